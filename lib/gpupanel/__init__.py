@@ -1,0 +1,1 @@
+"""Import Media: handover bundles of media, from a read-only mount into the library."""

@@ -1,0 +1,147 @@
+"""What an operator can do, whole: the panel and the shell call these, so that both do the same.
+
+Each reads the mount outside of any transaction and then writes in as few transactions as its promise allows.
+`seconds` is the time that the mount may take; None means as long as it takes.
+"""
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Callable, Iterable, NamedTuple
+
+from . import ledger, preflight, queue, scan
+from .database import Database, Transaction, chunks
+from .errors import MountTimeout, PanelError, Refused
+from .model import BatchStatus
+from .mount import Mount, bounded
+
+RECORDED_AT_ONCE = 50
+
+
+@dataclass
+class ScanReport:
+    """What a scan found. `passed_over` maps a bundle to the reason, `strays` are sentinels whose name is no sync_id,
+    `left` are the bundles that the time did not suffice for."""
+
+    sentinels: int = 0
+    known: int = 0
+    discovered: list[str] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def add(self, findings: list[scan.Finding], outcomes: dict[str, str]) -> None:
+        for finding in findings:
+            if outcomes[finding.sync_id] == scan.DISCOVERED:
+                self.discovered.append(finding.sync_id)
+            elif outcomes[finding.sync_id] == scan.PASSED_OVER:
+                self.passed_over[finding.sync_id] = finding.problem
+            else:
+                self.known += 1
+
+
+class Queued(NamedTuple):
+    """What became of one batch that was to be queued: the job's id, or why there is none."""
+
+    sync_id: str
+    job_id: int | None
+    problem: str | None = None
+    hint: str = ""
+
+
+def scan_mount(
+    db: Database, mount: Mount, by: str, *, seconds: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ScanReport:
+    """Record the bundles on the mount that the ledger does not know. Raises MountUnavailable."""
+    deadline = None if seconds is None else monotonic() + seconds
+    report, sync_ids = ScanReport(), []
+    for sentinel in bounded(mount.sentinels(), seconds):
+        (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
+    known = db.read(ledger.recorded, sync_ids)
+    unknown = sorted(set(sync_ids) - known)
+    report.sentinels, report.known = len(sync_ids), len(known)
+    examined = bounded((scan.examine(mount, sync_id) for sync_id in unknown), _left(deadline))
+    done = 0
+    for findings in chunks(_until_timeout(examined), RECORDED_AT_ONCE):
+        report.add(findings, db.transact(scan.record, findings, by))
+        done += len(findings)
+        progress(done, len(unknown))
+    report.left = unknown[done:]
+    return report
+
+
+def preflight_batch(
+    db: Database, mount: Mount, sync_id: str, by: str, *, seconds: float | None = None
+) -> preflight.Outcome:
+    """Plan what would happen to each item of a batch. Raises NotFound, Refused, MountUnavailable."""
+    db.read(ledger.batch, sync_id)
+    return db.transact(preflight.record, _examine(mount, sync_id, seconds), by)
+
+
+def queue_batch(
+    db: Database, mount: Mount, sync_id: str, by: str, *,
+    priority: int = queue.PRIORITY, seconds: float | None = None,
+) -> int:
+    """Queue a batch, preflighting it first unless its preflight has just passed; returns the job's id.
+
+    Raises NotFound, MountUnavailable, and Refused for a batch that is busy or whose preflight fails.
+    """
+    status = db.read(ledger.batch, sync_id)["status"]
+    if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).busy:
+        return db.transact(queue.enqueue, sync_id, by, priority=priority)
+    examined = _examine(mount, sync_id, seconds)
+    outcome, job_id = db.transact(_preflight_and_enqueue, examined, by, priority)
+    if job_id is None:
+        raise Refused(
+            f"The preflight of batch {sync_id} failed: {'; '.join(outcome.problems)}",
+            "Look at the batch for what is wrong; mend the bundle and queue it again.",
+        )
+    return job_id
+
+
+def queue_batches(
+    db: Database, mount: Mount, sync_ids: Iterable[str], by: str, *,
+    priority: int = queue.PRIORITY, seconds: float | None = None,
+) -> list[Queued]:
+    """Queue each of the batches in a transaction of its own, and report each outcome in the order given."""
+    deadline = None if seconds is None else monotonic() + seconds
+    return [_queue_one(db, mount, sync_id, by, priority, _left(deadline)) for sync_id in dict.fromkeys(sync_ids)]
+
+
+def cancel_job(db: Database, job_id: int, by: str) -> str:
+    """Cancel a queued job; returns the sync_id of its batch. Raises NotFound, Refused."""
+    return db.transact(queue.cancel, job_id, by)
+
+
+def _queue_one(db, mount, sync_id, by, priority, seconds) -> Queued:
+    if seconds is not None and seconds <= 0:
+        return Queued(sync_id, None, "left: the time for this request was used up", "Queue it again.")
+    try:
+        return Queued(sync_id, queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds))
+    except PanelError as error:
+        return Queued(sync_id, None, str(error), error.hint)
+
+
+def _preflight_and_enqueue(tx: Transaction, examined: preflight.Examined, by: str, priority: int):
+    """Both or neither; a preflight that fails is recorded all the same."""
+    outcome = preflight.record(tx, examined, by)
+    if not outcome.ok:
+        return outcome, None
+    return outcome, queue.enqueue(tx, examined.sync_id, by, priority=priority, auto_preflighted=True)
+
+
+def _examine(mount: Mount, sync_id: str, seconds: float | None) -> preflight.Examined:
+    (examined,) = bounded((preflight.examine(mount, each) for each in (sync_id,)), seconds)
+    return examined
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - monotonic())
+
+
+def _until_timeout(findings: Iterable[scan.Finding]) -> Iterable[scan.Finding]:
+    """What was examined in time; the caller names what is left."""
+    try:
+        yield from findings
+    except MountTimeout:
+        return

@@ -1,0 +1,101 @@
+"""Read-only look-ups in the library: what it has of the items and containers of a bundle."""
+
+import hashlib
+import json
+from collections import defaultdict
+from typing import Any, Iterable, NamedTuple
+
+from .database import Reading, chunks
+from .manifest import Container, Item
+
+FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
+DERIVATIVE_FIELDS = ("bytes", "sha256", "mime_type", "width", "height")
+
+Key = tuple[str, str]
+
+
+class Existing(NamedTuple):
+    """What the library has of one item: `covers` maps a cover hash to the id of its live link, `containers` holds the
+    (type, hash) of the bundle's containers that have the asset as a live member, `derivatives` is filled only where
+    the fingerprint differs."""
+
+    id: int
+    removed: bool
+    fingerprint: str
+    fields: dict[str, Any]
+    first_sync_id: str | None
+    covers: dict[str, int]
+    containers: frozenset[Key]
+    derivatives: dict[Key, dict[str, Any]]
+
+
+def fingerprint(item: Item) -> str:
+    """SHA-256 of what the library keeps of an item, so that equal ones need no comparison."""
+    kept = sorted((d.kind, d.path, *(getattr(d, field) for field in DERIVATIVE_FIELDS)) for d in item.persisted)
+    facts = [getattr(item, field) for field in FIELDS]
+    return hashlib.sha256(json.dumps([facts, kept], ensure_ascii=False).encode()).hexdigest()
+
+
+def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = ()) -> dict[Key, Existing]:
+    """(asset_type, asset_hash) -> what the library has of it, for those of the items that it has, live or removed."""
+    rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, items)}
+    if not rows:
+        return {}
+    ids = [row["id"] for row in rows.values()]
+    prints = {(item.asset_type, item.asset_hash): fingerprint(item) for item in items}
+    differing = [row["id"] for key, row in rows.items() if row["fingerprint"] != prints[key]]
+    covers, memberships = _covers(tx, ids), _memberships(tx, ids, containers)
+    derivatives = _derivatives(tx, differing)
+    return {
+        key: Existing(
+            row["id"], row["deleted_at"] is not None, row["fingerprint"], {field: row[field] for field in FIELDS},
+            row["first_sync_id"], covers[row["id"]], frozenset(memberships[row["id"]]), derivatives[row["id"]],
+        )
+        for key, row in rows.items()
+    }
+
+
+def by_hash(tx: Reading, hashes: Iterable[str]) -> dict[str, int]:
+    """asset_hash -> id of the live asset that a container means by it: a photo before a video before a cover."""
+    found: dict[str, int] = {}
+    for chunk in chunks(hashes):
+        for asset_type in ("cover", "video", "photo"):
+            rows = tx.all("catalogue.assets", asset_type=asset_type, hashes=chunk)
+            found |= {row["asset_hash"]: row["id"] for row in rows if row["deleted_at"] is None}
+    return found
+
+
+def _assets(tx: Reading, items: list[Item]) -> Iterable[dict]:
+    hashes = defaultdict(list)
+    for item in items:
+        hashes[item.asset_type].append(item.asset_hash)
+    for asset_type, wanted in hashes.items():
+        for chunk in chunks(wanted):
+            yield from tx.all("catalogue.assets", asset_type=asset_type, hashes=chunk)
+
+
+def _covers(tx: Reading, asset_ids: list[int]) -> defaultdict[int, dict[str, int]]:
+    covers = defaultdict(dict)
+    for row in tx.all("catalogue.covers", asset_ids=asset_ids):
+        if row["deleted_at"] is None:
+            covers[row["asset_id"]][row["cover_hash"]] = row["id"]
+    return covers
+
+
+def _derivatives(tx: Reading, asset_ids: list[int]) -> defaultdict[int, dict[Key, dict]]:
+    derivatives = defaultdict(dict)
+    for row in tx.all("catalogue.derivatives", asset_ids=asset_ids) if asset_ids else ():
+        derivatives[row["asset_id"]][row["kind"], row["path"]] = {key: row[key] for key in DERIVATIVE_FIELDS}
+    return derivatives
+
+
+def _memberships(tx: Reading, asset_ids: list[int], containers: Iterable[Container]) -> defaultdict[int, set[Key]]:
+    members = defaultdict(set)
+    for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
+        hashes = [container.container_hash for container in containers if container.type == kind]
+        for chunk in chunks(hashes):
+            ids = {row["id"]: row["container_hash"] for row in tx.all(f"catalogue.{plural}", hashes=chunk)}
+            rows = tx.all(f"catalogue.{kind}_members", container_ids=list(ids), asset_ids=asset_ids) if ids else ()
+            for row in rows:
+                members[row["asset_id"]].add((kind, ids[row["container_id"]]))
+    return members

@@ -1,0 +1,145 @@
+"""ingest_batch, ingest_batch_item and ingest_event: what is known, planned and done, and what happened (DESIGN sections 6 and 7)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .database import Reading, Transaction, chunks
+from .errors import NotFound
+from .model import BatchStatus, Decision, Plan
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
+
+NEWEST = 2**63
+
+
+def canonical(value: Any) -> str:
+    """JSON as Perl's canonical encoder writes it: sorted keys, no spaces, characters as they are."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def spaced(value: dict[str, str]) -> str:
+    """JSON as MariaDB's JSON_OBJECT writes it: keys in the order given, a space after each comma and colon."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def recorded(tx: Reading, sync_ids: list[str]) -> set[str]:
+    """Those of the bundles that need no second look: recorded, and not passed over."""
+    return {
+        row["sync_id"] for chunk in chunks(sync_ids) for row in tx.all("ledger.recorded", sync_ids=chunk)
+    }
+
+
+def batch(tx: Reading, sync_id: str) -> dict[str, Any]:
+    """The row of a batch, with `plan` and `manifest_summary` decoded. Raises NotFound."""
+    return _decoded(tx.one("ledger.batch", sync_id=sync_id), sync_id)
+
+
+def batches(
+    tx: Reading, *, status: BatchStatus | None = None, before: int = NEWEST, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Up to `limit` batches with an id below `before`, newest first, each with its latest job's id, state and progress."""
+    if status is None:
+        return tx.all("ledger.batches", before=before, limit=limit)
+    return tx.all("ledger.batches_of_status", status=status, before=before, limit=limit)
+
+
+def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = 10_001) -> int:
+    """How many batches there are, counted no further than `limit`."""
+    if status is None:
+        return tx.value("ledger.count", limit=limit)
+    return tx.value("ledger.count_of_status", status=status, limit=limit)
+
+
+def items(tx: Reading, batch_id: int, *, start: int = 0, limit: int = 50) -> list[dict[str, Any]]:
+    """Up to `limit` items of a batch from position `start` on, withdrawn ones too, with `changes` decoded."""
+    rows = tx.all("ledger.items", batch_id=batch_id, start=start, limit=limit)
+    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
+
+
+def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
+    """decision -> how many items; withdrawn ones are not counted."""
+    return {row["decision"]: row["items"] for row in tx.all("ledger.decision_counts", batch_id=batch_id)}
+
+
+def events(tx: Reading, batch_id: int, *, limit: int = 50) -> list[dict[str, Any]]:
+    """The latest events of a batch, newest first; `payload` is the text as it was written."""
+    return tx.all("ledger.events", batch_id=batch_id, limit=limit)
+
+
+def _decoded(row: dict | None, sync_id: str) -> dict[str, Any]:
+    if row is None:
+        raise NotFound(f"No batch {sync_id} is recorded.", "Scan the mount first, or check the id.")
+    return row | {key: json.loads(row[key]) if row[key] else None for key in ("plan", "manifest_summary")}
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def lock(tx: Transaction, sync_id: str) -> dict[str, Any]:
+    """The row of a batch, held until the transaction ends. Raises NotFound."""
+    return _decoded(tx.one("ledger.lock", sync_id=sync_id), sync_id)
+
+
+def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:
+    tx.run("ledger.set_status", batch_id=batch_id, status=status)
+
+
+def append(tx: Transaction, batch_id: int, event_type: str, payload: dict | str, by: str) -> None:
+    """Add an event; a dict is written canonically, a text as it stands."""
+    text = payload if isinstance(payload, str) else canonical(payload)
+    tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=by)
+
+
+def facts(manifest: Manifest | None, glimpsed: dict[str, Any], sha256: str | None) -> dict[str, Any]:
+    """The columns of ingest_batch that the manifest fills; of a refused manifest, whatever of it could be read."""
+    if manifest is None:
+        known = {"sync_type": None, "action": None, "item_count": 0, "total_bytes": 0, "source_host": None}
+        return known | glimpsed | {"manifest_sha256": sha256, "manifest_summary": None, "container_count": 0}
+    return {
+        "sync_type": manifest.sync_type, "action": manifest.action, "item_count": manifest.item_count,
+        "total_bytes": manifest.total_bytes, "source_host": manifest.source_host,
+        "manifest_sha256": manifest.sha256, "manifest_summary": json.dumps(manifest.summary),
+        "container_count": len(manifest.containers),
+    }
+
+
+def plan_items(tx: Transaction, batch_id: int, plans: list[Plan]) -> None:
+    """Write the plan for some items of a batch."""
+    tx.run_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
+
+
+def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) -> None:
+    """Write what the job did with some items of a batch: their decisions are `created`, `failed` and so on."""
+    tx.run_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
+
+
+def settled(tx: Reading, batch_id: int, job_id: int) -> set[tuple[str, str]]:
+    """(asset_type, asset_hash) of the items that the job has settled already."""
+    rows = tx.all("ledger.settled_items", batch_id=batch_id, job_id=job_id)
+    return {(row["asset_type"], row["asset_hash"]) for row in rows}
+
+
+def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
+    """Mark the items that the manifest lists no longer; returns how many. Nothing is deleted (DESIGN section 5)."""
+    listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
+    gone = [
+        row["id"] for row in tx.all("ledger.listed_items", batch_id=batch_id)
+        if (row["asset_type"], row["asset_hash"]) not in listed
+    ]
+    for ids in chunks(gone):
+        tx.run("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
+    return len(gone)
+
+
+def _item_row(batch_id: int, plan: Plan) -> dict[str, Any]:
+    failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
+    return plan._asdict() | {
+        "batch_id": batch_id, "reason": plan.reason[:2000], "last_error": plan.reason if failed else None,
+        "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
+    }

@@ -1,0 +1,254 @@
+"""Manifest x library -> decisions -> ledger: what would happen to each item, before anything happens (DESIGN section 5)."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Iterator, NamedTuple
+
+from . import catalogue, ledger
+from .catalogue import Existing
+from .database import Reading, Transaction, chunks
+from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
+from .manifest import BadItem, Container, Item, Manifest, digest, not_consumable, read
+from .model import PLANNED, BatchStatus, Decision, Plan
+from .mount import Mount
+
+CHECKERS = 16
+SAMPLES = 5
+RANK = {"photo": 0, "video": 1, "cover": 2}
+
+
+class Examined(NamedTuple):
+    """A bundle as the mount shows it now. `problems` are those of the bundle, `missing` maps the position of an item
+    to what is not there; `manifest` is None when it was refused."""
+
+    sync_id: str
+    sha256: str | None
+    manifest: Manifest | None
+    problems: list[str]
+    missing: dict[int, str]
+
+
+class Outcome(NamedTuple):
+    """What a preflight came to; `counts` has a number for each decision."""
+
+    ok: bool
+    item_count: int
+    counts: dict[str, int]
+    problems: list[str]
+
+
+# ---------------------------------------------------------------------------------------------- the mount's part
+
+
+def examine(mount: Mount, sync_id: str) -> Examined:
+    """Read the manifest and look for each item's files. Raises MountUnavailable, never for the bundle's own faults."""
+    raw = None
+    try:
+        raw = mount.manifest(sync_id)
+        manifest = read(raw, sync_id)
+    except ManifestError as error:
+        return Examined(sync_id, digest(raw) if raw is not None else None, None, error.problems or [str(error)], {})
+    except (BundleIncomplete, UnsafePath) as error:
+        return Examined(sync_id, None, None, [str(error)], {})
+    problems = not_consumable(manifest)
+    missing = {} if problems or manifest.action == "remove" else _missing(mount, manifest)
+    return Examined(sync_id, manifest.sha256, manifest, problems, missing)
+
+
+def _missing(mount: Mount, manifest: Manifest) -> dict[int, str]:
+    """Position -> what is missing, looked up by several threads at once, since a mount may answer slowly."""
+    paths = [(n, item.path) for n, item in enumerate(manifest.items) if isinstance(item, Item)]
+
+    def check(some: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
+        return [(position, mount.check_item(path)) for position, path in some]
+
+    with ThreadPoolExecutor(CHECKERS) as pool:
+        found = chain.from_iterable(pool.map(check, chunks(paths, 64)))
+        return {position: problem for position, problem in found if problem}
+
+
+# ---------------------------------------------------------------------------------------------- the decision
+
+
+class Memberships:
+    """Which containers of the bundle ask for an item. A hash that several types share means the photo before the
+    video before the cover, as in `catalogue.by_hash`."""
+
+    def __init__(self, manifest: Manifest):
+        self.containers: tuple[Container, ...] = tuple(manifest.containers)
+        self._keys: dict[str, set[tuple[str, str]]] = {}
+        for container in self.containers:
+            for member in container.items:
+                self._keys.setdefault(member, set()).add((container.type, container.container_hash))
+        self._types: dict[str, str] = {}
+        for item in manifest.items if self._keys else ():
+            known = self._types.get(item.asset_hash, item.asset_type)
+            self._types[item.asset_hash] = min(known, item.asset_type, key=RANK.__getitem__)
+
+    def of(self, item: Item) -> set[tuple[str, str]]:
+        """(type, hash) of each container that lists the item."""
+        meant = self._types.get(item.asset_hash) == item.asset_type
+        return self._keys.get(item.asset_hash, set()) if meant else set()
+
+
+def decide(
+    action: str, item: Item, existing: Existing | None, containers: set[tuple[str, str]] = frozenset()
+) -> tuple[Decision, str, dict | None]:
+    """The row of the decision table that applies: (decision, reason, changes as field -> [before, after]).
+
+    `containers` are those that list the item. The reason reads well before the import and after it.
+    """
+    kind = item.asset_type
+    if action == "remove":
+        return _decide_remove(kind, existing)
+    if existing is None:
+        return Decision.WILL_CREATE, f"the library did not have this {kind}", None
+    changes = differences(item, existing)
+    if existing.removed:
+        return Decision.WILL_UPDATE, f"{_named(existing)} had been removed, and is restored", changes
+    if changes and action == "update":
+        return Decision.WILL_UPDATE, f"{_named(existing)} differs in {', '.join(changes)}", changes
+    kept = f"; a create never overwrites, so {', '.join(changes)} stay as they are" if changes else ""
+    links = _missing_links(item, existing, containers)
+    if links:
+        return Decision.WILL_LINK, f"{_named(existing)} lacks {' and '.join(links)}{kept}", None
+    return Decision.WILL_SKIP, f"{_named(existing)} is in the library already{kept}", changes if kept else None
+
+
+def differences(item: Item, existing: Existing) -> dict[str, list] | None:
+    """field -> [before, after] where the library differs. A derivative that the manifest no longer lists is no
+    difference: absence is never an instruction (DESIGN promise 8)."""
+    if existing.fingerprint == catalogue.fingerprint(item):
+        return None
+    fields = {
+        field: [existing.fields[field], getattr(item, field)]
+        for field in catalogue.FIELDS if existing.fields[field] != getattr(item, field)
+    }
+    before, after = [], []
+    for derivative in item.persisted:
+        known = existing.derivatives.get((derivative.kind, derivative.path))
+        if known != {field: getattr(derivative, field) for field in catalogue.DERIVATIVE_FIELDS}:
+            label = f"{derivative.kind} {derivative.path}"
+            before += [label] if known else []
+            after.append(label)
+    return fields | ({"derivatives": [before, after]} if after else {}) or None
+
+
+def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str, None]:
+    if existing is None:
+        return Decision.WILL_SKIP, f"the library does not have this {kind}", None
+    if existing.removed:
+        return Decision.WILL_SKIP, f"{_named(existing)} had been removed already", None
+    return Decision.WILL_REMOVE, f"{_named(existing)} is taken out of the library, and can be restored", None
+
+
+def _named(existing: Existing) -> str:
+    origin = f", brought by batch {existing.first_sync_id}," if existing.first_sync_id else ""
+    return f"asset {existing.id}{origin}"
+
+
+def _missing_links(item: Item, existing: Existing, containers: set[tuple[str, str]]) -> list[str]:
+    cover = ["its cover link"] if item.cover_hash and item.cover_hash not in existing.covers else []
+    lacking = sorted(containers - existing.containers)
+    return cover + [f"its place in {kind} {container_hash[:16]}..." for kind, container_hash in lacking]
+
+
+# ---------------------------------------------------------------------------------------------- the ledger's part
+
+
+def plans(tx: Reading, examined: Examined) -> Iterator[list[Plan]]:
+    """The plan for each item in the manifest's order, in lists of some hundred."""
+    manifest = examined.manifest
+    memberships = Memberships(manifest)
+    for entries in chunks(enumerate(manifest.items)):
+        sound = [item for position, item in entries if position not in examined.missing and isinstance(item, Item)]
+        known = catalogue.existing(tx, sound, memberships.containers)
+        yield [_plan(examined, memberships, known, position, item) for position, item in entries]
+
+
+def _plan(examined: Examined, memberships: Memberships, known: dict, position: int, item: Item | BadItem) -> Plan:
+    identity = (position, item.asset_type, item.asset_hash, item.cover_hash)
+    if isinstance(item, BadItem):
+        return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
+    if position in examined.missing:
+        return Plan(*identity, Decision.WILL_FAIL, f"items[{position}].path: {examined.missing[position]}")
+    existing = known.get((item.asset_type, item.asset_hash))
+    decision, reason, changes = decide(examined.manifest.action, item, existing, memberships.of(item))
+    target = (existing.id, existing.covers.get(item.cover_hash)) if existing else (None, None)
+    return Plan(*identity, decision, reason, changes, *target)
+
+
+def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
+    """Write the plan of a batch and its new status. Raises NotFound, and Refused while a job has the batch."""
+    batch = ledger.lock(tx, examined.sync_id)
+    if BatchStatus(batch["status"]).busy:
+        raise Refused(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
+    outcome = plan(tx, batch, examined, by)
+    status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
+    error = None if outcome.ok else "; ".join(outcome.problems)
+    tx.run("ledger.preflighted", batch_id=batch["id"], status=status, last_error=error)
+    return outcome
+
+
+def plan(tx: Transaction, batch: dict, examined: Examined, by: str) -> Outcome:
+    """Write decisions, facts and events of the manifest as read now; the batch's row is held, its status stays."""
+    _note_change(tx, batch, examined, by)
+    ledger.append(tx, batch["id"], "preflight_started", _started(examined), by)
+    counts, failures = _write_items(tx, batch["id"], examined)
+    outcome = _judge(examined, counts, failures)
+    tx.run("ledger.planned", batch_id=batch["id"], plan=ledger.canonical(outcome.counts))
+    ledger.append(tx, batch["id"], "preflight_finished", _finished(examined, outcome, failures), by)
+    return outcome
+
+
+def _note_change(tx: Transaction, batch: dict, examined: Examined, by: str) -> None:
+    """The batch takes over the facts of the bytes that were read now; other bytes than before are an event."""
+    before, after = batch["manifest_sha256"], examined.sha256
+    if before and after and before != after:
+        ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": "preflight"}, by)
+    if examined.manifest:
+        facts = ledger.facts(examined.manifest, {}, None)
+        tx.run("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
+
+
+def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Counter, list[str]]:
+    """How many items have each decision, and the first reasons of those that will fail."""
+    counts, failures = Counter(), []
+    if examined.manifest is None or examined.problems:
+        return counts, failures
+    for planned in plans(tx, examined):
+        ledger.plan_items(tx, batch_id, planned)
+        counts.update(plan.decision for plan in planned)
+        failing = (plan.reason for plan in planned if plan.decision is Decision.WILL_FAIL)
+        failures += list(failing)[: SAMPLES - len(failures)]
+    ledger.withdraw(tx, batch_id, examined.manifest)
+    return counts, failures
+
+
+def _judge(examined: Examined, counts: Counter, failures: list[str]) -> Outcome:
+    """A preflight fails for the bundle's own problems, or when no item would succeed."""
+    removing = (Decision.WILL_REMOVE,) if examined.manifest and examined.manifest.action == "remove" else ()
+    total = counts.total()
+    hopeless = total > 0 and counts[Decision.WILL_FAIL] == total
+    problems = examined.problems or ([f"all {total} items would fail: {'; '.join(failures)}"] if hopeless else [])
+    return Outcome(not problems, total, {str(d): counts[d] for d in sorted(PLANNED + removing)}, problems)
+
+
+def _started(examined: Examined) -> dict:
+    """The payload of preflight_started (DESIGN section 7); nulls where the manifest was refused."""
+    manifest = examined.manifest
+    keys = ("action", "item_count", "item_type_counts", "prior_sync_id", "sync_type", "total_bytes")
+    facts = {key: getattr(manifest, key) if manifest else None for key in keys}
+    return facts | {
+        "container_count": len(manifest.containers) if manifest else None,
+        "manifest_sha256": examined.sha256, "phase": "preflight", "sync_id": examined.sync_id,
+    }
+
+
+def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict:
+    return {
+        "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
+        "item_count": outcome.item_count, "ok": int(outcome.ok), "phase": "preflight",
+        "item_type_counts": examined.manifest.item_type_counts if examined.manifest else {},
+    }

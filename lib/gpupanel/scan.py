@@ -1,0 +1,81 @@
+"""Mount -> ledger: which bundles there are, and which are passed over and why (DESIGN sections 3 and 4)."""
+
+from typing import NamedTuple
+
+from . import ledger
+from .database import Duplicate, Transaction
+from .errors import BundleIncomplete, ManifestError, UnsafePath
+from .manifest import Manifest, digest, glimpse, not_consumable, read
+from .mount import Mount
+
+DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
+
+
+class Finding(NamedTuple):
+    """One bundle as the mount shows it; `problem` says why it is passed over, None when it is consumable."""
+
+    sync_id: str
+    facts: dict
+    problem: str | None
+
+
+def examine(mount: Mount, sync_id: str) -> Finding:
+    """Read one bundle's manifest. Raises MountUnavailable; whatever is wrong with the bundle itself is a finding."""
+    raw = None
+    try:
+        raw = mount.manifest(sync_id)
+        manifest = read(raw, sync_id)
+    except ManifestError as error:
+        glimpsed = glimpse(raw) if raw is not None else {}
+        problem = f"{error}: {'; '.join(error.problems)}"
+        return Finding(sync_id, ledger.facts(None, glimpsed, digest(raw) if raw is not None else None), problem)
+    except (BundleIncomplete, UnsafePath) as error:
+        return Finding(sync_id, ledger.facts(None, {}, None), str(error))
+    return Finding(sync_id, ledger.facts(manifest, {}, None), "; ".join(not_consumable(manifest)) or None)
+
+
+def record(tx: Transaction, findings: list[Finding], by: str) -> dict[str, str]:
+    """Write what was found; returns sync_id -> discovered | passed_over | known.
+
+    A bundle that was passed over and is consumable now becomes discovered; one that another scan recorded meanwhile
+    is known.
+    """
+    return {finding.sync_id: _record(tx, finding, by) for finding in findings}
+
+
+def _record(tx: Transaction, finding: Finding, by: str) -> str:
+    row = tx.one("ledger.lock", sync_id=finding.sync_id)
+    if row is None:
+        return _discover(tx, finding, by)
+    if row["status"] != "discovered" or row["last_error"] is None:
+        return KNOWN
+    if finding.problem is None or finding.problem != row["last_error"]:
+        tx.run("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
+        _append(tx, row["id"], finding, by)
+    return PASSED_OVER if finding.problem else DISCOVERED
+
+
+def _discover(tx: Transaction, finding: Finding, by: str) -> str:
+    try:
+        with tx.savepoint():
+            batch_id = tx.insert(
+                "ledger.discover", sync_id=finding.sync_id, last_error=finding.problem, **finding.facts
+            )
+            _append(tx, batch_id, finding, by)
+    except Duplicate:
+        return KNOWN
+    return PASSED_OVER if finding.problem else DISCOVERED
+
+
+def _append(tx: Transaction, batch_id: int, finding: Finding, by: str) -> None:
+    if finding.problem:
+        payload = {"phase": "scan", "reason": finding.problem[:2000], "source": "filesystem"}
+        ledger.append(tx, batch_id, "bundle_passed_over", payload, by)
+    else:
+        ledger.append(tx, batch_id, "scan", ledger.spaced(_scan_payload(finding.facts)), by)
+
+
+def _scan_payload(facts: dict) -> dict[str, str]:
+    """Keys, their order and their string values as the Perl scan had MariaDB write them (DESIGN section 7)."""
+    keys = ("manifest_sha256", "sync_type", "action", "item_count", "total_bytes", "source_host")
+    return {"source": "filesystem"} | {key: str(facts[key]) for key in keys}

@@ -1,0 +1,131 @@
+-- name: recorded
+-- Which of these bundles are in the ledger and consumable as far as we know; the others are worth a look.
+SELECT sync_id FROM ingest_batch
+WHERE sync_id IN %(sync_ids)s AND NOT (status = 'discovered' AND last_error IS NOT NULL)
+
+-- name: discover
+-- A bundle seen for the first time.
+INSERT INTO ingest_batch (sync_id, sync_type, action, item_count, total_bytes, source_host, manifest_sha256,
+                          manifest_summary, container_count, last_error)
+VALUES (%(sync_id)s, %(sync_type)s, %(action)s, %(item_count)s, %(total_bytes)s, %(source_host)s, %(manifest_sha256)s,
+        %(manifest_summary)s, %(container_count)s, %(last_error)s)
+
+-- name: facts
+-- What the manifest says of the batch as a whole, as last read.
+UPDATE ingest_batch
+SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s, total_bytes = %(total_bytes)s,
+    source_host = %(source_host)s, manifest_sha256 = %(manifest_sha256)s, manifest_summary = %(manifest_summary)s,
+    container_count = %(container_count)s, last_error = %(last_error)s
+WHERE id = %(batch_id)s
+
+-- name: lock
+-- One batch, held until the transaction ends.
+SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s FOR UPDATE
+
+-- name: lock_by_id
+-- The batch of a job, held until the transaction ends.
+SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
+
+-- name: batch
+-- One batch.
+SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
+
+-- name: batches
+-- A page of batches, newest first, from below `before` on; each with its latest job.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
+FROM ingest_batch b
+LEFT JOIN import_job j ON j.id = (SELECT MAX(latest.id) FROM import_job latest WHERE latest.batch_id = b.id)
+WHERE b.id < %(before)s
+ORDER BY b.id DESC LIMIT %(limit)s
+
+-- name: batches_of_status
+-- The same for one status.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
+FROM ingest_batch b
+LEFT JOIN import_job j ON j.id = (SELECT MAX(latest.id) FROM import_job latest WHERE latest.batch_id = b.id)
+WHERE b.status = %(status)s AND b.id < %(before)s
+ORDER BY b.id DESC LIMIT %(limit)s
+
+-- name: count
+-- How many batches there are, counted no further than `limit`.
+SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bounded
+
+-- name: count_of_status
+-- How many batches of one status there are, counted no further than `limit`.
+SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch WHERE status = %(status)s LIMIT %(limit)s) bounded
+
+-- name: set_status
+-- The batch goes on to its next status.
+UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
+
+-- name: preflighted
+-- What a preflight found of the batch as a whole.
+UPDATE ingest_batch
+SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s
+WHERE id = %(batch_id)s
+
+-- name: planned
+-- How many items of each decision are planned.
+UPDATE ingest_batch SET plan = %(plan)s WHERE id = %(batch_id)s
+
+-- name: finished
+-- The import of the batch ended.
+UPDATE ingest_batch
+SET status = %(status)s, completed_at = NOW(6), last_error = %(last_error)s
+WHERE id = %(batch_id)s
+
+-- name: plan_items
+-- The plan for some items of a batch; what an earlier job did with them makes room for it.
+INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
+                               changes, asset_id, cover_id, last_error)
+VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
+        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s)
+ON DUPLICATE KEY UPDATE
+  position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
+  planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
+  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL
+
+-- name: settle_items
+-- What a job did with some items of a batch; the plan beside it stays.
+INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
+                               asset_id, cover_id, last_error, job_id)
+VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
+        %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(job_id)s)
+ON DUPLICATE KEY UPDATE
+  position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision), reason = VALUES(reason),
+  changes = VALUES(changes), asset_id = VALUES(asset_id), cover_id = VALUES(cover_id),
+  last_error = VALUES(last_error), job_id = VALUES(job_id)
+
+-- name: listed_items
+-- What identifies each item that the batch had when it was planned last.
+SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
+
+-- name: withdraw_items
+-- The manifest does not list these any more.
+UPDATE ingest_batch_item SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL
+WHERE id IN %(ids)s
+
+-- name: settled_items
+-- What identifies each item that this job has settled already.
+SELECT asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND job_id = %(job_id)s
+
+-- name: items
+-- The items of a batch from position `start` on.
+SELECT * FROM ingest_batch_item
+WHERE batch_id = %(batch_id)s AND position >= %(start)s
+ORDER BY position, id LIMIT %(limit)s
+
+-- name: decision_counts
+-- How many items of a batch have each decision; withdrawn ones count nowhere.
+SELECT decision, COUNT(*) AS items FROM ingest_batch_item
+WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
+GROUP BY decision
+
+-- name: append_event
+-- What happened, by whom, in the transaction of the change itself.
+INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
+
+-- name: events
+-- The latest events of a batch, newest first.
+SELECT * FROM ingest_event WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
