@@ -37,7 +37,7 @@ def documents(asset: "Asset", derivatives: list[dict[str, Any]]) -> Iterable[Fil
 
 
 def _file(path: str, document: dict[str, Any]) -> File:
-    return File(path, json.dumps(document, indent=1).encode() + b"\n")
+    return File(path, json.dumps(document).encode() + b"\n")
 
 
 def _provenance(asset: "Asset") -> dict[str, Any]:

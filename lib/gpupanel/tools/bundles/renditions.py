@@ -37,7 +37,7 @@ def rendition(picture: str, kind: str) -> Rendition:
     if kind in KINDS:
         data, width, height = encoded(picture, kind)
         extension, mime_type = FORMATS[KINDS[kind].format]
-        return _rendition(kind, mime_type, (File(f"derivatives/{kind}.{extension}", data),), width, height)
+        return _rendition(kind, mime_type, (File(f"{kind}.{extension}", data),), width, height)
     mime_type, make = DELIVERABLES[kind]
     return _rendition(kind, mime_type, make(picture))
 
