@@ -29,6 +29,9 @@ DUPLICATE = 1062
 
 ATTEMPTS = 6
 
+# A statement, since the variable's name differs between servers.
+ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
 # Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
 ROWS = 500
 
@@ -204,6 +207,15 @@ class Database:
         """`work(tx, *args, **kwargs)` in a transaction; the whole of it is run again after a conflict or a lost connection."""
         return self._again(self.transaction, work, args, kwargs)
 
+    def execute(self, statement: str, **params) -> list[dict[str, Any]]:
+        """One statement on its own, for schema and grants, which no transaction can hold; returns its rows."""
+        cursor = self._connection().cursor(DictCursor)
+        try:
+            cursor.execute(statement, params or None)
+        except pymysql.MySQLError as error:
+            raise translate(error) from error
+        return list(cursor.fetchall())
+
     def close(self) -> None:
         """Close this thread's connection."""
         connection = getattr(self._local, "connection", None)
@@ -263,18 +275,20 @@ class Database:
             "host": settings.host, "port": settings.port,
         }
         try:
-            return pymysql.connect(
-                **where, user=settings.user, password=settings.password, database=settings.name, charset="utf8mb4",
-                client_flag=CLIENT.FOUND_ROWS, init_command=self._session(), connect_timeout=5,
+            connection = pymysql.connect(
+                **where, user=settings.user, password=settings.password, database=settings.name or None, charset="utf8mb4",
+                client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION, connect_timeout=5,
                 read_timeout=self._read_timeout, write_timeout=self._read_timeout, ssl_disabled=self._is_local(),
             )
+            connection.query(self._session())
+            return connection
         except pymysql.MySQLError as error:
             raise translate(error) from error
 
     def _session(self) -> str:
         idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
         return (
-            "SET SESSION transaction_isolation = 'READ-COMMITTED', time_zone = '+00:00', innodb_lock_wait_timeout = 10,"
+            "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10,"
             f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
         )
 

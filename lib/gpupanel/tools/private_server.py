@@ -1,0 +1,139 @@
+"""A MariaDB server of one's own: its data in one folder, reachable by a socket and on loopback only.
+
+`make run`, the tests and the benchmarks use it. It is ended by its process id, and never by anything else.
+"""
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from ..config import DatabaseSettings
+from ..database import Database
+from ..errors import DatabaseUnavailable, PanelError
+
+PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+START_SECONDS = 60
+
+# Durable enough for a data directory that can be made anew: no flush a commit.
+THROWAWAY = ("--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-doublewrite=0")
+
+
+class PrivateServer:
+    """One server in `folder`; its data stays there from one start to the next.
+
+    `options` are added to mariadbd's command line. The socket lives in a short folder of its own, since a socket's path
+    may not be longer than 107 bytes.
+    """
+
+    def __init__(self, folder: Path, *options: str):
+        self.folder = folder
+        self.options = options
+        self.port = 0
+        self._process: subprocess.Popen | None = None
+        self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-"))
+
+    @property
+    def socket(self) -> Path:
+        return self._sockets / "mariadb.sock"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "mariadb.log"
+
+    def admin(self, name: str = "") -> DatabaseSettings:
+        """The account that may do everything: the user who runs this, by the socket."""
+        return DatabaseSettings(unix_socket=str(self.socket), user=getpass.getuser(), name=name)
+
+    def start(self) -> "PrivateServer":
+        """Start it and wait until it answers. Raises PanelError with the end of its log when it does not."""
+        if not (self.folder / "data" / "mysql").is_dir():
+            self._install()
+        self._sockets.mkdir(exist_ok=True)
+        self.port = self.port or _free_port()
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [_program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End it as a crash would; `start` recovers."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> "PrivateServer":
+        return self.start()
+
+    def __exit__(self, *exc) -> None:
+        self.stop()
+
+    def _install(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        user = getpass.getuser()
+        command = [
+            _program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={user}",
+            "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
+            "--skip-name-resolve",
+        ]
+        result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if result.returncode:
+            shutil.rmtree(self.folder / "data", ignore_errors=True)
+            raise PanelError(f"MariaDB could not make its data directory: {result.stderr[-500:] or result.stdout[-500:]}")
+
+    def _arguments(self) -> list[str]:
+        return [
+            "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.socket}", f"--user={getpass.getuser()}",
+            "--bind-address=127.0.0.1", f"--port={self.port}", f"--pid-file={self.folder / 'mariadb.pid'}",
+            "--character-set-server=utf8mb4", "--log-warnings=1", "--max-allowed-packet=64M", *self.options,
+        ]
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        db = Database(self.admin("mysql"))
+        while True:
+            try:
+                with db.reading():
+                    return db.close()
+            except DatabaseUnavailable:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise PanelError(f"MariaDB did not start: {self._end_of_log()}", f"Look at {self.log}.") from None
+                time.sleep(0.05)
+
+    def _end_of_log(self) -> str:
+        return self.log.read_text(errors="replace")[-500:]
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        raise PanelError(f"{name} is not installed.", "Install Debian's mariadb-server-core and mariadb-client-core.")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,118 @@
+"""What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TREE / "lib"))
+
+from gpupanel import config  # noqa: E402
+from gpupanel.database import Database  # noqa: E402
+from gpupanel.mount import Mount  # noqa: E402
+from gpupanel.tools import schema  # noqa: E402
+from gpupanel.tools.bundles import Writer  # noqa: E402
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
+
+NAME = "admin_panel"
+TABLES = (
+    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
+    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
+)
+LIBRARY = TABLES[4:]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A private MariaDB with the schema and both accounts."""
+    with PrivateServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
+        schema.apply(running.admin(NAME))
+        for account in schema.ACCOUNTS:
+            schema.open_account(running.admin(NAME), account, password(account))
+        yield running
+
+
+def password(account: str) -> str:
+    return f"{account} has a 'secret'"
+
+
+@pytest.fixture
+def admin_db(server):
+    """The account that may do everything, with all tables emptied."""
+    db = Database(server.admin(NAME))
+    db.execute("SET foreign_key_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    db.execute("SET foreign_key_checks = 1")
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def panel_db(admin_db, panel_conf):
+    """The panel's account, over empty tables."""
+    yield from _database(panel_conf)
+
+
+@pytest.fixture
+def worker_db(admin_db, worker_conf):
+    """The worker's account, over empty tables."""
+    yield from _database(worker_conf)
+
+
+def _database(conf):
+    db = Database(config.load(conf).database)
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def assets_dir(tmp_path):
+    """The mount's assets, with the folder for bundles in it."""
+    folder = tmp_path / "assets"
+    (folder / "sync").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def mount(assets_dir):
+    return Mount(config.MountSettings(assets_dir / "sync", assets_dir))
+
+
+@pytest.fixture
+def bundles(assets_dir):
+    """Writes real bundles onto the mount."""
+    return Writer(assets_dir / "sync", assets_dir, seed=1, pictures=2)
+
+
+@pytest.fixture
+def panel_conf(server, tmp_path, assets_dir):
+    """The panel's configuration: `admin` operates, `viewer` looks."""
+    return _write(tmp_path / "panel.conf", server, assets_dir, "gpu_panel", panel={
+        "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
+    })
+
+
+@pytest.fixture
+def worker_conf(server, tmp_path, assets_dir):
+    """The worker's configuration, with short intervals."""
+    return _write(tmp_path / "worker.conf", server, assets_dir, "gpu_worker", worker={
+        "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
+    })
+
+
+@pytest.fixture
+def settings(panel_conf):
+    return config.load(panel_conf)
+
+
+def _write(path, server, assets_dir, user, **sections):
+    (path.parent / f"{user}.password").write_text(password(user))
+    sections["database"] = {"unix_socket": server.socket, "user": user, "password_file": f"{user}.password"}
+    sections["mount"] = {"sync_dir": assets_dir / "sync"}
+    lines = []
+    for section, options in sections.items():
+        lines += [f"[{section}]", *(f"{option} = {value}" for option, value in options.items()), ""]
+    path.write_text("\n".join(lines))
+    return path
