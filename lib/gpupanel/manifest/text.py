@@ -1,0 +1,138 @@
+"""Bytes -> the JSON tree, or every reason why the text is not strict JSON (DESIGN section 4).
+
+A quick reading proves that the text is sound, or gives up; a careful one then finds out what is wrong.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..errors import ManifestError
+from .words import finite, place, problem, shown, visible
+
+DEEPEST = 64
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# More digits than any rule allows; Python refuses to convert some thousands of them.
+MOST_DIGITS = 400
+
+
+class Repeated(dict):
+    """An object in which keys are given more than once; `twice` names them."""
+
+    twice: list[str]
+
+
+def parse(raw: bytes) -> tuple[Any, list[str]]:
+    """The JSON value in `raw`, and the problems of its text. Raises ManifestError when there is no value to tell."""
+    try:
+        return _quickly(raw), []
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return _carefully(raw)
+
+
+def _quickly(raw: bytes) -> Any:
+    """The value of a text that is sound beyond doubt; ValueError otherwise.
+
+    The decoder keeps the last of equal keys, so writing the value out again loses a colon for each one dropped.
+    That count is only sure when no colon is spelled as an escape.
+    """
+    tree = msgspec.json.decode(raw)
+    if b"\\u003" in raw or raw.count(b":") != msgspec.json.encode(tree).count(b":") or _too_deep(tree):
+        raise ValueError("in doubt")
+    return tree
+
+
+def _too_deep(tree: Any) -> bool:
+    level = [tree] if isinstance(tree, (dict, list)) else []
+    for _ in range(DEEPEST):
+        level = [
+            value
+            for inner in level
+            for value in (inner.values() if type(inner) is dict else inner)
+            if type(value) is dict or type(value) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _carefully(raw: bytes) -> tuple[Any, list[str]]:
+    marked = raw.startswith(BYTE_ORDER_MARK)
+    problems = ["manifest: found a byte-order mark, expected UTF-8 without one"] if marked else []
+    text = _decoded(raw.removeprefix(BYTE_ORDER_MARK))
+    try:
+        tree = json.loads(text, object_pairs_hook=_object, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        raise _refused([*problems, _syntax(text, error)]) from None
+    except RecursionError:
+        raise _refused([*problems, _depth("manifest")]) from None
+    return tree, problems + list(_faults(tree, "", 1))
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{raw[error.start]:02x} at offset {error.start}"
+        raise _refused([f"manifest: found {found}, expected UTF-8"]) from None
+
+
+def _refused(problems: list[str]) -> ManifestError:
+    return ManifestError("The manifest is not strict JSON", problems)
+
+
+def _syntax(text: str, error: json.JSONDecodeError) -> str:
+    found = shown(text[error.pos : error.pos + 20]) if text[error.pos :].strip() else "the end of the text"
+    reason = error.msg.removesuffix(" at").lower()
+    return f"manifest: found {found} at line {error.lineno}, column {error.colno}, expected JSON ({visible(reason)})"
+
+
+def _depth(where: str) -> str:
+    return f"{where}: found deeper nesting, expected at most {DEEPEST} levels"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    repeated = Repeated(made)
+    repeated.twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+    return repeated
+
+
+def _whole(digits: str) -> int:
+    return int(digits[:MOST_DIGITS])
+
+
+def _faults(value: Any, where: str, depth: int) -> Iterator[str]:
+    """The problems of `value`, at `where`, which JSON's grammar allows but a manifest must not have."""
+    if isinstance(value, (dict, list)):
+        yield from _inside(value, where, depth)
+    elif not finite(value):
+        yield problem(where or "manifest", value, "a finite number")
+    elif isinstance(value, str) and _has_surrogate(value):
+        yield problem(where or "manifest", value, "text without lone surrogates")
+
+
+def _inside(value: dict | list, where: str, depth: int) -> Iterator[str]:
+    if depth > DEEPEST:
+        yield _depth(where)
+        return
+    for key in getattr(value, "twice", ()):
+        yield f"{place(where, key)}: found the key more than once, expected it once"
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(key, str) and _has_surrogate(key):
+            yield f"{place(where, key)}: found a lone surrogate in the key, expected text without one"
+        if isinstance(inner, (dict, list, str, float)):
+            yield from _faults(inner, place(where, key), depth + 1)
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,136 @@
+"""What a manifest says, as frozen values; their types are the rules of DESIGN section 4.
+
+Each `Meta` description completes the sentence "expected ..." of a refusal, so a rule and its words stand together.
+Unknown keys are ignored. A key that has a default may be missing.
+"""
+
+import sys
+from collections import Counter
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+NEVER_PERSISTED = frozenset({"frosted", "blurred", "vivid_blurred"})
+BIGGEST = 2**63 - 1
+UUID_PATTERN = r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
+TIME_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z\Z"
+
+Uuid = Annotated[str, Meta(pattern=UUID_PATTERN, description="a lowercase UUID")]
+Hash = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{64}\Z", description="64 hexadecimal digits")]
+Kind = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,64}\Z", description="1 to 64 characters of a-z, 0-9 and _")]
+Time = Annotated[str, Meta(pattern=TIME_PATTERN, description="a UTC time such as 2026-01-31T09:30:00Z")]
+Text = Annotated[str, Meta(max_length=255, description="text of up to 255 characters")]
+Host = Annotated[str, Meta(min_length=1, max_length=255, description="text of 1 to 255 characters")]
+Path = Annotated[str, Meta(max_length=512, description="a path of up to 512 characters")]
+Count = Annotated[int, Meta(ge=0, le=BIGGEST, description=f"a whole number from 0 to {BIGGEST}")]
+Seconds = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, at least 0")]
+Flag = Annotated[bool, Meta(description="true or false")]
+
+SyncType = Annotated[
+    Literal["asset", "gallery", "collection", "video_simple"],
+    Meta(description="asset, gallery, collection or video_simple"),
+]
+Action = Annotated[Literal["create", "update", "remove"], Meta(description="create, update or remove")]
+AssetType = Annotated[Literal["photo", "cover", "video"], Meta(description="photo, cover or video")]
+AssetSubtype = Annotated[Literal["video_simple"], Meta(description="video_simple")]
+ContainerType = Annotated[Literal["gallery", "collection"], Meta(description="gallery or collection")]
+
+
+class Derivative(Struct, frozen=True):
+    """A file made from an item; `path` is relative to the item's folder, `bytes` its size."""
+
+    kind: Kind
+    path: Path
+    bytes: Count | None = None
+    sha256: Hash | None = None
+    mime_type: Text | None = None
+    width: Count | None = None
+    height: Count | None = None
+
+
+class Item(Struct, frozen=True):
+    """One asset; `path` is its folder, relative to assets_dir, and missing only in a `remove` bundle."""
+
+    asset_type: AssetType
+    asset_hash: Hash
+    asset_subtype: AssetSubtype | None = None
+    cover_hash: Hash | None = None
+    path: Path | None = None
+    title: Text | None = None
+    mime_type: Text | None = None
+    width: Count | None = None
+    height: Count | None = None
+    bytes: Count | None = None
+    duration_seconds: Seconds | None = None
+    derivatives: tuple[Derivative, ...] = ()
+
+    @property
+    def persisted(self) -> tuple[Derivative, ...]:
+        """The derivatives that the library keeps."""
+        return tuple(each for each in self.derivatives if each.kind not in NEVER_PERSISTED)
+
+
+class BadItem(Struct, frozen=True):
+    """An item that can be told apart but not imported; it fails alone, for the reasons in `problems`."""
+
+    asset_type: str
+    asset_hash: str
+    cover_hash: str | None
+    problems: tuple[str, ...]
+
+
+class Container(Struct, frozen=True):
+    """A gallery or collection; `items` are asset hashes in order, of this bundle or of the library."""
+
+    type: ContainerType
+    container_hash: Hash
+    title: Text | None = None
+    cover_hash: Hash | None = None
+    items: tuple[Hash, ...] = ()
+
+
+class Verification(Struct, frozen=True):
+    """Upstream's own check of the bundle."""
+
+    passed: Flag
+    total_files: Count
+
+
+class Bundle(Struct, frozen=True):
+    """The keys of a manifest, as they stand in the file."""
+
+    sync_id: Uuid
+    sync_type: SyncType
+    action: Action
+    status: Text
+    source_host: Host
+    created_at: Time
+    item_count: Count
+    total_bytes: Count
+    verification: Verification
+    items: tuple[Item, ...]
+    completed_at: Time | None = None
+    prior_sync_id: Uuid | None = None
+    containers: tuple[Container, ...] = ()
+
+
+class Manifest(Bundle, frozen=True, kw_only=True):
+    """A manifest that was read: hashes are lowercase; `items` hold an Item or a BadItem each, in the file's order."""
+
+    sha256: str
+
+    @property
+    def summary(self) -> dict:
+        """The five facts that the batch page shows, in its order."""
+        return {
+            "created_at": self.created_at,
+            "completed_at": self.completed_at,
+            "verification.passed": self.verification.passed,
+            "verification.total_files": self.verification.total_files,
+            "prior_sync_id": self.prior_sync_id,
+        }
+
+    @property
+    def item_type_counts(self) -> dict[str, int]:
+        """How many items there are of each asset_type, by name."""
+        return dict(sorted(Counter(item.asset_type for item in self.items).items()))
