@@ -11,9 +11,8 @@ Item = dict[str, Any]
 Handed = tuple[Item, list[File]]
 Break = Callable[[Item, list[File]], Handed]
 
-PHOTO = ("icon", "thumb", "medium", "original", "frosted", "blurred", "vivid_blurred")
 DERIVATIVES = {
-    "photo": PHOTO,
+    "photo": ("icon", "thumb", "medium", "original", "frosted", "blurred", "vivid_blurred"),
     "cover": ("icon", "thumb", "medium"),
     "video": ("thumb", "medium"),
     "video_simple": ("hls", "transcript", "cloud_package", "library_cover"),
@@ -27,7 +26,7 @@ PAPERS = {
 
 
 class Asset(NamedTuple):
-    """`form` is photo, cover, video or video_simple; everything arbitrary derives from `key`, the pictures from `picture`.
+    """`form` is photo, cover, video or video_simple; what is arbitrary derives from `key`, the pictures from `picture`.
 
     `derivatives` names kinds, `documents` files under source/data/. Another `revision` has another folder and other
     analyses. `title` replaces the derived one. `broken` gets the finished item and its files, and returns what is
@@ -92,7 +91,7 @@ def _covered(mix: tuple[str, ...], n: int, count: int) -> bool:
 
 
 def hand_over(asset: Asset) -> Handed:
-    """The item for the manifest and every file of its folder; `bytes` of the item is the size of its largest derivative."""
+    """The item for the manifest, and every file of its folder; the item's `bytes` are those of its largest derivative."""
     made = [rendition(asset.picture, kind) for kind in asset.derivatives]
     facts = [dict(one.fact) for one in made]
     files = [file for one in made for file in one.files]

@@ -10,9 +10,15 @@ from .renditions import File
 if TYPE_CHECKING:
     from .assets import Asset
 
-CAMERAS = (("Halden", "H35", "35 mm f/2"), ("Norrvik", "Field 6", "24-70 mm f/4"), ("Ossel", "Pocket II", "28 mm f/2.8"))
+CAMERAS = (
+    ("Halden", "H35", "35 mm f/2"),
+    ("Norrvik", "Field 6", "24-70 mm f/4"),
+    ("Ossel", "Pocket II", "28 mm f/2.8"),
+)
 LIGHT = ("First light", "Low sun", "Morning haze", "Clear noon", "Long shadows", "Blue hour", "After the rain")
-PLACES = ("the salt marsh", "the north pier", "the upper pasture", "the old quarry", "the harbour wall", "the birch wood")
+PLACES = (
+    "the salt marsh", "the north pier", "the upper pasture", "the old quarry", "the harbour wall", "the birch wood",
+)
 TAGS = ("coast", "horizon", "water", "grass", "stone", "cloud", "reflection", "path", "silhouette", "still")
 MOODS = ("calm", "expectant", "bright", "solitary", "playful")
 THEMES = ("arrival", "distance", "work and rest", "the turn of the season", "edges")
@@ -49,7 +55,8 @@ def _provenance(asset: "Asset") -> dict[str, Any]:
         "captured_at": _when(key, "captured"),
         "place": pick(PLACES, key, "place"),
         "camera": {"maker": maker, "model": model, "lens": lens, "serial": digest(maker)[:8].upper()},
-        "exposure": {"iso": pick((100, 200, 400), key, "iso"), "shutter": pick(("1/60", "1/250", "1/1000"), key, "shutter")},
+        "iso": pick((100, 200, 400), key, "iso"),
+        "shutter": pick(("1/60", "1/250", "1/1000"), key, "shutter"),
         "original_name": f"{maker[:3].upper()}_{int(between(1, 9999, key, 'name')):04}",
         "rights": "Generated for demonstration; free to use.",
     }
@@ -98,7 +105,7 @@ def _notes(asset: "Asset", _: list[dict[str, Any]]) -> bytes:
 
 
 def _probe(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"container": "mpegts", "video": {"codec": "h264", "width": 1280, "height": 720}, "key": digest(asset.key)[:16]}
+    return {"container": "mpegts", "codec": "h264", "width": 1280, "height": 720, "tag": digest(asset.key)[:16]}
 
 
 def _when(*parts: object) -> str:

@@ -20,11 +20,11 @@ SENTINEL_MISSING = "sentinel_missing"
 
 
 class Expectation(NamedTuple):
-    """What becomes of a bundle when the set is scanned and then preflighted, queued and imported one by one, in order.
+    """What becomes of a bundle when the set is scanned, and what the scan discovered is imported one by one, in order.
 
-    `planned` and `done` count its items by decision after the preflight and at the end. `status` is the batch's last
-    one. Where it is None scan passes the bundle over, for the reason that `passed_over` (a word of this module) gives,
-    and nothing of it is planned or imported.
+    `planned` and `done` count its items by decision, after its preflight and at the end; `status` is the batch's last
+    one, None where a scan does not even record it. `passed_over` (a word of this module) says why a scan passes the
+    bundle over; then nothing of it is planned or done.
     """
 
     status: BatchStatus | None
@@ -92,7 +92,8 @@ def update(writer: Writer) -> Story:
         "coast again", [retitled, analysed, same], action="update", prior_sync_id=writer.sync_id("coast")
     )
     planned = {Decision.WILL_UPDATE: 2, Decision.WILL_SKIP: 1}
-    return Story(sync_id, "An update: a new title, a new analysis, and a photo that did not change", _imported(planned))
+    title = "An update: a new title, a new analysis, and a photo that did not change"
+    return Story(sync_id, title, _imported(planned))
 
 
 def removal(writer: Writer) -> Story:
@@ -110,7 +111,7 @@ def one_broken(writer: Writer) -> Story:
 def all_missing(writer: Writer) -> Story:
     lost = dict.fromkeys(range(3), breaks.no_folder)
     sync_id = writer.bundle("lost", writer.assets("lost", 3, broken=lost))
-    refused = Expectation(BatchStatus.PREFLIGHT_FAILED, {Decision.WILL_FAIL: 3}, {})
+    refused = Expectation(BatchStatus.PREFLIGHT_FAILED, {Decision.WILL_FAIL: 3})
     return Story(sync_id, "Three photos whose folders never arrived", refused)
 
 
@@ -138,9 +139,8 @@ def unparsable(writer: Writer) -> Story:
 
 
 def duplicate_keys(writer: Writer) -> Story:
-    twice = b'"action":"create","action":"remove"'
-    spoil = lambda raw: raw.replace(b'"action":"create"', twice, 1)  # noqa: E731
-    sync_id = writer.bundle("twofold", writer.assets("twofold", 1), spoil=spoil)
+    once, twice = b'"action":"create"', b'"action":"create","action":"remove"'
+    sync_id = writer.bundle("twofold", writer.assets("twofold", 1), spoil=lambda raw: raw.replace(once, twice))
     return Story(sync_id, "A manifest that says `action` twice, differently", _passed_over(MANIFEST_REFUSED))
 
 
@@ -150,7 +150,7 @@ def no_manifest(writer: Writer) -> Story:
 
 def no_sentinel(writer: Writer) -> Story:
     sync_id = writer.bundle("unannounced", writer.assets("unannounced", 1), ready=False)
-    return Story(sync_id, "A manifest without its sentinel", _passed_over(SENTINEL_MISSING))
+    return Story(sync_id, "A manifest without its sentinel", Expectation(None, passed_over=SENTINEL_MISSING))
 
 
 def _imported(planned: Counts, status: BatchStatus = BatchStatus.COMPLETED) -> Expectation:
@@ -158,7 +158,7 @@ def _imported(planned: Counts, status: BatchStatus = BatchStatus.COMPLETED) -> E
 
 
 def _passed_over(why: str) -> Expectation:
-    return Expectation(None, passed_over=why)
+    return Expectation(BatchStatus.DISCOVERED, passed_over=why)
 
 
 # In the order in which to import: what touches an earlier bundle comes after it.

@@ -31,9 +31,7 @@ class Writer:
         """`count` assets for a bundle; see `assets.assets` for mix and options. Another `name` gives other assets."""
         return assets(f"{self.seed}/{name}", count, mix, pictures=(str(self.seed), self.pictures), **options)
 
-    def container(
-        self, kind: str, title: str, members: Iterable[Asset], cover: Asset | None = None
-    ) -> dict[str, Any]:
+    def container(self, kind: str, title: str, members: Iterable[Asset], cover: Asset | None = None) -> dict[str, Any]:
         """A `gallery` or `collection` with these members, in order; the same kind and title is the same container."""
         return {
             "type": kind,
