@@ -91,7 +91,7 @@ def _covered(mix: tuple[str, ...], n: int, count: int) -> bool:
 
 
 def hand_over(asset: Asset) -> Handed:
-    """The item for the manifest, and every file of its folder; the item's `bytes` are those of its largest derivative."""
+    """The item for the manifest, whose `bytes` are those of its largest derivative, and every file of its folder."""
     made = [rendition(asset.picture, kind) for kind in asset.derivatives]
     facts = [dict(one.fact) for one in made]
     files = [file for one in made for file in one.files]

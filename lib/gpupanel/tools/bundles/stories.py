@@ -99,7 +99,7 @@ def update(writer: Writer) -> Story:
 def removal(writer: Writer) -> Story:
     gone = _harvest(writer)[:2]
     sync_id = writer.bundle("harvest less two", gone, action="remove", prior_sync_id=writer.sync_id("harvest"))
-    return Story(sync_id, "Two photos of the gallery are taken out of the library", _imported({Decision.WILL_REMOVE: 2}))
+    return Story(sync_id, "Two photos leave the library, and their gallery", _imported({Decision.WILL_REMOVE: 2}))
 
 
 def one_broken(writer: Writer) -> Story:
