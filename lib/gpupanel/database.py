@@ -276,8 +276,8 @@ class Database:
         }
         try:
             connection = pymysql.connect(
-                **where, user=settings.user, password=settings.password, database=settings.name or None, charset="utf8mb4",
-                client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION, connect_timeout=5,
+                **where, user=settings.user, password=settings.password, database=settings.name or None,
+                charset="utf8mb4", autocommit=True, client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION, connect_timeout=5,
                 read_timeout=self._read_timeout, write_timeout=self._read_timeout, ssl_disabled=self._is_local(),
             )
             connection.query(self._session())

@@ -1,0 +1,130 @@
+"""Transactions: whole or not at all, and run again when the server asks for it (DESIGN section 8)."""
+
+import threading
+
+import pytest
+
+from gpupanel import errors, ledger
+from gpupanel.config import DatabaseSettings
+from gpupanel.database import ConnectionLost, Database, Duplicate
+
+S1, S2 = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+
+
+def discover(tx, sync_id):
+    return tx.insert("ledger.discover", sync_id=sync_id, last_error=None, **ledger.facts(None, {}, None))
+
+
+def known(db):
+    return sorted(row["sync_id"] for row in db.read(ledger.batches))
+
+
+def test_a_transaction_that_fails_leaves_nothing(panel_db):
+    with pytest.raises(RuntimeError), panel_db.transaction() as tx:
+        discover(tx, S1)
+        raise RuntimeError
+    assert known(panel_db) == []
+
+
+def test_reading_cannot_write(panel_db):
+    with pytest.raises(errors.PanelError), panel_db.reading() as tx:
+        tx._execute("UPDATE ingest_batch SET status = 'failed'", {})
+
+
+def test_every_session_is_read_committed_in_utc_and_strict(panel_db):
+    (row,) = panel_db.execute("SELECT @@tx_isolation AS isolation, @@time_zone AS zone, @@sql_mode AS mode")
+    assert (row["isolation"], row["zone"]) == ("READ-COMMITTED", "+00:00")
+    assert "STRICT_ALL_TABLES" in row["mode"]
+
+
+def test_rows_found_are_counted_even_when_nothing_changes(panel_db):
+    batch_id = panel_db.transact(discover, S1)
+    with panel_db.transaction() as tx:
+        assert tx.run("ledger.set_status", batch_id=batch_id, status="discovered") == 1
+
+
+def test_a_savepoint_undoes_only_its_own_part(panel_db):
+    with panel_db.transaction() as tx:
+        discover(tx, S1)
+        with pytest.raises(Duplicate), tx.savepoint():
+            discover(tx, S2)
+            discover(tx, S1)
+    assert known(panel_db) == [S1]
+
+
+def test_a_deadlock_is_run_again_and_both_sides_succeed(panel_db, settings):
+    ids = [panel_db.transact(discover, sync_id) for sync_id in (S1, S2)]
+    both_hold_one = threading.Barrier(2, timeout=20)
+    tries = []
+
+    def cross(tx, first, second):
+        tries.append(first)
+        tx.one("ledger.lock", sync_id=first)
+        if len(tries) <= 2:
+            both_hold_one.wait()
+        tx.run("ledger.set_status", batch_id=ids[[S1, S2].index(second)], status="failed")
+
+    other = threading.Thread(target=Database(settings.database).transact, args=(cross, S2, S1))
+    other.start()
+    panel_db.transact(cross, S1, S2)
+    other.join()
+    assert len(tries) == 3
+    assert {row["status"] for row in panel_db.read(ledger.batches)} == {"failed"}
+
+
+def test_a_connection_that_died_while_idle_is_replaced_unnoticed(panel_db, admin_db):
+    panel_db.transact(discover, S1)
+    kill(admin_db, panel_db)
+    assert known(panel_db) == [S1]
+
+
+def test_a_connection_killed_in_the_middle_is_run_again(panel_db, admin_db):
+    tries = []
+
+    def work(tx):
+        tries.append(1)
+        discover(tx, S1)
+        if len(tries) == 1:
+            kill(admin_db, panel_db)
+        discover(tx, S2)
+
+    panel_db.transact(work)
+    assert known(panel_db) == [S1, S2]
+
+
+def test_a_connection_killed_before_commit_has_an_unknown_outcome(panel_db, admin_db):
+    with pytest.raises(errors.OutcomeUnknown), panel_db.transaction() as tx:
+        discover(tx, S1)
+        kill(admin_db, panel_db)
+
+
+def kill(admin_db, db):
+    """End the connection as the server would, and wait until it is gone."""
+    thread = db._local.connection.thread_id()
+    admin_db.execute(f"KILL {thread}")
+    while admin_db.execute("SELECT 1 FROM information_schema.processlist WHERE id = %(id)s", id=thread):
+        pass
+
+
+def test_a_server_that_is_not_there_is_unavailable_and_no_secret_is_told(tmp_path):
+    db = Database(DatabaseSettings(unix_socket=str(tmp_path / "none.sock"), user="gpu_panel", password="hunter2"))
+    with pytest.raises(errors.DatabaseUnavailable) as caught:
+        db.read(ledger.batches)
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+    assert not isinstance(caught.value, ConnectionLost)
+
+
+def test_a_wrong_password_is_a_denial_that_does_not_tell_it(settings):
+    wrong = DatabaseSettings(unix_socket=settings.database.unix_socket, user="gpu_panel", password="hunter2")
+    with pytest.raises(errors.DatabaseDenied) as caught:
+        Database(wrong).read(ledger.batches)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_idle_transaction_is_ended_by_the_server(settings, panel_db):
+    held = Database(settings.database, idle_seconds=1)
+    panel_db.transact(discover, S1)
+    with pytest.raises(errors.PanelError), held.transaction() as tx:
+        tx.one("ledger.lock", sync_id=S1)
+        panel_db.transact(ledger.lock, S1)  # waits for the server to end the other
+        tx.one("ledger.lock", sync_id=S1)

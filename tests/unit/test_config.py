@@ -1,0 +1,88 @@
+"""Configuration files: read whole, checked whole, every problem at once (DESIGN section 11)."""
+
+from pathlib import Path
+
+import pytest
+
+from gpupanel import config
+from gpupanel.errors import ConfigurationError
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text: str):
+        path = tmp_path / "panel.conf"
+        path.write_text(text)
+        return config.load(path)
+
+    return load
+
+
+def problems_of(load, text):
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    return caught.value.problems
+
+
+def test_an_empty_file_means_the_documented_defaults(load):
+    settings = load("")
+    assert settings.database.name == "admin_panel"
+    assert settings.mount.sync_dir == Path("/mnt/s3-sync/assets/sync")
+    assert settings.mount.assets_dir == Path("/mnt/s3-sync/assets")
+    assert settings.panel.page_size == 50
+    assert settings.worker == config.WorkerSettings(1, 15, 15, 100, 16, 5)
+
+
+def test_assets_dir_is_the_parent_of_another_sync_dir(load):
+    assert load("[mount]\nsync_dir = /data/assets/sync").mount.assets_dir == Path("/data/assets")
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(load, tmp_path):
+    assert load("[mount]\nsync_dir = assets/sync").mount.sync_dir == tmp_path / "assets/sync"
+
+
+def test_every_problem_is_reported_at_once(load):
+    found = problems_of(load, "[database]\nport = many\nhots = x\n[panle]\na = b\n[panel]\nauth = maybe\npage_size = 0")
+    assert [problem.split(":")[0] for problem in found] == [
+        "[database] port", "[database] hots", "[panle]", "[panel] auth", "[panel] page_size",
+    ]
+
+
+def test_the_password_comes_from_its_file(load, tmp_path):
+    (tmp_path / "secret").write_text("s3 cret\n")
+    assert load("[database]\npassword_file = secret").database.password == "s3 cret"
+
+
+def test_a_password_given_twice_is_a_problem(load, tmp_path):
+    (tmp_path / "secret").write_text("x")
+    assert "expected one of them" in problems_of(load, "[database]\npassword = a\npassword_file = secret")[0]
+
+
+def test_a_missing_password_file_is_a_problem(load):
+    assert "No such file" in problems_of(load, "[database]\npassword_file = nowhere")[0]
+
+
+def test_the_password_never_shows(load):
+    settings = load("[database]\npassword = hunter2")
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(problems_of(load, "[database]\npassword = hunter2\nhunter2 hunter2"))
+
+
+def test_a_percent_sign_is_an_ordinary_character(load):
+    assert load("[database]\npassword = 100%s").database.password == "100%s"
+
+
+def test_a_heartbeat_slower_than_the_threshold_is_a_problem(load):
+    assert "live workers lose their jobs" in problems_of(load, "[worker]\nheartbeat_seconds = 40\nstale_minutes = 1")[0]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="nothing.conf cannot be read"):
+        config.load(tmp_path / "nothing.conf")
+
+
+def test_the_file_given_wins_over_the_environment_and_that_over_the_default():
+    environ = {"GPUPANEL_CONF": "b"}
+    assert config.locate("a", "c", environ) == Path("a")
+    assert config.locate(None, "c", environ) == Path("b")
+    assert config.locate(None, "c", {}) == Path("c")
