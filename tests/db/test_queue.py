@@ -1,0 +1,140 @@
+"""Queue and cancel: one active job a batch, each batch in its own transaction (DESIGN sections 5, 7 and 8)."""
+
+import threading
+
+import pytest
+
+from gpupanel import actions, ledger, queue
+from gpupanel.database import Database
+from gpupanel.errors import NotFound, PanelError, Refused
+from gpupanel.tools.bundles import breaks
+
+
+@pytest.fixture
+def scanned(panel_db, mount, bundles):
+    """A bundle on the mount and in the ledger."""
+    def scanned(name="one", **options):
+        sync_id = bundles.bundle(name, bundles.assets(name, 2, **options))
+        actions.scan_mount(panel_db, mount, "admin")
+        return sync_id
+
+    return scanned
+
+
+@pytest.fixture
+def enqueue(panel_db, mount):
+    return lambda sync_id, **options: actions.queue_batch(panel_db, mount, sync_id, "admin", **options)
+
+
+def latest(db, sync_id):
+    batch = db.read(ledger.batch, sync_id)
+    return batch["status"], db.read(ledger.events, batch["id"])[0]
+
+
+def test_queueing_preflights_first_and_says_so(scanned, enqueue, panel_db):
+    sync_id = scanned()
+    job_id = enqueue(sync_id)
+    status, event = latest(panel_db, sync_id)
+    assert (status, event["event_type"], event["actor"]) == ("queued", "job_queued", "admin")
+    assert event["payload"] == (
+        f'{{"auto_preflighted":1,"items_total":"2","job_id":{job_id},"phase":"job_queue","requested_by":"admin"}}'
+    )
+
+
+def test_a_batch_that_passed_is_queued_as_it_is(scanned, enqueue, panel_db, mount):
+    sync_id = scanned()
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    enqueue(sync_id, priority=7)
+    _, event = latest(panel_db, sync_id)
+    assert '"auto_preflighted":0' in event["payload"]
+    (job,) = panel_db.read(queue.waiting)
+    assert (job["priority"], job["state"], job["attempts"], job["items_done"]) == (7, "queued", 0, 0)
+
+
+def test_a_batch_whose_preflight_fails_is_not_queued_and_its_plan_is_kept(scanned, enqueue, panel_db):
+    sync_id = scanned(broken={0: breaks.no_folder, 1: breaks.no_folder})
+    with pytest.raises(Refused, match="all 2 items would fail"):
+        enqueue(sync_id)
+    status, event = latest(panel_db, sync_id)
+    assert (status, event["event_type"]) == ("preflight_failed", "preflight_finished")
+    assert panel_db.read(queue.waiting) == []
+
+
+def test_queueing_what_is_queued_is_refused_and_names_the_job(scanned, enqueue):
+    sync_id = scanned()
+    job_id = enqueue(sync_id)
+    with pytest.raises(Refused, match=f"queued already, as job {job_id}"):
+        enqueue(sync_id)
+
+
+def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
+    sync_id = scanned()
+    outcomes, start = [], threading.Barrier(2)
+
+    def click(db):
+        start.wait()
+        try:
+            outcomes.append(actions.queue_batch(db, mount, sync_id, "admin"))
+        except PanelError as error:
+            outcomes.append(type(error))
+
+    other = threading.Thread(target=click, args=(Database(settings.database),))
+    other.start()
+    click(panel_db)
+    other.join()
+    assert outcomes.count(Refused) == 1
+    assert len(panel_db.read(queue.waiting)) == 1
+
+
+def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
+    good, bad, unknown = scanned(), scanned("bad", broken={0: breaks.no_folder, 1: breaks.no_folder}), "0" * 8
+    outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
+    assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(bad, False), (good, True), (unknown, False)]
+    assert "would fail" in outcomes[0].problem and "No batch" in outcomes[2].problem
+
+
+def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db, mount):
+    sync_id = scanned()
+    (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
+    assert outcome.job_id is None and outcome.problem.startswith("left")
+
+
+def test_canceling_returns_the_batch_and_keeps_the_job(scanned, enqueue, panel_db):
+    sync_id = scanned()
+    job_id = enqueue(sync_id)
+    assert actions.cancel_job(panel_db, job_id, "admin") == sync_id
+    status, event = latest(panel_db, sync_id)
+    assert status == "preflight_passed"
+    assert event["payload"] == f'{{"cancelled_by":"admin","job_id":"{job_id}","phase":"job_cancel"}}'
+    job = panel_db.read(queue.job, job_id)
+    assert (job["state"], job["last_error"]) == ("canceled", "canceled by operator") and job["finished_at"]
+
+
+def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
+    sync_id = scanned()
+    actions.cancel_job(panel_db, enqueue(sync_id), "admin")
+    second = enqueue(sync_id)
+    batch_id = panel_db.read(ledger.batch, sync_id)["id"]
+    assert [job["id"] for job in panel_db.read(queue.history, batch_id)][0] == second
+
+
+def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):
+    job_id = enqueue(scanned())
+    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1'")
+    with pytest.raises(Refused, match="running on host:1") as refused:
+        actions.cancel_job(panel_db, job_id, "admin")
+    assert "systemctl stop gpu-admin-panel-import-worker" in refused.value.hint
+
+
+def test_canceling_twice_or_nothing_is_refused(scanned, enqueue, panel_db):
+    job_id = enqueue(scanned())
+    actions.cancel_job(panel_db, job_id, "admin")
+    with pytest.raises(Refused, match="canceled already"):
+        actions.cancel_job(panel_db, job_id, "admin")
+    with pytest.raises(NotFound):
+        actions.cancel_job(panel_db, 10**9, "admin")
+
+
+def test_the_queue_is_in_order_of_priority_and_then_of_age(scanned, enqueue, panel_db):
+    first, second, urgent = enqueue(scanned("a")), enqueue(scanned("b")), enqueue(scanned("c"), priority=1)
+    assert [job["id"] for job in panel_db.read(queue.waiting)] == [urgent, first, second]
