@@ -56,7 +56,7 @@ class Mount:
 
     def sentinels(self) -> Iterator[Sentinel]:
         """Every sentinel of sync_dir in no order, by listing alone. Raises MountUnavailable."""
-        with _translated(self.sync_dir, "."), os.scandir(self.sync_dir) as entries:
+        with _translated(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(".ready"):
                     yield _sentinel(entry.name)
@@ -186,7 +186,7 @@ def _descriptor(root: Path, relative: str, wanted) -> int:
 
 def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
     opened = os.readlink(f"/proc/self/fd/{descriptor}")
-    if not opened.startswith(os.path.realpath(root, strict=True) + "/"):
+    if not opened.startswith(os.path.realpath(root, strict=True).rstrip("/") + "/"):
         raise UnsafePath(f"{relative} leads out of the mount, to {_printable(opened)}.")
     mode = os.fstat(descriptor).st_mode
     if not wanted(mode):
@@ -196,13 +196,13 @@ def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
 
 @contextmanager
 def _translated(root: Path, relative: str) -> Iterator[None]:
-    """Tell apart what is a fact about `relative` from a mount that cannot be read."""
+    """Tell apart what is a fact about `relative` from a mount that cannot be read; "" is the root itself."""
     try:
         yield
     except OSError as error:
-        if error.errno in REFUSED:
+        if relative and error.errno in REFUSED:
             raise UnsafePath(f"{relative} {REFUSED[error.errno]}.") from None
-        if error.errno in (ENOENT, ENOTDIR) and relative != "." and _present(root):
+        if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
             raise NotFound(f"{relative} is not on the mount.") from None
         raise MountUnavailable(f"{root / relative} cannot be read: {error.strerror}.") from None
     except ValueError:

@@ -96,7 +96,7 @@ def _items(found: list, sync_type: str | None, action: str | None) -> tuple[tupl
     for position, item in known:
         if reasons := rules.item_problems(position, item, sync_type, action):
             problems[position] += reasons
-    folders = [(at, item.path) for at, item in known if item.path and (at not in problems or rules.safe(item.path))]
+    folders = [(at, item.path) for at, item in known if item.path and (at not in problems or not rules.path_faults(item.path))]
     for position, reason in rules.folder_problems(folders).items():
         problems[position].append(reason)
     nameless = [reason for position, reasons in problems.items() if items[position] is None for reason in reasons]

@@ -1,22 +1,31 @@
 """The JSON tree -> values, type by type; the rules themselves are the types in values.py."""
 
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert
-from msgspec.structs import fields, replace
+from msgspec.structs import FieldInfo, fields, replace
 
 from .values import Container, Item
 from .words import MISSING, expected, place, problem
+
+# What `convert` raises for a value that breaks a rule, and for text with a lone surrogate.
+UNFIT = (ValidationError, UnicodeEncodeError)
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    return fields(kind)
 
 
 def sound(found: dict, kind: type[Struct], only=None) -> dict[str, Any]:
     """The fields of `kind` that `found` gives in order, by name; `only` restricts them to some names."""
     values = {}
-    for field in fields(kind):
+    for field in _fields(kind):
         if field.name in found and (only is None or field.name in only):
             try:
                 values[field.name] = convert(found[field.name], field.type)
-            except ValidationError:
+            except UNFIT:
                 pass
     return values
 
@@ -26,20 +35,20 @@ def problems_of(found: Any, kind: Any, where: str) -> list[str]:
     try:
         convert(found, kind)
         return []
-    except ValidationError:
+    except UNFIT:
         return _explained(found, kind, where)
 
 
 def _explained(found: Any, kind: Any, where: str) -> list[str]:
     if isinstance(kind, type) and issubclass(kind, Struct) and isinstance(found, dict):
-        return [text for field in fields(kind) for text in _field(found, field, where)]
+        return [text for field in _fields(kind) for text in _field(found, field, where)]
     if get_origin(kind) is tuple and isinstance(found, list):
         member = get_args(kind)[0]
         return [text for index, one in enumerate(found) for text in problems_of(one, member, place(where, index))]
     return [problem(where, found, expected(kind))]
 
 
-def _field(found: dict, field, where: str) -> list[str]:
+def _field(found: dict, field: FieldInfo, where: str) -> list[str]:
     value = found.get(field.name, MISSING)
     if value is not MISSING:
         return problems_of(value, field.type, place(where, field.name))
@@ -50,7 +59,7 @@ def items_of(found: list) -> tuple[list[Item | None], dict[int, list[str]]]:
     """The items as far as they are sound, and the problems by position; None stands for one without identity."""
     try:
         return list(map(lowered, convert(found, list[Item]))), {}
-    except ValidationError:
+    except UNFIT:
         pass
     items, problems = [], {}
     for position, one in enumerate(found):
@@ -67,19 +76,15 @@ def _item(found: Any) -> Item | None:
 
 def lowered(item: Item) -> Item:
     """The item with its hashes in lowercase; nearly always it has them so already."""
-    files = item.derivatives
-    if _lower(item.asset_hash) and _lower(item.cover_hash) and all(_lower(file.sha256) for file in files):
+    digits = item.asset_hash + (item.cover_hash or "") + "".join([file.sha256 or "" for file in item.derivatives])
+    if digits == digits.lower():
         return item
     return replace(
         item,
         asset_hash=item.asset_hash.lower(),
         cover_hash=item.cover_hash and item.cover_hash.lower(),
-        derivatives=tuple(replace(file, sha256=file.sha256 and file.sha256.lower()) for file in files),
+        derivatives=tuple(replace(file, sha256=file.sha256 and file.sha256.lower()) for file in item.derivatives),
     )
-
-
-def _lower(digits: str | None) -> bool:
-    return digits is None or digits.islower()
 
 
 def lowered_container(container: Container) -> Container:

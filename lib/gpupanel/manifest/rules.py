@@ -25,46 +25,40 @@ PATH_RULES = (
 )
 
 
-def path_problem(where: str, path: str) -> str | None:
-    """What is wrong with a path that comes from a manifest, all in one problem; None when it is safe."""
+def path_faults(path: str) -> str:
+    """Which rules for paths `path` breaks, in the words of what is expected; "" when it is safe."""
     if PLAIN_PATH.fullmatch(path) and len(path) <= LONGEST_NAME:
-        return None
+        return ""
     broken = [words for pattern, words in PATH_RULES if pattern.search(path)]
     if any(len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME for name in path.split("/")):
         broken.append(f"no name longer than {LONGEST_NAME} bytes")
-    return problem(where, path, ", ".join(broken)) if broken else None
-
-
-def safe(path: str) -> bool:
-    """Whether a path that comes from a manifest keeps every rule for paths."""
-    return path_problem("", path) is None
+    return ", ".join(broken)
 
 
 def item_problems(position: int, item: Item, sync_type: str | None, action: str | None) -> list[str]:
     """The problems of one item whose fields are of the right types."""
-    where, problems = f"items[{position}]", []
-    if item.path is not None:
-        problems += filter(None, [path_problem(where + ".path", item.path)])
-    elif action != "remove":
-        problems.append(problem(where + ".path", MISSING, "the item's folder"))
+    problems, path, subtype = [], item.path, item.asset_subtype
+    if path is None and action != "remove":
+        problems.append(problem(f"items[{position}].path", MISSING, "the item's folder"))
+    if path is not None and (faults := path_faults(path)):
+        problems.append(problem(f"items[{position}].path", path, faults))
     if item.derivatives:
-        problems += _derivative_problems(where, item.derivatives)
-    if item.asset_subtype and item.asset_type != "video":
-        problems.append(problem(where + ".asset_subtype", item.asset_subtype, f"null for a {item.asset_type}"))
-    if sync_type == "video_simple" and item.asset_type == "video" and not item.asset_subtype:
-        problems.append(problem(where + ".asset_subtype", None, "video_simple, as sync_type says"))
+        problems += _derivative_problems(f"items[{position}].derivatives", item.derivatives)
+    if subtype and item.asset_type != "video":
+        problems.append(problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}"))
+    if sync_type == "video_simple" and item.asset_type == "video" and not subtype:
+        problems.append(problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says"))
     return problems
 
 
-def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> Iterator[str]:
-    seen = {}
+def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> list[str]:
+    problems, seen = [], {}
     for index, file in enumerate(derivatives):
-        if reason := path_problem(f"{where}.derivatives[{index}].path", file.path):
-            yield reason
-        first = seen.setdefault((file.kind, file.path), index)
-        if first != index:
-            known = f"{where}.derivatives[{first}]"
-            yield f"{where}.derivatives[{index}]: found the same kind and path as {known}, expected each once"
+        if faults := path_faults(file.path):
+            problems.append(problem(f"{where}[{index}].path", file.path, faults))
+        if (first := seen.setdefault((file.kind, file.path), index)) != index:
+            problems.append(f"{where}[{index}]: found the kind and path of {where}[{first}], expected each once")
+    return problems
 
 
 def folder_problems(paths: Iterable[tuple[int, str]]) -> dict[int, str]:
@@ -76,7 +70,7 @@ def folder_problems(paths: Iterable[tuple[int, str]]) -> dict[int, str]:
     problems: dict[int, str] = {}
     open_folders: list[tuple[str, int, str]] = []
     for key, position, path in sorted((_key(path), position, path) for position, path in paths):
-        while open_folders and not (key + "\0").startswith(open_folders[-1][0] + "\0"):
+        while open_folders and not key.startswith(open_folders[-1][0]):
             open_folders.pop()
         if open_folders:
             outer_key, outer, outer_path = open_folders[-1]
@@ -89,9 +83,9 @@ def folder_problems(paths: Iterable[tuple[int, str]]) -> dict[int, str]:
 
 
 def _key(path: str) -> str:
-    """Equal for paths that a case-blind or a normalising file system takes for one; "/" sorts before all else."""
+    """Equal for paths that a case-blind or a normalising file system takes for one; each element ends in NUL, which sorts first."""
     folded = path.lower() if path.isascii() else normalize("NFD", normalize("NFD", path).casefold())
-    return folded.replace("/", "\0")
+    return folded.replace("/", "\0") + "\0"
 
 
 def _clash(path: str, other: str) -> tuple[str, str]:

@@ -1,0 +1,347 @@
+"""The mount is read safely, and a mount that is gone is never taken for a bundle that is (DESIGN section 4)."""
+
+import errno
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from gpupanel import mount
+from gpupanel.config import MountSettings
+from gpupanel.errors import BundleIncomplete, ManifestError, MountTimeout, MountUnavailable, NotFound, PanelError, UnsafePath
+from gpupanel.mount import Document, Mount, Sentinel, bounded
+
+SYNC_ID = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def assets(tmp_path: Path) -> Path:
+    (tmp_path / "assets/sync").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    return tmp_path / "assets"
+
+
+@pytest.fixture
+def subject(assets: Path) -> Mount:
+    return Mount(MountSettings(assets / "sync", assets, manifest_limit=100))
+
+
+@pytest.fixture
+def item(assets: Path) -> Path:
+    data = assets / "photos/1/source/data"
+    data.mkdir(parents=True)
+    (data.parent / "source.json").write_text("{}")
+    return data.parent.parent
+
+
+def hand_over(assets: Path, content: str = "{}") -> Path:
+    (assets / f"sync/{SYNC_ID}.ready").touch()
+    manifest = assets / f"sync/{SYNC_ID}.json"
+    manifest.write_text(content)
+    return manifest
+
+
+def test_sentinels_are_listed_and_odd_names_do_not_vanish(subject, assets):
+    for name in (f"{SYNC_ID}.ready", f"{SYNC_ID.upper()[:-1]}A.ready", "x.ready", ".ready", f"{SYNC_ID}.json", "ready"):
+        (assets / "sync" / name).touch()
+    (assets / "sync" / os.fsdecode(b"\xff.ready")).touch()
+    assert sorted(subject.sentinels(), key=lambda each: each.name) == [
+        Sentinel(".ready", None), Sentinel(f"{SYNC_ID}.ready", SYNC_ID), Sentinel(f"{SYNC_ID[:-1]}A.ready", None),
+        Sentinel("\\xff.ready", None), Sentinel("x.ready", None),
+    ]
+
+
+def test_an_empty_sync_dir_has_no_sentinels(subject):
+    assert list(subject.sentinels()) == []
+
+
+def test_a_sync_dir_that_is_gone_or_no_folder_is_an_unavailable_mount(subject, assets):
+    (assets / "sync").rmdir()
+    with pytest.raises(MountUnavailable):
+        list(subject.sentinels())
+    (assets / "sync").touch()
+    with pytest.raises(MountUnavailable):
+        list(subject.sentinels())
+
+
+def test_a_manifest_is_read_as_it_stands(subject, assets):
+    hand_over(assets, '{"a": 1}\n')
+    assert subject.manifest(SYNC_ID) == b'{"a": 1}\n'
+
+
+@pytest.mark.parametrize("missing", ["ready", "json"])
+def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missing):
+    hand_over(assets)
+    (assets / f"sync/{SYNC_ID}.{missing}").unlink()
+    with pytest.raises(BundleIncomplete, match=f"{SYNC_ID}.{missing} is not on the mount"):
+        subject.manifest(SYNC_ID)
+
+
+def test_a_vanished_mount_is_never_a_missing_bundle(subject, assets):
+    with pytest.raises(MountUnavailable):
+        subject.manifest(SYNC_ID)
+    (assets / "sync").rmdir()
+    with pytest.raises(MountUnavailable):
+        subject.manifest(SYNC_ID)
+
+
+def test_a_manifest_up_to_the_limit_is_read_and_one_over_it_is_refused(subject, assets):
+    hand_over(assets, "x" * 100)
+    assert len(subject.manifest(SYNC_ID)) == 100
+    hand_over(assets, "x" * 101)
+    with pytest.raises(ManifestError) as caught:
+        subject.manifest(SYNC_ID)
+    assert caught.value.problems == ["manifest: found 101 bytes, expected at most 100"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", SYNC_ID + "\n", SYNC_ID.replace("0", "A")])
+def test_only_a_lowercase_uuid_names_a_bundle(subject, name):
+    with pytest.raises(UnsafePath, match="is not a lowercase UUID"):
+        subject.manifest(name)
+
+
+def test_a_manifest_that_leads_out_of_sync_dir_is_refused(subject, assets):
+    manifest = hand_over(assets)
+    manifest.unlink()
+    manifest.symlink_to(assets.parent / "secret")
+    with pytest.raises(UnsafePath, match="leads out of the mount"):
+        subject.manifest(SYNC_ID)
+
+
+def test_a_complete_item_has_nothing_to_complain_about(subject, item):
+    assert subject.check_item("photos/1") is None
+
+
+def test_a_missing_folder_and_a_missing_source_are_told_apart(subject, item):
+    (item / "source/source.json").unlink()
+    assert subject.check_item("photos/1") == "photos/1/source/source.json is not on the mount."
+    assert subject.check_item("photos/2") == "The folder photos/2 is not on the mount."
+    assert subject.check_item("photos/1/source/source.json/x") == (
+        "The folder photos/1/source/source.json/x is not on the mount."
+    )
+
+
+def test_an_item_that_leads_out_is_a_fact_about_the_item(subject, assets):
+    (assets / "out").symlink_to(assets.parent)
+    (assets.parent / "source").mkdir()
+    (assets.parent / "source/source.json").touch()
+    assert subject.check_item("out").startswith("out/source/source.json leads out of the mount, to ")
+
+
+def test_checking_an_item_on_a_vanished_mount_is_no_fact_about_the_item(subject, assets):
+    (assets / "sync").rmdir()
+    with pytest.raises(MountUnavailable):
+        subject.check_item("photos/1")
+    assets.rmdir()
+    with pytest.raises(MountUnavailable):
+        subject.check_item("photos/1")
+
+
+def test_documents_come_source_first_then_by_name(subject, item):
+    for name in ("photo.meaning.json", "Zebra.json", "a.json", "note.txt", "x.JSON", ".hidden.json"):
+        (item / "source/data" / name).write_text(name)
+    assert list(subject.documents("photos/1")) == [
+        Document("source.json", b"{}", is_source=True), Document("Zebra.json", b"Zebra.json"),
+        Document("a.json", b"a.json"), Document("photo.meaning.json", b"photo.meaning.json"),
+    ]
+
+
+def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
+    (item / "source/data").rmdir()
+    assert [each.name for each in subject.documents("photos/1")] == ["source.json"]
+
+
+def test_documents_of_an_item_without_source_are_not_found(subject, item):
+    (item / "source/source.json").unlink()
+    with pytest.raises(NotFound, match="photos/1/source/source.json is not on the mount"):
+        next(subject.documents("photos/1"))
+
+
+def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
+    monkeypatch.setattr(mount, "DOCUMENT_LIMIT", 5)
+    (item / "source/data/big.json").write_text("123456")
+    with pytest.raises(PanelError, match="photos/1/source/data/big.json has 6 bytes, more than the 5"):
+        list(subject.documents("photos/1"))
+
+
+def test_a_document_whose_name_is_not_utf8_is_refused(subject, item):
+    (item / "source/data" / os.fsdecode(b"\xff.json")).touch()
+    with pytest.raises(UnsafePath, match=r"data/\\xff.json has a name that is not UTF-8"):
+        list(subject.documents("photos/1"))
+
+
+def test_a_data_folder_that_leads_out_is_refused(subject, item, assets):
+    (item / "source/data").rmdir()
+    (item / "source/data").symlink_to(assets.parent)
+    with pytest.raises(UnsafePath, match="photos/1/source/data leads out of the mount"):
+        list(subject.documents("photos/1"))
+
+
+def test_a_file_is_opened_for_reading_only(subject, item):
+    with subject.open("photos/1/source/source.json") as file:
+        assert file.read() == b"{}"
+        assert not file.writable()
+
+
+def test_a_symlink_that_stays_inside_is_followed(subject, item, assets):
+    (assets / "alias").symlink_to("photos/1/source/source.json")
+    with subject.open("alias") as file:
+        assert file.read() == b"{}"
+
+
+def test_a_root_that_is_itself_a_symlink_is_no_way_out(item, assets):
+    (assets.parent / "current").symlink_to("assets")
+    root = assets.parent / "current"
+    with Mount(MountSettings(root / "sync", root)).open("photos/1/source/source.json") as file:
+        assert file.read() == b"{}"
+
+
+def test_a_root_whose_name_only_begins_alike_is_outside(subject, assets):
+    (assets.parent / "assets-other").write_text("x")
+    (assets / "link").symlink_to(assets.parent / "assets-other")
+    with pytest.raises(UnsafePath, match="leads out of the mount"):
+        subject.open("link")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../secret", "sync/../../secret"])
+def test_a_path_that_leads_out_is_refused_before_it_is_opened(subject, path, monkeypatch):
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
+    with pytest.raises(UnsafePath, match="leads out of the mount"):
+        subject.open(path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800"])
+def test_what_cannot_be_a_path_is_refused(subject, path):
+    with pytest.raises(UnsafePath, match="cannot be the path of a file"):
+        subject.open(path)
+
+
+def test_a_name_that_is_too_long_is_refused(subject):
+    with pytest.raises(UnsafePath, match="longer than the file system allows"):
+        subject.open("x" * 300)
+
+
+def test_a_fifo_is_refused_without_waiting_for_its_writer(subject, assets):
+    os.mkfifo(assets / "pipe")
+    with pytest.raises(UnsafePath, match="pipe is a FIFO, expected a regular file"):
+        subject.open("pipe")
+
+
+def test_a_folder_is_refused(subject):
+    with pytest.raises(UnsafePath, match="sync is a folder, expected a regular file"):
+        subject.open("sync")
+
+
+def test_a_socket_is_refused(subject, assets, monkeypatch):
+    monkeypatch.chdir(assets)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind("sock")
+        with pytest.raises(UnsafePath, match="sock is a socket"):
+            subject.open("sock")
+
+
+def test_a_device_behind_a_symlink_is_refused(subject, assets):
+    (assets / "null").symlink_to("/dev/null")
+    with pytest.raises(UnsafePath, match="null leads out of the mount, to /dev/null"):
+        subject.open("null")
+
+
+def test_a_device_inside_the_root_is_refused():
+    with pytest.raises(UnsafePath, match="null is a character device, expected a regular file"):
+        Mount(MountSettings(Path("/dev"), Path("/dev"))).open("null")
+
+
+def test_symlinks_in_a_circle_are_refused(subject, assets):
+    (assets / "circle").symlink_to("circle")
+    with pytest.raises(UnsafePath, match="runs in circles"):
+        subject.open("circle")
+
+
+def test_a_dangling_symlink_is_not_found(subject, assets):
+    (assets / "nowhere").symlink_to("missing")
+    with pytest.raises(NotFound):
+        subject.open("nowhere")
+
+
+@pytest.mark.parametrize("name", ["EIO", "ESTALE", "EACCES", "ENOTCONN", "ETIMEDOUT"])
+def test_a_mount_that_fails_is_unavailable(subject, name, monkeypatch):
+    def fail(*_):
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(MountUnavailable, match=os.strerror(getattr(errno, name))):
+        subject.check_item("photos/1")
+
+
+def test_nothing_stays_open_after_refusals(subject, assets, item):
+    os.mkfifo(assets / "pipe")
+    before = os.listdir("/proc/self/fd")
+    for path in ("pipe", "sync", "missing"):
+        assert subject.check_item(path) or True
+        with pytest.raises(PanelError):
+            subject.open(path)
+    list(subject.documents("photos/1"))
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("seconds", [None, 60])
+def test_bounded_hands_over_everything_in_order(seconds):
+    assert list(bounded(range(100), seconds)) == list(range(100))
+
+
+@pytest.mark.parametrize("seconds", [None, 60])
+def test_what_the_reader_raises_is_raised_to_the_caller(seconds):
+    def reader():
+        yield 1
+        raise MountUnavailable("gone")
+
+    items = bounded(reader(), seconds)
+    assert next(items) == 1
+    with pytest.raises(MountUnavailable, match="gone"):
+        next(items)
+
+
+def test_a_reader_that_hangs_is_abandoned_when_the_time_is_over():
+    release, ended = Event(), Event()
+
+    def reader():
+        yield 1
+        release.wait()
+        ended.set()
+
+    items = bounded(reader(), 0.05)
+    assert next(items) == 1
+    with pytest.raises(MountTimeout, match="The mount did not answer within 0.05 seconds"):
+        next(items)
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(60)
+
+
+def test_a_reader_stops_when_the_caller_has_had_enough():
+    stopped = Event()
+
+    def reader():
+        try:
+            while True:
+                yield 1
+        finally:
+            stopped.set()
+
+    items = bounded(reader(), 60)
+    next(items)
+    items.close()
+    assert stopped.wait(60)
+
+
+def test_the_time_is_over_even_for_a_reader_that_always_has_more():
+    def reader():
+        while True:
+            yield 1
+
+    with pytest.raises(MountTimeout):
+        for _ in bounded(reader(), 0.05):
+            pass
