@@ -1,0 +1,26 @@
+# Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo venv clean
+
+help:  ## List what there is to make
+	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ctrl-C stops all of it
+	@bin/prepare
+	@exec bin/gpupanel run
+
+test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
+	@bin/prepare
+	@exec venv/bin/python -m pytest $(ARGS)
+
+demo:  ## Import the demo bundles without a browser, and print what became of each
+	@bin/prepare
+	@exec bin/gpupanel demo --once
+
+venv:  ## Only install what is missing
+	@bin/prepare
+
+clean:  ## Remove venv/ and caches; the data of `make run` stays in var/
+	rm -rf venv .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,91 @@
+"""Processes that we start, watch and end, each by its process id."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import PanelError
+
+STOP_SECONDS = 60
+END_OF_LOG = 2000
+
+
+class Child(NamedTuple):
+    """A running process and the log that it writes."""
+
+    name: str
+    process: subprocess.Popen
+    log: Path
+    note: Path
+
+    def end_of_log(self) -> str:
+        return self.log.read_text(errors="replace")[-END_OF_LOG:].strip()
+
+
+def start(name: str, command: list[str], folder: Path) -> Child:
+    """Start `command` with its output in folder/log/<name>.log and its process id in folder/<name>.pid.
+
+    It gets a session of its own, so that a Ctrl-C in the terminal reaches it only through us.
+    """
+    log, note = folder / "log" / f"{name}.log", folder / f"{name}.pid"
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    note.write_text(str(process.pid))
+    return Child(name, process, log, note)
+
+
+def stop(child: Child) -> None:
+    """Let it end in good order; kill it when it does not."""
+    if child.process.poll() is None:
+        child.process.terminate()
+        try:
+            child.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
+    child.note.unlink(missing_ok=True)
+
+
+class Signals:
+    """A context in which SIGINT, SIGTERM and SIGHUP interrupt nothing; `watch` sees them."""
+
+    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __enter__(self) -> "Signals":
+        self._reader, writer = self._pipe = socket.socketpair()
+        writer.setblocking(False)
+        self._before = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
+        self._wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *exc) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in zip(self.NUMBERS, self._before):
+            signal.signal(number, handler)
+        for end in self._pipe:
+            end.close()
+
+    def watch(self, children: list[Child]) -> None:
+        """Wait for a signal, also one that came before. Raises PanelError when a child ends by itself."""
+        handles = {os.pidfd_open(child.process.pid): child for child in children}
+        try:
+            ready, _, _ = select.select([self._reader, *handles], [], [])
+        finally:
+            for handle in handles:
+                os.close(handle)
+        if self._reader not in ready:
+            raise ended(handles[ready[0]])
+
+
+def ended(child: Child) -> PanelError:
+    """A child ended that should not have."""
+    return PanelError(
+        f"The {child.name} ended by itself with status {child.process.wait()}.",
+        f"The end of {child.log}:\n{child.end_of_log()}",
+    )

@@ -1,0 +1,143 @@
+"""bin/gpupanel: the arguments, and what each way to fail looks like in a shell (DESIGN section 11).
+
+A command lives in commands/<module>.py as a function of its name that takes a Shell and returns the exit status;
+only the module of the command that runs is imported.
+"""
+
+import argparse
+import json
+import os
+import sys
+from importlib import import_module
+
+from ..errors import ConfigurationError, InvalidInput, PanelError
+from .text import plain
+
+DONE, REFUSED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+STANDARD_INPUT = "or - to read them from standard input"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns 0 done, 1 refused or problems found, 2 usage or broken configuration."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    args = _parser().parse_args(argv)
+    try:
+        return _run(args)
+    except PanelError as error:
+        return _fail(args, error)
+    except ModuleNotFoundError as error:
+        return _fail(args, PanelError(f"The Python package {error.name} is not installed.", "`make venv` installs it."))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except OSError as error:
+        return _fail(args, PanelError(f"{error.filename or 'Input or output'}: {error.strerror}"))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    from .shell import Shell
+
+    module = import_module(f".commands.{args.module}", __package__)
+    return getattr(module, args.command.replace("-", "_"))(Shell(args))
+
+
+def _fail(args: argparse.Namespace, error: PanelError) -> int:
+    """Say what failed and what to do next; with --json standard output gets it as an object, too."""
+    problems = getattr(error, "problems", [])
+    lines = [f"gpupanel: {plain(error)}", *(f"  {plain(problem)}" for problem in problems)]
+    print(*lines, *([plain(error.hint)] if error.hint else []), sep="\n", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1))
+    return MISUSED if isinstance(error, (ConfigurationError, InvalidInput)) else REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpupanel", parents=[_common(None)], formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Import Media from a shell: scan, preflight, queue and watch handover bundles.",
+        epilog="Exit status: 0 done, 1 refused or problems found, 2 usage or broken configuration.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, module: str, about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[_common(argparse.SUPPRESS)], help=about, description=about)
+        added.set_defaults(module=module)
+        return added
+
+    _operating(command)
+    _looking(command)
+    _running(command)
+    return parser
+
+
+def _common(default) -> argparse.ArgumentParser:
+    """The options that may stand before the command and after it."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
+    common.add_argument("--config", metavar="FILE", help="the configuration (GPUPANEL_CONF, else etc/panel.conf)")
+    common.add_argument("--as", dest="by", metavar="NAME", type=_name, help="who does it (the login name)")
+    common.add_argument("--json", action="store_true", default=default or False, help="print the outcome as JSON")
+    return common
+
+
+def _operating(command) -> None:
+    scan = command("scan", "operating", "Record the bundles on the mount that are not known yet.")
+    scan.add_argument("--quiet", action="store_true", help="print nothing unless something is new; for a timer")
+    preflight = command("preflight", "operating", "Plan what would happen to each item of these bundles.")
+    preflight.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
+    queue = command("queue", "operating", "Queue these bundles; preflight them first where needed.")
+    queue.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
+    queue.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
+    cancel = command("cancel", "operating", "Cancel a job that is still queued.")
+    cancel.add_argument("job", type=_whole(1), metavar="JOB", help="the job's number")
+
+
+def _looking(command) -> None:
+    command("status", "looking", "Batches by status, jobs by state, and the jobs that run.")
+    show = command("show", "looking", "One batch: facts, plan, jobs, items, events.")
+    show.add_argument("sync_id", metavar="S", help="its sync_id")
+    show.add_argument("--items", type=_whole(0), default=50, metavar="N", help="how many items to list (50)")
+    command("doctor", "looking", "Examine the installation; each finding says what to do.")
+
+
+def _running(command) -> None:
+    command("init-db", "installing", "Make or complete the database, with an account that may create tables.")
+    serve = command("serve", "serving", "Serve the panel over HTTP.")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (8080); 0 takes any free one")
+    run = command("run", "playing", "Run the demo panel: private MariaDB, demo bundles, worker and panel.")
+    demo = command("demo", "playing", "Write the demo bundles, and with --once import them and compare.")
+    demo.add_argument("--once", action="store_true", help="scan, preflight, queue, import, and print what came of it")
+    demo.add_argument("--bundles", type=_whole(0), default=0, metavar="N", help="as many more bundles of photos (0)")
+    demo.add_argument("--items", type=_whole(1, 100_000), default=100, metavar="N", help="items in each of those (100)")
+    demo.add_argument("--seed", default="1", help="another seed gives other bundles (1)")
+    for playing in (run, demo):
+        playing.add_argument("--var", metavar="DIR", help="where all that is private lives (var/)")
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or not 0 < len(text) <= 255:
+        raise argparse.ArgumentTypeError("expected up to 255 printable characters")
+    return text
+
+
+def _whole(low: int, high: int = 2**63 - 1):
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def _priority(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not -(2**31) <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is out of range")
+    return value

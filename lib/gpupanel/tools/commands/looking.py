@@ -1,0 +1,112 @@
+"""status, show, doctor: what there is to see; nothing here writes."""
+
+from typing import Any
+
+from ... import ledger, queue
+from ...database import Reading
+from ...model import BatchStatus, JobState
+from ..shell import Shell
+from ..text import counts, plain, short, size, table
+
+ALL = 2**63
+
+
+def status(shell: Shell) -> int:
+    """JSON: {batches: {status: n}, jobs: {state: n}, running: [job], waiting: [job]}; at most 50 jobs each."""
+    seen = shell.db.read(_status)
+    lines = ["Batches", *table(seen["batches"].items()), "Jobs", *table(seen["jobs"].items())]
+    for heading, jobs in (("Running", seen["running"]), ("Next", seen["waiting"])):
+        lines += [heading, *table(_job_line(job) for job in jobs)] if jobs else []
+    shell.tell(seen, lines)
+    return 0
+
+
+def _status(tx: Reading) -> dict[str, Any]:
+    return {
+        "batches": {str(each): ledger.count(tx, status=each, limit=ALL) for each in BatchStatus},
+        "jobs": {str(each): queue.count(tx, each, limit=ALL) for each in JobState},
+        "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
+    }
+
+
+def _job_line(job: dict[str, Any]) -> tuple:
+    progress = f"{job['items_done']}/{job['items_total']}"
+    return (f"job {job['id']}", job["sync_id"], progress, f"priority {job['priority']}", job["requested_by"], job["worker"])
+
+
+def _public(job: dict[str, Any]) -> dict[str, Any]:
+    """A job without its claim token, which is the worker's secret."""
+    return {key: value for key, value in job.items() if key not in ("claim_token", "active_batch_id", "now")}
+
+
+def show(shell: Shell) -> int:
+    """JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}; 50 jobs and events."""
+    seen = shell.db.read(_show, shell.args.sync_id, shell.args.items)
+    shell.tell(seen, _shown(seen))
+    return 0
+
+
+def _show(tx: Reading, sync_id: str, items: int) -> dict[str, Any]:
+    batch = ledger.batch(tx, sync_id)
+    return {
+        "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
+        "jobs": [_public(job) for job in queue.history(tx, batch["id"])],
+        "items": ledger.items(tx, batch["id"], limit=items), "events": ledger.events(tx, batch["id"]),
+    }
+
+
+def _shown(seen: dict[str, Any]) -> list[str]:
+    lines = [f"Batch {seen['batch']['sync_id']}", *table(_facts(seen["batch"]))]
+    lines += _section("Jobs, newest first", (_history_line(job) for job in seen["jobs"]))
+    items = seen["items"]
+    lines += [f"Items: {counts(seen['decisions'])}", *table(_item_line(item) for item in items)]
+    if left := sum(seen["decisions"].values()) - len(items):
+        lines += [f"  and {left} more; --items N shows more of them"] if left > 0 else []
+    return lines + _section("Events, newest first", (_event_line(event) for event in seen["events"]))
+
+
+def _section(heading: str, rows) -> list[str]:
+    lines = table(rows)
+    return [heading, *lines] if lines else []
+
+
+def _facts(batch: dict[str, Any]) -> list[tuple[str, Any]]:
+    columns = ("sync_type", "action", "status", "item_count")
+    facts = [(column, batch[column]) for column in columns]
+    facts += [("total_bytes", size(batch["total_bytes"])), ("source_host", batch["source_host"])]
+    facts += [("manifest_sha256", short(batch["manifest_sha256"])), ("containers", batch["container_count"])]
+    facts += [(name, batch[name]) for name in ("discovered_at", "started_at", "completed_at")]
+    facts += [("plan", counts(batch["plan"] or {})), ("last_error", batch["last_error"])]
+    return facts
+
+
+def _history_line(job: dict[str, Any]) -> tuple:
+    progress = f"{job['items_done']}/{job['items_total']}"
+    columns = ("requested_by", "queued_at", "worker", "finished_at", "last_error")
+    return (job["id"], job["state"], progress, *(job[column] for column in columns))
+
+
+def _item_line(item: dict[str, Any]) -> tuple:
+    return (item["asset_type"], short(item["asset_hash"]), item["decision"], item["last_error"] or item["reason"])
+
+
+def _event_line(event: dict[str, Any]) -> tuple:
+    payload = event["payload"]
+    cut = payload if len(payload) <= 200 else payload[:200] + "..."
+    return (event["created_at"], event["event_type"], event["actor"], cut)
+
+
+def doctor(shell: Shell) -> int:
+    """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
+    from .. import doctor
+
+    findings = doctor.examine(shell.settings)
+    shell.tell([finding._asdict() for finding in findings], [line for each in findings for line in _diagnosed(each)])
+    return 1 if any(finding.level == doctor.WRONG for finding in findings) else 0
+
+
+def _diagnosed(finding) -> list[str]:
+    lines = [f"{finding.level:5}  {plain(finding.check)}: {plain(finding.found)}"]
+    if finding.level != "ok":
+        lines += [f"       expected: {plain(finding.expected)}", f"       to do: {plain(finding.advice)}"]
+    return lines

@@ -1,0 +1,111 @@
+"""run, demo: the whole thing on this machine, with bundles of its own."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from ... import config
+from ...database import Database
+from ...mount import Mount
+from ...paths import TREE
+from .. import demo as demo_set
+from .. import run as demo_panel
+from ..playground import Playground
+from ..shell import Shell
+from ..text import counts, plain, table
+
+
+def run(shell: Shell) -> int:
+    """Until Ctrl-C. JSON, once all is up: {address, panel_conf, worker_conf, logs}."""
+    demo_panel.run(_folder(shell), say=shell.say, ready=shell.tell)
+    return 0
+
+
+def demo(shell: Shell) -> int:
+    """JSON: {bundles: [{sync_id, title}]}; with --once {found, scan, planned, done, as_told, bundles: [result], panel_conf}."""
+    return _once(shell) if shell.args.once else _write(shell)
+
+
+def _write(shell: Shell) -> int:
+    sync_dir, assets_dir = _mount(shell)
+    stories = _stories(shell, sync_dir, assets_dir)
+    data = {"sync_dir": sync_dir, "bundles": [{"sync_id": each.sync_id, "title": each.title} for each in stories]}
+    lines = [f"{len(stories)} bundles in {sync_dir}:", *table((each.sync_id, each.title) for each in stories)]
+    shell.tell(data, lines)
+    return 0
+
+
+def _once(shell: Shell) -> int:
+    with _installation(shell) as (panel_conf, worker_conf):
+        settings = config.load(panel_conf)
+        stories = _stories(shell, settings.mount.sync_dir, settings.mount.assets_dir)
+        report = demo_set.once(
+            Database(settings.database), Mount(settings.mount), stories, shell.by, demo_set.worker(worker_conf),
+            shell.progress("demo"),
+        )
+    shell.tell(_data(report, panel_conf), _lines(report, shell, panel_conf))
+    return 0 if report.as_told else 1
+
+
+@contextmanager
+def _installation(shell: Shell) -> Iterator[tuple[Path, Path]]:
+    """The two configurations: those of a private installation, unless --config names another."""
+    if shell.args.config:
+        yield shell.settings.path, shell.settings.path.parent / "worker.conf"
+        return
+    with Playground(_folder(shell)) as playground:
+        yield playground.panel_conf, playground.worker_conf
+
+
+def _mount(shell: Shell) -> tuple[Path, Path]:
+    if shell.args.config:
+        return shell.settings.mount.sync_dir, shell.settings.mount.assets_dir
+    sync_dir = Playground(_folder(shell)).sync_dir
+    return sync_dir, sync_dir.parent
+
+
+def _folder(shell: Shell) -> Path:
+    return Path(shell.args.var or TREE / "var")
+
+
+def _stories(shell: Shell, sync_dir: Path, assets_dir: Path) -> list[demo_set.Story]:
+    args = shell.args
+    return demo_set.write(sync_dir, assets_dir, args.seed, args.bundles, args.items)
+
+
+def _data(report: demo_set.Report, panel_conf: Path) -> dict:
+    return {
+        "found": report.scan.sentinels, "new": len(report.scan.discovered), "known": report.scan.known,
+        "passed_over": report.scan.passed_over, "planned": report.planned, "done": report.done,
+        "as_told": report.as_told, "bundles": [result._asdict() for result in report.results], "panel_conf": panel_conf,
+    }
+
+
+def _lines(report: demo_set.Report, shell: Shell, panel_conf: Path) -> list[str]:
+    scan = report.scan
+    lines = [
+        f"Found     {scan.sentinels} bundles: {len(scan.discovered)} new, {scan.known} known,"
+        f" {len(scan.passed_over)} passed over",
+        f"Planned   {counts(report.planned)}", f"Imported  {counts(report.done)}", "",
+    ]
+    for result in report.results:
+        lines += _bundle(result)
+    unlike = sum(not result.as_told for result in report.results)
+    verdict = f"{unlike} of {len(report.results)} bundles ended unlike their stories." if unlike else (
+        f"All {len(report.results)} bundles ended as their stories say."
+    )
+    return [*lines, "", verdict, *_where(shell, panel_conf)]
+
+
+def _bundle(result: demo_set.Result) -> list[str]:
+    verdict = "as told" if result.as_told else "UNLIKE ITS STORY"
+    lines = [f"{result.sync_id}  {result.status or 'not recorded'}, {verdict}: {plain(result.title)}"]
+    if result.planned:
+        lines.append(f"    planned {counts(result.planned)}; imported {counts(result.done)}")
+    return lines + ([f"    {plain(result.problem)}"] if result.problem else [])
+
+
+def _where(shell: Shell, panel_conf: Path) -> list[str]:
+    if shell.args.config:
+        return [f"Look at one of them: bin/gpupanel --config {panel_conf} show S"]
+    return ["Look at them in the panel: `make run` starts it over the same data, and prints its address."]

@@ -1,0 +1,87 @@
+"""What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (DESIGN section 11)."""
+
+import socket
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Callable
+
+from ..errors import PanelError
+from ..paths import TREE
+from . import children, demo
+from .children import Child, Signals
+from .playground import Playground
+
+PORT = 8080
+START_SECONDS = 30
+
+
+def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
+    """Start all of it, wait for Ctrl-C or SIGTERM, and stop what was started, the last first.
+
+    `say` is told how it gets on, `ready` where everything is, as data and as lines, once the panel answers. Raises PanelError when a part does not start or ends by itself; the others are stopped then, too.
+    """
+    with Signals() as signals, Playground(folder) as playground:
+        say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
+        stories = demo.write(playground.sync_dir, playground.sync_dir.parent)
+        say(f"{len(stories)} demo bundles are in {playground.sync_dir}.")
+        port, started = _free_port(), []
+        try:
+            started.append(children.start("worker", _worker(playground), playground.folder))
+            started.append(children.start("panel", _panel(playground, port), playground.folder))
+            _wait(started[-1], port)
+            ready(*_where(playground, port))
+            signals.watch(started)
+        finally:
+            say("\nStopping.")
+            for child in reversed(started):
+                children.stop(child)
+    say("All stopped; the data stays.")
+
+
+def _worker(playground: Playground) -> list[str]:
+    return [sys.executable, str(TREE / "bin" / "import-worker"), "--config", str(playground.worker_conf)]
+
+
+def _panel(playground: Playground, port: int) -> list[str]:
+    return [
+        sys.executable, str(TREE / "bin" / "gpupanel"), "serve", "--config", str(playground.panel_conf),
+        "--port", str(port),
+    ]
+
+
+def _free_port() -> int:
+    """8080 if nobody has it, else any."""
+    for port in (PORT, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port)) as probe:
+                return probe.getsockname()[1]
+        except OSError:
+            continue
+    raise PanelError("There is no free port on 127.0.0.1.")
+
+
+def _wait(panel: Child, port: int) -> None:
+    """Until the panel accepts connections."""
+    deadline = monotonic() + START_SECONDS
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if panel.process.poll() is not None:
+                raise children.ended(panel) from None
+            if monotonic() > deadline:
+                raise PanelError(f"The panel did not answer within {START_SECONDS} seconds.", f"Look at {panel.log}.") from None
+            sleep(0.05)
+
+
+def _where(playground: Playground, port: int) -> tuple[dict[str, str], list[str]]:
+    address = f"http://127.0.0.1:{port}/admin/import-media.cgi"
+    data = {
+        "address": address, "panel_conf": str(playground.panel_conf), "worker_conf": str(playground.worker_conf),
+        "logs": str(playground.logs),
+    }
+    return data, [
+        f"The worker waits for jobs. The logs are in {playground.logs}.", "", f"    {address}", "",
+        f"From a shell: bin/gpupanel --config {playground.panel_conf} status", "Ctrl-C stops everything.",
+    ]

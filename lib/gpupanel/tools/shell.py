@@ -1,0 +1,82 @@
+"""What a command has at hand: its arguments, the configuration, the database, the mount, and where to print."""
+
+import getpass
+import json
+import sys
+from argparse import Namespace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Callable, Iterable
+
+from .. import config
+from ..database import Database
+from ..errors import InvalidInput
+from ..mount import SYNC_ID, Mount
+from ..paths import TREE
+from .text import plain
+
+DEFAULT = TREE / "etc" / "panel.conf"
+
+
+class Shell:
+    """One run of one command; what it opens is opened when first needed."""
+
+    def __init__(self, args: Namespace):
+        self.args = args
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """Raises ConfigurationError."""
+        return config.load(config.locate(self.args.config, str(DEFAULT)))
+
+    @cached_property
+    def db(self) -> Database:
+        return Database(self.settings.database)
+
+    @cached_property
+    def mount(self) -> Mount:
+        return Mount(self.settings.mount)
+
+    @property
+    def by(self) -> str:
+        """Under whose name this is recorded (DESIGN section 11)."""
+        return self.args.by or getpass.getuser()
+
+    def sync_ids(self) -> list[str]:
+        """The bundles that the command is about, each once; `-` stands for those that standard input lists."""
+        given = (each for name in self.args.sync_ids for each in (sys.stdin.read().split() if name == "-" else [name]))
+        sync_ids = list(dict.fromkeys(given))
+        if bad := [name for name in sync_ids if not SYNC_ID.fullmatch(name)]:
+            raise InvalidInput(f"Not a sync_id: {', '.join(map(plain, bad))}", "A sync_id is a UUID in lower case.")
+        return sync_ids
+
+    def tell(self, data: Any, lines: Iterable[str]) -> None:
+        """Print the outcome: `data` with --json, otherwise the lines."""
+        if self.args.json:
+            print(json.dumps(data, default=_encode, ensure_ascii=False, indent=1), flush=True)
+        else:
+            print(*lines, sep="\n", flush=True)
+
+    def say(self, text: str) -> None:
+        """Print how it gets on; with --json on standard error, so that standard output is JSON alone."""
+        print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """`progress(done, total)` redraws a line on a terminal, and does nothing elsewhere."""
+        if not sys.stderr.isatty():
+            return lambda done, total: None
+
+        def draw(done: int, total: int) -> None:
+            end = "\r\033[K" if done >= total else ""
+            print(f"\r{what} {done}/{total}{end}", end="", file=sys.stderr, flush=True)
+
+        return draw
+
+
+def _encode(value: Any) -> Any:
+    """Times are the database's, in UTC."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds") + "Z"
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
