@@ -1,0 +1,86 @@
+"""Every named query finds its rows by an index (etc/schema.sql says which, and why)."""
+
+import re
+
+import pytest
+
+from conftest import NAME, TABLES
+from gpupanel.database import Database, queries, query
+from gpupanel.paths import TREE
+
+FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
+NAMES = [f"{file}.{name}" for file in FILES for name in queries(file)]
+
+# Counting reads an index from its front, and stops at the limit.
+BOUNDED = {"ledger.count"}
+
+HASH = "LPAD(HEX(seq), 64, '0')"
+FILL = [
+    f"""INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
+        SELECT seq, LPAD(seq, 36, '0'), ELT(1 + seq % 8, 'discovered', 'preflight_passed', 'preflight_failed', 'queued',
+               'importing', 'completed', 'partial', 'failed'), NOW(6) FROM seq_1_to_3000""",
+    """INSERT INTO import_job (id, batch_id, state, requested_by, claim_token, heartbeat_at, finished_at)
+       SELECT seq, seq, ELT(1 + seq % 5, 'queued', 'running', 'completed', 'failed', 'canceled'), 'x',
+              LPAD(seq, 32, '0'), NOW(6), IF(seq % 5 > 1, NOW(6), NULL) FROM seq_1_to_3000""",
+    f"""INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision)
+        SELECT 1 + seq DIV 10, seq % 10, 'photo', {HASH}, 'will_create' FROM seq_1_to_9000""",
+    """INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+       SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
+    f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
+        SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
+    "INSERT INTO asset_source (asset_id, document, sha256) SELECT id, '{}', asset_hash FROM asset",
+    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) SELECT id, 'a', 'a', asset_hash FROM asset",
+    "INSERT INTO asset_cover (asset_id, cover_hash) SELECT id, asset_hash FROM asset",
+    "INSERT INTO asset_derivative (asset_id, kind, path) SELECT id, 'thumb', 'thumb.jpg' FROM asset",
+]
+for kind in ("gallery", "collection"):
+    FILL += [
+        f"""INSERT INTO asset_{kind} (id, {kind}_hash, first_batch_id, last_batch_id)
+            SELECT seq, {HASH}, 1, 1 FROM seq_1_to_1000""",
+        f"""INSERT INTO asset_{kind}_item ({kind}_id, asset_id, position)
+            SELECT 1 + id % 1000, id, 1 + id DIV 1000 FROM asset""",
+    ]
+
+
+KNOWN = {
+    "limit": 50, "before": 2000, "start": 5, "status": "queued", "state": "queued", "asset_type": "photo",
+    "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"], "hashes": ["0" * 63 + "1"],
+}
+
+
+def examples(statement: str) -> dict:
+    """A value for each parameter of the statement, a list after IN."""
+    names = re.findall(r"(\bIN )?%\((\w+)\)s", statement)
+    return {name: KNOWN.get(name, [1, 2] if listed else 1) for listed, name in names}
+
+
+def explain(db, name: str) -> list[dict]:
+    return db.execute(f"EXPLAIN {query(name)}", **examples(query(name)))
+
+
+@pytest.fixture(scope="module")
+def filled(server):
+    db = Database(server.admin(NAME))
+    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    for statement in FILL:
+        db.execute(statement)
+    for table in TABLES:
+        db.execute(f"ANALYZE TABLE {table}")
+    yield db
+    db.close()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not query(name).startswith("INSERT")])
+def test_no_query_reads_a_whole_table(filled, name):
+    plan = explain(filled, name)
+    scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]
+    assert name in BOUNDED or not scans, scans
+
+
+@pytest.mark.parametrize("name", ["ledger.batches", "ledger.batches_of_status", "ledger.items", "ledger.events",
+                                  "queue.history", "queue.in_state", "queue.finished"])
+def test_no_list_is_sorted_after_the_fact(filled, name):
+    plan = explain(filled, name)
+    assert not [row for row in plan if "filesort" in (row["Extra"] or "")], plan
