@@ -3,6 +3,8 @@
 import gc
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -282,3 +284,12 @@ def test_reading_leaves_the_garbage_collector_as_it_was():
     assert gc.isenabled()
     refused({})
     assert gc.isenabled()
+
+
+def test_the_example_of_the_format_description_is_consumable():
+    described = (Path(__file__).resolve().parents[2] / "docs/BUNDLE-FORMAT.md").read_text()
+    example = re.search(r"^    \{.*?^    \}", described, re.MULTILINE | re.DOTALL).group()
+    raw = re.sub(r" +// .*", "", example).encode()
+    found = manifest.read(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
+    assert [type(each) for each in found.items] == [Item, Item]
+    assert manifest.not_consumable(found) == []

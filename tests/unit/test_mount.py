@@ -50,7 +50,7 @@ def test_sentinels_are_listed_and_odd_names_do_not_vanish(subject, assets):
     (assets / "sync" / os.fsdecode(b"\xff.ready")).touch()
     assert sorted(subject.sentinels(), key=lambda each: each.name) == [
         Sentinel(".ready", None), Sentinel(f"{SYNC_ID}.ready", SYNC_ID), Sentinel(f"{SYNC_ID[:-1]}A.ready", None),
-        Sentinel("\\xff.ready", None), Sentinel("x.ready", None),
+        Sentinel("\\udcff.ready", None), Sentinel("x.ready", None),
     ]
 
 
@@ -169,7 +169,7 @@ def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch
 
 def test_a_document_whose_name_is_not_utf8_is_refused(subject, item):
     (item / "source/data" / os.fsdecode(b"\xff.json")).touch()
-    with pytest.raises(UnsafePath, match=r"data/\\xff.json has a name that is not UTF-8"):
+    with pytest.raises(UnsafePath, match=r"data/\\udcff.json has a name that is not UTF-8"):
         list(subject.documents("photos/1"))
 
 
@@ -206,7 +206,7 @@ def test_a_root_whose_name_only_begins_alike_is_outside(subject, assets):
         subject.open("link")
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../secret", "sync/../../secret"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../secret", "sync/../../secret", "/\ud800"])
 def test_a_path_that_leads_out_is_refused_before_it_is_opened(subject, path, monkeypatch):
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
     with pytest.raises(UnsafePath, match="leads out of the mount"):
@@ -217,6 +217,10 @@ def test_a_path_that_leads_out_is_refused_before_it_is_opened(subject, path, mon
 def test_what_cannot_be_a_path_is_refused(subject, path):
     with pytest.raises(UnsafePath, match="cannot be the path of a file"):
         subject.open(path)
+
+
+def test_what_cannot_be_seen_in_a_path_is_spelled_out(subject):
+    assert subject.check_item("a\u202eb\n") == "The folder a\\u202eb\\n is not on the mount."
 
 
 def test_a_name_that_is_too_long_is_refused(subject):

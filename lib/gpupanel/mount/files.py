@@ -1,0 +1,84 @@
+"""Opening what lies under a root, and nothing else: checked after it was opened, read only (DESIGN section 4)."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import MountUnavailable, NotFound, UnsafePath
+
+READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device", stat.S_IFBLK: "a block device",
+}
+REFUSED = {
+    ELOOP: "runs in circles through symbolic links", ENAMETOOLONG: "is longer than the file system allows",
+    ENXIO: "is a socket or a device without a driver, expected a regular file",
+}
+
+
+def open_file(root: Path, relative: str) -> BinaryIO:
+    """A regular file under `root`, opened for reading. Raises NotFound, UnsafePath, MountUnavailable."""
+    return os.fdopen(open_checked(root, relative, stat.S_ISREG), "rb")
+
+
+def open_checked(root: Path, relative: str, wanted) -> int:
+    """A descriptor of the file or folder `relative` under `root`, checked after it was opened.
+
+    The checks look at what was opened, not at the path, so that nothing can be exchanged in between. Opening must not
+    block: a FIFO would wait for its writer.
+    """
+    if relative.startswith("/") or ".." in relative.split("/"):
+        raise UnsafePath(f"{printable(relative)} leads out of the mount.")
+    with translated(root, relative):
+        descriptor = os.open(root / relative, READ_ONLY)
+        try:
+            _check(descriptor, root, relative, wanted)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
+    opened = os.readlink(f"/proc/self/fd/{descriptor}")
+    if not opened.startswith(os.path.realpath(root, strict=True).rstrip("/") + "/"):
+        raise UnsafePath(f"{printable(relative)} leads out of the mount, to {printable(opened)}.")
+    mode = os.fstat(descriptor).st_mode
+    if not wanted(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "a regular file")
+        expected = "a folder" if wanted is stat.S_ISDIR else "a regular file"
+        raise UnsafePath(f"{printable(relative)} is {kind}, expected {expected}.")
+
+
+@contextmanager
+def translated(root: Path, relative: str) -> Iterator[None]:
+    """Tell apart what is a fact about `relative` from a mount that cannot be read; "" is the root itself."""
+    try:
+        yield
+    except OSError as error:
+        if relative and error.errno in REFUSED:
+            raise UnsafePath(f"{printable(relative)} {REFUSED[error.errno]}.") from None
+        if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
+            raise NotFound(f"{printable(relative)} is not on the mount.") from None
+        raise MountUnavailable(f"{printable(str(root / relative))} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise UnsafePath(f"{printable(relative)} cannot be the path of a file.") from None
+
+
+def _present(root: Path) -> bool:
+    """Whether the mount is there: an unmounted one leaves no folder, or an empty one."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be stored and shown: what is invisible or not UTF-8 is spelled out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
