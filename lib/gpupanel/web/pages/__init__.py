@@ -1,0 +1,1 @@
+"""One page, one module, one template: `show(db, visit, settings)` returns what the template and the JSON answer show."""

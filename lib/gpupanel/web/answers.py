@@ -1,0 +1,82 @@
+"""Which HTTP status an error is answered with, and how much of it a page may say. One table holds all of them."""
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+from .. import errors
+
+
+class NotSignedIn(errors.PanelError):
+    """Nobody is signed in."""
+
+    hint = "The web server signs people in and passes their name on; sign in there, or check its configuration."
+
+
+class Forbidden(errors.PanelError):
+    """This is not yours to do; nothing was changed."""
+
+
+class NoSuchPage(errors.PanelError):
+    """There is no such page."""
+
+    hint = "Go on from the list of batches."
+
+
+class MethodNotAllowed(errors.PanelError):
+    """This page does not answer to that method."""
+
+    hint = "Pages are read with GET; forms on them are sent with POST."
+
+
+class TooLarge(errors.PanelError):
+    """The form is too large; nothing was changed."""
+
+    hint = "Tick fewer batches at once."
+
+
+class Rule(NamedTuple):
+    """`told`: the message is for whoever asked. Otherwise only the kind of error is, and the log has the rest."""
+
+    kind: type[Exception]
+    status: int
+    told: bool
+
+
+# The first rule that fits counts, so the special stand before the general.
+RULES = (
+    Rule(errors.InvalidInput, 400, True),
+    Rule(NotSignedIn, 401, True),
+    Rule(Forbidden, 403, True),
+    Rule(errors.NotFound, 404, True),
+    Rule(NoSuchPage, 404, True),
+    Rule(MethodNotAllowed, 405, True),
+    Rule(errors.Refused, 409, True),
+    Rule(TooLarge, 413, True),
+    Rule(errors.MountTimeout, 504, True),
+    Rule(errors.MountUnavailable, 503, True),
+    Rule(errors.DatabaseUnavailable, 503, False),
+    Rule(errors.DatabaseDenied, 503, False),
+    Rule(errors.DatabaseConflict, 503, False),
+    Rule(errors.ConfigurationError, 500, True),
+    Rule(Exception, 500, False),
+)
+
+# What the web framework itself refuses.
+BY_STATUS = {400: errors.InvalidInput, 404: NoSuchPage, 405: MethodNotAllowed, 413: TooLarge}
+
+UNEXPECTED = ("The panel failed at this.", "The web server's error log says more. Nothing else is known here.")
+
+
+def of_status(status: int) -> Exception:
+    """The error that stands for a refusal by the web framework."""
+    kind = BY_STATUS.get(status)
+    return kind() if kind else RuntimeError(f"the web framework answered {status}")
+
+
+def problem(error: Exception) -> dict:
+    """What a page may say of an error: status, title, message, hint."""
+    rule = next(rule for rule in RULES if isinstance(error, rule.kind))
+    message, hint = UNEXPECTED
+    if rule.kind is not Exception:
+        message, hint = str(error if rule.told else type(error)()), error.hint
+    return {"status": rule.status, "title": HTTPStatus(rule.status).phrase, "message": message, "hint": hint}

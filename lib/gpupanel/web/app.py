@@ -1,0 +1,194 @@
+"""The panel as one WSGI application: its pages, and what a request goes through on its way to one (DESIGN section 10)."""
+
+import traceback
+from typing import Any, Callable, NamedTuple
+
+from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
+
+from .. import config
+from ..database import Database
+from ..errors import ConfigurationError
+from . import answers, auth, forms, render
+from .pages import batch, batches, tasks
+from .visit import Visit
+
+FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
+WEEK = 7 * 24 * 3600
+
+
+class Page(NamedTuple):
+    """Shown at `path` when the query has all of `selected`; the template and `show`'s module bear its name."""
+
+    name: str
+    path: str
+    selected: dict[str, str]
+    show: Callable[[Database, Visit, config.Settings], dict[str, Any]]
+
+
+# Every page there is; the first that fits is shown.
+PAGES = (
+    Page("batch", "/import-media.cgi", {"action": "detail"}, batch.show),
+    Page("tasks", "/import-media.cgi", {"tab": "queue"}, tasks.show),
+    Page("batches", "/import-media.cgi", {}, batches.show),
+    Page("tasks", "/import-tasks.cgi", {}, tasks.show),
+)
+PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # `same-origin` and not `no-referrer`, with which a browser's own forms would arrive without their origin.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def application(settings: config.Settings) -> Callable:
+    """The WSGI application of the panel with these settings."""
+    panel, app = Panel(settings), Bottle()
+    for path in PATHS:
+        app.route(path, ["GET", "POST"], panel.answer)
+    app.route("/", "GET", panel.home)
+    app.route("/static/<name>", "GET", _static)
+    app.default_error_handler = panel.refuse
+    return lambda environ, start_response: app(_placed(environ), start_response)
+
+
+class Panel:
+    """What all requests share, and nothing that one of them leaves for the next."""
+
+    def __init__(self, settings: config.Settings):
+        self.settings = settings
+        self.db = Database(settings.database)
+        self.secret = forms.Secret(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
+        self.renderer = render.Renderer(settings.panel.templates, settings.mount.sync_dir)
+
+    def answer(self) -> HTTPResponse:
+        """A page, or what its form did."""
+        return self._guarded(lambda visit: (self._post if visit.posted else self._get)(visit))
+
+    def home(self) -> HTTPResponse:
+        return self._guarded(lambda visit: _response(b"", 303, Location=visit.links.batches()))
+
+    def refuse(self, error: HTTPError) -> HTTPResponse:
+        """What is no page, or no method of it; the framework's own pages are never shown."""
+
+        def refusal(visit: Visit):
+            raise answers.of_status(error.status_code)
+
+        response = self._guarded(refusal)
+        if response.status_code == 405:
+            response.set_header("Allow", "GET, HEAD, POST" if request.path in PATHS else "GET, HEAD")
+        return response
+
+    def _guarded(self, work: Callable[[Visit], HTTPResponse]) -> HTTPResponse:
+        """`work(visit)` for someone who is signed in; every error becomes an answer."""
+        visit = Visit(request.environ)
+        try:
+            visit.user = auth.sign_in(visit.environ, self.settings.panel)
+            return work(visit)
+        except Exception as error:
+            return self._problem(visit, error)
+
+    def _get(self, visit: Visit) -> HTTPResponse:
+        page = _chosen(visit)
+        values = page.show(self.db, visit, self.settings)
+        token = forms.token(self.secret, visit.user.name) if visit.user.operator else None
+        if visit.wants_json:
+            head = {"page": page.name, "user": visit.user._asdict(), "csrf_token": token}
+            return _json(head | values)
+        notice, headers = self._notice(visit)
+        body = self.renderer.page(page.name, visit, csrf_token=token, notice=notice, **values)
+        return _response(body, **headers)
+
+    def _post(self, visit: Visit) -> HTTPResponse:
+        from . import operations  # reading a page needs neither the mount nor the manifest's decoder
+
+        auth.require_operator(visit.user)
+        forms.check(visit.environ, self.secret, visit.user.name, visit.form.get("csrf_token", [""])[-1])
+        outcome = operations.perform(self.db, self.settings.mount, visit.form, visit.user.name)
+        if visit.wants_json:
+            return _json(outcome._asdict())
+        shown = {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines}
+        value = forms.pack(self.secret, visit.user.name, shown)
+        return _response(b"", 303, Location=visit.here, **_cookie(visit, value))
+
+    def _notice(self, visit: Visit) -> tuple[dict | None, dict[str, str]]:
+        """What became of the form that was sent last, told once: with the headers that make it forgotten."""
+        value = None if visit.refreshes else forms.cookie(visit.environ)
+        if not value:
+            return None, {}
+        return forms.unpack(self.secret, visit.user.name, value), _cookie(visit, "")
+
+    def _problem(self, visit: Visit, error: Exception) -> HTTPResponse:
+        problem = answers.problem(error)
+        if problem["status"] >= 500:
+            _log(visit, error)
+        try:
+            if visit.wants_json:
+                return _json({"page": "error", "error": problem}, problem["status"])
+            body = self.renderer.page("error", visit, csrf_token=None, notice=None, problem=problem)
+            return _response(body, problem["status"])
+        except Exception as another:
+            _log(visit, another)
+            text = f"{problem['status']} {problem['title']}\n\n{problem['message']} {problem['hint']}\n"
+            return _response(text.encode(), problem["status"], Content_Type="text/plain; charset=utf-8")
+
+
+def _chosen(visit: Visit) -> Page:
+    """The page that the request means. Raises InvalidInput for a tab or action that there is none of."""
+    visit.choice("tab", ["batches", "queue"])
+    visit.choice("action", ["detail"])
+    return next(
+        page for page in PAGES if page.path == visit.path and page.selected.items() <= visit.query.items()
+    )
+
+
+def _placed(environ: dict) -> dict:
+    """SCRIPT_NAME is the folder of the pages and PATH_INFO the page, however the web server has divided the two."""
+    script, path = environ.get("SCRIPT_NAME", "").rstrip("/"), environ.get("PATH_INFO", "")
+    folder, slash, name = script.rpartition("/")
+    if slash + name in PATHS:
+        script, path = folder, slash + name + path
+    elif path == FOLDER or path.startswith(FOLDER + "/"):
+        script, path = script + FOLDER, path[len(FOLDER):]
+    elif not script and path in ("", "/"):
+        script = FOLDER
+    return environ | {"SCRIPT_NAME": script, "PATH_INFO": path or "/"}
+
+
+def _response(body: bytes, status: int = 200, **headers: str) -> HTTPResponse:
+    """Keyword arguments are headers, with `_` for `-`."""
+    known = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Vary": "Accept"}
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HTTPResponse(body, status, HEADERS | known | given)
+
+
+def _json(values: dict, status: int = 200) -> HTTPResponse:
+    return _response(render.as_json(values), status, Content_Type="application/json")
+
+
+def _cookie(visit: Visit, value: str) -> dict[str, str]:
+    return {"Set_Cookie": forms.set_cookie(visit.environ, f"{visit.links.base}/", value)}
+
+
+def _static(name: str) -> HTTPResponse:
+    response = static_file(name, root=str(render.STATIC))
+    for header, value in (HEADERS | {"Cache-Control": f"max-age={WEEK}"}).items():
+        response.set_header(header, value)
+    return response
+
+
+def _log(visit: Visit, error: Exception) -> None:
+    """For whoever runs the panel: what failed, where; of our own errors the message says it all."""
+    if isinstance(error, answers.errors.PanelError):
+        problems = error.problems if isinstance(error, ConfigurationError) else []
+        text = "; ".join([f"{type(error).__name__}: {error}", *problems]) + "\n"
+    else:
+        text = "".join(traceback.format_exception(error))
+    visit.environ["wsgi.errors"].write(f"{visit.environ['REQUEST_METHOD']} {visit.path}: {text}")
+    visit.environ["wsgi.errors"].flush()

@@ -1,0 +1,87 @@
+"""Who asks, and whether they may: viewers look, operators act (DESIGN section 10).
+
+The web server signs people in and sets REMOTE_USER. A name in a header counts only from a trusted proxy.
+"""
+
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from ..config import PanelSettings
+from .answers import Forbidden, NotSignedIn
+
+LOCAL = "local"
+LONGEST = 255
+
+
+class User(NamedTuple):
+    name: str
+    operator: bool
+
+
+def sign_in(environ: dict, panel: PanelSettings) -> User:
+    """The user of a request. Raises NotSignedIn, and Forbidden for someone who is in neither list."""
+    if panel.auth == "none":
+        return _local(environ)
+    name = _name(environ, panel)
+    if not name:
+        raise NotSignedIn()
+    operator = _listed(name, panel.operators)
+    if not operator and not _listed(name, panel.viewers):
+        raise Forbidden(
+            f"{name} is signed in, but may not use this panel.", "Ask for a place in [panel] operators or viewers."
+        )
+    return User(name, operator)
+
+
+def require_operator(user: User) -> None:
+    """Raises Forbidden for someone who may only look."""
+    if not user.operator:
+        raise Forbidden(f"{user.name} may look, but not act; nothing was changed.", "Ask an operator to do this.")
+
+
+def _local(environ: dict) -> User:
+    """`auth = none`: whoever sits at this machine. A proxy in between, or another host name, could be anyone."""
+    proxied = any(environ.get(header) for header in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"))
+    if proxied or not _is_loopback(environ.get("REMOTE_ADDR", "")) or not _asks_for_loopback(environ):
+        raise NotSignedIn(
+            "Without signing in, this panel answers only to its own machine.",
+            "Open it there by its loopback address, or set [panel] auth = remote_user.",
+        )
+    return User(LOCAL, True)
+
+
+def _name(environ: dict, panel: PanelSettings) -> str:
+    name = environ.get("REMOTE_USER", "")
+    if not name and _is_trusted(environ.get("REMOTE_ADDR", ""), panel.trusted_proxies):
+        name = environ.get("HTTP_X_REMOTE_USER", "")
+    name = name.encode("latin-1", "replace").decode("utf-8", "replace").strip()
+    return name if name.isprintable() and len(name) <= LONGEST else ""
+
+
+def _listed(name: str, names: frozenset[str]) -> bool:
+    return name in names or "*" in names
+
+
+def _address(text: str):
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_trusted(text: str, networks: tuple) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in networks)
+
+
+def _is_loopback(text: str) -> bool:
+    address = _address(text)
+    return address is not None and address.is_loopback
+
+
+def _asks_for_loopback(environ: dict) -> bool:
+    """A page elsewhere that points its own name at this machine is not let in."""
+    host = environ.get("HTTP_HOST", "localhost")
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    return name == "localhost" or _is_loopback(name)

@@ -1,0 +1,118 @@
+"""What the forms do. Each operation takes what it needs from the form and says what became of it."""
+
+from typing import Any, NamedTuple
+
+from .. import actions
+from ..actions import Queued, ScanReport
+from ..config import MountSettings
+from ..database import Database
+from ..errors import InvalidInput
+from ..mount import Mount
+from . import visit
+
+MOUNT_SECONDS = 20  # the longest that a request waits for the mount (DESIGN section 10)
+MOST_SELECTED = 1000
+
+
+class Outcome(NamedTuple):
+    """`summary` and `lines` are for people; `result` is the same for programs."""
+
+    action: str
+    ok: bool
+    summary: str
+    lines: list[str]
+    result: dict[str, Any]
+
+
+class Request(NamedTuple):
+    """Who asks for an operation, with which form, on what."""
+
+    db: Database
+    mount: Mount
+    form: dict[str, list[str]]
+    by: str
+
+    def one(self, name: str) -> str:
+        """The only value of a field. Raises InvalidInput."""
+        values = self.form.get(name, [])
+        if len(values) != 1:
+            raise InvalidInput(f"{name}: found {len(values)} values, expected one")
+        return values[0]
+
+
+def perform(db: Database, settings: MountSettings, form: dict[str, list[str]], by: str) -> Outcome:
+    """Do what the form's field `do` names. Raises InvalidInput, and what the operation raises."""
+    request = Request(db, Mount(settings), form, by)
+    operation = OPERATIONS.get(request.one("do"))
+    if operation is None:
+        raise InvalidInput(f"do: found {request.one('do')[:80]!r}, expected one of {', '.join(OPERATIONS)}")
+    return operation(request)
+
+
+def scan(request: Request) -> Outcome:
+    """Look for new bundles on the mount."""
+    report = actions.scan_mount(request.db, request.mount, request.by, seconds=MOUNT_SECONDS)
+    summary = f"Scan: {_many(len(report.discovered), 'new bundle')}, {report.known} known already"
+    summary += f", {len(report.passed_over)} passed over." if report.passed_over else "."
+    return Outcome("scan", not report.left, summary, _scan_lines(report), vars(report))
+
+
+def preflight(request: Request) -> Outcome:
+    """Plan what would happen to each item of a batch."""
+    sync_id = visit.sync_id(request.one("sync_id"))
+    outcome = actions.preflight_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
+    verdict = "passed" if outcome.ok else "failed"
+    summary = f"Preflight {verdict}: {counts or 'no item was planned'}."
+    return Outcome("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
+
+
+def queue(request: Request) -> Outcome:
+    """Queue one batch."""
+    sync_id = visit.sync_id(request.one("sync_id"))
+    job_id = actions.queue_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    return Outcome("queue", True, f"Queued as job {job_id}.", [], {"sync_id": sync_id, "job_id": job_id})
+
+
+def queue_selected(request: Request) -> Outcome:
+    """Queue each of the ticked batches."""
+    chosen = [visit.sync_id(text) for text in request.form.get("sync_id", [])]
+    if not 0 < len(chosen) <= MOST_SELECTED:
+        raise InvalidInput(
+            f"{len(chosen)} batches are ticked, expected 1 to {MOST_SELECTED}.", "Tick the batches to queue."
+        )
+    outcomes = actions.queue_batches(request.db, request.mount, chosen, request.by, seconds=MOUNT_SECONDS)
+    queued = sum(each.job_id is not None for each in outcomes)
+    summary = f"Queued {queued} of {_many(len(outcomes), 'batch', 'batches')}."
+    result = {"batches": [each._asdict() for each in outcomes]}
+    return Outcome("queue_selected", queued == len(outcomes), summary, [_queued_line(each) for each in outcomes], result)
+
+
+def cancel(request: Request) -> Outcome:
+    """Cancel a job that is still queued."""
+    job_id = visit.number("job_id", request.one("job_id"))
+    sync_id = actions.cancel_job(request.db, job_id, request.by)
+    summary = f"Canceled job {job_id}; batch {sync_id} can be queued again."
+    return Outcome("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
+
+
+OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, queue_selected, cancel)}
+
+
+def _scan_lines(report: ScanReport) -> list[str]:
+    left = f"Time was up before {_many(len(report.left), 'bundle')} could be read; scan again to go on."
+    return [
+        *([left] if report.left else []),
+        *(f"{sync_id}: passed over: {reason}" for sync_id, reason in report.passed_over.items()),
+        *(f"{name}: passed over: not named after a sync_id" for name in report.strays),
+    ]
+
+
+def _queued_line(queued: Queued) -> str:
+    if queued.job_id is not None:
+        return f"{queued.sync_id}: queued as job {queued.job_id}"
+    return f"{queued.sync_id}: not queued: {queued.problem} {queued.hint}".rstrip()
+
+
+def _many(count: int, one: str, several: str = "") -> str:
+    return f"{count} {one if count == 1 else several or one + 's'}"

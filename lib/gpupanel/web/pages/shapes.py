@@ -1,0 +1,27 @@
+"""The keys of the rows that pages show and JSON answers hold. A claim's token is in none of them.
+
+docs/PANEL-JSON.md documents these shapes; scripts rely on them.
+"""
+
+from typing import Any
+
+BATCH = (
+    "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
+    "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
+)
+PLANNED_BATCH = BATCH + ("manifest_summary", "plan")
+ITEM = (
+    "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
+    "cover_id", "last_error", "job_id", "updated_at",
+)
+JOB = (
+    "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
+    "items_done", "items_total", "finished_at", "last_error",
+)
+BUNDLE = ("sync_id", "sync_type", "action")
+EVENT = ("id", "event_type", "payload", "actor", "created_at")
+
+
+def shaped(row: dict[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    """The values of a row under these keys, and `more`."""
+    return {key: row[key] for key in keys} | more

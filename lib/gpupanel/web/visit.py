@@ -1,0 +1,137 @@
+"""One request: who asks, for which page, with which parameters, and where the other pages are."""
+
+from functools import cached_property
+from urllib.parse import parse_qs, quote, urlencode
+
+from ..errors import InvalidInput
+from ..mount import SYNC_ID
+from .answers import TooLarge
+from .auth import User
+
+BODY_LIMIT = 256 * 1024  # bytes; a thousand ticked batches are 51,000
+MOST_FIELDS = 2000
+HIGHEST = 2**63 - 1
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+# The parameters that say where one is; a form returns to them.
+PLACE = ("tab", "action", "sync_id", "status", "before", "start")
+
+
+class Links:
+    """Where the pages are: beside each other in `base`, whatever the web server calls that."""
+
+    def __init__(self, base: str):
+        self.base = base
+
+    def to(self, path: str, **query) -> str:
+        """The page `path` (with its slash) with those of the parameters that have a value."""
+        known = {key: value for key, value in query.items() if value is not None}
+        return f"{self.base}{path}" + (f"?{urlencode(known)}" if known else "")
+
+    def batches(self, **query) -> str:
+        return self.to("/import-media.cgi", **query)
+
+    def batch(self, sync_id: str, **query) -> str:
+        return self.batches(action="detail", sync_id=sync_id, **query)
+
+    def tasks(self) -> str:
+        return self.to("/import-tasks.cgi")
+
+    def static(self, name: str) -> str:
+        return f"{self.base}/static/{name}"
+
+
+class Visit:
+    """A request as the pages see it; `user` is set once they are signed in."""
+
+    def __init__(self, environ: dict):
+        self.environ = environ
+        self.user: User | None = None
+        self.path: str = environ["PATH_INFO"]
+        self.posted = environ["REQUEST_METHOD"] == "POST"
+        base = environ.get("SCRIPT_NAME", "").strip("/")
+        # Never two slashes in front: that would be another host.
+        self.links = Links("/" + quote(base.encode("latin-1")) if base else "")
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The parameters of the URL. Raises InvalidInput."""
+        return {name: values[-1] for name, values in _fields(self.environ.get("QUERY_STRING", "")).items()}
+
+    @cached_property
+    def form(self) -> dict[str, list[str]]:
+        """The fields of the form that was sent. Raises InvalidInput, TooLarge."""
+        if self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM_TYPE:
+            raise InvalidInput(f"The request is not a form, expected {FORM_TYPE}.")
+        length = self.environ.get("CONTENT_LENGTH") or "0"
+        if not length.isascii() or not length.isdigit():
+            raise InvalidInput("The request does not say how long it is.")
+        if int(length) > BODY_LIMIT:
+            raise TooLarge()
+        return _fields(self.environ["wsgi.input"].read(int(length)).decode("latin-1"))
+
+    @cached_property
+    def here(self) -> str:
+        """This page with its filters and place."""
+        return self.links.to(self.path, **{name: self.query.get(name) for name in PLACE})
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether JSON is preferred to a page, by the weights of the Accept header."""
+        return _weight(self.environ, "application/json") > _weight(self.environ, "text/html")
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether the page's own script asks, and nobody reads a notice."""
+        return "HTTP_X_REFRESH" in self.environ
+
+    def choice(self, name: str, values: list[str]) -> str | None:
+        """A parameter that is one of the values, or missing. Raises InvalidInput."""
+        found = self.query.get(name)
+        if found is not None and found not in values:
+            raise InvalidInput(f"{name}: found {found[:80]!r}, expected one of {', '.join(values)}")
+        return found
+
+    def number(self, name: str) -> int | None:
+        """A parameter that is a whole number from 0 on, or missing. Raises InvalidInput."""
+        found = self.query.get(name)
+        return None if found is None else number(name, found)
+
+
+def number(name: str, text: str) -> int:
+    """Raises InvalidInput unless the text is a whole number that the database can hold."""
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > HIGHEST:
+        raise InvalidInput(f"{name}: found {text[:80]!r}, expected a whole number")
+    return int(text)
+
+
+def sync_id(text: str | None) -> str:
+    """Raises InvalidInput unless the text is a lowercase UUID."""
+    if not text or not SYNC_ID.fullmatch(text):
+        raise InvalidInput(f"sync_id: found {(text or '')[:80]!r}, expected a lowercase UUID")
+    return text
+
+
+def _fields(text: str) -> dict[str, list[str]]:
+    try:
+        text.encode("ascii")
+        return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput("The parameters cannot be read: too many, or not UTF-8.") from None
+
+
+def _weight(environ: dict, wanted: str) -> float:
+    """How much of a type the client wants; what it does not name weighs as its wildcard."""
+    weights = {}
+    for part in environ.get("HTTP_ACCEPT", "").split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        weights[name.lower()] = _quality(parameters)
+    return weights.get(wanted, weights.get(wanted.partition("/")[0] + "/*", weights.get("*/*", 0)))
+
+
+def _quality(parameters: list[str]) -> float:
+    text = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    try:
+        return float(text)
+    except ValueError:
+        return 0

@@ -1,0 +1,82 @@
+// Two comforts; every page works without them.
+"use strict";
+
+// While something moves, the page keeps itself up to date: it fetches itself, and takes over what changed.
+// `data-live` on #live says how many seconds to wait; without it there is nothing to wait for.
+const live = () => document.getElementById("live");
+let failures = 0;
+
+function schedule() {
+  const seconds = Number(live()?.dataset.live);
+  if (seconds) setTimeout(refresh, seconds * 1000 * Math.min(2 ** failures, 20));
+}
+
+async function refresh() {
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", refresh, { once: true });
+    return;
+  }
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Refresh": "1" }, cache: "no-store" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    failures = 0;
+  } catch {
+    failures += 1;
+    say("The panel does not answer at the moment; this is what it said last.");
+  }
+  schedule();
+}
+
+function take(page) {
+  const fresh = page.getElementById("live");
+  if (!fresh) throw new Error("no such part");
+  if (fresh.outerHTML !== live().outerHTML) swap(fresh);
+  say(page.querySelector("[data-live-text]")?.textContent);
+}
+
+// Where the reader is survives the swap: the focus, what is unfolded, and how far tables are scrolled.
+function swap(fresh) {
+  const old = live();
+  const focused = old.contains(document.activeElement) && address(document.activeElement);
+  const open = [...old.querySelectorAll("details[open]")].map((each) => each.id);
+  const scrolled = [...old.querySelectorAll(".scroll")].map((each) => [address(each), each.scrollLeft]);
+  old.replaceWith(fresh);
+  open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  scrolled.forEach(([where, left]) => { const again = fresh.querySelector(where); if (again) again.scrollLeft = left; });
+  if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+// A selector that finds the same thing on the fresh page.
+function address(element) {
+  const name = ["id", "href", "aria-label"].find((each) => element.hasAttribute(each));
+  return name ? `[${name}="${CSS.escape(element.getAttribute(name))}"]` : element.localName;
+}
+
+// A polite live region: only what differs is said.
+function say(text) {
+  const pulse = document.querySelector("[data-live-text]");
+  if (pulse && text && pulse.textContent !== text) pulse.textContent = text;
+}
+
+// One box in the head of a list ticks all of the page.
+function offerSelectAll() {
+  const head = document.querySelector("table[data-selectable] th.tick");
+  const boxes = [...document.querySelectorAll("table[data-selectable] td.tick input")];
+  if (!head || !boxes.length) return;
+  const all = document.createElement("input");
+  all.type = "checkbox";
+  all.setAttribute("aria-label", "Select all of this page");
+  const show = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    all.checked = ticked === boxes.length;
+    all.indeterminate = ticked > 0 && !all.checked;
+  };
+  all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
+  boxes.forEach((box) => box.addEventListener("change", show));
+  head.append(all);
+  show();
+}
+
+offerSelectAll();
+schedule();
