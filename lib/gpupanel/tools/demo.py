@@ -123,12 +123,15 @@ def _result(tx: Reading, story: Story) -> Result:
 
 
 def worker(worker_conf: Path) -> Callable[[], None]:
-    """A `drain` for `once`: bin/import-worker as a process of its own, as in earnest. Raises PanelError when it fails."""
+    """A `drain` for `once`: bin/import-worker as a process of its own, as in earnest.
+
+    Raises PanelError when it could not start; a job that failed (status 1) is for the story to judge.
+    """
     command = [sys.executable, str(TREE / "bin" / "import-worker"), "--config", str(worker_conf), "--once"]
 
     def drain() -> None:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-        if ended.returncode:
+        if ended.returncode not in (0, 1):
             raise PanelError(f"bin/import-worker --once ended with status {ended.returncode}.", ended.stderr[-2000:].strip())
 
     return drain

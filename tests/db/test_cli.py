@@ -1,0 +1,233 @@
+"""Each command of bin/gpupanel against a real database and a real mount: its text, its JSON, its exit status."""
+
+import getpass
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from conftest import TREE
+from gpupanel import ledger
+
+UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
+
+
+@pytest.fixture
+def command(admin_db, panel_conf):
+    def run(*args, stdin="", **options):
+        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), *map(str, args)]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
+
+    return run
+
+
+@pytest.fixture
+def as_json(command):
+    """(exit status, decoded standard output) of a command with --json."""
+
+    def run(*args, **options):
+        answer = command(*args, "--json", **options)
+        return answer.returncode, json.loads(answer.stdout)
+
+    return run
+
+
+@pytest.fixture
+def known(bundles, command):
+    """A bundle of three photos that a scan has recorded."""
+    sync_id = bundles.bundle("three", bundles.assets("three", 3))
+    assert command("scan").returncode == 0
+    return sync_id
+
+
+def events(db, sync_id):
+    """event_type -> actor, the newest of each type."""
+    batch = db.read(ledger.batch, sync_id)
+    return {event["event_type"]: event["actor"] for event in reversed(db.read(ledger.events, batch["id"]))}
+
+
+# -------------------------------------------------------------------------------------------------------- scan
+
+
+def test_scan_tells_new_known_and_passed_over_with_the_reason(bundles, assets_dir, as_json, command):
+    new = bundles.bundle("new", bundles.assets("new", 1))
+    waiting = bundles.bundle("waiting", bundles.assets("waiting", 1), status="processing")
+    (assets_dir / "sync" / "notes\x1b[2J.ready").touch()
+    status, report = as_json("scan")
+    assert status == 0
+    assert report["discovered"] == [new]
+    assert list(report["passed_over"]) == [waiting]
+    assert "processing" in report["passed_over"][waiting]
+    assert report["strays"] == ["notes\\x1b[2J.ready"]
+    assert (report["sentinels"], report["known"], report["left"]) == (2, 0, [])
+    again = command("scan").stdout
+    assert "2 found: 0 new, 1 known, 1 passed over." in again
+    assert f"{waiting}  status: found \"processing\", expected completed" in again
+    assert "notes\\x1b[2J.ready" in again and "\x1b" not in again
+
+
+def test_a_quiet_scan_speaks_only_when_something_is_new(bundles, command):
+    assert command("scan", "--quiet").stdout == ""
+    sync_id = bundles.bundle("new", bundles.assets("new", 1))
+    assert sync_id in command("scan", "--quiet").stdout
+    assert command("scan", "--quiet").stdout == ""
+
+
+def test_a_mount_that_is_gone_is_refused_and_nothing_is_changed(command, assets_dir, known, panel_db):
+    (assets_dir / "sync").rename(assets_dir / "elsewhere")
+    answer = command("scan")
+    assert answer.returncode == 1
+    assert "Check that the mount is present" in answer.stderr
+    assert panel_db.read(ledger.batch, known)["status"] == "discovered"
+
+
+# --------------------------------------------------------------------------------------------- preflight, queue
+
+
+def test_preflight_counts_what_would_happen(known, as_json, command):
+    status, [outcome] = as_json("preflight", known)
+    assert status == 0
+    assert outcome["sync_id"] == known and outcome["ok"] is True and outcome["item_count"] == 3
+    assert outcome["counts"]["will_create"] == 3
+    assert command("preflight", known).stdout == f"{known}  passed: 3 will_create\n"
+
+
+def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
+    sync_id = bundles.bundle("lost", bundles.assets("lost", 2), files=False)
+    command("scan")
+    answer = command("preflight", sync_id)
+    assert answer.returncode == 1
+    assert f"{sync_id}  failed\n  all 2 items would fail: " in answer.stdout
+    status, [unknown] = as_json("preflight", UNKNOWN)
+    assert status == 1
+    assert unknown["problems"] == [f"No batch {UNKNOWN} is recorded."]
+    assert "Scan the mount first" in unknown["hint"]
+
+
+def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json, command):
+    status, [outcome] = as_json("queue", known, "--priority", "-7")
+    assert status == 0
+    assert outcome["sync_id"] == known and outcome["problem"] is None
+    answer = command("queue", known, UNKNOWN)
+    assert answer.returncode == 1
+    assert f"{known}  not queued\n  Batch {known} is queued already, as job {outcome['job_id']}." in answer.stdout
+    assert f"{UNKNOWN}  not queued\n  No batch {UNKNOWN} is recorded." in answer.stdout
+    _, seen = as_json("status")
+    assert [job["priority"] for job in seen["waiting"]] == [-7]
+
+
+def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
+    wanted = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two")]
+    command("scan")
+    status, outcomes = as_json("queue", "-", stdin="\n".join(wanted + wanted[:1]) + "\n")
+    assert status == 0
+    assert [outcome["sync_id"] for outcome in outcomes] == wanted
+    bad = command("preflight", "-", stdin="no-such-id\n")
+    assert bad.returncode == 2
+    assert "Not a sync_id: no-such-id" in bad.stderr
+
+
+def test_what_a_command_does_is_recorded_under_the_login_name_or_the_name_given(known, command, panel_db):
+    command("preflight", known)
+    command("queue", known, "--as", "Grace Hopper")
+    actors = events(panel_db, known)
+    assert actors["preflight_finished"] == getpass.getuser()
+    assert actors["job_queued"] == "Grace Hopper"
+
+
+def test_cancel_takes_a_queued_job_back_and_refuses_any_other(known, as_json, command, panel_db):
+    _, [queued] = as_json("queue", known)
+    assert as_json("cancel", queued["job_id"]) == (0, {"job_id": queued["job_id"], "sync_id": known})
+    assert panel_db.read(ledger.batch, known)["status"] == "preflight_passed"
+    again = command("cancel", queued["job_id"])
+    assert again.returncode == 1
+    assert f"Job {queued['job_id']} is canceled already." in again.stderr
+    assert command("cancel", 2**40).returncode == 1
+
+
+def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json, command, admin_db):
+    _, [queued] = as_json("queue", known)
+    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = NOW(6)")
+    answer = command("cancel", queued["job_id"])
+    assert answer.returncode == 1
+    assert "systemctl stop gpu-admin-panel-import-worker" in answer.stderr
+
+
+# ------------------------------------------------------------------------------------------------- status, show
+
+
+def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json, command, admin_db):
+    command("queue", known)
+    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32)")
+    status, seen = as_json("status")
+    assert status == 0
+    assert seen["batches"]["queued"] == 1 and sum(seen["batches"].values()) == 1
+    assert seen["jobs"] == {"queued": 0, "running": 1, "completed": 0, "failed": 0, "canceled": 0}
+    [job] = seen["running"]
+    assert (job["sync_id"], job["worker"], job["items_total"]) == (known, "host:1", 3)
+    assert job["queued_at"].endswith("Z")
+    assert "claim_token" not in job
+    assert f"{known}  0/3  priority 100" in command("status").stdout
+
+
+def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
+    command("queue", known)
+    status, seen = as_json("show", known, "--items", "2")
+    assert status == 0
+    assert seen["batch"]["sync_id"] == known and seen["batch"]["plan"]["will_create"] == 3
+    assert seen["decisions"] == {"will_create": 3}
+    assert [job["state"] for job in seen["jobs"]] == ["queued"]
+    assert len(seen["items"]) == 2
+    assert [event["event_type"] for event in seen["events"]] == [
+        "job_queued", "preflight_finished", "preflight_started", "scan",
+    ]
+    text = command("show", known, "--items", "2").stdout
+    assert "status           queued" in text and "plan             3 will_create" in text
+    assert "and 1 more" in text
+    assert command("show", UNKNOWN).returncode == 1
+
+
+# ----------------------------------------------------------------------------------------------- init-db, doctor
+
+
+def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(server, tmp_path):
+    conf = tmp_path / "admin.conf"
+    conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_by_init_db\n")
+    init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]
+    first = subprocess.run(init, capture_output=True, text=True)
+    assert first.returncode == 0
+    assert "table ingest_batch" in first.stdout and "ALTER USER gpu_panel@localhost" in first.stdout
+    again = subprocess.run([*init, "--json"], capture_output=True, text=True)
+    assert json.loads(again.stdout) == {
+        "database": "made_by_init_db", "made": [], "accounts": ["gpu_panel", "gpu_worker"],
+    }
+
+
+def test_init_db_with_an_account_that_may_not_create_is_refused(command):
+    answer = command("init-db")
+    assert answer.returncode == 1
+    assert "denied" in answer.stderr
+
+
+# ------------------------------------------------------------------------------------------------------ manners
+
+
+def test_progress_is_drawn_on_a_terminal_only(known, panel_conf):
+    ours, theirs = pty.openpty()
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), "preflight", known]
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        assert subprocess.run(command, stderr=theirs, stdout=subprocess.DEVNULL).returncode == 0
+        os.close(theirs)
+        assert b"preflight 1/1" in terminal.read(1000)
+
+
+def test_a_reader_that_leaves_early_is_no_error(known, panel_conf):
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), "show", known]
+    left, right = os.pipe()
+    os.close(left)
+    answer = subprocess.run(command, stdout=right, stderr=subprocess.PIPE, text=True)
+    os.close(right)
+    assert answer.stderr == ""

@@ -1,0 +1,115 @@
+"""bin/gpupanel before it reaches a database: usage, broken configuration, text for a terminal (DESIGN section 11)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import TREE
+from gpupanel.tools import text
+
+S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
+
+
+def gpupanel(*args, **environ):
+    """The real program, as a process of its own."""
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, args)]
+    kept = {key: value for key, value in os.environ.items() if key != "GPUPANEL_CONF"}
+    return subprocess.run(command, capture_output=True, text=True, env=kept | environ, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("usage", [
+    [], ["sing"], ["queue"], ["preflight"], ["show"], ["cancel"], ["cancel", "one"], ["cancel", "0"], ["scan", "--loud"],
+    ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)], ["show", S, "--items", "-1"],
+    ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"], ["scan", "--as", "a" * 256],
+])
+def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
+    answer = gpupanel(*usage)
+    assert answer.returncode == 2
+    assert "usage: gpupanel" in answer.stderr
+    assert answer.stdout == ""
+
+
+@pytest.mark.parametrize("command", [
+    "init-db", "scan", "preflight", "queue", "cancel", "status", "show", "doctor", "serve", "demo", "run",
+])
+def test_each_command_explains_itself(command):
+    answer = gpupanel(command, "--help")
+    assert answer.returncode == 0
+    assert f"usage: gpupanel {command}" in answer.stdout
+    assert "--json" in answer.stdout and "--config" in answer.stdout
+
+
+@pytest.fixture
+def broken_conf(tmp_path):
+    file = tmp_path / "broken.conf"
+    file.write_text("[database]\nport = many\n[mount]\nsync_dri = /x\n[painel]\nauth = none\n[panel]\nauth = maybe\n")
+    return file
+
+
+@pytest.mark.parametrize("command", [["scan"], ["status"], ["doctor"], ["serve"], ["init-db"], ["queue", S]])
+def test_a_broken_configuration_exits_2_and_every_problem_is_listed(broken_conf, command):
+    answer = gpupanel(*command, "--config", broken_conf)
+    assert answer.returncode == 2
+    for problem in ("[database] port", "[mount] sync_dri", "[painel]", "[panel] auth"):
+        assert problem in answer.stderr
+    assert "etc/*.conf.example" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_with_json_a_failure_is_an_object_on_standard_output(broken_conf):
+    failure = json.loads(gpupanel("--json", "status", "--config", broken_conf).stdout)
+    assert sorted(failure) == ["error", "hint", "problems"]
+    assert len(failure["problems"]) == 4
+
+
+def test_the_configuration_is_the_one_given_then_the_environments_then_etc_panel_conf(tmp_path):
+    named = gpupanel("status", "--config", tmp_path / "given.conf", GPUPANEL_CONF=str(tmp_path / "environ.conf"))
+    environ = gpupanel("status", GPUPANEL_CONF=str(tmp_path / "environ.conf"))
+    assert str(tmp_path / "given.conf") in named.stderr
+    assert str(tmp_path / "environ.conf") in environ.stderr
+
+
+def test_options_may_stand_before_the_command_and_after_it(tmp_path):
+    before = gpupanel("--config", tmp_path / "no.conf", "status")
+    after = gpupanel("status", "--config", tmp_path / "no.conf")
+    assert before.stderr == after.stderr
+    assert str(tmp_path / "no.conf") in after.stderr
+
+
+def test_a_database_that_is_down_is_a_message_and_not_a_traceback(tmp_path):
+    conf = tmp_path / "panel.conf"
+    conf.write_text(f"[database]\nunix_socket = {tmp_path / 'nobody.sock'}\nuser = gpu_panel\n")
+    answer = gpupanel("status", "--config", conf)
+    assert answer.returncode == 1
+    assert "Check that MariaDB runs" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_with_auth_none_serve_refuses_to_listen_beyond_loopback(tmp_path):
+    conf = tmp_path / "panel.conf"
+    conf.write_text("[database]\nuser = gpu_panel\n[panel]\nauth = none\n")
+    answer = gpupanel("serve", "--host", "0.0.0.0", "--port", "0", "--config", conf)
+    assert answer.returncode == 2
+    assert "only loopback is allowed" in answer.stderr
+
+
+@pytest.mark.parametrize(("hostile", "shown"), [
+    ("a\x1b[2Jb", "a\\x1b[2Jb"), ("a\nb\tc", "a\\nb\\tc"), ("a\u202eb", "a\\u202eb"), ("a\u2028b", "a\\u2028b"),
+    ("\udc80", "\\udc80"), ("Grüße", "Grüße"), (None, "-"), ("", "-"), (0, "0"),
+])
+def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
+    assert text.plain(hostile) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [
+    (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (181162647, "172.8 MB"), (2**60, "1.0 EB"), (2**80, "1048576.0 EB"),
+])
+def test_bytes_are_told_by_1024_with_one_decimal(count, shown):
+    assert text.size(count) == shown
+
+
+def test_columns_are_aligned():
+    assert text.table([("a", 1, "x"), ("bbb", 22, None)]) == ["  a    1   x", "  bbb  22  -"]
