@@ -191,9 +191,12 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
     return outcome
 
 
-def plan(tx: Transaction, batch: dict, examined: Examined, by: str) -> Outcome:
-    """Write decisions, facts and events of the manifest as read now; the batch's row is held, its status stays."""
-    _note_change(tx, batch, examined, by)
+def plan(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
+    """Write decisions, facts and events of the manifest as read now; the batch's row is held, its status stays.
+
+    `phase` says who noticed that the manifest changed: the preflight, or the import.
+    """
+    _note_change(tx, batch, examined, by, phase)
     ledger.append(tx, batch["id"], "preflight_started", _started(examined), by)
     counts, failures = _write_items(tx, batch["id"], examined)
     outcome = _judge(examined, counts, failures)
@@ -202,11 +205,11 @@ def plan(tx: Transaction, batch: dict, examined: Examined, by: str) -> Outcome:
     return outcome
 
 
-def _note_change(tx: Transaction, batch: dict, examined: Examined, by: str) -> None:
+def _note_change(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str) -> None:
     """The batch takes over the facts of the bytes that were read now; other bytes than before are an event."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
-        ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": "preflight"}, by)
+        ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, by)
     if examined.manifest:
         facts = ledger.facts(examined.manifest, {}, None)
         tx.run("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)

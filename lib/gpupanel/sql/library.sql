@@ -1,0 +1,62 @@
+-- name: hold
+-- Those of these assets that the library has, held until the transaction ends, in the order of the index.
+SELECT id, asset_type, asset_hash FROM asset FORCE INDEX (asset)
+WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
+ORDER BY asset_type, asset_hash FOR UPDATE
+
+-- name: ids
+-- The ids of assets that were just written.
+SELECT id, asset_type, asset_hash FROM asset WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
+
+-- name: create_assets
+-- New assets; one that somebody else brought meanwhile is refused by the key, and the chunk decides anew.
+INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
+                   duration_seconds, fingerprint, first_batch_id, last_batch_id)
+VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
+        %(bytes)s, %(duration_seconds)s, %(fingerprint)s, %(batch_id)s, %(batch_id)s)
+
+-- name: update_assets
+-- Assets that are held already; one that had been removed is restored.
+INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
+                   duration_seconds, fingerprint, first_batch_id, last_batch_id)
+VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
+        %(bytes)s, %(duration_seconds)s, %(fingerprint)s, %(batch_id)s, %(batch_id)s)
+ON DUPLICATE KEY UPDATE
+  asset_subtype = VALUES(asset_subtype), path = VALUES(path), title = VALUES(title), mime_type = VALUES(mime_type),
+  width = VALUES(width), height = VALUES(height), bytes = VALUES(bytes), duration_seconds = VALUES(duration_seconds),
+  fingerprint = VALUES(fingerprint), last_batch_id = VALUES(last_batch_id), deleted_at = NULL
+
+-- name: remove_assets
+-- Taken out softly.
+UPDATE asset SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id IN %(ids)s AND deleted_at IS NULL
+
+-- name: sources
+-- The digest of each asset's source document.
+SELECT asset_id, sha256 FROM asset_source WHERE asset_id IN %(asset_ids)s
+
+-- name: write_sources
+-- Source documents; a newer one takes the place of the older.
+INSERT INTO asset_source (asset_id, document, sha256) VALUES (%(asset_id)s, %(document)s, %(sha256)s)
+ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256)
+
+-- name: runs
+-- Which versions of which analysis documents the assets have.
+SELECT asset_id, analysis_kind, content_sha256 FROM asset_ai_run WHERE asset_id IN %(asset_ids)s
+
+-- name: add_runs
+-- Analysis documents that the assets did not have; their older versions stay.
+INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_error, content_sha256)
+VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
+
+-- name: write_derivatives
+-- The files made from the assets; what is not named stays.
+INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height)
+VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s)
+ON DUPLICATE KEY UPDATE
+  bytes = VALUES(bytes), sha256 = VALUES(sha256), mime_type = VALUES(mime_type), width = VALUES(width),
+  height = VALUES(height), deleted_at = NULL
+
+-- name: write_covers
+-- Cover links; one that had been removed is restored.
+INSERT INTO asset_cover (asset_id, cover_hash) VALUES (%(asset_id)s, %(cover_hash)s)
+ON DUPLICATE KEY UPDATE deleted_at = NULL

@@ -1,0 +1,193 @@
+"""Who works on which job: claim, fence, release, finish, fail, reset (DESIGN section 8).
+
+Everything here takes the transaction. Locks are taken in the order job, batch. A claim is a token that only its worker
+knows; each later write shows it, and raises ClaimLost when the job has gone on without us.
+"""
+
+from typing import Any, Iterable, NamedTuple
+
+from .. import ledger
+from ..database import Reading, Transaction
+from ..errors import ClaimLost
+from ..model import BatchStatus, JobState
+
+
+class Claim(NamedTuple):
+    """A running job as it was when it was claimed; `worker` is `host:pid`."""
+
+    job_id: int
+    batch_id: int
+    sync_id: str
+    token: str
+    worker: str
+    attempts: int
+    items_done: int
+    items_total: int
+
+    @property
+    def name(self) -> str:
+        """How log lines call it."""
+        return f"job {self.job_id}, batch {self.sync_id}"
+
+
+class Ended(NamedTuple):
+    """How an import ended; `problem` says what went wrong, None when nothing did."""
+
+    status: BatchStatus
+    counts: dict[str, int]
+    container_failures: int
+    problem: str | None
+
+
+# ---------------------------------------------------------------------------------------------- claim
+
+
+def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = ()) -> Claim | None:
+    """Take the next queued job, less those put aside; None when there is none that nobody else holds."""
+    while (job := _next(tx, list(aside))) is not None:
+        if tx.run("work.importing", batch_id=job["batch_id"]):
+            return _take(tx, job["id"], token, worker)
+        _refuse(tx, job, worker)
+    return None
+
+
+def _next(tx: Transaction, aside: list[int]) -> dict[str, Any] | None:
+    return tx.one("work.next_but", aside=aside) if aside else tx.one("work.next")
+
+
+def _take(tx: Transaction, job_id: int, token: str, worker: str) -> Claim:
+    tx.run("work.take", job_id=job_id, token=token, worker=worker)
+    claimed = held(tx, token)
+    _note(tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
+          items_total=claimed.items_total)
+    return claimed
+
+
+def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
+    """A queued job whose batch is not queued: nobody can tell what was meant, so a person has to look."""
+    reason = "the batch of this job was not in status queued when a worker came to import it"
+    tx.run("work.refuse", job_id=job["id"], reason=reason)
+    payload = {"job_id": job["id"], "phase": "job_fail", "reason": reason}
+    ledger.append(tx, job["batch_id"], "job_failed", payload, worker)
+
+
+def held(tx: Reading, token: str) -> Claim | None:
+    """The running job that this token claimed; None when there is none (any more)."""
+    row = _claimed(tx, token)
+    return Claim(**row) if row and row.pop("state") == JobState.RUNNING else None
+
+
+def ended(tx: Reading, token: str) -> bool:
+    """Whether the job that this token claimed has ended under it."""
+    row = _claimed(tx, token)
+    return row is not None and row["state"] in (JobState.COMPLETED, JobState.FAILED)
+
+
+def _claimed(tx: Reading, token: str) -> dict[str, Any] | None:
+    return tx.one("work.claimed", token=token)
+
+
+# ---------------------------------------------------------------------------------------------- while it runs
+
+
+def beat(tx: Transaction, claim: Claim) -> None:
+    """Say that the worker lives, and hold the job until the transaction ends. Raises ClaimLost."""
+    _fenced(tx, claim, "work.beat")
+
+
+def progress(tx: Transaction, claim: Claim, items: int) -> None:
+    """The fence of a chunk: `items` more are settled in this transaction. Raises ClaimLost."""
+    _fenced(tx, claim, "work.progress", items=items)
+
+
+def restart(tx: Transaction, claim: Claim, items_total: int) -> None:
+    """All items are still to be done, since the batch is planned anew. Raises ClaimLost."""
+    _fenced(tx, claim, "work.restart", items_total=items_total)
+
+
+def note_progress(tx: Transaction, claim: Claim, items_done: int, items_total: int) -> None:
+    _note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
+
+
+# ---------------------------------------------------------------------------------------------- how it ends
+
+
+def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
+    """Give the job back to the queue, and its attempt with it; `unavailable` when the mount or the bundle is gone.
+
+    Raises ClaimLost.
+    """
+    _fenced(tx, claim, "work.release", reason=reason)
+    ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
+    if unavailable:
+        _note(tx, claim, "mount_unavailable", "import", reason=reason)
+    _note(tx, claim, "job_released", "job_release", reason=reason)
+
+
+def finish(tx: Transaction, claim: Claim, outcome: Ended) -> None:
+    """The import went through to its end; the job failed only if the whole batch did. Raises ClaimLost."""
+    state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
+    _fenced(tx, claim, "work.finish", state=state, reason=outcome.problem)
+    tx.run("ledger.finished", batch_id=claim.batch_id, status=outcome.status, last_error=outcome.problem)
+    batch = tx.one("ledger.batch", sync_id=claim.sync_id)
+    _note(tx, claim, "job_finished", "job_finish", counts=outcome.counts, items_total=sum(outcome.counts.values()),
+          container_failures=outcome.container_failures, manifest_sha256=batch["manifest_sha256"],
+          status=outcome.status)
+
+
+def fail(tx: Transaction, claim: Claim, reason: str) -> None:
+    """The import cannot be done. Raises ClaimLost."""
+    _fenced(tx, claim, "work.finish", state=JobState.FAILED, reason=reason)
+    tx.run("ledger.finished", batch_id=claim.batch_id, status=BatchStatus.FAILED, last_error=reason)
+    _note(tx, claim, "job_failed", "job_fail", reason=reason)
+
+
+def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:
+    if not tx.run(statement, job_id=claim.job_id, token=claim.token, **params):
+        raise ClaimLost(f"The claim on {claim.name} was lost: it was presumed dead, and the job has gone on.")
+
+
+def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts) -> None:
+    payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
+    ledger.append(tx, claim.batch_id, event_type, payload, claim.worker)
+
+
+# ---------------------------------------------------------------------------------------------- stale jobs
+
+
+def stale(tx: Reading, seconds: float) -> list[int]:
+    """The ids of running jobs whose worker has been silent for over `seconds`, the longest first."""
+    return [row["id"] for row in tx.all("work.stale", seconds=seconds)]
+
+
+def reset(tx: Transaction, job_id: int, seconds: float, max_attempts: int, by: str) -> str | None:
+    """Put one stale job back, or fail it once its attempts are used up; returns what was done, or None.
+
+    Nothing is done when it is not stale any more, or when somebody holds its row.
+    """
+    job = tx.one("work.lock_stale", job_id=job_id, seconds=seconds)
+    if job is None:
+        return None
+    reason = f"worker {job['worker']} was silent for over {seconds:g} s"
+    if job["attempts"] >= max_attempts:
+        return _give_up(tx, job, seconds, f"gave up after {job['attempts']} attempts: the last {reason}", by)
+    if not tx.run("work.reset", job_id=job_id, seconds=seconds, reason=reason):
+        return None
+    ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
+    _note_reset(tx, job, "job_reset", "job_reset", reason, by)
+    return f"put back to the queue: {reason}"
+
+
+def _give_up(tx: Transaction, job: dict[str, Any], seconds: float, reason: str, by: str) -> str | None:
+    if not tx.run("work.give_up", job_id=job["job_id"], seconds=seconds, reason=reason):
+        return None
+    tx.run("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
+    _note_reset(tx, job, "job_failed", "job_fail", reason, by)
+    return f"failed: {reason}"
+
+
+def _note_reset(tx: Transaction, job: dict[str, Any], event_type: str, phase: str, reason: str, by: str) -> None:
+    payload = {
+        "attempts": job["attempts"], "job_id": job["job_id"], "phase": phase, "reason": reason, "worker": job["worker"],
+    }
+    ledger.append(tx, job["batch_id"], event_type, payload, by)

@@ -1,0 +1,182 @@
+"""The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (DESIGN section 9)."""
+
+from time import monotonic
+from typing import Callable, Iterator
+
+from .. import ledger, preflight
+from ..database import DataRefused, Database, Transaction, chunks
+from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
+from ..manifest import Manifest, digest, read
+from ..model import BatchStatus, Decision, Plan
+from ..mount import Mount
+from . import claims
+from .chunk import Chunks, Unread, needs_documents
+from .claims import Claim, Ended
+from .containers import Containers
+from .heartbeat import Heartbeat
+from .reader import PATIENCE, Entry, Readers, cut, elsewhere
+
+EVENT_SECONDS = 10
+# Seconds that looking for the files of all items may take.
+EXAMINE_PATIENCE = 3600
+
+
+class Unimportable(PanelError):
+    """The batch cannot be imported as it is; the job fails with this reason."""
+
+
+class Importer:
+    """Imports the batch of one claim.
+
+    `attend` is called between transactions: it may raise to stop the import there. Everything that was committed until
+    then stays, and the job goes on from there when it is claimed again.
+    """
+
+    def __init__(
+        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, attend: Callable[[], None],
+        *, chunk_items: int, readers: int,
+    ):
+        self._db, self._mount, self._claim, self._heartbeat, self._attend = db, mount, claim, heartbeat, attend
+        self._chunk_items, self._threads = chunk_items, readers
+        self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._noted = monotonic()
+
+    def run(self) -> Ended:
+        """Import all that is not settled yet, and finish the job.
+
+        Raises ClaimLost; BundleIncomplete and MountUnavailable when the bundle or the mount is gone; Unimportable;
+        DatabaseUnavailable; and whatever `attend` raises.
+        """
+        manifest = self._manifest()
+        with Readers(self._mount, self._threads, self._attend) as readers:
+            carrier = Chunks(self._claim.batch_id, manifest)
+            entries = readers.ahead(
+                self._unsettled(manifest), lambda entry: needs_documents(manifest.action, entry), 2 * self._chunk_items
+            )
+            for chunk in cut(entries, self._chunk_items):
+                self._attend()
+                self._carry_out(carrier, readers, chunk)
+        container_failures = Containers(self._db, self._claim, manifest, self._attend).carry_out()
+        self._attend()
+        return self._finish(container_failures)
+
+    # ------------------------------------------------------------------------------------------- the manifest
+
+    def _manifest(self) -> Manifest:
+        """The manifest as it is now; when it is not the one that was planned, everything is planned anew."""
+        recorded = self._db.read(ledger.batch, self._claim.sync_id)["manifest_sha256"]
+        try:
+            raw = self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id))
+            if digest(raw) == recorded:
+                return read(raw, self._claim.sync_id, self._mount.manifest_limit)
+        except ManifestError:
+            pass  # the plan made from these bytes will say what is wrong
+        examined = self._from_mount(EXAMINE_PATIENCE, lambda: preflight.examine(self._mount, self._claim.sync_id))
+        if examined.sha256 is None or (examined.manifest and examined.problems):
+            raise BundleIncomplete("; ".join(examined.problems))
+        outcome = self._db.transact(self._plan_anew, examined)
+        if not outcome.ok:
+            raise Unimportable("; ".join(outcome.problems))
+        self.items_done, self.items_total = 0, outcome.item_count
+        return examined.manifest
+
+    def _from_mount(self, patience: float, look: Callable):
+        return elsewhere(look, self._attend, patience)
+
+    def _plan_anew(self, tx: Transaction, examined: preflight.Examined) -> preflight.Outcome:
+        claims.restart(tx, self._claim, len(examined.manifest.items) if examined.manifest else 0)
+        batch = tx.one("ledger.lock_by_id", batch_id=self._claim.batch_id)
+        return preflight.plan(tx, batch, examined, self._claim.worker, phase="import")
+
+    # ----------------------------------------------------------------------------------------------- the items
+
+    def _unsettled(self, manifest: Manifest) -> Iterator[Entry]:
+        """The items in the manifest's order, less those that this job settled before it was interrupted."""
+        for some in chunks(enumerate(manifest.items), self._chunk_items):
+            known = self._db.read(self._planned, [item.asset_hash for _, item in some])
+            for position, item in some:
+                planned, job_id = known.get((item.asset_type, item.asset_hash), (None, None))
+                if job_id != self._claim.job_id:
+                    yield Entry(position, item, Decision(planned) if planned else None)
+
+    def _planned(self, tx: Transaction, hashes: list[str]) -> dict:
+        rows = tx.all("work.planned", batch_id=self._claim.batch_id, hashes=hashes)
+        return {(row["asset_type"], row["asset_hash"]): (row["planned"], row["job_id"]) for row in rows}
+
+    def _carry_out(self, carrier: Chunks, readers: Readers, chunk: list[Entry]) -> None:
+        carry_out, since, noted, open_ = carrier.carry_out, monotonic(), False, chunk
+        while open_:
+            try:
+                noted = self._db.transact(self._settle, carry_out, open_)
+                break
+            except Unread as unread:
+                again = {entry.key: entry for entry in readers.read(unread.entries)}
+                open_ = [again.get(entry.key, entry) for entry in open_]
+            except DataRefused:
+                if carry_out == carrier.one_by_one:
+                    raise
+                carry_out = carrier.one_by_one
+            except OutcomeUnknown:
+                open_ = self._db.transact(self._still_open, open_)
+        self._advance(len(chunk), since, noted)
+
+    def _settle(self, tx: Transaction, carry_out: Callable, chunk: list[Entry]) -> bool:
+        """One chunk in one transaction: the library, the fence, the ledger; True when it wrote an event of progress."""
+        done: list[Plan] = carry_out(tx, chunk)
+        claims.progress(tx, self._claim, len(done))
+        ledger.settle_items(tx, self._claim.batch_id, self._claim.job_id, done)
+        noting = monotonic() - self._noted >= EVENT_SECONDS
+        if noting:
+            claims.note_progress(tx, self._claim, self.items_done + len(done), self.items_total)
+        self._heartbeat.check()
+        return noting
+
+    def _still_open(self, tx: Transaction, chunk: list[Entry]) -> list[Entry]:
+        """Those of the chunk that are not settled, now that any transaction of ours which held the job has ended."""
+        claims.beat(tx, self._claim)
+        known = self._planned(tx, [entry.item.asset_hash for entry in chunk])
+        return [entry for entry in chunk if known.get(entry.key, (None, None))[1] != self._claim.job_id]
+
+    def _advance(self, items: int, since: float, noted: bool) -> None:
+        self.items_done += items
+        self._heartbeat.noted(since)
+        if noted:
+            self._noted = monotonic()
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def _finish(self, container_failures: int) -> Ended:
+        try:
+            return self._db.transact(self._end, container_failures)
+        except OutcomeUnknown:
+            return self._finish_again(container_failures)
+
+    def _finish_again(self, container_failures: int) -> Ended:
+        """The reply to the first COMMIT was lost; if it took effect, the claim has ended, and under our own token."""
+        try:
+            return self._db.transact(self._end, container_failures)
+        except ClaimLost:
+            if not self._db.read(claims.ended, self._claim.token):
+                raise
+            return self._db.read(self._outcome, container_failures)
+
+    def _end(self, tx: Transaction, container_failures: int) -> Ended:
+        self._heartbeat.check()
+        outcome = self._outcome(tx, container_failures)
+        claims.finish(tx, self._claim, outcome)
+        return outcome
+
+    def _outcome(self, tx: Transaction, container_failures: int) -> Ended:
+        counts = ledger.decision_counts(tx, self._claim.batch_id)
+        return outcome_of(counts, container_failures)
+
+
+def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
+    """The status that a batch ends in, by its items' decisions (DESIGN section 5)."""
+    total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
+    if not failed and not container_failures:
+        return Ended(BatchStatus.COMPLETED, counts, 0, None)
+    problems = [f"{failed} of {total} items failed"] if failed else []
+    problems += [f"{container_failures} containers lack members"] if container_failures else []
+    status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
+    return Ended(status, counts, container_failures, "; ".join(problems))

@@ -1,0 +1,126 @@
+"""Writes to the library: assets with their documents, derivatives and cover links, many rows a statement.
+
+The only code, with containers.py, that writes library tables. Everyone who writes assets first holds those that are
+there, in the order of their hashes, so that two imports which share assets come one after the other.
+"""
+
+from collections import defaultdict
+from typing import Iterable, Iterator
+
+from .. import catalogue
+from ..catalogue import DERIVATIVE_FIELDS, FIELDS, Key
+from ..database import Duplicate, Reading, Transaction, chunks
+from ..errors import DatabaseConflict
+from ..manifest import Item
+from .documents import Papers
+
+
+def hold(tx: Transaction, keys: Iterable[Key]) -> None:
+    """Keep others from changing those of the assets that the library has, until the transaction ends."""
+    for asset_type, hashes in _by_type(keys):
+        tx.all("library.hold", asset_type=asset_type, hashes=hashes)
+
+
+def create(tx: Transaction, batch_id: int, items: list[Item]) -> dict[Key, int]:
+    """Bring new assets in; returns their ids. Raises DatabaseConflict when another import was faster with one."""
+    if not items:
+        return {}
+    try:
+        tx.run_many("library.create_assets", [_asset_row(batch_id, item) for item in _in_order(items)])
+    except Duplicate as error:
+        raise DatabaseConflict(f"Another import brought one of these assets meanwhile: {error}") from error
+    return _ids(tx, [(item.asset_type, item.asset_hash) for item in items])
+
+
+def update(tx: Transaction, batch_id: int, items: list[Item]) -> None:
+    """Write the fields of assets that are held; those that had been removed are restored."""
+    tx.run_many("library.update_assets", [_asset_row(batch_id, item) for item in _in_order(items)])
+
+
+def remove(tx: Transaction, batch_id: int, asset_ids: list[int]) -> None:
+    """Take assets out softly."""
+    for ids in chunks(sorted(asset_ids)):
+        tx.run("library.remove_assets", batch_id=batch_id, ids=ids)
+
+
+def unknown_documents(tx: Reading, papers: dict[int, Papers]) -> dict[int, Papers]:
+    """asset id -> those of its documents that the library does not have in this version; `source` is empty when it has it."""
+    if not papers:
+        return {}
+    sources = {row["asset_id"]: row["sha256"] for row in _of_assets(tx, "library.sources", papers)}
+    runs = {
+        (row["asset_id"], row["analysis_kind"], row["content_sha256"]) for row in _of_assets(tx, "library.runs", papers)
+    }
+    return {
+        asset_id: each._replace(
+            source="" if sources.get(asset_id) == each.source_sha256 else each.source,
+            runs=tuple(run for run in each.runs if (asset_id, run.kind, run.sha256) not in runs),
+        )
+        for asset_id, each in papers.items()
+    }
+
+
+def write_documents(tx: Transaction, papers: dict[int, Papers]) -> None:
+    """Write documents that the library does not have: asset id -> as `unknown_documents` returns them."""
+    tx.run_many("library.write_sources", [
+        {"asset_id": asset_id, "document": each.source, "sha256": each.source_sha256}
+        for asset_id, each in papers.items() if each.source
+    ])
+    tx.run_many("library.add_runs", [
+        {"asset_id": asset_id} | run._asdict() for asset_id, each in papers.items() for run in each.runs
+    ])
+
+
+def write_derivatives(tx: Transaction, items: dict[int, Item]) -> None:
+    """Write the derivatives that the library keeps: asset id -> item."""
+    tx.run_many("library.write_derivatives", [
+        {"asset_id": asset_id, "kind": derivative.kind, "path": derivative.path}
+        | {field: getattr(derivative, field) for field in DERIVATIVE_FIELDS}
+        for asset_id, item in items.items() for derivative in item.persisted
+    ])
+
+
+def write_covers(tx: Transaction, covers: dict[int, str]) -> dict[int, int]:
+    """Link covers: asset id -> cover hash. Returns asset id -> id of the link."""
+    if not covers:
+        return {}
+    tx.run_many("library.write_covers", [
+        {"asset_id": asset_id, "cover_hash": cover_hash} for asset_id, cover_hash in covers.items()
+    ])
+    return {
+        row["asset_id"]: row["id"] for row in _of_assets(tx, "catalogue.covers", covers)
+        if covers[row["asset_id"]] == row["cover_hash"]
+    }
+
+
+def _in_order(items: list[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: (item.asset_type, item.asset_hash))
+
+
+def _asset_row(batch_id: int, item: Item) -> dict:
+    return {field: getattr(item, field) for field in FIELDS} | {
+        "asset_type": item.asset_type, "asset_hash": item.asset_hash,
+        "fingerprint": catalogue.fingerprint(item), "batch_id": batch_id,
+    }
+
+
+def _ids(tx: Reading, keys: Iterable[Key]) -> dict[Key, int]:
+    return {
+        (row["asset_type"], row["asset_hash"]): row["id"]
+        for asset_type, hashes in _by_type(keys)
+        for row in tx.all("library.ids", asset_type=asset_type, hashes=hashes)
+    }
+
+
+def _by_type(keys: Iterable[Key]) -> Iterator[tuple[str, list[str]]]:
+    """(asset_type, up to some hundred hashes) in the order in which rows are locked."""
+    hashes = defaultdict(list)
+    for asset_type, asset_hash in sorted(keys):
+        hashes[asset_type].append(asset_hash)
+    for asset_type, some in hashes.items():
+        yield from ((asset_type, chunk) for chunk in chunks(some))
+
+
+def _of_assets(tx: Reading, name: str, asset_ids: Iterable[int]) -> Iterator[dict]:
+    for ids in chunks(asset_ids):
+        yield from tx.all(name, asset_ids=ids)

@@ -1,0 +1,33 @@
+"""Lines for the person on call: on stderr, with a time, or with a level prefix where the journal adds the time itself."""
+
+import os
+import sys
+from datetime import datetime, timezone
+
+ERROR, WARNING, INFO = 3, 4, 6
+
+
+class Log:
+    """Writes one line a message; what comes from outside cannot break it into several."""
+
+    def __init__(self, out=None, environ=os.environ):
+        self._out = out or sys.stderr
+        self._journal = "JOURNAL_STREAM" in environ
+
+    def info(self, text: str) -> None:
+        self._write(INFO, text)
+
+    def warning(self, text: str) -> None:
+        self._write(WARNING, text)
+
+    def error(self, text: str) -> None:
+        self._write(ERROR, text)
+
+    def _write(self, level: int, text: str) -> None:
+        when = f"<{level}>" if self._journal else f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%SZ} "
+        line = "".join(character if character.isprintable() else " " for character in text)
+        try:
+            self._out.write(f"{when}{line}\n")
+            self._out.flush()
+        except OSError:
+            pass  # a log that cannot be written is no reason to stop importing
