@@ -270,7 +270,7 @@ def test_a_dangling_symlink_is_not_found(subject, assets):
         subject.open("nowhere")
 
 
-@pytest.mark.parametrize("name", ["EIO", "ESTALE", "EACCES", "ENOTCONN", "ETIMEDOUT"])
+@pytest.mark.parametrize("name", ["EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT"])
 def test_a_mount_that_fails_is_unavailable(subject, name, monkeypatch):
     def fail(*_):
         raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
@@ -278,6 +278,14 @@ def test_a_mount_that_fails_is_unavailable(subject, name, monkeypatch):
     monkeypatch.setattr(os, "open", fail)
     with pytest.raises(MountUnavailable, match=os.strerror(getattr(errno, name))):
         subject.check_item("photos/1")
+
+
+def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, monkeypatch):
+    def deny(*_):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", deny)
+    assert "may not be read by this account: Permission denied" in subject.check_item("photos/1")
 
 
 def test_nothing_stays_open_after_refusals(subject, assets, item):

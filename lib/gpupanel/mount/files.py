@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,6 +65,8 @@ def translated(root: Path, relative: str) -> Iterator[None]:
             raise UnsafePath(f"{printable(relative)} {REFUSED[error.errno]}.") from None
         if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
             raise NotFound(f"{printable(relative)} is not on the mount.") from None
+        if relative and error.errno == EACCES and _present(root):
+            raise UnsafePath(f"{printable(relative)} may not be read by this account: {error.strerror}.") from None
         raise MountUnavailable(f"{printable(str(root / relative))} cannot be read: {error.strerror}.") from None
     except ValueError:
         raise UnsafePath(f"{printable(relative)} cannot be the path of a file.") from None
