@@ -15,12 +15,12 @@ END_OF_LOG = 2000
 
 
 class Child(NamedTuple):
-    """A running process and the log that it writes."""
+    """A running process, the log that it writes, and the file that holds its id."""
 
     name: str
     process: subprocess.Popen
     log: Path
-    note: Path
+    note: Path | None = None
 
     def end_of_log(self) -> str:
         return self.log.read_text(errors="replace")[-END_OF_LOG:].strip()

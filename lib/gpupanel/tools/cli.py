@@ -7,6 +7,7 @@ only the module of the command that runs is imported.
 import argparse
 import json
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -19,10 +20,14 @@ STANDARD_INPUT = "or - to read them from standard input"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns 0 done, 1 refused or problems found, 2 usage or broken configuration."""
+    """Run one command; returns 0 done, 1 refused or problems found, 2 usage or broken configuration.
+
+    SIGTERM ends a command as Ctrl-C does, so that what it has started is stopped.
+    """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
     args = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(args)
     except PanelError as error:

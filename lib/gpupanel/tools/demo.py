@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,12 +43,17 @@ class Report(NamedTuple):
         return all(result.as_told for result in self.results)
 
     @property
-    def planned(self) -> Counter:
-        return sum((Counter(result.planned) for result in self.results), Counter())
+    def planned(self) -> dict[str, int]:
+        return _sum(result.planned for result in self.results)
 
     @property
-    def done(self) -> Counter:
-        return sum((Counter(result.done) for result in self.results), Counter())
+    def done(self) -> dict[str, int]:
+        return _sum(result.done for result in self.results)
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = sum(map(Counter, counts), Counter())
+    return {str(decision): total[decision] for decision in Decision if total[decision]}
 
 
 def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100) -> list[Story]:

@@ -43,6 +43,10 @@ class PrivateServer:
         return self._sockets / "mariadb.sock"
 
     @property
+    def process(self) -> subprocess.Popen:
+        return self._process
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

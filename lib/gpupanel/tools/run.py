@@ -31,12 +31,17 @@ def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[st
             started.append(children.start("panel", _panel(playground, port), playground.folder))
             _wait(started[-1], port)
             ready(*_where(playground, port))
-            signals.watch(started)
+            signals.watch([_database(playground), *started])
         finally:
             say("\nStopping.")
             for child in reversed(started):
                 children.stop(child)
     say("All stopped; the data stays.")
+
+
+def _database(playground: Playground) -> Child:
+    server = playground.server
+    return Child("database", server.process, server.log)
 
 
 def _worker(playground: Playground) -> list[str]:

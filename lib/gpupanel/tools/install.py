@@ -1,0 +1,140 @@
+"""`make install`: the tree that the web servers and systemd run, made beside the present one and then put in its place.
+
+Needs nothing but Python's own library, since it makes the venv that has the rest.
+"""
+
+import argparse
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Iterable
+
+from ..paths import TREE
+
+WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as they are: nothing old lingers
+SAMPLES = ("etc/apache", "etc/nginx", "etc/systemd")
+FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf is the operator's
+UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info")
+STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it
+ANY_PYTHON = b"#!/usr/bin/env python3\n"
+COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
+
+
+def main() -> int:
+    """Returns 0, or 1 when the packages could not be had; then the present tree is as it was."""
+    args = _arguments()
+    os.umask(0o022)
+    root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
+    try:
+        install(root, args.prefix, args.debian_packages)
+    except subprocess.CalledProcessError as error:
+        print(f"install: {' '.join(map(str, error.cmd))} failed with {error.returncode}; {root} is unchanged.", file=sys.stderr)
+        print("install: on Debian, `apt-get install python3-venv` has what it needs.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def install(root: Path, prefix: Path, debian_packages: bool) -> None:
+    """Put the tree into `root`, to be run from `prefix`. Raises CalledProcessError when the packages cannot be had."""
+    new = root / ".new"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        _copy(new, prefix)
+        venv = _venv(root, new, prefix, debian_packages)
+        _compile(new, prefix, venv / "bin" / "python")
+        _put_in_place(new, root)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="install", description=__doc__)
+    parser.add_argument("--prefix", type=_absolute, default=Path(os.fsdecode(STANDARD_PREFIX)), help="where it will run")
+    parser.add_argument("--destdir", default="", help="a folder to put in front of the prefix, for who makes a package")
+    parser.add_argument("--debian-packages", action="store_true", help="use Debian's Python packages where they suffice")
+    return parser.parse_args()
+
+
+def _absolute(text: str) -> Path:
+    if not text.startswith("/") or any(character.isspace() for character in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an absolute path without spaces")
+    return Path(os.path.normpath(text))
+
+
+def _copy(new: Path, prefix: Path) -> None:
+    """The source's files with modes that everyone can read, whatever they are in the source."""
+    for folder in (*WHOLE, *SAMPLES):
+        if (TREE / folder).is_dir():
+            shutil.copytree(TREE / folder, new / folder, ignore=UNWANTED)
+    for file in (file for pattern in FILES for file in TREE.glob(pattern)):
+        (new / file.relative_to(TREE)).parent.mkdir(exist_ok=True)
+        shutil.copy2(file, new / file.relative_to(TREE))
+    for path in [new, *new.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    programs = [*(new / "bin").iterdir(), *(new / "cgi-bin").iterdir()]
+    _replace(programs, ANY_PYTHON, f"#!{sys.executable}\n".encode())
+    _replace((new / "etc").rglob("*"), STANDARD_PREFIX, os.fsencode(prefix))
+
+
+def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
+    """In each file that has it; the file's times stay, so that installing again changes nothing."""
+    for file in files:
+        if file.is_file() and not file.is_symlink() and old in (content := file.read_bytes()):
+            times = file.stat()
+            file.write_bytes(content.replace(old, new))
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
+    """The venv that is there, if it was made for these packages; else a new one beside it."""
+    required = _required()
+    made_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
+    present, venv = root / "venv", new / "venv"
+    if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
+        return present
+    options = ["--system-site-packages"] if debian_packages else []
+    _run(sys.executable, "-m", "venv", *options, venv)
+    pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)
+    _replace([venv / "pyvenv.cfg", *(venv / "bin").iterdir()], os.fsencode(venv), os.fsencode(prefix / "venv"))
+    (venv / "made-for").write_text(made_for)
+    return venv
+
+
+def _required() -> str:
+    """What setup.cfg says that the panel and the worker need; what only the demo and the tests need is left out."""
+    setup = ConfigParser()
+    setup.read(TREE / "setup.cfg")
+    return setup["options"]["install_requires"]
+
+
+def _compile(new: Path, prefix: Path, python: Path) -> None:
+    """Templates to modules and modules to bytecode, here and now, since the web server's user may write neither."""
+    _run(python, "-B", "-c", COMPILE, env={"PYTHONPATH": str(new / "lib")})
+    for folder in (new / "lib", new / "templates"):
+        if not compileall.compile_dir(folder, quiet=1, stripdir=new, prependdir=prefix):
+            raise SyntaxError(f"{folder} does not compile")
+
+
+def _run(*command, **options) -> None:
+    subprocess.run(command, check=True, text=True, **options)
+
+
+def _put_in_place(new: Path, root: Path) -> None:
+    """One rename for each folder, so that a request meets the old one or the new one; etc/ keeps what is not shipped."""
+    (root / "etc").mkdir(exist_ok=True)
+    old = new / "old"
+    old.mkdir()
+    for path in [*(new / "etc").iterdir(), *(path for path in new.iterdir() if path.name not in ("etc", "old"))]:
+        target = root / path.relative_to(new)
+        if target.is_dir():
+            target.rename(old / target.name)
+        path.replace(target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

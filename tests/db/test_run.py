@@ -1,0 +1,141 @@
+"""`make run`: what it starts it stops, by process id, also what a killed run left behind; its data stays."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from conftest import TREE
+from gpupanel.tools.playground import end_leftovers
+
+PARTS = ("mariadb/mariadb", "worker", "panel")
+
+
+class Running:
+    """`gpupanel run` on a folder, from the moment it says where the panel is."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(folder)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        self.said = "".join(iter(self._line, ""))
+        self.pids = {part: int((folder / f"{part}.pid").read_text()) for part in PARTS}
+
+    def _line(self):
+        """The next line up to the one that ends the welcome."""
+        line = self.process.stdout.readline()
+        return "" if line.startswith("Ctrl-C") else line
+
+    @property
+    def address(self):
+        [address] = [word for word in self.said.split() if word.startswith("http://127.0.0.1:")]
+        return address
+
+    def ended(self):
+        """(exit status, what it said last), once it has ended by itself."""
+        rest = self.process.communicate(timeout=60)[0]
+        return self.process.returncode, rest
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.ended()
+
+    @property
+    def alive(self):
+        return [part for part, pid in self.pids.items() if alive(pid)]
+
+
+def alive(pid):
+    """Whether the process runs; one that has ended and waits to be buried has no command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Starts runs on one folder, and ends whatever a failed test leaves of them."""
+    folder, started = tmp_path / "var", []
+
+    def start():
+        started.append(Running(folder))
+        return started[-1]
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
+        running.process.stdout.close()
+    end_leftovers(folder)
+
+
+def gpupanel(folder, *args):
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(folder / "panel.conf"), "--json", *args]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(run):
+    first = run()
+    assert first.alive == list(PARTS)
+    assert "Import Media" in urlopen(first.address).read().decode()
+    found = gpupanel(first.folder, "scan")["discovered"]
+    assert len(found) == 9
+    assert first.stop(signal.SIGINT) == (0, "\nStopping.\nAll stopped; the data stays.\n")
+    assert first.alive == []
+
+    second = run()
+    assert sorted(gpupanel(first.folder, "status")["batches"].items())[1] == ("discovered", 14)
+    assert second.stop(signal.SIGTERM)[0] == 0
+    assert second.alive == []
+
+
+def test_what_a_killed_run_left_behind_is_ended_by_the_next_one(run):
+    first = run()
+    first.process.kill()
+    first.process.wait()
+    assert first.alive == list(PARTS)
+    second = run()
+    assert first.alive == []
+    assert second.alive == list(PARTS)
+
+
+def test_only_one_may_use_a_folder_at_a_time(run):
+    first = run()
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(first.folder)]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "Another `make run`" in refused.stderr
+    assert first.alive == list(PARTS)
+
+
+@pytest.mark.parametrize(("part", "name", "log"), [
+    ("mariadb/mariadb", "database", "mariadb/mariadb.log"), ("panel", "panel", "log/panel.log"),
+])
+def test_when_a_part_ends_by_itself_it_says_so_with_the_end_of_its_log_and_stops_the_rest(run, part, name, log):
+    running = run()
+    os.kill(running.pids[part], signal.SIGKILL)
+    status, said = running.ended()
+    assert status == 1
+    assert f"The {name} ended by itself with status -9." in said
+    assert f"The end of {running.folder / log}:" in said
+    assert running.alive == []
+
+
+def test_a_process_that_only_has_the_number_of_a_leftover_is_left_alone(tmp_path):
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (tmp_path / "worker.pid").write_text(str(bystander.pid))
+        assert end_leftovers(tmp_path) == []
+        assert not select.select([os.pidfd_open(bystander.pid)], [], [], 0)[0]
+    finally:
+        bystander.communicate(b"\n")
