@@ -1,0 +1,257 @@
+"""Who works on which job: one at a time, by a claim that whoever lost it cannot write with."""
+
+import json
+import threading
+
+import pytest
+import workers
+from gpupanel import ledger
+from gpupanel.database import Database, query
+from gpupanel.errors import ClaimLost
+from gpupanel.model import BatchStatus
+from gpupanel.work import claims
+
+HOST = "host:1"
+
+
+@pytest.fixture
+def enqueue(admin_db):
+    """Makes queued jobs, each of a batch of its own; returns their ids."""
+
+    def make(count: int, priority: int = 100) -> list[int]:
+        def work(tx):
+            made = []
+            for _ in range(count):
+                number = admin_db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
+                batch_id = tx.insert(
+                    "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset",
+                    action="create", item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64,
+                    manifest_summary="{}", container_count=0, last_error=None,
+                )
+                ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
+                made.append(tx.insert(
+                    "queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1
+                ))
+            return made
+
+        return admin_db.transact(work)
+
+    return make
+
+
+def take(db, token: str, **kwargs) -> claims.Claim | None:
+    return db.transact(claims.claim, token * 32, HOST, **kwargs)
+
+
+def status(db, claim: claims.Claim) -> str:
+    return workers.batch(db, claim.sync_id)["status"]
+
+
+def event_types(db, claim: claims.Claim) -> list[str]:
+    return [event["event_type"] for event in workers.events(db, claim.sync_id)]
+
+
+# ------------------------------------------------------------------------------------------------ claim
+
+
+@pytest.mark.parametrize("name, params", [("work.next", {}), ("work.next_but", {"aside": [1, 2]})])
+def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, name, params):
+    enqueue(100)
+    (step,) = admin_db.execute(f"EXPLAIN {query(name)}", **params)
+    assert step["key"] == "claim"
+    assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
+
+
+def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, worker_conf, enqueue):
+    jobs = enqueue(100)
+    other = Database(worker_db.settings)
+    with worker_db.transaction() as mine, other.transaction() as theirs:
+        assert mine.one("work.next")["id"] == jobs[0]
+        assert [row["locked"] for row in locks(admin_db, mine)] == [2]
+        assert theirs.one("work.next")["id"] == jobs[1]
+    other.close()
+
+
+def locks(admin_db, tx) -> list[dict]:
+    """How many rows and index entries the transaction has locked."""
+    thread = tx._connection.thread_id()
+    return admin_db.execute(
+        "SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = %(id)s", id=thread
+    )
+
+
+def test_lower_priority_numbers_run_first_and_then_older_jobs(worker_db, enqueue):
+    late, early, urgent = *enqueue(2), *enqueue(1, priority=1)
+    assert [take(worker_db, token).job_id for token in "abc"] == [urgent, late, early]
+
+
+def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue):
+    enqueue(1)
+    claim = take(worker_db, "a")
+    assert (claim.worker, claim.attempts) == (HOST, 1)
+    assert status(worker_db, claim) == "importing"
+    (event,) = workers.events(worker_db, claim.sync_id)
+    assert (event["event_type"], event["actor"]) == ("job_claimed", HOST)
+    assert event["payload"] == ledger.canonical(json.loads(event["payload"]))
+
+
+def test_an_empty_queue_gives_no_claim(worker_db):
+    assert take(worker_db, "a") is None
+
+
+def test_jobs_put_aside_are_passed_over(worker_db, enqueue):
+    first, second = enqueue(2)
+    assert take(worker_db, "a", aside=[first]).job_id == second
+    assert take(worker_db, "b", aside=[first]) is None
+    assert take(worker_db, "c").job_id == first
+
+
+def test_a_job_whose_batch_is_not_queued_fails_with_a_reason_and_the_next_one_is_claimed(admin_db, worker_db, enqueue):
+    odd, sound = enqueue(2)
+    admin_db.execute("UPDATE ingest_batch SET status = 'completed' ORDER BY id LIMIT 1")
+    admin_db.execute("COMMIT")
+    assert take(worker_db, "a").job_id == sound
+    refused = workers.job(admin_db, odd)
+    assert refused["state"] == "failed" and "not in status queued" in refused["last_error"]
+
+
+def test_no_job_is_claimed_twice_by_workers_that_race(worker_db, enqueue):
+    jobs, taken = enqueue(60), []
+
+    def work(name: str) -> None:
+        db = Database(worker_db.settings)
+        while claim := db.transact(claims.claim, f"{name}{len(taken):031d}", f"{name}:1"):
+            taken.append(claim.job_id)
+        db.close()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == jobs
+
+
+# ----------------------------------------------------------------------------------------------- the fence
+
+
+ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+WRITES = {
+    "beat": lambda tx, claim: claims.beat(tx, claim),
+    "progress": lambda tx, claim: claims.progress(tx, claim, 1),
+    "restart": lambda tx, claim: claims.restart(tx, claim, 1),
+    "release": lambda tx, claim: claims.release(tx, claim, "stopped"),
+    "finish": lambda tx, claim: claims.finish(tx, claim, ENDED),
+    "fail": lambda tx, claim: claims.fail(tx, claim, "broken"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_whoever_lost_the_claim_can_write_nothing_for_the_job(admin_db, worker_db, enqueue, write):
+    (job_id,) = enqueue(1)
+    lost = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
+    new = take(worker_db, "b")
+    before = workers.job(admin_db, job_id), event_types(worker_db, new)
+    with pytest.raises(ClaimLost):
+        worker_db.transact(write, lost)
+    assert (workers.job(admin_db, job_id), event_types(worker_db, new)) == before
+
+
+def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
+    enqueue(1)
+    claim = take(worker_db, "a")
+    with worker_db.transaction() as tx:
+        claims.beat(tx, claim)
+        claims.beat(tx, claim)
+
+
+# ----------------------------------------------------------------------------------------------- how it ends
+
+
+def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    worker_db.transact(claims.release, claim, "the worker was stopped")
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"], job["last_error"]) == ("queued", 0, "the worker was stopped")
+    assert status(worker_db, claim) == "queued"
+    assert event_types(worker_db, claim) == ["job_claimed", "job_released"]
+
+
+def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
+    enqueue(1)
+    claim = take(worker_db, "a")
+    worker_db.transact(claims.finish, claim, ENDED)
+    with pytest.raises(ClaimLost):
+        worker_db.transact(claims.finish, claim, ENDED)
+    assert worker_db.read(claims.ended, claim.token)
+
+
+# ------------------------------------------------------------------------------------------------- stale jobs
+
+
+def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    assert worker_db.read(claims.stale, 60) == [job_id]
+    assert "host:1 was silent" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 1)
+    assert status(worker_db, claim) == "queued"
+    assert workers.events(worker_db, claim.sync_id)[-1]["actor"] == "other:2"
+
+
+def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    take(worker_db, "a")
+    assert worker_db.read(claims.stale, 60) == []
+    assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
+
+
+def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    for token in "abc":
+        claim = take(worker_db, token)
+        workers.make_stale(admin_db, job_id)
+        worker_db.transact(claims.reset, job_id, 60, 3, "other:2")
+    job = workers.job(admin_db, job_id)
+    assert job["state"] == "failed" and job["last_error"].startswith("gave up after 3 attempts")
+    assert status(worker_db, claim) == "failed"
+    assert event_types(worker_db, claim)[-2:] == ["job_claimed", "job_failed"]
+    assert take(worker_db, "d") is None
+
+
+def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    other = Database(worker_db.settings)
+    with other.transaction() as zombie:
+        zombie.one("queue.lock", job_id=job_id)
+        assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
+    assert worker_db.read(claims.held, claim.token) == claim
+    other.close()
+
+
+def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    done, ready = [], threading.Barrier(2)
+
+    def reset() -> None:
+        db = Database(worker_db.settings)
+        ready.wait()
+        done.append(db.transact(claims.reset, job_id, 60, 5, "other:2"))
+        db.close()
+
+    threads = [threading.Thread(target=reset) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [bool(each) for each in done].count(True) == 1
+    assert event_types(worker_db, claim) == ["job_claimed", "job_reset"]

@@ -1,0 +1,177 @@
+"""Helpers of the worker's tests: start workers, wait for what they do, look at all that they wrote."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from gpupanel import actions, config, ledger
+from gpupanel.work.log import Log
+from gpupanel.work.notify import Notifier
+from gpupanel.work.signals import Signals
+from gpupanel.work.worker import Worker
+
+TREE = Path(__file__).resolve().parents[1]
+PROGRAM = TREE / "bin" / "import-worker"
+SECONDS = 60
+
+# What the library says, by names that do not depend on who came first.
+LIBRARY = {
+    "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height, a.bytes,
+                a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id, a.deleted_at IS NULL AS live
+                FROM asset a JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
+    "source": "SELECT a.asset_hash, s.document, s.sha256 FROM asset_source s JOIN asset a ON a.id = s.asset_id",
+    "run": """SELECT a.asset_hash, r.analysis_kind, r.source_file, r.document, r.parse_error, r.content_sha256
+              FROM asset_ai_run r JOIN asset a ON a.id = r.asset_id""",
+    "cover": """SELECT a.asset_hash, c.cover_hash, c.deleted_at IS NULL AS live
+                FROM asset_cover c JOIN asset a ON a.id = c.asset_id""",
+    "derivative": """SELECT a.asset_hash, d.kind, d.path, d.bytes, d.sha256, d.mime_type, d.width, d.height,
+                     d.deleted_at IS NULL AS live FROM asset_derivative d JOIN asset a ON a.id = d.asset_id""",
+    "gallery": """SELECT g.gallery_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash, m.position,
+                  m.deleted_at IS NULL AS member FROM asset_gallery g LEFT JOIN asset_gallery_item m ON m.gallery_id = g.id
+                  LEFT JOIN asset a ON a.id = m.asset_id""",
+    "collection": """SELECT g.collection_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash,
+                     m.position, m.deleted_at IS NULL AS member FROM asset_collection g
+                     LEFT JOIN asset_collection_item m ON m.collection_id = g.id LEFT JOIN asset a ON a.id = m.asset_id""",
+    "item": """SELECT b.sync_id, i.asset_type, i.asset_hash, i.cover_hash, i.position, i.decision, i.planned, i.reason,
+               i.changes, i.asset_id IS NULL, i.cover_id IS NULL, i.last_error FROM ingest_batch_item i
+               JOIN ingest_batch b ON b.id = i.batch_id""",
+}
+TABLES = (
+    "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item",
+    "asset_collection", "asset_collection_item",
+)
+
+
+def meaning(db) -> dict[str, list]:
+    """What library and items say, less ids and times, in a fixed order."""
+    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in LIBRARY.items()}
+
+
+def rows(db) -> dict[str, list]:
+    """Every library row as it stands, ids and times included."""
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+
+
+def wait_until(condition, what: str = "what the test waits for"):
+    """The first true value of `condition()`; fails after a minute."""
+    deadline, pause = time.monotonic() + SECONDS, threading.Event()
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        pause.wait(0.01)
+    return value
+
+
+def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
+    """A copy of a worker's configuration in which these options differ; `socket` is that of the database."""
+    text = conf.read_text()
+    socket = options.pop("socket", None)
+    if socket:
+        text = re.sub(r"(?m)^unix_socket = .*$", f"unix_socket = {socket}", text)
+    for option, value in options.items():
+        text = re.sub(rf"(?m)^{option} = .*\n", "", text)
+        text = text.replace("[worker]\n", f"[worker]\n{option} = {value}\n")
+    other = conf.with_name(name)
+    other.write_text(text)
+    return other
+
+
+def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
+    """Scan, preflight and queue these bundles; returns the jobs' ids."""
+    actions.scan_mount(panel_db, mount, "operator")
+    return [actions.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
+
+
+def drain(conf: Path) -> str:
+    """Import all that is queued, in this process; returns the log."""
+    out = io.StringIO()
+    Worker(config.load(conf), Signals(), Log(out, {}), Notifier({})).drain()
+    return out.getvalue()
+
+
+def batch(db, sync_id: str) -> dict:
+    return db.read(ledger.batch, sync_id)
+
+
+def counts(db, sync_id: str) -> dict[str, int]:
+    return db.read(ledger.decision_counts, batch(db, sync_id)["id"])
+
+
+def items(db, sync_id: str) -> list[dict]:
+    return db.read(ledger.items, batch(db, sync_id)["id"])
+
+
+def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
+    """The events of a batch, the oldest first."""
+    found = db.read(ledger.events, batch(db, sync_id)["id"], limit=1000)[::-1]
+    return [event for event in found if event_type in (None, event["event_type"])]
+
+
+def job(db, job_id: int) -> dict:
+    (row,) = db.execute("SELECT * FROM import_job WHERE id = %(id)s", id=job_id)
+    return row
+
+
+def make_stale(db, job_id: int) -> None:
+    """Let an hour pass for the heartbeat of a job."""
+    db.execute("UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
+    db.execute("COMMIT")
+
+
+class Program:
+    """bin/import-worker as a process; `lines` grows with its log."""
+
+    def __init__(self, conf: Path, *arguments: str, **environ: str):
+        self.process = subprocess.Popen(
+            [sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, env=os.environ | environ,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+
+    def said(self, words: str) -> str:
+        """The first line with these words, as soon as there is one."""
+        return wait_until(lambda: next((line for line in self.lines if words in line), None), f"a line with {words!r}")
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ends(self) -> int:
+        """The exit status, once it has ended."""
+        status = self.process.wait(SECONDS)
+        self._reader.join()
+        return status
+
+    def end(self) -> None:
+        """Whatever it was doing."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self.process.stderr.close()
+
+
+class Programs:
+    """Starts workers, and ends them all when the test is over."""
+
+    def __init__(self):
+        self._started: list[Program] = []
+
+    def __call__(self, conf: Path, *arguments: str, **environ: str) -> Program:
+        program = Program(conf, *arguments, **environ)
+        self._started.append(program)
+        return program
+
+    def end(self) -> None:
+        for program in self._started:
+            program.end()
