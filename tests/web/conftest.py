@@ -1,0 +1,57 @@
+"""The panel in this process, as each of its users meets it."""
+
+import pytest
+from browsing import BATCHES, JSON
+from gpupanel import actions
+from gpupanel.web.app import application
+from webtest import TestApp
+
+
+@pytest.fixture
+def panel(settings, admin_db):
+    return application(settings)
+
+
+@pytest.fixture
+def admin(panel):
+    """An operator's browser."""
+    return TestApp(panel, extra_environ={"REMOTE_USER": "admin"})
+
+
+@pytest.fixture
+def viewer(panel):
+    return TestApp(panel, extra_environ={"REMOTE_USER": "viewer"})
+
+
+@pytest.fixture
+def nobody(panel):
+    return TestApp(panel)
+
+
+@pytest.fixture
+def scripted(panel):
+    """An operator's program, which asks for JSON."""
+    return TestApp(panel, extra_environ={"REMOTE_USER": "admin", "HTTP_ACCEPT": JSON["Accept"]})
+
+
+@pytest.fixture
+def send(admin):
+    """Send a form of the panel with its token: `send(url, do=..., ...)`, by `browser` if given."""
+    def send(url=BATCHES, browser=admin, token=None, **fields):
+        if token is None:
+            token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
+        status, headers = fields.pop("status", 303), fields.pop("headers", None)
+        return browser.post(url, fields | {"csrf_token": token}, headers=headers, status=status)
+
+    return send
+
+
+@pytest.fixture
+def found(bundles, mount, panel_db):
+    """A bundle of two photos, on the mount and in the ledger; returns its sync_id."""
+    def found(name="one", count=2, **options):
+        sync_id = bundles.bundle(name, bundles.assets(name, count), **options)
+        actions.scan_mount(panel_db, mount, "admin")
+        return sync_id
+
+    return found
