@@ -100,7 +100,7 @@ class PrivateServer:
         command = [
             _program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
-            "--skip-name-resolve",
+            "--skip-name-resolve", "--force",  # also where no host name can be looked up
         ]
         result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if result.returncode:
