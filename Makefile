@@ -1,7 +1,12 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo venv clean
+.PHONY: help run test demo venv install clean
+
+# Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
+# DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
+PREFIX = /opt/gpu-admin-panel
+PYTHON = /usr/bin/python3
 
 help:  ## List what there is to make
 	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +25,10 @@ demo:  ## Import the demo bundles without a browser, and print what became of ea
 
 venv:  ## Only install what is missing
 	@bin/prepare
+
+install:  ## Install to PREFIX, or upgrade what is there; what is in etc/*.conf stays
+	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.tools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
+	    $(if $(DEBIAN_PACKAGES),--debian-packages)
 
 clean:  ## Remove venv/ and caches; the data of `make run` stays in var/
 	rm -rf venv .pytest_cache .hypothesis

@@ -8,7 +8,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
 from .. import config
 from ..database import Database
 from ..errors import ConfigurationError
-from . import answers, auth, forms, render
+from . import answers, auth, forms, proxies, render
 from .pages import batch, batches, tasks
 from .visit import Visit
 
@@ -55,7 +55,8 @@ def application(settings: config.Settings) -> Callable:
     app.route("/", "GET", panel.home)
     app.route("/static/<name>", "GET", _static)
     app.default_error_handler = panel.refuse
-    return lambda environ, start_response: app(_placed(environ), start_response)
+    trusted = settings.panel.trusted_proxies
+    return lambda environ, start_response: app(_placed(proxies.as_received(environ, trusted)), start_response)
 
 
 class Panel:

@@ -1,13 +1,13 @@
 """Who asks, and whether they may: viewers look, operators act (DESIGN section 10).
 
-The web server signs people in and sets REMOTE_USER. A name in a header counts only from a trusted proxy.
+The web server signs people in and sets REMOTE_USER; of a trusted proxy's word, `proxies` has already made one.
 """
 
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..config import PanelSettings
 from .answers import Forbidden, NotSignedIn
+from .proxies import address
 
 LOCAL = "local"
 LONGEST = 255
@@ -22,7 +22,7 @@ def sign_in(environ: dict, panel: PanelSettings) -> User:
     """The user of a request. Raises NotSignedIn, and Forbidden for someone who is in neither list."""
     if panel.auth == "none":
         return _local(environ)
-    name = _name(environ, panel)
+    name = _name(environ)
     if not name:
         raise NotSignedIn()
     operator = _listed(name, panel.operators)
@@ -50,11 +50,8 @@ def _local(environ: dict) -> User:
     return User(LOCAL, True)
 
 
-def _name(environ: dict, panel: PanelSettings) -> str:
-    name = environ.get("REMOTE_USER", "")
-    if not name and _is_trusted(environ.get("REMOTE_ADDR", ""), panel.trusted_proxies):
-        name = environ.get("HTTP_X_REMOTE_USER", "")
-    name = name.encode("latin-1", "replace").decode("utf-8", "replace").strip()
+def _name(environ: dict) -> str:
+    name = environ.get("REMOTE_USER", "").encode("latin-1", "replace").decode("utf-8", "replace").strip()
     return name if name.isprintable() and len(name) <= LONGEST else ""
 
 
@@ -62,22 +59,9 @@ def _listed(name: str, names: frozenset[str]) -> bool:
     return name in names or "*" in names
 
 
-def _address(text: str):
-    try:
-        address = ip_address(text.strip("[]"))
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _is_trusted(text: str, networks: tuple) -> bool:
-    address = _address(text)
-    return address is not None and any(address in network for network in networks)
-
-
 def _is_loopback(text: str) -> bool:
-    address = _address(text)
-    return address is not None and address.is_loopback
+    found = address(text)
+    return found is not None and found.is_loopback
 
 
 def _asks_for_loopback(environ: dict) -> bool:

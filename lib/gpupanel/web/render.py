@@ -12,6 +12,8 @@ from . import formats
 from .visit import Visit
 
 STATIC = shipped("static")
+TEMPLATES = shipped("templates")
+COMPILED = TEMPLATES / "compiled"
 
 
 class Renderer:
@@ -26,9 +28,9 @@ class Renderer:
 
     @cached_property
     def _templates(self):
-        from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+        from jinja2 import ChoiceLoader, Environment, FileSystemLoader, ModuleLoader, PrefixLoader, StrictUndefined
 
-        own = FileSystemLoader(shipped("templates"))
+        own = ModuleLoader(COMPILED) if _is_compiled() else FileSystemLoader(TEMPLATES)
         first = [FileSystemLoader(self._overrides)] if self._overrides else []
         templates = Environment(
             loader=ChoiceLoader([*first, own, PrefixLoader({"panel": own})]), autoescape=True, undefined=StrictUndefined,
@@ -43,6 +45,11 @@ class Renderer:
         known = {"visit": visit, "links": visit.links, "user": visit.user, "static": lambda file: _static(visit, file)}
         return self._templates.get_template(f"{name}.html").render(known | values).encode()
 
+    def compile(self) -> None:
+        """Write the shipped templates as Python modules, so that no process has to parse them."""
+        own = [template.name for template in TEMPLATES.glob("*.html")]
+        self._templates.compile_templates(COMPILED, zip=None, ignore_errors=False, filter_func=own.__contains__)
+
 
 def as_json(values: Any) -> bytes:
     """Stable JSON: keys in the order given, times as RFC 3339 with `Z`, spans in seconds."""
@@ -55,6 +62,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     return str(value)
+
+
+def _is_compiled() -> bool:
+    """Whether the compiled templates are there, and no template is newer."""
+    try:
+        made = COMPILED.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return all(template.stat().st_mtime <= made for template in TEMPLATES.glob("*.html"))
 
 
 def _static(visit: Visit, name: str) -> str:
