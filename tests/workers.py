@@ -58,13 +58,19 @@ def rows(db) -> dict[str, list]:
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
 
 
-def wait_until(condition, what: str = "what the test waits for"):
-    """The first true value of `condition()`; fails after a minute."""
+def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
+    """The first true value of `condition()`, asked each `every` seconds; fails after a minute."""
     deadline, pause = time.monotonic() + SECONDS, threading.Event()
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not come about"
-        pause.wait(0.01)
+        pause.wait(every)
     return value
+
+
+def wait_for_lock_wait(admin_db) -> None:
+    """Until a transaction waits for another's lock. The server renews its answer only when it was not asked for 0.1 s."""
+    waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+    wait_until(lambda: admin_db.execute(waiting), "a transaction that waits", every=0.15)
 
 
 def with_options(conf: Path, name: str = "other.conf", **options) -> Path:

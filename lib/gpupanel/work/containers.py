@@ -13,6 +13,8 @@ from . import claims
 from .claims import Claim
 
 SAMPLES = 5
+# The most members that are written in one transaction.
+MEMBERS = 500
 
 # What is written together, under the claim: work(tx) -> hashes of members that are missing.
 Step = Callable[[Transaction], list[str]]
@@ -39,7 +41,7 @@ class Containers:
 
     def _steps(self, container: Container) -> Iterator[Step]:
         """A large container takes several transactions, none of which does half of what it says."""
-        members = list(chunks(enumerate(container.items))) or [[]]
+        members = list(chunks(enumerate(container.items), MEMBERS)) or [[]]
         if self._manifest.action == "remove":
             yield from (lambda tx, some=some: self._take_out(tx, container, some) for some in members)
         else:

@@ -177,6 +177,6 @@ def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
     if not failed and not container_failures:
         return Ended(BatchStatus.COMPLETED, counts, 0, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"{container_failures} containers lack members"] if container_failures else []
+    problems += [f"containers that lack members: {container_failures}"] if container_failures else []
     status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
     return Ended(status, counts, container_failures, "; ".join(problems))
