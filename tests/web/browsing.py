@@ -5,6 +5,13 @@ TASKS = "/admin/import-tasks.cgi"
 JSON = {"Accept": "application/json"}
 
 
+def failing(browser, url, status, **options):
+    """The answer to a request that the panel fails at, and logs."""
+    answer = browser.get(url, expect_errors=True, **options)
+    assert answer.status_int == status
+    return answer
+
+
 def detail(sync_id, **more):
     return f"{BATCHES}?action=detail&sync_id={sync_id}" + "".join(f"&{key}={value}" for key, value in more.items())
 

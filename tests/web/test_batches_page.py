@@ -1,0 +1,114 @@
+"""The list of batches: what an operator sees first, and does most (DESIGN section 10)."""
+
+import pytest
+from browsing import BATCHES, JSON, cells, region, text
+from gpupanel import queue
+from gpupanel.tools.bundles import breaks
+
+
+@pytest.fixture
+def many(admin_db):
+    """120 batches with ids 1 to 120, the odd ones failed."""
+    for number in range(1, 121):
+        admin_db.execute(
+            "INSERT INTO ingest_batch (id, sync_id, sync_type, action, status)"
+            " VALUES (%(id)s, %(sync_id)s, 'asset', 'create', %(status)s)",
+            id=number, sync_id=f"00000000-0000-4000-8000-{number:012x}", status="failed" if number % 2 else "discovered",
+        )
+
+
+def test_an_empty_list_teaches_what_to_do(admin):
+    page = admin.get(BATCHES)
+    assert text(page.html.find("h2", string=None, class_=None).find_previous("h1")) == "Import Media"
+    assert "Press Scan" in text(page.html.find(class_="empty"))
+    assert [button["value"] for button in page.html.find_all("button")] == ["scan"]
+
+
+def test_a_row_has_the_facts_of_its_batch(admin, found):
+    sync_id = found()
+    head, row = cells(region(admin.get(BATCHES), "Batches"))
+    assert head[1:] == [
+        "sync_id", "status", "type", "action", "items", "bytes", "source host", "discovered", "latest job",
+    ]
+    assert row[1:6] + row[9:] == [sync_id, "discovered", "asset", "create", "2", "-"]
+
+
+def test_the_id_leads_to_the_batch(admin, found):
+    sync_id = found()
+    assert f"Batch {sync_id}" in text(admin.get(BATCHES).click(sync_id).html.main)
+
+
+def test_the_latest_job_shows_its_progress(admin, send, found):
+    sync_id = found()
+    for do in ("queue", "cancel", "queue"):
+        job_id = admin.get(BATCHES, headers=JSON).json["batches"][0]["job"]
+        send(do=do, sync_id=sync_id, **({"job_id": job_id["id"]} if do == "cancel" else {}))
+    job = admin.get(BATCHES, headers=JSON).json["batches"][0]["job"]
+    assert cells(region(admin.get(BATCHES), "Batches"))[1][-1] == f"{job['id']} queued 0/2"
+
+
+def test_a_scan_from_the_page_reports_what_it_found_and_what_it_passed_over(admin, bundles):
+    good = bundles.bundle("good", bundles.assets("good", 2))
+    bad = bundles.bundle("bad", bundles.assets("bad", 2), status="processing")
+    page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
+    notice = text(page.html.find(class_="notice"))
+    assert "1 new bundle, 0 known already, 1 passed over" in notice
+    assert f"{bad}: passed over" in notice and good not in notice
+    note = region(page, "Batches").find("tr", class_="note")
+    assert text(note).startswith("passed over: status: found")
+    assert text(note.find_previous_sibling("tr")).startswith(bad)
+
+
+def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bundles, panel_db):
+    good, left = found("good"), found("left")
+    bundles.bundle("lost", bundles.assets("lost", 2, broken={0: breaks.no_folder, 1: breaks.no_folder}))
+    lost = bundles.sync_id("lost")
+    page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
+    form = page.forms[0]
+    for box in form.fields["sync_id"]:
+        box.checked = box._value in (good, lost)
+    notice = text(form.submit("do", value="queue_selected").follow().html.find(class_="notice"))
+    assert notice.startswith("Queued 1 of 2 batches.")
+    assert f"{good}: queued as job" in notice and f"{lost}: not queued: The preflight" in notice
+    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
+    assert left not in notice
+
+
+def test_what_is_queued_cannot_be_ticked(admin, send, found):
+    waiting, free = found("waiting"), found("free")
+    send(do="queue", sync_id=waiting)
+    boxes = region(admin.get(BATCHES), "Batches").find_all("input", {"type": "checkbox"})
+    assert [box["value"] for box in boxes] == [free]
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(admin, many):
+    seen, page = [], admin.get(BATCHES)
+    while True:
+        seen += [row[1] for row in cells(region(page, "Batches"))[1:]]
+        if page.html.find("a", string="Older") is None:
+            break
+        page = page.click("Older")
+    assert [int(sync_id[-3:], 16) for sync_id in seen] == list(range(120, 0, -1))
+
+
+def test_a_status_filters_and_stays_in_the_links(admin, many):
+    page = admin.get(BATCHES).click(href="status=failed$")
+    assert text(page.html.main.h2) == "Batches 60"
+    older = page.click("Older")
+    assert {row[2] for row in cells(region(older, "Batches"))[1:]} == {"failed"}
+    assert len(cells(region(older, "Batches"))) == 11
+
+
+def test_an_action_returns_to_the_same_filter_and_place(admin, many):
+    page = admin.get(f"{BATCHES}?status=failed&before=100")
+    answer = page.forms[0].submit("do", value="scan")
+    assert answer.location.endswith(f"{BATCHES}?status=failed&before=100")
+
+
+def test_a_filter_that_finds_nothing_leads_back(admin, many):
+    page = admin.get(f"{BATCHES}?status=queued")
+    assert len(cells(region(page.click("Show all batches"), "Batches"))) == 51
+
+
+def test_the_heading_counts_all_and_not_only_the_page(admin, many):
+    assert text(admin.get(BATCHES).html.main.h2) == "Batches 120"

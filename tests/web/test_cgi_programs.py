@@ -1,0 +1,124 @@
+"""The scripts in cgi-bin/ as a web server runs them: a process for each request, told by its environment."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from browsing import BATCHES, TASKS, detail
+from gpupanel.web import forms
+from webtest import TestApp, TestRequest
+
+CGI_BIN = Path(__file__).resolve().parents[2] / "cgi-bin"
+SCRIPTS = {"import-media.cgi": BATCHES, "import-tasks.cgi": TASKS}
+
+
+@pytest.fixture
+def run(panel_conf, admin_db):
+    """Run a script for one request; returns (status, headers, body, what it logged)."""
+    def run(script, query="", body=b"", conf=panel_conf, folder="/admin", **environ):
+        given = {
+            "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "GPUPANEL_CONF": str(conf),
+            "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "localhost", "SERVER_PORT": "80",
+            "REQUEST_METHOD": "GET", "SCRIPT_NAME": f"{folder}/{script}", "QUERY_STRING": query, "REMOTE_ADDR": "203.0.113.9",
+            "REMOTE_USER": "admin", "CONTENT_LENGTH": str(len(body)), "HTTP_HOST": "localhost:80",
+        }
+        done = subprocess.run([sys.executable, CGI_BIN / script], input=body, env=given | environ, capture_output=True)
+        head, _, text = done.stdout.replace(b"\r\n", b"\n").partition(b"\n\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        return int(headers.pop("Status").split()[0]), headers, text, done.stderr.decode()
+
+    return run
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_script_can_be_run_as_it_stands(script):
+    assert os.access(CGI_BIN / script, os.X_OK)
+    assert (CGI_BIN / script).read_text().startswith("#!/usr/bin/env python3\n")
+
+
+@pytest.mark.parametrize("script, query", [
+    ("import-media.cgi", ""), ("import-media.cgi", "tab=queue"), ("import-tasks.cgi", ""), ("import-media.cgi", "status=discovered"),
+    ("import-media.cgi", "action=detail&sync_id=none"), ("import-media.cgi", "tab=nonsense"),
+])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_script_answers_as_the_application_does(run, admin, found, script, query, accept):
+    found()
+    status, headers, body, log = run(script, query, HTTP_ACCEPT=accept)
+    served = admin.get(SCRIPTS[script] + (f"?{query}" if query else ""), headers={"Accept": accept}, expect_errors=True)
+    assert (status, body.decode(), log) == (served.status_int, served.text, "")
+    assert headers == dict(served.headers)
+
+
+def test_a_batch_looks_the_same_from_a_script(run, admin, found):
+    sync_id = found()
+    status, _, body, _ = run("import-media.cgi", f"action=detail&sync_id={sync_id}")
+    assert (status, body.decode()) == (200, admin.get(detail(sync_id)).text)
+
+
+def test_links_lead_to_the_scripts_beside_it_whatever_the_folder(run, found):
+    found()
+    _, _, body, _ = run("import-tasks.cgi", folder="/cgi-bin/media panel")
+    for address in ("import-media.cgi", "import-tasks.cgi", "static/panel.css"):
+        assert f'"/cgi-bin/media%20panel/{address}' in body.decode()
+
+
+def test_a_form_sent_to_a_script_is_answered_by_a_redirect(run, settings, bundles):
+    bundles.bundle("one", bundles.assets("one", 1))
+    token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
+    body = urlencode({"do": "scan", "csrf_token": token}).encode()
+    status, headers, _, log = run("import-media.cgi", "status=failed", body, REQUEST_METHOD="POST", CONTENT_TYPE="application/x-www-form-urlencoded")
+    assert (status, headers["Location"], log) == (303, f"{BATCHES}?status=failed", "")
+    assert headers["Set-Cookie"].startswith(forms.COOKIE)
+
+
+def test_a_script_without_a_user_is_401(run):
+    assert run("import-media.cgi", REMOTE_USER="")[0] == 401
+
+
+def test_below_a_script_there_is_nothing(run):
+    assert run("import-media.cgi", PATH_INFO="/more")[0] == 404
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("[panel]\nauth = maybe\n[nonsense]\n", "expected remote_user or none"), (None, "cannot be read"),
+    ("[database]\npassword hunter2\n", "line 2"),
+])
+def test_a_broken_configuration_is_a_plain_500_and_its_problems_are_logged(run, tmp_path, text, problem):
+    conf = tmp_path / "broken.conf"
+    if text is not None:
+        conf.write_text(text)
+    status, headers, body, log = run("import-media.cgi", conf=conf)
+    assert (status, headers["Content-Type"]) == (500, "text/plain; charset=utf-8")
+    assert problem in log and problem not in body.decode() and str(conf) not in body.decode()
+    assert "hunter2" not in log + body.decode() and "Traceback" not in log
+
+
+def test_reading_a_page_loads_neither_the_mounts_decoder_nor_the_driver_of_forms():
+    code = "import sys; import gpupanel.web.app; print([m for m in ('msgspec', 'gpupanel.manifest', 'gpupanel.actions') if m in sys.modules])"
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_wsgi_file_holds_the_same_application(panel_conf, admin, found, monkeypatch):
+    found()
+    monkeypatch.setenv("GPUPANEL_CONF", str(panel_conf))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    application = runpy.run_path(str(CGI_BIN / "panel.wsgi"))["application"]
+    assert TestApp(application, extra_environ={"REMOTE_USER": "admin"}).get(BATCHES).text == admin.get(BATCHES).text
+
+
+@pytest.mark.parametrize("script, path, folder", [
+    ("", BATCHES, "/admin"), ("/admin", "/import-media.cgi", "/admin"), (BATCHES, "", "/admin"),
+    ("/tools/admin", "/import-media.cgi", "/tools/admin"), ("/tools", BATCHES, "/tools/admin"),
+])
+def test_pages_and_links_are_right_however_the_server_divides_the_address(panel, found, script, path, folder):
+    found()
+    request = TestRequest.blank(path, base_url="http://localhost" + script, environ={"REMOTE_USER": "admin"})
+    answer = request.get_response(panel)
+    assert answer.status_int == 200
+    assert f'href="{folder}/import-tasks.cgi"' in answer.text

@@ -1,0 +1,98 @@
+"""What programs get: the shapes that docs/PANEL-JSON.md documents."""
+
+import re
+from pathlib import Path
+
+import pytest
+from browsing import BATCHES, TASKS, detail
+from gpupanel import actions
+from gpupanel.web.pages import shapes
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "PANEL-JSON.md"
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+HEAD = ["page", "user", "csrf_token"]
+
+
+@pytest.fixture
+def post(scripted):
+    def post(status=200, **fields):
+        token = scripted.get(BATCHES).json["csrf_token"]
+        return scripted.post(BATCHES, fields | {"csrf_token": token}, status=status).json
+
+    return post
+
+
+def test_the_list_of_batches(scripted, found):
+    sync_id = found()
+    values = scripted.get(BATCHES).json
+    assert list(values) == HEAD + ["count", "batches", "next_before", "status", "statuses", "before"]
+    (batch,) = values["batches"]
+    assert list(batch) == [*shapes.BATCH, "queueable", "job"]
+    assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
+    assert MOMENT.fullmatch(batch["discovered_at"])
+
+
+def test_a_batch(scripted, found, panel_db, mount):
+    sync_id = found()
+    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    values = scripted.get(detail(sync_id)).json
+    assert list(values) == HEAD + [
+        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "items", "start", "previous_start",
+        "next_start", "events",
+    ]
+    assert list(values["batch"]) == [*shapes.PLANNED_BATCH, "queueable"]
+    assert list(values["items"][0]) == [*shapes.ITEM, "as_planned"]
+    assert list(values["jobs"][0]) == [*shapes.JOB] and values["active_job"] == values["jobs"][0]
+    assert list(values["events"][0]) == [*shapes.EVENT]
+    assert values["decisions"] == {"will_create": 2}
+
+
+def test_the_tasks(scripted, found, panel_db, mount):
+    actions.queue_batch(panel_db, mount, found(), "admin")
+    values = scripted.get(TASKS).json
+    assert list(values) == HEAD + ["counts", "finished_count", "moving", "running", "queued", "finished"]
+    (job,) = values["queued"]
+    assert list(job) == [*shapes.BUNDLE, *shapes.JOB, "place", "waited"]
+    assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0}
+
+
+def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, admin_db):
+    sync_id = found()
+    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    for state in ("queued", "running", "failed"):
+        admin_db.execute("UPDATE import_job SET state = %(state)s, claim_token = 'fence', finished_at = NOW(6)", state=state)
+        for url in (BATCHES, TASKS, detail(sync_id)):
+            assert "fence" not in scripted.get(url).text
+
+
+@pytest.mark.parametrize("do, keys", [
+    ("scan", ["sentinels", "known", "discovered", "passed_over", "strays", "left"]),
+    ("preflight", ["sync_id", "ok", "item_count", "counts", "problems"]),
+    ("queue", ["sync_id", "job_id"]),
+    ("queue_selected", ["batches"]),
+])
+def test_what_a_form_did(post, found, do, keys):
+    values = post(do=do, sync_id=found())
+    assert list(values) == ["action", "ok", "summary", "lines", "result"]
+    assert (values["action"], values["ok"], list(values["result"])) == (do, True, keys)
+
+
+def test_a_canceled_job(post, found):
+    sync_id = found()
+    job_id = post(do="queue", sync_id=sync_id)["result"]["job_id"]
+    assert post(do="cancel", job_id=job_id)["result"] == {"job_id": job_id, "sync_id": sync_id}
+
+
+def test_a_refusal(post, found):
+    sync_id = found()
+    post(do="queue", sync_id=sync_id)
+    values = post(do="preflight", sync_id=sync_id, status=409)
+    assert list(values) == ["page", "error"]
+    assert list(values["error"]) == ["status", "title", "message", "hint"]
+    assert (values["error"]["status"], values["error"]["title"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize("keys", [shapes.PLANNED_BATCH, shapes.ITEM, shapes.JOB, shapes.EVENT])
+def test_every_key_is_documented(keys):
+    documented = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
+    assert set(keys) <= documented

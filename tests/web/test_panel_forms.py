@@ -1,0 +1,145 @@
+"""Every action is a POST that only this panel's own page can have made, answered by a redirect to this panel."""
+
+import os
+import stat
+
+import pytest
+from browsing import BATCHES, JSON, TASKS, detail, failing, text
+from gpupanel import config, ledger, queue
+from gpupanel.web import forms
+from gpupanel.web.app import application
+from webtest import TestApp
+
+
+def test_a_form_without_its_token_does_nothing(admin, found, panel_db):
+    sync_id = found()
+    admin.post(BATCHES, {"do": "queue", "sync_id": sync_id}, status=403)
+    assert panel_db.read(queue.waiting) == []
+
+
+@pytest.mark.parametrize("token", ["", "x", "0" * 64, "ä" * 64])
+def test_a_wrong_token_does_nothing(send, found, panel_db, token):
+    answer = send(do="queue", sync_id=found(), token=token, status=403)
+    assert "nothing was changed" in text(answer.html.main)
+    assert panel_db.read(queue.waiting) == []
+
+
+def test_the_token_of_somebody_else_does_nothing(send, found, settings, panel_db):
+    other = forms.token(forms.Secret(settings.panel.secret_file), "viewer")
+    send(do="queue", sync_id=found(), token=other, status=403)
+    assert panel_db.read(queue.waiting) == []
+
+
+@pytest.mark.parametrize("windows, status", [(1, 303), (2, 403), (-1, 403)])
+def test_a_token_holds_for_two_windows_of_time(send, settings, windows, status):
+    token = forms.token(forms.Secret(settings.panel.secret_file), "admin", windows)
+    send(do="scan", token=token, status=status)
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403), ({"Sec-Fetch-Site": "same-origin"}, 303),
+    ({"Origin": "https://elsewhere.example"}, 403), ({"Origin": "null"}, 403), ({"Origin": "http://localhost:80"}, 303),
+    ({}, 303),
+])
+def test_a_form_that_another_site_sends_is_refused_whatever_its_token(send, headers, status):
+    send(do="scan", headers=headers, status=status)
+
+
+@pytest.mark.parametrize("query", ["", "?next=//elsewhere.example", "?status=failed&return=https://elsewhere.example"])
+def test_the_redirect_leads_to_this_panel_only(send, query):
+    answer = send(BATCHES + query, do="scan", back="//elsewhere.example", next="https://elsewhere.example")
+    assert answer.headers["Location"].startswith(BATCHES)
+    assert "elsewhere" not in answer.headers["Location"]
+
+
+def test_a_folder_that_looks_like_a_host_is_not_one(panel):
+    browser = TestApp(panel, extra_environ={"REMOTE_USER": "admin", "SCRIPT_NAME": "//elsewhere.example"})
+    page = browser.get("/import-media.cgi")
+    assert "/elsewhere.example/import-media.cgi" in page.text
+    assert '"//elsewhere.example' not in page.text
+
+
+def test_the_outcome_is_told_once(admin, send):
+    send(do="scan")
+    assert "Scan: 0 new bundles" in text(admin.get(TASKS).html.find(class_="notice"))
+    assert admin.get(TASKS).html.find(class_="notice") is None
+
+
+def test_the_outcome_waits_while_the_script_refreshes_the_page(admin, send):
+    send(do="scan")
+    assert admin.get(TASKS, headers={"X-Refresh": "1"}).html.find(class_="notice") is None
+    assert admin.get(TASKS).html.find(class_="notice") is not None
+
+
+@pytest.mark.parametrize("scheme, secure", [("http", False), ("https", True)])
+def test_the_outcomes_cookie_is_kept_from_scripts_and_other_sites(settings, admin_db, scheme, secure):
+    browser = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin", "wsgi.url_scheme": scheme})
+    token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
+    cookie = browser.post(BATCHES, {"do": "scan", "csrf_token": token}).headers["Set-Cookie"]
+    assert "; HttpOnly; SameSite=Strict" in cookie and "Path=/admin/" in cookie
+    assert ("; Secure" in cookie) == secure
+
+
+@pytest.mark.parametrize("value", ["", "x", "x.y", "bm8=." + "0" * 64, "." + "0" * 64])
+def test_an_outcome_that_the_panel_did_not_sign_is_not_shown(admin, value):
+    assert admin.get(BATCHES, headers={"Cookie": f"{forms.COOKIE}={value}"}).html.find(class_="notice") is None
+
+
+def test_an_outcome_is_shown_to_its_user_only(settings, panel):
+    value = forms.pack(forms.Secret(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []})
+    for user, shown in (("admin", True), ("viewer", False)):
+        page = TestApp(panel, extra_environ={"REMOTE_USER": user}).get(BATCHES, headers={"Cookie": f"{forms.COOKIE}={value}"})
+        assert ("mine" in page.text) == shown
+
+
+def test_a_long_outcome_fits_a_cookie_and_says_what_was_cut(tmp_path):
+    secret = forms.Secret(tmp_path / "secret")
+    lines = [f"{os.urandom(16).hex()}: queued as job {number}" for number in range(1000)]
+    value = forms.pack(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
+    told = forms.unpack(secret, "admin", value)
+    assert len(f"{forms.COOKIE}={value}; Path=/admin/; HttpOnly; SameSite=Strict; Secure") < 4096
+    assert told["lines"] and told["lines"] == lines[: len(told["lines"])]
+    assert len(told["lines"]) + told["cut"] == 1000
+
+
+def test_the_secret_is_made_once_for_the_panel_alone(tmp_path):
+    path = tmp_path / "secret"
+    first = forms.Secret(path).key
+    assert (len(first), stat.S_IMODE(path.stat().st_mode)) == (32, 0o600)
+    assert forms.Secret(path).key == first
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_a_secret_file_there_is_one_beside_the_configuration(panel_conf, admin_db):
+    lines = [line for line in panel_conf.read_text().splitlines() if "secret_file" not in line]
+    panel_conf.write_text("\n".join(lines))
+    TestApp(application(config.load(panel_conf)), extra_environ={"REMOTE_USER": "admin"}).get(BATCHES)
+    assert len(panel_conf.with_name("panel.secret").read_bytes()) == 32
+
+
+def test_a_secret_that_cannot_be_had_is_a_problem_of_the_configuration(admin, settings):
+    settings.panel.secret_file.mkdir()
+    answer = failing(admin, BATCHES, 500)
+    assert "[panel] secret_file" in text(answer.html.main)
+
+
+def test_a_secret_that_is_too_short_is_not_used(admin, settings):
+    settings.panel.secret_file.write_bytes(b"short")
+    answer = failing(admin, BATCHES, 500)
+    assert "no secret" in text(answer.html.main) and "expected at least 16" in answer.errors
+
+
+@pytest.mark.parametrize("do", ["queue", "preflight"])
+def test_who_acted_is_recorded(send, found, panel_db, do):
+    sync_id = found()
+    send(detail(sync_id), do=do, sync_id=sync_id)
+    batch = panel_db.read(ledger.batch, sync_id)
+    assert panel_db.read(ledger.events, batch["id"])[0]["actor"] == "admin"
+
+
+def test_two_clicks_queue_once(send, found, panel_db):
+    sync_id = found()
+    send(do="queue", sync_id=sync_id)
+    answer = send(do="queue", sync_id=sync_id, status=409)
+    (job,) = panel_db.read(queue.waiting)
+    assert f"as job {job['id']}" in text(answer.html.main)

@@ -1,0 +1,89 @@
+"""Who may look and who may act: the web server's REMOTE_USER and two lists of names (DESIGN section 10)."""
+
+import dataclasses
+from ipaddress import ip_network
+
+import pytest
+from browsing import BATCHES, JSON, TASKS, detail, text
+from gpupanel import queue
+from gpupanel.web import forms
+from gpupanel.web.app import application
+from webtest import TestApp
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def as_configured(settings, admin_db):
+    """A browser at a panel with other options of [panel]."""
+    def as_configured(environ, **options):
+        panel = dataclasses.replace(settings.panel, **options)
+        return TestApp(application(dataclasses.replace(settings, panel=panel)), extra_environ=environ)
+
+    return as_configured
+
+
+@pytest.mark.parametrize("url", [BATCHES, TASKS, detail(UNKNOWN), "/", "/admin/nothing", f"{BATCHES}?tab=nonsense"])
+def test_without_a_user_everything_is_401(nobody, url):
+    assert nobody.get(url, status=401).html.find("nav") is None
+    assert nobody.get(url, headers=JSON, status=401).json["error"]["status"] == 401
+    nobody.post(url, {"do": "scan"}, status=401)
+
+
+@pytest.mark.parametrize("header", ["X-Remote-User", "Remote-User", "X-Forwarded-User"])
+def test_a_header_from_anywhere_signs_nobody_in(nobody, header):
+    nobody.get(BATCHES, headers={header: "admin"}, status=401)
+
+
+@pytest.mark.parametrize("address, status", [("10.1.2.3", 200), ("::ffff:10.1.2.3", 200), ("192.168.0.1", 401), ("", 401)])
+def test_a_header_from_a_trusted_proxy_signs_in(as_configured, address, status):
+    browser = as_configured({"REMOTE_ADDR": address}, trusted_proxies=(ip_network("10.0.0.0/8"),))
+    browser.get(BATCHES, headers={"X-Remote-User": "admin"}, status=status)
+
+
+def test_the_web_servers_user_counts_more_than_a_header(as_configured):
+    browser = as_configured({"REMOTE_ADDR": "10.1.2.3", "REMOTE_USER": "viewer"}, trusted_proxies=(ip_network("10.0.0.0/8"),))
+    assert browser.get(BATCHES, headers={"X-Remote-User": "admin"} | JSON).json["user"]["name"] == "viewer"
+
+
+def test_a_stranger_is_403(panel):
+    page = TestApp(panel, extra_environ={"REMOTE_USER": "stranger"}).get(BATCHES, status=403)
+    assert "stranger is signed in, but may not use this panel" in text(page.html.main)
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\x00b", "x" * 256, " "])
+def test_a_name_that_is_none_signs_nobody_in(as_configured, name):
+    as_configured({"REMOTE_USER": name}, operators=frozenset("*")).get(BATCHES, status=401)
+
+
+@pytest.mark.parametrize("operators, viewers, operator", [("*", "", True), ("", "*", False), ("anna", "*", True)])
+def test_a_star_stands_for_everyone_who_is_signed_in(as_configured, operators, viewers, operator):
+    browser = as_configured({"REMOTE_USER": "anna"}, operators=frozenset(operators.split()), viewers=frozenset(viewers.split()))
+    assert browser.get(BATCHES, headers=JSON).json["user"] == {"name": "anna", "operator": operator}
+
+
+def test_a_viewer_sees_every_page_and_no_button(viewer, found):
+    sync_id = found()
+    for url in (BATCHES, TASKS, detail(sync_id)):
+        page = viewer.get(url).html
+        assert page.find("button") is None and page.find("input") is None
+    assert viewer.get(BATCHES, headers=JSON).json["csrf_token"] is None
+
+
+@pytest.mark.parametrize("do", ["scan", "queue", "preflight", "queue_selected", "cancel"])
+def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, found, panel_db, settings, do):
+    token = forms.token(forms.Secret(settings.panel.secret_file), "viewer")
+    fields = {"do": do, "sync_id": found(), "job_id": 1, "csrf_token": token}
+    assert "viewer may look, but not act" in text(viewer.post(BATCHES, fields, status=403).html.main)
+    assert panel_db.read(queue.waiting) == []
+
+
+@pytest.mark.parametrize("environ, status", [
+    ({"REMOTE_ADDR": "127.0.0.1"}, 200), ({"REMOTE_ADDR": "::1"}, 200), ({"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "[::1]:8080"}, 200),
+    ({"REMOTE_ADDR": "192.168.0.7"}, 401), ({}, 401), ({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, 401),
+    ({"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "elsewhere.example"}, 401),
+])
+def test_without_signing_in_only_the_machine_itself_is_let_in(as_configured, environ, status):
+    answer = as_configured(environ, auth="none").get(BATCHES, headers=JSON, status=status)
+    if status == 200:
+        assert answer.json["user"] == {"name": "local", "operator": True}

@@ -1,0 +1,86 @@
+"""Import Tasks: queued, running and finished jobs (DESIGN section 10)."""
+
+import pytest
+from browsing import BATCHES, JSON, TASKS, cells, region, text
+from gpupanel import actions
+
+
+@pytest.fixture
+def queued(found, panel_db, mount):
+    """Three queued jobs; returns their ids in the order of the queue."""
+    return [actions.queue_batch(panel_db, mount, found(name), "admin") for name in ("one", "two", "three")]
+
+
+@pytest.fixture
+def running(queued, admin_db):
+    """The first of the three runs."""
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', worker = 'host:42', attempts = 1, items_done = 1, claim_token = 'secret',"
+        " claimed_at = NOW(6) - INTERVAL 90 SECOND, heartbeat_at = NOW(6) - INTERVAL 1 DAY WHERE id = %(id)s", id=queued[0],
+    )
+    return queued[0]
+
+
+def headings(page):
+    return [text(heading) for heading in page.html.main.find_all("h2")]
+
+
+def test_an_idle_queue_says_so_and_is_not_polled(admin):
+    page = admin.get(TASKS)
+    assert headings(page) == ["Running 0", "Queued 0", "Finished 0"]
+    assert "nothing to wait for" in text(page.html.find(id="pulse"))
+    assert not page.html.find(id="live").has_attr("data-live")
+
+
+def test_queued_jobs_stand_in_line(admin, queued):
+    rows = cells(region(admin.get(TASKS), "Queued jobs"))
+    assert rows[0][:3] == ["place", "job", "batch"]
+    assert [(row[0], row[1]) for row in rows[1:]] == [(str(place), str(job)) for place, job in enumerate(queued, 1)]
+
+
+def test_a_running_job_shows_progress_worker_and_heartbeat(admin, running):
+    page = admin.get(TASKS)
+    bar = page.html.find("progress")
+    assert (bar["value"], bar["max"]) == ("1", "2")
+    (row,) = cells(region(page, "Running jobs"))[1:]
+    assert (row[0], row[4], row[5], row[7].split()[:2]) == (str(running), "1/2", "host:42", ["1", "d"])
+
+
+def test_the_headings_carry_the_counts_and_the_page_keeps_itself_fresh(admin, running):
+    page = admin.get(TASKS)
+    assert headings(page) == ["Running 1", "Queued 2", "Finished 0"]
+    assert page.html.find(id="live").has_attr("data-live")
+    assert page.html.find(id="pulse")["aria-live"] == "polite"
+
+
+def test_a_queued_job_is_canceled_from_its_row(admin, queued):
+    page = admin.get(TASKS)
+    answer = page.forms[1].submit("do", value="cancel")
+    assert answer.location.endswith(TASKS)
+    page = answer.follow()
+    assert text(page.html.find(class_="notice")).startswith(f"Canceled job {queued[1]};")
+    assert headings(page) == ["Running 0", "Queued 2", "Finished 1"]
+    assert cells(region(page, "Finished jobs"))[1][2:4] == ["canceled", "preflight_passed"]
+
+
+def test_a_running_job_has_no_cancel_button_but_says_how_to_stop_it(admin, running):
+    page = admin.get(TASKS)
+    assert region(page, "Running jobs").find("button") is None
+    assert "systemctl stop gpu-admin-panel-import-worker" in text(page.html.main)
+
+
+def test_finished_jobs_tell_state_duration_and_error(admin, running, admin_db):
+    admin_db.execute(
+        "UPDATE import_job SET state = 'failed', last_error = 'the mount is gone', finished_at = claimed_at + INTERVAL 65 SECOND"
+        " WHERE id = %(id)s", id=running,
+    )
+    (row,) = cells(region(admin.get(TASKS), "Finished jobs"))[1:]
+    assert (row[2], row[6], row[8]) == ("failed", "1 min 5 s", "the mount is gone")
+
+
+def test_the_tab_of_the_batches_shows_the_same(admin, queued):
+    here, there = (admin.get(url, headers=JSON).json for url in (TASKS, f"{BATCHES}?tab=queue"))
+    for values in (here, there):
+        for job in values["queued"]:
+            job.pop("waited")
+    assert here == there
