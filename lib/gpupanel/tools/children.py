@@ -5,10 +5,12 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import PanelError
+from ..paths import TREE
 
 STOP_SECONDS = 60
 END_OF_LOG = 2000
@@ -24,6 +26,12 @@ class Child(NamedTuple):
 
     def end_of_log(self) -> str:
         return self.log.read_text(errors="replace")[-END_OF_LOG:].strip()
+
+
+def program(name: str, *arguments: str) -> list[str]:
+    """The command line of bin/<name>, from this tree, or from where it was installed beside this Python."""
+    in_place = TREE / "bin" / name
+    return [sys.executable, str(in_place if in_place.exists() else Path(sys.executable).with_name(name)), *arguments]
 
 
 def start(name: str, command: list[str], folder: Path) -> Child:

@@ -1,7 +1,6 @@
 """The demo: real bundles of every kind, and the whole way of each from the mount to the library, compared with its story."""
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from ..database import Database, Reading
 from ..errors import NotFound, PanelError, Refused
 from ..model import DONE, BatchStatus, Decision
 from ..mount import Mount
-from ..paths import TREE
-from . import bundles
+from . import bundles, children
 from .bundles import Expectation, Story
 
 MARK = ".gpupanel-demo"
@@ -132,7 +130,7 @@ def worker(worker_conf: Path) -> Callable[[], None]:
 
     Raises PanelError when it could not start; a job that failed (status 1) is for the story to judge.
     """
-    command = [sys.executable, str(TREE / "bin" / "import-worker"), "--config", str(worker_conf), "--once"]
+    command = children.program("import-worker", "--config", str(worker_conf), "--once")
 
     def drain() -> None:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)

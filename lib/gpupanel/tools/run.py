@@ -1,13 +1,11 @@
 """What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (DESIGN section 11)."""
 
 import socket
-import sys
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Callable
 
 from ..errors import PanelError
-from ..paths import TREE
 from . import children, demo
 from .children import Child, Signals
 from .playground import Playground
@@ -27,8 +25,8 @@ def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[st
         say(f"{len(stories)} demo bundles are in {playground.sync_dir}.")
         port, started = _free_port(), []
         try:
-            started.append(children.start("worker", _worker(playground), playground.folder))
-            started.append(children.start("panel", _panel(playground, port), playground.folder))
+            for name, command in _commands(playground, port).items():
+                started.append(children.start(name, command, playground.folder))
             _wait(started[-1], port)
             ready(*_where(playground, port))
             signals.watch([_database(playground), *started])
@@ -44,15 +42,13 @@ def _database(playground: Playground) -> Child:
     return Child("database", server.process, server.log)
 
 
-def _worker(playground: Playground) -> list[str]:
-    return [sys.executable, str(TREE / "bin" / "import-worker"), "--config", str(playground.worker_conf)]
-
-
-def _panel(playground: Playground, port: int) -> list[str]:
-    return [
-        sys.executable, str(TREE / "bin" / "gpupanel"), "serve", "--config", str(playground.panel_conf),
-        "--port", str(port),
-    ]
+def _commands(playground: Playground, port: int) -> dict[str, list[str]]:
+    """What to start, in this order."""
+    worker, panel = ("--config", str(playground.worker_conf)), ("--config", str(playground.panel_conf))
+    return {
+        "worker": children.program("import-worker", *worker),
+        "panel": children.program("gpupanel", "serve", *panel, "--port", str(port)),
+    }
 
 
 def _free_port() -> int:

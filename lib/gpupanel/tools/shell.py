@@ -12,10 +12,10 @@ from .. import config
 from ..database import Database
 from ..errors import InvalidInput
 from ..mount import SYNC_ID, Mount
-from ..paths import TREE
+from ..paths import shipped
 from .text import plain
 
-DEFAULT = TREE / "etc" / "panel.conf"
+DEFAULT = shipped("etc") / "panel.conf"
 
 
 class Shell:

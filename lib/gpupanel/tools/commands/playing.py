@@ -65,7 +65,8 @@ def _mount(shell: Shell) -> tuple[Path, Path]:
 
 
 def _folder(shell: Shell) -> Path:
-    return Path(shell.args.var or TREE / "var")
+    """var/ beside lib/ when run in place, and in the current folder when installed."""
+    return Path(shell.args.var or (TREE if (TREE / "bin").is_dir() else Path()) / "var")
 
 
 def _stories(shell: Shell, sync_dir: Path, assets_dir: Path) -> list[demo_set.Story]:
