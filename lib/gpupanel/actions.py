@@ -93,7 +93,7 @@ def queue_batch(
     outcome, job_id = db.transact(_preflight_and_enqueue, examined, by, priority)
     if job_id is None:
         raise Refused(
-            f"The preflight of batch {sync_id} failed: {'; '.join(outcome.problems)}",
+            f"The preflight of batch {sync_id} failed: {'; '.join(outcome.problems)}.",
             "Look at the batch for what is wrong; mend the bundle and queue it again.",
         )
     return job_id
@@ -103,9 +103,14 @@ def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], by: str, *,
     priority: int = queue.PRIORITY, seconds: float | None = None,
 ) -> list[Queued]:
-    """Queue each of the batches in a transaction of its own, and report each outcome in the order given."""
+    """Queue each of the batches in a transaction of its own, and report each outcome.
+
+    They are queued in the order in which upstream handed them over, so that an update follows what it updates,
+    however the batches were ticked.
+    """
     deadline = None if seconds is None else monotonic() + seconds
-    return [_queue_one(db, mount, sync_id, by, priority, _left(deadline)) for sync_id in dict.fromkeys(sync_ids)]
+    ordered = db.read(ledger.in_order_of_handover, list(dict.fromkeys(sync_ids)))
+    return [_queue_one(db, mount, sync_id, by, priority, _left(deadline)) for sync_id in ordered]
 
 
 def cancel_job(db: Database, job_id: int, by: str) -> str:

@@ -40,6 +40,13 @@ def batch(tx: Reading, sync_id: str) -> dict[str, Any]:
     return _decoded(tx.one("ledger.batch", sync_id=sync_id), sync_id)
 
 
+def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
+    """The bundles in the order in which upstream completed them; those that nothing is known of come last."""
+    rows = [row for chunk in chunks(sync_ids) for row in tx.all("ledger.handed_over", sync_ids=chunk)]
+    known = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
+    return sorted(known, key=known.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in known]
+
+
 def batches(
     tx: Reading, *, status: BatchStatus | None = None, before: int = NEWEST, limit: int = 50
 ) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def examine(mount: Mount, sync_id: str) -> Examined:
     except ManifestError as error:
         return Examined(sync_id, digest(raw) if raw is not None else None, None, error.problems or [str(error)], {})
     except (BundleIncomplete, UnsafePath) as error:
-        return Examined(sync_id, None, None, [str(error)], {})
+        return Examined(sync_id, None, None, [str(error).rstrip(".")], {})
     problems = not_consumable(manifest)
     missing = {} if problems or manifest.action == "remove" else _missing(mount, manifest)
     return Examined(sync_id, manifest.sha256, manifest, problems, missing)
@@ -172,7 +172,7 @@ def _plan(examined: Examined, memberships: Memberships, known: dict, position: i
     if isinstance(item, BadItem):
         return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
     if position in examined.missing:
-        return Plan(*identity, Decision.WILL_FAIL, f"items[{position}].path: {examined.missing[position]}")
+        return Plan(*identity, Decision.WILL_FAIL, f"items[{position}].path: {examined.missing[position].rstrip('.')}")
     existing = known.get((item.asset_type, item.asset_hash))
     decision, reason, changes = decide(examined.manifest.action, item, existing, memberships.of(item))
     target = (existing.id, existing.covers.get(item.cover_hash)) if existing else (None, None)

@@ -30,7 +30,7 @@ def examine(mount: Mount, sync_id: str) -> Finding:
         problem = f"{error}: {'; '.join(error.problems)}"
         return Finding(sync_id, ledger.facts(None, glimpsed, digest(raw) if raw is not None else None), problem)
     except (BundleIncomplete, UnsafePath) as error:
-        return Finding(sync_id, ledger.facts(None, {}, None), str(error))
+        return Finding(sync_id, ledger.facts(None, {}, None), str(error).rstrip("."))
     return Finding(sync_id, ledger.facts(manifest, {}, None), "; ".join(not_consumable(manifest)) or None)
 
 

@@ -13,8 +13,8 @@ from gpupanel.tools.bundles import breaks
 @pytest.fixture
 def scanned(panel_db, mount, bundles):
     """A bundle on the mount and in the ledger."""
-    def scanned(name="one", **options):
-        sync_id = bundles.bundle(name, bundles.assets(name, 2, **options))
+    def scanned(name="one", broken=None, **facts):
+        sync_id = bundles.bundle(name, bundles.assets(name, 2, broken=broken), **facts)
         actions.scan_mount(panel_db, mount, "admin")
         return sync_id
 
@@ -89,8 +89,14 @@ def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
 def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
     good, bad, unknown = scanned(), scanned("bad", broken={0: breaks.no_folder, 1: breaks.no_folder}), "0" * 8
     outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
-    assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(bad, False), (good, True), (unknown, False)]
-    assert "would fail" in outcomes[0].problem and "No batch" in outcomes[2].problem
+    assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(good, True), (bad, False), (unknown, False)]
+    assert "would fail" in outcomes[1].problem and "No batch" in outcomes[2].problem
+
+
+def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
+    handed_over = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
+    actions.queue_batches(panel_db, mount, reversed(handed_over), "admin")
+    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == handed_over
 
 
 def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db, mount):

@@ -30,6 +30,11 @@ SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 -- One batch.
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 
+-- name: handed_over
+-- When upstream completed these bundles, as their manifests say.
+SELECT id, sync_id, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over
+FROM ingest_batch WHERE sync_id IN %(sync_ids)s
+
 -- name: batches
 -- A page of batches, newest first, from below `before` on; each with its latest job.
 SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
