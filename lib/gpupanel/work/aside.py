@@ -3,7 +3,7 @@
 from time import monotonic
 from typing import NamedTuple
 
-FIRST_SECONDS = 5
+FIRST_SECONDS = 2
 LONGEST_SECONDS = 15 * 60
 
 

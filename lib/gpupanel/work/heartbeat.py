@@ -7,6 +7,7 @@ from ..database import Database
 from ..errors import ClaimLost, PanelError
 from . import claims
 from .claims import Claim
+from .signals import deafen
 
 PATIENCE = 2 / 3
 
@@ -60,6 +61,7 @@ class Heartbeat:
             raise ClaimLost(f"No heartbeat of {claim.name} came through for {silent:.0f} s, so its claim is given up.")
 
     def _run(self) -> None:
+        deafen()
         while not self._ended.wait(self._every):
             with self._lock:
                 claim = self._claim

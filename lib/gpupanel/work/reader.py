@@ -13,6 +13,7 @@ from ..manifest import BadItem, Item
 from ..model import Decision
 from ..mount import Mount
 from .documents import Papers, collect
+from .signals import deafen
 
 BYTES_AHEAD = 16 * 1024 * 1024
 # Seconds that the mount may take for one look.
@@ -80,6 +81,7 @@ class Readers:
         return future
 
     def _serve(self) -> None:
+        deafen()
         while (wanted := self._wanted.get()) is not None:
             entry, future = wanted
             _fulfil(future, partial(self._fetch, entry))
@@ -107,7 +109,7 @@ class Readers:
 def elsewhere(look: Callable[[], Any], attend: Callable[[], None], patience: float) -> Any:
     """What `look()` returns or raises, run in a daemon thread since the mount may hang. Raises MountTimeout."""
     future: Future = Future()
-    Thread(target=_fulfil, args=(future, look), name="mount reader", daemon=True).start()
+    Thread(target=_look, args=(future, look), name="mount reader", daemon=True).start()
     return await_mount(future, attend, patience)
 
 
@@ -121,6 +123,11 @@ def await_mount(future: Future, attend: Callable[[], None], patience: float) -> 
             attend()
             if monotonic() > deadline:
                 raise MountTimeout(f"The mount did not answer within {patience:g} seconds.") from None
+
+
+def _look(future: Future, look: Callable[[], Any]) -> None:
+    deafen()
+    _fulfil(future, look)
 
 
 def _fulfil(future: Future, work: Callable[[], Any]) -> None:

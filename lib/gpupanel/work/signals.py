@@ -5,6 +5,7 @@ import select
 import signal
 
 FORCED = 130
+STOPPERS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
@@ -16,7 +17,7 @@ class Signals:
 
     def install(self) -> "Signals":
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPERS:
             signal.signal(number, self._handle)
         return self
 
@@ -29,3 +30,8 @@ class Signals:
         if self.stopping:
             os._exit(FORCED)
         self.stopping = True
+
+
+def deafen() -> None:
+    """Leave signals to the main thread: one that another thread took would not wake it from waiting for the database."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)

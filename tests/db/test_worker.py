@@ -1,0 +1,241 @@
+"""The worker as a program: what it does with the queue, with signals, and with what is in its way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+import workers
+from gpupanel.database import Database
+from gpupanel.tools.bundles import breaks
+
+
+@pytest.fixture
+def start(admin_db):
+    """Starts workers; none outlives its test."""
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+@contextmanager
+def held_back(admin_db, worker_db, asset):
+    """While inside, an import that comes to this asset waits in the middle of its transaction."""
+    rival = Database(worker_db.settings)
+    with rival.transaction() as tx:
+        tx.run_many("library.create_assets", [dict.fromkeys(
+            ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds"),
+        ) | {"asset_type": "photo", "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1}])
+        yield lambda: workers.wait_for_lock_wait(admin_db)
+        rival._rollback(tx._connection)
+    rival.close()
+
+
+def run(conf, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, workers.PROGRAM, "--config", conf, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=workers.SECONDS)
+
+
+# ------------------------------------------------------------------------------------------------ --once, --check
+
+
+def test_once_imports_what_is_queued_and_ends_well(panel_db, bundles, mount, worker_conf):
+    sync_ids = [bundles.bundle(name, bundles.assets(name, 2)) for name in ("one", "two")]
+    workers.queue(panel_db, mount, *sync_ids)
+    assert run(worker_conf, "--once").returncode == 0
+    assert [workers.batch(panel_db, sync_id)["status"] for sync_id in sync_ids] == ["completed", "completed"]
+
+
+def test_once_over_an_empty_queue_ends_well(bundles, worker_conf, admin_db):
+    bundles.bundle("one", bundles.assets("one", 1))
+    assert run(worker_conf, "--once").returncode == 0
+
+
+def test_once_says_by_its_status_that_a_job_failed(panel_db, bundles, mount, worker_conf):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1, broken={0: breaks.broken_source}))
+    workers.queue(panel_db, mount, sync_id)
+    answer = run(worker_conf, "--once")
+    assert answer.returncode == 1 and "1 of 1 items failed" in answer.stderr
+
+
+def test_check_says_that_all_is_well(bundles, worker_conf, admin_db):
+    bundles.bundle("one", bundles.assets("one", 1))
+    answer = run(worker_conf, "--check")
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_check_lists_every_problem_at_once(admin_db, panel_conf, assets_dir):
+    (assets_dir / "sync").rmdir()
+    answer = run(panel_conf, "--check")
+    assert answer.returncode == 1
+    problems = answer.stderr.splitlines()
+    assert "grants: found no INSERT, UPDATE on asset, expected as in etc/grants.sql" in problems
+    assert any(line.startswith("mount: ") for line in problems)
+
+
+def test_check_refuses_an_account_that_can_delete(admin_db, worker_conf, bundles):
+    bundles.bundle("one", bundles.assets("one", 1))
+    admin_db.execute("GRANT DELETE ON asset TO gpu_worker@localhost")
+    try:
+        answer = run(worker_conf, "--check")
+    finally:
+        admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
+    assert answer.returncode == 1
+    assert "grants: found DELETE on admin_panel.asset, expected an account that can delete nothing" in answer.stderr
+
+
+def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_conf):
+    worker_conf.write_text(worker_conf.read_text() + "\nchunk_items = many\nspeed = high\n")
+    answer = run(worker_conf)
+    assert answer.returncode == 2
+    assert "chunk_items" in answer.stderr and "speed" in answer.stderr
+
+
+def test_the_configuration_is_found_by_the_environment(admin_db, worker_conf, bundles):
+    bundles.bundle("one", bundles.assets("one", 1))
+    answer = subprocess.run(
+        [sys.executable, workers.PROGRAM, "--check"], env=os.environ | {"GPUPANEL_CONF": str(worker_conf)},
+        capture_output=True, timeout=workers.SECONDS,
+    )
+    assert answer.returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------- signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_ends_at_once_when_asked_to(bundles, worker_conf, start, number):
+    bundles.bundle("one", bundles.assets("one", 1))
+    worker = start(workers.with_options(worker_conf, poll_seconds=3600))
+    worker.said("started")
+    worker.send(number)
+    assert worker.ends() == 0
+
+
+def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_the_next_one_goes_on(
+    admin_db, panel_db, worker_db, bundles, mount, worker_conf, start
+):
+    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
+    sync_id = bundles.bundle("many", assets)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    conf = workers.with_options(worker_conf, chunk_items=10)
+    with held_back(admin_db, worker_db, assets[5]) as wait:
+        worker = start(conf)
+        wait()
+        worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"], job["items_done"]) == ("queued", 0, 10)
+    assert workers.counts(panel_db, sync_id) == {"created": 10, "will_create": 20}
+    settled = admin_db.execute("SELECT id, updated_at FROM ingest_batch_item WHERE decision = 'created' ORDER BY id")
+    workers.drain(conf)
+    assert workers.counts(panel_db, sync_id) == {"created": 30}
+    again = admin_db.execute("SELECT id, updated_at FROM ingest_batch_item ORDER BY id")
+    assert [row for row in again if row in settled] == settled
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told[-4:] == ["job_claimed", "job_released", "job_claimed", "job_finished"]
+
+
+def test_a_second_signal_ends_the_process_in_the_middle_and_nothing_is_half_done(
+    admin_db, panel_db, worker_db, bundles, mount, worker_conf, start
+):
+    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
+    sync_id = bundles.bundle("many", assets)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    conf = workers.with_options(worker_conf, chunk_items=10)
+    with held_back(admin_db, worker_db, assets[5]) as wait:
+        worker = start(conf)
+        wait()
+        worker.send(signal.SIGTERM)
+        worker.send(signal.SIGINT)
+        assert worker.ends() == 130
+    workers.make_stale(admin_db, job_id)
+    workers.drain(conf)
+    assert workers.counts(panel_db, sync_id) == {"created": 30}
+    assert workers.job(admin_db, job_id)["attempts"] == 2
+
+
+# -------------------------------------------------------------------------------------------- what is in the way
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
+    admin_db, panel_db, assets_dir, bundles, mount, worker_conf, start, how
+):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    sync_dir, away = assets_dir / "sync", assets_dir / "away"
+    sync_dir.rename(away)
+    if how == "empty":
+        sync_dir.mkdir()
+    worker = start(worker_conf, JOURNAL_STREAM="8:1")
+    warning = worker.said("no job is claimed")
+    assert warning.startswith("<4>")
+    assert workers.job(admin_db, job_id)["attempts"] == 0
+    away.rename(sync_dir)
+    worker.said("the mount is back")
+    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    assert len([line for line in worker.lines if "no job is claimed" in line]) == 1
+
+
+def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
+    admin_db, panel_db, worker_db, assets_dir, bundles, mount, worker_conf, start
+):
+    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
+    sync_id = bundles.bundle("many", assets)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    away = assets_dir.with_name("away")
+    with held_back(admin_db, worker_db, assets[2]) as wait:
+        worker = start(workers.with_options(worker_conf, chunk_items=5))
+        wait()
+        assets_dir.rename(away)
+    worker.said("It goes back to the queue")
+    job = workers.wait_until(lambda: queued(admin_db, job_id))
+    assert job["attempts"] == 0 and "cannot be read" in job["last_error"]
+    assert "failed" not in workers.counts(panel_db, sync_id)
+    assert workers.events(panel_db, sync_id, "mount_unavailable")
+    away.rename(assets_dir)
+    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    assert workers.counts(panel_db, sync_id) == {"created": 30}
+
+
+def queued(admin_db, job_id: int) -> dict | None:
+    job = workers.job(admin_db, job_id)
+    return job if job["state"] == "queued" else None
+
+
+def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_back(
+    tmp_path, bundles, worker_conf, start, server
+):
+    bundles.bundle("one", bundles.assets("one", 1))
+    door = tmp_path / "door.sock"
+    worker = start(workers.with_options(worker_conf, socket=door))
+    assert "secret" not in worker.said("the database:")
+    door.symlink_to(server.socket)
+    worker.said("the database is back")
+    assert len([line for line in worker.lines if "Trying again" in line]) == 1
+
+
+# ------------------------------------------------------------------------------------------------- systemd
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_that_the_worker_is_ready_what_it_does_and_that_it_stops(
+    tmp_path, bundles, worker_conf, start, abstract
+):
+    bundles.bundle("one", bundles.assets("one", 1))
+    name = f"@gpupanel-{os.getpid()}" if abstract else str(tmp_path / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind("\0" + name[1:] if abstract else name)
+        heard.settimeout(workers.SECONDS)
+        worker = start(worker_conf, NOTIFY_SOCKET=name, WATCHDOG_USEC="100000")
+        told = [heard.recv(1000).decode() for _ in range(4)]
+        assert told[0] == "READY=1"
+        assert "STATUS=waiting for jobs" in told and "WATCHDOG=1" in told
+        worker.send(signal.SIGTERM)
+        while told[-1] != "STOPPING=1":
+            told.append(heard.recv(1000).decode())
+    assert worker.ends() == 0
