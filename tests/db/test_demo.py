@@ -63,12 +63,13 @@ def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
 
 
 def test_as_many_more_bundles_as_wanted_are_written(assets_dir):
-    stories = demo.write(assets_dir / "sync", assets_dir, "9", more=2, items=3)
-    others = demo.write(assets_dir / "sync", assets_dir, "8")
-    *_, last = stories
-    manifest = json.loads((assets_dir / "sync" / f"{last.sync_id}.json").read_bytes())
-    assert manifest["item_count"] == 3
-    assert len(stories) == 17 and not {each.sync_id for each in stories} & {each.sync_id for each in others}
+    *stories, more = demo.write(assets_dir / "sync", assets_dir, "9", more=2, items=3)
+    *others, none = demo.write(assets_dir / "sync", assets_dir, "8")
+    assert [len(group) for group in stories] == [1] * 15
+    for bundle in more:
+        assert json.loads((assets_dir / "sync" / f"{bundle.sync_id}.json").read_bytes())["item_count"] == 3
+    assert len(more) == 2 and none == []
+    assert not {story.sync_id for [story] in stories} & {story.sync_id for [story] in others}
 
 
 def test_without_a_configuration_it_brings_a_private_installation(tmp_path):

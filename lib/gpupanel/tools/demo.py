@@ -54,16 +54,17 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return {str(decision): total[decision] for decision in Decision if total[decision]}
 
 
-def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100) -> list[Story]:
+def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100) -> list[list[Story]]:
     """Write the demo set, and `more` bundles of `items` photos each; what is there already stays.
 
-    Raises Refused where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
+    The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
     """
     if not (assets_dir / MARK).exists() and any(path.is_file() for path in assets_dir.glob("**/*")):
         raise Refused(f"{assets_dir} holds files that are not the demo's.", "Name an empty folder as the mount.")
     sync_dir.mkdir(parents=True, exist_ok=True)
     (assets_dir / MARK).touch()
-    return [*bundles.demo(sync_dir, assets_dir, seed), *_more(sync_dir, assets_dir, seed, more, items)]
+    one_by_one = [[story] for story in bundles.demo(sync_dir, assets_dir, seed)]
+    return [*one_by_one, list(_more(sync_dir, assets_dir, seed, more, items))]
 
 
 def _more(sync_dir: Path, assets_dir: Path, seed: str, more: int, items: int) -> Iterator[Story]:
@@ -75,20 +76,20 @@ def _more(sync_dir: Path, assets_dir: Path, seed: str, more: int, items: int) ->
 
 
 def once(
-    db: Database, mount: Mount, stories: list[Story], by: str, drain: Callable[[], None],
+    db: Database, mount: Mount, groups: list[list[Story]], by: str, drain: Callable[[], None],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Scan, then preflight, queue and import each story; `drain` runs a worker until the queue is empty.
 
-    One after the other, since an update is planned against what the bundles before it have brought.
+    Group after group, since an update is planned against what the bundles before it have brought.
     """
     report = actions.scan_mount(db, mount, by)
-    results = []
-    for number, story in enumerate(stories, 1):
-        if _queue(db, mount, story.sync_id, by):
+    results, total = [], sum(map(len, groups))
+    for stories in groups:
+        if any([_queue(db, mount, story.sync_id, by) for story in stories]):
             drain()
-        results.append(db.read(_result, story))
-        progress(number, len(stories))
+        results += [db.read(_result, story) for story in stories]
+        progress(len(results), total)
     return Report(report, results)
 
 

@@ -21,8 +21,8 @@ def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[st
     """
     with Signals() as signals, Playground(folder) as playground:
         say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
-        stories = demo.write(playground.sync_dir, playground.sync_dir.parent)
-        say(f"{len(stories)} demo bundles are in {playground.sync_dir}.")
+        groups = demo.write(playground.sync_dir, playground.sync_dir.parent)
+        say(f"{sum(map(len, groups))} demo bundles are in {playground.sync_dir}.")
         port, started = _free_port(), []
         try:
             for name, command in _commands(playground, port).items():

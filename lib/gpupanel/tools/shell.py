@@ -53,7 +53,7 @@ class Shell:
     def tell(self, data: Any, lines: Iterable[str]) -> None:
         """Print the outcome: `data` with --json, otherwise the lines."""
         if self.args.json:
-            print(json.dumps(data, default=_encode, ensure_ascii=False, indent=1), flush=True)
+            print(json.dumps(data, default=_encode, indent=1), flush=True)
         else:
             print(*lines, sep="\n", flush=True)
 

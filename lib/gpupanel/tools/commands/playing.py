@@ -1,6 +1,7 @@
 """run, demo: the whole thing on this machine, with bundles of its own."""
 
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Iterator
 
@@ -28,7 +29,7 @@ def demo(shell: Shell) -> int:
 
 def _write(shell: Shell) -> int:
     sync_dir, assets_dir = _mount(shell)
-    stories = _stories(shell, sync_dir, assets_dir)
+    stories = list(chain.from_iterable(_stories(shell, sync_dir, assets_dir)))
     data = {"sync_dir": sync_dir, "bundles": [{"sync_id": each.sync_id, "title": each.title} for each in stories]}
     lines = [f"{len(stories)} bundles in {sync_dir}:", *table((each.sync_id, each.title) for each in stories)]
     shell.tell(data, lines)
@@ -38,9 +39,9 @@ def _write(shell: Shell) -> int:
 def _once(shell: Shell) -> int:
     with _installation(shell) as (panel_conf, worker_conf):
         settings = config.load(panel_conf)
-        stories = _stories(shell, settings.mount.sync_dir, settings.mount.assets_dir)
+        groups = _stories(shell, settings.mount.sync_dir, settings.mount.assets_dir)
         report = demo_set.once(
-            Database(settings.database), Mount(settings.mount), stories, shell.by, demo_set.worker(worker_conf),
+            Database(settings.database), Mount(settings.mount), groups, shell.by, demo_set.worker(worker_conf),
             shell.progress("demo"),
         )
     shell.tell(_data(report, panel_conf), _lines(report, shell, panel_conf))
@@ -69,7 +70,7 @@ def _folder(shell: Shell) -> Path:
     return Path(shell.args.var or (TREE if (TREE / "bin").is_dir() else Path()) / "var")
 
 
-def _stories(shell: Shell, sync_dir: Path, assets_dir: Path) -> list[demo_set.Story]:
+def _stories(shell: Shell, sync_dir: Path, assets_dir: Path) -> list[list[demo_set.Story]]:
     args = shell.args
     return demo_set.write(sync_dir, assets_dir, args.seed, args.bundles, args.items)
 
