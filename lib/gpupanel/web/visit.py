@@ -63,12 +63,20 @@ class Visit:
         """The fields of the form that was sent. Raises InvalidInput, TooLarge."""
         if self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM_TYPE:
             raise InvalidInput(f"The request is not a form, expected {FORM_TYPE}.")
+        return _fields(self._body().decode("latin-1"))
+
+    def _body(self) -> bytes:
+        """What was sent, whole; what comes in chunks ends where the web server ends it."""
         length = self.environ.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
             raise InvalidInput("The request does not say how long it is.")
         if int(length) > BODY_LIMIT:
             raise TooLarge()
-        return _fields(self.environ["wsgi.input"].read(int(length)).decode("latin-1"))
+        in_chunks = "HTTP_TRANSFER_ENCODING" in self.environ
+        body = self.environ["wsgi.input"].read(BODY_LIMIT + 1 if in_chunks else int(length))
+        if len(body) > BODY_LIMIT:
+            raise TooLarge()
+        return body
 
     @cached_property
     def here(self) -> str:
