@@ -57,12 +57,14 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100) -> list[list[Story]]:
     """Write the demo set, and `more` bundles of `items` photos each; what is there already stays.
 
-    The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
+    The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused
+    where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
     """
-    if not (assets_dir / MARK).exists() and any(path.is_file() for path in assets_dir.glob("**/*")):
-        raise Refused(f"{assets_dir} holds files that are not the demo's.", "Name an empty folder as the mount.")
+    for folder in () if (sync_dir / MARK).exists() else (sync_dir, assets_dir):
+        if any(path.is_file() for path in folder.glob("**/*")):
+            raise Refused(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
     sync_dir.mkdir(parents=True, exist_ok=True)
-    (assets_dir / MARK).touch()
+    (sync_dir / MARK).touch()
     one_by_one = [[story] for story in bundles.demo(sync_dir, assets_dir, seed)]
     return [*one_by_one, list(_more(sync_dir, assets_dir, seed, more, items))]
 

@@ -17,7 +17,8 @@ START_SECONDS = 30
 def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
     """Start all of it, wait for Ctrl-C or SIGTERM, and stop what was started, the last first.
 
-    `say` is told how it gets on, `ready` where everything is, as data and as lines, once the panel answers. Raises PanelError when a part does not start or ends by itself; the others are stopped then, too.
+    `say` is told how it gets on; `ready` is told where everything is, as data and as lines, once the panel answers.
+    Raises PanelError when a part does not start or ends by itself; the others are stopped then, too.
     """
     with Signals() as signals, Playground(folder) as playground:
         say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
