@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
-from gpupanel import actions, config, ledger
+from gpupanel import actions, catalogue, config, ledger
+from gpupanel.database import Database
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
@@ -121,6 +123,35 @@ def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
 def job(db, job_id: int) -> dict:
     (row,) = db.execute("SELECT * FROM import_job WHERE id = %(id)s", id=job_id)
     return row
+
+
+@contextmanager
+def held_back(admin_db, worker_db, asset):
+    """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it."""
+    rival = Database(worker_db.settings)
+    row = dict.fromkeys(catalogue.FIELDS) | {
+        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+    }
+    try:
+        with rival.transaction() as tx:
+            tx.run_many("library.create_assets", [row])
+            yield lambda: wait_for_lock_wait(admin_db)
+            raise Undone
+    except Undone:
+        rival.close()
+
+
+class Undone(Exception):
+    """What the rival did is rolled back."""
+
+
+def empty(db) -> None:
+    """Forget everything, so that the same bundles can be imported anew."""
+    db.execute("SET foreign_key_checks = 0")
+    for table in (*TABLES, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch"):
+        db.execute(f"DELETE FROM {table}")
+    db.execute("SET foreign_key_checks = 1")
+    db.execute("COMMIT")
 
 
 def make_stale(db, job_id: int) -> None:

@@ -5,11 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 import workers
-from gpupanel.database import Database
 from gpupanel.tools.bundles import breaks
 
 
@@ -19,19 +17,6 @@ def start(admin_db):
     programs = workers.Programs()
     yield programs
     programs.end()
-
-
-@contextmanager
-def held_back(admin_db, worker_db, asset):
-    """While inside, an import that comes to this asset waits in the middle of its transaction."""
-    rival = Database(worker_db.settings)
-    with rival.transaction() as tx:
-        tx.run_many("library.create_assets", [dict.fromkeys(
-            ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds"),
-        ) | {"asset_type": "photo", "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1}])
-        yield lambda: workers.wait_for_lock_wait(admin_db)
-        rival._rollback(tx._connection)
-    rival.close()
 
 
 def run(conf, *arguments) -> subprocess.CompletedProcess:
@@ -122,7 +107,7 @@ def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_th
     sync_id = bundles.bundle("many", assets)
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     conf = workers.with_options(worker_conf, chunk_items=10)
-    with held_back(admin_db, worker_db, assets[5]) as wait:
+    with workers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
         wait()
         worker.send(signal.SIGTERM)
@@ -146,7 +131,7 @@ def test_a_second_signal_ends_the_process_in_the_middle_and_nothing_is_half_done
     sync_id = bundles.bundle("many", assets)
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     conf = workers.with_options(worker_conf, chunk_items=10)
-    with held_back(admin_db, worker_db, assets[5]) as wait:
+    with workers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
         wait()
         worker.send(signal.SIGTERM)
@@ -188,7 +173,7 @@ def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
     sync_id = bundles.bundle("many", assets)
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     away = assets_dir.with_name("away")
-    with held_back(admin_db, worker_db, assets[2]) as wait:
+    with workers.held_back(admin_db, worker_db, assets[2]) as wait:
         worker = start(workers.with_options(worker_conf, chunk_items=5))
         wait()
         assets_dir.rename(away)

@@ -1,0 +1,45 @@
+"""A COMMIT whose reply was lost is settled by looking, wherever in a job it happens, before anything is done again."""
+
+import pytest
+import workers
+from proxy import Proxy
+
+# Claim, three chunks, gallery, collection, finish.
+COMMITS = 7
+
+
+@pytest.fixture
+def bundle(bundles, panel_db, mount):
+    """A queued batch of five photos that hang in a gallery and a collection; returns (sync_id, job id)."""
+    photos = list(bundles.assets("coast", 5, derivatives=("icon",)))
+    held = [bundles.container(kind, "Coast", photos) for kind in ("gallery", "collection")]
+    sync_id = bundles.bundle("coast", photos, held)
+    return sync_id, *workers.queue(panel_db, mount, sync_id)
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
+@pytest.mark.parametrize("lose", range(1, COMMITS + 1))
+def test_the_job_ends_once_and_as_if_nothing_had_happened(
+    admin_db, panel_db, server, tmp_path, worker_conf, bundle, lose, reached
+):
+    sync_id, job_id = bundle
+    door = tmp_path / "door.sock"
+    conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
+    with Proxy(door, server.socket, lose, reached) as proxy:
+        workers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
+    assert proxy.commits >= COMMITS
+    assert workers.batch(panel_db, sync_id)["status"] == "completed"
+    assert workers.counts(panel_db, sync_id) == {"created": 5}
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told.count("job_finished") == 1
+    assert told.count("job_claimed") - told.count("job_released") == 1
+    job = workers.job(admin_db, job_id)
+    assert (job["items_done"], job["attempts"]) == (5, 1)
+    library = workers.rows(admin_db)
+    assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")] == [5] * 4
+
+
+def completed_by(conf, admin_db, job_id: int) -> bool:
+    """Whether the job is completed once another worker took what the queue had for it."""
+    workers.drain(conf)
+    return workers.job(admin_db, job_id)["state"] == "completed"

@@ -1,0 +1,120 @@
+"""A worker that was stopped for so long that it was presumed dead writes nothing when it goes on."""
+
+import signal
+
+import pytest
+import workers
+from gpupanel.database import Database
+
+
+@pytest.fixture
+def start(admin_db):
+    """Starts workers; none outlives its test."""
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+@pytest.fixture
+def assets(bundles):
+    return list(bundles.assets("many", 60, derivatives=("icon",)))
+
+
+@pytest.fixture
+def bundle(bundles, panel_db, mount, assets):
+    """A queued batch of sixty photos and their gallery; returns (sync_id, job id)."""
+    sync_id = bundles.bundle("many", assets, [bundles.container("gallery", "Many", assets)], sync_type="gallery")
+    return sync_id, *workers.queue(panel_db, mount, sync_id)
+
+
+@pytest.fixture
+def impatient(worker_conf):
+    """A worker that others presume dead after three seconds, so that the server ends its idle transactions after one."""
+    return workers.with_options(worker_conf, "impatient.conf", chunk_items=10, stale_minutes=0.05)
+
+
+def everything(admin_db, sync_id: str) -> tuple:
+    """All that a worker could write: library, ledger, job and events, times included."""
+    tables = ("ingest_batch", "ingest_batch_item", "import_job", "ingest_event")
+    return workers.rows(admin_db), [admin_db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables]
+
+
+def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next_nor_writes_afterwards(
+    admin_db, panel_db, worker_db, worker_conf, impatient, start, bundle
+):
+    sync_id, job_id = bundle
+    zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
+    with worker_db.transaction() as tx:
+        tx.one("queue.lock", job_id=job_id)
+        workers.wait_until(lambda: wrote_and_waits(admin_db), "a fence that waits", every=0.15)
+        assert library_rows_written(admin_db)
+        zombie.send(signal.SIGSTOP)
+    workers.make_stale(admin_db, job_id)
+    workers.drain(worker_conf)
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert workers.counts(panel_db, sync_id) == {"created": 60}
+    before = everything(admin_db, sync_id)
+    zombie.send(signal.SIGCONT)
+    zombie.said("Nothing more is written for it")
+    zombie.send(signal.SIGTERM)
+    assert zombie.ends() == 0
+    assert everything(admin_db, sync_id) == before
+
+
+def wrote_and_waits(admin_db) -> bool:
+    """Whether a transaction that has written rows waits for a lock."""
+    return bool(admin_db.execute(
+        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified > 0"
+    ))
+
+
+def library_rows_written(admin_db) -> bool:
+    """Whether somebody has assets in hand that are not committed."""
+    db = Database(admin_db.settings)
+    db.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+    seen = db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
+    db.close()
+    return seen > admin_db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
+
+
+def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(
+    admin_db, panel_db, worker_conf, impatient, start, bundle
+):
+    sync_id, job_id = bundle
+    zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
+    zombie.send(signal.SIGSTOP)
+    workers.wait_until(lambda: no_transaction(admin_db), "the end of the zombie's transaction", every=0.15)
+    assert workers.job(admin_db, job_id)["state"] == "running"
+    workers.make_stale(admin_db, job_id)
+    workers.drain(worker_conf)
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+    before = everything(admin_db, sync_id)
+    zombie.send(signal.SIGCONT)
+    zombie.said("Nothing more is written for it")
+    zombie.send(signal.SIGTERM)
+    assert zombie.ends() == 0
+    assert everything(admin_db, sync_id) == before
+    assert workers.counts(panel_db, sync_id) == {"created": 60}
+
+
+def no_transaction(admin_db) -> bool:
+    """Whether the server has ended what a stopped worker had open."""
+    return not admin_db.execute(
+        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
+    )
+
+
+def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker_db, impatient, start, assets, bundle):
+    sync_id, job_id = bundle
+    with workers.held_back(admin_db, worker_db, assets[35]) as wait:
+        dead = start(impatient)
+        wait()
+        dead.send(signal.SIGKILL)
+        dead.ends()
+    alive = start(impatient)
+    alive.said("put back to the queue")
+    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    assert workers.counts(panel_db, sync_id) == {"created": 60}
+    assert workers.job(admin_db, job_id)["attempts"] == 2

@@ -1,0 +1,53 @@
+"""The documents of an item: what is known must be JSON, what is unknown is captured as it came."""
+
+from hashlib import sha256
+
+import pytest
+from gpupanel.mount import Document
+from gpupanel.work import documents
+from gpupanel.work.documents import BadDocument, collect, text_of
+
+SOURCE = Document("source.json", b'{"a": 1}', is_source=True)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"{", b"{]", b"nope", b'{"a": NaN}', b"[Infinity]", b"-Infinity", b'{"a": 1,}', b"\xff{}", b"\xef\xbb\xbf{}",
+    b"'a'", b'"\x01"', b"[" * 100_000,
+])
+def test_what_is_not_json_is_told_as_such(content):
+    with pytest.raises(ValueError):
+        text_of(content)
+
+
+@pytest.mark.parametrize("content", [
+    b"{}", b' {"a": 1, "a": 2} ', b"1e400", b"123456789012345678901234567890", b'"\\ud800"', "\"ä\"".encode(), b"null",
+])
+def test_what_is_json_stays_as_it_came(content):
+    assert text_of(content) == content.decode()
+
+
+@pytest.mark.parametrize("file, kind", [
+    ("photo.manifest.json", "manifest"), ("photo.analysis.json", "analysis"), ("photo.meaning.json", "meaning"),
+    ("photo.family.json", "family"), ("color.palette.json", "source_data:color.palette.json"),
+])
+def test_a_file_s_name_tells_the_kind_of_analysis(file, kind):
+    (run,) = collect([SOURCE, Document(file, b"{}")]).runs
+    assert (run.kind, run.file, run.text, run.sha256) == (kind, file, "{}", sha256(b"{}").hexdigest())
+
+
+@pytest.mark.parametrize("bad", [Document("source.json", b"{", True), Document("photo.family.json", b"{")])
+def test_a_known_file_that_is_not_json_is_refused_by_name(bad):
+    with pytest.raises(BadDocument, match=bad.name):
+        collect([bad] if bad.is_source else [SOURCE, bad])
+
+
+def test_an_unknown_file_that_is_not_json_is_kept_as_a_digest_and_a_reason():
+    (run,) = collect([SOURCE, Document("notes.json", b"# hello")]).runs
+    assert run.text is None and "Expecting value" in run.parse_error
+    assert run.sha256 == sha256(b"# hello").hexdigest()
+
+
+def test_more_documents_than_memory_should_hold_are_refused(monkeypatch):
+    monkeypatch.setattr(documents, "ITEM_LIMIT", 10)
+    with pytest.raises(BadDocument, match="more than 10 bytes"):
+        collect([SOURCE, Document("notes.json", b"{   }")])

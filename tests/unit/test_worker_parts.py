@@ -1,0 +1,91 @@
+"""The small parts of the worker: silence that ends a claim, jobs put aside, log lines, grants."""
+
+import io
+from time import monotonic
+
+import pytest
+from gpupanel.config import DatabaseSettings
+from gpupanel.database import Database
+from gpupanel.errors import ClaimLost
+from gpupanel.work import aside, check
+from gpupanel.work.aside import Aside
+from gpupanel.work.claims import Claim
+from gpupanel.work.heartbeat import Heartbeat
+from gpupanel.work.importer import outcome_of
+from gpupanel.work.log import Log
+from gpupanel.work.worker import idle_seconds
+
+CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
+
+
+@pytest.fixture
+def heartbeat():
+    """One whose database never answers."""
+    return Heartbeat(Database(DatabaseSettings(unix_socket="/nowhere")), 15, 900)
+
+
+def test_a_worker_that_could_not_beat_for_two_thirds_of_the_threshold_gives_up_its_claim(heartbeat):
+    heartbeat.watch(CLAIM, since=monotonic() - 590)
+    heartbeat.check()
+    heartbeat.watch(CLAIM, since=monotonic() - 610)
+    with pytest.raises(ClaimLost, match="No heartbeat"):
+        heartbeat.check()
+
+
+def test_a_beat_that_fails_is_silence_and_no_proof_that_the_claim_is_lost(heartbeat):
+    heartbeat.watch(CLAIM, since=monotonic())
+    heartbeat._beat(CLAIM)
+    heartbeat.check()
+
+
+def test_a_commit_of_items_beats_too(heartbeat):
+    heartbeat.watch(CLAIM, since=monotonic() - 610)
+    heartbeat.noted(monotonic())
+    heartbeat.check()
+
+
+def test_without_a_claim_there_is_nothing_to_write_for(heartbeat):
+    heartbeat.watch(CLAIM, since=monotonic())
+    heartbeat.rest()
+    with pytest.raises(ClaimLost):
+        heartbeat.check()
+
+
+def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
+    waiting = Aside()
+    seconds = [waiting.put(7) for _ in range(20)]
+    assert seconds[:3] == [aside.FIRST_SECONDS * 2**n for n in range(3)]
+    assert seconds[-1] == aside.LONGEST_SECONDS
+    assert waiting.now() == [7]
+    waiting.forget(7)
+    assert waiting.now() == []
+
+
+@pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two words\n"), ({}, "Z two words\n")])
+def test_a_log_line_carries_a_level_for_the_journal_and_a_time_for_everybody_else(environ, line):
+    out = io.StringIO()
+    Log(out, environ).warning("two\nwords")
+    assert out.getvalue().endswith(line) and out.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("counts, container_failures, status", [
+    ({"created": 2, "skipped": 1}, 0, "completed"), ({}, 0, "completed"), ({"created": 1, "failed": 1}, 0, "partial"),
+    ({"failed": 2}, 0, "failed"), ({"created": 1}, 1, "partial"), ({"failed": 1}, 1, "failed"), ({}, 1, "partial"),
+])
+def test_a_batch_ends_by_what_became_of_its_items(counts, container_failures, status):
+    assert outcome_of(counts, container_failures).status == status
+
+
+@pytest.mark.parametrize("threshold, seconds", [(900, 30), (30, 10), (1, 1)])
+def test_the_server_ends_idle_transactions_long_before_their_worker_is_presumed_dead(threshold, seconds):
+    assert idle_seconds(threshold) == seconds
+
+
+def test_an_account_that_may_do_everything_is_refused_for_what_it_may_delete():
+    (problem,) = check.grant_problems(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"], "admin_panel")
+    assert problem == "grants: found ALL PRIVILEGES on *.*, expected an account that can delete nothing"
+
+
+def test_grants_on_another_database_are_nobody_s_business_here():
+    found = check.grant_problems(["GRANT DELETE ON `other`.* TO `w`@`localhost`"], "admin_panel")
+    assert len(found) == len(check.NEEDED)
