@@ -1,11 +1,11 @@
 """What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
-TREE = Path(__file__).resolve().parents[1]
+from ground import NAME, TABLES, TREE
+
 sys.path.insert(0, str(TREE / "lib"))
 
 from gpupanel import config  # noqa: E402
@@ -14,13 +14,6 @@ from gpupanel.mount import Mount  # noqa: E402
 from gpupanel.tools import schema  # noqa: E402
 from gpupanel.tools.bundles import Writer  # noqa: E402
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
-
-NAME = "admin_panel"
-TABLES = (
-    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
-    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
-)
-LIBRARY = TABLES[4:]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from conftest import TREE
+from ground import TREE
 from gpupanel.tools import demo
 from gpupanel.tools.bundles import demo as demo_set
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from conftest import NAME
+from ground import NAME
 from gpupanel import config
 from gpupanel.tools import doctor
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conftest import LIBRARY, TABLES
+from ground import LIBRARY, TABLES
 from gpupanel.errors import DatabaseDenied
 
 BATCH = "INSERT INTO ingest_batch (sync_id) VALUES ('37e428d2-a4f6-4a31-bacf-0c835fb24084')"

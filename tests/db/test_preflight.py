@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import LIBRARY
+from ground import LIBRARY
 from gpupanel import actions, ledger
 from gpupanel.errors import NotFound, Refused
 from gpupanel.tools.bundles import breaks

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import NAME, TABLES
+from ground import NAME, TABLES
 from gpupanel.database import Database, queries, query
 from gpupanel.paths import TREE
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from conftest import TREE
+from ground import TREE
 from gpupanel.tools.playground import end_leftovers
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
@@ -101,11 +101,13 @@ def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(ru
 
 def test_what_a_killed_run_left_behind_is_ended_by_the_next_one(run):
     first = run()
+    sockets = config.load(first.folder / "panel.conf").database.unix_socket
     first.process.kill()
     first.process.wait()
     assert first.alive == list(PARTS)
     second = run()
     assert first.alive == []
+    assert not Path(sockets).parent.exists()
     assert second.alive == list(PARTS)
 
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from conftest import TREE
+from ground import TREE
 
 # A panel whose only page waits until somebody writes a line to standard input.
 WAITING = """

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import TREE
+from ground import TREE
 from gpupanel.tools import text
 
 S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"

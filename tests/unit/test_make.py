@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from conftest import TREE
+from ground import TREE
 
 
 def test_make_alone_lists_every_target_with_what_it_does():

@@ -1,0 +1,11 @@
+"""What tests name without a fixture: where the project is, and what its database and tables are called."""
+
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[1]
+NAME = "admin_panel"
+TABLES = (
+    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
+    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
+)
+LIBRARY = TABLES[4:]
