@@ -36,7 +36,7 @@ def _scheme(environ: dict) -> dict[str, str]:
 def _place(environ: dict) -> dict[str, str]:
     """The folder of the pages, whether the proxy left it in the path or has already taken it away."""
     folder, path = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/"), environ.get("PATH_INFO", "")
-    if not folder.startswith("/"):
+    if not folder.startswith("/") or folder.startswith("//"):
         return {}
     inside = path == folder or path.startswith(folder + "/")
     return {"SCRIPT_NAME": folder, "PATH_INFO": path[len(folder):] if inside else path}

@@ -1,0 +1,114 @@
+"""An installed panel that the web server's user can reach, its database, and bundles that nobody has looked at yet."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from base64 import b64encode
+from hashlib import sha1
+from pathlib import Path
+
+import pytest
+from gpupanel.database import Database
+from gpupanel.tools.bundles import Writer
+from webservers import WEB_USER, Site
+
+TREE = Path(__file__).resolve().parents[2]
+USERS = ("admin", "viewer", "stranger")
+PASSWORD = "gpu_panel has a 'secret'"
+
+
+@pytest.fixture(scope="session")
+def world():
+    """A folder that every user of this machine can enter; pytest's own are closed to the web server's."""
+    folder = Path(tempfile.mkdtemp(prefix="gpupanel-deploy-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def make_install(world):
+    """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
+    checkout = world / "checkout"
+    shutil.copytree(TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
+
+    def make_install(more={}, **variables):
+        command = ["make", "-s", "-C", checkout, "install", *(f"{name}={value}" for name, value in variables.items())]
+        return subprocess.run(command, env=environ | more, capture_output=True, text=True, check=True)
+
+    return make_install
+
+
+@pytest.fixture(scope="session")
+def tree(world, make_install):
+    """Staged under DESTDIR and moved to PREFIX, as a package does it."""
+    prefix, stage = world / "opt" / "panel", world / "stage"
+    make_install(PREFIX=prefix, DESTDIR=stage)
+    prefix.parent.mkdir()
+    (stage / prefix.relative_to("/")).rename(prefix)
+    return prefix
+
+
+@pytest.fixture(scope="session")
+def bundle_ids(world):
+    """Two sound bundles and one that fails its preflight."""
+    assets = world / "assets"
+    (assets / "sync").mkdir(parents=True)
+    writer = Writer(assets / "sync", assets, pictures=2)
+    ids = [writer.bundle(name, writer.assets(name, 3)) for name in ("first", "second")]
+    return [*ids, writer.bundle("empty", writer.assets("empty", 2), files=False)]
+
+
+@pytest.fixture(scope="session")
+def site(tree, world, server, bundle_ids):
+    """The tree, configured as docs/OPERATIONS.md says: secrets for the web server's user, and for nobody else."""
+    server.socket.parent.chmod(0o711)
+    etc = tree / "etc"
+    for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):
+        (etc / name).write_text(CONFIGURATION.format(socket=server.socket, mount=world / "assets", proxies=proxies))
+    (etc / "worker.password").write_text("gpu_worker has a 'secret'")
+    (etc / "worker.password").chmod(0o600)
+    (etc / "panel.password").write_text(PASSWORD)
+    (etc / "panel.secret").write_bytes(b"a secret that signs the forms of the tests")
+    (etc / "panel.users").write_text("".join(f"{user}:{_hashed(f'{user}' + chr(39) + 's word')}\n" for user in USERS))
+    for name in ("panel.password", "panel.secret", "panel.users"):
+        (etc / name).chmod(0o640)
+        if WEB_USER:
+            shutil.chown(etc / name, "root", WEB_USER)
+    return Site(tree, world)
+
+
+CONFIGURATION = """
+[database]
+unix_socket = {socket}
+user = gpu_panel
+password_file = panel.password
+
+[mount]
+sync_dir = {mount}/sync
+
+[panel]
+operators = admin
+viewers = viewer
+secret_file = panel.secret
+trusted_proxies = {proxies}
+"""
+
+
+def _hashed(password: str) -> str:
+    return "{SHA}" + b64encode(sha1(password.encode()).digest()).decode()
+
+
+@pytest.fixture(scope="session")
+def emptied(server):
+    """Makes every table as empty as a new one's, its counters too."""
+    def emptied():
+        db = Database(server.admin("admin_panel"))
+        db.execute("SET foreign_key_checks = 0")
+        for row in db.execute("SHOW TABLES"):
+            db.execute(f"TRUNCATE {next(iter(row.values()))}")
+        db.close()
+
+    return emptied

@@ -1,0 +1,93 @@
+"""The panel answers alike under each of the four servers that a sample in etc/ is for."""
+
+import pytest
+import webservers
+from asking import ask
+from questions import BATCHES, PANEL, REFUSED, SERVER, STATIC, Conversation
+from webservers import Site
+
+SERVERS = list(webservers.ALL)
+
+
+@pytest.fixture(scope="session")
+def answers(site, bundle_ids, emptied):
+    """server -> question -> answer; each server starts from the same empty tables."""
+    known = dict(zip(("first", "second", "empty"), bundle_ids))
+
+    def asked(serve):
+        emptied()
+        with serve(site) as port:
+            return Conversation(port, known).all()
+
+    return {name: asked(serve) for name, serve in webservers.ALL.items()}
+
+
+@pytest.mark.parametrize("question", PANEL + STATIC, ids=lambda question: question.name)
+def test_status_headers_and_body_are_the_same(answers, question):
+    found = {name: given[question.name].comparable for name, given in answers.items()}
+    expected = found["apache_cgi"]
+    assert expected[0] == question.status
+    for name, answer in found.items():
+        assert answer == expected, name
+
+
+@pytest.mark.parametrize("question", SERVER, ids=lambda question: question.name)
+def test_the_web_server_refuses_alike(answers, question):
+    given = {name: each[question.name] for name, each in answers.items()}
+    sign_in = ['Basic realm="Admin panel"'] if question.status == 401 else None
+    found = {name: (each.status, each.headers.get("www-authenticate")) for name, each in given.items()}
+    assert found == dict.fromkeys(SERVERS, (question.status, sign_in))
+
+
+@pytest.mark.parametrize("question", REFUSED, ids=lambda question: question.name)
+def test_what_is_not_ours_to_serve_is_not_served(answers, question):
+    for name, given in answers.items():
+        assert given[question.name].status in (400, 403, 404), name
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_static_files_come_whole_with_their_type_and_may_be_kept_for_a_week(answers, site, name):
+    for question, file, kind in (("the stylesheet", "panel.css", "text/css"), ("the script", "panel.js", "text/javascript"),
+                                 ("the icon", "icon.svg", "image/svg+xml")):
+        answer = answers[name][question]
+        assert answer.body == (site.tree / "static" / file).read_bytes()
+        assert answer.headers["content-type"] == [kind]
+        assert answer.headers["cache-control"] == ["max-age=604800"]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_a_visitor_says_of_himself_in_headers_is_not_believed(answers, name):
+    claimed = answers[name]["someone else's name in a header"]
+    assert claimed.json["user"] == {"name": "viewer", "operator": False}
+    proxied = answers[name]["headers of a proxy that is none"]
+    assert b"/elsewhere" not in proxied.body
+    assert not any("Secure" in cookie for cookie in proxied.headers["set-cookie"])
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_an_action_ends_in_a_redirect_and_says_once_what_became_of_it(answers, name):
+    sent, told = answers[name]["scan"], answers[name]["the scan's outcome"]
+    assert sent.headers["location"] == [BATCHES]
+    assert [cookie.split("; ")[1:] for cookie in sent.headers["set-cookie"]] == [["Path=/admin/", "HttpOnly", "SameSite=Strict"]]
+    assert b"Scan: 3 new bundles" in told.body
+    assert "Max-Age=0" in told.headers["set-cookie"][0]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_pages_may_be_in_another_folder(site, emptied, name):
+    emptied()
+    with webservers.ALL[name](Site(site.tree, site.folder, path="/site/panel")) as port:
+        page = ask(port, "GET", "/site/panel/import-tasks.cgi")
+        assert page.status == 200 and b'href="/site/panel/import-media.cgi"' in page.body
+        assert b'href="/site/panel/static/panel.css?v=' in page.body and b"/admin" not in page.body
+        assert ask(port, "GET", "/site/panel/static/panel.css").status == 200
+        assert ask(port, "GET", "/admin/import-tasks.cgi").status in (403, 404)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_web_server_that_signs_nobody_in_lets_nobody_in(site, name):
+    with webservers.ALL[name](Site(site.tree, site.folder, guarded=False)) as port:
+        for target in (BATCHES, "/admin/import-tasks.cgi", BATCHES + "/more"):
+            answer = ask(port, "GET", target, user=None, X_Remote_User="admin", Remote_User="admin", Accept="application/json")
+            assert (answer.status, answer.json["error"]["title"]) == (401, "Unauthorized")
+        assert ask(port, "POST", BATCHES, "do=scan", user=None, Content_Type="application/x-www-form-urlencoded").status == 401

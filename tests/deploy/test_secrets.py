@@ -1,0 +1,31 @@
+"""Who can read which secret, set up as docs/OPERATIONS.md says: checked by the kernel, as the user in question."""
+
+import os
+import subprocess
+
+import pytest
+from webservers import PATH, WEB_USER, identity
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+PANELS = ("panel.password", "panel.secret", "panel.users")
+
+
+def can_read(user, path):
+    return subprocess.run(["cat", path], env={"PATH": PATH}, capture_output=True, **identity(user)).returncode == 0
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_the_web_server_reads_its_own_secrets_and_nobody_else_does(site, name):
+    assert can_read(WEB_USER, site.tree / "etc" / name)
+    assert not can_read("nobody", site.tree / "etc" / name)
+
+
+def test_the_web_server_cannot_read_the_workers_password(site):
+    assert (site.tree / "etc" / "worker.password").read_text()
+    assert not can_read(WEB_USER, site.tree / "etc" / "worker.password")
+
+
+def test_the_web_server_can_change_nothing_of_the_tree(site):
+    found = subprocess.run(["find", site.tree, "-writable", "-not", "-type", "l"], capture_output=True, text=True, **identity(WEB_USER))
+    assert found.stdout == ""
