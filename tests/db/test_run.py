@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from ground import TREE
+from gpupanel import config
 from gpupanel.tools.playground import end_leftovers
 
 PARTS = ("mariadb/mariadb", "worker", "panel")

@@ -8,6 +8,7 @@ import os
 import secrets
 import select
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import Refused
@@ -92,10 +93,12 @@ def end_leftovers(folder: Path) -> list[int]:
     An id may belong to somebody else by now: a process counts only when its command line names the folder.
     """
     files = [*folder.glob("*.pid"), *folder.glob("mariadb/*.pid")]
-    left = [pid for pid in map(_noted, files) if pid and _names(pid, folder)]
-    for pid in left:
+    commands = {pid: _command(pid) for pid in map(_noted, files) if pid}
+    left = {pid: command for pid, command in commands.items() if os.fsencode(folder) + b"/" in command}
+    for pid, command in left.items():
         _end(pid)
-    return left
+        _tidy(command)
+    return list(left)
 
 
 def _noted(file: Path) -> int | None:
@@ -103,11 +106,20 @@ def _noted(file: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _names(pid: int, folder: Path) -> bool:
+def _command(pid: int) -> bytes:
+    """The command line of a process, its words ended by NUL; empty when there is none."""
     try:
-        return os.fsencode(folder) + b"/" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
+
+
+def _tidy(command: bytes) -> None:
+    """Remove the folder that a server had for its socket, which the server has emptied."""
+    for word in command.split(b"\0"):
+        if word.startswith(b"--socket="):
+            with suppress(OSError):
+                Path(os.fsdecode(word.removeprefix(b"--socket="))).parent.rmdir()
 
 
 def _end(pid: int) -> None:
