@@ -16,7 +16,7 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 	@exec bin/gpupanel run
 
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
-	@bin/prepare
+	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
 
 demo:  ## Import the demo bundles without a browser, and print what became of each
