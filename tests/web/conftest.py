@@ -1,5 +1,7 @@
 """The panel in this process, as each of its users meets it."""
 
+import dataclasses
+
 import pytest
 from browsing import BATCHES, JSON
 from gpupanel import actions
@@ -26,6 +28,16 @@ def viewer(panel):
 @pytest.fixture
 def nobody(panel):
     return TestApp(panel)
+
+
+@pytest.fixture
+def configured(settings, admin_db):
+    """A browser, an operator's unless `environ` says otherwise, at a panel with other `options` of one section."""
+    def configured(section="panel", environ={"REMOTE_USER": "admin"}, **options):
+        changed = {section: dataclasses.replace(getattr(settings, section), **options)}
+        return TestApp(application(dataclasses.replace(settings, **changed)), extra_environ=environ)
+
+    return configured
 
 
 @pytest.fixture

@@ -17,12 +17,14 @@ SUMMARY = {
 EVENTS = [
     ("scan", '{"source": "filesystem", "manifest_sha256": "' + SHA256 + '", "sync_type": "asset", "action": "update", '
      '"item_count": "4", "total_bytes": "181162647", "source_host": "flux-1"}', EARLIER),
-    ("preflight_started", '{"action":"update","container_count":1,"item_count":4,"item_type_counts":{"cover":2,"photo":2},'
-     '"manifest_sha256":"' + SHA256 + '","phase":"preflight","prior_sync_id":null,"sync_id":"' + SYNC_ID + '",'
+    ("preflight_started", '{"action":"update","container_count":1,"item_count":4,'
+     '"item_type_counts":{"cover":2,"photo":2},"manifest_sha256":"' + SHA256 + '",'
+     '"phase":"preflight","prior_sync_id":null,"sync_id":"' + SYNC_ID + '",'
      '"sync_type":"asset","total_bytes":181162647}', LATER),
     ("preflight_finished", '{"counts":{"will_create":4,"will_fail":0,"will_link":0,"will_skip":0,"will_update":0},'
      '"failure_samples":[],"item_count":4,"item_type_counts":{"cover":2,"photo":2},"ok":1,"phase":"preflight"}', LATER),
-    ("job_queued", '{"auto_preflighted":1,"items_total":"4","job_id":3,"phase":"job_queue","requested_by":"admin"}', LATER),
+    ("job_queued", '{"auto_preflighted":1,"items_total":"4","job_id":3,"phase":"job_queue","requested_by":"admin"}',
+     LATER),
     ("job_canceled", '{"cancelled_by":"admin","job_id":"3","phase":"job_cancel"}', LATER),
 ]
 
@@ -33,8 +35,9 @@ def recorded(admin_db):
     add = admin_db.execute
     add(
         "INSERT INTO ingest_batch (id, sync_id, sync_type, action, item_count, total_bytes, source_host, status,"
-        " manifest_sha256, manifest_summary, container_count, discovered_at, started_at) VALUES (7, %(sync_id)s, 'asset',"
-        " 'update', 4, 181162647, 'flux-1', 'preflight_passed', %(sha256)s, %(summary)s, 1, %(first)s, %(last)s)",
+        " manifest_sha256, manifest_summary, container_count, discovered_at, started_at) VALUES (7, %(sync_id)s,"
+        " 'asset', 'update', 4, 181162647, 'flux-1', 'preflight_passed', %(sha256)s, %(summary)s, 1, %(first)s,"
+        " %(last)s)",
         sync_id=SYNC_ID, sha256=SHA256, summary=json.dumps(SUMMARY), first=EARLIER, last=LATER,
     )
     add(
@@ -192,7 +195,8 @@ def test_pages_of_items_link_to_each_other(admin, recorded, admin_db, panel_conf
 @pytest.mark.parametrize("status, offered", [
     ("discovered", {"preflight", "queue"}), ("preflight_passed", {"preflight", "queue"}),
     ("preflight_failed", {"preflight", "queue"}), ("completed", {"preflight", "queue"}),
-    ("partial", {"preflight", "queue"}), ("failed", {"preflight", "queue"}), ("queued", {"cancel"}), ("importing", set()),
+    ("partial", {"preflight", "queue"}), ("failed", {"preflight", "queue"}), ("queued", {"cancel"}),
+    ("importing", set()),
 ])
 def test_a_batch_offers_what_its_status_allows(admin, recorded, admin_db, status, offered):
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)

@@ -13,7 +13,8 @@ def many(admin_db):
         admin_db.execute(
             "INSERT INTO ingest_batch (id, sync_id, sync_type, action, status)"
             " VALUES (%(id)s, %(sync_id)s, 'asset', 'create', %(status)s)",
-            id=number, sync_id=f"00000000-0000-4000-8000-{number:012x}", status="failed" if number % 2 else "discovered",
+            id=number, sync_id=f"00000000-0000-4000-8000-{number:012x}",
+            status="failed" if number % 2 else "discovered",
         )
 
 

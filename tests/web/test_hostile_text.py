@@ -25,13 +25,13 @@ def poisoned(admin_db):
         if batch > 1:
             add("INSERT INTO ingest_batch (id, sync_id) VALUES (%(id)s, UUID())", id=batch)
         add(
-            "INSERT INTO import_job (batch_id, state, requested_by, worker, last_error, claimed_at, finished_at, heartbeat_at)"
-            " VALUES (%(batch)s, %(state)s, %(text)s, %(text)s, %(text)s, NOW(), NOW(), NOW())",
+            "INSERT INTO import_job (batch_id, state, requested_by, worker, last_error, claimed_at, finished_at,"
+            " heartbeat_at) VALUES (%(batch)s, %(state)s, %(text)s, %(text)s, %(text)s, NOW(), NOW(), NOW())",
             batch=batch, state=state, text=HOSTILE,
         )
     add(
-        "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, reason, last_error, changes)"
-        " VALUES (1, 0, 'photo', 'abc', 'failed', %(why)s, %(text)s, %(changes)s)",
+        "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, reason, last_error,"
+        " changes) VALUES (1, 0, 'photo', 'abc', 'failed', %(why)s, %(text)s, %(changes)s)",
         why="because " + HOSTILE, text=HOSTILE, changes=json.dumps({HOSTILE: [HOSTILE, [HOSTILE]]}),
     )
     add(
@@ -54,7 +54,9 @@ def test_hostile_rows_come_whole_in_json(admin, poisoned, url):
 
 
 @pytest.mark.parametrize("name", ["sync_id", "status", "before", "tab", "action", "start"])
-@pytest.mark.parametrize("value", [HOSTILE, "' OR 1=1 --", "1; DROP TABLE asset", "%s%n", "../../etc/passwd", "x\r\nSet-Cookie: a=b", "\0"])
+@pytest.mark.parametrize("value", [
+    HOSTILE, "' OR 1=1 --", "1; DROP TABLE asset", "%s%n", "../../etc/passwd", "x\r\nSet-Cookie: a=b", "\0",
+])
 def test_hostile_parameters_are_told_as_text_and_reach_nothing(admin, name, value):
     answer = admin.get(BATCHES, {"action": "detail", "sync_id": SYNC_ID} | {name: value}, status=[400, 404])
     assert "<script>" not in answer.text and "Set-Cookie" not in answer.headers

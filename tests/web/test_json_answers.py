@@ -60,7 +60,8 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
     sync_id = found()
     actions.queue_batch(panel_db, mount, sync_id, "admin")
     for state in ("queued", "running", "failed"):
-        admin_db.execute("UPDATE import_job SET state = %(state)s, claim_token = 'fence', finished_at = NOW(6)", state=state)
+        fenced = "UPDATE import_job SET state = %(state)s, claim_token = 'fence', finished_at = NOW(6)"
+        admin_db.execute(fenced, state=state)
         for url in (BATCHES, TASKS, detail(sync_id)):
             assert "fence" not in scripted.get(url).text
 

@@ -15,8 +15,9 @@ def queued(found, panel_db, mount):
 def running(queued, admin_db):
     """The first of the three runs."""
     admin_db.execute(
-        "UPDATE import_job SET state = 'running', worker = 'host:42', attempts = 1, items_done = 1, claim_token = 'secret',"
-        " claimed_at = NOW(6) - INTERVAL 90 SECOND, heartbeat_at = NOW(6) - INTERVAL 1 DAY WHERE id = %(id)s", id=queued[0],
+        "UPDATE import_job SET state = 'running', worker = 'host:42', attempts = 1, items_done = 1, claim_token = 'x',"
+        " claimed_at = NOW(6) - INTERVAL 90 SECOND, heartbeat_at = NOW(6) - INTERVAL 1 DAY WHERE id = %(id)s",
+        id=queued[0],
     )
     return queued[0]
 
@@ -71,8 +72,8 @@ def test_a_running_job_has_no_cancel_button_but_says_how_to_stop_it(admin, runni
 
 def test_finished_jobs_tell_state_duration_and_error(admin, running, admin_db):
     admin_db.execute(
-        "UPDATE import_job SET state = 'failed', last_error = 'the mount is gone', finished_at = claimed_at + INTERVAL 65 SECOND"
-        " WHERE id = %(id)s", id=running,
+        "UPDATE import_job SET state = 'failed', last_error = 'the mount is gone',"
+        " finished_at = claimed_at + INTERVAL 65 SECOND WHERE id = %(id)s", id=running,
     )
     (row,) = cells(region(admin.get(TASKS), "Finished jobs"))[1:]
     assert (row[2], row[6], row[8]) == ("failed", "1 min 5 s", "the mount is gone")

@@ -1,4 +1,4 @@
-"""The panel as one WSGI application: its pages, and what a request goes through on its way to one (DESIGN section 10)."""
+"""The panel as one WSGI application: its pages, and a request's way to one (DESIGN section 10)."""
 
 import traceback
 from typing import Any, Callable, NamedTuple

@@ -61,7 +61,8 @@ def check(environ: dict, secret: Secret, user: str, given: str) -> None:
     known = [token(secret, user, back) for back in (0, 1)]
     if not any([hmac.compare_digest(given.encode(), each.encode()) for each in known]):
         raise Forbidden(
-            "The form is too old, or did not come from this panel; nothing was changed.", "Reload the page and try again."
+            "The form is too old, or did not come from this panel; nothing was changed.",
+            "Reload the page and try again.",
         )
 
 

@@ -85,7 +85,8 @@ def queue_selected(request: Request) -> Outcome:
     queued = sum(each.job_id is not None for each in outcomes)
     summary = f"Queued {queued} of {_many(len(outcomes), 'batch', 'batches')}."
     result = {"batches": [each._asdict() for each in outcomes]}
-    return Outcome("queue_selected", queued == len(outcomes), summary, [_queued_line(each) for each in outcomes], result)
+    lines = [_queued_line(each) for each in outcomes]
+    return Outcome("queue_selected", queued == len(outcomes), summary, lines, result)
 
 
 def cancel(request: Request) -> Outcome:
@@ -111,7 +112,7 @@ def _scan_lines(report: ScanReport) -> list[str]:
 def _queued_line(queued: Queued) -> str:
     if queued.job_id is not None:
         return f"{queued.sync_id}: queued as job {queued.job_id}"
-    return f"{queued.sync_id}: not queued: {queued.problem} {queued.hint}".rstrip()
+    return f"{queued.sync_id}: not queued: {queued.problem.rstrip('.')}. {queued.hint}".rstrip()
 
 
 def _many(count: int, one: str, several: str = "") -> str:

@@ -33,8 +33,8 @@ class Renderer:
         own = ModuleLoader(COMPILED) if _is_compiled() else FileSystemLoader(TEMPLATES)
         first = [FileSystemLoader(self._overrides)] if self._overrides else []
         templates = Environment(
-            loader=ChoiceLoader([*first, own, PrefixLoader({"panel": own})]), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
+            loader=ChoiceLoader([*first, own, PrefixLoader({"panel": own})]),
+            autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )
         templates.filters.update(formats.FILTERS)
         templates.globals.update(self._known)

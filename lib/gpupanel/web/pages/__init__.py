@@ -1,1 +1,1 @@
-"""One page, one module, one template: `show(db, visit, settings)` returns what the template and the JSON answer show."""
+"""One page, one module, one template: `show(db, visit, settings)` returns what template and JSON answer show."""

@@ -1,4 +1,4 @@
-"""One batch: facts, manifest summary, job history, items, recent events. Labels and order are those of the Perl panel."""
+"""One batch: facts, manifest summary, job history, items, recent events, labelled and ordered as in the Perl panel."""
 
 from ... import ledger, queue
 from ...config import Settings
