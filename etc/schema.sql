@@ -111,8 +111,8 @@ CREATE TABLE IF NOT EXISTS ingest_event (
   batch_id   BIGINT UNSIGNED NOT NULL,
   event_type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   payload    JSON NOT NULL,
-  -- The user, or host:pid of the worker.
-  actor      VARCHAR(255) NOT NULL,
+  -- The user, or host:pid of the worker; empty where the Perl panel wrote the event, which knows no such column.
+  actor      VARCHAR(255) NOT NULL DEFAULT '',
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   -- The newest events of a batch.
   KEY batch (batch_id, id),
