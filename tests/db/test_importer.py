@@ -9,7 +9,7 @@ import workers
 from gpupanel import manifest
 from gpupanel.database import Database
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import library
+from gpupanel.work import importer, library
 
 
 @pytest.fixture
@@ -343,3 +343,35 @@ def test_a_batch_of_many_chunks_counts_its_progress(admin_db, panel_db, bundles,
     job = workers.job(admin_db, job_id)
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 25, 25)
     assert [item["position"] for item in workers.items(panel_db, sync_id)] == list(range(25))
+
+
+def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
+    panel_db, bundles, mount, worker_conf, monkeypatch
+):
+    conf = workers.with_options(worker_conf, chunk_items=2)
+    quick = bundles.bundle("quick", bundles.assets("quick", 5, derivatives=("icon",)))
+    workers.queue(panel_db, mount, quick)
+    workers.drain(conf)
+    assert workers.events(panel_db, quick, "job_progress") == []
+    monkeypatch.setattr(importer, "EVENT_SECONDS", 0)
+    slow = bundles.bundle("slow", bundles.assets("slow", 5, derivatives=("icon",)))
+    workers.queue(panel_db, mount, slow)
+    workers.drain(conf)
+    told = [json.loads(event["payload"]) for event in workers.events(panel_db, slow, "job_progress")]
+    assert [(each["items_done"], each["items_total"]) for each in told] == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_fault_of_ours_fails_its_job_and_lets_the_queue_go_on(admin_db, panel_db, bundles, mount, worker_conf, monkeypatch):
+    bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
+    job_id, _ = workers.queue(panel_db, mount, bad, good)
+    create = library.create
+
+    def faulty(tx, batch_id, items):
+        if batch_id == workers.batch(panel_db, bad)["id"]:
+            raise KeyError("a fault")
+        return create(tx, batch_id, items)
+
+    monkeypatch.setattr(library, "create", faulty)
+    log = workers.drain(worker_conf)
+    assert "unexpected KeyError" in workers.job(admin_db, job_id)["last_error"] and "unexpected KeyError" in log
+    assert workers.batch(panel_db, good)["status"] == "completed"

@@ -5,6 +5,7 @@ import random
 import secrets
 import socket
 from time import monotonic
+from traceback import extract_tb
 from typing import Any, Callable
 
 from ..config import Settings
@@ -110,7 +111,7 @@ class Worker:
         """A mount that is missing or empty says nothing about any bundle, so nothing is claimed meanwhile."""
         try:
             found = elsewhere(lambda: next(self._mount.sentinels(), None), self._keep_going, PATIENCE)
-            problem = "" if found else f"{self._mount.sync_dir} is empty."
+            problem = "" if found else f"{self._mount.sync_dir} is empty, or not mounted."
         except MountUnavailable as error:
             problem = str(error)
         self._tell(f"no job is claimed: {problem}" if problem else "")
@@ -148,7 +149,8 @@ class Worker:
         except PanelError as error:
             self._fail(claim, str(error))
         except Exception as error:  # a fault of ours must not keep the queue from going on
-            self._fail(claim, f"unexpected {type(error).__name__}: {error}")
+            where = extract_tb(error.__traceback__)[-1]
+            self._fail(claim, f"unexpected {type(error).__name__} in {where.name}, line {where.lineno}: {error}")
         else:
             self._report(claim, outcome, monotonic() - started)
 
