@@ -7,7 +7,9 @@ from http.client import HTTPConnection
 from typing import NamedTuple
 
 # What HTTP servers do each in their own way: when, who, how the body is framed, and what a file's ETag is made of.
-SERVERS_OWN = {"date", "server", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "etag"}
+SERVERS_OWN = {
+    "date", "server", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "etag",
+}
 TIMES = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?|(?<=\D)\d+ s\b|(?<=\"waited\":)[0-9.]+")
 
 

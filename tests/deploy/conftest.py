@@ -68,15 +68,15 @@ def site(tree, world, server, bundle_ids):
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):
         (etc / name).write_text(CONFIGURATION.format(socket=server.socket, mount=world / "assets", proxies=proxies))
-    (etc / "worker.password").write_text("gpu_worker has a 'secret'")
-    (etc / "worker.password").chmod(0o600)
+    (world / "worker.password").write_text("gpu_worker has a 'secret'")
+    (world / "worker.password").chmod(0o600)
     (etc / "panel.password").write_text(PASSWORD)
     (etc / "panel.secret").write_bytes(b"a secret that signs the forms of the tests")
     (etc / "panel.users").write_text("".join(f"{user}:{_hashed(f'{user}' + chr(39) + 's word')}\n" for user in USERS))
     for name in ("panel.password", "panel.secret", "panel.users"):
-        (etc / name).chmod(0o640)
+        (etc / name).chmod(0o600)
         if WEB_USER:
-            shutil.chown(etc / name, "root", WEB_USER)
+            shutil.chown(etc / name, WEB_USER)
     return Site(tree, world)
 
 

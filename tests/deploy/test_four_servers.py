@@ -3,10 +3,15 @@
 import pytest
 import webservers
 from asking import ask
-from questions import BATCHES, PANEL, REFUSED, SERVER, STATIC, Conversation
+from questions import BATCHES, FORM, JSON, PANEL, REFUSED, SERVER, STATIC, Conversation
 from webservers import Site
 
 SERVERS = list(webservers.ALL)
+STATIC_FILES = [
+    ("the stylesheet", "panel.css", "text/css"),
+    ("the script", "panel.js", "text/javascript"),
+    ("the icon", "icon.svg", "image/svg+xml"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +52,7 @@ def test_what_is_not_ours_to_serve_is_not_served(answers, question):
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_static_files_come_whole_with_their_type_and_may_be_kept_for_a_week(answers, site, name):
-    for question, file, kind in (("the stylesheet", "panel.css", "text/css"), ("the script", "panel.js", "text/javascript"),
-                                 ("the icon", "icon.svg", "image/svg+xml")):
+    for question, file, kind in STATIC_FILES:
         answer = answers[name][question]
         assert answer.body == (site.tree / "static" / file).read_bytes()
         assert answer.headers["content-type"] == [kind]
@@ -68,7 +72,8 @@ def test_what_a_visitor_says_of_himself_in_headers_is_not_believed(answers, name
 def test_an_action_ends_in_a_redirect_and_says_once_what_became_of_it(answers, name):
     sent, told = answers[name]["scan"], answers[name]["the scan's outcome"]
     assert sent.headers["location"] == [BATCHES]
-    assert [cookie.split("; ")[1:] for cookie in sent.headers["set-cookie"]] == [["Path=/admin/", "HttpOnly", "SameSite=Strict"]]
+    [cookie] = sent.headers["set-cookie"]
+    assert cookie.split("; ")[1:] == ["Path=/admin/", "HttpOnly", "SameSite=Strict"]
     assert b"Scan: 3 new bundles" in told.body
     assert "Max-Age=0" in told.headers["set-cookie"][0]
 
@@ -88,6 +93,6 @@ def test_the_pages_may_be_in_another_folder(site, emptied, name):
 def test_a_web_server_that_signs_nobody_in_lets_nobody_in(site, name):
     with webservers.ALL[name](Site(site.tree, site.folder, guarded=False)) as port:
         for target in (BATCHES, "/admin/import-tasks.cgi", BATCHES + "/more"):
-            answer = ask(port, "GET", target, user=None, X_Remote_User="admin", Remote_User="admin", Accept="application/json")
+            answer = ask(port, "GET", target, user=None, X_Remote_User="admin", Remote_User="admin", **JSON)
             assert (answer.status, answer.json["error"]["title"]) == (401, "Unauthorized")
-        assert ask(port, "POST", BATCHES, "do=scan", user=None, Content_Type="application/x-www-form-urlencoded").status == 401
+        assert ask(port, "POST", BATCHES, "do=scan", user=None, Content_Type=FORM).status == 401

@@ -8,7 +8,10 @@ import pytest
 from webservers import PATH, WEB_USER, identity
 
 LAID_OUT = {"bin", "cgi-bin", "docs", "etc", "lib", "static", "templates", "venv"}
-EMPTY_REQUEST = {"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/admin/import-media.cgi", "REMOTE_USER": "admin"}
+EMPTY_REQUEST = {
+    "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/admin/import-media.cgi",
+    "REMOTE_USER": "admin",
+}
 
 
 def snapshot(tree):
@@ -29,14 +32,16 @@ def test_the_tree_is_laid_out_as_the_perl_panels_was(tree):
 
 
 def test_a_staged_tree_knows_only_the_prefix_that_it_will_run_from(tree, world):
-    texts = [path for kind in ("venv/*.cfg", "venv/bin/*", "etc/*/*", "bin/*") for path in tree.glob(kind) if path.is_file()]
-    assert [path for path in texts if str(world / "stage").encode() in path.read_bytes()] == []
+    texts = [path for kind in ("venv/*.cfg", "venv/bin/*", "etc/*/*", "bin/*") for path in tree.glob(kind)]
+    staged = str(world / "stage").encode()
+    assert [path for path in texts if path.is_file() and staged in path.read_bytes()] == []
     assert str(tree).encode() in (tree / "etc" / "apache" / "import-media-cgi.conf").read_bytes()
     assert subprocess.run([tree / "venv" / "bin" / "pip", "--version"], capture_output=True).returncode == 0
 
 
 def test_the_tests_and_the_demo_bring_no_package_into_it(tree):
-    listed = subprocess.run([tree / "venv" / "bin" / "pip", "list", "--format=freeze"], capture_output=True, text=True).stdout
+    command = [tree / "venv" / "bin" / "pip", "list", "--format=freeze"]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
     names = {line.partition("==")[0].lower() for line in listed.split()}
     assert {"bottle", "jinja2", "msgspec", "pymysql", "waitress"} <= names
     assert not {"pytest", "hypothesis", "pillow", "webtest"} & names
@@ -47,7 +52,8 @@ def test_a_process_of_the_web_server_compiles_nothing(site):
     program = site.tree / "cgi-bin" / "import-media.cgi"
     answer = as_web_user("/usr/bin/python3", "-v", program, **EMPTY_REQUEST)
     assert answer.stdout.startswith(b"Status: 200 OK")
-    loaded = [line for line in answer.stderr.decode().splitlines() if line.startswith("# code object from ") and str(site.tree) in line]
+    said = answer.stderr.decode().splitlines()
+    loaded = [line for line in said if line.startswith("# code object from ") and str(site.tree) in line]
     assert any("templates/compiled" in line for line in loaded) and any("gpupanel/web/" in line for line in loaded)
     assert [line for line in loaded if ".pyc'" not in line] == []
 

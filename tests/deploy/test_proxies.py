@@ -81,7 +81,8 @@ def overheard(site):
         with HTTPServer(("127.0.0.1", 0), Listener) as upstream:
             Thread(target=upstream.handle_request).start()
             address = {"127.0.0.1:8080": f"127.0.0.1:{upstream.server_port}"}
-            with webservers.nginx(site, webservers.new_folder(site, "nginx"), "import-media-waitress.conf", address) as port:
+            folder = webservers.new_folder(site, "nginx")
+            with webservers.nginx(site, folder, "import-media-waitress.conf", address) as port:
                 ask(port, "GET", BATCHES, user="viewer", **headers)
         return heard[-1]
 
@@ -89,7 +90,8 @@ def overheard(site):
 
 
 @pytest.mark.parametrize("header, expected", [
-    ("X-Remote-User", "viewer"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Prefix", "/admin"), ("X-Forwarded-For", "127.0.0.1"),
+    ("X-Remote-User", "viewer"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Prefix", "/admin"),
+    ("X-Forwarded-For", "127.0.0.1"),
 ])
 def test_nginx_replaces_what_the_visitor_said_in_its_name(overheard, header, expected):
     assert overheard(**{header: "https://elsewhere.example"}).get_all(header) == [expected]

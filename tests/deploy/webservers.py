@@ -177,7 +177,7 @@ def _running(folder: Path, *command, ready, user=None):
     """A program in a process group of its own, from when it is ready until the block ends."""
     with open(folder / "output.log", "ab") as log:
         process = subprocess.Popen(
-            [shutil.which(command[0], path=PATH) or command[0], *command[1:]], cwd=folder, env={"PATH": PATH, "LANG": "C.UTF-8"},
+            [shutil.which(command[0], path=PATH), *command[1:]], cwd=folder, env={"PATH": PATH, "LANG": "C.UTF-8"},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **identity(user),
         )
     try:

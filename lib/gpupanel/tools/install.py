@@ -32,7 +32,8 @@ def main() -> int:
     try:
         install(root, args.prefix, args.debian_packages)
     except subprocess.CalledProcessError as error:
-        print(f"install: {' '.join(map(str, error.cmd))} failed with {error.returncode}; {root} is unchanged.", file=sys.stderr)
+        command = " ".join(map(str, error.cmd))
+        print(f"install: {command} failed with {error.returncode}; {root} is unchanged.", file=sys.stderr)
         print("install: on Debian, `apt-get install python3-venv` has what it needs.", file=sys.stderr)
         return 1
     return 0
@@ -53,9 +54,9 @@ def install(root: Path, prefix: Path, debian_packages: bool) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install", description=__doc__)
-    parser.add_argument("--prefix", type=_absolute, default=Path(os.fsdecode(STANDARD_PREFIX)), help="where it will run")
+    parser.add_argument("--prefix", type=_absolute, required=True, help="where it will run")
     parser.add_argument("--destdir", default="", help="a folder to put in front of the prefix, for who makes a package")
-    parser.add_argument("--debian-packages", action="store_true", help="use Debian's Python packages where they suffice")
+    parser.add_argument("--debian-packages", action="store_true", help="use Debian's Python packages as far as they go")
     return parser.parse_args()
 
 
@@ -125,7 +126,7 @@ def _run(*command, **options) -> None:
 
 
 def _put_in_place(new: Path, root: Path) -> None:
-    """One rename for each folder, so that a request meets the old one or the new one; etc/ keeps what is not shipped."""
+    """Each folder by renaming: a request meets the old one or the new one. In etc/, what is not shipped stays."""
     (root / "etc").mkdir(exist_ok=True)
     old = new / "old"
     old.mkdir()
