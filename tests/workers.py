@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gpupanel import actions, catalogue, config, ledger
 from gpupanel.database import Database
+from gpupanel.model import BatchStatus
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
@@ -93,6 +94,26 @@ def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
     """Scan, preflight and queue these bundles; returns the jobs' ids."""
     actions.scan_mount(panel_db, mount, "operator")
     return [actions.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
+
+
+def enqueue(db, count: int, priority: int = 100) -> list[int]:
+    """Make queued jobs, each of a batch of its own, without any bundle; returns their ids."""
+
+    def work(tx) -> list[int]:
+        start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
+        return [_enqueue_one(tx, start + number, priority) for number in range(count)]
+
+    return db.transact(work)
+
+
+def _enqueue_one(tx, number: int, priority: int) -> int:
+    batch_id = tx.insert(
+        "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
+        item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
+        container_count=0, last_error=None,
+    )
+    ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
+    return tx.insert("queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
 
 
 def drain(conf: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import partial
 
 import pytest
 import workers
@@ -17,26 +18,7 @@ HOST = "host:1"
 @pytest.fixture
 def enqueue(admin_db):
     """Makes queued jobs, each of a batch of its own; returns their ids."""
-
-    def make(count: int, priority: int = 100) -> list[int]:
-        def work(tx):
-            made = []
-            for _ in range(count):
-                number = admin_db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
-                batch_id = tx.insert(
-                    "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset",
-                    action="create", item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64,
-                    manifest_summary="{}", container_count=0, last_error=None,
-                )
-                ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
-                made.append(tx.insert(
-                    "queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1
-                ))
-            return made
-
-        return admin_db.transact(work)
-
-    return make
+    return partial(workers.enqueue, admin_db)
 
 
 def take(db, token: str, **kwargs) -> claims.Claim | None:
@@ -187,71 +169,3 @@ def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
     with pytest.raises(ClaimLost):
         worker_db.transact(claims.finish, claim, ENDED)
     assert worker_db.read(claims.ended, claim.token)
-
-
-# ------------------------------------------------------------------------------------------------- stale jobs
-
-
-def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, worker_db, enqueue):
-    (job_id,) = enqueue(1)
-    claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
-    assert worker_db.read(claims.stale, 60) == [job_id]
-    assert "host:1 was silent" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
-    job = workers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("queued", 1)
-    assert status(worker_db, claim) == "queued"
-    assert workers.events(worker_db, claim.sync_id)[-1]["actor"] == "other:2"
-
-
-def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
-    (job_id,) = enqueue(1)
-    take(worker_db, "a")
-    assert worker_db.read(claims.stale, 60) == []
-    assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
-
-
-def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_db, worker_db, enqueue):
-    (job_id,) = enqueue(1)
-    for token in "abc":
-        claim = take(worker_db, token)
-        workers.make_stale(admin_db, job_id)
-        worker_db.transact(claims.reset, job_id, 60, 3, "other:2")
-    job = workers.job(admin_db, job_id)
-    assert job["state"] == "failed" and job["last_error"].startswith("gave up after 3 attempts")
-    assert status(worker_db, claim) == "failed"
-    assert event_types(worker_db, claim)[-2:] == ["job_claimed", "job_failed"]
-    assert take(worker_db, "d") is None
-
-
-def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):
-    (job_id,) = enqueue(1)
-    claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
-    other = Database(worker_db.settings)
-    with other.transaction() as zombie:
-        zombie.one("queue.lock", job_id=job_id)
-        assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
-    assert worker_db.read(claims.held, claim.token) == claim
-    other.close()
-
-
-def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
-    (job_id,) = enqueue(1)
-    claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
-    done, ready = [], threading.Barrier(2)
-
-    def reset() -> None:
-        db = Database(worker_db.settings)
-        ready.wait()
-        done.append(db.transact(claims.reset, job_id, 60, 5, "other:2"))
-        db.close()
-
-    threads = [threading.Thread(target=reset) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [bool(each) for each in done].count(True) == 1
-    assert event_types(worker_db, claim) == ["job_claimed", "job_reset"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .. import catalogue, preflight
 from ..catalogue import Existing, Key
-from ..database import DataRefused, Transaction
+from ..database import DataRefused, Transaction, chunks
 from ..manifest import BadItem, Manifest
 from ..model import Decision, Plan
 from ..preflight import Memberships
@@ -57,7 +57,9 @@ class Chunks:
         """Write a chunk whole; returns what was done with each item. Raises Unread, DataRefused, DatabaseConflict."""
         sound = [entry for entry in entries if not isinstance(entry.item, BadItem)]
         library.hold(tx, [entry.key for entry in sound])
-        known = catalogue.existing(tx, [entry.item for entry in sound], self._asked_for(sound))
+        known: dict[Key, Existing] = {}
+        for some in chunks(sound):
+            known |= catalogue.existing(tx, [entry.item for entry in some], self._asked_for(some))
         verdicts = [self._judge(entry, known.get(entry.key)) for entry in entries]
         self._require_documents(verdicts)
         return self._write(tx, self._with_fresh(tx, verdicts))

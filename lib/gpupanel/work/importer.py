@@ -100,8 +100,12 @@ class Importer:
                     yield Entry(position, item, Decision(planned) if planned else None)
 
     def _planned(self, tx: Transaction, hashes: list[str]) -> dict:
-        rows = tx.all("work.planned", batch_id=self._claim.batch_id, hashes=hashes)
-        return {(row["asset_type"], row["asset_hash"]): (row["planned"], row["job_id"]) for row in rows}
+        """(asset_type, asset_hash) -> what was planned for the item, and the job that settled it."""
+        return {
+            (row["asset_type"], row["asset_hash"]): (row["planned"], row["job_id"])
+            for some in chunks(hashes)
+            for row in tx.all("work.planned", batch_id=self._claim.batch_id, hashes=some)
+        }
 
     def _carry_out(self, carrier: Chunks, readers: Readers, chunk: list[Entry]) -> None:
         carry_out, since, noted, open_ = carrier.carry_out, monotonic(), False, chunk

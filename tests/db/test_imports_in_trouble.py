@@ -1,0 +1,226 @@
+"""The import of a batch when not all is well: bad items, other manifests, bundles that are gone, other imports."""
+
+import json
+import threading
+from collections import Counter
+
+import pytest
+import workers
+from gpupanel import manifest
+from gpupanel.database import Database
+from gpupanel.tools.bundles import breaks
+from gpupanel.work import importer, library
+
+
+@pytest.fixture
+def bring(panel_db, mount, worker_conf):
+    """Queues bundles and imports them; returns the worker's log."""
+
+    def run(*sync_ids: str) -> str:
+        workers.queue(panel_db, mount, *sync_ids)
+        return workers.drain(worker_conf)
+
+    return run
+
+
+def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
+    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in workers.items(db, sync_id)}
+
+
+# ----------------------------------------------------------------------------------------- one item fails alone
+
+
+@pytest.mark.parametrize("broken, words", [
+    (breaks.no_folder, "is not on the mount"),
+    (breaks.no_source, "source.json is not on the mount"),
+    (breaks.broken_source, "source.json is not JSON"),
+    (breaks.broken_document, "photo.analysis.json is not JSON"),
+    (breaks.long_title, "items[1].title"),
+])
+def test_a_bad_item_fails_alone_with_its_reason(panel_db, bundles, bring, broken, words):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 3, broken={1: broken}))
+    bring(sync_id)
+    assert workers.counts(panel_db, sync_id) == {"created": 2, "failed": 1}
+    failed = workers.items(panel_db, sync_id)[1]
+    assert words in failed["last_error"]
+    batch = workers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["last_error"]) == ("partial", "1 of 3 items failed")
+
+
+@pytest.fixture
+def picky(admin_db):
+    """A database that refuses assets with one title."""
+    admin_db.execute("ALTER TABLE asset ADD CONSTRAINT picky CHECK (title <> 'refused')")
+    yield
+    admin_db.execute("ALTER TABLE asset DROP CONSTRAINT picky")
+
+
+def test_an_item_that_the_database_refuses_fails_alone(admin_db, panel_db, bundles, bring, picky):
+    photos = list(bundles.assets("coast", 4))
+    photos[2] = photos[2]._replace(title="refused")
+    sync_id = bundles.bundle("coast", photos)
+    bring(sync_id)
+    assert workers.counts(panel_db, sync_id) == {"created": 3, "failed": 1}
+    assert "the database refused it" in workers.items(panel_db, sync_id)[2]["reason"]
+    assert len(admin_db.execute("SELECT id FROM asset_source")) == 3
+
+
+def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, panel_db, bundles, mount, bring):
+    garbled = {0: breaks.broken_source, 1: breaks.broken_source}
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 2, broken=garbled))
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    bring()
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["last_error"]) == ("failed", "2 of 2 items failed")
+    assert workers.batch(panel_db, sync_id)["status"] == "failed"
+
+
+# ------------------------------------------------------------------------------------------------ the manifest
+
+
+def test_a_changed_manifest_is_an_event_and_is_planned_anew(panel_db, bundles, mount, bring):
+    first, second = bundles.assets("coast", 2)
+    sync_id = bundles.bundle("coast", [first])
+    workers.queue(panel_db, mount, sync_id)
+    planned = workers.batch(panel_db, sync_id)["manifest_sha256"]
+    bundles.bundle("coast", [second], replace=True)
+    bring()
+    batch = workers.batch(panel_db, sync_id)
+    (event,) = workers.events(panel_db, sync_id, "manifest_changed")
+    payload = json.loads(event["payload"])
+    assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
+    decided = reasons(panel_db, sync_id)
+    assert decided[second.asset_hash][0] == "created" and decided[first.asset_hash][0] == "withdrawn"
+    assert batch["status"] == "completed"
+
+
+def test_the_digest_of_what_was_imported_is_in_the_last_event(panel_db, bundles, bring):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    bring(sync_id)
+    payload = json.loads(workers.events(panel_db, sync_id)[-1]["payload"])
+    assert payload["manifest_sha256"] == workers.batch(panel_db, sync_id)["manifest_sha256"]
+    assert payload["counts"] == {"created": 1}
+
+
+def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(admin_db, panel_db, bundles, mount, bring):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=lambda raw: raw[: len(raw) // 2])
+    bring()
+    job = workers.job(admin_db, job_id)
+    assert job["state"] == "failed" and "expected JSON" in job["last_error"]
+    assert workers.batch(panel_db, sync_id)["status"] == "failed"
+    assert workers.events(panel_db, sync_id)[-1]["event_type"] == "job_failed"
+    assert workers.rows(admin_db)["asset"] == []
+
+
+@pytest.mark.parametrize("suffix", ["json", "ready"])
+def test_a_bundle_that_is_gone_goes_back_to_the_queue_and_the_others_go_on(
+    admin_db, panel_db, assets_dir, bundles, mount, bring, suffix
+):
+    gone, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("gone", "there"))
+    job_id, _ = workers.queue(panel_db, mount, gone, there)
+    (assets_dir / "sync" / f"{gone}.{suffix}").unlink()
+    bring()
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 0) and "is not on the mount" in job["last_error"]
+    assert [event["event_type"] for event in workers.events(panel_db, gone)][-3:] == [
+        "job_claimed", "mount_unavailable", "job_released",
+    ]
+    assert workers.batch(panel_db, there)["status"] == "completed"
+
+
+def test_a_bundle_that_is_no_longer_verified_goes_back_to_the_queue(admin_db, panel_db, bundles, mount, bring):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    bundles.bundle("coast", bundles.assets("coast", 1), replace=True, verification={"passed": False, "total_files": 1})
+    bring()
+    assert workers.job(admin_db, job_id)["state"] == "queued"
+    assert workers.counts(panel_db, sync_id) == {"will_create": 1}
+
+
+# ------------------------------------------------------------------------------------------- several at once
+
+
+@pytest.mark.parametrize("action", ["create", "update"])
+def test_two_imports_that_share_assets_make_no_twins_and_each_decides_rightly(
+    admin_db, panel_db, bundles, mount, worker_conf, action
+):
+    shared = list(bundles.assets("shared", 120, ("photo", "cover"), derivatives=("icon",)))
+    names = ("one", "two")
+    sync_ids = [
+        bundles.bundle(name, [*bundles.assets(name, 3), *(shared if name == "one" else shared[::-1])], action=action)
+        for name in names
+    ]
+    workers.queue(panel_db, mount, *sync_ids)
+    conf = workers.with_options(worker_conf, chunk_items=10)
+    threads = [threading.Thread(target=workers.drain, args=(conf,)) for _ in sync_ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    total = sum((Counter(workers.counts(panel_db, sync_id)) for sync_id in sync_ids), Counter())
+    assert total == {"created": 126, "skipped": 120}
+    assert len(admin_db.execute("SELECT id FROM asset")) == 126
+    assert len(admin_db.execute("SELECT id FROM asset_source")) == 126
+
+
+def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_found(
+    admin_db, panel_db, worker_db, bundles, mount, worker_conf
+):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    workers.queue(panel_db, mount, sync_id)
+    (item,) = manifest.read(mount.manifest(sync_id), sync_id).items
+    rival = Database(worker_db.settings)
+    importing = threading.Thread(target=workers.drain, args=(worker_conf,))
+    with rival.transaction() as tx:
+        library.create(tx, workers.batch(panel_db, sync_id)["id"], [item])
+        importing.start()
+        workers.wait_for_lock_wait(admin_db)
+    importing.join()
+    rival.close()
+    assert workers.counts(panel_db, sync_id) == {"skipped": 1}
+
+
+# ------------------------------------------------------------------------------------------- many items
+
+
+def test_a_batch_of_many_chunks_counts_its_progress(admin_db, panel_db, bundles, mount, worker_conf):
+    sync_id = bundles.bundle("many", bundles.assets("many", 25, derivatives=("icon",)))
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    workers.drain(workers.with_options(worker_conf, chunk_items=4))
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 25, 25)
+    assert [item["position"] for item in workers.items(panel_db, sync_id)] == list(range(25))
+
+
+def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
+    panel_db, bundles, mount, worker_conf, monkeypatch
+):
+    conf = workers.with_options(worker_conf, chunk_items=2)
+    quick = bundles.bundle("quick", bundles.assets("quick", 5, derivatives=("icon",)))
+    workers.queue(panel_db, mount, quick)
+    workers.drain(conf)
+    assert workers.events(panel_db, quick, "job_progress") == []
+    monkeypatch.setattr(importer, "EVENT_SECONDS", 0)
+    slow = bundles.bundle("slow", bundles.assets("slow", 5, derivatives=("icon",)))
+    workers.queue(panel_db, mount, slow)
+    workers.drain(conf)
+    told = [json.loads(event["payload"]) for event in workers.events(panel_db, slow, "job_progress")]
+    assert [(each["items_done"], each["items_total"]) for each in told] == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_fault_of_ours_fails_its_job_and_lets_the_queue_go_on(admin_db, panel_db, bundles, mount, worker_conf, monkeypatch):
+    bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
+    job_id, _ = workers.queue(panel_db, mount, bad, good)
+    create = library.create
+
+    def faulty(tx, batch_id, items):
+        if batch_id == workers.batch(panel_db, bad)["id"]:
+            raise KeyError("a fault")
+        return create(tx, batch_id, items)
+
+    monkeypatch.setattr(library, "create", faulty)
+    log = workers.drain(worker_conf)
+    assert "unexpected KeyError" in workers.job(admin_db, job_id)["last_error"] and "unexpected KeyError" in log
+    assert workers.batch(panel_db, good)["status"] == "completed"

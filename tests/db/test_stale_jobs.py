@@ -1,0 +1,94 @@
+"""Jobs whose worker fell silent: put back by any other, a bounded number of times, and never by waiting for the dead."""
+
+import threading
+from functools import partial
+
+import pytest
+import workers
+from gpupanel.database import Database
+from gpupanel.work import claims
+
+HOST = "host:1"
+
+
+@pytest.fixture
+def enqueue(admin_db):
+    """Makes queued jobs, each of a batch of its own; returns their ids."""
+    return partial(workers.enqueue, admin_db)
+
+
+def take(db, token: str, **kwargs) -> claims.Claim | None:
+    return db.transact(claims.claim, token * 32, HOST, **kwargs)
+
+
+def status(db, claim: claims.Claim) -> str:
+    return workers.batch(db, claim.sync_id)["status"]
+
+
+def event_types(db, claim: claims.Claim) -> list[str]:
+    return [event["event_type"] for event in workers.events(db, claim.sync_id)]
+
+
+def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    assert worker_db.read(claims.stale, 60) == [job_id]
+    assert "host:1 was silent" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 1)
+    assert status(worker_db, claim) == "queued"
+    assert workers.events(worker_db, claim.sync_id)[-1]["actor"] == "other:2"
+
+
+def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    take(worker_db, "a")
+    assert worker_db.read(claims.stale, 60) == []
+    assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
+
+
+def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    for token in "abc":
+        claim = take(worker_db, token)
+        workers.make_stale(admin_db, job_id)
+        worker_db.transact(claims.reset, job_id, 60, 3, "other:2")
+    job = workers.job(admin_db, job_id)
+    assert job["state"] == "failed" and job["last_error"].startswith("gave up after 3 attempts")
+    assert status(worker_db, claim) == "failed"
+    assert event_types(worker_db, claim)[-2:] == ["job_claimed", "job_failed"]
+    assert take(worker_db, "d") is None
+
+
+def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    other = Database(worker_db.settings)
+    with other.transaction() as zombie:
+        zombie.one("queue.lock", job_id=job_id)
+        assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
+    assert worker_db.read(claims.held, claim.token) == claim
+    other.close()
+
+
+def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    done, ready = [], threading.Barrier(2)
+
+    def reset() -> None:
+        db = Database(worker_db.settings)
+        ready.wait()
+        done.append(db.transact(claims.reset, job_id, 60, 5, "other:2"))
+        db.close()
+
+    threads = [threading.Thread(target=reset) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [bool(each) for each in done].count(True) == 1
+    assert event_types(worker_db, claim) == ["job_claimed", "job_reset"]
