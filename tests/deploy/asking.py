@@ -3,7 +3,8 @@
 import json
 import re
 from base64 import b64encode
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
+from ssl import create_default_context
 from typing import NamedTuple
 
 # What HTTP servers do each in their own way: when, who, how the body is framed, and what a file's ETag is made of.
@@ -29,11 +30,14 @@ class Answer(NamedTuple):
         return self.status, kept, TIMES.sub(b"TIME", self.body)
 
 
-def ask(port: int, method: str, target: str, body=None, user: str | None = "admin", **headers: str) -> Answer:
-    """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list goes out in chunks."""
+def ask(port: int, method: str, target: str, body=None, user="admin", certificate=None, **headers) -> Answer:
+    """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list goes out in chunks. With
+    a certificate, it goes by https to the server that has it."""
     known = {"Host": "panel.example"} | ({"Authorization": basic(user, f"{user}'s word")} if user else {})
     given = known | {name.replace("_", "-"): value for name, value in headers.items()}
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    if certificate:
+        connection = HTTPSConnection("localhost", port, timeout=30, context=create_default_context(cafile=certificate))
     try:
         connection.request(method, target, body, given, encode_chunked=isinstance(body, list))
         answer = connection.getresponse()

@@ -80,6 +80,18 @@ def site(tree, world, server, bundle_ids):
     return Site(tree, world)
 
 
+@pytest.fixture(scope="session")
+def certificate(world):
+    """Key and certificate of localhost, in one file."""
+    file = world / "localhost.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", file, "-out", world / "certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(file, "ab") as both:
+        both.write((world / "certificate.pem").read_bytes())
+    return file
+
+
 CONFIGURATION = """
 [database]
 unix_socket = {socket}

@@ -1,5 +1,7 @@
 """The panel answers alike under each of the four servers that a sample in etc/ is for."""
 
+from urllib.parse import urlencode
+
 import pytest
 import webservers
 from asking import ask
@@ -96,3 +98,15 @@ def test_a_web_server_that_signs_nobody_in_lets_nobody_in(site, name):
             answer = ask(port, "GET", target, user=None, X_Remote_User="admin", Remote_User="admin", **JSON)
             assert (answer.status, answer.json["error"]["title"]) == (401, "Unauthorized")
         assert ask(port, "POST", BATCHES, "do=scan", user=None, Content_Type=FORM).status == 401
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_over_https_forms_are_accepted_and_cookies_are_secure(site, emptied, certificate, name):
+    emptied()
+    with webservers.ALL[name](Site(site.tree, site.folder, certificate=certificate)) as port:
+        token = ask(port, "GET", BATCHES, certificate=certificate, **JSON).json["csrf_token"]
+        form = urlencode({"do": "scan", "csrf_token": token})
+        origin = {"Origin": "https://panel.example", "Sec_Fetch_Site": "same-origin"}
+        sent = ask(port, "POST", BATCHES, form, certificate=certificate, Content_Type=FORM, **origin)
+        assert (sent.status, sent.headers["location"]) == (303, [BATCHES])
+        assert "Secure" in sent.headers["set-cookie"][0].split("; ")

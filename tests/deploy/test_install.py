@@ -111,3 +111,12 @@ def test_an_upgrade_that_cannot_have_its_packages_leaves_the_tree_as_it_was(make
         (tree / "venv" / "made-for-others").rename(tree / "venv" / "made-for")
     assert "is unchanged" in refused.value.stderr
     assert snapshot(tree) == before and not (tree / ".new").exists()
+
+
+def test_debians_packages_are_used_when_asked_for(make_install, world):
+    """pip then fetches only what they lack; the programs find both."""
+    tree = world / "debian"
+    make_install(PREFIX=tree, DEBIAN_PACKAGES="1")
+    assert "include-system-site-packages = true" in (tree / "venv" / "pyvenv.cfg").read_text()
+    asked = subprocess.run([tree / "bin" / "gpupanel", "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and "doctor" in asked.stdout

@@ -39,11 +39,19 @@ LoadModule headers_module {modules}/mod_headers.so
 LoadModule {extra}_module {modules}/mod_{extra}.so
 TypesConfig /dev/null
 {socket}
+{https}
 <Directory />
     AllowOverride None
     Require all denied
 </Directory>
 Include {sample}
+"""
+
+APACHE_HTTPS = """
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+SSLEngine on
+SSLCertificateFile {certificate}
+SSLSessionCache none
 """
 
 NGINX = """
@@ -63,14 +71,18 @@ http {{
 }}
 """
 
+NGINX_HTTPS = " ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate};"
+
 
 class Site(NamedTuple):
-    """An installed tree, a folder for the servers' own files, where the pages shall be, and whether behind Basic."""
+    """An installed tree, a folder for the servers' own files, where the pages shall be, whether behind Basic, and the
+    key and certificate in one file, for https."""
 
     tree: Path
     folder: Path
     path: str = "/admin"
     guarded: bool = True
+    certificate: Path | None = None
 
 
 @contextlib.contextmanager
@@ -151,6 +163,7 @@ def _apache(site: Site, folder: Path, name: str, extra: str, its_socket: str):
     config.write_text(APACHE.format(
         folder=folder, port=port, extra=extra, socket=its_socket, modules="/usr/lib/apache2/modules",
         identity=f"User {WEB_USER}\nGroup {WEB_USER}" if WEB_USER else "",
+        https=APACHE_HTTPS.format(certificate=site.certificate) if site.certificate else "",
         sample=_sample(site, folder, "apache", name, replacements),
     ))
     with _running(folder, "apache2", "-f", config, "-D", "FOREGROUND", ready=lambda: _answers(port)):
@@ -162,7 +175,8 @@ def nginx(site: Site, folder: Path, name: str, replacements: dict[str, str]):
     """nginx with one of our samples, and what it needs around it; yields its port."""
     port, config = free_port(), folder / "nginx.conf"
     replacements |= {} if site.guarded else {'auth_basic "Admin panel";': "auth_basic off;"}
-    replacements |= {"listen 80;": f"listen 127.0.0.1:{port};", "/admin": site.path}
+    https = NGINX_HTTPS.format(certificate=site.certificate) if site.certificate else ";"
+    replacements |= {"listen 80;": f"listen 127.0.0.1:{port}{https}", "/admin": site.path}
     config.write_text(NGINX.format(
         folder=folder, identity=f"user {WEB_USER};" if WEB_USER else "",
         sample=_sample(site, folder, "nginx", name, replacements),
