@@ -34,6 +34,24 @@ class TooLarge(errors.PanelError):
     hint = "Tick fewer batches at once."
 
 
+class NotSatisfiable(errors.PanelError):
+    """The file has no such range."""
+
+
+# What every answer carries, whatever it holds.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # `same-origin` and not `no-referrer`, with which a browser's own forms would arrive without their origin.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
 class Rule(NamedTuple):
     """`told`: the message is for whoever asked. Otherwise only the kind of error is, and the log has the rest."""
 
@@ -52,6 +70,7 @@ RULES = (
     Rule(MethodNotAllowed, 405, True),
     Rule(errors.Refused, 409, True),
     Rule(TooLarge, 413, True),
+    Rule(NotSatisfiable, 416, True),
     Rule(errors.MountTimeout, 504, True),
     Rule(errors.MountUnavailable, 503, True),
     Rule(errors.DatabaseUnavailable, 503, False),
@@ -61,8 +80,11 @@ RULES = (
     Rule(Exception, 500, False),
 )
 
-# What the web framework itself refuses.
-BY_STATUS = {400: errors.InvalidInput, 404: NoSuchPage, 405: MethodNotAllowed, 413: TooLarge}
+# What the web framework itself refuses; 403 is its word for a file outside the folder of static files.
+BY_STATUS = {
+    400: errors.InvalidInput, 403: NoSuchPage, 404: NoSuchPage, 405: MethodNotAllowed, 413: TooLarge,
+    416: NotSatisfiable,
+}
 
 UNEXPECTED = ("The panel failed at this.", "The web server's error log says more. Nothing else is known here.")
 

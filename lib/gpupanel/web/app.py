@@ -2,6 +2,7 @@
 
 import traceback
 from typing import Any, Callable, NamedTuple
+from urllib.parse import quote
 
 from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
 
@@ -9,6 +10,7 @@ from .. import config
 from ..database import Database
 from ..errors import ConfigurationError
 from . import answers, auth, forms, proxies, render
+from .answers import HEADERS
 from .pages import batch, batches, tasks
 from .visit import Visit
 
@@ -33,18 +35,6 @@ PAGES = (
     Page("tasks", "/import-tasks.cgi", {}, tasks.show),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    # `same-origin` and not `no-referrer`, with which a browser's own forms would arrive without their origin.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 def application(settings: config.Settings) -> Callable:
@@ -151,7 +141,7 @@ def _chosen(visit: Visit) -> Page:
 
 def _placed(environ: dict) -> dict:
     """SCRIPT_NAME is the folder of the pages and PATH_INFO the page, however the web server has divided the two."""
-    script, path = environ.get("SCRIPT_NAME", "").rstrip("/"), environ.get("PATH_INFO", "")
+    script, path = environ.get("SCRIPT_NAME", "").rstrip("/"), _utf8(environ.get("PATH_INFO", ""))
     folder, slash, name = script.rpartition("/")
     if slash + name in PATHS:
         script, path = folder, slash + name + path
@@ -160,6 +150,11 @@ def _placed(environ: dict) -> dict:
     elif not script and path in ("", "/"):
         script = FOLDER
     return environ | {"SCRIPT_NAME": script, "PATH_INFO": path or "/"}
+
+
+def _utf8(path: str) -> str:
+    """What is not UTF-8 stays visible as such: the web framework would drop it, and take one address for another."""
+    return path.encode("latin-1", "replace").decode("utf-8", "replace").encode().decode("latin-1")
 
 
 def _response(body: bytes, status: int = 200, **headers: str) -> HTTPResponse:
@@ -191,5 +186,5 @@ def _log(visit: Visit, error: Exception) -> None:
         text = "; ".join([f"{type(error).__name__}: {error}", *problems]) + "\n"
     else:
         text = "".join(traceback.format_exception(error))
-    visit.environ["wsgi.errors"].write(f"{visit.environ['REQUEST_METHOD']} {visit.path}: {text}")
+    visit.environ["wsgi.errors"].write(f"{visit.environ['REQUEST_METHOD']} {quote(visit.path)}: {text}")
     visit.environ["wsgi.errors"].flush()

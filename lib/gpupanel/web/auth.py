@@ -11,6 +11,7 @@ from .proxies import address
 
 LOCAL = "local"
 LONGEST = 255
+PROXIED = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")  # what proxies add to a request
 
 
 class User(NamedTuple):
@@ -41,7 +42,7 @@ def require_operator(user: User) -> None:
 
 def _local(environ: dict) -> User:
     """`auth = none`: whoever sits at this machine. A proxy in between, or another host name, could be anyone."""
-    proxied = any(environ.get(header) for header in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"))
+    proxied = any(name.startswith(PROXIED) for name in environ)
     if proxied or not _is_loopback(environ.get("REMOTE_ADDR", "")) or not _asks_for_loopback(environ):
         raise NotSignedIn(
             "Without signing in, this panel answers only to its own machine.",
@@ -51,8 +52,12 @@ def _local(environ: dict) -> User:
 
 
 def _name(environ: dict) -> str:
-    name = environ.get("REMOTE_USER", "").encode("latin-1", "replace").decode("utf-8", "replace").strip()
-    return name if name.isprintable() and len(name) <= LONGEST else ""
+    """The user's name as it was given; "" for what is no name, since mending it would make it somebody else's."""
+    try:
+        name = environ.get("REMOTE_USER", "").encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return ""
+    return name if name.isprintable() and name == name.strip() and len(name) <= LONGEST else ""
 
 
 def _listed(name: str, names: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from wsgiref.handlers import CGIHandler
 
 from .. import config
 from ..errors import ConfigurationError
+from .answers import HEADERS
 
 UNUSABLE = b"The panel's configuration cannot be used. The web server's error log says what is wrong.\n"
 PIECE = 64 * 1024
@@ -49,6 +50,6 @@ def _hearing_out(panel: Callable) -> Callable:
 
 
 def _unusable(environ: dict, start_response: Callable) -> list[bytes]:
-    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
-    start_response("500 Internal Server Error", headers)
+    headers = HEADERS | {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
+    start_response("500 Internal Server Error", list(headers.items()))
     return [UNUSABLE]

@@ -11,6 +11,7 @@ from .auth import User
 BODY_LIMIT = 256 * 1024  # bytes; a thousand ticked batches are 51,000
 MOST_FIELDS = 2000
 HIGHEST = 2**63 - 1
+LONGEST_NUMBER = len(str(HIGHEST))
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters that say where one is; a form returns to them.
@@ -70,7 +71,7 @@ class Visit:
         length = self.environ.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
             raise InvalidInput("The request does not say how long it is.")
-        if int(length) > BODY_LIMIT:
+        if len(length) > LONGEST_NUMBER or int(length) > BODY_LIMIT:
             raise TooLarge()
         in_chunks = "HTTP_TRANSFER_ENCODING" in self.environ
         body = self.environ["wsgi.input"].read(BODY_LIMIT + 1 if in_chunks else int(length))
@@ -80,8 +81,13 @@ class Visit:
 
     @cached_property
     def here(self) -> str:
-        """This page with its filters and place."""
-        return self.links.to(self.path, **{name: self.query.get(name) for name in PLACE})
+        """This page with its filters and place; without those when they cannot be read."""
+        try:
+            place = {name: self.query.get(name) for name in PLACE}
+        except InvalidInput:
+            place = {}
+        # One slash in front, and nothing that an address gives a meaning to: the path is the visitor's.
+        return self.links.to("/" + quote(self.path.lstrip("/")), **place)
 
     @property
     def wants_json(self) -> bool:
@@ -108,7 +114,7 @@ class Visit:
 
 def number(name: str, text: str) -> int:
     """Raises InvalidInput unless the text is a whole number that the database can hold."""
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > HIGHEST:
+    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER or int(text) > HIGHEST:
         raise InvalidInput(f"{name}: found {text[:80]!r}, expected a whole number")
     return int(text)
 
