@@ -1,6 +1,7 @@
 """`make install`: a tree that runs from its prefix, and an upgrade that leaves the operator's files alone."""
 
 import os
+import re
 import stat
 import subprocess
 
@@ -120,3 +121,16 @@ def test_debians_packages_are_used_when_asked_for(make_install, world):
     assert "include-system-site-packages = true" in (tree / "venv" / "pyvenv.cfg").read_text()
     asked = subprocess.run([tree / "bin" / "gpupanel", "--help"], capture_output=True, text=True)
     assert asked.returncode == 0 and "doctor" in asked.stdout
+
+
+def test_a_checkout_is_not_installed_over_itself(make_install, world):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make_install(PREFIX=world / "checkout")
+    assert "is the checkout itself" in refused.value.stderr
+    assert (world / "checkout" / "bin" / "prepare").exists()
+
+
+def test_every_file_that_the_manual_copies_is_in_the_tree(tree):
+    manual = (tree / "docs" / "OPERATIONS.md").read_text()
+    copied = set(re.findall(r"^    (?:cp|install -m \d+|diff) (etc/\S+)", manual, re.MULTILINE))
+    assert len(copied) >= 7 and [name for name in copied if not (tree / name).exists()] == []

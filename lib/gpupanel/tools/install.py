@@ -21,22 +21,30 @@ FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
+NEEDED = "On Debian, `apt-get install python3-venv` has what it needs; pip fetches the rest."
 COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
 
 
 def main() -> int:
-    """Returns 0, or 1 when the packages could not be had; then the present tree is as it was."""
+    """Returns 0, or 1 when it could not be done; then the present tree is as it was."""
     args = _arguments()
     os.umask(0o022)
     root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
+    if root.resolve() == TREE:
+        return _refused(f"{root} is the checkout itself; name another PREFIX.")
     try:
         install(root, args.prefix, args.debian_packages)
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
-        print(f"install: {command} failed with {error.returncode}; {root} is unchanged.", file=sys.stderr)
-        print("install: on Debian, `apt-get install python3-venv` has what it needs.", file=sys.stderr)
-        return 1
+        return _refused(f"{command} failed with {error.returncode}; {root} is unchanged.", NEEDED)
+    except OSError as error:
+        return _refused(f"{error.filename}: {error.strerror}")
     return 0
+
+
+def _refused(*lines: str) -> int:
+    print(*(f"install: {line}" for line in lines), sep="\n", file=sys.stderr)
+    return 1
 
 
 def install(root: Path, prefix: Path, debian_packages: bool) -> None:
