@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 def ask(port: int, method: str, target: str, body=None, user="admin", certificate=None, **headers) -> Answer:
     """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list goes out in chunks. With
     a certificate, it goes by https to the server that has it."""
-    known = {"Host": "panel.example"} | ({"Authorization": basic(user, f"{user}'s word")} if user else {})
+    known = {"Host": "panel.example"} | ({"Authorization": basic(user, password(user))} if user else {})
     given = known | {name.replace("_", "-"): value for name, value in headers.items()}
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     if certificate:
@@ -44,6 +44,10 @@ def ask(port: int, method: str, target: str, body=None, user="admin", certificat
         return Answer(answer.status, _headers(answer), answer.read())
     finally:
         connection.close()
+
+
+def password(user: str) -> str:
+    return f"{user}'s word"
 
 
 def basic(user: str, password: str) -> str:

@@ -9,6 +9,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import pytest
+from asking import password
 from gpupanel.database import Database
 from gpupanel.tools.bundles import Writer
 from webservers import WEB_USER, Site
@@ -21,9 +22,10 @@ PASSWORD = "gpu_panel has a 'secret'"
 @pytest.fixture(scope="session")
 def world():
     """A folder that every user of this machine can enter; pytest's own are closed to the web server's."""
-    folder = Path(tempfile.mkdtemp(prefix="gpupanel-deploy-"))
+    folder, umask = Path(tempfile.mkdtemp(prefix="gpupanel-deploy-")), os.umask(0o022)
     folder.chmod(0o755)
     yield folder
+    os.umask(umask)
     shutil.rmtree(folder)
 
 
@@ -72,7 +74,7 @@ def site(tree, world, server, bundle_ids):
     (world / "worker.password").chmod(0o600)
     (etc / "panel.password").write_text(PASSWORD)
     (etc / "panel.secret").write_bytes(b"a secret that signs the forms of the tests")
-    (etc / "panel.users").write_text("".join(f"{user}:{_hashed(f'{user}' + chr(39) + 's word')}\n" for user in USERS))
+    (etc / "panel.users").write_text("".join(f"{user}:{_hashed(password(user))}\n" for user in USERS))
     for name in ("panel.password", "panel.secret", "panel.users"):
         (etc / name).chmod(0o600)
         if WEB_USER:
