@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 NEWEST = 2**63
+LONGEST_REASON = 2000  # characters; what a hostile path or name may add to a reason has no other end
 
 
 def canonical(value: Any) -> str:
@@ -146,7 +147,8 @@ def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
 
 def _item_row(batch_id: int, plan: Plan) -> dict[str, Any]:
     failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
+    reason = plan.reason[:LONGEST_REASON]
     return plan._asdict() | {
-        "batch_id": batch_id, "reason": plan.reason[:2000], "last_error": plan.reason if failed else None,
+        "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
     }

@@ -223,7 +223,7 @@ def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Co
     for planned in plans(tx, examined):
         ledger.plan_items(tx, batch_id, planned)
         counts.update(plan.decision for plan in planned)
-        failing = (plan.reason for plan in planned if plan.decision is Decision.WILL_FAIL)
+        failing = (plan.reason[:ledger.LONGEST_REASON] for plan in planned if plan.decision is Decision.WILL_FAIL)
         failures += list(failing)[: SAMPLES - len(failures)]
     ledger.withdraw(tx, batch_id, examined.manifest)
     return counts, failures

@@ -69,7 +69,7 @@ def _discover(tx: Transaction, finding: Finding, by: str) -> str:
 
 def _append(tx: Transaction, batch_id: int, finding: Finding, by: str) -> None:
     if finding.problem:
-        payload = {"phase": "scan", "reason": finding.problem[:2000], "source": "filesystem"}
+        payload = {"phase": "scan", "reason": finding.problem[:ledger.LONGEST_REASON], "source": "filesystem"}
         ledger.append(tx, batch_id, "bundle_passed_over", payload, by)
     else:
         ledger.append(tx, batch_id, "scan", ledger.spaced(_scan_payload(finding.facts)), by)

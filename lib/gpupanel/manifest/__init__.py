@@ -22,8 +22,9 @@ __all__ = [
 ]
 
 LIMIT = 256 * 1024 * 1024
-MOST_PROBLEMS = 200
-MOST_PROBLEMS_OF_AN_ITEM = 20
+# How many problems are told, and in how many characters, so that the ledger's columns hold them.
+MOST_PROBLEMS = (200, 15_000)
+MOST_PROBLEMS_OF_AN_ITEM = (20, 1_900)
 GLIMPSED = ("sync_type", "action", "item_count", "total_bytes", "source_host")
 
 
@@ -70,7 +71,7 @@ def read(raw: bytes, sync_id: str, limit: int = LIMIT) -> Manifest:
 
 
 def _refused(problems: list[str]) -> ManifestError:
-    return ManifestError("The manifest cannot be used", capped(problems, MOST_PROBLEMS))
+    return ManifestError("The manifest cannot be used", capped(problems, *MOST_PROBLEMS))
 
 
 def _values(tree: dict, sync_id: str) -> tuple[dict, list[str]]:
@@ -107,7 +108,7 @@ def _items(found: list, sync_type: str | None, action: str | None) -> tuple[tupl
 
 
 def _bad(item: Item, problems: list[str]) -> BadItem:
-    reasons = capped(_one_a_place(problems), MOST_PROBLEMS_OF_AN_ITEM)
+    reasons = capped(_one_a_place(problems), *MOST_PROBLEMS_OF_AN_ITEM)
     return BadItem(item.asset_type, item.asset_hash, item.cover_hash, tuple(reasons))
 
 

@@ -1,6 +1,7 @@
 """The JSON tree -> values, type by type; the rules themselves are the types in values.py."""
 
 from functools import cache
+from itertools import islice
 from typing import Any, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert
@@ -11,6 +12,8 @@ from .words import MISSING, expected, place, problem
 
 # What `convert` raises for a value that breaks a rule, and for text with a lone surrogate.
 UNFIT = (ValidationError, UnicodeEncodeError)
+# Past so many problems of one array nobody reads on, and a hostile one would fill the memory with them.
+ENOUGH = 10_000
 
 
 @cache
@@ -44,7 +47,8 @@ def _explained(found: Any, kind: Any, where: str) -> list[str]:
         return [text for field in _fields(kind) for text in _field(found, field, where)]
     if get_origin(kind) is tuple and isinstance(found, list):
         member = get_args(kind)[0]
-        return [text for index, one in enumerate(found) for text in problems_of(one, member, place(where, index))]
+        told = (text for index, one in enumerate(found) for text in problems_of(one, member, place(where, index)))
+        return list(islice(told, ENOUGH))
     return [problem(where, found, expected(kind))]
 
 
@@ -61,11 +65,14 @@ def items_of(found: list) -> tuple[list[Item | None], dict[int, list[str]]]:
         return list(map(lowered, convert(found, list[Item]))), {}
     except UNFIT:
         pass
-    items, problems = [], {}
+    items, problems, nameless = [], {}, 0
     for position, one in enumerate(found):
         items.append(_item(one))
+        nameless += items[-1] is None
         if reasons := problems_of(one, Item, f"items[{position}]"):
             problems[position] = reasons
+        if nameless == ENOUGH:  # the bundle is refused by then
+            break
     return items, problems
 
 

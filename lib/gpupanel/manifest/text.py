@@ -6,6 +6,7 @@ A quick reading proves that the text is sound, or gives up; a careful one then f
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,6 +18,9 @@ DEEPEST = 64
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # More digits than any rule allows; Python refuses to convert some thousands of them.
 MOST_DIGITS = 400
+# A value of three bytes takes sixty of memory: some hundred MiB of nothing but such values would take all there is.
+MOST_VALUES = 16_000_000
+MOST_FAULTS = 10_000
 
 
 class Repeated(dict):
@@ -27,6 +31,8 @@ class Repeated(dict):
 
 def parse(raw: bytes) -> tuple[Any, list[str]]:
     """The JSON value in `raw`, and the problems of its text. Raises ManifestError when there is no value to tell."""
+    if (values := raw.count(b",") + raw.count(b"[") + raw.count(b"{")) > MOST_VALUES:
+        raise _refused([f"manifest: found about {values} values, expected at most {MOST_VALUES}"])
     try:
         return _quickly(raw), []
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
@@ -69,7 +75,7 @@ def _carefully(raw: bytes) -> tuple[Any, list[str]]:
         raise _refused([*problems, _syntax(text, error)]) from None
     except RecursionError:
         raise _refused([*problems, _depth("manifest")]) from None
-    return tree, problems + list(_faults(tree, "", 1))
+    return tree, problems + list(islice(_faults(tree, "", 1), MOST_FAULTS))
 
 
 def _decoded(raw: bytes) -> str:

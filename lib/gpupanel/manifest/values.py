@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 NEVER_PERSISTED = frozenset({"frosted", "blurred", "vivid_blurred"})
 BIGGEST = 2**63 - 1
 UUID_PATTERN = r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
-TIME_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z\Z"
+TIME_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,12})?Z\Z"
 
 Uuid = Annotated[str, Meta(pattern=UUID_PATTERN, description="a lowercase UUID")]
 Hash = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{64}\Z", description="64 hexadecimal digits")]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from itertools import accumulate
 from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import Meta
@@ -62,10 +63,17 @@ def expected(kind: Any) -> str:
     return f"null or {expected(choices[0])}" if choices else "an object"
 
 
-def capped(problems: list[str], most: int) -> list[str]:
-    """The first `most` problems, and how many more there are."""
-    left = len(problems) - most
-    return problems if left <= 0 else [*problems[:most], f"and {left} more"]
+def capped(problems: list[str], most: int, length: int) -> list[str]:
+    """The first `most` problems, in at most `length` characters, and how many more there are."""
+    lengths = accumulate(len(problem) for problem in problems[:most])
+    kept = max(1, sum(total <= length for total in lengths))
+    first = [clipped(problem, length) for problem in problems[:kept]]
+    return [*first, f"and {len(problems) - kept} more"] if len(problems) > kept else first
+
+
+def clipped(text: str, length: int) -> str:
+    """The text cut at `length` characters, then `...`."""
+    return text if len(text) <= length else text[:length] + "..."
 
 
 def finite(value: Any) -> bool:

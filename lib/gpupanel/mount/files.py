@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,6 @@ KINDS = {
 }
 REFUSED = {
     ELOOP: "runs in circles through symbolic links", ENAMETOOLONG: "is longer than the file system allows",
-    ENXIO: "is a socket or a device without a driver, expected a regular file",
 }
 
 
@@ -27,21 +26,20 @@ def open_file(root: Path, relative: str) -> BinaryIO:
 
 
 def open_checked(root: Path, relative: str, wanted) -> int:
-    """A descriptor of the file or folder `relative` under `root`, checked after it was opened.
+    """A descriptor of the file or folder `relative` under `root`, checked before it is opened for reading.
 
-    The checks look at what was opened, not at the path, so that nothing can be exchanged in between. Opening must not
-    block: a FIFO would wait for its writer.
+    The checks look at what was found, not at the path, so that nothing can be exchanged in between. Finding opens
+    nothing: a FIFO would wait for its writer, and a device may act on being opened.
     """
     if relative.startswith("/") or ".." in relative.split("/"):
         raise UnsafePath(f"{printable(relative)} leads out of the mount.")
     with translated(root, relative):
-        descriptor = os.open(root / relative, READ_ONLY)
+        found = os.open(root / relative, os.O_PATH | os.O_CLOEXEC)
         try:
-            _check(descriptor, root, relative, wanted)
-        except BaseException:
-            os.close(descriptor)
-            raise
-    return descriptor
+            _check(found, root, relative, wanted)
+            return os.open(f"/proc/self/fd/{found}", READ_ONLY)
+        finally:
+            os.close(found)
 
 
 def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
