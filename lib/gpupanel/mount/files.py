@@ -44,13 +44,22 @@ def open_checked(root: Path, relative: str, wanted) -> int:
 
 def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
     opened = os.readlink(f"/proc/self/fd/{descriptor}")
-    if not opened.startswith(os.path.realpath(root, strict=True).rstrip("/") + "/"):
+    if not opened.startswith(_resolved(root).rstrip("/") + "/"):
         raise UnsafePath(f"{printable(relative)} leads out of the mount, to {printable(opened)}.")
     mode = os.fstat(descriptor).st_mode
     if not wanted(mode):
         kind = KINDS.get(stat.S_IFMT(mode), "a regular file")
         expected = "a folder" if wanted is stat.S_ISDIR else "a regular file"
         raise UnsafePath(f"{printable(relative)} is {kind}, expected {expected}.")
+
+
+def _resolved(root: Path) -> str:
+    """Where `root` really is, asked of the kernel, which is many times quicker than walking its links ourselves."""
+    descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
