@@ -1,0 +1,120 @@
+"""The worker and whoever supervises it, over a socket as systemd's: READY, STATUS, WATCHDOG, STOPPING, and silence."""
+
+import contextlib
+import signal
+import socket
+import threading
+
+import pytest
+
+import workers
+
+WATCHDOG_SECONDS = 0.5
+
+
+class Supervisor:
+    """Listens on a socket as systemd does; `said` holds all messages so far."""
+
+    def __init__(self, address: str):
+        self.said: list[str] = []
+        self._address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.settimeout(0.05)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """What systemd tells a service with WatchdogSec about its socket."""
+        return {"NOTIFY_SOCKET": self._address, "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1_000_000))} | more
+
+    def hears(self, message: str, after: int = 0) -> int:
+        """The place of the first such message from `after` on, as soon as there is one."""
+        workers.wait_until(lambda: message in self.said[after:], message)
+        return self.said.index(message, after)
+
+    def fell_silent(self) -> bool:
+        """Whether nothing came for as long as the watchdog waits."""
+        heard, pause = len(self.said), threading.Event()
+        pause.wait(WATCHDOG_SECONDS)
+        return len(self.said) == heard
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                self.said.append(self._socket.recv(4096).decode())
+
+
+@pytest.fixture(params=["path", "abstract"])
+def supervisor(request, tmp_path):
+    supervisor = Supervisor(f"@{tmp_path}" if request.param == "abstract" else str(tmp_path / "notify.sock"))
+    yield supervisor
+    supervisor.close()
+
+
+@pytest.fixture
+def start(bundles):
+    bundles.bundle("any", bundles.assets("any", 1))  # a mount with nothing on it would count as missing
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+def test_a_worker_says_when_it_is_ready_what_it_does_and_when_it_stops(supervisor, start, worker_conf, admin_db):
+    worker = start(worker_conf, **supervisor.environ())
+    supervisor.hears("STATUS=waiting for jobs", supervisor.hears("READY=1"))
+    worker.send(signal.SIGTERM)
+    supervisor.hears("STOPPING=1")
+    assert worker.ends() == 0
+
+
+def test_an_idle_worker_feeds_the_watchdog(supervisor, start, worker_conf, admin_db):
+    start(worker_conf, **supervisor.environ())
+    first = supervisor.hears("WATCHDOG=1")
+    second = supervisor.hears("WATCHDOG=1", first + 1)
+    supervisor.hears("WATCHDOG=1", second + 1)
+
+
+def test_a_worker_that_imports_feeds_the_watchdog_and_says_how_far_it_is(
+    supervisor, start, worker_conf, admin_db, panel_db, mount, bundles
+):
+    sync_id = bundles.bundle("many", bundles.assets("many", 40))
+    [job_id] = workers.queue(panel_db, mount, sync_id)
+    hurried = supervisor.environ(WATCHDOG_USEC="2000")
+    start(workers.with_options(worker_conf, chunk_items=1), **hurried)
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed")
+    supervisor.hears("STATUS=waiting for jobs")
+    importing = [place for place, message in enumerate(supervisor.said) if "importing job" in message]
+    assert any(f"{done} of 40 items" in supervisor.said[place] for place in importing for done in range(1, 40))
+    assert "WATCHDOG=1" in supervisor.said[importing[0]:importing[-1]]
+
+
+def test_a_worker_that_hangs_is_missed_and_can_be_killed(supervisor, start, worker_conf, admin_db):
+    worker = start(worker_conf, **supervisor.environ())
+    supervisor.hears("WATCHDOG=1")
+    worker.send(signal.SIGSTOP)
+    workers.wait_until(supervisor.fell_silent, "silence")
+    worker.send(signal.SIGKILL)
+    assert worker.ends() == -signal.SIGKILL
+
+
+def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(supervisor, start, worker_conf, admin_db):
+    worker = start(worker_conf, **supervisor.environ(WATCHDOG_PID="1"))
+    supervisor.hears("STATUS=waiting for jobs")
+    worker.send(signal.SIGTERM)
+    supervisor.hears("STOPPING=1")
+    assert "WATCHDOG=1" not in supervisor.said
+
+
+def test_a_worker_works_on_when_nobody_listens_any_more(supervisor, start, worker_conf, admin_db, panel_db, mount, bundles):
+    start(worker_conf, **supervisor.environ())
+    supervisor.hears("READY=1")
+    supervisor.close()
+    [job_id] = workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed")
