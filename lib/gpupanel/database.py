@@ -121,9 +121,13 @@ class Reading:
 
     def stream(self, name: str, **params) -> Iterator[dict[str, Any]]:
         """The rows one by one, in bounded memory. Read all of them, or close the iterator, before the next query."""
+        return self.stream_statement(query(name), **params)
+
+    def stream_statement(self, statement: str, **params) -> Iterator[dict[str, Any]]:
+        """The same for a statement that was made for tables and columns of other names."""
         cursor = self._connection.cursor(SSDictCursor)
         try:
-            cursor.execute(query(name), params)
+            cursor.execute(statement, params or None)
             yield from cursor
         except pymysql.MySQLError as error:
             raise translate(error) from error

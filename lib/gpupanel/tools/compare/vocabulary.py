@@ -1,0 +1,111 @@
+"""The tables that are compared: how their rows are told apart without surrogate ids, and what their columns mean.
+
+Columns and their types are those of etc/schema.sql; only what cannot be read there is said here. A path such as
+`asset_id.asset_hash` follows the id to the table that it points to. `#` counts the rows that agree in the rest of their
+key, in the order of their ids: the second job of a batch, the third event of a type.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+from ...doctor.tables import expected
+
+# Where each id leads.
+REFERENCES = {
+    "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch", "job_id": "import_job",
+    "asset_id": "asset", "cover_id": "asset_cover", "gallery_id": "asset_gallery", "collection_id": "asset_collection",
+}
+# What stands for such an id where it is compared. A job is told by its place in the history of its batch.
+NATURAL = {
+    "ingest_batch": ("sync_id",), "import_job": ("#",), "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
+    "asset_gallery": ("gallery_hash",), "asset_collection": ("collection_hash",),
+}
+NEVER_COMPARED = {"id", "active_batch_id"}
+
+# Documents that came as files; the database knows them as text.
+DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
+# Another value each time, so that only its presence says something.
+ONLY_PRESENCE = {("import_job", "claim_token"), ("import_job", "worker"), ("ingest_batch", "updated_at")}
+
+TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence", "plain"
+
+
+class Table(NamedTuple):
+    """`key` tells rows apart; `bundle` leads to the bundle that brought a row. The database sorts by `leading`, and the
+    rows that share it are put in order here; where they may be too `many` for that, it sorts by the whole key.
+    `jobs_in` is a column of JSON that names jobs by their ids."""
+
+    name: str
+    area: str
+    noun: str
+    key: tuple[str, ...]
+    bundle: str
+    many: bool = False
+    jobs_in: str = ""
+
+    @property
+    def numbered(self) -> bool:
+        return "#" in self.key
+
+    @property
+    def leading(self) -> tuple[str, ...]:
+        """What the database sorts by: the parts of the key that are in the same table as its first."""
+        if self.many:
+            return self.key
+        way = self.key[0].rpartition(".")[0]
+        return tuple(part for part in self.key if way and part.rpartition(".")[0] == way) or self.key[:1]
+
+
+LEDGER, QUEUE, LIBRARY = "Ledger", "Queue", "Library"
+OF_BATCH, OF_ASSET = "batch_id.sync_id", "asset_id.last_batch_id.sync_id"
+ASSET = ("asset_id.asset_type", "asset_id.asset_hash")
+
+# In this order, so that a row whose parent is missing is met after the parent.
+TABLES = (
+    Table("ingest_batch", LEDGER, "batch", ("sync_id",), "sync_id"),
+    Table("import_job", QUEUE, "job", (OF_BATCH, "#"), OF_BATCH),
+    Table("asset", LIBRARY, "asset", ("asset_type", "asset_hash"), "last_batch_id.sync_id", many=True),
+    Table("asset_source", LIBRARY, "source document", ASSET, OF_ASSET, many=True),
+    Table("asset_ai_run", LIBRARY, "analysis", (*ASSET, "analysis_kind", "content_sha256"), OF_ASSET),
+    Table("asset_cover", LIBRARY, "cover link", (*ASSET, "cover_hash"), OF_ASSET),
+    Table("asset_derivative", LIBRARY, "derivative", (*ASSET, "kind", "path"), OF_ASSET),
+    Table("asset_gallery", LIBRARY, "gallery", ("gallery_hash",), "last_batch_id.sync_id"),
+    Table("asset_gallery_item", LIBRARY, "gallery member", ("gallery_id.gallery_hash", *ASSET), "gallery_id.last_batch_id.sync_id"),
+    Table("asset_collection", LIBRARY, "collection", ("collection_hash",), "last_batch_id.sync_id"),
+    Table(
+        "asset_collection_item", LIBRARY, "collection member", ("collection_id.collection_hash", *ASSET),
+        "collection_id.last_batch_id.sync_id",
+    ),
+    Table("ingest_batch_item", LEDGER, "item", (OF_BATCH, "asset_type", "asset_hash"), OF_BATCH, many=True),
+    Table("ingest_event", LEDGER, "event", (OF_BATCH, "event_type", "#"), OF_BATCH, jobs_in="payload"),
+)
+BY_NAME = {table.name: table for table in TABLES}
+
+
+@cache
+def columns(table: str) -> dict[str, str]:
+    """column -> its type in etc/schema.sql, the row's own id included."""
+    return {name: column.type for name, (column, _) in expected()[table].columns.items()}
+
+
+def compared(table: str) -> list[str]:
+    """The columns whose values are compared."""
+    return [column for column in columns(table) if column not in NEVER_COMPARED]
+
+
+@cache
+def meaning(table: str, column: str) -> str:
+    """What kind of value a column holds: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
+    if (table, column) in ONLY_PRESENCE:
+        return PRESENCE
+    if column in REFERENCES:
+        return REFERENCE
+    if (table, column) in DOCUMENTS:
+        return JSON
+    kind = columns(table)[column]
+    return JSON if kind == "json" else TIME if kind.startswith("datetime") else PLAIN
+
+
+def natural(path: str) -> tuple[str, ...]:
+    """The paths whose values stand for the id at the end of `path`: `asset_id` -> asset_id.asset_type, asset_id.asset_hash."""
+    return tuple(f"{path}.{part}" for part in NATURAL[REFERENCES[path.rpartition(".")[2]]])
