@@ -101,7 +101,9 @@ def settings(panel_conf):
 
 
 def _write(path, server, assets_dir, user, **sections):
-    (path.parent / f"{user}.password").write_text(password(user))
+    secret = path.parent / f"{user}.password"
+    secret.touch(0o600)
+    secret.write_text(password(user))
     sections["database"] = {"unix_socket": server.socket, "user": user, "password_file": f"{user}.password"}
     sections["mount"] = {"sync_dir": assets_dir / "sync"}
     lines = []

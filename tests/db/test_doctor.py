@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from ground import NAME
-from gpupanel import config
-from gpupanel.tools import doctor
+from gpupanel import config, doctor
 
 
 @pytest.fixture

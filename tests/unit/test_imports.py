@@ -17,7 +17,7 @@ LEVELS = [
     {"database", "mount", "manifest"},
     {"catalogue", "ledger", "queue"},
     {"scan", "preflight"},
-    {"actions"},
+    {"actions", "doctor"},
     {"web", "work"},
     {"tools"},
 ]

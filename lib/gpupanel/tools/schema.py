@@ -5,10 +5,10 @@ import re
 
 from ..config import DatabaseSettings
 from ..database import Database
+from ..doctor.sources import ACCOUNTS, statements
 from ..errors import ConfigurationError
-from ..paths import shipped
 
-ACCOUNTS = ("gpu_panel", "gpu_worker")
+__all__ = ["ACCOUNTS", "apply", "open_account"]
 
 
 def apply(admin: DatabaseSettings) -> list[str]:
@@ -28,7 +28,7 @@ def _run_files(db: Database) -> list[str]:
     try:
         before = set(_tables(db))
         for file in ("schema.sql", "grants.sql"):
-            for statement in statements((shipped("etc") / file).read_text(encoding="utf-8")):
+            for statement in statements(file):
                 db.execute(statement)
         made = [table for table in _tables(db) if table not in before]
     finally:
@@ -38,12 +38,6 @@ def _run_files(db: Database) -> list[str]:
 
 def _tables(db: Database) -> list[str]:
     return [next(iter(row.values())) for row in db.execute("SHOW TABLES")]
-
-
-def statements(text: str) -> list[str]:
-    """The statements of an SQL file whose comments are lines of their own and whose strings hold no semicolon."""
-    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return [statement.strip() for statement in code.split(";") if statement.strip()]
 
 
 def open_account(admin: DatabaseSettings, user: str, password: str) -> None:

@@ -11,7 +11,7 @@ from ..database import Database
 from ..errors import ConfigurationError
 from . import answers, auth, forms, proxies, render
 from .answers import HEADERS
-from .pages import batch, batches, tasks
+from .pages import batch, batches, doctor, tasks
 from .visit import Visit
 
 FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
@@ -25,11 +25,13 @@ class Page(NamedTuple):
     path: str
     selected: dict[str, str]
     show: Callable[[Database, Visit, config.Settings], dict[str, Any]]
+    operators_only: bool = False
 
 
 # Every page there is; the first that fits is shown.
 PAGES = (
     Page("batch", "/import-media.cgi", {"action": "detail"}, batch.show),
+    Page("doctor", "/import-media.cgi", {"action": "doctor"}, doctor.show, operators_only=True),
     Page("tasks", "/import-media.cgi", {"tab": "queue"}, tasks.show),
     Page("batches", "/import-media.cgi", {}, batches.show),
     Page("tasks", "/import-tasks.cgi", {}, tasks.show),
@@ -87,6 +89,8 @@ class Panel:
 
     def _get(self, visit: Visit) -> HTTPResponse:
         page = _chosen(visit)
+        if page.operators_only:
+            auth.require_operator(visit.user)
         values = page.show(self.db, visit, self.settings)
         token = forms.token(self.secret, visit.user.name) if visit.user.operator else None
         if visit.wants_json:
@@ -133,7 +137,7 @@ class Panel:
 def _chosen(visit: Visit) -> Page:
     """The page that the request means. Raises InvalidInput for a tab or action that there is none of."""
     visit.choice("tab", ["batches", "queue"])
-    visit.choice("action", ["detail"])
+    visit.choice("action", ["detail", "doctor"])
     return next(
         page for page in PAGES if page.path == visit.path and page.selected.items() <= visit.query.items()
     )

@@ -38,6 +38,9 @@ class Links:
     def tasks(self) -> str:
         return self.to("/import-tasks.cgi")
 
+    def doctor(self) -> str:
+        return self.batches(action="doctor")
+
     def static(self, name: str) -> str:
         return f"{self.base}/static/{name}"
 

@@ -98,7 +98,7 @@ def _event_line(event: dict[str, Any]) -> tuple:
 
 def doctor(shell: Shell) -> int:
     """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
-    from .. import doctor
+    from ... import doctor
 
     findings = doctor.examine(shell.settings)
     shell.tell([finding._asdict() for finding in findings], [line for each in findings for line in _diagnosed(each)])

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from ...config import Settings
-from ...database import Database
-from .finding import Finding, judge
+from ..config import Settings
+from ..database import Database
+from .finding import NOTE, Finding, judge
 
 OLDEST = (10, 6)
 CLOCK_SECONDS = 2
+PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 
 
 def version(db: Database, settings: Settings) -> Iterator[Finding]:
@@ -30,12 +31,31 @@ def isolation(db: Database, settings: Settings) -> Iterator[Finding]:
     )
 
 
+def snapshots(db: Database, settings: Settings) -> Iterator[Finding]:
+    """At READ COMMITTED it changes nothing; at any other level a claim that comes late fails instead of waiting."""
+    rows = db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
+    value = rows[0]["Value"] if rows else "not known to this version"
+    yield judge(
+        "innodb_snapshot_isolation", value != "ON" or _value(db, "@@tx_isolation") == "READ-COMMITTED", value,
+        "OFF, or sessions at READ COMMITTED", "Set innodb_snapshot_isolation = OFF in MariaDB's configuration.",
+        otherwise=NOTE,
+    )
+
+
 def binlog(db: Database, settings: Settings) -> Iterator[Finding]:
-    """READ COMMITTED cannot be logged by statements."""
+    """Which row SKIP LOCKED takes, and what READ COMMITTED sees, cannot be logged by statements."""
     logging, written = _value(db, "@@log_bin"), _value(db, "@@binlog_format")
     yield judge(
         "binary log", not logging or written in ("ROW", "MIXED"), written if logging else "off", "off, ROW or MIXED",
         "Set binlog_format = MIXED in MariaDB's configuration.",
+    )
+
+
+def packet(db: Database, settings: Settings) -> Iterator[Finding]:
+    size = _value(db, "@@max_allowed_packet") / 2**20
+    yield judge(
+        "max_allowed_packet", size >= PACKET, f"{size:g} MiB", f"{PACKET} MiB or more",
+        f"Set max_allowed_packet = {PACKET}M in MariaDB's configuration: larger documents could not be stored.",
     )
 
 
@@ -45,7 +65,7 @@ def clock(db: Database, settings: Settings) -> Iterator[Finding]:
     offset = abs((datetime.now(timezone.utc) - theirs).total_seconds())
     yield judge(
         "clocks", offset < CLOCK_SECONDS, f"{offset:.1f} s apart", f"less than {CLOCK_SECONDS} s between us and MariaDB",
-        "Let both machines keep time by NTP.", otherwise="note",
+        "Let both machines keep time by NTP.", otherwise=NOTE,
     )
 
 

@@ -1,0 +1,120 @@
+"""Tables, columns, indexes and foreign keys against etc/schema.sql; each difference comes with what would mend it."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from ..config import Settings
+from ..database import Database, queries
+from ..errors import DatabaseDenied, DatabaseUnavailable
+from . import definitions
+from .definitions import Table
+from .finding import NOTE, OK, WRONG, Finding
+from .sources import statements
+
+BY_NAME = re.compile(r"FROM (\w+) FORCE INDEX \((\w+)\)")
+MISSING = "Run bin/gpupanel init-db, which makes what is missing."
+
+
+@cache
+def expected() -> dict[str, Table]:
+    """table -> what schema.sql says of it."""
+    return dict(definitions.table(text) for text in statements("schema.sql") if text.startswith("CREATE TABLE"))
+
+
+@cache
+def by_name() -> set[tuple[str, str]]:
+    """The (table, index) that our queries name, so that another name will not do."""
+    return {found for file in ("work", "library") for text in queries(file).values() for found in BY_NAME.findall(text)}
+
+
+def compare(db: Database, settings: Settings) -> Iterator[Finding]:
+    """A finding for each difference; one that says so when there is none that matters."""
+    findings = [finding for table in expected() for finding in _table(db, table)]
+    yield from findings
+    if all(finding.level != WRONG for finding in findings):
+        found = f"{len(expected())} tables with their columns, indexes and foreign keys"
+        yield Finding("tables", OK, found, "those of etc/schema.sql")
+
+
+def _table(db: Database, table: str) -> Iterator[Finding]:
+    try:
+        [row] = db.execute(f"SHOW CREATE TABLE {table}")
+    except DatabaseDenied:
+        yield Finding(f"table {table}", WRONG, "not ours to see", "the table of etc/schema.sql", MISSING)
+    except DatabaseUnavailable as error:
+        if "doesn't exist" not in str(error):
+            raise
+        yield Finding(f"table {table}", WRONG, "missing", "the table of etc/schema.sql", MISSING)
+    else:
+        if "Create Table" not in row:
+            yield Finding(f"table {table}", WRONG, "a view", "a table of our own", f"DROP VIEW {table}, then init-db.")
+            return
+        _, actual = definitions.table(row["Create Table"])
+        for compared in (_engine, _columns, _others_columns, _indexes, _foreign_keys, _surplus):
+            yield from compared(table, expected()[table], actual)
+
+
+def _engine(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    if actual.engine != wanted.engine:
+        yield _different(table, "its engine", actual.engine, wanted.engine, f"ENGINE = {wanted.engine}")
+
+
+def _columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    for name, (column, definition) in wanted.columns.items():
+        if name not in actual.columns:
+            yield _different(table, f"column {name}", "missing", definition, f"ADD COLUMN {name} {definition}")
+        elif actual.columns[name][0] != column:
+            anew = f"DROP COLUMN {name}, ADD COLUMN {name} {definition}"
+            change = anew if column.generated else f"MODIFY COLUMN {name} {definition}"
+            yield _different(table, f"column {name}", actual.columns[name][1], definition, change)
+
+
+def _others_columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    """A column that we know nothing of must not ask for a value."""
+    for name, (column, definition) in actual.columns.items():
+        if name not in wanted.columns and column.required:
+            free = definition.replace("NOT NULL", "NULL")
+            yield _different(table, f"column {name}", definition, "a default, or NULL", f"MODIFY COLUMN {name} {free}")
+
+
+def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    for name, (unique, columns) in wanted.indexes.items():
+        same = [other for other, index in actual.indexes.items() if index == (unique, columns)]
+        kind = "PRIMARY KEY" if name == "PRIMARY" else f"{'UNIQUE ' * unique}KEY {name}"
+        definition = f"{kind} ({columns.replace(',', ', ')})"
+        if not same:
+            there = actual.indexes.get(name)
+            replaced = f"DROP INDEX {name}, " if there else ""
+            found = f"on ({there[1]}), {'unique' if there[0] else 'not unique'}" if there else "missing"
+            yield _different(table, f"index {name}", found, definition, f"{replaced}ADD {definition}")
+        elif (table, name) in by_name() and name not in same:
+            yield _different(table, f"index {name}", f"called {same[0]}", definition, f"RENAME INDEX {same[0]} TO {name}")
+
+
+def _foreign_keys(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    for name, definition in wanted.foreign.items():
+        if definition not in actual.foreign.values():
+            found = actual.foreign.get(name)
+            replaced = f"DROP FOREIGN KEY {name}, " if found else ""
+            change = f"{replaced}ADD CONSTRAINT {name} {definition}"
+            yield _different(table, f"foreign key {name}", found or "missing", definition, change)
+
+
+def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    """A key of somebody else's may refuse what we write."""
+    for name, index in actual.indexes.items():
+        if index[0] and index not in wanted.indexes.values() and name not in wanted.indexes:
+            yield _strange(table, f"index {name}", f"UNIQUE ({index[1]})", f"DROP INDEX {name}")
+    for name, definition in actual.foreign.items():
+        if definition not in wanted.foreign.values() and name not in wanted.foreign:
+            yield _strange(table, f"foreign key {name}", definition, f"DROP FOREIGN KEY {name}")
+
+
+def _different(table: str, what: str, found: str, wanted: str, change: str) -> Finding:
+    return Finding(f"table {table}: {what}", WRONG, found, wanted, f"ALTER TABLE {table} {change};")
+
+
+def _strange(table: str, what: str, found: str, change: str) -> Finding:
+    advice = f"See that it refuses nothing we write, or: ALTER TABLE {table} {change};"
+    return Finding(f"table {table}: {what}", NOTE, found, "no such key in etc/schema.sql", advice)
