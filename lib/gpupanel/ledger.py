@@ -30,7 +30,7 @@ def spaced(value: dict[str, str]) -> str:
 
 
 def recorded(tx: Reading, sync_ids: list[str]) -> set[str]:
-    """Those of the bundles that need no second look: recorded, and not passed over."""
+    """Those of the bundles that need no second look: recorded, and neither passed over nor failed at their preflight."""
     return {
         row["sync_id"] for chunk in chunks(sync_ids) for row in tx.all("ledger.recorded", sync_ids=chunk)
     }

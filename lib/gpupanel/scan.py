@@ -6,6 +6,7 @@ from . import ledger
 from .database import Duplicate, Transaction
 from .errors import BundleIncomplete, ManifestError, UnsafePath
 from .manifest import Manifest, digest, glimpse, not_consumable, read
+from .model import BatchStatus
 from .mount import Mount
 
 DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
@@ -37,8 +38,8 @@ def examine(mount: Mount, sync_id: str) -> Finding:
 def record(tx: Transaction, findings: list[Finding], by: str) -> dict[str, str]:
     """Write what was found; returns sync_id -> discovered | passed_over | known.
 
-    A bundle that was passed over and is consumable now becomes discovered; one that another scan recorded meanwhile
-    is known.
+    A bundle that was passed over and is consumable now becomes discovered, and so does one that had failed its
+    preflight and has another manifest now. One that another scan recorded meanwhile is known.
     """
     return {finding.sync_id: _record(tx, finding, by) for finding in findings}
 
@@ -47,12 +48,19 @@ def _record(tx: Transaction, finding: Finding, by: str) -> str:
     row = tx.one("ledger.lock", sync_id=finding.sync_id)
     if row is None:
         return _discover(tx, finding, by)
-    if row["status"] != "discovered" or row["last_error"] is None:
+    if not _worth_a_look(row, finding):
         return KNOWN
     if finding.problem is None or finding.problem != row["last_error"]:
         tx.run("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
+        tx.run("ledger.discover_again", batch_id=row["id"])
         _append(tx, row["id"], finding, by)
     return PASSED_OVER if finding.problem else DISCOVERED
+
+
+def _worth_a_look(row: dict, finding: Finding) -> bool:
+    if row["status"] == BatchStatus.PREFLIGHT_FAILED:
+        return finding.facts["manifest_sha256"] not in (None, row["manifest_sha256"])
+    return row["status"] == BatchStatus.DISCOVERED and row["last_error"] is not None
 
 
 def _discover(tx: Transaction, finding: Finding, by: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from gpupanel import actions, ledger
 from gpupanel.database import Database
 from gpupanel.errors import MountUnavailable
+from gpupanel.tools.bundles import breaks
 
 
 @pytest.fixture
@@ -84,6 +85,29 @@ def test_a_sentinel_without_its_manifest_is_recorded_and_picked_up_when_it_comes
     assert scan().discovered == [sync_id]
     assert panel_db.read(ledger.batch, sync_id)["last_error"] is None
     assert [event[0] for event in events(panel_db, sync_id)] == ["scan", "bundle_passed_over"]
+
+
+def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, panel_db, mount, bundles):
+    late = bundles.sentinel("late")
+    unfinished = bundles.bundle("unfinished", bundles.assets("unfinished", 1), status="processing")
+    scan()
+    for sync_id in (late, unfinished):
+        assert not actions.preflight_batch(panel_db, mount, sync_id, "admin").ok
+    assert scan().discovered == []
+    bundles.bundle("late", bundles.assets("late", 1))
+    bundles.bundle("unfinished", bundles.assets("unfinished", 1), replace=True)
+    assert sorted(scan().discovered) == sorted([late, unfinished])
+    assert {panel_db.read(ledger.batch, sync_id)["status"] for sync_id in (late, unfinished)} == {"discovered"}
+
+
+def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):
+    lost = {0: breaks.no_folder}
+    sync_id = bundles.bundle("lost", bundles.assets("lost", 1, broken=lost))
+    scan()
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    before = panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)
+    assert scan().known == 1
+    assert (panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)) == before
 
 
 def test_a_reason_that_stays_is_recorded_once(scan, panel_db, bundles):

@@ -1,7 +1,8 @@
 -- name: recorded
--- Which of these bundles are in the ledger and consumable as far as we know; the others are worth a look.
+-- Which of these bundles need no second look; those that were passed over or failed their preflight do.
 SELECT sync_id FROM ingest_batch
-WHERE sync_id IN %(sync_ids)s AND NOT (status = 'discovered' AND last_error IS NOT NULL)
+WHERE sync_id IN %(sync_ids)s AND status <> 'preflight_failed'
+  AND NOT (status = 'discovered' AND last_error IS NOT NULL)
 
 -- name: discover
 -- A bundle seen for the first time.
@@ -17,6 +18,10 @@ SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s,
     source_host = %(source_host)s, manifest_sha256 = %(manifest_sha256)s, manifest_summary = %(manifest_summary)s,
     container_count = %(container_count)s, last_error = %(last_error)s
 WHERE id = %(batch_id)s
+
+-- name: discover_again
+-- A bundle that had failed its preflight came again, with another manifest.
+UPDATE ingest_batch SET status = 'discovered', started_at = NULL WHERE id = %(batch_id)s
 
 -- name: lock
 -- One batch, held until the transaction ends.
