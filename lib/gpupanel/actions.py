@@ -94,7 +94,7 @@ def queue_batch(
     if job_id is None:
         raise Refused(
             f"The preflight of batch {sync_id} failed: {'; '.join(outcome.problems)}.",
-            "Look at the batch for what is wrong; mend the bundle and queue it again.",
+            "Upstream has to complete or mend the bundle; then scan, and queue it again.",
         )
     return job_id
 

@@ -174,7 +174,8 @@ class Database:
     """One database and account; each thread has its own connection, made when first needed and kept.
 
     `idle_seconds` bounds how long a transaction may sit idle before the server ends it, so that a process that was
-    stopped in the middle of one cannot keep its row locks (0 means the server's own setting).
+    stopped in the middle of one cannot keep its row locks (0 means the server's own setting). `read_timeout` bounds, in
+    seconds, how long a statement is waited for; it has to be longer than the 10 that one may wait for a row.
     """
 
     def __init__(self, settings: DatabaseSettings, *, idle_seconds: int = 0, read_timeout: float = 60):
@@ -231,12 +232,13 @@ class Database:
                 pass
 
     def _again(self, opening, work, args, kwargs):
+        deadline = time.monotonic() + self._read_timeout  # a server that hangs costs one wait, not several
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with opening() as tx:
                     return work(tx, *args, **kwargs)
             except (errors.DatabaseConflict, ConnectionLost):
-                if attempt == ATTEMPTS:
+                if attempt == ATTEMPTS or time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))
 

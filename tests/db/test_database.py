@@ -1,5 +1,6 @@
 """Transactions: whole or not at all, and run again when the server asks for it (DESIGN section 8)."""
 
+import signal
 import threading
 
 import pytest
@@ -119,6 +120,24 @@ def test_a_wrong_password_is_a_denial_that_does_not_tell_it(settings):
     with pytest.raises(errors.DatabaseDenied) as caught:
         Database(wrong).read(ledger.batches)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_hangs_costs_one_wait(settings, server):
+    db = Database(settings.database, read_timeout=1)
+    db.read(ledger.batches)
+    tries = []
+
+    def look(tx):
+        tries.append(1)
+        return ledger.batches(tx)
+
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(errors.DatabaseUnavailable):
+            db.read(look)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    assert tries == []
 
 
 def test_an_idle_transaction_is_ended_by_the_server(settings, panel_db):

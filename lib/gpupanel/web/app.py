@@ -16,6 +16,7 @@ from .visit import Visit
 
 FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
 WEEK = 7 * 24 * 3600
+DATABASE_SECONDS = 15  # how long a request waits for a database that hangs
 
 
 class Page(NamedTuple):
@@ -56,7 +57,7 @@ class Panel:
 
     def __init__(self, settings: config.Settings):
         self.settings = settings
-        self.db = Database(settings.database)
+        self.db = Database(settings.database, read_timeout=DATABASE_SECONDS)
         self.secret = forms.Secret(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
         self.renderer = render.Renderer(settings.panel.templates, settings.mount.sync_dir)
 
