@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo venv install clean
+.PHONY: help run test fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -18,6 +18,14 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
+
+fuzz:  ## Feed hostile requests and manifests to the panel for MINUTES (5), always other ones
+	@bin/prepare test
+	@exec bin/fuzz $(MINUTES)
+
+audit:  ## Ask whether a package in venv/ has a known vulnerability; needs PyPI's advisory service
+	@bin/prepare
+	@exec bin/audit
 
 demo:  ## Import the demo bundles without a browser, and print what became of each
 	@bin/prepare
