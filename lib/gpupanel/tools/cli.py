@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from ..errors import ConfigurationError, InvalidInput, PanelError
 from .text import plain
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _operating(command)
     _looking(command)
+    _comparing(command)
     _running(command)
     return parser
 
@@ -108,6 +110,43 @@ def _looking(command) -> None:
     command("doctor", "looking", "Examine the installation; each finding says what to do.")
 
 
+def _comparing(command) -> None:
+    compare = command("compare", "comparing", "Show where two systems agree and where they differ.")
+    compare.epilog = "Exit status: 0 equal but for accepted differences, 1 different, 2 usage or broken configuration."
+    what = compare.add_subparsers(dest="what", metavar="WHAT", required=True)
+
+    def one(name: str, about: str, sides: tuple[str, str], *options) -> argparse.ArgumentParser:
+        added = what.add_parser(name, parents=[_common(argparse.SUPPRESS)], help=about, description=about)
+        for side, kind in zip(("left", "right"), sides):
+            added.add_argument(side, metavar=side.upper(), help=kind)
+        for option in options:
+            option(added)
+        return added
+
+    database = "a configuration file whose [database] is this side's; SELECT is all that its account needs"
+    one("databases", "Compare ledger and library, row by row.", (database, database), _names, _reporting, _strictness)
+    one("schemas", "Propose a mapping file for a database whose tables have other names.", (database, database), _names)
+    events = one("events", "Compare the events of one batch, side by side.", (database, database), _names, _reporting)
+    events.add_argument("sync_id", metavar="S", help="its sync_id")
+
+
+def _names(parser: argparse.ArgumentParser) -> None:
+    for side in ("left", "right"):
+        parser.add_argument(f"--{side}-mapping", metavar="FILE", type=Path, help=f"what the {side} side calls its tables and columns")
+        parser.add_argument(f"--{side}-name", metavar="NAME", default="", help=f"what the report calls the {side} side")
+
+
+def _reporting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accept", metavar="FILE", type=Path, help="differences that are accepted, with a reason each")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one HTML page, too")
+    parser.add_argument("--each", metavar="FILE", help="write every difference, too, as a line of JSON each")
+
+
+def _strictness(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="compare JSON byte for byte instead of by value")
+    parser.add_argument("--tolerance", metavar="SECONDS", type=_seconds, help="how far times may be apart (only presence and order)")
+
+
 def _running(command) -> None:
     command("init-db", "installing", "Make or complete the database, with an account that may create tables.")
     serve = command("serve", "serving", "Serve the panel over HTTP.")
@@ -136,6 +175,16 @@ def _whole(low: int, high: int = 2**63 - 1):
         return int(text)
 
     return convert
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is out of range")
+    return value
 
 
 def _priority(text: str) -> int:

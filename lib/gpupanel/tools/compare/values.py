@@ -103,7 +103,7 @@ def document(left: Any, right: Any, by_bytes: bool) -> Iterator[Unlike]:
         yield Unlike("value", left, right)
         return
     yield from found
-    if by_bytes and not found:
+    if by_bytes and not found and _plainly(left) != _plainly(right):
         yield Unlike(_form(*values), left, right)
 
 

@@ -1,0 +1,107 @@
+"""compare: databases, schemas, events, plan, pages; evidence where two systems agree and where they differ."""
+
+import json
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...errors import InvalidInput
+from ...mount import SYNC_ID
+from ..compare import accepted, databases, mapping, schemas, timeline
+from ..compare.findings import Findings
+from ..compare.report import Report, page, text
+from ..compare.rows import Strictness
+from ..compare.side import Side
+from ..shell import Shell
+
+
+def compare(shell: Shell) -> int:
+    """0 when both sides are equal but for accepted differences, 1 when they differ."""
+    return WHAT[shell.args.what](shell)
+
+
+def _databases(shell: Shell) -> int:
+    """JSON: a report {equal, verdict, tables: [tally], groups: [{kind, title, cause, count, samples}], accepted, bundles}."""
+    args = shell.args
+    strictness = Strictness(args.strict, args.tolerance)
+    with _collecting(args) as findings, _both(args) as (left, right):
+        databases.compare(left, right, strictness, findings, lambda table, done, total: shell.progress(table)(done, total))
+        about = _about(left, right, findings) + [
+            ("Rows", "matched by natural keys; surrogate ids, process names and claim tokens are not compared"),
+            ("Times", "presence and order" if args.tolerance is None else f"within {args.tolerance:g} s"),
+            ("JSON", "byte for byte" if args.strict else "by value"),
+        ]
+        return _tell(shell, _report("Two databases", left.label, right.label, about, findings))
+
+
+def _events(shell: Shell) -> int:
+    """JSON: a report whose `lines` are the timeline: [verdict, left, right]."""
+    args = shell.args
+    if not SYNC_ID.fullmatch(args.sync_id):
+        raise InvalidInput(f"Not a sync_id: {args.sync_id}", "A sync_id is a UUID in lower case.")
+    with _collecting(args) as findings, _both(args) as (left, right):
+        lines = timeline.compare(left, right, args.sync_id, findings)
+        about = [*_about(left, right, findings), ("Payloads", "keys, types and spacing; job ids by their order, times not at all")]
+        return _tell(shell, _report(f"Events of batch {args.sync_id}", left.label, right.label, about, findings, lines))
+
+
+def _schemas(shell: Shell) -> int:
+    """JSON: {left: {mapping: text, open: [text]}, right: ...}; 1 when a side needs a mapping file."""
+    with _both(shell.args) as sides:
+        proposals = [schemas.propose(side) for side in sides]
+        data, lines = {}, []
+        for which, side, proposal in zip(("left", "right"), sides, proposals):
+            data[which] = {"place": side.place, "mapping": "" if proposal.empty else mapping.write(proposal.mapping), "open": proposal.open}
+            lines += _proposed(which, side, proposal)
+    shell.tell(data, lines)
+    return 0 if all(proposal.empty for proposal in proposals) else 1
+
+
+def _proposed(which: str, side: Side, proposal: schemas.Proposal) -> list[str]:
+    if proposal.empty:
+        return [f"# {which}: {side.place} has every table and column of etc/schema.sql; it needs no mapping file."]
+    head = [f"# {which}: a proposal for {side.place}. Check each line, save it, and name it with --{which}-mapping FILE."]
+    return [*head, mapping.write(proposal.mapping).rstrip(), *(f"# open: {question}" for question in proposal.open), ""]
+
+
+WHAT = {"databases": _databases, "schemas": _schemas, "events": _events}
+
+
+# ------------------------------------------------------------------------------------------------ what they share
+
+
+@contextmanager
+def _both(args):
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Side(Path(conf), getattr(args, f"{side}_mapping"), getattr(args, f"{side}_name")).opened())
+            for side, conf in (("left", args.left), ("right", args.right))
+        ]
+
+
+@contextmanager
+def _collecting(args):
+    """Findings that know the accepted differences, and write each one to the file that --each names."""
+    decisions = accepted.load(args.accept) if args.accept else []
+    if not args.each:
+        yield Findings(decisions)
+        return
+    with open(args.each, "w", encoding="utf-8") as out:
+        yield Findings(decisions, lambda found: print(json.dumps(found._asdict(), ensure_ascii=False), file=out))
+
+
+def _about(left: Side, right: Side, findings: Findings) -> list[tuple[str, str]]:
+    about = [(f"Database on the {side}", each.place) for side, each in (("left", left), ("right", right))]
+    about += [(f"Mapping of the {side}", str(each.mapping_file)) for side, each in (("left", left), ("right", right)) if each.mapping_file]
+    return about
+
+
+def _report(title: str, left: str, right: str, about, findings: Findings, lines=()) -> Report:
+    return Report(title, left, right, about, findings, datetime.now(UTC).replace(tzinfo=None), tuple(lines))
+
+
+def _tell(shell: Shell, report: Report) -> int:
+    if shell.args.html:
+        Path(shell.args.html).write_text(page.page(report), encoding="utf-8")
+    shell.tell(report.data(), text.lines(report))
+    return 0 if report.findings.equal else 1

@@ -1,0 +1,50 @@
+"""The report in a terminal."""
+
+from collections.abc import Iterator
+
+from ...text import plain, table
+from ..causes import WEIGHTS
+from ..findings import Group
+from . import Report, number
+
+SHOWN = 5
+WIDTH = 70
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The verdict, what agrees, what is accepted, and each kind of difference with its first examples."""
+    findings = report.findings
+    yield report.verdict
+    yield from table([("left", report.left), ("right", report.right), *report.about])
+    if report.lines:
+        yield from ("", *table([cell[:WIDTH] + "..." * (len(cell) > WIDTH) for cell in map(plain, line)] for line in report.lines))
+    if findings.tallies:
+        yield from ("", "Rows", *_tallies(report))
+    if findings.accepted:
+        yield from ("", "Accepted", *table((number(findings.met[each.name], "difference"), each.name, each.reason) for each in findings.accepted))
+    for weight, meaning in WEIGHTS.items():
+        groups = [group for group in findings.groups if group.weight == weight]
+        if groups:
+            yield from ("", f"{weight.capitalize()}: {meaning}")
+        for group in groups:
+            yield from _group(group)
+
+
+def _tallies(report: Report) -> list[str]:
+    head = ("", "equal", "different", "left only", "right only", "accepted", "follow from those")
+    rows = [
+        (each.table, each.equal, each.different, each.left_only, each.right_only, each.accepted, each.implied)
+        for each in report.findings.tallies
+    ]
+    return table([head, *rows])
+
+
+def _group(group: Group) -> Iterator[str]:
+    yield f"  {group.count:,} x  {plain(group.title)}"
+    yield f"       likely: {group.cause}"
+    for sample in group.samples[:SHOWN]:
+        yield f"       {plain(sample.row)}{f'  [bundle {plain(sample.bundle)}]' if sample.bundle and sample.bundle not in sample.row else ''}"
+        yield f"         left:  {plain(sample.left)[:300]}"
+        yield f"         right: {plain(sample.right)[:300]}"
+    if group.count > SHOWN:
+        yield f"       and {group.count - min(SHOWN, len(group.samples)):,} more"

@@ -1,0 +1,88 @@
+"""Two catalogues: what one side calls otherwise, and a mapping file that would make them meet."""
+
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from . import vocabulary
+from .mapping import ABSENT, Catalogue, Mapping
+from .side import Side
+from .vocabulary import TABLES
+
+ENOUGH, ENOUGH_OF_A_TABLE = 0.55, 0.45
+# Words that people use for each other in such names.
+SYNONYMS = {
+    "uuid": "id", "checksum": "hash", "digest": "hash", "sha256": "hash", "kind": "type", "created": "created", "creator": "actor",
+    "bundle": "batch", "bundles": "batch", "batches": "batch", "item": "item", "items": "item", "entries": "item", "log": "event",
+    "events": "event", "assets": "asset", "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position",
+    "sort": "position", "nr": "position", "error": "error", "message": "error", "data": "payload", "json": "payload", "jobs": "job",
+    "hostname": "host", "server": "host", "bytes": "size", "ingest": "import",
+}
+
+
+class Proposal(NamedTuple):
+    """What a side's mapping file would say; `open` names what a person has to decide."""
+
+    mapping: Mapping
+    open: list[str]
+
+    @property
+    def empty(self) -> bool:
+        return not self.mapping.tables and not self.mapping.columns
+
+
+def propose(side: Side) -> Proposal:
+    """A mapping for a side, from its catalogue alone and the names of etc/schema.sql."""
+    tables = _tables(side.catalogue)
+    found: dict[tuple[str, str], str] = {}
+    questions: list[str] = []
+    for table in TABLES:
+        actual = tables.get(table.name, table.name)
+        if actual == ABSENT:
+            questions.append(f"{table.name}: no table looks like it")
+            continue
+        for column, theirs in _columns(table.name, side.catalogue[actual]).items():
+            found[table.name, column] = theirs
+            if theirs == ABSENT:
+                questions.append(f"{table.name}.{column}: no column of {actual} looks like it")
+    return Proposal(Mapping(tables, found), questions)
+
+
+def _tables(catalogue: Catalogue) -> dict[str, str]:
+    """Our table -> theirs, where the names differ; the likeliest pairs first, each table once."""
+    wanted = [table.name for table in TABLES if table.name not in catalogue]
+    free = [name for name in catalogue if name not in vocabulary.BY_NAME]
+    scores = {(ours, theirs): _table_likeness(ours, theirs, catalogue[theirs]) for ours in wanted for theirs in free}
+    return _pairs(wanted, scores, ENOUGH_OF_A_TABLE)
+
+
+def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
+    """By the name, and by how many of the columns have a counterpart."""
+    known = [column for column in vocabulary.columns(ours) if column not in vocabulary.NEVER_COMPARED]
+    met = sum(max((_likeness(column, name) for name in columns), default=0) for column in known) / len(known)
+    return 0.4 * _likeness(ours, theirs) + 0.6 * met
+
+
+def _columns(table: str, there: set[str]) -> dict[str, str]:
+    """Our column -> theirs, where the names differ, or `-`."""
+    wanted = [column for column in vocabulary.columns(table) if column not in there and column != "active_batch_id"]
+    free = there - set(vocabulary.columns(table))
+    return _pairs(wanted, {(ours, theirs): _likeness(ours, theirs) for ours in wanted for theirs in free}, ENOUGH)
+
+
+def _pairs(wanted: list[str], scores: dict[tuple[str, str], float], enough: float) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for ours, theirs in sorted(scores, key=lambda pair: (-scores[pair], pair)):
+        if ours not in pairs and theirs not in pairs.values() and scores[ours, theirs] >= enough:
+            pairs[ours] = theirs
+    return {name: pairs.get(name, ABSENT) for name in wanted}
+
+
+def _likeness(ours: str, theirs: str) -> float:
+    """From 0 to 1: by letters, and by words that mean the same."""
+    letters = SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
+    one, other = (_words(name) for name in (ours, theirs))
+    return max(letters, len(one & other) / len(one | other))
+
+
+def _words(name: str) -> set[str]:
+    return {SYNONYMS.get(word, word) for word in name.lower().split("_") if word}
