@@ -6,16 +6,15 @@ from itertools import chain
 from typing import Iterator, NamedTuple
 
 from . import catalogue, ledger
-from .catalogue import Existing
 from .database import Reading, Transaction, chunks
+from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
-from .manifest import BadItem, Container, Item, Manifest, digest, not_consumable, read
+from .manifest import BadItem, Item, Manifest, digest, not_consumable, read
 from .model import PLANNED, BatchStatus, Decision, Plan
 from .mount import Mount
 
 CHECKERS = 16
 SAMPLES = 5
-RANK = {"photo": 0, "video": 1, "cover": 2}
 
 
 class Examined(NamedTuple):
@@ -66,92 +65,6 @@ def _missing(mount: Mount, manifest: Manifest) -> dict[int, str]:
     with ThreadPoolExecutor(CHECKERS) as pool:
         found = chain.from_iterable(pool.map(check, chunks(paths, 64)))
         return {position: problem for position, problem in found if problem}
-
-
-# ---------------------------------------------------------------------------------------------- the decision
-
-
-class Memberships:
-    """Which containers of the bundle ask for an item. A hash that several types share means the photo before the
-    video before the cover, as in `catalogue.by_hash`."""
-
-    def __init__(self, manifest: Manifest):
-        self.containers: tuple[Container, ...] = tuple(manifest.containers)
-        self._keys: dict[str, set[tuple[str, str]]] = {}
-        for container in self.containers:
-            for member in container.items:
-                self._keys.setdefault(member, set()).add((container.type, container.container_hash))
-        self._types: dict[str, str] = {}
-        for item in manifest.items if self._keys else ():
-            known = self._types.get(item.asset_hash, item.asset_type)
-            self._types[item.asset_hash] = min(known, item.asset_type, key=RANK.__getitem__)
-
-    def of(self, item: Item) -> set[tuple[str, str]]:
-        """(type, hash) of each container that lists the item."""
-        meant = self._types.get(item.asset_hash) == item.asset_type
-        return self._keys.get(item.asset_hash, set()) if meant else set()
-
-
-def decide(
-    action: str, item: Item, existing: Existing | None, containers: set[tuple[str, str]] = frozenset()
-) -> tuple[Decision, str, dict | None]:
-    """The row of the decision table that applies: (decision, reason, changes as field -> [before, after]).
-
-    `containers` are those that list the item. The reason reads well before the import and after it.
-    """
-    kind = item.asset_type
-    if action == "remove":
-        return _decide_remove(kind, existing)
-    if existing is None:
-        return Decision.WILL_CREATE, f"the library did not have this {kind}", None
-    changes = differences(item, existing)
-    if existing.removed:
-        return Decision.WILL_UPDATE, f"{_named(existing)} had been removed, and is restored", changes
-    if changes and action == "update":
-        return Decision.WILL_UPDATE, f"{_named(existing)} differs in {', '.join(changes)}", changes
-    kept = f"; a create never overwrites, so {', '.join(changes)} stay as they are" if changes else ""
-    links = _missing_links(item, existing, containers)
-    if links:
-        return Decision.WILL_LINK, f"{_named(existing)} lacks {' and '.join(links)}{kept}", None
-    return Decision.WILL_SKIP, f"{_named(existing)} is in the library already{kept}", changes if kept else None
-
-
-def differences(item: Item, existing: Existing) -> dict[str, list] | None:
-    """field -> [before, after] where the library differs. A derivative that the manifest no longer lists is no
-    difference: absence is never an instruction (DESIGN promise 8)."""
-    if existing.fingerprint == catalogue.fingerprint(item):
-        return None
-    fields = {
-        field: [existing.fields[field], getattr(item, field)]
-        for field in catalogue.FIELDS if existing.fields[field] != getattr(item, field)
-    }
-    before, after = [], []
-    for derivative in item.persisted:
-        known = existing.derivatives.get((derivative.kind, derivative.path))
-        if known != {field: getattr(derivative, field) for field in catalogue.DERIVATIVE_FIELDS}:
-            label = f"{derivative.kind} {derivative.path}"
-            before += [label] if known else []
-            after.append(label)
-    return fields | ({"derivatives": [before, after]} if after else {}) or None
-
-
-def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str, None]:
-    if existing is None:
-        return Decision.WILL_SKIP, f"the library does not have this {kind}", None
-    if existing.removed:
-        return Decision.WILL_SKIP, f"{_named(existing)} had been removed already", None
-    return Decision.WILL_REMOVE, f"{_named(existing)} is taken out of the library, and can be restored", None
-
-
-def _named(existing: Existing) -> str:
-    origin = f", brought by batch {existing.first_sync_id}," if existing.first_sync_id else ""
-    return f"asset {existing.id}{origin}"
-
-
-def _missing_links(item: Item, existing: Existing, containers: set[tuple[str, str]]) -> list[str]:
-    cover = ["its cover link"] if item.cover_hash and item.cover_hash not in existing.covers else []
-    lacking = sorted(containers - existing.containers)
-    return cover + [f"its place in {kind} {container_hash[:16]}..." for kind, container_hash in lacking]
 
 
 # ---------------------------------------------------------------------------------------------- the ledger's part

@@ -6,7 +6,7 @@ from gpupanel import catalogue
 from gpupanel.catalogue import Existing
 from gpupanel.manifest import Derivative, Item
 from gpupanel.model import Decision
-from gpupanel.preflight import decide
+from gpupanel.decision import decide
 
 COVER = "c" * 64
 GALLERY = ("gallery", "9" * 64)

@@ -16,6 +16,7 @@ LEVELS = [
     {"config", "paths"},
     {"database", "mount", "manifest"},
     {"catalogue", "ledger", "queue"},
+    {"decision"},
     {"scan", "preflight"},
     {"actions", "doctor"},
     {"web", "work"},

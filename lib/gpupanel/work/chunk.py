@@ -1,16 +1,16 @@
 """One chunk of a batch, in one transaction: look, decide, write, and say what was done with each item (DESIGN section 9).
 
-The decision is made anew, since the library may have changed since the preflight; the rules are the preflight's own.
+The decision is made anew, since the library may have changed since the preflight; the table is that of `decision`.
 """
 
 from typing import NamedTuple
 
-from .. import catalogue, preflight
+from .. import catalogue
 from ..catalogue import Existing, Key
 from ..database import DataRefused, Transaction, chunks
+from ..decision import Memberships, decide
 from ..manifest import BadItem, Manifest
 from ..model import Decision, Plan
-from ..preflight import Memberships
 from . import library
 from .documents import Papers
 from .reader import Entry
@@ -86,7 +86,7 @@ class Chunks:
         if isinstance(entry.item, BadItem):
             return Verdict(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         memberships = self._memberships.of(entry.item)
-        decision, reason, changes = preflight.decide(self._action, entry.item, existing, memberships)
+        decision, reason, changes = decide(self._action, entry.item, existing, memberships)
         if entry.problem and (entry.planned is Decision.WILL_FAIL or self._reads(decision)):
             return Verdict(entry, Decision.WILL_FAIL, entry.problem, None, existing)
         return Verdict(entry, decision, reason, changes, existing)
