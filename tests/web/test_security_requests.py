@@ -1,11 +1,14 @@
 """An attacker's requests: forged forms, metacharacters in every parameter, smuggled headers and addresses."""
 
-from urllib.parse import urlencode
+import subprocess
+import sys
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, text
 from bs4 import BeautifulSoup
-from ground import TABLES
+from ground import TABLES, TREE
 from hostile import ask, assert_sound, form
 
 from gpupanel.web import forms
@@ -208,3 +211,17 @@ def test_what_a_proxy_passed_on_is_not_from_this_machine(configured, header):
     panel = configured(environ={}, auth="none").app
     assert ask(panel, REMOTE_ADDR="127.0.0.1").status == 200
     assert ask(panel, REMOTE_ADDR="127.0.0.1", **{f"HTTP_{header}": ""}).status == 401
+
+
+def test_the_panels_own_server_asks_for_no_more_of_a_body_than_any_form_has(panel_conf):
+    command = [sys.executable, TREE / "bin" / "gpupanel", "serve", "--port", "0", "--config", panel_conf]
+    environ = {"PYTHONPATH": str(TREE / "lib")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        try:
+            connection = HTTPConnection(urlsplit(process.stdout.readline().split()[-1]).netloc)
+            connection.putrequest("POST", BATCHES)
+            connection.putheader("Content-Length", str(2**30))
+            connection.endheaders()
+            assert connection.getresponse().status == 413
+        finally:
+            process.terminate()

@@ -13,6 +13,7 @@ from ..shell import Shell
 
 THREADS = 8
 STOP_SECONDS = 10
+BODY_BYTES = 1024 * 1024  # as in the samples of etc/; what is bigger would be kept on disk before anybody asks who sent it
 
 
 def serve(shell: Shell) -> int:
@@ -22,7 +23,8 @@ def serve(shell: Shell) -> int:
     with _listen(host, port, loopback_only=shell.settings.panel.auth == "none") as listener:
         # Whose headers to believe is for the panel to decide, by [panel] trusted_proxies.
         server = create_server(
-            application, map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False
+            application, map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
+            max_request_body_size=BODY_BYTES,
         )
         stopped = _on_signal(server)
         address = _address(listener)
