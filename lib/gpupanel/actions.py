@@ -10,11 +10,17 @@ from typing import Callable, Iterable, NamedTuple
 
 from . import ledger, preflight, queue, scan
 from .database import Database, Transaction, chunks
-from .errors import MountTimeout, PanelError, Refused
+from .errors import MountTimeout, MountUnavailable, NotFound, PanelError, Refused
 from .model import BatchStatus
 from .mount import Mount, bounded
 
 RECORDED_AT_ONCE = 50
+
+Progress = Callable[[int, int], None]  # called with (done, total)
+
+
+def unseen(done: int, total: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass
@@ -49,8 +55,7 @@ class Queued(NamedTuple):
 
 
 def scan_mount(
-    db: Database, mount: Mount, by: str, *, seconds: float | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    db: Database, mount: Mount, by: str, *, seconds: float | None = None, progress: Progress = unseen,
 ) -> ScanReport:
     """Record the bundles on the mount that the ledger does not know. Raises MountUnavailable."""
     deadline = None if seconds is None else monotonic() + seconds
@@ -101,16 +106,25 @@ def queue_batch(
 
 def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], by: str, *,
-    priority: int = queue.PRIORITY, seconds: float | None = None,
+    priority: int = queue.PRIORITY, seconds: float | None = None, progress: Progress = unseen,
 ) -> list[Queued]:
     """Queue each of the batches in a transaction of its own, and report each outcome.
 
     They are queued in the order in which upstream handed them over, so that an update follows what it updates,
-    however the batches were ticked.
+    however the batches were ticked. Raises DatabaseUnavailable and its like when there is no outcome to report yet;
+    later, the batches that are left say so.
     """
     deadline = None if seconds is None else monotonic() + seconds
-    ordered = db.read(ledger.in_order_of_handover, list(dict.fromkeys(sync_ids)))
-    return [_queue_one(db, mount, sync_id, by, priority, _left(deadline)) for sync_id in ordered]
+    ordered, outcomes = db.read(ledger.in_order_of_handover, list(dict.fromkeys(sync_ids))), []
+    for done, sync_id in enumerate(ordered):
+        try:
+            outcomes.append(_queue_one(db, mount, sync_id, by, priority, _left(deadline)))
+        except PanelError as error:
+            if not outcomes:
+                raise
+            return outcomes + _not_reached(ordered[done:], error)
+        progress(done + 1, len(ordered))
+    return outcomes
 
 
 def cancel_job(db: Database, job_id: int, by: str) -> str:
@@ -119,12 +133,23 @@ def cancel_job(db: Database, job_id: int, by: str) -> str:
 
 
 def _queue_one(db, mount, sync_id, by, priority, seconds) -> Queued:
+    """Raises what is not about this batch, such as DatabaseUnavailable."""
     if seconds is not None and seconds <= 0:
         return Queued(sync_id, None, "left: the time for this request was used up", "Queue it again.")
     try:
         return Queued(sync_id, queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds))
-    except PanelError as error:
+    except (NotFound, Refused, MountUnavailable) as error:
         return Queued(sync_id, None, str(error), error.hint)
+
+
+def _not_reached(sync_ids: list[str], error: PanelError) -> list[Queued]:
+    """The batch that the database failed at, and those after it; only the kind of failure is for everyone to read."""
+    first, *others = sync_ids
+    kind = type(error)()
+    return [
+        Queued(first, None, str(kind), kind.hint),
+        *(Queued(sync_id, None, "left: the database failed at one before", "Queue it again.") for sync_id in others),
+    ]
 
 
 def _preflight_and_enqueue(tx: Transaction, examined: preflight.Examined, by: str, priority: int):

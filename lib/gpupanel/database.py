@@ -26,6 +26,8 @@ DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
 NO_SCHEMA = {1049, 1054, 1146}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
+# Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
+TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
 
 ATTEMPTS = 6
 
@@ -48,6 +50,12 @@ class ConnectionLost(errors.DatabaseUnavailable):
     """The connection to the database was lost; what it had not committed is undone."""
 
 
+class DatabaseTrouble(errors.DatabaseUnavailable):
+    """The database could not do this now."""
+
+    hint = "Look at MariaDB's error log: memory, disk space, limits; then try again."
+
+
 def translate(error: pymysql.MySQLError) -> errors.PanelError:
     """The driver's error as one of ours. Server messages stay; no statement or parameter is ever in one."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
@@ -66,7 +74,8 @@ def translate(error: pymysql.MySQLError) -> errors.PanelError:
         return ConnectionLost()
     if code in UNREACHABLE:
         return errors.DatabaseUnavailable(text)
-    return errors.PanelError(f"The database answered with error {code}: {text}")
+    kind = DatabaseTrouble if isinstance(error, TROUBLE) else errors.PanelError
+    return kind(f"The database answered with error {code}: {text}")
 
 
 @cache
@@ -260,7 +269,7 @@ class Database:
         except pymysql.MySQLError as error:
             self.close()
             problem = translate(error)
-            raise (errors.OutcomeUnknown() if isinstance(problem, ConnectionLost) else problem) from error
+            raise (problem if isinstance(problem, errors.DatabaseConflict) else errors.OutcomeUnknown()) from error
 
     def _rollback(self, connection: pymysql.Connection) -> None:
         """Leave the transaction behind; a connection that cannot even do that is dropped, which ends it too."""

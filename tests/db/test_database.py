@@ -107,6 +107,24 @@ def kill(admin_db, db):
         pass
 
 
+def test_an_interrupted_statement_is_trouble_of_the_database_and_no_fault_of_ours(panel_db, admin_db):
+    with panel_db.reading() as tx:
+        thread = panel_db._local.connection.thread_id()
+        killer = threading.Thread(target=interrupt, args=(admin_db, thread))
+        killer.start()
+        with pytest.raises(errors.DatabaseUnavailable):
+            tx._execute("SELECT SLEEP(30) FROM (SELECT 1 UNION SELECT 2) two", {})
+        killer.join()
+
+
+def interrupt(admin_db, thread):
+    """Kill the statement once it runs."""
+    running = "SELECT 1 FROM information_schema.processlist WHERE id = %(id)s AND info LIKE 'SELECT SLEEP%%'"
+    while not admin_db.execute(running, id=thread):
+        pass
+    admin_db.execute(f"KILL QUERY {thread}")
+
+
 def test_a_server_that_is_not_there_is_unavailable_and_no_secret_is_told(tmp_path):
     db = Database(DatabaseSettings(unix_socket=str(tmp_path / "none.sock"), user="gpu_panel", password="hunter2"))
     with pytest.raises(errors.DatabaseUnavailable) as caught:

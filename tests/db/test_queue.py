@@ -6,7 +6,7 @@ import pytest
 
 from gpupanel import actions, ledger, queue
 from gpupanel.database import Database
-from gpupanel.errors import NotFound, PanelError, Refused
+from gpupanel.errors import DatabaseDenied, DatabaseUnavailable, NotFound, PanelError, Refused
 from gpupanel.tools.bundles import breaks
 
 
@@ -103,6 +103,33 @@ def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db
     sync_id = scanned()
     (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
     assert outcome.job_id is None and outcome.problem.startswith("left")
+
+
+def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, monkeypatch):
+    ids = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
+    transact, answers = panel_db.transact, iter([True, False])
+    denied = DatabaseDenied("Access denied for user 'gpu_panel'")
+
+    def once(*args, **kwargs):
+        if next(answers):
+            return transact(*args, **kwargs)
+        raise denied
+
+    monkeypatch.setattr(panel_db, "transact", once)
+    first, second, third = actions.queue_batches(panel_db, mount, ids, "admin")
+    assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
+    assert "gpu_panel" not in second.problem and third.problem.startswith("left")
+
+
+def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel_db, mount, monkeypatch):
+    sync_id = scanned()
+
+    def gone(*args, **kwargs):
+        raise DatabaseUnavailable()
+
+    monkeypatch.setattr(panel_db, "transact", gone)
+    with pytest.raises(DatabaseUnavailable):
+        actions.queue_batches(panel_db, mount, [sync_id], "admin")
 
 
 def test_canceling_returns_the_batch_and_keeps_the_job(scanned, enqueue, panel_db):

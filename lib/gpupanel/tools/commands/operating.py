@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ... import actions
-from ...errors import PanelError
+from ...errors import NotFound, PanelError
 from ..shell import Shell
 from ..text import counts, plain, table
 
@@ -59,10 +59,10 @@ def _preflighted(outcome: dict[str, Any]) -> list[str]:
 
 def queue(shell: Shell) -> int:
     """JSON: [{sync_id, job_id, problem, hint}]; `job_id` is null where there is a problem."""
-    sync_ids, outcomes, progress = shell.sync_ids(), [], shell.progress("queue")
-    for done, sync_id in enumerate(sync_ids, 1):
-        outcomes += actions.queue_batches(shell.db, shell.mount, [sync_id], shell.by, priority=shell.args.priority)
-        progress(done, len(sync_ids))
+    outcomes = actions.queue_batches(
+        shell.db, shell.mount, shell.sync_ids(), shell.by,
+        priority=shell.args.priority, progress=shell.progress("queue"),
+    )
     shell.tell([each._asdict() for each in outcomes], [line for each in outcomes for line in _queued(each)])
     return 1 if any(each.problem for each in outcomes) else 0
 
@@ -75,7 +75,10 @@ def _queued(outcome: actions.Queued) -> list[str]:
 
 def cancel(shell: Shell) -> int:
     """JSON: {job_id, sync_id}."""
-    sync_id = actions.cancel_job(shell.db, shell.args.job, shell.by)
+    try:
+        sync_id = actions.cancel_job(shell.db, shell.args.job, shell.by)
+    except NotFound as error:
+        raise NotFound(str(error), "bin/gpupanel status lists the jobs that run and wait.") from None
     shell.tell({"job_id": shell.args.job, "sync_id": sync_id}, [f"Job {shell.args.job} of batch {sync_id} is canceled."])
     return 0
 
