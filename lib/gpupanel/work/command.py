@@ -4,11 +4,15 @@ import argparse
 import sys
 
 from .. import config
-from ..errors import ConfigurationError
+from ..database import Database
+from ..errors import ConfigurationError, PanelError
+from ..mount import Mount
 from ..paths import shipped
 from . import check
+from .dry_run import SECONDS, DryRun
 from .log import Log
 from .notify import Notifier
+from .plan import line
 from .signals import Signals
 from .worker import Worker
 
@@ -17,7 +21,10 @@ DONE, TROUBLE, USAGE = 0, 1, 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker; 0 when all is well, 1 when a job failed or a check found problems, 2 when it could not start."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.dry_run != bool(options.batch):
+        parser.error("--dry-run and --batch S go together")
     try:
         settings = config.load(config.locate(options.config, shipped("etc") / "worker.conf"))
     except ConfigurationError as error:
@@ -25,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         return USAGE
     if options.check:
         return _check(settings)
+    if options.dry_run:
+        return _dry_run(settings, options)
     worker = Worker(settings, Signals().install(), Log(), Notifier())
     if options.once:
         return DONE if worker.drain() else TROUBLE
@@ -38,7 +47,26 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="import what is queued, and exit; 1 when a job had trouble")
     how.add_argument("--check", action="store_true", help="check configuration, database, grants and mount, and exit")
+    how.add_argument("--dry-run", action="store_true", help="import --batch S in a transaction that is undone, and print its plan")
+    parser.add_argument("--batch", metavar="S", help="the sync_id of the batch for --dry-run")
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=f"how long a dry run may hold rows ({SECONDS})")
     return parser
+
+
+def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
+    """The plan on standard output, how it would end on standard error."""
+    worker = settings.worker
+    try:
+        last = DryRun(
+            Database(settings.database), Mount(settings.mount), options.batch, lambda each: print(line(each)),
+            chunk_items=worker.chunk_items, readers=worker.readers, seconds=options.seconds,
+        ).run()
+    except PanelError as error:
+        print(f"{error} {error.hint}".rstrip(), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
+        return TROUBLE
+    ended = last["values"]
+    print(f"batch {options.batch} would end {ended['status']}: {ended['last_error'] or 'nothing would go wrong'}", file=sys.stderr)
+    return DONE
 
 
 def _check(settings: config.Settings) -> int:

@@ -32,14 +32,14 @@ class Containers:
 
     def _one(self, container: Container) -> bool:
         missing: list[str] = []
-        for step in self._steps(container):
+        for step in self.steps(container):
             self._attend()
             missing += self._db.transact(self._fenced, step)
         if missing:
             self._db.transact(self._note_missing, container, missing)
         return not missing
 
-    def _steps(self, container: Container) -> Iterator[Step]:
+    def steps(self, container: Container) -> Iterator[Step]:
         """A large container takes several transactions, none of which does half of what it says."""
         members = list(chunks(enumerate(container.items), MEMBERS)) or [[]]
         if self._manifest.action == "remove":

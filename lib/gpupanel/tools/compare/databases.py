@@ -133,8 +133,8 @@ class One:
 
     def _alone(self, pair: Pair) -> None:
         """A row that one side lacks; nothing to tell when it is only that its parent is missing."""
-        if len(self._missing) < REMEMBERED:
-            self._missing.add((self._table.name, pair.key))
+        if self._table.name in NATURAL and len(self._missing) < REMEMBERED:
+            self._missing.add((self._table.name, tuple(map(str, pair.key[-len(NATURAL[self._table.name]):]))))
         if any((target, key) in self._missing for target, key in self._parents(pair.key)):
             self._tally.implied += 1
             return

@@ -8,14 +8,16 @@ from .mapping import ABSENT, Catalogue, Mapping
 from .side import Side
 from .vocabulary import TABLES
 
-ENOUGH, ENOUGH_OF_A_TABLE = 0.55, 0.45
-# Words that people use for each other in such names.
+ENOUGH = 0.5
+# Words that people use for each other in such names; ours are on the right.
 SYNONYMS = {
-    "uuid": "id", "checksum": "hash", "digest": "hash", "sha256": "hash", "kind": "type", "created": "created", "creator": "actor",
-    "bundle": "batch", "bundles": "batch", "batches": "batch", "item": "item", "items": "item", "entries": "item", "log": "event",
-    "events": "event", "assets": "asset", "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position",
-    "sort": "position", "nr": "position", "error": "error", "message": "error", "data": "payload", "json": "payload", "jobs": "job",
-    "hostname": "host", "server": "host", "bytes": "size", "ingest": "import",
+    "uuid": "sync id", "no": "id", "nr": "id", "number": "id", "checksum": "hash", "digest": "hash", "sha256": "hash", "kind": "type",
+    "bundle": "batch", "bundles": "batch", "batches": "batch", "items": "item", "entries": "item", "log": "event", "events": "event",
+    "assets": "asset", "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position", "sort": "position",
+    "order": "position", "message": "error", "data": "payload", "json": "payload", "jobs": "job", "hostname": "host", "server": "host",
+    "bytes": "size", "ingest": "import", "caption": "title", "verdict": "decision", "touched": "updated", "changed": "updated",
+    "galleries": "gallery", "collections": "collection", "covers": "cover", "sources": "source", "runs": "run", "mime": "content",
+    "derivatives": "derivative", "who": "actor", "why": "reason",
 }
 
 
@@ -40,7 +42,7 @@ def propose(side: Side) -> Proposal:
         if actual == ABSENT:
             questions.append(f"{table.name}: no table looks like it")
             continue
-        for column, theirs in _columns(table.name, side.catalogue[actual]).items():
+        for column, theirs in _columns(table.name, actual, side.catalogue[actual]).items():
             found[table.name, column] = theirs
             if theirs == ABSENT:
                 questions.append(f"{table.name}.{column}: no column of {actual} looks like it")
@@ -52,37 +54,38 @@ def _tables(catalogue: Catalogue) -> dict[str, str]:
     wanted = [table.name for table in TABLES if table.name not in catalogue]
     free = [name for name in catalogue if name not in vocabulary.BY_NAME]
     scores = {(ours, theirs): _table_likeness(ours, theirs, catalogue[theirs]) for ours in wanted for theirs in free}
-    return _pairs(wanted, scores, ENOUGH_OF_A_TABLE)
+    return _pairs(wanted, scores)
 
 
 def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
     """By the name, and by how many of the columns have a counterpart."""
-    known = [column for column in vocabulary.columns(ours) if column not in vocabulary.NEVER_COMPARED]
-    met = sum(max((_likeness(column, name) for name in columns), default=0) for column in known) / len(known)
-    return 0.4 * _likeness(ours, theirs) + 0.6 * met
+    known = vocabulary.compared(ours)
+    named = _words(ours) | _words(theirs)
+    met = sum(max((_likeness(column, name, named) for name in columns), default=0) for column in known) / len(known)
+    return (_likeness(ours, theirs) + met) / 2
 
 
-def _columns(table: str, there: set[str]) -> dict[str, str]:
+def _columns(table: str, actual: str, there: set[str]) -> dict[str, str]:
     """Our column -> theirs, where the names differ, or `-`."""
     wanted = [column for column in vocabulary.columns(table) if column not in there and column != "active_batch_id"]
-    free = there - set(vocabulary.columns(table))
-    return _pairs(wanted, {(ours, theirs): _likeness(ours, theirs) for ours in wanted for theirs in free}, ENOUGH)
+    free, named = there - set(vocabulary.columns(table)), _words(table) | _words(actual)
+    return _pairs(wanted, {(ours, theirs): _likeness(ours, theirs, named) for ours in wanted for theirs in free})
 
 
-def _pairs(wanted: list[str], scores: dict[tuple[str, str], float], enough: float) -> dict[str, str]:
+def _pairs(wanted: list[str], scores: dict[tuple[str, str], float]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for ours, theirs in sorted(scores, key=lambda pair: (-scores[pair], pair)):
-        if ours not in pairs and theirs not in pairs.values() and scores[ours, theirs] >= enough:
+        if ours not in pairs and theirs not in pairs.values() and scores[ours, theirs] >= ENOUGH:
             pairs[ours] = theirs
     return {name: pairs.get(name, ABSENT) for name in wanted}
 
 
-def _likeness(ours: str, theirs: str) -> float:
-    """From 0 to 1: by letters, and by words that mean the same."""
+def _likeness(ours: str, theirs: str, without: frozenset | set = frozenset()) -> float:
+    """From 0 to 1: by letters, and by words that mean the same; words that the table is named by anyway say nothing."""
     letters = SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
-    one, other = (_words(name) for name in (ours, theirs))
+    one, other = (_words(name) - without or _words(name) for name in (ours, theirs))
     return max(letters, len(one & other) / len(one | other))
 
 
 def _words(name: str) -> set[str]:
-    return {SYNONYMS.get(word, word) for word in name.lower().split("_") if word}
+    return {word for part in name.lower().split("_") for word in SYNONYMS.get(part, part).split()}

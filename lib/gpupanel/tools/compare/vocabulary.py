@@ -17,7 +17,7 @@ REFERENCES = {
 }
 # What stands for such an id where it is compared. A job is told by its place in the history of its batch.
 NATURAL = {
-    "ingest_batch": ("sync_id",), "import_job": ("#",), "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
+    "ingest_batch": ("sync_id",), "import_job": ("batch_id.sync_id", "#"), "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
     "asset_gallery": ("gallery_hash",), "asset_collection": ("collection_hash",),
 }
 NEVER_COMPARED = {"id", "active_batch_id"}

@@ -1,0 +1,143 @@
+"""import-worker --dry-run: the import of one batch in one transaction that is undone, and what it would have written.
+
+It needs no job and no claim, and writes no ledger row. Until it is undone it holds the library rows that it touched, as
+an import would for each chunk; therefore it may take `seconds` at most, gives way to whoever holds a row already, and an
+import that meets its rows only waits for them: a worker tries for a minute before it puts a job aside.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from .. import ledger, preflight
+from ..database import DataRefused, Database, Transaction, chunks
+from ..errors import BundleIncomplete, DatabaseConflict, PanelError, Problems, Refused
+from ..manifest import Manifest
+from ..model import BatchStatus, Decision, Plan
+from ..mount import Mount
+from .chunk import Chunks, Unread, needs_documents
+from .claims import Claim
+from .containers import Containers
+from .importer import outcome_of
+from .plan import Line, Naming
+from .reader import Entry, Readers, cut
+from .recorder import Recorder
+
+# The longest that rows are held; a worker waits for longer than this before it gives a job up.
+SECONDS = 40
+
+
+class Undone(Exception):
+    """Ends the transaction without a trace."""
+
+
+class DryRun:
+    """A dry run of the batch `sync_id`; `tell` is given each line of the plan."""
+
+    def __init__(
+        self, db: Database, mount: Mount, sync_id: str, tell: Callable[[Line], None],
+        *, chunk_items: int, readers: int, seconds: float = SECONDS,
+    ):
+        self._db, self._mount, self._sync_id, self._tell = db, mount, sync_id, tell
+        self._chunk_items, self._threads, self._seconds = chunk_items, readers, seconds
+        self._counts: Counter[str] = Counter()
+
+    def run(self) -> Line:
+        """Plan it; returns the last line. Raises NotFound, Refused, Problems, MountUnavailable, DatabaseUnavailable."""
+        batch = self._db.read(ledger.batch, self._sync_id)
+        if BatchStatus(batch["status"]) is BatchStatus.IMPORTING:
+            raise Refused(f"Batch {self._sync_id} is being imported just now.", "Try again when its job has ended.")
+        manifest = self._manifest()
+        self._tell({"plan": 1, "sync_id": self._sync_id, "action": manifest.action, "manifest_sha256": manifest.sha256})
+        self._deadline = monotonic() + self._seconds
+        try:
+            with self._db.transaction() as tx:
+                last = self._import(Recorder(tx), batch["id"], manifest)
+                raise Undone
+        except Undone:
+            self._tell(last)
+            return last
+        except DatabaseConflict as error:
+            raise Refused("An import holds rows that this batch needs.", "Try again when it has ended.") from error
+
+    def _manifest(self) -> Manifest:
+        examined = preflight.examine(self._mount, self._sync_id)
+        if examined.sha256 is None:
+            raise BundleIncomplete("; ".join(examined.problems))
+        if examined.problems:
+            raise Problems(f"Batch {self._sync_id} cannot be imported.", examined.problems, "An import would fail in the same way.")
+        return examined.manifest
+
+    def _import(self, tx: Recorder, batch_id: int, manifest: Manifest) -> Line:
+        tx.run("plan.patience")
+        tx.take()
+        with Readers(self._mount, self._threads, self._attend) as readers:
+            carrier = Chunks(batch_id, manifest)
+            entries = readers.ahead(
+                self._entries(tx, batch_id, manifest), lambda entry: needs_documents(manifest.action, entry), 2 * self._chunk_items
+            )
+            for chunk in cut(entries, self._chunk_items):
+                self._attend()
+                self._items(tx, self._carry_out(tx, carrier, readers, chunk))
+        failures = self._containers(tx, batch_id, manifest)
+        ended = outcome_of(dict(self._counts), failures)
+        return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
+            "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
+        }}
+
+    def _attend(self) -> None:
+        if monotonic() > self._deadline:
+            raise Refused(
+                f"The dry run would hold rows for more than {self._seconds:g} s, so it was undone.",
+                "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
+            )
+
+    # ----------------------------------------------------------------------------------------------- the items
+
+    def _entries(self, tx: Transaction, batch_id: int, manifest: Manifest) -> Iterator[Entry]:
+        for some in chunks(enumerate(manifest.items), self._chunk_items):
+            rows = tx.all("work.planned", batch_id=batch_id, hashes=[item.asset_hash for _, item in some])
+            planned = {(row["asset_type"], row["asset_hash"]): row["planned"] for row in rows}
+            for position, item in some:
+                known = planned.get((item.asset_type, item.asset_hash))
+                yield Entry(position, item, Decision(known) if known else None)
+
+    def _carry_out(self, tx: Recorder, carrier: Chunks, readers: Readers, chunk: list[Entry]) -> list[Plan]:
+        """As the importer does it, in the transaction at hand."""
+        while True:
+            try:
+                with tx.savepoint():
+                    return carrier.carry_out(tx, chunk)
+            except Unread as unread:
+                again = {entry.key: entry for entry in readers.read(unread.entries)}
+                chunk = [again.get(entry.key, entry) for entry in chunk]
+            except DataRefused:
+                return carrier.one_by_one(tx, chunk)
+
+    def _items(self, tx: Recorder, done: list[Plan]) -> None:
+        self._told(tx)
+        self._counts.update(str(plan.decision) for plan in done)
+        for plan in done:
+            key = {"batch_id.sync_id": self._sync_id, "asset_type": plan.asset_type, "asset_hash": plan.asset_hash}
+            failed = plan.reason if plan.decision is Decision.FAILED else None
+            values = {"position": plan.position, "cover_hash": plan.cover_hash, "decision": str(plan.decision), "reason": plan.reason, "last_error": failed}
+            self._tell({"table": "ingest_batch_item", "key": key, "values": values})
+
+    def _told(self, tx: Recorder) -> None:
+        written = tx.take()
+        for line in Naming(tx, self._sync_id, written).lines(written):
+            self._tell(line)
+
+    # ------------------------------------------------------------------------------------------ the containers
+
+    def _containers(self, tx: Recorder, batch_id: int, manifest: Manifest) -> int:
+        nobody = Claim(0, batch_id, self._sync_id, "", "", 0, 0, 0)
+        containers, failures = Containers(self._db, nobody, manifest, self._attend), 0
+        for container in manifest.containers:
+            missing = []
+            for step in containers.steps(container):
+                self._attend()
+                missing += step(tx)
+                self._told(tx)
+            failures += bool(missing)
+        return failures

@@ -1,0 +1,126 @@
+"""The plan of a dry run: each row that an import would write, by natural keys, as a line of JSON.
+
+The first line says what was planned and from which bytes, the last one how it would end. Lines between them are
+{"table", "key", "values"}; keys and ids are told as in `compare`: `asset_id.asset_hash` instead of a number.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..catalogue import DERIVATIVE_FIELDS, FIELDS
+from ..database import Reading, chunks
+from .recorder import Written
+
+REMOVED = {"deleted_at": "removed"}
+LIVE = {"deleted_at": None}
+ASSET_ROW = (*FIELDS, "fingerprint")
+
+Line = dict[str, Any]
+
+
+def line(value: Line) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+class Naming:
+    """What the ids in some written rows stand for; asked within their transaction, since it will be undone."""
+
+    def __init__(self, tx: Reading, sync_id: str, written: list[Written]):
+        self._sync_id = sync_id
+        self._assets = _named(tx, "plan.assets", _ids(written, "asset_id") | _listed(written, "library.remove_assets"))
+        self._containers, self._members = {}, {}
+        for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
+            some = [each for each in written if each.statement.startswith(f"containers.{kind}_")]
+            self._containers[kind] = _named(tx, f"plan.{plural}", _ids(some, "container_id"))
+            self._members[kind] = _named(tx, f"plan.{kind}_members", _listed(some, f"containers.{kind}_remove_members"))
+
+    def lines(self, written: Iterable[Written]) -> Iterator[Line]:
+        """A line for each row."""
+        for each in written:
+            room, _, name = each.statement.partition(".")
+            if room == "library":
+                yield from getattr(self, name)(each.values)
+            elif room == "containers":
+                kind, _, verb = name.partition("_")
+                yield from getattr(self, f"container_{verb}")(kind, each.values)
+
+    # ------------------------------------------------------------------------------------------------- assets
+
+    def create_assets(self, row: Line) -> Iterator[Line]:
+        key = {"asset_type": row["asset_type"], "asset_hash": row["asset_hash"]}
+        values = _picked(row, ASSET_ROW) | {"first_batch_id.sync_id": self._sync_id, "last_batch_id.sync_id": self._sync_id}
+        yield _line("asset", key, values | LIVE)
+
+    def update_assets(self, row: Line) -> Iterator[Line]:
+        key = {"asset_type": row["asset_type"], "asset_hash": row["asset_hash"]}
+        yield _line("asset", key, _picked(row, ASSET_ROW) | {"last_batch_id.sync_id": self._sync_id} | LIVE)
+
+    def remove_assets(self, row: Line) -> Iterator[Line]:
+        for asset_id in row["ids"]:
+            yield _line("asset", self._assets[asset_id], {"last_batch_id.sync_id": self._sync_id} | REMOVED)
+
+    def write_sources(self, row: Line) -> Iterator[Line]:
+        yield self._of_asset("asset_source", row, {}, _picked(row, ("document", "sha256")))
+
+    def add_runs(self, row: Line) -> Iterator[Line]:
+        key = {"analysis_kind": row["kind"], "content_sha256": row["sha256"]}
+        values = {"source_file": row["file"], "document": row["text"], "parse_error": row["parse_error"]}
+        yield self._of_asset("asset_ai_run", row, key, values)
+
+    def write_derivatives(self, row: Line) -> Iterator[Line]:
+        yield self._of_asset("asset_derivative", row, _picked(row, ("kind", "path")), _picked(row, DERIVATIVE_FIELDS) | LIVE)
+
+    def write_covers(self, row: Line) -> Iterator[Line]:
+        yield self._of_asset("asset_cover", row, _picked(row, ("cover_hash",)), LIVE)
+
+    def _of_asset(self, table: str, row: Line, key: Line, values: Line) -> Line:
+        return _line(table, _through("asset_id", self._assets[row["asset_id"]]) | key, values)
+
+    # --------------------------------------------------------------------------------------------- containers
+
+    def container_create(self, kind: str, row: Line) -> Iterator[Line]:
+        values = _picked(row, ("title", "cover_hash")) | {"first_batch_id.sync_id": self._sync_id, "last_batch_id.sync_id": self._sync_id}
+        yield _line(f"asset_{kind}", {f"{kind}_hash": row["container_hash"]}, values | LIVE)
+
+    def container_update(self, kind: str, row: Line) -> Iterator[Line]:
+        values = _picked(row, ("title", "cover_hash")) | {"last_batch_id.sync_id": self._sync_id}
+        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], values | LIVE)
+
+    def container_remove(self, kind: str, row: Line) -> Iterator[Line]:
+        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], {"last_batch_id.sync_id": self._sync_id} | REMOVED)
+
+    def container_add_members(self, kind: str, row: Line) -> Iterator[Line]:
+        container = _through(f"{kind}_id", self._containers[kind][row["container_id"]])
+        asset = _through("asset_id", self._assets[row["asset_id"]])
+        yield _line(f"asset_{kind}_item", container | asset, {"position": row["position"]} | LIVE)
+
+    def container_remove_members(self, kind: str, row: Line) -> Iterator[Line]:
+        for member in row["ids"]:
+            yield _line(f"asset_{kind}_item", self._members[kind][member], dict(REMOVED))
+
+
+def _line(table: str, key: Line, values: Line) -> Line:
+    return {"table": table, "key": key, "values": values}
+
+
+def _picked(row: Line, names: Iterable[str]) -> Line:
+    return {name: row[name] for name in names}
+
+
+def _through(way: str, key: Line) -> Line:
+    return {f"{way}.{name}": value for name, value in key.items()}
+
+
+def _ids(written: Iterable[Written], column: str) -> set[int]:
+    return {each.values[column] for each in written if column in each.values}
+
+
+def _listed(written: Iterable[Written], statement: str) -> set[int]:
+    return {id_ for each in written if each.statement == statement for id_ in each.values["ids"]}
+
+
+def _named(tx: Reading, query: str, ids: set[int]) -> dict[int, Line]:
+    """id -> natural key."""
+    rows = (row for some in chunks(sorted(ids)) for row in tx.all(query, ids=some))
+    return {row.pop("id"): row for row in rows}
