@@ -1,81 +1,307 @@
-"""doctor is silent on a sound installation, and names each fault with what to do."""
+"""doctor is silent on a sound installation, and names each fault with what mends it: the mending is tried out, too."""
 
 import dataclasses
+import getpass
+import re
+from threading import Event
 
 import pytest
 
-from ground import NAME
 from gpupanel import config, doctor
+from gpupanel.database import Database
+from gpupanel.doctor import server as of_the_server
+from gpupanel.mount import Mount
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+from ground import NAME
+
+STATEMENT = re.compile(r"(?:ALTER|REVOKE|GRANT) .*?;")
 
 
 @pytest.fixture
-def wrong(settings, admin_db):
-    """check -> finding, of what is wrong now."""
-    return lambda: {each.check: each for each in doctor.examine(settings) if each.level == doctor.WRONG}
+def sound(settings, bundles):
+    """A secret and a bundle are there, as they are after the first day."""
+    settings.panel.secret_file.write_text("x" * 32)
+    settings.panel.secret_file.chmod(0o600)
+    bundles.bundle("first", bundles.assets("first", 1))
+    return settings
+
+
+@pytest.fixture
+def faults(sound, admin_db):
+    """check -> finding, of what is not as it should be now; that the tests can write their own mount is left out."""
+    def faults(settings=sound):
+        found = (each for each in doctor.examine(settings) if each.level != doctor.OK)
+        return {each.check: each for each in found if each.check != "mount is read-only"}
+
+    assert faults() == {}
+    return faults
+
+
+def mend(admin_db, advice):
+    """Do what doctor says: its statement, or init-db."""
+    statements = STATEMENT.findall(advice)
+    for statement in statements:
+        admin_db.execute(statement)
+    if not statements:
+        assert "init-db" in advice
+        schema.apply(admin_db.settings)
 
 
 @pytest.mark.parametrize("conf", ["panel_conf", "worker_conf"])
-def test_a_sound_installation_has_nothing_wrong(conf, admin_db, request):
+def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
     findings = doctor.examine(config.load(request.getfixturevalue(conf)))
     assert [each for each in findings if each.level == doctor.WRONG] == []
-    assert {"MariaDB version", "tables", "rights", "plan of the claim", "mount"} <= {each.check for each in findings}
+    assert {
+        "MariaDB version", "isolation of our sessions", "innodb_snapshot_isolation", "binary log", "max_allowed_packet",
+        "clocks", "tables", "claim plan", "stale jobs", "mount", "sentinels", "mount is read-only",
+    } <= {each.check for each in findings}
 
 
-@pytest.mark.parametrize(("fault", "mend", "check", "advice"), [
-    ("ALTER TABLE import_job DROP KEY finished", "ALTER TABLE import_job ADD KEY finished (finished_at, id)",
-     "table import_job", "ALTER TABLE import_job ADD KEY finished (finished_at, id);"),
-    ("ALTER TABLE asset_cover DROP COLUMN deleted_at", "ALTER TABLE asset_cover ADD deleted_at DATETIME(6) NULL",
-     "table asset_cover", "ALTER TABLE asset_cover ADD COLUMN deleted_at DATETIME(6) NULL;"),
-    ("ALTER TABLE import_job DROP KEY claim", "ALTER TABLE import_job ADD KEY claim (state, priority, id)",
-     "table import_job", "ALTER TABLE import_job ADD KEY claim (state, priority, id);"),
-    ("GRANT DELETE ON asset TO gpu_panel@localhost", "REVOKE DELETE ON asset FROM gpu_panel@localhost",
-     "rights on asset", "REVOKE DELETE ON asset FROM gpu_panel@...;"),
-    ("REVOKE SELECT ON asset FROM gpu_panel@localhost", "GRANT SELECT ON asset TO gpu_panel@localhost",
-     "table asset", "Run bin/gpupanel init-db."),
-    ("REVOKE UPDATE (state) ON import_job FROM gpu_panel@localhost",
-     "GRANT UPDATE (state) ON import_job TO gpu_panel@localhost", "rights on import_job",
-     "Run bin/gpupanel init-db, which grants what is missing."),
-])
-def test_each_fault_of_the_database_is_found_with_what_mends_it(wrong, admin_db, fault, mend, check, advice):
-    admin_db.execute(fault)
-    try:
-        found = wrong()
-    finally:
-        admin_db.execute(mend)
-    assert found[check].advice == advice
-    assert wrong() == {}
+# --------------------------------------------------------------------------------------------- tables and rights
+
+OF_TABLES = {
+    "ALTER TABLE import_job DROP KEY finished": "table import_job: index finished",
+    "ALTER TABLE import_job DROP KEY claim": "table import_job: index claim",
+    "ALTER TABLE import_job RENAME INDEX claim TO in_order": "table import_job: index claim",
+    "ALTER TABLE import_job DROP KEY claim, ADD KEY claim (state, priority)": "table import_job: index claim",
+    "ALTER TABLE asset DROP KEY asset, ADD KEY asset (asset_type, asset_hash)": "table asset: index asset",
+    "ALTER TABLE asset_cover DROP COLUMN deleted_at": "table asset_cover: column deleted_at",
+    "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(100) NULL": "table ingest_batch: column source_host",
+    "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(255) CHARACTER SET latin1": "table ingest_batch: column source_host",
+    "ALTER TABLE ingest_batch MODIFY item_count INT UNSIGNED NOT NULL DEFAULT 0": "table ingest_batch: column item_count",
+    "ALTER TABLE ingest_batch MODIFY item_count BIGINT NOT NULL DEFAULT 0": "table ingest_batch: column item_count",
+    "ALTER TABLE ingest_batch MODIFY sync_id CHAR(36) CHARACTER SET ascii NOT NULL": "table ingest_batch: column sync_id",
+    "ALTER TABLE ingest_batch MODIFY updated_at DATETIME(6) NOT NULL DEFAULT NOW(6)": "table ingest_batch: column updated_at",
+    "ALTER TABLE ingest_batch MODIFY status ENUM('discovered', 'queued') CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+    " DEFAULT 'discovered'": "table ingest_batch: column status",
+    "ALTER TABLE ingest_event MODIFY created_at DATETIME NOT NULL DEFAULT NOW()": "table ingest_event: column created_at",
+    "ALTER TABLE ingest_event MODIFY payload LONGTEXT NOT NULL": "table ingest_event: column payload",
+    "ALTER TABLE ingest_event MODIFY id BIGINT UNSIGNED NOT NULL": "table ingest_event: column id",
+    "ALTER TABLE ingest_event ADD site VARCHAR(20) NOT NULL": "table ingest_event: column site",
+    "ALTER TABLE import_job MODIFY requested_by VARCHAR(255) NULL": "table import_job: column requested_by",
+    "ALTER TABLE import_job ALTER priority SET DEFAULT 0": "table import_job: column priority",
+    "ALTER TABLE import_job DROP COLUMN active_batch_id, ADD COLUMN active_batch_id BIGINT UNSIGNED NULL":
+        "table import_job: column active_batch_id",
+    "ALTER TABLE import_job DROP KEY one_active_job_a_batch": "table import_job: index one_active_job_a_batch",
+    "ALTER TABLE ingest_event DROP FOREIGN KEY ingest_event_batch": "table ingest_event: foreign key ingest_event_batch",
+    "ALTER TABLE asset_source DROP FOREIGN KEY asset_source_asset; ALTER TABLE asset_source ADD CONSTRAINT asset_source_asset FOREIGN KEY"
+    " (asset_id) REFERENCES asset (id) ON DELETE CASCADE": "table asset_source: foreign key asset_source_asset",
+    "ALTER TABLE ingest_batch ADD UNIQUE KEY host (source_host)": "table ingest_batch: index host",
+    "ALTER TABLE asset ADD CONSTRAINT first_batch FOREIGN KEY (first_batch_id) REFERENCES ingest_batch (id)":
+        "table asset: foreign key first_batch",
+    "DROP TABLE asset_source": "table asset_source",
+}
+PANEL = "rights of gpu_panel@localhost on"
+OF_RIGHTS = {
+    "GRANT DELETE ON asset TO gpu_panel@localhost": f"{PANEL} asset",
+    "GRANT UPDATE (claim_token) ON import_job TO gpu_panel@localhost": f"{PANEL} import_job",
+    "GRANT SELECT ON asset TO gpu_panel@localhost WITH GRANT OPTION": f"{PANEL} asset",
+    f"GRANT CREATE ON {NAME}.* TO gpu_panel@localhost": f"{PANEL} {NAME}.*",
+    "GRANT FILE ON *.* TO gpu_panel@localhost": f"{PANEL} *.*",
+    "GRANT SELECT ON mysql.user TO gpu_panel@localhost": f"{PANEL} mysql.user",
+    "REVOKE UPDATE (state) ON import_job FROM gpu_panel@localhost": f"{PANEL} import_job",
+    "REVOKE INSERT ON ingest_event FROM gpu_panel@localhost": f"{PANEL} ingest_event",
+    "REVOKE SELECT ON asset FROM gpu_panel@localhost": "table asset",
+}
 
 
-def test_a_right_on_everything_is_too_much_but_nothing_is_missing(wrong, admin_db):
+@pytest.mark.parametrize(("fault", "check"), (OF_TABLES | OF_RIGHTS).items())
+def test_a_fault_of_tables_or_rights_is_found_with_the_statement_that_mends_it(faults, admin_db, fault, check):
+    for statement in fault.split("; "):
+        admin_db.execute(statement)
+    found = faults()
+    mend(admin_db, found[check].advice if check in found else "init-db")
+    assert check in found
+    assert faults() == {}
+
+
+def test_another_engine_is_found(faults, admin_db):
+    admin_db.execute("ALTER TABLE ingest_event DROP FOREIGN KEY ingest_event_batch")
+    admin_db.execute("ALTER TABLE ingest_event ENGINE = Aria")
+    found = faults()
+    mend(admin_db, found["table ingest_event: its engine"].advice)
+    mend(admin_db, found["table ingest_event: foreign key ingest_event_batch"].advice)
+    assert found["table ingest_event: its engine"].found == "Aria"
+    assert faults() == {}
+
+
+def test_a_right_on_everything_is_too_much_but_nothing_is_missing(faults, admin_db):
     admin_db.execute(f"GRANT ALL ON {NAME}.* TO gpu_panel@localhost")
+    found = faults()
+    admin_db.execute(f"REVOKE ALL ON {NAME}.* FROM gpu_panel@localhost")
+    assert list(found) == [f"{PANEL} {NAME}.*"]
+
+
+def test_a_role_brings_rights_that_nobody_counted(faults, admin_db):
+    admin_db.execute("CREATE ROLE everything")
+    admin_db.execute("GRANT everything TO gpu_panel@localhost")
+    found = faults()
+    admin_db.execute("DROP ROLE everything")
+    assert found[f"{PANEL} role"].advice == "REVOKE everything FROM 'gpu_panel'@'localhost';"
+
+
+def test_an_account_that_sees_the_others_examines_them(faults, admin_db, sound):
+    as_admin = dataclasses.replace(sound, database=admin_db.settings)
+    name = f"rights of {getpass.getuser()}@localhost on *.*"
+    assert "ALL PRIVILEGES" in faults(as_admin)[name].found
+    admin_db.execute("GRANT DELETE ON asset TO gpu_worker@localhost")
+    found = faults(as_admin)
+    admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
+    assert found["rights of gpu_worker@localhost on asset"].found == "DELETE, too"
+
+
+def test_no_finding_shows_a_password(admin_db, sound):
+    admin_db.execute("GRANT USAGE ON *.* TO gpu_panel@localhost WITH MAX_USER_CONNECTIONS 0")
+    text = repr(doctor.examine(dataclasses.replace(sound, database=admin_db.settings))) + repr(doctor.examine(sound))
+    assert "has a 'secret'" not in text.replace('\\', '') and "PASSWORD" not in text
+
+
+# ------------------------------------------------------------------------------------------------ jobs and batches
+
+BATCH = "INSERT INTO ingest_batch (sync_id, status) VALUES ('37e428d2-a4f6-4a31-bacf-0c835fb24084', '{}')"
+JOB = "INSERT INTO import_job (batch_id, requested_by, {}) SELECT id, 'x', {} FROM ingest_batch"
+RUNNING = "state, worker, claim_token, heartbeat_at"
+
+
+@pytest.mark.parametrize(("status", "job", "check", "says"), [
+    ("importing", (RUNNING, "'running', 'host:7', 'x', NOW(6) - INTERVAL 16 MINUTE"), "stale jobs", "on host:7"),
+    ("importing", ("state, claim_token", "'running', 'x'"), "jobs without a claim", "job "),
+    ("importing", ("state, heartbeat_at", "'running', NOW(6)"), "jobs without a claim", "job "),
+    ("importing", ("state", "'queued'"), "jobs of other batches", "is queued and batch 37e428d2"),
+    ("queued", (RUNNING, "'running', 'host:7', 'x', NOW(6)"), "jobs of other batches", "is running and batch 37e428d2"),
+    ("completed", ("state", "'queued'"), "jobs of other batches", "completed"),
+    ("importing", ("state", "'completed'"), "batches without a job", "37e428d2-a4f6-4a31-bacf-0c835fb24084 is importing"),
+    ("queued", ("state", "'canceled'"), "batches without a job", "37e428d2-a4f6-4a31-bacf-0c835fb24084 is queued"),
+    ("queued", ("state, queued_at", "'queued', NOW(6) - INTERVAL 1 HOUR"), "waiting jobs", "since "),
+])
+def test_a_job_or_batch_that_nobody_looks_after_is_found(faults, admin_db, status, job, check, says):
+    admin_db.execute(BATCH.format(status))
+    admin_db.execute(JOB.format(*job))
+    found = faults()
+    assert list(found) == [check]
+    assert says in found[check].found
+
+
+@pytest.mark.parametrize(("status", "job"), [
+    ("queued", ("state", "'queued'")), ("importing", (RUNNING, "'running', 'host:7', 'x', NOW(6)")),
+    ("partial", ("state", "'completed'")), ("preflight_passed", ("state", "'canceled'")),
+])
+def test_jobs_in_good_order_are_no_finding(faults, admin_db, status, job):
+    admin_db.execute(BATCH.format(status))
+    admin_db.execute(JOB.format(*job))
+    assert faults() == {}
+
+
+# ------------------------------------------------------------------------------------------------------ the server
+
+
+@pytest.fixture(scope="module")
+def ill(tmp_path_factory):
+    """A MariaDB that is set up in all the wrong ways."""
+    options = ("--log-bin", "--binlog-format=STATEMENT", "--max-allowed-packet=1M", "--version=10.5.1-MariaDB")
+    with PrivateServer(tmp_path_factory.mktemp("ill"), *THROWAWAY, *options) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("check", "found"), [
+    ("MariaDB version", "10.5.1-MariaDB"), ("binary log", "STATEMENT"), ("max_allowed_packet", "1 MiB"),
+    ("table asset", "missing"), ("account gpu_worker", "missing"),
+])
+def test_a_server_that_is_set_up_wrongly_is_found(ill, sound, check, found):
+    settings = dataclasses.replace(sound, database=dataclasses.replace(ill.admin("test")))
+    db = Database(ill.admin())
+    db.execute("CREATE DATABASE IF NOT EXISTS test")
+    db.close()
+    findings = {each.check: each for each in doctor.examine(settings)}
+    assert (findings[check].level, findings[check].found.partition("-log")[0]) == (doctor.WRONG, found)
+
+
+@pytest.mark.parametrize(("fault", "check", "found"), [
+    ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", of_the_server.isolation, "REPEATABLE-READ"),
+    ("SET timestamp = UNIX_TIMESTAMP() - 3600", of_the_server.clock, "360"),
+])
+def test_a_session_that_is_not_as_it_was_made_is_found(panel_db, settings, fault, check, found):
+    panel_db.execute(fault)
+    [finding] = check(panel_db, settings)
+    assert finding.level != doctor.OK and finding.found.startswith(found)
+
+
+def test_snapshot_isolation_is_a_fault_only_at_another_level_than_ours(admin_db, panel_db, settings):
+    admin_db.execute("SET GLOBAL innodb_snapshot_isolation = ON")
     try:
-        found = wrong()
+        fresh = Database(panel_db.settings)
+        [ours] = of_the_server.snapshots(fresh, settings)
+        fresh.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        [other] = of_the_server.snapshots(fresh, settings)
+        fresh.close()
     finally:
-        admin_db.execute(f"REVOKE ALL ON {NAME}.* FROM gpu_panel@localhost")
-    assert list(found) == [f"rights on {NAME}.*"]
-    assert "ALL PRIVILEGES, too" in found[f"rights on {NAME}.*"].found
+        admin_db.execute("SET GLOBAL innodb_snapshot_isolation = DEFAULT")
+    assert (ours.level, other.level) == (doctor.OK, doctor.NOTE)
 
 
-def test_a_job_whose_worker_is_silent_is_found(wrong, admin_db):
-    admin_db.execute("INSERT INTO ingest_batch (sync_id) VALUES (UUID())")
-    admin_db.execute(
-        "INSERT INTO import_job (batch_id, requested_by, state, worker, heartbeat_at)"
-        " SELECT id, 'x', 'running', 'host:7', NOW(6) - INTERVAL 16 MINUTE FROM ingest_batch"
-    )
-    assert "on host:7" in wrong()["stale jobs"].found
+def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_the_same(faults, sound, tmp_path):
+    gone = dataclasses.replace(sound.database, unix_socket=str(tmp_path / "nobody.sock"))
+    assert list(faults(dataclasses.replace(sound, database=gone))) == ["database"]
 
 
-def test_a_mount_that_is_gone_and_a_secret_that_others_can_read_are_found(wrong, settings, assets_dir):
-    settings.panel.secret_file.write_text("x" * 32)
-    settings.panel.secret_file.chmod(0o644)
-    (assets_dir / "sync").rmdir()
-    found = wrong()
-    assert set(found) == {"mount", "permissions of panel.secret"}
-    assert found["permissions of panel.secret"].advice == f"chmod 600 {settings.panel.secret_file}"
+# ------------------------------------------------------------------------------------------------- mount and files
 
 
-def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_the_same(settings, tmp_path):
-    gone = dataclasses.replace(settings.database, unix_socket=str(tmp_path / "nobody.sock"))
-    findings = doctor.examine(dataclasses.replace(settings, database=gone))
-    assert [each.check for each in findings if each.level == doctor.WRONG] == ["database"]
-    assert "mount" in {each.check for each in findings}
+@pytest.mark.parametrize(("name", "mode", "advice"), [
+    ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"), ("panel.conf", 0o666, "chmod go-w"),
+])
+def test_a_file_that_is_open_to_others_is_found(faults, sound, name, mode, advice):
+    file = sound.path.with_name(name)
+    file.chmod(mode)
+    assert faults()[f"permissions of {name}"].advice == f"{advice} {file}"
+
+
+def test_a_password_within_a_configuration_that_others_can_read_is_found(faults, sound):
+    text = sound.path.read_text().replace("password_file = gpu_panel.password", "password = gpu_panel has a 'secret'")
+    sound.path.write_text(text)
+    assert faults()["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
+    sound.path.chmod(0o640)
+    assert faults() == {}
+
+
+def test_templates_that_are_missing_or_that_others_can_write_are_found(faults, sound, tmp_path):
+    folder = tmp_path / "overrides"
+    settings = dataclasses.replace(sound, panel=dataclasses.replace(sound.panel, templates=folder))
+    assert list(faults(settings)) == ["templates"]
+    folder.mkdir()
+    (folder / "layout.html").touch()
+    assert faults(settings) == {}
+    (folder / "layout.html").chmod(0o666)
+    assert list(faults(settings)) == ["permissions of layout.html"]
+
+
+def test_a_secret_that_nobody_could_make_is_found(faults, sound, tmp_path):
+    panel = dataclasses.replace(sound.panel, secret_file=tmp_path / "nowhere" / "panel.secret")
+    assert list(faults(dataclasses.replace(sound, panel=panel))) == ["secret_file"]
+
+
+def test_a_mount_that_is_gone_is_found(faults, assets_dir):
+    (assets_dir / "sync").rename(assets_dir / "away")
+    assert list(faults()) == ["mount"]
+
+
+def test_an_empty_mount_and_a_stray_sentinel_are_worth_a_look(faults, assets_dir):
+    (assets_dir / "sync" / "stray.ready").touch()
+    assert faults()["sentinels"].found == "1, and 1 whose names are no sync_id"
+    for sentinel in (assets_dir / "sync").glob("*.ready"):
+        sentinel.unlink()
+    assert faults()["sentinels"].found == "0, and 0 whose names are no sync_id"
+
+
+def test_assets_that_are_not_there_are_found(faults, sound, tmp_path):
+    mount = dataclasses.replace(sound.mount, assets_dir=tmp_path / "nowhere")
+    assert list(faults(dataclasses.replace(sound, mount=mount))) == ["assets"]
+
+
+def test_a_mount_that_does_not_answer_is_found_in_time(faults, sound, monkeypatch):
+    hangs = Event()
+    monkeypatch.setattr(Mount, "sentinels", lambda self: iter(hangs.wait, True))
+    found = [each for each in doctor.examine(sound, seconds=0.2) if each.check == "mount"]
+    hangs.set()
+    assert [(each.level, "did not answer" in each.found) for each in found] == [(doctor.WRONG, True)]

@@ -96,7 +96,8 @@ def _foreign_keys(table: str, wanted: Table, actual: Table) -> Iterator[Finding]
     for name, definition in wanted.foreign.items():
         if definition not in actual.foreign.values():
             found = actual.foreign.get(name)
-            replaced = f"DROP FOREIGN KEY {name}, " if found else ""
+            # Two statements, since one that takes the name away and gives it again is refused.
+            replaced = f"DROP FOREIGN KEY {name}; ALTER TABLE {table} " if found else ""
             change = f"{replaced}ADD CONSTRAINT {name} {definition}"
             yield _different(table, f"foreign key {name}", found or "missing", definition, change)
 
