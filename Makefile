@@ -8,12 +8,15 @@
 PREFIX = /opt/gpu-admin-panel
 PYTHON = /usr/bin/python3
 
+# Where `make run` and `make demo` keep what is private to them.
+VAR = var
+
 help:  ## List what there is to make
 	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ctrl-C stops all of it
 	@bin/prepare
-	@exec bin/gpupanel run
+	@exec bin/gpupanel run --var "$(VAR)"
 
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
@@ -29,7 +32,7 @@ audit:  ## Ask whether a package in venv/ has a known vulnerability; needs PyPI'
 
 demo:  ## Import the demo bundles without a browser, and print what became of each
 	@bin/prepare
-	@exec bin/gpupanel demo --once
+	@exec bin/gpupanel demo --once --var "$(VAR)"
 
 venv:  ## Only install what is missing
 	@bin/prepare

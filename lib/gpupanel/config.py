@@ -146,7 +146,7 @@ def _read(path: Path) -> tuple[dict, list[str]]:
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"]) from None
+        raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], _advice(error)) from None
     except (SyntaxProblem, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be used", [_without_values(error)]) from None
     values, problems = {section: {} for section in OPTIONS}, []
@@ -158,6 +158,15 @@ def _read(path: Path) -> tuple[dict, list[str]]:
         for option, text in parser[section].items():
             problems += _convert(values[section], section, option, text, known)
     return values, problems
+
+
+def _advice(error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return "Make it a file that the user who runs this may read."
+    return (
+        "Copy etc/panel.conf.example (for the worker: etc/worker.conf.example) there and fill it in, or name"
+        " another one: --config var/panel.conf is the demo's, while `make run` runs."
+    )
 
 
 def _without_values(error: Exception) -> str:

@@ -130,6 +130,13 @@ def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
     assert "Not a sync_id: no-such-id" in bad.stderr
 
 
+@pytest.mark.parametrize("asking", ["show", "preflight", "queue"])
+def test_what_is_no_sync_id_is_a_usage_error_that_says_what_one_is(command, asking):
+    answer = command(asking, "zz")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case")
+
+
 def test_what_a_command_does_is_recorded_under_the_login_name_or_the_name_given(known, command, panel_db):
     command("preflight", known)
     command("queue", known, "--as", "Grace Hopper")
@@ -145,7 +152,9 @@ def test_cancel_takes_a_queued_job_back_and_refuses_any_other(known, as_json, co
     again = command("cancel", queued["job_id"])
     assert again.returncode == 1
     assert f"Job {queued['job_id']} is canceled already." in again.stderr
-    assert command("cancel", 2**40).returncode == 1
+    unknown = command("cancel", 2**40)
+    assert unknown.returncode == 1
+    assert "bin/gpupanel status lists the jobs" in unknown.stderr
 
 
 def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json, command, admin_db):
@@ -210,6 +219,7 @@ def test_init_db_with_an_account_that_may_not_create_is_refused(command):
     answer = command("init-db")
     assert answer.returncode == 1
     assert "denied" in answer.stderr
+    assert "Use an account that may create databases, tables and users." in answer.stderr
 
 
 # ------------------------------------------------------------------------------------------------------ manners

@@ -1,19 +1,23 @@
 """The demo goes the whole way with real bundles, and each ends as its story says."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from ground import TREE
+from gpupanel import actions
 from gpupanel.tools import demo
 from gpupanel.tools.bundles import demo as demo_set
 
 
-def gpupanel(*args):
+def gpupanel(*args, **environ):
     command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    kept = {key: value for key, value in os.environ.items() if key != "GPUPANEL_CONF"}
+    return subprocess.run(command, capture_output=True, text=True, env=kept | environ, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -44,6 +48,53 @@ def test_every_bundle_ends_as_its_story_says_and_a_second_time_nothing_changes(o
     assert library(admin_db) == imported
 
 
+@pytest.fixture
+def ticked(panel_db, mount, worker_conf, assets_dir):
+    """Has all bundles that a scan records queued at once and imported, as an operator who ticks the whole list does."""
+    def queue_and_import():
+        stories = demo_set(assets_dir / "sync", assets_dir)
+        (assets_dir / "sync" / demo.MARK).touch()
+        actions.scan_mount(panel_db, mount, "admin")
+        actions.queue_batches(panel_db, mount, [story.sync_id for story in stories], "admin")
+        demo.worker(worker_conf)()
+
+    return queue_and_import
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_after_all_were_ticked_and_queued_together_it_says_that_what_came_of_it_is_right(once, ticked, times):
+    for _ in range(times):
+        ticked()
+    answer = once()
+    assert answer.returncode == 0, answer.stdout
+    assert "All 15 bundles ended well: " in answer.stdout
+    assert "right in this order: Two photos leave the library, and their gallery" in answer.stdout
+    assert "UNLIKE" not in answer.stdout
+    assert "Imported  nothing new" in answer.stdout
+
+
+@pytest.mark.parametrize("wrong", [
+    "UPDATE ingest_batch_item SET decision = 'failed' WHERE decision = 'updated' LIMIT 1",
+    "UPDATE ingest_batch_item SET decision = 'removed' WHERE decision = 'linked'",
+    "DELETE FROM ingest_batch_item WHERE decision = 'created' LIMIT 1",
+    "UPDATE ingest_batch SET status = 'completed' WHERE status = 'partial'",
+    "UPDATE ingest_batch SET status = 'completed' WHERE last_error LIKE 'verification%%'",
+])
+def test_what_no_order_explains_is_unlike_its_story(once, ticked, admin_db, wrong):
+    ticked()
+    admin_db.execute(wrong)
+    answer = once()
+    assert answer.returncode == 1
+    assert "1 of 15 bundles ended unlike their stories." in answer.stdout
+
+
+def test_when_nothing_was_imported_this_time_it_says_so(once):
+    assert "Imported  16 created" in once().stdout
+    again = once()
+    assert again.returncode == 0
+    assert "Planned   nothing new\nImported  nothing new\n" in again.stdout
+
+
 def test_a_bundle_that_ended_otherwise_is_named_and_the_exit_status_is_1(once, admin_db):
     once()
     admin_db.execute("UPDATE ingest_batch SET status = 'failed' WHERE status = 'partial'")
@@ -60,6 +111,12 @@ def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
     assert answer.returncode == 1
     assert "holds files that are not the demo's" in answer.stderr
     assert sorted(assets_dir.rglob("*")) == before
+
+
+def test_the_bundles_that_the_readme_names_are_of_the_demo(assets_dir):
+    named = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "README.md").read_text()))
+    assert named
+    assert named <= {story.sync_id for story in demo_set(assets_dir / "sync", assets_dir)}
 
 
 def test_as_many_more_bundles_as_wanted_are_written(assets_dir):
@@ -81,3 +138,25 @@ def test_without_a_configuration_it_brings_a_private_installation(tmp_path):
     assert "make run" in answer.stdout
     for account in ("gpu_panel", "gpu_worker"):
         assert (folder / f"{account}.password").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("command", [["demo"], ["demo", "--once"], ["run"]])
+def test_a_private_installation_refuses_another_configuration(tmp_path, command):
+    other = str(tmp_path / "other.conf")
+    refused = gpupanel(*command, "--var", tmp_path / "var", GPUPANEL_CONF=other)
+    assert refused.returncode == 2
+    assert f"GPUPANEL_CONF names {other}" in refused.stderr and "Unset GPUPANEL_CONF" in refused.stderr
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_private_installation_takes_its_own_configuration_in_the_environment(tmp_path):
+    answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "var" / "panel.conf"))
+    assert answer.returncode == 0, answer.stderr
+    assert "A sentinel without its manifest (a scan passes it over)" in answer.stdout
+    assert "A manifest without its sentinel (no scan sees it)" in answer.stdout
+
+
+def test_run_refuses_a_configuration(tmp_path):
+    refused = gpupanel("run", "--config", tmp_path / "other.conf", "--var", tmp_path / "var")
+    assert refused.returncode == 2
+    assert "Leave --config away" in refused.stderr

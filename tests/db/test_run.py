@@ -91,7 +91,7 @@ def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(ru
     assert "Import Media" in urlopen(first.address).read().decode()
     found = gpupanel(first.folder, "scan")["discovered"]
     assert len(found) == 9
-    assert first.stop(signal.SIGINT) == (0, "\nStopping.\nAll stopped; the data stays.\n")
+    assert first.stop(signal.SIGINT) == (0, "\nStopping; the data stays.\nStopped.\n")
     assert first.alive == []
 
     second = run()

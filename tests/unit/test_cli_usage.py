@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 
 from ground import TREE
-from gpupanel.tools import text
+from gpupanel.errors import PanelError
+from gpupanel.tools import cli, text
 
 S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -72,6 +74,12 @@ def test_the_configuration_is_the_one_given_then_the_environments_then_etc_panel
     assert str(tmp_path / "environ.conf") in environ.stderr
 
 
+def test_a_configuration_that_is_missing_says_what_to_copy_and_which_is_the_demos(tmp_path):
+    answer = gpupanel("status", "--config", tmp_path / "no.conf")
+    assert answer.returncode == 2
+    assert "Copy etc/panel.conf.example" in answer.stderr and "--config var/panel.conf" in answer.stderr
+
+
 def test_options_may_stand_before_the_command_and_after_it(tmp_path):
     before = gpupanel("--config", tmp_path / "no.conf", "status")
     after = gpupanel("status", "--config", tmp_path / "no.conf")
@@ -109,6 +117,16 @@ def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
 ])
 def test_bytes_are_told_by_1024_with_one_decimal(count, shown):
     assert text.size(count) == shown
+
+
+def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(capfd):
+    error = PanelError("It ended.", "The end of the log:\nfirst\n\x1b[2Jlast")
+    assert cli._fail(Namespace(json=False), error) == cli.REFUSED
+    assert capfd.readouterr().err == "gpupanel: It ended.\nThe end of the log:\nfirst\n\\x1b[2Jlast\n"
+
+
+def test_of_a_log_its_last_ten_lines_are_shown():
+    assert text.tail("\n".join(map(str, range(100))) + "\n").split("\n") == [str(line) for line in range(90, 100)]
 
 
 def test_columns_are_aligned():

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..errors import PanelError
 from ..paths import TREE
+from .text import tail
 
 STOP_SECONDS = 60
-END_OF_LOG = 2000
 
 
 class Child(NamedTuple):
@@ -25,7 +25,7 @@ class Child(NamedTuple):
     note: Path | None = None
 
     def end_of_log(self) -> str:
-        return self.log.read_text(errors="replace")[-END_OF_LOG:].strip()
+        return tail(self.log.read_text(errors="replace"))
 
 
 def program(name: str, *arguments: str) -> list[str]:
@@ -61,7 +61,7 @@ def stop(child: Child) -> None:
 
 
 class Signals:
-    """A context in which SIGINT, SIGTERM and SIGHUP interrupt nothing; `watch` sees them."""
+    """A context in which SIGINT, SIGTERM and SIGHUP interrupt nothing; `check` and `watch` see them."""
 
     NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -78,6 +78,11 @@ class Signals:
             signal.signal(number, handler)
         for end in self._pipe:
             end.close()
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt when a signal has come: for what takes long, between its steps."""
+        if select.select([self._reader], [], [], 0)[0]:
+            raise KeyboardInterrupt
 
     def watch(self, children: list[Child]) -> None:
         """Wait for a signal, also one that came before. Raises PanelError when a child ends by itself."""

@@ -13,10 +13,11 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import ConfigurationError, InvalidInput, PanelError
-from .text import plain
+from .text import lines, plain
 
 DONE, REFUSED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
+CONFIG = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
 STANDARD_INPUT = "or - to read them from standard input"
 
 
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(args, PanelError(f"{error.filename or 'Input or output'}: {error.strerror}"))
     except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -54,8 +56,8 @@ def _run(args: argparse.Namespace) -> int:
 def _fail(args: argparse.Namespace, error: PanelError) -> int:
     """Say what failed and what to do next; with --json standard output gets it as an object, too."""
     problems = getattr(error, "problems", [])
-    lines = [f"gpupanel: {plain(error)}", *(f"  {plain(problem)}" for problem in problems)]
-    print(*lines, *([plain(error.hint)] if error.hint else []), sep="\n", file=sys.stderr)
+    found = [f"gpupanel: {plain(error)}", *(f"  {plain(problem)}" for problem in problems)]
+    print(*found, *lines(error.hint), sep="\n", file=sys.stderr)
     if args.json:
         print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1))
     return MISUSED if isinstance(error, (ConfigurationError, InvalidInput)) else REFUSED
@@ -69,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def command(name: str, module: str, about: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, parents=[_common(argparse.SUPPRESS)], help=about, description=about)
+    def command(name: str, module: str, about: str, config: str = CONFIG) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[_common(argparse.SUPPRESS, config)], help=about, description=about)
         added.set_defaults(module=module)
         return added
 
@@ -81,10 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common(default) -> argparse.ArgumentParser:
+def _common(default, config: str = CONFIG) -> argparse.ArgumentParser:
     """The options that may stand before the command and after it."""
     common = argparse.ArgumentParser(add_help=False, argument_default=default)
-    common.add_argument("--config", metavar="FILE", help="the configuration (GPUPANEL_CONF, else etc/panel.conf)")
+    common.add_argument("--config", metavar="FILE", help=config)
     common.add_argument("--as", dest="by", metavar="NAME", type=_name, help="who does it (the login name)")
     common.add_argument("--json", action="store_true", default=default or False, help="print the outcome as JSON")
     return common
@@ -152,8 +154,14 @@ def _running(command) -> None:
     serve = command("serve", "serving", "Serve the panel over HTTP.")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (8080); 0 takes any free one")
-    run = command("run", "playing", "Run the demo panel: private MariaDB, demo bundles, worker and panel.")
-    demo = command("demo", "playing", "Write the demo bundles, and with --once import them and compare.")
+    run = command(
+        "run", "playing", "Run the demo panel: private MariaDB, demo bundles, worker and panel.",
+        config="run has a configuration of its own, DIR/panel.conf: another one here or in GPUPANEL_CONF is refused",
+    )
+    demo = command(
+        "demo", "playing", "Write the demo bundles, and with --once import them and compare.",
+        config="an installation to use instead of a private one; GPUPANEL_CONF is refused, unless it names DIR/panel.conf",
+    )
     demo.add_argument("--once", action="store_true", help="scan, preflight, queue, import, and print what came of it")
     demo.add_argument("--bundles", type=_whole(0), default=0, metavar="N", help="as many more bundles of photos (0)")
     demo.add_argument("--items", type=_whole(1, 100_000), default=100, metavar="N", help="items in each of those (100)")

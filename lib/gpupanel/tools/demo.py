@@ -14,14 +14,20 @@ from ..model import DONE, BatchStatus, Decision
 from ..mount import Mount
 from . import bundles, children
 from .bundles import Expectation, Story
+from .text import tail
 
 MARK = ".gpupanel-demo"
 DONE_DECISIONS = frozenset(DONE.values())
+OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, BatchStatus.QUEUED, BatchStatus.IMPORTING)
+TOUCHED = frozenset(BatchStatus) - {BatchStatus.DISCOVERED}
 
 
 class Result(NamedTuple):
-    """What became of one bundle; `status` is None when the ledger does not know it, and `as_told` says whether all of
-    this is what its story expects."""
+    """What became of one bundle; `status` is None when the ledger does not know it.
+
+    `new` says whether it was still to be imported when this run came; `as_told`, whether all is what its story expects;
+    `right`, whether it is at least what becomes of it when somebody has imported the set in another order, or twice.
+    """
 
     sync_id: str
     title: str
@@ -29,10 +35,14 @@ class Result(NamedTuple):
     planned: dict[str, int]
     done: dict[str, int]
     problem: str | None
+    new: bool
     as_told: bool
+    right: bool
 
 
 class Report(NamedTuple):
+    """`planned` and `done` count what is new with this run."""
+
     scan: ScanReport
     results: list[Result]
 
@@ -41,12 +51,16 @@ class Report(NamedTuple):
         return all(result.as_told for result in self.results)
 
     @property
+    def right(self) -> bool:
+        return all(result.right for result in self.results)
+
+    @property
     def planned(self) -> dict[str, int]:
-        return _sum(result.planned for result in self.results)
+        return _sum(result.planned for result in self.results if result.new)
 
     @property
     def done(self) -> dict[str, int]:
-        return _sum(result.done for result in self.results)
+        return _sum(result.done for result in self.results if result.new)
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -77,21 +91,38 @@ def _more(sync_dir: Path, assets_dir: Path, seed: str, more: int, items: int) ->
         yield Story(writer.bundle(name, writer.assets(name, items)), f"{items} photos, bundle {number}", expected)
 
 
+def listing(stories: Iterable[Story]) -> list[tuple[str, str]]:
+    """(sync_id, title) of each bundle; of one that cannot be imported, also what a scan will make of it."""
+    return [(story.sync_id, story.title + _unseen(story.expectation)) for story in stories]
+
+
+def _unseen(expected: Expectation) -> str:
+    if not expected.passed_over:
+        return ""
+    return " (a scan passes it over)" if expected.status else " (no scan sees it)"
+
+
 def once(
     db: Database, mount: Mount, groups: list[list[Story]], by: str, drain: Callable[[], None],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Scan, then preflight, queue and import each story; `drain` runs a worker until the queue is empty.
 
-    Group after group, since an update is planned against what the bundles before it have brought.
+    Group after group, since an update is planned against what the bundles before it have brought. Where somebody else
+    has begun, in an order of their own, plans and decisions cannot be as told; what must hold then is in `_right`.
     """
     report = actions.scan_mount(db, mount, by)
-    results, total = [], sum(map(len, groups))
+    before = {story.sync_id: db.read(_result, story) for stories in groups for story in stories}
+    disturbed = any(result.status in TOUCHED and not result.as_told for result in before.values())
+    results: list[Result] = []
     for stories in groups:
         if any([_queue(db, mount, story.sync_id, by) for story in stories]):
             drain()
-        results += [db.read(_result, story) for story in stories]
-        progress(len(results), total)
+        for story in stories:
+            result = db.read(_result, story)
+            right = result.as_told or disturbed and _right(result, story.expectation)
+            results.append(result._replace(new=before[story.sync_id].new, right=right))
+        progress(len(results), len(before))
     return Report(report, results)
 
 
@@ -125,7 +156,22 @@ def _result(tx: Reading, story: Story) -> Result:
     as_told = (batch["status"], planned, done, passed_over) == (
         expected.status, expected.planned, expected.done, bool(expected.passed_over)
     )
-    return Result(story.sync_id, story.title, batch["status"], planned, done, batch["last_error"], as_told)
+    new = batch["status"] in OPEN and not passed_over
+    return Result(story.sync_id, story.title, batch["status"], planned, done, batch["last_error"], new, as_told, as_told)
+
+
+def _right(result: Result, expected: Expectation) -> bool:
+    """The status of the story, as many items done and failed as there, and nothing removed that should have stayed.
+
+    A bundle that a scan passes over fails its preflight instead, when somebody queues it all the same.
+    """
+    if expected.passed_over and expected.status and result.problem:
+        return result.status in (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_FAILED) and not result.done
+    done, told = Counter(result.done), Counter(expected.done)
+    return (
+        result.status == expected.status and done.total() == told.total()
+        and done[Decision.FAILED] == told[Decision.FAILED] and done[Decision.REMOVED] <= told[Decision.REMOVED]
+    )
 
 
 def worker(worker_conf: Path) -> Callable[[], None]:
@@ -136,8 +182,13 @@ def worker(worker_conf: Path) -> Callable[[], None]:
     command = children.program("import-worker", "--config", str(worker_conf), "--once")
 
     def drain() -> None:
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-        if ended.returncode not in (0, 1):
-            raise PanelError(f"bin/import-worker --once ended with status {ended.returncode}.", ended.stderr[-2000:].strip())
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            try:
+                said = process.communicate()[1].decode(errors="replace")
+            except BaseException:
+                process.terminate()  # it gives its job back; leaving the block waits for that
+                raise
+        if process.returncode not in (0, 1):
+            raise PanelError(f"bin/import-worker --once ended with status {process.returncode}.", tail(said))
 
     return drain

@@ -58,7 +58,8 @@ class Playground:
         except OSError:
             lock.close()
             raise Refused(
-                f"Another `make run` or `gpupanel demo` is using {self.folder}.", "Stop it, or name another --var."
+                f"Another `make run` or `make demo` is using {self.folder}.",
+                "Stop it, or take another folder: make demo VAR=DIR, or bin/gpupanel demo --once --var DIR; so with run.",
             ) from None
         return lock
 

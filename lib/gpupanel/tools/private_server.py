@@ -16,6 +16,7 @@ from pathlib import Path
 from ..config import DatabaseSettings
 from ..database import Database
 from ..errors import DatabaseUnavailable, PanelError
+from .text import tail
 
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 START_SECONDS = 60
@@ -95,23 +96,27 @@ class PrivateServer:
         self.stop()
 
     def _install(self) -> None:
+        """Make the data directory beside its place, so that one that was interrupted is never taken for a whole one."""
+        user, data, fresh = getpass.getuser(), self.folder / "data", self.folder / "data.new"
+        for old in (data, fresh):
+            shutil.rmtree(old, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        user = getpass.getuser()
-        command = [
-            _program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={user}",
+        status, said = _undisturbed([
+            _program("mariadb-install-db"), "--no-defaults", f"--datadir={fresh}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
             "--skip-name-resolve", "--force",  # also where no host name can be looked up
-        ]
-        result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if result.returncode:
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
-            raise PanelError(f"MariaDB could not make its data directory: {result.stderr[-500:] or result.stdout[-500:]}")
+        ])
+        if status:
+            raise PanelError("MariaDB could not make its data directory.", f"What it said last:\n{tail(said)}")
+        fresh.rename(data)
 
     def _arguments(self) -> list[str]:
         return [
             "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.socket}", f"--user={getpass.getuser()}",
             "--bind-address=127.0.0.1", f"--port={self.port}", f"--pid-file={self.folder / 'mariadb.pid'}",
-            "--character-set-server=utf8mb4", "--log-warnings=1", "--max-allowed-packet=64M", *self.options,
+            "--character-set-server=utf8mb4", "--log-warnings=1", "--max-allowed-packet=64M",
+            f"--tmpdir={self._sockets}",  # a server that starts empties its folder, also of what another one has in it
+            *self.options,
         ]
 
     def _wait(self) -> None:
@@ -123,11 +128,22 @@ class PrivateServer:
                     return db.close()
             except DatabaseUnavailable:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise PanelError(f"MariaDB did not start: {self._end_of_log()}", f"Look at {self.log}.") from None
+                    log = tail(self.log.read_text(errors="replace"))
+                    raise PanelError("MariaDB did not start.", f"The end of {self.log}:\n{log}") from None
                 time.sleep(0.05)
 
-    def _end_of_log(self) -> str:
-        return self.log.read_text(errors="replace")[-500:]
+
+def _undisturbed(command: list[str]) -> tuple[int, str]:
+    """Run it where a Ctrl-C in the terminal does not reach it; (exit status, what it printed)."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        try:
+            said = process.communicate()[0]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, said.decode(errors="replace")
 
 
 def _program(name: str) -> str:

@@ -1,6 +1,7 @@
 """What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (DESIGN section 11)."""
 
 import socket
+from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Callable
@@ -9,6 +10,7 @@ from ..errors import PanelError
 from . import children, demo
 from .children import Child, Signals
 from .playground import Playground
+from .text import table
 
 PORT = 8080
 START_SECONDS = 30
@@ -17,25 +19,42 @@ START_SECONDS = 30
 def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
     """Start all of it, wait for Ctrl-C or SIGTERM, and stop what was started, the last first.
 
-    `say` is told how it gets on; `ready` is told where everything is, as data and as lines, once the panel answers.
-    Raises PanelError when a part does not start or ends by itself; the others are stopped then, too.
+    `say` is told how it gets on; `ready` is told where everything is, as data and as lines, once the panel answers; it
+    never is when a signal came before. Raises PanelError when a part does not start or ends by itself; the others are
+    stopped then, too.
     """
-    with Signals() as signals, Playground(folder) as playground:
-        say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
-        groups = demo.write(playground.sync_dir, playground.sync_dir.parent)
-        say(f"{sum(map(len, groups))} demo bundles are in {playground.sync_dir}.")
-        port, started = _free_port(), []
+    with Signals() as signals:
         try:
-            for name, command in _commands(playground, port).items():
-                started.append(children.start(name, command, playground.folder))
-            _wait(started[-1], port)
-            ready(*_where(playground, port))
-            signals.watch([_database(playground), *started])
-        finally:
-            say("\nStopping.")
-            for child in reversed(started):
-                children.stop(child)
-    say("All stopped; the data stays.")
+            with Playground(folder) as playground:
+                signals.check()
+                say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
+                _write(playground, say)
+                signals.check()
+                _serve(playground, signals, say, ready)
+        except KeyboardInterrupt:
+            pass
+    say("Stopped.")
+
+
+def _write(playground: Playground, say: Callable[[str], None]) -> None:
+    stories = list(chain.from_iterable(demo.write(playground.sync_dir, playground.sync_dir.parent)))
+    say(f"{len(stories)} demo bundles are in {playground.sync_dir}:")
+    for line in table(demo.listing(stories)):
+        say(line)
+
+
+def _serve(playground: Playground, signals: Signals, say, ready) -> None:
+    port, started = _free_port(), []
+    try:
+        for name, command in _commands(playground, port).items():
+            started.append(children.start(name, command, playground.folder))
+        _wait(started[-1], port, signals)
+        ready(*_where(playground, port))
+        signals.watch([_database(playground), *started])
+    finally:
+        say("\nStopping; the data stays.")
+        for child in reversed(started):
+            children.stop(child)
 
 
 def _database(playground: Playground) -> Child:
@@ -63,10 +82,11 @@ def _free_port() -> int:
     raise PanelError("There is no free port on 127.0.0.1.")
 
 
-def _wait(panel: Child, port: int) -> None:
-    """Until the panel accepts connections."""
+def _wait(panel: Child, port: int, signals: Signals) -> None:
+    """Until the panel accepts connections. Raises KeyboardInterrupt when a signal comes first."""
     deadline = monotonic() + START_SECONDS
     while True:
+        signals.check()
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:

@@ -45,10 +45,12 @@ class Shell:
     def sync_ids(self) -> list[str]:
         """The bundles that the command is about, each once; `-` stands for those that standard input lists."""
         given = (each for name in self.args.sync_ids for each in (sys.stdin.read().split() if name == "-" else [name]))
-        sync_ids = list(dict.fromkeys(given))
-        if bad := [name for name in sync_ids if not SYNC_ID.fullmatch(name)]:
-            raise InvalidInput(f"Not a sync_id: {', '.join(map(plain, bad))}", "A sync_id is a UUID in lower case.")
-        return sync_ids
+        return _sync_ids(list(dict.fromkeys(given)))
+
+    @property
+    def sync_id(self) -> str:
+        """The one bundle that the command is about."""
+        return _sync_ids([self.args.sync_id])[0]
 
     def tell(self, data: Any, lines: Iterable[str]) -> None:
         """Print the outcome: `data` with --json, otherwise the lines."""
@@ -71,6 +73,14 @@ class Shell:
             print(f"\r{what} {done}/{total}{end}", end="", file=sys.stderr, flush=True)
 
         return draw
+
+
+def _sync_ids(names: list[str]) -> list[str]:
+    """Raises InvalidInput with all that are none."""
+    if bad := [name for name in names if not SYNC_ID.fullmatch(name)]:
+        hint = "A sync_id is the name of a bundle, a UUID in lower case: 37e428d2-a4f6-4a31-bacf-0c835fb24084."
+        raise InvalidInput(f"Not a sync_id: {', '.join(map(plain, bad))}", hint)
+    return names
 
 
 def _encode(value: Any) -> Any:

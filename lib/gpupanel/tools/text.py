@@ -13,6 +13,16 @@ def plain(value: Any) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
+def lines(value: str) -> list[str]:
+    """Text of several lines, such as the end of a log, each of them plain."""
+    return [plain(line) for line in value.split("\n")] if value else []
+
+
+def tail(value: str, count: int = 10) -> str:
+    """The last lines of a log."""
+    return "\n".join(value.strip().split("\n")[-count:])
+
+
 def table(rows: Iterable[Iterable[Any]], indent: str = "  ") -> list[str]:
     """Rows of cells as lines with aligned columns."""
     cells = [[plain(cell) for cell in row] for row in rows]

@@ -1,5 +1,6 @@
 """init-db: the database and its two accounts."""
 
+from ...errors import DatabaseDenied
 from .. import schema
 from ..shell import Shell
 
@@ -13,7 +14,10 @@ NEXT = (
 def init_db(shell: Shell) -> int:
     """JSON: {database, made: [text], accounts: [name]}."""
     settings = shell.settings.database
-    made = schema.apply(settings)
+    try:
+        made = schema.apply(settings)
+    except DatabaseDenied as error:
+        raise DatabaseDenied(str(error), "Use an account that may create databases, tables and users.") from None
     lines = [f"Database {settings.name}: {len(made)} made." if made else f"Database {settings.name} was complete already."]
     data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}
     shell.tell(data, [*lines, *(f"  {each}" for each in made), *NEXT])

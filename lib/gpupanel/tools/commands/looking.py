@@ -41,7 +41,8 @@ def _public(job: dict[str, Any]) -> dict[str, Any]:
 
 def show(shell: Shell) -> int:
     """JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}; 50 jobs and events."""
-    seen = shell.db.read(_show, shell.args.sync_id, shell.args.items)
+    sync_id = shell.sync_id
+    seen = shell.db.read(_show, sync_id, shell.args.items)
     shell.tell(seen, _shown(seen))
     return 0
 
