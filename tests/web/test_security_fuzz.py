@@ -54,7 +54,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@fuzzed(900)
+@fuzzed(700)
 @given(METHODS, PATHS, QUERIES, HEADERS, st.one_of(PAIRS.map(str.encode), st.binary(max_size=40)))
 def test_any_request_gets_an_answer_of_the_panels_own(panel, method, path, query, headers, body):
     sent = form(body, REQUEST_METHOD=method, PATH_INFO=path, QUERY_STRING=query)
@@ -144,13 +144,13 @@ def handed_over(bundles, mount, panel_db, admin_db, panel):
     return handed_over
 
 
-@fuzzed(60)
+@fuzzed(45)
 @given(CHANGES)
 def test_a_manifest_with_anything_in_any_place_harms_neither_scan_nor_preflight_nor_pages(handed_over, changes):
     handed_over(lambda raw: changed(json.loads(raw), changes))
 
 
-@fuzzed(40)
+@fuzzed(25)
 @given(st.one_of(NOISE, st.binary(max_size=80)))
 def test_any_bytes_for_a_manifest_harm_neither_scan_nor_preflight_nor_pages(handed_over, noise):
     handed_over(lambda raw: noise if isinstance(noise, bytes) else noisy(raw, *noise))

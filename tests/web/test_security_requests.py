@@ -11,12 +11,14 @@ from bs4 import BeautifulSoup
 from ground import TABLES, TREE
 from hostile import ask, assert_sound, form
 
-from gpupanel.web import forms
+from gpupanel.web import cgi, forms
+from gpupanel.web.answers import HEADERS
 from gpupanel.web.operations import OPERATIONS
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 SQL = [
-    "'", "\"", "`", "\\", "' OR '1'='1", "1; DROP TABLE asset; --", "1 UNION SELECT 1", "%", "_", "%s", "%(x)s", "\u02bc\0'",
+    "'", "\"", "`", "\\", "' OR '1'='1", "1; DROP TABLE asset; --", "1 UNION SELECT 1", "%", "_", "%s",
+    "%(x)s", "\u02bc\0'",
 ]
 SMUGGLED = "x\r\nSet-Cookie: a=b\r\n\r\n<script>"
 
@@ -41,7 +43,8 @@ def test_no_action_is_done_without_the_token_of_its_form(admin, found, rows, do,
 
 @pytest.mark.parametrize("do", OPERATIONS)
 def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
-    fields, token = {"do": do, "sync_id": found(), "job_id": "1"}, admin.get(BATCHES, headers=JSON).json["csrf_token"]
+    fields = {"do": do, "sync_id": found(), "job_id": "1"}
+    token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
     before = rows()
     admin.get(BATCHES, fields | {"csrf_token": token})
     admin.head(f"{BATCHES}?{urlencode(fields | {'csrf_token': token})}")
@@ -50,7 +53,8 @@ def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
 
 
 @pytest.mark.parametrize("origin", [
-    "http://[", "http://elsewhere.example", "null", "http://localhost.elsewhere.example", "//localhost", "http://localhost/",
+    "http://[", "http://elsewhere.example", "null", "http://localhost.elsewhere.example", "//localhost",
+    "http://localhost/",
 ])
 def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(panel, settings, origin):
     token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
@@ -122,7 +126,9 @@ def test_the_redirect_and_the_cookie_of_a_form_hold_nothing_that_was_smuggled(pa
     assert "Path=/x%0D%0ASet-Cookie%3A" in answer.headers["Set-Cookie"]
 
 
-@pytest.mark.parametrize("path", ["//elsewhere.example/x", "/\\elsewhere.example", "javascript:alert(1)", "///x?y", "http://x/"])
+@pytest.mark.parametrize("path", [
+    "//elsewhere.example/x", "/\\elsewhere.example", "javascript:alert(1)", "///x?y", "http://x/",
+])
 def test_no_page_links_to_where_a_hostile_address_says(panel, path):
     for answer in (ask(panel, PATH_INFO=path), ask(panel, **form(b"", PATH_INFO=path))):
         targets = [link["href"] for link in BeautifulSoup(answer.text, "html.parser").find_all("a")]
@@ -156,6 +162,21 @@ def test_a_range_that_a_file_has_not_is_416(panel, asked):
     answer = ask(panel, PATH_INFO="/admin/static/panel.css", HTTP_RANGE=asked)
     assert answer.status == 416
     assert_sound(answer)
+
+
+@pytest.mark.parametrize("environ", [
+    {}, {"PATH_INFO": "/"}, {"PATH_INFO": "/admin/nothing"}, {"REQUEST_METHOD": "TRACE"}, {"REMOTE_USER": ""},
+    {"QUERY_STRING": "tab=x"}, {"PATH_INFO": "/admin/static/panel.js"}, {"PATH_INFO": "/admin/static/none"},
+    {"REMOTE_USER": "stranger"}, {"REQUEST_METHOD": "HEAD"}, form(b"do=scan"), form(b"x" * 300_000),
+])
+def test_every_answer_can_be_neither_framed_nor_sniffed(panel, environ):
+    assert_sound(ask(panel, **environ))
+
+
+def test_a_panel_without_a_usable_configuration_can_be_neither_framed_nor_sniffed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPUPANEL_CONF", str(tmp_path / "none"))
+    answer = ask(cgi.application(tmp_path))
+    assert answer.status == 500 and answer.headers.items() >= HEADERS.items()
 
 
 # ---------------------------------------------------------------------------------------------- sizes

@@ -1,16 +1,15 @@
 """Secrets stay secret: in pages, in logs, in lists of processes, and in what an error says."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, detail, failing
 from ground import TREE
+from hostile import ask
 
 from gpupanel.web.app import _log
 from gpupanel.web.visit import Visit
-from hostile import ask
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -24,7 +23,9 @@ def secrets(settings, worker_conf, admin):
     return [*passwords, key, key.hex().encode()]
 
 
-@pytest.mark.parametrize("url", [BATCHES, TASKS, f"{BATCHES}?action=doctor", detail(UNKNOWN), "/admin/nothing", f"{BATCHES}?tab=x"])
+@pytest.mark.parametrize("url", [
+    BATCHES, TASKS, f"{BATCHES}?action=doctor", detail(UNKNOWN), "/admin/nothing", f"{BATCHES}?tab=x",
+])
 @pytest.mark.parametrize("headers", [{}, JSON])
 def test_no_answer_holds_a_secret(admin, found, secrets, url, headers):
     found()
@@ -59,7 +60,7 @@ def test_no_list_of_processes_holds_a_secret(panel_conf, worker_conf, secrets, c
     conf = worker_conf if program == "import-worker" else panel_conf
     process = subprocess.Popen(
         [sys.executable, TREE / "bin" / program, *arguments, "--config", conf],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": str(TREE / "lib"), "PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": str(TREE / "lib")},
     )
     try:
         assert process.stdout.readline()  # it has its configuration, and its work has begun
