@@ -65,6 +65,8 @@ def scan_mount(
     known = db.read(ledger.recorded, sync_ids)
     unknown = sorted(set(sync_ids) - known)
     report.sentinels, report.known = len(sync_ids), len(known)
+    if not sync_ids and not report.strays and db.read(ledger.count, limit=1):
+        raise MountUnavailable(f"{mount.sync_dir} has no bundle, though the ledger has: it is empty, or not mounted.")
     examined = bounded((scan.examine(mount, sync_id) for sync_id in unknown), _left(deadline))
     done = 0
     for findings in chunks(_until_timeout(examined), RECORDED_AT_ONCE):

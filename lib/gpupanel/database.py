@@ -184,12 +184,12 @@ class Database:
 
     `idle_seconds` bounds how long a transaction may sit idle before the server ends it, so that a process that was
     stopped in the middle of one cannot keep its row locks (0 means the server's own setting). `read_timeout` bounds, in
-    seconds, how long a statement is waited for; it has to be longer than the 10 that one may wait for a row.
+    seconds, how long a statement is waited for; it has to be longer than `lock_seconds`, for which one waits for a row.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, idle_seconds: int = 0, read_timeout: float = 60):
+    def __init__(self, settings: DatabaseSettings, *, idle_seconds: int = 0, lock_seconds: int = 10, read_timeout: float = 60):
         self.settings = settings
-        self._idle_seconds = idle_seconds
+        self._idle_seconds, self._lock_seconds = idle_seconds, lock_seconds
         self._read_timeout = read_timeout
         self._local = threading.local()
 
@@ -303,7 +303,7 @@ class Database:
     def _session(self) -> str:
         idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
         return (
-            "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 10,"
+            f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
             f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
         )
 

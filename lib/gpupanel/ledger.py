@@ -12,7 +12,6 @@ from .model import BatchStatus, Decision, Plan
 if TYPE_CHECKING:
     from .manifest import Manifest
 
-NEWEST = 2**63
 LONGEST_REASON = 2000  # characters; what a hostile path or name may add to a reason has no other end
 
 
@@ -46,15 +45,6 @@ def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
     rows = [row for chunk in chunks(sync_ids) for row in tx.all("ledger.handed_over", sync_ids=chunk)]
     known = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
     return sorted(known, key=known.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in known]
-
-
-def batches(
-    tx: Reading, *, status: BatchStatus | None = None, before: int = NEWEST, limit: int = 50
-) -> list[dict[str, Any]]:
-    """Up to `limit` batches with an id below `before`, newest first, each with its latest job's id, state and progress."""
-    if status is None:
-        return tx.all("ledger.batches", before=before, limit=limit)
-    return tx.all("ledger.batches_of_status", status=status, before=before, limit=limit)
 
 
 def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = 10_001) -> int:
@@ -125,12 +115,6 @@ def plan_items(tx: Transaction, batch_id: int, plans: list[Plan]) -> None:
 def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) -> None:
     """Write what the job did with some items of a batch: their decisions are `created`, `failed` and so on."""
     tx.run_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
-
-
-def settled(tx: Reading, batch_id: int, job_id: int) -> set[tuple[str, str]]:
-    """(asset_type, asset_hash) of the items that the job has settled already."""
-    rows = tx.all("ledger.settled_items", batch_id=batch_id, job_id=job_id)
-    return {(row["asset_type"], row["asset_hash"]) for row in rows}
 
 
 def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:

@@ -165,6 +165,6 @@ def _started(examined: Examined) -> dict:
 def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict:
     return {
         "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
-        "item_count": outcome.item_count, "ok": int(outcome.ok), "phase": "preflight",
+        "item_count": examined.manifest.item_count if examined.manifest else 0, "ok": int(outcome.ok), "phase": "preflight",
         "item_type_counts": examined.manifest.item_type_counts if examined.manifest else {},
     }

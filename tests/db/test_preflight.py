@@ -6,7 +6,9 @@ import pytest
 
 from ground import LIBRARY
 from gpupanel import actions, ledger
+from gpupanel.config import MountSettings
 from gpupanel.errors import NotFound, Refused
+from gpupanel.mount import Mount
 from gpupanel.tools.bundles import breaks
 
 
@@ -103,6 +105,15 @@ def test_it_fails_for_a_problem_of_the_bundle_and_plans_nothing(preflight, panel
     assert not outcome.ok and outcome.problems
     assert batch(panel_db, sync_id)["status"] == "preflight_failed"
     assert items(panel_db, sync_id) == []
+
+
+def test_the_manifest_limit_is_the_configured_one(panel_db, bundles, assets_dir):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    small = Mount(MountSettings(assets_dir / "sync", assets_dir, manifest_limit=100))
+    report = actions.scan_mount(panel_db, small, "admin")
+    assert "expected at most 100" in report.passed_over[sync_id]
+    outcome = actions.preflight_batch(panel_db, small, sync_id, "admin")
+    assert "expected at most 100" in outcome.problems[0]
 
 
 def test_a_sentinel_without_manifest_fails_its_preflight_with_the_reason(preflight, panel_db, bundles):

@@ -138,6 +138,16 @@ def test_a_vanished_mount_is_an_error_and_changes_nothing(scan, panel_db, bundle
     assert panel_db.read(ledger.batch, sync_id) == before
 
 
+def test_an_empty_folder_where_bundles_were_is_taken_for_a_mount_that_is_not_there(scan, bundles, assets_dir):
+    assert scan().sentinels == 0
+    bundles.bundle("one", bundles.assets("one", 1))
+    scan()
+    shutil.rmtree(assets_dir / "sync")
+    (assets_dir / "sync").mkdir()
+    with pytest.raises(MountUnavailable, match="empty, or not mounted"):
+        scan()
+
+
 def test_a_bundle_that_is_gone_stays_in_the_ledger(scan, panel_db, bundles, assets_dir):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     bundles.bundle("two", bundles.assets("two", 1))

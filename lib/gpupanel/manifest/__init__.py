@@ -21,7 +21,6 @@ __all__ = [
     "digest", "glimpse", "not_consumable", "read",
 ]
 
-LIMIT = 256 * 1024 * 1024
 # How many problems are told, and in how many characters, so that the ledger's columns hold them.
 MOST_PROBLEMS = (200, 15_000)
 MOST_PROBLEMS_OF_AN_ITEM = (20, 1_900)
@@ -52,14 +51,12 @@ def glimpse(raw: bytes) -> dict:
     return sound(tree, Bundle, set(GLIMPSED).difference(repeated)) if isinstance(tree, dict) else {}
 
 
-def read(raw: bytes, sync_id: str, limit: int = LIMIT) -> Manifest:
-    """The manifest of bundle `sync_id` in `raw`, at most `limit` bytes.
+def read(raw: bytes, sync_id: str) -> Manifest:
+    """The manifest of bundle `sync_id` in `raw`; how big it may be is the mount's to say, before it is read.
 
     Raises ManifestError with every problem of the bundle. An item that can be told apart from others but has a problem
     of its own becomes a BadItem. Whether the bundle is consumable is asked with `not_consumable`.
     """
-    if len(raw) > limit:
-        raise _refused([f"manifest: found {len(raw)} bytes, expected at most {limit}"])
     with _collector_at_rest():
         tree, problems = text.parse(raw)
         if not isinstance(tree, dict):

@@ -40,22 +40,6 @@ SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 SELECT id, sync_id, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over
 FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 
--- name: batches
--- A page of batches, newest first, from below `before` on; each with its latest job.
-SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
-FROM ingest_batch b
-LEFT JOIN import_job j ON j.id = (SELECT MAX(latest.id) FROM import_job latest WHERE latest.batch_id = b.id)
-WHERE b.id < %(before)s
-ORDER BY b.id DESC LIMIT %(limit)s
-
--- name: batches_of_status
--- The same for one status.
-SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
-FROM ingest_batch b
-LEFT JOIN import_job j ON j.id = (SELECT MAX(latest.id) FROM import_job latest WHERE latest.batch_id = b.id)
-WHERE b.status = %(status)s AND b.id < %(before)s
-ORDER BY b.id DESC LIMIT %(limit)s
-
 -- name: count
 -- How many batches there are, counted no further than `limit`.
 SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bounded
@@ -114,10 +98,6 @@ SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batc
 -- The manifest does not list these any more.
 UPDATE ingest_batch_item SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL
 WHERE id IN %(ids)s
-
--- name: settled_items
--- What identifies each item that this job has settled already.
-SELECT asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND job_id = %(job_id)s
 
 -- name: items
 -- The items of a batch from position `start` on.

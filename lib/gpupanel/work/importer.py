@@ -68,7 +68,7 @@ class Importer:
         try:
             raw = self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id))
             if digest(raw) == recorded:
-                return read(raw, self._claim.sync_id, self._mount.manifest_limit)
+                return read(raw, self._claim.sync_id)
         except ManifestError:
             pass  # the plan made from these bytes will say what is wrong
         examined = self._from_mount(EXAMINE_PATIENCE, lambda: preflight.examine(self._mount, self._claim.sync_id))
