@@ -30,8 +30,12 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   updated_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- A bundle is one batch, however often it is scanned and by however many at once.
   UNIQUE KEY sync_id (sync_id),
-  -- The batches of one status, newest first.
-  KEY status (status, id)
+  -- The list, by any one of its filters, from any place on, in either direction (docs/DECISIONS.md).
+  KEY discovered (discovered_at, id),
+  KEY status_discovered (status, discovered_at, id),
+  KEY type_discovered (sync_type, discovered_at, id),
+  KEY action_discovered (action, discovered_at, id),
+  KEY host_discovered (source_host, discovered_at, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 
 -- The queue. One row for each time a batch was queued.
@@ -100,7 +104,7 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   -- The items of a batch in the manifest's order, and from any place on.
   KEY position (batch_id, position),
   -- Which batches touched an asset.
-  KEY asset (asset_hash),
+  KEY touched (asset_hash, batch_id),
   CONSTRAINT ingest_batch_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
   CONSTRAINT ingest_batch_item_job FOREIGN KEY (job_id) REFERENCES import_job (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;

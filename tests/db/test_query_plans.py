@@ -9,7 +9,8 @@ from gpupanel.database import Database, queries, query
 from gpupanel.paths import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
-NAMES = [f"{file}.{name}" for file in FILES for name in queries(file)]
+# Those of find.py that are completed with a source and filters have tests of their own, in test_find.py.
+NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # Counting reads an index from its front, and stops at the limit.
 BOUNDED = {"ledger.count"}
@@ -80,7 +81,7 @@ def test_no_query_reads_a_whole_table(filled, name):
     assert name in BOUNDED or not scans, scans
 
 
-@pytest.mark.parametrize("name", ["ledger.batches", "ledger.batches_of_status", "ledger.items", "ledger.events",
+@pytest.mark.parametrize("name", ["find.touched", "ledger.items", "ledger.events",
                                   "queue.history", "queue.in_state", "queue.finished"])
 def test_no_list_is_sorted_after_the_fact(filled, name):
     plan = explain(filled, name)

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"model"},
-    {"config", "paths"},
+    {"config", "filters", "paths"},
     {"database", "mount", "manifest"},
-    {"catalogue", "ledger", "queue"},
+    {"catalogue", "find", "ledger", "queue"},
     {"decision"},
     {"scan", "preflight"},
     {"actions", "doctor"},

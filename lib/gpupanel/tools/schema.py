@@ -1,11 +1,17 @@
-"""init-db: make the database and its two accounts from etc/schema.sql and etc/grants.sql, or complete them."""
+"""init-db: make the database and its two accounts from etc/schema.sql and etc/grants.sql, or complete them.
+
+Tables that are missing are made, and indexes that are missing are added to those that are there; nothing else of a
+table is touched, since that could lose something: `doctor` names the differences and what would mend each.
+"""
 
 import dataclasses
 import re
 
 from ..config import DatabaseSettings
 from ..database import Database
+from ..doctor import definitions
 from ..doctor.sources import ACCOUNTS, statements
+from ..doctor.tables import expected
 from ..errors import ConfigurationError
 
 __all__ = ["ACCOUNTS", "apply", "open_account"]
@@ -30,10 +36,25 @@ def _run_files(db: Database) -> list[str]:
         for file in ("schema.sql", "grants.sql"):
             for statement in statements(file):
                 db.execute(statement)
-        made = [table for table in _tables(db) if table not in before]
+        made = [f"table {table}" for table in _tables(db) if table not in before]
+        return made + [index for table in before & set(expected()) for index in _complete_indexes(db, table)]
     finally:
         db.close()
-    return [f"table {table}" for table in made]
+
+
+def _complete_indexes(db: Database, table: str) -> list[str]:
+    """Add the indexes that a table of ours lacks, which changes no row; what has the name already stays as it is."""
+    [row] = db.execute(f"SHOW CREATE TABLE {table}")
+    if "Create Table" not in row:
+        return []
+    _, actual = definitions.table(row["Create Table"])
+    missing = [
+        (name, index) for name, index in expected()[table].indexes.items()
+        if name not in actual.indexes and index not in actual.indexes.values()
+    ]
+    for name, (unique, columns) in missing:
+        db.execute(f"CREATE {'UNIQUE ' * unique}INDEX {name} ON {table} ({columns})")
+    return [f"index {name} of {table}" for name, _ in missing]
 
 
 def _tables(db: Database) -> list[str]:

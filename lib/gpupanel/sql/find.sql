@@ -1,0 +1,37 @@
+-- name: rows
+-- These batches, each with its latest job.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
+FROM ingest_batch b
+LEFT JOIN import_job j
+  ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
+WHERE b.id IN %(ids)s
+
+-- name: moment
+-- When the batch with this id, or the last one before it, was discovered.
+SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
+
+-- name: hosts
+-- The hosts that bundles came from; the index is read at the first entry of each.
+SELECT source_host FROM ingest_batch FORCE INDEX (host_discovered)
+WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
+
+-- name: touched
+-- The batches that list an asset, the latest first; one that lists it twice is there twice.
+SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
+WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIMIT %(most)s
+
+-- The following are completed by find.py: {source} names the table and the index that leads to the rows, {where} holds
+-- the filters, {way} is ASC or DESC.
+
+-- name: count
+-- How many batches there are, counted no further than `limit`.
+SELECT COUNT(*) AS batches FROM (SELECT 1 FROM {source} WHERE {where} LIMIT %(limit)s) bounded
+
+-- name: count_by_status
+-- How many batches of each status there are.
+SELECT b.status, COUNT(*) AS batches FROM {source} WHERE {where} GROUP BY b.status
+
+-- name: places
+-- Some batches in the order of their discovery.
+SELECT b.id, b.discovered_at FROM {source} WHERE {where}
+ORDER BY b.discovered_at {way}, b.id {way} LIMIT %(limit)s OFFSET %(offset)s
