@@ -3,7 +3,9 @@
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 
 from ground import TREE
 from gpupanel import config
+from gpupanel.tools import children, demo, private_server
+from gpupanel.tools import run as demo_panel
 from gpupanel.tools.playground import end_leftovers
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
@@ -88,6 +92,8 @@ def gpupanel(folder, *args):
 def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(run):
     first = run()
     assert first.alive == list(PARTS)
+    assert "a5196bd6-2700-43c4-ad20-8b9aae952ea6  Three photos of the coast, each with its cover" in first.said
+    assert "A manifest without its sentinel (no scan sees it)" in first.said
     assert "Import Media" in urlopen(first.address).read().decode()
     found = gpupanel(first.folder, "scan")["discovered"]
     assert len(found) == 9
@@ -112,12 +118,56 @@ def test_what_a_killed_run_left_behind_is_ended_by_the_next_one(run):
     assert second.alive == list(PARTS)
 
 
+def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_start_finds_it_whole(tmp_path):
+    """As in a terminal, the signal goes to the whole process group."""
+    began, folder = tmp_path / "began", tmp_path / "var"
+    os.mkfifo(began)
+    real = shutil.which("mariadb-install-db", path=private_server.PATH)
+    program = tmp_path / "mariadb-install-db"
+    program.write_text(f'#!/bin/sh\necho began >{began}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    running = subprocess.Popen(
+        [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(folder)], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert began.read_text() == "began\n"
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.communicate(timeout=60)[0] == "Stopped.\n"
+    assert running.returncode == 0
+    with private_server.PrivateServer(folder / "mariadb") as server:
+        assert (folder / "mariadb" / "data" / "mysql").is_dir()
+        assert server.process.poll() is None
+
+
+def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as listener, children.Signals() as signals:
+        panel = children.Child("panel", None, None)
+        demo_panel._wait(panel, listener.getsockname()[1], signals)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            demo_panel._wait(panel, listener.getsockname()[1], signals)
+
+
+def test_between_two_bundles_the_demo_can_be_interrupted_and_goes_on_the_next_time(assets_dir):
+    def interrupted():
+        if next(assets_dir.glob("sync/*.json"), None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.write(assets_dir / "sync", assets_dir, attend=interrupted)
+    assert len(list(assets_dir.glob("sync/*.json"))) == 1
+    assert len(demo.write(assets_dir / "sync", assets_dir)) == 16
+    assert len(list(assets_dir.glob("sync/*.json"))) == 14
+
+
 def test_only_one_may_use_a_folder_at_a_time(run):
     first = run()
     command = [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(first.folder)]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1
     assert "Another `make run`" in refused.stderr
+    assert "make demo VAR=DIR" in refused.stderr
     assert first.alive == list(PARTS)
 
 

@@ -68,10 +68,13 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return {str(decision): total[decision] for decision in Decision if total[decision]}
 
 
-def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100) -> list[list[Story]]:
+def write(
+    sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100,
+    attend: Callable[[], None] = lambda: None,
+) -> list[list[Story]]:
     """Write the demo set, and `more` bundles of `items` photos each; what is there already stays.
 
-    The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused
+    `attend` is called now and then, and may raise. The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused
     where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
     """
     for folder in () if (sync_dir / MARK).exists() else (sync_dir, assets_dir):
@@ -79,7 +82,7 @@ def write(sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, item
             raise Refused(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
     sync_dir.mkdir(parents=True, exist_ok=True)
     (sync_dir / MARK).touch()
-    one_by_one = [[story] for story in bundles.demo(sync_dir, assets_dir, seed)]
+    one_by_one = [[story] for story in bundles.demo(sync_dir, assets_dir, seed, attend)]
     return [*one_by_one, list(_more(sync_dir, assets_dir, seed, more, items))]
 
 

@@ -28,16 +28,17 @@ def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[st
             with Playground(folder) as playground:
                 signals.check()
                 say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
-                _write(playground, say)
-                signals.check()
+                _write(playground, signals, say)
                 _serve(playground, signals, say, ready)
         except KeyboardInterrupt:
             pass
     say("Stopped.")
 
 
-def _write(playground: Playground, say: Callable[[str], None]) -> None:
-    stories = list(chain.from_iterable(demo.write(playground.sync_dir, playground.sync_dir.parent)))
+def _write(playground: Playground, signals: Signals, say: Callable[[str], None]) -> None:
+    groups = demo.write(playground.sync_dir, playground.sync_dir.parent, attend=signals.check)
+    stories = list(chain.from_iterable(groups))
+    signals.check()
     say(f"{len(stories)} demo bundles are in {playground.sync_dir}:")
     for line in table(demo.listing(stories)):
         say(line)

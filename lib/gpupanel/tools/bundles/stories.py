@@ -39,13 +39,18 @@ class Story(NamedTuple):
     expectation: Expectation
 
 
-def demo(sync_dir: Path | str, assets_dir: Path | str, seed: int | str = 1) -> list[Story]:
+def demo(
+    sync_dir: Path | str, assets_dir: Path | str, seed: int | str = 1, attend: Callable[[], None] = lambda: None
+) -> list[Story]:
     """Write the demo set and return its stories in the order in which to import them.
 
-    What is there already is left as it is. PanelError without Pillow.
+    What is there already is left as it is. `attend` is called before each bundle. PanelError without Pillow.
     """
-    writer = Writer(sync_dir, assets_dir, seed, pictures=4)
-    return [tell(writer) for tell in STORIES]
+    writer, stories = Writer(sync_dir, assets_dir, seed, pictures=4), []
+    for tell in STORIES:
+        attend()
+        stories.append(tell(writer))
+    return stories
 
 
 def _coast(writer: Writer) -> list[Asset]:
