@@ -218,3 +218,17 @@ def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, a
     machine.forget(PANEL)
     assert any(b"import-worker" in text for text in shown) and any(b"gpupanel" in text for text in shown)
     assert not any(b"secret'" in text for text in shown)
+
+
+@pytest.mark.parametrize(("unit", "conf"), [
+    (SCAN, "/opt/gpu-admin-panel/etc/panel.conf"), (WORKER, "/etc/gpu-admin-panel/worker.conf"),
+])
+def test_doctor_is_silent_on_an_installation_by_the_manual(machine, admin_db, unit, conf):
+    told = machine.folder / f"doctor-{unit}.json"
+    command = f"/opt/gpu-admin-panel/bin/gpupanel doctor --json --config {conf}"
+    machine.configure(unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}")
+    machine.systemctl("start", unit)
+    machine.forget(unit)
+    findings = json.loads(told.read_text())
+    assert len(findings) > 20
+    assert [finding for finding in findings if finding["level"] != "ok"] == []
