@@ -123,7 +123,7 @@ WRITES = {
     "progress": lambda tx, claim: claims.progress(tx, claim, 1),
     "restart": lambda tx, claim: claims.restart(tx, claim, 1),
     "release": lambda tx, claim: claims.release(tx, claim, "stopped"),
-    "finish": lambda tx, claim: claims.finish(tx, claim, ENDED),
+    "finish": lambda tx, claim: claims.finish(tx, claim, ENDED, "0" * 64),
     "fail": lambda tx, claim: claims.fail(tx, claim, "broken"),
 }
 
@@ -165,7 +165,7 @@ def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why
 def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
     enqueue(1)
     claim = take(worker_db, "a")
-    worker_db.transact(claims.finish, claim, ENDED)
+    worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
     with pytest.raises(ClaimLost):
-        worker_db.transact(claims.finish, claim, ENDED)
+        worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
     assert worker_db.read(claims.ended, claim.token)

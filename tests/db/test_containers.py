@@ -4,8 +4,9 @@ import json
 
 import pytest
 import workers
+from gpupanel.errors import DatabaseConflict
 from gpupanel.tools.bundles.chance import digest
-from gpupanel.work import containers
+from gpupanel.work import claims, containers
 
 KINDS = ("gallery", "collection")
 
@@ -91,7 +92,7 @@ def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(
     sync_id = bring("coast", [a], [held | {"items": [unknown, a.asset_hash]}])
     assert members(admin_db, kind) == [(a.asset_hash, 1)]
     batch = workers.batch(panel_db, sync_id)
-    assert (batch["status"], batch["last_error"]) == ("partial", "containers that lack members: 1")
+    assert (batch["status"], batch["last_error"]) == ("partial", "containers that are not whole: 1")
     (event,) = workers.events(panel_db, sync_id, "container_failed")
     payload = json.loads(event["payload"])
     assert (payload["missing"], payload["missing_count"], payload["container_type"]) == ([unknown], 1, kind)
@@ -130,3 +131,48 @@ def test_a_large_container_is_written_in_several_transactions_and_again_without_
     before = workers.rows(admin_db)
     bring("again", assets, [held])
     assert workers.rows(admin_db) == before
+
+
+# --------------------------------------------------------------------------------------------- what is in the way
+
+
+@pytest.fixture
+def picky(admin_db, kind):
+    """A database that refuses containers with one title."""
+    admin_db.execute(f"ALTER TABLE asset_{kind} ADD CONSTRAINT picky CHECK (title <> 'Refused')")
+    yield
+    admin_db.execute(f"ALTER TABLE asset_{kind} DROP CONSTRAINT picky")
+
+
+def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(admin_db, panel_db, bundles, bring, kind, picky):
+    (a,) = bundles.assets("coast", 1)
+    bad, good = (bundles.container(kind, title, [a]) for title in ("Refused", "Coast"))
+    sync_id = bring("coast", [a], [bad, good])
+    assert container(admin_db, kind)["title"] == "Coast" and members(admin_db, kind) == placed(a)
+    assert workers.batch(panel_db, sync_id)["status"] == "partial"
+    (event,) = workers.events(panel_db, sync_id, "container_failed")
+    payload = json.loads(event["payload"])
+    assert payload["reason"].startswith("the database refused it: ")
+    assert (payload["container_hash"], payload["missing"]) == (bad["container_hash"], [])
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told[-2:] == ["container_failed", "job_finished"]
+
+
+def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
+    admin_db, panel_db, bundles, mount, worker_conf, kind, monkeypatch
+):
+    (a,) = bundles.assets("coast", 1)
+    held = bundles.container(kind, "Coast", [a])
+    sync_id = bundles.bundle("coast", [a], [held | {"items": [digest("nowhere"), a.asset_hash]}])
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "finish", unavailable)
+        workers.drain(worker_conf)
+    assert members(admin_db, kind) and workers.job(admin_db, job_id)["state"] == "queued"
+    workers.drain(worker_conf)
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told.count("job_claimed") == 2 and told.count("container_failed") == 1
+
+
+def unavailable(*args):
+    raise DatabaseConflict

@@ -10,6 +10,7 @@ from .. import ledger
 from ..database import Reading, Transaction
 from ..errors import ClaimLost
 from ..model import BatchStatus, JobState
+from .containers import Failure
 
 
 class Claim(NamedTuple):
@@ -124,15 +125,22 @@ def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = F
     _note(tx, claim, "job_released", "job_release", reason=reason)
 
 
-def finish(tx: Transaction, claim: Claim, outcome: Ended) -> None:
-    """The import went through to its end; the job failed only if the whole batch did. Raises ClaimLost."""
+def finish(
+    tx: Transaction, claim: Claim, outcome: Ended, manifest_sha256: str, failures: Iterable[Failure] = ()
+) -> None:
+    """The import went through to its end; the job failed only if the whole batch did. Raises ClaimLost.
+
+    `manifest_sha256` is that of the bytes that were imported; `failures` are the containers that are not whole. They
+    are told here, and not when they are met, so that a job that is resumed does not tell them twice.
+    """
     state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
     _fenced(tx, claim, "work.finish", state=state, reason=outcome.problem)
     tx.run("ledger.finished", batch_id=claim.batch_id, status=outcome.status, last_error=outcome.problem)
-    batch = tx.one("ledger.batch", sync_id=claim.sync_id)
+    for failure in failures:
+        payload = failure._asdict() | {"job_id": claim.job_id, "phase": "import"}
+        ledger.append(tx, claim.batch_id, "container_failed", payload, claim.worker)
     _note(tx, claim, "job_finished", "job_finish", counts=outcome.counts, items_total=sum(outcome.counts.values()),
-          container_failures=outcome.container_failures, manifest_sha256=batch["manifest_sha256"],
-          status=outcome.status)
+          container_failures=outcome.container_failures, manifest_sha256=manifest_sha256, status=outcome.status)
 
 
 def fail(tx: Transaction, claim: Claim, reason: str) -> None:

@@ -6,13 +6,13 @@ from typing import Callable, Iterator
 from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
-from ..manifest import Manifest, digest, read
+from ..manifest import Container, Manifest, digest, read
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
-from . import claims
+from . import claims, containers
 from .chunk import Chunks, Unread, needs_documents
 from .claims import Claim, Ended
-from .containers import Containers
+from .containers import Failure, Step
 from .heartbeat import Heartbeat
 from .reader import PATIENCE, Entry, Readers, cut, elsewhere
 
@@ -56,9 +56,9 @@ class Importer:
             for chunk in cut(entries, self._chunk_items):
                 self._attend()
                 self._carry_out(carrier, readers, chunk)
-        container_failures = Containers(self._db, self._claim, manifest, self._attend).carry_out()
+        failures = self._containers(manifest)
         self._attend()
-        return self._finish(container_failures)
+        return self._finish(manifest, failures)
 
     # ------------------------------------------------------------------------------------------- the manifest
 
@@ -147,32 +147,60 @@ class Importer:
         if noted:
             self._noted = monotonic()
 
+    # ------------------------------------------------------------------------------------------ the containers
+
+    def _containers(self, manifest: Manifest) -> list[Failure]:
+        """Carry out all containers, also those that an interrupted run of this job had done; returns what is not whole."""
+        outcomes = (self._container(manifest.action, container) for container in manifest.containers)
+        return [failure for failure in outcomes if failure]
+
+    def _container(self, action: str, container: Container) -> Failure | None:
+        missing: list[str] = []
+        try:
+            for step in containers.steps(action, self._claim.batch_id, container):
+                self._attend()
+                missing += self._fenced(step)
+        except DataRefused as error:
+            return containers.refused(container, error)
+        return containers.lacking(container, missing) if missing else None
+
+    def _fenced(self, step: Step) -> list[str]:
+        """One step under the claim. It changes nothing when it is taken again, so a lost reply costs no more than that."""
+        try:
+            return self._db.transact(self._step, step)
+        except OutcomeUnknown:
+            return self._db.transact(self._step, step)
+
+    def _step(self, tx: Transaction, step: Step) -> list[str]:
+        missing = step(tx)
+        claims.beat(tx, self._claim)
+        return missing
+
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, container_failures: int) -> Ended:
+    def _finish(self, manifest: Manifest, failures: list[Failure]) -> Ended:
         try:
-            return self._db.transact(self._end, container_failures)
+            return self._db.transact(self._end, manifest, failures)
         except OutcomeUnknown:
-            return self._finish_again(container_failures)
+            return self._finish_again(manifest, failures)
 
-    def _finish_again(self, container_failures: int) -> Ended:
+    def _finish_again(self, manifest: Manifest, failures: list[Failure]) -> Ended:
         """The reply to the first COMMIT was lost; if it took effect, the claim has ended, and under our own token."""
         try:
-            return self._db.transact(self._end, container_failures)
+            return self._db.transact(self._end, manifest, failures)
         except ClaimLost:
             if not self._db.read(claims.ended, self._claim.token):
                 raise
-            return self._db.read(self._outcome, container_failures)
+            return self._db.read(self._outcome, failures)
 
-    def _end(self, tx: Transaction, container_failures: int) -> Ended:
+    def _end(self, tx: Transaction, manifest: Manifest, failures: list[Failure]) -> Ended:
         self._heartbeat.check()
-        outcome = self._outcome(tx, container_failures)
-        claims.finish(tx, self._claim, outcome)
+        outcome = self._outcome(tx, failures)
+        claims.finish(tx, self._claim, outcome, manifest.sha256, failures)
         return outcome
 
-    def _outcome(self, tx: Transaction, container_failures: int) -> Ended:
-        counts = ledger.decision_counts(tx, self._claim.batch_id)
-        return outcome_of(counts, container_failures)
+    def _outcome(self, tx: Transaction, failures: list[Failure]) -> Ended:
+        return outcome_of(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
 
 
 def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
@@ -181,6 +209,6 @@ def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
     if not failed and not container_failures:
         return Ended(BatchStatus.COMPLETED, counts, 0, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"containers that lack members: {container_failures}"] if container_failures else []
+    problems += [f"containers that are not whole: {container_failures}"] if container_failures else []
     status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
     return Ended(status, counts, container_failures, "; ".join(problems))
