@@ -2,6 +2,7 @@
 
 import dataclasses
 import getpass
+import json
 import re
 from threading import Event
 
@@ -11,7 +12,7 @@ from gpupanel import config, doctor
 from gpupanel.database import Database
 from gpupanel.doctor import server as of_the_server
 from gpupanel.mount import Mount
-from gpupanel.tools import schema
+from gpupanel.tools import cli, schema
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 from ground import NAME
 
@@ -56,6 +57,16 @@ def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
         "MariaDB version", "isolation of our sessions", "innodb_snapshot_isolation", "binary log", "max_allowed_packet",
         "clocks", "tables", "claim plan", "stale jobs", "mount", "sentinels", "mount is read-only",
     } <= {each.check for each in findings}
+
+
+def test_the_exit_status_tells_sound_from_wrong_and_each_fault_says_what_to_do(sound, admin_db, capsys):
+    command = ["doctor", "--config", str(sound.path)]
+    assert cli.main([*command, "--json"]) == 0
+    assert {each["level"] for each in json.loads(capsys.readouterr().out)} <= {"ok", "note"}
+    sound.panel.secret_file.chmod(0o644)
+    assert cli.main(command) == 1
+    told = capsys.readouterr().out
+    assert "wrong  permissions of panel.secret: 644" in told and f"to do: chmod 600 {sound.panel.secret_file}" in told
 
 
 # --------------------------------------------------------------------------------------------- tables and rights

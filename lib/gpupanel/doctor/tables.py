@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.resources import files
 
 from ..config import Settings
 from ..database import Database, queries
@@ -12,7 +13,7 @@ from .definitions import Table
 from .finding import NOTE, OK, WRONG, Finding
 from .sources import statements
 
-BY_NAME = re.compile(r"FROM (\w+) FORCE INDEX \((\w+)\)")
+BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
 MISSING = "Run bin/gpupanel init-db, which makes what is missing."
 
 
@@ -25,7 +26,9 @@ def expected() -> dict[str, Table]:
 @cache
 def by_name() -> set[tuple[str, str]]:
     """The (table, index) that our queries name, so that another name will not do."""
-    return {found for file in ("work", "library") for text in queries(file).values() for found in BY_NAME.findall(text)}
+    folder = files(__package__.rpartition(".")[0]).joinpath("sql")
+    names = [file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")]
+    return {found for name in names for text in queries(name).values() for found in BY_NAME.findall(text)}
 
 
 def compare(db: Database, settings: Settings) -> Iterator[Finding]:
