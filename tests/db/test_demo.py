@@ -143,14 +143,13 @@ def test_without_a_configuration_it_brings_a_private_installation(tmp_path):
 @pytest.mark.parametrize("command", [["demo"], ["demo", "--once"], ["run"]])
 def test_a_private_installation_refuses_another_configuration(tmp_path, command):
     other = str(tmp_path / "other.conf")
-    refused = gpupanel(*command, "--var", tmp_path / "var", GPUPANEL_CONF=other)
+    refused = gpupanel(*command, GPUPANEL_CONF=other)
     assert refused.returncode == 2
     assert f"GPUPANEL_CONF names {other}" in refused.stderr and "Unset GPUPANEL_CONF" in refused.stderr
-    assert not (tmp_path / "var").exists()
 
 
-def test_a_private_installation_takes_its_own_configuration_in_the_environment(tmp_path):
-    answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "var" / "panel.conf"))
+def test_the_folder_that_is_given_goes_before_the_configuration_in_the_environment(tmp_path):
+    answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "other.conf"))
     assert answer.returncode == 0, answer.stderr
     assert "A sentinel without its manifest (a scan passes it over)" in answer.stdout
     assert "A manifest without its sentinel (no scan sees it)" in answer.stdout

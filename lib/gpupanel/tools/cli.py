@@ -162,11 +162,11 @@ def _running(command) -> None:
     serve.add_argument("--port", type=_whole(0, 65535), default=8080, help="the port (8080); 0 takes any free one")
     run = command(
         "run", "playing", "Run the demo panel: private MariaDB, demo bundles, worker and panel.",
-        config="run has a configuration of its own, DIR/panel.conf: another one here or in GPUPANEL_CONF is refused",
+        config="refused unless it is run's own, DIR/panel.conf; so is GPUPANEL_CONF, unless --var is given",
     )
     demo = command(
         "demo", "playing", "Write the demo bundles, and with --once import them and compare.",
-        config="an installation to use instead of a private one; GPUPANEL_CONF is refused, unless it names DIR/panel.conf",
+        config="use this installation and no private one; GPUPANEL_CONF is refused, unless --var is given",
     )
     demo.add_argument("--once", action="store_true", help="scan, preflight, queue, import, and print what came of it")
     demo.add_argument("--bundles", type=_whole(0), default=0, metavar="N", help="as many more bundles of photos (0)")

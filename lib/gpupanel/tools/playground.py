@@ -59,7 +59,7 @@ class Playground:
             lock.close()
             raise Refused(
                 f"Another `make run` or `make demo` is using {self.folder}.",
-                "Stop it, or take another folder: make demo VAR=DIR, or bin/gpupanel demo --once --var DIR; so with run.",
+                "Stop it, or take another folder: make demo VAR=DIR, make run VAR=DIR, or bin/gpupanel with --var DIR.",
             ) from None
         return lock
 

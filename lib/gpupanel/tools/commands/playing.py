@@ -17,14 +17,14 @@ from ..playground import Playground
 from ..shell import Shell
 from ..text import counts, plain, table
 
-ELSEWHERE = "Unset GPUPANEL_CONF; --config FILE is how to have the demo bundles in another installation."
+ELSEWHERE = "Unset GPUPANEL_CONF, or say --var DIR; --config FILE is how to have the demo bundles in another installation."
 
 
 def run(shell: Shell) -> int:
     """Until Ctrl-C. JSON, once all is up: {address, panel_conf, worker_conf, logs}."""
     if shell.args.config:
         _refuse_other(shell, "--config", shell.args.config, "Leave --config away; --var names another folder.")
-    demo_panel.run(_private(shell, "Unset GPUPANEL_CONF; --var names another folder."), say=shell.say, ready=shell.tell)
+    demo_panel.run(_private(shell, "Unset GPUPANEL_CONF, or say --var DIR."), say=shell.say, ready=shell.tell)
     return 0
 
 
@@ -78,8 +78,9 @@ def _folder(shell: Shell) -> Path:
 
 
 def _private(shell: Shell, hint: str) -> Path:
-    """The folder of the private installation. Raises InvalidInput where GPUPANEL_CONF stands for another one."""
-    if named := os.environ.get("GPUPANEL_CONF"):
+    """The folder of the private installation. Raises InvalidInput where GPUPANEL_CONF names another one, and no --var
+    says that this is what is meant."""
+    if not shell.args.var and (named := os.environ.get("GPUPANEL_CONF")):
         _refuse_other(shell, "GPUPANEL_CONF", named, hint)
     return _folder(shell)
 
