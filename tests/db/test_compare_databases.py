@@ -62,13 +62,13 @@ def bring(db, conf, folder):
     photos = many[::2]
     hung = [writer.container(kind, kind, photos[:6], cover=many[1]) for kind in ("gallery", "collection")]
     bundles = [
-        writer.bundle("many", many, hung, sync_type="gallery"),
-        writer.bundle("again", [each._replace(title="New", revision=2) for each in photos[6:9]], action="update"),
-        writer.bundle("gone", photos[9:10], action="remove"),
-        writer.bundle("bad", writer.assets("bad", 3, broken={1: breaks.broken_document})),
+        ("many", many, {"containers": hung, "sync_type": "gallery"}),
+        ("again", [each._replace(title="New", revision=2) for each in photos[6:9]], {"action": "update"}),
+        ("gone", photos[9:10], {"action": "remove"}),
+        ("bad", writer.assets("bad", 3, broken={1: breaks.broken_document}), {}),
     ]
-    for sync_id in bundles:
-        workers.queue(db, mount, sync_id)
+    for name, items, facts in bundles:
+        workers.queue(db, mount, writer.bundle(name, items, **facts))
         workers.drain(conf)
     writer.bundle("waiting", writer.assets("waiting", 1), status="processing")
     workers.actions.scan_mount(db, mount, "operator")
@@ -154,9 +154,10 @@ SEEDS = [
      " WHERE batch_no = batch(0)", ("json_type", "ingest_batch.plan: will_fail")),
     ("a count that is not written", "UPDATE import_batches SET plan = JSON_REMOVE(plan, '$.will_skip') WHERE batch_no = batch(1)",
      ("json_key", "ingest_batch.plan: will_skip")),
-    ("a bundle that was never scanned", "DELETE FROM import_batches WHERE status = 'discovered'", ("right_only", "ingest_batch")),
+    ("a bundle that was never scanned", "DELETE FROM import_log WHERE batch_no = batch(4); DELETE FROM import_batches"
+     " WHERE batch_no = batch(4)", ("right_only", "ingest_batch")),
     ("a bundle that only Perl knows", "INSERT INTO import_batches (bundle_uuid, status)"
-     " VALUES ('00000000-0000-4000-8000-00000000000a', 'discovered')", ("left_only", "ingest_batch")),
+     " VALUES ('00000000-0000-4000-8000-00000000000a', 'failed')", ("left_only", "ingest_batch")),
     # jobs
     ("another state", "UPDATE import_jobs SET state = 'failed' WHERE batch_no = batch(3)", ("value", "import_job.state")),
     ("no worker", "UPDATE import_jobs SET worker = NULL WHERE batch_no = batch(0)", ("presence", "import_job.worker")),
@@ -167,7 +168,9 @@ SEEDS = [
      ("left_only", "import_job")),
     # assets
     ("another title", "UPDATE media_assets SET caption = 'Other words' WHERE id = asset(0)", ("value", "asset.title")),
-    ("an asset that was not imported", "DELETE FROM media_assets WHERE id = asset(2)", ("right_only", "asset")),
+    ("an asset that was not imported", "; ".join(
+        f"DELETE FROM {table} WHERE media_id = asset(2)" for table in ("media_sources", "media_ai_runs", "media_covers",
+        "media_derivatives", "media_gallery_items")) + "; DELETE FROM media_assets WHERE id = asset(2)", ("right_only", "asset")),
     ("an asset that only Perl has", "INSERT INTO media_assets (asset_type, asset_digest, fingerprint, first_batch_id, last_batch_id)"
      " VALUES ('photo', REPEAT('0', 64), '', batch(0), batch(0))", ("left_only", "asset")),
     ("an asset taken out", "UPDATE media_assets SET deleted_at = NOW(6) + INTERVAL 5 HOUR WHERE id = asset(4)", ("removed", "asset.deleted_at")),
@@ -211,7 +214,7 @@ SEEDS = [
      ("value", "ingest_batch_item.reason")),
     ("another change", "UPDATE import_batch_items SET changes = REPLACE(changes, 'New', 'Newer') WHERE batch_no = batch(1) AND position = 0",
      ("json_value", "ingest_batch_item.changes: title[]")),
-    ("another target", "UPDATE import_batch_items SET asset_id = asset(1) WHERE batch_no = batch(0) AND position = 0",
+    ("another target", "UPDATE import_batch_items SET asset_id = asset(1) WHERE batch_no = batch(0) AND position = 3",
      ("reference", "ingest_batch_item.asset_id")),
     ("an item that is missing", "DELETE FROM import_batch_items WHERE batch_no = batch(3) AND position = 0", ("right_only", "ingest_batch_item")),
     # events

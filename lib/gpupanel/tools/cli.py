@@ -136,6 +136,14 @@ def _comparing(command) -> None:
     one("schemas", "Propose a mapping file for a database whose tables have other names.", (database, database), _names)
     events = one("events", "Compare the events of one batch, side by side.", (database, database), _names, _reporting)
     events.add_argument("sync_id", metavar="S", help="its sync_id")
+    plan = one("plan", "Compare the plan of a dry run with what was then written.", ("a plan of import-worker --dry-run", database), _names,
+               _reporting)
+    shown = "the address of a page, or a file with its HTML or text"
+    pages = one("pages", "Compare the same page of two panels, cell by cell.", (shown, shown), _reporting)
+    pages.add_argument("--exact", action="store_true", help="compare times and ids, too")
+    for side in ("left", "right"):
+        pages.add_argument(f"--{side}-credentials", metavar="FILE", type=Path, help="user:password, where that page asks for them")
+        pages.add_argument(f"--{side}-name", metavar="NAME", default="", help=f"what the report calls the {side} side")
 
 
 def _names(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import that meets its rows only waits for them: a worker tries for a minute befo
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 
 from .. import ledger, preflight
@@ -15,6 +15,7 @@ from ..errors import BundleIncomplete, DatabaseConflict, PanelError, Problems, R
 from ..manifest import Container, Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
+from . import containers
 from . import containers
 from .chunk import Chunks, Unread, needs_documents
 from .importer import outcome_of
@@ -70,14 +71,8 @@ class DryRun:
     def _import(self, tx: Recorder, batch_id: int, manifest: Manifest) -> Line:
         tx.run("plan.patience")
         tx.take()
-        with Readers(self._mount, self._threads, self._attend) as readers:
-            carrier = Chunks(batch_id, manifest)
-            entries = readers.ahead(
-                self._entries(tx, batch_id, manifest), lambda entry: needs_documents(manifest.action, entry), 2 * self._chunk_items
-            )
-            for chunk in cut(entries, self._chunk_items):
-                self._attend()
-                self._items(tx, self._carry_out(tx, carrier, readers, chunk))
+        carrier, entries = Chunks(batch_id, manifest), self._entries(tx, batch_id, manifest)
+        self._read_and_carry_out(tx, carrier, entries, lambda entry: needs_documents(manifest.action, entry))
         failures = self._containers(tx, batch_id, manifest)
         ended = outcome_of(dict(self._counts), failures)
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
@@ -101,17 +96,25 @@ class DryRun:
                 known = planned.get((item.asset_type, item.asset_hash))
                 yield Entry(position, item, Decision(known) if known else None)
 
-    def _carry_out(self, tx: Recorder, carrier: Chunks, readers: Readers, chunk: list[Entry]) -> list[Plan]:
+    def _read_and_carry_out(
+        self, tx: Recorder, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]
+    ) -> None:
+        with Readers(self._mount, self._threads, self._attend) as readers:
+            for chunk in cut(readers.ahead(entries, needed, 2 * self._chunk_items), self._chunk_items):
+                self._attend()
+                self._carry_out(tx, carrier, chunk)
+
+    def _carry_out(self, tx: Recorder, carrier: Chunks, chunk: list[Entry]) -> None:
         """As the importer does it, in the transaction at hand."""
-        while True:
-            try:
-                with tx.savepoint():
-                    return carrier.carry_out(tx, chunk)
-            except Unread as unread:
-                again = {entry.key: entry for entry in readers.read(unread.entries)}
-                chunk = [again.get(entry.key, entry) for entry in chunk]
-            except DataRefused:
-                return carrier.one_by_one(tx, chunk)
+        try:
+            with tx.savepoint():
+                done = carrier.carry_out(tx, chunk)
+        except Unread as unread:
+            unread_keys = {entry.key for entry in unread.entries}
+            return self._read_and_carry_out(tx, carrier, chunk, lambda entry: entry.key in unread_keys)
+        except DataRefused:
+            done = carrier.one_by_one(tx, chunk)
+        self._items(tx, done)
 
     def _items(self, tx: Recorder, done: list[Plan]) -> None:
         self._told(tx)
@@ -130,11 +133,11 @@ class DryRun:
     # ------------------------------------------------------------------------------------------ the containers
 
     def _containers(self, tx: Recorder, batch_id: int, manifest: Manifest) -> int:
-        return sum(not self._container(tx, batch_id, manifest.action, container) for container in manifest.containers)
+        """How many containers would not be whole."""
+        return sum(not self._container(tx, manifest.action, batch_id, container) for container in manifest.containers)
 
-    def _container(self, tx: Recorder, batch_id: int, action: str, container: Container) -> bool:
-        """Whether the container came whole."""
-        missing = []
+    def _container(self, tx: Recorder, action: str, batch_id: int, container: Container) -> bool:
+        missing: list[str] = []
         try:
             for step in containers.steps(action, batch_id, container):
                 self._attend()

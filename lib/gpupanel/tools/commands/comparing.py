@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, PanelError
 from ...mount import SYNC_ID
-from ..compare import accepted, databases, mapping, schemas, timeline
+from ..compare import accepted, databases, mapping, plans, schemas, timeline
 from ..compare.findings import Findings
 from ..compare.report import Report, page, text
 from ..compare.rows import Strictness
@@ -64,7 +64,33 @@ def _proposed(which: str, side: Side, proposal: schemas.Proposal) -> list[str]:
     return [*head, mapping.write(proposal.mapping).rstrip(), *(f"# open: {question}" for question in proposal.open), ""]
 
 
-WHAT = {"databases": _databases, "schemas": _schemas, "events": _events}
+def _plan(shell: Shell) -> int:
+    """JSON: a report; the plan is the left."""
+    args = shell.args
+    plan = plans.Plan(args.left)
+    with _collecting(args) as findings, Side(args.right, args.right_mapping, args.right_name).opened() as side:
+        plans.compare(plan, side, findings, lambda table, done, total: shell.progress(table)(done, total))
+        about = [("Plan", str(args.left)), ("Bundle", plan.facts["sync_id"]), ("Bytes of its manifest", plan.facts["manifest_sha256"]),
+                 ("Database", side.place), ("Rows", "those of the plan, and assets that the bundle brought besides")]
+        return _tell(shell, _report("A plan and what was written", args.left_name or "the plan", side.label, about, findings))
+
+
+def _pages(shell: Shell) -> int:
+    """JSON: a report."""
+    try:
+        from ..compare import fetching, pages
+    except ModuleNotFoundError:
+        raise PanelError("Beautiful Soup is not installed.", "pip install 'gpu-admin-panel[compare]', or Debian's python3-bs4.") from None
+    args = shell.args
+    left, right = (pages.read(fetching.fetch(place, file)) for place, file in (
+        (args.left, args.left_credentials), (args.right, args.right_credentials)))
+    about = [("Times and ids", "as they stand" if args.exact else "not compared"), ("Left out", "sentences, forms, links, notes")]
+    with _collecting(args) as findings:
+        pages.compare(left, right, findings, args.exact)
+        return _tell(shell, _report("Two pages", args.left_name or args.left, args.right_name or args.right, about, findings))
+
+
+WHAT = {"databases": _databases, "schemas": _schemas, "events": _events, "plan": _plan, "pages": _pages}
 
 
 # ------------------------------------------------------------------------------------------------ what they share

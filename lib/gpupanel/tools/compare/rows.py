@@ -25,7 +25,7 @@ class Comparer:
     def __init__(self, table: Table, columns: list[str], strictness: Strictness, zones: tuple[tzinfo, tzinfo]):
         self._table, self._strictness, self._zones = table, strictness, zones
         self._columns = [column for column in columns if column not in table.key]
-        self._times = [column for column in columns if vocabulary.meaning(table.name, column) is TIME and column != "updated_at"]
+        self._times = [column for column in columns if vocabulary.meaning(table.name, column) is TIME]
 
     @classmethod
     def of(cls, table: Table, left: Side, right: Side, strictness: Strictness) -> "Comparer":

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from itertools import combinations
 from typing import Any, NamedTuple
 
 # Surrogate ids and process names within a text are different on each side, and mean nothing.
@@ -72,17 +73,15 @@ def _utc(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[Unlike]:
-    """The times of one row that follow each other the other way round; equal ones are in either order."""
-    both = [name for name in left if name in right and left[name] is not None and right[name] is not None]
-    for n, first in enumerate(both):
-        for second in both[n + 1:]:
-            if (left[first] < left[second] and right[first] > right[second]) or (
-                left[first] > left[second] and right[first] < right[second]
-            ):
-                yield Unlike("time_order", _told(left, first, second), _told(right, first, second))
+    """The times of one row when they follow each other differently; equal ones are in either order."""
+    both = [name for name in left if left[name] is not None and right.get(name) is not None]
+    for first, second in combinations(both, 2):
+        if (left[first] < left[second] and right[first] > right[second]) or (left[first] > left[second] and right[first] < right[second]):
+            yield Unlike("time_order", _told(left, both), _told(right, both))
+            return
 
 
-def _told(times: dict[str, datetime], *names: str) -> str:
+def _told(times: dict[str, datetime], names: list[str]) -> str:
     return ", then ".join(f"{name} {times[name]}" for name in sorted(names, key=times.__getitem__))
 
 

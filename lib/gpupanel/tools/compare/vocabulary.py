@@ -12,7 +12,8 @@ from ...doctor.tables import expected
 
 # Where each id leads.
 REFERENCES = {
-    "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch", "job_id": "import_job",
+    "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch",
+    "job_id": "import_job", "earlier_job_id": "import_job",
     "asset_id": "asset", "cover_id": "asset_cover", "gallery_id": "asset_gallery", "collection_id": "asset_collection",
 }
 # What stands for such an id where it is compared. A job is told by its place in the history of its batch.
@@ -25,7 +26,7 @@ NEVER_COMPARED = {"id", "active_batch_id"}
 # Documents that came as files; the database knows them as text.
 DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
 # Another value each time, so that only its presence says something.
-ONLY_PRESENCE = {("import_job", "claim_token"), ("import_job", "worker"), ("ingest_batch", "updated_at")}
+ONLY_PRESENCE = {"claim_token", "worker", "updated_at"}
 
 TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence", "plain"
 
@@ -96,7 +97,7 @@ def compared(table: str) -> list[str]:
 @cache
 def meaning(table: str, column: str) -> str:
     """What kind of value a column holds: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
-    if (table, column) in ONLY_PRESENCE:
+    if column in ONLY_PRESENCE:
         return PRESENCE
     if column in REFERENCES:
         return REFERENCE

@@ -1,0 +1,140 @@
+"""The plan of a dry run against a database: whether what was then really written is what had been planned.
+
+Plan lines are looked up in the database by their natural keys, some hundred at a time. Rows that the batch brought and
+that the plan does not have are found by the assets' last batch.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ...database import chunks
+from ...errors import ConfigurationError
+from . import values, vocabulary
+from .databases import Progress
+from .findings import Findings, Tally
+from .side import Row, Side, key_of
+from .values import Unlike
+from .vocabulary import BY_NAME, JSON, Table
+
+LINES = 300
+REMOVED = "removed"
+
+Line = dict[str, Any]
+
+
+class Plan:
+    """A plan file; read as often as needed, a line at a time. Raises ConfigurationError when it is none."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self.facts = next(self._lines())
+            self.complete = any(line["table"] == "ingest_batch" for line in self.rows())
+        except (OSError, ValueError, StopIteration, KeyError, TypeError) as error:
+            raise ConfigurationError(f"{path} is not a plan", [str(error) or "it is empty"], "import-worker --dry-run writes one.") from None
+        if self.facts.get("plan") != 1 or not self.complete:
+            raise ConfigurationError(f"{path} is not a whole plan", ["its first or last line is missing"], "import-worker --dry-run writes one.")
+
+    def _lines(self) -> Iterator[Line]:
+        with open(self.path, encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+    def rows(self) -> Iterator[Line]:
+        lines = self._lines()
+        next(lines)
+        return lines
+
+
+def compare(plan: Plan, side: Side, findings: Findings, progress: Progress = lambda *told: None) -> None:
+    """Compare a plan with an opened side: the plan is the left."""
+    against = _Against(plan, side, findings)
+    done = 0
+    for some in chunks(plan.rows(), LINES):
+        by_table = defaultdict(list)
+        for line in some:
+            by_table[line["table"]].append(line)
+        for name, lines in by_table.items():
+            against.planned(BY_NAME[name], lines)
+        progress("plan", done := done + len(some), done + 1)
+    progress("plan", done, done)
+    against.unplanned()
+
+
+class _Against:
+    def __init__(self, plan: Plan, side: Side, findings: Findings):
+        self._sync_id, self._side, self._findings = plan.facts["sync_id"], side, findings
+        self._tallies: dict[str, Tally] = {}
+        self._assets: set[tuple] = set()
+
+    def _tally(self, table: Table) -> Tally:
+        if table.name not in self._tallies:
+            self._tallies[table.name] = self._findings.tally(table.area, table.name, table.noun)
+        return self._tallies[table.name]
+
+    def planned(self, table: Table, lines: list[Line]) -> None:
+        """Look up some planned rows of one table."""
+        paths = [path for path in lines[0]["values"]] if len({frozenset(line["values"]) for line in lines}) == 1 else sorted(
+            {path for line in lines for path in line["values"]})
+        lacking = [part for part in table.key if part != "#" and not self._side.has(*_place(table, part))]
+        if not self._side.has(table.name) or lacking:
+            self._findings.add("table_missing", table.area, table.name, left="planned", right="missing, or without its key")
+            return
+        where = {part: list({line["key"][part] for line in lines}) for part in table.key}
+        there = {key_of(table, row): row for row in self._side.among(table, [*paths, table.bundle], where)}
+        for line in lines:
+            key = tuple(line["key"][part] for part in table.key)
+            if table.name == "asset":
+                self._assets.add(key)
+            self._line(table, key, line, there.get(key))
+
+    def _line(self, table: Table, key: tuple, line: Line, row: Row | None) -> None:
+        tally = self._tally(table)
+        if row is None:
+            told = ", ".join(f"{name} {value}" for name, value in line["values"].items() if value is not None)[:300]
+            if self._add("left_only", table, "", key, told, ""):
+                tally.left_only += 1
+            return
+        found = [
+            self._add(each.kind, table, path.partition(".")[0], key, each.left, each.right, each.path)
+            for path, value in line["values"].items() if path in row for each in _unlike(table, path, value, row[path])
+        ]
+        if any(found):
+            tally.different += 1
+        else:
+            tally.equal += 1
+
+    def unplanned(self) -> None:
+        """Assets that the batch wrote last, and that no line of the plan names."""
+        table = BY_NAME["asset"]
+        if not self._side.has("asset", "last_batch_id"):
+            return
+        for row in self._side.among(table, ["title", "path"], {"last_batch_id.sync_id": [self._sync_id]}):
+            if key_of(table, row) not in self._assets:
+                told = ", ".join(f"{name} {row[name]}" for name in ("title", "path") if row.get(name))
+                if self._add("right_only", table, "", key_of(table, row), "", told):
+                    self._tally(table).right_only += 1
+
+    def _add(self, kind: str, table: Table, column: str, key: tuple, left, right, path: str = "") -> bool:
+        return self._findings.add(
+            kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id, left=left, right=right
+        )
+
+
+def _place(table: Table, path: str) -> tuple[str, str]:
+    """(table, column) at the end of a path."""
+    way, _, column = path.rpartition(".")
+    return (vocabulary.REFERENCES[way.rpartition(".")[2]] if way else table.name), column
+
+
+def _unlike(table: Table, path: str, planned: Any, written: Any) -> Iterator[Unlike]:
+    if path == "deleted_at":
+        states = (REMOVED if planned else "live", "live" if written is None else REMOVED)
+        return iter([Unlike(REMOVED, *states)] if states[0] != states[1] else [])
+    if "." in path:
+        return iter([Unlike("reference", planned, written)] if planned != written else [])
+    if vocabulary.meaning(table.name, path) is JSON:
+        return values.document(planned, written, by_bytes=False)
+    return values.plain(planned, written)

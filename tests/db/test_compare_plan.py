@@ -1,0 +1,68 @@
+"""compare plan: what a dry run planned against what was then written."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import workers
+from ground import TREE
+from gpupanel import actions
+from gpupanel.tools.bundles import breaks
+
+
+def compare(*arguments):
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "plan", *map(str, arguments), "--json"]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def planned(panel_db, mount, worker_conf, bundles, tmp_path):
+    """(sync_id, plan file) of a bundle with a gallery, covers and one broken item, planned and then imported."""
+    members = list(bundles.assets("coast", 6, ("photo", "cover"), broken={4: breaks.broken_document}))
+    hung = bundles.container("gallery", "Coast", members[:3:2], cover=members[1])
+    sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
+    actions.scan_mount(panel_db, mount, "operator")
+    plan = tmp_path / "plan"
+    with open(plan, "w") as out:
+        subprocess.run([sys.executable, workers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id], stdout=out, check=True)
+    actions.queue_batch(panel_db, mount, sync_id, "operator")
+    workers.drain(worker_conf)
+    return sync_id, plan
+
+
+def test_an_import_does_what_its_dry_run_planned(planned, panel_conf):
+    answer = compare(planned[1], panel_conf)
+    report = json.loads(answer.stdout)
+    assert answer.returncode == 0, report["groups"]
+    assert {tally["table"] for tally in report["tables"]} >= {
+        "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item",
+        "ingest_batch_item", "ingest_batch",
+    }
+    assert all(tally["equal"] > 0 for tally in report["tables"])
+
+
+@pytest.mark.parametrize(("statement", "kind", "place"), [
+    ("UPDATE asset SET title = 'Other words' LIMIT 1", "value", "asset.title"),
+    ("UPDATE asset SET deleted_at = NOW(6) LIMIT 1", "removed", "asset.deleted_at"),
+    ("DELETE FROM asset_ai_run LIMIT 1", "left_only", "asset_ai_run."),
+    ("UPDATE asset_source SET document = '{}' LIMIT 1", "json_key", "asset_source.document"),
+    ("UPDATE asset_gallery_item SET position = 9 LIMIT 1", "value", "asset_gallery_item.position"),
+    ("UPDATE ingest_batch_item SET decision = 'skipped' WHERE decision = 'created' LIMIT 1", "value", "ingest_batch_item.decision"),
+    ("UPDATE ingest_batch SET status = 'failed'", "value", "ingest_batch.status"),
+    ("INSERT INTO asset (asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)"
+     " SELECT 'photo', REPEAT('0', 64), '', id, id FROM ingest_batch", "right_only", "asset."),
+])
+def test_what_was_written_otherwise_is_named(planned, panel_conf, admin_db, statement, kind, place):
+    admin_db.execute(statement)
+    admin_db.execute("COMMIT")
+    answer = compare(planned[1], panel_conf)
+    assert answer.returncode == 1
+    assert {(group["kind"], f"{group['table']}.{group['column']}") for group in json.loads(answer.stdout)["groups"]} == {(kind, place)}
+
+
+@pytest.mark.parametrize("content", ["", "no JSON", '{"plan": 1}\n', '{"plan": 2}\n{"table": "ingest_batch"}\n'])
+def test_what_is_no_whole_plan_is_refused(tmp_path, panel_conf, content):
+    (tmp_path / "plan").write_text(content)
+    answer = compare(tmp_path / "plan", panel_conf)
+    assert answer.returncode == 2 and "plan" in answer.stderr and "Traceback" not in answer.stderr

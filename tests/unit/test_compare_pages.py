@@ -1,0 +1,103 @@
+"""compare pages: what is taken out of a page, and what counts as a difference."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from ground import TREE
+from gpupanel.tools.compare import pages
+from gpupanel.tools.compare.findings import Findings
+
+HTML = """<!doctype html><html><body><nav><a href="/">Home</a></nav><p>No site selected</p><h1>Import <b>Media</b></h1>
+<p>Some sentence.</p><h2>Batch 1</h2><p>Status: queued; action: update</p>
+<dl><div><dt>Items</dt><dd>4</dd></div><div><dt>Bytes</dt><dd>172.8 MB</dd></div></dl>
+<form><label>Press</label><button>Queue</button></form>
+<h3>Items <span>1</span></h3><table><thead><tr><th>id</th><th>decision</th><th>updated_at</th></tr></thead>
+<tbody><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr><tr class="note"><td colspan="3">ours</td></tr></tbody></table>
+</body></html>"""
+
+TEXT = """Import Media
+Some other sentence.
+Batch 1
+Status: queued; action: update
+Items
+4
+Bytes
+172.8 MB
+Items 1
+In words.
+| id | decision | updated_at |
+|---|---|---|
+| 3 | will_create | 2026-04-30 00:32:19 |
+"""
+
+OTHER_MARKUP = """<body><div><h1>Import Media</h1></div><h2>Batch 1</h2><div>Status: queued; action: update</div>
+<div class=card><div class=label>Items</div><div class=value>4</div></div><div class=card><span><div>Bytes</div></span><div>172.8 MB</div></div>
+<h3>Items 1</h3><table><tr><th>id</th><th>decision</th><th>updated_at</th></tr><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>
+</table></body>"""
+
+
+def differences(left, right, exact=True):
+    findings = Findings()
+    pages.compare(pages.read(left), pages.read(right), findings, exact)
+    return [(group.kind, group.table, group.column, sample.left, sample.right) for group in findings.groups for sample in group.samples]
+
+
+def test_headings_facts_and_tables_are_taken_out_and_chrome_is_not():
+    assert pages.read(HTML) == pages.Page(
+        ["Import Media", "Batch 1", "Items 1"],
+        [("Batch 1", "Status", "queued"), ("Batch 1", "action", "update"), ("Batch 1", "Items", "4"), ("Batch 1", "Bytes", "172.8 MB")],
+        [("Items 1", [("id", "decision", "updated_at"), ("3", "will_create", "2026-04-30 00:32:19")])],
+    )
+
+
+@pytest.mark.parametrize("other", [HTML, TEXT, OTHER_MARKUP])
+def test_the_same_page_is_the_same_whatever_its_markup(other):
+    assert differences(HTML, other) == []
+
+
+@pytest.mark.parametrize(("here", "there", "found"), [
+    ("172.8 MB", "172.79 MB", ("fact", "facts", "Bytes", "172.8 MB", "172.79 MB")),
+    ("<dt>Bytes</dt>", "<dt>Size</dt>", ("fact", "facts", "Bytes", "172.8 MB", "")),
+    ("will_create", "will_skip", ("cell", "Items 1", "decision", "will_create", "will_skip")),
+    ("<th>decision</th>", "<th>verdict</th>", ("columns", "Items 1", "", "id | decision | updated_at", "id | verdict | updated_at")),
+    ("Batch 1", "Batch 2", ("heading", "headings", "", "Batch 1", "Batch 2")),
+    ("</tbody>", "<tr><td>4</td><td>x</td><td>-</td></tr></tbody>", ("row", "Items 1", "", "", "4 | x | -")),
+    ("19</td>", "20</td>", ("cell", "Items 1", "updated_at", "2026-04-30 00:32:19", "2026-04-30 00:32:20")),
+])
+def test_what_differs_is_told_with_both_sides(here, there, found):
+    assert found in differences(HTML, HTML.replace(here, there))
+
+
+def test_facts_in_another_order_are_a_difference():
+    swapped = TEXT.replace("Items\n4\nBytes\n172.8 MB", "Bytes\n172.8 MB\nItems\n4")
+    assert {(kind, table) for kind, table, *_ in differences(TEXT, swapped)} == {("fact", "order of facts")}
+
+
+@pytest.mark.parametrize(("here", "there"), [
+    ("2026-04-30 00:32:19", "2020-01-01 01:02:03"), ("<td>3</td>", "<td>77</td>"),
+])
+def test_times_and_ids_are_compared_only_exactly(here, there):
+    assert differences(HTML, HTML.replace(here, there), exact=False) == []
+    assert differences(HTML, HTML.replace(here, there), exact=True) != []
+
+
+def compare(*arguments):
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "pages", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_saved_pages_are_compared_in_a_shell(tmp_path):
+    (tmp_path / "a.html").write_text(HTML)
+    (tmp_path / "b.txt").write_text(TEXT)
+    assert compare(tmp_path / "a.html", tmp_path / "b.txt", "--exact").returncode == 0
+    (tmp_path / "b.txt").write_text(TEXT.replace("172.8", "172.7"))
+    answer = compare(tmp_path / "a.html", tmp_path / "b.txt", "--json")
+    assert answer.returncode == 1 and json.loads(answer.stdout)["differences"] == 1
+
+
+def test_a_page_that_cannot_be_had_is_a_message(tmp_path):
+    for place in (tmp_path / "none.html", "http://127.0.0.1:1/"):
+        answer = compare(place, place)
+        assert answer.returncode == 1 and "Traceback" not in answer.stderr and str(place) in answer.stderr
