@@ -260,7 +260,7 @@ def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_t
 
 
 @pytest.mark.parametrize(("name", "mode", "advice"), [
-    ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"), ("panel.conf", 0o666, "chmod go-w"),
+    ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"), ("panel.conf", 0o666, "chmod o-w"),
 ])
 def test_a_file_that_is_open_to_others_is_found(faults, sound, name, mode, advice):
     file = sound.path.with_name(name)

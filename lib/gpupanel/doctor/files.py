@@ -9,8 +9,10 @@ from ..config import Settings
 from ..paths import shipped
 from .finding import OK, WRONG, Finding, judge
 
-OTHERS_WRITE = 0o022
-OTHERS_READ = 0o027  # a group of one's own may read a secret, and nobody else
+# A group of its own may write a file, or read a secret; nobody else may.
+OTHERS_WRITE = 0o002
+OTHERS_READ = 0o027
+NOT_BY_OTHERS = "only its owner and a group of its own may write it"
 
 
 def configuration(settings: Settings) -> Iterator[Finding]:
@@ -56,15 +58,15 @@ def _folder(folder: Path) -> Iterator[Finding]:
     for path in open_to_others:
         yield _modes(path, OTHERS_WRITE)
     if not open_to_others:
-        yield Finding(f"permissions of {folder.name}/", OK, "only its owner may write it", "only its owner may write it")
+        yield Finding(f"permissions of {folder.name}/", OK, "not by others", NOT_BY_OTHERS)
 
 
 def _modes(file: Path, forbidden: int) -> Finding:
     mode, private = _mode(file), forbidden == OTHERS_READ
     return judge(
         f"permissions of {file.name}", not mode & forbidden, f"{mode:03o}",
-        "only its owner and a group of its own may read it (600 or 640)" if private else "only its owner may write it",
-        f"chmod {'600' if private else 'go-w'} {file}",
+        "only its owner and a group of its own may read it (600 or 640)" if private else NOT_BY_OTHERS,
+        f"chmod {'600' if private else 'o-w'} {file}",
     )
 
 
