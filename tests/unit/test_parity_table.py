@@ -1,0 +1,61 @@
+"""docs/PERL-PARITY.md is honest: what it names exists, and it speaks of every fact of the reference page."""
+
+import ast
+import re
+
+import pytest
+from ground import TREE
+from gpupanel.tools.compare import pages
+
+TEXT = (TREE / "docs" / "PERL-PARITY.md").read_text()
+SECTION = TEXT.split("## Behaviour")[1].split("\n## ")[0]
+ROWS = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in SECTION.splitlines() if line.startswith("| ")][1:]
+REFERENCE = pages.read((TREE / "tests" / "reference" / "perl-batch-page.txt").read_text())
+
+
+def facts():
+    """Every heading, label, column, event and payload key of the reference page."""
+    yield from (re.sub(r" [\da-f-]{36}$| \d+$", "", heading) for heading in REFERENCE.headings)
+    yield from (label for _, label, _ in REFERENCE.facts)
+    for section, (head, *rows) in REFERENCE.tables:
+        yield from head
+        for row in rows if section == "Recent events" else ():
+            yield row[0]
+            yield from re.findall(r'"(\w+)": ?', row[1])
+
+
+# Counted values, not facts of the page.
+NOT_FACTS = {"cover", "photo"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:50])
+def test_each_row_names_a_place_a_test_and_a_verdict_that_exist(row):
+    _, place, held, verdict = row
+    assert (TREE / place.strip("`")).is_file()
+    file, name = held.strip("`").split("::")
+    defined = {node.name for node in ast.walk(ast.parse((TREE / file).read_text())) if isinstance(node, ast.FunctionDef)}
+    assert name in defined
+    assert verdict in ("same", "different", "unknown")
+
+
+@pytest.mark.parametrize("fact", sorted(set(facts()) - NOT_FACTS))
+def test_each_fact_of_the_reference_page_is_in_the_table(fact):
+    assert any(f"`{fact}`" in behaviour for behaviour, *_ in ROWS)
+
+
+def test_what_differs_and_what_is_unknown_is_explained():
+    verdicts = [verdict for *_, verdict in ROWS]
+    assert verdicts.count("different") >= 4 and "## What differs on purpose" in TEXT
+    assert verdicts.count("unknown") >= 4 and "## Unknown" in TEXT
+
+
+def test_the_checklist_has_its_steps_in_order():
+    steps = re.findall(r"(?m)^\d\. \*\*([A-Z][a-z ]+?)[.*,]", TEXT.split("## The cutover")[1])
+    assert steps == ["Rehearse", "Shadow", "Drain", "Switch", "Compare", "Go back"]
+
+
+def test_each_command_that_the_document_shows_is_understood():
+    from gpupanel.tools.cli import _parser
+
+    for line in re.findall(r"(?m)^    bin/gpupanel (compare .*)$", TEXT):
+        _parser().parse_args(line.split())
