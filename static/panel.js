@@ -59,24 +59,33 @@ function say(text) {
   if (pulse && text && pulse.textContent !== text) pulse.textContent = text;
 }
 
-// One box in the head of a list ticks all of the page.
-function offerSelectAll() {
+// One box in the head of a list ticks all of the page, Shift ticks a range, and the bar says how many are ticked.
+function offerSelecting() {
   const head = document.querySelector("table[data-selectable] th.tick");
   const boxes = [...document.querySelectorAll("table[data-selectable] td.tick input")];
   if (!head || !boxes.length) return;
   const all = document.createElement("input");
   all.type = "checkbox";
   all.setAttribute("aria-label", "Select all of this page");
+  const told = document.querySelector("[data-ticked]");
+  let last = null;
   const show = () => {
     const ticked = boxes.filter((box) => box.checked).length;
     all.checked = ticked === boxes.length;
     all.indeterminate = ticked > 0 && !all.checked;
+    if (told) told.textContent = `${ticked} selected:`;
   };
-  all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
-  boxes.forEach((box) => box.addEventListener("change", show));
+  all.addEventListener("change", () => { boxes.forEach((box) => { box.checked = all.checked; }); show(); });
+  boxes.forEach((box, place) => box.addEventListener("click", (event) => {
+    if (event.shiftKey && last !== null) {
+      boxes.slice(Math.min(last, place), Math.max(last, place) + 1).forEach((each) => { each.checked = box.checked; });
+    }
+    last = place;
+    show();
+  }));
   head.append(all);
   show();
 }
 
-offerSelectAll();
+offerSelecting();
 schedule();

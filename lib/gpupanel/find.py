@@ -16,23 +16,25 @@ SCAN = 5_000  # rows that one page, or one count of several filters, looks throu
 BOUND = 10_000  # a count goes no further
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
+ENDS = (0, 2**63 - 1)  # ids that stand before all batches and after them
 
 
 class Place(NamedTuple):
-    """What was discovered later than the batch with this id, or earlier; 0 stands before all of them."""
+    """What was discovered later than the batch with this id, or earlier; ENDS stand outside of all."""
 
     id: int
     later: bool
 
 
 class Page(NamedTuple):
-    """Rows in the order of the list, and where its neighbours begin. `stopped_at` is the moment of the last batch that
-    was looked at, when the page was not full after SCAN of them."""
+    """Rows in the order of the list, and where its neighbours begin. When the page was not full after SCAN rows,
+    `stopped_at` is the moment of the last one, and `further` where looking goes on."""
 
     rows: list[dict[str, Any]]
     next: Place | None
     previous: Place | None
     stopped_at: datetime | None
+    further: Place | None
 
 
 class Count(NamedTuple):
@@ -83,12 +85,12 @@ def page(
     shown, full = found[:limit], len(found) > limit
     end = shown[-1] if full else horizon
     onward = Place(end.id, later) if end else None
-    back = Place(shown[0].id, not later) if place and place.id and shown else None
-    stopped_at = horizon.discovered_at if horizon and not full else None
+    back = Place(shown[0].id, not later) if place and place.id not in ENDS and shown else None
+    stopped = (horizon.discovered_at, onward) if horizon and not full else (None, None)
     rows = _rows(tx, [edge.id for edge in shown])
     if later == oldest_first:
-        return Page(rows, onward, back, stopped_at)
-    return Page(rows[::-1], back, onward, stopped_at)
+        return Page(rows, onward, back, *stopped)
+    return Page(rows[::-1], back, onward, *stopped)
 
 
 def ids(tx: Reading, filters: Filters, *, limit: int = BOUND) -> tuple[list[int], bool]:

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
-from gpupanel import errors, ledger
+from gpupanel import errors, find, ledger
 from gpupanel.config import DatabaseSettings
 from gpupanel.database import ConnectionLost, Database, Duplicate
+from gpupanel.filters import Filters
 
 S1, S2 = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
@@ -16,8 +17,12 @@ def discover(tx, sync_id):
     return tx.insert("ledger.discover", sync_id=sync_id, last_error=None, **ledger.facts(None, {}, None))
 
 
+def batches(tx):
+    return find.page(tx, Filters()).rows
+
+
 def known(db):
-    return sorted(row["sync_id"] for row in db.read(ledger.batches))
+    return sorted(row["sync_id"] for row in db.read(batches))
 
 
 def test_a_transaction_that_fails_leaves_nothing(panel_db):
@@ -70,7 +75,7 @@ def test_a_deadlock_is_run_again_and_both_sides_succeed(panel_db, settings):
     panel_db.transact(cross, S1, S2)
     other.join()
     assert len(tries) == 3
-    assert {row["status"] for row in panel_db.read(ledger.batches)} == {"failed"}
+    assert {row["status"] for row in panel_db.read(batches)} == {"failed"}
 
 
 def test_a_connection_that_died_while_idle_is_replaced_unnoticed(panel_db, admin_db):
@@ -128,7 +133,7 @@ def interrupt(admin_db, thread):
 def test_a_server_that_is_not_there_is_unavailable_and_no_secret_is_told(tmp_path):
     db = Database(DatabaseSettings(unix_socket=str(tmp_path / "none.sock"), user="gpu_panel", password="hunter2"))
     with pytest.raises(errors.DatabaseUnavailable) as caught:
-        db.read(ledger.batches)
+        db.read(batches)
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     assert not isinstance(caught.value, ConnectionLost)
 
@@ -136,18 +141,18 @@ def test_a_server_that_is_not_there_is_unavailable_and_no_secret_is_told(tmp_pat
 def test_a_wrong_password_is_a_denial_that_does_not_tell_it(settings):
     wrong = DatabaseSettings(unix_socket=settings.database.unix_socket, user="gpu_panel", password="hunter2")
     with pytest.raises(errors.DatabaseDenied) as caught:
-        Database(wrong).read(ledger.batches)
+        Database(wrong).read(batches)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_server_that_hangs_costs_one_wait(settings, server):
     db = Database(settings.database, read_timeout=1)
-    db.read(ledger.batches)
+    db.read(batches)
     tries = []
 
     def look(tx):
         tries.append(1)
-        return ledger.batches(tx)
+        return batches(tx)
 
     server.process.send_signal(signal.SIGSTOP)
     try:

@@ -15,10 +15,11 @@ LEVELS = [
     {"model"},
     {"config", "filters", "paths"},
     {"database", "mount", "manifest"},
-    {"catalogue", "find", "ledger", "queue"},
+    {"catalogue", "find", "ledger", "pictures", "queue"},
     {"decision"},
     {"scan", "preflight"},
     {"actions", "doctor"},
+    {"bulk"},
     {"web", "work"},
     {"tools"},
 ]

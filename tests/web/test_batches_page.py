@@ -18,6 +18,14 @@ def many(admin_db):
         )
 
 
+def tick(page, *sync_ids):
+    """The form of the list with these batches ticked."""
+    form = page.forms[2]
+    for box in form.fields["sync_id"]:
+        box.checked = box._value in sync_ids
+    return form
+
+
 def test_an_empty_list_teaches_what_to_do(admin):
     page = admin.get(BATCHES)
     assert text(page.html.find("h2", string=None, class_=None).find_previous("h1")) == "Import Media"
@@ -65,21 +73,13 @@ def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bu
     bundles.bundle("lost", bundles.assets("lost", 2, broken={0: breaks.no_folder, 1: breaks.no_folder}))
     lost = bundles.sync_id("lost")
     page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
-    form = page.forms[0]
-    for box in form.fields["sync_id"]:
-        box.checked = box._value in (good, lost)
-    notice = text(form.submit("do", value="queue_selected").follow().html.find(class_="notice"))
-    assert notice.startswith("Queued 1 of 2 batches.")
+    preview = tick(page, good, lost).submit("preview", value="queue")
+    assert panel_db.read(queue.waiting) == []
+    notice = text(preview.forms[0].submit("do", value="queue_selected").follow().html.find(class_="notice"))
+    assert notice.startswith("Queued: 1 of 2 batches.")
     assert f"{good}: queued as job" in notice and f"{lost}: not queued: The preflight" in notice
     assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
     assert left not in notice
-
-
-def test_what_is_queued_cannot_be_ticked(admin, send, found):
-    waiting, free = found("waiting"), found("free")
-    send(do="queue", sync_id=waiting)
-    boxes = region(admin.get(BATCHES), "Batches").find_all("input", {"type": "checkbox"})
-    assert [box["value"] for box in boxes] == [free]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(admin, many):
@@ -100,7 +100,8 @@ def test_a_status_filters_and_stays_in_the_links(admin, many):
     assert len(cells(region(older, "Batches"))) == 11
 
 
-def test_an_action_returns_to_the_same_filter_and_place(admin, many):
+def test_an_action_returns_to_the_same_filter_and_place(admin, many, bundles):
+    bundles.bundle("new", bundles.assets("new", 1))
     page = admin.get(f"{BATCHES}?status=failed&before=100")
     answer = page.forms[0].submit("do", value="scan")
     assert answer.location.endswith(f"{BATCHES}?status=failed&before=100")

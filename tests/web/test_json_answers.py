@@ -25,7 +25,10 @@ def post(scripted):
 def test_the_list_of_batches(scripted, found):
     sync_id = found()
     values = scripted.get(BATCHES).json
-    assert list(values) == HEAD + ["count", "batches", "next_before", "status", "statuses", "before"]
+    assert list(values) == HEAD + [
+        "count", "count_is_exact", "counts", "batches", "next_before", "next", "previous", "stopped_at", "further",
+        "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions",
+    ]
     (batch,) = values["batches"]
     assert list(batch) == [*shapes.BATCH, "queueable", "job"]
     assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
@@ -70,7 +73,7 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
     ("scan", ["sentinels", "known", "discovered", "passed_over", "strays", "left"]),
     ("preflight", ["sync_id", "ok", "item_count", "counts", "problems"]),
     ("queue", ["sync_id", "job_id"]),
-    ("queue_selected", ["batches"]),
+    ("queue_selected", ["batches", "left", "selection"]),
 ])
 def test_what_a_form_did(post, found, do, keys):
     values = post(do=do, sync_id=found())

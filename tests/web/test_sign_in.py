@@ -58,7 +58,7 @@ def test_a_viewer_sees_every_page_and_no_button(viewer, found):
     sync_id = found()
     for url in (BATCHES, TASKS, detail(sync_id)):
         page = viewer.get(url).html
-        assert page.find("button") is None and page.find("input") is None
+        assert page.find("form", {"method": "post"}) is None and page.find("input", {"type": "checkbox"}) is None
     assert viewer.get(BATCHES, headers=JSON).json["csrf_token"] is None
 
 

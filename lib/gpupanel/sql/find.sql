@@ -6,6 +6,14 @@ LEFT JOIN import_job j
   ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
 WHERE b.id IN %(ids)s
 
+-- name: chosen
+-- What these batches are, and in which status.
+SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
+
+-- name: ids
+-- The ids of these bundles.
+SELECT id, sync_id FROM ingest_batch WHERE sync_id IN %(sync_ids)s
+
 -- name: moment
 -- When the batch with this id, or the last one before it, was discovered.
 SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1

@@ -1,7 +1,7 @@
 """The panel as one WSGI application: its pages, and a request's way to one (DESIGN section 10)."""
 
 import traceback
-from typing import Any, Callable, NamedTuple
+from typing import Any, BinaryIO, Callable, NamedTuple
 from urllib.parse import quote
 
 from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
@@ -9,9 +9,11 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
 from .. import config
 from ..database import Database
 from ..errors import ConfigurationError
+from ..filters import ACTIONS
 from . import answers, auth, forms, proxies, render
 from .answers import HEADERS
-from .pages import batch, batches, doctor, tasks
+from .files import File
+from .pages import batch, batches, doctor, export, picture, tasks
 from .visit import Visit
 
 FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
@@ -21,18 +23,20 @@ DATABASE_SECONDS = 15  # how long a request waits for a database that hangs
 
 
 class Page(NamedTuple):
-    """Shown at `path` when the query has all of `selected`; the template and `show`'s module bear its name."""
+    """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File."""
 
     name: str
     path: str
     selected: dict[str, str]
-    show: Callable[[Database, Visit, config.Settings], dict[str, Any]]
+    show: Callable[[Database, Visit, config.Settings], dict[str, Any] | File]
     operators_only: bool = False
 
 
 # Every page there is; the first that fits is shown.
 PAGES = (
     Page("batch", "/import-media.cgi", {"action": "detail"}, batch.show),
+    Page("items", "/import-media.cgi", {"action": "items"}, export.show),
+    Page("picture", "/import-media.cgi", {"action": "picture"}, picture.show),
     Page("doctor", "/import-media.cgi", {"action": "doctor"}, doctor.show, operators_only=True),
     Page("tasks", "/import-media.cgi", {"tab": "queue"}, tasks.show),
     Page("batches", "/import-media.cgi", {}, batches.show),
@@ -93,23 +97,36 @@ class Panel:
         page = _chosen(visit)
         if page.operators_only:
             auth.require_operator(visit.user)
-        values = page.show(self.db, visit, self.settings)
+        shown = page.show(self.db, visit, self.settings)
+        if isinstance(shown, File):
+            return _response(shown.body, shown.status, **shown.headers)
+        return self._page(page.name, visit, shown)
+
+    def _page(self, name: str, visit: Visit, values: dict[str, Any]) -> HTTPResponse:
         token = forms.token(self.secret, visit.user.name) if visit.user.operator else None
         if visit.wants_json:
-            head = {"page": page.name, "user": visit.user._asdict(), "csrf_token": token}
+            head = {"page": name, "user": visit.user._asdict(), "csrf_token": token}
             return _json(head | values)
         notice, headers = self._notice(visit)
-        body = self.renderer.page(page.name, visit, csrf_token=token, notice=notice, **values)
+        body = self.renderer.page(name, visit, csrf_token=token, notice=notice, **values)
         return _response(body, **headers)
 
     def _post(self, visit: Visit) -> HTTPResponse:
-        from . import operations  # reading a page needs neither the mount nor the manifest's decoder
+        from . import operations, selecting  # reading a page needs neither the mount nor the manifest's decoder
 
         auth.require_operator(visit.user)
         forms.check(visit.environ, self.secret, visit.user.name, visit.form.get("csrf_token", [""])[-1])
-        outcome = operations.perform(self.db, self.settings.mount, visit.form, visit.user.name)
+        do, page = visit.form.get("do", [""])[-1], None
+        if "preview" in visit.form:
+            return self._page("selection", visit, selecting.preview(self.db, self.secret, visit))
+        if do in selecting.DO:
+            outcome, page = selecting.perform(self.db, self.settings.mount, self.secret, visit, do)
+        else:
+            outcome = operations.perform(self.db, self.settings.mount, visit.form, visit.user.name)
         if visit.wants_json:
             return _json(outcome._asdict())
+        if page:
+            return self._page("selection", visit, page)
         shown = {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines}
         value = forms.pack(self.secret, visit.user.name, shown)
         return _response(b"", 303, Location=visit.here, **_cookie(visit, value))
@@ -139,7 +156,7 @@ class Panel:
 def _chosen(visit: Visit) -> Page:
     """The page that the request means. Raises InvalidInput for a tab or action that there is none of."""
     visit.choice("tab", ["batches", "queue"])
-    visit.choice("action", ["detail", "doctor"])
+    visit.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
     return next(
         page for page in PAGES if page.path == visit.path and page.selected.items() <= visit.query.items()
     )
@@ -163,7 +180,7 @@ def _utf8(path: str) -> str:
     return path.encode("latin-1", "replace").decode("utf-8", "replace").encode().decode("latin-1")
 
 
-def _response(body: bytes, status: int = 200, **headers: str) -> HTTPResponse:
+def _response(body: bytes | BinaryIO, status: int = 200, **headers: str) -> HTTPResponse:
     """Keyword arguments are headers, with `_` for `-`."""
     known = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Vary": "Accept"}
     given = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -47,6 +47,11 @@ def count(number: int) -> str:
     return f"{number:,}" if number <= BOUND else f"{BOUND:,}+"
 
 
+def at_least(number: int, exact: bool) -> str:
+    """Grouped; with a plus where there may be more: `37+`, `10,000+`."""
+    return f"{min(number, BOUND):,}{'' if exact else '+'}"
+
+
 def count_exactly(number: int) -> str:
     """Grouped, for a count that is complete."""
     return f"{number:,}"
@@ -89,6 +94,6 @@ def fact(value) -> str:
 FILTERS = {
     each.__name__: each
     for each in (
-        clip, count, count_exactly, digest, duration, fact, iso, moment, or_dash, progress, size, targets, value,
+        at_least, clip, count, count_exactly, digest, duration, fact, iso, moment, or_dash, progress, size, targets, value,
     )
 }

@@ -3,15 +3,14 @@
 from typing import Any, NamedTuple
 
 from .. import actions
-from ..actions import Queued, ScanReport
+from ..actions import ScanReport
 from ..config import MountSettings
 from ..database import Database
-from ..errors import InvalidInput
+from ..errors import InvalidInput, PreflightFailed
 from ..mount import Mount
 from . import visit
 
 MOUNT_SECONDS = 20  # the longest that a request waits for the mount (DESIGN section 10)
-MOST_SELECTED = 1000
 
 
 class Outcome(NamedTuple):
@@ -52,7 +51,7 @@ def perform(db: Database, settings: MountSettings, form: dict[str, list[str]], b
 def scan(request: Request) -> Outcome:
     """Look for new bundles on the mount."""
     report = actions.scan_mount(request.db, request.mount, request.by, seconds=MOUNT_SECONDS)
-    summary = f"Scan: {_many(len(report.discovered), 'new bundle')}, {report.known} known already"
+    summary = f"Scan: {many(len(report.discovered), 'new bundle')}, {report.known} known already"
     summary += f", {len(report.passed_over)} passed over." if report.passed_over else "."
     return Outcome("scan", not report.left, summary, _scan_lines(report), vars(report))
 
@@ -70,23 +69,12 @@ def preflight(request: Request) -> Outcome:
 def queue(request: Request) -> Outcome:
     """Queue one batch."""
     sync_id = visit.sync_id(request.one("sync_id"))
-    job_id = actions.queue_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
-    return Outcome("queue", True, f"Queued as job {job_id}.", [], {"sync_id": sync_id, "job_id": job_id})
-
-
-def queue_selected(request: Request) -> Outcome:
-    """Queue each of the ticked batches."""
-    chosen = [visit.sync_id(text) for text in request.form.get("sync_id", [])]
-    if not 0 < len(chosen) <= MOST_SELECTED:
-        raise InvalidInput(
-            f"{len(chosen)} batches are ticked, expected 1 to {MOST_SELECTED}.", "Tick the batches to queue."
-        )
-    outcomes = actions.queue_batches(request.db, request.mount, chosen, request.by, seconds=MOUNT_SECONDS)
-    queued = sum(each.job_id is not None for each in outcomes)
-    summary = f"Queued {queued} of {_many(len(outcomes), 'batch', 'batches')}."
-    result = {"batches": [each._asdict() for each in outcomes]}
-    lines = [_queued_line(each) for each in outcomes]
-    return Outcome("queue_selected", queued == len(outcomes), summary, lines, result)
+    try:
+        job_id = actions.queue_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightFailed as failed:
+        result = {"sync_id": sync_id, "job_id": None, "problems": failed.reasons}
+        return Outcome("queue", False, "Not queued, since the preflight failed:", failed.reasons, result)
+    return Outcome("queue", True, f"Queued as job {job_id}.", [], {"sync_id": sync_id, "job_id": job_id, "problems": []})
 
 
 def cancel(request: Request) -> Outcome:
@@ -97,11 +85,11 @@ def cancel(request: Request) -> Outcome:
     return Outcome("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
 
 
-OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, queue_selected, cancel)}
+OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, cancel)}
 
 
 def _scan_lines(report: ScanReport) -> list[str]:
-    left = f"Time was up before {_many(len(report.left), 'bundle')} could be read; scan again to go on."
+    left = f"Time was up before {many(len(report.left), 'bundle')} could be read; scan again to go on."
     return [
         *([left] if report.left else []),
         *(f"{sync_id}: passed over: {reason}" for sync_id, reason in report.passed_over.items()),
@@ -109,11 +97,6 @@ def _scan_lines(report: ScanReport) -> list[str]:
     ]
 
 
-def _queued_line(queued: Queued) -> str:
-    if queued.job_id is not None:
-        return f"{queued.sync_id}: queued as job {queued.job_id}"
-    return f"{queued.sync_id}: not queued: {queued.problem.rstrip('.')}. {queued.hint}".rstrip()
-
-
-def _many(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or one + 's'}"
+def many(count: int, one: str, several: str = "") -> str:
+    """`1 batch`, `1,234 batches`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -15,7 +15,10 @@ LONGEST_NUMBER = len(str(HIGHEST))
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters that say where one is; a form returns to them.
-PLACE = ("tab", "action", "sync_id", "status", "before", "start")
+PLACE = (
+    "tab", "action", "sync_id", "status", "type", "host", "from", "to", "q", "sort", "before", "after", "start",
+    "decision",
+)
 
 
 class Links:
@@ -34,6 +37,15 @@ class Links:
 
     def batch(self, sync_id: str, **query) -> str:
         return self.batches(action="detail", sync_id=sync_id, **query)
+
+    def picture(self, batch: dict, item: dict) -> str:
+        """The address changes with the manifest, so that browsers may keep the picture for long."""
+        version = (batch["manifest_sha256"] or "")[:8]
+        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"], v=version)
+
+    def items(self, sync_id: str, **query) -> str:
+        """The items of a batch as a file."""
+        return self.batches(action="items", sync_id=sync_id, **query)
 
     def tasks(self) -> str:
         return self.to("/import-tasks.cgi")
@@ -86,7 +98,7 @@ class Visit:
     def here(self) -> str:
         """This page with its filters and place; without those when they cannot be read."""
         try:
-            place = {name: self.query.get(name) for name in PLACE}
+            place = {name: self.query.get(name) or None for name in PLACE}
         except InvalidInput:
             place = {}
         # One slash in front, and nothing that an address gives a meaning to: the path is the visitor's.
@@ -103,8 +115,8 @@ class Visit:
         return "HTTP_X_REFRESH" in self.environ
 
     def choice(self, name: str, values: list[str]) -> str | None:
-        """A parameter that is one of the values, or missing. Raises InvalidInput."""
-        found = self.query.get(name)
+        """A parameter that is one of the values, or missing, or empty. Raises InvalidInput."""
+        found = self.query.get(name) or None
         if found is not None and found not in values:
             raise InvalidInput(f"{name}: found {found[:80]!r}, expected one of {', '.join(values)}")
         return found

@@ -1,32 +1,60 @@
-"""The list of batches, newest first."""
+"""The list of batches: filters, order and place in the URL, and what can be done with those that are chosen."""
 
-from ... import ledger
+from ... import filters, find
 from ...config import Settings
 from ...database import Database, Reading
+from ...errors import InvalidInput
+from ...filters import Filters
 from ...model import BatchStatus
 from ..visit import Visit
 from .shapes import BATCH, shaped
 
+SORTS = ("newest", "oldest")
+
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """`status` and `before` (an id: the page that follows it) choose the rows. Raises InvalidInput."""
-    statuses = [str(status) for status in BatchStatus]
-    status, before = visit.choice("status", statuses), visit.number("before")
-    return db.read(_read, status, before, settings.panel.page_size) | {
-        "status": status, "statuses": statuses, "before": before,
+    """The filters (`filters.NAMES`), `sort`, and `before` or `after`: an id, beyond which the page begins. Raises
+    InvalidInput."""
+    wanted, place = filters.read(visit.query), _place(visit)
+    sort = visit.choice("sort", list(SORTS)) or SORTS[0]
+    chosen = {name: visit.query.get(name) or None for name in filters.NAMES}
+    return db.read(_read, wanted, place, sort, settings.panel.page_size) | {
+        "status": wanted.status, "statuses": filters.STATUSES, "before": visit.number("before"),
+        "after": visit.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES, "actions": filters.ACTIONS,
     }
 
 
-def _read(tx: Reading, status: str | None, before: int | None, size: int) -> dict:
-    """One row more than is shown tells whether there is a next page."""
-    last = ledger.NEWEST if before is None else before
-    rows = ledger.batches(tx, status=status, before=last, limit=size + 1)
-    more = len(rows) > size
+def _place(visit: Visit) -> find.Place | None:
+    before, after = visit.number("before"), visit.number("after")
+    if before is not None and after is not None:
+        raise InvalidInput("before, after: found both, expected one of them")
+    given = before if after is None else after
+    return None if given is None else find.Place(given, later=after is not None)
+
+
+def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, size: int) -> dict:
+    page = find.page(tx, wanted, place, oldest_first=sort == "oldest", limit=size)
+    count = find.count(tx, wanted)
+    counts = find.count_by_status(tx, wanted)
+    if wanted.status:
+        counts[wanted.status] = count
     return {
-        "count": ledger.count(tx, status=status),
-        "batches": [_batch(row) for row in rows[:size]],
-        "next_before": rows[size - 1]["id"] if more else None,
+        "count": count.number,
+        "count_is_exact": count.exact,
+        "counts": {status: each._asdict() for status, each in counts.items()},
+        "batches": [_batch(row) for row in page.rows],
+        "next_before": page.next.id if page.next and not page.next.later else None,
+        "next": _neighbour(page.next),
+        "previous": _neighbour(page.previous),
+        "stopped_at": page.stopped_at,
+        "further": _neighbour(page.further),
+        "hosts": find.hosts(tx),
     }
+
+
+def _neighbour(place: find.Place | None) -> dict[str, int] | None:
+    """The parameter that leads to a neighbouring page."""
+    return place and {"after" if place.later else "before": place.id}
 
 
 def _batch(row: dict) -> dict:
