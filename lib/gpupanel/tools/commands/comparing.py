@@ -67,10 +67,10 @@ def _proposed(which: str, side: Side, proposal: schemas.Proposal) -> list[str]:
 def _plan(shell: Shell) -> int:
     """JSON: a report; the plan is the left."""
     args = shell.args
-    plan = plans.Plan(args.left)
-    with _collecting(args) as findings, Side(args.right, args.right_mapping, args.right_name).opened() as side:
+    plan = plans.Plan(Path(args.left))
+    with _collecting(args) as findings, Side(Path(args.right), args.right_mapping, args.right_name).opened() as side:
         plans.compare(plan, side, findings, lambda table, done, total: shell.progress(table)(done, total))
-        about = [("Plan", str(args.left)), ("Bundle", plan.facts["sync_id"]), ("Bytes of its manifest", plan.facts["manifest_sha256"]),
+        about = [("Plan", args.left), ("Bundle", plan.facts["sync_id"]), ("Bytes of its manifest", plan.facts["manifest_sha256"]),
                  ("Database", side.place), ("Rows", "those of the plan, and assets that the bundle brought besides")]
         return _tell(shell, _report("A plan and what was written", args.left_name or "the plan", side.label, about, findings))
 

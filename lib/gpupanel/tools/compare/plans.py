@@ -21,6 +21,7 @@ from .vocabulary import BY_NAME, JSON, Table
 
 LINES = 300
 REMOVED = "removed"
+HINT = "bin/import-worker --dry-run --batch S > FILE writes one."
 
 Line = dict[str, Any]
 
@@ -34,9 +35,9 @@ class Plan:
             self.facts = next(self._lines())
             self.complete = any(line["table"] == "ingest_batch" for line in self.rows())
         except (OSError, ValueError, StopIteration, KeyError, TypeError) as error:
-            raise ConfigurationError(f"{path} is not a plan", [str(error) or "it is empty"], "import-worker --dry-run writes one.") from None
+            raise ConfigurationError(f"{path} is not a plan", [str(error) or "it is empty"], HINT) from None
         if self.facts.get("plan") != 1 or not self.complete:
-            raise ConfigurationError(f"{path} is not a whole plan", ["its first or last line is missing"], "import-worker --dry-run writes one.")
+            raise ConfigurationError(f"{path} is not a whole plan", ["its first or last line is missing"], HINT)
 
     def _lines(self) -> Iterator[Line]:
         with open(self.path, encoding="utf-8") as file:
@@ -76,8 +77,7 @@ class _Against:
 
     def planned(self, table: Table, lines: list[Line]) -> None:
         """Look up some planned rows of one table."""
-        paths = [path for path in lines[0]["values"]] if len({frozenset(line["values"]) for line in lines}) == 1 else sorted(
-            {path for line in lines for path in line["values"]})
+        paths = sorted({path for line in lines for path in line["values"]})
         lacking = [part for part in table.key if part != "#" and not self._side.has(*_place(table, part))]
         if not self._side.has(table.name) or lacking:
             self._findings.add("table_missing", table.area, table.name, left="planned", right="missing, or without its key")
