@@ -10,7 +10,7 @@ import pytest
 
 from ground import TREE
 from gpupanel import actions
-from gpupanel.tools import demo
+from gpupanel.tools import children, demo
 from gpupanel.tools.bundles import demo as demo_set
 
 
@@ -86,6 +86,21 @@ def test_what_no_order_explains_is_unlike_its_story(once, ticked, admin_db, wron
     answer = once()
     assert answer.returncode == 1
     assert "1 of 15 bundles ended unlike their stories." in answer.stdout
+
+
+def test_what_another_worker_has_in_hand_is_waited_for(panel_db, mount, assets_dir, worker_conf):
+    """The drain only starts that worker, and does not wait for it."""
+    started = []
+
+    def drain():
+        started.append(subprocess.Popen(
+            children.program("import-worker", "--config", str(worker_conf), "--once"), stderr=subprocess.DEVNULL
+        ))
+
+    groups = demo.write(assets_dir / "sync", assets_dir)[:1]
+    report = demo.once(panel_db, mount, groups, "admin", drain)
+    assert [process.wait(timeout=30) for process in started] == [0]
+    assert report.as_told
 
 
 def test_when_nothing_was_imported_this_time_it_says_so(once):

@@ -4,6 +4,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from .. import actions, ledger
@@ -18,7 +19,9 @@ from .text import tail
 
 MARK = ".gpupanel-demo"
 DONE_DECISIONS = frozenset(DONE.values())
-OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, BatchStatus.QUEUED, BatchStatus.IMPORTING)
+BUSY = (BatchStatus.QUEUED, BatchStatus.IMPORTING)
+OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, *BUSY)
+PATIENCE_SECONDS = 60
 TOUCHED = frozenset(BatchStatus) - {BatchStatus.DISCOVERED}
 
 
@@ -121,6 +124,7 @@ def once(
     for stories in groups:
         if any([_queue(db, mount, story.sync_id, by) for story in stories]):
             drain()
+            _let_finish(db, stories)
         for story in stories:
             result = db.read(_result, story)
             right = result.as_told or disturbed and _right(result, story.expectation)
@@ -139,7 +143,14 @@ def _queue(db: Database, mount: Mount, sync_id: str, by: str) -> bool:
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED:
         actions.queue_batch(db, mount, sync_id, by)
         return True
-    return batch["status"] in (BatchStatus.QUEUED, BatchStatus.IMPORTING)
+    return batch["status"] in BUSY
+
+
+def _let_finish(db: Database, stories: list[Story]) -> None:
+    """Another worker on the same queue may have been faster than ours; it is waited for, but not forever."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    while any(db.read(_batch, story.sync_id)["status"] in BUSY for story in stories) and monotonic() < deadline:
+        sleep(0.1)
 
 
 def _batch(tx: Reading, sync_id: str) -> dict[str, Any]:
