@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz audit demo venv install clean
+.PHONY: help run test faults fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -21,6 +21,11 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
+
+faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--stage import' tries fewer
+	@bin/prepare test
+	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
+	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
 
 fuzz:  ## Feed hostile requests and manifests to the panel for MINUTES (5), always other ones
 	@bin/prepare test

@@ -1,5 +1,6 @@
 """What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
 
+import os
 import sys
 
 import pytest
@@ -18,8 +19,9 @@ from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A private MariaDB with the schema and both accounts."""
-    with PrivateServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
+    """A private MariaDB with the schema and both accounts; TEST_MARIADB_OPTIONS are added to its command line."""
+    options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
+    with PrivateServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY, *options) as running:
         schema.apply(running.admin(NAME))
         for account in schema.ACCOUNTS:
             schema.open_account(running.admin(NAME), account, password(account))

@@ -1,0 +1,105 @@
+"""make faults: every point with every fault, on all cores; prints how many were tried and survived.
+
+`python -m campaign --stage import --fault "kill -9 before"` narrows it down, `--only import/sql/17` repeats a point,
+`--from N` resumes at trial N of the plan that the same options give, `--sample N --seed S` takes N of them.
+"""
+
+import argparse
+import multiprocessing
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from . import trial
+from .lane import opened
+from .story import STAGES
+
+_mine: dict = {}
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, _leave)
+    stages = [name for name in STAGES if options.stage in (None, name)]
+    with multiprocessing.Pool(options.lanes, _open_lane) as pool:
+        trials = _selected(pool.apply(_plan, (stages,)), options)
+        points = {each.point for _, each in trials}
+        faults = {each.fault for _, each in trials}
+        print(f"{len(points)} points, {len(faults)} faults, {len(trials)} trials, {options.lanes} lanes", flush=True)
+        survived = _report(pool.imap_unordered(_try, trials), len(trials))
+        pool.close()
+        pool.join()
+    return 0 if survived else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="campaign", description=__doc__.split("\n")[0])
+    cores = multiprocessing.cpu_count()
+    parser.add_argument("--lanes", type=int, default=cores, help=f"how many run side by side ({cores})")
+    parser.add_argument("--stage", choices=STAGES, help="only this stage")
+    parser.add_argument("--fault", action="append", help="only this fault; may be repeated")
+    parser.add_argument("--only", metavar="POINT", help="only this point, such as import/sql/17")
+    parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="resume at trial N")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of the trials")
+    parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
+    return parser.parse_args()
+
+
+def _selected(trials: list[trial.Trial], options: argparse.Namespace) -> list[tuple[int, trial.Trial]]:
+    chosen = [
+        (number, each) for number, each in enumerate(trials, 1) if number >= options.first
+        and options.only in (None, str(each.point)) and (not options.fault or each.fault in options.fault)
+    ]
+    if options.sample and options.sample < len(chosen):
+        chosen = sorted(random.Random(options.seed).sample(chosen, options.sample))
+    return chosen
+
+
+def _report(outcomes, total: int) -> bool:
+    """Print what did not survive, and in the end the figures of each fault; True when all survived."""
+    tried, survived, since = Counter(), Counter(), time.monotonic()
+    for done, (number, each, problems) in enumerate(outcomes, 1):
+        tried[each.fault] += 1
+        survived[each.fault] += not problems
+        if problems:
+            print(f"\n{number}. {each}", *problems[:12], sep="\n    ", flush=True)
+        if done % 100 == 0 or done == total:
+            seconds = time.monotonic() - since
+            print(f"{done} of {total} tried, {sum(survived.values())} survived, {seconds:.0f} s", flush=True)
+    for fault in tried:
+        print(f"  {fault:24} {tried[fault]:6} tried {survived[fault]:6} survived")
+    return tried == survived
+
+
+# ---------------------------------------------------------------------------------------------- in each process
+
+
+def _open_lane() -> None:
+    signal.signal(signal.SIGTERM, _leave)
+    stack = ExitStack()
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
+    _mine["lane"] = stack.enter_context(opened(Path(folder)))
+    multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
+
+
+def _leave(number: int, frame) -> None:
+    """Asked to end, a lane first ends what it has started."""
+    sys.exit(1)
+
+
+def _plan(stages: list[str]) -> list[trial.Trial]:
+    return trial.plan(_mine["lane"], stages)
+
+
+def _try(numbered: tuple[int, trial.Trial]) -> tuple[int, trial.Trial, list[str]]:
+    number, each = numbered
+    return number, each, trial.run(_mine["lane"], each)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

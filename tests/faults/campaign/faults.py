@@ -1,0 +1,95 @@
+"""What can go wrong between a program and its database, each as something that a door does at one statement."""
+
+import signal
+from pathlib import Path
+
+from gpupanel.database import Database
+
+from . import wire
+from .door import Fault, Link
+from .patience import wait_until
+
+
+def error(code: int) -> Fault:
+    """The server refuses the statement with this error, and does not execute it."""
+    return lambda link, packet: link.answer(wire.error(code))
+
+
+def cut_before(link: Link, packet: bytes) -> None:
+    """The statement never arrives."""
+    link.cut()
+
+
+def cut_after(link: Link, packet: bytes) -> None:
+    """The statement takes effect; its reply never arrives."""
+    link.forward(packet)
+    link.reply()
+    link.cut()
+
+
+def killed_before(link: Link, packet: bytes) -> None:
+    link.signal(signal.SIGKILL)
+    link.cut()
+
+
+def killed_after(link: Link, packet: bytes) -> None:
+    link.forward(packet)
+    link.reply()
+    link.signal(signal.SIGKILL)
+    link.cut()
+
+
+def connection_killed(link: Link, packet: bytes) -> None:
+    """Somebody kills the connection on the server, which says so to the client or hangs up."""
+    db = Database(link.door.server.admin())
+    db.execute(f"KILL CONNECTION {link.thread_id}")
+    db.close()
+    link.forward(packet)
+
+
+def server_killed(link: Link, packet: bytes) -> None:
+    link.door.server.kill()
+    link.cut()
+    link.door.server.start()
+
+
+def server_restarted(link: Link, packet: bytes) -> None:
+    link.door.server.stop()
+    link.cut()
+    link.door.server.start()
+
+
+def terminated(link: Link, packet: bytes) -> None:
+    link.signal(signal.SIGTERM)
+    link.forward(packet)
+
+
+def terminated_twice(link: Link, packet: bytes) -> None:
+    """The second one comes with the next statement: by then the first has been heard."""
+    link.door.next = lambda: link.signal(signal.SIGTERM)
+    terminated(link, packet)
+
+
+def frozen(link: Link, packet: bytes) -> None:
+    """The program stops just when it has sent the statement, and goes on when the trial says so."""
+    link.signal(signal.SIGSTOP)
+    wait_until(lambda: state(link.pid) in "TX", "a stopped process")
+    link.forward(packet)
+
+
+def state(pid: int) -> str:
+    """One letter, as in /proc: T is stopped; X is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+ERRORS = {"deadlock (1213)": 1213, "lock wait (1205)": 1205, "record changed (1020)": 1020, "gone away (2006)": 2006,
+          "lost (2013)": 2013, "disk full (1021)": 1021, "table full (1114)": 1114, "no space (1030)": 1030}
+FAULTS: dict[str, Fault] = {name: error(code) for name, code in ERRORS.items()} | {
+    "cut before": cut_before, "cut after": cut_after, "kill -9 before": killed_before, "kill -9 after": killed_after,
+    "connection killed": connection_killed, "SIGTERM": terminated, "SIGTERM twice": terminated_twice,
+    "SIGSTOP, SIGCONT": frozen, "server killed": server_killed, "server restarted": server_restarted,
+}
+SLOW = ("server killed", "server restarted", "SIGSTOP, SIGCONT")

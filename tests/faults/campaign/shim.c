@@ -1,0 +1,129 @@
+/* Loaded into a program under trial, in front of the C library: numbers what the program opens, looks up, lists and
+ * reads below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says. With FAULT_TRACE, each point
+ * is a line of that file. Without FAULT_ROOT it does nothing.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define MOST 4096
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int points;
+static char ended[MOST]; /* descriptors whose file was cut short */
+
+static const char *kind(void) { const char *text = getenv("FAULT_KIND"); return text ? text : ""; }
+
+/* Whether a path, as the kernel would follow it, lies below the root. */
+static int below(const char *path) {
+    const char *root = getenv("FAULT_ROOT");
+    char target[PATH_MAX];
+    if (!root) return 0;
+    if (!strncmp(path, "/proc/self/fd/", 14)) {
+        ssize_t size = readlink(path, target, sizeof target - 1);
+        if (size < 0) return 0;
+        target[size] = 0;
+        path = target;
+    }
+    return !strncmp(path, root, strlen(root));
+}
+
+static int open_below(int fd) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return below(path);
+}
+
+/* Counts a point; true when it is the one that goes wrong. */
+static int strikes(const char *what, const char *where) {
+    const char *at = getenv("FAULT_AT"), *trace = getenv("FAULT_TRACE");
+    pthread_mutex_lock(&lock);
+    int number = ++points, mine = at && atoi(at) == number;
+    pthread_mutex_unlock(&lock);
+    if (trace) {
+        char line[PATH_MAX + 64], full[64], target[PATH_MAX];
+        if (!where) { snprintf(full, sizeof full, "/proc/self/fd/%d", number); where = full; }
+        if (!strncmp(where, "/proc/self/fd/", 14)) {
+            ssize_t size = readlink(where, target, sizeof target - 1);
+            if (size > 0) { target[size] = 0; where = target; }
+        }
+        int out = NEXT(open)(trace, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        int size = snprintf(line, sizeof line, "%s%s %s\n", mine ? "! " : "", what, where);
+        if (out >= 0) { if (write(out, line, size) < 0) abort(); close(out); }
+    }
+    return mine;
+}
+
+/* The error to report, or 0; a hang never returns. */
+static int failure(void) {
+    if (!strcmp(kind(), "EIO")) return EIO;
+    if (!strcmp(kind(), "ENOENT")) return ENOENT;
+    if (!strcmp(kind(), "ESTALE")) return ESTALE;
+    if (!strcmp(kind(), "hang")) for (;;) pause();
+    return 0;
+}
+
+static int refused(const char *what, const char *where) {
+    int saved = errno, found = strikes(what, where) ? failure() : 0;
+    errno = found ? found : saved;
+    return found != 0;
+}
+
+static int mode_of(int flags, va_list more) { return flags & (O_CREAT | O_TMPFILE) ? va_arg(more, int) : 0; }
+
+static int remembered(int fd) { if (fd >= 0 && fd < MOST) ended[fd] = 0; return fd; }
+
+#define OPENS(name) \
+    int name(const char *path, int flags, ...) { \
+        va_list more; va_start(more, flags); int mode = mode_of(flags, more); va_end(more); \
+        if (below(path) && refused("open", path)) return -1; \
+        return remembered(NEXT(name)(path, flags, mode)); \
+    }
+OPENS(open)
+OPENS(open64)
+
+#define LOOKS(name, type) \
+    int name(const char *path, struct type *found) { \
+        if (below(path) && refused("lstat", path)) return -1; \
+        return NEXT(name)(path, found); \
+    }
+LOOKS(lstat, stat)
+LOOKS(lstat64, stat64)
+
+DIR *opendir(const char *path) {
+    if (below(path) && refused("list", path)) return NULL;
+    return NEXT(opendir)(path);
+}
+
+DIR *fdopendir(int fd) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (below(path) && refused("list", path)) return NULL;
+    return NEXT(fdopendir)(fd);
+}
+
+ssize_t read(int fd, void *buffer, size_t size) {
+    char path[64];
+    if (!getenv("FAULT_ROOT") || !open_below(fd)) return NEXT(read)(fd, buffer, size);
+    if (fd < MOST && ended[fd]) return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int saved = errno, mine = strikes("read", path), found = mine ? failure() : 0;
+    if (found) { errno = found; return -1; }
+    errno = saved;
+    ssize_t got = NEXT(read)(fd, buffer, size);
+    if (!mine || got < 2 || (strcmp(kind(), "short read") && strcmp(kind(), "cut short"))) return got;
+    if (!strcmp(kind(), "cut short")) { ended[fd] = 1; return got / 2; }
+    lseek(fd, got / 2 - got, SEEK_CUR);
+    return got / 2;
+}

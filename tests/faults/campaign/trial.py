@@ -1,0 +1,224 @@
+"""One point, one fault: run the program, let others finish, and compare with an undisturbed run."""
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from . import picture
+from .door import Door
+from .faults import FAULTS
+from .lane import Ended, Lane, Program
+from .patience import wait_until
+from .story import BEATS, STAGES, USABLE, Stage
+
+MOUNT_FAULTS = ("EIO", "ENOENT", "ESTALE", "short read", "cut short", "hang")
+# These say something about a bundle, and an operator may have to queue it again.
+FACTS = ("ENOENT",)
+
+
+class Point(NamedTuple):
+    """Where something goes wrong: the stage, `sql` or `mount`, the number there, and what is done there."""
+
+    stage: str
+    kind: str
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.stage}/{self.kind}/{self.number}"
+
+
+class Trial(NamedTuple):
+    point: Point
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.point} {self.fault}: {self.point.what}"
+
+
+# ------------------------------------------------------------------------------------------------ find points
+
+
+def points(lane: Lane, stage: Stage) -> list[Point]:
+    """All points of a stage, as a recording run passes them."""
+    if stage.stop or stage.counted:
+        return _statements(lane, stage)
+    return _statements(lane, stage) + _mount_calls(lane, stage)
+
+
+def _statements(lane: Lane, stage: Stage) -> list[Point]:
+    lane.restore(stage.before)
+    with _door(lane, stage) as door:
+        ended = lane.start(stage, _through(lane, stage)).wait()
+    assert ended.status in (0, 1), ended.output
+    first = _stop_at(door.statements, stage) + 1 if stage.stop else 0
+    last = BEATS if stage.counted else len(door.statements)
+    return [Point(stage.name, "sql", n + 1, _short(door.statements[n])) for n in range(first, last)]
+
+
+def _stop_at(statements: list[str], stage: Stage) -> int:
+    return next(n for n, each in enumerate(statements) if stage.stop in each)
+
+
+def _mount_calls(lane: Lane, stage: Stage) -> list[Point]:
+    lane.restore(stage.before)
+    trace = lane.folder / f"{stage.name}.trace"
+    trace.unlink(missing_ok=True)
+    lane.start(stage, lane.direct[stage.program], FAULT_ROOT=str(lane.assets_dir), FAULT_TRACE=str(trace)).wait()
+    calls = trace.read_text().splitlines() if trace.exists() else []
+    return [Point(stage.name, "mount", n, call.replace(str(lane.assets_dir), "")) for n, call in enumerate(calls, 1)]
+
+
+def _short(statement: str) -> str:
+    return " ".join(statement.split())[:80]
+
+
+def faults(point: Point) -> tuple[str, ...]:
+    """The faults that make sense at a point."""
+    if point.kind == "mount":
+        reads = point.what.startswith("read")
+        return tuple(each for each in MOUNT_FAULTS if reads or each not in ("short read", "cut short"))
+    if STAGES[point.stage].works:
+        return tuple(FAULTS)
+    # A stopped command ends with its terminal; nobody takes over what a person had begun.
+    return tuple(each for each in FAULTS if not each.startswith(("SIGSTOP", "SIGTERM twice")))
+
+
+def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
+    """All trials of these stages, in an order that stays the same."""
+    return [Trial(point, fault) for name in stages for point in points(lane, STAGES[name]) for fault in faults(point)]
+
+
+# ------------------------------------------------------------------------------------------------- run a trial
+
+
+def run(lane: Lane, trial: Trial) -> list[str]:
+    """What is wrong after all; nothing when the fault was survived."""
+    stage = STAGES[trial.point.stage]
+    reference = lane.reference(stage)
+    lane.restore(stage.before)
+    before = picture.ids(lane.admin)
+    try:
+        problems = (_at_mount if trial.point.kind == "mount" else _at_door)(lane, stage, trial, reference)
+    except AssertionError as error:
+        lane.recover()
+        return [str(error)]
+    after = picture.ids(lane.admin)
+    problems += [f"rows are gone from {table}" for table in before if not before[table] <= after[table]]
+    return problems + picture.untruths(lane.admin)
+
+
+def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+    zombie = trial.fault.startswith("SIGSTOP")
+    with _door(lane, stage, trial.point.number, FAULTS[trial.fault]) as door:
+        program = lane.start(stage, _through(lane, stage, impatient=zombie))
+        if zombie:
+            return _outlive(lane, door, program, reference)
+        ended = program.wait()
+    lane.admin.close()  # the server may have been restarted
+    if not door.struck.is_set():
+        return [f"the point was not reached; the program said {ended}"]
+    return _compare(lane, stage, ended, reference)
+
+
+def _outlive(lane: Lane, door: Door, zombie: Program, reference: dict) -> list[str]:
+    """Others finish while it is stopped; when it goes on, it writes nothing."""
+    wait_until(lambda: door.struck.is_set() or zombie.ended(), "the point")
+    if not door.struck.is_set():
+        return [f"the point was not reached; the program said {zombie.wait()}"]
+    lane.finish()
+    problems = picture.differences(reference, picture.picture(lane.admin))
+    before = picture.everything(lane.admin)
+    _signal(zombie, signal.SIGCONT)
+    ended = zombie.wait()
+    problems += [f"it wrote afterwards: {ended}"] if picture.everything(lane.admin) != before else []
+    return problems
+
+
+def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+    trace = lane.folder / "trial.trace"
+    trace.unlink(missing_ok=True)
+    program = lane.start(
+        stage, lane.direct[stage.program], FAULT_ROOT=str(lane.assets_dir), FAULT_TRACE=str(trace),
+        FAULT_AT=str(trial.point.number), FAULT_KIND=trial.fault,
+    )
+    if trial.fault == "hang":
+        wait_until(lambda: _struck(trace) or program.ended(), "the point")
+        _signal(program, signal.SIGTERM)
+    ended = program.wait()
+    if not _struck(trace):
+        return [f"the point was not reached; the program said {ended}"]
+    if trial.fault in FACTS:
+        return _mend(lane, stage, reference)
+    return _compare(lane, stage, ended, reference)
+
+
+def _compare(lane: Lane, stage: Stage, ended: Ended, reference: dict) -> list[str]:
+    """A program that says all is well must have left all well; else it, or another worker, is run once more."""
+    if stage.works:
+        lane.finish()
+    elif ended.status != 0:
+        again = lane.start(stage, lane.direct[stage.program]).wait()
+        assert again.status in (0, 1), again.output
+    problems = picture.differences(reference, picture.picture(lane.admin))
+    return [*problems, f"the program had said {ended}"] if problems else []
+
+
+def _mend(lane: Lane, stage: Stage, reference: dict) -> list[str]:
+    """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
+    if stage.works:
+        lane.finish()
+        for sync_id in lane.bundles[:USABLE]:
+            lane.zygote.start("gpupanel", "queue", sync_id, "--config", str(lane.direct["gpupanel"])).wait()
+        lane.finish()
+        expected = {name: reference[name] for name in picture.library(lane.admin)}
+        return picture.differences(expected, picture.library(lane.admin))
+    lane.start(stage, lane.direct[stage.program]).wait()
+    return [each for each in picture.differences(reference, picture.picture(lane.admin)) if "passed_over" not in each]
+
+
+# ------------------------------------------------------------------------------------------------------ parts
+
+
+def _door(lane: Lane, stage: Stage, at: int = 0, fault=None) -> Door:
+    """The door of a stage; one with a `stop` has SIGTERM come where the words say, and then counts on."""
+    door = StoppingDoor if stage.stop else Door
+    until = (at or BEATS) if stage.counted else 0
+    # Which of the connections beats, and when, is left out of the numbers, unless it is the one that counts.
+    opened = door(lane.door_path, lane.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
+    opened.words = stage.stop
+    return opened
+
+
+class StoppingDoor(Door):
+    """Sends SIGTERM with the first statement that has certain words."""
+
+    words = ""
+
+    def number(self, link, statement: str) -> int:
+        if self.words and self.words in statement:
+            self.words = ""
+            link.signal(signal.SIGTERM)
+        return super().number(link, statement)
+
+
+def _through(lane: Lane, stage: Stage, impatient: bool = False) -> Path:
+    """The configuration that leads through the door. An impatient worker's idle transactions end after a second."""
+    if not stage.works or not (impatient or stage.counted):
+        return lane.through[stage.program]
+    options = {"stale_minutes": 0.05, "heartbeat_seconds": 0.5} if impatient else {}
+    options |= {"heartbeat_seconds": 0.02} if stage.counted else {}
+    return lane.configuration(lane.door_path, f"{stage.name}.{impatient}", "gpu_worker", **options)
+
+
+def _struck(trace: Path) -> bool:
+    return trace.exists() and any(line.startswith("! ") for line in trace.read_text().splitlines())
+
+
+def _signal(program: Program, number: signal.Signals) -> None:
+    try:
+        os.kill(program.pid, number)
+    except ProcessLookupError:
+        pass

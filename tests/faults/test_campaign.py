@@ -1,0 +1,54 @@
+"""A short campaign: each stage of a batch's way, with some of its points and faults; `make faults` tries all of them."""
+
+import random
+
+import pytest
+from campaign import lane as lanes
+from campaign import story, trial
+from campaign.faults import SLOW
+
+# How many trials of each stage, less those of the slow faults, which the full campaign has.
+TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
+
+
+@pytest.fixture(scope="module")
+def lane(tmp_path_factory):
+    with lanes.opened(tmp_path_factory.mktemp("campaign")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def import_points(lane):
+    return trial.points(lane, story.STAGES["import"])
+
+
+@pytest.mark.parametrize("stage", story.STAGES)
+def test_what_goes_wrong_at_any_point_leaves_the_same_library_and_a_true_story(lane, stage):
+    quick = [each for each in trial.plan(lane, [stage]) if each.fault not in SLOW]
+    chosen = random.Random(stage).sample(quick, TRIALS[stage])
+    assert {str(each): problems for each in chosen if (problems := trial.run(lane, each))} == {}
+
+
+def at(points, words: str) -> trial.Point:
+    """The first point where these words are said."""
+    return next(point for point in points if words in point.what)
+
+
+@pytest.mark.parametrize("words, fault", [
+    ("INSERT INTO asset (", "SIGSTOP, SIGCONT"), ("COMMIT", "SIGSTOP, SIGCONT"), ("UPDATE import_job SET state", "SIGSTOP, SIGCONT"),
+    ("INSERT INTO asset_ai_run", "server killed"), ("COMMIT", "server restarted"),
+])
+def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(lane, import_points, words, fault):
+    assert trial.run(lane, trial.Trial(at(import_points, words), fault)) == []
+
+
+@pytest.mark.parametrize("fault", ["cut short", "short read", "hang"])
+@pytest.mark.parametrize("file", ["source.json", "photo.analysis.json", ".json"])
+def test_a_file_that_ends_early_or_hangs_is_never_taken_for_what_it_should_be(lane, import_points, file, fault):
+    point = at([each for each in import_points if each.what.startswith("read")], file)
+    assert trial.run(lane, trial.Trial(point, fault)) == []
+
+
+def test_a_preflight_of_a_mount_that_hangs_ends_when_it_is_asked_to(lane):
+    point = at(trial.points(lane, story.STAGES["preflight"]), "source/source.json")
+    assert trial.run(lane, trial.Trial(point, "hang")) == []
