@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from .. import filters
 from ..errors import ConfigurationError, InvalidInput, PanelError
 from .text import lines, plain
 
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     _operating(command)
+    _finding(command)
     _looking(command)
     _comparing(command)
     _running(command)
@@ -108,6 +110,24 @@ def _operating(command) -> None:
     queue.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
     cancel = command("cancel", "operating", "Cancel a job that is still queued.")
     cancel.add_argument("job", type=_whole(1), metavar="JOB", help="the job's number")
+
+
+def _finding(command) -> None:
+    found = command("list", "finding", "List batches, the newest first; the filters are those of the panel.")
+    found.add_argument("text", nargs="?", default="", metavar="TEXT", help="a sync_id or an asset's hash, or how one starts")
+    for name, words in filters.WORDS.items():
+        found.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
+    found.add_argument("--host", default="", help="the host that the bundle came from")
+    found.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered on this day or later: 2026-04-30")
+    found.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered on this day or before")
+    found.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
+    found.add_argument("--limit", type=_whole(1, 10_000), default=50, metavar="N", help="how many at once (50)")
+    place = found.add_mutually_exclusive_group()
+    place.add_argument("--before", type=_whole(0), metavar="ID", help="those discovered before this one; JSON's `next` says")
+    place.add_argument("--after", type=_whole(0), metavar="ID", help="those discovered after this one")
+    found.add_argument("--ids", action="store_true", help="print the sync_ids alone, for `gpupanel queue -`")
+    completion = command("completion", "completing", "Print what makes a shell complete commands, options and sync_ids.")
+    completion.add_argument("shell", choices=("bash",), help="bash: eval \"$(gpupanel completion bash)\"")
 
 
 def _looking(command) -> None:

@@ -16,6 +16,7 @@ from ..paths import shipped
 from .text import plain
 
 DEFAULT = shipped("etc") / "panel.conf"
+BAR = 30  # characters of a progress bar
 
 
 class Shell:
@@ -70,7 +71,9 @@ class Shell:
 
         def draw(done: int, total: int) -> None:
             end = "\r\033[K" if done >= total else ""
-            print(f"\r{what} {done}/{total}{end}", end="", file=sys.stderr, flush=True)
+            filled = BAR * done // max(total, 1)
+            bar = "#" * filled + "." * (BAR - filled)
+            print(f"\r{what} {done}/{total} [{bar}]{end}", end="", file=sys.stderr, flush=True)
 
         return draw
 

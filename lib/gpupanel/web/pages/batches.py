@@ -5,9 +5,8 @@ from ...config import Settings
 from ...database import Database, Reading
 from ...errors import InvalidInput
 from ...filters import Filters
-from ...model import BatchStatus
 from ..visit import Visit
-from .shapes import BATCH, shaped
+from .shapes import listed, neighbour
 
 SORTS = ("newest", "oldest")
 
@@ -42,22 +41,11 @@ def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, siz
         "count": count.number,
         "count_is_exact": count.exact,
         "counts": {status: each._asdict() for status, each in counts.items()},
-        "batches": [_batch(row) for row in page.rows],
+        "batches": [listed(row) for row in page.rows],
         "next_before": page.next.id if page.next and not page.next.later else None,
-        "next": _neighbour(page.next),
-        "previous": _neighbour(page.previous),
+        "next": neighbour(page.next),
+        "previous": neighbour(page.previous),
         "stopped_at": page.stopped_at,
-        "further": _neighbour(page.further),
+        "further": neighbour(page.further),
         "hosts": find.hosts(tx),
     }
-
-
-def _neighbour(place: find.Place | None) -> dict[str, int] | None:
-    """The parameter that leads to a neighbouring page."""
-    return place and {"after" if place.later else "before": place.id}
-
-
-def _batch(row: dict) -> dict:
-    job = {"id": row["job_id"], "state": row["job_state"]} | shaped(row, ("items_done", "items_total"))
-    busy = BatchStatus(row["status"]).busy
-    return shaped(row, BATCH, queueable=not busy, job=job if row["job_id"] else None)
