@@ -1,0 +1,167 @@
+"""Two at once, on real connections: one is in the middle of its transaction when the other comes. Losers change nothing."""
+
+import threading
+from functools import partial
+
+import pytest
+import workers
+from gpupanel import actions, ledger, preflight, queue
+from gpupanel.database import Database
+from gpupanel.errors import ClaimLost, PanelError, Refused
+from gpupanel.model import BatchStatus
+from gpupanel.work import claims
+from gpupanel.work.claims import Ended
+
+WELL = Ended(BatchStatus.COMPLETED, {}, 0, None)
+
+
+class Later:
+    """What somebody else does meanwhile, in a thread with a connection of its own: `value`, or the `error` it ended in."""
+
+    def __init__(self, db: Database, work, *args):
+        self.value = self.error = None
+        self._db, self._work = Database(db.settings), partial(work, *args)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.value = self._db.transact(self._work)
+        except PanelError as error:
+            self.error = error
+        self._db.close()
+
+    def waits_or_ended(self, admin_db) -> None:
+        waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+        workers.wait_until(lambda: not self._thread.is_alive() or admin_db.execute(waiting), "the other one", every=0.15)
+
+    def join(self) -> "Later":
+        self._thread.join()
+        return self
+
+
+@pytest.fixture
+def race(admin_db):
+    """`race(db, first, other, second)`: `second(tx)` comes on `other` before `first(tx)` has committed; returns how it ended."""
+
+    def run(db, first, other, second) -> Later:
+        with db.transaction() as tx:
+            first(tx)
+            later = Later(other, second)
+            later.waits_or_ended(admin_db)
+        return later.join()
+
+    return run
+
+
+@pytest.fixture
+def job(bundles, panel_db, mount):
+    """A queued job of one photo; returns (sync_id, job id)."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    return sync_id, *workers.queue(panel_db, mount, sync_id)
+
+
+def take(tx, token: str = "a" * 32):
+    return claims.claim(tx, token, "host:1")
+
+
+def test_a_cancel_that_comes_while_the_job_is_claimed_waits_and_is_refused(race, worker_db, panel_db, job):
+    sync_id, job_id = job
+    later = race(worker_db, take, panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
+    assert isinstance(later.error, Refused) and "is running" in str(later.error)
+    assert workers.batch(panel_db, sync_id)["status"] == "importing"
+
+
+def test_a_claim_that_comes_while_the_job_is_canceled_finds_nothing(race, worker_db, panel_db, job):
+    sync_id, job_id = job
+    later = race(panel_db, lambda tx: queue.cancel(tx, job_id, "operator"), worker_db, take)
+    assert (later.error, later.value) == (None, None)
+    assert workers.batch(panel_db, sync_id)["status"] == "preflight_passed"
+    assert worker_db.transact(take) is None
+
+
+def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worker_db, panel_db, job):
+    sync_id, job_id = job
+    claim = worker_db.transact(take)
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
+    assert isinstance(later.error, Refused) and "completed already" in str(later.error)
+    assert workers.batch(panel_db, sync_id)["status"] == "completed"
+
+
+def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
+    sync_id, job_id = job
+    claim = worker_db.transact(take)
+    workers.make_stale(admin_db, job_id)
+
+    def reset(tx):
+        return claims.reset(tx, job_id, 900, 5, "other:2")
+
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), worker_db, reset)
+    assert (later.error, later.value) == (None, None)
+    assert worker_db.transact(reset) is None
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+
+
+@pytest.mark.parametrize("write", [
+    lambda tx, claim: claims.finish(tx, claim, WELL, "0" * 64), claims.beat, lambda tx, claim: claims.progress(tx, claim, 1),
+    lambda tx, claim: claims.release(tx, claim, "stopped"), lambda tx, claim: claims.fail(tx, claim, "broken"),
+], ids=["finish", "beat", "progress", "release", "fail"])
+def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(race, admin_db, worker_db, panel_db, job, write):
+    sync_id, job_id = job
+    claim = worker_db.transact(take)
+    workers.make_stale(admin_db, job_id)
+    later = race(
+        worker_db, lambda tx: claims.reset(tx, job_id, 900, 5, "other:2"), worker_db, lambda tx: write(tx, claim)
+    )
+    assert isinstance(later.error, ClaimLost)
+    row = workers.job(admin_db, job_id)
+    assert (row["state"], row["items_done"], row["attempts"]) == ("queued", 0, 1)
+    assert workers.batch(panel_db, sync_id)["status"] == "queued"
+
+
+def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(race, worker_db, panel_db, mount, job):
+    sync_id, _ = job
+    examined = preflight.examine(mount, sync_id)
+    planned = workers.items(panel_db, sync_id)
+    later = race(worker_db, take, panel_db, lambda tx: preflight.record(tx, examined, "operator"))
+    assert isinstance(later.error, Refused) and "is importing" in str(later.error)
+    assert workers.items(panel_db, sync_id) == planned
+
+
+def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how_that_ended(
+    race, panel_db, mount, bundles
+):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    actions.scan_mount(panel_db, mount, "operator")
+    examined = preflight.examine(mount, sync_id)
+    later = race(
+        panel_db, lambda tx: preflight.record(tx, examined, "operator"),
+        panel_db, lambda tx: queue.enqueue(tx, sync_id, "operator"),
+    )
+    assert later.error is None and later.value > 0
+    assert panel_db.read(ledger.batch, sync_id)["status"] == "queued"
+
+
+def test_eight_workers_share_500_jobs_and_each_ends_once(admin_db, worker_db):
+    jobs = workers.enqueue(admin_db, 500)
+    threads = [threading.Thread(target=end_all, args=(worker_db.settings, number)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
+    assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
+    told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
+    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+        ("job_claimed", 500, 500), ("job_finished", 500, 500),
+    }
+    assert not admin_db.execute("SELECT 1 FROM import_job GROUP BY claim_token HAVING COUNT(*) > 1")
+
+
+def end_all(settings, number: int) -> None:
+    """Claim and end jobs until there are none."""
+    db, count = Database(settings), 0
+    while claim := db.transact(claims.claim, f"{number:016d}{count:016d}", f"host:{number}"):
+        db.transact(claims.finish, claim, WELL, "0" * 64)
+        count += 1
+    db.close()
