@@ -347,3 +347,19 @@ def test_compare_events_shows_both_streams_side_by_side_and_tells_types_from_spa
     assert {("json_type", "items_total of job_queued"), ("right_only", "job_claimed"), ("json_spacing", "job_finished")} <= kinds
     assert ("json_spacing", "scan") not in kinds
     assert [line[0] for line in report["lines"][1:]].count("only here") == 1
+
+
+# ------------------------------------------------------------------------------------------------------- doctor
+
+
+def doctor(conf, mapping):
+    program = [sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json"]
+    answer = subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return answer.returncode, [(each["level"], each["check"]) for each in json.loads(answer.stdout)]
+
+
+def test_doctor_says_what_a_database_with_other_names_lacks(perl, admin):
+    assert doctor(*perl) == (0, [("ok", "mapping")])
+    seed(admin, "ALTER TABLE media_assets DROP COLUMN fingerprint; DROP TABLE media_collection_items")
+    perl[1].write_text(perl_side.mapping(absent="asset_collection_item"))
+    assert doctor(*perl) == (1, [("wrong", "column asset.fingerprint"), ("note", "table asset_collection_item")])

@@ -135,7 +135,8 @@ def _looking(command) -> None:
     show = command("show", "looking", "One batch: facts, plan, jobs, items, events.")
     show.add_argument("sync_id", metavar="S", help="its sync_id")
     show.add_argument("--items", type=_whole(0), default=50, metavar="N", help="how many items to list (50)")
-    command("doctor", "looking", "Examine the installation; each finding says what to do.")
+    doctor = command("doctor", "looking", "Examine the installation; each finding says what to do.")
+    doctor.add_argument("--mapping", metavar="FILE", type=Path, help="only whether a database with these other names has what is needed")
 
 
 def _comparing(command) -> None:

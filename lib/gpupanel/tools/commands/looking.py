@@ -101,9 +101,16 @@ def doctor(shell: Shell) -> int:
     """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
     from ... import doctor
 
-    findings = doctor.examine(shell.settings)
+    findings = _of_another(shell) if shell.args.mapping else doctor.examine(shell.settings)
     shell.tell([finding._asdict() for finding in findings], [line for each in findings for line in _diagnosed(each)])
     return 1 if any(finding.level == doctor.WRONG for finding in findings) else 0
+
+
+def _of_another(shell: Shell) -> list:
+    """Those of a database whose tables have other names."""
+    from ..compare import fitness
+
+    return fitness.examine(shell.settings.path, shell.args.mapping)
 
 
 def _diagnosed(finding) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from . import values, vocabulary
 from .side import Row, Side
 from .values import Unlike
-from .vocabulary import JSON, PRESENCE, REFERENCE, TIME, Table
+from .vocabulary import JSON, PLAIN, PRESENCE, REFERENCE, TIME, Table
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class Comparer:
 
     def __init__(self, table: Table, columns: list[str], strictness: Strictness, zones: tuple[tzinfo, tzinfo]):
         self._table, self._strictness, self._zones = table, strictness, zones
-        self._columns = [column for column in columns if column not in table.key]
-        self._times = [column for column in columns if vocabulary.meaning(table.name, column) is TIME]
+        self._columns = {
+            column: vocabulary.meaning(table.name, column) for column in columns if column not in table.key
+        }
+        self._times = [column for column, meaning in self._columns.items() if meaning is TIME]
 
     @classmethod
     def of(cls, table: Table, left: Side, right: Side, strictness: Strictness) -> "Comparer":
@@ -35,26 +37,25 @@ class Comparer:
     def paths(self) -> list[str]:
         """What is to be selected of each row."""
         found = [self._table.bundle]
-        for column in self._columns:
-            found += vocabulary.natural(column) if self._meaning(column) is REFERENCE else [column]
+        for column, meaning in self._columns.items():
+            found += vocabulary.natural(column) if meaning is REFERENCE else [column]
         return list(dict.fromkeys(path for path in found if path not in self._table.key))
 
     def unlike(self, left: Row, right: Row) -> Iterator[tuple[str, Unlike]]:
         """(column, how it differs) for each difference; the column of an order of times is empty."""
-        for column in self._columns:
-            for found in self._column(column, left, right):
+        for column, meaning in self._columns.items():
+            # Most values are the same on both sides; only times may be so, and still mean two moments in two zones.
+            if meaning in (PLAIN, JSON) and left[column] == right[column]:
+                continue
+            for found in self._column(column, meaning, left, right):
                 yield column, found
         for found in values.order(self._moments(left), self._moments(right)):
             yield "", found
 
-    def _meaning(self, column: str) -> str:
-        return vocabulary.meaning(self._table.name, column)
-
     def _moments(self, row: Row) -> Row:
         return {column: row.get(column) for column in self._times}
 
-    def _column(self, column: str, left: Row, right: Row) -> Iterator[Unlike]:
-        meaning = self._meaning(column)
+    def _column(self, column: str, meaning: str, left: Row, right: Row) -> Iterator[Unlike]:
         if meaning is REFERENCE:
             return self._reference(column, left, right)
         one, other = left[column], right[column]

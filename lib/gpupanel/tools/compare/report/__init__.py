@@ -22,11 +22,14 @@ class Report:
     @property
     def verdict(self) -> str:
         """One sentence for whoever reads only one."""
-        count, groups, accepted = self.findings.count, len(self.findings.groups), sum(self.findings.met.values())
-        known = f" (and {number(accepted, 'accepted one')})" if accepted else ""
         if self.findings.equal:
-            return f"The two sides agree{known.replace('and ', 'with ')}."
-        return f"The two sides differ: {number(count, 'difference')} of {number(groups, 'kind')}{known}."
+            return "The two sides agree."
+        return f"The two sides differ: {number(self.findings.count, 'difference')} of {number(len(self.findings.groups), 'kind')}."
+
+    @property
+    def accepted(self) -> int:
+        """How many differences were accepted, and therefore do not count."""
+        return sum(self.findings.met.values())
 
     def data(self) -> dict[str, Any]:
         """The report for programs."""

@@ -1,7 +1,8 @@
 """The report as one HTML page that needs nothing else: the first screen for a manager, the rest for an engineer."""
 
-from ..causes import CONTENT, FORM, RECORD, STRUCTURE
-from ..findings import Findings, Group
+from ..causes import CONTENT, FORM, KINDS, RECORD, STRUCTURE
+from ..findings import Findings, Group, Tally
+from ..vocabulary import BY_NAME
 from . import Report, number
 from .elements import Markup, element, grid, joined
 from .style import STYLE
@@ -13,12 +14,16 @@ WORDS = {
     FORM: ("Form", "The same facts, written differently: spacing, types, time zones."),
 }
 TOP = 8
+OPEN = 3
 
 
 def page(report: Report) -> str:
     """The whole page; all that comes from the databases is escaped."""
-    body = joined(_head(report), _weights(report.findings), _areas(report.findings), _top(report.findings), _accepted(report.findings),
-                  _lines(report), _details(report.findings), _bundles(report.findings), _how(report))
+    findings = report.findings
+    body = joined(
+        _head(report), _weights(findings), _top(report), _areas(findings), _accepted(findings), _lines(report),
+        _details(report), _bundles(findings), _how(report),
+    )
     policy = element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'")
     start = Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
                    '<meta name="color-scheme" content="light dark">')
@@ -32,24 +37,24 @@ def _void(markup: Markup) -> Markup:
 
 def _head(report: Report) -> Markup:
     equal = report.findings.equal
-    sides = element("dl", *(element("div", element("dt", label), element("dd", value))
-                            for label, value in (("Left", report.left), ("Right", report.right), ("Compared", f"{report.made:%Y-%m-%d %H:%M} UTC"))), class_="sides")
+    named = (("Left", report.left), ("Right", report.right), ("Compared", f"{report.made:%Y-%m-%d %H:%M} UTC"))
+    sides = element("dl", *(element("div", element("dt", label), element("dd", value)) for label, value in named), class_="sides")
     mark = element("span", "✓" if equal else "≠", class_="mark", aria_hidden="true")
     return joined(
         element("p", report.title, class_="over"), element("h1", mark, report.verdict, class_="good" if equal else "bad"),
-        element("p", _share(report.findings), class_="lead"), sides,
+        element("p", _share(report), class_="lead"), sides,
     )
 
 
-def _share(findings: Findings) -> str:
-    """How much agrees, in one sentence."""
+def _share(report: Report) -> str:
+    """How much agrees and what is left to do, in two or three sentences."""
+    findings = report.findings
     rows, equal = sum(tally.rows for tally in findings.tallies), sum(tally.equal for tally in findings.tallies)
-    if not rows:
-        return "Nothing was there to compare." if findings.equal else "What differs is listed below, the heaviest first."
-    share = f"{equal / rows:.1%}"
-    if share == "100.0%" and equal < rows:
-        share = "More than 99.9%"
-    return f"{share} of the rows agree: {equal:,} of {rows:,}."
+    share = "more than 99.9%" if rows - rows / 1000 < equal < rows else f"{equal / rows:.1%}" if rows else ""
+    told = [f"Of {rows:,} rows or cells, {share} agree."] if rows else []
+    told += [f"{number(len(findings.groups), 'kind')} of difference to decide on: mend, or accept with a reason."] if findings.groups else []
+    told += [f"{number(report.accepted, 'difference')} had been accepted before."] if report.accepted else []
+    return " ".join(told)
 
 
 def _weights(findings: Findings) -> Markup:
@@ -57,40 +62,58 @@ def _weights(findings: Findings) -> Markup:
     counts = {weight: 0 for weight in WORDS}
     for group in findings.groups:
         counts[group.weight] += group.count
-    tiles = (
-        element("li", element("b", f"{count:,}"), element("strong", WORDS[weight][0]), element("span", WORDS[weight][1] if count else "No difference."),
-                class_=weight if count else "none")
-        for weight, count in counts.items()
-    )
-    return element("ul", *tiles, class_="tiles")
+    return element("ul", *(_tile(weight, count) for weight, count in counts.items()), class_="tiles")
+
+
+def _tile(weight: str, count: int) -> Markup:
+    name, meaning = WORDS[weight]
+    told = element("span", meaning if count else "No difference.")
+    return element("li", element("b", f"{count:,}"), element("strong", name), told, class_=weight if count else "none")
 
 
 def _areas(findings: Findings) -> Markup:
     """What was compared, a row for each table."""
     if not findings.tallies:
         return joined()
-    rows = (
-        (joined(element("b", tally.noun), " ", element("code", tally.table)), *(_count(each) for each in (
-            tally.rows, tally.equal, tally.different, tally.left_only, tally.right_only, tally.accepted, tally.implied)))
-        for tally in findings.tallies
-    )
-    head = ["", "rows", "equal", "different", "left only", "right only", "accepted", "follow from those"]
-    note = "A row follows from another one when it is missing only because what it belongs to is missing."
+    head = ["", "rows", "equal", "different", "left only", "right only", "accepted", "implied"]
+    rows = ((_named(tally), *(_count(getattr(tally, name.replace(" ", "_"))) for name in head[1:])) for tally in findings.tallies)
+    note = "Implied are rows that are missing only because what they belong to is missing."
     return _section("What was compared", grid(head, rows, numbers=True), element("p", note, class_="quiet"))
+
+
+def _named(tally: Tally) -> Markup:
+    return joined(element("b", tally.noun), " ", element("code", tally.table))
 
 
 def _count(count: int) -> Markup | str:
     return f"{count:,}" if count else element("span", "0", class_="zero")
 
 
-def _top(findings: Findings) -> Markup:
+def _top(report: Report) -> Markup:
     """The heaviest kinds of difference, each a line that leads to its details."""
-    groups = findings.groups
+    groups = report.findings.groups
     if not groups:
         return joined()
-    rows = ((f"{group.count:,}", element("a", group.title, href=f"#g{n}"), f"{group.cause[:1].upper()}{group.cause[1:]}.", _badge(group)) for n, group in enumerate(groups[:TOP]))
+    rows = (
+        (f"{group.count:,}", element("a", _told(group, report), href=f"#g{n}"), _sentence(group.cause), _badge(group))
+        for n, group in enumerate(groups[:TOP])
+    )
     more = element("p", f"{number(len(groups) - TOP, 'more kind')} further down.", class_="quiet") if len(groups) > TOP else ""
     return _section("What to decide on first", grid(["times", "what differs", "likely cause", "weight"], rows, class_="top"), more)
+
+
+def _told(group: Group, report: Report) -> str:
+    """What differs, in the words of people who know the media and not the tables."""
+    table = BY_NAME.get(group.table)
+    place = ", ".join(filter(None, (table.noun if table else group.table, group.column.replace("_", " "), group.path)))
+    title = KINDS[group.kind].title
+    for side, label in (("left", report.left), ("right", report.right)):
+        title = title.replace(f"on the {side}", f"in: {label}")
+    return f"{place[:1].upper()}{place[1:]}: {title}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _badge(group: Group) -> Markup:
@@ -100,7 +123,7 @@ def _badge(group: Group) -> Markup:
 def _accepted(findings: Findings) -> Markup:
     if not findings.accepted:
         return joined()
-    rows = ((each.name, each.reason, f"{findings.met[each.name]:,}" if findings.met[each.name] else "not met any more") for each in findings.accepted)
+    rows = ((each.name, each.reason, f"{findings.met[each.name]:,}" if findings.met[each.name] else "not met") for each in findings.accepted)
     return _section("Accepted differences", grid(["decision", "reason", "times"], rows))
 
 
@@ -110,19 +133,22 @@ def _lines(report: Report) -> Markup:
     return _section("Side by side", grid(list(report.lines[0]), report.lines[1:], class_="timeline"))
 
 
-def _details(findings: Findings) -> Markup:
-    return _section("Every difference", *(_group(n, group) for n, group in enumerate(findings.groups))) if findings.groups else joined()
+def _details(report: Report) -> Markup:
+    groups = report.findings.groups
+    return _section("Every difference", *(_group(n, group, report) for n, group in enumerate(groups))) if groups else joined()
 
 
-def _group(n: int, group: Group) -> Markup:
-    rows = ((element("code", sample.row or "-"), element("code", sample.bundle or "-"), element("code", sample.left or "-", class_="value"),
-             element("code", sample.right or "-", class_="value")) for sample in group.samples)
+def _group(n: int, group: Group, report: Report) -> Markup:
+    rows = (
+        [element("code", value or "-", class_="value") for value in (sample.row, sample.bundle, sample.left, sample.right)]
+        for sample in group.samples
+    )
     left = group.count - len(group.samples)
     more = element("p", f"{number(left, 'more difference')} of this kind; --each FILE writes all of them.", class_="quiet") if left else ""
-    summary = element("summary", element("b", f"{group.count:,} × "), group.title, " ", _badge(group))
-    cause = element("p", "Likely cause: ", group.cause, ".", class_="quiet")
-    accept = element("p", "To accept: ", element("code", _acceptance(group)), class_="quiet")
-    return element("details", summary, cause, accept, grid(["row", "bundle", "left", "right"], rows, class_="samples"), more, id=f"g{n}", open="open" if n < TOP else "")
+    summary = element("summary", element("b", f"{group.count:,} × "), _told(group, report), " ", _badge(group))
+    told = element("p", _sentence(group.cause), " Place: ", element("code", group.place), ". To accept: ", element("code", _acceptance(group)), class_="quiet")
+    table = grid(["row", "bundle", report.left, report.right], rows, class_="samples")
+    return element("details", summary, told, table, more, id=f"g{n}", open="open" if n < OPEN else "")
 
 
 def _acceptance(group: Group) -> str:

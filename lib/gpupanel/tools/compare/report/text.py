@@ -14,7 +14,7 @@ WIDTH = 70
 def lines(report: Report) -> Iterator[str]:
     """The verdict, what agrees, what is accepted, and each kind of difference with its first examples."""
     findings = report.findings
-    yield report.verdict
+    yield report.verdict + (f" Not counted: {number(report.accepted, 'accepted one')}." if report.accepted else "")
     yield from table([("left", report.left), ("right", report.right), *report.about])
     if report.lines:
         yield from ("", *table([cell[:WIDTH] + "..." * (len(cell) > WIDTH) for cell in map(plain, line)] for line in report.lines))
@@ -31,7 +31,7 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _tallies(report: Report) -> list[str]:
-    head = ("", "equal", "different", "left only", "right only", "accepted", "follow from those")
+    head = ("", "equal", "different", "left only", "right only", "accepted", "implied")
     rows = [
         (each.table, each.equal, each.different, each.left_only, each.right_only, each.accepted, each.implied)
         for each in report.findings.tallies

@@ -1,0 +1,29 @@
+"""doctor --mapping: whether a database with other names has what a comparison, or a switch to this system, needs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...doctor.finding import NOTE, OK, WRONG, Finding
+from . import vocabulary
+from .side import Side
+from .vocabulary import TABLES, Table
+
+ADVICE = "Name it in the mapping file, or say there that it is absent with `-`."
+
+
+def examine(conf: Path, mapping_file: Path) -> list[Finding]:
+    """A finding for each table and column that the database lacks. Raises ConfigurationError for a mapping that does not fit."""
+    with Side(conf, mapping_file).opened() as side:
+        findings = [finding for table in TABLES for finding in _table(side, table)]
+    return findings or [Finding("mapping", OK, f"{len(TABLES)} tables with their columns", "those of etc/schema.sql")]
+
+
+def _table(side: Side, table: Table) -> Iterator[Finding]:
+    actual = side.mapping.table(table.name)
+    if not side.has(table.name):
+        yield Finding(f"table {table.name}", NOTE if actual == "-" else WRONG, "missing", "a table to compare it with", ADVICE)
+        return
+    for column in vocabulary.compared(table.name):
+        if not side.has(table.name, column):
+            said = side.mapping.column(table.name, column) == "-"
+            yield Finding(f"column {table.name}.{column}", NOTE if said else WRONG, f"missing in {actual}", "a column to compare it with", ADVICE)
