@@ -79,12 +79,12 @@ FILL = {
 ROWS = {"ingest_batch": 1, "import_job": 1, "ingest_batch_item": ITEMS, "ingest_event": EVENTS}
 
 
-def fill(db: Database, batches: int, *, first: int = 1, say=lambda text: None) -> None:
-    """Add the batches numbered `first` to `batches` with their jobs, items and events."""
-    for table, statement in FILL.items():
+def fill(db: Database, batches: int, *, first: int = 1, tables=tuple(FILL), say=lambda text: None) -> None:
+    """Add the batches numbered `first` to `batches` with their jobs, items and events, or those of these tables."""
+    for table in tables:
         started, step = monotonic(), max(1, AT_ONCE // ROWS[table])
         for low in range(first, batches + 1, step):
-            part = statement.format(low=low, high=min(batches, low + step - 1))
+            part = FILL[table].format(low=low, high=min(batches, low + step - 1))
             db.execute(part, since=SINCE)
         db.execute(f"ANALYZE TABLE {table}")
         say(f"{table}: {monotonic() - started:.0f} s")
