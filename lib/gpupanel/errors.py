@@ -44,6 +44,16 @@ class Refused(PanelError):
     """The state of the batch or job does not allow this; nothing was changed."""
 
 
+class PreflightFailed(Refused):
+    """The preflight of the batch failed, which is recorded; nothing was queued. `reasons` are what it found."""
+
+    hint = "Upstream has to complete or mend the bundle; then scan, and queue it again."
+
+    def __init__(self, sync_id: str, reasons: list[str]):
+        super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
+        self.reasons = reasons
+
+
 class InvalidInput(PanelError):
     """The request cannot be understood; nothing was changed."""
 
@@ -64,6 +74,12 @@ class MountTimeout(MountUnavailable):
     """The mount did not answer in time."""
 
     hint = "Check the mount; run the same from the shell with bin/gpupanel, which has no time budget."
+
+
+class FileUnreadable(MountUnavailable):
+    """One file cannot be read, while the mount itself is there."""
+
+    hint = "Look at that file on the mount, and at the system's log; nothing was changed."
 
 
 class UnsafePath(PanelError):

@@ -177,7 +177,7 @@ def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
         worker = start(workers.with_options(worker_conf, chunk_items=5))
         wait()
         assets_dir.rename(away)
-    worker.said("It goes back to the queue")
+    worker.said("put back to the queue")
     job = workers.wait_until(lambda: queued(admin_db, job_id))
     assert job["attempts"] == 0 and "cannot be read" in job["last_error"]
     assert "failed" not in workers.counts(panel_db, sync_id)

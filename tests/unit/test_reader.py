@@ -4,11 +4,11 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from gpupanel.errors import MountTimeout, MountUnavailable, NotFound
+from gpupanel.errors import MountUnavailable, NotFound
 from gpupanel.manifest import Item
-from gpupanel.mount import Document
+from gpupanel.mount import Document, patience
 from gpupanel.work import reader
-from gpupanel.work.reader import Entry, Readers, cut, elsewhere
+from gpupanel.work.reader import Entry, Readers, cut
 
 
 def entries(count: int) -> list[Entry]:
@@ -28,11 +28,15 @@ def always(entry: Entry) -> bool:
     return True
 
 
+def read(readers: Readers, wanted: list[Entry]) -> list[Entry]:
+    return list(readers.ahead(wanted, always, 100))
+
+
 def test_documents_come_in_the_order_of_the_items():
     with Readers(mount(lambda path: [source(path)]), 4, lambda: None) as readers:
-        read = list(readers.ahead(entries(50), always, 8))
-    assert [entry.position for entry in read] == list(range(50))
-    assert all(entry.papers for entry in read)
+        found = list(readers.ahead(entries(50), always, 8))
+    assert [entry.position for entry in found] == list(range(50))
+    assert all(entry.papers for entry in found)
 
 
 def test_documents_that_nobody_needs_are_not_read():
@@ -48,7 +52,7 @@ def test_an_item_whose_documents_cannot_be_had_carries_the_reason():
         raise NotFound("source.json is not on the mount.")
 
     with Readers(mount(missing), 2, lambda: None) as readers:
-        (entry,) = readers.read(entries(1))
+        (entry,) = read(readers, entries(1))
     assert entry.problem == "source.json is not on the mount." and entry.papers is None
 
 
@@ -57,7 +61,7 @@ def test_a_mount_that_is_gone_is_no_problem_of_an_item():
         raise MountUnavailable("gone")
 
     with Readers(mount(gone), 2, lambda: None) as readers, pytest.raises(MountUnavailable):
-        readers.read(entries(3))
+        read(readers, entries(3))
 
 
 def test_several_threads_read_at_once():
@@ -68,7 +72,7 @@ def test_several_threads_read_at_once():
         return [source(path)]
 
     with Readers(mount(meet), 4, lambda: None) as readers:
-        assert len(readers.read(entries(8))) == 8
+        assert len(read(readers, entries(8))) == 8
 
 
 def test_no_more_than_the_window_is_read_ahead():
@@ -79,39 +83,60 @@ def test_no_more_than_the_window_is_read_ahead():
         assert len(opened) <= 10
 
 
-def test_no_more_bytes_than_the_bound_are_held(monkeypatch):
+@pytest.fixture
+def ample(monkeypatch):
+    """Room for 1000 bytes."""
     monkeypatch.setattr(reader, "BYTES_AHEAD", 1000)
-    with Readers(mount(lambda path: [source(path, 600)]), 1, lambda: None) as readers:
-        taken = 0
-        for _ in readers.ahead(entries(50), always, 4):
-            taken += 1
-            assert readers._held <= 4 * 600
-    assert taken == 50 and readers._held == 0
 
 
-def test_a_mount_that_hangs_is_left_behind_after_a_while(monkeypatch):
-    monkeypatch.setattr(reader, "TICK", 0.01)
-    for_ever, attended = threading.Event(), []
-    with pytest.raises(MountTimeout):
-        elsewhere(for_ever.wait, lambda: attended.append(1), 0.05)
-    assert attended
-    for_ever.set()
+def test_no_more_bytes_are_held_than_the_bound_and_one_document_a_thread(ample):
+    threads, size, most = 4, 300, []
+
+    def documents(path):
+        for _ in range(5):
+            most.append(readers._room.held)
+            yield source(path, size)
+
+    with Readers(mount(documents), threads, lambda: None) as readers:
+        taken = [entry.position for entry in readers.ahead(entries(60), always, 40)]
+        assert readers._room.held == 0
+    assert taken == list(range(60))
+    assert max(most) < 1000 + threads * size + 5 * size
 
 
-def test_whoever_is_asked_to_stop_does_not_wait_for_a_mount_that_hangs(monkeypatch):
-    monkeypatch.setattr(reader, "TICK", 0.01)
-    for_ever = threading.Event()
+def test_while_the_first_in_line_is_slow_the_others_fill_the_room_and_no_more(ample, monkeypatch):
+    monkeypatch.setattr(patience, "TICK", 0.01)
+    slow, opened = threading.Event(), []
 
-    def stop():
-        raise KeyboardInterrupt
+    def documents(path):
+        opened.append(path)
+        if path == "photo/0":
+            slow.wait(60)
+        yield source(path, 500)
 
-    with pytest.raises(KeyboardInterrupt):
-        elsewhere(for_ever.wait, stop, 3600)
-    for_ever.set()
+    def attend():
+        if readers._room.held >= 1000:
+            slow.set()
+
+    with Readers(mount(documents), 3, attend) as readers:
+        ahead = readers.ahead(entries(30), always, 30)
+        assert next(ahead).position == 0
+        assert len(opened) <= 4
+        assert [entry.position for entry in ahead] == list(range(1, 30))
+
+
+def test_whoever_waits_for_room_gives_up_when_nobody_wants_the_documents(ample):
+    first, second = entries(2)
+    with Readers(mount(lambda path: [source(path, 1200)]), 2, lambda: None) as readers:
+        _, read_already = readers._begin(first)
+        assert read_already.result(timeout=60).papers
+        _, waiting = readers._begin(second)
+        assert not waiting.done()
+    assert isinstance(waiting.exception(timeout=60), MountUnavailable)
 
 
 def test_a_chunk_ends_at_its_number_of_items_or_at_its_bytes():
     with Readers(mount(lambda path: [source(path, 40)]), 1, lambda: None) as readers:
-        read = readers.read(entries(7))
-    assert [len(chunk) for chunk in cut(read, 3)] == [3, 3, 1]
-    assert [len(chunk) for chunk in cut(read, 100, most_bytes=80)] == [2, 2, 2, 1]
+        seven = read(readers, entries(7))
+    assert [len(chunk) for chunk in cut(seven, 3)] == [3, 3, 1]
+    assert [len(chunk) for chunk in cut(seven, 100, most_bytes=80)] == [2, 2, 2, 1]

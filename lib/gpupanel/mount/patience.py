@@ -1,58 +1,121 @@
-"""Reading a mount that may hang, for a limited time (DESIGN section 10)."""
+"""Reading a mount that may hang: for a limited time, and so that nobody has to wait for what hangs (DESIGN section 10).
 
-from collections.abc import Iterable, Iterator
-from queue import Empty, Queue
-from threading import Event, Thread
+Whatever touches the mount does it in daemon threads. An executor's threads would be waited for when the process ends, and
+those that hang never come back.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from itertools import repeat, takewhile
+from math import inf
+from queue import SimpleQueue
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from threading import Thread
 from time import monotonic
 from typing import Any
 
 from ..errors import MountTimeout
 
+TICK = 0.5
+AHEAD = 16
+END = object()
+
+
+class Readers:
+    """Up to `threads` threads that read the mount, started when there is something to read.
+
+    What has not begun when the `with` ends is not begun any more; what hangs is left behind.
+    """
+
+    def __init__(self, threads: int):
+        self._threads, self._started, self._left = threads, 0, False
+        self._wanted: SimpleQueue = SimpleQueue()
+
+    def __enter__(self) -> "Readers":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._left = True
+        for _ in range(self._started):
+            self._wanted.put(None)
+
+    def begin(self, read: Callable, *args) -> Future:
+        """Have one of the threads do `read(*args)`."""
+        future: Future = Future()
+        self._wanted.put(partial(_fulfil, future, read, args))
+        if self._started < self._threads:
+            self._started += 1
+            Thread(target=self._serve, name="mount reader", daemon=True).start()
+        return future
+
+    def each(self, read: Callable[[Any], Any], things: Iterable[Any], window: int, wait=Future.result) -> Iterator[Any]:
+        """What `read` returns for each of the things, in their order, and raises what it raised.
+
+        At most `window` are begun and not handed over; `wait(future)` waits for one of them.
+        """
+        begun: deque[Future] = deque()
+        for thing in things:
+            begun.append(self.begin(read, thing))
+            if len(begun) >= window:
+                yield wait(begun.popleft())
+        while begun:
+            yield wait(begun.popleft())
+
+    def _serve(self) -> None:
+        # Signals are the main thread's: one that came here would not wake it from whatever it waits for.
+        pthread_sigmask(SIG_BLOCK, valid_signals())
+        while (task := self._wanted.get()) is not None and not self._left:
+            task()
+
 
 def bounded(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
     """The items of `iterable`, which reads the mount, for at most `seconds`; then MountTimeout. None sets no bound.
 
-    A daemon thread reads ahead by a few items. When the time is over while it hangs in a system call, it is abandoned;
-    otherwise it stops at its next item. What it raises is raised here.
+    A thread reads ahead by a few items. When the time is over while it hangs in a system call, it is left behind;
+    otherwise it stops at its next item. What it raises is raised here. A signal is heard at any time, bound or not.
     """
-    if seconds is None:
-        yield from iterable
-        return
-    deadline, handed, given_up = monotonic() + seconds, Queue(maxsize=16), Event()
-    Thread(target=_hand_over, args=(iterable, handed, given_up), name="mount reader", daemon=True).start()
-    try:
-        while (outcome := _next(handed, deadline, seconds)) is not None:
-            yield outcome[0]
-    finally:
-        given_up.set()
-        _drain(handed)
+    iterator = iter(iterable)
+    deadline = inf if seconds is None else monotonic() + seconds
+    with Readers(1) as reader:
+        items = reader.each(lambda _: next(iterator, END), repeat(None), AHEAD, partial(_outcome, deadline, seconds))
+        yield from takewhile(lambda item: item is not END, items)
 
 
-def _hand_over(iterable: Iterable[Any], handed: Queue, given_up: Event) -> None:
+def at_once(look: Callable[[Any], Any], things: Iterable[Any], threads: int) -> Iterator[Any]:
+    """What `look` returns for each of the things, in their order, from up to `threads` threads; raises what one raised."""
+    with Readers(threads) as readers:
+        yield from readers.each(look, things, 2 * threads)
+
+
+def elsewhere(look: Callable[[], Any], attend: Callable[[], None], seconds: float) -> Any:
+    """What `look()` returns or raises. `attend` is called now and then meanwhile, and may raise to end the wait.
+
+    Raises MountTimeout after `seconds`.
+    """
+    with Readers(1) as reader:
+        return outcome(reader.begin(look), attend, seconds)
+
+
+def outcome(future: Future, attend: Callable[[], None], seconds: float) -> Any:
+    """The same for what one of several readers has begun."""
+    return _outcome(monotonic() + seconds, seconds, future, attend)
+
+
+def _outcome(deadline: float, seconds: float | None, future: Future, attend: Callable[[], None] = lambda: None) -> Any:
+    while (left := deadline - monotonic()) > 0:
+        try:
+            return future.result(min(left, TICK))
+        except TimeoutError:
+            if future.done():  # either it was just in time, or the error is its own
+                return future.result()
+            attend()
+    raise MountTimeout(f"The mount did not answer within {seconds:g} seconds.")
+
+
+def _fulfil(future: Future, read: Callable, args: tuple) -> None:
     try:
-        for item in iterable:
-            handed.put(((item,), None))
-            if given_up.is_set():
-                return
-        handed.put((None, None))
+        future.set_result(read(*args))
     except BaseException as error:
-        handed.put((None, error))
-
-
-def _next(handed: Queue, deadline: float, seconds: float) -> tuple[Any] | None:
-    try:
-        left = deadline - monotonic()
-        if left <= 0:
-            raise Empty
-        item, error = handed.get(timeout=left)
-    except Empty:
-        raise MountTimeout(f"The mount did not answer within {seconds:g} seconds.") from None
-    if error is not None:
-        raise error
-    return item
-
-
-def _drain(handed: Queue) -> None:
-    """Make room, so that a producer that waits to hand something over wakes up and sees that nobody wants it."""
-    while not handed.empty():
-        handed.get_nowait()
+        future.set_exception(error)

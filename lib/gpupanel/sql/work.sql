@@ -28,6 +28,10 @@ SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, 
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.claim_token = %(token)s
 
+-- name: lock_claimed
+-- The same, waiting for a COMMIT of that claim which is still on its way.
+SELECT id FROM import_job WHERE claim_token = %(token)s FOR UPDATE
+
 -- name: beat
 -- The worker is alive, and the claim still its own.
 UPDATE import_job SET heartbeat_at = NOW(6)
@@ -44,8 +48,8 @@ UPDATE import_job SET heartbeat_at = NOW(6), items_done = 0, items_total = %(ite
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: release
--- Back to the queue, and the attempt does not count.
-UPDATE import_job SET state = 'queued', attempts = attempts - 1, heartbeat_at = NULL, last_error = %(reason)s
+-- Back to the queue; an attempt that does not count is given back.
+UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, heartbeat_at = NULL, last_error = %(reason)s
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish

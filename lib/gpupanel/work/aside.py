@@ -4,6 +4,8 @@ from time import monotonic
 from typing import NamedTuple
 
 FIRST_SECONDS = 2
+# After a fault that may lie in the job: what passes by itself has time to, before its attempts are used up.
+FAULT_SECONDS = 60
 LONGEST_SECONDS = 15 * 60
 
 
@@ -20,10 +22,10 @@ class Aside:
     def __init__(self):
         self._waits: dict[int, Wait] = {}
 
-    def put(self, job_id: int) -> float:
+    def put(self, job_id: int, least: float = FIRST_SECONDS) -> float:
         """Set a job aside; returns for how many seconds."""
         before = self._waits.get(job_id)
-        seconds = min(LONGEST_SECONDS, before.seconds * 2) if before else FIRST_SECONDS
+        seconds = min(LONGEST_SECONDS, max(before.seconds * 2, least)) if before else least
         self._waits[job_id] = Wait(monotonic() + seconds, seconds)
         return seconds
 

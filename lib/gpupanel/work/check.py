@@ -6,7 +6,8 @@ from ..config import Settings
 from ..database import Database
 from ..errors import PanelError
 from ..mount import Mount
-from .reader import PATIENCE, elsewhere
+from ..mount.patience import elsewhere
+from .reader import PATIENCE
 
 WRITES = {"SELECT", "INSERT", "UPDATE"}
 NEEDED = {

@@ -78,10 +78,21 @@ def held(tx: Reading, token: str) -> Claim | None:
     return Claim(**row) if row and row.pop("state") == JobState.RUNNING else None
 
 
+def held_after_all(tx: Transaction, token: str) -> Claim | None:
+    """The same when the reply to the claim was lost: waits for it to take effect, or to have come to nothing."""
+    tx.one("work.lock_claimed", token=token)
+    return held(tx, token)
+
+
+def became(tx: Reading, token: str) -> JobState | None:
+    """The state of the job that this token claimed; None once it was claimed anew."""
+    row = _claimed(tx, token)
+    return JobState(row["state"]) if row else None
+
+
 def ended(tx: Reading, token: str) -> bool:
     """Whether the job that this token claimed has ended under it."""
-    row = _claimed(tx, token)
-    return row is not None and row["state"] in (JobState.COMPLETED, JobState.FAILED)
+    return became(tx, token) in (JobState.COMPLETED, JobState.FAILED)
 
 
 def _claimed(tx: Reading, token: str) -> dict[str, Any] | None:
@@ -113,16 +124,24 @@ def note_progress(tx: Transaction, claim: Claim, items_done: int, items_total: i
 # ---------------------------------------------------------------------------------------------- how it ends
 
 
-def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
-    """Give the job back to the queue, and its attempt with it; `unavailable` when the mount or the bundle is gone.
+def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = False, counts: bool = False) -> str:
+    """Give the job back to the queue, and its attempt with it unless that `counts`; returns what was done.
 
-    Raises ClaimLost.
+    `unavailable` when the mount or the bundle is gone. Raises ClaimLost.
     """
-    _fenced(tx, claim, "work.release", reason=reason)
+    _fenced(tx, claim, "work.release", reason=reason, given_back=int(not counts))
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
     if unavailable:
         _note(tx, claim, "mount_unavailable", "import", reason=reason)
     _note(tx, claim, "job_released", "job_release", reason=reason)
+    return f"put back to the queue: {reason}"
+
+
+def give_back(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, unavailable: bool = False) -> str:
+    """The same for trouble that may come again with this job: the attempt counts, and the last one fails the job."""
+    if claim.attempts >= max_attempts:
+        return fail(tx, claim, f"gave up after {claim.attempts} attempts: {reason}")
+    return release(tx, claim, reason, unavailable=unavailable, counts=True)
 
 
 def finish(
@@ -143,11 +162,12 @@ def finish(
           container_failures=outcome.container_failures, manifest_sha256=manifest_sha256, status=outcome.status)
 
 
-def fail(tx: Transaction, claim: Claim, reason: str) -> None:
-    """The import cannot be done. Raises ClaimLost."""
+def fail(tx: Transaction, claim: Claim, reason: str) -> str:
+    """The import cannot be done; returns what was done. Raises ClaimLost."""
     _fenced(tx, claim, "work.finish", state=JobState.FAILED, reason=reason)
     tx.run("ledger.finished", batch_id=claim.batch_id, status=BatchStatus.FAILED, last_error=reason)
     _note(tx, claim, "job_failed", "job_fail", reason=reason)
+    return f"failed: {reason}"
 
 
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:

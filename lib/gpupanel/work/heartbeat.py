@@ -4,7 +4,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 
 from ..database import Database
-from ..errors import ClaimLost, PanelError
+from ..errors import ClaimLost
 from . import claims
 from .claims import Claim
 from .signals import deafen
@@ -77,8 +77,8 @@ class Heartbeat:
         except ClaimLost:
             with self._lock:
                 self._lost = self._lost or self._claim == claim
-        except PanelError:
-            return  # the next beat tries again; `check` counts the silence
+        except Exception:
+            return  # the next beat tries again, whatever it was; `check` counts the silence
         else:
             with self._lock:
                 if self._claim == claim:

@@ -1,7 +1,7 @@
 """The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (DESIGN section 9)."""
 
 from time import monotonic
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 
 from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
@@ -9,12 +9,13 @@ from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown,
 from ..manifest import Container, Manifest, digest, read
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
+from ..mount.patience import elsewhere
 from . import claims, containers
 from .chunk import Chunks, Unread, needs_documents
 from .claims import Claim, Ended
 from .containers import Failure, Step
 from .heartbeat import Heartbeat
-from .reader import PATIENCE, Entry, Readers, cut, elsewhere
+from .reader import PATIENCE, Entry, Readers, cut
 
 EVENT_SECONDS = 10
 # Seconds that looking for the files of all items may take.
@@ -48,14 +49,8 @@ class Importer:
         DatabaseUnavailable; and whatever `attend` raises.
         """
         manifest = self._manifest()
-        with Readers(self._mount, self._threads, self._attend) as readers:
-            carrier = Chunks(self._claim.batch_id, manifest)
-            entries = readers.ahead(
-                self._unsettled(manifest), lambda entry: needs_documents(manifest.action, entry), 2 * self._chunk_items
-            )
-            for chunk in cut(entries, self._chunk_items):
-                self._attend()
-                self._carry_out(carrier, readers, chunk)
+        carrier = Chunks(self._claim.batch_id, manifest)
+        self._read_and_carry_out(carrier, self._unsettled(manifest), lambda entry: needs_documents(manifest.action, entry))
         failures = self._containers(manifest)
         self._attend()
         return self._finish(manifest, failures)
@@ -107,22 +102,32 @@ class Importer:
             for row in tx.all("work.planned", batch_id=self._claim.batch_id, hashes=some)
         }
 
-    def _carry_out(self, carrier: Chunks, readers: Readers, chunk: list[Entry]) -> None:
-        carry_out, since, noted, open_ = carrier.carry_out, monotonic(), False, chunk
-        while open_:
+    def _read_and_carry_out(
+        self, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]
+    ) -> None:
+        with Readers(self._mount, self._threads, self._attend) as readers:
+            for chunk in cut(readers.ahead(entries, needed, 2 * self._chunk_items), self._chunk_items):
+                self._carry_out(carrier, chunk)
+
+    def _carry_out(self, carrier: Chunks, chunk: list[Entry]) -> None:
+        """Settle a chunk: whole, or else item by item; in smaller ones, when documents are needed after all."""
+        carry_out = carrier.carry_out
+        while chunk:
+            self._attend()
+            since = monotonic()
             try:
-                noted = self._db.transact(self._settle, carry_out, open_)
-                break
+                noted = self._db.transact(self._settle, carry_out, chunk)
+                return self._advance(len(chunk), since, noted)
             except Unread as unread:
-                again = {entry.key: entry for entry in readers.read(unread.entries)}
-                open_ = [again.get(entry.key, entry) for entry in open_]
+                unread_keys = {entry.key for entry in unread.entries}
+                return self._read_and_carry_out(carrier, chunk, lambda entry: entry.key in unread_keys)
             except DataRefused:
                 if carry_out == carrier.one_by_one:
                     raise
                 carry_out = carrier.one_by_one
             except OutcomeUnknown:
-                open_ = self._db.transact(self._still_open, open_)
-        self._advance(len(chunk), since, noted)
+                done, chunk = len(chunk), self._db.transact(self._still_open, chunk)
+                self._advance(done - len(chunk), since, False)
 
     def _settle(self, tx: Transaction, carry_out: Callable, chunk: list[Entry]) -> bool:
         """One chunk in one transaction: the library, the fence, the ledger; True when it wrote an event of progress."""

@@ -1,24 +1,23 @@
 """Reading ahead: threads fetch the documents of the next items while the earlier ones are written (DESIGN section 9)."""
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from functools import partial
-from queue import SimpleQueue
-from threading import Lock, Thread
-from time import monotonic
-from typing import Any, Callable, Iterable, Iterator, NamedTuple
+from itertools import count
+from threading import Condition
+from typing import NamedTuple
 
-from ..errors import MountTimeout, MountUnavailable, PanelError
+from ..errors import MountUnavailable, PanelError
 from ..manifest import BadItem, Item
 from ..model import Decision
-from ..mount import Mount
+from ..mount import Document, Mount
+from ..mount.patience import Readers as Threads
+from ..mount.patience import outcome
 from .documents import Papers, collect
-from .signals import deafen
 
 BYTES_AHEAD = 16 * 1024 * 1024
 # Seconds that the mount may take for one look.
 PATIENCE = 120
-TICK = 0.5
 
 
 class Entry(NamedTuple):
@@ -40,101 +39,101 @@ class Entry(NamedTuple):
         return self.papers.size if self.papers else 0
 
 
+class Room:
+    """How many bytes of documents may be in memory. Who comes first in line always has room, so that somebody goes on.
+
+    Each entry has its turn, counted from 0; it is first in line when all before it were handed over.
+    """
+
+    def __init__(self, most: int):
+        self._most, self._first, self._closed = most, 0, False
+        self._bytes: dict[int, int] = {}
+        self.held = 0
+        self._changed = Condition()
+
+    def wait(self, turn: int) -> None:
+        """Until there is room for one more document. Raises MountUnavailable when nobody wants it any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or turn == self._first or self.held < self._most)
+            if self._closed:
+                raise MountUnavailable("The reading of the mount was given up.")
+
+    def add(self, turn: int, size: int) -> None:
+        with self._changed:
+            self._bytes[turn] = self._bytes.get(turn, 0) + size
+            self.held += size
+
+    def hand_over(self, turn: int) -> None:
+        """The entry is not ours any more, and the next one is first in line."""
+        with self._changed:
+            self.held -= self._bytes.pop(turn, 0)
+            self._first = turn + 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
 class Readers:
-    """Up to `threads` threads that read documents. They are daemons, and started when there is something to read, so
-    that one that hangs with its mount keeps neither the job nor the process."""
+    """Reads documents in up to `threads` threads; `attend` is called while it waits for them.
+
+    In memory are at most BYTES_AHEAD bytes, and what is in hand when they are reached: a document a thread, and all of
+    the item that is first in line.
+    """
 
     def __init__(self, mount: Mount, threads: int, attend: Callable[[], None]):
-        self._mount, self._threads, self._attend = mount, threads, attend
-        self._wanted: SimpleQueue = SimpleQueue()
-        self._started = 0
-        self._held, self._lock = 0, Lock()
+        self._mount, self._attend = mount, attend
+        self._threads, self._room = Threads(threads), Room(BYTES_AHEAD)
+        self._turns = count()
 
     def __enter__(self) -> "Readers":
         return self
 
     def __exit__(self, *exc) -> None:
-        for _ in range(self._started):
-            self._wanted.put(None)
+        self._threads.__exit__(*exc)
+        self._room.close()
 
     def ahead(self, entries: Iterable[Entry], needed: Callable[[Entry], bool], window: int) -> Iterator[Entry]:
-        """The entries in their order, with their documents where `needed`; at most `window` entries and about
-        BYTES_AHEAD bytes are in memory at a time. Raises MountUnavailable."""
-        waiting: deque[tuple[Entry, Future | None]] = deque()
+        """The entries in their order, with their documents where `needed`; at most `window` of them are in memory at a
+        time. Raises MountUnavailable."""
+        waiting: deque[tuple[Entry, int, Future | None]] = deque()
         for entry in entries:
-            waiting.append((entry, self._submit(entry) if needed(entry) else None))
-            while waiting and (len(waiting) >= window or self._held > BYTES_AHEAD):
+            waiting.append((entry, *(self._begin(entry) if needed(entry) else (0, None))))
+            if len(waiting) >= window:
                 yield self._take(*waiting.popleft())
         while waiting:
             yield self._take(*waiting.popleft())
 
-    def read(self, entries: list[Entry]) -> list[Entry]:
-        """The same for a few entries at once."""
-        return list(self.ahead(entries, lambda entry: True, len(entries) + 1))
+    def _begin(self, entry: Entry) -> tuple[int, Future]:
+        turn = next(self._turns)
+        return turn, self._threads.begin(self._fetch, turn, entry)
 
-    def _submit(self, entry: Entry) -> Future:
-        future: Future = Future()
-        self._wanted.put((entry, future))
-        if self._started < self._threads:
-            self._started += 1
-            Thread(target=self._serve, name=f"reader {self._started}", daemon=True).start()
-        return future
-
-    def _serve(self) -> None:
-        deafen()
-        while (wanted := self._wanted.get()) is not None:
-            entry, future = wanted
-            _fulfil(future, partial(self._fetch, entry))
-
-    def _fetch(self, entry: Entry) -> Entry:
+    def _take(self, entry: Entry, turn: int, future: Future | None) -> Entry:
+        if future is None:
+            return entry
         try:
-            papers = collect(self._mount.documents(entry.item.path))
+            return outcome(future, self._attend, PATIENCE)
+        finally:
+            self._room.hand_over(turn)
+
+    def _fetch(self, turn: int, entry: Entry) -> Entry:
+        try:
+            return entry._replace(papers=collect(self._one_by_one(turn, entry.item.path)))
         except MountUnavailable:
             raise
         except PanelError as error:
             return entry._replace(problem=str(error))
-        with self._lock:
-            self._held += papers.size
-        return entry._replace(papers=papers)
 
-    def _take(self, entry: Entry, future: Future | None) -> Entry:
-        if future is None:
-            return entry
-        outcome = await_mount(future, self._attend, PATIENCE)
-        with self._lock:
-            self._held -= outcome.size
-        return outcome
-
-
-def elsewhere(look: Callable[[], Any], attend: Callable[[], None], patience: float) -> Any:
-    """What `look()` returns or raises, run in a daemon thread since the mount may hang. Raises MountTimeout."""
-    future: Future = Future()
-    Thread(target=_look, args=(future, look), name="mount reader", daemon=True).start()
-    return await_mount(future, attend, patience)
-
-
-def await_mount(future: Future, attend: Callable[[], None], patience: float) -> Any:
-    """Wait for a thread that reads the mount, but neither past a signal nor for more than `patience` seconds."""
-    deadline = monotonic() + patience
-    while True:
-        try:
-            return future.result(timeout=TICK)
-        except TimeoutError:
-            attend()
-            if monotonic() > deadline:
-                raise MountTimeout(f"The mount did not answer within {patience:g} seconds.") from None
-
-
-def _look(future: Future, look: Callable[[], Any]) -> None:
-    deafen()
-    _fulfil(future, look)
-
-
-def _fulfil(future: Future, work: Callable[[], Any]) -> None:
-    try:
-        future.set_result(work())
-    except BaseException as error:
-        future.set_exception(error)
+    def _one_by_one(self, turn: int, path: str) -> Iterator[Document]:
+        """The documents of an item, each read when there is room for it."""
+        documents = iter(self._mount.documents(path))
+        self._room.wait(turn)
+        for document in documents:
+            self._room.add(turn, len(document.content))
+            yield document
+            self._room.wait(turn)
 
 
 def cut(entries: Iterable[Entry], most: int, most_bytes: int = BYTES_AHEAD) -> Iterator[list[Entry]]:

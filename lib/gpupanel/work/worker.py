@@ -4,35 +4,28 @@ import os
 import random
 import secrets
 import socket
+from collections.abc import Callable
 from time import monotonic
 from traceback import extract_tb
-from typing import Any, Callable
 
 from ..config import Settings
-from ..database import Database
-from ..errors import (
-    BundleIncomplete, ClaimLost, DatabaseConflict, DatabaseDenied, DatabaseUnavailable, MountUnavailable, OutcomeUnknown,
-    PanelError,
-)
-from ..model import BatchStatus
+from ..database import Database, DatabaseTrouble
+from ..errors import BundleIncomplete, ClaimLost, FileUnreadable, MountUnavailable, OutcomeUnknown, PanelError
+from ..model import BatchStatus, JobState
 from ..mount import Mount
+from ..mount.patience import elsewhere
 from . import claims
-from .aside import Aside
+from .aside import FAULT_SECONDS, Aside
+from .asking import OUT_OF_REACH, Asking, Stopping
 from .claims import Claim, Ended
 from .heartbeat import Heartbeat
 from .importer import Importer
 from .log import Log
 from .notify import Notifier
-from .reader import PATIENCE, elsewhere
+from .reader import PATIENCE
 from .signals import Signals
 
-LONGEST_BACKOFF = 30
 RESET_SECONDS = 60
-OUT_OF_REACH = (DatabaseUnavailable, DatabaseDenied, DatabaseConflict)
-
-
-class Stopping(Exception):
-    """The worker was asked to stop; what is committed stays, and the rest is left to the next claim."""
 
 
 class Worker:
@@ -43,6 +36,7 @@ class Worker:
         self._signals, self._log, self._notifier = signals, log, notifier
         self._threshold = self._worker.stale_minutes * 60
         idle = idle_seconds(self._threshold)
+        self._asking = Asking(signals, log, notifier)
         self._db = Database(settings.database, idle_seconds=idle)
         self._mount = Mount(settings.mount)
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
@@ -52,6 +46,7 @@ class Worker:
         self._reset_at = 0.0
         self._in_the_way = ""
         self._troubled = False
+        self._faults = 0
 
     def run(self) -> None:
         """Import whatever is queued until a signal comes."""
@@ -61,7 +56,7 @@ class Worker:
             while not self._signals.stopping:
                 if not self._turn():
                     self._notifier.status(self._in_the_way or "waiting for jobs")
-                    self._signals.wait(self._worker.poll_seconds * random.uniform(0.75, 1.25))
+                    self._signals.wait(self._pause())
         self._notifier.stopping()
         self._db.close()
         self._log.info(f"worker {self._name} stopped")
@@ -80,9 +75,25 @@ class Worker:
         """Reset, claim and import once; False when there was nothing to do, or no way to do it."""
         try:
             self._reset_stale()
-            return self._mount_is_there() and self._claim_and_import()
+            found = self._mount_is_there() and self._claim_and_import()
         except Stopping:
             return False
+        except Exception as error:  # whatever one claim brings about must not end the daemon
+            self._stumble(error)
+            return False
+        self._faults = 0
+        return found
+
+    def _stumble(self, error: Exception) -> None:
+        self._faults += 1
+        self._troubled = True
+        self._log.error(f"{described(error)} No job is in hand; trying again in a while.")
+        self._db.close()
+
+    def _pause(self) -> float:
+        if self._faults:
+            return self._asking.backoff(self._faults)
+        return self._worker.poll_seconds * random.uniform(0.75, 1.25)
 
     def _claim_and_import(self) -> bool:
         since = monotonic()
@@ -99,13 +110,18 @@ class Worker:
     def _reset_stale(self) -> None:
         if monotonic() < self._reset_at:
             return
-        for job_id in self._patiently(self._db.read, claims.stale, self._threshold):
-            done = self._patiently(
+        self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
+        for job_id in self._asking.patiently(self._db.read, claims.stale, self._threshold):
+            if done := self._reset(job_id):
+                self._log.warning(f"job {job_id} {done}")
+
+    def _reset(self, job_id: int) -> str | None:
+        try:
+            return self._asking.patiently(
                 self._db.transact, claims.reset, job_id, self._threshold, self._worker.max_attempts, self._name
             )
-            if done:
-                self._log.warning(f"job {job_id} {done}")
-        self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
+        except OutcomeUnknown:
+            return "was silent, and may be back in the queue: the reply was lost, and the next look will tell"
 
     def _mount_is_there(self) -> bool:
         """A mount that is missing or empty says nothing about any bundle, so nothing is claimed meanwhile."""
@@ -125,11 +141,13 @@ class Worker:
 
     def _claim(self) -> Claim | None:
         """The next job. When the reply to the COMMIT of a claim was lost, its token tells whether it took effect."""
-        token = secrets.token_hex(16)
-        try:
-            return self._patiently(self._db.transact, claims.claim, token, self._name, self._aside.now())
-        except OutcomeUnknown:
-            return self._patiently(self._db.read, claims.held, token)
+        while True:
+            token = secrets.token_hex(16)
+            try:
+                return self._asking.patiently(self._db.transact, claims.claim, token, self._name, self._aside.now())
+            except OutcomeUnknown:
+                if claimed := self._asking.patiently(self._db.transact, claims.held_after_all, token):
+                    return claimed
 
     # ------------------------------------------------------------------------------------------- one import
 
@@ -139,18 +157,21 @@ class Worker:
         try:
             outcome = self._importer(claim).run()
         except ClaimLost as lost:
-            self._trouble(f"{claim.name}: {lost} Nothing more is written for it; going on with the next job.")
+            self._lost(claim, lost)
         except Stopping:
-            self._give_back(claim, "the worker was stopped")
+            self._let_go(claim, claims.release, "the worker was stopped")
+        except FileUnreadable as error:
+            self._try_again(claim, str(error), unavailable=True)
         except (MountUnavailable, BundleIncomplete) as gone:
             self._put_aside(claim, str(gone), unavailable=True)
+        except DatabaseTrouble as error:
+            self._try_again(claim, f"the database: {error}")
         except OUT_OF_REACH as error:
             self._put_aside(claim, f"the database: {error}")
         except PanelError as error:
-            self._fail(claim, str(error))
+            self._troubled |= self._let_go(claim, claims.fail, str(error))
         except Exception as error:  # a fault of ours must not keep the queue from going on
-            where = extract_tb(error.__traceback__)[-1]
-            self._fail(claim, f"unexpected {type(error).__name__} in {where.name}, line {where.lineno}: {error}")
+            self._try_again(claim, described(error))
         else:
             self._report(claim, outcome, monotonic() - started)
 
@@ -181,64 +202,51 @@ class Worker:
             self._log.info(line)
         self._troubled = self._troubled or outcome.status is BatchStatus.FAILED
 
-    def _give_back(self, claim: Claim, reason: str, **kwargs) -> None:
-        if self._settled(claim, claims.release, reason, **kwargs):
-            self._log.info(f"{claim.name}: back in the queue, since {reason}")
-
     def _put_aside(self, claim: Claim, reason: str, **kwargs) -> None:
-        """Back to the queue, and let other jobs have their turn first."""
+        """Back to the queue with its attempt, and let other jobs have their turn first."""
         seconds = self._aside.put(claim.job_id)
-        self._trouble(f"{claim.name}: {reason} It goes back to the queue, to be looked at again in {seconds:.0f} s.")
-        self._settled(claim, claims.release, reason, **kwargs)
+        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
+        self._troubled |= self._let_go(claim, claims.release, reason, **kwargs)
 
-    def _fail(self, claim: Claim, reason: str) -> None:
-        self._trouble(f"{claim.name}: failed: {reason}")
-        self._settled(claim, claims.fail, reason)
+    def _try_again(self, claim: Claim, reason: str, **kwargs) -> None:
+        """The same for what may lie in this job alone: the attempt counts, and the next one is given more time."""
+        seconds = self._aside.put(claim.job_id, FAULT_SECONDS)
+        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
+        self._troubled |= self._let_go(claim, claims.give_back, reason, self._worker.max_attempts, **kwargs)
 
-    def _trouble(self, line: str) -> None:
-        self._troubled = True
-        self._log.warning(line)
+    def _let_go(self, claim: Claim, write: Callable, *args, **kwargs) -> bool:
+        """Write how it went on with the job, however long the database takes to come back; False when that was not ours
+        to say any more."""
+        try:
+            done = self._asking.until_known(self._db.transact, write, claim, *args, **kwargs)
+        except ClaimLost as lost:
+            self._lost(claim, lost)
+        except Exception as error:
+            why = "" if isinstance(error, Stopping) else f": {described(error)}"
+            minutes = self._worker.stale_minutes
+            self._log.warning(f"{claim.name}: left as it is{why}; it is reset {minutes:g} minutes from now")
+        else:
+            self._log.warning(f"{claim.name}: {done}")
+            return True
+        return False
 
-    def _settled(self, claim: Claim, write: Callable, *args, **kwargs) -> bool:
-        """Let go of a job, however long the database takes to come back; False when it is not ours any more."""
-        while True:
-            try:
-                self._patiently(self._db.transact, write, claim, *args, **kwargs)
-                return True
-            except OutcomeUnknown:
-                continue  # asked again, the claim itself tells whether it took effect
-            except ClaimLost:
-                return False
-            except Stopping:
-                self._log.warning(f"{claim.name}: left as it is; it is reset {self._worker.stale_minutes:g} minutes from now")
-                return False
+    def _lost(self, claim: Claim, lost: ClaimLost) -> None:
+        """It has gone on without us, unless it was us, and only the reply was lost."""
+        state = self._asking.patiently(self._db.read, claims.became, claim.token)
+        if state in (None, JobState.RUNNING):
+            self._troubled = True
+            self._log.warning(f"{claim.name}: {lost} Nothing more is written for it; going on with the next job.")
+            return
+        self._troubled |= state is JobState.FAILED
+        self._log.info(f"{claim.name}: is {state}; nothing is left to do for it")
 
-    # ------------------------------------------------------------------------------------------ the database
 
-    def _patiently(self, ask: Callable, *args, **kwargs) -> Any:
-        """`ask(*args, **kwargs)` until the database answers. Raises OutcomeUnknown, and Stopping rather than wait on."""
-        since, attempt = monotonic(), 0
-        while True:
-            try:
-                answer = ask(*args, **kwargs)
-            except OutcomeUnknown:
-                raise
-            except OUT_OF_REACH as error:
-                attempt += 1
-                self._wait_for_database(error, attempt)
-            else:
-                if attempt:
-                    self._log.info(f"the database is back after {monotonic() - since:.0f} s; going on")
-                return answer
-
-    def _wait_for_database(self, error: PanelError, attempt: int) -> None:
-        """Back off, saying what is wrong the first time. A stop that is asked for is given one more try, the first."""
-        if attempt == 1:
-            self._log.error(f"the database: {error} {error.hint} Trying again until it answers.")
-        if self._signals.stopping and attempt > 1:
-            raise Stopping
-        self._notifier.status("waiting for the database")
-        self._signals.wait(random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.25 * 2**attempt))
+def described(error: Exception) -> str:
+    """What went wrong, in a sentence; of a fault of ours, where."""
+    if isinstance(error, PanelError):
+        return str(error)
+    where = extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} in {where.name}, line {where.lineno}: {error}."
 
 
 def idle_seconds(threshold: float) -> int:

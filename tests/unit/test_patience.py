@@ -1,0 +1,83 @@
+"""A mount that hangs: whoever reads it is left behind, by a request, by a signal, and by the process when it ends."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+from ground import TREE
+from gpupanel.errors import MountTimeout
+from gpupanel.mount import patience
+from gpupanel.mount.patience import Readers, at_once, elsewhere
+
+HANGING = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from gpupanel import config, preflight
+from gpupanel.errors import MountTimeout
+from gpupanel.manifest import Manifest
+from gpupanel.mount import Mount, bounded
+reading = threading.Event()
+
+def hang(self, path):
+    reading.set()
+    threading.Event().wait()
+
+Mount.check_item = hang
+mount, sync_id = Mount(config.MountSettings(Path(sys.argv[2]), Path(sys.argv[2]).parent)), sys.argv[3]
+try:
+    list(bounded((preflight.examine(mount, each) for each in [sync_id]), 1))
+except MountTimeout:
+    print("timed out", reading.is_set())
+"""
+
+
+def test_a_process_ends_though_its_preflight_hangs_in_the_mount(assets_dir, bundles):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 2))
+    command = [sys.executable, "-c", HANGING, TREE / "lib", assets_dir / "sync", sync_id]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "timed out True\n", "")
+
+
+def test_a_mount_that_hangs_is_left_behind_after_a_while(monkeypatch):
+    monkeypatch.setattr(patience, "TICK", 0.01)
+    for_ever, attended = threading.Event(), []
+    with pytest.raises(MountTimeout):
+        elsewhere(for_ever.wait, lambda: attended.append(1), 0.05)
+    assert attended
+    for_ever.set()
+
+
+def test_whoever_is_asked_to_stop_does_not_wait_for_a_mount_that_hangs(monkeypatch):
+    monkeypatch.setattr(patience, "TICK", 0.01)
+    for_ever = threading.Event()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        elsewhere(for_ever.wait, stop, 3600)
+    for_ever.set()
+
+
+def test_what_a_look_raises_is_raised_to_whoever_asked_even_a_timeout_of_its_own():
+    def look():
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        elsewhere(look, lambda: None, 60)
+
+
+def test_several_look_at_once_and_answer_in_order():
+    together = threading.Barrier(4, timeout=60)
+    assert list(at_once(lambda n: together.wait() >= 0 and n, range(8), 4)) == list(range(8))
+
+
+def test_what_has_not_begun_when_nobody_wants_it_any_more_is_not_begun():
+    release, begun = threading.Event(), []
+    with Readers(1) as readers:
+        readers.begin(release.wait)
+        late = readers.begin(begun.append, 1)
+    release.set()
+    assert not late.done() and begun == []
