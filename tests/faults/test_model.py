@@ -1,0 +1,272 @@
+"""Operators and workers in any order, some of whom die, beside a model of what must come of it (DESIGN sections 2 and 5).
+
+MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
+"""
+
+import os
+from time import monotonic
+from typing import NamedTuple
+
+import pytest
+import workers
+from campaign import picture
+from gpupanel import actions
+from gpupanel.database import Database
+from gpupanel.errors import ClaimLost, Refused
+from gpupanel.work import claims
+from gpupanel.work.heartbeat import Heartbeat
+from gpupanel.work.importer import Importer
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as some
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
+STEPS = 30
+MAX_ATTEMPTS = 3
+BUSY = ("queued", "importing")
+BUNDLES, WORKERS = some.integers(0, 2), some.integers(0, 2)
+
+
+class Killed(Exception):
+    """The worker ends here, between two transactions."""
+
+
+class Batch:
+    """What the model knows of a bundle: how often it was changed, the status of its batch, and its jobs."""
+
+    def __init__(self):
+        self.version, self.recorded, self.status = 0, False, "discovered"
+        self.jobs: list[Job] = []
+
+    @property
+    def busy(self) -> bool:
+        return self.status in BUSY
+
+
+class Job:
+    """What the model knows of a job."""
+
+    def __init__(self, job_id: int, priority: int):
+        self.id, self.priority, self.state, self.attempts = job_id, priority, "queued", 0
+
+
+class Held(NamedTuple):
+    """A claim in some worker's hand."""
+
+    claim: claims.Claim
+    batch: Batch
+    job: Job
+
+
+class Story(RuleBasedStateMachine):
+    """One story; `world` is set to (admin database, panel's, worker's, mount, bundle writer)."""
+
+    world: tuple
+
+    def __init__(self):
+        super().__init__()
+        self.admin, self.panel, self.db, self.mount, self.writer = self.world
+        self.batches = [Batch() for _ in range(3)]
+        self.hands: dict[int, Held] = {}  # a worker's number -> the claim that it believes to have
+        self.dead: list[Held] = []
+        self.claimed, self.seen = 0, {}
+
+    @initialize()
+    def forget_the_last_story(self):
+        workers.empty(self.admin)
+        for path in self.mount.sync_dir.iterdir():
+            path.unlink()
+
+    # ------------------------------------------------------------------------------------------- upstream
+
+    @rule(n=BUNDLES)
+    def hand_over(self, n):
+        """A bundle comes, or comes again with other titles: two photos of its own, and one that all bundles share."""
+        batch = self.batches[n]
+        batch.version += 1
+        photos = [*self._assets(f"own {n}"), *list(self._assets("shared"))[:1]]
+        photos = [photo._replace(title=f"{n} v{batch.version}", revision=1) for photo in photos]
+        self.writer.bundle(
+            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True, action="update"
+        )
+
+    def _assets(self, name: str):
+        return self.writer.assets(name, 2, derivatives=(), documents=())
+
+    # ------------------------------------------------------------------------------------------ operators
+
+    @rule()
+    def scan(self):
+        here = [batch for batch in self.batches if batch.version]
+        if not here:
+            return
+        report = actions.scan_mount(self.panel, self.mount, "operator")
+        assert len(report.discovered) == sum(not batch.recorded for batch in here)
+        for batch in here:
+            batch.recorded = True
+
+    @rule(n=BUNDLES)
+    def preflight(self, n):
+        batch = self.batches[n]
+        if not batch.recorded:
+            return
+        if batch.busy:
+            with pytest.raises(Refused):
+                actions.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator")
+            return
+        assert actions.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator").ok
+        batch.status = "preflight_passed"
+
+    @rule(n=BUNDLES, priority=some.integers(1, 3))
+    def queue(self, n, priority):
+        batch = self.batches[n]
+        if not batch.recorded:
+            return
+        if batch.busy:
+            with pytest.raises(Refused):
+                actions.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+            return
+        job_id = actions.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+        batch.jobs.append(Job(job_id, priority))
+        batch.status = "queued"
+
+    @precondition(lambda self: any(batch.jobs for batch in self.batches))
+    @rule(n=BUNDLES)
+    def cancel(self, n):
+        for batch in self.batches[n:]:
+            if batch.jobs:
+                return self._cancel(batch, batch.jobs[-1])
+
+    def _cancel(self, batch: Batch, job: Job):
+        if job.state != "queued":
+            with pytest.raises(Refused):
+                actions.cancel_job(self.panel, job.id, "operator")
+            return
+        actions.cancel_job(self.panel, job.id, "operator")
+        job.state, batch.status = "canceled", "preflight_passed"
+
+    def _sync_id(self, n: int) -> str:
+        return self.writer.sync_id(f"bundle {n}")
+
+    # ------------------------------------------------------------------------------------------- workers
+
+    @rule(w=WORKERS)
+    def claim(self, w):
+        if w in self.hands:
+            return
+        waiting = sorted(
+            (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
+        )
+        self.claimed += 1
+        claim = self.db.transact(claims.claim, f"{self.claimed:032x}", f"host:{w}")
+        assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
+        if claim:
+            batch = self.batches[waiting[0][2]]
+            job = batch.jobs[-1]
+            job.state, job.attempts, batch.status = "running", job.attempts + 1, "importing"
+            self.hands[w] = Held(claim, batch, job)
+
+    @rule(w=WORKERS, steps=some.integers(0, 6))
+    def work(self, w, steps):
+        """A worker goes on until it has ended the job, or for some steps until it is killed."""
+        if w not in self.hands:
+            return
+        held = self.hands.pop(w)
+        if held in self.dead:
+            return self._write_in_vain(held)
+        try:
+            self._import(held.claim, steps)
+        except Killed:
+            self.dead.append(held)
+            self.hands[w] = held  # and may come back, not knowing that it was presumed dead
+        else:
+            held.job.state, held.batch.status = "completed", "completed"
+            self._brought(held.batch)
+
+    def _write_in_vain(self, held: Held):
+        """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""
+        if self._has(held):
+            self.dead.remove(held)
+            self._import(held.claim, 1000)
+            held.job.state, held.batch.status = "completed", "completed"
+            return self._brought(held.batch)
+        before = picture.everything(self.admin)
+        with pytest.raises(ClaimLost):
+            self._import(held.claim, 1000)
+        assert picture.everything(self.admin) == before
+
+    def _has(self, held: Held) -> bool:
+        (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
+        return (row["claim_token"], row["state"]) == (held.claim.token, "running")
+
+    def _import(self, claim: claims.Claim, steps: int):
+        left = iter(range(steps))
+
+        def attend():
+            if next(left, None) is None:
+                raise Killed
+
+        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
+        heartbeat.watch(claim, monotonic())
+        Importer(self.db, self.mount, claim, heartbeat, attend, chunk_items=1, readers=1).run()
+
+    def _brought(self, batch: Batch):
+        """All that the bundle lists is there, as it lists it."""
+        n = self.batches.index(batch)
+        rows = self.admin.execute(
+            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id JOIN ingest_batch b ON b.id = i.batch_id"
+            " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL", sync_id=self._sync_id(n),
+        )
+        assert [row["title"] for row in rows] == [f"{n} v{batch.version}"] * 3
+
+    @rule(w=WORKERS)
+    def release(self, w):
+        """A worker that was asked to stop gives its job back."""
+        if w not in self.hands or self.hands[w] in self.dead:
+            return
+        held = self.hands.pop(w)
+        self.db.transact(claims.release, held.claim, "stopped")
+        held.job.state, held.batch.status = "queued", "queued"
+        held.job.attempts -= 1
+
+    @precondition(lambda self: self.dead)
+    @rule()
+    def reset(self):
+        """An hour passes for those that are dead, and somebody puts their jobs back."""
+        for held in [held for held in self.dead if self._has(held)]:
+            workers.make_stale(self.admin, held.job.id)
+            self.db.transact(claims.reset, held.job.id, 900, MAX_ATTEMPTS, "host:9")
+            gave_up = held.job.attempts >= MAX_ATTEMPTS
+            held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
+
+    # ---------------------------------------------------------------------------------------- what holds always
+
+    @invariant()
+    def batches_and_jobs_are_as_the_model_says(self):
+        rows = {row["sync_id"]: row["status"] for row in self.admin.execute("SELECT sync_id, status FROM ingest_batch")}
+        assert rows == {self._sync_id(n): batch.status for n, batch in enumerate(self.batches) if batch.recorded}
+        jobs = {row["id"]: (row["state"], row["attempts"]) for row in self.admin.execute("SELECT * FROM import_job")}
+        assert jobs == {job.id: (job.state, job.attempts) for batch in self.batches for job in batch.jobs}
+
+    @invariant()
+    def the_events_tell_the_truth(self):
+        assert picture.untruths(self.admin) == []
+
+    @invariant()
+    def nothing_is_deleted_and_nothing_told_is_changed(self):
+        ids = picture.ids(self.admin)
+        told = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
+        for table, before in self.seen.get("ids", {}).items():
+            assert before <= ids[table]
+        assert told[: len(self.seen.get("told", []))] == self.seen.get("told", [])
+        self.seen = {"ids": ids, "told": told}
+
+
+def test_any_order_of_scans_clicks_imports_deaths_and_resets_ends_as_the_model_says(
+    admin_db, panel_db, worker_db, mount, bundles
+):
+    Story.world = (admin_db, panel_db, worker_db, mount, bundles)
+    run_state_machine_as_test(Story, settings=settings(
+        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    ))
