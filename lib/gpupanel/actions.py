@@ -10,7 +10,7 @@ from typing import Callable, Iterable, NamedTuple
 
 from . import ledger, preflight, queue, scan
 from .database import Database, Transaction, chunks
-from .errors import MountTimeout, MountUnavailable, NotFound, PanelError, Refused
+from .errors import MountTimeout, MountUnavailable, NotFound, PanelError, PreflightFailed, Refused
 from .model import BatchStatus
 from .mount import Mount, bounded
 
@@ -91,7 +91,7 @@ def queue_batch(
 ) -> int:
     """Queue a batch, preflighting it first unless its preflight has just passed; returns the job's id.
 
-    Raises NotFound, MountUnavailable, and Refused for a batch that is busy or whose preflight fails.
+    Raises NotFound, MountUnavailable, Refused for a batch that is busy, and PreflightFailed.
     """
     status = db.read(ledger.batch, sync_id)["status"]
     if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).busy:
@@ -99,10 +99,7 @@ def queue_batch(
     examined = _examine(mount, sync_id, seconds)
     outcome, job_id = db.transact(_preflight_and_enqueue, examined, by, priority)
     if job_id is None:
-        raise Refused(
-            f"The preflight of batch {sync_id} failed: {'; '.join(outcome.problems)}.",
-            "Upstream has to complete or mend the bundle; then scan, and queue it again.",
-        )
+        raise PreflightFailed(sync_id, outcome.problems)
     return job_id
 
 

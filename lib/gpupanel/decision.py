@@ -43,10 +43,10 @@ def decide(
     if action == "remove":
         return _decide_remove(kind, existing)
     if existing is None:
-        return Decision.WILL_CREATE, f"the library did not have this {kind}", None
+        return Decision.WILL_CREATE, f"this {kind} is new to the library", None
     changes = differences(item, existing)
     if existing.removed:
-        return Decision.WILL_UPDATE, f"{_named(existing)} had been removed, and is restored", changes
+        return Decision.WILL_UPDATE, f"{_named(existing)} was removed, and is restored", changes
     if changes and action == "update":
         return Decision.WILL_UPDATE, f"{_named(existing)} differs in {', '.join(changes)}", changes
     kept = f"; a create never overwrites, so {', '.join(changes)} stay as they are" if changes else ""
@@ -79,7 +79,7 @@ def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str,
     if existing is None:
         return Decision.WILL_SKIP, f"the library does not have this {kind}", None
     if existing.removed:
-        return Decision.WILL_SKIP, f"{_named(existing)} had been removed already", None
+        return Decision.WILL_SKIP, f"{_named(existing)} was removed before", None
     return Decision.WILL_REMOVE, f"{_named(existing)} is taken out of the library, and can be restored", None
 
 

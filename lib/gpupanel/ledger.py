@@ -12,6 +12,7 @@ from .model import BatchStatus, Decision, Plan
 if TYPE_CHECKING:
     from .manifest import Manifest
 
+ASSET_TYPES = ("photo", "cover", "video")
 LONGEST_REASON = 2000  # characters; what a hostile path or name may add to a reason has no other end
 
 
@@ -54,10 +55,43 @@ def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = 10_001
     return tx.value("ledger.count_of_status", status=status, limit=limit)
 
 
-def items(tx: Reading, batch_id: int, *, start: int = 0, limit: int = 50) -> list[dict[str, Any]]:
+def items(
+    tx: Reading, batch_id: int, *, decision: Decision | None = None, start: int = 0, limit: int = 50
+) -> list[dict[str, Any]]:
     """Up to `limit` items of a batch from position `start` on, withdrawn ones too, with `changes` decoded."""
-    rows = tx.all("ledger.items", batch_id=batch_id, start=start, limit=limit)
-    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
+    if decision is None:
+        return _items(tx.all("ledger.items", batch_id=batch_id, start=start, limit=limit))
+    return _items(tx.all("ledger.items_of_decision", batch_id=batch_id, decision=decision, start=start, limit=limit))
+
+
+def place_before(
+    tx: Reading, batch_id: int, start: int, *, decision: Decision | None = None, limit: int = 50
+) -> int | None:
+    """The position at which a page of `limit` items begins that ends before `start`; None when that is the first."""
+    if not start:
+        return None
+    if decision is None:
+        return tx.value("ledger.place_before", batch_id=batch_id, start=start, limit=limit)
+    return tx.value("ledger.place_before_of_decision", batch_id=batch_id, decision=decision, start=start, limit=limit)
+
+
+def items_of_hash(tx: Reading, batch_id: int, start: str, *, limit: int = 50) -> list[dict[str, Any]]:
+    """Up to `limit` items of a batch whose hash begins with `start` (hex digits), by type and hash."""
+    found: list[dict] = []
+    for asset_type in ASSET_TYPES:
+        found += tx.all(
+            "ledger.items_of_hash", batch_id=batch_id, asset_type=asset_type, pattern=f"{start}%",
+            limit=limit - len(found),
+        )
+    return _items(found)
+
+
+def item(tx: Reading, batch_id: int, item_id: int) -> dict[str, Any]:
+    """One item of a batch. Raises NotFound."""
+    rows = tx.all("ledger.item", batch_id=batch_id, item_id=item_id)
+    if not rows:
+        raise NotFound(f"The batch has no item {item_id}.")
+    return _items(rows)[0]
 
 
 def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
@@ -65,9 +99,29 @@ def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
     return {row["decision"]: row["items"] for row in tx.all("ledger.decision_counts", batch_id=batch_id)}
 
 
+def bounded_counts(tx: Reading, batch_id: int, *, limit: int = 10_001) -> dict[str, int]:
+    """decision -> how many items, withdrawn ones too, counted no further than `limit` each; those that have none are
+    left out."""
+    counts = {
+        str(decision): tx.value("ledger.count_of_decision", batch_id=batch_id, decision=decision, limit=limit)
+        for decision in Decision
+    }
+    return {decision: count for decision, count in counts.items() if count}
+
+
 def events(tx: Reading, batch_id: int, *, limit: int = 50) -> list[dict[str, Any]]:
     """The latest events of a batch, newest first; `payload` is the text as it was written."""
     return tx.all("ledger.events", batch_id=batch_id, limit=limit)
+
+
+def latest_event(tx: Reading, batch_id: int, event_type: str) -> dict[str, Any] | None:
+    """The newest event of one kind, `payload` decoded."""
+    row = tx.one("ledger.latest_event", batch_id=batch_id, event_type=event_type)
+    return row and row | {"payload": json.loads(row["payload"])}
+
+
+def _items(rows: list[dict]) -> list[dict[str, Any]]:
+    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
 
 
 def _decoded(row: dict | None, sync_id: str) -> dict[str, Any]:

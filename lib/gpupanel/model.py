@@ -68,8 +68,20 @@ DONE = {
 PLANNED = (Decision.WILL_CREATE, Decision.WILL_FAIL, Decision.WILL_LINK, Decision.WILL_SKIP, Decision.WILL_UPDATE)
 
 
+EMPTY = (None, "", [])
+
+# What begins the reason of an item that failed because the database would not take it.
+REFUSED_BY_DATABASE = "the database refused it"
+
+
+def emptied(changes: dict[str, list[Any]] | None) -> list[str]:
+    """The fields that had a value and would end, or ended, without one."""
+    return [field for field, (before, after) in (changes or {}).items() if before not in EMPTY and after in EMPTY]
+
+
 class Plan(NamedTuple):
-    """The decision for one item and why; `changes` maps a field to its [before, after]."""
+    """The decision for one item and why; `changes` maps a field to its [before, after]. `path` is the item's folder on
+    the mount, `picture` the file in it that shows the item."""
 
     position: int
     asset_type: str
@@ -80,3 +92,5 @@ class Plan(NamedTuple):
     changes: dict[str, list[Any]] | None = None
     asset_id: int | None = None
     cover_id: int | None = None
+    path: str | None = None
+    picture: str | None = None

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Iterator, NamedTuple
 
-from . import catalogue, ledger
+from . import catalogue, ledger, pictures
 from .database import Reading, Transaction, chunks
 from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
@@ -85,11 +85,12 @@ def _plan(examined: Examined, memberships: Memberships, known: dict, position: i
     if isinstance(item, BadItem):
         return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
     if position in examined.missing:
-        return Plan(*identity, Decision.WILL_FAIL, f"items[{position}].path: {examined.missing[position].rstrip('.')}")
+        reason = f"items[{position}].path: {examined.missing[position].rstrip('.')}"
+        return Plan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=pictures.best(item))
     existing = known.get((item.asset_type, item.asset_hash))
     decision, reason, changes = decide(examined.manifest.action, item, existing, memberships.of(item))
     target = (existing.id, existing.covers.get(item.cover_hash)) if existing else (None, None)
-    return Plan(*identity, decision, reason, changes, *target)
+    return Plan(*identity, decision, reason, changes, *target, item.path, pictures.best(item))
 
 
 def record(tx: Transaction, examined: Examined, by: str) -> Outcome:

@@ -136,12 +136,12 @@ def test_an_item_names_the_rows_that_it_means(admin, recorded, admin_db, row, ta
 def test_an_item_says_why_and_what_changes_without_disturbing_the_columns(admin, recorded, admin_db):
     admin_db.execute(
         "UPDATE ingest_batch_item SET reason = 'asset 12 differs in title', changes = %(changes)s WHERE position = 0",
-        changes='{"title": ["Old", null]}',
+        changes='{"title": ["Old", "New"]}',
     )
     table = region(admin.get(detail(recorded)), "Items")
     note = table.find("tr", class_="note")
     assert text(note).startswith("asset 12 differs in title 1 change")
-    assert [text(cell) for cell in note.find("tbody").find_all(["th", "td"])] == ["title", "Old", "-"]
+    assert [text(cell) for cell in note.find("tbody").find_all(["th", "td"])] == ["title", "Old", "New"]
     assert len(cells(table)) == 5
 
 
@@ -149,7 +149,8 @@ def test_an_item_that_went_otherwise_than_planned_says_so(admin, recorded, admin
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'created' WHERE position = 0")
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'failed' WHERE position = 1")
     notes = region(admin.get(detail(recorded)), "Items").find_all("tr", class_="note")
-    assert [text(note) for note in notes] == ["planned will_create"]
+    assert text(notes[0]) == "planned will_create"
+    assert text(notes[1]).startswith("otherwise than planned (will_create)")
 
 
 def test_a_withdrawn_item_is_shown_and_not_counted(admin, recorded, admin_db):

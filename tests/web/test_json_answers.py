@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from browsing import BATCHES, TASKS, detail
 from gpupanel import actions
+from gpupanel.web import items
 from gpupanel.web.pages import shapes
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "PANEL-JSON.md"
@@ -41,10 +42,10 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == HEAD + [
         "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "items", "start", "previous_start",
-        "next_start", "events",
+        "next_start", "more_matches", "events", "decision", "q", "withdrawn", "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*shapes.PLANNED_BATCH, "queueable"]
-    assert list(values["items"][0]) == [*shapes.ITEM, "as_planned"]
+    assert list(values["items"][0]) == [*items.KEYS]
     assert list(values["jobs"][0]) == [*shapes.JOB] and values["active_job"] == values["jobs"][0]
     assert list(values["events"][0]) == [*shapes.EVENT]
     assert values["decisions"] == {"will_create": 2}
@@ -72,7 +73,7 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
 @pytest.mark.parametrize("do, keys", [
     ("scan", ["sentinels", "known", "discovered", "passed_over", "strays", "left"]),
     ("preflight", ["sync_id", "ok", "item_count", "counts", "problems"]),
-    ("queue", ["sync_id", "job_id"]),
+    ("queue", ["sync_id", "job_id", "problems"]),
     ("queue_selected", ["batches", "left", "selection"]),
 ])
 def test_what_a_form_did(post, found, do, keys):
@@ -96,7 +97,7 @@ def test_a_refusal(post, found):
     assert (values["error"]["status"], values["error"]["title"]) == (409, "Conflict")
 
 
-@pytest.mark.parametrize("keys", [shapes.PLANNED_BATCH, shapes.ITEM, shapes.JOB, shapes.EVENT])
+@pytest.mark.parametrize("keys", [shapes.PLANNED_BATCH, items.KEYS, shapes.JOB, shapes.EVENT])
 def test_every_key_is_documented(keys):
     documented = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
     assert set(keys) <= documented

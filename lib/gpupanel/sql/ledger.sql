@@ -69,12 +69,14 @@ SET status = %(status)s, completed_at = NOW(6), last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
 -- name: plan_items
--- The plan for some items of a batch; what an earlier job did with them makes room for it.
+-- The plan for some items of a batch. What a job did with them before is kept; assignments are made in their order.
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
-                               changes, asset_id, cover_id, last_error)
+                               changes, asset_id, cover_id, last_error, path, picture)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
-        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s)
+        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s)
 ON DUPLICATE KEY UPDATE
+  earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
+  earlier_job_id = COALESCE(job_id, earlier_job_id), path = VALUES(path), picture = VALUES(picture),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
   planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
   cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL
@@ -95,8 +97,11 @@ ON DUPLICATE KEY UPDATE
 SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 
 -- name: withdraw_items
--- The manifest does not list these any more.
-UPDATE ingest_batch_item SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL
+-- The manifest does not list these any more; what a job did with them before is kept.
+UPDATE ingest_batch_item
+SET earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
+    earlier_job_id = COALESCE(job_id, earlier_job_id),
+    decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL
 WHERE id IN %(ids)s
 
 -- name: items
@@ -105,11 +110,49 @@ SELECT * FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND position >= %(start)s
 ORDER BY position, id LIMIT %(limit)s
 
+-- name: items_of_decision
+-- Those of one decision.
+SELECT * FROM ingest_batch_item FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision = %(decision)s AND position >= %(start)s
+ORDER BY position, id LIMIT %(limit)s
+
+-- name: place_before
+-- Where the page begins that ends before position `start`.
+SELECT COALESCE(MIN(position), 0) AS place FROM (
+  SELECT position FROM ingest_batch_item
+  WHERE batch_id = %(batch_id)s AND position < %(start)s ORDER BY position DESC LIMIT %(limit)s
+) page
+
+-- name: place_before_of_decision
+-- The same among the items of one decision.
+SELECT COALESCE(MIN(position), 0) AS place FROM (
+  SELECT position FROM ingest_batch_item FORCE INDEX (decision)
+  WHERE batch_id = %(batch_id)s AND decision = %(decision)s AND position < %(start)s
+  ORDER BY position DESC LIMIT %(limit)s
+) page
+
+-- name: items_of_hash
+-- Those whose hash starts so, by type and hash, which is the order of their key.
+SELECT * FROM ingest_batch_item FORCE INDEX (item)
+WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash LIKE %(pattern)s
+ORDER BY asset_hash LIMIT %(limit)s
+
+-- name: item
+-- One item of a batch.
+SELECT * FROM ingest_batch_item WHERE id = %(item_id)s AND batch_id = %(batch_id)s
+
 -- name: decision_counts
 -- How many items of a batch have each decision; withdrawn ones count nowhere.
 SELECT decision, COUNT(*) AS items FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 GROUP BY decision
+
+-- name: count_of_decision
+-- How many items of a batch have one decision, counted no further than `limit`.
+SELECT COUNT(*) AS items FROM (
+  SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
+  WHERE batch_id = %(batch_id)s AND decision = %(decision)s LIMIT %(limit)s
+) bounded
 
 -- name: append_event
 -- What happened, by whom, in the transaction of the change itself.
@@ -119,3 +162,8 @@ VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
 -- name: events
 -- The latest events of a batch, newest first.
 SELECT * FROM ingest_event WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
+
+-- name: latest_event
+-- The newest event of one kind.
+SELECT * FROM ingest_event FORCE INDEX (kind)
+WHERE batch_id = %(batch_id)s AND event_type = %(event_type)s ORDER BY id DESC LIMIT 1

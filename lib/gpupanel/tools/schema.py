@@ -1,7 +1,7 @@
 """init-db: make the database and its two accounts from etc/schema.sql and etc/grants.sql, or complete them.
 
-Tables that are missing are made, and indexes that are missing are added to those that are there; nothing else of a
-table is touched, since that could lose something: `doctor` names the differences and what would mend each.
+Tables that are missing are made; to those that are there, columns are added that may be empty, and indexes. Nothing
+else of a table is touched, since that could lose something: `doctor` names the differences and what would mend each.
 """
 
 import dataclasses
@@ -37,17 +37,31 @@ def _run_files(db: Database) -> list[str]:
             for statement in statements(file):
                 db.execute(statement)
         made = [f"table {table}" for table in _tables(db) if table not in before]
-        return made + [index for table in before & set(expected()) for index in _complete_indexes(db, table)]
+        return made + [added for table in sorted(before & set(expected())) for added in _complete(db, table)]
     finally:
         db.close()
 
 
-def _complete_indexes(db: Database, table: str) -> list[str]:
-    """Add the indexes that a table of ours lacks, which changes no row; what has the name already stays as it is."""
+def _complete(db: Database, table: str) -> list[str]:
+    """Add what a table of ours lacks and what changes no row; what has the name already stays as it is."""
     [row] = db.execute(f"SHOW CREATE TABLE {table}")
     if "Create Table" not in row:
         return []
     _, actual = definitions.table(row["Create Table"])
+    return [*_add_columns(db, table, actual), *_add_indexes(db, table, actual)]
+
+
+def _add_columns(db: Database, table: str, actual: definitions.Table) -> list[str]:
+    missing = [
+        (name, definition) for name, (column, definition) in expected()[table].columns.items()
+        if name not in actual.columns and column.nullable and not column.generated
+    ]
+    for name, definition in missing:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {definition}")
+    return [f"column {name} of {table}" for name, _ in missing]
+
+
+def _add_indexes(db: Database, table: str, actual: definitions.Table) -> list[str]:
     missing = [
         (name, index) for name, index in expected()[table].indexes.items()
         if name not in actual.indexes and index not in actual.indexes.values()

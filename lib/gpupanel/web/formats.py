@@ -1,10 +1,15 @@
 """How values read on a page; the formats are those of the Perl panel (DESIGN section 10)."""
 
+import re
 from datetime import datetime, timedelta
+from math import ceil
+
+from markupsafe import Markup, escape
 
 NOTHING = "-"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 BOUND = 10_000
+SYNC_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def digest(text: str | None) -> str:
@@ -78,6 +83,34 @@ def duration(span: timedelta | None) -> str:
     return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
 
 
+def spent(span: timedelta | None) -> str:
+    """What a job took, to a tenth of a second: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
+    if span is None:
+        return NOTHING
+    tenths = round(span.total_seconds() * 10)
+    minutes, rest = divmod(max(0, tenths), 600)
+    if minutes >= 60:
+        return duration(span)
+    return f"{minutes} min {rest / 10:.1f} s" if minutes else f"{rest / 10:.1f} s"
+
+
+def rate(per_second: float | None) -> str:
+    """Items a second with two digits that say something: `0.25`, `3.1`, `120`."""
+    if per_second is None:
+        return NOTHING
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+
+
+def between(spans: tuple[timedelta, timedelta] | None) -> str:
+    """A range in the unit of its upper end, widened to whole ones: `3 to 5 min`."""
+    if spans is None:
+        return NOTHING
+    low, high = (span.total_seconds() for span in spans)
+    size, unit = next(each for each in ((1, "s"), (60, "min"), (3600, "h"), (86400, "d")) if high < 100 * each[0] or each[1] == "d")
+    least, most = int(low / size), max(1, ceil(high / size))
+    return f"{least:,} to {most:,} {unit}" if least else f"under {most:,} {unit}"
+
+
 def targets(item: dict) -> str:
     """The library rows of an item: `asset 12, cover 3`."""
     named = [f"{kind} {item[f'{kind}_id']}" for kind in ("asset", "cover") if item[f"{kind}_id"] is not None]
@@ -91,9 +124,15 @@ def fact(value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def linked(text: str, links) -> Markup:
+    """A text in which each sync_id leads to its batch."""
+    return Markup(SYNC_ID.sub(lambda found: f'<a class="id" href="{escape(links.batch(found[0]))}">{found[0]}</a>', escape(text)))
+
+
 FILTERS = {
     each.__name__: each
     for each in (
-        at_least, clip, count, count_exactly, digest, duration, fact, iso, moment, or_dash, progress, size, targets, value,
+        at_least, between, clip, count, count_exactly, digest, duration, fact, iso, linked, moment, or_dash,
+        progress, rate, size, spent, targets, value,
     )
 }

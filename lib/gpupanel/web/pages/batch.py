@@ -3,56 +3,87 @@
 from ... import ledger, queue
 from ...config import Settings
 from ...database import Database, Reading
-from ...model import DONE, BatchStatus, Decision, JobState
+from ...model import BatchStatus, Decision, JobState
+from .. import items
 from .. import visit as parameters
+from ..formats import BOUND
 from ..visit import Visit
-from .shapes import EVENT, ITEM, JOB, PLANNED_BATCH, shaped
+from .shapes import EVENT, JOB, PLANNED_BATCH, shaped
 
 LATEST = 50
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """`sync_id` chooses the batch, `start` the position of the first item. Raises InvalidInput, NotFound."""
+    """`sync_id` chooses the batch; of its items those with `decision`, or whose hash begins with `q`, from the position
+    `start` on. Raises InvalidInput, NotFound."""
     sync_id = parameters.sync_id(visit.query.get("sync_id"))
-    return db.read(_read, sync_id, visit.number("start") or 0, settings.panel.page_size)
+    decision, hash_start = items.wanted(visit)
+    return db.read(_read, sync_id, decision, hash_start, visit.number("start") or 0, settings.panel.page_size)
 
 
-def _read(tx: Reading, sync_id: str, start: int, size: int) -> dict:
+def _read(
+    tx: Reading, sync_id: str, decision: Decision | None, hash_start: str | None, start: int, size: int
+) -> dict:
     row = ledger.batch(tx, sync_id)
     jobs = queue.history(tx, row["id"], limit=LATEST + 1)
-    rows = ledger.items(tx, row["id"], start=start, limit=size + 1)
-    items, next_start = _page(rows, size)
-    decisions = ledger.decision_counts(tx, row["id"])
+    counts = ledger.bounded_counts(tx, row["id"], limit=BOUND + 1)
+    withdrawn = counts.pop(Decision.WITHDRAWN, 0)
+    if hash_start:
+        shown = _found(tx, row["id"], hash_start, size)
+    else:
+        shown = _paged(tx, row["id"], decision, start, size)
     return {
         "batch": shaped(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).busy),
         "active_job": next((shaped(job, JOB) for job in jobs if _active(job)), None),
         "jobs": [shaped(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,
-        "item_count": sum(decisions.values()),
-        "decisions": decisions,
-        "items": [shaped(item, ITEM, as_planned=_as_planned(item)) for item in items],
-        "start": start,
-        "previous_start": max(0, start - size) if start else None,
-        "next_start": next_start,
+        "item_count": _item_count(row, counts),
+        "decisions": {str(each): counts[each] for each in items.ORDER if each in counts},
+        **shown,
         "events": [shaped(event, EVENT) for event in ledger.events(tx, row["id"], limit=LATEST)],
+        "decision": decision,
+        "q": hash_start,
+        "withdrawn": withdrawn,
+        "outdated": _outdated(row, counts),
+        "manifest_changed": _changed(tx, row),
     }
 
 
-def _page(rows: list[dict], size: int) -> tuple[list[dict], int | None]:
-    """The rows of this page and where the next one starts. Withdrawn items may share a position with listed ones, so
-    rows of one position stay together."""
-    if len(rows) <= size:
-        return rows, None
-    following = rows[size]["position"]
-    whole = [row for row in rows[:size] if row["position"] < following]
-    return (whole, following) if whole else (rows[:size], following + 1)
+def _paged(tx: Reading, batch_id: int, decision: Decision | None, start: int, size: int) -> dict:
+    rows, next_start = items.page(tx, batch_id, decision, start, size)
+    previous = ledger.place_before(tx, batch_id, start, decision=decision, limit=size)
+    return {
+        "items": [items.shown(row) for row in rows], "start": start, "previous_start": previous,
+        "next_start": next_start, "more_matches": False,
+    }
+
+
+def _found(tx: Reading, batch_id: int, hash_start: str, size: int) -> dict:
+    rows = ledger.items_of_hash(tx, batch_id, hash_start, limit=size + 1)
+    return {
+        "items": [items.shown(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
+        "more_matches": len(rows) > size,
+    }
+
+
+def _item_count(row: dict, counts: dict[str, int]) -> int:
+    """How many are listed. Where counting stopped at the bound, the manifest knows: what it lists is what is planned."""
+    return sum(counts.values()) if max(counts.values(), default=0) <= BOUND else row["item_count"]
+
+
+def _outdated(row: dict, counts: dict[str, int]) -> bool:
+    """Whether the items are those of an earlier plan, since the last preflight did not get as far as them."""
+    return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
+
+
+def _changed(tx: Reading, row: dict) -> dict | None:
+    """When the import found another manifest than was preflighted, unless a preflight came after that."""
+    event = ledger.latest_event(tx, row["id"], "manifest_changed")
+    if not event or event["payload"].get("phase") != "import":
+        return None
+    stale = row["started_at"] is not None and event["created_at"] < row["started_at"]
+    return None if stale else {"at": event["created_at"], **{key: event["payload"][key] for key in ("before", "after")}}
 
 
 def _active(job: dict) -> bool:
     return job["state"] in (JobState.QUEUED, JobState.RUNNING)
-
-
-def _as_planned(item: dict) -> bool:
-    """Whether what was done, if anything was yet, is what the preflight had planned."""
-    planned, decision = item["planned"], item["decision"]
-    return planned is None or decision in (planned, DONE[Decision(planned)])
