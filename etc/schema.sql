@@ -98,11 +98,21 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   last_error  TEXT NULL,
   -- The job that settled the item last; NULL while it is only planned.
   job_id      BIGINT UNSIGNED NULL,
+  -- What an earlier job did, kept when a preflight plans the item anew; NULL when no job had settled it before.
+  earlier        ENUM('created', 'updated', 'linked', 'skipped', 'removed', 'failed')
+                 CHARACTER SET ascii COLLATE ascii_bin NULL,
+  earlier_reason VARCHAR(2000) NULL,
+  earlier_job_id BIGINT UNSIGNED NULL,
+  -- The item's folder on the mount, and in it the derivative to show; NULL where the manifest names none.
+  path        VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  picture     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
   updated_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- An item is in a batch once.
   UNIQUE KEY item (batch_id, asset_type, asset_hash),
   -- The items of a batch in the manifest's order, and from any place on.
   KEY position (batch_id, position),
+  -- The items of one decision in that order.
+  KEY decision (batch_id, decision, position),
   -- Which batches touched an asset.
   KEY touched (asset_hash, batch_id),
   CONSTRAINT ingest_batch_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
@@ -120,6 +130,8 @@ CREATE TABLE IF NOT EXISTS ingest_event (
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   -- The newest events of a batch.
   KEY batch (batch_id, id),
+  -- The newest of one kind, however many came after it.
+  KEY kind (batch_id, event_type, id),
   CONSTRAINT ingest_event_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 

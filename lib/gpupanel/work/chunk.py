@@ -10,7 +10,7 @@ from ..catalogue import Existing, Key
 from ..database import DataRefused, Transaction, chunks
 from ..decision import Memberships, decide
 from ..manifest import BadItem, Manifest
-from ..model import Decision, Plan
+from ..model import REFUSED_BY_DATABASE, Decision, Plan
 from . import library
 from .documents import Papers
 from .reader import Entry
@@ -72,7 +72,7 @@ class Chunks:
                 with tx.savepoint():
                     done += self.carry_out(tx, [entry])
             except DataRefused as error:
-                reason = f"the database refused it: {error}"
+                reason = f"{REFUSED_BY_DATABASE}: {error}"
                 done.append(_plan(Verdict(entry, Decision.WILL_FAIL, reason), None, None))
         return done
 
