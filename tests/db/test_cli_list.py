@@ -1,0 +1,86 @@
+"""gpupanel list finds what the panel finds, and a shell completes its words."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ground import TREE
+from gpupanel.tools import schema
+from gpupanel.web.pages import shapes
+
+
+@pytest.fixture
+def gpupanel(admin_db, panel_conf):
+    def run(*args, status=0):
+        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), *args]
+        answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert answer.returncode == status, answer.stderr
+        return answer.stdout
+
+    return run
+
+
+@pytest.fixture
+def three(admin_db):
+    sync_ids = [f"{letter}0000000-0000-4000-8000-000000000000" for letter in "abc"]
+    for number, sync_id in enumerate(sync_ids, 1):
+        admin_db.execute(
+            "INSERT INTO ingest_batch (id, sync_id, status, action, discovered_at) VALUES"
+            " (%(id)s, %(sync_id)s, %(status)s, 'update', %(at)s)",
+            id=number, sync_id=sync_id, status="failed" if number > 1 else "queued", at=f"2026-01-0{number}",
+        )
+    return sync_ids
+
+
+@pytest.mark.parametrize("options, expected", [
+    ([], [2, 1, 0]), (["--status", "failed", "--action", "update"], [2, 1]), (["--sort", "oldest"], [0, 1, 2]), (["b00"], [1]),
+    (["--from", "2026-01-02", "--to", "2026-01-02"], [1]), (["--before", "3", "--limit", "1"], [1]), (["--host", "none"], []),
+])
+def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, options, expected):
+    assert gpupanel("list", "--ids", *options).splitlines() == [three[number] for number in expected]
+
+
+def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
+    seen = json.loads(gpupanel("list", "--limit", "2", "--json"))
+    assert list(seen) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
+    assert list(seen["batches"][0]) == [*shapes.BATCH, "queueable", "job"]
+    assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
+
+
+def test_text_says_how_to_go_on(gpupanel, three):
+    lines = gpupanel("list", "--limit", "2").splitlines()
+    assert (lines[0], lines[-1]) == ("3 found", "  go on with --before 2")
+    assert lines[1].split()[:2] == [three[2], "failed"]
+
+
+@pytest.mark.parametrize("options", [
+    ["--status", "fine"], ["--from", "soon"], ["xyz"], ["--before", "1", "--after", "2"], ["--limit", "0"],
+])
+def test_what_cannot_be_understood_exits_2(gpupanel, three, options):
+    gpupanel("list", *options, status=2)
+
+
+@pytest.mark.parametrize("typed, offered", [
+    (["pre"], ["preflight"]), (["list", "--st"], ["--status"]), (["list", "--status", "f"], ["failed"]),
+    (["list", "--sort", ""], ["newest", "oldest"]), (["completion", "b"], ["bash"]), (["show", "b0000"], [1]),
+])
+def test_bash_completes_commands_options_words_and_sync_ids(gpupanel, three, panel_conf, typed, offered):
+    script = gpupanel("completion", "bash")
+    program = f"""{script}
+        gpupanel() {{ {sys.executable} {TREE}/bin/gpupanel --config {panel_conf} "$@"; }}
+        COMP_WORDS=(gpupanel "$@") COMP_CWORD=$# COMPREPLY=()
+        _gpupanel
+        printf '%s\\n' "${{COMPREPLY[@]}}" """
+    answer = subprocess.run(["bash", "-c", program, "bash", *typed], capture_output=True, text=True)
+    assert answer.stderr == ""
+    assert answer.stdout.split() == [three[each] if isinstance(each, int) else each for each in offered]
+
+
+def test_init_db_adds_the_indexes_that_an_older_table_lacks(server, admin_db):
+    admin_db.execute("ALTER TABLE ingest_batch DROP KEY status_discovered, DROP KEY host_discovered, ADD KEY status (status, id)")
+    made = schema.apply(server.admin("admin_panel"))
+    admin_db.execute("ALTER TABLE ingest_batch DROP KEY status")
+    assert made == ["index status_discovered of ingest_batch", "index host_discovered of ingest_batch"]
+    assert schema.apply(server.admin("admin_panel")) == []

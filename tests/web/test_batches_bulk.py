@@ -1,0 +1,158 @@
+"""Many batches at once: a preview, a frozen list, outcomes each by itself, and a bounded part a request."""
+
+import pytest
+from browsing import BATCHES, JSON, cells, region, text
+from gpupanel import bulk, ledger, queue
+from gpupanel.errors import MountTimeout
+from gpupanel.web import visit
+
+
+@pytest.fixture
+def preview(admin, send):
+    """The preview of what `what` would do with these batches, or with `all` that the address finds."""
+    def preview(what, *sync_ids, url=BATCHES, **fields):
+        named = [("preview", what), *(("sync_id", sync_id) for sync_id in sync_ids), *fields.items()]
+        token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
+        return admin.post(url, [*named, ("csrf_token", token)])
+
+    return preview
+
+
+@pytest.fixture
+def status(panel_db):
+    return lambda sync_id: panel_db.read(ledger.batch, sync_id)["status"]
+
+
+def press(page):
+    """Press the button that does it, or goes on with it."""
+    return page.forms[0].submit("do")
+
+
+def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_nothing(preview, found, send, status):
+    passed, fresh, waiting = found("passed"), found("fresh"), found("waiting")
+    send(do="preflight", sync_id=passed)
+    send(do="queue", sync_id=waiting)
+    page = preview("queue", passed, fresh, waiting)
+    assert sorted(cells(region(page, "What would happen"))[1:]) == [
+        ["1", "discovered", "preflighted, and queued if that passes"], ["1", "preflight_passed", "queued"],
+        ["1", "queued", "refused : it is queued already"],
+    ]
+    assert [status(each) for each in (passed, fresh, waiting)] == ["preflight_passed", "discovered", "queued"]
+    assert page.html.find("button", {"name": "do"}).string == "Queue 2 batches"
+
+
+@pytest.mark.parametrize("what, before, after", [
+    ("queue", "discovered", "queued"), ("preflight", "discovered", "preflight_passed"), ("retry", "failed", "queued"),
+    ("cancel", "queued", "preflight_passed"),
+])
+def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, status, admin_db, what, before, after):
+    batches = [found("one"), found("two")]
+    for sync_id in batches:
+        send(do="queue", sync_id=sync_id) if before == "queued" else None
+    admin_db.execute("UPDATE ingest_batch SET status = %(before)s", before=before)
+    answer = press(preview(what, *batches)).follow()
+    assert [status(sync_id) for sync_id in batches] == [after, after]
+    assert ": 2 of 2 batches." in text(answer.html.find(class_="notice"))
+
+
+@pytest.mark.parametrize("what, state, refusal", [
+    ("retry", "completed", "nothing of it has failed"), ("cancel", "importing", "only stopping the service ends it"),
+    ("cancel", "discovered", "no job of it is queued"), ("preflight", "importing", "it is being imported"),
+])
+def test_what_is_refused_is_refused_in_the_preview_and_again_when_it_is_done(preview, found, send, status, admin_db, what, state, refusal):
+    sync_id = found()
+    admin_db.execute("UPDATE ingest_batch SET status = %(state)s", state=state)
+    page = preview(what, sync_id)
+    assert refusal in text(region(page, "What would happen"))
+    assert page.html.find("button", {"name": "do"}) is None
+    send(do=f"{what}_selected", sync_id=sync_id)
+    assert status(sync_id) == state
+
+
+def test_one_that_is_refused_holds_up_none_of_the_others(preview, found, panel_db):
+    good = found("good")
+    bad = found("bad", files=False)
+    notice = text(press(preview("queue", bad, good)).follow().html.find(class_="notice")).replace(" :", ":")
+    assert f"{good}: queued as job" in notice and f"{bad}: not queued: The preflight" in notice
+    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
+
+
+def test_all_that_match_are_frozen_when_they_are_asked_for(preview, found, status, admin_db):
+    inside, outside = found("inside"), found("outside")
+    admin_db.execute("UPDATE ingest_batch SET source_host = IF(sync_id = %(inside)s, 'here', 'there')", inside=inside)
+    page = preview("queue", url=f"{BATCHES}?status=discovered&host=here", all="1")
+    assert text(page.html.h2) == "Queue 1 batch?"
+    later = found("later")
+    admin_db.execute("UPDATE ingest_batch SET source_host = 'here'")
+    press(page)
+    assert [status(each) for each in (inside, outside, later)] == ["queued", "discovered", "discovered"]
+
+
+def test_the_same_selection_sent_twice_queues_nothing_twice(preview, found, panel_db):
+    batches = [found("one"), found("two")]
+    page = preview("queue", *batches)
+    press(page)
+    again = text(press(page).follow().html.find(class_="notice"))
+    assert "0 of 2" in again and again.count("queued already, as job") == 2
+    assert len(panel_db.read(queue.waiting)) == 2
+
+
+def test_filters_and_place_are_kept(preview, found):
+    sync_id = found()
+    url = f"{BATCHES}?status=discovered&type=asset&from=2026-01-01&sort=oldest&after=0"
+    page = preview("queue", sync_id, url=url)
+    assert page.html.find("a", string="Back to the list")["href"] == url
+    assert press(page).location.endswith(url)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A clock by which each batch takes five seconds, of the ten after which none is begun."""
+    seconds = iter(range(0, 10_000, 5))
+    monkeypatch.setattr(bulk, "monotonic", lambda: next(seconds))
+
+
+def test_what_the_time_does_not_suffice_for_is_left_and_the_next_request_goes_on(preview, found, panel_db, slow):
+    batches = [found(name) for name in ("one", "two", "three", "four")]
+    page = press(preview("queue", *batches))
+    assert text(page.html.h2) == "2 of 4 batches queued"
+    assert "2 are left" in text(page.html.main)
+    assert len(panel_db.read(queue.waiting)) == 2
+    assert "Queued: 4 of 4 batches." in text(press(page).follow().html.find(class_="notice"))
+    assert sorted(job["sync_id"] for job in panel_db.read(queue.waiting)) == sorted(batches)
+
+
+def test_a_batch_that_needs_more_than_the_rest_of_the_time_is_the_first_of_the_next_request(found, panel_db, mount, monkeypatch):
+    batches = [found("one"), found("two")]
+
+    def hanging(db, mount, sync_id, by, seconds):
+        if sync_id == batches[1]:
+            raise MountTimeout()
+        return bulk.Outcome(sync_id, None, None, "", "done")
+
+    monkeypatch.setitem(bulk.DO, bulk.PREFLIGHT, hanging)
+    done, left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, batches, "admin", seconds=20)
+    assert [each.sync_id for each in done] == batches[:1] and left == batches[1:]
+    (failed,), left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, left, "admin", seconds=20)
+    assert "did not answer in time" in failed.problem and left == []
+
+
+@pytest.mark.parametrize("change", [lambda field: field[:-1] + "x", lambda field: "", lambda field: "." + field])
+def test_a_selection_that_the_panel_did_not_make_is_refused(preview, found, send, panel_db, change):
+    field = preview("queue", found()).html.find("input", {"name": "selection"})["value"]
+    send(do="queue_selected", selection=change(field), status=400)
+    assert panel_db.read(queue.waiting) == []
+
+
+def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admin_db, slow):
+    admin_db.execute(
+        "INSERT INTO ingest_batch (id, sync_id) SELECT seq * 97, CONCAT('00000000-0000-4000-8000-', LPAD(HEX(seq), 12, '0'))"
+        " FROM seq_1_to_10001"
+    )
+    page = preview("queue", all="1")
+    assert text(page.html.h2) == "Queue 10,000 batches?" and "More match than one selection holds" in text(page.html.main)
+    assert len(page.html.find("input", {"name": "selection"})["value"]) < visit.BODY_LIMIT / 4
+    page = press(page)
+    assert "2 settled: 0 queued, 2 refused" in text(page.html.main) and "9,998 are left" in text(page.html.main)
+    assert len(cells(region(page, "Refused"))) == 3
+    assert "4 settled" in text(press(page).html.main)
