@@ -136,7 +136,7 @@ def _looking(command) -> None:
     show.add_argument("sync_id", metavar="S", help="its sync_id")
     show.add_argument("--items", type=_whole(0), default=50, metavar="N", help="how many items to list (50)")
     doctor = command("doctor", "looking", "Examine the installation; each finding says what to do.")
-    doctor.add_argument("--mapping", metavar="FILE", type=Path, help="only whether a database with these other names has what is needed")
+    doctor.add_argument("--mapping", metavar="FILE", type=Path, help="examine a database whose tables have these other names")
 
 
 def _comparing(command) -> None:
@@ -157,8 +157,8 @@ def _comparing(command) -> None:
     one("schemas", "Propose a mapping file for a database whose tables have other names.", (database, database), _names)
     events = one("events", "Compare the events of one batch, side by side.", (database, database), _names, _reporting)
     events.add_argument("sync_id", metavar="S", help="its sync_id")
-    plan = one("plan", "Compare the plan of a dry run with what was then written.", ("a plan of import-worker --dry-run", database), _names,
-               _reporting)
+    planned = "a plan of import-worker --dry-run"
+    one("plan", "Compare the plan of a dry run with what was then written.", (planned, database), _names, _reporting)
     shown = "the address of a page, or a file with its HTML or text"
     pages = one("pages", "Compare the same page of two panels, cell by cell.", (shown, shown), _reporting)
     pages.add_argument("--exact", action="store_true", help="compare times and ids, too")

@@ -47,10 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="import what is queued, and exit; 1 when a job had trouble")
     how.add_argument("--check", action="store_true", help="check configuration, database, grants and mount, and exit")
-    how.add_argument("--dry-run", action="store_true", help="import --batch S in a transaction that is undone, and print its plan")
+    how.add_argument("--dry-run", action="store_true", help="import --batch S, undo it, and print what would be written")
     parser.add_argument("--batch", metavar="S", help="the sync_id of the batch for --dry-run")
-    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=f"how long a dry run may hold rows ({SECONDS})")
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="N", help=f"how long it may hold rows ({SECONDS})")
     return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
 
 
 def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
@@ -64,8 +71,8 @@ def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
     except PanelError as error:
         print(f"{error} {error.hint}".rstrip(), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
         return TROUBLE
-    ended = last["values"]
-    print(f"batch {options.batch} would end {ended['status']}: {ended['last_error'] or 'nothing would go wrong'}", file=sys.stderr)
+    status, problem = last["values"]["status"], last["values"]["last_error"]
+    print(f"batch {options.batch} would end {status}: {problem or 'nothing would go wrong'}", file=sys.stderr)
     return DONE
 
 

@@ -65,7 +65,8 @@ class DryRun:
         if examined.sha256 is None:
             raise BundleIncomplete("; ".join(examined.problems))
         if examined.problems:
-            raise Problems(f"Batch {self._sync_id} cannot be imported.", examined.problems, "An import would fail in the same way.")
+            hint = "An import would fail in the same way."
+            raise Problems(f"Batch {self._sync_id} cannot be imported.", examined.problems, hint)
         return examined.manifest
 
     def _import(self, tx: Recorder, batch_id: int, manifest: Manifest) -> Line:
@@ -122,7 +123,10 @@ class DryRun:
         for plan in done:
             key = {"batch_id.sync_id": self._sync_id, "asset_type": plan.asset_type, "asset_hash": plan.asset_hash}
             failed = plan.reason if plan.decision is Decision.FAILED else None
-            values = {"position": plan.position, "cover_hash": plan.cover_hash, "decision": str(plan.decision), "reason": plan.reason, "last_error": failed}
+            values = {
+                "position": plan.position, "cover_hash": plan.cover_hash, "decision": str(plan.decision),
+                "reason": plan.reason, "last_error": failed,
+            }
             self._tell({"table": "ingest_batch_item", "key": key, "values": values})
 
     def _told(self, tx: Recorder) -> None:

@@ -15,6 +15,7 @@ from .recorder import Written
 REMOVED = {"deleted_at": "removed"}
 LIVE = {"deleted_at": None}
 ASSET_ROW = (*FIELDS, "fingerprint")
+CONTAINER_ROW = ("title", "cover_hash")
 
 Line = dict[str, Any]
 
@@ -27,7 +28,7 @@ class Naming:
     """What the ids in some written rows stand for; asked within their transaction, since it will be undone."""
 
     def __init__(self, tx: Reading, sync_id: str, written: list[Written]):
-        self._sync_id = sync_id
+        self._sync_id, self._last = sync_id, {"last_batch_id.sync_id": sync_id}
         self._assets = _named(tx, "plan.assets", _ids(written, "asset_id") | _listed(written, "library.remove_assets"))
         self._containers, self._members = {}, {}
         for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
@@ -49,16 +50,16 @@ class Naming:
 
     def create_assets(self, row: Line) -> Iterator[Line]:
         key = {"asset_type": row["asset_type"], "asset_hash": row["asset_hash"]}
-        values = _picked(row, ASSET_ROW) | {"first_batch_id.sync_id": self._sync_id, "last_batch_id.sync_id": self._sync_id}
+        values = _picked(row, ASSET_ROW) | {"first_batch_id.sync_id": self._sync_id} | self._last
         yield _line("asset", key, values | LIVE)
 
     def update_assets(self, row: Line) -> Iterator[Line]:
         key = {"asset_type": row["asset_type"], "asset_hash": row["asset_hash"]}
-        yield _line("asset", key, _picked(row, ASSET_ROW) | {"last_batch_id.sync_id": self._sync_id} | LIVE)
+        yield _line("asset", key, _picked(row, ASSET_ROW) | self._last | LIVE)
 
     def remove_assets(self, row: Line) -> Iterator[Line]:
         for asset_id in row["ids"]:
-            yield _line("asset", self._assets[asset_id], {"last_batch_id.sync_id": self._sync_id} | REMOVED)
+            yield _line("asset", self._assets[asset_id], self._last | REMOVED)
 
     def write_sources(self, row: Line) -> Iterator[Line]:
         yield self._of_asset("asset_source", row, {}, _picked(row, ("document", "sha256")))
@@ -80,15 +81,15 @@ class Naming:
     # --------------------------------------------------------------------------------------------- containers
 
     def container_create(self, kind: str, row: Line) -> Iterator[Line]:
-        values = _picked(row, ("title", "cover_hash")) | {"first_batch_id.sync_id": self._sync_id, "last_batch_id.sync_id": self._sync_id}
+        values = _picked(row, CONTAINER_ROW) | {"first_batch_id.sync_id": self._sync_id} | self._last
         yield _line(f"asset_{kind}", {f"{kind}_hash": row["container_hash"]}, values | LIVE)
 
     def container_update(self, kind: str, row: Line) -> Iterator[Line]:
-        values = _picked(row, ("title", "cover_hash")) | {"last_batch_id.sync_id": self._sync_id}
+        values = _picked(row, CONTAINER_ROW) | self._last
         yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], values | LIVE)
 
     def container_remove(self, kind: str, row: Line) -> Iterator[Line]:
-        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], {"last_batch_id.sync_id": self._sync_id} | REMOVED)
+        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], self._last | REMOVED)
 
     def container_add_members(self, kind: str, row: Line) -> Iterator[Line]:
         container = _through(f"{kind}_id", self._containers[kind][row["container_id"]])

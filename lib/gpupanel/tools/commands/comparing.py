@@ -26,7 +26,7 @@ def _databases(shell: Shell) -> int:
     strictness = Strictness(args.strict, args.tolerance)
     with _collecting(args) as findings, _both(args) as (left, right):
         databases.compare(left, right, strictness, findings, lambda table, done, total: shell.progress(table)(done, total))
-        about = _about(left, right, findings) + [
+        about = _about(left, right) + [
             ("Rows", "matched by natural keys; surrogate ids, process names and claim tokens are not compared"),
             ("Times", "presence and order" if args.tolerance is None else f"within {args.tolerance:g} s"),
             ("JSON", "byte for byte" if args.strict else "by value"),
@@ -41,7 +41,7 @@ def _events(shell: Shell) -> int:
         raise InvalidInput(f"Not a sync_id: {args.sync_id}", "A sync_id is a UUID in lower case.")
     with _collecting(args) as findings, _both(args) as (left, right):
         lines = timeline.compare(left, right, args.sync_id, findings)
-        about = [*_about(left, right, findings), ("Payloads", "keys, types and spacing; job ids by their order, times not at all")]
+        about = [*_about(left, right), ("Payloads", "keys, types and spacing; job ids by their order, times not at all")]
         return _tell(shell, _report(f"Events of batch {args.sync_id}", left.label, right.label, about, findings, lines))
 
 
@@ -51,7 +51,8 @@ def _schemas(shell: Shell) -> int:
         proposals = [schemas.propose(side) for side in sides]
         data, lines = {}, []
         for which, side, proposal in zip(("left", "right"), sides, proposals):
-            data[which] = {"place": side.place, "mapping": "" if proposal.empty else mapping.write(proposal.mapping), "open": proposal.open}
+            text_of = "" if proposal.empty else mapping.write(proposal.mapping)
+            data[which] = {"place": side.place, "mapping": text_of, "open": proposal.open}
             lines += _proposed(which, side, proposal)
     shell.tell(data, lines)
     return 0 if all(proposal.empty for proposal in proposals) else 1
@@ -80,7 +81,8 @@ def _pages(shell: Shell) -> int:
     try:
         from ..compare import fetching, pages
     except ModuleNotFoundError:
-        raise PanelError("Beautiful Soup is not installed.", "pip install 'gpu-admin-panel[compare]', or Debian's python3-bs4.") from None
+        hint = "Install beautifulsoup4 by pip, or Debian's python3-bs4."
+        raise PanelError("Beautiful Soup is not installed.", hint) from None
     args = shell.args
     left, right = (pages.read(fetching.fetch(place, file)) for place, file in (
         (args.left, args.left_credentials), (args.right, args.right_credentials)))
@@ -116,10 +118,10 @@ def _collecting(args):
         yield Findings(decisions, lambda found: print(json.dumps(found._asdict(), ensure_ascii=False), file=out))
 
 
-def _about(left: Side, right: Side, findings: Findings) -> list[tuple[str, str]]:
-    about = [(f"Database on the {side}", each.place) for side, each in (("left", left), ("right", right))]
-    about += [(f"Mapping of the {side}", str(each.mapping_file)) for side, each in (("left", left), ("right", right)) if each.mapping_file]
-    return about
+def _about(left: Side, right: Side) -> list[tuple[str, str]]:
+    sides = (("left", left), ("right", right))
+    about = [(f"Database on the {name}", side.place) for name, side in sides]
+    return about + [(f"Mapping of the {name}", str(side.mapping_file)) for name, side in sides if side.mapping_file]
 
 
 def _report(title: str, left: str, right: str, about, findings: Findings, lines=()) -> Report:

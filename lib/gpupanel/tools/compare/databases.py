@@ -26,7 +26,9 @@ class Pair(NamedTuple):
     right: list[Row]
 
 
-def compare(left: Side, right: Side, strictness: Strictness, findings: Findings, progress: Progress = lambda *told: None) -> None:
+def compare(
+    left: Side, right: Side, strictness: Strictness, findings: Findings, progress: Progress = lambda *told: None
+) -> None:
     """Compare all tables of two opened sides into `findings`. Raises PanelError for a database that cannot be read."""
     missing: set[tuple] = set()
     for table in TABLES:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...doctor.finding import NOTE, OK, WRONG, Finding
 from . import vocabulary
+from .mapping import ABSENT
 from .side import Side
 from .vocabulary import TABLES, Table
 
@@ -12,7 +13,7 @@ ADVICE = "Name it in the mapping file, or say there that it is absent with `-`."
 
 
 def examine(conf: Path, mapping_file: Path) -> list[Finding]:
-    """A finding for each table and column that the database lacks. Raises ConfigurationError for a mapping that does not fit."""
+    """A finding for each table and column that the database lacks. Raises ConfigurationError for a mapping that is wrong."""
     with Side(conf, mapping_file).opened() as side:
         findings = [finding for table in TABLES for finding in _table(side, table)]
     return findings or [Finding("mapping", OK, f"{len(TABLES)} tables with their columns", "those of etc/schema.sql")]
@@ -21,9 +22,9 @@ def examine(conf: Path, mapping_file: Path) -> list[Finding]:
 def _table(side: Side, table: Table) -> Iterator[Finding]:
     actual = side.mapping.table(table.name)
     if not side.has(table.name):
-        yield Finding(f"table {table.name}", NOTE if actual == "-" else WRONG, "missing", "a table to compare it with", ADVICE)
+        yield Finding(f"table {table.name}", NOTE if actual == ABSENT else WRONG, "missing", "a table to compare it with", ADVICE)
         return
     for column in vocabulary.compared(table.name):
         if not side.has(table.name, column):
-            said = side.mapping.column(table.name, column) == "-"
-            yield Finding(f"column {table.name}.{column}", NOTE if said else WRONG, f"missing in {actual}", "a column to compare it with", ADVICE)
+            level = NOTE if side.mapping.column(table.name, column) == ABSENT else WRONG
+            yield Finding(f"column {table.name}.{column}", level, f"missing in {actual}", "a column to compare it with", ADVICE)

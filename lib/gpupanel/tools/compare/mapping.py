@@ -6,6 +6,7 @@ mentioned are the same.
 """
 
 import re
+from collections import Counter
 from configparser import ConfigParser, Error as SyntaxProblem
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -80,13 +81,16 @@ def _side(options: dict[str, str]) -> tuple[tzinfo, list[str]]:
 
 
 def _names(section: str, names: dict[str, str], known: set[str]) -> list[str]:
-    problems = [f"[{section}] {ours}: unknown, expected one of {', '.join(sorted(known))}" for ours in names if ours not in known]
+    expected = ", ".join(sorted(known))
+    problems = [f"[{section}] {ours}: unknown, expected one of {expected}" for ours in names if ours not in known]
     problems += [
         f"[{section}] {ours}: found {theirs!r}, expected a name of letters, digits, _ and $, or {ABSENT}"
         for ours, theirs in names.items() if theirs != ABSENT and not NAME.fullmatch(theirs)
     ]
-    used = [theirs for theirs in names.values() if theirs != ABSENT]
-    return problems + [f"[{section}] {name}: named {used.count(name)} times, expected once" for name in sorted(set(used)) if used.count(name) > 1]
+    used = Counter(theirs for theirs in names.values() if theirs != ABSENT)
+    return problems + [
+        f"[{section}] {name}: named {count} times, expected once" for name, count in sorted(used.items()) if count > 1
+    ]
 
 
 def check(mapping: Mapping, catalogue: Catalogue) -> list[str]:

@@ -182,8 +182,10 @@ class _Pages:
         facts = [{(section, label): value for section, label, value in page.facts} for page in (left, right)]
         tally = self._findings.tally("Page", "facts", "labelled fact")
         for place in dict.fromkeys([*facts[0], *facts[1]]):
-            self._cell("fact", " / ".join(filter(None, map(self._same, place))), facts[0].get(place), facts[1].get(place), tally, place[1])
-        order = [[" / ".join(filter(None, place)) for place in side if place in facts[0] and place in facts[1]] for side in facts]
+            named = " / ".join(filter(None, map(self._same, place)))
+            self._cell("fact", named, facts[0].get(place), facts[1].get(place), tally, place[1])
+        both = facts[0].keys() & facts[1].keys()
+        order = [[" / ".join(filter(None, place)) for place in side if place in both] for side in facts]
         self._each("fact", "order of facts", *order, lambda n, text: f"fact {n}")
         tables = [dict(page.tables) for page in (left, right)]
         for section in dict.fromkeys([*tables[0], *tables[1]]):
@@ -197,7 +199,8 @@ class _Pages:
             return
         for n, (one, other) in enumerate(zip_longest(left[1:], right[1:]), 1):
             if one is None or other is None:
-                self._findings.add("row", "Page", section, row=f"row {n}", left=" | ".join(one or ()), right=" | ".join(other or ()))
+                told = {"left": " | ".join(one or ()), "right": " | ".join(other or ())}
+                self._findings.add("row", "Page", section, row=f"row {n}", **told)
                 continue
             for column, here, there in zip_longest(heads[0], one, other, fillvalue=""):
                 ids = column in ("id", "target ids") and self._same is _normal

@@ -119,7 +119,8 @@ class _Against:
 
     def _add(self, kind: str, table: Table, column: str, key: tuple, left, right, path: str = "") -> bool:
         return self._findings.add(
-            kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id, left=left, right=right
+            kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id,
+            left=left, right=right,
         )
 
 

@@ -76,7 +76,8 @@ class Comparer:
 
 def shared(table: Table, left: Side, right: Side) -> list[str]:
     """The compared columns that both sides have."""
-    return [column for column in vocabulary.compared(table.name) if left.has(table.name, column) and right.has(table.name, column)]
+    columns = vocabulary.compared(table.name)
+    return [column for column in columns if left.has(table.name, column) and right.has(table.name, column)]
 
 
 def _live(moment) -> str:

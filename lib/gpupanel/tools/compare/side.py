@@ -16,7 +16,8 @@ from .selecting import Select
 from .values import renumbered
 from .vocabulary import Table
 
-COLUMNS = "SELECT TABLE_NAME t, COLUMN_NAME c FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1, ORDINAL_POSITION"
+COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()
+             ORDER BY TABLE_NAME, ORDINAL_POSITION"""
 # One side may have to wait long for the other: for its sort, or while the other's extra rows are read.
 PATIENCE = 24 * 3600
 

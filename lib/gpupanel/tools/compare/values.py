@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 JOB_ID = re.compile(r'("job_id":\s*"?)(\d+)')
 LONG_HEX = re.compile(r"[0-9a-f]{16,}")
 DEPTH = 3
+NO_TIME = timedelta(0)
 
 
 class Unlike(NamedTuple):
@@ -76,7 +77,8 @@ def order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[Unl
     """The times of one row when they follow each other differently; equal ones are in either order."""
     both = [name for name in left if left[name] is not None and right.get(name) is not None]
     for first, second in combinations(both, 2):
-        if (left[first] < left[second] and right[first] > right[second]) or (left[first] > left[second] and right[first] < right[second]):
+        here, there = left[first] - left[second], right[first] - right[second]
+        if (here > NO_TIME and there < NO_TIME) or (here < NO_TIME and there > NO_TIME):
             yield Unlike("time_order", _told(left, both), _told(right, both))
             return
 

@@ -18,7 +18,8 @@ REFERENCES = {
 }
 # What stands for such an id where it is compared. A job is told by its place in the history of its batch.
 NATURAL = {
-    "ingest_batch": ("sync_id",), "import_job": ("batch_id.sync_id", "#"), "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
+    "ingest_batch": ("sync_id",), "import_job": ("batch_id.sync_id", "#"),
+    "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
     "asset_gallery": ("gallery_hash",), "asset_collection": ("collection_hash",),
 }
 NEVER_COMPARED = {"id", "active_batch_id"}
@@ -71,7 +72,10 @@ TABLES = (
     Table("asset_cover", LIBRARY, "cover link", (*ASSET, "cover_hash"), OF_ASSET),
     Table("asset_derivative", LIBRARY, "derivative", (*ASSET, "kind", "path"), OF_ASSET),
     Table("asset_gallery", LIBRARY, "gallery", ("gallery_hash",), "last_batch_id.sync_id"),
-    Table("asset_gallery_item", LIBRARY, "gallery member", ("gallery_id.gallery_hash", *ASSET), "gallery_id.last_batch_id.sync_id"),
+    Table(
+        "asset_gallery_item", LIBRARY, "gallery member", ("gallery_id.gallery_hash", *ASSET),
+        "gallery_id.last_batch_id.sync_id",
+    ),
     Table("asset_collection", LIBRARY, "collection", ("collection_hash",), "last_batch_id.sync_id"),
     Table(
         "asset_collection_item", LIBRARY, "collection member", ("collection_id.collection_hash", *ASSET),

@@ -24,7 +24,8 @@ class Report:
         """One sentence for whoever reads only one."""
         if self.findings.equal:
             return "The two sides agree."
-        return f"The two sides differ: {number(self.findings.count, 'difference')} of {number(len(self.findings.groups), 'kind')}."
+        count, kinds = number(self.findings.count, "difference"), number(len(self.findings.groups), "kind")
+        return f"The two sides differ: {count} of {kinds}."
 
     @property
     def accepted(self) -> int:

@@ -9,7 +9,8 @@ class Markup(str):
 
 def element(name: str, *content, **attributes: str) -> Markup:
     """`<name attributes>content</name>`; content that is no Markup is escaped. `class_` stands for class."""
-    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items() if value)
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value}
+    given = "".join(f' {key}="{escape(str(value))}"' for key, value in named.items())
     return Markup(f"<{name}{given}>{joined(*content)}</{name}>")
 
 
@@ -22,7 +23,8 @@ def grid(head: list[str], rows, numbers: bool = False, **attributes: str) -> Mar
     cell = {"class_": "n"} if numbers else {}
     heads = joined(*(element("th", each, scope="col", **(cell if n else {})) for n, each in enumerate(head)))
     body = joined(*(_row(row, cell) for row in rows))
-    return element("div", element("table", element("thead", element("tr", heads)), element("tbody", body), **attributes), class_="scroll")
+    table = element("table", element("thead", element("tr", heads)), element("tbody", body), **attributes)
+    return element("div", table, class_="scroll")
 
 
 def _row(row, cell: dict) -> Markup:

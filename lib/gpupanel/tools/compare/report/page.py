@@ -38,7 +38,8 @@ def _void(markup: Markup) -> Markup:
 def _head(report: Report) -> Markup:
     equal = report.findings.equal
     named = (("Left", report.left), ("Right", report.right), ("Compared", f"{report.made:%Y-%m-%d %H:%M} UTC"))
-    sides = element("dl", *(element("div", element("dt", label), element("dd", value)) for label, value in named), class_="sides")
+    pairs = (element("div", element("dt", label), element("dd", value)) for label, value in named)
+    sides = element("dl", *pairs, class_="sides")
     mark = element("span", "✓" if equal else "≠", class_="mark", aria_hidden="true")
     return joined(
         element("p", report.title, class_="over"), element("h1", mark, report.verdict, class_="good" if equal else "bad"),
@@ -52,8 +53,10 @@ def _share(report: Report) -> str:
     rows, equal = sum(tally.rows for tally in findings.tallies), sum(tally.equal for tally in findings.tallies)
     share = "more than 99.9%" if rows - rows / 1000 < equal < rows else f"{equal / rows:.1%}" if rows else ""
     told = [f"Of {rows:,} rows or cells, {share} agree."] if rows else []
-    told += [f"{number(len(findings.groups), 'kind')} of difference to decide on: mend, or accept with a reason."] if findings.groups else []
-    told += [f"{number(report.accepted, 'difference')} had been accepted before."] if report.accepted else []
+    if findings.groups:
+        told.append(f"{number(len(findings.groups), 'kind')} of difference to decide on: mend, or accept with a reason.")
+    if report.accepted:
+        told.append(f"{number(report.accepted, 'difference')} had been accepted before.")
     return " ".join(told)
 
 
@@ -99,7 +102,8 @@ def _top(report: Report) -> Markup:
         for n, group in enumerate(groups[:TOP])
     )
     more = element("p", f"{number(len(groups) - TOP, 'more kind')} further down.", class_="quiet") if len(groups) > TOP else ""
-    return _section("What to decide on first", grid(["times", "what differs", "likely cause", "weight"], rows, class_="top"), more)
+    table = grid(["times", "what differs", "likely cause", "weight"], rows, class_="top")
+    return _section("What to decide on first", table, more)
 
 
 def _told(group: Group, report: Report) -> str:
@@ -123,7 +127,7 @@ def _badge(group: Group) -> Markup:
 def _accepted(findings: Findings) -> Markup:
     if not findings.accepted:
         return joined()
-    rows = ((each.name, each.reason, f"{findings.met[each.name]:,}" if findings.met[each.name] else "not met") for each in findings.accepted)
+    rows = ((each.name, each.reason, f"{findings.met[each.name]:,}") for each in findings.accepted)
     return _section("Accepted differences", grid(["decision", "reason", "times"], rows))
 
 
@@ -144,11 +148,12 @@ def _group(n: int, group: Group, report: Report) -> Markup:
         for sample in group.samples
     )
     left = group.count - len(group.samples)
-    more = element("p", f"{number(left, 'more difference')} of this kind; --each FILE writes all of them.", class_="quiet") if left else ""
+    more = f"{number(left, 'more difference')} of this kind; --each FILE writes all of them." if left else ""
     summary = element("summary", element("b", f"{group.count:,} × "), _told(group, report), " ", _badge(group))
-    told = element("p", _sentence(group.cause), " Place: ", element("code", group.place), ". To accept: ", element("code", _acceptance(group)), class_="quiet")
+    place, accept = element("code", group.place), element("code", _acceptance(group))
+    told = element("p", _sentence(group.cause), " Place: ", place, ". To accept: ", accept, class_="quiet")
     table = grid(["row", "bundle", report.left, report.right], rows, class_="samples")
-    return element("details", summary, told, table, more, id=f"g{n}", open="open" if n < OPEN else "")
+    return element("details", summary, told, table, element("p", more, class_="quiet"), id=f"g{n}", open="open" if n < OPEN else "")
 
 
 def _acceptance(group: Group) -> str:

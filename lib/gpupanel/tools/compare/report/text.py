@@ -17,17 +17,22 @@ def lines(report: Report) -> Iterator[str]:
     yield report.verdict + (f" Not counted: {number(report.accepted, 'accepted one')}." if report.accepted else "")
     yield from table([("left", report.left), ("right", report.right), *report.about])
     if report.lines:
-        yield from ("", *table([cell[:WIDTH] + "..." * (len(cell) > WIDTH) for cell in map(plain, line)] for line in report.lines))
+        yield from ("", *table(map(_cut, line) for line in report.lines))
     if findings.tallies:
         yield from ("", "Rows", *_tallies(report))
     if findings.accepted:
-        yield from ("", "Accepted", *table((number(findings.met[each.name], "difference"), each.name, each.reason) for each in findings.accepted))
+        rows = ((number(findings.met[each.name], "difference"), each.name, each.reason) for each in findings.accepted)
+        yield from ("", "Accepted", *table(rows))
     for weight, meaning in WEIGHTS.items():
         groups = [group for group in findings.groups if group.weight == weight]
         if groups:
             yield from ("", f"{weight.capitalize()}: {meaning}")
         for group in groups:
             yield from _group(group)
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= WIDTH else f"{cell[:WIDTH]}..."
 
 
 def _tallies(report: Report) -> list[str]:
@@ -43,7 +48,8 @@ def _group(group: Group) -> Iterator[str]:
     yield f"  {group.count:,} x  {plain(group.title)}"
     yield f"       likely: {group.cause}"
     for sample in group.samples[:SHOWN]:
-        yield f"       {plain(sample.row)}{f'  [bundle {plain(sample.bundle)}]' if sample.bundle and sample.bundle not in sample.row else ''}"
+        bundle = f"  [bundle {plain(sample.bundle)}]" if sample.bundle not in sample.row else ""
+        yield f"       {plain(sample.row)}{bundle}"
         yield f"         left:  {plain(sample.left)[:300]}"
         yield f"         right: {plain(sample.right)[:300]}"
     if group.count > SHOWN:
