@@ -72,6 +72,8 @@ CREATE TABLE IF NOT EXISTS import_job (
   KEY batch (batch_id, id),
   -- The finished jobs, newest first.
   KEY finished (finished_at, id),
+  -- Those of one outcome, newest first; and the job that has been queued longest, since a queued one has no end.
+  KEY ended (state, finished_at, id),
   CONSTRAINT import_job_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 

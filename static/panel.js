@@ -5,6 +5,8 @@
 // `data-live` on #live says how many seconds to wait; without it there is nothing to wait for.
 const live = () => document.getElementById("live");
 let failures = 0;
+let last = document.querySelector("[data-live-text]")?.textContent;
+let version = "";  // the ETag of what is shown, so that a page in which nothing changed is not sent again
 
 function schedule() {
   const seconds = Number(live()?.dataset.live);
@@ -17,10 +19,15 @@ async function refresh() {
     return;
   }
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Refresh": "1" }, cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.statusText);
-    take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    const asked = { Accept: "text/html", "X-Refresh": "1", ...(version && { "If-None-Match": version }) };
+    const answer = await fetch(location.href, { headers: asked, cache: "no-store" });
+    if (answer.status !== 304) {
+      if (!answer.ok) throw new Error(answer.statusText);
+      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      version = answer.headers.get("ETag") ?? "";
+    }
     failures = 0;
+    say(last);
   } catch {
     failures += 1;
     say("The panel does not answer at the moment; this is what it said last.");
@@ -32,24 +39,33 @@ function take(page) {
   const fresh = page.getElementById("live");
   if (!fresh) throw new Error("no such part");
   if (fresh.outerHTML !== live().outerHTML) swap(fresh);
-  say(page.querySelector("[data-live-text]")?.textContent);
+  const glance = page.getElementById("glance");
+  if (glance && glance.innerHTML !== document.getElementById("glance")?.innerHTML) document.getElementById("glance")?.replaceChildren(...glance.childNodes);
+  last = page.querySelector("[data-live-text]")?.textContent;
 }
 
-// Where the reader is survives the swap: the focus, what is unfolded, and how far tables are scrolled.
+// Where the reader is survives the swap: the focus, what is unfolded, what was typed and ticked, how far tables are scrolled.
 function swap(fresh) {
   const old = live();
-  const focused = old.contains(document.activeElement) && address(document.activeElement);
+  const active = old.contains(document.activeElement) && document.activeElement;
+  const focused = active && address(active);
+  const caret = active?.selectionStart;
   const open = [...old.querySelectorAll("details[open]")].map((each) => each.id);
   const scrolled = [...old.querySelectorAll(".scroll")].map((each) => [address(each), each.scrollLeft]);
+  const touched = [...old.querySelectorAll("input[id]")].filter((each) => each.value !== each.defaultValue || each.checked);
   old.replaceWith(fresh);
   open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
   scrolled.forEach(([where, left]) => { const again = fresh.querySelector(where); if (again) again.scrollLeft = left; });
-  if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
+  touched.forEach(({ id, value, checked }) => { const again = document.getElementById(id); if (again) Object.assign(again, { value, checked }); });
+  offerSelecting();
+  const again = focused && fresh.querySelector(focused);
+  again?.focus({ preventScroll: true });
+  if (caret != null) again?.setSelectionRange?.(caret, caret);
 }
 
 // A selector that finds the same thing on the fresh page.
 function address(element) {
-  const name = ["id", "href", "aria-label"].find((each) => element.hasAttribute(each));
+  const name = ["id", "href", "aria-label"].find((each) => element.getAttribute(each));
   return name ? `[${name}="${CSS.escape(element.getAttribute(name))}"]` : element.localName;
 }
 

@@ -131,6 +131,11 @@ def cancel_job(db: Database, job_id: int, by: str) -> str:
     return db.transact(queue.cancel, job_id, by)
 
 
+def set_priority(db: Database, job_id: int, priority: int, by: str) -> int:
+    """Give a queued job another priority; returns its place in line. Raises NotFound, InvalidInput, Refused."""
+    return db.transact(queue.set_priority, job_id, priority, by)
+
+
 def _queue_one(db, mount, sync_id, by, priority, seconds) -> Queued:
     """Raises what is not about this batch, such as DatabaseUnavailable."""
     if seconds is not None and seconds <= 0:

@@ -32,7 +32,8 @@ class MountSettings:
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
-    """`operators` and `viewers` are user names; `*` stands for everyone who is signed in."""
+    """`operators` and `viewers` are user names; `*` stands for everyone who is signed in. `stale_minutes` is the worker's,
+    told to the panel, which only shows it."""
 
     auth: str = "remote_user"
     operators: frozenset[str] = frozenset()
@@ -41,6 +42,7 @@ class PanelSettings:
     secret_file: Path | None = None
     templates: Path | None = None
     page_size: int = 50
+    stale_minutes: float = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ OPTIONS = {
         "operators": (_names, "user names"), "viewers": (_names, "user names"),
         "trusted_proxies": (_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"),
         "secret_file": PATH, "templates": PATH, "page_size": (_number(int, 1, 1000), "a whole number from 1 to 1000"),
+        "stale_minutes": MINUTES,
     },
     "worker": {
         "poll_seconds": SECONDS, "heartbeat_seconds": SECONDS, "stale_minutes": MINUTES,

@@ -1,14 +1,17 @@
-"""The queue as operators see it: enqueue, cancel, list (DESIGN section 8). Never claims; that is the worker's."""
+"""The queue as operators see it: enqueue, cancel, reorder, list (DESIGN section 8). Never claims; that is the worker's."""
 
+from datetime import timedelta
 from typing import Any
 
 from . import ledger
 from .database import Duplicate, Reading, Transaction
-from .errors import NotFound, Refused
+from .errors import InvalidInput, NotFound, Refused
 from .model import BatchStatus, JobState
 
 PRIORITY = 100
-STOP = "systemctl stop gpu-admin-panel-import-worker"
+PRIORITIES = range(-2**31, 2**31)  # what the column holds
+SERVICE = "gpu-admin-panel-import-worker"
+STOP = f"systemctl stop {SERVICE}"
 
 
 def enqueue(tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY, auto_preflighted: bool = False) -> int:
@@ -34,11 +37,9 @@ def enqueue(tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY,
 
 def cancel(tx: Transaction, job_id: int, by: str) -> str:
     """Cancel a queued job; returns the sync_id of its batch. Raises NotFound, and Refused once it runs or has ended."""
-    job = tx.one("queue.lock", job_id=job_id)
-    if job is None:
-        raise NotFound(f"There is no job {job_id}.", "Look at Import Tasks for the jobs there are.")
+    job = _locked(tx, job_id)
     if job["state"] != JobState.QUEUED:
-        raise _not_cancelable(job)
+        raise _refused(job, "only a queued job can be canceled", "There is nothing left to cancel.")
     batch = tx.one("ledger.lock_by_id", batch_id=job["batch_id"])
     tx.run("queue.cancel", job_id=job_id, reason="canceled by operator")
     ledger.set_status(tx, batch["id"], BatchStatus.PREFLIGHT_PASSED)
@@ -47,11 +48,44 @@ def cancel(tx: Transaction, job_id: int, by: str) -> str:
     return batch["sync_id"]
 
 
+def set_priority(tx: Transaction, job_id: int, priority: int, by: str) -> int:
+    """Give a queued job another priority, lower first; returns its place in line from then on, as `place` does.
+
+    Raises NotFound, InvalidInput, and Refused once the job runs or has ended.
+    """
+    if priority not in PRIORITIES:
+        raise InvalidInput(f"priority: found {priority}, expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
+    job = _locked(tx, job_id)
+    if job["state"] != JobState.QUEUED:
+        raise _refused(job, "only a queued job's priority can be changed", "There is no place in line to change.")
+    if job["priority"] != priority:
+        tx.run("queue.set_priority", job_id=job_id, priority=priority)
+        payload = {"before": job["priority"], "job_id": job_id, "phase": "job_priority", "priority": priority}
+        ledger.append(tx, job["batch_id"], "job_priority", payload, by)
+    return place(tx, job_id, priority)
+
+
+def place(tx: Reading, job_id: int, priority: int, *, limit: int = 10_001) -> int:
+    """The place in line of a queued job with this priority, counted no further than `limit`."""
+    return tx.value("queue.ahead", job_id=job_id, priority=priority, limit=limit - 1) + 1
+
+
+def _locked(tx: Transaction, job_id: int) -> dict[str, Any]:
+    job = tx.one("queue.lock", job_id=job_id)
+    if job is None:
+        raise _unknown(job_id)
+    return job
+
+
+def _unknown(job_id: int) -> NotFound:
+    return NotFound(f"There is no job {job_id}.", "Look at Import Tasks for the jobs there are.")
+
+
 def job(tx: Reading, job_id: int) -> dict[str, Any]:
     """One job with its bundle. Raises NotFound."""
     row = tx.one("queue.job", job_id=job_id)
     if row is None:
-        raise NotFound(f"There is no job {job_id}.", "Look at Import Tasks for the jobs there are.")
+        raise _unknown(job_id)
     return row
 
 
@@ -70,9 +104,22 @@ def running(tx: Reading, *, limit: int = 50) -> list[dict[str, Any]]:
     return tx.all("queue.in_state", state=JobState.RUNNING, limit=limit)
 
 
-def finished(tx: Reading, *, limit: int = 50) -> list[dict[str, Any]]:
-    """The jobs that ended last, newest first."""
-    return tx.all("queue.finished", limit=limit)
+def finished(tx: Reading, *, state: JobState | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """The jobs that ended last, newest first; those of one outcome when `state` is given."""
+    if state is None:
+        return tx.all("queue.finished", limit=limit)
+    return tx.all("queue.finished_in_state", state=state, limit=limit)
+
+
+def oldest(tx: Reading) -> timedelta | None:
+    """How long the job that was queued first has waited; None when nothing waits."""
+    row = tx.one("queue.oldest")
+    return row and row["now"] - row["queued_at"]
+
+
+def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = 10_001) -> int:
+    """How many jobs ended so in the last hours, counted no further than `limit`."""
+    return tx.value("queue.count_ended", state=state, hours=hours, limit=limit)
 
 
 def count(tx: Reading, state: JobState, *, limit: int = 10_001) -> int:
@@ -88,10 +135,9 @@ def _not_queueable(tx: Reading, batch: dict) -> Refused:
     return Refused(f"{name} is {batch['status']}, not preflight_passed.", "Preflight it first.")
 
 
-def _not_cancelable(job: dict) -> Refused:
+def _refused(job: dict, rule: str, nothing: str) -> Refused:
     if job["state"] == JobState.RUNNING:
         return Refused(
-            f"Job {job['id']} is running on {job['worker']}; only a queued job can be canceled.",
-            f"Only stopping the service ends it: {STOP}",
+            f"Job {job['id']} is running on {job['worker']}; {rule}.", f"Only stopping the service ends it: {STOP}"
         )
-    return Refused(f"Job {job['id']} is {job['state']} already.", "There is nothing left to cancel.")
+    return Refused(f"Job {job['id']} is {job['state']} already.", nothing)

@@ -4,6 +4,8 @@ import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text
 from gpupanel import actions
 
+CHART = ["Items imported an hour 0 in a day"]
+
 
 @pytest.fixture
 def queued(found, panel_db, mount):
@@ -22,21 +24,26 @@ def running(queued, admin_db):
     return queued[0]
 
 
+def form_of(page, button):
+    """The form with this button."""
+    return next(form for form in page.forms.values() if form.html.find(id=button))
+
+
 def headings(page):
     return [text(heading) for heading in page.html.main.find_all("h2")]
 
 
 def test_an_idle_queue_says_so_and_is_not_polled(admin):
     page = admin.get(TASKS)
-    assert headings(page) == ["Running 0", "Queued 0", "Finished 0"]
+    assert headings(page) == ["Running 0", "Queued 0", *CHART, "Finished 0"]
     assert "nothing to wait for" in text(page.html.find(id="pulse"))
     assert not page.html.find(id="live").has_attr("data-live")
 
 
 def test_queued_jobs_stand_in_line(admin, queued):
     rows = cells(region(admin.get(TASKS), "Queued jobs"))
-    assert rows[0][:3] == ["place", "job", "batch"]
-    assert [(row[0], row[1]) for row in rows[1:]] == [(str(place), str(job)) for place, job in enumerate(queued, 1)]
+    assert rows[0][:4] == ["Select", "place", "job", "batch"]
+    assert [(row[1], row[2]) for row in rows[1:]] == [(str(place), str(job)) for place, job in enumerate(queued, 1)]
 
 
 def test_a_running_job_shows_progress_worker_and_heartbeat(admin, running):
@@ -44,23 +51,23 @@ def test_a_running_job_shows_progress_worker_and_heartbeat(admin, running):
     bar = page.html.find("progress")
     assert (bar["value"], bar["max"]) == ("1", "2")
     (row,) = cells(region(page, "Running jobs"))[1:]
-    assert (row[0], row[4], row[5], row[7].split()[:2]) == (str(running), "1/2", "host:42", ["1", "d"])
+    assert (row[0], row[5], row[8], row[9]) == (str(running), "1/2", "1 d ago of 15 min", "host:42")
 
 
 def test_the_headings_carry_the_counts_and_the_page_keeps_itself_fresh(admin, running):
     page = admin.get(TASKS)
-    assert headings(page) == ["Running 1", "Queued 2", "Finished 0"]
+    assert headings(page) == ["Running 1", "Queued 2", *CHART, "Finished 0"]
     assert page.html.find(id="live").has_attr("data-live")
     assert page.html.find(id="pulse")["aria-live"] == "polite"
 
 
 def test_a_queued_job_is_canceled_from_its_row(admin, queued):
     page = admin.get(TASKS)
-    answer = page.forms[1].submit("do", value="cancel")
+    answer = form_of(page, f"cancel-{queued[1]}").submit("do", value="cancel")
     assert answer.location.endswith(TASKS)
     page = answer.follow()
     assert text(page.html.find(class_="notice")).startswith(f"Canceled job {queued[1]};")
-    assert headings(page) == ["Running 0", "Queued 2", "Finished 1"]
+    assert headings(page) == ["Running 0", "Queued 2", *CHART, "Finished 1"]
     assert cells(region(page, "Finished jobs"))[1][2:4] == ["canceled", "preflight_passed"]
 
 
@@ -76,7 +83,7 @@ def test_finished_jobs_tell_state_duration_and_error(admin, running, admin_db):
         " finished_at = claimed_at + INTERVAL 65 SECOND WHERE id = %(id)s", id=running,
     )
     (row,) = cells(region(admin.get(TASKS), "Finished jobs"))[1:]
-    assert (row[2], row[6], row[8]) == ("failed", "1 min 5 s", "the mount is gone")
+    assert (row[2], row[6], row[8]) == ("failed", "1 min 5.0 s", "the mount is gone")
 
 
 def test_the_tab_of_the_batches_shows_the_same(admin, queued):

@@ -39,11 +39,79 @@ FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.finished_at IS NOT NULL
 ORDER BY j.finished_at DESC, j.id DESC LIMIT %(limit)s
 
+-- name: finished_in_state
+-- The same for one outcome.
+SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
+FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = %(state)s AND j.finished_at IS NOT NULL
+ORDER BY j.finished_at DESC, j.id DESC LIMIT %(limit)s
+
+-- name: set_priority
+-- Another place in line, as long as the job waits.
+UPDATE import_job SET priority = %(priority)s WHERE id = %(job_id)s AND state = 'queued'
+
+-- name: ahead
+-- How many queued jobs are claimed before this one, counted no further than `limit`.
+SELECT COUNT(*) AS jobs FROM (
+  SELECT 1 FROM import_job
+  WHERE state = 'queued' AND (priority < %(priority)s OR (priority = %(priority)s AND id < %(job_id)s))
+  LIMIT %(limit)s
+) bounded
+
+-- name: marks
+-- When the running job of a batch was claimed and how far it was then, and its latest events of progress.
+(SELECT id, event_type, payload, created_at FROM ingest_event
+ WHERE batch_id = %(batch_id)s AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
+UNION ALL
+(SELECT id, event_type, payload, created_at FROM ingest_event
+ WHERE batch_id = %(batch_id)s AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)
+ORDER BY id
+
+-- name: last_sign
+-- When a worker was last seen at work: the latest heartbeat, and the latest end that a worker wrote.
+SELECT GREATEST(
+  COALESCE((SELECT MAX(heartbeat_at) FROM import_job WHERE state = 'running'), TIMESTAMP('1000-01-01')),
+  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'completed'), TIMESTAMP('1000-01-01')),
+  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'failed'), TIMESTAMP('1000-01-01'))
+) AS seen, NOW(6) AS now
+
+-- name: last_event
+-- The newest event there is; whatever happens to a batch or job writes one.
+SELECT MAX(id) AS id FROM ingest_event
+
+-- name: beats
+-- What changes of the running jobs without an event.
+SELECT id, heartbeat_at, items_done FROM import_job WHERE state = 'running' ORDER BY priority, id LIMIT %(limit)s
+
+-- name: hours
+-- Items of the latest jobs that ended since, by the hours in which they began and ended; no more jobs than `limit`.
+SELECT COUNT(*) AS jobs, SUM(items_done) AS items, MIN(claimed_at) AS first, MAX(finished_at) AS last,
+       MIN(finished_at) AS reach
+FROM (SELECT items_done, claimed_at, finished_at FROM import_job FORCE INDEX (finished)
+      WHERE finished_at >= %(since)s ORDER BY finished_at DESC, id DESC LIMIT %(limit)s) latest
+WHERE claimed_at IS NOT NULL AND items_done > 0
+GROUP BY TIMESTAMPDIFF(HOUR, '2000-01-01', claimed_at), TIMESTAMPDIFF(HOUR, '2000-01-01', finished_at)
+
+-- name: count_ended
+-- How many jobs ended so since a moment, counted no further than `limit`.
+SELECT COUNT(*) AS jobs FROM (
+  SELECT 1 FROM import_job WHERE state = %(state)s AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT %(limit)s
+) bounded
+
+-- name: count_silent
+-- How many running jobs have had no heartbeat for longer than a number of seconds.
+SELECT COUNT(*) AS jobs FROM import_job
+WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+
+-- name: oldest
+-- The job that has been queued longest.
+SELECT queued_at, NOW(6) AS now FROM import_job
+WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1
+
+-- name: now
+-- The database's time; also the cheapest question there is.
+SELECT NOW(6) AS now
+
 -- name: count_in_state
 -- How many jobs are in a state, counted no further than `limit`.
 SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM import_job WHERE state = %(state)s LIMIT %(limit)s) bounded
-
--- name: oldest_queued
--- How long, in seconds, the longest-waiting of the next jobs has been queued.
-SELECT TIMESTAMPDIFF(SECOND, MIN(queued_at), NOW(6)) AS seconds
-FROM (SELECT queued_at FROM import_job WHERE state = 'queued' ORDER BY priority, id LIMIT 1000) waiting

@@ -1,6 +1,7 @@
 """The panel as one WSGI application: its pages, and a request's way to one (DESIGN section 10)."""
 
 import traceback
+from hashlib import sha256
 from typing import Any, BinaryIO, Callable, NamedTuple
 from urllib.parse import quote
 
@@ -10,10 +11,10 @@ from .. import config
 from ..database import Database
 from ..errors import ConfigurationError
 from ..filters import ACTIONS
-from . import answers, auth, forms, proxies, render
+from . import answers, auth, forms, glance, proxies, render
 from .answers import HEADERS
 from .files import File
-from .pages import batch, batches, doctor, export, picture, tasks
+from .pages import batch, batches, doctor, export, health, picture, tasks
 from .visit import Visit
 
 FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
@@ -23,13 +24,15 @@ DATABASE_SECONDS = 15  # how long a request waits for a database that hangs
 
 
 class Page(NamedTuple):
-    """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File."""
+    """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File.
+    `version` tells, at less cost than the page, what it depends on."""
 
     name: str
     path: str
     selected: dict[str, str]
     show: Callable[[Database, Visit, config.Settings], dict[str, Any] | File]
     operators_only: bool = False
+    version: Callable[[Database, Visit, config.Settings], str] | None = None
 
 
 # Every page there is; the first that fits is shown.
@@ -38,11 +41,12 @@ PAGES = (
     Page("items", "/import-media.cgi", {"action": "items"}, export.show),
     Page("picture", "/import-media.cgi", {"action": "picture"}, picture.show),
     Page("doctor", "/import-media.cgi", {"action": "doctor"}, doctor.show, operators_only=True),
-    Page("tasks", "/import-media.cgi", {"tab": "queue"}, tasks.show),
+    Page("tasks", "/import-media.cgi", {"tab": "queue"}, tasks.show, version=tasks.version),
     Page("batches", "/import-media.cgi", {}, batches.show),
-    Page("tasks", "/import-tasks.cgi", {}, tasks.show),
+    Page("tasks", "/import-tasks.cgi", {}, tasks.show, version=tasks.version),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
+HEALTH, METRICS = "/health", "/metrics"  # for machines
 
 
 def application(settings: config.Settings) -> Callable:
@@ -51,6 +55,8 @@ def application(settings: config.Settings) -> Callable:
     for path in PATHS:
         app.route(path, ["GET", "POST"], panel.answer)
     app.route("/", "GET", panel.home)
+    app.route(HEALTH, "GET", panel.health)
+    app.route(METRICS, "GET", panel.metrics)
     app.route("/static/<name>", "GET", _static)
     app.default_error_handler = panel.refuse
     trusted = settings.panel.trusted_proxies
@@ -72,6 +78,22 @@ class Panel:
 
     def home(self) -> HTTPResponse:
         return self._guarded(lambda visit: _response(b"", 303, Location=visit.links.batches()))
+
+    def health(self) -> HTTPResponse:
+        """One word for whoever asks, signed in or not."""
+        status, body = health.answer(self.db)
+        return _response(body, status, Content_Type="text/plain; charset=utf-8")
+
+    def metrics(self) -> HTTPResponse:
+        """For those who may look, and for a program of this machine that asks without a proxy (docs/DECISIONS.md)."""
+        visit = Visit(request.environ)
+        try:
+            visit.user = auth.sign_in_or_local(visit.environ, self.settings.panel)
+            from .pages import metrics  # only a scrape needs the library
+
+            return _response(metrics.answer(self.db, self.settings), Content_Type=metrics.CONTENT_TYPE)
+        except Exception as error:
+            return self._problem(visit, error)
 
     def refuse(self, error: HTTPError) -> HTTPResponse:
         """What is no page, or no method of it; the framework's own pages are never shown."""
@@ -97,19 +119,23 @@ class Panel:
         page = _chosen(visit)
         if page.operators_only:
             auth.require_operator(visit.user)
+        tag = _tag(visit, page.version(self.db, visit, self.settings)) if page.version else {}
+        if tag and tag["ETag"][3:-1] in visit.environ.get("HTTP_IF_NONE_MATCH", ""):
+            return _response(b"", 304, **tag)
         shown = page.show(self.db, visit, self.settings)
         if isinstance(shown, File):
             return _response(shown.body, shown.status, **shown.headers)
-        return self._page(page.name, visit, shown)
+        return self._page(page.name, visit, shown, tag)
 
-    def _page(self, name: str, visit: Visit, values: dict[str, Any]) -> HTTPResponse:
+    def _page(self, name: str, visit: Visit, values: dict[str, Any], tag: dict[str, str] = {}) -> HTTPResponse:
         token = forms.token(self.secret, visit.user.name) if visit.user.operator else None
         if visit.wants_json:
             head = {"page": name, "user": visit.user._asdict(), "csrf_token": token}
-            return _json(head | values)
+            return _json(head | values, **tag)
         notice, headers = self._notice(visit)
-        body = self.renderer.page(name, visit, csrf_token=token, notice=notice, **values)
-        return _response(body, **headers)
+        # Read only where a layout shows it.
+        known = {"csrf_token": token, "notice": notice, "glance": lambda: self.db.read(glance.read)}
+        return _response(self.renderer.page(name, visit, **known, **values), **headers, **tag)
 
     def _post(self, visit: Visit) -> HTTPResponse:
         from . import operations, selecting  # reading a page needs neither the mount nor the manifest's decoder
@@ -145,7 +171,7 @@ class Panel:
         try:
             if visit.wants_json:
                 return _json({"page": "error", "error": problem}, problem["status"])
-            body = self.renderer.page("error", visit, csrf_token=None, notice=None, problem=problem)
+            body = self.renderer.page("error", visit, csrf_token=None, notice=None, glance=None, problem=problem)
             return _response(body, problem["status"])
         except Exception as another:
             _log(visit, another)
@@ -166,7 +192,7 @@ def _placed(environ: dict) -> dict:
     """SCRIPT_NAME is the folder of the pages and PATH_INFO the page, however the web server has divided the two."""
     script, path = environ.get("SCRIPT_NAME", "").rstrip("/"), _utf8(environ.get("PATH_INFO", ""))
     folder, slash, name = script.rpartition("/")
-    if slash + name in PATHS:
+    if slash + name in (*PATHS, HEALTH, METRICS):
         script, path = folder, slash + name + path
     elif path == FOLDER or path.startswith(FOLDER + "/"):
         script, path = script + FOLDER, path[len(FOLDER):]
@@ -187,8 +213,14 @@ def _response(body: bytes | BinaryIO, status: int = 200, **headers: str) -> HTTP
     return HTTPResponse(body, status, HEADERS | known | given)
 
 
-def _json(values: dict, status: int = 200) -> HTTPResponse:
-    return _response(render.as_json(values), status, Content_Type="application/json")
+def _json(values: dict, status: int = 200, **headers: str) -> HTTPResponse:
+    return _response(render.as_json(values), status, Content_Type="application/json", **headers)
+
+
+def _tag(visit: Visit, version: str) -> dict[str, str]:
+    """The ETag of a page of this version for its reader: weak, since ages on it may differ by seconds."""
+    reader = (visit.user, visit.wants_json, visit.links.base, visit.path, sorted(visit.query.items()), version)
+    return {"ETag": f'W/"{sha256(repr(reader).encode()).hexdigest()[:32]}"'}
 
 
 def _cookie(visit: Visit, value: str) -> dict[str, str]:

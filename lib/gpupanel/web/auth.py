@@ -34,6 +34,16 @@ def sign_in(environ: dict, panel: PanelSettings) -> User:
     return User(name, operator)
 
 
+def sign_in_or_local(environ: dict, panel: PanelSettings) -> User:
+    """The user of a request, or a program that runs on this machine and asks without a proxy in between.
+
+    Raises as `sign_in` does.
+    """
+    if environ.get("REMOTE_USER") or not _is_local(environ):
+        return sign_in(environ, panel)
+    return User(LOCAL, False)
+
+
 def require_operator(user: User) -> None:
     """Raises Forbidden for someone who may only look."""
     if not user.operator:
@@ -42,13 +52,17 @@ def require_operator(user: User) -> None:
 
 def _local(environ: dict) -> User:
     """`auth = none`: whoever sits at this machine. A proxy in between, or another host name, could be anyone."""
-    proxied = any(name.startswith(PROXIED) for name in environ)
-    if proxied or not _is_loopback(environ.get("REMOTE_ADDR", "")) or not _asks_for_loopback(environ):
+    if not _is_local(environ):
         raise NotSignedIn(
             "Without signing in, this panel answers only to its own machine.",
             "Open it there by its loopback address, or set [panel] auth = remote_user.",
         )
     return User(LOCAL, True)
+
+
+def _is_local(environ: dict) -> bool:
+    proxied = any(name.startswith(PROXIED) for name in environ)
+    return not proxied and _is_loopback(environ.get("REMOTE_ADDR", "")) and _asks_for_loopback(environ)
 
 
 def _name(environ: dict) -> str:

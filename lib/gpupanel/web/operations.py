@@ -8,7 +8,7 @@ from ..config import MountSettings
 from ..database import Database
 from ..errors import InvalidInput, PreflightFailed
 from ..mount import Mount
-from . import visit
+from . import formats, visit
 
 MOUNT_SECONDS = 20  # the longest that a request waits for the mount (DESIGN section 10)
 
@@ -85,7 +85,21 @@ def cancel(request: Request) -> Outcome:
     return Outcome("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
 
 
-OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, cancel)}
+def priority(request: Request) -> Outcome:
+    """Give a job that is still queued another place in line."""
+    job_id, wanted = visit.number("job_id", request.one("job_id")), _priority(request.one("priority"))
+    place = actions.set_priority(request.db, job_id, wanted, request.by)
+    summary = f"Job {job_id} has priority {wanted} now: place {formats.count(place)} in line."
+    return Outcome("priority", True, summary, [], {"job_id": job_id, "priority": wanted, "place": place})
+
+
+def _priority(text: str) -> int:
+    """Raises InvalidInput unless the text is a whole number; negative ones are allowed."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * visit.number("priority", digits)
+
+
+OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, cancel, priority)}
 
 
 def _scan_lines(report: ScanReport) -> list[str]:

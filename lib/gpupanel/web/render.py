@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..paths import shipped
-from ..queue import STOP
+from ..queue import SERVICE, STOP
 from . import formats
 from .visit import Visit
 
@@ -24,7 +24,7 @@ class Renderer:
 
     def __init__(self, overrides: Path | None, sync_dir: Path):
         self._overrides = overrides
-        self._known = {"sync_dir": sync_dir, "stop_command": STOP}
+        self._known = {"sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE}
 
     @cached_property
     def _templates(self):

@@ -16,7 +16,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters that say where one is; a form returns to them.
 PLACE = (
-    "tab", "action", "sync_id", "status", "type", "host", "from", "to", "q", "sort", "before", "after", "start",
+    "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after", "start",
     "decision",
 )
 
@@ -47,8 +47,8 @@ class Links:
         """The items of a batch as a file."""
         return self.batches(action="items", sync_id=sync_id, **query)
 
-    def tasks(self) -> str:
-        return self.to("/import-tasks.cgi")
+    def tasks(self, **query) -> str:
+        return self.to("/import-tasks.cgi", **query)
 
     def doctor(self) -> str:
         return self.batches(action="doctor")

@@ -1,39 +1,105 @@
-"""Import Tasks: what runs, what waits, what has ended."""
+"""Import Tasks: what runs, what waits and why, what has ended, and how much was imported in the last day."""
+
+from datetime import datetime, timedelta
+from typing import Any
 
 from ... import queue
 from ...config import Settings
 from ...database import Database, Reading
 from ...model import JobState
+from .. import pace
 from ..visit import Visit
+from . import chart
 from .shapes import BUNDLE, JOB, shaped
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
+MARKS = 12  # events of progress that a job's pace is told from: two minutes
+IDLE = timedelta(minutes=1)  # a worker looks each second, so that one that has taken nothing for so long is not there
+PUT_ASIDE = timedelta(minutes=16)  # the longest that a worker passes over a job that it had to put back
+BUCKET = 15  # seconds after which ages are told anew though nothing happened
+BUSY_SECONDS, QUIET_SECONDS = 3, 10  # between two looks of the page's script: while a job runs, and otherwise
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """All running jobs that fit a page, those that are next, and those that ended last."""
-    return db.read(_read, settings.panel.page_size)
+    """The running jobs that fit a page, those that are next, and those that ended last, by `state` if given."""
+    state = visit.choice("state", list(ENDED))
+    stale = timedelta(minutes=settings.panel.stale_minutes)
+    return db.read(_read, settings.panel.page_size, state, stale) | {"state": state, "states": list(ENDED)}
 
 
-def _read(tx: Reading, size: int) -> dict:
-    counts = {str(state): queue.count(tx, state) for state in JobState}
+def version(db: Database, visit: Visit, settings: Settings) -> str:
+    """What the page depends on, less its address and reader: it is the same as long as this is."""
+    return db.read(_version, settings.panel.page_size)
+
+
+def _version(tx: Reading, size: int) -> str:
+    """Whatever happens writes an event, except heartbeats and the progress between two events."""
+    beats = [tuple(row.values()) for row in tx.all("queue.beats", limit=size)]
+    bucket = int(tx.value("queue.now").timestamp()) // BUCKET
+    return repr((tx.value("queue.last_event"), bucket, beats))
+
+
+def _read(tx: Reading, size: int, state: str | None, stale: timedelta) -> dict[str, Any]:
+    counts = {str(each): queue.count(tx, each) for each in JobState}
+    running = [_running(tx, job, stale) for job in queue.running(tx, limit=size)]
+    waiting = queue.waiting(tx, limit=size)
+    alive = counts[JobState.RUNNING] > len(running) or any(job["condition"] != pace.DEAD for job in running)
+    seen = None if alive else _idle_since(tx, waiting)
     return {
         "counts": counts,
-        "finished_count": sum(counts[state] for state in ENDED),
+        "finished_count": counts[state] if state else sum(counts[each] for each in ENDED),
         "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED]),
-        "running": [_running(job) for job in queue.running(tx, limit=size)],
-        "queued": [_waiting(place, job) for place, job in enumerate(queue.waiting(tx, limit=size), 1)],
-        "finished": [_ended(job) for job in queue.finished(tx, limit=size)],
+        "look_again": BUSY_SECONDS if alive else QUIET_SECONDS,
+        "running": running,
+        "no_worker": seen is not None,
+        "no_worker_since": seen or None,
+        "queued": [_waiting(place, job, counts[JobState.RUNNING], seen is not None) for place, job in enumerate(waiting, 1)],
+        "finished": [_ended(job) for job in queue.finished(tx, state=state, limit=size)],
+        "chart": chart.read(tx),
     }
 
 
-def _running(job: dict) -> dict:
+def _running(tx: Reading, job: dict, stale: timedelta) -> dict:
+    known = pace.of(job, tx.all("queue.marks", batch_id=job["batch_id"], limit=MARKS), stale)
     beat = job["heartbeat_at"]
-    return shaped(job, BUNDLE + JOB, heartbeat_age=job["now"] - beat if beat else None)
+    return shaped(
+        job, BUNDLE + JOB, heartbeat_age=job["now"] - beat if beat else None, stale_after=stale, **known._asdict()
+    )
 
 
-def _waiting(place: int, job: dict) -> dict:
-    return shaped(job, BUNDLE + JOB, place=place, waited=job["now"] - job["queued_at"])
+def _idle_since(tx: Reading, waiting: list[dict]) -> datetime | str | None:
+    """Since when no worker has taken a job though some wait; "" when none ever has; None when one seems to be there.
+
+    A worker that had to put a job back passes over it for a while, and is not taken for a missing one.
+    """
+    if not waiting or any(_is_put_aside(job) for job in waiting):
+        return None
+    sign = tx.one("queue.last_sign")
+    claims = [job["claimed_at"] for job in waiting if job["claimed_at"]]
+    seen, now = max([sign["seen"], *claims]), sign["now"]
+    if now - max(seen, min(job["queued_at"] for job in waiting)) <= IDLE:
+        return None
+    return seen if seen.year > 1000 else ""
+
+
+def _is_put_aside(job: dict) -> bool:
+    return bool(job["last_error"] and job["claimed_at"] and job["now"] - job["claimed_at"] < PUT_ASIDE)
+
+
+def _waiting(place: int, job: dict, running: int, no_worker: bool) -> dict:
+    """`why` is what the job waits for; `ahead` counts the queued jobs before it."""
+    return shaped(
+        job, BUNDLE + JOB, place=place, ahead=place - 1, waited=job["now"] - job["queued_at"],
+        why=_why(place, job, running, no_worker),
+    )
+
+
+def _why(place: int, job: dict, running: int, no_worker: bool) -> str:
+    if no_worker:
+        return "no_worker"
+    if _is_put_aside(job):
+        return "put_back"
+    return "jobs_ahead" if place > 1 or running else "next"
 
 
 def _ended(job: dict) -> dict:

@@ -1,0 +1,25 @@
+"""The status line of each page: what waits, what runs, what failed. A handful of index entries, however much there is."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from .. import queue
+from ..database import Reading
+from ..model import JobState
+
+
+class Glance(NamedTuple):
+    """Jobs, counted no further than 10,001; `oldest` is how long the first of the queued ones has waited, `failed` counts
+    the last 24 hours."""
+
+    queued: int
+    oldest: timedelta | None
+    running: int
+    failed: int
+
+
+def read(tx: Reading) -> Glance:
+    return Glance(
+        queue.count(tx, JobState.QUEUED), queue.oldest(tx), queue.count(tx, JobState.RUNNING),
+        queue.count_ended(tx, JobState.FAILED),
+    )
