@@ -1,6 +1,7 @@
 """The import of a batch: what is written of each item, and what is decided."""
 
 import json
+from pathlib import Path
 
 import pytest
 import workers
@@ -171,3 +172,27 @@ def test_the_library_decides_when_it_changed_after_the_preflight(admin_db, panel
     bring()
     (item,) = workers.items(panel_db, create)
     assert (item["planned"], item["decision"]) == ("will_skip", "updated")
+
+
+# ------------------------------------------------------------------------------------------- the mount
+
+
+def state_of(folder: Path) -> dict[str, tuple]:
+    """Every file and folder under a folder: bytes, mode, and when it and what it says of itself last changed."""
+    return {
+        str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mode, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
+        for path in [folder, *sorted(folder.rglob("*"))]
+    }
+
+
+def test_scan_preflight_queue_and_import_leave_the_mount_as_it_was(panel_db, assets_dir, bundles, bring):
+    photos = list(bundles.assets("coast", 3, ("photo", "cover", "video_simple"), broken={1: breaks.broken_source}))
+    held = [bundles.container("gallery", "Coast", photos)]
+    created = bundles.bundle("coast", photos, held)
+    updated = bundles.bundle("changed", photos, held, action="update")
+    removed = bundles.bundle("gone", photos[:1], held, action="remove")
+    bundles.sentinel("late")
+    before = state_of(assets_dir)
+    bring(created, updated, removed)
+    assert [workers.batch(panel_db, each)["status"] for each in (created, updated, removed)] == ["partial", "partial", "completed"]
+    assert state_of(assets_dir) == before

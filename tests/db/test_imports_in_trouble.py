@@ -7,9 +7,11 @@ from collections import Counter
 import pytest
 import workers
 from gpupanel import manifest
-from gpupanel.database import Database
+from gpupanel.database import Database, DatabaseTrouble
+from gpupanel.errors import FileUnreadable
+from gpupanel.mount import Mount
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import importer, library
+from gpupanel.work import importer, library, reader, worker
 
 
 @pytest.fixture
@@ -210,17 +212,91 @@ def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
     assert [(each["items_done"], each["items_total"]) for each in told] == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_a_fault_of_ours_fails_its_job_and_lets_the_queue_go_on(admin_db, panel_db, bundles, mount, worker_conf, monkeypatch):
-    bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
-    job_id, _ = workers.queue(panel_db, mount, bad, good)
+# ----------------------------------------------------------------------------------- what may come again
+
+
+@pytest.fixture
+def impatient(worker_conf, monkeypatch):
+    """The configuration of a worker that tries twice, and at once."""
+    monkeypatch.setattr(worker, "FAULT_SECONDS", 0)
+    return workers.with_options(worker_conf, max_attempts=2)
+
+
+def faulty_for(db, bad: str, error: Exception):
+    """library.create with a fault for one batch."""
     create = library.create
 
     def faulty(tx, batch_id, items):
-        if batch_id == workers.batch(panel_db, bad)["id"]:
-            raise KeyError("a fault")
+        if batch_id == workers.batch(db, bad)["id"]:
+            raise error
         return create(tx, batch_id, items)
 
-    monkeypatch.setattr(library, "create", faulty)
+    return faulty
+
+
+FAULTS = {"of ours": (KeyError("a fault"), "unexpected KeyError"), "of the server": (DatabaseTrouble("error 1037"), "error 1037")}
+
+
+@pytest.mark.parametrize("error, words", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
+    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch, error, words
+):
+    bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
+    job_id, _ = workers.queue(panel_db, mount, bad, good)
+    monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, error))
     log = workers.drain(worker_conf)
-    assert "unexpected KeyError" in workers.job(admin_db, job_id)["last_error"] and "unexpected KeyError" in log
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 1)
+    assert words in job["last_error"] and f"job {job_id}, batch {bad}: put back to the queue: {job['last_error']}" in log
     assert workers.batch(panel_db, good)["status"] == "completed"
+
+
+def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
+    admin_db, panel_db, bundles, mount, impatient, monkeypatch
+):
+    bad = bundles.bundle("bad", bundles.assets("bad", 1))
+    (job_id,) = workers.queue(panel_db, mount, bad)
+    monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, KeyError("a fault")))
+    workers.drain(impatient)
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("failed", 2)
+    assert job["last_error"].startswith("gave up after 2 attempts: unexpected KeyError")
+    assert workers.batch(panel_db, bad)["status"] == "failed"
+
+
+def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_number_of_times(
+    admin_db, panel_db, bundles, mount, impatient, monkeypatch
+):
+    photos = list(bundles.assets("coast", 2))
+    sync_id = bundles.bundle("coast", photos)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    read = Mount._document
+
+    def broken(self, path):
+        if path.startswith(photos[1].path):
+            raise FileUnreadable(f"{path} cannot be read: Input/output error.")
+        return read(self, path)
+
+    monkeypatch.setattr(Mount, "_document", broken)
+    workers.drain(impatient)
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("failed", 2)
+    assert job["last_error"].startswith("gave up after 2 attempts: ") and "Input/output error" in job["last_error"]
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told[-5:] == ["job_claimed", "mount_unavailable", "job_released", "job_claimed", "job_failed"]
+    assert workers.counts(panel_db, sync_id) == {"will_create": 2}
+
+
+def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their_bytes(
+    panel_db, admin_db, bundles, mount, worker_conf, monkeypatch
+):
+    monkeypatch.setattr(reader, "BYTES_AHEAD", 1)
+    photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
+    first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
+    workers.queue(panel_db, mount, first)
+    workers.drain(worker_conf)
+    workers.queue(panel_db, mount, again)
+    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
+    admin_db.execute("COMMIT")
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, again) == {"updated": 6}

@@ -87,7 +87,7 @@ def test_one_bad_item_is_planned_to_fail_alone(preflight, panel_db, bundles):
 
 
 def test_it_fails_when_all_items_would(preflight, panel_db, bundles):
-    lost = {0: breaks.no_folder, 1: breaks.no_folder}
+    lost = {0: breaks.no_folder, 1: breaks.no_source}
     sync_id = bundles.bundle("lost", bundles.assets("lost", 2, broken=lost))
     assert not preflight(sync_id).ok
     row = batch(panel_db, sync_id)

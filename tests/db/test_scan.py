@@ -101,7 +101,7 @@ def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, p
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):
-    lost = {0: breaks.no_folder}
+    lost = {0: breaks.no_source}
     sync_id = bundles.bundle("lost", bundles.assets("lost", 1, broken=lost))
     scan()
     actions.preflight_batch(panel_db, mount, sync_id, "admin")

@@ -1,14 +1,24 @@
 """The worker as a program: what it does with the queue, with signals, and with what is in its way."""
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 import workers
+from gpupanel import config
+from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.tools.bundles import breaks
+from gpupanel.work import claims
+from gpupanel.work.importer import Importer
+from gpupanel.work.log import Log
+from gpupanel.work.notify import Notifier
+from gpupanel.work.signals import Signals
+from gpupanel.work.worker import Worker
 
 
 @pytest.fixture
@@ -57,7 +67,9 @@ def test_check_lists_every_problem_at_once(admin_db, panel_conf, assets_dir):
     answer = run(panel_conf, "--check")
     assert answer.returncode == 1
     problems = answer.stderr.splitlines()
-    assert "grants: found no INSERT, UPDATE on asset, expected as in etc/grants.sql" in problems
+    lacking = "rights of gpu_panel@localhost on asset: found missing INSERT, UPDATE, expected those of gpu_worker in etc/grants.sql."
+    assert any(line.startswith(lacking) for line in problems)
+    assert any("on import_job: found missing UPDATE (attempts), UPDATE (claim_token)" in line for line in problems)
     assert any(line.startswith("mount: ") for line in problems)
 
 
@@ -69,7 +81,7 @@ def test_check_refuses_an_account_that_can_delete(admin_db, worker_conf, bundles
     finally:
         admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
     assert answer.returncode == 1
-    assert "grants: found DELETE on admin_panel.asset, expected an account that can delete nothing" in answer.stderr
+    assert "on asset: found DELETE, too, expected those of etc/grants.sql and no more. REVOKE DELETE ON asset" in answer.stderr
 
 
 def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_conf):
@@ -166,23 +178,36 @@ def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
     assert len([line for line in worker.lines if "no job is claimed" in line]) == 1
 
 
+def take_away(assets_dir, whole: bool):
+    """Let the mount vanish, or only what it holds beside the bundles; returns how to bring it back."""
+    away = assets_dir.with_name("away")
+    if whole:
+        assets_dir.rename(away)
+        return lambda: away.rename(assets_dir)
+    away.mkdir()
+    gone = [each for each in assets_dir.iterdir() if each.name != "sync"]
+    for each in gone:
+        each.rename(away / each.name)
+    return lambda: [(away / each.name).rename(each) for each in gone]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the whole mount", "the assets alone"])
 def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
-    admin_db, panel_db, worker_db, assets_dir, bundles, mount, worker_conf, start
+    admin_db, panel_db, worker_db, assets_dir, bundles, mount, worker_conf, start, whole
 ):
     assets = list(bundles.assets("many", 30, derivatives=("icon",)))
     sync_id = bundles.bundle("many", assets)
     (job_id,) = workers.queue(panel_db, mount, sync_id)
-    away = assets_dir.with_name("away")
     with workers.held_back(admin_db, worker_db, assets[2]) as wait:
         worker = start(workers.with_options(worker_conf, chunk_items=5))
         wait()
-        assets_dir.rename(away)
+        bring_back = take_away(assets_dir, whole)
     worker.said("put back to the queue")
     job = workers.wait_until(lambda: queued(admin_db, job_id))
-    assert job["attempts"] == 0 and "cannot be read" in job["last_error"]
+    assert job["attempts"] == 0 and ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
     assert "failed" not in workers.counts(panel_db, sync_id)
     assert workers.events(panel_db, sync_id, "mount_unavailable")
-    away.rename(assets_dir)
+    bring_back()
     workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
     assert workers.counts(panel_db, sync_id) == {"created": 30}
 
@@ -202,6 +227,59 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
     door.symlink_to(server.socket)
     worker.said("the database is back")
     assert len([line for line in worker.lines if "Trying again" in line]) == 1
+
+
+def in_process(conf) -> tuple[Worker, Signals, io.StringIO]:
+    """A worker of this process, what stops it, and its log."""
+    out, signals = io.StringIO(), Signals()
+    return Worker(config.load(conf), signals, Log(out, {}), Notifier({})), signals, out
+
+
+def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount, worker_conf, monkeypatch):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    workers.queue(panel_db, mount, sync_id)
+    claim, faults = claims.claim, iter([KeyError("a fault"), PanelError("odd")])
+
+    def stumbling(*args):
+        for fault in faults:
+            raise fault
+        return claim(*args)
+
+    monkeypatch.setattr(claims, "claim", stumbling)
+    worker, signals, out = in_process(worker_conf)
+    running = threading.Thread(target=worker.run)
+    running.start()
+    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    signals.stopping = True
+    running.join(workers.SECONDS)
+    assert "unexpected KeyError" in out.getvalue() and "odd No job is in hand" in out.getvalue()
+
+
+def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, worker_conf, monkeypatch):
+    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+
+    def stumbling(*args):
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(claims, "claim", stumbling)
+    assert not in_process(worker_conf)[0].drain()
+
+
+def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
+    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
+):
+    (job_id,) = workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+    finish = Importer._finish
+
+    def cut_off(self, *args):
+        finish(self, *args)
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(Importer, "_finish", cut_off)
+    worker, _, out = in_process(worker_conf)
+    assert worker.drain()
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert "is completed; nothing is left to do" in out.getvalue() and "back to the queue" not in out.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------- systemd

@@ -2,6 +2,7 @@
 
 import pytest
 import workers
+from gpupanel.work import claims
 from proxy import Proxy
 
 # Claim, three chunks, gallery, collection, finish.
@@ -43,3 +44,57 @@ def completed_by(conf, admin_db, job_id: int) -> bool:
     """Whether the job is completed once another worker took what the queue had for it."""
     workers.drain(conf)
     return workers.job(admin_db, job_id)["state"] == "completed"
+
+
+BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
+
+
+def through(server, tmp_path, worker_conf, lose: int, reached: bool):
+    """A configuration whose database loses the reply to its COMMIT number `lose`, and the door that does it."""
+    door = tmp_path / "door.sock"
+    conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
+    return conf, Proxy(door, server.socket, lose, reached)
+
+
+@BOTH
+def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(
+    admin_db, server, tmp_path, worker_conf, bundle, reached
+):
+    conf, door = through(server, tmp_path, worker_conf, 1, reached)
+    with door:
+        workers.drain(conf)
+    job = workers.job(admin_db, bundle[1])
+    assert (job["state"], job["attempts"]) == ("completed", 1)
+
+
+@BOTH
+def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
+    admin_db, panel_db, assets_dir, server, tmp_path, worker_conf, bundle, reached
+):
+    sync_id, job_id = bundle
+    manifest = assets_dir / "sync" / f"{sync_id}.json"
+    manifest.rename(assets_dir / "away.json")
+    conf, door = through(server, tmp_path, worker_conf, 2, reached)
+    with door:
+        workers.drain(conf)
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 0)
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told[-3:] == ["job_claimed", "mount_unavailable", "job_released"]
+
+
+@BOTH
+def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
+    admin_db, panel_db, worker_db, server, tmp_path, worker_conf, bundle, reached
+):
+    sync_id, job_id = bundle
+    worker_db.transact(claims.claim, "a" * 32, "dead:1")
+    workers.make_stale(admin_db, job_id)
+    conf, door = through(server, tmp_path, worker_conf, 1, reached)
+    with door:
+        workers.drain(conf)
+        workers.drain(conf)
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("completed", 2)
+    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert told.count("job_reset") == 1

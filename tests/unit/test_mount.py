@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from gpupanel import mount
 from gpupanel.config import MountSettings
-from gpupanel.errors import BundleIncomplete, ManifestError, MountTimeout, MountUnavailable, NotFound, PanelError, UnsafePath
+from gpupanel.errors import (
+    BundleIncomplete, FileUnreadable, ManifestError, MountTimeout, MountUnavailable, NotFound, PanelError, UnsafePath,
+)
 from gpupanel.mount import Document, Mount, Sentinel, bounded
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
@@ -34,6 +37,7 @@ def item(assets: Path) -> Path:
     data = assets / "photos/1/source/data"
     data.mkdir(parents=True)
     (data.parent / "source.json").write_text("{}")
+    (assets / "sync/another").touch()
     return data.parent.parent
 
 
@@ -219,7 +223,7 @@ def test_what_cannot_be_a_path_is_refused(subject, path):
         subject.open(path)
 
 
-def test_what_cannot_be_seen_in_a_path_is_spelled_out(subject):
+def test_what_cannot_be_seen_in_a_path_is_spelled_out(subject, item):
     assert subject.check_item("a\u202eb\n") == "The folder a\\u202eb\\n is not on the mount."
 
 
@@ -297,6 +301,42 @@ def test_nothing_stays_open_after_refusals(subject, assets, item):
             subject.open(path)
     list(subject.documents("photos/1"))
     assert os.listdir("/proc/self/fd") == before
+
+
+def everything_but(folder: Path, kept: str) -> None:
+    for each in folder.iterdir():
+        if each.name != kept:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+@pytest.mark.parametrize("gone", ["assets", "sync"])
+def test_what_is_not_found_while_a_folder_of_the_mount_is_empty_is_no_fact_about_an_item(subject, assets, item, gone):
+    everything_but(assets if gone == "assets" else assets / "sync", "sync")
+    with pytest.raises(MountUnavailable, match="is empty, or not mounted"):
+        subject.check_item("photos/2")
+    with pytest.raises(MountUnavailable):
+        list(subject.documents("photos/2"))
+
+
+@pytest.mark.parametrize("gone", ["assets", "sync"])
+def test_the_mount_is_there_when_both_of_its_folders_have_something_in_them(subject, assets, item, gone):
+    subject.require()
+    everything_but(assets if gone == "assets" else assets / "sync", "sync")
+    with pytest.raises(MountUnavailable, match=f"{gone} is empty, or not mounted"):
+        subject.require()
+
+
+def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, assets, item, monkeypatch):
+    def broken(*args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(mount.files, "_check", broken)
+    with pytest.raises(FileUnreadable, match="source.json cannot be read: Input/output error"):
+        list(subject.documents("photos/1"))
+    monkeypatch.setattr(mount.files, "_present", lambda root: False)
+    with pytest.raises(MountUnavailable) as gone:
+        list(subject.documents("photos/1"))
+    assert not isinstance(gone.value, FileUnreadable)
 
 
 @pytest.mark.parametrize("seconds", [None, 60])

@@ -25,10 +25,10 @@ class Right(NamedTuple):
     column: str
 
 
-def own(db: Database, settings: Settings) -> Iterator[Finding]:
-    """The account in use; one by another name than those of etc/grants.sql has the duty of the panel's."""
+def own(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
+    """The account in use, against that `duty`; by default it is its name's, and any other name has the panel's."""
     [row] = db.execute("SELECT CURRENT_USER() AS who")
-    duty = settings.database.user if settings.database.user in ACCOUNTS else ACCOUNTS[0]
+    duty = duty or (settings.database.user if settings.database.user in ACCOUNTS else ACCOUNTS[0])
     yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, db.execute("SHOW GRANTS"), settings.database.name)
 
 

@@ -8,15 +8,18 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ..config import MountSettings
-from ..errors import BundleIncomplete, ManifestError, NotFound, PanelError, UnsafePath
+from ..errors import (
+    BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, PanelError, UnsafePath,
+)
 from .files import open_checked, open_file, printable, translated
-from .patience import bounded
+from .patience import at_once, bounded, elsewhere
 
-__all__ = ["DOCUMENT_LIMIT", "SYNC_ID", "Document", "Mount", "Sentinel", "bounded"]
+__all__ = ["DOCUMENT_LIMIT", "SYNC_ID", "Document", "Mount", "Sentinel", "at_once", "bounded", "elsewhere"]
 
 DOCUMENT_LIMIT = 7 * 1024 * 1024
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -43,6 +46,13 @@ class Mount:
     def __init__(self, settings: MountSettings):
         self.sync_dir, self.assets_dir = settings.sync_dir, settings.assets_dir
         self.manifest_limit = settings.manifest_limit
+
+    def require(self) -> None:
+        """Raises MountUnavailable unless both folders are there: an unmounted one is gone, or empty but for the other."""
+        for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):
+            with translated(folder, ""), os.scandir(folder) as entries:
+                if all(folder / entry.name == other for entry in entries):
+                    raise MountUnavailable(f"{folder} is empty, or not mounted.")
 
     def sentinels(self) -> Iterator[Sentinel]:
         """Every sentinel of sync_dir in no order, by listing alone. Raises MountUnavailable."""
@@ -72,7 +82,8 @@ class Mount:
         Raises MountUnavailable.
         """
         try:
-            self.open(f"{path}/source/source.json").close()
+            with self._absences():
+                self.open(f"{path}/source/source.json").close()
         except NotFound as missing:
             return str(missing) if self._has_folder(path) else f"The folder {printable(path)} is not on the mount."
         except UnsafePath as unsafe:
@@ -85,13 +96,23 @@ class Mount:
         Raises NotFound without a source.json, PanelError for one over DOCUMENT_LIMIT bytes, UnsafePath,
         MountUnavailable.
         """
-        yield Document("source.json", self._document(f"{path}/source/source.json"), is_source=True)
-        for name in self._names(f"{path}/source/data"):
-            yield Document(name, self._document(f"{path}/source/data/{name}"))
+        with self._absences():
+            yield Document("source.json", self._document(f"{path}/source/source.json"), is_source=True)
+            for name in self._names(f"{path}/source/data"):
+                yield Document(name, self._document(f"{path}/source/data/{name}"))
 
     def open(self, relative_path: str) -> BinaryIO:
         """A regular file under assets_dir, opened for reading. Raises NotFound, UnsafePath, MountUnavailable."""
         return open_file(self.assets_dir, relative_path)
+
+    @contextmanager
+    def _absences(self) -> Iterator[None]:
+        """What is not found is absent only while both folders are there (DESIGN section 2, promise 8)."""
+        try:
+            yield
+        except NotFound:
+            self.require()
+            raise
 
     def _document(self, relative_path: str) -> bytes:
         return _content(self.assets_dir, relative_path, DOCUMENT_LIMIT, _document_too_big)
@@ -106,15 +127,21 @@ class Mount:
     def _names(self, folder: str) -> list[str]:
         """The names of the *.json files in `folder`, sorted; hidden ones are left out, a missing folder has none."""
         try:
-            descriptor = open_checked(self.assets_dir, folder, stat.S_ISDIR)
+            names = self._listed(folder)
         except NotFound:
+            parent, _, name = folder.rpartition("/")
+            if name in self._listed(parent):
+                raise FileUnreadable(f"{printable(folder)} is listed, and cannot be found.") from None
             return []
+        return sorted(_utf8(folder, name) for name in names if name.endswith(".json") and not name.startswith("."))
+
+    def _listed(self, folder: str) -> list[str]:
+        descriptor = open_checked(self.assets_dir, folder, stat.S_ISDIR)
         try:
             with translated(self.assets_dir, folder):
-                names = os.listdir(descriptor)
+                return os.listdir(descriptor)
         finally:
             os.close(descriptor)
-        return sorted(_utf8(folder, name) for name in names if name.endswith(".json") and not name.startswith("."))
 
 
 def _sentinel(name: str) -> Sentinel:
@@ -140,10 +167,15 @@ def _document_too_big(name: str, size: int, limit: int) -> PanelError:
 
 
 def _content(root: Path, relative: str, limit: int, too_big) -> bytes:
-    """The bytes of a regular file under `root`; `too_big(relative, size, limit)` makes the error of a bigger one."""
+    """The bytes of a regular file under `root`; `too_big(relative, size, limit)` makes the error of a bigger one.
+
+    A file that ends before its size is no shorter file: either the mount fails, or it is being replaced just now.
+    """
     with open_file(root, relative) as file, translated(root, relative):
         size = os.fstat(file.fileno()).st_size
         content = file.read(limit + 1) if size <= limit else b""
     if max(size, len(content)) > limit:
         raise too_big(relative, max(size, len(content)), limit)
+    if len(content) < size:
+        raise FileUnreadable(f"{printable(relative)} ended after {len(content)} of its {size} bytes.")
     return content

@@ -8,7 +8,7 @@ from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import MountUnavailable, NotFound, UnsafePath
+from ..errors import FileUnreadable, MountUnavailable, NotFound, UnsafePath
 
 READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KINDS = {
@@ -54,12 +54,16 @@ def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
 
 
 def _resolved(root: Path) -> str:
-    """Where `root` really is, asked of the kernel, which is many times quicker than walking its links ourselves."""
-    descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+    """Where `root` really is, asked of the kernel, which is many times quicker than walking its links ourselves.
+
+    A root that is not there says nothing about what lies under it. Raises MountUnavailable.
+    """
+    with translated(root, ""):
+        descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
+        try:
+            return os.readlink(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
@@ -74,7 +78,8 @@ def translated(root: Path, relative: str) -> Iterator[None]:
             raise NotFound(f"{printable(relative)} is not on the mount.") from None
         if relative and error.errno == EACCES and _present(root):
             raise UnsafePath(f"{printable(relative)} may not be read by this account: {error.strerror}.") from None
-        raise MountUnavailable(f"{printable(str(root / relative))} cannot be read: {error.strerror}.") from None
+        kind = FileUnreadable if relative and _present(root) else MountUnavailable
+        raise kind(f"{printable(str(root / relative))} cannot be read: {error.strerror}.") from None
     except ValueError:
         raise UnsafePath(f"{printable(relative)} cannot be the path of a file.") from None
 

@@ -8,8 +8,7 @@ from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
 from ..manifest import Container, Manifest, digest, read
 from ..model import BatchStatus, Decision, Plan
-from ..mount import Mount
-from ..mount.patience import elsewhere
+from ..mount import Mount, elsewhere
 from . import claims, containers
 from .chunk import Chunks, Unread, needs_documents
 from .claims import Claim, Ended

@@ -12,8 +12,7 @@ from ..config import Settings
 from ..database import Database, DatabaseTrouble
 from ..errors import BundleIncomplete, ClaimLost, FileUnreadable, MountUnavailable, OutcomeUnknown, PanelError
 from ..model import BatchStatus, JobState
-from ..mount import Mount
-from ..mount.patience import elsewhere
+from ..mount import Mount, elsewhere
 from . import claims
 from .aside import FAULT_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
@@ -126,8 +125,8 @@ class Worker:
     def _mount_is_there(self) -> bool:
         """A mount that is missing or empty says nothing about any bundle, so nothing is claimed meanwhile."""
         try:
-            found = elsewhere(lambda: next(self._mount.sentinels(), None), self._keep_going, PATIENCE)
-            problem = "" if found else f"{self._mount.sync_dir} is empty, or not mounted."
+            elsewhere(self._mount.require, self._keep_going, PATIENCE)
+            problem = ""
         except MountUnavailable as error:
             problem = str(error)
         self._tell(f"no job is claimed: {problem}" if problem else "")
