@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 STEPS = 30
 MAX_ATTEMPTS = 3
 BUSY = ("queued", "importing")
-BUNDLES, WORKERS = some.integers(0, 2), some.integers(0, 2)
+BUNDLES = some.integers(0, 2)
 
 
 class Killed(Exception):
@@ -76,6 +76,9 @@ class Story(RuleBasedStateMachine):
         workers.empty(self.admin)
         for path in self.mount.sync_dir.iterdir():
             path.unlink()
+        for n in range(2):
+            self.hand_over(n)
+        self.scan()
 
     # ------------------------------------------------------------------------------------------- upstream
 
@@ -150,10 +153,10 @@ class Story(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------- workers
 
-    @rule(w=WORKERS)
-    def claim(self, w):
-        if w in self.hands:
-            return
+    @precondition(lambda self: self._free() is not None)
+    @rule()
+    def claim(self):
+        w = self._free()
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
         )
@@ -166,11 +169,16 @@ class Story(RuleBasedStateMachine):
             job.state, job.attempts, batch.status = "running", job.attempts + 1, "importing"
             self.hands[w] = Held(claim, batch, job)
 
-    @rule(w=WORKERS, steps=some.integers(0, 6))
-    def work(self, w, steps):
+    def _free(self) -> int | None:
+        return next((w for w in range(3) if w not in self.hands), None)
+
+    @precondition(lambda self: self.hands)
+    @rule(which=some.integers(0, 2), steps=some.integers(0, 6))
+    def go_on(self, which, steps):
         """A worker goes on until it has ended the job, or for some steps until it is killed."""
-        if w not in self.hands:
-            return
+        self._work(sorted(self.hands)[which % len(self.hands)], steps)
+
+    def _work(self, w: int, steps: int):
         held = self.hands.pop(w)
         if held in self.dead:
             return self._write_in_vain(held)
@@ -219,11 +227,11 @@ class Story(RuleBasedStateMachine):
         )
         assert [row["title"] for row in rows] == [f"{n} v{batch.version}"] * 3
 
-    @rule(w=WORKERS)
-    def release(self, w):
+    @precondition(lambda self: any(held not in self.dead for held in self.hands.values()))
+    @rule()
+    def release(self):
         """A worker that was asked to stop gives its job back."""
-        if w not in self.hands or self.hands[w] in self.dead:
-            return
+        w = next(w for w, held in self.hands.items() if held not in self.dead)
         held = self.hands.pop(w)
         self.db.transact(claims.release, held.claim, "stopped")
         held.job.state, held.batch.status = "queued", "queued"
@@ -238,6 +246,18 @@ class Story(RuleBasedStateMachine):
             self.db.transact(claims.reset, held.job.id, 900, MAX_ATTEMPTS, "host:9")
             gave_up = held.job.attempts >= MAX_ATTEMPTS
             held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
+
+    @precondition(lambda self: self.dead and self._free() is not None)
+    @rule(steps=some.integers(1, 4))
+    def outlive(self, steps):
+        """Somebody else takes over from the dead, and is still at it when they come back."""
+        late = [w for w, held in self.hands.items() if held in self.dead]
+        self.reset()
+        self.claim()
+        for w in [w for w in self.hands if self.hands[w] not in self.dead]:
+            self._work(w, steps)
+        for w in late:
+            self._work(w, 1000)
 
     # ---------------------------------------------------------------------------------------- what holds always
 
