@@ -156,7 +156,7 @@ class Transaction(Reading):
         return self._execute(query(name), params).lastrowid
 
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Execute one INSERT ... VALUES for many rows, in as few statements as the packet size allows."""
+        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte, as the driver cuts them."""
         if not rows:
             return
         cursor = self._connection.cursor()

@@ -179,10 +179,12 @@ def test_the_library_decides_when_it_changed_after_the_preflight(admin_db, panel
 
 def state_of(folder: Path) -> dict[str, tuple]:
     """Every file and folder under a folder: bytes, mode, and when it and what it says of itself last changed."""
-    return {
-        str(path): (path.read_bytes() if path.is_file() else None, path.stat().st_mode, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
-        for path in [folder, *sorted(folder.rglob("*"))]
-    }
+    found = {}
+    for path in [folder, *folder.rglob("*")]:
+        facts = path.lstat()
+        content = path.read_bytes() if path.is_file() else None
+        found[str(path)] = content, facts.st_mode, facts.st_mtime_ns, facts.st_ctime_ns
+    return found
 
 
 def test_scan_preflight_queue_and_import_leave_the_mount_as_it_was(panel_db, assets_dir, bundles, bring):
@@ -194,5 +196,6 @@ def test_scan_preflight_queue_and_import_leave_the_mount_as_it_was(panel_db, ass
     bundles.sentinel("late")
     before = state_of(assets_dir)
     bring(created, updated, removed)
-    assert [workers.batch(panel_db, each)["status"] for each in (created, updated, removed)] == ["partial", "partial", "completed"]
+    ended = [workers.batch(panel_db, each)["status"] for each in (created, updated, removed)]
+    assert ended == ["partial", "partial", "completed"]
     assert state_of(assets_dir) == before

@@ -67,7 +67,7 @@ def test_check_lists_every_problem_at_once(admin_db, panel_conf, assets_dir):
     answer = run(panel_conf, "--check")
     assert answer.returncode == 1
     problems = answer.stderr.splitlines()
-    lacking = "rights of gpu_panel@localhost on asset: found missing INSERT, UPDATE, expected those of gpu_worker in etc/grants.sql."
+    lacking = "rights of gpu_panel@localhost on asset: found missing INSERT, UPDATE, expected those of gpu_worker"
     assert any(line.startswith(lacking) for line in problems)
     assert any("on import_job: found missing UPDATE (attempts), UPDATE (claim_token)" in line for line in problems)
     assert any(line.startswith("mount: ") for line in problems)

@@ -1,7 +1,8 @@
 """Writes to the library: assets with their documents, derivatives and cover links, many rows a statement.
 
-The only code, with containers.py, that writes library tables. Everyone who writes assets first holds those that are
-there, in the order of their hashes, so that two imports which share assets come one after the other.
+The only code, with containers.py, that writes library tables. A chunk first holds those of its assets that are there, by
+type and hash, so that two imports which share assets come one after the other. Whoever links assets to a container
+locks them too, by their ids, which is another order: the server then ends one of the two, which is run again.
 """
 
 from collections import defaultdict

@@ -3,6 +3,9 @@
 import os
 import sys
 from datetime import datetime, timezone
+from traceback import extract_tb
+
+from ..errors import PanelError
 
 ERROR, WARNING, INFO = 3, 4, 6
 
@@ -31,3 +34,11 @@ class Log:
             self._out.flush()
         except OSError:
             pass  # a log that cannot be written is no reason to stop importing
+
+
+def described(error: Exception) -> str:
+    """What went wrong, in a sentence; of a fault of ours, where."""
+    if isinstance(error, PanelError):
+        return str(error)
+    where = extract_tb(error.__traceback__)[-1]
+    return f"unexpected {type(error).__name__} in {where.name}, line {where.lineno}: {error}."

@@ -6,7 +6,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from time import monotonic
-from traceback import extract_tb
 
 from ..config import Settings
 from ..database import Database, DatabaseTrouble
@@ -14,12 +13,12 @@ from ..errors import BundleIncomplete, ClaimLost, FileUnreadable, MountUnavailab
 from ..model import BatchStatus, JobState
 from ..mount import Mount, elsewhere
 from . import claims
-from .aside import FAULT_SECONDS, Aside
+from .aside import FAULT_SECONDS, FIRST_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
 from .claims import Claim, Ended
 from .heartbeat import Heartbeat
 from .importer import Importer
-from .log import Log
+from .log import Log, described
 from .notify import Notifier
 from .reader import PATIENCE
 from .signals import Signals
@@ -203,15 +202,17 @@ class Worker:
 
     def _put_aside(self, claim: Claim, reason: str, **kwargs) -> None:
         """Back to the queue with its attempt, and let other jobs have their turn first."""
-        seconds = self._aside.put(claim.job_id)
-        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
+        self._pass_over(claim, FIRST_SECONDS, reason)
         self._troubled |= self._let_go(claim, claims.release, reason, **kwargs)
 
     def _try_again(self, claim: Claim, reason: str, **kwargs) -> None:
         """The same for what may lie in this job alone: the attempt counts, and the next one is given more time."""
-        seconds = self._aside.put(claim.job_id, FAULT_SECONDS)
-        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
+        self._pass_over(claim, FAULT_SECONDS, reason)
         self._troubled |= self._let_go(claim, claims.give_back, reason, self._worker.max_attempts, **kwargs)
+
+    def _pass_over(self, claim: Claim, least: float, reason: str) -> None:
+        seconds = self._aside.put(claim.job_id, least)
+        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
 
     def _let_go(self, claim: Claim, write: Callable, *args, **kwargs) -> bool:
         """Write how it went on with the job, however long the database takes to come back; False when that was not ours
@@ -238,14 +239,6 @@ class Worker:
             return
         self._troubled |= state is JobState.FAILED
         self._log.info(f"{claim.name}: is {state}; nothing is left to do for it")
-
-
-def described(error: Exception) -> str:
-    """What went wrong, in a sentence; of a fault of ours, where."""
-    if isinstance(error, PanelError):
-        return str(error)
-    where = extract_tb(error.__traceback__)[-1]
-    return f"unexpected {type(error).__name__} in {where.name}, line {where.lineno}: {error}."
 
 
 def idle_seconds(threshold: float) -> int:
