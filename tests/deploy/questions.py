@@ -55,6 +55,8 @@ PANEL = (
     Question("tasks", 200, TASKS),
     Question("tasks as a tab", 200, BATCHES + "?tab=queue"),
     Question("head of tasks", 200, TASKS, "HEAD"),
+    Question("health, for whoever asks", 200, "/admin/health", user=None),
+    Question("metrics", 200, "/admin/metrics", user="viewer"),
     form("queue what is queued", 409, do="queue", sync_id="{first}"),
     form("cancel, as JSON", 200, do="cancel", job_id="1", headers=JSON),
     Question("no such batch", 404, DETAIL + NOBODY),
@@ -105,6 +107,7 @@ STATIC = (
 # Answered by the web server itself, in its own words: the status is the same, and how to sign in.
 SERVER = (
     Question("nobody", 401, BATCHES, user=None),
+    Question("nobody, who scrapes", 401, "/admin/metrics", user=None),
     Question("nobody, who sends a form", 401, BATCHES, "POST", b"do=scan", None),
     Question("nobody, who says to be admin", 401, BATCHES, user=None, headers={"X_Remote_User": "admin"}),
     Question("a wrong password", 401, TASKS, user=None, headers={"Authorization": "Basic YWRtaW46d3Jvbmc="}),

@@ -152,7 +152,7 @@ def test_a_job_that_was_put_back_tells_why_and_how_far_it_was(admin, tasks, jobs
     assert (page["no_worker"], page["queued"][0]["why"]) == (False, "put_back")
     said = text(region(admin.get(TASKS), "Queued jobs"))
     assert "3/9" in said
-    assert "Put back: the mount is gone A worker tries it again by itself" in said
+    assert "Put back: the mount is gone. A worker tries it again by itself" in said
 
 
 # ------------------------------------------------------------------------------------------------ forms
