@@ -1,7 +1,6 @@
 """Manifest x library -> decisions -> ledger: what would happen to each item, before anything happens (DESIGN section 5)."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Iterator, NamedTuple
 
@@ -11,7 +10,7 @@ from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
 from .manifest import BadItem, Item, Manifest, digest, not_consumable, read
 from .model import PLANNED, BatchStatus, Decision, Plan
-from .mount import Mount
+from .mount import Mount, at_once
 
 CHECKERS = 16
 SAMPLES = 5
@@ -62,9 +61,8 @@ def _missing(mount: Mount, manifest: Manifest) -> dict[int, str]:
     def check(some: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
         return [(position, mount.check_item(path)) for position, path in some]
 
-    with ThreadPoolExecutor(CHECKERS) as pool:
-        found = chain.from_iterable(pool.map(check, chunks(paths, 64)))
-        return {position: problem for position, problem in found if problem}
+    found = chain.from_iterable(at_once(check, list(chunks(paths, 64)), CHECKERS))
+    return {position: problem for position, problem in found if problem}
 
 
 # ---------------------------------------------------------------------------------------------- the ledger's part

@@ -1,6 +1,6 @@
 /* Loaded into a program under trial, in front of the C library: numbers what the program opens, looks up, lists and
  * reads below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says. With FAULT_TRACE, each point
- * is a line of that file. Without FAULT_ROOT it does nothing.
+ * is a line of that file. FAULT_CLOCK is how many seconds its clock is fast. Without either it does nothing.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -126,4 +127,11 @@ ssize_t read(int fd, void *buffer, size_t size) {
     if (!strcmp(kind(), "cut short")) { ended[fd] = 1; return got / 2; }
     lseek(fd, got / 2 - got, SEEK_CUR);
     return got / 2;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    const char *off = getenv("FAULT_CLOCK");
+    int result = NEXT(clock_gettime)(clock, now);
+    if (off && clock == CLOCK_REALTIME && !result) now->tv_sec += atol(off);
+    return result;
 }
