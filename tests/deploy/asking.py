@@ -11,7 +11,7 @@ from typing import NamedTuple
 SERVERS_OWN = {
     "date", "server", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "etag",
 }
-TIMES = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?|(?<=\D)\d+ s\b|(?<=\"waited\":)[0-9.]+")
+TIMES = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?|(?<=\D)\d+ s\b|(?<=\"waited\":)[0-9.]+|(?<=queued_seconds )[0-9.e-]+")
 
 
 class Answer(NamedTuple):

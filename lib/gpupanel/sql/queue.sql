@@ -105,7 +105,7 @@ WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
 
 -- name: oldest
 -- The job that has been queued longest.
-SELECT queued_at, NOW(6) AS now FROM import_job
+SELECT queued_at, NOW(6) AS now FROM import_job FORCE INDEX (ended)
 WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1
 
 -- name: now

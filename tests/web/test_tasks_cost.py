@@ -1,0 +1,92 @@
+"""What Import Tasks and the status line read: what they show, however much there is (Handler_read counts every row)."""
+
+from datetime import timedelta
+
+import pytest
+from ground import NAME, TABLES
+from gpupanel.database import Database
+from gpupanel.model import JobState
+from gpupanel.web import glance
+from gpupanel.web.pages import chart, tasks
+
+FILL = [
+    """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
+       SELECT seq, LPAD(seq, 36, '0'), 'completed', NOW(6) FROM seq_1_to_20000""",
+    # 30 queued, 5 running; the others ended, 50 a state within the last day.
+    """INSERT INTO import_job (id, batch_id, state, requested_by, items_done, claim_token, claimed_at, heartbeat_at, finished_at)
+       SELECT 20001 - seq, 20001 - seq, IF(seq <= 30, 'queued', IF(seq <= 35, 'running', ELT(1 + seq % 3, 'completed', 'failed', 'canceled'))),
+              'x', 10, IF(seq <= 30, NULL, LPAD(seq, 32, '0')), IF(seq <= 30, NULL, NOW(6) - INTERVAL seq * 8 MINUTE),
+              IF(seq <= 30, NULL, NOW(6)), IF(seq <= 35, NULL, NOW(6) - INTERVAL seq * 8 - 4 MINUTE) FROM seq_1_to_20000""",
+    """INSERT INTO ingest_event (batch_id, event_type, payload)
+       SELECT 1 + seq % 20000, ELT(1 + seq DIV 20000, 'scan', 'job_claimed', 'job_progress'),
+              JSON_OBJECT('job_id', 1 + seq % 20000, 'items_done', 1) FROM seq_0_to_59999""",
+]
+
+
+@pytest.fixture(scope="module")
+def filled(server):
+    db = Database(server.admin(NAME))
+    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    for statement in FILL:
+        db.execute(statement)
+    for table in TABLES[:4]:
+        db.execute(f"ANALYZE TABLE {table}")
+    yield db
+    db.close()
+
+
+def rows_read(db, work, *args):
+    """How many rows and index entries the server touches for `work`."""
+    before = handler_reads(db)
+    db.read(work, *args)
+    return handler_reads(db) - before
+
+
+def handler_reads(db):
+    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE 'Handler_read%%'", unused=0)
+               if not row["Variable_name"].endswith("_deleted"))
+
+
+@pytest.fixture
+def own(filled):
+    """What the measuring itself reads."""
+    return rows_read(filled, lambda tx: None)
+
+
+def test_the_status_line_reads_what_it_counts(filled, own):
+    seen = filled.read(glance.read)
+    assert (seen.queued, seen.running) == (30, 5)
+    assert rows_read(filled, glance.read) - own < 2 * (seen.queued + seen.running + seen.failed) + 30
+
+
+def test_to_see_that_nothing_happened_costs_the_running_jobs_and_no_more(filled, own):
+    assert rows_read(filled, tasks._version, 50) - own < 20
+
+
+def test_the_page_reads_what_it_shows_and_what_it_counts(filled, own):
+    page = filled.read(tasks._read, 50, None, timedelta(minutes=15))
+    counted = sum(page["counts"].values())
+    shown = sum(len(page[part]) for part in ("running", "queued", "finished"))
+    assert (len(page["running"]), shown) == (5, 85)
+    assert rows_read(filled, tasks._read, 50, None, timedelta(minutes=15)) - own < 2 * counted + 10 * shown + 800
+
+
+@pytest.mark.parametrize("state", tasks.ENDED)
+def test_a_filter_costs_no_more_than_none(filled, own, state):
+    unfiltered, filtered = (
+        rows_read(filled, tasks._read, 50, each, timedelta(minutes=15)) - own for each in (None, JobState(state))
+    )
+    assert filtered < unfiltered + 50
+
+
+def test_the_chart_reads_the_jobs_of_its_day(filled, own):
+    assert rows_read(filled, chart.read) - own < 5 * 24 * 60 / 8
+
+
+def test_the_chart_stops_at_its_bound_and_says_so(filled, own, monkeypatch):
+    monkeypatch.setattr(chart, "MOST_JOBS", 20)
+    drawn = filled.read(chart.read)
+    assert (drawn["total"], drawn["since"] is None) == (200, False)
+    assert rows_read(filled, chart.read) - own < 120
