@@ -105,6 +105,20 @@ def test_filters_and_place_are_kept(preview, found):
     assert press(page).location.endswith(url)
 
 
+def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted, found, status, slow):
+    batches = [found(name) for name in ("one", "two", "three")]
+    token = scripted.get(BATCHES).json["csrf_token"]
+    seen = scripted.post(BATCHES, {"preview": "queue", "all": "1", "csrf_token": token}).json
+    assert (seen["page"], seen["total"], seen["whole"], seen["do"]) == ("selection", 3, True, "queue_selected")
+    assert seen["groups"] == [{"status": "discovered", "will": bulk.BOTH, "refusal": None, "batches": 3}]
+    step = scripted.post(BATCHES, {"do": seen["do"], "selection": seen["selection"], "csrf_token": token}).json
+    assert step["result"]["left"] == 1 and step["ok"] is False
+    assert list(step["result"]["batches"][0]) == ["sync_id", "job_id", "problem", "hint", "did"]
+    last = scripted.post(BATCHES, {"do": seen["do"], "selection": step["result"]["selection"], "csrf_token": token}).json
+    assert (last["result"]["left"], last["result"]["selection"], last["ok"]) == (0, None, True)
+    assert {status(sync_id) for sync_id in batches} == {"queued"}
+
+
 @pytest.fixture
 def slow(monkeypatch):
     """A clock by which each batch takes five seconds, of the ten after which none is begun."""
