@@ -1,0 +1,269 @@
+"""The items of a batch: found among many, told what was planned, done and done before, and taken home as a file."""
+
+import csv
+import io
+import json
+
+import pytest
+from browsing import BATCHES, JSON, cells, detail, region, text
+from gpupanel import actions, ledger, preflight
+from gpupanel.model import REFUSED_BY_DATABASE, Decision
+from gpupanel.web import items
+from gpupanel.web.formats import BOUND
+from gpupanel.web.pages import batch
+
+MANY = 11_000
+
+
+def notes(page):
+    return [text(note) for note in region(page, "Items").find_all("tr", class_="note")]
+
+
+def chips(page):
+    return [text(chip) for chip in page.html.find(attrs={"aria-label": "Decisions"}).find_all("a")]
+
+
+@pytest.fixture
+def settle(admin_db):
+    """What a job would write of the item at a position."""
+    def settle(position, decision, reason="done", **more):
+        columns = {"decision": decision, "reason": reason} | more
+        assignments = ", ".join(f"{column} = %({column})s" for column in columns)
+        admin_db.execute(f"UPDATE ingest_batch_item SET {assignments} WHERE position = %(position)s", position=position, **columns)
+
+    return settle
+
+
+@pytest.fixture
+def planned(found, panel_db, mount):
+    """A bundle of eight photos, preflighted."""
+    sync_id = found(count=8)
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    return sync_id
+
+
+@pytest.fixture
+def job_id(admin_db, planned):
+    """A job of that bundle which has ended."""
+    admin_db.execute(
+        "INSERT INTO import_job (id, batch_id, state, requested_by, finished_at)"
+        " SELECT 7, id, 'completed', 'admin', NOW(6) FROM ingest_batch"
+    )
+    return 7
+
+
+@pytest.fixture
+def many(planned, admin_db, panel_db):
+    """The same bundle, as if it had many thousand items more."""
+    admin_db.execute(
+        "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned)"
+        " SELECT id, seq, 'photo', SHA2(seq, 256), IF(seq % 5000, 'created', 'failed'), 'will_create'"
+        f" FROM ingest_batch JOIN seq_10_to_{MANY}"
+    )
+    admin_db.execute("ANALYZE TABLE ingest_batch_item")
+    return panel_db.read(ledger.batch, planned)["id"]
+
+
+# ------------------------------------------------------------------------------------------------ finding items
+
+
+def test_what_failed_comes_first_in_the_counts_and_each_leads_to_its_items(admin, planned, settle):
+    settle(2, "failed", last_error="broken")
+    settle(5, "created")
+    page = admin.get(detail(planned))
+    assert chips(page) == ["all", "1 failed", "6 will_create", "1 created"]
+    page = page.click(href="decision=failed", index=0)
+    assert [row[3] for row in cells(region(page, "Items"))[1:]] == ["failed"]
+    assert text(page.html.find(id="items")) == "Items 8"
+
+
+def test_withdrawn_items_are_found_but_count_nowhere(admin, planned, settle):
+    settle(2, "withdrawn", planned=None)
+    page = admin.get(detail(planned))
+    assert chips(page)[-1] == "1 withdrawn" and text(page.html.find(id="items")) == "Items 7"
+
+
+def test_pages_of_one_decision_link_to_each_other(configured, planned, settle):
+    for position in (0, 2, 4, 6, 7):
+        settle(position, "failed")
+    browser = configured(page_size=2)
+
+    def positions(page):
+        return [row["position"] for row in browser.get(page.request.url, headers=JSON).json["items"]]
+
+    pages = [browser.get(detail(planned, decision="failed"))]
+    pages += [pages[0].click("Next items")]
+    pages += [pages[1].click("Next items")]
+    assert [positions(page) for page in pages] == [[0, 2], [4, 6], [7]]
+    assert positions(pages[2].click("Previous items")) == [4, 6]
+    assert positions(pages[1].click("Previous items")) == [0, 2]
+
+
+def test_an_item_is_found_by_the_start_of_its_hash(admin, planned, panel_db):
+    wanted = admin.get(detail(planned), headers=JSON).json["items"][3]["asset_hash"]
+    form = admin.get(detail(planned)).forms
+    seek = next(form[key] for key in form if "q" in form[key].fields)
+    for typed in (wanted, wanted[:16] + "...", f" {wanted[:12].upper()} "):
+        seek["q"] = typed
+        assert [row[1] for row in cells(region(seek.submit(), "Items"))[1:]] == [wanted[:16] + "..."]
+
+
+def test_a_hash_that_nothing_has_says_so(admin, planned):
+    assert "No item of this batch has a hash" in text(admin.get(detail(planned, q="0" * 64)).html.main)
+
+
+def test_a_search_with_more_matches_than_fit_says_so(configured, planned, admin_db):
+    admin_db.execute("UPDATE ingest_batch_item SET asset_hash = CONCAT('abc', SUBSTR(asset_hash, 4))")
+    values = configured(page_size=5).get(detail(planned, q="abc"), headers=JSON).json
+    assert (len(values["items"]), values["more_matches"]) == (5, True)
+
+
+@pytest.mark.parametrize("query", [
+    {"q": "xyz"}, {"q": "%"}, {"q": "a" * 65}, {"decision": "maybe"}, {"q": "ab", "decision": "failed"},
+])
+def test_a_filter_that_cannot_be_is_refused(admin, planned, query):
+    admin.get(detail(planned, **query), status=400)
+
+
+def reads(db, work, *args, **kwargs):
+    """How many rows and index entries the server touched for it."""
+    db.execute("FLUSH STATUS")
+    db.read(work, *args, **kwargs)
+    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"start": MANY - 100}, {"decision": Decision.FAILED}, {"decision": Decision.CREATED, "start": MANY - 100},
+])
+def test_a_page_among_many_items_reads_what_it_shows(many, admin_db, options):
+    assert reads(admin_db, ledger.items, many, limit=51, **options) <= 60
+    if "start" in options:
+        assert reads(admin_db, ledger.place_before, many, limit=50, **options) <= 120
+
+
+def test_a_search_among_many_items_reads_what_it_shows(many, admin_db):
+    assert reads(admin_db, ledger.items_of_hash, many, "ab", limit=51) <= 60
+
+
+def test_counting_many_items_stops_at_the_bound(many, admin, planned, admin_db):
+    assert reads(admin_db, ledger.bounded_counts, many, limit=101) <= 500
+    assert chips(admin.get(detail(planned))) == ["all", "2 failed", "8 will_create", "10,000+ created"]
+
+
+def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, admin_db):
+    assert reads(admin_db, batch._read, planned, None, None, MANY // 2, 50) <= 2 * BOUND + 500  # each counted entry is passed on once
+
+
+# --------------------------------------------------------------------------------------- planned, done, done before
+
+
+def test_what_was_done_stands_beside_what_was_planned(admin, planned, settle):
+    settle(0, "created", reason="as it should")
+    settle(1, "updated", reason="it came meanwhile")
+    said = notes(admin.get(detail(planned)))
+    assert said[0] == "planned will_create: as it should"
+    assert said[1].startswith("otherwise than planned (will_create)") and said[1].endswith("it came meanwhile")
+
+
+def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle, job_id, panel_db, mount):
+    settle(0, "created", reason="it was new", job_id=job_id)
+    for _ in range(2):
+        actions.preflight_batch(panel_db, mount, planned, "admin")
+    item = admin.get(detail(planned), headers=JSON).json["items"][0]
+    assert (item["decision"], item["job_id"]) == ("will_create", None)
+    assert (item["earlier"], item["earlier_reason"], item["earlier_job_id"]) == ("created", "it was new", job_id)
+    assert "Before that, job 7: created (it was new)" in notes(admin.get(detail(planned)))[0]
+
+
+def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle, job_id, panel_db, mount):
+    settle(0, "created", job_id=job_id)
+    examined = preflight.examine(mount, planned)
+    batch_id = panel_db.read(ledger.batch, planned)["id"]
+    listed = type("Manifest", (), {"items": examined.manifest.items[1:]})
+    assert panel_db.transact(ledger.withdraw, batch_id, listed) == 1
+    item = panel_db.read(ledger.items, batch_id)[0]
+    assert (item["decision"], item["earlier"], item["earlier_job_id"]) == ("withdrawn", "created", job_id)
+
+
+def test_an_update_that_empties_a_field_is_called_out(admin, planned, settle):
+    settle(0, "will_update", changes=json.dumps({"title": ["Old", None], "width": [1, 2], "bytes": [None, 3]}))
+    page = admin.get(detail(planned))
+    assert "empties title" in notes(page)[0]
+    assert "1 of the items shown takes a value away" in text(page.html.main)
+    assert admin.get(detail(planned), headers=JSON).json["items"][0]["empties"] == ["title"]
+
+
+@pytest.mark.parametrize("decision, error, remedy, said", [
+    ("failed", f"{REFUSED_BY_DATABASE}: Data too long", "library", "Mend the library"),
+    ("failed", "photo.manifest.json is not JSON: nothing there", "bundle", "Mend the bundle"),
+    ("failed", "photo/x/source/source.json is not on the mount.", "retry", "Simply retry"),
+    ("will_fail", "items[0].path: photo/x is not on the mount", "bundle", "Mend the bundle"),
+])
+def test_an_item_that_fails_says_what_would_help(admin, planned, settle, decision, error, remedy, said):
+    settle(0, decision, reason=error, last_error=error, planned="will_fail" if decision == "will_fail" else "will_create")
+    assert admin.get(detail(planned), headers=JSON).json["items"][0]["remedy"] == remedy
+    assert said in notes(admin.get(detail(planned)))[0]
+
+
+def test_what_the_mount_lacks_is_told_in_the_words_that_are_looked_for(mount, planned):
+    assert items.GONE in mount.check_item("photo/none")
+
+
+@pytest.mark.parametrize("status, offered", [("partial", True), ("failed", True), ("preflight_passed", False)])
+def test_what_failed_can_be_retried_with_one_button(admin, viewer, planned, settle, admin_db, status, offered):
+    settle(0, "failed")
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
+    assert bool(admin.get(detail(planned)).html.find(id="retry")) == offered
+    assert not viewer.get(detail(planned)).html.find(id="retry")
+
+
+def test_a_retry_queues_the_batch_again(admin, planned, settle, admin_db):
+    settle(0, "failed")
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
+    forms = admin.get(detail(planned)).forms
+    retry = next(forms[key] for key in forms if 'id="retry"' in forms[key].text)
+    page = retry.submit("do", value="queue").follow()
+    assert text(page.html.find(class_="state")).startswith("Status: queued")
+
+
+# ------------------------------------------------------------------------------------------------ as a file
+
+
+def export(browser, sync_id, **query):
+    return browser.get(BATCHES, {"action": "items", "sync_id": sync_id} | query)
+
+
+def test_items_are_exported_as_json_in_full(admin, planned, settle):
+    settle(1, "failed", changes='{"title": ["a", "b"]}')
+    answer = export(admin, planned, format="json")
+    assert answer.json == admin.get(detail(planned), headers=JSON).json["items"]
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{planned}-items.json"'
+
+
+def test_items_are_exported_as_csv_in_full(admin, planned, settle):
+    settle(1, "failed", changes='{"title": ["ä", "b"]}')
+    answer = export(admin, planned, format="csv", decision="failed")
+    (row,) = csv.DictReader(io.StringIO(answer.body.decode()))
+    assert (row["position"], row["decision"], json.loads(row["changes"])) == ("1", "failed", {"title": ["ä", "b"]})
+    assert answer.content_type == "text/csv"
+
+
+@pytest.mark.parametrize("start", "=+-@\t\r\n")
+def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
+    settle(0, "failed", last_error=f"{start}1+1")
+    (row,) = csv.DictReader(io.StringIO(export(admin, planned, format="csv", decision="failed").body.decode(), newline=""))
+    assert row["last_error"] == f"'{start}1+1"
+
+
+def test_an_export_of_many_items_has_all_of_them_once(admin, many, planned):
+    exported = export(admin, planned, format="json").json
+    assert len({item["asset_hash"] for item in exported}) == len(exported) == MANY - 1
+
+
+@pytest.mark.parametrize("query", [{"format": "xls"}, {"q": "ab"}, {"decision": "maybe"}])
+def test_an_export_that_cannot_be_is_refused(admin, planned, query):
+    admin.get(BATCHES, {"action": "items", "sync_id": planned} | query, status=400)
+
+
+def test_an_export_is_for_those_who_are_signed_in(nobody, planned):
+    nobody.get(BATCHES, {"action": "items", "sync_id": planned}, status=401)

@@ -1,0 +1,122 @@
+"""What the batch page says of a batch that went another way: a failed preflight, an earlier plan, a changed manifest."""
+
+import json
+
+import pytest
+from browsing import BATCHES, JSON, detail, region, text
+from gpupanel import actions, ledger
+from gpupanel.web.formats import linked
+from gpupanel.web.visit import Links
+
+
+@pytest.fixture
+def rewrite(mount):
+    """Change the manifest of a bundle on the mount, or break it when there is nothing to set."""
+    def rewrite(sync_id, **values):
+        file = mount.sync_dir / f"{sync_id}.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | values) if values else "{")
+
+    return rewrite
+
+
+def heading(page):
+    return text(page.html.find(id="items"))
+
+
+def facts(page):
+    return {text(fact.dt): text(fact.dd) for fact in page.html.find("dl", class_="facts").find_all("div")}
+
+
+def test_a_batch_that_was_never_preflighted_counts_what_its_manifest_lists(admin, found):
+    page = admin.get(detail(found(count=3)))
+    assert (heading(page), facts(page)["Items"]) == ("Items 3", "3")
+    assert "Nothing is planned yet" in text(page.html.main)
+
+
+def test_a_bundle_without_a_readable_manifest_has_no_numbers(admin, mount, send):
+    sync_id = "00000000-0000-4000-8000-000000000001"
+    (mount.sync_dir / f"{sync_id}.json").write_text("{")
+    (mount.sync_dir / f"{sync_id}.ready").touch()
+    send(do="scan")
+    page = admin.get(detail(sync_id))
+    assert (heading(page), facts(page)["Items"], facts(page)["Bytes"]) == ("Items -", "-", "-")
+
+
+def test_numbers_are_grouped_in_facts_and_heading_alike(admin, found, admin_db):
+    sync_id = found()
+    admin_db.execute("UPDATE ingest_batch SET item_count = 12345")
+    page = admin.get(detail(sync_id))
+    assert (heading(page), facts(page)["Items"]) == ("Items 12,345", "12,345")
+
+
+def test_a_failed_preflight_is_not_called_a_plan_to_come(admin, found, rewrite, panel_db, mount):
+    sync_id = found()
+    rewrite(sync_id)
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    said = text(admin.get(detail(sync_id)).html.main)
+    assert "Nothing is planned yet" not in said and "did not get as far as the items" in said
+
+
+def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db, mount):
+    sync_id = found()
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    assert "earlier plan" not in text(admin.get(detail(sync_id)).html.main)
+    rewrite(sync_id)
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    page = admin.get(detail(sync_id))
+    assert "These items are of an earlier plan" in text(page.html.main) and region(page, "Items")
+
+
+@pytest.mark.parametrize("phase, told", [("import", True), ("preflight", False)])
+def test_a_manifest_that_changed_before_the_import_is_told(admin, found, panel_db, mount, phase, told):
+    sync_id = found()
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    batch_id = panel_db.read(ledger.batch, sync_id)["id"]
+    payload = {"after": "a" * 64, "before": "b" * 64, "phase": phase}
+    panel_db.transact(ledger.append, batch_id, "manifest_changed", payload, "worker:1")
+    for _ in range(60):
+        panel_db.transact(ledger.append, batch_id, "job_progress", {}, "worker:1")
+    assert ("changed after the preflight" in text(admin.get(detail(sync_id)).html.main)) == told
+    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    assert "changed after the preflight" not in text(admin.get(detail(sync_id)).html.main)
+
+
+def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):
+    sync_id = found()
+    rewrite(sync_id, status="pending")
+    page = send(detail(sync_id), do="queue", sync_id=sync_id).follow()
+    notice = text(page.html.find(class_="notice"))
+    assert notice.startswith("Not queued, since the preflight failed:") and '"pending"' in notice
+    assert panel_db.read(ledger.batch, sync_id)["status"] == "preflight_failed"
+
+
+def test_queueing_what_fails_its_preflight_tells_a_program_why(send, found, rewrite):
+    sync_id = found()
+    rewrite(sync_id, status="pending")
+    values = send(do="queue", sync_id=sync_id, headers=JSON, status=200).json
+    assert (values["ok"], values["result"]["job_id"]) == (False, None)
+    assert values["result"]["problems"] == ['status: found "pending", expected completed']
+
+
+def test_an_outcome_of_many_lines_shows_some_and_unfolds_the_rest(admin, send, mount):
+    for number in range(12):
+        (mount.sync_dir / f"stray{number:02}.ready").touch()
+    send(do="scan")
+    notice = admin.get(BATCHES).html.find(class_="notice")
+    assert len(notice.find("ul").find_all("li")) == 8
+    assert text(notice.find("summary")) == "4 more" and len(notice.find_all("li")) == 12
+
+
+def test_a_sync_id_in_a_text_leads_to_its_batch_and_all_else_is_text():
+    sync_id = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
+    shown = linked(f"<b> {sync_id}: as planned", Links("/admin"))
+    assert shown == (
+        f'&lt;b&gt; <a class="id" href="/admin/import-media.cgi?action=detail&amp;sync_id={sync_id}">{sync_id}</a>: as planned'
+    )
+
+
+def test_the_help_names_its_decisions_sources_and_labels(admin):
+    said = text(admin.get(BATCHES).html.find(id="help"))
+    for fact in ("About this section: Import Media", "Decision 639", "Decision 640", "Pre-flight", "Bulk queue",
+                 "37e428d2-a4f6-4a31-bacf-0c835fb24084", "gpu-floor/MIGRATION-INTRO.md", "DECISION_LOG.md", "every few items"):
+        assert fact in said
