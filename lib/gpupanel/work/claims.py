@@ -133,7 +133,7 @@ def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = F
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
     if unavailable:
         _note(tx, claim, "mount_unavailable", "import", reason=reason)
-    _note(tx, claim, "job_released", "job_release", reason=reason)
+    _note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
     return f"put back to the queue: {reason}"
 
 

@@ -61,6 +61,7 @@ def untruths(db) -> list[str]:
     told = defaultdict(Counter)
     for event in events:
         told[int(event["payload"].get("job_id", 0))][event["event_type"]] += 1
+        told[int(event["payload"].get("job_id", 0))]["given_back"] += event["payload"].get("attempt_counts") == 0
     problems = [problem for job in jobs for problem in _of_job(job, told[job["id"]])]
     for name in ("astray", "orphaned", "unclaimed"):
         problems += [f"{name}: {row}" for row in db.execute(queries("doctor")[name], limit=10)]
@@ -80,7 +81,7 @@ def _of_job(job: dict, told: Counter) -> list[str]:
     problems += [] if told["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
     if claims != back + running + (expected if claims else 0):
         problems.append(f"job {job['id']} ({job['state']}): {dict(told)}")
-    if job["attempts"] != claims - told["job_released"]:
+    if job["attempts"] != claims - told["given_back"]:
         problems.append(f"job {job['id']} has {job['attempts']} attempts: {dict(told)}")
     return problems
 
