@@ -80,6 +80,7 @@ def _report(outcomes, total: int) -> bool:
 
 
 def _open_lane() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
@@ -88,7 +89,8 @@ def _open_lane() -> None:
 
 
 def _leave(number: int, frame) -> None:
-    """Asked to end, a lane first ends what it has started."""
+    """Asked to end, a lane first ends what it has started, and is not disturbed at that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 
 

@@ -16,7 +16,8 @@ EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id 
 # What is told once, however often a program had to begin anew.
 ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
 ENDS = ("job_finished", "job_failed")
-ASSET_ID = re.compile(r"\basset \d+")
+# What differs from run to run: an id, and how patient the worker was that said so.
+VARIES = re.compile(r"(?<=\basset )\d+|(?<=silent for over )[\d.]+")
 
 
 def picture(db) -> dict[str, list]:
@@ -27,7 +28,7 @@ def picture(db) -> dict[str, list]:
 
 
 def _text(row: dict) -> str:
-    return ASSET_ID.sub("asset #", repr(sorted(row.items())))
+    return VARIES.sub("#", repr(sorted(row.items())))
 
 
 def library(db) -> dict[str, list]:
