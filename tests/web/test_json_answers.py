@@ -54,9 +54,12 @@ def test_a_batch(scripted, found, panel_db, mount):
 def test_the_tasks(scripted, found, panel_db, mount):
     actions.queue_batch(panel_db, mount, found(), "admin")
     values = scripted.get(TASKS).json
-    assert list(values) == HEAD + ["counts", "finished_count", "moving", "running", "queued", "finished"]
+    assert list(values) == HEAD + [
+        "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued", "finished",
+        "chart", "state", "states",
+    ]
     (job,) = values["queued"]
-    assert list(job) == [*shapes.BUNDLE, *shapes.JOB, "place", "waited"]
+    assert list(job) == [*shapes.BUNDLE, *shapes.JOB, "place", "ahead", "waited", "why"]
     assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0}
 
 

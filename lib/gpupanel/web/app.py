@@ -134,7 +134,7 @@ class Panel:
             return _json(head | values, **tag)
         notice, headers = self._notice(visit)
         # Read only where a layout shows it.
-        known = {"csrf_token": token, "notice": notice, "glance": lambda: self.db.read(glance.read)}
+        known = {"csrf_token": token, "notice": notice, "glance": lambda: glance.at_hand(self.db)}
         return _response(self.renderer.page(name, visit, **known, **values), **headers, **tag)
 
     def _post(self, visit: Visit) -> HTTPResponse:

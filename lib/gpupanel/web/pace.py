@@ -46,7 +46,7 @@ def _marks(job: dict, events: list[dict]) -> list[Mark]:
     """The marks of this claim, the oldest first; those from before its batch was planned anew are left out."""
     told = [(event["created_at"], json.loads(event["payload"])) for event in events]
     mine = [Mark(at, payload["items_done"]) for at, payload in told
-            if at >= job["claimed_at"] and payload.get("job_id") == job["id"] and "items_done" in payload]
+            if at >= _begun(job) and payload.get("job_id") == job["id"] and "items_done" in payload]
     latest, kept = job["items_done"], []
     for mark in reversed(mine):
         if mark.items > latest:
@@ -56,9 +56,14 @@ def _marks(job: dict, events: list[dict]) -> list[Mark]:
     return kept[::-1]
 
 
+def _begun(job: dict) -> datetime:
+    """Another worker may not have said when it claimed the job."""
+    return job["claimed_at"] or job["queued_at"]
+
+
 def _quiet(job: dict, marks: list[Mark]) -> timedelta:
     if not marks:
-        return job["now"] - job["claimed_at"]
+        return job["now"] - _begun(job)
     last = marks[-1]
     unmarked = EVENT_GAP if job["items_done"] > last.items else timedelta()
     return max(timedelta(), job["now"] - last.at - unmarked)

@@ -1,0 +1,37 @@
+"""The status line of each page."""
+
+import pytest
+from browsing import BATCHES, JSON, TASKS, detail, text
+from gpupanel.web import glance
+from workers import enqueue
+
+
+@pytest.fixture
+def line(admin):
+    return lambda url=BATCHES: text(admin.get(url).html.find(id="glance"))
+
+
+def test_an_idle_queue(line):
+    assert line() == "0 queued 0 running 0 failed since yesterday"
+
+
+def test_what_waits_runs_and_failed_since_yesterday(line, panel_db, admin_db):
+    oldest, running, failed, forgotten = enqueue(panel_db, 4)
+    for job_id, change in {
+        oldest: "queued_at = NOW(6) - INTERVAL 125 MINUTE", running: "state = 'running'",
+        failed: "state = 'failed', finished_at = NOW(6) - INTERVAL 23 HOUR",
+        forgotten: "state = 'failed', finished_at = NOW(6) - INTERVAL 25 HOUR",
+    }.items():
+        admin_db.execute(f"UPDATE import_job SET {change} WHERE id = %(id)s", id=job_id)
+    assert line() == "1 queued , oldest for 2 h 5 min 1 running 1 failed since yesterday"
+
+
+def test_it_is_on_each_page(line, found):
+    sync_id = found()
+    assert line() == line(TASKS) == line(f"{BATCHES}?tab=queue") == line(detail(sync_id))
+
+
+def test_an_answer_without_it_does_not_ask_for_it(admin, monkeypatch):
+    monkeypatch.setattr(glance, "read", lambda tx: pytest.fail("asked"))
+    admin.get(BATCHES, headers=JSON)
+    admin.get(f"{BATCHES}?status=nothing", status=400)
