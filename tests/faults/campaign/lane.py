@@ -89,9 +89,9 @@ class Zygote:
 
     def kill_all(self) -> None:
         for program in self._running:
-            if not program.waited:
+            if not program.waited and not program.ended():
                 os.kill(program.pid, signal.SIGKILL)
-                program.wait()
+                wait_until(program.ended, "the end of a killed program")
 
     def close(self) -> None:
         self.kill_all()
