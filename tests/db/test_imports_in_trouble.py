@@ -11,7 +11,7 @@ from gpupanel.database import Database, DatabaseTrouble
 from gpupanel.errors import FileUnreadable
 from gpupanel.mount import Mount
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import importer, library, reader, worker
+from gpupanel.work import asking, importer, library, reader, worker
 
 
 @pytest.fixture
@@ -249,6 +249,23 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
     assert (job["state"], job["attempts"]) == ("queued", 1)
     assert words in job["last_error"] and f"job {job_id}, batch {bad}: put back to the queue: {job['last_error']}" in log
     assert workers.batch(panel_db, good)["status"] == "completed"
+
+
+def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
+    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
+):
+    ids = [bundles.bundle(f"b{n}", bundles.assets(f"b{n}", 1)) for n in range(12)]
+    workers.queue(panel_db, mount, *ids)
+
+    def full(tx, batch_id, items):
+        raise DatabaseTrouble("the table is full.")
+
+    monkeypatch.setattr(library, "create", full)
+    monkeypatch.setattr(asking.Asking, "backoff", lambda self, attempt: 0)
+    log = workers.drain(worker_conf)
+    claimed = [job for job in admin_db.execute("SELECT attempts FROM import_job") if job["attempts"]]
+    assert len(claimed) == worker.DRAIN_FAULTS + 1
+    assert log.count("the table is full") <= 2 * len(claimed)
 
 
 def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(

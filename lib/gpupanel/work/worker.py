@@ -24,6 +24,8 @@ from .reader import PATIENCE
 from .signals import Signals
 
 RESET_SECONDS = 60
+# How often in a row `drain` lets the database fail before it gives up.
+DRAIN_FAULTS = 5
 
 
 class Worker:
@@ -62,15 +64,19 @@ class Worker:
     def drain(self) -> bool:
         """Import until nothing is queued that can be imported now; True when every job ended well."""
         with self._heartbeat:
-            while not self._signals.stopping and self._turn():
-                pass
+            while not self._signals.stopping and (self._turn() or 0 < self._faults <= DRAIN_FAULTS):
+                self._signals.wait(self._pause() if self._faults else 0)
         self._db.close()
         return not self._troubled and not self._in_the_way
 
     # --------------------------------------------------------------------------------------------- one turn
 
     def _turn(self) -> bool:
-        """Reset, claim and import once; False when there was nothing to do, or no way to do it."""
+        """Reset, claim and import once; False when there was nothing to do, or no way to do it.
+
+        What the database fails at, it would fail at with the next job, too: so all claims wait then, longer each time.
+        """
+        faults = self._faults
         try:
             self._reset_stale()
             found = self._mount_is_there() and self._claim_and_import()
@@ -78,6 +84,8 @@ class Worker:
             return False
         except Exception as error:  # whatever one claim brings about must not end the daemon
             self._stumble(error)
+            return False
+        if self._faults > faults:
             return False
         self._faults = 0
         return found
@@ -163,9 +171,11 @@ class Worker:
         except (MountUnavailable, BundleIncomplete) as gone:
             self._put_aside(claim, str(gone), unavailable=True)
         except DatabaseTrouble as error:
-            self._try_again(claim, f"the database: {error}")
+            self._faults += 1
+            self._try_again(claim, f"the database: {error} {error.hint}")
         except OUT_OF_REACH as error:
-            self._put_aside(claim, f"the database: {error}")
+            self._faults += 1
+            self._put_aside(claim, f"the database: {error} {error.hint}")
         except PanelError as error:
             self._troubled |= self._let_go(claim, claims.fail, str(error))
         except Exception as error:  # a fault of ours must not keep the queue from going on
