@@ -96,6 +96,7 @@ def test_preflight_counts_what_would_happen(known, as_json, command):
 
 
 def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
+    bundles.bundle("there", bundles.assets("there", 1))
     sync_id = bundles.bundle("lost", bundles.assets("lost", 2), files=False)
     command("scan")
     answer = command("preflight", sync_id)

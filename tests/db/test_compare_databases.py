@@ -19,6 +19,7 @@ from gpupanel.tools.compare import databases
 from gpupanel.tools.compare.findings import Findings
 from gpupanel.tools.compare.rows import Strictness
 from gpupanel.tools.compare.side import Side
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 OURS, PERL = "compared_ours", "compared_perl"
 
@@ -26,6 +27,13 @@ OURS, PERL = "compared_ours", "compared_perl"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("compared")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of its own: the accounts get rights in both databases here, which doctor's tests would rightly find."""
+    with PrivateServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,7 @@ def test_a_batch_that_passed_is_queued_as_it_is(scanned, enqueue, panel_db, moun
 
 
 def test_a_batch_whose_preflight_fails_is_not_queued_and_its_plan_is_kept(scanned, enqueue, panel_db):
+    scanned("there")
     sync_id = scanned(broken={0: breaks.no_folder, 1: breaks.no_folder})
     with pytest.raises(Refused, match="all 2 items would fail"):
         enqueue(sync_id)

@@ -32,7 +32,7 @@ class Shell:
 
     @cached_property
     def db(self) -> Database:
-        return Database(self.settings.database)
+        return Database(self.settings.database, idle_seconds=30)  # Ctrl-Z must not keep rows
 
     @cached_property
     def mount(self) -> Mount:

@@ -19,6 +19,7 @@ from .visit import Visit
 
 FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
 WEEK = 7 * 24 * 3600
+IDLE_SECONDS = 30  # how long a process that was stopped in a transaction can keep its rows
 LOCK_SECONDS = 2  # how long for a row that somebody holds, before the whole is tried again
 DATABASE_SECONDS = 15  # how long a request waits for a database that hangs
 
@@ -68,7 +69,9 @@ class Panel:
 
     def __init__(self, settings: config.Settings):
         self.settings = settings
-        self.db = Database(settings.database, lock_seconds=LOCK_SECONDS, read_timeout=DATABASE_SECONDS)
+        self.db = Database(
+            settings.database, idle_seconds=IDLE_SECONDS, lock_seconds=LOCK_SECONDS, read_timeout=DATABASE_SECONDS
+        )
         self.secret = forms.Secret(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
         self.renderer = render.Renderer(settings.panel.templates, settings.mount.sync_dir)
 
