@@ -1,182 +1,32 @@
 """MariaDB: connections, transactions, named queries, and driver errors in our own words (DESIGN sections 3 and 8).
 
-The only module that imports pymysql. Queries live in sql/*.sql; `"queue.next"` is the query `next` of sql/queue.sql.
+The only room that imports pymysql. Queries live in sql/*.sql; `"queue.next"` is the query `next` of sql/queue.sql.
 """
 
 import random
 import threading
 import time
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
-from itertools import islice
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterator
 
 import pymysql
 from pymysql.constants import CLIENT
-from pymysql.cursors import DictCursor, SSDictCursor
+from pymysql.cursors import DictCursor
 
-from . import errors
-from .config import DatabaseSettings
+from .. import errors
+from ..config import DatabaseSettings
+from .driver import ConnectionLost, DatabaseTrouble, DataRefused, Duplicate, translate
+from .transactions import Reading, Transaction, chunks, queries, query
 
-CONFLICT = {1020, 1205, 1213}
-LOST = {0, 1053, 1077, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
-UNREACHABLE = {1021, 1040, 1041, 1047, 1114, 1129, 1203, 1226, 1290, 1836, 2002, 2003, 2005}
-DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
-NO_SCHEMA = {1049, 1054, 1146, 1176}
-REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
-DUPLICATE = 1062
-# Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
-TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
+__all__ = [
+    "ConnectionLost", "Database", "DatabaseTrouble", "DataRefused", "Duplicate", "Reading", "Transaction",
+    "chunks", "queries", "query", "translate",
+]
 
 ATTEMPTS = 6
 
 # A statement, since the variable's name differs between servers.
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
-
-# Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
-ROWS = 500
-
-
-class DataRefused(errors.PanelError):
-    """The database refused a value."""
-
-
-class Duplicate(DataRefused):
-    """The database has such a row already."""
-
-
-class ConnectionLost(errors.DatabaseUnavailable):
-    """The connection to the database was lost; what it had not committed is undone."""
-
-
-class DatabaseTrouble(errors.DatabaseUnavailable):
-    """The database could not do this now."""
-
-    hint = "Look at MariaDB's error log: memory, disk space, limits; then try again."
-
-
-def translate(error: pymysql.MySQLError) -> errors.PanelError:
-    """The driver's error as one of ours. Server messages stay; no statement or parameter is ever in one."""
-    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
-    if code in CONFLICT:
-        return errors.DatabaseConflict()
-    if code == DUPLICATE:
-        return Duplicate(text)
-    if code in REFUSED_DATA or isinstance(error, pymysql.DataError):
-        return DataRefused(text)
-    if code in DENIED:
-        return errors.DatabaseDenied(text)
-    if code in NO_SCHEMA:
-        return errors.DatabaseUnavailable(text, "Run bin/gpupanel init-db with an account that may create tables.")
-    if code in LOST:
-        return ConnectionLost()
-    if code in UNREACHABLE:
-        return errors.DatabaseUnavailable(text)
-    kind = DatabaseTrouble if isinstance(error, TROUBLE) else errors.PanelError
-    return kind(f"The database answered with error {code}: {text}")
-
-
-@cache
-def queries(file: str) -> dict[str, str]:
-    """The named queries of sql/<file>.sql: each starts with a line `-- name: <name>`."""
-    text = files(__package__).joinpath("sql", f"{file}.sql").read_text(encoding="utf-8")
-    named = (part.partition("\n") for part in text.split("-- name: ")[1:])
-    return {name.strip(): _statement(body) for name, _, body in named}
-
-
-def _statement(body: str) -> str:
-    return "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
-
-
-def query(name: str) -> str:
-    """The statement called `file.name`."""
-    file, _, key = name.partition(".")
-    return queries(file)[key]
-
-
-def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
-    """Lists of at most `size` things each."""
-    iterator = iter(things)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
-class Reading:
-    """A read-only transaction: rows are dicts, parameters are named, lists stand for `IN` lists."""
-
-    def __init__(self, connection: pymysql.Connection):
-        self._connection = connection
-
-    def _execute(self, sql: str, params: dict) -> DictCursor:
-        cursor = self._connection.cursor(DictCursor)
-        try:
-            cursor.execute(sql, params)
-        except pymysql.MySQLError as error:
-            raise translate(error) from error
-        return cursor
-
-    def all(self, name: str, **params) -> list[dict[str, Any]]:
-        return list(self._execute(query(name), params).fetchall())
-
-    def one(self, name: str, **params) -> dict[str, Any] | None:
-        return self._execute(query(name), params).fetchone()
-
-    def value(self, name: str, **params) -> Any:
-        """The first column of the first row, or None."""
-        row = self.one(name, **params)
-        return next(iter(row.values())) if row else None
-
-    def stream(self, name: str, **params) -> Iterator[dict[str, Any]]:
-        """The rows one by one, in bounded memory. Read all of them, or close the iterator, before the next query."""
-        return self.stream_statement(query(name), **params)
-
-    def stream_statement(self, statement: str, **params) -> Iterator[dict[str, Any]]:
-        """The same for a statement that was made for tables and columns of other names."""
-        cursor = self._connection.cursor(SSDictCursor)
-        try:
-            cursor.execute(statement, params or None)
-            yield from cursor
-        except pymysql.MySQLError as error:
-            raise translate(error) from error
-        finally:
-            cursor.close()
-
-
-class Transaction(Reading):
-    """A transaction that also writes."""
-
-    def run(self, name: str, **params) -> int:
-        """Execute one statement; returns how many rows it found, changed or not."""
-        return self._execute(query(name), params).rowcount
-
-    def insert(self, name: str, **params) -> int:
-        """Execute one INSERT; returns the new row's id."""
-        return self._execute(query(name), params).lastrowid
-
-    def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte, as the driver cuts them."""
-        if not rows:
-            return
-        cursor = self._connection.cursor()
-        try:
-            cursor.executemany(query(name), rows)
-        except pymysql.MySQLError as error:
-            raise translate(error) from error
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo only what happens inside, if it fails with refused data or an error of ours."""
-        self._execute("SAVEPOINT inner_work", {})
-        try:
-            yield
-        except (errors.DatabaseConflict, errors.DatabaseUnavailable):
-            raise
-        except errors.PanelError:
-            self._execute("ROLLBACK TO SAVEPOINT inner_work", {})
-            raise
-        self._execute("RELEASE SAVEPOINT inner_work", {})
 
 
 class Database:

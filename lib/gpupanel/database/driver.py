@@ -1,0 +1,55 @@
+"""The driver's errors in our own words, by what the server's number means for whoever asked (DESIGN section 8)."""
+
+import pymysql
+
+from .. import errors
+
+CONFLICT = {1020, 1205, 1213}
+LOST = {0, 1053, 1077, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
+UNREACHABLE = {1021, 1040, 1041, 1047, 1114, 1129, 1203, 1226, 1290, 1836, 2002, 2003, 2005}
+DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
+NO_SCHEMA = {1049, 1054, 1146, 1176}
+REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
+DUPLICATE = 1062
+# Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
+TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
+
+
+class DataRefused(errors.PanelError):
+    """The database refused a value."""
+
+
+class Duplicate(DataRefused):
+    """The database has such a row already."""
+
+
+class ConnectionLost(errors.DatabaseUnavailable):
+    """The connection to the database was lost; what it had not committed is undone."""
+
+
+class DatabaseTrouble(errors.DatabaseUnavailable):
+    """The database could not do this now."""
+
+    hint = "Look at MariaDB's error log: memory, disk space, limits; then try again."
+
+
+def translate(error: pymysql.MySQLError) -> errors.PanelError:
+    """The driver's error as one of ours. Server messages stay; no statement or parameter is ever in one."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1]) if len(error.args) > 1 else str(error)
+    if code in CONFLICT:
+        return errors.DatabaseConflict()
+    if code == DUPLICATE:
+        return Duplicate(text)
+    if code in REFUSED_DATA or isinstance(error, pymysql.DataError):
+        return DataRefused(text)
+    if code in DENIED:
+        return errors.DatabaseDenied(text)
+    if code in NO_SCHEMA:
+        return errors.DatabaseUnavailable(text, "Run bin/gpupanel init-db with an account that may create tables.")
+    if code in LOST:
+        return ConnectionLost()
+    if code in UNREACHABLE:
+        return errors.DatabaseUnavailable(text)
+    kind = DatabaseTrouble if isinstance(error, TROUBLE) else errors.PanelError
+    return kind(f"The database answered with error {code}: {text}")

@@ -1,0 +1,119 @@
+"""Reading and Transaction: what runs in one, and the named queries of sql/*.sql."""
+
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from itertools import islice
+from typing import Any, Iterable, Iterator
+
+import pymysql
+from pymysql.cursors import DictCursor, SSDictCursor
+
+from .. import errors
+from .driver import translate
+
+PACKAGE = __package__.rpartition(".")[0]
+
+# Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
+ROWS = 500
+
+
+@cache
+def queries(file: str) -> dict[str, str]:
+    """The named queries of sql/<file>.sql: each starts with a line `-- name: <name>`."""
+    text = files(PACKAGE).joinpath("sql", f"{file}.sql").read_text(encoding="utf-8")
+    named = (part.partition("\n") for part in text.split("-- name: ")[1:])
+    return {name.strip(): _statement(body) for name, _, body in named}
+
+
+def _statement(body: str) -> str:
+    return "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
+
+
+def query(name: str) -> str:
+    """The statement called `file.name`."""
+    file, _, key = name.partition(".")
+    return queries(file)[key]
+
+
+def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
+    """Lists of at most `size` things each."""
+    iterator = iter(things)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+class Reading:
+    """A read-only transaction: rows are dicts, parameters are named, lists stand for `IN` lists."""
+
+    def __init__(self, connection: pymysql.Connection):
+        self._connection = connection
+
+    def _execute(self, sql: str, params: dict) -> DictCursor:
+        cursor = self._connection.cursor(DictCursor)
+        try:
+            cursor.execute(sql, params)
+        except pymysql.MySQLError as error:
+            raise translate(error) from error
+        return cursor
+
+    def all(self, name: str, **params) -> list[dict[str, Any]]:
+        return list(self._execute(query(name), params).fetchall())
+
+    def one(self, name: str, **params) -> dict[str, Any] | None:
+        return self._execute(query(name), params).fetchone()
+
+    def value(self, name: str, **params) -> Any:
+        """The first column of the first row, or None."""
+        row = self.one(name, **params)
+        return next(iter(row.values())) if row else None
+
+    def stream(self, name: str, **params) -> Iterator[dict[str, Any]]:
+        """The rows one by one, in bounded memory. Read all of them, or close the iterator, before the next query."""
+        return self.stream_statement(query(name), **params)
+
+    def stream_statement(self, statement: str, **params) -> Iterator[dict[str, Any]]:
+        """The same for a statement that was made for tables and columns of other names."""
+        cursor = self._connection.cursor(SSDictCursor)
+        try:
+            cursor.execute(statement, params or None)
+            yield from cursor
+        except pymysql.MySQLError as error:
+            raise translate(error) from error
+        finally:
+            cursor.close()
+
+
+class Transaction(Reading):
+    """A transaction that also writes."""
+
+    def run(self, name: str, **params) -> int:
+        """Execute one statement; returns how many rows it found, changed or not."""
+        return self._execute(query(name), params).rowcount
+
+    def insert(self, name: str, **params) -> int:
+        """Execute one INSERT; returns the new row's id."""
+        return self._execute(query(name), params).lastrowid
+
+    def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte, as the driver cuts them."""
+        if not rows:
+            return
+        cursor = self._connection.cursor()
+        try:
+            cursor.executemany(query(name), rows)
+        except pymysql.MySQLError as error:
+            raise translate(error) from error
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo only what happens inside, if it fails with refused data or an error of ours."""
+        self._execute("SAVEPOINT inner_work", {})
+        try:
+            yield
+        except (errors.DatabaseConflict, errors.DatabaseUnavailable):
+            raise
+        except errors.PanelError:
+            self._execute("ROLLBACK TO SAVEPOINT inner_work", {})
+            raise
+        self._execute("RELEASE SAVEPOINT inner_work", {})
