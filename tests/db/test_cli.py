@@ -11,6 +11,7 @@ import pytest
 
 from ground import TREE
 from gpupanel import ledger
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -203,17 +204,16 @@ def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
 # ----------------------------------------------------------------------------------------------- init-db, doctor
 
 
-def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(server, tmp_path):
-    conf = tmp_path / "admin.conf"
-    conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_by_init_db\n")
-    init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]
-    first = subprocess.run(init, capture_output=True, text=True)
+def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(tmp_path):
+    with PrivateServer(tmp_path / "mariadb", *THROWAWAY) as server:
+        conf = tmp_path / "admin.conf"
+        conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_here\n")
+        init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]
+        first = subprocess.run(init, capture_output=True, text=True)
+        again = subprocess.run([*init, "--json"], capture_output=True, text=True)
     assert first.returncode == 0
     assert "table ingest_batch" in first.stdout and "ALTER USER gpu_panel@localhost" in first.stdout
-    again = subprocess.run([*init, "--json"], capture_output=True, text=True)
-    assert json.loads(again.stdout) == {
-        "database": "made_by_init_db", "made": [], "accounts": ["gpu_panel", "gpu_worker"],
-    }
+    assert json.loads(again.stdout) == {"database": "made_here", "made": [], "accounts": ["gpu_panel", "gpu_worker"]}
 
 
 def test_init_db_with_an_account_that_may_not_create_is_refused(command):

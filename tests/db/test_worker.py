@@ -14,6 +14,7 @@ from gpupanel import config
 from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
+from gpupanel.work.asking import Asking
 from gpupanel.work.importer import Importer
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
@@ -246,6 +247,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", stumbling)
+    monkeypatch.setattr(Asking, "backoff", lambda self, attempt: 0)
     worker, signals, out = in_process(worker_conf)
     running = threading.Thread(target=worker.run)
     running.start()
@@ -262,6 +264,7 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
         raise KeyError("a fault")
 
     monkeypatch.setattr(claims, "claim", stumbling)
+    monkeypatch.setattr(Asking, "backoff", lambda self, attempt: 0)
     assert not in_process(worker_conf)[0].drain()
 
 
