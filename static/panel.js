@@ -47,7 +47,7 @@ function take(page) {
 // Where the reader is survives the swap: the focus, what is unfolded, what was typed and ticked, how far tables are scrolled.
 function swap(fresh) {
   const old = live();
-  const active = old.contains(document.activeElement) && document.activeElement;
+  const active = old.contains(document.activeElement) ? document.activeElement : null;
   const focused = active && address(active);
   const caret = active?.selectionStart;
   const open = [...old.querySelectorAll("details[open]")].map((each) => each.id);
