@@ -14,6 +14,7 @@ from pathlib import Path
 from gpupanel import actions, catalogue, config, ledger
 from gpupanel.database import Database
 from gpupanel.model import BatchStatus
+from gpupanel.work import claims
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
@@ -22,6 +23,7 @@ from gpupanel.work.worker import Worker
 TREE = Path(__file__).resolve().parents[1]
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
+HOST = "host:1"
 
 # What the library says, by names that do not depend on who came first.
 LIBRARY = {
@@ -233,3 +235,18 @@ class Programs:
     def end(self) -> None:
         for program in self._started:
             program.end()
+
+
+def take(db, token: str, **kwargs) -> claims.Claim | None:
+    """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
+    return db.transact(claims.claim, token * 32, HOST, **kwargs)
+
+
+def status(db, claim: claims.Claim) -> str:
+    """The status of the claimed job's batch."""
+    return batch(db, claim.sync_id)["status"]
+
+
+def event_types(db, claim: claims.Claim) -> list[str]:
+    """What happened to the claimed job's batch, by type."""
+    return [event["event_type"] for event in events(db, claim.sync_id)]

@@ -11,26 +11,12 @@ from gpupanel.database import Database, query
 from gpupanel.errors import ClaimLost
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
-
-HOST = "host:1"
-
+from workers import HOST, event_types, status, take
 
 @pytest.fixture
 def enqueue(admin_db):
     """Makes queued jobs, each of a batch of its own; returns their ids."""
     return partial(workers.enqueue, admin_db)
-
-
-def take(db, token: str, **kwargs) -> claims.Claim | None:
-    return db.transact(claims.claim, token * 32, HOST, **kwargs)
-
-
-def status(db, claim: claims.Claim) -> str:
-    return workers.batch(db, claim.sync_id)["status"]
-
-
-def event_types(db, claim: claims.Claim) -> list[str]:
-    return [event["event_type"] for event in workers.events(db, claim.sync_id)]
 
 
 # ------------------------------------------------------------------------------------------------ claim
