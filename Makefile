@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults fuzz audit demo venv install clean
+.PHONY: help run test bench faults fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -26,6 +26,10 @@ faults:  ## Try every fault at every point where one could happen, near an hour;
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
+
+bench:  ## Measure ours beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
+	@bin/prepare test
+	@PYTHONPATH=lib:. exec venv/bin/python -m bench $(ARGS)
 
 fuzz:  ## Feed hostile requests and manifests to the panel for MINUTES (5), always other ones
 	@bin/prepare test

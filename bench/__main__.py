@@ -1,0 +1,36 @@
+"""make bench: run rows and record what they measured.
+
+A row is a module of bench/rows with a `TITLE` and `measure(full) -> comparisons`; `full` takes the sizes of real use, the
+quick size is for seeing that nothing got slower.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from . import report
+
+ROWS = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="make bench", description="Measure ours beside its peers, in turns.")
+    options.add_argument("rows", nargs="*", metavar="ROW", help=f"which ones (all): {', '.join(ROWS)}")
+    options.add_argument("--full", action="store_true", help="the sizes of real use; takes much longer")
+    chosen = options.parse_args()
+    if unknown := set(chosen.rows) - set(ROWS):
+        options.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    for row in chosen.rows or ROWS:
+        module = import_module(f"bench.rows.{row}")
+        print(f"\n{row}: {module.TITLE}\n", flush=True)
+        told = []
+        for comparison in module.measure(chosen.full):
+            told.append(comparison)
+            print(*report.lines(comparison), sep="\n", flush=True)
+        report.record(row, module.TITLE, "full" if chosen.full else "quick", told)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Contenders take turns, so that whatever else the machine does falls on all of them alike."""
+
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
+
+Contender = Callable[[], float]
+
+
+class Comparison(NamedTuple):
+    """What was measured: contender -> a figure in `unit` for each round. Ratios are to the contender `standard`, round by
+    round. `target` says in words what ours should reach, and `notes` what else was seen, such as peak memory."""
+
+    work: str
+    unit: str
+    standard: str
+    rounds: dict[str, list[float]]
+    target: str = ""
+    notes: tuple[str, ...] = ()
+
+    def ratios(self, name: str) -> list[float]:
+        """How many times the standard's figure, one a round."""
+        return [mine / its for mine, its in zip(self.rounds[name], self.rounds[self.standard], strict=True)]
+
+
+def in_turns(contenders: dict[str, Contender], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
+    """Each contender once a round, in another order each time; a round before them warms caches and is not counted."""
+    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for name in names if warm else ():
+        contenders[name]()
+    for turn in range(rounds):
+        for name in names[turn % len(names):] + names[:turn % len(names)]:
+            figures[name].append(contenders[name]())
+    return figures
+
+
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """(median, least, most)."""
+    return median(values), min(values), max(values)
