@@ -289,10 +289,10 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     read = Mount._document
 
-    def broken(self, path):
-        if path.startswith(photos[1].path):
-            raise FileUnreadable(f"{path} cannot be read: Input/output error.")
-        return read(self, path)
+    def broken(self, folder, name):
+        if folder.place(name).startswith(photos[1].path):
+            raise FileUnreadable(f"{name} cannot be read: Input/output error.")
+        return read(self, folder, name)
 
     monkeypatch.setattr(Mount, "_document", broken)
     workers.drain(impatient)

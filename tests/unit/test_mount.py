@@ -331,7 +331,7 @@ def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, a
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(mount.files, "_check", broken)
-    with pytest.raises(FileUnreadable, match="source.json cannot be read: Input/output error"):
+    with pytest.raises(FileUnreadable, match="photos/1/source cannot be read: Input/output error"):
         list(subject.documents("photos/1"))
     monkeypatch.setattr(mount.files, "_present", lambda root: False)
     with pytest.raises(MountUnavailable) as gone:

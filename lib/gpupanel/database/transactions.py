@@ -1,21 +1,27 @@
 """Reading and Transaction: what runs in one, and the named queries of sql/*.sql."""
 
+import re
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from itertools import islice
-from typing import Any, Iterable, Iterator
+from operator import itemgetter
+from typing import Any, Iterable, Iterator, NamedTuple
 
 import pymysql
 from pymysql.cursors import DictCursor, SSDictCursor
 
 from .. import errors
+from . import literals
 from .driver import translate
 
 PACKAGE = __package__.rpartition(".")[0]
 
 # Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
 ROWS = 500
+# Characters of one statement that inserts many rows.
+LONGEST_INSERT = 1024 * 1024
+PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 @cache
@@ -34,6 +40,22 @@ def query(name: str) -> str:
     """The statement called `file.name`."""
     file, _, key = name.partition(".")
     return queries(file)[key]
+
+
+class Insert(NamedTuple):
+    """An INSERT taken apart: `head` + one `row` % values in the order of `names` for each row + `tail`."""
+
+    head: str
+    row: str
+    names: tuple[str, ...]
+    tail: str
+
+
+@cache
+def _insert(name: str) -> Insert:
+    head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", query(name), maxsplit=1)
+    row, on_duplicate, tail = rest.partition("\nON DUPLICATE")
+    return Insert(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), on_duplicate + tail)
 
 
 def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
@@ -96,12 +118,18 @@ class Transaction(Reading):
         return self._execute(query(name), params).lastrowid
 
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte, as the driver cuts them."""
+        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte."""
         if not rows:
             return
-        cursor = self._connection.cursor()
+        insert, literal = _insert(name), literals.of(self._connection)
+        picked = itemgetter(*insert.names)
+        texts = (insert.row % tuple(map(literal, picked(row))) for row in rows)
+        for values in literals.packed(texts, LONGEST_INSERT):
+            self._query(f"{insert.head}{values}{insert.tail}")
+
+    def _query(self, statement: str) -> None:
         try:
-            cursor.executemany(query(name), rows)
+            self._connection.query(statement)
         except pymysql.MySQLError as error:
             raise translate(error) from error
 

@@ -16,12 +16,13 @@ from ..config import MountSettings
 from ..errors import (
     BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, PanelError, UnsafePath,
 )
-from .files import open_checked, open_file, printable, translated
+from .files import Folder, open_checked, open_folder, printable, translated
 from .patience import at_once, bounded, elsewhere
 
 __all__ = ["DOCUMENT_LIMIT", "SYNC_ID", "Document", "Mount", "Sentinel", "at_once", "bounded", "elsewhere"]
 
 DOCUMENT_LIMIT = 7 * 1024 * 1024
+BLOCK = 1024 * 1024
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -72,7 +73,9 @@ class Mount:
         try:
             with translated(self.sync_dir, f"{sync_id}.ready"):
                 os.lstat(self.sync_dir / f"{sync_id}.ready")
-            return _content(self.sync_dir, f"{sync_id}.json", self.manifest_limit, _manifest_too_big)
+            name = f"{sync_id}.json"
+            opened = open_checked(self.sync_dir, name, stat.S_ISREG)
+            return _content(opened, self.sync_dir, name, self.manifest_limit, _manifest_too_big)
         except NotFound as missing:
             raise BundleIncomplete(str(missing)) from None
 
@@ -96,14 +99,17 @@ class Mount:
         Raises NotFound without a source.json, PanelError for one over DOCUMENT_LIMIT bytes, UnsafePath,
         MountUnavailable.
         """
-        with self._absences():
-            yield Document("source.json", self._document(f"{path}/source/source.json"), is_source=True)
-            for name in self._names(f"{path}/source/data"):
-                yield Document(name, self._document(f"{path}/source/data/{name}"))
+        with self._absences(), open_folder(self.assets_dir, f"{path}/source") as source:
+            yield Document("source.json", self._document(source, "source.json"), is_source=True)
+            if "data" not in source.names:
+                return
+            with _listed_folder(source, "data") as data:
+                for name in _json_files(data):
+                    yield Document(name, self._document(data, name))
 
     def open(self, relative_path: str) -> BinaryIO:
         """A regular file under assets_dir, opened for reading. Raises NotFound, UnsafePath, MountUnavailable."""
-        return open_file(self.assets_dir, relative_path)
+        return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
 
     @contextmanager
     def _absences(self) -> Iterator[None]:
@@ -114,8 +120,8 @@ class Mount:
             self.require()
             raise
 
-    def _document(self, relative_path: str) -> bytes:
-        return _content(self.assets_dir, relative_path, DOCUMENT_LIMIT, _document_too_big)
+    def _document(self, folder: Folder, name: str) -> bytes:
+        return _content(folder.open(name), self.assets_dir, folder.place(name), DOCUMENT_LIMIT, _document_too_big)
 
     def _has_folder(self, path: str) -> bool:
         try:
@@ -124,24 +130,20 @@ class Mount:
             return False
         return True
 
-    def _names(self, folder: str) -> list[str]:
-        """The names of the *.json files in `folder`, sorted; hidden ones are left out, a missing folder has none."""
-        try:
-            names = self._listed(folder)
-        except NotFound:
-            parent, _, name = folder.rpartition("/")
-            if name in self._listed(parent):
-                raise FileUnreadable(f"{printable(folder)} is listed, and cannot be found.") from None
-            return []
-        return sorted(_utf8(folder, name) for name in names if name.endswith(".json") and not name.startswith("."))
 
-    def _listed(self, folder: str) -> list[str]:
-        descriptor = open_checked(self.assets_dir, folder, stat.S_ISDIR)
-        try:
-            with translated(self.assets_dir, folder):
-                return os.listdir(descriptor)
-        finally:
-            os.close(descriptor)
+def _listed_folder(folder: Folder, name: str) -> Folder:
+    """A folder that is listed. That it cannot be found says nothing about what is in it."""
+    try:
+        return folder.folder(name)
+    except NotFound:
+        raise FileUnreadable(f"{printable(folder.place(name))} is listed, and cannot be found.") from None
+
+
+def _json_files(folder: Folder) -> list[str]:
+    """The names of its *.json files, sorted; hidden ones are left out."""
+    return sorted(
+        _utf8(folder, name) for name in folder.names if name.endswith(".json") and not name.startswith(".")
+    )
 
 
 def _sentinel(name: str) -> Sentinel:
@@ -149,11 +151,11 @@ def _sentinel(name: str) -> Sentinel:
     return Sentinel(printable(name), stem if SYNC_ID.fullmatch(stem) else None)
 
 
-def _utf8(folder: str, name: str) -> str:
+def _utf8(folder: Folder, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise UnsafePath(f"{printable(folder)}/{printable(name)} has a name that is not UTF-8.") from None
+        raise UnsafePath(f"{printable(folder.place(name))} has a name that is not UTF-8.") from None
     return name
 
 
@@ -166,16 +168,31 @@ def _document_too_big(name: str, size: int, limit: int) -> PanelError:
     return PanelError(f"{printable(name)} has {size} bytes, more than the {limit} that a document may have.")
 
 
-def _content(root: Path, relative: str, limit: int, too_big) -> bytes:
-    """The bytes of a regular file under `root`; `too_big(relative, size, limit)` makes the error of a bigger one.
+def _content(descriptor: int, root: Path, relative: str, limit: int, too_big) -> bytes:
+    """The bytes of an open file, which is closed; `too_big(relative, size, limit)` makes the error of a bigger one.
 
     A file that ends before its size is no shorter file: either the mount fails, or it is being replaced just now.
     """
-    with open_file(root, relative) as file, translated(root, relative):
-        size = os.fstat(file.fileno()).st_size
-        content = file.read(limit + 1) if size <= limit else b""
+    try:
+        with translated(root, relative):
+            size = os.fstat(descriptor).st_size
+            content = _read(descriptor, size, limit) if size <= limit else b""
+    finally:
+        os.close(descriptor)
     if max(size, len(content)) > limit:
         raise too_big(relative, max(size, len(content)), limit)
     if len(content) < size:
         raise FileUnreadable(f"{printable(relative)} ended after {len(content)} of its {size} bytes.")
     return content
+
+
+def _read(descriptor: int, size: int, limit: int) -> bytes:
+    """Up to one byte more than `limit`. A file has its size nearly always, and the first read tells that it has no more."""
+    content = os.read(descriptor, size + 1)
+    if len(content) == size:
+        return content
+    parts, left = [content], limit + 1 - len(content)
+    while left and (part := os.read(descriptor, min(left, BLOCK))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -1,4 +1,8 @@
-"""Opening what lies under a root, and nothing else: checked after it was opened, read only (DESIGN section 4)."""
+"""Opening what lies under a root, and nothing else: checked after it was opened, read only (DESIGN section 4).
+
+Each look-up of a name is a question to the mount, and may take long. What a listing calls a regular file or a folder is
+therefore opened in one step, by its name in the folder that is open already; anything else goes the careful way.
+"""
 
 import os
 import stat
@@ -6,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import FileUnreadable, MountUnavailable, NotFound, UnsafePath
 
@@ -20,19 +23,13 @@ REFUSED = {
 }
 
 
-def open_file(root: Path, relative: str) -> BinaryIO:
-    """A regular file under `root`, opened for reading. Raises NotFound, UnsafePath, MountUnavailable."""
-    return os.fdopen(open_checked(root, relative, stat.S_ISREG), "rb")
-
-
 def open_checked(root: Path, relative: str, wanted) -> int:
     """A descriptor of the file or folder `relative` under `root`, checked before it is opened for reading.
 
     The checks look at what was found, not at the path, so that nothing can be exchanged in between. Finding opens
     nothing: a FIFO would wait for its writer, and a device may act on being opened.
     """
-    if relative.startswith("/") or ".." in relative.split("/"):
-        raise UnsafePath(f"{printable(relative)} leads out of the mount.")
+    _require_inside(relative)
     with translated(root, relative):
         found = os.open(root / relative, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -42,11 +39,93 @@ def open_checked(root: Path, relative: str, wanted) -> int:
             os.close(found)
 
 
+class Folder:
+    """A folder under `root` that is held open by `descriptor`; `names` maps what it lists to "file", "folder" or "other".
+
+    Its methods raise NotFound, UnsafePath and MountUnavailable.
+    """
+
+    def __init__(self, root: Path, relative: str, descriptor: int):
+        self._root, self._relative, self._descriptor = root, relative, descriptor
+        with _closed_on_error(descriptor):
+            self.names = self._listed()
+
+    def __enter__(self) -> "Folder":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        os.close(self._descriptor)
+
+    def place(self, name: str) -> str:
+        """The path of a member, relative to the root."""
+        return f"{self._relative}/{name}"
+
+    def folder(self, name: str) -> "Folder":
+        """A folder in it."""
+        if self.names.get(name) == "folder":
+            return Folder(self._root, self.place(name), self._open(name, os.O_DIRECTORY))
+        return Folder(self._root, self.place(name), open_checked(self._root, self.place(name), stat.S_ISDIR))
+
+    def open(self, name: str) -> int:
+        """A descriptor of a regular file in it."""
+        if self.names.get(name) != "file":
+            return open_checked(self._root, self.place(name), stat.S_ISREG)
+        descriptor = self._open(name, 0)
+        with _closed_on_error(descriptor):
+            _require(os.fstat(descriptor).st_mode, self.place(name), stat.S_ISREG)
+        return descriptor
+
+    def _open(self, name: str, flags: int) -> int:
+        """What was listed under this name; a link that took its place meanwhile is not followed."""
+        with translated(self._root, self.place(name)):
+            return os.open(name, READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
+
+    def _listed(self) -> dict[str, str]:
+        with translated(self._root, self._relative), os.scandir(self._descriptor) as entries:
+            return {entry.name: _kind(entry) for entry in entries}
+
+
+def _kind(entry: os.DirEntry) -> str:
+    if entry.is_file(follow_symlinks=False):
+        return "file"
+    return "folder" if entry.is_dir(follow_symlinks=False) else "other"
+
+
+def open_folder(root: Path, relative: str) -> Folder:
+    """A folder under `root`. It is opened at once: nothing but a folder would be, and to a folder it does nothing.
+
+    Raises NotFound, UnsafePath, MountUnavailable.
+    """
+    _require_inside(relative)
+    with translated(root, relative):
+        descriptor = os.open(root / relative, READ_ONLY | os.O_DIRECTORY)
+        with _closed_on_error(descriptor):
+            _check(descriptor, root, relative, stat.S_ISDIR)
+    return Folder(root, relative, descriptor)
+
+
+@contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_inside(relative: str) -> None:
+    if relative.startswith("/") or ".." in relative.split("/"):
+        raise UnsafePath(f"{printable(relative)} leads out of the mount.")
+
+
 def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
     opened = os.readlink(f"/proc/self/fd/{descriptor}")
     if not opened.startswith(_resolved(root).rstrip("/") + "/"):
         raise UnsafePath(f"{printable(relative)} leads out of the mount, to {printable(opened)}.")
-    mode = os.fstat(descriptor).st_mode
+    _require(os.fstat(descriptor).st_mode, relative, wanted)
+
+
+def _require(mode: int, relative: str, wanted) -> None:
     if not wanted(mode):
         kind = KINDS.get(stat.S_IFMT(mode), "a regular file")
         expected = "a folder" if wanted is stat.S_ISDIR else "a regular file"

@@ -94,6 +94,28 @@ static int remembered(int fd) { if (fd >= 0 && fd < MOST) ended[fd] = 0; return 
 OPENS(open)
 OPENS(open64)
 
+/* The path of what is looked up in the open folder `folder`. */
+static const char *inside(int folder, const char *path, char *whole) {
+    char link[64];
+    if (folder == AT_FDCWD || *path == '/') return path;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    ssize_t size = readlink(link, whole, PATH_MAX);
+    if (size < 0) return path;
+    snprintf(whole + size, PATH_MAX, "/%s", path);
+    return whole;
+}
+
+#define OPENS_IN(name) \
+    int name(int folder, const char *path, int flags, ...) { \
+        char whole[2 * PATH_MAX]; \
+        va_list more; va_start(more, flags); int mode = mode_of(flags, more); va_end(more); \
+        const char *where = inside(folder, path, whole); \
+        if (below(where) && refused("open", where)) return -1; \
+        return remembered(NEXT(name)(folder, path, flags, mode)); \
+    }
+OPENS_IN(openat)
+OPENS_IN(openat64)
+
 #define LOOKS(name, type) \
     int name(const char *path, struct type *found) { \
         if (below(path) && refused("lstat", path)) return -1; \

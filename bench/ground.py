@@ -1,0 +1,134 @@
+"""The ground that the worker's rows stand on: a private MariaDB as durable as one in service, a mount, both accounts."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from gpupanel.config import DatabaseSettings
+from gpupanel.database import Database
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import PrivateServer
+
+TREE = Path(__file__).resolve().parents[1]
+NAME = "admin_panel"
+# Each commit is flushed, as in service; memory for what a row writes.
+IN_SERVICE = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=1")
+TABLES = (
+    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
+    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
+)
+MOMENT = "2026-01-31T09:30:00Z"
+DERIVATIVES = ("thumb", "medium")
+DOCUMENTS = ("photo.analysis.json", "photo.meaning.json")
+
+
+class Ground(NamedTuple):
+    """A server, its admin's connection, a folder for the mount, and the configuration of a worker."""
+
+    server: PrivateServer
+    admin: Database
+    assets_dir: Path
+    conf: Path
+
+    def empty(self) -> None:
+        self.admin.execute("SET foreign_key_checks = 0")
+        for table in TABLES:
+            self.admin.execute(f"TRUNCATE TABLE {table}")
+        self.admin.execute("SET foreign_key_checks = 1")
+
+    def worker(self, conf: Path | None = None, **environ: str) -> subprocess.Popen:
+        """bin/import-worker --once, begun."""
+        command = [sys.executable, TREE / "bin" / "import-worker", "--config", conf or self.conf, "--once"]
+        return subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def prepared(*options: str) -> Iterator[Ground]:
+    with tempfile.TemporaryDirectory(prefix="gpupanel-bench-") as place:
+        folder = Path(place)
+        with PrivateServer(folder / "mariadb", *IN_SERVICE, *options) as server:
+            schema.apply(server.admin(NAME))
+            schema.open_account(server.admin(NAME), "gpu_worker", "bench")
+            admin = Database(server.admin(NAME), read_timeout=600)
+            (folder / "assets" / "sync").mkdir(parents=True)
+            yield Ground(server, admin, folder / "assets", _configured(folder, server))
+            admin.close()
+
+
+def _configured(folder: Path, server: PrivateServer) -> Path:
+    secret = folder / "password"
+    secret.touch(0o600)
+    secret.write_text("bench")
+    conf = folder / "worker.conf"
+    conf.write_text(
+        f"[database]\nunix_socket = {server.socket}\nuser = gpu_worker\npassword_file = {secret}\nname = {NAME}\n"
+        f"[mount]\nsync_dir = {folder / 'assets' / 'sync'}\n[worker]\n"
+    )
+    return conf
+
+
+def account(ground: Ground) -> DatabaseSettings:
+    return DatabaseSettings(unix_socket=str(ground.server.socket), user="gpu_worker", password="bench", name=NAME)
+
+
+# ----------------------------------------------------------------------------------------------- bundles
+
+
+def digest(*parts: object) -> str:
+    return sha256(repr(parts).encode()).hexdigest()
+
+
+def sync_id(*parts: object) -> str:
+    text = digest("bundle", *parts)
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:32]}"
+
+
+def item(name: str, number: int) -> dict:
+    """An item that brings eight rows: an asset, its source, two analyses, two derivatives, a cover, its place in the ledger."""
+    own = digest(name, number)
+    return {
+        "asset_type": "photo", "asset_subtype": None, "asset_hash": own, "cover_hash": digest(name, number, "cover"),
+        "path": f"photo/{own[:2]}/{own[:24]}", "title": "First light over the salt marsh", "mime_type": "image/jpeg",
+        "width": 4000, "height": 3000, "bytes": 3298900, "duration_seconds": None,
+        "derivatives": [
+            {"kind": kind, "path": f"{kind}.jpg", "bytes": 23890, "sha256": digest(own, kind), "mime_type": "image/jpeg",
+             "width": 640, "height": 480} for kind in DERIVATIVES
+        ],
+    }
+
+
+def manifest(name: str, items: list[dict], **facts: object) -> bytes:
+    return json.dumps({
+        "sync_id": sync_id(name), "sync_type": "asset", "action": "create", "status": "completed",
+        "source_host": "cloud-sync.example", "created_at": MOMENT, "completed_at": MOMENT, "prior_sync_id": None,
+        "items": items, "containers": [], "item_count": len(items), "total_bytes": 1,
+        "verification": {"passed": True, "total_files": 1},
+    } | facts, separators=(",", ":")).encode()
+
+
+def document(*parts: object) -> bytes:
+    """Some 700 bytes of JSON."""
+    words = {f"key{n}": digest(n, *parts)[:40] for n in range(12)}
+    return json.dumps({"model": "tagger-3", "score": 0.75, "words": words}).encode()
+
+
+def bundle(assets_dir: Path, name: str, count: int, documents: tuple[str, ...] = DOCUMENTS) -> str:
+    """Write a bundle of `count` items with their documents; returns its sync_id."""
+    items = [item(name, number) for number in range(count)]
+    for each in items:
+        source = assets_dir / each["path"] / "source"
+        (source / "data").mkdir(parents=True)
+        (source / "source.json").write_bytes(document(each["path"]))
+        for file in documents:
+            (source / "data" / file).write_bytes(document(each["path"], file))
+    own = sync_id(name)
+    (assets_dir / "sync" / f"{own}.json").write_bytes(manifest(name, items))
+    (assets_dir / "sync" / f"{own}.ready").touch()
+    return own
