@@ -1,7 +1,8 @@
 """Bytes -> Manifest, or every problem found; the only code that knows the manifest's keys (DESIGN section 4).
 
-text.py makes sure that the bytes are strict JSON, values.py holds the types whose rules are the format, fields.py turns
-the one into the other, rules.py checks what types cannot say, words.py words the problems.
+values.py holds the types whose rules are the format. whole.py reads what is sound beyond doubt, at once. Of everything else
+text.py makes sure that the bytes are strict JSON, fields.py turns the tree into values, rules.py checks what types cannot
+say, words.py words the problems.
 """
 
 import gc
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import ManifestError
-from . import rules, text
+from . import rules, text, whole
 from .fields import items_of, lowered_container, problems_of, sound
 from .values import BadItem, Bundle, Container, Derivative, Item, Manifest, Verification
 from .words import capped, problem
@@ -58,6 +59,8 @@ def read(raw: bytes, sync_id: str) -> Manifest:
     of its own becomes a BadItem. Whether the bundle is consumable is asked with `not_consumable`.
     """
     with _collector_at_rest():
+        if values := whole.read(raw, sync_id):
+            return Manifest(**values, sha256=digest(raw))
         tree, problems = text.parse(raw)
         if not isinstance(tree, dict):
             raise _refused([*problems, problem("manifest", tree, "an object")])

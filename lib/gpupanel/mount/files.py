@@ -6,12 +6,10 @@ therefore opened in one step, by its name in the folder that is open already; an
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 
-from ..errors import FileUnreadable, MountUnavailable, NotFound, UnsafePath
+from ..errors import FileUnreadable, MountUnavailable, NotFound, PanelError, UnsafePath
 
 READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KINDS = {
@@ -98,19 +96,26 @@ def open_folder(root: Path, relative: str) -> Folder:
     """
     _require_inside(relative)
     with translated(root, relative):
-        descriptor = os.open(root / relative, READ_ONLY | os.O_DIRECTORY)
+        descriptor = os.open(f"{root}/{relative}", READ_ONLY | os.O_DIRECTORY)
         with _closed_on_error(descriptor):
             _check(descriptor, root, relative, stat.S_ISDIR)
     return Folder(root, relative, descriptor)
 
 
-@contextmanager
-def _closed_on_error(descriptor: int) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        os.close(descriptor)
-        raise
+class _closed_on_error:
+    """What was opened does not stay open when its check fails."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int):
+        self._descriptor = descriptor
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is not None:
+            os.close(self._descriptor)
 
 
 def _require_inside(relative: str) -> None:
@@ -145,22 +150,33 @@ def _resolved(root: Path) -> str:
             os.close(descriptor)
 
 
-@contextmanager
-def translated(root: Path, relative: str) -> Iterator[None]:
+class translated:
     """Tell apart what is a fact about `relative` from a mount that cannot be read; "" is the root itself."""
-    try:
-        yield
-    except OSError as error:
-        if relative and error.errno in REFUSED:
-            raise UnsafePath(f"{printable(relative)} {REFUSED[error.errno]}.") from None
-        if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
-            raise NotFound(f"{printable(relative)} is not on the mount.") from None
-        if relative and error.errno == EACCES and _present(root):
-            raise UnsafePath(f"{printable(relative)} may not be read by this account: {error.strerror}.") from None
-        kind = FileUnreadable if relative and _present(root) else MountUnavailable
-        raise kind(f"{printable(str(root / relative))} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise UnsafePath(f"{printable(relative)} cannot be the path of a file.") from None
+
+    __slots__ = ("_root", "_relative")
+
+    def __init__(self, root: Path, relative: str):
+        self._root, self._relative = root, relative
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, OSError):
+            raise _meaning(self._root, self._relative, error) from None
+        if isinstance(error, ValueError):
+            raise UnsafePath(f"{printable(self._relative)} cannot be the path of a file.") from None
+
+
+def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
+    if relative and error.errno in REFUSED:
+        return UnsafePath(f"{printable(relative)} {REFUSED[error.errno]}.")
+    if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
+        return NotFound(f"{printable(relative)} is not on the mount.")
+    if relative and error.errno == EACCES and _present(root):
+        return UnsafePath(f"{printable(relative)} may not be read by this account: {error.strerror}.")
+    kind = FileUnreadable if relative and _present(root) else MountUnavailable
+    return kind(f"{printable(str(root / relative))} cannot be read: {error.strerror}.")
 
 
 def _present(root: Path) -> bool:
