@@ -1,25 +1,31 @@
--- name: next
--- The job that is to run next, unless somebody holds it. The index is named since any other plan would lock the queue.
-SELECT id, batch_id FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued'
-ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
-
--- name: next_but
--- The same, passing over the jobs that this worker has put aside.
-SELECT id, batch_id FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued' AND id NOT IN %(aside)s
-ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
-
--- name: take
--- The job is ours from here on.
-UPDATE import_job
-SET state = 'running', worker = %(worker)s, claim_token = %(token)s, attempts = attempts + 1, claimed_at = NOW(6),
-    heartbeat_at = NOW(6), last_error = NULL
-WHERE id = %(job_id)s
-
--- name: importing
--- The batch of a claimed job; a batch in any other status does not belong to a queued job.
-UPDATE ingest_batch SET status = 'importing' WHERE id = %(batch_id)s AND status = 'queued'
+-- name: claim
+-- Take the next queued job, unless somebody holds it: the job, its batch and the event, in one question. Nothing is taken when
+-- the batch is in a status that does not belong to a queued job. The index is named since any other plan would lock the queue.
+BEGIN NOT ATOMIC
+  DECLARE job, batch, attempt, done, total BIGINT UNSIGNED;
+  DECLARE bundle CHAR(36) CHARACTER SET ascii;
+  DECLARE taken INT DEFAULT 0;
+  SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
+  FROM import_job FORCE INDEX (claim)
+  WHERE state = 'queued' AND id NOT IN %(aside)s
+  ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
+  IF job IS NOT NULL THEN
+    UPDATE ingest_batch SET status = 'importing' WHERE id = batch AND status = 'queued';
+    SET taken = ROW_COUNT();
+  END IF;
+  IF taken THEN
+    UPDATE import_job
+    SET state = 'running', worker = %(worker)s, claim_token = %(token)s, attempts = attempt, claimed_at = NOW(6),
+        heartbeat_at = NOW(6), last_error = NULL
+    WHERE id = job;
+    INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+    VALUES (batch, 'job_claimed', CONCAT('{"attempt":', attempt, ',"items_done":', done, ',"items_total":', total,
+            ',"job_id":', job, ',"phase":"job_claim","worker":', %(quoted_worker)s, '}'), %(worker)s);
+    SELECT sync_id INTO bundle FROM ingest_batch WHERE id = batch;
+  END IF;
+  SELECT job AS job_id, batch AS batch_id, bundle AS sync_id, attempt AS attempts, done AS items_done, total AS items_total,
+         taken;
+END
 
 -- name: claimed
 -- The job that this token claimed, whatever became of it.
@@ -53,9 +59,19 @@ UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, he
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish
--- The job ended, one way or the other.
-UPDATE import_job SET state = %(state)s, finished_at = NOW(6), last_error = %(reason)s
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+-- The job ended, one way or the other: job, batch and event in one question. `ended` is 0 when the claim was lost.
+BEGIN NOT ATOMIC
+  DECLARE ended INT;
+  UPDATE import_job SET state = %(state)s, finished_at = NOW(6), last_error = %(reason)s
+  WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running';
+  SET ended = ROW_COUNT();
+  IF ended THEN
+    UPDATE ingest_batch SET status = %(status)s, completed_at = NOW(6), last_error = %(reason)s WHERE id = %(batch_id)s;
+    INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+    VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(worker)s);
+  END IF;
+  SELECT ended;
+END
 
 -- name: refuse
 -- A queued job that cannot be run.

@@ -13,6 +13,10 @@ from ..model import BatchStatus, JobState
 from .containers import Failure
 
 
+# No job has this id.
+NOBODY = [0]
+
+
 class Claim(NamedTuple):
     """A running job as it was when it was claimed; `worker` is `host:pid`."""
 
@@ -45,30 +49,19 @@ class Ended(NamedTuple):
 
 def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = ()) -> Claim | None:
     """Take the next queued job, less those put aside; None when there is none that nobody else holds."""
-    while (job := _next(tx, list(aside))) is not None:
-        if tx.run("work.importing", batch_id=job["batch_id"]):
-            return _take(tx, job["id"], token, worker)
-        _refuse(tx, job, worker)
+    names = {"token": token, "worker": worker, "quoted_worker": ledger.canonical(worker)}
+    while (row := tx.one("work.claim", aside=list(aside) or NOBODY, **names))["job_id"]:
+        if row.pop("taken"):
+            return Claim(token=token, worker=worker, **row)
+        _refuse(tx, row, worker)
     return None
-
-
-def _next(tx: Transaction, aside: list[int]) -> dict[str, Any] | None:
-    return tx.one("work.next_but", aside=aside) if aside else tx.one("work.next")
-
-
-def _take(tx: Transaction, job_id: int, token: str, worker: str) -> Claim:
-    tx.run("work.take", job_id=job_id, token=token, worker=worker)
-    claimed = held(tx, token)
-    _note(tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
-          items_total=claimed.items_total)
-    return claimed
 
 
 def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
     """A queued job whose batch is not queued: nobody can tell what was meant, so a person has to look."""
     reason = "the batch of this job was not in status queued when a worker came to import it"
-    tx.run("work.refuse", job_id=job["id"], reason=reason)
-    payload = {"job_id": job["id"], "phase": "job_fail", "reason": reason}
+    tx.run("work.refuse", job_id=job["job_id"], reason=reason)
+    payload = {"job_id": job["job_id"], "phase": "job_fail", "reason": reason}
     ledger.append(tx, job["batch_id"], "job_failed", payload, worker)
 
 
@@ -153,31 +146,55 @@ def finish(
     are told here, and not when they are met, so that a job that is resumed does not tell them twice.
     """
     state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
-    _fenced(tx, claim, "work.finish", state=state, reason=outcome.problem)
-    tx.run("ledger.finished", batch_id=claim.batch_id, status=outcome.status, last_error=outcome.problem)
+    _tell_failures(tx, claim, list(failures))
+    facts = {
+        "counts": outcome.counts, "items_total": sum(outcome.counts.values()), "status": outcome.status,
+        "container_failures": outcome.container_failures, "manifest_sha256": manifest_sha256,
+    }
+    _end(tx, claim, state, outcome.status, outcome.problem, "job_finished", "job_finish", facts)
+
+
+def _tell_failures(tx: Transaction, claim: Claim, failures: list[Failure]) -> None:
+    if failures:
+        beat(tx, claim)
+        tx.one("ledger.lock_by_id", batch_id=claim.batch_id)
     for failure in failures:
         payload = failure._asdict() | {"job_id": claim.job_id, "phase": "import"}
         ledger.append(tx, claim.batch_id, "container_failed", payload, claim.worker)
-    _note(tx, claim, "job_finished", "job_finish", counts=outcome.counts, items_total=sum(outcome.counts.values()),
-          container_failures=outcome.container_failures, manifest_sha256=manifest_sha256, status=outcome.status)
 
 
 def fail(tx: Transaction, claim: Claim, reason: str) -> str:
     """The import cannot be done; returns what was done. Raises ClaimLost."""
-    _fenced(tx, claim, "work.finish", state=JobState.FAILED, reason=reason)
-    tx.run("ledger.finished", batch_id=claim.batch_id, status=BatchStatus.FAILED, last_error=reason)
-    _note(tx, claim, "job_failed", "job_fail", reason=reason)
+    _end(tx, claim, JobState.FAILED, BatchStatus.FAILED, reason, "job_failed", "job_fail", {"reason": reason})
     return f"failed: {reason}"
 
 
+def _end(
+    tx: Transaction, claim: Claim, state: JobState, status: BatchStatus, problem: str | None, event_type: str, phase: str,
+    facts: dict[str, Any],
+) -> None:
+    row = tx.one(
+        "work.finish", job_id=claim.job_id, token=claim.token, state=state, batch_id=claim.batch_id, reason=problem,
+        event_type=event_type, payload=ledger.canonical(_payload(claim, phase, facts)), worker=claim.worker, status=status,
+    )
+    _require_claim(claim, row["ended"])
+
+
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:
-    if not tx.run(statement, job_id=claim.job_id, token=claim.token, **params):
+    _require_claim(claim, tx.run(statement, job_id=claim.job_id, token=claim.token, **params))
+
+
+def _require_claim(claim: Claim, found: int) -> None:
+    if not found:
         raise ClaimLost(f"The claim on {claim.name} was lost: it was presumed dead, and the job has gone on.")
 
 
 def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts) -> None:
-    payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
-    ledger.append(tx, claim.batch_id, event_type, payload, claim.worker)
+    ledger.append(tx, claim.batch_id, event_type, _payload(claim, phase, facts), claim.worker)
+
+
+def _payload(claim: Claim, phase: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
 
 
 # ---------------------------------------------------------------------------------------------- stale jobs

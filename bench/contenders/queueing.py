@@ -1,0 +1,78 @@
+"""A queue of jobs that do nothing: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
+
+`fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left.
+"""
+
+import logging
+import sys
+
+DO, PEER, SOCKET, USER, DATABASE = sys.argv[1:6]
+JOBS = int(sys.argv[6]) if len(sys.argv) > 6 else 0
+READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+logging.disable(logging.INFO)
+
+
+def huey() -> None:
+    from huey.contrib.sql_huey import SqlHuey
+    from peewee import MySQLDatabase
+
+    database = MySQLDatabase(DATABASE, unix_socket=SOCKET, user=USER, ssl_disabled=True, init_command=READ_COMMITTED)
+    queue = SqlHuey("bench", database=database, results=False, utc=True)
+
+    @queue.task()
+    def nothing() -> None:
+        pass
+
+    if DO == "fill":
+        with database.atomic():
+            for _ in range(JOBS):
+                nothing()
+    else:
+        queue.create_consumer(workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False).run()
+
+
+def celery() -> None:
+    from celery import Celery
+    from kombu.transport.sqlalchemy import Transport
+
+    Transport.polling_interval = 0.001
+    app = Celery("bench", broker=f"sqlalchemy+mysql+pymysql://{USER}@localhost/{DATABASE}?unix_socket={SOCKET}")
+    app.conf.update(
+        task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True, worker_hijack_root_logger=False,
+        broker_transport_options={"isolation_level": "READ COMMITTED", "connect_args": {"ssl_disabled": True}},
+    )
+
+    @app.task(name="nothing")
+    def nothing() -> None:
+        pass
+
+    if DO == "fill":
+        with app.producer_pool.acquire() as producer:
+            for _ in range(JOBS):
+                nothing.apply_async(producer=producer)
+    else:
+        app.worker_main(["worker", "--pool=solo", "--loglevel=ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+def django() -> None:
+    from bench.contenders.models import configure
+
+    configure(
+        SOCKET, USER, "", DATABASE, INSTALLED_APPS=["django_tasks", "django_tasks_db"], LOGGING_CONFIG=None,
+        TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}},
+    )
+    from django.core.management import call_command
+    from django.db import transaction
+    from bench.contenders.tasks import nothing
+
+    if DO == "fill":
+        call_command("migrate", verbosity=0)
+        with transaction.atomic():
+            for _ in range(JOBS):
+                nothing.enqueue()
+    else:
+        call_command("db_worker", batch=True, interval=0, startup_delay=False, verbosity=0)
+
+
+if __name__ == "__main__":
+    {"huey": huey, "celery": celery, "django": django}[PEER]()
