@@ -5,6 +5,7 @@ Each reads the mount outside of any transaction and then writes in as few transa
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 from time import monotonic
 from typing import Callable, Iterable, NamedTuple
 
@@ -14,6 +15,8 @@ from .errors import MountTimeout, MountUnavailable, NotFound, PanelError, Prefli
 from .model import BatchStatus
 from .mount import Mount, bounded
 
+# Sentinels that the thread which lists them hands over at a time.
+LISTED_AT_ONCE = 1000
 RECORDED_AT_ONCE = 50
 
 Progress = Callable[[int, int], None]  # called with (done, total)
@@ -60,7 +63,7 @@ def scan_mount(
     """Record the bundles on the mount that the ledger does not know. Raises MountUnavailable."""
     deadline = None if seconds is None else monotonic() + seconds
     report, sync_ids = ScanReport(), []
-    for sentinel in bounded(mount.sentinels(), seconds):
+    for sentinel in chain.from_iterable(bounded(chunks(mount.sentinels(), LISTED_AT_ONCE), seconds)):
         (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
     known = db.read(ledger.recorded, sync_ids)
     unknown = sorted(set(sync_ids) - known)

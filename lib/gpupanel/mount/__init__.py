@@ -21,6 +21,7 @@ from .patience import at_once, bounded, elsewhere
 
 __all__ = ["DOCUMENT_LIMIT", "SYNC_ID", "Document", "Mount", "Sentinel", "at_once", "bounded", "elsewhere"]
 
+SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024
 BLOCK = 1024 * 1024
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -59,7 +60,7 @@ class Mount:
         """Every sentinel of sync_dir in no order, by listing alone. Raises MountUnavailable."""
         with translated(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
             for entry in entries:
-                if entry.name.endswith(".ready"):
+                if entry.name.endswith(SENTINEL):
                     yield _sentinel(entry.name)
 
     def manifest(self, sync_id: str) -> bytes:
@@ -147,8 +148,8 @@ def _json_files(folder: Folder) -> list[str]:
 
 
 def _sentinel(name: str) -> Sentinel:
-    stem = name.removesuffix(".ready")
-    return Sentinel(printable(name), stem if SYNC_ID.fullmatch(stem) else None)
+    stem = name.removesuffix(SENTINEL)
+    return Sentinel(name, stem) if SYNC_ID.fullmatch(stem) else Sentinel(printable(name), None)
 
 
 def _utf8(folder: Folder, name: str) -> str:
