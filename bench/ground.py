@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
 from typing import NamedTuple
 
 from gpupanel.config import DatabaseSettings
@@ -47,6 +49,16 @@ class Ground(NamedTuple):
         """bin/import-worker --once, begun."""
         command = [sys.executable, TREE / "bin" / "import-worker", "--config", conf or self.conf, "--once"]
         return subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.DEVNULL)
+
+
+def peak(process: subprocess.Popen) -> float:
+    """MiB of memory that a process had at most; waits for its end. (What the kernel tells afterwards counts its parent's, too.)"""
+    most = 0
+    while process.poll() is None:
+        told = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+        most = int(told[1]) if told else most
+        sleep(0.02)
+    return most / 1024
 
 
 @contextmanager

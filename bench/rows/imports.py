@@ -62,8 +62,7 @@ class Ours:
         for sync_id in sync_ids:
             actions.queue_batch(place.admin, self._mount, sync_id, "bench")
         for process in [place.worker() for _ in sync_ids]:
-            _, status, usage = os.wait4(process.pid, 0)
-            self._peak = max(self._peak, usage.ru_maxrss)
+            self._peak = max(self._peak, ground.peak(process))
         [row] = place.admin.execute(
             "SELECT SUM(items_done) AS items, MIN(state = 'completed') AS done, COUNT(DISTINCT worker) AS workers,"
             " TIMESTAMPDIFF(MICROSECOND, MIN(claimed_at), MAX(finished_at)) / 1e6 AS seconds FROM import_job"
@@ -75,7 +74,7 @@ class Ours:
     def told(self, figures: dict[str, list[float]]) -> str:
         ratios = sorted(two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"]))
         middle = ratios[len(ratios) // 2]
-        return f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one. Peak memory of a worker: {self._peak / 1024:.0f} MiB."
+        return f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one. Peak memory of a worker: {self._peak:.0f} MiB."
 
 
 class Others:

@@ -21,6 +21,9 @@ MOST_DIGITS = 400
 # A value of three bytes takes sixty of memory: some hundred MiB of nothing but such values would take all there is.
 MOST_VALUES = 16_000_000
 MOST_FAULTS = 10_000
+# To be taken out of a text so that the others are left, which is quicker than counting each of them where it stands.
+ALL_BUT_COLONS = bytes(set(range(256)) - set(b":"))
+ALL_BUT_VALUES = bytes(set(range(256)) - set(b",[{"))
 
 
 class Repeated(dict):
@@ -31,7 +34,7 @@ class Repeated(dict):
 
 def parse(raw: bytes) -> tuple[Any, list[str]]:
     """The JSON value in `raw`, and the problems of its text. Raises ManifestError when there is no value to tell."""
-    if (values := raw.count(b",") + raw.count(b"[") + raw.count(b"{")) > MOST_VALUES:
+    if (values := len(raw.translate(None, ALL_BUT_VALUES))) > MOST_VALUES:
         raise _refused([f"manifest: found about {values} values, expected at most {MOST_VALUES}"])
     try:
         return _quickly(raw), []
@@ -46,9 +49,13 @@ def _quickly(raw: bytes) -> Any:
     That count is only sure when no colon is spelled as an escape.
     """
     tree = msgspec.json.decode(raw)
-    if b"\\u003" in raw or raw.count(b":") != msgspec.json.encode(tree).count(b":") or _too_deep(tree):
+    if b"\\u003" in raw or colons(raw) != colons(msgspec.json.encode(tree)) or _too_deep(tree):
         raise ValueError("in doubt")
     return tree
+
+
+def colons(raw: bytes) -> int:
+    return len(raw.translate(None, ALL_BUT_COLONS))
 
 
 def _too_deep(tree: Any) -> bool:

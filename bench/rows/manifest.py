@@ -1,0 +1,132 @@
+"""Reading a manifest, from the file to values that every rule was asked about; and what the worker's memory grows by."""
+
+import gc
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+
+from gpupanel import actions, config, manifest
+from gpupanel.mount import Mount
+
+from .. import ground
+from ..ground import Ground
+from ..measuring import Comparison, in_turns
+
+TITLE = "a manifest: read, hash, decode, validate"
+PLAIN, TYPED = "msgspec, plain types, decoding alone", "msgspec, our types, decoding alone"
+TARGET = "ours at most 3 times msgspec alone"
+NOTE = (
+    "Plain types are structs of str, int and list, which accept nearly anything; our types carry the rules that a type can."
+    " Ours and json read the file; collector off throughout. A closer look is what a manifest gets that has an unknown key."
+)
+
+
+class Derivative(Struct):
+    kind: str
+    path: str
+    bytes: int | None = None
+    sha256: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class Item(Struct):
+    asset_type: str
+    asset_hash: str
+    asset_subtype: str | None = None
+    cover_hash: str | None = None
+    path: str | None = None
+    title: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    duration_seconds: float | None = None
+    derivatives: list[Derivative] = []
+
+
+class Verification(Struct):
+    passed: bool
+    total_files: int
+
+
+class Bundle(Struct):
+    sync_id: str
+    sync_type: str
+    action: str
+    status: str
+    source_host: str
+    created_at: str
+    item_count: int
+    total_bytes: int
+    verification: Verification
+    items: list[Item]
+    completed_at: str | None = None
+    prior_sync_id: str | None = None
+    containers: list[dict] = []
+
+
+def measure(full: bool) -> Iterator[Comparison]:
+    with ground.prepared() as place:
+        for count in (4, 1000, 100_000) if full else (4, 1000, 20_000):
+            yield _compared(place.assets_dir.parent, count, 7 if full else 5)
+        yield _memory(place, (4, 1000, 100_000) if full else (4, 1000))
+
+
+def _compared(folder: Path, count: int, rounds: int) -> Comparison:
+    items = [ground.item("manifest", number) for number in range(count)]
+    sync_id = ground.sync_id("manifest")
+    usual, odd = folder / "usual.json", folder / "odd.json"
+    usual.write_bytes(ground.manifest("manifest", items))
+    odd.write_bytes(ground.manifest("manifest", items, unknown="key"))
+    raw, times = usual.read_bytes(), max(1, 2000 // count)
+    ours = msgspec.json.Decoder(manifest.values.Bundle)
+    plain = msgspec.json.Decoder(Bundle)
+    contenders = {
+        PLAIN: lambda: plain.decode(raw), TYPED: lambda: ours.decode(raw),
+        "read and SHA-256 (the limit)": lambda: hashlib.sha256(usual.read_bytes()),
+        "json.loads, with reading": lambda: json.loads(usual.read_bytes()),
+        "ours": lambda: manifest.read(usual.read_bytes(), sync_id),
+        "ours, a closer look": lambda: manifest.read(odd.read_bytes(), sync_id),
+    }
+    figures = in_turns({name: lambda work=work: _timed(work, times) for name, work in contenders.items()}, rounds)
+    ratios = sorted(mine / its for mine, its in zip(figures["ours"], figures[TYPED]))
+    size = f"To msgspec with our types, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
+    return Comparison(f"{count:,} items, {len(raw) / 1e6:.1f} MB", "milliseconds", PLAIN, figures, TARGET, (NOTE, size))
+
+
+def _timed(work: Callable, times: int) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        started = perf_counter()
+        for _ in range(times):
+            work()
+        return (perf_counter() - started) * 1000 / times
+    finally:
+        gc.enable()
+
+
+def _memory(place: Ground, counts: tuple[int, ...]) -> Comparison:
+    """The most memory that bin/import-worker had while it imported bundles of so many items, documents and all."""
+    figures, sizes = {}, []
+    for count in counts:
+        place.empty()
+        sync_id = ground.bundle(place.assets_dir, f"memory {count}", count)
+        sizes.append(f"{count:,} items: a manifest of {(place.assets_dir / 'sync' / f'{sync_id}.json').stat().st_size / 2**20:.1f} MiB")
+        mount = Mount(config.load(place.conf).mount)
+        actions.scan_mount(place.admin, mount, "bench")
+        actions.queue_batch(place.admin, mount, sync_id, "bench")
+        figures[f"{count:,} items"] = [ground.peak(place.worker())]
+        [job] = place.admin.execute("SELECT state, items_done FROM import_job")
+        assert (job["state"], job["items_done"]) == ("completed", count), job
+    return Comparison(
+        "peak memory of the worker", "MiB", f"{counts[0]:,} items", figures,
+        "it grows by the manifest only, never by what is imported", ("; ".join(sizes) + ".",),
+    )
