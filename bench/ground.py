@@ -45,10 +45,13 @@ class Ground(NamedTuple):
             self.admin.execute(f"TRUNCATE TABLE {table}")
         self.admin.execute("SET foreign_key_checks = 1")
 
+    def command(self, conf: Path | None = None) -> list:
+        """bin/import-worker --once."""
+        return [sys.executable, TREE / "bin" / "import-worker", "--config", conf or self.conf, "--once"]
+
     def worker(self, conf: Path | None = None, **environ: str) -> subprocess.Popen:
-        """bin/import-worker --once, begun."""
-        command = [sys.executable, TREE / "bin" / "import-worker", "--config", conf or self.conf, "--once"]
-        return subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.DEVNULL)
+        """The same, begun."""
+        return subprocess.Popen(self.command(conf), env=os.environ | environ, stderr=subprocess.DEVNULL)
 
 
 def peak(process: subprocess.Popen) -> float:

@@ -74,5 +74,40 @@ def django() -> None:
         call_command("db_worker", batch=True, interval=0, startup_delay=False, verbosity=0)
 
 
+def ours() -> None:
+    import secrets
+
+    from gpupanel.config import DatabaseSettings
+    from gpupanel.database import Database
+    from gpupanel.model import BatchStatus
+    from gpupanel.work import claims
+
+    db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
+    ended = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+    while claim := db.transact(claims.claim, secrets.token_hex(16), "host:1"):
+        db.transact(claims.finish, claim, ended, "0" * 64)
+
+
+def bare() -> None:
+    import pymysql
+
+    connection = pymysql.connect(
+        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True, init_command=READ_COMMITTED
+    )
+    cursor = connection.cursor()
+    while True:
+        connection.begin()
+        found = cursor.execute(
+            "SELECT id FROM import_job FORCE INDEX (claim) WHERE state = 'queued' ORDER BY priority, id LIMIT 1"
+            " FOR UPDATE SKIP LOCKED"
+        )
+        if not found:
+            return
+        job = cursor.fetchone()
+        cursor.execute("UPDATE import_job SET state = 'running' WHERE id = %s", job)
+        connection.commit()
+        cursor.execute("UPDATE import_job SET state = 'completed' WHERE id = %s", job)
+
+
 if __name__ == "__main__":
-    {"huey": huey, "celery": celery, "django": django}[PEER]()
+    {"ours": ours, "bare": bare, "huey": huey, "celery": celery, "django": django}[PEER]()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import opened
 from gpupanel import actions, ledger
 from gpupanel.database import Database
 from gpupanel.errors import MountUnavailable
@@ -183,3 +184,14 @@ def test_what_the_time_does_not_suffice_for_is_named(scan, panel_db, bundles, mo
     report = scan(seconds=1)
     hung.set()
     assert (report.discovered, report.left) == ([first], [second])
+
+
+def test_no_file_of_a_known_bundle_is_opened_however_many_there_are(scan, assets_dir, bundles):
+    for number in range(3):
+        bundles.bundle(f"known {number}", bundles.assets(f"known {number}", 1))
+    scan()
+    new = bundles.bundle("new", bundles.assets("new", 1))
+    with opened.noted() as paths:
+        assert scan().known == 3
+    sync_dir = assets_dir / "sync"
+    assert {path for path in paths if path.startswith(f"{sync_dir}/")} == {f"{sync_dir}/{new}.json"}

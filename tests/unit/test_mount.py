@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+import opened
 from gpupanel import mount
 from gpupanel.config import MountSettings
 from gpupanel.errors import (
@@ -397,3 +398,48 @@ def test_the_time_is_over_even_for_a_reader_that_always_has_more():
     with pytest.raises(MountTimeout):
         for _ in bounded(reader(), 0.05):
             pass
+
+
+def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
+    for name in ("a.json", "b.json", "c.json"):
+        (item / "source/data" / name).write_text("{}")
+    with opened.noted() as paths:
+        assert len(list(subject.documents("photos/1"))) == 4
+    root, folder = str(subject.assets_dir), str(item / "source")
+    assert paths == [folder, root, "source.json", "data", "a.json", "b.json", "c.json"]
+
+
+def test_a_link_that_takes_the_place_of_a_document_after_the_listing_is_not_followed(subject, item, assets):
+    with mount.files.open_folder(assets, "photos/1/source") as folder:
+        (item / "source/source.json").unlink()
+        (item / "source/source.json").symlink_to(assets.parent / "secret")
+        with pytest.raises(UnsafePath):
+            folder.open("source.json")
+
+
+def test_a_fifo_that_takes_the_place_of_a_document_after_the_listing_is_not_waited_for(subject, item, assets):
+    with mount.files.open_folder(assets, "photos/1/source") as folder:
+        (item / "source/source.json").unlink()
+        os.mkfifo(item / "source/source.json")
+        with pytest.raises(UnsafePath, match="is a FIFO"):
+            folder.open("source.json")
+
+
+def test_documents_and_folders_behind_links_that_stay_inside_are_read(subject, item, assets):
+    (assets / "elsewhere").mkdir()
+    (assets / "elsewhere/a.json").write_text("1")
+    (item / "source/data").rmdir()
+    (item / "source/data").symlink_to(assets / "elsewhere")
+    (assets / "elsewhere/b.json").symlink_to("a.json")
+    assert [each.content for each in subject.documents("photos/1")] == [b"{}", b"1", b"1"]
+
+
+def test_a_document_that_grows_while_it_is_read_is_read_to_its_end(item, monkeypatch):
+    path = item / "source/source.json"
+    path.write_bytes(b"x" * 100)
+    monkeypatch.setattr(mount, "BLOCK", 7)
+    for told in (0, 10, 100):
+        with open(path, "rb") as file:
+            assert mount._read(file.fileno(), told, 1000) == b"x" * 100
+    with open(path, "rb") as file:
+        assert len(mount._read(file.fileno(), 10, 50)) == 51

@@ -1,0 +1,62 @@
+"""How often the worker asks the database, as the server counts it: what bounds small jobs and large bundles."""
+
+import workers
+from gpupanel.database import literals
+from gpupanel.model import BatchStatus
+from gpupanel.work import claims
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+
+
+def questions(db, scope: str) -> int:
+    [row] = db.execute(f"SHOW {scope} STATUS LIKE 'Questions'")
+    return int(row["Value"])
+
+
+def test_a_claim_and_the_end_of_a_job_are_one_question_each_in_a_transaction(admin_db, worker_db):
+    workers.enqueue(admin_db, 1)
+    before = questions(worker_db, "SESSION")
+    claim = worker_db.transact(claims.claim, "a" * 32, workers.HOST)
+    worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
+    assert questions(worker_db, "SESSION") - before - 1 == 2 * len(("START TRANSACTION", "the statement", "COMMIT"))
+
+
+def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):
+    patient = workers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
+    asked = {}
+    for count in (4, 50):
+        workers.queue(panel_db, mount, bundles.bundle(f"{count}", bundles.assets(f"{count}", count, documents=("photo.analysis.json",))))
+        before = questions(admin_db, "GLOBAL")
+        assert f"completed, {count} items" in workers.drain(patient)
+        asked[count] = questions(admin_db, "GLOBAL") - before
+    assert asked[4] == asked[50]
+
+
+# ------------------------------------------------------------------------------------------------ what is asked
+
+TEXTS = st.text(st.one_of(st.sampled_from("'\"\\%\0\n\r\x1a\u00a5\u20a9\U0001f600"), st.characters(exclude_categories=["Cs"])), max_size=40)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(TEXTS, st.none(), st.integers(-2**63, 2**63 - 1)), min_size=1, max_size=8))
+def test_whatever_is_written_as_a_literal_of_ours_comes_back_as_it_was(worker_db, values):
+    with worker_db.reading() as tx:
+        literal = literals.of(tx._connection)
+        cursor = tx._connection.cursor()
+        cursor.execute(f"SELECT {', '.join(map(literal, values))}")
+        assert list(cursor.fetchone()) == values
+
+
+def test_a_session_in_which_a_backslash_is_no_escape_gets_literals_that_it_understands(worker_db):
+    with worker_db.reading() as tx:
+        cursor = tx._connection.cursor()
+        cursor.execute("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        cursor.execute(f"SELECT {literals.of(tx._connection)(text := chr(92) + chr(39) + ' --')}")
+        assert cursor.fetchone() == (text,)
+    worker_db.close()
+
+
+def test_rows_are_packed_up_to_a_size_and_a_larger_one_comes_alone():
+    assert list(literals.packed(["aa", "bb", "cccccccc", "d"], 5)) == ["aa,bb", "cccccccc", "d"]
+    assert list(literals.packed([], 5)) == []
