@@ -55,7 +55,7 @@ class Ground(NamedTuple):
 
 
 def peak(process: subprocess.Popen) -> float:
-    """MiB of memory that a process had at most; waits for its end. (What the kernel tells afterwards counts its parent's, too.)"""
+    """MiB of memory that a process had at most; waits for its end. What the kernel tells afterwards counts its parent's."""
     most = 0
     while process.poll() is None:
         told = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
@@ -106,7 +106,7 @@ def sync_id(*parts: object) -> str:
 
 
 def item(name: str, number: int) -> dict:
-    """An item that brings eight rows: an asset, its source, two analyses, two derivatives, a cover, its place in the ledger."""
+    """An item of eight rows: an asset, its source, two analyses, two derivatives, a cover, its place in the ledger."""
     own = digest(name, number)
     return {
         "asset_type": "photo", "asset_subtype": None, "asset_hash": own, "cover_hash": digest(name, number, "cover"),

@@ -38,7 +38,8 @@ def celery() -> None:
     Transport.polling_interval = 0.001
     app = Celery("bench", broker=f"sqlalchemy+mysql+pymysql://{USER}@localhost/{DATABASE}?unix_socket={SOCKET}")
     app.conf.update(
-        task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True, worker_hijack_root_logger=False,
+        task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True,
+        worker_hijack_root_logger=False,
         broker_transport_options={"isolation_level": "READ COMMITTED", "connect_args": {"ssl_disabled": True}},
     )
 
@@ -51,7 +52,8 @@ def celery() -> None:
             for _ in range(JOBS):
                 nothing.apply_async(producer=producer)
     else:
-        app.worker_main(["worker", "--pool=solo", "--loglevel=ERROR", "--without-gossip", "--without-mingle", "--without-heartbeat"])
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR"]
+        app.worker_main(["worker", "--pool=solo", *quiet])
 
 
 def django() -> None:

@@ -31,10 +31,10 @@ WAYS = {
     "bare statements (the limit)": ("bare", JOBS_LEFT),
 }
 NOTE = (
-    "Workers are processes of one thread on the same server, READ COMMITTED, with a flush a commit; timed from the moment when a"
-    " twentieth is done until nothing is left. Ours writes job, batch and an event, twice a job. huey deletes a task before it runs"
-    " it, celery hides it: what a worker that is killed had in hand is lost there. The bare statements are SELECT ... FOR UPDATE"
-    " SKIP LOCKED, UPDATE, COMMIT, UPDATE."
+    "Workers are processes of one thread on the same server, READ COMMITTED, with a flush a commit; timed from the moment when"
+    " a twentieth is done until nothing is left. Ours writes job, batch and an event, twice a job. huey deletes a task before it"
+    " runs it, celery hides it: what a worker that is killed had in hand is lost there. The bare statements are SELECT ... FOR"
+    " UPDATE SKIP LOCKED, UPDATE, COMMIT, UPDATE."
 )
 
 
@@ -54,7 +54,7 @@ def _compared(place: Ground, python: Path, workers: int, jobs: int, rounds: int)
     best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")))]
     ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best))
     told = f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
-    return Comparison(f"{workers} workers", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told))
+    return Comparison(f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told))
 
 
 class Queue:
@@ -90,7 +90,8 @@ class Queue:
         return self._admin.execute(self._left)[0]["n"]
 
     def _program(self, do: str, *more: str) -> subprocess.Popen:
-        command = [self._python, PROGRAM, do, self._way, str(self._place.server.socket), getpass.getuser(), self._name, *more]
+        where = [self._place.server.socket, getpass.getuser(), self._name]
+        command = [self._python, PROGRAM, do, self._way, *where, *more]
         paths = {"PYTHONPATH": f"{ground.TREE}:{ground.TREE / 'lib'}", "PYTHONWARNINGS": "ignore"}
         return subprocess.Popen(command, env=os.environ | paths, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -111,7 +112,9 @@ def fill_ours(place: Ground, jobs: int) -> None:
         " CONCAT(LPAD(HEX(seq), 8, '0'), '-0000-4000-8000-000000000000'), 'asset', 'create', 1, 'queued'"
         f" FROM seq_1_to_{jobs}"
     )
-    place.admin.execute(f"INSERT INTO import_job (batch_id, requested_by, items_total) SELECT seq, 'bench', 1 FROM seq_1_to_{jobs}")
+    place.admin.execute(
+        f"INSERT INTO import_job (batch_id, requested_by, items_total) SELECT seq, 'bench', 1 FROM seq_1_to_{jobs}"
+    )
 
 
 def _require_all(place: Ground, jobs: int) -> None:

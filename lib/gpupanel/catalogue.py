@@ -13,6 +13,8 @@ DERIVATIVE_FIELDS = ("bytes", "sha256", "mime_type", "width", "height")
 
 Key = tuple[str, str]
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Existing(NamedTuple):
     """What the library has of one item: `covers` maps a cover hash to the id of its live link, `containers` holds the
@@ -33,7 +35,7 @@ def fingerprint(item: Item) -> str:
     """SHA-256 of what the library keeps of an item, so that equal ones need no comparison."""
     kept = sorted((d.kind, d.path, *(getattr(d, field) for field in DERIVATIVE_FIELDS)) for d in item.persisted)
     facts = [getattr(item, field) for field in FIELDS]
-    return hashlib.sha256(json.dumps([facts, kept], ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(_json([facts, kept]).encode()).hexdigest()
 
 
 def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = ()) -> dict[Key, Existing]:

@@ -16,10 +16,10 @@ def of(connection: pymysql.Connection) -> Callable[[Any], str]:
         return connection.escape
     ours = {str: _quoted, int: str, type(None): _null}
 
-    def literal(value: Any) -> str:
-        return ours.get(type(value), connection.escape)(value)
+    def other(value: Any) -> str:
+        return _quoted(value) if isinstance(value, str) else connection.escape(value)
 
-    return literal
+    return lambda value: ours.get(type(value), other)(value)
 
 
 def _quoted(text: str) -> str:

@@ -71,15 +71,17 @@ def _sound(bundle: Bundle, told: int, sync_id: str) -> bool:
     files = list(chain.from_iterable([item.derivatives for item in items]))
     texts = [*_head(bundle), *_texts(items, "title", "mime_type"), *_texts(files, "mime_type"), *_texts(containers, "title")]
     hashes = [item.asset_hash for item in items]
-    hexes = [hashes, _texts(items, "cover_hash"), _texts(files, "sha256"), _texts(containers, "container_hash", "cover_hash")]
+    members = [member for container in containers for member in container.items]
+    hexes = [*hashes, *_texts(items, "cover_hash"), *_texts(files, "sha256"), *members]
+    hexes += _texts(containers, "container_hash", "cover_hash")
     return (
         _accounted_for(bundle, files, texts, told)
-        and _lowercase_digits(chain(*hexes, *(container.items for container in containers)))
+        and _lowercase_digits(hexes)
         and _kinds(bundle) and all(map(re.compile(KIND_PATTERN).search, {file.kind for file in files}))
         and _files_once(items) and _own_folders(bundle)
         and (len(set(hashes)) == len(items) or not any(rules.item_repeats(enumerate(items))))
         and not any(rules.container_repeats(containers))
-        and not any(rules.bundle_problems(_fields(bundle), {"items": [*items], "completed_at": bundle.completed_at}, sync_id))
+        and not any(rules.bundle_problems(_fields(bundle), _fields(bundle) | {"items": [*items]}, sync_id))
     )
 
 

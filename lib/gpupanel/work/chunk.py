@@ -56,9 +56,9 @@ class Chunks:
     def carry_out(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
         """Write a chunk whole; returns what was done with each item. Raises Unread, DataRefused, DatabaseConflict."""
         sound = [entry for entry in entries if not isinstance(entry.item, BadItem)]
-        library.hold(tx, [entry.key for entry in sound])
+        held = library.hold(tx, [entry.key for entry in sound])
         known: dict[Key, Existing] = {}
-        for some in chunks(sound):
+        for some in chunks(entry for entry in sound if entry.key in held):
             known |= catalogue.existing(tx, [entry.item for entry in some], self._asked_for(some))
         verdicts = [self._judge(entry, known.get(entry.key)) for entry in entries]
         self._require_documents(verdicts)

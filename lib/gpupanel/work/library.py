@@ -16,10 +16,13 @@ from ..manifest import Item
 from .documents import Papers
 
 
-def hold(tx: Transaction, keys: Iterable[Key]) -> None:
-    """Keep others from changing those of the assets that the library has, until the transaction ends."""
-    for asset_type, hashes in _by_type(keys):
-        tx.all("library.hold", asset_type=asset_type, hashes=hashes)
+def hold(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
+    """Keep others from changing those of the assets that the library has, until the transaction ends; returns which."""
+    return {
+        (row["asset_type"], row["asset_hash"])
+        for asset_type, hashes in _by_type(keys)
+        for row in tx.all("library.hold", asset_type=asset_type, hashes=hashes)
+    }
 
 
 def create(tx: Transaction, batch_id: int, items: list[Item]) -> dict[Key, int]:
