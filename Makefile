@@ -22,7 +22,7 @@ test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
 
-faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
+faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--done FILE' takes it up again
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
