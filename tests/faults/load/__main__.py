@@ -23,7 +23,7 @@ def main() -> int:
 def _size() -> Size:
     parser = argparse.ArgumentParser(prog="load", description=__doc__.split("\n")[0])
     for name, value in Size()._asdict().items():
-        parser.add_argument(f"--{name}", type=type(value) if name != "minutes" else float, default=value, help=f"{value}")
+        parser.add_argument(f"--{name}", type=Size.__annotations__[name], default=value, help=f"{value}")
     return Size(**vars(parser.parse_args()))
 
 

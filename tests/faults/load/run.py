@@ -11,7 +11,6 @@ from .site import Site, Size, opened
 from .upheaval import Upheaval
 from .watch import Watch, longest_wait_of_all
 
-LOCK_SECONDS = 1.0
 MEMORY = {"worker": 400, "panel": 400}  # MiB
 
 
@@ -72,7 +71,7 @@ def _tell(site: Site, watch: Watch, answers: operators.Answers, figures: Figures
     figures.say(f"longest lock wait: {watch.longest[0]:.1f} s behind a process that ran, {watch.behind_stopped[0]:.1f} s behind a "
                 f"stopped one; {longest_wait_of_all(site.admin):.1f} s of all, as the server counts")
     figures.problems += answers.wrong[:10]
-    figures.require(watch.longest[0] <= LOCK_SECONDS, f"a row was waited for too long: {watch.longest}")
+    figures.require(watch.longest[0] <= site.size.lock_seconds, f"a row was waited for too long: {watch.longest}")
     for role, most in MEMORY.items():
         figures.require(watch.memory[role] <= most, f"a {role} took {watch.memory[role]} MiB, more than {most}")
     for keeper in site.keepers:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ LOOK_SECONDS = 0.1
 
 
 class Size(NamedTuple):
-    """How much of everything; `minutes` is how long the upheaval goes on."""
+    """How much of everything; `minutes` is how long the upheaval goes on, `lock_seconds` the longest wait for a row."""
 
     bundles: int = 1000
     items: int = 100_000  # in the one big bundle
@@ -32,6 +33,7 @@ class Size(NamedTuple):
     operators: int = 50
     workers: int = 4
     minutes: float = 10
+    lock_seconds: float = 1
 
 
 class Keeper:
@@ -124,8 +126,6 @@ class Site:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
