@@ -13,12 +13,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from . import trial
-from .lane import opened
+from .lane import Lane, opened
 from .story import STAGES
+
+SILENT_SECONDS = 600  # a lane that was killed never answers
 
 _mine: dict = {}
 
@@ -32,10 +35,16 @@ def main() -> int:
         chosen = _selected(pool.apply(_plan, (stages,)), options)
         trials = [(number, each) for number, each in chosen if str(each) not in done.before]
         _announce([each for _, each in chosen], len(trials), options.lanes)
-        survived = _report(pool.imap_unordered(_try, trials), len(trials), done)
+        survived = _report(_outcomes(pool, trials), len(trials), done)
         pool.close()
         pool.join()
     return 0 if survived else 1
+
+
+def _outcomes(pool, trials: list) -> Iterator[tuple[int, trial.Trial, list[str]]]:
+    coming = pool.imap_unordered(_try, trials)
+    for _ in trials:
+        yield coming.next(SILENT_SECONDS)
 
 
 class Done:
@@ -107,9 +116,18 @@ def _open_lane() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
-    _mine["lane"] = stack.enter_context(opened(Path(folder)))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
+        _mine["lane"] = stack.enter_context(opened(Path(folder)))
+    except Exception as error:  # raised here, it would only have another lane opened in its place, and again
+        _mine["broken"] = error
+
+
+def _lane() -> Lane:
+    if "broken" in _mine:
+        raise _mine["broken"]
+    return _mine["lane"]
 
 
 def _leave(number: int, frame) -> None:
@@ -119,12 +137,12 @@ def _leave(number: int, frame) -> None:
 
 
 def _plan(stages: list[str]) -> list[trial.Trial]:
-    return trial.plan(_mine["lane"], stages)
+    return trial.plan(_lane(), stages)
 
 
 def _try(numbered: tuple[int, trial.Trial]) -> tuple[int, trial.Trial, list[str]]:
     number, each = numbered
-    return number, each, trial.run(_mine["lane"], each)
+    return number, each, trial.run(_lane(), each)
 
 
 if __name__ == "__main__":
