@@ -16,7 +16,7 @@ def main() -> int:
     size = _size()
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         problems = run(Path(folder), size, lambda line: print(line, flush=True))
-    print(*(problems or ["nothing was lost"]), sep="\n")
+        print(*(problems or ["nothing was lost"]), sep="\n", flush=True)
     return 1 if problems else 0
 
 
