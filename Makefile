@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench faults load fuzz audit demo venv install clean
+.PHONY: help run test faults load bench fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
