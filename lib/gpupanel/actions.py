@@ -15,6 +15,7 @@ from .model import BatchStatus
 from .mount import Mount, bounded
 
 RECORDED_AT_ONCE = 50
+LISTED_AT_ONCE = 1000  # to hand over each sentinel by itself from thread to thread costs more than to find it
 
 Progress = Callable[[int, int], None]  # called with (done, total)
 
@@ -60,8 +61,9 @@ def scan_mount(
     """Record the bundles on the mount that the ledger does not know. Raises MountUnavailable."""
     deadline = None if seconds is None else monotonic() + seconds
     report, sync_ids = ScanReport(), []
-    for sentinel in bounded(mount.sentinels(), seconds):
-        (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
+    for some in bounded(chunks(mount.sentinels(), LISTED_AT_ONCE), seconds):
+        for sentinel in some:
+            (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
     known = db.read(ledger.recorded, sync_ids)
     unknown = sorted(set(sync_ids) - known)
     report.sentinels, report.known = len(sync_ids), len(known)

@@ -22,6 +22,8 @@ from ground import NAME, TREE
 OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
 WORKER = {"heartbeat_seconds": 2, "stale_minutes": 0.2, "poll_seconds": 0.5, "readers": 4}
 LOOK_SECONDS = 0.1
+# Asked to end, killed, asked before it could listen, and asked twice.
+EXPECTED = (0, -signal.SIGKILL, -signal.SIGTERM, 130)
 
 
 class Size(NamedTuple):
@@ -56,7 +58,7 @@ class Keeper:
         status = self.process.poll()
         if status is None or self.stopping:
             return
-        if status not in (0, -signal.SIGKILL):
+        if status not in EXPECTED:
             self.unexpected.append(status)
         self.process = self._start()
 
