@@ -30,9 +30,11 @@ class Answers:
     def add(self, what: str, status: int | str, seconds: float, body: str) -> None:
         with self._lock:
             self.statuses[status] += 1
+            if not isinstance(status, int):
+                return
             self.seconds.append(seconds)
             self.slowest = max(self.slowest, (seconds, what))
-            if isinstance(status, int) and status >= 500:
+            if status >= 500:
                 self.wrong.append(f"{status} after {seconds:.1f} s to {what}: {_told(body)}")
 
     def middle(self) -> float:

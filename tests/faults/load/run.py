@@ -11,7 +11,7 @@ from .site import Site, Size, opened
 from .upheaval import Upheaval
 from .watch import Watch, longest_wait_of_all
 
-MEMORY = {"worker": 400, "panel": 400}  # MiB
+MEMORY = {"worker": 400, "panel": 500}  # MiB; a panel may plan several big bundles at once
 
 
 class Figures:
