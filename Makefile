@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench faults fuzz audit demo venv install clean
+.PHONY: help run test faults load bench fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -22,10 +22,15 @@ test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
 
-faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
+faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--done FILE' takes it up again
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
+	@MODEL_EXAMPLES=100 venv/bin/python -m pytest tests/faults/test_model.py
 	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
+
+load:  ## Operators click and workers import for MINUTES (10) while both are killed; ARGS='--bundles 100' makes it smaller
+	@bin/prepare test
+	@PYTHONPATH=lib:tests:tests/faults exec venv/bin/python -u -m load --minutes $(or $(MINUTES),10) $(ARGS)
 
 bench:  ## Measure ours beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
 	@bin/prepare test

@@ -8,7 +8,8 @@ from campaign import story, trial
 from campaign.faults import SLOW
 
 # How many trials of each stage, less those of the slow faults, which the full campaign has.
-TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
+TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "click preflight": 4, "click queue": 6, "click cancel": 3,
+          "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,9 @@ def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(lane, impo
     assert trial.run(lane, trial.Trial(at(import_points, words), fault)) == []
 
 
-@pytest.mark.parametrize("fault", ["cut short", "short read", "hang"])
+@pytest.mark.parametrize("fault", ["cut short", "short read", "hang", "kill -9", "SIGTERM twice"])
 @pytest.mark.parametrize("file", ["source.json", "photo.analysis.json", ".json"])
-def test_a_file_that_ends_early_or_hangs_is_never_taken_for_what_it_should_be(lane, import_points, file, fault):
+def test_a_file_that_ends_early_or_hangs_or_is_read_by_a_worker_that_dies_is_never_taken_for_what_it_should_be(lane, import_points, file, fault):
     point = at([each for each in import_points if each.what.startswith("read")], file)
     assert trial.run(lane, trial.Trial(point, fault)) == []
 

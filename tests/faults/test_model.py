@@ -4,6 +4,7 @@ MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make f
 """
 
 import os
+import secrets
 from time import monotonic
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ class Story(RuleBasedStateMachine):
         self.batches = [Batch() for _ in range(3)]
         self.hands: dict[int, Held] = {}  # a worker's number -> the claim that it believes to have
         self.dead: list[Held] = []
-        self.claimed, self.seen = 0, {}
+        self.tokens, self.seen = {}, {}
 
     @initialize()
     def forget_the_last_story(self):
@@ -160,8 +161,7 @@ class Story(RuleBasedStateMachine):
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
         )
-        self.claimed += 1
-        claim = self.db.transact(claims.claim, f"{self.claimed:032x}", f"host:{w}")
+        claim = self.db.transact(claims.claim, secrets.token_hex(16), f"host:{w}")
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
             batch = self.batches[waiting[0][2]]
@@ -243,9 +243,31 @@ class Story(RuleBasedStateMachine):
         """An hour passes for those that are dead, and somebody puts their jobs back."""
         for held in [held for held in self.dead if self._has(held)]:
             workers.make_stale(self.admin, held.job.id)
-            self.db.transact(claims.reset, held.job.id, 900, MAX_ATTEMPTS, "host:9")
-            gave_up = held.job.attempts >= MAX_ATTEMPTS
-            held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
+            self._put_back(held)
+
+    def _put_back(self, held: Held):
+        self.db.transact(claims.reset, held.job.id, 900, MAX_ATTEMPTS, "host:9")
+        gave_up = held.job.attempts >= MAX_ATTEMPTS
+        held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
+
+    @precondition(lambda self: self.hands)
+    @rule(hours=some.sampled_from([-2, -1, 1, 2]))
+    def step_the_clock(self, hours):
+        """The database's clock is set, so that what was noted before seems longer ago, or is yet to come."""
+        self.admin.execute(
+            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'", hours=hours
+        )
+
+    @rule()
+    def look_for_the_silent(self):
+        """Whoever seems silent for too long loses its job, alive or not; nobody else does."""
+        for job_id in self.db.read(claims.stale, 900):
+            (held,) = [held for held in self.hands.values() if held.job.id == job_id and self._has(held)]
+            self._put_back(held)
+            if held not in self.dead:
+                self.dead.append(held)
+        late = "SELECT 1 FROM import_job WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL 900 SECOND"
+        assert self.admin.execute(late) == []
 
     @precondition(lambda self: self.dead and self._free() is not None)
     @rule(steps=some.integers(1, 4))
@@ -267,6 +289,23 @@ class Story(RuleBasedStateMachine):
         assert rows == {self._sync_id(n): batch.status for n, batch in enumerate(self.batches) if batch.recorded}
         jobs = {row["id"]: (row["state"], row["attempts"]) for row in self.admin.execute("SELECT * FROM import_job")}
         assert jobs == {job.id: (job.state, job.attempts) for batch in self.batches for job in batch.jobs}
+
+    @invariant()
+    def a_token_is_one_claim_s_and_never_another_s(self):
+        for job in self.admin.execute("SELECT id, attempts, claim_token FROM import_job WHERE state = 'running'"):
+            claim = self.tokens.setdefault(job["claim_token"], (job["id"], job["attempts"]))
+            assert claim == (job["id"], job["attempts"])
+
+    @invariant()
+    def the_items_of_a_completed_batch_were_settled_by_its_last_job(self):
+        for n, batch in enumerate(self.batches):
+            if batch.status == "completed":
+                rows = self.admin.execute(
+                    "SELECT i.decision, i.job_id FROM ingest_batch_item i JOIN ingest_batch b ON b.id = i.batch_id"
+                    " WHERE b.sync_id = %(sync_id)s AND i.decision <> 'withdrawn'", sync_id=self._sync_id(n),
+                )
+                assert {row["job_id"] for row in rows} == {batch.jobs[-1].id}
+                assert {row["decision"] for row in rows} <= {"created", "updated", "linked", "skipped"}
 
     @invariant()
     def the_events_tell_the_truth(self):

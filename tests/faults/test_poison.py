@@ -1,4 +1,4 @@
-"""A bundle that kills its worker each time is parked, the queue goes on, and one command lets it try again."""
+"""A bundle that kills its worker each time is parked, the queue goes on, and one command or click lets it try again."""
 
 import signal
 
@@ -6,6 +6,9 @@ import pytest
 from campaign import lane as lanes
 from campaign import picture, story
 from campaign.door import Door
+from gpupanel import config
+from gpupanel.web.app import application
+from webtest import TestApp
 
 ATTEMPTS = 5
 
@@ -25,7 +28,23 @@ def lane(tmp_path_factory):
         yield opened
 
 
-def test_a_bundle_that_kills_its_worker_is_parked_and_one_command_releases_it(lane):
+def by_command(lane, sync_id: str) -> None:
+    released = lane.zygote.start("gpupanel", "queue", sync_id, "--config", str(lane.direct["gpupanel"])).wait()
+    assert released.status == 0, released.output
+
+
+def by_click(lane, sync_id: str) -> None:
+    """The button of the batch's own page, which says too why it is parked."""
+    panel = application(config.load(lane.direct["gpupanel"]))
+    operator = TestApp(panel, extra_environ={"REMOTE_USER": story.OPERATOR})
+    page = operator.get(f"/admin/import-media.cgi?action=detail&sync_id={sync_id}")
+    assert f"gave up after {ATTEMPTS} attempts" in page.text
+    (form,) = [each for each in page.forms.values() if "do" in each.fields and each["do"].value_if_submitted() == "queue"]
+    assert "Queued as job" in form.submit("do").follow().text
+
+
+@pytest.mark.parametrize("release", [by_command, by_click])
+def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(lane, release):
     stage = story.STAGES["import"]
     undisturbed = {name: rows for name, rows in lane.reference(stage).items() if name in picture.library(lane.admin)}
     lane.restore(stage.before)
@@ -44,8 +63,7 @@ def test_a_bundle_that_kills_its_worker_is_parked_and_one_command_releases_it(la
     assert states == []
     assert picture.untruths(lane.admin) == []
 
-    released = lane.zygote.start("gpupanel", "queue", batch["sync_id"], "--config", str(lane.direct["gpupanel"])).wait()
-    assert released.status == 0, released.output
+    release(lane, batch["sync_id"])
     lane.finish()
     assert picture.library(lane.admin) == undisturbed
     assert picture.untruths(lane.admin) == []

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import workers
-from gpupanel import actions, ledger, preflight, queue
+from gpupanel import actions, ledger, preflight, queue, scan
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost, PanelError, Refused
 from gpupanel.model import BatchStatus
@@ -88,6 +88,51 @@ def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worke
     assert workers.batch(panel_db, sync_id)["status"] == "completed"
 
 
+def test_a_claim_that_comes_while_a_job_is_claimed_waits_for_nobody_and_finds_nothing(race, admin_db, worker_db, panel_db, job):
+    sync_id, job_id = job
+    later = race(worker_db, take, worker_db, lambda tx: take(tx, "b" * 32))
+    assert (later.error, later.value) == (None, None)
+    assert workers.job(admin_db, job_id)["claim_token"] == "a" * 32
+    assert len(workers.events(panel_db, sync_id, "job_claimed")) == 1
+
+
+def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(race, admin_db, panel_db, mount, bundles):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    actions.scan_mount(panel_db, mount, "operator")
+    actions.preflight_batch(panel_db, mount, sync_id, "operator")
+    later = race(
+        panel_db, lambda tx: queue.enqueue(tx, sync_id, "operator"),
+        panel_db, lambda tx: queue.enqueue(tx, sync_id, "another"),
+    )
+    assert isinstance(later.error, Refused)
+    (row,) = admin_db.execute("SELECT requested_by FROM import_job")
+    assert row["requested_by"] == "operator"
+    assert len(workers.events(panel_db, sync_id, "job_queued")) == 1
+
+
+def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(race, admin_db, panel_db, mount, bundles):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    found = [scan.examine(mount, sync_id)]
+    later = race(
+        panel_db, lambda tx: scan.record(tx, found, "operator"), panel_db, lambda tx: scan.record(tx, found, "another")
+    )
+    assert (later.error, later.value) == (None, {sync_id: scan.KNOWN})
+    assert len(workers.events(panel_db, sync_id, "scan")) == 1
+
+
+def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db, worker_db, panel_db, job):
+    sync_id, job_id = job
+    worker_db.transact(take)
+    workers.make_stale(admin_db, job_id)
+
+    def reset(tx):
+        return claims.reset(tx, job_id, 900, 5, "other:2")
+
+    later = race(worker_db, reset, worker_db, reset)
+    assert (later.error, later.value) == (None, None)
+    assert len(workers.events(panel_db, sync_id, "job_reset")) == 1
+
+
 def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
     claim = worker_db.transact(take)
@@ -142,8 +187,8 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
     assert panel_db.read(ledger.batch, sync_id)["status"] == "queued"
 
 
-def test_eight_workers_share_500_jobs_and_each_ends_once(admin_db, worker_db):
-    jobs = workers.enqueue(admin_db, 500)
+def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
+    jobs = workers.enqueue(admin_db, 1000)
     threads = [threading.Thread(target=end_all, args=(worker_db.settings, number)) for number in range(8)]
     for thread in threads:
         thread.start()
@@ -153,7 +198,7 @@ def test_eight_workers_share_500_jobs_and_each_ends_once(admin_db, worker_db):
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
     told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
     assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
-        ("job_claimed", 500, 500), ("job_finished", 500, 500),
+        ("job_claimed", 1000, 1000), ("job_finished", 1000, 1000),
     }
     assert not admin_db.execute("SELECT 1 FROM import_job GROUP BY claim_token HAVING COUNT(*) > 1")
 

@@ -1,7 +1,8 @@
 """make faults: every point with every fault, on all cores; prints how many were tried and survived.
 
 `python -m campaign --stage import --fault "kill -9 before"` narrows it down, `--only import/sql/17` repeats a point,
-`--from N` resumes at trial N of the plan that the same options give, `--sample N --seed S` takes N of them.
+`--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N of them. `--done FILE`
+notes there what survived and does not try it again, so that a campaign can be broken off and taken up.
 """
 
 import argparse
@@ -12,12 +13,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from . import trial
-from .lane import opened
+from .lane import Lane, opened
 from .story import STAGES
+
+SILENT_SECONDS = 600  # a lane that was killed never answers
 
 _mine: dict = {}
 
@@ -26,25 +30,51 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
     stages = [name for name in STAGES if options.stage in (None, name)]
+    done = Done(options.done)
     with multiprocessing.Pool(options.lanes, _open_lane) as pool:
-        trials = _selected(pool.apply(_plan, (stages,)), options)
-        points = {each.point for _, each in trials}
-        faults = {each.fault for _, each in trials}
-        print(f"{len(points)} points, {len(faults)} faults, {len(trials)} trials, {options.lanes} lanes", flush=True)
-        survived = _report(pool.imap_unordered(_try, trials), len(trials))
+        chosen = _selected(pool.apply(_plan, (stages,)), options)
+        trials = [(number, each) for number, each in chosen if str(each) not in done.before]
+        _announce([each for _, each in chosen], len(trials), options.lanes)
+        survived = _report(_outcomes(pool, trials), len(trials), done)
         pool.close()
         pool.join()
     return 0 if survived else 1
 
 
+def _outcomes(pool, trials: list) -> Iterator[tuple[int, trial.Trial, list[str]]]:
+    coming = pool.imap_unordered(_try, trials)
+    for _ in trials:
+        yield coming.next(SILENT_SECONDS)
+
+
+class Done:
+    """What has survived, a line each, in a file that the next campaign reads; without a file it forgets."""
+
+    def __init__(self, path: Path | None):
+        self.before = set(path.read_text().splitlines()) if path and path.exists() else set()
+        self._path = path
+
+    def add(self, each: trial.Trial) -> None:
+        if self._path:
+            with open(self._path, "a") as file:
+                print(each, file=file)
+
+
+def _announce(chosen: list[trial.Trial], left: int, lanes: int) -> None:
+    points, faults = {each.point for each in chosen}, {each.fault for each in chosen}
+    earlier = f", of which {len(chosen) - left} have survived before" if left < len(chosen) else ""
+    print(f"{len(points)} points, {len(faults)} faults, {len(chosen)} trials{earlier}; {lanes} lanes", flush=True)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__.split("\n")[0])
-    cores = multiprocessing.cpu_count()
-    parser.add_argument("--lanes", type=int, default=cores, help=f"how many run side by side ({cores})")
+    lanes = 2 * multiprocessing.cpu_count()  # each waits for half of its time
+    parser.add_argument("--lanes", type=int, default=lanes, help=f"how many run side by side ({lanes})")
     parser.add_argument("--stage", choices=STAGES, help="only this stage")
     parser.add_argument("--fault", action="append", help="only this fault; may be repeated")
     parser.add_argument("--only", metavar="POINT", help="only this point, such as import/sql/17")
-    parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="resume at trial N")
+    parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="begin at trial N")
+    parser.add_argument("--done", type=Path, metavar="FILE", help="note what survived, and leave it out the next time")
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the trials")
     parser.add_argument("--seed", type=int, default=1, help="which ones (1)")
     return parser.parse_args()
@@ -60,17 +90,20 @@ def _selected(trials: list[trial.Trial], options: argparse.Namespace) -> list[tu
     return chosen
 
 
-def _report(outcomes, total: int) -> bool:
+def _report(outcomes, total: int, noted: Done) -> bool:
     """Print what did not survive, and in the end the figures of each fault; True when all survived."""
     tried, survived, since = Counter(), Counter(), time.monotonic()
     for done, (number, each, problems) in enumerate(outcomes, 1):
         tried[each.fault] += 1
         survived[each.fault] += not problems
-        if problems:
+        if not problems:
+            noted.add(each)
+        else:
             print(f"\n{number}. {each}", *problems[:12], sep="\n    ", flush=True)
         if done % 100 == 0 or done == total:
             seconds = time.monotonic() - since
-            print(f"{done} of {total} tried, {sum(survived.values())} survived, {seconds:.0f} s", flush=True)
+            rate = f"{seconds:.0f} s, {done / seconds:.1f} a second"
+            print(f"{done} of {total} tried, {sum(survived.values())} survived, {rate}", flush=True)
     for fault in tried:
         print(f"  {fault:24} {tried[fault]:6} tried {survived[fault]:6} survived")
     return tried == survived
@@ -83,9 +116,18 @@ def _open_lane() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
-    _mine["lane"] = stack.enter_context(opened(Path(folder)))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
+        _mine["lane"] = stack.enter_context(opened(Path(folder)))
+    except Exception as error:  # raised here, it would only have another lane opened in its place, and again
+        _mine["broken"] = error
+
+
+def _lane() -> Lane:
+    if "broken" in _mine:
+        raise _mine["broken"]
+    return _mine["lane"]
 
 
 def _leave(number: int, frame) -> None:
@@ -95,12 +137,12 @@ def _leave(number: int, frame) -> None:
 
 
 def _plan(stages: list[str]) -> list[trial.Trial]:
-    return trial.plan(_mine["lane"], stages)
+    return trial.plan(_lane(), stages)
 
 
 def _try(numbered: tuple[int, trial.Trial]) -> tuple[int, trial.Trial, list[str]]:
     number, each = numbered
-    return number, each, trial.run(_mine["lane"], each)
+    return number, each, trial.run(_lane(), each)
 
 
 if __name__ == "__main__":

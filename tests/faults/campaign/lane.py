@@ -1,17 +1,11 @@
 """One lane of the campaign: a server, a mount and programs of its own, so that several lanes run side by side."""
 
-import json
 import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from gpupanel import config
 from gpupanel.database import Database
@@ -19,91 +13,18 @@ from gpupanel.mount import Mount
 from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import PrivateServer
-from ground import NAME, TABLES, TREE
+from ground import NAME, TABLES
 
-from . import picture, story
+from . import clicks, picture, story
 from .patience import wait_until
+from .programs import Program, Zygote
 
 # Small and quick to start; what was committed survives a kill of the server, though not of the machine.
 OPTIONS = (
     "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=24M",
     "--innodb-log-file-size=16M", "--performance-schema=OFF", "--aria-pagecache-buffer-size=8M",
 )
-COMPILER = ("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror")
-HERE = Path(__file__).parent
 ROUNDS = 40
-
-
-class Ended(NamedTuple):
-    """How a program ended, and all that it said."""
-
-    status: int
-    output: str
-
-
-class Program:
-    """A program that runs; `pid` is its process."""
-
-    def __init__(self, zygote: "Zygote", pid: int, out: Path):
-        self._zygote, self.pid, self._out = zygote, pid, out
-        self._descriptor = os.pidfd_open(pid)
-        self.waited = False
-
-    def ended(self) -> bool:
-        return bool(select.select([self._descriptor], [], [], 0)[0])
-
-    def output(self) -> str:
-        return self._out.read_text(errors="replace") if self._out.exists() else ""
-
-    def wait(self) -> Ended:
-        wait_until(self.ended, f"the end of the program, which said: {self.output()}")
-        os.close(self._descriptor)
-        self.waited = True
-        return Ended(self._zygote.ask(self.pid), self.output())
-
-
-class Zygote:
-    """Forks programs, with the shim in front of their C library."""
-
-    def __init__(self, folder: Path):
-        self._folder, self._count = folder, 0
-        self._running: list[Program] = []
-        paths = os.pathsep.join(str(TREE / each) for each in ("lib", "tests", "tests/faults"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "campaign.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONPATH": paths, "LD_PRELOAD": str(_shim(folder))},
-        )
-
-    def ask(self, order) -> int:
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def start(self, program: str, *arguments: str, **environ: str) -> Program:
-        self._count += 1
-        out = self._folder / f"{self._count}.log"
-        order = {"program": program, "arguments": arguments, "environ": environ, "out": str(out)}
-        self._running = [each for each in self._running if not each.waited]
-        self._running.append(Program(self, self.ask(order), out))
-        return self._running[-1]
-
-    def kill_all(self) -> None:
-        for program in self._running:
-            if not program.waited and not program.ended():
-                os.kill(program.pid, signal.SIGKILL)
-                wait_until(program.ended, "the end of a killed program")
-
-    def close(self) -> None:
-        self.kill_all()
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-def _shim(folder: Path) -> Path:
-    built = folder / "shim.so"
-    subprocess.run([*COMPILER, "-o", built, HERE / "shim.c", "-ldl", "-lpthread"], check=True)
-    return built
 
 
 class Lane:
@@ -128,7 +49,7 @@ class Lane:
         self.through = self._configurations(self.door_path, "door")
         self.panel = Database(config.load(self.direct["gpupanel"]).database)
         self.worker = Database(config.load(self.direct["import-worker"]).database)
-        self._references: dict[str, dict] = {}
+        self._references: dict[tuple[str, bool], dict] = {}
         story.tell(self)
 
     def close(self) -> None:
@@ -146,8 +67,8 @@ class Lane:
     # ------------------------------------------------------------------------------------------- configuration
 
     def _configurations(self, socket: Path, name: str) -> dict[str, Path]:
-        return {"gpupanel": self.configuration(socket, name, "gpu_panel"),
-                "import-worker": self.configuration(socket, name, "gpu_worker")}
+        panel, worker = self.configuration(socket, name, "gpu_panel"), self.configuration(socket, name, "gpu_worker")
+        return {"gpupanel": panel, "import-media.cgi": panel, "import-worker": worker}
 
     def configuration(self, socket: Path, name: str, user: str, **options) -> Path:
         """A configuration for a program of this lane; a worker's takes few items at a time, so that more can be disturbed."""
@@ -157,6 +78,8 @@ class Lane:
                  "[mount]", f"sync_dir = {self.assets_dir / 'sync'}"]
         if user == "gpu_worker":
             lines += ["[worker]", *(f"{option} = {value}" for option, value in worker.items())]
+        else:
+            lines += ["[panel]", f"operators = {story.OPERATOR}", f"secret_file = {self.folder / 'panel.secret'}"]
         path.touch(0o600)
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -200,7 +123,10 @@ class Lane:
         return found
 
     def start(self, stage: story.Stage, conf: Path, **environ: str) -> Program:
-        who = () if stage.works else ("--as", "operator")
+        if stage.clicks:
+            given, request = clicks.request(self.arguments(stage), self.folder / "panel.secret")
+            return self.zygote.start(stage.program, given=given, GPUPANEL_CONF=str(conf), **request, **environ)
+        who = () if stage.works else ("--as", story.OPERATOR)
         return self.zygote.start(stage.program, *self.arguments(stage), *who, "--config", str(conf), **environ)
 
     def finish(self) -> None:
@@ -218,16 +144,24 @@ class Lane:
             "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
         )
 
-    def reference(self, stage: story.Stage) -> dict[str, list]:
-        """What there is after this stage when nothing is disturbed."""
-        if stage.name not in self._references:
+    def queue_again(self) -> None:
+        """An operator queues every bundle once more, and workers import them."""
+        for sync_id in self.bundles[:story.USABLE]:
+            self.zygote.start("gpupanel", "queue", sync_id, "--config", str(self.direct["gpupanel"])).wait()
+        self.finish()
+
+    def reference(self, stage: story.Stage, *, again: bool = False) -> dict[str, list]:
+        """What there is after this stage when nothing is disturbed; `again` means after all was queued once more."""
+        if (stage.name, again) not in self._references:
             self.restore(stage.before)
             self.start(stage, self.direct[stage.program]).wait()
             if stage.works:
                 self.finish()
+            if again:
+                self.queue_again()
             assert not (wrong := picture.untruths(self.admin)), wrong
-            self._references[stage.name] = picture.picture(self.admin)
-        return self._references[stage.name]
+            self._references[stage.name, again] = picture.picture(self.admin)
+        return self._references[stage.name, again]
 
 
 _KNOWN: dict[str, list[str]] = {}

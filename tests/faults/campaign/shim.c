@@ -1,6 +1,6 @@
 /* Loaded into a program under trial, in front of the C library: numbers what the program opens, looks up, lists and
- * reads below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says. With FAULT_TRACE, each point
- * is a line of that file. FAULT_CLOCK is how many seconds its clock is fast. Without either it does nothing.
+ * reads below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says: an error, or a signal that comes just then.
+ * With FAULT_TRACE, each point is a line of that file. FAULT_CLOCK is how many seconds its clock is fast. Without either it does nothing.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@
 #define MOST 4096
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int points;
+static int points, due; /* a second SIGTERM, for the next point */
 static char ended[MOST]; /* descriptors whose file was cut short */
 
 static const char *kind(void) { const char *text = getenv("FAULT_KIND"); return text ? text : ""; }
@@ -40,21 +41,20 @@ static int below(const char *path) {
     return !strncmp(path, root, strlen(root));
 }
 
-static int open_below(int fd) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return below(path);
-}
+static const char *of_descriptor(int fd, char path[64]) { snprintf(path, 64, "/proc/self/fd/%d", fd); return path; }
+
+static int open_below(int fd) { char path[64]; return getenv("FAULT_ROOT") && below(of_descriptor(fd, path)); }
 
 /* Counts a point; true when it is the one that goes wrong. */
 static int strikes(const char *what, const char *where) {
     const char *at = getenv("FAULT_AT"), *trace = getenv("FAULT_TRACE");
     pthread_mutex_lock(&lock);
-    int number = ++points, mine = at && atoi(at) == number;
+    int number = ++points, mine = at && atoi(at) == number, again = due;
+    due = mine && !strcmp(kind(), "SIGTERM twice");
     pthread_mutex_unlock(&lock);
+    if (again) kill(getpid(), SIGTERM);
     if (trace) {
-        char line[PATH_MAX + 64], full[64], target[PATH_MAX];
-        if (!where) { snprintf(full, sizeof full, "/proc/self/fd/%d", number); where = full; }
+        char line[PATH_MAX + 64], target[PATH_MAX];
         if (!strncmp(where, "/proc/self/fd/", 14)) {
             ssize_t size = readlink(where, target, sizeof target - 1);
             if (size > 0) { target[size] = 0; where = target; }
@@ -66,8 +66,11 @@ static int strikes(const char *what, const char *where) {
     return mine;
 }
 
-/* The error to report, or 0; a hang never returns. */
+/* The error to report, or 0; a hang never returns. A signal comes, and the call goes its way. */
 static int failure(void) {
+    if (!strcmp(kind(), "kill -9")) kill(getpid(), SIGKILL);
+    if (!strncmp(kind(), "SIGTERM", 7)) kill(getpid(), SIGTERM);
+    if (!strncmp(kind(), "SIGSTOP", 7)) kill(getpid(), SIGSTOP);
     if (!strcmp(kind(), "EIO")) return EIO;
     if (!strcmp(kind(), "ENOENT")) return ENOENT;
     if (!strcmp(kind(), "ESTALE")) return ESTALE;
@@ -124,6 +127,15 @@ OPENS_IN(openat64)
 LOOKS(lstat, stat)
 LOOKS(lstat64, stat64)
 
+#define STATS(name, type) \
+    int name(int fd, struct type *found) { \
+        char path[64]; \
+        if (open_below(fd) && refused("fstat", of_descriptor(fd, path))) return -1; \
+        return NEXT(name)(fd, found); \
+    }
+STATS(fstat, stat)
+STATS(fstat64, stat64)
+
 DIR *opendir(const char *path) {
     if (below(path) && refused("list", path)) return NULL;
     return NEXT(opendir)(path);
@@ -131,17 +143,24 @@ DIR *opendir(const char *path) {
 
 DIR *fdopendir(int fd) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (below(path) && refused("list", path)) return NULL;
+    if (open_below(fd) && refused("list", of_descriptor(fd, path))) return NULL;
     return NEXT(fdopendir)(fd);
 }
 
+#define ENTRIES(name, type) \
+    struct type *name(DIR *folder) { \
+        char path[64]; \
+        if (open_below(dirfd(folder)) && refused("entry", of_descriptor(dirfd(folder), path))) return NULL; \
+        return NEXT(name)(folder); \
+    }
+ENTRIES(readdir, dirent)
+ENTRIES(readdir64, dirent64)
+
 ssize_t read(int fd, void *buffer, size_t size) {
     char path[64];
-    if (!getenv("FAULT_ROOT") || !open_below(fd)) return NEXT(read)(fd, buffer, size);
+    if (!open_below(fd)) return NEXT(read)(fd, buffer, size);
     if (fd < MOST && ended[fd]) return 0;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int saved = errno, mine = strikes("read", path), found = mine ? failure() : 0;
+    int saved = errno, mine = strikes("read", of_descriptor(fd, path)), found = mine ? failure() : 0;
     if (found) { errno = found; return -1; }
     errno = saved;
     ssize_t got = NEXT(read)(fd, buffer, size);

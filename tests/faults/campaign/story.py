@@ -6,12 +6,14 @@ from gpupanel import actions
 from gpupanel.tools.bundles import Asset, Writer, breaks
 from gpupanel.work import claims
 
+OPERATOR = "operator"
 FORMS = ("photo", "cover")
 PAPERS = ("photo.analysis.json",)
 
 
 class Stage(NamedTuple):
     """A program, and the name of the snapshot that it starts from. `{bundles}` and `{job}` stand for what is there.
+    The arguments of a CGI program are the fields of a form.
 
     `counted` and `hold` are a door's: the connection whose statements count, and the statement of the first one
     that waits for the last of those. `stop` has SIGTERM come at the first statement with these words.
@@ -29,6 +31,10 @@ class Stage(NamedTuple):
     def works(self) -> bool:
         return self.program == "import-worker"
 
+    @property
+    def clicks(self) -> bool:
+        return self.program.endswith(".cgi")
+
 
 STAGES = {
     stage.name: stage for stage in (
@@ -36,6 +42,9 @@ STAGES = {
         Stage("preflight", "scanned", "gpupanel", ("preflight", "{bundles}")),
         Stage("queue", "planned", "gpupanel", ("queue", "{bundles}")),
         Stage("cancel", "queued", "gpupanel", ("cancel", "{job}")),
+        Stage("click preflight", "scanned", "import-media.cgi", ("do=preflight_selected", "{bundles}")),
+        Stage("click queue", "planned", "import-media.cgi", ("do=queue_selected", "{bundles}")),
+        Stage("click cancel", "queued", "import-media.cgi", ("do=cancel_selected", "{bundles}")),
         Stage("import", "queued", "import-worker", ("--once",)),
         Stage("release", "queued", "import-worker", ("--once",), stop="INSERT INTO asset_source"),
         Stage("reset", "stale", "import-worker", ("--once",)),
@@ -77,17 +86,17 @@ def write_others(writer: Writer, base: list[Asset]) -> list[str]:
 def tell(lane) -> None:
     """Go the way once without any disturbance, and keep a snapshot before each stage."""
     lane.first, base = write_first(lane.writer)
-    actions.scan_mount(lane.panel, lane.mount, "operator")
-    actions.queue_batch(lane.panel, lane.mount, lane.first, "operator")
+    actions.scan_mount(lane.panel, lane.mount, OPERATOR)
+    actions.queue_batch(lane.panel, lane.mount, lane.first, OPERATOR)
     lane.finish()
     lane.bundles = write_others(lane.writer, base)
     lane.keep("empty")
-    actions.scan_mount(lane.panel, lane.mount, "operator")
+    actions.scan_mount(lane.panel, lane.mount, OPERATOR)
     lane.keep("scanned")
     for sync_id in lane.bundles[:2]:
-        actions.preflight_batch(lane.panel, lane.mount, sync_id, "operator")
+        actions.preflight_batch(lane.panel, lane.mount, sync_id, OPERATOR)
     lane.keep("planned")
-    queued = actions.queue_batches(lane.panel, lane.mount, lane.bundles[:USABLE], "operator")
+    queued = actions.queue_batches(lane.panel, lane.mount, lane.bundles[:USABLE], OPERATOR)
     # As if the last one had been planned from other bytes.
     lane.admin.execute(
         "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s", sync_id=lane.bundles[3]

@@ -1,19 +1,24 @@
 """One point, one fault: run the program, let others finish, and compare with an undisturbed run."""
 
-import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import picture
+from . import clicks, picture
 from .door import Door
-from .faults import FAULTS
-from .lane import Ended, Lane, Program
+from .faults import FAULTS, state
+from .lane import Lane
 from .patience import wait_until
-from .story import BEATS, STAGES, USABLE, Stage
+from .programs import Ended, Program
+from .story import BEATS, STAGES, Stage
 
-MOUNT_FAULTS = ("EIO", "ENOENT", "ESTALE", "short read", "cut short", "hang")
+ERRORS = ("EIO", "ESTALE")
+READS = ("short read", "cut short")
+ZOMBIES = ("SIGSTOP, SIGCONT",)
+MOUNT_FAULTS = (*ERRORS, "ENOENT", "hang", "kill -9", "SIGTERM", "SIGTERM twice", *ZOMBIES)
+# A stopped command ends with its terminal; nobody takes over what a person had begun.
+OF_WORKERS = ("SIGTERM twice", *ZOMBIES)
 # These say something about a bundle, and an operator may have to queue it again.
 FACTS = ("ENOENT",)
 
@@ -66,7 +71,7 @@ def _mount_calls(lane: Lane, stage: Stage) -> list[Point]:
     lane.restore(stage.before)
     trace = lane.folder / f"{stage.name}.trace"
     trace.unlink(missing_ok=True)
-    lane.start(stage, lane.direct[stage.program], FAULT_ROOT=str(lane.assets_dir), FAULT_TRACE=str(trace)).wait()
+    lane.start(stage, lane.direct[stage.program], **_watched(lane, trace)).wait()
     calls = trace.read_text().splitlines() if trace.exists() else []
     return [Point(stage.name, "mount", n, call.replace(str(lane.assets_dir), "")) for n, call in enumerate(calls, 1)]
 
@@ -77,13 +82,15 @@ def _short(statement: str) -> str:
 
 def faults(point: Point) -> tuple[str, ...]:
     """The faults that make sense at a point."""
-    if point.kind == "mount":
-        reads = point.what.startswith("read")
-        return tuple(each for each in MOUNT_FAULTS if reads or each not in ("short read", "cut short"))
-    if STAGES[point.stage].works:
-        return tuple(FAULTS)
-    # A stopped command ends with its terminal; nobody takes over what a person had begun.
-    return tuple(each for each in FAULTS if not each.startswith(("SIGSTOP", "SIGTERM twice")))
+    of_all = _at_file(point.what.split()[0]) if point.kind == "mount" else tuple(FAULTS)
+    return tuple(each for each in of_all if STAGES[point.stage].works or each not in OF_WORKERS)
+
+
+def _at_file(call: str) -> tuple[str, ...]:
+    """Looking at what is open already can only fail; nothing lies between it and the opening that a signal could part."""
+    if call in ("fstat", "entry"):
+        return ERRORS
+    return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
 
 
 def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
@@ -97,25 +104,25 @@ def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
 def run(lane: Lane, trial: Trial) -> list[str]:
     """What is wrong after all; nothing when the fault was survived."""
     stage = STAGES[trial.point.stage]
-    reference = lane.reference(stage)
+    reference = lane.reference(stage, again=stage.works and trial.fault in FACTS)
     lane.restore(stage.before)
     before = picture.ids(lane.admin)
     try:
         problems = (_at_mount if trial.point.kind == "mount" else _at_door)(lane, stage, trial, reference)
-    except AssertionError as error:
+    except Exception as error:
         lane.recover()
-        return [str(error)]
+        return [f"{type(error).__name__}: {error}"]
     after = picture.ids(lane.admin)
     problems += [f"rows are gone from {table}" for table in before if not before[table] <= after[table]]
     return problems + picture.untruths(lane.admin)
 
 
 def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
-    zombie = trial.fault.startswith("SIGSTOP")
+    zombie = trial.fault in ZOMBIES
     with _door(lane, stage, trial.point.number, FAULTS[trial.fault]) as door:
         program = lane.start(stage, _through(lane, stage, impatient=zombie))
         if zombie:
-            return _outlive(lane, door, program, reference)
+            return _outlive(lane, door.struck.is_set, program, reference)
         ended = program.wait()
     lane.admin.close()  # the server may have been restarted
     if not door.struck.is_set():
@@ -123,15 +130,15 @@ def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[st
     return _compare(lane, stage, ended, reference)
 
 
-def _outlive(lane: Lane, door: Door, zombie: Program, reference: dict) -> list[str]:
+def _outlive(lane: Lane, stopped: Callable[[], bool], zombie: Program, reference: dict) -> list[str]:
     """Others finish while it is stopped; when it goes on, it writes nothing."""
-    wait_until(lambda: door.struck.is_set() or zombie.ended(), "the point")
-    if not door.struck.is_set():
+    wait_until(lambda: stopped() or zombie.ended(), "the point")
+    if not stopped():
         return [f"the point was not reached; the program said {zombie.wait()}"]
     lane.finish()
     problems = picture.differences(reference, picture.picture(lane.admin))
     before = picture.everything(lane.admin)
-    _signal(zombie, signal.SIGCONT)
+    zombie.send(signal.SIGCONT)
     ended = zombie.wait()
     problems += [f"it wrote afterwards: {ended}"] if picture.everything(lane.admin) != before else []
     return problems
@@ -140,13 +147,16 @@ def _outlive(lane: Lane, door: Door, zombie: Program, reference: dict) -> list[s
 def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     trace = lane.folder / "trial.trace"
     trace.unlink(missing_ok=True)
+    zombie = trial.fault in ZOMBIES
     program = lane.start(
-        stage, lane.direct[stage.program], FAULT_ROOT=str(lane.assets_dir), FAULT_TRACE=str(trace),
-        FAULT_AT=str(trial.point.number), FAULT_KIND=trial.fault,
+        stage, _impatient(lane, lane.server.socket) if zombie else lane.direct[stage.program],
+        **_watched(lane, trace), FAULT_AT=str(trial.point.number), FAULT_KIND=trial.fault,
     )
+    if zombie:
+        return _outlive(lane, lambda: _struck(trace) and state(program.pid) == "T", program, reference)
     if trial.fault == "hang":
         wait_until(lambda: _struck(trace) or program.ended(), "the point")
-        _signal(program, signal.SIGTERM)
+        program.send(signal.SIGTERM)
     ended = program.wait()
     if not _struck(trace):
         return [f"the point was not reached; the program said {ended}"]
@@ -157,26 +167,25 @@ def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[s
 
 def _compare(lane: Lane, stage: Stage, ended: Ended, reference: dict) -> list[str]:
     """A program that says all is well must have left all well; else it, or another worker, is run once more."""
+    assert not clicks.is_no_answer(ended.output), ended.output
     if stage.works:
         lane.finish()
-    elif ended.status != 0:
+    elif not (clicks.went_well(ended.output) if stage.clicks else ended.status == 0):
         again = lane.start(stage, lane.direct[stage.program]).wait()
         assert again.status in (0, 1), again.output
     problems = picture.differences(reference, picture.picture(lane.admin))
     return [*problems, f"the program had said {ended}"] if problems else []
 
 
-def _mend(lane: Lane, stage: Stage, reference: dict) -> list[str]:
+def _mend(lane: Lane, stage: Stage, expected: dict) -> list[str]:
     """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
     if stage.works:
         lane.finish()
-        for sync_id in lane.bundles[:USABLE]:
-            lane.zygote.start("gpupanel", "queue", sync_id, "--config", str(lane.direct["gpupanel"])).wait()
-        lane.finish()
-        expected = {name: reference[name] for name in picture.library(lane.admin)}
-        return picture.differences(expected, picture.library(lane.admin))
+        lane.queue_again()
+        found = picture.library(lane.admin)
+        return picture.differences({name: expected[name] for name in found}, found)
     lane.start(stage, lane.direct[stage.program]).wait()
-    return [each for each in picture.differences(reference, picture.picture(lane.admin)) if "passed_over" not in each]
+    return [each for each in picture.differences(expected, picture.picture(lane.admin)) if "passed_over" not in each]
 
 
 # ------------------------------------------------------------------------------------------------------ parts
@@ -205,20 +214,24 @@ class StoppingDoor(Door):
 
 
 def _through(lane: Lane, stage: Stage, impatient: bool = False) -> Path:
-    """The configuration that leads through the door. An impatient worker's idle transactions end after a second."""
-    if not stage.works or not (impatient or stage.counted):
-        return lane.through[stage.program]
-    options = {"stale_minutes": 0.05, "heartbeat_seconds": 0.5} if impatient else {}
-    options |= {"heartbeat_seconds": 0.02} if stage.counted else {}
-    return lane.configuration(lane.door_path, f"{stage.name}.{impatient}", "gpu_worker", **options)
+    """The configuration that leads through the door."""
+    if impatient:
+        return _impatient(lane, lane.door_path, **({"heartbeat_seconds": 0.02} if stage.counted else {}))
+    if stage.counted:
+        return lane.configuration(lane.door_path, stage.name, "gpu_worker", heartbeat_seconds=0.02)
+    return lane.through[stage.program]
+
+
+def _impatient(lane: Lane, socket: Path, **options) -> Path:
+    """A worker's configuration whose idle transactions end after a second."""
+    options = {"stale_minutes": 0.05, "heartbeat_seconds": 0.5} | options
+    return lane.configuration(socket, f"impatient.{socket.name}", "gpu_worker", **options)
+
+
+def _watched(lane: Lane, trace: Path) -> dict[str, str]:
+    """The environment in which the shim notes what is done on the mount."""
+    return {"FAULT_ROOT": str(lane.assets_dir), "FAULT_TRACE": str(trace)}
 
 
 def _struck(trace: Path) -> bool:
     return trace.exists() and any(line.startswith("! ") for line in trace.read_text().splitlines())
-
-
-def _signal(program: Program, number: signal.Signals) -> None:
-    try:
-        os.kill(program.pid, number)
-    except ProcessLookupError:
-        pass

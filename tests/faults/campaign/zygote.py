@@ -1,20 +1,28 @@
 """Forks the programs under trial: each is a process of its own, without the half second that Python takes to start.
 
-Reads a line of JSON for each program: its name, arguments, environment and the file for its output. Answers with its process id; for
-a process id, with its exit status once it has ended.
+Reads a line of JSON for each program: its name, arguments, environment, standard input and the file for its output. Answers with its
+process id; for a process id, with its exit status once it has ended.
 """
 
+import gc
 import json
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
+    import importlib.resources.readers  # noqa: F401 - and all that a program would load late
+
     from gpupanel.tools import cli
-    from gpupanel.tools.commands import operating  # noqa: F401 - so that each fork has it already
+    from gpupanel.tools.commands import operating  # noqa: F401
+    from gpupanel.web import app, cgi, operations, selecting  # noqa: F401
     from gpupanel.work import command
 
-    programs = {"gpupanel": cli.main, "import-worker": command.main}
+    programs = {"gpupanel": cli.main, "import-worker": command.main, "import-media.cgi": lambda _: cgi.serve_once(Path())}
+    # What is here already is no fork's garbage: to look through it all would cost each as much as its work.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
         answer = _exit_status(order) if isinstance(order, int) else _fork(programs[order["program"]], order)
@@ -30,12 +38,21 @@ def _fork(program, order: dict) -> int:
     if pid:
         return pid
     out = os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(_input(order["given"]), 0)
+    sys.stdin = open(0)
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.environ.update(order["environ"])
     sys.argv = [order["program"], *order["arguments"]]
     sys.exit(program(order["arguments"]))
+
+
+def _input(text: str) -> int:
+    """A descriptor to read it from; it fits into a pipe."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
 
 
 if __name__ == "__main__":

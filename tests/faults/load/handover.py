@@ -1,0 +1,30 @@
+"""What lies on the mount: bundles to be imported, one that is big, and sentinels of many that nobody queues."""
+
+import json
+
+from .site import Site
+
+HOST, ELSEWHERE = "load.example", "elsewhere.example"
+ITEMS = 10  # of an ordinary bundle; two of them are also in others
+BARE = {"derivatives": (), "documents": ()}
+
+
+def write(site: Site) -> tuple[list[str], str]:
+    """Write all of it; returns the sync_ids of the ordinary bundles, and that of the big one."""
+    size, writer = site.size, site.writer
+    shared = [list(writer.assets(f"shared {n}", 2, **BARE)) for n in range(7)]
+    ordinary = [_ordinary(site, n, shared[n % 7]) for n in range(size.bundles)]
+    big = writer.bundle("big", writer.assets("big", size.items, **BARE), source_host=HOST)
+    for n in range(size.sentinels - size.bundles - 1):
+        writer.bundle(f"else {n}", writer.assets(f"else {n}", 1, **BARE), files=False, source_host=ELSEWHERE)
+    return ordinary, big
+
+
+def _ordinary(site: Site, number: int, shared: list) -> str:
+    assets = [*site.writer.assets(f"bundle {number}", ITEMS - len(shared), derivatives=("icon",)), *shared]
+    gallery = site.writer.container("gallery", f"Gallery {number}", assets)
+    return site.writer.bundle(f"bundle {number}", assets, [gallery], source_host=HOST)
+
+
+def manifest(site: Site, sync_id: str) -> dict:
+    return json.loads(site.mount.manifest(sync_id))

@@ -1,0 +1,170 @@
+"""Operators who click, each in a thread of its own, at the real panel over loopback."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from urllib.parse import urlencode
+
+from .handover import HOST
+from .site import Site
+
+BATCHES, TASKS = "/admin/import-media.cgi", "/admin/import-tasks.cgi"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Accept": "application/json"}
+LONGEST = 60
+THINK = (0.2, 1.5)  # seconds between two clicks
+PATIENCE = 120
+
+
+class Answers:
+    """What the panel has answered to all of them: how often with which status, what was wrong, how long it took."""
+
+    def __init__(self):
+        self.statuses, self.wrong, self.slowest = Counter(), [], (0.0, "")
+        self.seconds: list[float] = []
+        self._lock = threading.Lock()
+
+    def add(self, what: str, status: int | str, seconds: float, body: str) -> None:
+        with self._lock:
+            self.statuses[status] += 1
+            if not isinstance(status, int):
+                return
+            self.seconds.append(seconds)
+            self.slowest = max(self.slowest, (seconds, what))
+            if status >= 500:
+                self.wrong.append(f"{status} after {seconds:.1f} s to {what}: {_told(body)}")
+
+    def middle(self) -> float:
+        return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else 0.0
+
+
+def _told(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(body.split())[-300:]
+
+
+class Operator:
+    """One of them. What cannot be reached because the panel was killed is asked for again by whoever needs it."""
+
+    def __init__(self, site: Site, name: str, answers: Answers):
+        self._site, self.name, self._answers = site, name, answers
+        self._token = ""
+
+    def get(self, path: str, **headers: str) -> str | None:
+        return self._ask("GET", path, None, headers)[1]
+
+    def post(self, query: str = "", **fields) -> dict | None:
+        """The outcome of a form as a program gets it; None when the panel was not there, or has refused."""
+        if not self._token:
+            self._token = json.loads(self.get(BATCHES, **JSON) or "{}").get("csrf_token", "")
+        body = urlencode(fields | {"csrf_token": self._token}, doseq=True)
+        status, text = self._ask("POST", BATCHES + query, body, FORM | JSON)
+        return json.loads(text) if status == 200 else None
+
+    def insist(self, query: str = "", **fields) -> dict:
+        """The same, again until the panel answers."""
+        deadline = time.monotonic() + PATIENCE
+        while (outcome := self.post(query, **fields)) is None:
+            assert time.monotonic() < deadline, f"no answer to {fields}: {self._answers.wrong[-3:]}"
+            time.sleep(0.2)  # as a person would, before trying again
+        return outcome
+
+    def _ask(self, method: str, path: str, body: str | None, headers: dict) -> tuple[int | str, str | None]:
+        started = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self._site.port, timeout=LONGEST)
+        try:
+            connection.request(method, path, body, headers | {"X-Remote-User": self.name})
+            answer = connection.getresponse()
+            status, text = answer.status, answer.read().decode()
+        except TimeoutError:
+            status, text = 599, "no answer at all"
+        except (OSError, http.client.HTTPException):
+            status, text = "not there", None
+        finally:
+            connection.close()
+        self._answers.add(f"{method} {path} {(body or '')[:100]}", status, time.monotonic() - started, text or "")
+        return status, text
+
+
+def queue_all(site: Site, operator: Operator) -> int:
+    """All batches of the host, queued at once as the page does it; returns how many."""
+    preview = operator.insist(f"?host={HOST}", preview="queue", all="1")
+    field, total = preview["selection"], preview["total"]
+    while field:
+        field = operator.insist(do="queue_selected", selection=field)["result"]["selection"]
+    return total
+
+
+class Clicking:
+    """While inside, all operators click at random, each from a seed of its own."""
+
+    def __init__(self, site: Site, sync_ids: list[str], answers: Answers):
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._click, args=(Operator(site, f"operator {n}", answers), sync_ids, random.Random(n)))
+            for n in range(site.size.operators)
+        ]
+
+    def __enter__(self) -> "Clicking":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _click(self, operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+        kinds, weights = zip(*CLICKS.items())
+        while not self._over.wait(chance.uniform(*THINK)):
+            chance.choices(kinds, weights)[0](operator, sync_ids, chance)
+
+
+# ------------------------------------------------------------------------------------------------- what they do
+
+
+def _batches(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.get(f"{BATCHES}?status={chance.choice(('', 'queued', 'importing', 'completed', 'failed', 'discovered'))}")
+
+
+def _batch(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.get(f"{BATCHES}?action=detail&sync_id={chance.choice(sync_ids)}")
+
+
+def _tasks(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.get(TASKS, **chance.choice(({}, JSON)))
+
+
+def _figures(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.get(chance.choice(("/admin/health", "/admin/metrics")))
+
+
+def _search(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.get(f"{BATCHES}?q={chance.choice(sync_ids)[:6]}")
+
+
+def _some(do: str, most: int):
+    def click(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+        operator.post(do=do, sync_id=chance.sample(sync_ids, min(most, len(sync_ids))))
+
+    return click
+
+
+def _priority(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.post(do="priority", job_id=chance.randint(1, len(sync_ids)), priority=chance.randint(1, 200))
+
+
+def _scan(operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
+    operator.post(do="scan")
+
+
+CLICKS = {
+    _batches: 20, _batch: 25, _tasks: 25, _figures: 6, _search: 6, _some("queue_selected", 20): 6, _some("preflight_selected", 5): 3,
+    _some("retry_selected", 20): 3, _some("cancel_selected", 3): 2, _priority: 3, _scan: 1,
+}

@@ -1,0 +1,81 @@
+"""One load from beginning to end, and its figures."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import account, handover, operators
+from .site import Site, Size, opened
+from .upheaval import Upheaval
+from .watch import Watch, longest_wait_of_all
+
+MEMORY = {"worker": 400, "panel": 500}  # MiB; a panel may plan several big bundles at once
+
+
+class Figures:
+    """Lines for people as they come, and in the end what was wrong."""
+
+    def __init__(self, say: Callable[[str], Any]):
+        self.say, self.problems = say, []
+
+    def timed(self, what: str, work: Callable, *args) -> Any:
+        started = time.monotonic()
+        value = work(*args)
+        self.say(f"{what}: {time.monotonic() - started:.0f} s")
+        return value
+
+    def require(self, holds: bool, problem: str) -> None:
+        if not holds:
+            self.problems.append(problem)
+
+
+def run(folder: Path, size: Size, say: Callable[[str], Any] = print) -> list[str]:
+    """What went wrong under this load; nothing when all was survived."""
+    figures = Figures(say)
+    with opened(folder, size) as site:
+        ordinary, big = figures.timed(f"{size.sentinels:,} sentinels written", handover.write, site)
+        scanned = figures.timed(f"{size.sentinels:,} sentinels scanned", site.shell, "scan")
+        figures.require(scanned.returncode in (0, 1), scanned.stderr)
+        site.start()
+        answers = operators.Answers()
+        with Watch(site) as watch:
+            _queue(site, ordinary, big, answers, figures)
+            _upheave(site, ordinary, answers, figures)
+            figures.problems += figures.timed("until the last job had ended", account.settle, site)
+        _tell(site, watch, answers, figures)
+        figures.problems += account.lost(site, [*ordinary, big]) + account.untruths(site)
+    return figures.problems
+
+
+def _queue(site: Site, ordinary: list[str], big: str, answers: operators.Answers, figures: Figures) -> None:
+    """All at once by the page, and the big one, which takes longer than a request may, by the shell: it comes first."""
+    first = operators.Operator(site, "first", answers)
+    matched = figures.timed(f"{len(ordinary):,} bundles queued by one operator", operators.queue_all, site, first)
+    figures.require(matched == len(ordinary) + 1, f"{matched} batches matched, {len(ordinary) + 1} are there")
+    # Refused where the page had time enough for it.
+    figures.timed(f"{site.size.items:,} items queued by the shell", site.shell, "queue", big, "--priority", "1")
+
+
+def _upheave(site: Site, ordinary: list[str], answers: operators.Answers, figures: Figures) -> None:
+    with Upheaval(site) as upheaval, operators.Clicking(site, ordinary, answers):
+        threading.Event().wait(site.size.minutes * 60)
+    figures.say(f"{sum(upheaval.befell.values())} blows: " + ", ".join(f"{n} {what}" for what, n in upheaval.befell.items()))
+
+
+def _tell(site: Site, watch: Watch, answers: operators.Answers, figures: Figures) -> None:
+    """Print what was measured, and hold it against what must be."""
+    jobs = site.admin.execute("SELECT state, COUNT(*) AS n, SUM(attempts) AS attempts FROM import_job GROUP BY state")
+    figures.say("jobs: " + ", ".join(f"{row['n']} {row['state']} in {row['attempts']} attempts" for row in jobs))
+    told = ", ".join(f"{n} x {status}" for status, n in sorted(answers.statuses.items(), key=str))
+    figures.say(f"answers: {told}; half within {answers.middle():.2f} s, the slowest {answers.slowest[0]:.1f} s: {answers.slowest[1]}")
+    figures.say("most memory: " + ", ".join(f"{role} {mib} MiB" for role, mib in sorted(watch.memory.items())))
+    figures.say(f"longest lock wait: {watch.longest[0]:.1f} s behind a process that ran, {watch.behind_stopped[0]:.1f} s behind a "
+                f"stopped one; {longest_wait_of_all(site.admin):.1f} s of all, as the server counts")
+    figures.problems += answers.wrong[:10]
+    figures.require(watch.longest[0] <= site.size.lock_seconds, f"a row was waited for too long: {watch.longest}")
+    for role, most in MEMORY.items():
+        figures.require(watch.memory[role] <= most, f"a {role} took {watch.memory[role]} MiB, more than {most}")
+    for keeper in site.keepers:
+        figures.require(not keeper.unexpected, f"a {keeper.role} ended with {keeper.unexpected}")

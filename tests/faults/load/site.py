@@ -1,0 +1,145 @@
+"""The installation under load: a server, a mount, several workers and a panel, each started again when it has ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from gpupanel import config
+from gpupanel.database import Database
+from gpupanel.mount import Mount
+from gpupanel.tools import schema
+from gpupanel.tools.bundles import Writer
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+from ground import NAME, TREE
+
+# Who waits for whom is told by the performance schema.
+OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
+WORKER = {"heartbeat_seconds": 2, "stale_minutes": 0.2, "poll_seconds": 0.5, "readers": 4}
+LOOK_SECONDS = 0.1
+# Asked to end, killed, asked before it could listen, and asked twice.
+EXPECTED = (0, -signal.SIGKILL, -signal.SIGTERM, 130)
+
+
+class Size(NamedTuple):
+    """How much of everything; `minutes` is how long the upheaval goes on, `lock_seconds` the longest wait for a row."""
+
+    bundles: int = 1000
+    items: int = 100_000  # in the one big bundle
+    sentinels: int = 100_000
+    operators: int = 50
+    workers: int = 4
+    minutes: float = 10
+    lock_seconds: float = 1
+
+
+class Keeper:
+    """Keeps one program running, as systemd does. `unexpected` are the exit statuses that nobody had asked for."""
+
+    def __init__(self, role: str, log: Path, *command: str):
+        self.role, self.unexpected, self.stopping = role, [], False
+        self._command, self._log = [sys.executable, *command], log
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen:
+        with open(self._log, "ab") as log:
+            return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def look(self) -> None:
+        """Start it again when it has ended."""
+        status = self.process.poll()
+        if status is None or self.stopping:
+            return
+        if status not in EXPECTED:
+            self.unexpected.append(status)
+        self.process = self._start()
+
+    def end(self) -> None:
+        self.stopping = True
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self.send(number)
+        self.process.wait()
+
+
+class Site:
+    """`folder` holds everything."""
+
+    def __init__(self, folder: Path, server: PrivateServer, size: Size):
+        self.folder, self.server, self.size = folder, server, size
+        self.assets_dir = folder / "assets"
+        (self.assets_dir / "sync").mkdir(parents=True)
+        self.writer = Writer(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
+        self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
+        schema.apply(server.admin(NAME))
+        for account in schema.ACCOUNTS:
+            schema.open_account(server.admin(NAME), account, account)
+        self.admin = Database(server.admin(NAME))
+        self.port = 0
+        self.panel_conf = self._configuration(
+            "gpu_panel", panel={"operators": "*", "trusted_proxies": "127.0.0.1/32", "secret_file": folder / "panel.secret"}
+        )
+        self.worker_conf = self._configuration("gpu_worker", worker=WORKER)
+        self.keepers: list[Keeper] = []
+        self._over = threading.Event()
+
+    def _configuration(self, user: str, **sections: dict) -> Path:
+        database = {"unix_socket": self.server.socket, "user": user, "password": user}
+        sections = {"database": database, "mount": {"sync_dir": self.mount.sync_dir}} | sections
+        path = self.folder / f"{user}.conf"
+        path.touch(0o600)
+        for name, options in sections.items():
+            with open(path, "a") as file:
+                print(f"[{name}]", *(f"{option} = {value}" for option, value in options.items()), sep="\n", file=file)
+        return path
+
+    def shell(self, *arguments: str) -> subprocess.CompletedProcess:
+        """What an operator does with bin/gpupanel."""
+        command = [sys.executable, TREE / "bin" / "gpupanel", *arguments, "--config", self.panel_conf]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def start(self) -> None:
+        """The panel and the workers, and somebody who starts them again."""
+        self.port = self.port or _free_port()
+        panel = ("serve", "--host", "127.0.0.1", "--port", str(self.port), "--config", self.panel_conf)
+        self.keepers = [Keeper("panel", self.folder / "panel.log", TREE / "bin" / "gpupanel", *panel)]
+        for number in range(self.size.workers):
+            log = self.folder / f"worker.{number}.log"
+            self.keepers.append(Keeper("worker", log, TREE / "bin" / "import-worker", "--config", self.worker_conf))
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            for keeper in self.keepers:
+                keeper.look()
+
+    def end(self) -> None:
+        self._over.set()
+        for keeper in self.keepers:
+            keeper.end()
+        self.admin.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def opened(folder: Path, size: Size):
+    """A site in this folder; whatever it has started ends with it."""
+    options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
+    with PrivateServer(folder / "mariadb", *OPTIONS, *options) as server:
+        site = Site(folder, server, size)
+        try:
+            yield site
+        finally:
+            site.end()

@@ -1,0 +1,131 @@
+"""The disk of the database is really full: everybody says so, nobody loses anything, and all goes on once there is space."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import workers
+from campaign import picture
+from campaign.lane import OPTIONS
+from ground import NAME, TREE
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import PrivateServer
+from gpupanel.web import forms
+from gpupanel.web.app import application
+from webtest import TestApp
+
+ITEMS = 800
+MEBIBYTES = 192
+BLOCK = bytes(1 << 16)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    """A file system that holds just the server's data."""
+    folder = tmp_path_factory.mktemp("disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "gpupanel-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def server(disk, tmp_path_factory):
+    """In place of the server of all other tests."""
+    folder = disk / "mariadb"
+    folder.mkdir()
+    (folder / "mariadb.log").symlink_to(tmp_path_factory.mktemp("log") / "mariadb.log")  # of which the end is wanted
+    with PrivateServer(folder, *OPTIONS) as running:
+        schema.apply(running.admin(NAME))
+        for account in schema.ACCOUNTS:
+            schema.open_account(running.admin(NAME), account, f"{account} has a 'secret'")
+        yield running
+
+
+class Filler:
+    """A file that takes all the space there is, until it is removed."""
+
+    def __init__(self, disk):
+        self._path = disk / "filler"
+
+    def fill(self) -> None:
+        with open(self._path, "wb", buffering=0) as file:
+            try:
+                while file.write(BLOCK):
+                    pass
+            except OSError as error:
+                assert error.strerror == "No space left on device"
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def filler(disk):
+    made = Filler(disk)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def start():
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+@pytest.fixture
+def shell(panel_conf):
+    """Run bin/gpupanel; returns (exit status, what it said)."""
+    def shell(*arguments):
+        command = [sys.executable, TREE / "bin" / "gpupanel", *arguments, "--config", panel_conf, "--as", "operator"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return shell
+
+
+def many(bundles, name: str) -> str:
+    photos = list(bundles.assets(name, ITEMS, derivatives=("icon",), documents=("photo.analysis.json",)))
+    return bundles.bundle(name, photos, [bundles.container("gallery", name, photos)])
+
+
+def start_again(server) -> None:
+    """As systemd does: a server that cannot even roll back for want of space has ended itself."""
+    if server.process.poll() is not None:
+        server.start()
+
+
+def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_there_is_space(
+    server, admin_db, panel_db, worker_conf, settings, mount, bundles, start, shell, filler
+):
+    first, second = many(bundles, "first"), many(bundles, "second")
+    (job_id,) = workers.queue(panel_db, mount, first)
+    worker = start(workers.with_options(worker_conf, chunk_items=50))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] > 100)
+    filler.fill()
+
+    worker.said("the database: ")
+    status, said = shell("preflight", second)
+    assert status == 1 and second in said and "try again" in said and "Traceback" not in said
+    admin = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
+    form = {"do": "preflight", "sync_id": second, "csrf_token": forms.token(forms.Secret(settings.panel.secret_file), "admin")}
+    answer = admin.post("/admin/import-media.cgi", form, expect_errors=True)
+    assert answer.status_int == 503
+    assert "error log" in answer.text or "Check that MariaDB runs" in answer.text
+
+    filler.remove()
+    start_again(server)
+    admin_db.close()  # it was lost with the server
+    workers.wait_until(lambda: workers.batch(panel_db, first)["status"] == "completed")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert shell("queue", second)[0] == 0
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, first) == workers.counts(panel_db, second) == {"created": ITEMS}
+    assert len(workers.rows(admin_db)["asset_gallery_item"]) == 2 * ITEMS
+    assert picture.untruths(admin_db) == []
