@@ -10,6 +10,20 @@ SELECT id, batch_id FROM import_job FORCE INDEX (claim)
 WHERE state = 'queued' AND id NOT IN %(aside)s
 ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
+-- name: in_line
+-- The jobs that are next, whoever holds them. The nodes of a Galera cluster share them out by id: `elsewhere` is 0 where
+-- this one is of the node that answers, and always where there is but one.
+SELECT id, priority,
+       id DIV @@global.auto_increment_increment MOD @@global.auto_increment_increment
+         <> @@global.auto_increment_offset - 1 AS elsewhere
+FROM import_job FORCE INDEX (claim)
+WHERE state = 'queued' AND id NOT IN %(aside)s
+ORDER BY priority, id LIMIT %(limit)s
+
+-- name: this
+-- One of them, unless somebody holds it or has taken it.
+SELECT id, batch_id FROM import_job WHERE id = %(job_id)s AND state = 'queued' FOR UPDATE SKIP LOCKED
+
 -- name: take
 -- The job is ours from here on.
 UPDATE import_job

@@ -4,6 +4,7 @@ Everything here takes the transaction. Locks are taken in the order job, batch. 
 knows; each later write shows it, and raises ClaimLost when the job has gone on without us.
 """
 
+import random
 from typing import Any, Iterable, NamedTuple
 
 from .. import ledger
@@ -43,17 +44,31 @@ class Ended(NamedTuple):
 # ---------------------------------------------------------------------------------------------- claim
 
 
-def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = ()) -> Claim | None:
-    """Take the next queued job, less those put aside; None when there is none that nobody else holds."""
-    while (job := _next(tx, list(aside))) is not None:
+def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = (), among: int = 1) -> Claim | None:
+    """Take the next queued job, less those put aside; None when there is none that nobody else holds.
+
+    `among` more than one it is any of so many that are next and of one priority, those of this node of a cluster first.
+    """
+    while (job := _next(tx, list(aside), among)) is not None:
         if tx.run("work.importing", batch_id=job["batch_id"]):
             return _take(tx, job["id"], token, worker)
         _refuse(tx, job, worker)
     return None
 
 
-def _next(tx: Transaction, aside: list[int]) -> dict[str, Any] | None:
+def _next(tx: Transaction, aside: list[int], among: int) -> dict[str, Any] | None:
+    if among > 1 and (job := _one_of(tx, aside, among)):
+        return job
     return tx.one("work.next_but", aside=aside) if aside else tx.one("work.next")
+
+
+def _one_of(tx: Transaction, aside: list[int], among: int) -> dict[str, Any] | None:
+    first = tx.all("work.in_line", aside=aside or [0], limit=among)
+    peers = [job for job in first if job["priority"] == first[0]["priority"]]
+    elsewhere = [job["id"] for job in peers if job["elsewhere"]]
+    ours = [job["id"] for job in peers if not job["elsewhere"]]
+    tries = (tx.one("work.this", job_id=job_id) for job_id in ours + random.sample(elsewhere, len(elsewhere)))
+    return next(filter(None, tries), None)
 
 
 def _take(tx: Transaction, job_id: int, token: str, worker: str) -> Claim:
