@@ -3,10 +3,12 @@
 They run with what etc/mariadb/galera.cnf says, but for the addresses.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from contextlib import ExitStack
@@ -27,8 +29,11 @@ NODES = (1, 2, 3)
 QUICK = ("--innodb-log-file-size=16M", "--wsrep-provider-options=gcache.size=32M;evs.suspect_timeout=PT2S;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S")
 
 
-def installed() -> bool:
-    return shutil.which("wsrep_sst_rsync") is not None
+def lacking() -> str:
+    """Why there can be no cluster here; empty when there can."""
+    if os.geteuid() != 0:
+        return "only root may make network namespaces"
+    return "" if shutil.which("wsrep_sst_rsync") else "Debian's mariadb-server is not installed"
 
 
 class Node(PrivateServer):
@@ -136,6 +141,14 @@ class Cluster:
 
     def __getitem__(self, number: int) -> Node:
         return self._nodes[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(NODES)
+
+    def conflicts(self) -> int:
+        """How many transactions were refused at COMMIT, or ended before it, since another node's came first."""
+        names = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
+        return sum(int(node.status(name)) for node in self._nodes.values() for name in names)
 
     def wait_until_whole(self) -> None:
         for node in self._nodes.values():
