@@ -152,16 +152,21 @@ def job(db, job_id: int) -> dict:
 def held_back(admin_db, worker_db, asset):
     """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it."""
     rival = Database(worker_db.settings)
-    row = dict.fromkeys(catalogue.FIELDS) | {
-        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
-    }
     try:
         with rival.transaction() as tx:
-            tx.run_many("library.create_assets", [row])
+            write(tx, asset)
             yield lambda: wait_for_lock_wait(admin_db)
             raise Undone
     except Undone:
         rival.close()
+
+
+def write(tx, asset) -> None:
+    """Bring an asset into the library, as an import would."""
+    row = dict.fromkeys(catalogue.FIELDS) | {
+        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+    }
+    tx.run_many("library.create_assets", [row])
 
 
 class Undone(Exception):
