@@ -50,11 +50,14 @@ class Network:
     def _connect(self, undo: ExitStack, machine: int) -> None:
         here = f"{self._name}m{machine}"
         self._add(undo, here)
-        ip("-n", self._switch, "link", "add", f"port{machine}", "type", "veth", "peer", "name", "eth0", "netns", here)
+        ip("-n", self._switch, "link", "add", f"port{machine}", "type", "veth",
+           "peer", "name", "eth0", "address", _hardware(machine), "netns", here)
         ip("-n", self._switch, "link", "set", f"port{machine}", "master", "switch", "up")
         ip("-n", here, "addr", "add", f"{self.address(machine)}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             ip("-n", here, "link", "set", device, "up")
+        for other in self._machines:  # known for good: what was sent while a cable was out is then sent again, not given up
+            ip("-n", here, "neigh", "add", self.address(other), "lladdr", _hardware(other), "nud", "permanent", "dev", "eth0")
 
     def address(self, machine: int) -> str:
         return f"{SUBNET}.{machine}"
@@ -70,3 +73,7 @@ class Network:
     def plug(self, machine: int) -> None:
         """Put it back."""
         ip("-n", self._switch, "link", "set", f"port{machine}", "up")
+
+
+def _hardware(machine: int) -> str:
+    return f"02:00:00:00:00:{machine:02x}"

@@ -126,6 +126,24 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     there.close()
 
 
+def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back(
+    cluster, admin_db, bundle, start, on, agreed
+):
+    _, job_id = bundle
+    worker = start(on(2, chunk_items=1))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3, "its first items")
+    cluster.network.pull(2)
+    cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
+    done = workers.job(admin_db, job_id)
+    assert done["state"] == "running" and done["items_done"] < PHOTOS
+    cluster.network.plug(2)
+    cluster.wait_until_whole()
+    workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert_imported_once(agreed(), attempts=1)
+
+
 def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
     cluster, admin_db, worker_on, bundle, photos, agreed
 ):
