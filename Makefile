@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench faults fuzz audit demo venv install clean
+.PHONY: help run test faults galera bench fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -25,7 +25,12 @@ test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
-	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
+	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest -m ""
+
+galera:  ## Break a Galera cluster and a network under panel and workers, as root; ARGS='-k cut_off' tries less
+	@bin/prepare test
+	@exec venv/bin/python -m pytest -m "" tests/faults/test_galera.py tests/faults/test_galera_breaks.py \
+	    tests/faults/test_hosts.py $(ARGS)
 
 bench:  ## Measure ours beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
 	@bin/prepare test
