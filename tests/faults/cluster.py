@@ -3,7 +3,6 @@
 They run with what etc/mariadb/galera.cnf says, but for the addresses.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import workers
 from ground import NAME, TREE
 from network import Network
+from network import lacking as lacking_machines
 
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
@@ -26,14 +26,13 @@ from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 USER = "mysql"  # rsync's state transfer refuses root
 NODES = (1, 2, 3)
 # Smaller files to hand over, and a silent node suspected after 2 s instead of 5.
-QUICK = ("--innodb-log-file-size=16M", "--wsrep-provider-options=gcache.size=32M;evs.suspect_timeout=PT2S;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S")
+PROVIDER = "gcache.size=32M;evs.suspect_timeout=PT2S;evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.5S"
+QUICK = ("--innodb-log-file-size=16M", f"--wsrep-provider-options={PROVIDER}")
 
 
 def lacking() -> str:
     """Why there can be no cluster here; empty when there can."""
-    if os.geteuid() != 0:
-        return "only root may make network namespaces"
-    return "" if shutil.which("wsrep_sst_rsync") else "Debian's mariadb-server is not installed"
+    return lacking_machines() or ("" if shutil.which("wsrep_sst_rsync") else "Debian's mariadb-server is not installed")
 
 
 class Node(PrivateServer):
@@ -71,11 +70,8 @@ class Node(PrivateServer):
     def _start(self, *options: str) -> "Node":
         self.options = (*self._always, *options)
         self._sockets.mkdir(exist_ok=True)
-        self._hand_over()
-        return self.start()
-
-    def _hand_over(self) -> None:
         subprocess.run(["chown", "-R", f"{USER}:", self.folder, self._sockets], check=True)
+        return self.start()
 
     def _position(self) -> tuple[str, ...]:
         """Up to where its data goes, as the server finds it there: after a crash nothing else knows."""

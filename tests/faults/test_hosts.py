@@ -5,14 +5,14 @@ import signal
 import pytest
 import workers
 from ground import NAME, password
-from network import SUBNET, Network, needs_root
+from network import SUBNET, Network, needs_machines
 
 from gpupanel.database import Database
 from gpupanel.doctor.sources import statements
 from gpupanel.tools import schema
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
-pytestmark = needs_root
+pytestmark = needs_machines
 
 PORT = 3306
 BUNDLES = 60
