@@ -33,9 +33,20 @@ def on(cluster, worker_conf):
 
 
 @pytest.fixture
-def worker_on(on, admin_db):
-    """`worker_on(2)` is the worker's account at node 2, once that knows of what was emptied."""
-    opened = {number: Database(config.load(on(number)).database) for number in (1, 2, 3)}
+def worker_on(cluster, worker_conf, admin_db):
+    """`worker_on(2)` is the worker's account at node 2, over empty tables."""
+    yield from _accounts_on(cluster, worker_conf)
+
+
+@pytest.fixture
+def panel_on(cluster, panel_conf, admin_db):
+    """`panel_on(2)` is the panel's account there."""
+    yield from _accounts_on(cluster, panel_conf)
+
+
+def _accounts_on(cluster, conf):
+    there = {number: workers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket) for number in cluster}
+    opened = {number: Database(config.load(conf).database) for number, conf in there.items()}
     yield opened.__getitem__
     for db in opened.values():
         db.close()

@@ -1,5 +1,6 @@
 """Machines that are cabled together: a network namespace each, and a switch whose cables can be pulled. Only for root."""
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 SUBNET = "10.253.72"
+_numbers = itertools.count()
 
 
 def lacking() -> str:
@@ -30,7 +32,7 @@ class Network:
 
     def __init__(self, machines: int):
         self._machines = range(1, machines + 1)
-        self._name = f"gpu{os.getpid() % 1000000}"
+        self._name = f"gpu{os.getpid()}n{next(_numbers)}"
         self._undo = ExitStack()
 
     def __enter__(self) -> "Network":

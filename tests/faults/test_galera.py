@@ -6,8 +6,7 @@ from functools import partial
 
 import pytest
 import workers
-from gpupanel import actions, config, queue
-from gpupanel.database import Database
+from gpupanel import actions, queue
 from gpupanel.errors import ClaimLost, DatabaseConflict, Refused
 from gpupanel.manifest import Container
 from gpupanel.model import BatchStatus
@@ -92,22 +91,27 @@ def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, pa
     assert agreed()["import_job"][0]["state"] == "canceled"
 
 
-def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(cluster, panel_db, panel_conf, bundles, mount, agreed):
+def test_a_page_on_another_node_shows_what_was_done_a_moment_before(panel_db, panel_on, photo):
+    _, job_id, _ = photo
+    for priority in range(50):
+        panel_db.transact(queue.set_priority, job_id, priority, "operator")
+        assert panel_on(3).read(queue.job, job_id)["priority"] == priority
+
+
+def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, bundles, mount, agreed):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     workers.queue(panel_db, mount)
     actions.preflight_batch(panel_db, mount, sync_id, "operator")
-    other = Database(config.load(workers.with_options(panel_conf, "panel3.conf", socket=cluster[3].socket)).database)
     tries = []
 
     def enqueue(tx):
         queue.enqueue(tx, sync_id, "operator")
         tries.append(1)
         if len(tries) == 1:
-            other.transact(queue.enqueue, sync_id, "other")
+            panel_on(3).transact(queue.enqueue, sync_id, "other")
 
     with pytest.raises(Refused, match="queued already"):
         panel_db.transact(enqueue)
-    other.close()
     assert [job["requested_by"] for job in agreed()["import_job"]] == ["other"]
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import workers
-from gpupanel import config, queue
+from gpupanel import queue
 from gpupanel.database import Database
 from gpupanel.errors import DatabaseConflict, DatabaseUnavailable
 from gpupanel.work import claims
@@ -102,14 +102,13 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
 
 
 def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
-    cluster, admin_db, panel_conf, worker_conf, bundles, mount, panel_db, bundle, in_the_middle, agreed
+    cluster, admin_db, panel_on, worker_conf, bundle, in_the_middle, agreed
 ):
     _, job_id = bundle
-    there = Database(config.load(workers.with_options(panel_conf, "panel2.conf", socket=cluster[2].socket)).database)
     with in_the_middle() as worker:
         cluster.network.pull(2)
         cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
-    for ask in (there.read, there.transact):
+    for ask in (panel_on(2).read, panel_on(2).transact):
         with pytest.raises(DatabaseUnavailable, match="WSREP"):
             ask(queue.job, job_id)
     cluster[1].wait_for("wsrep_cluster_size", 2)
@@ -122,8 +121,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
-    assert there.read(queue.job, job_id)["state"] == "completed"
-    there.close()
+    assert panel_on(2).read(queue.job, job_id)["state"] == "completed"
 
 
 def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back(
