@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults load bench fuzz audit demo venv install clean
+.PHONY: help run test faults galera load bench fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -26,7 +26,12 @@ faults:  ## Try every fault at every point where one could happen, half an hour;
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@MODEL_EXAMPLES=100 venv/bin/python -m pytest tests/faults/test_model.py
-	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest tests/db tests/faults
+	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest -m ""
+
+galera:  ## Break a Galera cluster and a network under panel and workers, as root; ARGS='-k cut_off' tries less
+	@bin/prepare test
+	@exec venv/bin/python -m pytest -m "" tests/faults/test_galera.py tests/faults/test_galera_breaks.py \
+	    tests/faults/test_hosts.py $(ARGS)
 
 load:  ## Operators click and workers import for MINUTES (10) while both are killed; ARGS='--bundles 100' makes it smaller
 	@bin/prepare test

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ground import NAME, TABLES, TREE
+from ground import NAME, TABLES, TREE, password
 
 sys.path.insert(0, str(TREE / "lib"))
 
@@ -26,10 +26,6 @@ def server(tmp_path_factory):
         for account in schema.ACCOUNTS:
             schema.open_account(running.admin(NAME), account, password(account))
         yield running
-
-
-def password(account: str) -> str:
-    return f"{account} has a 'secret'"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What tests name without a fixture: where the project is, and what its database and tables are called."""
+"""What tests name without a fixture: where the project is, what its database, tables and passwords are called."""
 
 from pathlib import Path
 
@@ -9,3 +9,7 @@ TABLES = (
     "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
 )
 LIBRARY = TABLES[4:]
+
+
+def password(account: str) -> str:
+    return f"{account} has a 'secret'"

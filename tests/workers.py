@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,11 +80,12 @@ def wait_for_lock_wait(admin_db) -> None:
 
 
 def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
-    """A copy of a worker's configuration in which these options differ; `socket` is that of the database."""
+    """A copy of a worker's configuration in which these options differ; `socket` or `host` is that of the database."""
     text = conf.read_text()
-    socket = options.pop("socket", None)
-    if socket:
-        text = re.sub(r"(?m)^unix_socket = .*$", f"unix_socket = {socket}", text)
+    for where in ("host", "socket"):
+        if value := options.pop(where, None):
+            option = {"host": "host", "socket": "unix_socket"}[where]
+            text = re.sub(r"(?m)^unix_socket = .*$", f"{option} = {value}", text)
     for option, value in options.items():
         text = re.sub(rf"(?m)^{option} = .*\n", "", text)
         text = text.replace("[worker]\n", f"[worker]\n{option} = {value}\n")
@@ -152,16 +154,21 @@ def job(db, job_id: int) -> dict:
 def held_back(admin_db, worker_db, asset):
     """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it."""
     rival = Database(worker_db.settings)
-    row = dict.fromkeys(catalogue.FIELDS) | {
-        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
-    }
     try:
         with rival.transaction() as tx:
-            tx.run_many("library.create_assets", [row])
+            write(tx, asset)
             yield lambda: wait_for_lock_wait(admin_db)
             raise Undone
     except Undone:
         rival.close()
+
+
+def write(tx, asset) -> None:
+    """Bring an asset into the library, as an import would."""
+    row = dict.fromkeys(catalogue.FIELDS) | {
+        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+    }
+    tx.run_many("library.create_assets", [row])
 
 
 class Undone(Exception):
@@ -184,11 +191,11 @@ def make_stale(db, job_id: int) -> None:
 
 
 class Program:
-    """bin/import-worker as a process; `lines` grows with its log."""
+    """bin/import-worker as a process, behind the command `within`; `lines` grows with its log."""
 
-    def __init__(self, conf: Path, *arguments: str, **environ: str):
+    def __init__(self, conf: Path, *arguments: str, within: Sequence[str] = (), **environ: str):
         self.process = subprocess.Popen(
-            [sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, env=os.environ | environ,
         )
         self.lines: list[str] = []
@@ -227,8 +234,8 @@ class Programs:
     def __init__(self):
         self._started: list[Program] = []
 
-    def __call__(self, conf: Path, *arguments: str, **environ: str) -> Program:
-        program = Program(conf, *arguments, **environ)
+    def __call__(self, conf: Path, *arguments: str, **options) -> Program:
+        program = Program(conf, *arguments, **options)
         self._started.append(program)
         return program
 

@@ -14,6 +14,7 @@ from gpupanel.model import BatchStatus
 from gpupanel.work import claims
 from workers import HOST, event_types, status, take
 
+
 @pytest.fixture
 def enqueue(admin_db):
     """Makes queued jobs, each of a batch of its own; returns their ids."""
@@ -25,7 +26,7 @@ def enqueue(admin_db):
 
 def selecting() -> str:
     """The statement with which a claim takes its job."""
-    whole = re.search(r"SELECT id, batch_id.*?SKIP LOCKED", query("work.claim"), re.DOTALL)[0]
+    whole = re.search(r"SELECT id, batch_id[^;]*FORCE INDEX[^;]*SKIP LOCKED", query("work.claim"))[0]
     return re.sub(r"INTO [a-z, ]+", "", whole)
 
 
@@ -35,6 +36,11 @@ def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, a
     (step,) = admin_db.execute(f"EXPLAIN {selecting()}", aside=aside)
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
+
+
+def test_doctor_examines_how_a_claim_finds_its_job():
+    unconditional = selecting().replace(" AND id NOT IN %(aside)s", "").partition("FROM")[2]
+    assert unconditional.split() == query("doctor.claim").partition("FROM")[2].split()
 
 
 def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, worker_conf, enqueue):

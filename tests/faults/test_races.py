@@ -40,6 +40,17 @@ class Later:
         return self
 
 
+@pytest.fixture(autouse=True, params=["OFF", "ON"], ids=["snapshot isolation off", "snapshot isolation on"])
+def snapshot_isolation(admin_db, request):
+    """The default of older servers, and that of newer ones."""
+    if not admin_db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"):
+        pytest.skip("this server has no snapshot isolation")
+    (before,) = admin_db.execute("SELECT @@global.innodb_snapshot_isolation AS it")
+    admin_db.execute(f"SET GLOBAL innodb_snapshot_isolation = {request.param}")
+    yield
+    admin_db.execute("SET GLOBAL innodb_snapshot_isolation = %(it)s", it=before["it"])
+
+
 @pytest.fixture
 def race(admin_db):
     """`race(db, first, other, second)`: `second(tx)` comes on `other` before `first(tx)` has committed; returns how it ended."""

@@ -114,12 +114,16 @@ class Database:
                     raise translate(error) from error
 
     def _commit(self, connection: pymysql.Connection) -> None:
+        """Commit. A conflict is an answer like another one: the nodes of a Galera cluster find theirs only here."""
         try:
             connection.commit()
         except pymysql.MySQLError as error:
-            self.close()
             problem = translate(error)
-            raise (problem if isinstance(problem, errors.DatabaseConflict) else errors.OutcomeUnknown()) from error
+            if isinstance(problem, errors.DatabaseConflict):
+                self._rollback(connection)
+                raise problem from error
+            self.close()
+            raise errors.OutcomeUnknown() from error
 
     def _rollback(self, connection: pymysql.Connection) -> None:
         """Leave the transaction behind; a connection that cannot even do that is dropped, which ends it too."""

@@ -16,6 +16,10 @@ WHERE id = %(container_id)s
 -- Taken out softly.
 UPDATE asset_gallery SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
 
+-- name: gallery_touch
+-- Its members change. Holding the row would tell other transactions here; writing it tells those on other nodes of a cluster.
+UPDATE asset_gallery SET updated_at = NOW(6) WHERE id = %(container_id)s
+
 -- name: gallery_members
 -- The memberships of some assets, live or removed.
 SELECT asset_id, position, deleted_at FROM asset_gallery_item
@@ -57,6 +61,10 @@ WHERE id = %(container_id)s
 -- name: collection_remove
 -- Taken out softly.
 UPDATE asset_collection SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
+
+-- name: collection_touch
+-- Its members change. Holding the row would tell other transactions here; writing it tells those on other nodes of a cluster.
+UPDATE asset_collection SET updated_at = NOW(6) WHERE id = %(container_id)s
 
 -- name: collection_members
 -- The memberships of some assets, live or removed.

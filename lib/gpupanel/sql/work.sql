@@ -1,14 +1,20 @@
 -- name: claim
--- Take the next queued job, unless somebody holds it: the job, its batch and the event, in one question. Nothing is taken when
--- the batch is in a status that does not belong to a queued job. The index is named since any other plan would lock the queue.
+-- Take the next queued job, or the one that is the `choice`, unless somebody holds it: the job, its batch and the event, in one
+-- question. Nothing is taken when the batch is in a status that does not belong to a queued job. The index is named since any
+-- other plan would lock the queue.
 BEGIN NOT ATOMIC
   DECLARE job, batch, attempt, done, total BIGINT UNSIGNED;
   DECLARE bundle CHAR(36) CHARACTER SET ascii;
   DECLARE taken INT DEFAULT 0;
-  SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
-  FROM import_job FORCE INDEX (claim)
-  WHERE state = 'queued' AND id NOT IN %(aside)s
-  ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
+  IF %(choice)s THEN
+    SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
+    FROM import_job WHERE id = %(choice)s AND state = 'queued' FOR UPDATE SKIP LOCKED;
+  ELSE
+    SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
+    FROM import_job FORCE INDEX (claim)
+    WHERE state = 'queued' AND id NOT IN %(aside)s
+    ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
+  END IF;
   IF job IS NOT NULL THEN
     UPDATE ingest_batch SET status = 'importing' WHERE id = batch AND status = 'queued';
     SET taken = ROW_COUNT();
@@ -26,6 +32,16 @@ BEGIN NOT ATOMIC
   SELECT job AS job_id, batch AS batch_id, bundle AS sync_id, attempt AS attempts, done AS items_done, total AS items_total,
          taken;
 END
+
+-- name: in_line
+-- The jobs that are next, whoever holds them. The nodes of a Galera cluster share them out by id: `elsewhere` is 0 where
+-- this one is of the node that answers, and always where there is but one.
+SELECT id, priority,
+       id DIV @@global.auto_increment_increment MOD @@global.auto_increment_increment
+         <> @@global.auto_increment_offset - 1 AS elsewhere
+FROM import_job FORCE INDEX (claim)
+WHERE state = 'queued' AND id NOT IN %(aside)s
+ORDER BY priority, id LIMIT %(limit)s
 
 -- name: claimed
 -- The job that this token claimed, whatever became of it.

@@ -16,7 +16,7 @@ from typing import Iterable
 from ..paths import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as they are: nothing old lingers
-SAMPLES = ("etc/apache", "etc/nginx", "etc/systemd")
+SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
 FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf is the operator's
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import DatabaseSettings
@@ -28,13 +29,14 @@ THROWAWAY = ("--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-
 class PrivateServer:
     """One server in `folder`; its data stays there from one start to the next.
 
-    `options` are added to mariadbd's command line. The socket lives in a short folder of its own, since a socket's path
-    may not be longer than 107 bytes.
+    `options` are added to mariadbd's command line, and `within` is put before it: a command that runs another one. The
+    socket lives in a short folder of its own, since a socket's path may not be longer than 107 bytes.
     """
 
-    def __init__(self, folder: Path, *options: str):
+    def __init__(self, folder: Path, *options: str, within: Sequence[str] = ()):
         self.folder = folder
         self.options = options
+        self.within = within
         self.port = 0
         self._process: subprocess.Popen | None = None
         self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-"))
@@ -67,7 +69,7 @@ class PrivateServer:
         self.port = self.port or _free_port()
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
-                [_program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                [*self.within, _program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         try:

@@ -4,6 +4,7 @@ Everything here takes the transaction. Locks are taken in the order job, batch. 
 knows; each later write shows it, and raises ClaimLost when the job has gone on without us.
 """
 
+import random
 from typing import Any, Iterable, NamedTuple
 
 from .. import ledger
@@ -12,9 +13,8 @@ from ..errors import ClaimLost
 from ..model import BatchStatus, JobState
 from .containers import Failure
 
-
-# No job has this id.
-NOBODY = [0]
+# No job has the id 0.
+NOBODY, WHOEVER_IS_NEXT = [0], 0
 
 
 class Claim(NamedTuple):
@@ -47,14 +47,26 @@ class Ended(NamedTuple):
 # ---------------------------------------------------------------------------------------------- claim
 
 
-def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = ()) -> Claim | None:
-    """Take the next queued job, less those put aside; None when there is none that nobody else holds."""
-    names = {"token": token, "worker": worker, "quoted_worker": ledger.canonical(worker)}
-    while (row := tx.one("work.claim", aside=list(aside) or NOBODY, **names))["job_id"]:
-        if row.pop("taken"):
-            return Claim(token=token, worker=worker, **row)
-        _refuse(tx, row, worker)
+def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = (), among: int = 1) -> Claim | None:
+    """Take the next queued job, less those put aside; None when there is none that nobody else holds.
+
+    `among` more than one it is any of so many that are next and of one priority, those of this node of a cluster first.
+    """
+    passed_over = list(aside) or NOBODY
+    names = {"aside": passed_over, "token": token, "worker": worker, "quoted_worker": ledger.canonical(worker)}
+    for choice in (*(_choices(tx, passed_over, among) if among > 1 else ()), WHOEVER_IS_NEXT):
+        while (row := tx.one("work.claim", choice=choice, **names))["job_id"]:
+            if row.pop("taken"):
+                return Claim(token=token, worker=worker, **row)
+            _refuse(tx, row, worker)
     return None
+
+
+def _choices(tx: Transaction, aside: list[int], among: int) -> list[int]:
+    first = tx.all("work.in_line", aside=aside, limit=among)
+    peers = [job for job in first if job["priority"] == first[0]["priority"]]
+    elsewhere = [job["id"] for job in peers if job["elsewhere"]]
+    return [job["id"] for job in peers if not job["elsewhere"]] + random.sample(elsewhere, len(elsewhere))
 
 
 def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:

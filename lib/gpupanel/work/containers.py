@@ -64,10 +64,13 @@ def bring_in(tx: Transaction, batch_id: int, action: str, container: Container, 
     assets = catalogue.by_hash(tx, [asset_hash for _, asset_hash in members])
     wanted = {assets[asset_hash]: position for position, asset_hash in reversed(members) if asset_hash in assets}
     known = _members(tx, container, container_id, list(wanted))
-    tx.run_many(f"containers.{container.type}_add_members", [
+    changes = [
         {"container_id": container_id, "asset_id": asset_id, "position": position}
         for asset_id, position in sorted(wanted.items()) if _differs(action, known.get(asset_id), position)
-    ])
+    ]
+    if changes:
+        tx.run(f"containers.{container.type}_touch", container_id=container_id)
+        tx.run_many(f"containers.{container.type}_add_members", changes)
     return [asset_hash for _, asset_hash in members if asset_hash not in assets]
 
 
@@ -118,6 +121,7 @@ def take_out(tx: Transaction, batch_id: int, container: Container, members: Memb
     hashes = [asset_hash for _, asset_hash in members]
     found = tx.all(f"containers.{container.type}_find_members", container_id=row["id"], hashes=hashes)
     if found:
+        tx.run(f"containers.{container.type}_touch", container_id=row["id"])
         tx.run(f"containers.{container.type}_remove_members", ids=[member["id"] for member in found])
     if tx.one(f"containers.{container.type}_has_members", container_id=row["id"]) is None:
         tx.run(f"containers.{container.type}_remove", container_id=row["id"], batch_id=batch_id)

@@ -91,6 +91,10 @@ class Naming:
     def container_remove(self, kind: str, row: Line) -> Iterator[Line]:
         yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], self._last | REMOVED)
 
+    def container_touch(self, kind: str, row: Line) -> Iterator[Line]:
+        """Only a time, and no times are told."""
+        return iter(())
+
     def container_add_members(self, kind: str, row: Line) -> Iterator[Line]:
         container = _through(f"{kind}_id", self._containers[kind][row["container_id"]])
         asset = _through("asset_id", self._assets[row["asset_id"]])

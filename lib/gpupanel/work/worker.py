@@ -16,6 +16,7 @@ from . import claims
 from .aside import FAULT_SECONDS, FIRST_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
 from .claims import Claim, Ended
+from .crowd import Crowd
 from .heartbeat import Heartbeat
 from .importer import Importer
 from .log import Log, described
@@ -42,7 +43,7 @@ class Worker:
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._aside = Aside()
+        self._aside, self._crowd = Aside(), Crowd()
         self._reset_at = 0.0
         self._in_the_way = ""
         self._troubled = False
@@ -150,7 +151,9 @@ class Worker:
         while True:
             token = secrets.token_hex(16)
             try:
-                return self._asking.patiently(self._db.transact, claims.claim, token, self._name, self._aside.now())
+                claim = self._asking.patiently(self._db.transact, self._crowd.claim, token, self._name, self._aside.now())
+                self._crowd.went_through()
+                return claim
             except OutcomeUnknown:
                 if claimed := self._asking.patiently(self._db.transact, claims.held_after_all, token):
                     return claimed

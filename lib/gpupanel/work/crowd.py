@@ -1,0 +1,32 @@
+"""Claims that keep out of each other's way on the nodes of a cluster (docs/DECISIONS.md).
+
+On one server SKIP LOCKED does that. It cannot see what is locked on another node: there, claims of the same job meet at
+COMMIT, and all but one have to be made again.
+"""
+
+from collections.abc import Iterable
+
+from ..database import Transaction
+from . import claims
+from .claims import Claim
+
+# How many of the first jobs in line a claim chooses from while it is crowded, and for how many claims that is assumed.
+AMONG, WARY = 16, 50
+
+
+class Crowd:
+    """Makes the claims of one worker: of the first job in line, or of any of the first few after claims have collided."""
+
+    def __init__(self):
+        self._tries = self._wary = 0
+
+    def claim(self, tx: Transaction, token: str, worker: str, aside: Iterable[int]) -> Claim | None:
+        """One try. A second one, before `went_through` was told of the first, means that the first was in vain."""
+        if self._tries:
+            self._wary = WARY
+        self._tries += 1
+        return claims.claim(tx, token, worker, aside, AMONG if self._wary else 1)
+
+    def went_through(self) -> None:
+        self._wary = max(0, self._wary - 1)
+        self._tries = 0

@@ -1,0 +1,187 @@
+"""Panel and workers on the nodes of one cluster: whoever commits second is refused, and does it all again."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+import workers
+from gpupanel import actions, queue
+from gpupanel.errors import ClaimLost, DatabaseConflict, Refused
+from gpupanel.manifest import Container
+from gpupanel.model import BatchStatus
+from gpupanel.work import claims, containers
+from gpupanel.work.claims import Ended
+from gpupanel.work.crowd import Crowd
+
+WELL = Ended(BatchStatus.COMPLETED, {}, 0, None)
+JOBS, ROUNDS = 200, 10
+
+
+@pytest.fixture
+def server(cluster):
+    """The first node is where the tests look, and where the panel is."""
+    return cluster[1]
+
+
+def reset(worker, admin_db, job_id: int) -> None:
+    workers.make_stale(admin_db, job_id)
+    assert worker.transact(claims.reset, job_id, 900, 5, "other:2")
+
+
+def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next(admin_db, worker_on):
+    first, second = workers.enqueue(admin_db, 2)
+    crowd = Crowd()
+    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
+        assert crowd.claim(tx, "a" * 32, "two:1", []).job_id == first
+        assert worker_on(3).transact(claims.claim, "b" * 32, "three:1").job_id == first
+    assert worker_on(2).transact(crowd.claim, "c" * 32, "two:1", []).job_id == second
+
+
+def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, admin_db, worker_on):
+    jobs, before = workers.enqueue(admin_db, JOBS), cluster.conflicts()
+    together(partial(end_all, worker_on(number), number) for number in cluster)
+    ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
+    assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
+    told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
+    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+        ("job_claimed", JOBS, JOBS), ("job_finished", JOBS, JOBS),
+    }
+    assert cluster.conflicts() - before < JOBS / 5
+
+
+def end_all(db, number: int) -> None:
+    """Claim and end jobs until there are none."""
+    crowd, count = Crowd(), 0
+    while claim := db.transact(crowd.claim, f"{number:016d}{count:016d}", f"host:{number}", []):
+        crowd.went_through()
+        db.transact(claims.finish, claim, WELL, "0" * 64)
+        count += 1
+    db.close()
+
+
+@pytest.fixture
+def photo(bundles, panel_db, mount):
+    """A queued batch of one photo, and that photo; returns (sync_id, job id, asset)."""
+    [asset] = bundles.assets("coast", 1)
+    sync_id = bundles.bundle("coast", [asset])
+    return sync_id, *workers.queue(panel_db, mount, sync_id), asset
+
+
+def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
+    sync_id, job_id, asset = photo
+    lost = worker_on(2).transact(claims.claim, "a" * 32, "two:1")
+    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
+        workers.write(tx, asset)
+        claims.progress(tx, lost, 1)
+        reset(worker_on(3), admin_db, job_id)
+        current = worker_on(3).transact(claims.claim, "b" * 32, "three:1")
+    with pytest.raises(ClaimLost):
+        worker_on(2).transact(claims.progress, lost, 1)
+    worker_on(3).transact(claims.finish, current, WELL, "0" * 64)
+    assert agreed()["asset"] == []
+
+
+def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
+    sync_id, job_id, _ = photo
+    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
+        assert claims.claim(tx, "a" * 32, "two:1")
+        panel_db.transact(queue.cancel, job_id, "operator")
+    assert worker_on(2).transact(claims.claim, "b" * 32, "two:1") is None
+    assert agreed()["import_job"][0]["state"] == "canceled"
+
+
+def test_a_page_on_another_node_shows_what_was_done_a_moment_before(panel_db, panel_on, photo):
+    _, job_id, _ = photo
+    for priority in range(50):
+        panel_db.transact(queue.set_priority, job_id, priority, "operator")
+        assert panel_on(3).read(queue.job, job_id)["priority"] == priority
+
+
+def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, bundles, mount, agreed):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    workers.queue(panel_db, mount)
+    actions.preflight_batch(panel_db, mount, sync_id, "operator")
+    tries = []
+
+    def enqueue(tx):
+        queue.enqueue(tx, sync_id, "operator")
+        tries.append(1)
+        if len(tries) == 1:
+            panel_on(3).transact(queue.enqueue, sync_id, "other")
+
+    with pytest.raises(Refused, match="queued already"):
+        panel_db.transact(enqueue)
+    assert [job["requested_by"] for job in agreed()["import_job"]] == ["other"]
+
+
+def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another_stays(
+    panel_db, worker_on, bundles, mount, worker_conf, agreed
+):
+    photos = list(bundles.assets("coast", 2))
+    workers.queue(panel_db, mount, bundles.bundle("coast", photos))
+    workers.drain(worker_conf)
+    first, second = (Container("gallery", "a" * 64, "Coast", items=(photo.asset_hash,)) for photo in photos)
+    for _ in range(ROUNDS):
+        worker_on(1).transact(partial(bring, first))
+        worker_on(1).transact(partial(take, second))
+        at_once((worker_on(2), partial(bring, second)), (worker_on(3), partial(take, first)))
+        held = agreed()
+        assert [gallery["deleted_at"] for gallery in held["asset_gallery"]] == [None]
+        assert [member["deleted_at"] for member in held["asset_gallery_item"]].count(None) == 1
+
+
+def bring(gallery: Container, tx) -> None:
+    for step in containers.steps("create", 1, gallery):
+        step(tx)
+
+
+def take(gallery: Container, tx) -> None:
+    for step in containers.steps("remove", 1, gallery):
+        step(tx)
+
+
+def at_once(*transactions) -> None:
+    """Run each (database, work) in a thread of its own; at the first try all of them commit at the same moment."""
+    barrier = threading.Barrier(len(transactions), timeout=workers.SECONDS)
+
+    def run(db, work) -> None:
+        tries = []
+
+        def until_all_have_come_so_far(tx) -> None:
+            work(tx)
+            tries.append(tx)
+            if len(tries) == 1:
+                barrier.wait()
+
+        db.transact(until_all_have_come_so_far)
+        db.close()
+
+    together(partial(run, *each) for each in transactions)
+
+
+def together(works) -> None:
+    """Do all of it side by side."""
+    with ThreadPoolExecutor() as pool:
+        for doing in [pool.submit(work) for work in works]:
+            doing.result()
+
+
+def test_bundles_that_share_assets_are_imported_once_each_by_workers_on_all_nodes(
+    cluster, admin_db, panel_db, bundles, mount, on, agreed
+):
+    shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))
+    sync_ids = [
+        bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3, derivatives=("icon",)), *shared],
+                       [bundles.container("gallery", "All", shared)])
+        for n in range(30)
+    ]
+    workers.queue(panel_db, mount, *sync_ids)
+    together(partial(workers.drain, on(number)) for number in cluster)
+    held = agreed()
+    assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", 1)] * 30
+    claimed = [event["batch_id"] for event in held["ingest_event"] if event["event_type"] == "job_claimed"]
+    assert len(claimed) == len(set(claimed)) == 30
+    assert len(held["asset"]) == 3 * 30 + len(shared) and len(held["asset_gallery_item"]) == len(shared)
+    decided = [item["decision"] for item in held["ingest_batch_item"]]
+    assert decided.count("created") == 3 * 30 + len(shared)

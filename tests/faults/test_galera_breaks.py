@@ -1,0 +1,171 @@
+"""Nodes that are killed, cut off, or come back with nothing, in the middle of an import: nothing lost, nothing twice."""
+
+import shutil
+import signal
+from contextlib import contextmanager
+
+import pytest
+import workers
+from gpupanel import queue
+from gpupanel.database import Database
+from gpupanel.errors import DatabaseConflict, DatabaseUnavailable
+from gpupanel.work import claims
+
+pytestmark = pytest.mark.long
+
+PHOTOS = 40
+
+
+@pytest.fixture
+def server(cluster):
+    """The first node is where the tests look, and where the panel is; it is the second one that breaks."""
+    return cluster[1]
+
+
+@pytest.fixture
+def start(admin_db):
+    """Starts workers; none outlives its test."""
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+@pytest.fixture
+def photos(bundles):
+    return list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
+
+
+@pytest.fixture
+def bundle(bundles, panel_db, mount, photos):
+    """A queued batch of forty photos in a gallery; returns (sync_id, job id)."""
+    sync_id = bundles.bundle("many", photos, [bundles.container("gallery", "Many", photos)], sync_type="gallery")
+    return sync_id, *workers.queue(panel_db, mount, sync_id)
+
+
+@pytest.fixture
+def in_the_middle(cluster, worker_on, start, on, photos):
+    """While inside, a worker at node 2 has imported half of the batch and waits in the middle of a transaction."""
+
+    @contextmanager
+    def wait():
+        node_db = Database(cluster[2].admin("mysql"))
+        with workers.held_back(node_db, worker_on(2), photos[PHOTOS // 2]) as until_it_waits:
+            worker = start(on(2, chunk_items=1, heartbeat_seconds=0.5))
+            until_it_waits()
+            yield worker
+        node_db.close()
+
+    return wait
+
+
+def completed(admin_db, job_id: int) -> bool:
+    return workers.job(admin_db, job_id)["state"] == "completed"
+
+
+def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_db, bundle, in_the_middle, agreed):
+    _, job_id = bundle
+    with in_the_middle() as worker:
+        cluster[2].kill()
+    worker.said("Trying again until it answers")
+    cluster[2].join()
+    cluster.wait_until_whole()
+    workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert_imported_once(agreed(), attempts=1)
+
+
+def assert_imported_once(held: dict, attempts: int) -> None:
+    assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", attempts)]
+    assert [item["decision"] for item in held["ingest_batch_item"]] == ["created"] * PHOTOS
+    assert len(held["asset"]) == len(held["asset_gallery_item"]) == PHOTOS
+    told = [event["event_type"] for event in held["ingest_event"]]
+    assert told.count("job_finished") == 1
+
+
+def test_a_worker_on_another_node_completes_what_a_killed_node_left(
+    cluster, admin_db, bundle, in_the_middle, worker_conf, agreed
+):
+    _, job_id = bundle
+    with in_the_middle() as worker:
+        cluster[2].kill()
+    worker.said("Trying again until it answers")
+    workers.make_stale(admin_db, job_id)
+    workers.drain(worker_conf)
+    assert completed(admin_db, job_id)
+    cluster[2].join()
+    cluster.wait_until_whole()
+    worker.said("Nothing more is written for it")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert_imported_once(agreed(), attempts=2)
+
+
+def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
+    cluster, admin_db, panel_on, worker_conf, bundle, in_the_middle, agreed
+):
+    _, job_id = bundle
+    with in_the_middle() as worker:
+        cluster.network.pull(2)
+        cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
+    for ask in (panel_on(2).read, panel_on(2).transact):
+        with pytest.raises(DatabaseUnavailable, match="WSREP"):
+            ask(queue.job, job_id)
+    cluster[1].wait_for("wsrep_cluster_size", 2)
+    workers.make_stale(admin_db, job_id)
+    workers.drain(worker_conf)
+    assert completed(admin_db, job_id)
+    cluster.network.plug(2)
+    cluster.wait_until_whole()
+    worker.said("Nothing more is written for it")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert_imported_once(agreed(), attempts=2)
+    assert panel_on(2).read(queue.job, job_id)["state"] == "completed"
+
+
+def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back(
+    cluster, admin_db, bundle, start, on, agreed
+):
+    _, job_id = bundle
+    worker = start(on(2, chunk_items=1))
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3, "its first items")
+    cluster.network.pull(2)
+    cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
+    done = workers.job(admin_db, job_id)
+    assert done["state"] == "running" and done["items_done"] < PHOTOS
+    cluster.network.plug(2)
+    cluster.wait_until_whole()
+    workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
+    assert_imported_once(agreed(), attempts=1)
+
+
+def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
+    cluster, admin_db, worker_on, bundle, photos, agreed
+):
+    _, job_id = bundle
+    lost = worker_on(2).transact(claims.claim, "a" * 32, "two:1")
+    with pytest.raises((DatabaseUnavailable, DatabaseConflict)), worker_on(2).transaction() as tx:
+        workers.write(tx, photos[0])
+        claims.progress(tx, lost, 1)
+        cluster.network.pull(2)
+        cluster[1].wait_for("wsrep_cluster_size", 2)
+        workers.make_stale(admin_db, job_id)
+        assert worker_on(3).transact(claims.reset, job_id, 900, 5, "other:3")
+        assert worker_on(3).transact(claims.claim, "b" * 32, "three:1")
+        cluster.network.plug(2)
+        cluster.wait_until_whole()
+    held = agreed()
+    assert held["asset"] == []
+    assert [(job["worker"], job["items_done"]) for job in held["import_job"]] == [("three:1", 0)]
+
+
+def test_a_node_that_lost_its_data_is_given_all_of_it(cluster, admin_db, bundle, worker_conf, agreed):
+    cluster[2].stop()
+    shutil.rmtree(cluster[2].folder / "data")
+    workers.drain(worker_conf)
+    cluster[2].join()
+    cluster.wait_until_whole()
+    assert_imported_once(agreed(), attempts=1)

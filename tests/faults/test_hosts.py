@@ -1,0 +1,133 @@
+"""Workers on machines of their own, over the network: no job twice, and one that was cut off writes nothing when it is back."""
+
+import signal
+
+import pytest
+import workers
+from ground import NAME, password
+from network import SUBNET, Network, needs_machines
+
+from gpupanel.database import Database
+from gpupanel.doctor.sources import statements
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+
+pytestmark = needs_machines
+
+PORT = 3306
+BUNDLES = 60
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Four machines: the server's is the first, and each of the others has a worker."""
+    with Network(4) as cabled:
+        yield cabled
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, network):
+    """A server that answers to the other machines, with accounts for them as docs/OPERATIONS.md says."""
+    options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
+    with PrivateServer(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
+        schema.apply(running.admin(NAME))
+        admin = Database(running.admin(NAME))
+        for statement in statements("grants.sql"):
+            admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
+        for account in schema.ACCOUNTS:
+            schema.open_account(running.admin(NAME), account, password(account))
+            admin.execute(f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account))
+        admin.close()
+        yield running
+
+
+@pytest.fixture
+def start(admin_db, network, worker_conf):
+    """`start(2)` starts a worker on machine 2; none outlives its test."""
+    programs = workers.Programs()
+
+    def on(machine: int, **options) -> workers.Program:
+        conf = workers.with_options(worker_conf, f"on{machine}.conf", host=network.address(1), **options)
+        return programs(conf, within=network.within(machine))
+
+    yield on
+    programs.end()
+
+
+@pytest.fixture
+def many(bundles):
+    return list(bundles.assets("many", 60, derivatives=("icon",)))
+
+
+def ends(worker: workers.Program) -> int:
+    worker.send(signal.SIGTERM)
+    return worker.ends()
+
+
+@pytest.mark.long  # a reply that the network swallowed is waited for up to a minute
+def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_the_middle_of_its_own(
+    admin_db, panel_db, worker_db, mount, bundles, many, network, start
+):
+    shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))
+    sync_id = bundles.bundle("many", many)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    with workers.held_back(admin_db, worker_db, many[20]) as wait:
+        cut_off = start(2, chunk_items=1, stale_minutes=0.05)
+        wait()
+        network.pull(2)
+    workers.wait_until(lambda: nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    workers.make_stale(admin_db, job_id)
+    jobs = workers.queue(panel_db, mount, *(
+        bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared], [bundles.container("gallery", "All", shared)])
+        for n in range(BUNDLES)
+    ))
+    others = [start(machine) for machine in (3, 4)]
+    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
+    told = workers.events(panel_db, sync_id)
+    network.plug(2)
+    cut_off.said("Nothing more is written for it")
+    workers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
+    assert [ends(worker) for worker in (cut_off, *others)] == [0, 0, 0]
+    assert workers.events(panel_db, sync_id) == told
+    attempts = {row["id"]: row["attempts"] for row in admin_db.execute("SELECT id, attempts FROM import_job")}
+    assert attempts == {job_id: 2} | dict.fromkeys(jobs, 1)
+    decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
+    made = len(many) + 3 * BUNDLES + len(shared)
+    assert {row["decision"]: row["n"] for row in decided if row["decision"] not in ("skipped", "linked")} == {"created": made}
+    assert len(workers.rows(admin_db)["asset"]) == made
+
+
+def states(admin_db) -> set[str]:
+    return {row["state"] for row in admin_db.execute("SELECT DISTINCT state FROM import_job")}
+
+
+def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
+    admin_db, panel_db, worker_db, worker_conf, mount, bundles, many, network, start
+):
+    sync_id = bundles.bundle("many", many)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    with workers.held_back(admin_db, worker_db, many[20]) as wait:
+        far = start(2, chunk_items=1, stale_minutes=0.05)
+        wait()
+        network.pull(2)
+    workers.wait_until(lambda: nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    assert workers.job(admin_db, job_id)["state"] == "running"
+    workers.make_stale(admin_db, job_id)
+    workers.drain(worker_conf)
+    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert workers.counts(panel_db, sync_id) == {"created": 60}
+    rows, told = workers.rows(admin_db), workers.events(panel_db, sync_id)
+    network.plug(2)
+    (next_job,) = workers.queue(panel_db, mount, bundles.bundle("again", bundles.assets("again", 1)))
+    workers.wait_until(lambda: workers.job(admin_db, next_job)["state"] == "completed", "its next job")
+    assert ends(far) == 0
+    old = {asset["id"] for asset in rows["asset"]}
+    assert [asset for asset in workers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
+    assert workers.events(panel_db, sync_id) == told
+    assert workers.job(admin_db, job_id)["attempts"] == 2
+
+
+def nobody_holds_a_row(admin_db) -> bool:
+    return not admin_db.execute(
+        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
+    )
