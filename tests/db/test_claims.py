@@ -1,14 +1,14 @@
 """Who works on which job: one at a time, by a claim that whoever lost it cannot write with."""
 
 import json
-import re
 import threading
 from functools import partial
 
 import pytest
 import workers
 from gpupanel import ledger
-from gpupanel.database import Database, query
+from gpupanel.database import Database
+from gpupanel.doctor.jobs import claiming
 from gpupanel.errors import ClaimLost
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
@@ -23,16 +23,10 @@ def enqueue(admin_db):
 # ------------------------------------------------------------------------------------------------ claim
 
 
-def selecting() -> str:
-    """The statement with which a claim takes its job."""
-    whole = re.search(r"SELECT id, batch_id.*?SKIP LOCKED", query("work.claim"), re.DOTALL)[0]
-    return re.sub(r"INTO [a-z, ]+", "", whole)
-
-
 @pytest.mark.parametrize("aside", [[0], [1, 2]])
 def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, aside):
     enqueue(100)
-    (step,) = admin_db.execute(f"EXPLAIN {selecting()}", aside=aside)
+    (step,) = admin_db.execute(f"EXPLAIN {claiming()}", aside=aside)
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
 
@@ -41,7 +35,7 @@ def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worke
     jobs = enqueue(100)
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        (taken,) = mine._execute(selecting(), {"aside": [0]}).fetchall()
+        (taken,) = mine._execute(claiming(), {"aside": [0]}).fetchall()
         assert taken["id"] == jobs[0]
         assert [row["locked"] for row in locks(admin_db, mine)] == [2]
         assert claims.claim(theirs, "b", HOST).job_id == jobs[1]
