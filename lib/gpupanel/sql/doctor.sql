@@ -1,7 +1,3 @@
--- name: claim
--- How a claim finds its job (work.claim, of which as a compound statement the server tells no plan).
-SELECT id FROM import_job FORCE INDEX (claim) WHERE state = 'queued' ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
-
 -- name: silent
 -- Running jobs whose worker has not beaten for too long; any worker resets them.
 SELECT id, worker, heartbeat_at FROM import_job
