@@ -18,9 +18,10 @@ IMPORT = re.compile(r"^import time: +(\d+) \| +(\d+) \|( +)(\S+)$")
 LEAST = 300  # microseconds; what takes less is left out of the tree
 RUNS = 7
 PAGES = {
-    "the list": "import-media.cgi", "a rare status": "import-media.cgi?status=failed", "the last page": "import-media.cgi?after=0",
-    "two filters": "import-media.cgi?status=completed&action=create", "a sync_id's start": "import-media.cgi?q=a",
-    "a batch": "import-media.cgi?action=detail&sync_id={}", "the tasks": "import-tasks.cgi", "the metrics": "metrics",
+    "the list": "import-media.cgi", "a rare status": "import-media.cgi?status=failed",
+    "the last page": "import-media.cgi?after=0", "two filters": "import-media.cgi?status=completed&action=create",
+    "a sync_id's start": "import-media.cgi?q=a", "a batch": "import-media.cgi?action=detail&sync_id={}",
+    "the tasks": "import-tasks.cgi", "the metrics": "metrics",
 }
 
 
@@ -36,7 +37,8 @@ def _imports(file: Path, conf: Path) -> Path:
     command = [panel.PYTHON, "-IS", "-X", "importtime", script]
     runs = [_told(command, conf) for _ in range(RUNS)]
     quickest = min(runs, key=lambda lines: sum(own for own, *_ in lines))
-    head = f"One CGI hit of the list of batches, answered alone: {len(quickest)} modules, {sum(own for own, *_ in quickest) / 1000:.1f} ms."
+    total = sum(own for own, *_ in quickest) / 1000
+    head = f"One CGI hit of the list of batches, answered alone: {len(quickest)} modules, {total:.1f} ms."
     rows = [f"{whole / 1000:8.1f} {own / 1000:7.1f}  {'   ' * depth}{name}" for own, whole, depth, name in _tree(quickest)]
     file.write_text("\n".join([head, f"The quickest of {RUNS} runs; modules under {LEAST} us are left out.", "",
                                "   ms all     own  module", *rows]) + "\n")

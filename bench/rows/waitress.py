@@ -17,6 +17,7 @@ from .. import panel, peers, statements
 from ..measuring import Comparison, in_turns
 
 TITLE = "the list of 50 batches under waitress"
+RAW = "raw SQL: the page's own statements"
 BATCHES = 10_000
 REQUESTS = 100  # of a turn
 HELLO = """
@@ -34,11 +35,11 @@ def measure(full: bool) -> Iterator[Comparison]:
     prefix, rounds = panel.installed(), 20 if full else 8
     with panel.ledger(BATCHES) as place, panel.serving(prefix, place.conf) as (ours, pid), _hello(prefix) as (hello, _):
         contenders = {
-            "ours": _requests(ours), "raw SQL: the page's own statements": _sql(place.conf),
+            "ours": _requests(ours), RAW: _sql(place.conf),
             "limit: hello world by bottle": _requests(hello),
         }
         yield Comparison(
-            f"{TITLE}, of {BATCHES:,}: p50 of {REQUESTS} requests on a kept connection", "ms", "raw SQL: the page's own statements",
+            f"{TITLE}, of {BATCHES:,}: p50 of {REQUESTS} requests on a kept connection", "ms", RAW,
             in_turns(contenders, rounds), "ours at most 2.5 times the raw SQL",
         )
         contenders = {"ours": _rate(ours), "limit: hello world by bottle": _rate(hello)}

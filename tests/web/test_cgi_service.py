@@ -27,7 +27,9 @@ QUESTIONS = {
     "a viewer": ("import-media.cgi", "", {"REMOTE_USER": "viewer"}),
     "a stranger": ("import-media.cgi", "", {"REMOTE_USER": "stranger"}),
     "nobody": ("import-media.cgi", "", {"REMOTE_USER": ""}),
-    "someone else's name in a header": ("import-media.cgi", "", {"HTTP_REMOTE_USER": "admin", "HTTP_X_REMOTE_USER": "admin", "REMOTE_USER": "viewer"}),
+    "someone else's name in a header": (
+        "import-media.cgi", "", {"HTTP_REMOTE_USER": "admin", "HTTP_X_REMOTE_USER": "admin", "REMOTE_USER": "viewer"}
+    ),
     "a name that is not ASCII": ("import-media.cgi", "", {"REMOTE_USER": "Zo\xeb"}),
     "a batch that is not there": ("import-media.cgi", "action=detail&sync_id=37e428d2-a4f6-4a31-bacf-0c835fb24084", {}),
     "no such tab": ("import-media.cgi", "tab=nonsense", {}),
