@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults galera load bench fuzz audit demo venv install clean
+.PHONY: help run test faults galera load bench profile fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -40,6 +40,10 @@ load:  ## Operators click and workers import for MINUTES (10) while both are kil
 bench:  ## Measure ours beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
 	@bin/prepare test
 	@PYTHONPATH=lib:. exec venv/bin/python -m bench $(ARGS)
+
+profile:  ## Write to var/profile where the time goes: imports, statements with their plans; ARGS=web is one part
+	@bin/prepare test
+	@PYTHONPATH=lib:. exec venv/bin/python -m bench.profiles $(ARGS)
 
 fuzz:  ## Feed hostile requests and manifests to the panel for MINUTES (5), always other ones
 	@bin/prepare test

@@ -1,11 +1,11 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -IS
 """Import Media (Batches) as a CGI program: one process for each request."""
+import os
 import sys
-from pathlib import Path
 
-TREE = Path(__file__).resolve().parents[1]
-PACKAGES = TREE.glob("venv/lib/python%d.%d/site-packages" % sys.version_info[:2])
-sys.path[:0] = map(str, (TREE / "lib", *PACKAGES))
+TREE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+PACKAGES = "venv/lib/python%d.%d/site-packages" % sys.version_info[:2]
+sys.path[:0] = [os.path.join(TREE, folder) for folder in ("lib", PACKAGES)]
 
 from gpupanel.web.cgi import serve_once  # noqa: E402
 

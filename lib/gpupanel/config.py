@@ -3,7 +3,6 @@
 import os
 from configparser import ConfigParser, Error as SyntaxProblem
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from pathlib import Path
 
 from .errors import ConfigurationError
@@ -33,7 +32,7 @@ class MountSettings:
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
     """`operators` and `viewers` are user names; `*` stands for everyone who is signed in. `stale_minutes` is the worker's,
-    told to the panel, which only shows it."""
+    told to the panel, which only shows it. `socket` is where `serve` answers CGI programs."""
 
     auth: str = "remote_user"
     operators: frozenset[str] = frozenset()
@@ -41,6 +40,7 @@ class PanelSettings:
     trusted_proxies: tuple = ()
     secret_file: Path | None = None
     templates: Path | None = None
+    socket: Path | None = None
     page_size: int = 50
     stale_minutes: float = 15
 
@@ -71,6 +71,8 @@ def _names(text: str) -> frozenset[str]:
 
 
 def _networks(text: str) -> tuple:
+    from ipaddress import ip_network  # a CGI program without proxies does without it
+
     return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
 
@@ -114,8 +116,8 @@ OPTIONS = {
         "auth": (_choice("remote_user", "none"), "remote_user or none"),
         "operators": (_names, "user names"), "viewers": (_names, "user names"),
         "trusted_proxies": (_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"),
-        "secret_file": PATH, "templates": PATH, "page_size": (_number(int, 1, 1000), "a whole number from 1 to 1000"),
-        "stale_minutes": MINUTES,
+        "secret_file": PATH, "templates": PATH, "socket": PATH, "stale_minutes": MINUTES,
+        "page_size": (_number(int, 1, 1000), "a whole number from 1 to 1000"),
     },
     "worker": {
         "poll_seconds": SECONDS, "heartbeat_seconds": SECONDS, "stale_minutes": MINUTES,

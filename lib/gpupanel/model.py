@@ -1,7 +1,10 @@
 """The three vocabularies and the values that travel between the rooms (DESIGN section 5)."""
 
+import re
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a lowercase UUID, the name of a bundle
 
 
 class BatchStatus(StrEnum):

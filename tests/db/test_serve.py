@@ -24,7 +24,7 @@ def page(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"answered"]
 
-serving.app.application = lambda settings: page
+serving.app.served = lambda panel: page
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -30,11 +30,20 @@ password_file = {who}.password
 """
 OF_THE_WORKER = "[worker]\npoll_seconds = 0.05\nchunk_items = 1\n"
 OF_THE_PANEL = "[panel]\noperators = admin\nsecret_file = panel.secret\ntrusted_proxies = 127.0.0.1\n"
+OF_THE_PANEL += "socket = /run/gpu-admin-panel/panel.sock\n"
 ASK = """
 import sys, urllib.request
 request = urllib.request.Request("http://127.0.0.1:8080/admin/import-media.cgi", headers={"Accept": "application/json"})
 request.add_header("X-Remote-User", "admin")
 print(urllib.request.urlopen(request).read().decode())
+"""
+# What a CGI program asks of the panel's service, here for whoever runs it.
+ASK_AS_CGI = """
+import sys
+sys.path.insert(0, "/opt/gpu-admin-panel/lib")
+from gpupanel.web import ask
+request = {b"REQUEST_METHOD": b"GET", b"SCRIPT_NAME": b"/admin/import-media.cgi", b"REMOTE_USER": b"admin"}
+print(ask.answer(b"/opt/gpu-admin-panel/etc/panel.conf", request))
 """
 
 
@@ -200,6 +209,16 @@ def test_the_panel_answers_on_loopback(machine, admin_db):
     assert json.loads(answer)["user"] == {"name": "admin", "operator": True}
     machine.systemctl("stop", PANEL)
     assert machine.show(PANEL, "Result") == "success"
+
+
+def test_the_panel_answers_cgi_programs_of_its_own_user_and_no_other(machine, admin_db):
+    machine.systemctl("start", PANEL)
+    ask = ["/opt/gpu-admin-panel/venv/bin/python", "-c", ASK_AS_CGI]
+    as_web_user = ["runuser", "-u", WEB_USER, "--", *ask]
+    wait_until(lambda: "Status: 200 OK" in machine.run(*as_web_user))
+    assert machine.run(*ask).strip() == "None"  # which is root's
+    machine.systemctl("stop", PANEL)
+    assert machine.run(*as_web_user).strip() == "None"
 
 
 def test_a_scan_by_the_timer_records_what_is_new_and_queues_nothing(machine, admin_db, bundle_ids):

@@ -1,5 +1,8 @@
 """Addresses of the panel, and what a reader sees of its pages."""
 
+from ground import TREE
+
+CGI_BIN = TREE / "cgi-bin"
 BATCHES = "/admin/import-media.cgi"
 TASKS = "/admin/import-tasks.cgi"
 JSON = {"Accept": "application/json"}

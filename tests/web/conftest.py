@@ -1,11 +1,15 @@
 """The panel in this process, as each of its users meets it."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
-from browsing import BATCHES, JSON
+from browsing import BATCHES, CGI_BIN, JSON
 from gpupanel import actions
 from gpupanel.web.app import application
+from gpupanel.web.visit import FORM_TYPE
 from webtest import TestApp
 
 
@@ -69,3 +73,32 @@ def found(bundles, mount, panel_db):
         return sync_id
 
     return found
+
+
+@pytest.fixture
+def run(run_raw):
+    """Run a script for one request; returns (status, headers, body, what it logged)."""
+    def run(script, query="", body=b"", **options):
+        done = run_raw(script, query, body, **options)
+        head, _, text = done.stdout.replace(b"\r\n", b"\n").partition(b"\n\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        return int(headers.pop("Status").split()[0]), headers, text, done.stderr.decode()
+
+    return run
+
+
+@pytest.fixture
+def run_raw(panel_conf, admin_db):
+    """The same, not taken apart; `flags` are Python's."""
+    def run(script, query="", body=b"", conf=panel_conf, folder="/admin", flags=(), **environ):
+        given = {
+            "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "GPUPANEL_CONF": str(conf),
+            "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80", "HTTP_HOST": "localhost:80", "REMOTE_ADDR": "203.0.113.9", "REMOTE_USER": "admin",
+            "REQUEST_METHOD": "GET", "SCRIPT_NAME": f"{folder}/{script}", "QUERY_STRING": query,
+            "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": FORM_TYPE,
+        }
+        command = [sys.executable, *flags, CGI_BIN / script]
+        return subprocess.run(command, input=body, env=given | environ, capture_output=True)
+
+    return run

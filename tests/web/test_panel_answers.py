@@ -8,7 +8,7 @@ from gpupanel import actions, queue
 from gpupanel.errors import InvalidInput, MountTimeout
 from gpupanel.mount import Mount
 from gpupanel.web import operations
-from gpupanel.web.app import PAGES
+from gpupanel.web.pages import batches
 from gpupanel.web.visit import FORM_TYPE, Visit
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -152,7 +152,7 @@ def test_what_nobody_expected_is_500_without_its_traceback(configured, monkeypat
     def broken(*_):
         raise RuntimeError("a detail for the log")
 
-    monkeypatch.setattr("gpupanel.web.app.PAGES", tuple(page._replace(show=broken) for page in PAGES))
+    monkeypatch.setattr(batches, "show", broken)
     browser = configured()
     for headers in ({}, JSON):
         answer = failing(browser, BATCHES, 500, headers=headers)

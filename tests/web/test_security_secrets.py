@@ -8,7 +8,7 @@ from browsing import BATCHES, JSON, TASKS, detail, failing
 from ground import TREE
 from hostile import ask
 
-from gpupanel.web.app import _log
+from gpupanel.web.panel import _log
 from gpupanel.web.visit import Visit
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

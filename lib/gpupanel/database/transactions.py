@@ -3,9 +3,9 @@
 import re
 from contextlib import contextmanager
 from functools import cache
-from importlib.resources import files
 from itertools import islice
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Iterable, Iterator, NamedTuple
 
 import pymysql
@@ -15,7 +15,7 @@ from .. import errors
 from . import literals
 from .driver import translate
 
-PACKAGE = __package__.rpartition(".")[0]
+SQL = Path(__file__).parents[1] / "sql"
 
 # Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
 ROWS = 500
@@ -27,7 +27,7 @@ PARAMETER = re.compile(r"%\((\w+)\)s")
 @cache
 def queries(file: str) -> dict[str, str]:
     """The named queries of sql/<file>.sql: each starts with a line `-- name: <name>`."""
-    text = files(PACKAGE).joinpath("sql", f"{file}.sql").read_text(encoding="utf-8")
+    text = (SQL / f"{file}.sql").read_text(encoding="utf-8")
     named = (part.partition("\n") for part in text.split("-- name: ")[1:])
     return {name.strip(): _statement(body) for name, _, body in named}
 

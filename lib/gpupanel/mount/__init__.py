@@ -5,7 +5,6 @@ never taken for that: it raises MountUnavailable, so that absence is no instruct
 """
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from ..config import MountSettings
 from ..errors import (
     BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, PanelError, UnsafePath,
 )
+from ..model import SYNC_ID
 from .files import Folder, open_checked, open_folder, printable, translated
 from .patience import at_once, bounded, elsewhere
 
@@ -24,7 +24,6 @@ __all__ = ["DOCUMENT_LIMIT", "SYNC_ID", "Document", "Mount", "Sentinel", "at_onc
 SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024
 BLOCK = 1024 * 1024
-SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Sentinel(NamedTuple):

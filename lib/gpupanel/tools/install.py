@@ -21,6 +21,7 @@ FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
+BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # of CGI programs, which know where their modules are
 NEEDED = "On Debian, `apt-get install python3-venv` has what it needs; pip fetches the rest."
 COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
 
@@ -52,7 +53,7 @@ def install(root: Path, prefix: Path, debian_packages: bool) -> None:
     new = root / ".new"
     shutil.rmtree(new, ignore_errors=True)
     try:
-        _copy(new, prefix)
+        _copy(new, prefix, debian_packages)
         venv = _venv(root, new, prefix, debian_packages)
         _compile(new, prefix, venv / "bin" / "python")
         _put_in_place(new, root)
@@ -74,7 +75,7 @@ def _absolute(text: str) -> Path:
     return Path(os.path.normpath(text))
 
 
-def _copy(new: Path, prefix: Path) -> None:
+def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
     """The source's files with modes that everyone can read, whatever they are in the source."""
     for folder in (*WHOLE, *SAMPLES):
         if (TREE / folder).is_dir():
@@ -86,6 +87,7 @@ def _copy(new: Path, prefix: Path) -> None:
         path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     programs = [*(new / "bin").iterdir(), *(new / "cgi-bin").iterdir()]
     _replace(programs, ANY_PYTHON, f"#!{sys.executable}\n".encode())
+    _replace(programs, BARE_PYTHON, f"#!{sys.executable} {'-I' if debian_packages else '-IS'}\n".encode())
     _replace((new / "etc").rglob("*"), STANDARD_PREFIX, os.fsencode(prefix))
 
 

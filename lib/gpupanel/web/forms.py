@@ -8,7 +8,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_bytes, token_hex
 from time import time
 
 from ..errors import ConfigurationError
@@ -116,9 +115,9 @@ def _foreign(environ: dict) -> bool:
 
 def _make(path: Path) -> None:
     """Whole or not at all, and never over one that another process has just made."""
-    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(token_bytes(32))
+        file.write(os.urandom(32))
     try:
         os.link(draft, path)
     except FileExistsError:

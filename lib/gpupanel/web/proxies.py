@@ -1,7 +1,5 @@
 """What a trusted proxy says of a request that it passes on: who asks, over https or not, and below which folder."""
 
-from ipaddress import ip_address
-
 
 def as_received(environ: dict, trusted: tuple) -> dict:
     """The request as it reached the proxy, when its address is in one of the `trusted` networks; otherwise as it is.
@@ -9,7 +7,7 @@ def as_received(environ: dict, trusted: tuple) -> dict:
     Believed are X-Remote-User (unless the server itself knows the user), X-Forwarded-Proto and X-Forwarded-Prefix
     (DESIGN section 10).
     """
-    source = address(environ.get("REMOTE_ADDR", ""))
+    source = address(environ.get("REMOTE_ADDR", "")) if trusted else None
     if source is None or not any(source in network for network in trusted):
         return environ
     return environ | _user(environ) | _scheme(environ) | _place(environ)
@@ -17,6 +15,8 @@ def as_received(environ: dict, trusted: tuple) -> dict:
 
 def address(text: str):
     """The address that a text means, None for what is none; an IPv4 address in IPv6 clothes is that IPv4 address."""
+    from ipaddress import ip_address  # most requests come without a proxy, and need none
+
     try:
         found = ip_address(text.strip("[]"))
     except ValueError:

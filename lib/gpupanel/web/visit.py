@@ -4,7 +4,7 @@ from functools import cached_property
 from urllib.parse import parse_qs, quote, urlencode
 
 from ..errors import InvalidInput
-from ..mount import SYNC_ID
+from ..model import SYNC_ID
 from .answers import TooLarge
 from .auth import User
 

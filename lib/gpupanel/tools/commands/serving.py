@@ -2,6 +2,8 @@
 
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from time import monotonic
 
@@ -9,6 +11,8 @@ from waitress import create_server
 
 from ...errors import InvalidInput, PanelError
 from ...web import app
+from ...web.panel import Panel
+from ...web.service import Service
 from ..shell import Shell
 
 THREADS = 8
@@ -19,20 +23,36 @@ BODY_BYTES = 1024 * 1024  # as in the samples of etc/; what is bigger would be k
 def serve(shell: Shell) -> int:
     """Until SIGTERM or SIGINT; requests that are being answered then are still answered. JSON: {address}."""
     host, port = shell.args.host, shell.args.port
-    application = app.application(shell.settings)
+    panel = Panel(shell.settings)
+    panel.load()
     with _listen(host, port, loopback_only=shell.settings.panel.auth == "none") as listener:
         # Whose headers to believe is for the panel to decide, by [panel] trusted_proxies.
         server = create_server(
-            application, map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
+            app.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
             max_request_body_size=BODY_BYTES,
         )
         stopped = _on_signal(server)
-        address = _address(listener)
-        shell.tell({"address": address}, [f"Import Media: {address}"])
-        while not stopped:
-            _turn(server)
-        _finish(server)
+        with _for_cgi(panel):
+            address = _address(listener)
+            shell.tell({"address": address}, [f"Import Media: {address}"])
+            while not stopped:
+                _turn(server)
+            _finish(server)
     return 0
+
+
+@contextmanager
+def _for_cgi(panel: Panel) -> Iterator[None]:
+    """Meanwhile, answer CGI programs, if the configuration says where."""
+    if panel.settings.panel.socket is None:
+        yield
+        return
+    service = Service(panel, panel.settings.panel.socket)
+    service.start()
+    try:
+        yield
+    finally:
+        service.stop(STOP_SECONDS)
 
 
 def _listen(host: str, port: int, loopback_only: bool) -> socket.socket:

@@ -1,0 +1,108 @@
+"""The panel as `make install` installs it, over a ledger of its own: what the rows about pages measure."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from gpupanel import config
+from gpupanel.database import Database
+from gpupanel.errors import PanelError
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+
+from . import load
+from .peers import FOLDER, TREE
+
+NAME = "admin_panel"
+PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+
+
+class Place(NamedTuple):
+    """`conf` is a panel without a service for its CGI programs, `served` the same with one at `socket`."""
+
+    conf: Path
+    served: Path
+    database: str  # MariaDB's socket
+    db: Database
+
+
+def installed() -> Path:
+    """PREFIX of an installation of this tree, with bytecode and compiled templates."""
+    prefix = FOLDER / "prefix"
+    command = [PYTHON, "-B", "-m", "gpupanel.tools.install", "--prefix", prefix]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(TREE / "lib")}, stdout=sys.stderr)
+    return prefix
+
+
+@contextmanager
+def ledger(batches: int) -> Iterator[Place]:
+    """A private MariaDB with so many batches, and the panel's configuration for it."""
+    with TemporaryDirectory() as folder, PrivateServer(Path(folder) / "mariadb", *THROWAWAY) as server:
+        admin = server.admin(NAME)
+        schema.apply(admin)
+        db = Database(admin)
+        db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+        load.fill(db, batches)
+        yield _configured(Path(folder), admin, db)
+        db.close()
+
+
+@contextmanager
+def kept_ledger(batches: int) -> Iterator[Path]:
+    """The same in var/bench, kept for the next time since a large one takes long: its panel.conf. One that is being served
+    already is used as it is."""
+    folder = FOLDER / "ledgers" / str(batches)
+    conf = folder / "panel.conf"
+    if _is_served(conf):
+        yield conf
+    else:
+        command = [sys.executable, TREE / "bench" / "load.py", folder, "--batches", str(batches)]
+        with _started(command, until="Ready"):
+            yield conf
+
+
+def serving(prefix: Path, conf: Path):
+    """`bin/gpupanel serve`: as `program`."""
+    return program([prefix / "bin" / "gpupanel", "--config", conf, "serve", "--port", "0"])
+
+
+@contextmanager
+def program(command: list) -> Iterator[tuple[str, int]]:
+    """A server that prints where it listens: the address, and its process."""
+    with _started(command, until="http") as (line, pid):
+        yield line.split()[-1], pid
+
+
+@contextmanager
+def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
+    """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(line for line in process.stdout if until in line), process.pid
+        finally:
+            process.terminate()
+
+
+def _is_served(conf: Path) -> bool:
+    try:
+        Database(config.load(conf).database).execute("SELECT 1")
+    except PanelError:
+        return False
+    return True
+
+
+def _configured(folder: Path, admin, db: Database) -> Place:
+    (folder / "assets" / "sync").mkdir(parents=True)
+    text = (
+        f"[database]\nunix_socket = {admin.unix_socket}\nuser = {admin.user}\nname = {NAME}\n"
+        f"[mount]\nsync_dir = assets/sync\n[panel]\nauth = none\n"
+    )
+    conf, served = folder / "panel.conf", folder / "served.conf"
+    conf.write_text(text)
+    served.write_text(f"{text}socket = panel.sock\n")
+    return Place(conf, served, admin.unix_socket, db)

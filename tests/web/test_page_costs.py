@@ -1,0 +1,90 @@
+"""What a request costs, by what it imports and what it asks the database; never by time."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from browsing import BATCHES, JSON, TASKS, detail
+from ground import TREE
+from gpupanel.web import app
+from gpupanel.web.panel import Panel
+from webtest import TestApp
+
+# Dear to import, and needed by some pages only.
+HEAVY = {
+    "bottle", "waitress", "msgspec", "prometheus_client", "cryptography.utils", "email", "http", "http.client", "wsgiref",
+    "concurrent.futures", "logging", "asyncio", "importlib.resources", "importlib.metadata", "secrets", "csv", "hmac", "site",
+    "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight", "gpupanel.actions", "gpupanel.bulk",
+    "gpupanel.catalogue", "gpupanel.doctor", "gpupanel.web.app", "gpupanel.web.service", "gpupanel.web.operations",
+    "gpupanel.web.pages.batch", "gpupanel.web.pages.batches", "gpupanel.web.pages.doctor", "gpupanel.web.pages.export",
+    "gpupanel.web.pages.health", "gpupanel.web.pages.metrics", "gpupanel.web.pages.picture", "gpupanel.web.pages.tasks",
+    "jinja2",
+}
+PAGE = {"jinja2", "hmac"}  # a template, and a form's token
+# query of import-media.cgi -> what of HEAVY it may import
+IMPORTS = {
+    "": PAGE | {"gpupanel.web.pages.batches"},
+    "action=detail&sync_id={}": PAGE | {"gpupanel.web.pages.batch"},
+    "tab=queue": PAGE | {"gpupanel.web.pages.tasks"},
+    "action=items&format=csv&sync_id={}": {"gpupanel.web.pages.export", "csv", "hmac"},
+    "action=picture&item=1&sync_id={}": PAGE | {
+        "gpupanel.web.pages.picture", "gpupanel.mount", "email", "concurrent.futures", "logging",
+    },
+}
+IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\| +(\S+)$", re.MULTILINE)
+
+# address -> statements for it at most, with those that begin and end its transactions
+STATEMENTS = {
+    BATCHES: 20, f"{BATCHES}?status=discovered": 20, f"{BATCHES}?status=discovered&type=asset": 20, TASKS: 26,
+    "detail": 32, "/admin/health": 3, "/admin/metrics": 12,
+}
+
+
+def imported(done) -> set[str]:
+    """The modules that a program imported, as Python itself tells it."""
+    assert done.stdout.startswith(b"Status: ")
+    return set(IMPORTED.findall(done.stderr.decode()))
+
+
+@pytest.mark.parametrize("query", IMPORTS)
+def test_a_page_imports_nothing_dear_that_it_does_not_use(run_raw, found, query):
+    given = query.format(found())
+    loaded = imported(run_raw("import-media.cgi", given, flags=("-X", "importtime", "-IS")))
+    assert loaded & HEAVY <= IMPORTS[query]
+
+
+def test_a_program_that_asks_imports_nothing_of_the_panel():
+    """Whoever asks the service pays for asking: two modules of ours, one of the interpreter's, and what is built in."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.cgi; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-IS", "-c", code, TREE / "lib"], capture_output=True, text=True)
+    names = set(done.stdout.split())
+    assert {name for name in names if "gpupanel" in name} == {"gpupanel", "gpupanel.web", "gpupanel.web.cgi", "gpupanel.web.ask"}
+    assert names & {"re", "enum", "typing", "socket", "pathlib", "json", "collections"} == set()
+
+
+@pytest.fixture
+def counted(settings, admin_db):
+    """A browser, and the number of statements that its last request took, as the server counts them."""
+    panel = Panel(settings)
+    browser = TestApp(app.served(panel), extra_environ={"REMOTE_USER": "admin", "REMOTE_ADDR": "127.0.0.1"})
+
+    def count() -> int:
+        [row] = panel.db.execute("SHOW SESSION STATUS LIKE 'Questions'")
+        return int(row["Value"])
+
+    def counted(address, **options):
+        before = count()
+        browser.get(address, **options)
+        return count() - before - 1
+
+    return counted
+
+
+@pytest.mark.parametrize("address", STATEMENTS)
+def test_a_page_asks_the_database_a_bounded_number_of_times(counted, found, address):
+    """The same number however many rows it shows: none is asked for one by one."""
+    sync_ids = [found(name) for name in ("one", "two", "three")]
+    url = detail(sync_ids[0]) if address == "detail" else address
+    assert counted(url) <= STATEMENTS[address]
+    assert counted(url, headers=JSON) <= STATEMENTS[address]
