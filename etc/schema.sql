@@ -108,6 +108,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   -- The item's folder on the mount, and in it the derivative to show; NULL where the manifest names none.
   path        VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
   picture     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  -- 1 where a field that has a value ends without one, and where what was done is not what was planned; else NULL.
+  empties     TINYINT UNSIGNED NULL,
+  differs     TINYINT UNSIGNED NULL,
   updated_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- An item is in a batch once.
   UNIQUE KEY item (batch_id, asset_type, asset_hash),
@@ -115,6 +118,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   KEY position (batch_id, position),
   -- The items of one decision in that order.
   KEY decision (batch_id, decision, position),
+  -- The few that somebody should look at, in that order.
+  KEY empties (batch_id, empties, position),
+  KEY differs (batch_id, differs, position),
   -- Which batches touched an asset.
   KEY touched (asset_hash, batch_id),
   CONSTRAINT ingest_batch_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),

@@ -15,11 +15,12 @@ STOP = f"systemctl stop {SERVICE}"
 
 
 def enqueue(tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY, auto_preflighted: bool = False) -> int:
-    """Queue a batch whose preflight passed; returns the job's id. Raises NotFound, and Refused in any other status."""
+    """Queue what is open of a batch whose preflight passed: the items that no job has settled since they were planned.
+    Returns the job's id. Raises NotFound, and Refused in any other status."""
     batch = ledger.lock(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
-    total = batch["item_count"]
+    total = max(0, batch["item_count"] - tx.value("ledger.settled", batch_id=batch["id"]))
     try:
         job_id = tx.insert(
             "queue.enqueue", batch_id=batch["id"], priority=priority, requested_by=by, items_total=total
