@@ -4,7 +4,7 @@ from typing import Any
 
 from ... import ledger, queue
 from ...database import Reading
-from ...model import BatchStatus, JobState
+from ...model import BatchStatus
 from ..shell import Shell
 from ..text import counts, plain, short, size, table
 
@@ -24,7 +24,7 @@ def status(shell: Shell) -> int:
 def _status(tx: Reading) -> dict[str, Any]:
     return {
         "batches": {str(each): ledger.count(tx, status=each, limit=ALL) for each in BatchStatus},
-        "jobs": {str(each): queue.count(tx, each, limit=ALL) for each in JobState},
+        "jobs": queue.counts(tx, limit=ALL),
         "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
     }
 
