@@ -79,8 +79,8 @@ def test_bash_completes_commands_options_words_and_sync_ids(gpupanel, three, pan
 
 
 def test_init_db_adds_the_indexes_that_an_older_table_lacks(server, admin_db):
-    admin_db.execute("ALTER TABLE ingest_batch DROP KEY status_discovered, DROP KEY host_discovered, ADD KEY status (status, id)")
+    admin_db.execute("ALTER TABLE ingest_batch DROP KEY by_status, DROP KEY by_host, ADD KEY status (status, id)")
     made = schema.apply(server.admin("admin_panel"))
     admin_db.execute("ALTER TABLE ingest_batch DROP KEY status")
-    assert made == ["index status_discovered of ingest_batch", "index host_discovered of ingest_batch"]
+    assert made == ["index by_status of ingest_batch", "index by_host of ingest_batch"]
     assert schema.apply(server.admin("admin_panel")) == []

@@ -5,7 +5,7 @@ from typing import Any
 from .. import bulk, filters, find, ledger
 from ..bulk import Foreseen
 from ..config import MountSettings
-from ..database import Database, Reading
+from ..database import Database, Reading, chunks
 from ..errors import InvalidInput
 from ..mount import Mount
 from . import visit as parameters
@@ -82,7 +82,7 @@ def _sync_ids(visit: Visit) -> list[str]:
 
 def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
     """The ids of those that are recorded, in this order."""
-    rows = [row for some in find.chunks(sync_ids) for row in tx.all("find.ids", sync_ids=some)]
+    rows = [row for some in chunks(sync_ids) for row in tx.all("find.ids", sync_ids=some)]
     known = {row["sync_id"]: row["id"] for row in rows}
     return [known[sync_id] for sync_id in sync_ids if sync_id in known]
 
