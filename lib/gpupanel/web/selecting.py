@@ -45,7 +45,7 @@ def perform(
     selection = selection.after(len(outcomes) - len(problems), problems, db.read(_ids, left))
     field = pack(secret, visit.user.name, selection) if left else None
     result = {"batches": [each._asdict() for each in outcomes], "left": len(left), "selection": field}
-    lines = [_line(what, each) for each in outcomes]
+    lines = [_line(what, each) for each in _refused_first(outcomes)]
     outcome = Outcome(do, not problems and not left, _summary(what, selection), lines, result)
     told_by_notice = not left and selection.total <= MOST_IN_A_NOTICE
     return outcome, None if told_by_notice else _page(secret, visit, what, selection, outcomes=outcomes)
@@ -91,7 +91,7 @@ def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
 
 
 def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, foreseen=None, outcomes=None) -> dict[str, Any]:
-    listed = foreseen if outcomes is None else sorted(outcomes, key=lambda each: each.problem is None)
+    listed = foreseen if outcomes is None else _refused_first(outcomes)
     return {
         "what": what, "done_word": DONE[what], "do": f"{what}_selected",
         "total": selection.total, "whole": selection.whole, "left": len(selection.ids),
@@ -103,6 +103,11 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, fore
         "told": selection.told,
         "selection": pack(secret, visit.user.name, selection) if selection.ids else None,
     }
+
+
+def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
+    """What was not done is what somebody has to see, also where a notice has no room for all."""
+    return sorted(outcomes, key=lambda each: each.problem is None)
 
 
 def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:
@@ -117,6 +122,7 @@ def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:
 def _summary(what: str, selection: Selection) -> str:
     word = DONE[what]
     told = f"{word[0].upper()}{word[1:]}: {selection.done:,} of {many(selection.total, 'batch', 'batches')}."
+    told += f" {selection.refused:,} refused, told first." if selection.refused and selection.done else ""
     return told + (f" {len(selection.ids):,} are left." if selection.ids else "")
 
 
