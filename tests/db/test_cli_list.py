@@ -49,6 +49,26 @@ def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
 
 
+@pytest.mark.parametrize("options, expected", [
+    ([], {"failed": 2, "queued": 1}), (["--to", "2026-01-02"], {"failed": 1, "queued": 1}), (["--status", "failed"], {"failed": 2}),
+    (["b00"], {"failed": 1}),
+])
+def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expected):
+    seen = json.loads(gpupanel("status", *options, "--json"))
+    assert list(seen) == ["batches", "at_least", "jobs", "running", "waiting"]
+    assert {status: number for status, number in seen["batches"].items() if number} == expected
+    assert seen["at_least"] == []
+
+
+def test_status_says_what_may_be_more(gpupanel, admin_db):
+    admin_db.execute("INSERT INTO ingest_batch (sync_id, status, discovered_at)"
+                     " SELECT LPAD(seq, 36, '0'), 'failed', '2026-01-01' FROM seq_1_to_10001")
+    seen = json.loads(gpupanel("status", "--from", "2026-01-01", "--json"))
+    assert (seen["batches"]["failed"], seen["at_least"]) == (10_000, ["failed"])
+    assert "failed            10000+" in gpupanel("status", "--from", "2026-01-01")
+    assert "failed            10001\n" in gpupanel("status")
+
+
 def test_text_says_how_to_go_on(gpupanel, three):
     lines = gpupanel("list", "--limit", "2").splitlines()
     assert (lines[0], lines[-1]) == ("3 found", "  go on with --before 2")
