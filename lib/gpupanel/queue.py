@@ -166,6 +166,15 @@ def _page(found: list[dict[str, Any]], start: Place | None, limit: int, key: str
     return Page(rows, first if inside else None, last if more else None)
 
 
+def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[dict[str, Any]]]:
+    """batch id -> the events that tell how its running job gets on, the oldest first: its claim, and up to `limit` more."""
+    known: dict[int, list[dict[str, Any]]] = {batch_id: [] for batch_id in batch_ids}
+    parts = [query("queue.marks").format(batch_id=batch_id) for batch_id in batch_ids]
+    for row in tx.stream_statement("\nUNION ALL\n".join(parts) + "\nORDER BY id", limit=limit) if parts else ():
+        known[row["batch_id"]].append(row)
+    return known
+
+
 def glance(tx: Reading, *, hours: int = 24, limit: int = 10_001) -> dict[str, Any]:
     """How many jobs are `queued`, `running` and have `failed` in the last hours, each counted no further than `limit`, and
     for how long the first one has been queued: `oldest`, None when nothing waits."""

@@ -41,15 +41,6 @@ SELECT COUNT(*) AS jobs FROM (
   LIMIT %(limit)s
 ) bounded
 
--- name: marks
--- When the running job of a batch was claimed and how far it was then, and its latest events of progress.
-(SELECT id, event_type, payload, created_at FROM ingest_event
- WHERE batch_id = %(batch_id)s AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
-UNION ALL
-(SELECT id, event_type, payload, created_at FROM ingest_event
- WHERE batch_id = %(batch_id)s AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)
-ORDER BY id
-
 -- name: last_sign
 -- When a worker was last seen at work: the latest heartbeat, and the latest end that a worker wrote.
 SELECT GREATEST(
@@ -126,3 +117,12 @@ SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
 FROM import_job j FORCE INDEX (ended) JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state = %(state)s AND (j.finished_at {beyond} %(at)s OR (j.finished_at = %(at)s AND j.id {beyond} %(id)s))
 ORDER BY j.finished_at {way}, j.id {way} LIMIT %(limit)s
+
+-- name: marks
+-- When the running job of a batch was claimed and how far it was then, and its latest events of progress; one part of a
+-- statement for several batches.
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
+UNION ALL
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)

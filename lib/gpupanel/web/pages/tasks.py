@@ -49,7 +49,8 @@ def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timede
         "queued": queue.line(tx, JobState.QUEUED, places.in_line(visit, "queued"), limit=size),
         "finished": queue.ended(tx, places.among_ended(tx, visit), state=state, limit=size),
     }
-    running = [_running(tx, job, stale) for job in pages["running"].rows]
+    marks = queue.marks(tx, [job["batch_id"] for job in pages["running"].rows], limit=MARKS)
+    running = [_running(job, marks[job["batch_id"]], stale) for job in pages["running"].rows]
     alive = counts[JobState.RUNNING] > len(running) or any(job["condition"] != pace.DEAD for job in running)
     seen = None if alive else _idle_since(tx, size)
     return {
@@ -67,8 +68,8 @@ def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timede
     }
 
 
-def _running(tx: Reading, job: dict, stale: timedelta) -> dict:
-    known = pace.of(job, tx.all("queue.marks", batch_id=job["batch_id"], limit=MARKS), stale)
+def _running(job: dict, marks: list[dict], stale: timedelta) -> dict:
+    known = pace.of(job, marks, stale)
     beat = job["heartbeat_at"]
     return shaped(
         job, BUNDLE + JOB, heartbeat_age=job["now"] - beat if beat else None, stale_after=stale, **known._asdict()
