@@ -125,22 +125,31 @@ def freshen(db: Database) -> None:
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        usage="load.py [--batches N] FOLDER [-- COMMAND]", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     arguments.add_argument("folder", type=Path, help="where the server keeps its data")
     arguments.add_argument("--batches", type=int, default=1_000_000, metavar="N", help="how many batches (1,000,000)")
-    arguments.add_argument("command", nargs="*", metavar="COMMAND", help="after --: run this instead of waiting for Ctrl-C")
-    args = arguments.parse_args()
+    own, command = _divided(sys.argv[1:])
+    args = arguments.parse_args(own)
     folder = args.folder.absolute()
     with PrivateServer(folder, *THROWAWAY, *ROOMY) as server:
         schema.apply(server.admin(NAME))
         _load(server, args.batches)
         conf = _configure(folder, server)
-        if args.command:
-            return subprocess.run(args.command, env=os.environ | {"LEDGER": str(conf)}).returncode
+        if command:
+            return subprocess.run(command, env=os.environ | {"LEDGER": str(conf)}).returncode
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # so that sigwait is the one that gets them
         print(f"Ready: bin/gpupanel --config {conf} list. Ctrl-C stops the server.", flush=True)
         signal.sigwait(STOP)
     return 0
+
+
+def _divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before `--`, and after it."""
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end], words[end + 1:]
 
 
 def _load(server: PrivateServer, batches: int) -> None:

@@ -80,8 +80,8 @@ def facts(watched):
     one = lambda sql: watched.execute(sql)[0]  # noqa: E731
     large = one("SELECT id, sync_id FROM ingest_batch ORDER BY item_count DESC, id DESC LIMIT 1")
     small = one("SELECT b.sync_id, i.id, i.asset_hash FROM ingest_batch b JOIN ingest_batch_item i ON i.batch_id = b.id WHERE b.id = 7")
-    first = one("SELECT priority, id FROM import_job WHERE state = 'queued' ORDER BY priority, id LIMIT 1 OFFSET 5")
-    ended = one("SELECT id FROM import_job WHERE state = 'failed' ORDER BY id LIMIT 1 OFFSET 5")
+    first = one("SELECT priority, id FROM import_job WHERE state = 'queued' ORDER BY priority, id LIMIT 1 OFFSET 1")
+    ended = one("SELECT id FROM import_job WHERE state = 'failed' ORDER BY id LIMIT 1 OFFSET 1")
     middle = one("SELECT id FROM ingest_batch WHERE id >= (SELECT MAX(id) DIV 2 FROM ingest_batch) LIMIT 1")
     return {
         "LARGE": large["sync_id"], "SMALL": small["sync_id"], "HASH": small["asset_hash"], "ITEM": small["id"],
