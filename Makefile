@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults galera load bench profile fuzz audit demo venv install clean
+.PHONY: help run test million faults galera load bench profile fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -21,6 +21,10 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
+
+million:  ## Build a ledger of a million batches under VAR/million, and hold each page to what it shows there
+	@bin/prepare test
+	@exec venv/bin/python bench/load.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
 
 faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--done FILE' takes it up again
 	@bin/prepare test

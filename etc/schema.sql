@@ -30,12 +30,13 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   updated_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- A bundle is one batch, however often it is scanned and by however many at once.
   UNIQUE KEY sync_id (sync_id),
-  -- The list, by any one of its filters, from any place on, in either direction (docs/DECISIONS.md).
+  -- The list from any place on, in either direction, by any one of its filters; the columns at the end let the others be
+  -- looked up without the row (docs/DECISIONS.md).
   KEY discovered (discovered_at, id),
-  KEY status_discovered (status, discovered_at, id),
-  KEY type_discovered (sync_type, discovered_at, id),
-  KEY action_discovered (action, discovered_at, id),
-  KEY host_discovered (source_host, discovered_at, id)
+  KEY by_status (status, discovered_at, id, sync_type, action, source_host),
+  KEY by_type (sync_type, discovered_at, id, status, action, source_host),
+  KEY by_action (action, discovered_at, id, status, sync_type, source_host),
+  KEY by_host (source_host, discovered_at, id, status, sync_type, action)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 
 -- The queue. One row for each time a batch was queued.
@@ -108,6 +109,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   -- The item's folder on the mount, and in it the derivative to show; NULL where the manifest names none.
   path        VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
   picture     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  -- 1 where a field that has a value ends without one, and where what was done is not what was planned; else NULL.
+  empties     TINYINT UNSIGNED NULL,
+  differs     TINYINT UNSIGNED NULL,
   updated_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- An item is in a batch once.
   UNIQUE KEY item (batch_id, asset_type, asset_hash),
@@ -115,6 +119,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   KEY position (batch_id, position),
   -- The items of one decision in that order.
   KEY decision (batch_id, decision, position),
+  -- The few that somebody should look at, in that order.
+  KEY empties (batch_id, empties, position),
+  KEY differs (batch_id, differs, position),
   -- Which batches touched an asset.
   KEY touched (asset_hash, batch_id),
   CONSTRAINT ingest_batch_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),

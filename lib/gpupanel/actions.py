@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Callable, Iterable, NamedTuple
 
 from . import ledger, preflight, queue, scan
+from .catalogue import Key
 from .database import Database, Transaction, chunks
 from .errors import MountTimeout, MountUnavailable, NotFound, PanelError, PreflightFailed, Refused
 from .model import BatchStatus
@@ -18,6 +19,7 @@ from .mount import Mount, bounded
 # Sentinels that the thread which lists them hands over at a time.
 LISTED_AT_ONCE = 1000
 RECORDED_AT_ONCE = 50
+RETRIED = (BatchStatus.FAILED, BatchStatus.PARTIAL, BatchStatus.PREFLIGHT_FAILED)
 
 Progress = Callable[[int, int], None]  # called with (done, total)
 
@@ -106,6 +108,26 @@ def queue_batch(
     return job_id
 
 
+def retry_batch(
+    db: Database, mount: Mount, sync_id: str, by: str, *,
+    priority: int = queue.PRIORITY, seconds: float | None = None,
+) -> int:
+    """Queue again what of a batch has failed, or was never come to; what is done stays as it is. Returns the job's id.
+
+    Where nothing was done, or upstream has handed over another manifest since, that is all of it. Raises NotFound,
+    MountUnavailable, Refused for a batch of which nothing failed or would succeed now, and PreflightFailed.
+    """
+    batch = db.read(ledger.batch, sync_id)
+    if batch["status"] not in RETRIED:
+        raise Refused(f"Batch {sync_id} is {batch['status']}: nothing of it has failed.", "Queue the whole batch instead.")
+    if not db.read(ledger.any_done, batch["id"]):
+        return queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds)
+    examined = _examine(mount, sync_id, seconds, db.read(ledger.open_items, batch["id"]))
+    if examined.problems or examined.sha256 != batch["manifest_sha256"]:
+        return queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds)
+    return db.transact(_reopen_and_enqueue, examined, by, priority)
+
+
 def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], by: str, *,
     priority: int = queue.PRIORITY, seconds: float | None = None, progress: Progress = unseen,
@@ -167,8 +189,15 @@ def _preflight_and_enqueue(tx: Transaction, examined: preflight.Examined, by: st
     return outcome, queue.enqueue(tx, examined.sync_id, by, priority=priority, auto_preflighted=True)
 
 
-def _examine(mount: Mount, sync_id: str, seconds: float | None) -> preflight.Examined:
-    (examined,) = bounded((preflight.examine(mount, each) for each in (sync_id,)), seconds)
+def _reopen_and_enqueue(tx: Transaction, examined: preflight.Examined, by: str, priority: int) -> int:
+    preflight.reopen(tx, examined, by)
+    return queue.enqueue(tx, examined.sync_id, by, priority=priority, auto_preflighted=True)
+
+
+def _examine(
+    mount: Mount, sync_id: str, seconds: float | None, only: set[Key] | None = None
+) -> preflight.Examined:
+    (examined,) = bounded((preflight.examine(mount, each, only) for each in (sync_id,)), seconds)
     return examined
 
 

@@ -17,13 +17,14 @@ QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
 BULKS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
 PAUSE = 0.5  # of the time that a request has, how much may pass before a batch is left for the next request
 
-QUEUED, PREFLIGHTED, BOTH, CANCELED = "queued", "preflighted", "preflighted, and queued if that passes", "canceled"
+QUEUED, PREFLIGHTED, CANCELED = "queued", "preflighted", "canceled"
+BOTH, RETRIED = "preflighted, and queued if that passes", "what failed is queued again; what is done stays"
 FREE = [status for status in Status if not status.busy]
 # what -> status -> what will become of a batch in it; in any other status it is refused.
 WILL = {
     QUEUE: {status: QUEUED if status is Status.PREFLIGHT_PASSED else BOTH for status in FREE},
     PREFLIGHT: dict.fromkeys(FREE, PREFLIGHTED),
-    RETRY: dict.fromkeys((Status.FAILED, Status.PARTIAL, Status.PREFLIGHT_FAILED), BOTH),
+    RETRY: {status: BOTH if status is Status.PREFLIGHT_FAILED else RETRIED for status in actions.RETRIED},
     CANCEL: {Status.QUEUED: CANCELED},
 }
 BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
@@ -125,7 +126,8 @@ def _retry(db: Database, mount: Mount, sync_id: str, by: str, seconds: float) ->
     foreseen = _foreseen(RETRY, sync_id, db.read(ledger.batch, sync_id)["status"])
     if foreseen.refusal:
         raise Refused(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
-    return _queue(db, mount, sync_id, by, seconds)
+    job_id = actions.retry_batch(db, mount, sync_id, by, seconds=seconds)
+    return Outcome(sync_id, job_id, None, "", f"what failed is queued as job {job_id}")
 
 
 def _cancel(db: Database, mount: Mount, sync_id: str, by: str, seconds: float) -> Outcome:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .database import Reading, Transaction, chunks
+from .database import Reading, Transaction, chunks, query
 from .errors import NotFound
-from .model import BatchStatus, Decision, Plan
+from .model import BatchStatus, Decision, Plan, emptied
 
 if TYPE_CHECKING:
     from .manifest import Manifest
 
 ASSET_TYPES = ("photo", "cover", "video")
+MARKS = ("empties", "differs")  # an update that takes a value away; what was done otherwise than planned
 LONGEST_REASON = 2000  # characters; what a hostile path or name may add to a reason has no other end
 
 
@@ -56,23 +57,28 @@ def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = 10_001
 
 
 def items(
-    tx: Reading, batch_id: int, *, decision: Decision | None = None, start: int = 0, limit: int = 50
+    tx: Reading, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0, limit: int = 50
 ) -> list[dict[str, Any]]:
-    """Up to `limit` items of a batch from position `start` on, withdrawn ones too, with `changes` decoded."""
-    if decision is None:
-        return _items(tx.all("ledger.items", batch_id=batch_id, start=start, limit=limit))
-    return _items(tx.all("ledger.items_of_decision", batch_id=batch_id, decision=decision, start=start, limit=limit))
+    """Up to `limit` items of a batch from position `start` on, withdrawn ones too, with `changes` decoded: all of them,
+    those of a decision, or those with one of MARKS."""
+    return _items(_sifted(tx, "ledger.items", decision, mark, batch_id=batch_id, start=start, limit=limit))
 
 
 def place_before(
-    tx: Reading, batch_id: int, start: int, *, decision: Decision | None = None, limit: int = 50
+    tx: Reading, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None, limit: int = 50
 ) -> int | None:
     """The position at which a page of `limit` items begins that ends before `start`; None when that is the first."""
     if not start:
         return None
-    if decision is None:
-        return tx.value("ledger.place_before", batch_id=batch_id, start=start, limit=limit)
-    return tx.value("ledger.place_before_of_decision", batch_id=batch_id, decision=decision, start=start, limit=limit)
+    [row] = _sifted(tx, "ledger.place_before", decision, mark, batch_id=batch_id, start=start, limit=limit)
+    return row["place"]
+
+
+def _sifted(tx: Reading, name: str, decision: Decision | None, mark: str | None, **params) -> list[dict[str, Any]]:
+    if decision is None and mark is None:
+        return tx.all(name, **params)
+    statement = query(f"{name}_of").format(column=mark or "decision")
+    return list(tx.stream_statement(statement, value=1 if mark else decision, **params))
 
 
 def items_of_hash(tx: Reading, batch_id: int, start: str, *, limit: int = 50) -> list[dict[str, Any]]:
@@ -94,19 +100,29 @@ def item(tx: Reading, batch_id: int, item_id: int) -> dict[str, Any]:
     return _items(rows)[0]
 
 
+def open_items(tx: Reading, batch_id: int) -> set[tuple[str, str]]:
+    """(asset_type, asset_hash) of the items that failed, or that no job came to."""
+    return {(row["asset_type"], row["asset_hash"]) for row in tx.all("ledger.open_items", batch_id=batch_id)}
+
+
+def any_done(tx: Reading, batch_id: int) -> bool:
+    """Whether a job has settled an item of the batch with success since it was planned."""
+    return bool(tx.value("ledger.any_done", batch_id=batch_id))
+
+
 def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
     """decision -> how many items; withdrawn ones are not counted."""
     return {row["decision"]: row["items"] for row in tx.all("ledger.decision_counts", batch_id=batch_id)}
 
 
 def bounded_counts(tx: Reading, batch_id: int, *, limit: int = 10_001) -> dict[str, int]:
-    """decision -> how many items, withdrawn ones too, counted no further than `limit` each; those that have none are
-    left out."""
-    counts = {
-        str(decision): tx.value("ledger.count_of_decision", batch_id=batch_id, decision=decision, limit=limit)
-        for decision in Decision
-    }
-    return {decision: count for decision, count in counts.items() if count}
+    """decision or mark -> how many items, withdrawn ones too, counted no further than `limit` each; those that have none
+    are left out."""
+    part = query("ledger.count_of").format
+    parts = [part(column="decision", value=each, sought=f"'{each}'") for each in Decision]
+    parts += [part(column=mark, value=mark, sought=1) for mark in MARKS]
+    rows = tx.stream_statement("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
+    return {row["value"]: row["items"] for row in rows if row["items"]}
 
 
 def events(tx: Reading, batch_id: int, *, limit: int = 50) -> list[dict[str, Any]]:
@@ -189,4 +205,5 @@ def _item_row(batch_id: int, plan: Plan) -> dict[str, Any]:
     return plan._asdict() | {
         "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
+        "empties": 1 if emptied(plan.decision, plan.changes) else None,
     }

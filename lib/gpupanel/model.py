@@ -67,6 +67,8 @@ DONE = {
     Decision.WILL_FAIL: Decision.FAILED,
 }
 
+SETTLED = tuple(DONE.values())  # what a job did, one way or the other
+
 # What a preflight counts; `will_remove` is counted in a `remove` batch only.
 PLANNED = (Decision.WILL_CREATE, Decision.WILL_FAIL, Decision.WILL_LINK, Decision.WILL_SKIP, Decision.WILL_UPDATE)
 
@@ -77,8 +79,10 @@ EMPTY = (None, "", [])
 REFUSED_BY_DATABASE = "the database refused it"
 
 
-def emptied(changes: dict[str, list[Any]] | None) -> list[str]:
-    """The fields that had a value and would end, or ended, without one."""
+def emptied(decision: str, changes: dict[str, list[Any]] | None) -> list[str]:
+    """The fields that had a value and would end, or ended, without one; only an update writes what differs."""
+    if decision not in (Decision.WILL_UPDATE, Decision.UPDATED):
+        return []
     return [field for field, (before, after) in (changes or {}).items() if before not in EMPTY and after in EMPTY]
 
 

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Iterator, NamedTuple
 
 from . import catalogue, ledger, pictures
+from .catalogue import Key
 from .database import Reading, Transaction, chunks
 from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
@@ -18,13 +19,21 @@ SAMPLES = 5
 
 class Examined(NamedTuple):
     """A bundle as the mount shows it now. `problems` are those of the bundle, `missing` maps the position of an item
-    to what is not there; `manifest` is None when it was refused."""
+    to what is not there; `manifest` is None when it was refused. `only` are the items that are to be planned, None means
+    all of them."""
 
     sync_id: str
     sha256: str | None
     manifest: Manifest | None
     problems: list[str]
     missing: dict[int, str]
+    only: set[Key] | None = None
+
+    def entries(self) -> Iterator[tuple[int, Item | BadItem]]:
+        """Position and item of those that are to be planned."""
+        for position, item in enumerate(self.manifest.items):
+            if self.only is None or (item.asset_type, item.asset_hash) in self.only:
+                yield position, item
 
 
 class Outcome(NamedTuple):
@@ -39,8 +48,9 @@ class Outcome(NamedTuple):
 # ---------------------------------------------------------------------------------------------- the mount's part
 
 
-def examine(mount: Mount, sync_id: str) -> Examined:
-    """Read the manifest and look for each item's files. Raises MountUnavailable, never for the bundle's own faults."""
+def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examined:
+    """Read the manifest and look for the files of each item, or of `only` some. Raises MountUnavailable, never for the
+    bundle's own faults."""
     raw = None
     try:
         raw = mount.manifest(sync_id)
@@ -50,13 +60,15 @@ def examine(mount: Mount, sync_id: str) -> Examined:
     except (BundleIncomplete, UnsafePath) as error:
         return Examined(sync_id, None, None, [str(error).rstrip(".")], {})
     problems = not_consumable(manifest)
-    missing = {} if problems or manifest.action == "remove" else _missing(mount, manifest)
-    return Examined(sync_id, manifest.sha256, manifest, problems, missing)
+    examined = Examined(sync_id, manifest.sha256, manifest, problems, {}, only)
+    if problems or manifest.action == "remove":
+        return examined
+    return examined._replace(missing=_missing(mount, examined))
 
 
-def _missing(mount: Mount, manifest: Manifest) -> dict[int, str]:
+def _missing(mount: Mount, examined: Examined) -> dict[int, str]:
     """Position -> what is missing, looked up by several threads at once, since a mount may answer slowly."""
-    paths = [(n, item.path) for n, item in enumerate(manifest.items) if isinstance(item, Item)]
+    paths = [(position, item.path) for position, item in examined.entries() if isinstance(item, Item)]
 
     def check(some: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
         return [(position, mount.check_item(path)) for position, path in some]
@@ -72,7 +84,7 @@ def plans(tx: Reading, examined: Examined) -> Iterator[list[Plan]]:
     """The plan for each item in the manifest's order, in lists of some hundred."""
     manifest = examined.manifest
     memberships = Memberships(manifest)
-    for entries in chunks(enumerate(manifest.items)):
+    for entries in chunks(examined.entries()):
         sound = [item for position, item in entries if position not in examined.missing and isinstance(item, Item)]
         known = catalogue.existing(tx, sound, memberships.containers)
         yield [_plan(examined, memberships, known, position, item) for position, item in entries]
@@ -103,16 +115,34 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
     return outcome
 
 
+def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
+    """Plan some items of a batch anew and leave the others as a job has settled them.
+
+    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's, and when each
+    of the items would fail again; nothing is changed then.
+    """
+    batch = ledger.lock(tx, examined.sync_id)
+    if BatchStatus(batch["status"]).busy or batch["manifest_sha256"] != examined.sha256:
+        raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")
+    outcome = plan(tx, batch, examined, by, phase="retry")
+    if not outcome.ok:
+        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", "Mend the bundle or the library first.")
+    tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
+    return outcome
+
+
 def plan(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
     """Write decisions, facts and events of the manifest as read now; the batch's row is held, its status stays.
 
-    `phase` says who noticed that the manifest changed: the preflight, or the import.
+    `phase` says who noticed that the manifest changed: the preflight, or the import. What is told of the batch as a whole
+    stays when only some of its items are planned.
     """
     _note_change(tx, batch, examined, by, phase)
     ledger.append(tx, batch["id"], "preflight_started", _started(examined), by)
     counts, failures = _write_items(tx, batch["id"], examined)
     outcome = _judge(examined, counts, failures)
-    tx.run("ledger.planned", batch_id=batch["id"], plan=ledger.canonical(outcome.counts))
+    if examined.only is None:
+        tx.run("ledger.planned", batch_id=batch["id"], plan=ledger.canonical(outcome.counts))
     ledger.append(tx, batch["id"], "preflight_finished", _finished(examined, outcome, failures), by)
     return outcome
 
@@ -137,7 +167,8 @@ def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Co
         counts.update(plan.decision for plan in planned)
         failing = (plan.reason[:ledger.LONGEST_REASON] for plan in planned if plan.decision is Decision.WILL_FAIL)
         failures += list(failing)[: SAMPLES - len(failures)]
-    ledger.withdraw(tx, batch_id, examined.manifest)
+    if examined.only is None:
+        ledger.withdraw(tx, batch_id, examined.manifest)
     return counts, failures
 
 
@@ -157,13 +188,18 @@ def _started(examined: Examined) -> dict:
     facts = {key: getattr(manifest, key) if manifest else None for key in keys}
     return facts | {
         "container_count": len(manifest.containers) if manifest else None,
-        "manifest_sha256": examined.sha256, "phase": "preflight", "sync_id": examined.sync_id,
+        "manifest_sha256": examined.sha256, "phase": _phase(examined), "sync_id": examined.sync_id,
     }
 
 
 def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict:
     return {
         "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
-        "item_count": examined.manifest.item_count if examined.manifest else 0, "ok": int(outcome.ok), "phase": "preflight",
+        "item_count": examined.manifest.item_count if examined.manifest else 0, "ok": int(outcome.ok), "phase": _phase(examined),
         "item_type_counts": examined.manifest.item_type_counts if examined.manifest else {},
     }
+
+
+def _phase(examined: Examined) -> str:
+    """A retry's events say so, since their counts are of the retried items alone."""
+    return "preflight" if examined.only is None else "retry"

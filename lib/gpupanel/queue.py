@@ -1,10 +1,10 @@
 """The queue as operators see it: enqueue, cancel, reorder, list (DESIGN section 8). Never claims; that is the worker's."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from . import ledger
-from .database import Duplicate, Reading, Transaction
+from .database import Duplicate, Reading, Transaction, query
 from .errors import InvalidInput, NotFound, Refused
 from .model import BatchStatus, JobState
 
@@ -14,12 +14,35 @@ SERVICE = "gpu-admin-panel-import-worker"
 STOP = f"systemctl stop {SERVICE}"
 
 
+class Place(NamedTuple):
+    """Where in a list of jobs a page begins: beyond (priority, id), or (end, id); `back`: with those before it."""
+
+    at: int | datetime
+    id: int
+    back: bool = False
+
+
+class Page(NamedTuple):
+    """Jobs in the order of their list, and where its neighbours begin."""
+
+    rows: list[dict[str, Any]]
+    previous: Place | None
+    next: Place | None
+
+
+HIGHEST = 2**63 - 1
+FIRST, LAST = Place(PRIORITIES[0], 0), Place(PRIORITIES[-1], HIGHEST, True)
+LATEST, EARLIEST = Place(datetime.max, HIGHEST), Place(datetime(1000, 1, 1), 0, True)
+ENDS = (FIRST, LAST, LATEST, EARLIEST)
+
+
 def enqueue(tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY, auto_preflighted: bool = False) -> int:
-    """Queue a batch whose preflight passed; returns the job's id. Raises NotFound, and Refused in any other status."""
+    """Queue what is open of a batch whose preflight passed: the items that no job has settled since they were planned.
+    Returns the job's id. Raises NotFound, and Refused in any other status."""
     batch = ledger.lock(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
-    total = batch["item_count"]
+    total = max(0, batch["item_count"] - tx.value("ledger.settled", batch_id=batch["id"]))
     try:
         job_id = tx.insert(
             "queue.enqueue", batch_id=batch["id"], priority=priority, requested_by=by, items_total=total
@@ -96,25 +119,68 @@ def history(tx: Reading, batch_id: int, *, limit: int = 50) -> list[dict[str, An
 
 def waiting(tx: Reading, *, limit: int = 50) -> list[dict[str, Any]]:
     """The queued jobs, the next one first, each with `now`, the database's time."""
-    return tx.all("queue.in_state", state=JobState.QUEUED, limit=limit)
+    return line(tx, JobState.QUEUED, limit=limit).rows
 
 
 def running(tx: Reading, *, limit: int = 50) -> list[dict[str, Any]]:
     """The running jobs, each with `now`, the database's time."""
-    return tx.all("queue.in_state", state=JobState.RUNNING, limit=limit)
+    return line(tx, JobState.RUNNING, limit=limit).rows
 
 
-def finished(tx: Reading, *, state: JobState | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """The jobs that ended last, newest first; those of one outcome when `state` is given."""
-    if state is None:
-        return tx.all("queue.finished", limit=limit)
-    return tx.all("queue.finished_in_state", state=state, limit=limit)
+def line(tx: Reading, state: JobState, start: Place | None = None, *, limit: int = 50) -> Page:
+    """The queued or running jobs beyond a place, in the order in which they are claimed; a place is (priority, id)."""
+    found = _beyond(tx, "queue.line", start or FIRST, limit + 1, state=state, priority=(start or FIRST).at)
+    return _page(found, start, limit, "priority")
 
 
-def oldest(tx: Reading) -> timedelta | None:
-    """How long the job that was queued first has waited; None when nothing waits."""
-    row = tx.one("queue.oldest")
-    return row and row["now"] - row["queued_at"]
+def ended(tx: Reading, start: Place | None = None, *, state: JobState | None = None, limit: int = 50) -> Page:
+    """The jobs that have ended, the latest first, beyond a place, which is (end, id); of one outcome if `state` is given."""
+    name = "queue.ended_in_state" if state else "queue.ended"
+    found = _beyond(tx, name, start or LATEST, limit + 1, descending=True, state=state, at=(start or LATEST).at)
+    return _page(found, start, limit, "finished_at")
+
+
+def ended_place(tx: Reading, job_id: int, *, back: bool) -> Place | None:
+    """The place of a job among those that have ended; None when it has not."""
+    at = tx.value("queue.ended_at", job_id=job_id)
+    return at and Place(at, job_id, back)
+
+
+def _beyond(tx: Reading, name: str, start: Place, limit: int, *, descending: bool = False, **params) -> list[dict[str, Any]]:
+    """Rows beyond the place, in the order in which they are met."""
+    upwards = start.back == descending
+    statement = query(name).format(beyond=">" if upwards else "<", way="ASC" if upwards else "DESC")
+    return list(tx.stream_statement(statement, id=start.id, limit=limit, **params))
+
+
+def _page(found: list[dict[str, Any]], start: Place | None, limit: int, key: str) -> Page:
+    """Of one row more than fits, the page and its neighbours."""
+    back, more = start is not None and start.back, len(found) > limit
+    rows = found[:limit][::-1] if back else found[:limit]
+    if not rows:
+        return Page(rows, None, None)
+    first, last = Place(rows[0][key], rows[0]["id"], True), Place(rows[-1][key], rows[-1]["id"])
+    inside = start is not None and start not in ENDS
+    if back:
+        return Page(rows, first if more else None, last if inside else None)
+    return Page(rows, first if inside else None, last if more else None)
+
+
+def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[dict[str, Any]]]:
+    """batch id -> the events that tell how its running job gets on, the oldest first: its claim, and up to `limit` more."""
+    known: dict[int, list[dict[str, Any]]] = {batch_id: [] for batch_id in batch_ids}
+    parts = [query("queue.marks").format(batch_id=batch_id) for batch_id in batch_ids]
+    for row in tx.stream_statement("\nUNION ALL\n".join(parts) + "\nORDER BY id", limit=limit) if parts else ():
+        known[row["batch_id"]].append(row)
+    return known
+
+
+def glance(tx: Reading, *, hours: int = 24, limit: int = 10_001) -> dict[str, Any]:
+    """How many jobs are `queued`, `running` and have `failed` in the last hours, each counted no further than `limit`, and
+    for how long the first one has been queued: `oldest`, None when nothing waits."""
+    row = tx.one("queue.glance", hours=hours, limit=limit)
+    oldest, now = row["oldest"], row.pop("now")
+    return row | {"oldest": oldest and now - oldest}
 
 
 def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = 10_001) -> int:
@@ -122,9 +188,9 @@ def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = 1
     return tx.value("queue.count_ended", state=state, hours=hours, limit=limit)
 
 
-def count(tx: Reading, state: JobState, *, limit: int = 10_001) -> int:
-    """How many jobs are in a state, counted no further than `limit`."""
-    return tx.value("queue.count_in_state", state=state, limit=limit)
+def counts(tx: Reading, *, limit: int = 10_001) -> dict[str, int]:
+    """state -> how many jobs, counted no further than `limit` each."""
+    return {row["state"]: row["jobs"] for row in tx.all("queue.counts", limit=limit)}
 
 
 def _not_queueable(tx: Reading, batch: dict) -> Refused:

@@ -121,6 +121,19 @@ def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json,
     assert [job["priority"] for job in seen["waiting"]] == [-7]
 
 
+def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, command, admin_db):
+    answer = command("retry", known)
+    assert answer.returncode == 1
+    assert f"{known}  not queued\n  Batch {known} is discovered: nothing of it has failed." in answer.stdout
+    command("preflight", known)
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
+    admin_db.execute("UPDATE ingest_batch_item SET decision = IF(position = 1, 'failed', 'created')")
+    status, [outcome] = as_json("retry", known, "--priority", "3")
+    assert (status, outcome["sync_id"], outcome["problem"]) == (0, known, None)
+    [job] = as_json("status")[1]["waiting"]
+    assert (job["id"], job["items_total"], job["priority"]) == (outcome["job_id"], 1, 3)
+
+
 def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
     wanted = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two")]
     command("scan")

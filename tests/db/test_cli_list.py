@@ -49,6 +49,26 @@ def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
 
 
+@pytest.mark.parametrize("options, expected", [
+    ([], {"failed": 2, "queued": 1}), (["--to", "2026-01-02"], {"failed": 1, "queued": 1}), (["--status", "failed"], {"failed": 2}),
+    (["b00"], {"failed": 1}),
+])
+def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expected):
+    seen = json.loads(gpupanel("status", *options, "--json"))
+    assert list(seen) == ["batches", "at_least", "jobs", "running", "waiting"]
+    assert {status: number for status, number in seen["batches"].items() if number} == expected
+    assert seen["at_least"] == []
+
+
+def test_status_says_what_may_be_more(gpupanel, admin_db):
+    admin_db.execute("INSERT INTO ingest_batch (sync_id, status, discovered_at)"
+                     " SELECT LPAD(seq, 36, '0'), 'failed', '2026-01-01' FROM seq_1_to_10001")
+    seen = json.loads(gpupanel("status", "--from", "2026-01-01", "--json"))
+    assert (seen["batches"]["failed"], seen["at_least"]) == (10_000, ["failed"])
+    assert "failed            10000+" in gpupanel("status", "--from", "2026-01-01")
+    assert "failed            10001\n" in gpupanel("status")
+
+
 def test_text_says_how_to_go_on(gpupanel, three):
     lines = gpupanel("list", "--limit", "2").splitlines()
     assert (lines[0], lines[-1]) == ("3 found", "  go on with --before 2")
@@ -79,8 +99,8 @@ def test_bash_completes_commands_options_words_and_sync_ids(gpupanel, three, pan
 
 
 def test_init_db_adds_the_indexes_that_an_older_table_lacks(server, admin_db):
-    admin_db.execute("ALTER TABLE ingest_batch DROP KEY status_discovered, DROP KEY host_discovered, ADD KEY status (status, id)")
+    admin_db.execute("ALTER TABLE ingest_batch DROP KEY by_status, DROP KEY by_host, ADD KEY status (status, id)")
     made = schema.apply(server.admin("admin_panel"))
     admin_db.execute("ALTER TABLE ingest_batch DROP KEY status")
-    assert made == ["index status_discovered of ingest_batch", "index host_discovered of ingest_batch"]
+    assert made == ["index by_status of ingest_batch", "index by_host of ingest_batch"]
     assert schema.apply(server.admin("admin_panel")) == []

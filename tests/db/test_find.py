@@ -7,6 +7,7 @@ import pytest
 
 from ground import NAME, TABLES, TREE
 from gpupanel import find
+from gpupanel.find import roads
 from gpupanel.database import Database
 from gpupanel.filters import Filters
 from gpupanel.find import ENDS, SCAN, Place
@@ -89,7 +90,7 @@ def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledg
 @pytest.mark.parametrize("filters", SEVERAL, ids=name)
 def test_several_filters_look_through_a_bounded_number_of_rows(ledger, filters, place):
     page, read = examined(ledger, lambda tx: find.page(tx, filters, place, limit=PAGE))
-    choosing = (SCAN + 1) * len(find._given(filters))
+    choosing = (SCAN + 1) * len(roads.given(filters))
     looking = 2 * SCAN
     assert read <= 2 * choosing + looking + ROWS  # what is counted is read once more, from where it was put
     assert page.rows or page.stopped_at or not page.next

@@ -81,8 +81,7 @@ def test_no_query_reads_a_whole_table(filled, name):
     assert name in BOUNDED or not scans, scans
 
 
-@pytest.mark.parametrize("name", ["find.touched", "ledger.items", "ledger.events",
-                                  "queue.history", "queue.in_state", "queue.finished"])
+@pytest.mark.parametrize("name", ["find.touched", "ledger.items", "ledger.events", "queue.history"])
 def test_no_list_is_sorted_after_the_fact(filled, name):
     plan = explain(filled, name)
     assert not [row for row in plan if "filesort" in (row["Extra"] or "")], plan

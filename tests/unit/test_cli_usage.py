@@ -35,7 +35,7 @@ def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
 
 
 @pytest.mark.parametrize("command", [
-    "init-db", "scan", "preflight", "queue", "cancel", "status", "show", "doctor", "serve", "demo", "run", "compare",
+    "init-db", "scan", "preflight", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo", "run", "compare",
 ])
 def test_each_command_explains_itself(command):
     answer = gpupanel(command, "--help")

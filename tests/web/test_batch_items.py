@@ -7,7 +7,7 @@ import json
 import pytest
 from browsing import BATCHES, JSON, cells, detail, region, text
 from gpupanel import actions, ledger, preflight
-from gpupanel.model import REFUSED_BY_DATABASE, Decision
+from gpupanel.model import REFUSED_BY_DATABASE, Decision, Plan
 from gpupanel.web import items
 from gpupanel.web.formats import BOUND
 from gpupanel.web.pages import batch
@@ -120,6 +120,7 @@ def test_a_search_with_more_matches_than_fit_says_so(configured, planned, admin_
 
 @pytest.mark.parametrize("query", [
     {"q": "xyz"}, {"q": "%"}, {"q": "a" * 65}, {"decision": "maybe"}, {"q": "ab", "decision": "failed"},
+    {"mark": "nothing"}, {"mark": "empties", "decision": "failed"},
 ])
 def test_a_filter_that_cannot_be_is_refused(admin, planned, query):
     admin.get(detail(planned, **query), status=400)
@@ -134,6 +135,7 @@ def reads(db, work, *args, **kwargs):
 
 @pytest.mark.parametrize("options", [
     {}, {"start": MANY - 100}, {"decision": Decision.FAILED}, {"decision": Decision.CREATED, "start": MANY - 100},
+    {"mark": "empties"}, {"mark": "differs", "start": MANY - 100},
 ])
 def test_a_page_among_many_items_reads_what_it_shows(many, admin_db, options):
     assert reads(admin_db, ledger.items, many, limit=51, **options) <= 60
@@ -151,7 +153,7 @@ def test_counting_many_items_stops_at_the_bound(many, admin, planned, admin_db):
 
 
 def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, admin_db):
-    assert reads(admin_db, batch._read, planned, None, None, MANY // 2, 50) <= 2 * BOUND + 500  # each counted entry is passed on once
+    assert reads(admin_db, batch._read, planned, items.Sieve(), MANY // 2, 50) <= 2 * BOUND + 500  # each counted entry is passed on once
 
 
 # --------------------------------------------------------------------------------------- planned, done, done before
@@ -185,12 +187,62 @@ def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle
     assert (item["decision"], item["earlier"], item["earlier_job_id"]) == ("withdrawn", "created", job_id)
 
 
-def test_an_update_that_empties_a_field_is_called_out(admin, planned, settle):
-    settle(0, "will_update", changes=json.dumps({"title": ["Old", None], "width": [1, 2], "bytes": [None, 3]}))
+UPDATE = {"title": ["Old", None], "width": [1, 2], "bytes": [None, 3]}
+
+
+@pytest.fixture
+def plan(panel_db, planned):
+    """Plan an item of the bundle anew: `plan(0, "will_update", changes)`."""
+    batch_id = panel_db.read(ledger.batch, planned)["id"]
+
+    def plan(position, decision, changes=None, done=None, job_id=None):
+        item = panel_db.read(ledger.items, batch_id, start=position)[0]
+        made = Plan(position, item["asset_type"], item["asset_hash"], None, Decision(decision), "it differs", changes)
+        panel_db.transact(ledger.plan_items, batch_id, [made])
+        if done:
+            panel_db.transact(ledger.settle_items, batch_id, job_id, [made._replace(decision=Decision(done))])
+
+    return plan
+
+
+def test_an_update_that_empties_a_field_is_called_out(admin, planned, plan):
+    plan(0, "will_update", UPDATE)
     page = admin.get(detail(planned))
     assert "empties title" in notes(page)[0]
-    assert "1 of the items shown takes a value away" in text(page.html.main)
+    assert "1 of the items takes a value away" in text(page.html.main)
     assert admin.get(detail(planned), headers=JSON).json["items"][0]["empties"] == ["title"]
+
+
+def test_what_empties_a_field_is_counted_and_found_wherever_it_is(configured, planned, plan):
+    for position in (3, 6):
+        plan(position, "will_update", UPDATE)
+    small = configured(page_size=1)
+    page = small.get(detail(planned))
+    assert "2 of the items take a value away" in text(page.html.main)
+    seen = []
+    page = page.click("look at them")
+    while page:
+        (item,) = small.get(page.request.url, headers=JSON).json["items"]
+        seen.append(item["position"])
+        page = page.click("Next items") if page.html.find("a", rel="next") else None
+    assert seen == [3, 6]
+    assert len(export(small, planned, format="json", mark="empties").json) == 2
+
+
+def test_a_difference_that_nothing_writes_empties_nothing(admin, planned, plan):
+    plan(0, "will_skip", UPDATE)
+    shown = admin.get(detail(planned), headers=JSON).json
+    assert (shown["items"][0]["empties"], shown["marks"]["empties"]) == ([], 0)
+
+
+def test_what_was_done_otherwise_than_planned_is_counted_and_found(admin, planned, plan, job_id):
+    plan(2, "will_create", done="updated", job_id=job_id)
+    plan(4, "will_create", done="created", job_id=job_id)
+    page = admin.get(detail(planned))
+    assert "1 of the items ended otherwise than planned" in text(page.html.main)
+    assert [item["position"] for item in admin.get(detail(planned, mark="differs"), headers=JSON).json["items"]] == [2]
+    plan(2, "will_update")
+    assert admin.get(detail(planned), headers=JSON).json["marks"] == {"empties": 0, "differs": 0}
 
 
 @pytest.mark.parametrize("decision, error, remedy, said", [
@@ -215,15 +267,6 @@ def test_what_failed_can_be_retried_with_one_button(admin, viewer, planned, sett
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
     assert bool(admin.get(detail(planned)).html.find(id="retry")) == offered
     assert not viewer.get(detail(planned)).html.find(id="retry")
-
-
-def test_a_retry_queues_the_batch_again(admin, planned, settle, admin_db):
-    settle(0, "failed")
-    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
-    forms = admin.get(detail(planned)).forms
-    retry = next(forms[key] for key in forms if 'id="retry"' in forms[key].text)
-    page = retry.submit("do", value="queue").follow()
-    assert text(page.html.find(class_="state")).startswith("Status: queued")
 
 
 # ------------------------------------------------------------------------------------------------ as a file

@@ -77,6 +77,17 @@ def test_one_that_is_refused_holds_up_none_of_the_others(preview, found, panel_d
     assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
 
 
+def test_refusals_come_first_in_notice_and_outcomes(preview, found, slow):
+    sound = [found(name) for name in ("one", "two")]
+    bad = found("bad", files=False)
+    notice = press(preview("queue", *sound[:1], bad)).follow().html.find(class_="notice")
+    assert text(notice.p).endswith("1 of 2 batches. 1 refused, told first.")
+    assert bad in text(notice.find_all("li")[0]) and sound[0] in text(notice.find_all("li")[1])
+    page = press(preview("queue", sound[1], bad, found("left")))
+    assert [text(heading) for heading in page.html.main.find_all("h3")] == ["Refused"]
+    assert cells(region(page, "Outcomes"))[1][0] == bad
+
+
 def test_all_that_match_are_frozen_when_they_are_asked_for(preview, found, status, admin_db):
     inside, outside = found("inside"), found("outside")
     admin_db.execute("UPDATE ingest_batch SET source_host = IF(sync_id = %(inside)s, 'here', 'there')", inside=inside)

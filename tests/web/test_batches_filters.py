@@ -75,7 +75,7 @@ def test_a_count_that_went_no_further_says_so(admin, four, monkeypatch):
 
 
 def test_a_page_that_stopped_looking_says_where_and_leads_on(admin, four, monkeypatch):
-    monkeypatch.setattr(find, "SCAN", 1)
+    monkeypatch.setattr(find.roads, "SCAN", 1)
     page = admin.get(f"{BATCHES}?status=failed&host=one")
     assert "Batches 0+" in text(page.html.main.h2) and "More may match beyond" in text(page.html.main)
     page = page.click("look further")

@@ -41,8 +41,8 @@ def test_a_batch(scripted, found, panel_db, mount):
     actions.queue_batch(panel_db, mount, sync_id, "admin")
     values = scripted.get(detail(sync_id)).json
     assert list(values) == HEAD + [
-        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "items", "start", "previous_start",
-        "next_start", "more_matches", "events", "decision", "q", "withdrawn", "outdated", "manifest_changed",
+        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks", "retryable", "items", "start", "previous_start",
+        "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*shapes.PLANNED_BATCH, "queueable"]
     assert list(values["items"][0]) == [*items.KEYS]
@@ -56,7 +56,7 @@ def test_the_tasks(scripted, found, panel_db, mount):
     values = scripted.get(TASKS).json
     assert list(values) == HEAD + [
         "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued", "finished",
-        "chart", "state", "states",
+        "pages", "chart", "state", "states",
     ]
     (job,) = values["queued"]
     assert list(job) == [*shapes.BUNDLE, *shapes.JOB, "place", "ahead", "waited", "why"]

@@ -1,13 +1,10 @@
-"""What Import Tasks and the status line read: what they show, however much there is (Handler_read counts every row)."""
-
-from datetime import timedelta
+"""What the status line and the chart read: what they show, however much there is (Handler_read counts every row)."""
 
 import pytest
 from ground import NAME, TABLES
 from gpupanel.database import Database
-from gpupanel.model import JobState
 from gpupanel.web import glance
-from gpupanel.web.pages import chart, tasks
+from gpupanel.web.pages import chart
 
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
@@ -59,26 +56,6 @@ def test_the_status_line_reads_what_it_counts(filled, own):
     seen = filled.read(glance.read)
     assert (seen.queued, seen.running) == (30, 5)
     assert rows_read(filled, glance.read) - own < 2 * (seen.queued + seen.running + seen.failed) + 30
-
-
-def test_to_see_that_nothing_happened_costs_the_running_jobs_and_no_more(filled, own):
-    assert rows_read(filled, tasks._version, 50) - own < 20
-
-
-def test_the_page_reads_what_it_shows_and_what_it_counts(filled, own):
-    page = filled.read(tasks._read, 50, None, timedelta(minutes=15))
-    counted = sum(page["counts"].values())
-    shown = sum(len(page[part]) for part in ("running", "queued", "finished"))
-    assert (len(page["running"]), shown) == (5, 85)
-    assert rows_read(filled, tasks._read, 50, None, timedelta(minutes=15)) - own < 2 * counted + 10 * shown + 800
-
-
-@pytest.mark.parametrize("state", tasks.ENDED)
-def test_a_filter_costs_no_more_than_none(filled, own, state):
-    unfiltered, filtered = (
-        rows_read(filled, tasks._read, 50, each, timedelta(minutes=15)) - own for each in (None, JobState(state))
-    )
-    assert filtered < unfiltered + 50
 
 
 def test_the_chart_reads_the_jobs_of_its_day(filled, own):

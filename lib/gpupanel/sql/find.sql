@@ -20,7 +20,7 @@ SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT
 
 -- name: hosts
 -- The hosts that bundles came from; the index is read at the first entry of each.
-SELECT source_host FROM ingest_batch FORCE INDEX (host_discovered)
+SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
 WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 
 -- name: touched

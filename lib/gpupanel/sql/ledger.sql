@@ -71,26 +71,28 @@ WHERE id = %(batch_id)s
 -- name: plan_items
 -- The plan for some items of a batch. What a job did with them before is kept; assignments are made in their order.
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
-                               changes, asset_id, cover_id, last_error, path, picture)
+                               changes, asset_id, cover_id, last_error, path, picture, empties)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
-        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s)
+        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s)
 ON DUPLICATE KEY UPDATE
   earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
   earlier_job_id = COALESCE(job_id, earlier_job_id), path = VALUES(path), picture = VALUES(picture),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
   planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
-  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL
+  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL
 
 -- name: settle_items
--- What a job did with some items of a batch; the plan beside it stays.
+-- What a job did with some items of a batch; the plan beside it stays, and where the two differ is marked.
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
-                               asset_id, cover_id, last_error, job_id)
+                               asset_id, cover_id, last_error, job_id, empties)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
-        %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(job_id)s)
+        %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(job_id)s, %(empties)s)
 ON DUPLICATE KEY UPDATE
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision), reason = VALUES(reason),
   changes = VALUES(changes), asset_id = VALUES(asset_id), cover_id = VALUES(cover_id),
-  last_error = VALUES(last_error), job_id = VALUES(job_id)
+  last_error = VALUES(last_error), job_id = VALUES(job_id), empties = VALUES(empties),
+  differs = IF(planned <> ELT(FIELD(VALUES(decision), 'created', 'updated', 'linked', 'skipped', 'removed', 'failed'),
+                              'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail'), 1, NULL)
 
 -- name: listed_items
 -- What identifies each item that the batch had when it was planned last.
@@ -101,7 +103,7 @@ SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batc
 UPDATE ingest_batch_item
 SET earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
     earlier_job_id = COALESCE(job_id, earlier_job_id),
-    decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL
+    decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL, empties = NULL, differs = NULL
 WHERE id IN %(ids)s
 
 -- name: items
@@ -110,10 +112,10 @@ SELECT * FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND position >= %(start)s
 ORDER BY position, id LIMIT %(limit)s
 
--- name: items_of_decision
--- Those of one decision.
-SELECT * FROM ingest_batch_item FORCE INDEX (decision)
-WHERE batch_id = %(batch_id)s AND decision = %(decision)s AND position >= %(start)s
+-- name: items_of
+-- Those with one value in {column}: decision, empties or differs, each of which has an index of its name.
+SELECT * FROM ingest_batch_item FORCE INDEX ({column})
+WHERE batch_id = %(batch_id)s AND {column} = %(value)s AND position >= %(start)s
 ORDER BY position, id LIMIT %(limit)s
 
 -- name: place_before
@@ -123,11 +125,11 @@ SELECT COALESCE(MIN(position), 0) AS place FROM (
   WHERE batch_id = %(batch_id)s AND position < %(start)s ORDER BY position DESC LIMIT %(limit)s
 ) page
 
--- name: place_before_of_decision
--- The same among the items of one decision.
+-- name: place_before_of
+-- The same among the items with one value in {column}.
 SELECT COALESCE(MIN(position), 0) AS place FROM (
-  SELECT position FROM ingest_batch_item FORCE INDEX (decision)
-  WHERE batch_id = %(batch_id)s AND decision = %(decision)s AND position < %(start)s
+  SELECT position FROM ingest_batch_item FORCE INDEX ({column})
+  WHERE batch_id = %(batch_id)s AND {column} = %(value)s AND position < %(start)s
   ORDER BY position DESC LIMIT %(limit)s
 ) page
 
@@ -147,12 +149,28 @@ SELECT decision, COUNT(*) AS items FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 GROUP BY decision
 
--- name: count_of_decision
--- How many items of a batch have one decision, counted no further than `limit`.
-SELECT COUNT(*) AS items FROM (
-  SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
-  WHERE batch_id = %(batch_id)s AND decision = %(decision)s LIMIT %(limit)s
+-- name: count_of
+-- How many items of a batch have one value in {column}, counted no further than `limit`; one part of a statement.
+SELECT '{value}' AS value, COUNT(*) AS items FROM (
+  SELECT 1 FROM ingest_batch_item FORCE INDEX ({column})
+  WHERE batch_id = %(batch_id)s AND {column} = {sought} LIMIT %(limit)s
 ) bounded
+
+-- name: settled
+-- How many items of a batch a job has settled since they were planned.
+SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'failed')
+
+-- name: any_done
+-- Whether a job has done anything with success.
+SELECT EXISTS (SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
+               WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')) AS done
+
+-- name: open_items
+-- The items of a batch that failed, or that no job came to.
+SELECT asset_type, asset_hash FROM ingest_batch_item FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s
+  AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail')
 
 -- name: append_event
 -- What happened, by whom, in the transaction of the change itself.

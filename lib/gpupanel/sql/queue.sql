@@ -25,26 +25,9 @@ SELECT * FROM import_job WHERE active_batch_id = %(batch_id)s
 -- All jobs of a batch, newest first.
 SELECT * FROM import_job WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
 
--- name: in_state
--- The queued or running jobs in the order in which they are claimed, with their bundles.
-SELECT j.*, b.sync_id, b.sync_type, b.action, NOW(6) AS now
-FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.state = %(state)s
-ORDER BY j.priority, j.id LIMIT %(limit)s
-
--- name: finished
--- The jobs that ended last, with their bundles.
-SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
-FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.finished_at IS NOT NULL
-ORDER BY j.finished_at DESC, j.id DESC LIMIT %(limit)s
-
--- name: finished_in_state
--- The same for one outcome.
-SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
-FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.state = %(state)s AND j.finished_at IS NOT NULL
-ORDER BY j.finished_at DESC, j.id DESC LIMIT %(limit)s
+-- name: ended_at
+-- When a job ended, which is its place among those that have.
+SELECT finished_at FROM import_job WHERE id = %(job_id)s
 
 -- name: set_priority
 -- Another place in line, as long as the job waits.
@@ -58,15 +41,6 @@ SELECT COUNT(*) AS jobs FROM (
   LIMIT %(limit)s
 ) bounded
 
--- name: marks
--- When the running job of a batch was claimed and how far it was then, and its latest events of progress.
-(SELECT id, event_type, payload, created_at FROM ingest_event
- WHERE batch_id = %(batch_id)s AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
-UNION ALL
-(SELECT id, event_type, payload, created_at FROM ingest_event
- WHERE batch_id = %(batch_id)s AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)
-ORDER BY id
-
 -- name: last_sign
 -- When a worker was last seen at work: the latest heartbeat, and the latest end that a worker wrote.
 SELECT GREATEST(
@@ -78,10 +52,6 @@ SELECT GREATEST(
 -- name: last_event
 -- The newest event there is; whatever happens to a batch or job writes one.
 SELECT MAX(id) AS id FROM ingest_event
-
--- name: beats
--- What changes of the running jobs without an event.
-SELECT id, heartbeat_at, items_done FROM import_job WHERE state = 'running' ORDER BY priority, id LIMIT %(limit)s
 
 -- name: hours
 -- Items of the latest jobs that ended since, by the hours in which they began and ended; no more jobs than `limit`.
@@ -103,15 +73,56 @@ SELECT COUNT(*) AS jobs FROM (
 SELECT COUNT(*) AS jobs FROM import_job
 WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
 
--- name: oldest
--- The job that has been queued longest.
-SELECT queued_at, NOW(6) AS now FROM import_job FORCE INDEX (ended)
-WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1
+-- name: glance
+-- What waits and since when, what runs and what failed lately; nothing is counted further than `limit`.
+SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'queued' LIMIT %(limit)s) a) AS queued,
+       (SELECT COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'running' LIMIT %(limit)s) b) AS running,
+       (SELECT COUNT(*) FROM (SELECT 1 FROM import_job FORCE INDEX (ended) WHERE state = 'failed'
+                              AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT %(limit)s) c) AS failed,
+       (SELECT queued_at FROM import_job FORCE INDEX (ended)
+        WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1) AS oldest, NOW(6) AS now
 
 -- name: now
 -- The database's time; also the cheapest question there is.
 SELECT NOW(6) AS now
 
--- name: count_in_state
--- How many jobs are in a state, counted no further than `limit`.
-SELECT COUNT(*) AS jobs FROM (SELECT 1 FROM import_job WHERE state = %(state)s LIMIT %(limit)s) bounded
+-- name: counts
+-- How many jobs are in each state, counted no further than `limit` each.
+SELECT 'queued' AS state, COUNT(*) AS jobs FROM (SELECT 1 FROM import_job WHERE state = 'queued' LIMIT %(limit)s) a UNION ALL
+SELECT 'running', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'running' LIMIT %(limit)s) b UNION ALL
+SELECT 'completed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'completed' LIMIT %(limit)s) c UNION ALL
+SELECT 'failed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'failed' LIMIT %(limit)s) d UNION ALL
+SELECT 'canceled', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'canceled' LIMIT %(limit)s) e
+
+-- The following are completed by queue.py: {beyond} is > or <, {way} ASC or DESC, as the page goes on or back.
+
+-- name: line
+-- The queued or running jobs beyond a place in the order in which they are claimed, with their bundles.
+SELECT j.*, b.sync_id, b.sync_type, b.action, NOW(6) AS now
+FROM import_job j FORCE INDEX (claim) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = %(state)s
+  AND (j.priority {beyond} %(priority)s OR (j.priority = %(priority)s AND j.id {beyond} %(id)s))
+ORDER BY j.priority {way}, j.id {way} LIMIT %(limit)s
+
+-- name: ended
+-- The jobs that ended beyond a place in time, with their bundles.
+SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
+FROM import_job j FORCE INDEX (finished) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.finished_at {beyond} %(at)s OR (j.finished_at = %(at)s AND j.id {beyond} %(id)s)
+ORDER BY j.finished_at {way}, j.id {way} LIMIT %(limit)s
+
+-- name: ended_in_state
+-- The same for one outcome.
+SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
+FROM import_job j FORCE INDEX (ended) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = %(state)s AND (j.finished_at {beyond} %(at)s OR (j.finished_at = %(at)s AND j.id {beyond} %(id)s))
+ORDER BY j.finished_at {way}, j.id {way} LIMIT %(limit)s
+
+-- name: marks
+-- When the running job of a batch was claimed and how far it was then, and its latest events of progress; one part of a
+-- statement for several batches.
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
+UNION ALL
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)

@@ -108,18 +108,16 @@ def _operating(command) -> None:
     queue = command("queue", "operating", "Queue these bundles; preflight them first where needed.")
     queue.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
     queue.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
+    retry = command("retry", "operating", "Queue again what failed of these bundles; what is done stays as it is.")
+    retry.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
+    retry.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
     cancel = command("cancel", "operating", "Cancel a job that is still queued.")
     cancel.add_argument("job", type=_whole(1), metavar="JOB", help="the job's number")
 
 
 def _finding(command) -> None:
     found = command("list", "finding", "List batches, the newest first; the filters are those of the panel.")
-    found.add_argument("text", nargs="?", default="", metavar="TEXT", help="a sync_id or an asset's hash, or how one starts")
-    for name, words in filters.WORDS.items():
-        found.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
-    found.add_argument("--host", default="", help="the host that the bundle came from")
-    found.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered on this day or later: 2026-04-30")
-    found.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered on this day or before")
+    _filters(found)
     found.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
     found.add_argument("--limit", type=_whole(1, 10_000), default=50, metavar="N", help="how many at once (50)")
     place = found.add_mutually_exclusive_group()
@@ -130,8 +128,17 @@ def _finding(command) -> None:
     completion.add_argument("shell", choices=("bash",), help="bash: eval \"$(gpupanel completion bash)\"")
 
 
+def _filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="a sync_id or an asset's hash, or how one starts")
+    for name, words in filters.WORDS.items():
+        parser.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
+    parser.add_argument("--host", default="", help="the host that the bundle came from")
+    parser.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered on this day or later: 2026-04-30")
+    parser.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered on this day or before")
+
+
 def _looking(command) -> None:
-    command("status", "looking", "Batches by status, jobs by state, and the jobs that run.")
+    _filters(command("status", "looking", "Batches by status, those that filters find if any is given; jobs by state, and those that run."))
     show = command("show", "looking", "One batch: facts, plan, jobs, items, events.")
     show.add_argument("sync_id", metavar="S", help="its sync_id")
     show.add_argument("--items", type=_whole(0), default=50, metavar="N", help="how many items to list (50)")

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from .. import queue
 from ..database import Database, Reading
 from ..errors import PanelError
-from ..model import JobState
 
 
 class Glance(NamedTuple):
@@ -28,7 +27,4 @@ def at_hand(db: Database) -> Glance | None:
 
 
 def read(tx: Reading) -> Glance:
-    return Glance(
-        queue.count(tx, JobState.QUEUED), queue.oldest(tx), queue.count(tx, JobState.RUNNING),
-        queue.count_ended(tx, JobState.FAILED),
-    )
+    return Glance(**queue.glance(tx))

@@ -1,6 +1,7 @@
 """The items of a batch as page and export show them: which, in what pieces, and what is said of each."""
 
 import re
+from typing import NamedTuple
 
 from .. import ledger
 from ..database import Reading
@@ -18,21 +19,31 @@ GONE = "is not on the mount"
 Rows = list[dict]
 
 
-def wanted(visit: Visit) -> tuple[Decision | None, str | None]:
-    """The decision, or the start of a hash, that the items are filtered by. Raises InvalidInput."""
+class Sieve(NamedTuple):
+    """Which items are wanted: those of a decision, those with a mark (ledger.MARKS), those whose hash begins so, or all."""
+
+    decision: Decision | None = None
+    mark: str | None = None
+    hash_start: str | None = None
+
+
+def wanted(visit: Visit) -> Sieve:
+    """What the address asks for: `decision`, `mark` or `q`. Raises InvalidInput."""
     decision = visit.choice("decision", [str(each) for each in Decision])
+    mark = visit.choice("mark", list(ledger.MARKS))
     start = visit.query.get("q", "").strip().rstrip(".").lower() or None
     if start and not HASH.fullmatch(start):
         raise InvalidInput(f"q: found {start[:80]!r}, expected the first digits of a hash, 0-9 and a-f")
-    if start and decision:
-        raise InvalidInput("decision, q: found both, expected one of them")
-    return Decision(decision) if decision else None, start
+    sieve = Sieve(Decision(decision) if decision else None, mark, start)
+    if sum(each is not None for each in sieve) > 1:
+        raise InvalidInput("decision, mark, q: found several, expected one of them")
+    return sieve
 
 
-def page(tx: Reading, batch_id: int, decision: Decision | None, start: int, size: int) -> tuple[Rows, int | None]:
+def page(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> tuple[Rows, int | None]:
     """About `size` items from a position on, and where the next page begins. Withdrawn items may share a position with
     listed ones, so items of one position stay together."""
-    rows = ledger.items(tx, batch_id, decision=decision, start=start, limit=size + 1)
+    rows = ledger.items(tx, batch_id, decision=sieve.decision, mark=sieve.mark, start=start, limit=size + 1)
     if len(rows) <= size:
         return rows, None
     following = rows[size]["position"]
@@ -43,7 +54,7 @@ def page(tx: Reading, batch_id: int, decision: Decision | None, start: int, size
 def shown(item: dict) -> dict:
     """An item under KEYS."""
     return shaped(
-        item, ITEM, as_planned=_as_planned(item), empties=emptied(item["changes"]), remedy=remedy(item),
+        item, ITEM, as_planned=_as_planned(item), empties=emptied(item["decision"], item["changes"]), remedy=remedy(item),
     )
 
 

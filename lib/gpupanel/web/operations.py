@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from .. import actions
+from .. import queue as jobs
 from ..actions import ScanReport
 from ..config import MountSettings
 from ..database import Database
@@ -77,6 +78,19 @@ def queue(request: Request) -> Outcome:
     return Outcome("queue", True, f"Queued as job {job_id}.", [], {"sync_id": sync_id, "job_id": job_id, "problems": []})
 
 
+def retry(request: Request) -> Outcome:
+    """Queue what failed of one batch; what is done stays."""
+    sync_id = visit.sync_id(request.one("sync_id"))
+    try:
+        job_id = actions.retry_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightFailed as failed:
+        result = {"sync_id": sync_id, "job_id": None, "items": 0, "problems": failed.reasons}
+        return Outcome("retry", False, "Nothing was retried, since the preflight failed:", failed.reasons, result)
+    items = request.db.read(jobs.job, job_id)["items_total"]
+    result = {"sync_id": sync_id, "job_id": job_id, "items": items, "problems": []}
+    return Outcome("retry", True, f"Retry of {many(items, 'item')} queued as job {job_id}.", [], result)
+
+
 def cancel(request: Request) -> Outcome:
     """Cancel a job that is still queued."""
     job_id = visit.number("job_id", request.one("job_id"))
@@ -99,7 +113,7 @@ def _priority(text: str) -> int:
     return sign * visit.number("priority", digits)
 
 
-OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, cancel, priority)}
+OPERATIONS = {each.__name__: each for each in (scan, preflight, queue, retry, cancel, priority)}
 
 
 def _scan_lines(report: ScanReport) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 from .. import bulk, filters, find, ledger
 from ..bulk import Foreseen
 from ..config import MountSettings
-from ..database import Database, Reading
+from ..database import Database, Reading, chunks
 from ..errors import InvalidInput
 from ..mount import Mount
 from . import visit as parameters
@@ -45,7 +45,7 @@ def perform(
     selection = selection.after(len(outcomes) - len(problems), problems, db.read(_ids, left))
     field = pack(secret, visit.user.name, selection) if left else None
     result = {"batches": [each._asdict() for each in outcomes], "left": len(left), "selection": field}
-    lines = [_line(what, each) for each in outcomes]
+    lines = [_line(what, each) for each in _refused_first(outcomes)]
     outcome = Outcome(do, not problems and not left, _summary(what, selection), lines, result)
     told_by_notice = not left and selection.total <= MOST_IN_A_NOTICE
     return outcome, None if told_by_notice else _page(secret, visit, what, selection, outcomes=outcomes)
@@ -82,7 +82,7 @@ def _sync_ids(visit: Visit) -> list[str]:
 
 def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
     """The ids of those that are recorded, in this order."""
-    rows = [row for some in find.chunks(sync_ids) for row in tx.all("find.ids", sync_ids=some)]
+    rows = [row for some in chunks(sync_ids) for row in tx.all("find.ids", sync_ids=some)]
     known = {row["sync_id"]: row["id"] for row in rows}
     return [known[sync_id] for sync_id in sync_ids if sync_id in known]
 
@@ -91,7 +91,7 @@ def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
 
 
 def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, foreseen=None, outcomes=None) -> dict[str, Any]:
-    listed = foreseen if outcomes is None else sorted(outcomes, key=lambda each: each.problem is None)
+    listed = foreseen if outcomes is None else _refused_first(outcomes)
     return {
         "what": what, "done_word": DONE[what], "do": f"{what}_selected",
         "total": selection.total, "whole": selection.whole, "left": len(selection.ids),
@@ -103,6 +103,11 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, fore
         "told": selection.told,
         "selection": pack(secret, visit.user.name, selection) if selection.ids else None,
     }
+
+
+def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
+    """What was not done is what somebody has to see, also where a notice has no room for all."""
+    return sorted(outcomes, key=lambda each: each.problem is None)
 
 
 def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:
@@ -117,6 +122,7 @@ def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:
 def _summary(what: str, selection: Selection) -> str:
     word = DONE[what]
     told = f"{word[0].upper()}{word[1:]}: {selection.done:,} of {many(selection.total, 'batch', 'batches')}."
+    told += f" {selection.refused:,} refused, told first." if selection.refused and selection.done else ""
     return told + (f" {len(selection.ids):,} are left." if selection.ids else "")
 
 

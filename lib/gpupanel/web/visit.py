@@ -17,7 +17,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 # The parameters that say where one is; a form returns to them.
 PLACE = (
     "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after", "start",
-    "decision",
+    "decision", "mark", *(f"{jobs}_{way}" for jobs in ("running", "queued", "finished") for way in ("after", "before")),
 )
 
 
@@ -94,11 +94,15 @@ class Visit:
             raise TooLarge()
         return body
 
-    @cached_property
+    @property
     def here(self) -> str:
-        """This page with its filters and place; without those when they cannot be read."""
+        """This page with its filters and place."""
+        return self.at()
+
+    def at(self, **changes: str | None) -> str:
+        """This page with its filters and place, save for `changes`; without any when they cannot be read."""
         try:
-            place = {name: self.query.get(name) or None for name in PLACE}
+            place = {name: self.query.get(name) or None for name in PLACE} | changes
         except InvalidInput:
             place = {}
         # One slash in front, and nothing that an address gives a meaning to: the path is the visitor's.

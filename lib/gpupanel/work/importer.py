@@ -7,7 +7,7 @@ from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
 from ..manifest import Container, Manifest, digest, read
-from ..model import BatchStatus, Decision, Plan
+from ..model import SETTLED, BatchStatus, Decision, Plan
 from ..mount import Mount, elsewhere
 from . import claims, containers
 from .chunk import Chunks, Unread, needs_documents
@@ -19,6 +19,7 @@ from .reader import PATIENCE, Entry, Readers, cut
 EVENT_SECONDS = 10
 # Seconds that looking for the files of all items may take.
 EXAMINE_PATIENCE = 3600
+UNKNOWN = (None, None, None)
 
 
 class Unimportable(PanelError):
@@ -85,18 +86,19 @@ class Importer:
     # ----------------------------------------------------------------------------------------------- the items
 
     def _unsettled(self, manifest: Manifest) -> Iterator[Entry]:
-        """The items in the manifest's order, less those that this job settled before it was interrupted."""
+        """The items in the manifest's order, less those that a job has settled since they were planned: this one before it
+        was interrupted, or the one whose failed items it retries."""
         for some in chunks(enumerate(manifest.items), self._chunk_items):
             known = self._db.read(self._planned, [item.asset_hash for _, item in some])
             for position, item in some:
-                planned, job_id = known.get((item.asset_type, item.asset_hash), (None, None))
-                if job_id != self._claim.job_id:
+                planned, decision, _ = known.get((item.asset_type, item.asset_hash), UNKNOWN)
+                if decision not in SETTLED:
                     yield Entry(position, item, Decision(planned) if planned else None)
 
     def _planned(self, tx: Transaction, hashes: list[str]) -> dict:
-        """(asset_type, asset_hash) -> what was planned for the item, and the job that settled it."""
+        """(asset_type, asset_hash) -> what was planned for the item, its decision, and the job that settled it."""
         return {
-            (row["asset_type"], row["asset_hash"]): (row["planned"], row["job_id"])
+            (row["asset_type"], row["asset_hash"]): (row["planned"], row["decision"], row["job_id"])
             for some in chunks(hashes)
             for row in tx.all("work.planned", batch_id=self._claim.batch_id, hashes=some)
         }
@@ -143,7 +145,7 @@ class Importer:
         """Those of the chunk that are not settled, now that any transaction of ours which held the job has ended."""
         claims.beat(tx, self._claim)
         known = self._planned(tx, [entry.item.asset_hash for entry in chunk])
-        return [entry for entry in chunk if known.get(entry.key, (None, None))[1] != self._claim.job_id]
+        return [entry for entry in chunk if known.get(entry.key, UNKNOWN)[2] != self._claim.job_id]
 
     def _advance(self, items: int, since: float, noted: bool) -> None:
         self.items_done += items

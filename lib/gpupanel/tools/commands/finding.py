@@ -14,7 +14,7 @@ from ..text import plain, size, table
 def list(shell: Shell) -> int:  # noqa: A001 - a command's function bears its name
     """JSON: the keys of the panel's list that docs/PANEL-JSON.md names: count, count_is_exact, batches, next, previous,
     stopped_at, further."""
-    wanted = filters.read(_texts(shell.args))
+    wanted = asked_for(shell.args)
     seen = shell.db.read(_list, wanted, shell.args)
     if not shell.args.ids or shell.args.json:
         shell.tell(seen, _lines(seen))
@@ -23,9 +23,10 @@ def list(shell: Shell) -> int:  # noqa: A001 - a command's function bears its na
     return 0
 
 
-def _texts(args: Namespace) -> dict[str, str]:
+def asked_for(args: Namespace) -> Filters:
+    """The filters that the options mean. Raises InvalidInput."""
     given = {name: getattr(args, name) for name in (*filters.WORDS, "host")}
-    return given | {"from": args.since, "to": args.until, "q": args.text}
+    return filters.read(given | {"from": args.since, "to": args.until, "q": args.text})
 
 
 def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:

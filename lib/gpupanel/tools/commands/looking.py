@@ -2,31 +2,45 @@
 
 from typing import Any
 
-from ... import ledger, queue
+from ... import find, ledger, queue
 from ...database import Reading
-from ...model import BatchStatus, JobState
+from ...filters import Filters
+from ...model import BatchStatus
 from ..shell import Shell
 from ..text import counts, plain, short, size, table
+from .finding import asked_for
 
 ALL = 2**63
 
 
 def status(shell: Shell) -> int:
-    """JSON: {batches: {status: n}, jobs: {state: n}, running: [job], waiting: [job]}; at most 50 jobs each."""
-    seen = shell.db.read(_status)
-    lines = ["Batches", *table(seen["batches"].items()), "Jobs", *table(seen["jobs"].items())]
+    """JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}; at most 50 jobs
+    each. Without filters all batches are counted; with some as the panel counts, and `at_least` names what may be more."""
+    seen = shell.db.read(_status, asked_for(shell.args))
+    batches = [(status, f"{number}{'+' if status in seen['at_least'] else ''}") for status, number in seen["batches"].items()]
+    lines = ["Batches", *table(batches), "Jobs", *table(seen["jobs"].items())]
     for heading, jobs in (("Running", seen["running"]), ("Next", seen["waiting"])):
         lines += [heading, *table(_job_line(job) for job in jobs)] if jobs else []
     shell.tell(seen, lines)
     return 0
 
 
-def _status(tx: Reading) -> dict[str, Any]:
+def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
+    found = _counts(tx, wanted)
     return {
-        "batches": {str(each): ledger.count(tx, status=each, limit=ALL) for each in BatchStatus},
-        "jobs": {str(each): queue.count(tx, each, limit=ALL) for each in JobState},
+        "batches": {status: min(each.number, find.BOUND) if not each.exact else each.number for status, each in found.items()},
+        "at_least": [status for status, each in found.items() if not each.exact],
+        "jobs": queue.counts(tx, limit=ALL),
         "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
     }
+
+
+def _counts(tx: Reading, wanted: Filters) -> dict[str, find.Count]:
+    """status -> how many batches, of those that are wanted."""
+    if wanted == Filters():
+        return {str(each): find.Count(ledger.count(tx, status=each, limit=ALL), True) for each in BatchStatus}
+    counts = find.count_by_status(tx, wanted)
+    return {status: each for status, each in counts.items() if wanted.status in (None, status)}
 
 
 def _job_line(job: dict[str, Any]) -> tuple:

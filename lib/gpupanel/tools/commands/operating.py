@@ -1,4 +1,4 @@
-"""scan, preflight, queue, cancel: what operators do, through the same `actions` as the panel."""
+"""scan, preflight, queue, retry, cancel: what operators do, through the same `actions` as the panel."""
 
 from dataclasses import asdict
 from typing import Any
@@ -65,6 +65,25 @@ def queue(shell: Shell) -> int:
     )
     shell.tell([each._asdict() for each in outcomes], [line for each in outcomes for line in _queued(each)])
     return 1 if any(each.problem for each in outcomes) else 0
+
+
+def retry(shell: Shell) -> int:
+    """JSON: as `queue`."""
+    sync_ids, outcomes, progress = shell.sync_ids(), [], shell.progress("retry")
+    for done, sync_id in enumerate(sync_ids, 1):
+        outcomes.append(_retry(shell, sync_id))
+        progress(done, len(sync_ids))
+    shell.tell([each._asdict() for each in outcomes], [line for each in outcomes for line in _queued(each)])
+    return 1 if any(each.problem for each in outcomes) else 0
+
+
+def _retry(shell: Shell, sync_id: str) -> actions.Queued:
+    try:
+        return actions.Queued(sync_id, actions.retry_batch(
+            shell.db, shell.mount, sync_id, shell.by, priority=shell.args.priority,
+        ))
+    except PanelError as error:
+        return actions.Queued(sync_id, None, str(error), error.hint)
 
 
 def _queued(outcome: actions.Queued) -> list[str]:

@@ -3,10 +3,11 @@
 from ... import ledger, queue
 from ...config import Settings
 from ...database import Database, Reading
-from ...model import BatchStatus, Decision, JobState
+from ...model import SETTLED, BatchStatus, Decision, JobState
 from .. import items
 from .. import visit as parameters
 from ..formats import BOUND
+from ..items import Sieve
 from ..visit import Visit
 from .shapes import EVENT, JOB, PLANNED_BATCH, shaped
 
@@ -14,24 +15,19 @@ LATEST = 50
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """`sync_id` chooses the batch; of its items those with `decision`, or whose hash begins with `q`, from the position
-    `start` on. Raises InvalidInput, NotFound."""
-    sync_id = parameters.sync_id(visit.query.get("sync_id"))
-    decision, hash_start = items.wanted(visit)
-    return db.read(_read, sync_id, decision, hash_start, visit.number("start") or 0, settings.panel.page_size)
+    """`sync_id` chooses the batch; of its items those that items.wanted says, from the position `start` on. Raises
+    InvalidInput, NotFound."""
+    sync_id, sieve = parameters.sync_id(visit.query.get("sync_id")), items.wanted(visit)
+    return db.read(_read, sync_id, sieve, visit.number("start") or 0, settings.panel.page_size)
 
 
-def _read(
-    tx: Reading, sync_id: str, decision: Decision | None, hash_start: str | None, start: int, size: int
-) -> dict:
+def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dict:
     row = ledger.batch(tx, sync_id)
     jobs = queue.history(tx, row["id"], limit=LATEST + 1)
     counts = ledger.bounded_counts(tx, row["id"], limit=BOUND + 1)
+    marks = {mark: counts.pop(mark, 0) for mark in ledger.MARKS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
-    if hash_start:
-        shown = _found(tx, row["id"], hash_start, size)
-    else:
-        shown = _paged(tx, row["id"], decision, start, size)
+    shown = (_found if sieve.hash_start else _paged)(tx, row["id"], sieve, start, size)
     return {
         "batch": shaped(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).busy),
         "active_job": next((shaped(job, JOB) for job in jobs if _active(job)), None),
@@ -39,31 +35,41 @@ def _read(
         "more_jobs": len(jobs) > LATEST,
         "item_count": _item_count(row, counts),
         "decisions": {str(each): counts[each] for each in items.ORDER if each in counts},
+        "marks": marks,
+        "retryable": _retryable(row, counts),
         **shown,
         "events": [shaped(event, EVENT) for event in ledger.events(tx, row["id"], limit=LATEST)],
-        "decision": decision,
-        "q": hash_start,
+        "decision": sieve.decision,
+        "mark": sieve.mark,
+        "q": sieve.hash_start,
         "withdrawn": withdrawn,
         "outdated": _outdated(row, counts),
         "manifest_changed": _changed(tx, row),
     }
 
 
-def _paged(tx: Reading, batch_id: int, decision: Decision | None, start: int, size: int) -> dict:
-    rows, next_start = items.page(tx, batch_id, decision, start, size)
-    previous = ledger.place_before(tx, batch_id, start, decision=decision, limit=size)
+def _paged(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict:
+    rows, next_start = items.page(tx, batch_id, sieve, start, size)
+    previous = ledger.place_before(tx, batch_id, start, decision=sieve.decision, mark=sieve.mark, limit=size)
     return {
         "items": [items.shown(row) for row in rows], "start": start, "previous_start": previous,
         "next_start": next_start, "more_matches": False,
     }
 
 
-def _found(tx: Reading, batch_id: int, hash_start: str, size: int) -> dict:
-    rows = ledger.items_of_hash(tx, batch_id, hash_start, limit=size + 1)
+def _found(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict:
+    rows = ledger.items_of_hash(tx, batch_id, sieve.hash_start, limit=size + 1)
     return {
         "items": [items.shown(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
         "more_matches": len(rows) > size,
     }
+
+
+def _retryable(row: dict, counts: dict[str, int]) -> bool:
+    """Whether some items failed, or were never come to, while others are done."""
+    done = any(each in counts for each in SETTLED)
+    rest = any(each not in SETTLED for each in counts)
+    return row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED) and (Decision.FAILED in counts or (done and rest))
 
 
 def _item_count(row: dict, counts: dict[str, int]) -> int:

@@ -11,7 +11,6 @@ from ... import ledger
 from ...config import Settings
 from ...database import Database
 from ...errors import InvalidInput
-from ...model import Decision
 from .. import formats, items, render
 from .. import visit as parameters
 from ..files import File
@@ -23,31 +22,31 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spr
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> File:
-    """`sync_id` chooses the batch, `decision` some of its items, `format` csv or json. Raises InvalidInput, NotFound.
+    """`sync_id` chooses the batch, `decision` or `mark` some of its items, `format` csv or json. Raises InvalidInput, NotFound.
 
     It is written to a temporary file first, so that a database that fails half-way yields no file that looks whole.
     """
     sync_id = parameters.sync_id(visit.query.get("sync_id"))
     kind = visit.choice("format", list(WRITERS)) or "json"
-    decision, hash_start = items.wanted(visit)
-    if hash_start:
-        raise InvalidInput("q: an export holds all items, or those of one decision")
+    sieve = items.wanted(visit)
+    if sieve.hash_start:
+        raise InvalidInput("q: an export holds all items, or those of one decision or mark")
     batch_id = db.read(ledger.batch, sync_id)["id"]
     file = SpooledTemporaryFile(IN_MEMORY)
-    WRITERS[kind](file, _items(db, batch_id, decision))
+    WRITERS[kind](file, _items(db, batch_id, sieve))
     length = file.tell()
     file.seek(0)
-    name = "-".join([sync_id, "items", *([decision] if decision else [])])
+    name = "-".join([sync_id, "items", *(each for each in sieve if each)])
     return File(file, {
         "Content-Type": TYPES[kind], "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     })
 
 
-def _items(db: Database, batch_id: int, decision: Decision | None) -> Iterator[dict]:
+def _items(db: Database, batch_id: int, sieve: items.Sieve) -> Iterator[dict]:
     start: int | None = 0
     while start is not None:
-        rows, start = db.read(items.page, batch_id, decision, start, AT_ONCE)
+        rows, start = db.read(items.page, batch_id, sieve, start, AT_ONCE)
         yield from map(items.shown, rows)
 
 

@@ -7,7 +7,8 @@ from ... import queue
 from ...config import Settings
 from ...database import Database, Reading
 from ...model import JobState
-from .. import pace
+from .. import pace, places
+from ..formats import BOUND
 from ..visit import Visit
 from . import chart
 from .shapes import BUNDLE, JOB, shaped
@@ -21,30 +22,37 @@ BUSY_SECONDS, QUIET_SECONDS = 3, 10  # between two looks of the page's script: w
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """The running jobs that fit a page, those that are next, and those that ended last, by `state` if given."""
+    """A page of the running jobs, of the queued and of the ended ones, these by `state` if given; each from its own place
+    on (places). Raises InvalidInput."""
     state = visit.choice("state", list(ENDED))
     stale = timedelta(minutes=settings.panel.stale_minutes)
-    return db.read(_read, settings.panel.page_size, state, stale) | {"state": state, "states": list(ENDED)}
+    return db.read(_read, visit, settings.panel.page_size, state, stale) | {"state": state, "states": list(ENDED)}
 
 
 def version(db: Database, visit: Visit, settings: Settings) -> str:
     """What the page depends on, less its address and reader: it is the same as long as this is."""
-    return db.read(_version, settings.panel.page_size)
+    return db.read(_version, visit, settings.panel.page_size)
 
 
-def _version(tx: Reading, size: int) -> str:
+def _version(tx: Reading, visit: Visit, size: int) -> str:
     """Whatever happens writes an event, except heartbeats and the progress between two events."""
-    beats = [tuple(row.values()) for row in tx.all("queue.beats", limit=size)]
+    running = queue.line(tx, JobState.RUNNING, places.in_line(visit, "running"), limit=size).rows
+    beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
     bucket = int(tx.value("queue.now").timestamp()) // BUCKET
     return repr((tx.value("queue.last_event"), bucket, beats))
 
 
-def _read(tx: Reading, size: int, state: str | None, stale: timedelta) -> dict[str, Any]:
-    counts = {str(each): queue.count(tx, each) for each in JobState}
-    running = [_running(tx, job, stale) for job in queue.running(tx, limit=size)]
-    waiting = queue.waiting(tx, limit=size)
+def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timedelta) -> dict[str, Any]:
+    counts = queue.counts(tx)
+    pages = {
+        "running": queue.line(tx, JobState.RUNNING, places.in_line(visit, "running"), limit=size),
+        "queued": queue.line(tx, JobState.QUEUED, places.in_line(visit, "queued"), limit=size),
+        "finished": queue.ended(tx, places.among_ended(tx, visit), state=state, limit=size),
+    }
+    marks = queue.marks(tx, [job["batch_id"] for job in pages["running"].rows], limit=MARKS)
+    running = [_running(job, marks[job["batch_id"]], stale) for job in pages["running"].rows]
     alive = counts[JobState.RUNNING] > len(running) or any(job["condition"] != pace.DEAD for job in running)
-    seen = None if alive else _idle_since(tx, waiting)
+    seen = None if alive else _idle_since(tx, size)
     return {
         "counts": counts,
         "finished_count": counts[state] if state else sum(counts[each] for each in ENDED),
@@ -53,25 +61,27 @@ def _read(tx: Reading, size: int, state: str | None, stale: timedelta) -> dict[s
         "running": running,
         "no_worker": seen is not None,
         "no_worker_since": seen or None,
-        "queued": [_waiting(place, job, counts[JobState.RUNNING], seen is not None) for place, job in enumerate(waiting, 1)],
-        "finished": [_ended(job) for job in queue.finished(tx, state=state, limit=size)],
+        "queued": _queued(tx, pages["queued"].rows, counts[JobState.RUNNING], seen is not None),
+        "finished": [_ended(job) for job in pages["finished"].rows],
+        "pages": {name: places.neighbours(name, page) for name, page in pages.items()},
         "chart": chart.read(tx),
     }
 
 
-def _running(tx: Reading, job: dict, stale: timedelta) -> dict:
-    known = pace.of(job, tx.all("queue.marks", batch_id=job["batch_id"], limit=MARKS), stale)
+def _running(job: dict, marks: list[dict], stale: timedelta) -> dict:
+    known = pace.of(job, marks, stale)
     beat = job["heartbeat_at"]
     return shaped(
         job, BUNDLE + JOB, heartbeat_age=job["now"] - beat if beat else None, stale_after=stale, **known._asdict()
     )
 
 
-def _idle_since(tx: Reading, waiting: list[dict]) -> datetime | str | None:
+def _idle_since(tx: Reading, size: int) -> datetime | str | None:
     """Since when no worker has taken a job though some wait; "" when none ever has; None when one seems to be there.
 
     A worker that had to put a job back passes over it for a while, and is not taken for a missing one.
     """
+    waiting = queue.waiting(tx, limit=size)
     if not waiting or any(_is_put_aside(job) for job in waiting):
         return None
     sign = tx.one("queue.last_sign")
@@ -84,6 +94,12 @@ def _idle_since(tx: Reading, waiting: list[dict]) -> datetime | str | None:
 
 def _is_put_aside(job: dict) -> bool:
     return bool(job["last_error"] and job["claimed_at"] and job["now"] - job["claimed_at"] < PUT_ASIDE)
+
+
+def _queued(tx: Reading, jobs: list[dict], running: int, no_worker: bool) -> list[dict]:
+    """The jobs with their places in line, which are counted no further than BOUND."""
+    first = queue.place(tx, jobs[0]["id"], jobs[0]["priority"]) if jobs else 1
+    return [_waiting(min(place, BOUND + 1), job, running, no_worker) for place, job in enumerate(jobs, first)]
 
 
 def _waiting(place: int, job: dict, running: int, no_worker: bool) -> dict:

@@ -1,0 +1,58 @@
+"""Where the pages of the three lists of jobs begin, as an address says it.
+
+`queued_after=100.17` is what follows job 17 of priority 100 in line, `queued_before=100.17` what comes before it, and
+`queued_before=end` the last page; `running_...` likewise. `finished_after=17` is what ended before job 17 did.
+"""
+
+from .. import queue
+from ..database import Reading
+from ..errors import InvalidInput
+from ..queue import Place
+from .visit import Visit, number
+
+LISTS = ("running", "queued", "finished")
+AFTER, BEFORE, END = "after", "before", "end"
+
+
+def names(of: str) -> tuple[str, str]:
+    """The two parameters of a list."""
+    return f"{of}_{AFTER}", f"{of}_{BEFORE}"
+
+
+def in_line(visit: Visit, of: str) -> Place | None:
+    """The place in line that the address gives for running or queued jobs. Raises InvalidInput."""
+    name, text = _given(visit, of)
+    if name is None or text == END:
+        return name and queue.LAST
+    priority, _, job_id = text.rpartition(".")
+    sign, digits = (-1, priority[1:]) if priority.startswith("-") else (1, priority)
+    return Place(sign * number(name, digits), number(name, job_id), name.endswith(BEFORE))
+
+
+def among_ended(tx: Reading, visit: Visit) -> Place | None:
+    """The place among finished jobs; a job that has not ended is none. Raises InvalidInput."""
+    name, text = _given(visit, "finished")
+    if name is None or text == END:
+        return name and queue.EARLIEST
+    return queue.ended_place(tx, number(name, text), back=name.endswith(BEFORE))
+
+
+def neighbours(of: str, page: queue.Page) -> dict[str, dict[str, str] | None]:
+    """`previous` and `next`: the parameter that leads to each neighbour of a page, None where there is none."""
+    return {"previous": _parameter(of, page.previous), "next": _parameter(of, page.next)}
+
+
+def _parameter(of: str, place: Place | None) -> dict[str, str] | None:
+    after, before = names(of)
+    text = place and (str(place.id) if of == "finished" else f"{place.at}.{place.id}")
+    return place and {before if place.back else after: text}
+
+
+def _given(visit: Visit, of: str) -> tuple[str | None, str]:
+    """Which of the two parameters is there, and what it says."""
+    given = [name for name in names(of) if visit.query.get(name)]
+    if len(given) > 1:
+        raise InvalidInput(f"{', '.join(given)}: found both, expected one of them")
+    if given and visit.query[given[0]] == END and given[0].endswith(AFTER):
+        raise InvalidInput(f"{given[0]}: found {END!r}, after which there is nothing")
+    return (given[0], visit.query[given[0]]) if given else (None, "")

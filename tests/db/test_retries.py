@@ -1,0 +1,98 @@
+"""A retry does what failed and nothing else; what is done stays as it was done (docs/DECISIONS.md)."""
+
+import json
+
+import pytest
+import workers
+from gpupanel import actions, queue
+from gpupanel.errors import Refused
+from gpupanel.tools.bundles import breaks
+
+
+@pytest.fixture
+def partial(panel_db, mount, bundles, worker_conf):
+    """A bundle of four photos, imported but for the second, whose source is missing."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, sync_id) == {"created": 3, "failed": 1}
+    return sync_id
+
+
+@pytest.fixture
+def mend(panel_db, partial, assets_dir):
+    """What the mount lacked comes."""
+    def mend():
+        folder = assets_dir / workers.items(panel_db, partial)[1]["path"] / "source"
+        (folder / "source.json").write_text("{}")
+
+    return mend
+
+
+@pytest.fixture
+def retry(panel_db, mount):
+    return lambda sync_id: actions.retry_batch(panel_db, mount, sync_id, "operator")
+
+
+def test_only_what_failed_is_done_again(panel_db, partial, mend, retry, worker_conf):
+    before = workers.items(panel_db, partial)
+    mend()
+    job = panel_db.read(queue.job, retry(partial))
+    assert job["items_total"] == 1
+    workers.drain(worker_conf)
+    after = workers.items(panel_db, partial)
+    assert [item for number, item in enumerate(after) if number != 1] == [item for number, item in enumerate(before) if number != 1]
+    assert (after[1]["decision"], after[1]["job_id"], after[1]["earlier"]) == ("created", job["id"], "failed")
+    job = panel_db.read(queue.job, job["id"])
+    assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 1, 1)
+    assert workers.batch(panel_db, partial)["status"] == "completed"
+
+
+def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retry):
+    mend()
+    retry(partial)
+    started, finished, queued = (
+        json.loads(workers.events(panel_db, partial, kind)[-1]["payload"])
+        for kind in ("preflight_started", "preflight_finished", "job_queued")
+    )
+    assert (started["phase"], finished["phase"], finished["counts"]["will_create"]) == ("retry", "retry", 1)
+    assert queued["items_total"] == "1"
+
+
+def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, partial, retry):
+    before = workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)
+    with pytest.raises(Refused, match="all 1 items would fail: .*source.json is not on the mount"):
+        retry(partial)
+    assert (workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)) == before
+
+
+def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, retry, bundles):
+    bundles.bundle("coast", bundles.assets("coast", 6), replace=True)
+    assert panel_db.read(queue.job, retry(partial))["items_total"] == 6
+
+
+def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, retry, worker_conf):
+    mend()
+    retry(partial)
+    with pytest.raises(Refused, match="nothing of it has failed"):
+        retry(partial)
+    workers.drain(worker_conf)
+    with pytest.raises(Refused, match="is completed: nothing of it has failed"):
+        retry(partial)
+
+
+def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, mount, partial, mend, retry, worker_conf):
+    mend()
+    actions.cancel_job(panel_db, retry(partial), "operator")
+    job_id = actions.queue_batch(panel_db, mount, partial, "operator")
+    assert panel_db.read(queue.job, job_id)["items_total"] == 1
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, partial) == {"created": 4}
+
+
+def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, partial, mend, worker_conf):
+    mend()
+    job_id = actions.queue_batch(panel_db, mount, partial, "operator")
+    assert panel_db.read(queue.job, job_id)["items_total"] == 4
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, partial) == {"created": 1, "skipped": 3}

@@ -1,0 +1,47 @@
+"""The button that retries what failed says what it does, and how much that is."""
+
+import pytest
+import workers
+from browsing import detail, text
+from gpupanel.tools.bundles import breaks
+
+
+@pytest.fixture
+def partial(panel_db, mount, bundles, worker_conf, assets_dir):
+    """Imported but for one of four photos, whose source came afterwards."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    workers.drain(worker_conf)
+    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    return sync_id
+
+
+def press(page):
+    forms = page.forms
+    return next(forms[key] for key in forms if 'id="retry"' in forms[key].text).submit("do", value="retry").follow()
+
+
+def test_one_button_queues_what_failed_and_says_how_many_that_are(admin, partial, worker_conf):
+    page = press(admin.get(detail(partial)))
+    assert text(page.html.find(class_="notice")).startswith("Retry of 1 item queued as job")
+    assert text(page.html.find(class_="state")).startswith("Status: queued")
+    workers.drain(worker_conf)
+    page = admin.get(detail(partial))
+    assert text(page.html.find(class_="state")).startswith("Status: completed")
+    assert not page.html.find(id="retry")
+
+
+def test_a_bulk_retry_does_the_same(send, partial, panel_db):
+    send(do="retry_selected", sync_id=partial)
+    (job,) = panel_db.execute("SELECT items_total FROM import_job WHERE state = 'queued'")
+    assert job["items_total"] == 1
+
+
+@pytest.mark.parametrize("counts, offered", [
+    ({"failed": 1}, True), ({"created": 3, "will_create": 1}, True), ({"will_create": 4}, False), ({"created": 4}, False),
+])
+def test_it_is_offered_where_something_is_left_to_retry(counts, offered):
+    from gpupanel.web.pages import batch
+
+    assert batch._retryable({"status": "partial"}, counts) == offered
+    assert not batch._retryable({"status": "completed"}, counts)

@@ -1,0 +1,241 @@
+"""No page's query reads more than what the page shows, counts or may look through, in a ledger of any size.
+
+`make million` builds 1,000,000 batches, 5,000,000 items and 10,000,000 events, and asks the same questions of those:
+LEDGER names the configuration of a panel whose ledger bench/load.py has made.
+"""
+
+import dataclasses
+import importlib.util
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from counting import Watched
+from ground import NAME, TABLES, TREE
+from gpupanel import config, doctor, find, queue
+from gpupanel.database import Database
+from gpupanel.errors import PanelError
+from gpupanel.filters import Filters
+from gpupanel.web import app, glance, selecting
+from gpupanel.web.formats import BOUND
+from gpupanel.web.forms import Secret
+from gpupanel.web.pages import chart, health, metrics
+from gpupanel.web.visit import FORM_TYPE, Visit
+
+LEDGER = os.environ.get("LEDGER")
+BATCHES, LARGE = 20_000, 12_000
+SINCE = "2026-01-01"
+PAGE = 20
+
+EACH = 8  # what one row may take: index entries and rows of the tables that it is shown from
+COUNTED = 4  # what one counted entry may take: it is read, put into a list of its own, and read from there
+FLOOR = 80  # what a statement may take that finds nothing: a look at each of its parts
+MOST_COUNTED = max(BOUND + 1, chart.MOST_JOBS)
+
+
+@pytest.fixture(scope="module")
+def ledger(server, tmp_path_factory):
+    """The panel's settings at the ledger that LEDGER names, or at one of twenty thousand batches."""
+    if LEDGER:
+        return config.load(Path(LEDGER))
+    load = _loader()
+    db = Database(server.admin(NAME))
+    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    load.fill(db, BATCHES, tables=("ingest_batch", "import_job"), since=SINCE)
+    load.fill(db, BATCHES // 10, tables=("ingest_batch_item", "ingest_event"), since=SINCE)
+    load.fill_large(db, BATCHES + 1, LARGE)
+    load.freshen(db)
+    for table in TABLES[:4]:
+        db.execute(f"ANALYZE TABLE {table}")
+    db.close()
+    return config.load(load._configure(tmp_path_factory.mktemp("ledger"), server))
+
+
+def _loader():
+    spec = importlib.util.spec_from_file_location("load", TREE / "bench" / "load.py")
+    load = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(load)
+    return load
+
+
+@pytest.fixture(scope="module")
+def settings(ledger):
+    return dataclasses.replace(ledger, panel=dataclasses.replace(ledger.panel, page_size=PAGE))
+
+
+@pytest.fixture(scope="module")
+def watched(settings):
+    db = Watched(settings.database)
+    yield db
+    db.close()
+
+
+@pytest.fixture(scope="module")
+def facts(watched):
+    """What addresses are made of: a large batch, a small one, ids and hashes that are there."""
+    one = lambda sql: watched.execute(sql)[0]  # noqa: E731
+    large = one("SELECT id, sync_id FROM ingest_batch ORDER BY item_count DESC, id DESC LIMIT 1")
+    small = one("SELECT b.sync_id, i.id, i.asset_hash FROM ingest_batch b JOIN ingest_batch_item i ON i.batch_id = b.id WHERE b.id = 7")
+    first = one("SELECT priority, id FROM import_job WHERE state = 'queued' ORDER BY priority, id LIMIT 1 OFFSET 1")
+    ended = one("SELECT id FROM import_job WHERE state = 'failed' ORDER BY id LIMIT 1 OFFSET 1")
+    middle = one("SELECT id FROM ingest_batch WHERE id >= (SELECT MAX(id) DIV 2 FROM ingest_batch) LIMIT 1")
+    return {
+        "LARGE": large["sync_id"], "SMALL": small["sync_id"], "HASH": small["asset_hash"], "ITEM": small["id"],
+        "JOB": f"{first['priority']}.{first['id']}", "ENDED": ended["id"], "MIDDLE": middle["id"],
+        "NEAR": one(f"SELECT MAX(position) AS n FROM ingest_batch_item WHERE batch_id = {large['id']}")["n"] - PAGE // 2,
+    }
+
+
+def look(watched, work, looked_through=0):
+    """Run `work()` and hold each statement of it to what it returned and counted, and may have `looked_through`."""
+    watched.seen.clear()
+    try:
+        work()
+    except PanelError:
+        pass  # such as an item without a picture
+    assert watched.seen
+    for seen in watched.seen:
+        assert not seen.scans, (seen.statement, seen.plan)
+        assert seen.counted <= MOST_COUNTED * max(1, seen.statement.count("COUNT(*)")), seen.statement
+        allowed = FLOOR + EACH * len(seen.rows) + COUNTED * seen.counted + (find.SCAN if seen.looks_through else looked_through)
+        assert seen.read <= allowed, f"{seen.read} read, {allowed} allowed: {seen.statement}"
+
+
+@pytest.fixture
+def show(watched, settings, facts):
+    """Show the page at an address, and hold it to what it shows."""
+    def show(query, path="/import-media.cgi", looked_through=0):
+        visit = Visit({"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": urlencode(
+            {name: facts.get(value, value) for name, value in query.items()})})
+        page = app._chosen(visit)
+        look(watched, lambda: page.show(watched, visit, settings), looked_through)
+        if page.version:
+            look(watched, lambda: page.version(watched, visit, settings))
+        return page.name
+
+    return show
+
+
+def test_what_reads_more_than_it_shows_is_seen(watched):
+    with pytest.raises(AssertionError, match="total_bytes"):
+        look(watched, lambda: watched.read(lambda tx: list(tx.stream_statement("SELECT id FROM ingest_batch WHERE total_bytes = 1"))))
+    with pytest.raises(AssertionError, match="read, .* allowed"):
+        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + list(tx.stream_statement(
+            "SELECT id FROM ingest_batch FORCE INDEX (by_status) WHERE status = 'completed' AND total_bytes < 0 LIMIT 1"))))
+
+
+# ------------------------------------------------------------------------------------------------ batches
+
+ALONE = [
+    {}, {"status": "completed"}, {"status": "failed"}, {"status": "importing"}, {"status": "discovered"}, {"action": "remove"},
+    {"type": "video_simple"}, {"type": "collection"}, {"host": "cloud-3.example.net"}, {"host": "nowhere"},
+    {"from": "2026-01-03"}, {"to": "2026-01-02"}, {"status": "completed", "from": "2026-01-02", "to": "2026-01-03"},
+    {"q": "HASH"}, {"q": "0" * 12},
+]
+SEVERAL = [
+    {"q": "abcd"}, {"q": "a"}, {"status": "completed", "action": "create"}, {"status": "failed", "type": "gallery"},
+    {"status": "completed", "type": "video_simple", "action": "remove", "host": "cloud-3.example.net"},
+    {"status": "completed", "type": "collection"}, {"q": "a", "host": "cloud-3.example.net"}, {"q": "HASH", "status": "failed"},
+    {"status": "completed", "action": "remove", "from": "2026-01-02", "to": "2026-01-03"},
+]
+PLACES = [{}, {"sort": "oldest"}, {"after": "0"}, {"before": str(2**63 - 1)}, {"before": "MIDDLE"}, {"after": "MIDDLE", "sort": "oldest"}]
+
+
+def words(query):
+    return urlencode(query) or "nothing"
+
+
+@pytest.mark.parametrize("place", PLACES, ids=words)
+@pytest.mark.parametrize("filters", ALONE, ids=words)
+def test_the_list_reads_what_it_shows_and_counts(show, filters, place):
+    assert show(filters | place) == "batches"
+
+
+@pytest.mark.parametrize("place", PLACES, ids=words)
+@pytest.mark.parametrize("filters", SEVERAL, ids=words)
+def test_the_list_under_several_filters_looks_through_a_bounded_number(show, filters, place):
+    show(filters | place, looked_through=3 * find.SCAN)
+
+
+# ------------------------------------------------------------------------------------------------ one batch
+
+ITEMS = [
+    {}, {"start": "NEAR"}, {"q": "a"}, {"q": "f" * 20}, {"mark": "empties"}, {"mark": "differs"}, {"mark": "empties", "start": "NEAR"},
+    {"mark": "differs", "start": "NEAR"}, *({"decision": each} for each in ("updated", "failed", "will_update", "withdrawn")),
+    {"decision": "updated", "start": "NEAR"}, {"decision": "failed", "start": "NEAR"},
+]
+
+
+@pytest.mark.parametrize("items", ITEMS, ids=words)
+def test_a_batch_of_very_many_items_reads_what_it_shows_and_counts(show, items):
+    assert show({"action": "detail", "sync_id": "LARGE"} | items) == "batch"
+
+
+def test_a_small_batch_reads_little(show, watched):
+    show({"action": "detail", "sync_id": "SMALL"})
+    assert sum(seen.read for seen in watched.seen) < 300
+
+
+@pytest.mark.parametrize("items", [{}, {"decision": "failed"}, {"mark": "empties"}], ids=words)
+def test_an_export_reads_each_item_once(show, items):
+    assert show({"action": "items", "sync_id": "LARGE", "format": "csv"} | items) == "items"
+
+
+def test_a_picture_is_looked_up_by_its_keys(show):
+    assert show({"action": "picture", "sync_id": "SMALL", "item": "ITEM"}) == "picture"
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+TURNS = [
+    {}, {"queued_after": "JOB"}, {"queued_before": "JOB"}, {"queued_before": "end"}, {"running_before": "end"}, {"running_after": "100.0"},
+    {"finished_after": "ENDED"}, {"finished_before": "ENDED"}, {"finished_before": "end"},
+]
+
+
+@pytest.mark.parametrize("state", [{}, {"state": "completed"}, {"state": "failed"}, {"state": "canceled"}], ids=words)
+@pytest.mark.parametrize("place", TURNS, ids=words)
+def test_the_tasks_read_what_they_show_and_count(show, place, state):
+    assert show(place | state, path="/import-tasks.cgi") == "tasks"
+
+
+# ------------------------------------------------------------------------------------------------ the rest
+
+def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings):
+    look(watched, lambda: watched.read(glance.read))
+    look(watched, lambda: watched.read(metrics._read, timedelta(minutes=15)))
+    look(watched, lambda: health.answer(watched))
+    assert watched.seen[0].read < FLOOR
+
+
+@pytest.mark.parametrize("what", ["queue", "retry"])
+@pytest.mark.parametrize("filters", [{}, {"status": "failed"}, {"q": "HASH"}, {"status": "completed", "action": "create"}], ids=words)
+def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_path, what, filters):
+    visit = Visit({
+        "REQUEST_METHOD": "POST", "PATH_INFO": "/import-media.cgi", "CONTENT_TYPE": FORM_TYPE,
+        "QUERY_STRING": urlencode({name: facts.get(value, value) for name, value in filters.items()}),
+    })
+    visit.form, visit.user = {"preview": [what], "all": ["1"]}, app.auth.User("admin", True)
+    several = 3 * find.SCAN if len(filters) > 1 else 0
+    look(watched, lambda: selecting.preview(watched, Secret(tmp_path / "secret"), visit), several)
+
+
+def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
+    made = []
+    monkeypatch.setattr(doctor, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1])
+    counts = Database(settings.database).read(queue.counts, limit=10**9)
+    doctor.examine(settings, seconds=6)
+    active = counts["queued"] + counts["running"]
+    assert made[0].seen and all(seen.read <= FLOOR + EACH * active for seen in made[0].seen)
+
+
+def test_every_page_is_looked_at_here():
+    assert {page.name for page in app.PAGES} == {"batches", "batch", "items", "picture", "doctor", "tasks"}
+
+
+def test_the_filters_of_the_list_are_those_looked_at_here():
+    assert set(Filters._fields) == {"status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until"}
