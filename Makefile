@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench faults fuzz audit demo venv install clean
+.PHONY: help run test screenshots bench faults fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -12,7 +12,7 @@ PYTHON = /usr/bin/python3
 VAR = var
 
 help:  ## List what there is to make
-	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ctrl-C stops all of it
 	@bin/prepare
@@ -21,6 +21,10 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
+
+screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ for people to look at
+	@bin/prepare test
+	@SCREENSHOTS="$(VAR)/screenshots" venv/bin/python -m pytest tests/browser/screenshots.py $(ARGS)
 
 faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
 	@bin/prepare test

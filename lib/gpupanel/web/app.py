@@ -1,6 +1,8 @@
 """The panel as one WSGI application: its pages, and a request's way to one (DESIGN section 10)."""
 
 import traceback
+from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, BinaryIO, Callable, NamedTuple
 from urllib.parse import quote
@@ -136,9 +138,13 @@ class Panel:
             head = {"page": name, "user": visit.user._asdict(), "csrf_token": token}
             return _json(head | values, **tag)
         notice, headers = self._notice(visit)
-        # Read only where a layout shows it.
-        known = {"csrf_token": token, "notice": notice, "glance": lambda: glance.at_hand(self.db)}
+        # Read only where a page shows it.
+        known = {"csrf_token": token, "notice": notice, "glance": lambda: glance.at_hand(self.db), "now": cache(self._now)}
         return _response(self.renderer.page(name, visit, **known, **values), **headers, **tag)
+
+    def _now(self) -> datetime:
+        """The database's time, by which all ages are told."""
+        return self.db.read(lambda tx: tx.value("queue.now"))
 
     def _post(self, visit: Visit) -> HTTPResponse:
         from . import operations, selecting  # reading a page needs neither the mount nor the manifest's decoder
