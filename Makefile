@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test screenshots bench faults fuzz audit demo venv install clean
+.PHONY: help run test screenshots axe faults bench fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -25,6 +25,10 @@ test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ for people to look at
 	@bin/prepare test
 	@SCREENSHOTS="$(VAR)/screenshots" venv/bin/python -m pytest tests/browser/screenshots.py $(ARGS)
+
+axe:  ## Ask axe-core about every page at every width, light and dark
+	@bin/prepare test
+	@AXE=all venv/bin/python -m pytest tests/browser/test_axe.py $(ARGS)
 
 faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
 	@bin/prepare test

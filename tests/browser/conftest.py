@@ -28,7 +28,7 @@ def room(tmp_path_factory):
 def panel_conf(server, room):
     """The panel's configuration: whoever sits at this machine operates it."""
     return configuring.write(room / "panel.conf", server, room / "assets", "gpu_panel", panel={
-        "auth": "none", "secret_file": room / "panel.secret",
+        "auth": "none", "secret_file": room / "panel.secret", "page_size": 15,
     })
 
 
@@ -60,6 +60,7 @@ def browser():
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=workers.SECONDS * 1000)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -72,7 +73,9 @@ def open_window(browser, panel):
     windows = []
 
     def open_window(at=None, **options) -> Window:
-        windows.append(Window(browser.new_context(base_url=(at or panel).address, **options)))
+        context = browser.new_context(base_url=(at or panel).address, **options)
+        context.set_default_timeout(workers.SECONDS * 1000)
+        windows.append(Window(context))
         return windows[-1]
 
     yield open_window

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import workers
 from ground import TREE
 
 BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"
@@ -43,6 +44,8 @@ class Window:
         self.context, self.page = context, context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._note)
+        self.looks: list[str] = []  # the addresses that the page asked for anew by itself
+        self.page.on("request", lambda asked: "x-refresh" in asked.headers and self.looks.append(asked.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _note(self, message) -> None:
@@ -55,6 +58,24 @@ class Window:
         """Go to an address below the panel's folder; returns the page."""
         self.page.goto(address)
         return self.page
+
+    def look_again(self):
+        """Let the time pass after which the page looks again, by a clock that was installed; returns what was answered."""
+        with self.page.expect_response(lambda answer: "x-refresh" in answer.request.headers) as answer:
+            self.page.clock.run_for(10_000)
+        return answer.value
+
+    def minimize(self) -> None:
+        self._set_bounds("minimized")
+        assert workers.wait_until(lambda: self.page.evaluate("document.hidden"), "a page that nobody sees")
+
+    def restore(self) -> None:
+        self._set_bounds("normal")
+
+    def _set_bounds(self, state: str) -> None:
+        session = self.context.new_cdp_session(self.page)
+        window = session.send("Browser.getWindowForTarget")["windowId"]
+        session.send("Browser.setWindowBounds", {"windowId": window, "bounds": {"windowState": state}})
 
     def close(self) -> None:
         self.context.close()
