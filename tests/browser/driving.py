@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import workers
 from ground import TREE
 
 BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"
@@ -65,17 +64,12 @@ class Window:
             self.page.clock.run_for(10_000)
         return answer.value
 
-    def minimize(self) -> None:
-        self._set_bounds("minimized")
-        assert workers.wait_until(lambda: self.page.evaluate("document.hidden"), "a page that nobody sees")
-
-    def restore(self) -> None:
-        self._set_bounds("normal")
-
-    def _set_bounds(self, state: str) -> None:
-        session = self.context.new_cdp_session(self.page)
-        window = session.send("Browser.getWindowForTarget")["windowId"]
-        session.send("Browser.setWindowBounds", {"windowId": window, "bounds": {"windowState": state}})
+    def be_seen(self, seen: bool) -> None:
+        """Whether anybody sees the page. A headless browser's pages are always in front, so that they are told otherwise here."""
+        self.page.evaluate("""(hidden) => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""", not seen)
 
     def close(self) -> None:
         self.context.close()

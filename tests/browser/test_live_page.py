@@ -35,12 +35,12 @@ def test_a_page_that_nobody_sees_does_not_ask(window, queued):
     window.page.clock.install()
     page = window.show(TASKS)
     window.look_again()
-    window.minimize()
+    window.be_seen(False)
     before = len(window.looks)
     page.clock.run_for(120_000)
     assert len(window.looks) == before
     with page.expect_response(lambda answer: "x-refresh" in answer.request.headers):
-        window.restore()
+        window.be_seen(True)
 
 
 def test_a_page_where_nothing_moves_does_not_ask(window):
