@@ -28,7 +28,7 @@ screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/scre
 
 axe:  ## Ask axe-core about every page at every width, light and dark
 	@bin/prepare test
-	@AXE=all venv/bin/python -m pytest tests/browser/test_axe.py $(ARGS)
+	@AXE=all venv/bin/python -m pytest tests/browser/test_everyone.py -k axe $(ARGS)
 
 faults:  ## Try every fault at every point where one could happen, near an hour; ARGS='--sample 500' tries fewer
 	@bin/prepare test
