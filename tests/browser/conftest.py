@@ -73,9 +73,7 @@ def open_window(browser, panel):
     windows = []
 
     def open_window(at=None, **options) -> Window:
-        context = browser.new_context(base_url=(at or panel).address, **options)
-        context.set_default_timeout(workers.SECONDS * 1000)
-        windows.append(Window(context))
+        windows.append(Window(browser, at or panel, **options))
         return windows[-1]
 
     yield open_window

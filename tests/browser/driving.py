@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ground import TREE
 
+SECONDS = 60
 BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"
 
 
@@ -37,10 +38,12 @@ class Panel:
 
 
 class Window:
-    """One page of a browser in a context of its own."""
+    """One page of a browser on a panel, in a context of its own with these options."""
 
-    def __init__(self, context):
-        self.context, self.page = context, context.new_page()
+    def __init__(self, browser, panel: Panel, **options):
+        self.context = browser.new_context(base_url=panel.address, **options)
+        self.context.set_default_timeout(SECONDS * 1000)
+        self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._note)
         self.looks: list[str] = []  # the addresses that the page asked for anew by itself

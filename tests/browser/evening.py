@@ -36,6 +36,10 @@ class Evening(NamedTuple):
     running: str
 
 
+def without_title(item, files):
+    return item | {"title": None}, files
+
+
 class Day:
     """Makes the evening in these databases and on this mount."""
 
@@ -92,8 +96,9 @@ class Day:
     def _planned(self) -> tuple[str, str]:
         """Two bundles that are preflighted: new photos, and an update that takes titles away."""
         known = self._photos("ferry", 5)
-        named = [asset._replace(title=title) for asset, title in zip(known, ("", "The ferry at dusk"))]
-        ids = self._bundle("harbour", 18), self.writer.bundle("ferry again", [*named, *known[2:]], action="update")
+        untitled, renamed = known[0]._replace(broken=without_title), known[1]._replace(title="The ferry at dusk")
+        again = [untitled, renamed, *known[2:]]
+        ids = self._bundle("harbour", 18), self.writer.bundle("ferry again", again, action="update")
         self._scan()
         for each in ids:
             actions.preflight_batch(self.panel, self.mount, each, BY)

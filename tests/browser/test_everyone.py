@@ -7,6 +7,7 @@ import os
 from importlib.resources import files
 
 import pytest
+from driving import Window
 from playwright.sync_api import expect
 from views import EMPTY, FULL
 
@@ -41,15 +42,24 @@ def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place,
 # Here the panel fills; what only looks at it comes before what acts on it.
 
 
-@pytest.fixture
-def screen(open_window, evening):
-    """A page of the full panel, on a screen of this kind: `screen("tasks", width=320)`."""
-    def screen(name, width=1280, **options):
-        page = open_window(viewport={"width": width, "height": 900}, **options).page
-        FULL[name](page, evening)
-        return page
+@pytest.fixture(scope="module")
+def one_window(browser, panel):
+    window = Window(browser, panel)
+    yield window
+    window.close()
 
-    return screen
+
+@pytest.fixture
+def screen(one_window, evening):
+    """A page of the full panel, on a screen of this kind: `screen("tasks", width=320)`."""
+    def screen(name, width=1280, scheme="light"):
+        one_window.page.set_viewport_size({"width": width, "height": 900})
+        one_window.page.emulate_media(media="screen", color_scheme=scheme)
+        FULL[name](one_window.page, evening)
+        return one_window.page
+
+    yield screen
+    assert one_window.complaints == []
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -71,7 +81,7 @@ def test_on_a_very_wide_screen_the_text_is_larger(screen):
 
 
 def test_the_dark_scheme_is_dark_and_says_so_to_the_browser(screen):
-    page = screen("batches", color_scheme="dark")
+    page = screen("batches", scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
 
