@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test million faults galera load bench profile fuzz audit demo venv install clean
+.PHONY: help run test screenshots axe million faults galera load bench profile fuzz audit demo venv install clean
 
 # Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
 # DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
@@ -12,7 +12,7 @@ PYTHON = /usr/bin/python3
 VAR = var
 
 help:  ## List what there is to make
-	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ctrl-C stops all of it
 	@bin/prepare
@@ -21,6 +21,14 @@ run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ct
 test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
+
+screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ for people to look at
+	@bin/prepare test
+	@SCREENSHOTS="$(VAR)/screenshots" venv/bin/python -m pytest tests/browser/screenshots.py $(ARGS)
+
+axe:  ## Ask axe-core about every page at every width, light and dark
+	@bin/prepare test
+	@AXE=all venv/bin/python -m pytest tests/browser/test_everyone.py -k axe $(ARGS)
 
 million:  ## Build a ledger of a million batches under VAR/million, and hold each page to what it shows there
 	@bin/prepare test

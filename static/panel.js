@@ -72,7 +72,9 @@ function address(element) {
 // A polite live region: only what differs is said.
 function say(text) {
   const pulse = document.querySelector("[data-live-text]");
-  if (pulse && text && pulse.textContent !== text) pulse.textContent = text;
+  if (!pulse || !text) return;
+  if (pulse.textContent !== text) pulse.textContent = text;
+  pulse.className = failures ? "trouble" : "unseen";  // while all is well the page itself shows it
 }
 
 // One box in the head of a list ticks all of the page, Shift ticks a range, and the bar says how many are ticked.

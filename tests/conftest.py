@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import configuring
 from ground import NAME, TABLES, TREE, password
 
 sys.path.insert(0, str(TREE / "lib"))
@@ -80,7 +81,7 @@ def bundles(assets_dir):
 @pytest.fixture
 def panel_conf(server, tmp_path, assets_dir):
     """The panel's configuration: `admin` operates, `viewer` looks."""
-    return _write(tmp_path / "panel.conf", server, assets_dir, "gpu_panel", panel={
+    return configuring.write(tmp_path / "panel.conf", server, assets_dir, "gpu_panel", panel={
         "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
     })
 
@@ -88,7 +89,7 @@ def panel_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def worker_conf(server, tmp_path, assets_dir):
     """The worker's configuration, with short intervals."""
-    return _write(tmp_path / "worker.conf", server, assets_dir, "gpu_worker", worker={
+    return configuring.write(tmp_path / "worker.conf", server, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 
@@ -96,16 +97,3 @@ def worker_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def settings(panel_conf):
     return config.load(panel_conf)
-
-
-def _write(path, server, assets_dir, user, **sections):
-    secret = path.parent / f"{user}.password"
-    secret.touch(0o600)
-    secret.write_text(password(user))
-    sections["database"] = {"unix_socket": server.socket, "user": user, "password_file": f"{user}.password"}
-    sections["mount"] = {"sync_dir": assets_dir / "sync"}
-    lines = []
-    for section, options in sections.items():
-        lines += [f"[{section}]", *(f"{option} = {value}" for option, value in options.items()), ""]
-    path.write_text("\n".join(lines))
-    return path

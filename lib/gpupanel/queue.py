@@ -177,10 +177,9 @@ def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[di
 
 def glance(tx: Reading, *, hours: int = 24, limit: int = 10_001) -> dict[str, Any]:
     """How many jobs are `queued`, `running` and have `failed` in the last hours, each counted no further than `limit`, and
-    for how long the first one has been queued: `oldest`, None when nothing waits."""
+    for how long the first one has been queued: `oldest`, None when nothing waits. `now` is the database's time."""
     row = tx.one("queue.glance", hours=hours, limit=limit)
-    oldest, now = row["oldest"], row.pop("now")
-    return row | {"oldest": oldest and now - oldest}
+    return row | {"oldest": row["oldest"] and row["now"] - row["oldest"]}
 
 
 def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = 10_001) -> int:

@@ -1,81 +1,86 @@
-"""Import Tasks in a real browser: it follows a job to its end by itself, and says so when the panel goes away."""
-
-import dataclasses
-import shutil
-import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+"""A page that keeps itself up to date: gently, without a jump, and honest when the panel is away."""
 
 import pytest
 import workers
-from gpupanel.web.app import application
+from driving import TASKS, Panel
+from gpupanel.work import claims
+from playwright.sync_api import expect
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *args):
-        """Say nothing."""
-
-
-@pytest.fixture
-def panel(settings, panel_db):
-    """The address of a panel for whoever sits at this machine, and a way to end it."""
-    open_to_all = dataclasses.replace(settings, panel=dataclasses.replace(settings.panel, auth="none"))
-    server = make_server("127.0.0.1", 0, application(open_to_all), handler_class=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-
-    def end():
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-    yield f"http://127.0.0.1:{server.server_port}/admin", end
-    if thread.is_alive():
-        end()
+SHIFTS = """() => {
+    window.shifted = [];
+    const note = ({ node, previousRect, currentRect }) => window.shifted.push([node?.outerHTML ?? node?.data, previousRect, currentRect]);
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.sources.forEach(note))).observe({ type: "layout-shift" });
+}"""
+PLACES = """() => [...document.querySelectorAll("h2, table, #live th, #live thead + tbody > tr > td:first-child, footer")].map((each) => {
+    const { x, y, width, height } = each.getBoundingClientRect();
+    return [x, y, width, height];
+})"""
 
 
 @pytest.fixture
-def page(panel):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page()
-        browser.close()
+def queued(panel_db, mount, bundles):
+    """A queued job of two photos."""
+    return workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
 
 
-def test_the_page_follows_a_job_to_its_end_and_its_status_line_with_it(page, panel, panel_db, mount, bundles, worker_conf):
-    address, _ = panel
-    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
-    page.goto(f"{address}/import-tasks.cgi")
-    assert "1 queued" in page.inner_text("#glance")
-    workers.drain(worker_conf)
-    page.wait_for_selector("#glance:has-text('0 queued')")
-    assert "completed" in page.inner_text("#live")
-    assert page.inner_text("#pulse") == "0 running, 0 queued; nothing to wait for."
+def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, queued):
+    window.page.clock.install()
+    page = window.show(TASKS)
+    answers = [window.look_again().status for _ in range(4)]  # one of them may come when ages are due to be told anew
+    assert answers[0] == 200 and 304 in answers
+    assert page.locator("#queued").inner_text() == "Queued 1"
 
 
-def test_a_panel_that_goes_away_is_told_and_what_it_said_last_stays(page, panel, panel_db, mount, bundles):
-    address, end = panel
-    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
-    page.goto(f"{address}/import-tasks.cgi")
-    end()
-    page.wait_for_selector("#pulse:has-text('does not answer')")
-    assert "queued" in page.inner_text("#live").lower()
+def test_a_page_that_nobody_sees_does_not_ask(window, queued):
+    window.page.clock.install()
+    page = window.show(TASKS)
+    window.look_again()
+    window.be_seen(False)
+    before = len(window.looks)
+    page.clock.run_for(120_000)
+    assert len(window.looks) == before
+    with page.expect_response(lambda answer: "x-refresh" in answer.request.headers):
+        window.be_seen(True)
 
 
-def test_from_scan_to_a_queued_batch_by_the_buttons_alone(page, panel, panel_db, bundles):
-    address, _ = panel
-    sync_id = bundles.bundle("one", bundles.assets("one", 2))
-    page.goto(f"{address}/import-media.cgi")
-    page.click("button:has-text('Scan')")
-    page.click(f"a:has-text('{sync_id}')")
-    page.click("button:has-text('Preflight')")
-    page.wait_for_selector("text=will_create")
-    page.click("button:has-text('Queue')")
-    page.wait_for_selector("text=Queued as job")
+def test_a_page_where_nothing_moves_does_not_ask(window):
+    window.page.clock.install()
+    page = window.show(TASKS)
+    page.clock.run_for(120_000)
+    assert window.looks == []
+
+
+def test_nothing_jumps_while_a_job_gets_on(window, queued, worker_db):
+    claim = workers.take(worker_db, "a")
+    window.page.clock.install()
+    page = window.show(TASKS)
+    before = page.evaluate(PLACES)
+    page.evaluate(SHIFTS)
+    for done in (1, 2):
+        worker_db.transact(claims.progress, claim, 1)
+        window.look_again()
+        expect(page.locator("[aria-label='Running jobs'] progress")).to_have_js_property("value", done)
+    after = page.evaluate(PLACES)
+    assert page.evaluate("window.shifted") == []
+    assert [place[0] for place in after] == [place[0] for place in before]
+
+
+def test_a_panel_that_goes_away_is_told_what_it_said_last_stays_and_it_comes_back(open_window, queued, panel_conf, worker_conf):
+    with Panel(panel_conf) as own:
+        window = open_window(own)
+        window.page.clock.install()
+        page = window.show(TASKS)
+        expect(page.locator("#pulse")).to_have_class("unseen")
+        own.stop()
+        page.clock.run_for(10_000)
+        expect(page.locator("#pulse")).to_have_text("The panel does not answer at the moment; this is what it said last.")
+        expect(page.locator("#pulse")).to_have_class("trouble")
+        expect(page.locator("#queued")).to_have_text("Queued 1")
+        workers.drain(worker_conf)
+        own.start()
+        while page.locator("#pulse.trouble").count():
+            page.clock.run_for(60_000)
+        expect(page.locator("#finished")).to_have_text("Finished 1")
+        expect(page.locator("#pulse")).to_have_text("0 running, 0 queued; nothing to wait for.")
+        assert window.complaints and all("ERR_CONNECTION_REFUSED" in each for each in window.complaints)
+        window.complaints.clear()

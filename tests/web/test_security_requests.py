@@ -100,7 +100,7 @@ def test_sql_in_a_users_name_is_recorded_as_the_name(configured, panel_db, found
     browser = configured(environ={"REMOTE_USER": value}, operators=frozenset("*"))
     token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
     browser.post(BATCHES, {"do": "queue", "sync_id": sync_id, "csrf_token": token}, status=303)
-    assert text(browser.get(TASKS).html.find("table").find_all("tr")[1].find_all("td")[9]) == value
+    assert text(browser.get(TASKS).html.find("table").find_all("tr")[1].find_all("td")[8]) == value
 
 
 # ---------------------------------------------------------------------------------------------- headers and addresses

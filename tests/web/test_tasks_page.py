@@ -51,7 +51,7 @@ def test_a_running_job_shows_progress_worker_and_heartbeat(admin, running):
     bar = page.html.find("progress")
     assert (bar["value"], bar["max"]) == ("1", "2")
     (row,) = cells(region(page, "Running jobs"))[1:]
-    assert (row[0], row[4], row[7], row[8]) == (str(running), "1/2", "1 d ago of 15 min", "host:42")
+    assert (row[0], row[3], row[6], row[7]) == (str(running), "1/2", "1 d ago of 15 min", "host:42")
 
 
 def test_the_headings_carry_the_counts_and_the_page_keeps_itself_fresh(admin, running):

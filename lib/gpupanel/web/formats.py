@@ -83,6 +83,12 @@ def duration(span: timedelta | None) -> str:
     return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
 
 
+def ago(time: datetime, now: datetime) -> str:
+    """How long ago by the largest unit: `8 min ago`; what is less than a minute ago does not change each second."""
+    number, unit = duration(now - time).split()[:2]
+    return "just now" if unit == "s" else f"{number} {unit} ago"
+
+
 def spent(span: timedelta | None) -> str:
     """What a job took, to a tenth of a second: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
     if span is None:
@@ -132,7 +138,7 @@ def linked(text: str, links) -> Markup:
 FILTERS = {
     each.__name__: each
     for each in (
-        at_least, between, clip, count, count_exactly, digest, duration, fact, iso, linked, moment, or_dash,
+        ago, at_least, between, clip, count, count_exactly, digest, duration, fact, iso, linked, moment, or_dash,
         progress, rate, size, spent, targets, value,
     )
 }

@@ -1,6 +1,6 @@
 """The status line of each page: what waits, what runs, what failed. A handful of index entries, however much there is."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .. import queue
@@ -10,12 +10,13 @@ from ..errors import PanelError
 
 class Glance(NamedTuple):
     """Jobs, counted no further than 10,001; `oldest` is how long the first of the queued ones has waited, `failed` counts
-    the last 24 hours."""
+    the last 24 hours, and `now` is the database's time."""
 
     queued: int
     oldest: timedelta | None
     running: int
     failed: int
+    now: datetime
 
 
 def at_hand(db: Database) -> Glance | None:

@@ -3,6 +3,7 @@
 `app` carries it by WSGI, `cgi` by CGI. What only some pages need is imported by those.
 """
 
+from functools import cache
 from hashlib import sha256
 from typing import Any, BinaryIO, Callable
 from urllib.parse import quote
@@ -117,8 +118,9 @@ class Panel:
             head = {"page": name, "user": visit.user._asdict(), "csrf_token": token}
             return _json(head | values, **tag)
         notice, headers = self._notice(visit)
-        # Read only where a layout shows it.
-        known = {"csrf_token": token, "notice": notice, "glance": lambda: glance.at_hand(self.db)}
+        # Read once, and only where a page shows it; ages are told by the database's time.
+        seen = cache(lambda: glance.at_hand(self.db))
+        known = {"csrf_token": token, "notice": notice, "glance": seen, "now": lambda: (seen() or self.db.read(glance.read)).now}
         return _reply(self.renderer.page(name, visit, **known, **values), **headers, **tag)
 
     def _post(self, visit: Visit) -> Reply:

@@ -1,0 +1,109 @@
+"""One panel under waitress and one Chromium for the whole session; each test has a window, a mount and tables of its own."""
+
+import shutil
+
+import configuring
+import pytest
+import workers
+from driving import Panel, Window
+from evening import Day
+from gpupanel import config
+from gpupanel.database import Database
+from gpupanel.mount import Mount
+from ground import NAME
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory):
+    """The folder of the panel's configuration and of the mount."""
+    return tmp_path_factory.mktemp("panel")
+
+
+@pytest.fixture(scope="session")
+def panel_conf(server, room):
+    """The panel's configuration: whoever sits at this machine operates it."""
+    return configuring.write(room / "panel.conf", server, room / "assets", "gpu_panel", panel={
+        "auth": "none", "secret_file": room / "panel.secret", "page_size": 15,
+    })
+
+
+@pytest.fixture(scope="session")
+def worker_conf(server, room):
+    return configuring.write(room / "worker.conf", server, room / "assets", "gpu_worker", worker={
+        "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
+    })
+
+
+@pytest.fixture
+def assets_dir(room):
+    """The mount's assets, empty."""
+    folder = room / "assets"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "sync").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def panel(panel_conf):
+    """`bin/gpupanel serve` as a process."""
+    with Panel(panel_conf) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=workers.SECONDS * 1000)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_window(browser, panel):
+    """Open a window on the panel; the options are those of a Playwright context. What its console complained of fails the test."""
+    windows = []
+
+    def open_window(at=None, **options) -> Window:
+        windows.append(Window(browser, at or panel, **options))
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        window.close()
+    assert [complaint for window in windows for complaint in window.complaints] == []
+
+
+@pytest.fixture
+def window(open_window, admin_db):
+    """A window of usual size, over empty tables."""
+    return open_window(viewport={"width": 1280, "height": 900})
+
+
+@pytest.fixture
+def start_worker():
+    programs = workers.Programs()
+    yield programs
+    programs.end()
+
+
+@pytest.fixture(scope="module")
+def evening(server, room, panel_conf, worker_conf):
+    """A panel full of batches, made once for a module whose tests only look."""
+    shutil.rmtree(room / "assets", ignore_errors=True)
+    (room / "assets" / "sync").mkdir(parents=True)
+    admin, panel, worker = (Database(each) for each in (
+        server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
+    ))
+    workers.empty(admin)
+    yield Day(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).pass_by()
+    for each in (admin, panel, worker):
+        each.close()

@@ -1,0 +1,38 @@
+"""Pictures of every page, for people to look at: `make screenshots`. No part of the tests; each picture is one of pytest's."""
+
+import os
+from pathlib import Path
+
+import pytest
+from views import EMPTY, FULL
+
+FOLDER = Path(os.environ.get("SCREENSHOTS", "var/screenshots")).absolute()
+VARIANTS = {
+    "light": {"viewport": {"width": 1500, "height": 900}},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 320, "height": 640}, "device_scale_factor": 2},
+    "print": {"viewport": {"width": 780, "height": 1100}},  # the width of A4 less its margins, in the browser's pixels
+}
+
+PICTURES = "Promise.all([...document.images].map((image) => { image.loading = 'eager'; return image.decode().catch(() => {}); }))"
+
+
+def _take(open_window, name: str, variant: str, evening=None) -> None:
+    page = open_window(**VARIANTS[variant]).page
+    (EMPTY | FULL)[name](page, evening)
+    page.emulate_media(media="print" if variant == "print" else "screen")
+    page.evaluate(PICTURES)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=FOLDER / f"{name}-{variant}.png", full_page=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty(open_window, admin_db, assets_dir, name, variant):
+    _take(open_window, name, variant)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", FULL)
+def test_full(open_window, evening, name, variant):
+    _take(open_window, name, variant, evening)

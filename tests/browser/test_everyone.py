@@ -1,0 +1,120 @@
+"""The pages serve everyone: on narrow and very wide screens, in the dark, without motion, on paper, and as axe-core sees them.
+
+Here axe-core asks each page in each of its states once, the widths and colour schemes by turns; `make axe` asks for all of them.
+"""
+
+import os
+from importlib.resources import files
+
+import pytest
+from driving import Window
+from playwright.sync_api import expect
+from views import EMPTY, FULL
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """async (tags) => {
+    const found = await axe.run(document, { runOnly: tags, resultTypes: ["violations"], preload: false });
+    return found.violations.map((each) => [each.id, each.help, ...each.nodes.slice(0, 3).map((node) => node.html.slice(0, 200))]);
+}"""
+VARIANTS = [(width, scheme) for scheme in ("light", "dark") for width in (1280, 320, 3840)]
+TABLES = ["batches", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed", "doctor", "selection-preview"]
+
+
+def violations(page, place: int) -> dict[tuple, list]:
+    """By width and colour scheme; the page at this place is asked in one variant, unless all are wanted."""
+    found = {}
+    page.evaluate(AXE)
+    for width, scheme in VARIANTS if "AXE" in os.environ else [VARIANTS[place % len(VARIANTS)]]:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        if told := page.evaluate(RUN, TAGS):
+            found[width, scheme] = told
+    return found
+
+
+@pytest.mark.parametrize("place, name", enumerate(EMPTY, 1))
+def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place, name):
+    EMPTY[name](window.page, None)
+    assert violations(window.page, place) == {}
+
+
+# Here the panel fills; what only looks at it comes before what acts on it.
+
+
+@pytest.fixture(scope="module")
+def one_window(browser, panel):
+    window = Window(browser, panel)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def screen(one_window, evening):
+    """A page of the full panel, on a screen of this kind: `screen("tasks", width=320)`."""
+    def screen(name, width=1280, scheme="light"):
+        one_window.page.set_viewport_size({"width": width, "height": 900})
+        one_window.page.emulate_media(media="screen", color_scheme=scheme)
+        FULL[name](one_window.page, evening)
+        return one_window.page
+
+    yield screen
+    assert one_window.complaints == []
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_page_scrolls_sideways_on_a_narrow_screen_and_no_table_on_a_usual_one(screen, name):
+    page = screen(name, width=320)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    for width in (1280, 3840):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("[document.documentElement, ...document.querySelectorAll('.scroll')]"
+                             ".filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)") == []
+
+
+def test_on_a_very_wide_screen_the_text_is_larger(screen):
+    size = "parseFloat(getComputedStyle(document.body).fontSize)"
+    page = screen("batches")
+    usual = page.evaluate(size)
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    assert page.evaluate(size) > usual
+
+
+def test_the_dark_scheme_is_dark_and_says_so_to_the_browser(screen):
+    page = screen("batches", scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
+
+
+def test_whatever_moves_does_so_only_for_those_who_do_not_mind(screen):
+    page = screen("tasks")
+    moving = page.evaluate("""() => {
+        const told = (rules, media) => [...rules].flatMap((rule) =>
+            rule.cssRules?.length ? told(rule.cssRules, rule.conditionText) : /transition|animation/.test(rule.cssText) ? [media] : []);
+        return told(document.styleSheets[0].cssRules, "always");
+    }""")
+    assert moving == ["(prefers-reduced-motion: no-preference)"]
+
+
+def test_a_batch_is_printed_without_what_cannot_be_pressed_and_with_all_of_its_changes(screen):
+    page = screen("batch-updated")
+    page.click("[id^=changes-][open] summary")
+    page.emulate_media(media="print")
+    for gone in (".tabs", ".actions", ".seek", ".filters >> nth=0", "#help"):
+        expect(page.locator(gone)).to_be_hidden()
+    for there in ("dl.facts", "#history", ".changes >> nth=0", "[role=region][aria-label=Items]", "[aria-label='Recent events']"):
+        expect(page.locator(there)).to_be_visible()
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((each) => getComputedStyle(each).overflowX === 'visible')")
+
+
+def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
+    page = screen("tasks")
+    moment = page.locator("[aria-label='Running jobs'] time").nth(2)
+    assert moment.get_attribute("datetime").endswith("Z")
+    assert moment.get_attribute("title") == "UTC, 1 h ago"
+    assert "1 h ago" in page.evaluate("getComputedStyle(document.querySelectorAll('.steady time')[2], '::after').content")
+
+
+@pytest.mark.parametrize("place, name", enumerate(FULL))
+def test_axe_finds_nothing(screen, place, name):
+    assert violations(screen(name), place) == {}

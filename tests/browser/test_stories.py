@@ -1,0 +1,160 @@
+"""What an operator does with the panel, in a real browser: from the first visit to a partial batch and its retry."""
+
+import re
+
+import pytest
+import workers
+from driving import BATCHES, TASKS
+from gpupanel.model import BatchStatus
+from gpupanel.tools.bundles import breaks
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def many(bundles):
+    """Five bundles of one photo each."""
+    return [bundles.bundle(name, bundles.assets(name, 1)) for name in ("a", "b", "c", "d", "e")]
+
+
+def scan(page):
+    page.goto(BATCHES)
+    page.click("button:text-is('Scan')")
+
+
+def detail(sync_id):
+    return f"{BATCHES}?action=detail&sync_id={sync_id}"
+
+
+def statuses(db, sync_ids):
+    return [workers.batch(db, sync_id)["status"] for sync_id in sync_ids]
+
+
+def test_a_first_visit_says_what_to_do_and_leads_from_a_scan_to_a_queued_batch(window, bundles):
+    sync_id = bundles.bundle("one", bundles.assets("one", 2))
+    page = window.show(BATCHES)
+    expect(page.locator(".empty")).to_contain_text("Nothing is recorded yet")
+    page.click("button:text-is('Scan')")
+    expect(page.locator("main h2")).to_have_text("Batches 1")
+    page.click(f"a:text-is('{sync_id}')")
+    page.click("button:text-is('Preflight')")
+    expect(page.locator("[aria-label=Items] .verdict").first).to_have_text("will_create")
+    page.click("button:text-is('Queue')")
+    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued as job")
+
+
+def test_a_filter_is_in_the_address_and_is_kept_after_an_action(window, many):
+    page = window.page
+    scan(page)
+    page.click("[aria-label=Status] >> text=discovered")
+    page.fill("[name=q]", many[0][:6])
+    page.click("button:text-is('Find')")
+    for part in ("status=discovered", f"q={many[0][:6]}"):
+        expect(page).to_have_url(re.compile(part))
+    filtered = page.url
+    page.click("button:text-is('Scan')")
+    expect(page.locator("[aria-label=Outcome]")).to_be_visible()
+    assert page.url.split("?")[0] == filtered.split("?")[0]
+    expect(page.locator("td .id")).to_have_text([many[0]])
+    page.click("text=Clear")
+    expect(page.locator("td .id")).to_have_count(5)
+
+
+def test_a_shift_click_ticks_a_range_and_a_preview_comes_before_anything_is_done(window, many, panel_db):
+    page = window.page
+    scan(page)
+    boxes = page.locator("td.tick input")
+    boxes.nth(0).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.locator("[data-ticked]")).to_have_text("4 selected:")
+    page.click("button:text-is('Queue selected')")
+    expect(page.locator("#preview")).to_have_text("Queue 4 batches?")
+    assert statuses(panel_db, many) == [BatchStatus.DISCOVERED] * 5
+    page.click("button:text-is('Queue 4 batches')")
+    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 4 of 4 batches")
+    assert sorted(statuses(panel_db, many)) == [BatchStatus.DISCOVERED, *[BatchStatus.QUEUED] * 4]
+
+
+def test_all_that_match_are_queued_beyond_the_page(window, bundles, panel_db):
+    ids = [bundles.bundle(f"n{n}", bundles.assets(f"n{n}", 1, derivatives=())) for n in range(17)]
+    page = window.page
+    scan(page)
+    expect(page.locator("td.tick")).to_have_count(15)
+    page.check("text=all 17 that match")
+    page.click("button:text-is('Queue selected')")
+    page.click("button:text-is('Queue 17 batches')")
+    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 17 of 17 batches")
+    assert statuses(panel_db, ids) == [BatchStatus.QUEUED] * 17
+
+
+@pytest.mark.parametrize("address", [TASKS, f"{BATCHES}?tab=queue"])
+def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
+    window, panel_db, worker_db, admin_db, mount, bundles, worker_conf, start_worker, address
+):
+    photos = list(bundles.assets("one", 2))
+    workers.queue(panel_db, mount, bundles.bundle("one", photos))
+    window.page.clock.install()
+    page = window.show(address)
+    expect(page.locator("#queued")).to_have_text("Queued 1")
+    page.evaluate("window.sameDocument = true")
+    with workers.held_back(admin_db, worker_db, photos[1]) as wait_for_import:
+        worker = start_worker(workers.with_options(worker_conf, chunk_items=1), "--once")
+        wait_for_import()
+        window.look_again()
+        expect(page.locator("#running")).to_have_text("Running 1")
+        expect(page.locator("[aria-label='Running jobs'] progress")).to_have_js_property("value", 1)
+    assert worker.ends() == 0
+    window.look_again()
+    expect(page.locator("#finished")).to_have_text("Finished 1")
+    expect(page.locator("#pulse")).to_have_text("0 running, 0 queued; nothing to wait for.")
+    expect(page.locator("#glance")).to_contain_text("0 queued")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_a_partial_batch_says_what_to_mend_and_one_button_retries_what_failed(
+    window, bundles, panel_db, mount, worker_conf, start_worker
+):
+    sync_id = bundles.bundle("one", bundles.assets("one", 3, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    workers.drain(worker_conf)
+    page = window.show(detail(sync_id))
+    expect(page.locator("tr:has(.is-failed) + .note")).to_contain_text("Mend the bundle")
+    bundles.bundle("one", bundles.assets("one", 3), replace=True)
+    window.page.clock.install()
+    page.click("button:text-is('Retry what failed')")
+    expect(page.locator(".state")).to_have_text("Status: queued; action: create")
+    start_worker(worker_conf, "--once").ends()
+    window.look_again()
+    expect(page.locator(".state")).to_have_text("Status: completed; action: create")
+    assert workers.counts(panel_db, sync_id) == {"created": 1, "skipped": 2}
+
+
+def test_a_queued_job_gets_another_place_and_is_canceled_on_import_tasks(window, panel_db, mount, many):
+    jobs = workers.queue(panel_db, mount, *many[:3])
+    page = window.show(TASKS)
+    page.fill(f"#priority-of-{jobs[2]}", "5")
+    page.click(f"#priority-{jobs[2]}")
+    expect(page.locator("[aria-label='Queued jobs'] [data-label=job]")).to_have_text([str(jobs[n]) for n in (2, 0, 1)])
+    page.click(f"#cancel-{jobs[0]}")
+    expect(page.locator("[aria-label=Outcome]")).to_contain_text(f"Canceled job {jobs[0]}")
+    page.check("th.tick input")
+    page.click("#cancel-selected")
+    expect(page.locator("#queued")).to_have_text("Queued 0")
+    assert statuses(panel_db, many[:3]) == [BatchStatus.PREFLIGHT_PASSED] * 3
+
+
+def test_the_whole_way_works_without_javascript(open_window, admin_db, many, panel_db, worker_conf):
+    page = open_window(java_script_enabled=False).page
+    scan(page)
+    page.locator("td.tick input").first.check()
+    page.click("button:text-is('Queue selected')")
+    page.click("button:text-is('Queue 1 batch')")
+    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 1 of 1 batch")
+    page.click(".tabs >> text=Import Tasks")
+    expect(page.locator("#queued")).to_have_text("Queued 1")
+    workers.drain(worker_conf)
+    page.reload()
+    expect(page.locator("#finished")).to_have_text("Finished 1")
+    page.click("[aria-label='Finished jobs'] .id")
+    page.click("#help > summary")
+    expect(page.locator("#help")).to_contain_text("Purpose")
+    expect(page.locator(".state")).to_have_text("Status: completed; action: create")
