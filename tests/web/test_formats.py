@@ -58,6 +58,14 @@ def test_a_duration_names_its_two_largest_units(seconds, expected):
     assert formats.duration(timedelta(seconds=seconds)) == expected
 
 
+@pytest.mark.parametrize("seconds, expected", [
+    (-1, "just now"), (59, "just now"), (60, "1 min ago"), (3599, "59 min ago"), (7501, "2 h ago"), (90_000, "1 d ago"),
+])
+def test_an_age_has_one_unit_and_does_not_change_each_second(seconds, expected):
+    now = datetime(2026, 4, 30)
+    assert formats.ago(now - timedelta(seconds=seconds), now) == expected
+
+
 @pytest.mark.parametrize("asset, cover, expected", [
     (None, None, "-"), (12, None, "asset 12"), (12, 3, "asset 12, cover 3"), (None, 3, "cover 3"),
 ])
