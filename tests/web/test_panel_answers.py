@@ -141,9 +141,9 @@ def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundl
 
 
 def _stopping(things):
-    """A mount that lists its sentinels, and then answers no more."""
+    """A mount that hands over lists of sentinels, and then answers no more."""
     for thing in things:
-        if not hasattr(thing, "name"):
+        if not isinstance(thing, list):
             raise MountTimeout()
         yield thing
 
