@@ -18,7 +18,7 @@ from gpupanel import config, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.filters import Filters
-from gpupanel.web import app, glance, selecting
+from gpupanel.web import auth, glance, routes, selecting
 from gpupanel.web.formats import BOUND
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import chart, health, metrics
@@ -111,10 +111,11 @@ def show(watched, settings, facts):
     def show(query, path="/import-media.cgi", looked_through=0):
         visit = Visit({"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": urlencode(
             {name: facts.get(value, value) for name, value in query.items()})})
-        page = app._chosen(visit)
-        look(watched, lambda: page.show(watched, visit, settings), looked_through)
-        if page.version:
-            look(watched, lambda: page.version(watched, visit, settings))
+        page = routes.chosen(visit)
+        module = page.load()
+        look(watched, lambda: module.show(watched, visit, settings), looked_through)
+        if hasattr(module, "version"):
+            look(watched, lambda: module.version(watched, visit, settings))
         return page.name
 
     return show
@@ -219,7 +220,7 @@ def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_p
         "REQUEST_METHOD": "POST", "PATH_INFO": "/import-media.cgi", "CONTENT_TYPE": FORM_TYPE,
         "QUERY_STRING": urlencode({name: facts.get(value, value) for name, value in filters.items()}),
     })
-    visit.form, visit.user = {"preview": [what], "all": ["1"]}, app.auth.User("admin", True)
+    visit.form, visit.user = {"preview": [what], "all": ["1"]}, auth.User("admin", True)
     several = 3 * find.SCAN if len(filters) > 1 else 0
     look(watched, lambda: selecting.preview(watched, Secret(tmp_path / "secret"), visit), several)
 
@@ -234,7 +235,7 @@ def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
 
 
 def test_every_page_is_looked_at_here():
-    assert {page.name for page in app.PAGES} == {"batches", "batch", "items", "picture", "doctor", "tasks"}
+    assert {page.name for page in routes.PAGES} == {"batches", "batch", "items", "picture", "doctor", "tasks"}
 
 
 def test_the_filters_of_the_list_are_those_looked_at_here():

@@ -16,6 +16,7 @@ from .roads import (
 )
 
 BOUND = 10_000  # a count goes no further
+MANY = 1_000  # nor does one that only stands beside a filter: each list has eight of them
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 ENDS = (0, 2**63 - 1)  # ids that stand before all batches and after them
@@ -85,11 +86,12 @@ def count(tx: Reading, filters: Filters, by: Road | None = None) -> Count:
     return Count(number, horizon is None and whole and number <= BOUND)
 
 
-def count_by_status(tx: Reading, filters: Filters, by: Road | None = None) -> dict[str, Count]:
-    """status -> how many batches of it the other filters leave."""
+def count_by_status(tx: Reading, filters: Filters, by: Road | None = None, *, most: int = MANY) -> dict[str, Count]:
+    """status -> how many batches of it the other filters leave; beyond `most`, or where looking stopped, it is at least so
+    many."""
     others = filters._replace(status=None)
     if not given(others):
-        return _count_each_status(tx, others)
+        return _count_each_status(tx, others, most)
     way = choose(given(others), by.numbers) if by and by.numbers else road(tx, others)
     horizon = horizon_of(tx, way, others, None, False)
     rows = follow(tx, "count_by_status", way, others, horizon)
@@ -97,19 +99,13 @@ def count_by_status(tx: Reading, filters: Filters, by: Road | None = None) -> di
     return {str(status): Count(numbers.get(status, 0), horizon is None) for status in BatchStatus}
 
 
-def _count_each_status(tx: Reading, filters: Filters) -> dict[str, Count]:
+def _count_each_status(tx: Reading, filters: Filters, most: int) -> dict[str, Count]:
     """By the index of statuses alone, in one statement."""
     where = " AND ".join(["b.status = '{0}'", *conditions(filters, DATES)])
     part = query("find.count").format(source=TABLE.format(INDEXES["status"]), where=where)
     parts = [f"SELECT '{status}' AS status, batches FROM ({part.format(status)}) counted" for status in BatchStatus]
-    rows = tx.stream_statement("\nUNION ALL\n".join(parts), **parameters(filters), limit=BOUND + 1)
-    return {row["status"]: Count(row["batches"], row["batches"] <= BOUND) for row in rows}
-
-
-def total(counts: dict[str, Count]) -> Count:
-    """How many batches those of all statuses are, as `count` would tell it."""
-    number = min(BOUND + 1, sum(each.number for each in counts.values()))
-    return Count(number, number <= BOUND and all(each.exact for each in counts.values()))
+    rows = tx.stream_statement("\nUNION ALL\n".join(parts), **parameters(filters), limit=most + 1)
+    return {row["status"]: Count(min(row["batches"], most), row["batches"] <= most) for row in rows}
 
 
 def hosts(tx: Reading) -> list[str]:

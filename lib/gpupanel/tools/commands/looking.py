@@ -39,7 +39,7 @@ def _counts(tx: Reading, wanted: Filters) -> dict[str, find.Count]:
     """status -> how many batches, of those that are wanted."""
     if wanted == Filters():
         return {str(each): find.Count(ledger.count(tx, status=each, limit=ALL), True) for each in BatchStatus}
-    counts = find.count_by_status(tx, wanted)
+    counts = find.count_by_status(tx, wanted, most=find.BOUND)
     return {status: each for status, each in counts.items() if wanted.status in (None, status)}
 
 

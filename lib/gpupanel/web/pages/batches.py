@@ -35,7 +35,7 @@ def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, siz
     road = find.road(tx, wanted)
     page = find.page(tx, wanted, place, oldest_first=sort == "oldest", limit=size, by=road)
     counts = find.count_by_status(tx, wanted, road)
-    count = find.total(counts) if road.lead is None and road.alone else find.count(tx, wanted, road)
+    count = find.count(tx, wanted, road)
     if wanted.status:
         counts[wanted.status] = count
     return {
