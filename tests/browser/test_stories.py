@@ -91,14 +91,14 @@ def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
     window, panel_db, worker_db, admin_db, mount, bundles, worker_conf, start_worker, address
 ):
     photos = list(bundles.assets("one", 2))
-    workers.queue(panel_db, mount, bundles.bundle("one", photos))
+    [job] = workers.queue(panel_db, mount, bundles.bundle("one", photos))
     window.page.clock.install()
     page = window.show(address)
     expect(page.locator("#queued")).to_have_text("Queued 1")
     page.evaluate("window.sameDocument = true")
-    with workers.held_back(admin_db, worker_db, photos[1]) as wait_for_import:
+    with workers.held_back(admin_db, worker_db, photos[1]):
         worker = start_worker(workers.with_options(worker_conf, chunk_items=1), "--once")
-        wait_for_import()
+        workers.wait_until(lambda: workers.job(panel_db, job)["items_done"] == 1, "the first photo, done")
         window.look_again()
         expect(page.locator("#running")).to_have_text("Running 1")
         expect(page.locator("[aria-label='Running jobs'] progress")).to_have_js_property("value", 1)
