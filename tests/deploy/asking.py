@@ -11,7 +11,10 @@ from typing import NamedTuple
 SERVERS_OWN = {
     "date", "server", "connection", "keep-alive", "content-length", "transfer-encoding", "accept-ranges", "etag",
 }
-TIMES = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?|(?<=\D)\d+ s\b|(?<=\"waited\":)[0-9.]+|(?<=queued_seconds )[0-9.e-]+")
+MOMENT = r"\d{4}-\d\d-\d\d(?:[ T]|</span> <span>)\d\d:\d\d:\d\d(?:\.\d+Z)?"
+AGE = r"just now|(?<=\D)\d+ (?:min|h|d) ago|(?<=\D)(?:\d+ min )?\d+ s\b"
+SPAN = r'(?<="waited":)[0-9.]+|(?<=queued_seconds )[0-9.e-]+'
+TIMES = re.compile(f"{MOMENT}|{AGE}|{SPAN}".encode())
 
 
 class Answer(NamedTuple):
