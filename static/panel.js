@@ -2,15 +2,17 @@
 "use strict";
 
 // While something moves, the page keeps itself up to date: it fetches itself, and takes over what changed.
-// `data-live` on #live says how many seconds to wait; without it there is nothing to wait for.
+// `data-live` on #live says how many seconds to wait; without it, it looks again only when somebody comes back to it.
 const live = () => document.getElementById("live");
 let failures = 0;
 let last = document.querySelector("[data-live-text]")?.textContent;
 let version = "";  // the ETag of what is shown, so that a page in which nothing changed is not sent again
 
 function schedule() {
-  const seconds = Number(live()?.dataset.live);
+  if (!live()) return;
+  const seconds = Number(live().dataset.live ?? (failures ? 4 : 0));
   if (seconds) setTimeout(refresh, seconds * 1000 * Math.min(2 ** failures, 20));
+  else document.addEventListener("visibilitychange", refresh, { once: true });
 }
 
 async function refresh() {

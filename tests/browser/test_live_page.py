@@ -50,6 +50,15 @@ def test_a_page_where_nothing_moves_does_not_ask(window):
     assert window.looks == []
 
 
+def test_a_page_where_nothing_moved_looks_again_when_somebody_comes_back_to_it(window, panel_db, mount, bundles):
+    page = window.show(TASKS)
+    window.be_seen(False)
+    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
+    assert window.looks == []
+    window.be_seen(True)
+    expect(page.locator("#queued")).to_have_text("Queued 1")
+
+
 def test_nothing_jumps_while_a_job_gets_on(window, queued, worker_db):
     claim = workers.take(worker_db, "a")
     window.page.clock.install()
