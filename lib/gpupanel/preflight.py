@@ -177,7 +177,8 @@ def _judge(examined: Examined, counts: Counter, failures: list[str]) -> Outcome:
     removing = (Decision.WILL_REMOVE,) if examined.manifest and examined.manifest.action == "remove" else ()
     total = counts.total()
     hopeless = total > 0 and counts[Decision.WILL_FAIL] == total
-    problems = examined.problems or ([f"all {total} items would fail: {'; '.join(failures)}"] if hopeless else [])
+    whole = "the only item" if total == 1 else f"all {total} items"
+    problems = examined.problems or ([f"{whole} would fail: {'; '.join(failures)}"] if hopeless else [])
     return Outcome(not problems, total, {str(d): counts[d] for d in sorted(PLANNED + removing)}, problems)
 
 

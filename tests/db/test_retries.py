@@ -61,7 +61,7 @@ def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retr
 
 def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, partial, retry):
     before = workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)
-    with pytest.raises(Refused, match="all 1 items would fail: .*source.json is not on the mount"):
+    with pytest.raises(Refused, match="the only item would fail: .*source.json is not on the mount"):
         retry(partial)
     assert (workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)) == before
 

@@ -87,6 +87,12 @@ def test_the_hosts_that_there_are_are_offered(admin, four):
     assert [option["value"] for option in offered] == ["one", "two"]
 
 
+def test_what_may_be_the_start_of_a_hash_but_is_too_short_says_how_long_it_must_be(admin, four):
+    hint = "an asset's hash takes at least its first nine characters"
+    assert hint in text(admin.get(f"{BATCHES}?q=f5bb35e5").html.find(class_="empty"))
+    assert hint not in text(admin.get(f"{BATCHES}?q=f5bb35e53").html.find(class_="empty"))
+
+
 def test_a_filter_that_nothing_fits_says_so_and_leads_back(admin, four):
     page = admin.get(f"{BATCHES}?host=three")
     assert "No batch was found" in text(page.html.find(class_="empty"))

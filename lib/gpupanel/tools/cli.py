@@ -129,7 +129,8 @@ def _finding(command) -> None:
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", nargs="?", default="", metavar="TEXT", help="a sync_id or an asset's hash, or how one starts")
+    parser.add_argument("text", nargs="?", default="", metavar="TEXT",
+                        help="a sync_id or an asset's hash, or how one starts; a hash takes at least nine characters")
     for name, words in filters.WORDS.items():
         parser.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
     parser.add_argument("--host", default="", help="the host that the bundle came from")

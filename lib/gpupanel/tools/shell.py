@@ -58,7 +58,7 @@ class Shell:
         if self.args.json:
             print(json.dumps(data, default=_encode, indent=1), flush=True)
         else:
-            print(*lines, sep="\n", flush=True)
+            print(*(f"{line}\n" for line in lines), sep="", end="", flush=True)
 
     def say(self, text: str) -> None:
         """Print how it gets on; with --json on standard error, so that standard output is JSON alone."""

@@ -57,5 +57,5 @@ def _row(batch: dict[str, Any]) -> tuple:
     job = batch["job"]
     progress = f"job {job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
-    count = f"{batch['item_count']:,} items, {size(batch['total_bytes'])}"
+    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {size(batch['total_bytes'])}"
     return (batch["sync_id"], batch["status"], kind, count, batch["source_host"], batch["discovered_at"], progress)

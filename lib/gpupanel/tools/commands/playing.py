@@ -144,4 +144,5 @@ def _bundle(result: demo_set.Result) -> list[str]:
 def _where(shell: Shell, panel_conf: Path) -> list[str]:
     if shell.args.config:
         return [f"Look at one of them: bin/gpupanel --config {panel_conf} show S"]
-    return ["Look at them in the panel: `make run` starts it over the same data, and prints its address."]
+    again = "make run" if shell.args.var in (None, "var") else f"make run VAR={shell.args.var}"
+    return [f"Look at them in the panel: `{again}` starts it over the same data, and prints its address."]
