@@ -139,7 +139,7 @@ def _filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _looking(command) -> None:
-    _filters(command("status", "looking", "Batches by status, those that filters find if any is given; jobs by state, and those that run."))
+    _filters(command("status", "looking", "Batches by status, under filters if any are given; jobs by state, and those that run or come next."))
     show = command("show", "looking", "One batch: facts, plan, jobs, items, events.")
     show.add_argument("sync_id", metavar="S", help="its sync_id")
     show.add_argument("--items", type=_whole(0), default=50, metavar="N", help="how many items to list (50)")
