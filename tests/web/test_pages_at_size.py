@@ -18,8 +18,8 @@ from gpupanel import config, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.filters import Filters
+from gpupanel.model import BOUND
 from gpupanel.web import auth, glance, routes, selecting
-from gpupanel.web.formats import BOUND
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import chart, health, metrics
 from gpupanel.web.visit import FORM_TYPE, Visit
@@ -123,10 +123,10 @@ def show(watched, settings, facts):
 
 def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="total_bytes"):
-        look(watched, lambda: watched.read(lambda tx: list(tx.stream_statement("SELECT id FROM ingest_batch WHERE total_bytes = 1"))))
+        look(watched, lambda: watched.read(lambda tx: tx.all_of("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
     with pytest.raises(AssertionError, match="read, .* allowed"):
-        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + list(tx.stream_statement(
-            "SELECT id FROM ingest_batch FORCE INDEX (by_status) WHERE status = 'completed' AND total_bytes < 0 LIMIT 1"))))
+        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + tx.all_of(
+            "SELECT id FROM ingest_batch FORCE INDEX (by_status) WHERE status = 'completed' AND total_bytes < 0 LIMIT 1")))
 
 
 # ------------------------------------------------------------------------------------------------ batches
