@@ -5,7 +5,6 @@ LEDGER names the configuration of a panel whose ledger bench/load.py has made.
 """
 
 import dataclasses
-import importlib.util
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from counting import Watched
-from ground import NAME, TABLES, TREE
+from ground import NAME, TABLES, bench_load
 from gpupanel import config, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
@@ -40,7 +39,7 @@ def ledger(server, tmp_path_factory):
     """The panel's settings at the ledger that LEDGER names, or at one of twenty thousand batches."""
     if LEDGER:
         return config.load(Path(LEDGER))
-    load = _loader()
+    load = bench_load()
     db = Database(server.admin(NAME))
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
     for table in TABLES:
@@ -52,14 +51,7 @@ def ledger(server, tmp_path_factory):
     for table in TABLES[:4]:
         db.execute(f"ANALYZE TABLE {table}")
     db.close()
-    return config.load(load._configure(tmp_path_factory.mktemp("ledger"), server))
-
-
-def _loader():
-    spec = importlib.util.spec_from_file_location("load", TREE / "bench" / "load.py")
-    load = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(load)
-    return load
+    return config.load(load.configure(tmp_path_factory.mktemp("ledger"), server))
 
 
 @pytest.fixture(scope="module")

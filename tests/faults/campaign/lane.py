@@ -14,9 +14,9 @@ from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import PrivateServer
 from ground import NAME, TABLES
+from workers import nobody_holds_a_row, wait_until
 
 from . import clicks, picture, story
-from .patience import wait_until
 from .programs import Program, Zygote
 
 # Small and quick to start; what was committed survives a kill of the server, though not of the machine.
@@ -134,15 +134,10 @@ class Lane:
         for _ in range(ROUNDS):
             if not self.unfinished():
                 return
-            wait_until(self.nobody_holds_a_row, "the end of all transactions", every=0.15)
+            wait_until(lambda: nobody_holds_a_row(self.admin), "the end of all transactions", every=0.15)
             self.let_an_hour_pass()
             said = self.zygote.start("import-worker", "--once", "--config", str(self.direct["import-worker"])).wait()
         assert not self.unfinished(), f"jobs are left; the last worker said {said}"
-
-    def nobody_holds_a_row(self) -> bool:
-        return not self.admin.execute(
-            "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
-        )
 
     def queue_again(self) -> None:
         """An operator queues every bundle once more, and workers import them."""
