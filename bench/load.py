@@ -137,7 +137,7 @@ def main() -> int:
     with PrivateServer(folder, *THROWAWAY, *ROOMY) as server:
         schema.apply(server.admin(NAME))
         _load(server, args.batches)
-        conf = _configure(folder, server)
+        conf = configure(folder, server)
         if command:
             return subprocess.run(command, env=os.environ | {"LEDGER": str(conf)}).returncode
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # so that sigwait is the one that gets them
@@ -163,7 +163,7 @@ def _load(server: PrivateServer, batches: int) -> None:
     db.close()
 
 
-def _configure(folder: Path, server: PrivateServer) -> Path:
+def configure(folder: Path, server: PrivateServer) -> Path:
     """The configuration of a panel for this machine only, with an empty mount."""
     (folder / "assets" / "sync").mkdir(parents=True, exist_ok=True)
     admin, conf = server.admin(NAME), folder / "panel.conf"

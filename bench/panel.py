@@ -43,12 +43,11 @@ def installed() -> Path:
 def ledger(batches: int) -> Iterator[Place]:
     """A private MariaDB with so many batches, and the panel's configuration for it."""
     with TemporaryDirectory() as folder, PrivateServer(Path(folder) / "mariadb", *THROWAWAY) as server:
-        admin = server.admin(NAME)
-        schema.apply(admin)
-        db = Database(admin)
+        schema.apply(server.admin(NAME))
+        db = Database(server.admin(NAME))
         db.execute("SET foreign_key_checks = 0, unique_checks = 0")
         load.fill(db, batches)
-        yield _configured(Path(folder), admin, db)
+        yield _configured(Path(folder), server, db)
         db.close()
 
 
@@ -96,13 +95,7 @@ def _is_served(conf: Path) -> bool:
     return True
 
 
-def _configured(folder: Path, admin, db: Database) -> Place:
-    (folder / "assets" / "sync").mkdir(parents=True)
-    text = (
-        f"[database]\nunix_socket = {admin.unix_socket}\nuser = {admin.user}\nname = {NAME}\n"
-        f"[mount]\nsync_dir = assets/sync\n[panel]\nauth = none\n"
-    )
-    conf, served = folder / "panel.conf", folder / "served.conf"
-    conf.write_text(text)
-    served.write_text(f"{text}socket = panel.sock\n")
-    return Place(conf, served, admin.unix_socket, db)
+def _configured(folder: Path, server: PrivateServer, db: Database) -> Place:
+    conf, served = load.configure(folder, server), folder / "served.conf"
+    served.write_text(f"{conf.read_text()}socket = panel.sock\n")
+    return Place(conf, served, server.admin(NAME).unix_socket, db)

@@ -81,7 +81,7 @@ def bundles(assets_dir):
 @pytest.fixture
 def panel_conf(server, tmp_path, assets_dir):
     """The panel's configuration: `admin` operates, `viewer` looks."""
-    return configuring.write(tmp_path / "panel.conf", server, assets_dir, "gpu_panel", panel={
+    return configuring.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
         "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
     })
 
@@ -89,7 +89,7 @@ def panel_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def worker_conf(server, tmp_path, assets_dir):
     """The worker's configuration, with short intervals."""
-    return configuring.write(tmp_path / "worker.conf", server, assets_dir, "gpu_worker", worker={
+    return configuring.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 

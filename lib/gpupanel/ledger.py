@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .database import Reading, Transaction, chunks, query
 from .errors import NotFound
-from .model import BatchStatus, Decision, Plan, emptied
+from .model import BOUND, BatchStatus, Decision, Plan, emptied
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -49,7 +49,7 @@ def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
     return sorted(known, key=known.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in known]
 
 
-def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = 10_001) -> int:
+def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = BOUND + 1) -> int:
     """How many batches there are, counted no further than `limit`."""
     if status is None:
         return tx.value("ledger.count", limit=limit)
@@ -78,7 +78,7 @@ def _sifted(tx: Reading, name: str, decision: Decision | None, mark: str | None,
     if decision is None and mark is None:
         return tx.all(name, **params)
     statement = query(f"{name}_of").format(column=mark or "decision")
-    return list(tx.stream_statement(statement, value=1 if mark else decision, **params))
+    return tx.all_of(statement, value=1 if mark else decision, **params)
 
 
 def items_of_hash(tx: Reading, batch_id: int, start: str, *, limit: int = 50) -> list[dict[str, Any]]:
@@ -115,13 +115,13 @@ def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
     return {row["decision"]: row["items"] for row in tx.all("ledger.decision_counts", batch_id=batch_id)}
 
 
-def bounded_counts(tx: Reading, batch_id: int, *, limit: int = 10_001) -> dict[str, int]:
+def bounded_counts(tx: Reading, batch_id: int, *, limit: int = BOUND + 1) -> dict[str, int]:
     """decision or mark -> how many items, withdrawn ones too, counted no further than `limit` each; those that have none
     are left out."""
     part = query("ledger.count_of").format
     parts = [part(column="decision", value=each, sought=f"'{each}'") for each in Decision]
     parts += [part(column=mark, value=mark, sought=1) for mark in MARKS]
-    rows = tx.stream_statement("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
+    rows = tx.all_of("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
     return {row["value"]: row["items"] for row in rows if row["items"]}
 
 

@@ -4,6 +4,7 @@ import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+BOUND = 10_000  # counts that people look at go no further, so that they cost the same however much there is
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a lowercase UUID, the name of a bundle
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from . import ledger
 from .database import Duplicate, Reading, Transaction, query
 from .errors import InvalidInput, NotFound, Refused
-from .model import BatchStatus, JobState
+from .model import BOUND, BatchStatus, JobState
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # what the column holds
@@ -88,7 +88,7 @@ def set_priority(tx: Transaction, job_id: int, priority: int, by: str) -> int:
     return place(tx, job_id, priority)
 
 
-def place(tx: Reading, job_id: int, priority: int, *, limit: int = 10_001) -> int:
+def place(tx: Reading, job_id: int, priority: int, *, limit: int = BOUND + 1) -> int:
     """The place in line of a queued job with this priority, counted no further than `limit`."""
     return tx.value("queue.ahead", job_id=job_id, priority=priority, limit=limit - 1) + 1
 
@@ -150,7 +150,7 @@ def _beyond(tx: Reading, name: str, start: Place, limit: int, *, descending: boo
     """Rows beyond the place, in the order in which they are met."""
     upwards = start.back == descending
     statement = query(name).format(beyond=">" if upwards else "<", way="ASC" if upwards else "DESC")
-    return list(tx.stream_statement(statement, id=start.id, limit=limit, **params))
+    return tx.all_of(statement, id=start.id, limit=limit, **params)
 
 
 def _page(found: list[dict[str, Any]], start: Place | None, limit: int, key: str) -> Page:
@@ -170,24 +170,24 @@ def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[di
     """batch id -> the events that tell how its running job gets on, the oldest first: its claim, and up to `limit` more."""
     known: dict[int, list[dict[str, Any]]] = {batch_id: [] for batch_id in batch_ids}
     parts = [query("queue.marks").format(batch_id=batch_id) for batch_id in batch_ids]
-    for row in tx.stream_statement("\nUNION ALL\n".join(parts) + "\nORDER BY id", limit=limit) if parts else ():
+    for row in tx.all_of("\nUNION ALL\n".join(parts) + "\nORDER BY id", limit=limit) if parts else ():
         known[row["batch_id"]].append(row)
     return known
 
 
-def glance(tx: Reading, *, hours: int = 24, limit: int = 10_001) -> dict[str, Any]:
+def glance(tx: Reading, *, hours: int = 24, limit: int = BOUND + 1) -> dict[str, Any]:
     """How many jobs are `queued`, `running` and have `failed` in the last hours, each counted no further than `limit`, and
     for how long the first one has been queued: `oldest`, None when nothing waits. `now` is the database's time."""
     row = tx.one("queue.glance", hours=hours, limit=limit)
     return row | {"oldest": row["oldest"] and row["now"] - row["oldest"]}
 
 
-def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = 10_001) -> int:
+def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = BOUND + 1) -> int:
     """How many jobs ended so in the last hours, counted no further than `limit`."""
     return tx.value("queue.count_ended", state=state, hours=hours, limit=limit)
 
 
-def counts(tx: Reading, *, limit: int = 10_001) -> dict[str, int]:
+def counts(tx: Reading, *, limit: int = BOUND + 1) -> dict[str, int]:
     """state -> how many jobs, counted no further than `limit` each."""
     return {row["state"]: row["jobs"] for row in tx.all("queue.counts", limit=limit)}
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from . import ledger
 from .database import Duplicate, Transaction
 from .errors import BundleIncomplete, ManifestError, UnsafePath
-from .manifest import Manifest, digest, glimpse, not_consumable, read
+from .manifest import digest, glimpse, not_consumable, read
 from .model import BatchStatus
 from .mount import Mount
 

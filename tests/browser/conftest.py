@@ -27,14 +27,14 @@ def room(tmp_path_factory):
 @pytest.fixture(scope="session")
 def panel_conf(server, room):
     """The panel's configuration: whoever sits at this machine operates it."""
-    return configuring.write(room / "panel.conf", server, room / "assets", "gpu_panel", panel={
+    return configuring.write(room / "panel.conf", server.socket, room / "assets", "gpu_panel", panel={
         "auth": "none", "secret_file": room / "panel.secret", "page_size": 15,
     })
 
 
 @pytest.fixture(scope="session")
 def worker_conf(server, room):
-    return configuring.write(room / "worker.conf", server, room / "assets", "gpu_worker", worker={
+    return configuring.write(room / "worker.conf", server.socket, room / "assets", "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 

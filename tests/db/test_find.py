@@ -1,11 +1,10 @@
 """Finding batches costs what is shown, whatever the filters, wherever the page (docs/DECISIONS.md)."""
 
-import importlib.util
 from datetime import date
 
 import pytest
 
-from ground import NAME, TABLES, TREE
+from ground import NAME, TABLES, bench_load
 from gpupanel import find
 from gpupanel.find import roads
 from gpupanel.database import Database
@@ -38,14 +37,11 @@ def name(filters):
 @pytest.fixture(scope="module")
 def ledger(server):
     """What bench/load.py makes, in small; the first thousand batches share one moment, as after a migration."""
-    spec = importlib.util.spec_from_file_location("load", TREE / "bench" / "load.py")
-    load = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(load)
     db = Database(server.admin(NAME))
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
     for table in TABLES:
         db.execute(f"DELETE FROM {table}")
-    load.fill(db, BATCHES, tables=("ingest_batch", "import_job", "ingest_batch_item"))
+    bench_load().fill(db, BATCHES, tables=("ingest_batch", "import_job", "ingest_batch_item"))
     db.execute("UPDATE ingest_batch SET discovered_at = '2025-12-20' WHERE id <= 1000")
     yield db
     db.close()

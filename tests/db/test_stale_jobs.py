@@ -7,7 +7,7 @@ import pytest
 import workers
 from gpupanel.database import Database
 from gpupanel.work import claims
-from workers import HOST, event_types, status, take
+from workers import event_types, status, take
 
 @pytest.fixture
 def enqueue(admin_db):

@@ -1,4 +1,4 @@
-"""What the tests of several machines share: one cluster for all of them, since it takes its time to start."""
+"""Workers that end with their test, and for the tests of several machines one cluster, since it takes its time to start."""
 
 import pytest
 import workers
@@ -9,6 +9,14 @@ from network import Network
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.tools import schema
+
+
+@pytest.fixture
+def start(admin_db):
+    """Starts workers; none outlives its test."""
+    programs = workers.Programs()
+    yield programs
+    programs.end()
 
 
 @pytest.fixture(scope="session")

@@ -71,13 +71,6 @@ def filler(disk):
 
 
 @pytest.fixture
-def start():
-    programs = workers.Programs()
-    yield programs
-    programs.end()
-
-
-@pytest.fixture
 def shell(panel_conf):
     """Run bin/gpupanel; returns (exit status, what it said)."""
     def shell(*arguments):

@@ -23,14 +23,6 @@ def server(cluster):
 
 
 @pytest.fixture
-def start(admin_db):
-    """Starts workers; none outlives its test."""
-    programs = workers.Programs()
-    yield programs
-    programs.end()
-
-
-@pytest.fixture
 def photos(bundles):
     return list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
 

@@ -75,7 +75,7 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
         cut_off = start(2, chunk_items=1, stale_minutes=0.05)
         wait()
         network.pull(2)
-    workers.wait_until(lambda: nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
     workers.make_stale(admin_db, job_id)
     jobs = workers.queue(panel_db, mount, *(
         bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared], [bundles.container("gallery", "All", shared)])
@@ -110,7 +110,7 @@ def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
         far = start(2, chunk_items=1, stale_minutes=0.05)
         wait()
         network.pull(2)
-    workers.wait_until(lambda: nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
     assert workers.job(admin_db, job_id)["state"] == "running"
     workers.make_stale(admin_db, job_id)
     workers.drain(worker_conf)
@@ -125,9 +125,3 @@ def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
     assert [asset for asset in workers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
     assert workers.events(panel_db, sync_id) == told
     assert workers.job(admin_db, job_id)["attempts"] == 2
-
-
-def nobody_holds_a_row(admin_db) -> bool:
-    return not admin_db.execute(
-        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
-    )

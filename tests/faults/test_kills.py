@@ -9,14 +9,6 @@ ITEMS = 5000
 
 
 @pytest.fixture
-def start(admin_db):
-    """Starts workers; none outlives its test."""
-    programs = workers.Programs()
-    yield programs
-    programs.end()
-
-
-@pytest.fixture
 def bundle(bundles, panel_db, mount):
     """A queued batch of 5,000 photos and a gallery that holds them; returns (sync_id, job id)."""
     photos = list(bundles.assets("many", ITEMS, derivatives=("icon",), documents=("photo.analysis.json",)))

@@ -8,14 +8,6 @@ from gpupanel.database import Database
 
 
 @pytest.fixture
-def start(admin_db):
-    """Starts workers; none outlives its test."""
-    programs = workers.Programs()
-    yield programs
-    programs.end()
-
-
-@pytest.fixture
 def assets(bundles):
     return list(bundles.assets("many", 60, derivatives=("icon",)))
 
@@ -85,7 +77,7 @@ def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(
     zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
     workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
     zombie.send(signal.SIGSTOP)
-    workers.wait_until(lambda: no_transaction(admin_db), "the end of the zombie's transaction", every=0.15)
+    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
     assert workers.job(admin_db, job_id)["state"] == "running"
     workers.make_stale(admin_db, job_id)
     workers.drain(worker_conf)
@@ -97,13 +89,6 @@ def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(
     assert zombie.ends() == 0
     assert everything(admin_db, sync_id) == before
     assert workers.counts(panel_db, sync_id) == {"created": 60}
-
-
-def no_transaction(admin_db) -> bool:
-    """Whether the server has ended what a stopped worker had open."""
-    return not admin_db.execute(
-        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
-    )
 
 
 def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker_db, impatient, start, assets, bundle):

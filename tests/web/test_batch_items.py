@@ -7,9 +7,8 @@ import json
 import pytest
 from browsing import BATCHES, JSON, cells, detail, region, text
 from gpupanel import actions, ledger, preflight
-from gpupanel.model import REFUSED_BY_DATABASE, Decision, Plan
+from gpupanel.model import BOUND, REFUSED_BY_DATABASE, Decision, Plan
 from gpupanel.web import items
-from gpupanel.web.formats import BOUND
 from gpupanel.web.pages import batch
 
 MANY = 11_000

@@ -5,7 +5,6 @@ LEDGER names the configuration of a panel whose ledger bench/load.py has made.
 """
 
 import dataclasses
-import importlib.util
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,13 +12,13 @@ from urllib.parse import urlencode
 
 import pytest
 from counting import Watched
-from ground import NAME, TABLES, TREE
+from ground import NAME, TABLES, bench_load
 from gpupanel import config, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.filters import Filters
+from gpupanel.model import BOUND
 from gpupanel.web import auth, glance, routes, selecting
-from gpupanel.web.formats import BOUND
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import chart, health, metrics
 from gpupanel.web.visit import FORM_TYPE, Visit
@@ -40,7 +39,7 @@ def ledger(server, tmp_path_factory):
     """The panel's settings at the ledger that LEDGER names, or at one of twenty thousand batches."""
     if LEDGER:
         return config.load(Path(LEDGER))
-    load = _loader()
+    load = bench_load()
     db = Database(server.admin(NAME))
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
     for table in TABLES:
@@ -52,14 +51,7 @@ def ledger(server, tmp_path_factory):
     for table in TABLES[:4]:
         db.execute(f"ANALYZE TABLE {table}")
     db.close()
-    return config.load(load._configure(tmp_path_factory.mktemp("ledger"), server))
-
-
-def _loader():
-    spec = importlib.util.spec_from_file_location("load", TREE / "bench" / "load.py")
-    load = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(load)
-    return load
+    return config.load(load.configure(tmp_path_factory.mktemp("ledger"), server))
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +115,10 @@ def show(watched, settings, facts):
 
 def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="total_bytes"):
-        look(watched, lambda: watched.read(lambda tx: list(tx.stream_statement("SELECT id FROM ingest_batch WHERE total_bytes = 1"))))
+        look(watched, lambda: watched.read(lambda tx: tx.all_of("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
     with pytest.raises(AssertionError, match="read, .* allowed"):
-        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + list(tx.stream_statement(
-            "SELECT id FROM ingest_batch FORCE INDEX (by_status) WHERE status = 'completed' AND total_bytes < 0 LIMIT 1"))))
+        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + tx.all_of(
+            "SELECT id FROM ingest_batch FORCE INDEX (by_status) WHERE status = 'completed' AND total_bytes < 0 LIMIT 1")))
 
 
 # ------------------------------------------------------------------------------------------------ batches

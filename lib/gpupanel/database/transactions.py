@@ -80,7 +80,11 @@ class Reading:
         return cursor
 
     def all(self, name: str, **params) -> list[dict[str, Any]]:
-        return list(self._execute(query(name), params).fetchall())
+        return self.all_of(query(name), **params)
+
+    def all_of(self, statement: str, **params) -> list[dict[str, Any]]:
+        """The same for a query that was completed: by an index, a column, a direction, or put together of parts."""
+        return list(self._execute(statement, params).fetchall())
 
     def one(self, name: str, **params) -> dict[str, Any] | None:
         return self._execute(query(name), params).fetchone()

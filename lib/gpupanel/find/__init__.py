@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 from ..database import Reading, chunks, query
 from ..filters import Filters
-from ..model import BatchStatus
+from ..model import BOUND, BatchStatus
 from .roads import (
     DATES, INDEXES, SCAN, TABLE, Edge, Road, choose, conditions, follow, given, horizon_of, parameters, road, value,
 )
 
-BOUND = 10_000  # a count goes no further
-MANY = 1_000  # nor does one that only stands beside a filter: each list has eight of them
+MANY = 1_000  # a count that only stands beside a filter goes no further: each list has eight of them
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 ENDS = (0, 2**63 - 1)  # ids that stand before all batches and after them
@@ -104,7 +103,7 @@ def _count_each_status(tx: Reading, filters: Filters, most: int) -> dict[str, Co
     where = " AND ".join(["b.status = '{0}'", *conditions(filters, DATES)])
     part = query("find.count").format(source=TABLE.format(INDEXES["status"]), where=where)
     parts = [f"SELECT '{status}' AS status, batches FROM ({part.format(status)}) counted" for status in BatchStatus]
-    rows = tx.stream_statement("\nUNION ALL\n".join(parts), **parameters(filters), limit=most + 1)
+    rows = tx.all_of("\nUNION ALL\n".join(parts), **parameters(filters), limit=most + 1)
     return {row["status"]: Count(min(row["batches"], most), row["batches"] <= most) for row in rows}
 
 

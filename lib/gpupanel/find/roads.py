@@ -60,6 +60,7 @@ def road(tx: Reading, filters: Filters) -> Road:
 
 
 def choose(names: list[str], numbers: dict[str, int]) -> Road:
+    """The same for filters whose numbers of rows are known already; counted no further than SCAN + 1 each."""
     if not names:
         return Road(TABLE.format("discovered"), None, alone=True)
     if len(names) == 1 and names != ["sync_id"]:
@@ -71,6 +72,7 @@ def choose(names: list[str], numbers: dict[str, int]) -> Road:
 
 
 def by(name: str) -> Road:
+    """By the index of one filter."""
     return Road(TABLE.format(INDEXES[name]), name)
 
 
@@ -83,6 +85,7 @@ def horizon_of(tx: Reading, road: Road, filters: Filters, start: Edge | None, la
 
 
 def value(tx: Reading, name: str, road: Road, filters: Filters, horizon: Edge | None = None, **more) -> int:
+    """What a query that counts comes to."""
     [row] = follow(tx, name, road, filters, horizon, **more)
     return row["batches"]
 
@@ -99,7 +102,7 @@ def follow(
     statement = query(f"find.{name}").format(
         source=road.source, where=" AND ".join(where) or "TRUE", way="ASC" if later else "DESC"
     )
-    return list(tx.stream_statement(statement, **parameters(filters, start=start, horizon=horizon), **more))
+    return tx.all_of(statement, **parameters(filters, start=start, horizon=horizon), **more)
 
 
 def conditions(filters: Filters, names: Container[str]) -> list[str]:
@@ -115,6 +118,7 @@ def _beyond(edge: str, later: bool) -> str:
 
 
 def parameters(filters: Filters, **edges: Edge | None) -> dict[str, Any]:
+    """What the conditions name; of an edge `start` that is `start_at` and `start_id`."""
     values = filters._asdict() | {
         "sync_id": f"{filters.sync_id}%", "asset_hash": f"{filters.asset_hash}%", "most": SCAN,
         "until": filters.until and filters.until + timedelta(days=1),

@@ -28,7 +28,7 @@ WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
 WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIMIT %(most)s
 
--- The following are completed by find.py: {source} names the table and the index that leads to the rows, {where} holds
+-- The following are completed by find/roads.py: {source} names the table and the index that leads to the rows, {where} holds
 -- the filters, {way} is ASC or DESC.
 
 -- name: count

@@ -6,10 +6,11 @@ from math import ceil
 
 from markupsafe import Markup, escape
 
+from ..model import BOUND, SYNC_ID
+
 NOTHING = "-"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
-BOUND = 10_000
-SYNC_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
 
 
 def digest(text: str | None) -> str:
@@ -132,7 +133,7 @@ def fact(value) -> str:
 
 def linked(text: str, links) -> Markup:
     """A text in which each sync_id leads to its batch."""
-    return Markup(SYNC_ID.sub(lambda found: f'<a class="id" href="{escape(links.batch(found[0]))}">{found[0]}</a>', escape(text)))
+    return Markup(WHOLE_SYNC_ID.sub(lambda found: f'<a class="id" href="{escape(links.batch(found[0]))}">{found[0]}</a>', escape(text)))
 
 
 FILTERS = {

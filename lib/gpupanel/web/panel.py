@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from .. import config
 from ..database import Database
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PanelError
 from . import answers, auth, forms, glance, proxies, render, routes
 from .answers import HEADERS, Reply
 from .files import File
@@ -190,7 +190,7 @@ def _cookie(visit: Visit, value: str) -> dict[str, str]:
 
 def _log(visit: Visit, error: Exception) -> None:
     """For whoever runs the panel: what failed, where; of our own errors the message says it all."""
-    if isinstance(error, answers.errors.PanelError):
+    if isinstance(error, PanelError):
         problems = error.problems if isinstance(error, ConfigurationError) else []
         text = "; ".join([f"{type(error).__name__}: {error}", *problems]) + "\n"
     else:

@@ -10,7 +10,6 @@ from ..errors import InvalidInput
 from ..queue import Place
 from .visit import Visit, number
 
-LISTS = ("running", "queued", "finished")
 AFTER, BEFORE, END = "after", "before", "end"
 
 

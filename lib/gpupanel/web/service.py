@@ -7,7 +7,6 @@ are others than when this process started, it is left to the program, which read
 
 import io
 import os
-import sys
 from pathlib import Path
 from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
 from threading import Thread

@@ -11,7 +11,7 @@ from time import monotonic
 
 from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
-from ..errors import BundleIncomplete, DatabaseConflict, PanelError, Problems, Refused
+from ..errors import BundleIncomplete, DatabaseConflict, Problems, Refused
 from ..manifest import Container, Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount

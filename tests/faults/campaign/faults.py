@@ -4,10 +4,10 @@ import signal
 from pathlib import Path
 
 from gpupanel.database import Database
+from workers import wait_until
 
 from . import wire
 from .door import Fault, Link
-from .patience import wait_until
 
 
 def error(code: int) -> Fault:

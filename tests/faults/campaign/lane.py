@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import configuring
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
 from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import PrivateServer
-from ground import NAME, TABLES
+from ground import NAME, TABLES, password
+from workers import nobody_holds_a_row, wait_until
 
 from . import clicks, picture, story
-from .patience import wait_until
 from .programs import Program, Zygote
 
 # Small and quick to start; what was committed survives a kill of the server, though not of the machine.
@@ -42,7 +43,7 @@ class Lane:
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
         schema.apply(server.admin(NAME))
         for account in schema.ACCOUNTS:
-            schema.open_account(server.admin(NAME), account, account)
+            schema.open_account(server.admin(NAME), account, password(account))
         self.admin = Database(server.admin(NAME))
         self.door_path = Path(tempfile.mkdtemp(prefix="door-")) / "door.sock"
         self.direct = self._configurations(server.socket, "direct")
@@ -73,16 +74,9 @@ class Lane:
     def configuration(self, socket: Path, name: str, user: str, **options) -> Path:
         """A configuration for a program of this lane; a worker's takes few items at a time, so that more can be disturbed."""
         worker = {"chunk_items": 2, "readers": 1, "heartbeat_seconds": 60, "poll_seconds": 0.05} | options
-        path = self.folder / f"{name}.{user}.conf"
-        lines = ["[database]", f"unix_socket = {socket}", f"user = {user}", f"password = {user}",
-                 "[mount]", f"sync_dir = {self.assets_dir / 'sync'}"]
-        if user == "gpu_worker":
-            lines += ["[worker]", *(f"{option} = {value}" for option, value in worker.items())]
-        else:
-            lines += ["[panel]", f"operators = {story.OPERATOR}", f"secret_file = {self.folder / 'panel.secret'}"]
-        path.touch(0o600)
-        path.write_text("\n".join(lines) + "\n")
-        return path
+        panel = {"operators": story.OPERATOR, "secret_file": self.folder / "panel.secret"}
+        own = {"worker": worker} if user == "gpu_worker" else {"panel": panel}
+        return configuring.write(self.folder / f"{name}.{user}.conf", socket, self.assets_dir, user, **own)
 
     # ------------------------------------------------------------------------------------------------ the state
 
@@ -134,15 +128,10 @@ class Lane:
         for _ in range(ROUNDS):
             if not self.unfinished():
                 return
-            wait_until(self.nobody_holds_a_row, "the end of all transactions", every=0.15)
+            wait_until(lambda: nobody_holds_a_row(self.admin), "the end of all transactions", every=0.15)
             self.let_an_hour_pass()
             said = self.zygote.start("import-worker", "--once", "--config", str(self.direct["import-worker"])).wait()
         assert not self.unfinished(), f"jobs are left; the last worker said {said}"
-
-    def nobody_holds_a_row(self) -> bool:
-        return not self.admin.execute(
-            "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
-        )
 
     def queue_again(self) -> None:
         """An operator queues every bundle once more, and workers import them."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ground import TREE
+from workers import wait_until
 
-from .patience import wait_until
 
 COMPILER = ("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror")
 HERE = Path(__file__).parent

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from workers import wait_until
+
 from . import clicks, picture
 from .door import Door
 from .faults import FAULTS, state
 from .lane import Lane
-from .patience import wait_until
 from .programs import Ended, Program
 from .story import BEATS, STAGES, Stage
 

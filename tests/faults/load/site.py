@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import configuring
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
 from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from ground import NAME, TREE
+from ground import NAME, TREE, password
 
 # Who waits for whom is told by the performance schema.
 OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
@@ -80,7 +81,7 @@ class Site:
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
         schema.apply(server.admin(NAME))
         for account in schema.ACCOUNTS:
-            schema.open_account(server.admin(NAME), account, account)
+            schema.open_account(server.admin(NAME), account, password(account))
         self.admin = Database(server.admin(NAME))
         self.port = 0
         self.panel_conf = self._configuration(
@@ -91,14 +92,7 @@ class Site:
         self._over = threading.Event()
 
     def _configuration(self, user: str, **sections: dict) -> Path:
-        database = {"unix_socket": self.server.socket, "user": user, "password": user}
-        sections = {"database": database, "mount": {"sync_dir": self.mount.sync_dir}} | sections
-        path = self.folder / f"{user}.conf"
-        path.touch(0o600)
-        for name, options in sections.items():
-            with open(path, "a") as file:
-                print(f"[{name}]", *(f"{option} = {value}" for option, value in options.items()), sep="\n", file=file)
-        return path
+        return configuring.write(self.folder / f"{user}.conf", self.server.socket, self.assets_dir, user, **sections)
 
     def shell(self, *arguments: str) -> subprocess.CompletedProcess:
         """What an operator does with bin/gpupanel."""

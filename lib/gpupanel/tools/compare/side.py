@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import config
-from ...database import Database, Reading
+from ...database import Database
 from ...errors import ConfigurationError
 from . import mapping as names
 from .mapping import ABSENT, Catalogue, Mapping

@@ -3,10 +3,9 @@
 from ... import ledger, queue
 from ...config import Settings
 from ...database import Database, Reading
-from ...model import SETTLED, BatchStatus, Decision, JobState
+from ...model import BOUND, SETTLED, BatchStatus, Decision, JobState
 from .. import items
 from .. import visit as parameters
-from ..formats import BOUND
 from ..items import Sieve
 from ..visit import Visit
 from .shapes import EVENT, JOB, PLANNED_BATCH, shaped

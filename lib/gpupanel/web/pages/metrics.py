@@ -9,12 +9,12 @@ from prometheus_client.core import GaugeMetricFamily
 from ... import queue
 from ...config import Settings
 from ...database import Database, Reading
-from ...model import JobState
+from ...model import BOUND
 from .. import glance
 from .tasks import ENDED
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDED = "counted no further than 10001"
+BOUNDED = f"counted no further than {BOUND + 1}"
 
 
 def answer(db: Database, settings: Settings) -> bytes:

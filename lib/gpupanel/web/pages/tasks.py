@@ -6,9 +6,8 @@ from typing import Any
 from ... import queue
 from ...config import Settings
 from ...database import Database, Reading
-from ...model import JobState
+from ...model import BOUND, JobState
 from .. import pace, places
-from ..formats import BOUND
 from ..visit import Visit
 from . import chart
 from .shapes import BUNDLE, JOB, shaped
