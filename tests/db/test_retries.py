@@ -156,7 +156,7 @@ def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bund
     workers.queue(panel_db, mount, sync_id)
     job_id = stopped()
     log = workers.drain(worker_conf)
-    assert "2 of 4 items done" in log and "partial, 4 of 4 items done" in log
+    assert "2 of 4 items done" in log and "partial, 4 of 4 items in" in log
     assert workers.job(panel_db, job_id)["items_done"] == 4
     assert [item["earlier"] for item in workers.items(panel_db, sync_id)] == [None] * 4
 
@@ -164,7 +164,7 @@ def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bund
 def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    assert f"batch {partial}: completed, 1 of 1 items done in" in workers.drain(worker_conf)
+    assert f"batch {partial}: completed, 1 of 1 items in" in workers.drain(worker_conf)
 
 
 def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(

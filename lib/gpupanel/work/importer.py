@@ -57,7 +57,7 @@ class Importer:
 
     @property
     def progress(self) -> str:
-        """How far the job is, in words; an item that failed is done with, too."""
+        """How far the job is, in words; what failed counts, too."""
         return f"{self.items_done} of {self.items_total} items"
 
     # ------------------------------------------------------------------------------------------- the manifest

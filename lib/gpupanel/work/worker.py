@@ -206,7 +206,7 @@ class Worker:
 
     def _report(self, claim: Claim, outcome: Ended, progress: str, seconds: float) -> None:
         self._aside.forget(claim.job_id)
-        line = f"{claim.name}: {outcome.status}, {progress} done in {seconds:.1f} s"
+        line = f"{claim.name}: {outcome.status}, {progress} in {seconds:.1f} s"
         if outcome.problem:
             self._log.warning(f"{line}; {outcome.problem}: see the batch page")
         else:
