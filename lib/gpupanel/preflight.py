@@ -15,7 +15,8 @@ from .mount import Mount, at_once
 
 CHECKERS = 16
 SAMPLES = 5
-HOPELESS = "Mend the bundle or the library first; to go through its containers without these items, queue the whole batch."
+MEND = "Mend the bundle or the library first."
+QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
 class Examined(NamedTuple):
@@ -128,7 +129,8 @@ def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
         raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")
     outcome = plan(tx, batch, examined, by, phase="retry")
     if not outcome.ok:
-        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", HOPELESS)
+        hint = f"{MEND} {QUEUE}" if examined.manifest.containers else MEND
+        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", hint)
     tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
     return outcome
 
