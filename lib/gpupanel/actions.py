@@ -135,7 +135,7 @@ def retry_batch(
 
 def not_retried(status: str) -> str:
     """Why a batch that is neither busy nor one of RETRIED is not retried."""
-    return "nothing of it has failed" if status == BatchStatus.COMPLETED else "no import of it has come to its end"
+    return "nothing of it has failed" if status == BatchStatus.COMPLETED else "an import of it is still to come"
 
 
 def queue_batches(
