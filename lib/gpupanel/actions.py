@@ -115,17 +115,27 @@ def retry_batch(
     """Queue again what of a batch has failed, or was never come to; what is done stays as it is. Returns the job's id.
 
     Where nothing was done, or upstream has handed over another manifest since, that is all of it. Raises NotFound,
-    MountUnavailable, Refused for a batch of which nothing failed or would succeed now, and PreflightFailed.
+    MountUnavailable, PreflightFailed, and Refused for a batch of which nothing failed or would succeed now, or that is gone
+    from the mount.
     """
+    deadline = None if seconds is None else monotonic() + seconds
     batch = db.read(ledger.batch, sync_id)
+    if BatchStatus(batch["status"]).busy:
+        return db.transact(queue.enqueue, sync_id, by, priority=priority)
     if batch["status"] not in RETRIED:
-        raise Refused(f"Batch {sync_id} is {batch['status']}: nothing of it has failed.", "Queue the whole batch instead.")
-    if not db.read(ledger.any_done, batch["id"]):
-        return queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds)
-    examined = _examine(mount, sync_id, seconds, db.read(ledger.open_items, batch["id"]))
-    if examined.problems or examined.sha256 != batch["manifest_sha256"]:
-        return queue_batch(db, mount, sync_id, by, priority=priority, seconds=seconds)
-    return db.transact(_reopen_and_enqueue, examined, by, priority)
+        raise Refused(f"Batch {sync_id} is {batch['status']}: {not_retried(batch['status'])}.", "Queue the batch instead.")
+    if db.read(ledger.any_done, batch["id"]):
+        examined = _examine(mount, sync_id, seconds, db.read(ledger.open_items, batch["id"]))
+        if examined.sha256 is None:
+            raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", "Bring the bundle back first.")
+        if not examined.problems and examined.sha256 == batch["manifest_sha256"]:
+            return db.transact(_reopen_and_enqueue, examined, by, priority)
+    return queue_batch(db, mount, sync_id, by, priority=priority, seconds=_left(deadline))
+
+
+def not_retried(status: str) -> str:
+    """Why a batch that is neither busy nor one of RETRIED is not retried."""
+    return "nothing of it has failed" if status == BatchStatus.COMPLETED else "an import of it is still to come"
 
 
 def queue_batches(

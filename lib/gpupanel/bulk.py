@@ -74,7 +74,7 @@ def _foreseen(what: str, sync_id: str, status: str) -> Foreseen:
 def _refusal(what: str, status: Status) -> str:
     if what == CANCEL:
         return "it runs; only stopping the service ends it" if status is Status.IMPORTING else "no job of it is queued"
-    return BUSY.get(status) or "nothing of it has failed"
+    return BUSY.get(status) or actions.not_retried(status)
 
 
 def perform(

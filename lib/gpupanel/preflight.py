@@ -15,6 +15,8 @@ from .mount import Mount, at_once
 
 CHECKERS = 16
 SAMPLES = 5
+MEND = "Mend the bundle or the library first."
+QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
 class Examined(NamedTuple):
@@ -118,15 +120,17 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
 def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
     """Plan some items of a batch anew and leave the others as a job has settled them.
 
-    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's, and when each
-    of the items would fail again; nothing is changed then.
+    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's or other items
+    are open by now, and when each of the items would fail again; nothing is changed then.
     """
     batch = ledger.lock(tx, examined.sync_id)
-    if BatchStatus(batch["status"]).busy or batch["manifest_sha256"] != examined.sha256:
+    same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
+    if BatchStatus(batch["status"]).busy or not same:
         raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")
     outcome = plan(tx, batch, examined, by, phase="retry")
     if not outcome.ok:
-        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", "Mend the bundle or the library first.")
+        hint = f"{MEND} {QUEUE}" if examined.manifest.containers else MEND
+        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", hint)
     tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
     return outcome
 

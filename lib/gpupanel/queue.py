@@ -37,12 +37,12 @@ ENDS = (FIRST, LAST, LATEST, EARLIEST)
 
 
 def enqueue(tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY, auto_preflighted: bool = False) -> int:
-    """Queue what is open of a batch whose preflight passed: the items that no job has settled since they were planned.
-    Returns the job's id. Raises NotFound, and Refused in any other status."""
+    """Queue what is open of a batch whose preflight passed: the items that no job has done since they were planned, or that
+    failed. Returns the job's id. Raises NotFound, and Refused in any other status."""
     batch = ledger.lock(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
-    total = max(0, batch["item_count"] - tx.value("ledger.settled", batch_id=batch["id"]))
+    total = max(0, batch["item_count"] - tx.value("ledger.count_done", batch_id=batch["id"]))
     try:
         job_id = tx.insert(
             "queue.enqueue", batch_id=batch["id"], priority=priority, requested_by=by, items_total=total

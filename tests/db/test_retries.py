@@ -4,9 +4,11 @@ import json
 
 import pytest
 import workers
-from gpupanel import actions, queue
+from gpupanel import actions, preflight, queue
 from gpupanel.errors import Refused
 from gpupanel.tools.bundles import breaks
+from gpupanel.work import claims
+from gpupanel.work.importer import Importer
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, r
 def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    with pytest.raises(Refused, match="nothing of it has failed"):
+    with pytest.raises(Refused, match="is queued already, as job [0-9]+"):
         retry(partial)
     workers.drain(worker_conf)
     with pytest.raises(Refused, match="is completed: nothing of it has failed"):
@@ -96,3 +98,106 @@ def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, pa
     assert panel_db.read(queue.job, job_id)["items_total"] == 4
     workers.drain(worker_conf)
     assert workers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
+
+
+class Stopped(Exception):
+    """The import ends here."""
+
+
+class NoHeart:
+    def check(self):
+        """The claim is never lost."""
+
+    def noted(self, since):
+        """It has no watch."""
+
+
+@pytest.fixture
+def stopped(worker_db, mount):
+    """Import two items of what is queued, and give the job back."""
+    def attend():
+        if importer.items_done == 2:
+            raise Stopped
+
+    def stopped() -> int:
+        nonlocal importer
+        claim = workers.take(worker_db, "a")
+        importer = Importer(worker_db, mount, claim, NoHeart(), attend, chunk_items=1, readers=1)
+        with pytest.raises(Stopped):
+            importer.run()
+        worker_db.transact(claims.release, claim, "the worker was stopped")
+        return claim.job_id
+
+    importer = None
+    return stopped
+
+
+def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
+    panel_db, mount, bundles, worker_conf, stopped, assets_dir
+):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    first = stopped()
+    assert workers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
+    actions.cancel_job(panel_db, first, "operator")
+    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    second = actions.queue_batch(panel_db, mount, sync_id, "operator")
+    assert workers.job(panel_db, second)["items_total"] == 3
+    workers.drain(worker_conf)
+    assert workers.job(panel_db, second)["items_done"] == 3
+    items = workers.items(panel_db, sync_id)
+    assert [item["decision"] for item in items] == ["created"] * 4
+    assert [item["job_id"] for item in items] == [first, second, second, second]
+    assert [(item["earlier"], item["earlier_job_id"]) for item in items] == [(None, None), ("failed", first), (None, None), (None, None)]
+
+
+def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bundles, worker_conf, stopped):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    job_id = stopped()
+    log = workers.drain(worker_conf)
+    assert "2 of 4 items done" in log and "partial, 4 of 4 items in" in log
+    assert workers.job(panel_db, job_id)["items_done"] == 4
+    assert [item["earlier"] for item in workers.items(panel_db, sync_id)] == [None] * 4
+
+
+def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf):
+    mend()
+    retry(partial)
+    assert f"batch {partial}: completed, 1 of 1 items in" in workers.drain(worker_conf)
+
+
+def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(
+    panel_db, mount, partial, mend, retry, worker_conf
+):
+    (photo,) = {("photo", item["asset_hash"]) for item in workers.items(panel_db, partial) if item["decision"] == "failed"}
+    mend()
+    seen = preflight.examine(mount, partial, {photo})
+    retry(partial)
+    workers.drain(worker_conf)
+    before = workers.items(panel_db, partial), workers.events(panel_db, partial)
+    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
+        panel_db.transact(preflight.reopen, seen, "operator")
+    assert (workers.items(panel_db, partial), workers.events(panel_db, partial)) == before
+
+
+def test_a_bundle_that_is_gone_is_no_reason_to_change_what_is_known_of_it(panel_db, partial, retry, assets_dir):
+    (assets_dir / "sync" / f"{partial}.json").unlink()
+    with pytest.raises(Refused, match="Nothing was retried: .* is not on the mount"):
+        retry(partial)
+    assert workers.batch(panel_db, partial)["status"] == "partial"
+
+
+def test_a_gallery_gets_the_members_that_came_after_it(panel_db, mount, bundles, worker_conf, admin_db, retry):
+    present, missing = list(bundles.assets("coast", 2)), list(bundles.assets("inland", 1))
+    gallery = bundles.bundle("coast", present, [bundles.container("gallery", "Shores", present + missing)])
+    workers.queue(panel_db, mount, gallery)
+    workers.drain(worker_conf)
+    assert workers.batch(panel_db, gallery)["status"] == "partial"
+    workers.queue(panel_db, mount, bundles.bundle("inland", missing))
+    workers.drain(worker_conf)
+    job_id = retry(gallery)
+    workers.drain(worker_conf)
+    assert workers.batch(panel_db, gallery)["status"] == "completed"
+    assert workers.job(panel_db, job_id)["items_total"] == 0
+    assert len(admin_db.execute("SELECT * FROM asset_gallery_item")) == 3

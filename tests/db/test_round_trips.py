@@ -29,7 +29,7 @@ def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mou
         assets = bundles.assets(f"{count}", count, documents=("photo.analysis.json",))
         workers.queue(panel_db, mount, bundles.bundle(f"{count}", assets))
         before = questions(admin_db, "GLOBAL")
-        assert f"completed, {count} items" in workers.drain(patient)
+        assert f"completed, {count} of {count} items in" in workers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
     assert asked[4] == asked[50]
 

@@ -38,7 +38,7 @@ def test_a_bulk_retry_does_the_same(send, partial, panel_db):
 
 
 @pytest.mark.parametrize("counts, offered", [
-    ({"failed": 1}, True), ({"created": 3, "will_create": 1}, True), ({"will_create": 4}, False), ({"created": 4}, False),
+    ({"failed": 1}, True), ({"created": 3, "will_create": 1}, True), ({"will_create": 4}, False), ({"created": 4}, True),
 ])
 def test_it_is_offered_where_something_is_left_to_retry(counts, offered):
     from gpupanel.web.pages import batch

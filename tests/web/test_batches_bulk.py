@@ -69,6 +69,13 @@ def test_what_is_refused_is_refused_in_the_preview_and_again_when_it_is_done(pre
     assert status(sync_id) == state
 
 
+def test_refusals_that_tell_what_to_do_come_before_those_of_which_nothing_was_to_be_expected(found, send, admin_db):
+    fine, bad = found("fine"), found("bad", files=False)
+    admin_db.execute("UPDATE ingest_batch SET status = IF(sync_id = %(bad)s, 'failed', 'completed')", bad=bad)
+    notice = send(do="retry_selected", sync_id=[fine, bad]).follow().html.find(class_="notice")
+    assert [text(each).split()[0] for each in notice.find_all("li")] == [bad, fine]
+
+
 def test_one_that_is_refused_holds_up_none_of_the_others(preview, found, panel_db):
     good = found("good")
     bad = found("bad", files=False)

@@ -94,6 +94,14 @@ def test_a_fresh_heartbeat_without_progress_is_stalled_and_not_dead(admin, tasks
     assert "worker is alive" in said
 
 
+def test_a_stalled_job_whose_worker_fell_silent_is_not_said_to_have_one_that_is_alive(admin, tasks, jobs, run):
+    run(*jobs(1), done=400, seconds=1000, beat=390, marks={400: 400})
+    assert tasks()["running"][0]["condition"] == "stalled"
+    said = text(region(admin.get(TASKS), "Running jobs"))
+    assert "the worker was silent for 6 min" in said and "puts the job back in the queue" in said
+    assert "alive" not in said
+
+
 def test_an_old_heartbeat_is_dead_and_the_page_says_what_comes_next(admin, tasks, jobs, run):
     run(*jobs(1), done=400, seconds=2000, beat=901)
     assert tasks()["running"][0]["condition"] == "dead"

@@ -82,12 +82,16 @@ ON DUPLICATE KEY UPDATE
   cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL
 
 -- name: settle_items
--- What a job did with some items of a batch; the plan beside it stays, and where the two differ is marked.
+-- What a job did with some items of a batch; the plan beside it stays, and where the two differ is marked. Where the job before
+-- it was canceled on its way, what that one did is kept.
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
                                asset_id, cover_id, last_error, job_id, empties)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
         %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(job_id)s, %(empties)s)
 ON DUPLICATE KEY UPDATE
+  earlier = IF(COALESCE(job_id, VALUES(job_id)) = VALUES(job_id), earlier, decision),
+  earlier_reason = IF(COALESCE(job_id, VALUES(job_id)) = VALUES(job_id), earlier_reason, reason),
+  earlier_job_id = IF(COALESCE(job_id, VALUES(job_id)) = VALUES(job_id), earlier_job_id, job_id),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision), reason = VALUES(reason),
   changes = VALUES(changes), asset_id = VALUES(asset_id), cover_id = VALUES(cover_id),
   last_error = VALUES(last_error), job_id = VALUES(job_id), empties = VALUES(empties),
@@ -156,10 +160,10 @@ SELECT '{value}' AS value, COUNT(*) AS items FROM (
   WHERE batch_id = %(batch_id)s AND {column} = {sought} LIMIT %(limit)s
 ) bounded
 
--- name: settled
--- How many items of a batch a job has settled since they were planned.
+-- name: count_done
+-- How many items of a batch a job has settled with success since they were planned.
 SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
-WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'failed')
+WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')
 
 -- name: any_done
 -- Whether a job has done anything with success.

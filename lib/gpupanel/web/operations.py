@@ -87,8 +87,9 @@ def retry(request: Request) -> Outcome:
         result = {"sync_id": sync_id, "job_id": None, "items": 0, "problems": failed.reasons}
         return Outcome("retry", False, "Nothing was retried, since the preflight failed:", failed.reasons, result)
     items = request.db.read(jobs.job, job_id)["items_total"]
+    what = many(items, "item") if items else "containers, since no item is left to do,"
     result = {"sync_id": sync_id, "job_id": job_id, "items": items, "problems": []}
-    return Outcome("retry", True, f"Retry of {many(items, 'item')} queued as job {job_id}.", [], result)
+    return Outcome("retry", True, f"Retry of {what} queued as job {job_id}.", [], result)
 
 
 def cancel(request: Request) -> Outcome:

@@ -106,8 +106,8 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, fore
 
 
 def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
-    """What was not done is what somebody has to see, also where a notice has no room for all."""
-    return sorted(outcomes, key=lambda each: each.problem is None)
+    """What was not done is what somebody has to see, also where a notice has no room for all; before all what says what to do."""
+    return sorted(outcomes, key=lambda each: (each.problem is None, not each.hint))
 
 
 def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:

@@ -55,6 +55,11 @@ class Importer:
         self._attend()
         return self._finish(manifest, failures)
 
+    @property
+    def progress(self) -> str:
+        """How far the job is, in words; what failed counts, too."""
+        return f"{self.items_done} of {self.items_total} items"
+
     # ------------------------------------------------------------------------------------------- the manifest
 
     def _manifest(self) -> Manifest:
@@ -86,13 +91,13 @@ class Importer:
     # ----------------------------------------------------------------------------------------------- the items
 
     def _unsettled(self, manifest: Manifest) -> Iterator[Entry]:
-        """The items in the manifest's order, less those that a job has settled since they were planned: this one before it
-        was interrupted, or the one whose failed items it retries."""
+        """The items in the manifest's order, less those that this job settled before it was interrupted, and those that another
+        one has done since they were planned; what failed in that one is open still."""
         for some in chunks(enumerate(manifest.items), self._chunk_items):
             known = self._db.read(self._planned, [item.asset_hash for _, item in some])
             for position, item in some:
-                planned, decision, _ = known.get((item.asset_type, item.asset_hash), UNKNOWN)
-                if decision not in SETTLED:
+                planned, decision, job_id = known.get((item.asset_type, item.asset_hash), UNKNOWN)
+                if decision not in SETTLED or (decision == Decision.FAILED and job_id != self._claim.job_id):
                     yield Entry(position, item, Decision(planned) if planned else None)
 
     def _planned(self, tx: Transaction, hashes: list[str]) -> dict:

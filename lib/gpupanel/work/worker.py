@@ -164,7 +164,8 @@ class Worker:
         started = monotonic()
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         try:
-            outcome = self._importer(claim).run()
+            importer = self._importer(claim)
+            outcome = importer.run()
         except ClaimLost as lost:
             self._lost(claim, lost)
         except Stopping:
@@ -184,11 +185,11 @@ class Worker:
         except Exception as error:  # a fault of ours must not keep the queue from going on
             self._try_again(claim, described(error))
         else:
-            self._report(claim, outcome, monotonic() - started)
+            self._report(claim, outcome, importer.progress, monotonic() - started)
 
     def _importer(self, claim: Claim) -> Importer:
         def attend() -> None:
-            self._notifier.status(f"importing {claim.name}: {importer.items_done} of {importer.items_total} items")
+            self._notifier.status(f"importing {claim.name}: {importer.progress}")
             self._keep_going()
             self._heartbeat.check()
 
@@ -203,10 +204,9 @@ class Worker:
         if self._signals.stopping:
             raise Stopping
 
-    def _report(self, claim: Claim, outcome: Ended, seconds: float) -> None:
+    def _report(self, claim: Claim, outcome: Ended, progress: str, seconds: float) -> None:
         self._aside.forget(claim.job_id)
-        items = sum(outcome.counts.values())
-        line = f"{claim.name}: {outcome.status}, {items} items in {seconds:.1f} s"
+        line = f"{claim.name}: {outcome.status}, {progress} in {seconds:.1f} s"
         if outcome.problem:
             self._log.warning(f"{line}; {outcome.problem}: see the batch page")
         else:

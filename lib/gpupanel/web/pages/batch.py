@@ -65,10 +65,8 @@ def _found(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> d
 
 
 def _retryable(row: dict, counts: dict[str, int]) -> bool:
-    """Whether some items failed, or were never come to, while others are done."""
-    done = any(each in counts for each in SETTLED)
-    rest = any(each not in SETTLED for each in counts)
-    return row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED) and (Decision.FAILED in counts or (done and rest))
+    """Whether a job came to some items without a good end: items failed or are left, or containers are not whole."""
+    return row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED) and any(each in counts for each in SETTLED)
 
 
 def _item_count(row: dict, counts: dict[str, int]) -> int:
