@@ -118,17 +118,22 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
 def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
     """Plan some items of a batch anew and leave the others as a job has settled them.
 
-    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's, and when each
-    of the items would fail again; nothing is changed then.
+    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's, when a job has
+    settled some of the items meanwhile, and when each of them would fail again; nothing is changed then.
     """
     batch = ledger.lock(tx, examined.sync_id)
-    if BatchStatus(batch["status"]).busy or batch["manifest_sha256"] != examined.sha256:
+    if BatchStatus(batch["status"]).busy or batch["manifest_sha256"] != examined.sha256 or _is_done(tx, batch, examined):
         raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")
     outcome = plan(tx, batch, examined, by, phase="retry")
     if not outcome.ok:
         raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", "Mend the bundle or the library first.")
     tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
     return outcome
+
+
+def _is_done(tx: Reading, batch: dict, examined: Examined) -> bool:
+    """Whether a job has done some of the items since they were looked for."""
+    return not examined.only <= ledger.open_items(tx, batch["id"])
 
 
 def plan(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
