@@ -101,11 +101,7 @@ def queue_batch(
     status = db.read(ledger.batch, sync_id)["status"]
     if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).busy:
         return db.transact(queue.enqueue, sync_id, by, priority=priority)
-    examined = _examine(mount, sync_id, seconds)
-    outcome, job_id = db.transact(_preflight_and_enqueue, examined, by, priority)
-    if job_id is None:
-        raise PreflightFailed(sync_id, outcome.problems)
-    return job_id
+    return _queue_whole(db, _preflight_and_enqueue, _examine(mount, sync_id, seconds), by, priority)
 
 
 def retry_batch(
@@ -130,7 +126,7 @@ def retry_batch(
             raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", "Bring the bundle back first.")
         if not examined.problems and examined.sha256 == batch["manifest_sha256"]:
             return db.transact(_reopen_and_enqueue, examined, by, priority)
-    return queue_batch(db, mount, sync_id, by, priority=priority, seconds=_left(deadline))
+    return _queue_whole(db, _retry_whole, _examine(mount, sync_id, _left(deadline)), by, priority)
 
 
 def not_retried(status: str) -> str:
@@ -189,6 +185,22 @@ def _not_reached(sync_ids: list[str], error: PanelError) -> list[Queued]:
         Queued(first, None, str(kind), kind.hint),
         *(Queued(sync_id, None, "left: the database failed at one before", "Queue it again.") for sync_id in others),
     ]
+
+
+def _queue_whole(db: Database, work: Callable, examined: preflight.Examined, by: str, priority: int) -> int:
+    """Returns the job's id. Raises Refused, PreflightFailed."""
+    outcome, job_id = db.transact(work, examined, by, priority)
+    if job_id is None:
+        raise PreflightFailed(examined.sync_id, outcome.problems)
+    return job_id
+
+
+def _retry_whole(tx: Transaction, examined: preflight.Examined, by: str, priority: int):
+    """Nothing when the batch was done by another's retry while the mount was looked at."""
+    status = ledger.lock(tx, examined.sync_id)["status"]
+    if status not in RETRIED:
+        raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Look at it, then retry.")
+    return _preflight_and_enqueue(tx, examined, by, priority)
 
 
 def _preflight_and_enqueue(tx: Transaction, examined: preflight.Examined, by: str, priority: int):

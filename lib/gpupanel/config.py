@@ -18,6 +18,7 @@ class DatabaseSettings:
     user: str = ""
     password: str = field(default="", repr=False)
     name: str = "admin_panel"
+    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +195,14 @@ def _convert(values: dict, section: str, option: str, text: str, known: dict) ->
 
 def _password(database: dict, path: Path) -> list[str]:
     """Fetch the password from its file, so that the configuration itself can be read by more people."""
-    file = database.pop("password_file", None)
+    file = database.get("password_file")
     if file is None:
         return []
     if "password" in database:
         return ["[database] password and password_file: both found, expected one of them"]
+    database["password_file"] = path.parent / file
     try:
-        database["password"] = (path.parent / file).read_text(encoding="utf-8").strip("\r\n")
+        database["password"] = database["password_file"].read_text(encoding="utf-8").strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         return [f"[database] password_file: {file} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}"]
     return []

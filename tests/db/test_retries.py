@@ -83,6 +83,55 @@ def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, ret
         retry(partial)
 
 
+@pytest.fixture
+def slow_mount(mount, monkeypatch):
+    """`slow_mount(meanwhile)` returns the mount, during whose next look `meanwhile()` happens."""
+    def slow(meanwhile):
+        own = mount.manifest
+
+        def manifest(sync_id):
+            raw = own(sync_id)
+            monkeypatch.undo()
+            meanwhile()
+            return raw
+
+        monkeypatch.setattr(mount, "manifest", manifest)
+        return mount
+
+    return slow
+
+
+def test_a_second_click_whose_retry_was_done_while_it_looked_at_the_mount_is_refused(
+    panel_db, partial, mend, retry, slow_mount, worker_conf
+):
+    mend()
+    done = []
+
+    def first():
+        retry(partial)
+        workers.drain(worker_conf)
+        done.append((workers.items(panel_db, partial), workers.batch(panel_db, partial)))
+
+    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
+        actions.retry_batch(panel_db, slow_mount(first), partial, "another")
+    assert [(workers.items(panel_db, partial), workers.batch(panel_db, partial))] == done
+
+
+def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(panel_db, mount, bundles, assets_dir, retry, slow_mount, worker_conf):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
+    actions.scan_mount(panel_db, mount, "operator")
+    assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    (assets_dir / workers.items(panel_db, sync_id)[0]["path"] / "source" / "source.json").write_text("{}")
+
+    def first():
+        retry(sync_id)
+        workers.drain(worker_conf)
+
+    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
+        actions.retry_batch(panel_db, slow_mount(first), sync_id, "another")
+    assert workers.counts(panel_db, sync_id) == {"created": 1}
+
+
 def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, mount, partial, mend, retry, worker_conf):
     mend()
     actions.cancel_job(panel_db, retry(partial), "operator")

@@ -9,6 +9,7 @@ from gpupanel import actions, ledger, preflight, queue, scan
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost, PanelError, Refused
 from gpupanel.model import BatchStatus
+from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.claims import Ended
 
@@ -196,6 +197,47 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
     )
     assert later.error is None and later.value > 0
     assert panel_db.read(ledger.batch, sync_id)["status"] == "queued"
+
+
+@pytest.fixture
+def failed(bundles, panel_db, mount, worker_conf, assets_dir):
+    """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 2, broken={1: breaks.no_source}))
+    workers.queue(panel_db, mount, sync_id)
+    workers.drain(worker_conf)
+    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    return sync_id, preflight.examine(mount, sync_id, panel_db.read(ledger.open_items, workers.batch(panel_db, sync_id)["id"]))
+
+
+def retry(tx, found, by: str = "operator") -> int:
+    return actions._reopen_and_enqueue(tx, found, by, 100)
+
+
+@pytest.mark.parametrize("other", [
+    lambda tx, found: retry(tx, found, "another"), lambda tx, found: preflight.record(tx, found._replace(only=None), "another"),
+    lambda tx, found: actions._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
+    lambda tx, found: actions._retry_whole(tx, found._replace(only=None), "another", 100),
+], ids=["a retry", "a preflight", "a queueing", "a retry of the whole"])
+def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admin_db, panel_db, failed, other):
+    sync_id, found = failed
+    later = race(panel_db, lambda tx: retry(tx, found), panel_db, lambda tx: other(tx, found))
+    assert isinstance(later.error, Refused)
+    (queued,) = admin_db.execute("SELECT requested_by, items_total FROM import_job WHERE state = 'queued'")
+    assert queued == {"requested_by": "operator", "items_total": 1}
+    assert [item["decision"] for item in workers.items(panel_db, sync_id)] == ["created", "will_create"]
+
+
+@pytest.mark.parametrize("first, status", [
+    (lambda tx, job_id: queue.cancel(tx, job_id, "another"), "queued"), (lambda tx, job_id: take(tx), "importing"),
+], ids=["canceled", "claimed"])
+def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(race, admin_db, panel_db, worker_db, failed, first, status):
+    sync_id, found = failed
+    job_id = panel_db.transact(retry, found)
+    by = worker_db if status == "importing" else panel_db
+    later = race(by, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, found))
+    assert isinstance(later.error, Refused) == (status == "importing")
+    assert workers.batch(panel_db, sync_id)["status"] == status
+    assert len(admin_db.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')")) == 1
 
 
 def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):

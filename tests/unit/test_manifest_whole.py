@@ -104,6 +104,8 @@ def test_whatever_may_be_wrong_with_an_item_is_left_to_the_careful_reading(case)
 
 HEADS = {
     "another name": {"sync_id": SYNC_ID.replace("1", "2")}, "a wrong count": {"item_count": 7}, "a bad date": {"created_at": "x"},
+    "a date without a time": {"created_at": "2026-01-31"}, "a date of another zone": {"completed_at": "2026-01-31T09:30:00+05:00"},
+    "a date with a line break": {"created_at": MOMENT + "\n"}, "a bundle before that is none": {"prior_sync_id": "x"},
     "a date that is none": {"created_at": "2026-02-31T09:30:00Z"}, "no time of completion": {"completed_at": None},
     "a container twice": {"containers": 2 * bundle([])["containers"]}, "an unknown key": {"x": 1},
 }

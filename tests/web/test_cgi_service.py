@@ -1,6 +1,8 @@
 """A CGI program that asks the panel's service answers as one that does it all itself, and nobody else is answered."""
 
+import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from browsing import BATCHES
 from ground import TREE
 from gpupanel import config
 from gpupanel.errors import PanelError
-from gpupanel.web import ask, forms
+from gpupanel.web import ask, forms, service
 from gpupanel.web.panel import Panel
 from gpupanel.web.service import Service
 
@@ -71,12 +73,12 @@ def panel(conf, admin_db):
 
 @contextmanager
 def running(panel):
-    service = Service(panel, panel.settings.panel.socket)
-    service.start()
+    started = Service(panel, panel.settings.panel.socket)
+    started.start()
     try:
-        yield service
+        yield started
     finally:
-        service.stop(10)
+        started.stop(10)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -220,6 +222,25 @@ def test_a_configuration_that_was_changed_counts_at_once(run, panel, conf):
     assert len(panel.asked) == 1
 
 
+def test_a_password_that_was_changed_counts_at_once(run, panel, conf):
+    """What has another password may be about to fail with its own."""
+    with running(panel):
+        panel.settings.database.password_file.write_text("another")
+        assert run("import-media.cgi")[0] == 503
+    assert not panel.asked
+
+
+def test_a_secret_that_was_changed_counts_at_once(run, panel, admin_db):
+    """A form that the service showed is good for the program that it is sent to."""
+    with running(panel):
+        run("import-media.cgi")
+        panel.secret.path.write_bytes(os.urandom(32))
+        token = json.loads(run("import-media.cgi", HTTP_ACCEPT="application/json")[2])["csrf_token"]
+        body = urlencode({"do": "scan", "csrf_token": token}).encode()
+        assert run("import-media.cgi", "", body, REQUEST_METHOD="POST")[0] != 403
+    assert panel.asked == ["GET", "GET"]
+
+
 def test_a_program_with_another_configuration_answers_by_itself(run, panel, conf, tmp_path):
     other = tmp_path / "other.conf"
     other.write_text(conf.read_text().replace("operators = admin", "operators = somebody"))
@@ -244,6 +265,37 @@ def test_what_a_killed_service_left_is_cleared_and_nothing_else_is(panel, socket
     assert path.read_text() == "somebody's"
 
 
+class Pauses(threading.Event):
+    """Counts in `seen` how often a thread pauses until it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = threading.Semaphore(0)
+
+    def wait(self, timeout=None) -> bool:
+        self.seen.release()
+        return super().wait(timeout)
+
+
+def test_descriptors_that_run_out_for_a_while_end_nothing(panel, conf, monkeypatch):
+    monkeypatch.setattr(service, "PAUSE", 0.05)
+    answering, limits = Service(panel, panel.settings.panel.socket), resource.getrlimit(resource.RLIMIT_NOFILE)
+    answering._ended = Pauses()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        answering.start()
+        assert all([answering._ended.seen.acquire(timeout=30) for _ in range(2 * service.THREADS)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(30)
+        line.connect(str(panel.settings.panel.socket))
+        line.sendall(_frame(conf))
+        assert line.recv(1) == ask.TAKEN
+        assert ask.part(line) == b"" and ask.part(line).startswith(b"Status: 200")
+    answering.stop(10)
+
+
 def test_an_answer_in_hand_is_given_before_the_service_ends(run, panel):
     reached, go_on, own = threading.Event(), threading.Event(), panel.answer
 
@@ -254,11 +306,11 @@ def test_an_answer_in_hand_is_given_before_the_service_ends(run, panel):
 
     panel.answer = slow
     answers = []
-    with running(panel) as service:
+    with running(panel) as answering:
         asking = threading.Thread(target=lambda: answers.append(run("import-media.cgi")[0]))
         asking.start()
         assert reached.wait(30)
-        stopping = threading.Thread(target=service.stop, args=(30,))
+        stopping = threading.Thread(target=answering.stop, args=(30,))
         stopping.start()
         go_on.set()
         asking.join()

@@ -157,7 +157,7 @@ class Database:
     def _session(self) -> str:
         idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
         return (
-            f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
+            f"SET NAMES utf8mb4, SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
             f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
         )
 

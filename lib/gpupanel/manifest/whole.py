@@ -17,7 +17,7 @@ from msgspec.structs import fields
 
 from . import rules
 from .text import ALL_BUT_VALUES, MOST_VALUES, colons
-from .values import KIND_PATTERN, Bundle, Item
+from .values import KIND_PATTERN, Bundle, Hash, Item, Kind
 
 IN_DOUBT = (MsgspecError, ValueError, OverflowError, RecursionError)
 # A shorter text cannot have so many values that they need counting.
@@ -44,7 +44,7 @@ def read(raw: bytes, sync_id: str) -> dict[str, Any] | None:
 
 
 def _whole(kind: Any) -> Any:
-    """A type of values.py where every key has to be given, and patterns are left to be looked at later."""
+    """A type of values.py where every key has to be given, and the patterns of what there is much of are left for later."""
     if isinstance(kind, type) and issubclass(kind, Struct):
         members = [(field.name, _whole(field.type)) for field in fields(kind)]
         return defstruct(kind.__name__, members, bases=(kind,), frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def _whole(kind: Any) -> Any:
         return tuple[_whole(get_args(kind)[0]), ...]
     if get_origin(kind) is Union:
         return Union[tuple(map(_whole, get_args(kind)))]
-    return Annotated[str, _lengths(kind)] if get_args(kind)[:1] == (str,) else kind
+    return Annotated[str, _lengths(kind)] if kind in (Hash, Kind) else kind
 
 
 def _lengths(kind: Any) -> Meta:

@@ -5,7 +5,6 @@ import json
 import os
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from time import time
@@ -27,9 +26,9 @@ class Secret:
     def __init__(self, path: Path):
         self.path = path
 
-    @cached_property
+    @property
     def key(self) -> bytes:
-        """Raises ConfigurationError when there is no key and none can be made."""
+        """Read each time, so that all processes go by a new one at once. Raises ConfigurationError when none can be made."""
         try:
             if not self.path.exists():
                 _make(self.path)

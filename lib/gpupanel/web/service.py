@@ -9,7 +9,7 @@ import io
 import os
 from pathlib import Path
 from socket import AF_UNIX, SHUT_RDWR, SOCK_STREAM, socket
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from traceback import print_exc
 
@@ -21,6 +21,7 @@ from .panel import Panel
 THREADS = 8
 SECONDS = 5  # for a program to say what it wants, and for it to take a piece of its answer
 LONGEST = 1024 * 1024  # bytes of a request's variables
+PAUSE = 1  # seconds, when the machine lets nobody in
 
 
 class Service:
@@ -28,9 +29,10 @@ class Service:
 
     def __init__(self, panel: Panel, path: Path):
         self._panel, self._path = panel, path
-        self._files = (panel.settings.path, Path(ask.__file__).parent, shipped("templates"))
+        self._conf, password_file = panel.settings.path, panel.settings.database.password_file
+        self._files = [self._conf, Path(ask.__file__).parent, shipped("templates"), *filter(None, [password_file])]
         self._state = self._look()
-        self._listener = socket(AF_UNIX, SOCK_STREAM)
+        self._listener, self._ended = socket(AF_UNIX, SOCK_STREAM), Event()
         self._threads = [Thread(target=self._attend, name=f"cgi-{number}", daemon=True) for number in range(THREADS)]
 
     def start(self) -> None:
@@ -50,6 +52,7 @@ class Service:
 
     def stop(self, seconds: float) -> None:
         """Take no more, and wait so long for the answers in hand."""
+        self._ended.set()
         self._listener.shutdown(SHUT_RDWR)  # which wakes whoever waits in accept
         self._path.unlink(missing_ok=True)
         deadline = monotonic() + seconds
@@ -57,11 +60,12 @@ class Service:
             thread.join(max(0, deadline - monotonic()))
 
     def _attend(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
                 line, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError:  # the end, or there is no descriptor left
+                self._ended.wait(PAUSE)
+                continue
             with line:
                 try:
                     self._answer(line)
@@ -81,15 +85,16 @@ class Service:
         log, out = io.StringIO(), io.BytesIO()
         gateway.answer(self._panel, gateway.environ(variables, io.BytesIO(), log), out)
         for part in (log.getvalue().encode(errors="replace"), out.getvalue()):
-            line.sendall(len(part).to_bytes(4, "big") + part)
+            line.sendall(len(part).to_bytes(4, "big"))
+            line.sendall(part)
 
     def _is_meant(self, variables: dict[bytes, bytes]) -> bool:
         conf, code = variables.get(ask.CONFIGURATION, b""), variables.get(ask.CODE, b"")
-        wanted = os.path.realpath(conf) == os.fsencode(self._files[0].resolve()) and code == ask.HERE
+        wanted = os.path.realpath(conf) == os.fsencode(self._conf.resolve()) and code == ask.HERE
         return wanted and self._look() == self._state
 
     def _look(self) -> list[tuple]:
-        """What changes when the configuration is written or the tree is installed anew."""
+        """What changes when the configuration or the password is written, or the tree is installed anew."""
         found = [file.stat() for file in self._files]
         return [(each.st_dev, each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
 
@@ -107,6 +112,7 @@ def _clear(path: Path) -> None:
     if not path.is_socket():
         return
     with socket(AF_UNIX, SOCK_STREAM) as probe:
+        probe.settimeout(SECONDS)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
