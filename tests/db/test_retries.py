@@ -117,7 +117,9 @@ def test_a_second_click_whose_retry_was_done_while_it_looked_at_the_mount_is_ref
     assert [(workers.items(panel_db, partial), workers.batch(panel_db, partial))] == done
 
 
-def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(panel_db, mount, bundles, assets_dir, retry, slow_mount, worker_conf):
+def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(
+    panel_db, mount, bundles, assets_dir, retry, slow_mount, worker_conf
+):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
     actions.scan_mount(panel_db, mount, "operator")
     assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok

@@ -230,7 +230,9 @@ def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admi
 @pytest.mark.parametrize("first, status", [
     (lambda tx, job_id: queue.cancel(tx, job_id, "another"), "queued"), (lambda tx, job_id: take(tx), "importing"),
 ], ids=["canceled", "claimed"])
-def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(race, admin_db, panel_db, worker_db, failed, first, status):
+def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(
+    race, admin_db, panel_db, worker_db, failed, first, status
+):
     sync_id, found = failed
     job_id = panel_db.transact(retry, found)
     by = worker_db if status == "importing" else panel_db

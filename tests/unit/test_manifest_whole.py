@@ -118,7 +118,13 @@ def test_whatever_may_be_wrong_with_the_bundle_is_left_to_the_careful_reading(ca
 
 ODD = st.sampled_from([
     None, "", "a:b", "\u00e9", 0, 1, -1, 1.0, 1.5, 2**63, True, [], {}, "a" * 64, "A" * 64, "x/y", "photo/2", "video", "cover",
-    "video_simple", [derivative()], [derivative(path="a b")],
+    "video_simple", [derivative()], [derivative(path="a b")], "2026-01-31", "2026-01-31 09:30:00Z", MOMENT + "\n", SYNC_ID.upper(),
+])
+HEAD = sorted(bundle([]).keys() - {"items"})
+# What is put somewhere into the text of a sound manifest.
+BYTES = st.sampled_from([
+    b'"', b":", b",", b"}", b"]", b"\\", b"\\u003a", b"\\u003A", b"\\/", b"\\ud800", b"\0", b"\xff", b"\xed\xa0\x80",
+    b"\xef\xbb\xbf", b'"title": "x", ', b'"x": {"y": 1, "y": 2}, ', b"NaN", b"1e999", b"-", b"0", b".0", b"A", b"a", b".", b"/", b" ",
 ])
 
 
@@ -127,7 +133,25 @@ ODD = st.sampled_from([
 def test_what_is_read_at_once_is_read_alike_by_the_careful_reading(changed, dropped):
     odd = item(1) | changed
     odd.pop(dropped, None)
-    raw = text(bundle([item(0), odd]))
+    assert_read_alike(text(bundle([item(0), odd])))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(HEAD), ODD, min_size=1, max_size=2))
+def test_so_is_what_is_said_of_the_bundle(changed):
+    assert_read_alike(text(bundle([item(0)], **changed)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3), BYTES), min_size=1, max_size=2))
+def test_so_is_what_is_damaged(damages):
+    raw = text(bundle([item(0), item(1)]))
+    for place, less, more in damages:
+        raw = raw[:place] + more + raw[place + less:]
+    assert_read_alike(raw)
+
+
+def assert_read_alike(raw: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
         quick = whole.read(raw, SYNC_ID)
         try:

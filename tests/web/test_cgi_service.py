@@ -110,6 +110,12 @@ def test_only_what_changes_nothing_is_asked_for(run, panel, method, body):
     assert (status, panel.asked) == ({"POST": 403, "GET": 200, "BREW": 405}[method], [])
 
 
+def test_a_file_of_any_size_is_not_asked_for(run, panel, found):
+    with running(panel):
+        status, _, body, _ = run("import-media.cgi", f"action=items&sync_id={found()}")
+    assert (status, json.loads(body), panel.asked) == (200, [], [])
+
+
 def test_a_form_is_done_once_while_a_service_runs(run, panel, admin_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     body = urlencode({"do": "scan", "csrf_token": forms.token(panel.secret, "admin")}).encode()

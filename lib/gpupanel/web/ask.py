@@ -17,7 +17,10 @@ HERE = os.fsencode(os.path.dirname(os.path.realpath(__file__)))
 
 
 def may_ask(variables) -> bool:
-    """Whether the request is one that changes nothing and has no body."""
+    """Whether the request is one that changes nothing and has no body. A list of items as a file is for the program itself,
+    which passes it on piece by piece: it may be of any size, and both ends would hold all of it."""
+    if b"action=items" in variables.get(b"QUERY_STRING", b""):
+        return False
     in_chunks = b"HTTP_TRANSFER_ENCODING" in variables
     return variables.get(b"REQUEST_METHOD") in READING and not in_chunks and variables.get(b"CONTENT_LENGTH", b"") in (b"", b"0")
 
