@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gpupanel.config import DatabaseSettings
 from gpupanel.database import Database
+from gpupanel.doctor.tables import expected
 from gpupanel.tools import schema
 from gpupanel.tools.private_server import PrivateServer
 
@@ -22,10 +23,6 @@ TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
 # Each commit is flushed, as in service; memory for what a row writes.
 IN_SERVICE = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=1")
-TABLES = (
-    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
-    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
-)
 MOMENT = "2026-01-31T09:30:00Z"
 DERIVATIVES = ("thumb", "medium")
 DOCUMENTS = ("photo.analysis.json", "photo.meaning.json")
@@ -41,7 +38,7 @@ class Ground(NamedTuple):
 
     def empty(self) -> None:
         self.admin.execute("SET foreign_key_checks = 0")
-        for table in TABLES:
+        for table in expected():
             self.admin.execute(f"TRUNCATE TABLE {table}")
         self.admin.execute("SET foreign_key_checks = 1")
 

@@ -19,8 +19,8 @@ TITLE = "claim and finish a job that has nothing to do, jobs a second"
 PACKAGES = ("pymysql", "msgspec", "sqlalchemy", "celery", "huey", "peewee", "django", "django-tasks", "django-tasks-db")
 PROGRAM = ground.TREE / "bench" / "contenders" / "queueing.py"
 TARGET = "ours at least 1.5 times the best peer, none lost"
-# Contender -> what it is called, and how many jobs it has left.
 JOBS_LEFT = "SELECT COUNT(*) AS n FROM import_job WHERE state IN ('queued', 'running')"
+# Contender -> what its program is called, and how many jobs it has left.
 WAYS = {
     "ours": ("ours", JOBS_LEFT),
     "huey, SqlHuey": ("huey", "SELECT COUNT(*) AS n FROM task"),

@@ -106,11 +106,10 @@ def _operating(command) -> None:
     preflight = command("preflight", "operating", "Plan what would happen to each item of these bundles.")
     preflight.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
     queue = command("queue", "operating", "Queue these bundles; preflight them first where needed.")
-    queue.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
-    queue.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
     retry = command("retry", "operating", "Queue again what failed of these bundles; what is done stays as it is.")
-    retry.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
-    retry.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
+    for queueing in (queue, retry):
+        queueing.add_argument("sync_ids", nargs="+", metavar="S", help=f"sync_ids, {STANDARD_INPUT}")
+        queueing.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
     cancel = command("cancel", "operating", "Cancel a job that is still queued.")
     cancel.add_argument("job", type=_whole(1), metavar="JOB", help="the job's number")
 
