@@ -39,7 +39,6 @@ def build(db: Database, source: str, target: str) -> None:
     db.execute(f"CREATE DATABASE {target} CHARACTER SET utf8mb4")
     for ours in NAMES:
         _copy(db, source, target, ours)
-    db.execute("COMMIT")
 
 
 def mapping(absent: str = "") -> str:

@@ -188,13 +188,11 @@ def empty(db) -> None:
     for table in (*TABLES, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch"):
         db.execute(f"DELETE FROM {table}")
     db.execute("SET foreign_key_checks = 1")
-    db.execute("COMMIT")
 
 
 def make_stale(db, job_id: int) -> None:
     """Let an hour pass for the heartbeat of a job."""
     db.execute("UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
-    db.execute("COMMIT")
 
 
 class Program:

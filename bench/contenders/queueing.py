@@ -86,8 +86,10 @@ def ours() -> None:
 
     db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
     ended = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
-    while claim := db.transact(claims.claim, secrets.token_hex(16), "host:1"):
-        db.transact(claims.finish, claim, ended, "0" * 64)
+    claim = db.transact(claims.claim, secrets.token_hex(16), "host:1")
+    while claim:
+        following = claims.Next(secrets.token_hex(16), "host:1", [])
+        claim = db.transact(claims.finish, claim, ended, "0" * 64, (), following)
 
 
 def bare() -> None:

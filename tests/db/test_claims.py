@@ -79,7 +79,6 @@ def test_jobs_put_aside_are_passed_over(worker_db, enqueue):
 def test_a_job_whose_batch_is_not_queued_fails_with_a_reason_and_the_next_one_is_claimed(admin_db, worker_db, enqueue):
     odd, sound = enqueue(2)
     admin_db.execute("UPDATE ingest_batch SET status = 'completed' ORDER BY id LIMIT 1")
-    admin_db.execute("COMMIT")
     assert take(worker_db, "a").job_id == sound
     refused = workers.job(admin_db, odd)
     assert refused["state"] == "failed" and "not in status queued" in refused["last_error"]
@@ -137,7 +136,29 @@ def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
         claims.beat(tx, claim)
 
 
+def test_with_a_claim_that_was_lost_no_next_job_is_claimed(admin_db, worker_db, enqueue):
+    first, second = enqueue(2)
+    lost = take(worker_db, "a")
+    workers.make_stale(admin_db, first)
+    worker_db.transact(claims.reset, first, 60, 5, "other:2")
+    with pytest.raises(ClaimLost):
+        worker_db.transact(claims.finish, lost, ENDED, "0" * 64, (), claims.Next("b", HOST, []))
+    assert workers.job(admin_db, second)["state"] == "queued"
+
+
 # ----------------------------------------------------------------------------------------------- how it ends
+
+
+def test_the_next_job_is_claimed_as_one_ends_less_what_is_put_aside_or_cannot_be_run(admin_db, worker_db, enqueue):
+    _, aside, odd, sound = enqueue(4)
+    admin_db.execute(
+        "UPDATE ingest_batch SET status = 'completed' WHERE id = (SELECT batch_id FROM import_job WHERE id = %(id)s)", id=odd
+    )
+    claim = take(worker_db, "a")
+    following = worker_db.transact(claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b", HOST, [aside]))
+    assert (following.job_id, following.token, following.worker) == (sound, "b", HOST)
+    assert [workers.job(admin_db, job_id)["state"] for job_id in (aside, odd, sound)] == ["queued", "failed", "running"]
+    assert event_types(worker_db, following) == ["job_claimed"]
 
 
 def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why(admin_db, worker_db, enqueue):

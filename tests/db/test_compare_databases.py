@@ -246,7 +246,6 @@ def seed(admin, statements):
     admin.execute(f"USE {PERL}")
     for statement in sql(statements).split("; "):
         admin.execute(statement)
-    admin.execute("COMMIT")
 
 
 @pytest.fixture

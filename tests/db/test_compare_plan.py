@@ -55,7 +55,6 @@ def test_an_import_does_what_its_dry_run_planned(planned, panel_conf):
 ])
 def test_what_was_written_otherwise_is_named(planned, panel_conf, admin_db, statement, kind, place):
     admin_db.execute(statement)
-    admin_db.execute("COMMIT")
     answer = compare(planned[1], panel_conf)
     assert answer.returncode == 1
     assert {(group["kind"], f"{group['table']}.{group['column']}") for group in json.loads(answer.stdout)["groups"]} == {(kind, place)}

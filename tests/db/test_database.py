@@ -1,5 +1,6 @@
 """Transactions: whole or not at all, and run again when the server asks for it (DESIGN section 8)."""
 
+import os
 import signal
 import threading
 
@@ -163,6 +164,7 @@ def test_a_server_that_hangs_costs_one_wait(settings, server):
         return batches(tx)
 
     server.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)  # all of its threads
     try:
         with pytest.raises(errors.DatabaseUnavailable):
             db.read(look)

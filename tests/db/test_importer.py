@@ -168,7 +168,6 @@ def test_the_library_decides_when_it_changed_after_the_preflight(admin_db, panel
     bring(create)
     workers.queue(panel_db, mount, create)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    admin_db.execute("COMMIT")
     bring()
     (item,) = workers.items(panel_db, create)
     assert (item["planned"], item["decision"]) == ("will_skip", "updated")

@@ -314,6 +314,5 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
     workers.drain(worker_conf)
     workers.queue(panel_db, mount, again)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    admin_db.execute("COMMIT")
     workers.drain(worker_conf)
     assert workers.counts(panel_db, again) == {"updated": 6}

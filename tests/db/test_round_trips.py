@@ -14,12 +14,22 @@ def questions(db, scope: str) -> int:
     return int(row["Value"])
 
 
-def test_a_claim_and_the_end_of_a_job_are_one_question_each_in_a_transaction(admin_db, worker_db):
-    workers.enqueue(admin_db, 1)
-    before = questions(worker_db, "SESSION")
-    claim = worker_db.transact(claims.claim, "a" * 32, workers.HOST)
-    worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
-    assert questions(worker_db, "SESSION") - before - 1 == 2 * len(("START TRANSACTION", "the statement", "COMMIT"))
+def asked(db, work, *args) -> tuple[int, object]:
+    """How many questions a transaction comes to, its COMMIT included, and what `work` returned."""
+    before = questions(db, "SESSION")
+    answer = db.transact(work, *args)
+    return questions(db, "SESSION") - before - len(("SHOW STATUS", "its COMMIT")), answer
+
+
+def test_a_claim_is_one_question_and_so_is_the_end_of_a_job_with_the_claim_of_the_next(admin_db, worker_db):
+    first, second = workers.enqueue(admin_db, 2)
+    asked_first, claim = asked(worker_db, claims.claim, "a" * 32, workers.HOST)
+    asked_next, following = asked(
+        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, workers.HOST, [])
+    )
+    asked_last, nothing = asked(worker_db, claims.finish, following, ENDED, "0" * 64)
+    assert (claim.job_id, following.job_id, nothing) == (first, second, None)
+    assert [asked_first, asked_next, asked_last] == [len(("the statement", "COMMIT"))] * 3
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):

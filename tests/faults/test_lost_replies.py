@@ -68,6 +68,18 @@ def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(
 
 
 @BOTH
+def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_at_its_first_attempt(
+    admin_db, panel_db, mount, bundles, server, tmp_path, worker_conf, bundle, reached
+):
+    next_job, = workers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
+    conf, door = through(server, tmp_path, worker_conf, COMMITS, reached)
+    with door:
+        workers.drain(conf)
+    jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
+    assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
+
+
+@BOTH
 def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
     admin_db, panel_db, assets_dir, server, tmp_path, worker_conf, bundle, reached
 ):

@@ -46,7 +46,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """A read-only transaction."""
-        connection = self._begin("START TRANSACTION READ ONLY")
+        connection = self._begin_reading()
         try:
             yield Reading(connection)
         finally:
@@ -54,8 +54,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """A transaction that commits as a whole, or not at all. Raises OutcomeUnknown when the reply to COMMIT was lost."""
-        connection = self._begin("START TRANSACTION")
+        """A transaction that commits as a whole, or not at all; it begins with its first statement. Raises OutcomeUnknown when
+        the reply to COMMIT was lost."""
+        connection = self._connection()
         try:
             yield Transaction(connection)
         except BaseException:
@@ -73,9 +74,11 @@ class Database:
 
     def execute(self, statement: str, **params) -> list[dict[str, Any]]:
         """One statement on its own, for schema and grants, which no transaction can hold; returns its rows."""
-        cursor = self._connection().cursor(DictCursor)
+        connection = self._connection()
+        cursor = connection.cursor(DictCursor)
         try:
             cursor.execute(statement, params or None)
+            connection.commit()
         except pymysql.MySQLError as error:
             raise translate(error) from error
         return list(cursor.fetchall())
@@ -101,12 +104,12 @@ class Database:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))
 
-    def _begin(self, statement: str) -> pymysql.Connection:
+    def _begin_reading(self) -> pymysql.Connection:
         """Start on the kept connection; one that died while idle is replaced, since nothing was done on it yet."""
         for fresh in (False, True):
             connection = self._connection()
             try:
-                connection.query(statement)
+                connection.query("START TRANSACTION READ ONLY")
                 return connection
             except pymysql.MySQLError as error:
                 self.close()
@@ -146,7 +149,7 @@ class Database:
         try:
             connection = pymysql.connect(
                 **where, user=settings.user, password=settings.password, database=settings.name or None,
-                charset="utf8mb4", autocommit=True, client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION, connect_timeout=5,
+                charset="utf8mb4", autocommit=None, client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION, connect_timeout=5,
                 read_timeout=self._read_timeout, write_timeout=self._read_timeout, ssl_disabled=self._is_local(),
             )
             connection.query(self._session())
@@ -157,7 +160,7 @@ class Database:
     def _session(self) -> str:
         idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
         return (
-            f"SET NAMES utf8mb4, SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
+            f"SET NAMES utf8mb4, autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
             f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
         )
 

@@ -35,6 +35,14 @@ class Claim(NamedTuple):
         return f"job {self.job_id}, batch {self.sync_id}"
 
 
+class Next(NamedTuple):
+    """A claim to be made of the next job in line, less those put aside."""
+
+    token: str
+    worker: str
+    aside: list[int]
+
+
 class Ended(NamedTuple):
     """How an import ended; `problem` says what went wrong, None when nothing did."""
 
@@ -52,13 +60,29 @@ def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = (), a
 
     `among` more than one it is any of so many that are next and of one priority, those of this node of a cluster first.
     """
-    passed_over = list(aside) or NOBODY
-    names = {"aside": passed_over, "token": token, "worker": worker, "quoted_worker": ledger.canonical(worker)}
-    for choice in (*(_choices(tx, passed_over, among) if among > 1 else ()), WHOEVER_IS_NEXT):
-        while (row := tx.one("work.claim", choice=choice, **names))["job_id"]:
-            if row.pop("taken"):
-                return Claim(token=token, worker=worker, **row)
-            _refuse(tx, row, worker)
+    names = _names(Next(token, worker, list(aside)))
+    for choice in (*(_choices(tx, names["aside"], among) if among > 1 else ()), WHOEVER_IS_NEXT):
+        names["choice"] = choice
+        if taken := _taken(tx, names, tx.one("work.claim", **names)):
+            return taken
+    return None
+
+
+def _names(following: Next) -> dict[str, Any]:
+    """The parameters of work.claim."""
+    return {
+        "choice": WHOEVER_IS_NEXT, "aside": following.aside or NOBODY, "token": following.token, "worker": following.worker,
+        "quoted_worker": ledger.canonical(following.worker),
+    }
+
+
+def _taken(tx: Transaction, names: dict[str, Any], row: dict[str, Any]) -> Claim | None:
+    """What a claim has come to; of jobs that cannot be run it tries the next one."""
+    while row["job_id"]:
+        if row.pop("taken"):
+            return Claim(token=names["token"], worker=names["worker"], **row)
+        _refuse(tx, row, names["worker"])
+        row = tx.one("work.claim", **names)
     return None
 
 
@@ -150,12 +174,14 @@ def give_back(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, 
 
 
 def finish(
-    tx: Transaction, claim: Claim, outcome: Ended, manifest_sha256: str, failures: Iterable[Failure] = ()
-) -> None:
+    tx: Transaction, claim: Claim, outcome: Ended, manifest_sha256: str, failures: Iterable[Failure] = (),
+    following: Next | None = None,
+) -> Claim | None:
     """The import went through to its end; the job failed only if the whole batch did. Raises ClaimLost.
 
     `manifest_sha256` is that of the bytes that were imported; `failures` are the containers that are not whole. They
-    are told here, and not when they are met, so that a job that is resumed does not tell them twice.
+    are told here, and not when they are met, so that a job that is resumed does not tell them twice. Returns the claim
+    of the job that is next, if one is `following` and there is one.
     """
     state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
     _tell_failures(tx, claim, list(failures))
@@ -163,7 +189,7 @@ def finish(
         "counts": outcome.counts, "items_total": sum(outcome.counts.values()), "status": outcome.status,
         "container_failures": outcome.container_failures, "manifest_sha256": manifest_sha256,
     }
-    _end(tx, claim, state, outcome.status, outcome.problem, "job_finished", "job_finish", facts)
+    return _end(tx, claim, state, outcome.status, outcome.problem, "job_finished", "job_finish", facts, following)
 
 
 def _tell_failures(tx: Transaction, claim: Claim, failures: list[Failure]) -> None:
@@ -183,13 +209,17 @@ def fail(tx: Transaction, claim: Claim, reason: str) -> str:
 
 def _end(
     tx: Transaction, claim: Claim, state: JobState, status: BatchStatus, problem: str | None, event_type: str, phase: str,
-    facts: dict[str, Any],
-) -> None:
-    row = tx.one(
-        "work.finish", job_id=claim.job_id, token=claim.token, state=state, batch_id=claim.batch_id, reason=problem,
-        event_type=event_type, payload=ledger.canonical(_payload(claim, phase, facts)), worker=claim.worker, status=status,
-    )
-    _require_claim(claim, row["ended"])
+    facts: dict[str, Any], following: Next | None = None,
+) -> Claim | None:
+    end = "work.finish", {
+        "job_id": claim.job_id, "token": claim.token, "state": state, "batch_id": claim.batch_id, "reason": problem,
+        "event_type": event_type, "payload": ledger.canonical(_payload(claim, phase, facts)), "worker": claim.worker,
+        "status": status,
+    }
+    names = _names(following) if following else {}
+    ended, *claimed = tx.together(end, ("work.claim", names)) if following else tx.together(end)
+    _require_claim(claim, ended["ended"])
+    return _taken(tx, names, claimed[0]) if claimed else None
 
 
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:

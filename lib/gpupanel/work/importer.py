@@ -1,5 +1,7 @@
 """The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (DESIGN section 9)."""
 
+from functools import partial
+from itertools import repeat
 from time import monotonic
 from typing import Callable, Iterable, Iterator
 
@@ -11,7 +13,7 @@ from ..model import SETTLED, BatchStatus, Decision, Plan
 from ..mount import Mount, elsewhere
 from . import claims, containers
 from .chunk import Chunks, Unread, needs_documents
-from .claims import Claim, Ended
+from .claims import Claim, Ended, Next
 from .containers import Failure, Step
 from .heartbeat import Heartbeat
 from .reader import PATIENCE, Entry, Readers, cut
@@ -20,6 +22,7 @@ EVENT_SECONDS = 10
 # Seconds that looking for the files of all items may take.
 EXAMINE_PATIENCE = 3600
 UNKNOWN = (None, None, None)
+NOTHING = partial(repeat, None)
 
 
 class Unimportable(PanelError):
@@ -30,14 +33,18 @@ class Importer:
     """Imports the batch of one claim.
 
     `attend` is called between transactions: it may raise to stop the import there. Everything that was committed until
-    then stays, and the job goes on from there when it is claimed again.
+    then stays, and the job goes on from there when it is claimed again. `following` is called before the end, for what to
+    claim together with it at each try; `next` is the claim that came of it, as far as a reply told.
     """
+
+    next: Claim | None = None
 
     def __init__(
         self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, attend: Callable[[], None],
-        *, chunk_items: int, readers: int,
+        following: Callable[[], Iterator[Next | None]] = NOTHING, *, chunk_items: int, readers: int,
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._attend = db, mount, claim, heartbeat, attend
+        self._following = following
         self._chunk_items, self._threads = chunk_items, readers
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
@@ -190,25 +197,29 @@ class Importer:
     # ------------------------------------------------------------------------------------------------- the end
 
     def _finish(self, manifest: Manifest, failures: list[Failure]) -> Ended:
+        following = self._following()
         try:
-            return self._db.transact(self._end, manifest, failures)
+            outcome, self.next = self._db.transact(self._end, manifest, failures, following)
+            return outcome
         except OutcomeUnknown:
-            return self._finish_again(manifest, failures)
+            return self._finish_again(manifest, failures, following)
 
-    def _finish_again(self, manifest: Manifest, failures: list[Failure]) -> Ended:
+    def _finish_again(self, manifest: Manifest, failures: list[Failure], following: Iterator[Next | None]) -> Ended:
         """The reply to the first COMMIT was lost; if it took effect, the claim has ended, and under our own token."""
         try:
-            return self._db.transact(self._end, manifest, failures)
+            outcome, self.next = self._db.transact(self._end, manifest, failures, following)
+            return outcome
         except ClaimLost:
             if not self._db.read(claims.ended, self._claim.token):
                 raise
             return self._db.read(self._outcome, failures)
 
-    def _end(self, tx: Transaction, manifest: Manifest, failures: list[Failure]) -> Ended:
+    def _end(
+        self, tx: Transaction, manifest: Manifest, failures: list[Failure], following: Iterator[Next | None]
+    ) -> tuple[Ended, Claim | None]:
         self._heartbeat.check()
         outcome = self._outcome(tx, failures)
-        claims.finish(tx, self._claim, outcome, manifest.sha256, failures)
-        return outcome
+        return outcome, claims.finish(tx, self._claim, outcome, manifest.sha256, failures, next(following))
 
     def _outcome(self, tx: Transaction, failures: list[Failure]) -> Ended:
         return outcome_of(ledger.decision_counts(tx, self._claim.batch_id), len(failures))

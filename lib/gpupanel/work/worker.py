@@ -4,7 +4,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 
 from ..config import Settings
@@ -15,10 +15,10 @@ from ..mount import Mount, elsewhere
 from . import claims
 from .aside import FAULT_SECONDS, FIRST_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
-from .claims import Claim, Ended
+from .claims import Claim, Ended, Next
 from .crowd import Crowd
 from .heartbeat import Heartbeat
-from .importer import Importer
+from .importer import NOTHING, Importer
 from .log import Log, described
 from .notify import Notifier
 from .reader import PATIENCE
@@ -44,6 +44,8 @@ class Worker:
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._aside, self._crowd = Aside(), Crowd()
+        self._claimed_since = 0.0
+        self._following: Next | None = None
         self._reset_at = 0.0
         self._in_the_way = ""
         self._troubled = False
@@ -103,16 +105,16 @@ class Worker:
         return self._worker.poll_seconds * random.uniform(0.75, 1.25)
 
     def _claim_and_import(self) -> bool:
-        since = monotonic()
-        claim = self._claim()
-        if claim is None:
-            return False
-        self._heartbeat.watch(claim, since)
-        try:
-            self._import(claim)
-        finally:
-            self._heartbeat.rest()
-        return True
+        """One job, and those that are claimed together with the end of the one before."""
+        claim = first = self._claim()
+        while claim:
+            self._heartbeat.watch(claim, self._claimed_since)
+            self._following = None
+            try:
+                claim = self._import(claim)
+            finally:
+                self._heartbeat.rest()
+        return first is not None
 
     def _reset_stale(self) -> None:
         if monotonic() < self._reset_at:
@@ -149,22 +151,40 @@ class Worker:
     def _claim(self) -> Claim | None:
         """The next job. When the reply to the COMMIT of a claim was lost, its token tells whether it took effect."""
         while True:
-            token = secrets.token_hex(16)
+            following = self._next()
             try:
-                claim = self._asking.patiently(self._db.transact, self._crowd.claim, token, self._name, self._aside.now())
+                claim = self._asking.patiently(self._db.transact, self._crowd.claim, *following)
                 self._crowd.went_through()
                 return claim
             except OutcomeUnknown:
-                if claimed := self._asking.patiently(self._db.transact, claims.held_after_all, token):
+                if claimed := self._asking.until_known(self._db.transact, claims.held_after_all, following.token):
                     return claimed
+
+    def _next(self) -> Next:
+        self._claimed_since = monotonic()
+        return Next(secrets.token_hex(16), self._name, self._aside.now())
+
+    def _next_at_the_end(self) -> Iterator[Next | None]:
+        """What to claim together with the end of the job in hand, unless something else comes first."""
+        if self._signals.stopping or self._crowd.wary or monotonic() > self._reset_at:
+            return NOTHING()
+        self._following = self._next()
+        return self._crowd.following(self._following)
+
+    def _claimed_at_the_end(self, importer: Importer) -> Claim | None:
+        """What came of that, also when no reply told."""
+        if importer.next or not self._following:
+            return importer.next
+        return self._asking.until_known(self._db.transact, claims.held_after_all, self._following.token)
 
     # ------------------------------------------------------------------------------------------- one import
 
-    def _import(self, claim: Claim) -> None:
+    def _import(self, claim: Claim) -> Claim | None:
+        """Import one job, whatever comes in the way; returns the claim of the next one, if it was made as this one ended."""
         started = monotonic()
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
+        importer = self._importer(claim)
         try:
-            importer = self._importer(claim)
             outcome = importer.run()
         except ClaimLost as lost:
             self._lost(claim, lost)
@@ -186,6 +206,7 @@ class Worker:
             self._try_again(claim, described(error))
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
+        return self._claimed_at_the_end(importer)
 
     def _importer(self, claim: Claim) -> Importer:
         def attend() -> None:
@@ -194,7 +215,7 @@ class Worker:
             self._heartbeat.check()
 
         importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, attend,
+            self._db, self._mount, claim, self._heartbeat, attend, self._next_at_the_end,
             chunk_items=self._worker.chunk_items, readers=self._worker.readers,
         )
         return importer
