@@ -5,6 +5,7 @@ MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make f
 
 import os
 import secrets
+from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
@@ -158,10 +159,13 @@ class Story(RuleBasedStateMachine):
     @rule()
     def claim(self):
         w = self._free()
+        self._claimed(w, self.db.transact(claims.claim, secrets.token_hex(16), f"host:{w}"))
+
+    def _claimed(self, w: int, claim: claims.Claim | None):
+        """It is of the first job in line."""
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
         )
-        claim = self.db.transact(claims.claim, secrets.token_hex(16), f"host:{w}")
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
             batch = self.batches[waiting[0][2]]
@@ -173,23 +177,27 @@ class Story(RuleBasedStateMachine):
         return next((w for w in range(3) if w not in self.hands), None)
 
     @precondition(lambda self: self.hands)
-    @rule(which=some.integers(0, 2), steps=some.integers(0, 6))
-    def go_on(self, which, steps):
-        """A worker goes on until it has ended the job, or for some steps until it is killed."""
-        self._work(sorted(self.hands)[which % len(self.hands)], steps)
+    @rule(which=some.integers(0, 2), steps=some.integers(0, 6), following=some.booleans())
+    def go_on(self, which, steps, following):
+        """A worker goes on until it has ended the job, perhaps claiming the next one with it, or for some steps until it is
+        killed."""
+        self._work(sorted(self.hands)[which % len(self.hands)], steps, following)
 
-    def _work(self, w: int, steps: int):
+    def _work(self, w: int, steps: int, following: bool = False):
         held = self.hands.pop(w)
         if held in self.dead:
             return self._write_in_vain(held)
+        next_one = claims.Next(secrets.token_hex(16), held.claim.worker, []) if following else None
         try:
-            self._import(held.claim, steps)
+            claim = self._import(held.claim, steps, next_one)
         except Killed:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
             held.job.state, held.batch.status = "completed", "completed"
             self._brought(held.batch)
+            if following:
+                self._claimed(w, claim)
 
     def _write_in_vain(self, held: Held):
         """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""
@@ -207,7 +215,7 @@ class Story(RuleBasedStateMachine):
         (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
         return (row["claim_token"], row["state"]) == (held.claim.token, "running")
 
-    def _import(self, claim: claims.Claim, steps: int):
+    def _import(self, claim: claims.Claim, steps: int, following: claims.Next | None = None) -> claims.Claim | None:
         left = iter(range(steps))
 
         def attend():
@@ -216,7 +224,11 @@ class Story(RuleBasedStateMachine):
 
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
         heartbeat.watch(claim, monotonic())
-        Importer(self.db, self.mount, claim, heartbeat, attend, chunk_items=1, readers=1).run()
+        importer = Importer(
+            self.db, self.mount, claim, heartbeat, attend, lambda: repeat(following), chunk_items=1, readers=1
+        )
+        importer.run()
+        return importer.next
 
     def _brought(self, batch: Batch):
         """All that the bundle lists is there, as it lists it."""
