@@ -49,11 +49,9 @@ def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
     return sorted(known, key=known.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in known]
 
 
-def count(tx: Reading, *, status: BatchStatus | None = None, limit: int = BOUND + 1) -> int:
+def count(tx: Reading, *, limit: int = BOUND + 1) -> int:
     """How many batches there are, counted no further than `limit`."""
-    if status is None:
-        return tx.value("ledger.count", limit=limit)
-    return tx.value("ledger.count_of_status", status=status, limit=limit)
+    return tx.value("ledger.count", limit=limit)
 
 
 def items(

@@ -8,7 +8,7 @@ from ground import NAME, TABLES, bench_load
 from gpupanel import find
 from gpupanel.find import roads
 from gpupanel.database import Database
-from gpupanel.filters import Filters
+from gpupanel.filters import STATUSES, Filters
 from gpupanel.find import ENDS, SCAN, Place
 
 BATCHES = 12_000  # more than twice what one page looks through at most, and more than a count goes on
@@ -124,21 +124,36 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
 
 @pytest.mark.parametrize("filters", ALONE[:10] + SEVERAL, ids=name)
 def test_a_count_is_exact_or_says_that_it_is_the_least(ledger, wanted, filters):
-    count, read = examined(ledger, lambda tx: find.count(tx, filters))
-    number = len(wanted(filters))
-    assert count.number == min(number, find.BOUND + 1) if count.exact else count.number <= number
-    assert read <= 2 * find.BOUND + 3 * SCAN
+    (count, statuses), read = examined(ledger, lambda tx: find.counts(tx, filters))
+    counted = [(count, filters), *((each, filters._replace(status=status)) for status, each in statuses.items())]
+    assert tuple(statuses) == STATUSES
+    for found, meant in counted:
+        number = len(wanted(meant))
+        assert found.number == number if found.exact else found.number <= number, meant
+    assert read <= 2 * find.BOUND + 4 * SCAN
+    assert count == ledger.read(find.count, filters)
 
 
-def test_the_counts_of_all_statuses_are_those_of_each(ledger, wanted):
-    counts, read = examined(ledger, lambda tx: find.count_by_status(tx, Filters(status="failed", host="cloud-3.example.net")))
-    expected = {status: len(wanted(Filters(status=status, host="cloud-3.example.net"))) for status in counts}
-    assert {status: count.number for status, count in counts.items()} == expected
-    assert all(count.exact for count in counts.values())
-    assert read <= 4 * SCAN
+@pytest.mark.parametrize("filters, times", [
+    (Filters(), 1), (Filters(since=DAY), 1), (Filters(status="failed", until=DAY), 1),
+    (Filters(host="cloud-3.example.net"), 3),  # it is looked for where to stop, and each is put into its group
+], ids=str)
+def test_a_small_ledger_is_counted_to_the_end_and_its_statuses_sum_up(ledger, monkeypatch, filters, times):
+    monkeypatch.setattr(find, "BOUND", BATCHES)
+    (count, statuses), read = examined(ledger, lambda tx: find.counts(tx, filters))
+    assert all(each.exact for each in [count, *statuses.values()])
+    assert count.number == sum(each.number for status, each in statuses.items() if filters.status in (None, status))
+    assert read <= times * sum(each.number for each in statuses.values()) + 50
 
 
-def test_an_asset_leads_to_every_bundle_that_lists_it(ledger):
+def test_a_large_ledger_is_passed_over_to_its_bound_and_each_status_to_a_smaller_one(ledger):
+    (count, statuses), read = examined(ledger, lambda tx: find.counts(tx, Filters()))
+    assert count == (find.BOUND + 1, False)
+    assert statuses["completed"] == statuses["failed"] == (find.MANY, False) and statuses["queued"] == (12, True)
+    assert read <= find.BOUND + 2 * len(statuses) * (find.MANY + 1)
+
+
+def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     [item] = ledger.execute("SELECT asset_hash FROM ingest_batch_item WHERE batch_id = 7 AND position = 0")
     ledger.execute("UPDATE ingest_batch_item SET asset_hash = %(hash)s WHERE batch_id IN (70, 700) AND position = 0",
                    hash=item["asset_hash"])
@@ -146,7 +161,12 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger):
         page, read = examined(ledger, lambda tx: find.page(tx, Filters(asset_hash=start)))
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
-    assert ledger.read(find.count, Filters(asset_hash=start)) == (3, True)
+    count, statuses = ledger.read(find.counts, Filters(asset_hash=start))
+    assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
+    for module in (find, roads):
+        monkeypatch.setattr(module, "SCAN", 3)
+    count, statuses = ledger.read(find.counts, Filters(asset_hash=start))
+    assert count == (3, False) and not any(each.exact for each in statuses.values())
 
 
 def test_all_that_match_are_frozen_up_to_a_bound_and_it_is_said_whether_that_is_all(ledger, wanted):

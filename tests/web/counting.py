@@ -4,6 +4,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from gpupanel.database import Database, Reading
+from gpupanel.filters import STATUSES
+from gpupanel.find import SCAN
 
 
 class Seen(NamedTuple):
@@ -24,13 +26,13 @@ class Seen(NamedTuple):
     @property
     def counted(self):
         """What the statement's counts come to."""
-        names = ("batches", "jobs", "queued", "running", "failed", *([] if "SUM(" in self.statement else ["items"]))
+        names = ("batches", "jobs", "running", *STATUSES, *([] if "SUM(" in self.statement else ["items"]))
         return sum(int(row[name]) for row in self.rows for name in names if name in row)
 
     @property
     def looks_through(self):
-        """Whether it looks for where to stop, or counts several statuses in what it looks through."""
-        return bool(self.params.get("offset")) or "GROUP BY b.status" in self.statement
+        """How many rows it may pass over, or count by status, beside what it shows."""
+        return SCAN if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
 
 
 class Watched(Database):

@@ -29,7 +29,7 @@ SINCE = "2026-01-01"
 PAGE = 20
 
 EACH = 8  # what one row may take: index entries and rows of the tables that it is shown from
-COUNTED = 4  # what one counted entry may take: it is read, put into a list of its own, and read from there
+COUNTED = 4  # what one counted entry may take: it is read, put into a list or a group of its own, and read from there
 FLOOR = 80  # what a statement may take that finds nothing: a look at each of its parts
 MOST_COUNTED = max(BOUND + 1, chart.MOST_JOBS)
 
@@ -93,7 +93,7 @@ def look(watched, work, looked_through=0):
     for seen in watched.seen:
         assert not seen.scans, (seen.statement, seen.plan)
         assert seen.counted <= MOST_COUNTED * max(1, seen.statement.count("COUNT(*)")), seen.statement
-        allowed = FLOOR + EACH * len(seen.rows) + COUNTED * seen.counted + (find.SCAN if seen.looks_through else looked_through)
+        allowed = FLOOR + EACH * len(seen.rows) + COUNTED * seen.counted + (seen.looks_through or looked_through)
         assert seen.read <= allowed, f"{seen.read} read, {allowed} allowed: {seen.statement}"
 
 

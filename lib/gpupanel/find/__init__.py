@@ -5,6 +5,7 @@ it shows, wherever it is. Of several filters the one that leaves the fewest rows
 its rows: at most SCAN of them at once, and a page that stops there says so.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from .roads import (
     DATES, INDEXES, SCAN, TABLE, Edge, Road, choose, conditions, follow, given, horizon_of, parameters, road, value,
 )
 
-MANY = 1_000  # a count that only stands beside a filter goes no further: each list has eight of them
+MANY = 100  # in a ledger of more than BOUND batches each count beside a status goes no further: a list has eight of them
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 ENDS = (0, 2**63 - 1)  # ids that stand before all batches and after them
@@ -79,32 +80,56 @@ def ids(tx: Reading, filters: Filters, *, limit: int = BOUND) -> tuple[list[int]
 def count(tx: Reading, filters: Filters, by: Road | None = None) -> Count:
     """How many batches the filters leave; beyond BOUND, or where looking stopped at SCAN, it is at least the number."""
     way = by or road(tx, filters)
-    horizon = None if way.alone else horizon_of(tx, way, filters, None, False)
-    number = value(tx, "count", way, filters, horizon, limit=BOUND + 1)
-    whole = way.lead != "asset_hash" or len(_touching(tx, filters)) < SCAN
-    return Count(number, horizon is None and whole and number <= BOUND)
+    if way.alone and not way.short:
+        number = value(tx, "count_to", way, filters, bound=BOUND)
+        return Count(number, number <= BOUND)
+    horizon = horizon_of(tx, way, filters, None, False)
+    return Count(value(tx, "count", way, filters, horizon), horizon is None and _whole(tx, way, filters))
 
 
-def count_by_status(tx: Reading, filters: Filters, by: Road | None = None, *, most: int = MANY) -> dict[str, Count]:
-    """status -> how many batches of it the other filters leave; beyond `most`, or where looking stopped, it is at least so
-    many."""
+def counts(tx: Reading, filters: Filters, by: Road | None = None) -> tuple[Count, dict[str, Count]]:
+    """How many batches the filters leave, which follows from the others where those are exact, and status -> how many of it
+    the other filters leave. In a ledger of up to BOUND batches all are exact."""
+    large = not given(filters._replace(status=None)) and tx.value("find.span") >= BOUND
+    each = count_by_status(tx, filters, by, most=MANY if large else None)
+    own = each[filters.status] if filters.status else _sum(each.values())
+    if not own.exact:
+        own = count(tx, filters, by)
+    if filters.status:
+        each[filters.status] = own
+    return own, each
+
+
+def count_by_status(tx: Reading, filters: Filters, by: Road | None = None, *, most: int | None) -> dict[str, Count]:
+    """status -> how many batches of it the other filters leave, or at least so many where looking stopped at SCAN. When
+    there are none but dates, each is counted to `most`, or to the end if that is None."""
     others = filters._replace(status=None)
     if not given(others):
         return _count_each_status(tx, others, most)
     way = choose(given(others), by.numbers) if by and by.numbers else road(tx, others)
     horizon = horizon_of(tx, way, others, None, False)
-    rows = follow(tx, "count_by_status", way, others, horizon)
-    numbers = {row["status"]: row["batches"] for row in rows}
-    return {str(status): Count(numbers.get(status, 0), horizon is None) for status in BatchStatus}
+    exact = horizon is None and _whole(tx, way, others)
+    numbers = {row["status"]: row["batches"] for row in follow(tx, "count_by_status", way, others, horizon)}
+    return {str(status): Count(numbers.get(status, 0), exact) for status in BatchStatus}
 
 
-def _count_each_status(tx: Reading, filters: Filters, most: int) -> dict[str, Count]:
+def _count_each_status(tx: Reading, filters: Filters, most: int | None) -> dict[str, Count]:
     """By the index of statuses alone, in one statement."""
     where = " AND ".join(["b.status = '{0}'", *conditions(filters, DATES)])
-    part = query("find.count").format(source=TABLE.format(INDEXES["status"]), where=where)
-    parts = [f"SELECT '{status}' AS status, batches FROM ({part.format(status)}) counted" for status in BatchStatus]
-    rows = tx.all_of("\nUNION ALL\n".join(parts), **parameters(filters), limit=most + 1)
-    return {row["status"]: Count(min(row["batches"], most), row["batches"] <= most) for row in rows}
+    part = query("find.count_to" if most else "find.count").format(source=TABLE.format(INDEXES["status"]), where=where)
+    parts = [f"({part.format(status)}) AS {status}" for status in BatchStatus]
+    [numbers] = tx.all_of(f"SELECT {', '.join(parts)}", **parameters(filters), bound=most)
+    return {status: Count(min(number, most or number), not most or number <= most) for status, number in numbers.items()}
+
+
+def _sum(parts: Collection[Count]) -> Count:
+    number = sum(part.number for part in parts)
+    return Count(number, number <= BOUND and all(part.exact for part in parts))
+
+
+def _whole(tx: Reading, way: Road, filters: Filters) -> bool:
+    """Whether the road has all that its filter leaves: that of an asset ends at SCAN."""
+    return way.lead != "asset_hash" or len(tx.all("find.touched", **parameters(filters))) < SCAN
 
 
 def hosts(tx: Reading) -> list[str]:
@@ -119,10 +144,6 @@ def _look(
     horizon = None if road.alone else horizon_of(tx, road, filters, start, later)
     rows = follow(tx, "places", road, filters, horizon, start, later, limit=limit, offset=0)
     return [Edge(row["discovered_at"], row["id"]) for row in rows], horizon
-
-
-def _touching(tx: Reading, filters: Filters) -> list[dict[str, Any]]:
-    return tx.all("find.touched", asset_hash=f"{filters.asset_hash}%", most=SCAN)
 
 
 def _edge(tx: Reading, place: Place | None) -> Edge | None:

@@ -55,7 +55,7 @@ def road(tx: Reading, filters: Filters) -> Road:
         return Road(TOUCHED.format(query("find.touched")), "asset_hash", alone=len(names) == 1, short=True)
     numbers = {}
     if len(names) > 1 or names == ["sync_id"]:
-        numbers = {name: value(tx, "count", by(name), filters, only=True, limit=SCAN + 1) for name in names}
+        numbers = {name: value(tx, "count_to", by(name), filters, only=True, bound=SCAN) for name in names}
     return choose(names, numbers)
 
 

@@ -23,6 +23,10 @@ SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT
 SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
 WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 
+-- name: span
+-- How far it is from the first batch's id to the last one's; there can be one more than that.
+SELECT COALESCE(MAX(id) - MIN(id), 0) AS span FROM ingest_batch
+
 -- name: touched
 -- The batches that list an asset, the latest first; one that lists it twice is there twice.
 SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
@@ -32,8 +36,16 @@ WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIM
 -- the filters, {way} is ASC or DESC.
 
 -- name: count
--- How many batches there are, counted no further than `limit`.
-SELECT COUNT(*) AS batches FROM (SELECT 1 FROM {source} WHERE {where} LIMIT %(limit)s) bounded
+-- How many batches there are.
+SELECT COUNT(*) AS batches FROM {source} WHERE {where}
+
+-- name: count_to
+-- The same up to `bound`; one more than it stands for more. Passing rows over costs less than putting them into a list and
+-- counting that, so they are counted only where they end before.
+SELECT COALESCE(
+  (SELECT %(bound)s + 1 FROM {source} WHERE {where} LIMIT 1 OFFSET %(bound)s),
+  (SELECT COUNT(*) FROM {source} WHERE {where})
+) AS batches
 
 -- name: count_by_status
 -- How many batches of each status there are.

@@ -44,10 +44,6 @@ FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 -- How many batches there are, counted no further than `limit`.
 SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bounded
 
--- name: count_of_status
--- How many batches of one status there are, counted no further than `limit`.
-SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch WHERE status = %(status)s LIMIT %(limit)s) bounded
-
 -- name: set_status
 -- The batch goes on to its next status.
 UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s

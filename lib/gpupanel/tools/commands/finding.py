@@ -30,8 +30,9 @@ def asked_for(args: Namespace) -> Filters:
 
 
 def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
-    page = find.page(tx, wanted, _place(args), oldest_first=args.sort == "oldest", limit=args.limit)
-    count = find.count(tx, wanted)
+    road = find.road(tx, wanted)
+    page = find.page(tx, wanted, _place(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
+    count = find.count(tx, wanted, road)
     return {
         "count": count.number, "count_is_exact": count.exact, "batches": [listed(row) for row in page.rows],
         "next": neighbour(page.next), "previous": neighbour(page.previous),

@@ -5,12 +5,9 @@ from typing import Any
 from ... import find, ledger, queue
 from ...database import Reading
 from ...filters import Filters
-from ...model import BatchStatus
 from ..shell import Shell
 from ..text import counts, plain, short, size, table
 from .finding import asked_for
-
-ALL = 2**63
 
 
 def status(shell: Shell) -> int:
@@ -30,16 +27,14 @@ def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
     return {
         "batches": {status: min(each.number, find.BOUND) if not each.exact else each.number for status, each in found.items()},
         "at_least": [status for status, each in found.items() if not each.exact],
-        "jobs": queue.counts(tx, limit=ALL),
+        "jobs": queue.counts(tx, limit=2**63),
         "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
     }
 
 
 def _counts(tx: Reading, wanted: Filters) -> dict[str, find.Count]:
     """status -> how many batches, of those that are wanted."""
-    if wanted == Filters():
-        return {str(each): find.Count(ledger.count(tx, status=each, limit=ALL), True) for each in BatchStatus}
-    counts = find.count_by_status(tx, wanted, most=find.BOUND)
+    counts = find.count_by_status(tx, wanted, most=None if wanted == Filters() else find.BOUND)
     return {status: each for status, each in counts.items() if wanted.status in (None, status)}
 
 

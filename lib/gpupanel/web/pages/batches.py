@@ -34,10 +34,7 @@ def _place(visit: Visit) -> find.Place | None:
 def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, size: int) -> dict:
     road = find.road(tx, wanted)
     page = find.page(tx, wanted, place, oldest_first=sort == "oldest", limit=size, by=road)
-    counts = find.count_by_status(tx, wanted, road)
-    count = find.count(tx, wanted, road)
-    if wanted.status:
-        counts[wanted.status] = count
+    count, counts = find.counts(tx, wanted, road)
     return {
         "count": count.number,
         "count_is_exact": count.exact,
