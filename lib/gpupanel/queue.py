@@ -192,6 +192,12 @@ def counts(tx: Reading, *, limit: int = BOUND + 1) -> dict[str, int]:
     return {row["state"]: row["jobs"] for row in tx.all("queue.counts", limit=limit)}
 
 
+def census(tx: Reading) -> dict[str, int]:
+    """state -> how many jobs, all of them: that reads a whole index, in a fraction of a second for a million jobs."""
+    found = {row["state"]: row["jobs"] for row in tx.all("queue.census")}
+    return {str(state): found.get(state, 0) for state in JobState}
+
+
 def _not_queueable(tx: Reading, batch: dict) -> Refused:
     name = f"Batch {batch['sync_id']}"
     active = tx.one("queue.active_job", batch_id=batch["id"])

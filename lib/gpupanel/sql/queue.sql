@@ -94,6 +94,10 @@ SELECT 'completed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'compl
 SELECT 'failed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'failed' LIMIT %(limit)s) d UNION ALL
 SELECT 'canceled', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'canceled' LIMIT %(limit)s) e
 
+-- name: census
+-- The same to the last job.
+SELECT state, COUNT(*) AS jobs FROM import_job GROUP BY state
+
 -- The following are completed by queue.py: {beyond} is > or <, {way} ASC or DESC, as the page goes on or back.
 
 -- name: line

@@ -27,7 +27,7 @@ def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
     return {
         "batches": {status: min(each.number, find.BOUND) if not each.exact else each.number for status, each in found.items()},
         "at_least": [status for status, each in found.items() if not each.exact],
-        "jobs": queue.counts(tx, limit=2**63),
+        "jobs": queue.census(tx),
         "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
     }
 
