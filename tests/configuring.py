@@ -1,6 +1,28 @@
-"""The two configuration files as the tests write them."""
+"""An installation as the tests make it: a server with the database and both accounts, and the two configuration files."""
 
-from ground import password
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import PrivateServer
+from ground import NAME, password
+
+
+def init_db(server: PrivateServer) -> None:
+    """The schema, and both accounts with their passwords."""
+    schema.apply(server.admin(NAME))
+    for account in schema.ACCOUNTS:
+        schema.open_account(server.admin(NAME), account, password(account))
+
+
+@contextmanager
+def installed(folder: Path, *options: str, **more) -> Iterator[PrivateServer]:
+    """A private MariaDB with all that; TEST_MARIADB_OPTIONS are added to its command line."""
+    with PrivateServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
+        init_db(server)
+        yield server
 
 
 def write(path, socket, assets_dir, user, **sections):

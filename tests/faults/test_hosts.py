@@ -2,6 +2,7 @@
 
 import signal
 
+import configuring
 import pytest
 import workers
 from ground import NAME, password
@@ -10,7 +11,7 @@ from network import SUBNET, Network, needs_machines
 from gpupanel.database import Database
 from gpupanel.doctor.sources import statements
 from gpupanel.tools import schema
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+from gpupanel.tools.private_server import THROWAWAY
 
 pytestmark = needs_machines
 
@@ -29,13 +30,11 @@ def network():
 def server(tmp_path_factory, network):
     """A server that answers to the other machines, with accounts for them as docs/OPERATIONS.md says."""
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
-    with PrivateServer(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
-        schema.apply(running.admin(NAME))
+    with configuring.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))
         for statement in statements("grants.sql"):
             admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
         for account in schema.ACCOUNTS:
-            schema.open_account(running.admin(NAME), account, password(account))
             admin.execute(f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account))
         admin.close()
         yield running
