@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from ground import NAME, TABLES, bench_load
+from reads import examined
 from gpupanel import find
 from gpupanel.find import roads
 from gpupanel.database import Database
@@ -45,16 +46,6 @@ def ledger(server):
     db.execute("UPDATE ingest_batch SET discovered_at = '2025-12-20' WHERE id <= 1000")
     yield db
     db.close()
-
-
-def examined(db, work):
-    """(what `work(tx)` returns, how many rows the server read from its tables for it)."""
-    db.execute("FLUSH STATUS")
-    with db.reading() as tx:
-        result = work(tx)
-    counters = db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-    read = {row["Variable_name"].removeprefix("Handler_read_"): int(row["Value"]) for row in counters}
-    return result, sum(read[way] for way in ("first", "key", "last", "next", "prev", "rnd", "rnd_next"))
 
 
 @pytest.fixture(scope="module")
