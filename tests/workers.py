@@ -15,6 +15,7 @@ from pathlib import Path
 from gpupanel import actions, catalogue, config, ledger
 from gpupanel.database import Database
 from gpupanel.model import BatchStatus
+from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
@@ -132,6 +133,20 @@ def drain(conf: Path) -> str:
     out = io.StringIO()
     Worker(config.load(conf), Signals(), Log(out, {}), Notifier({})).drain()
     return out.getvalue()
+
+
+def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
+    """A bundle of so many photos, imported but for the second, whose source is missing; returns its sync_id."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: breaks.no_source}))
+    queue(panel_db, mount, sync_id)
+    drain(conf)
+    assert counts(panel_db, sync_id) == {"created": photos - 1, "failed": 1}
+    return sync_id
+
+
+def mend(panel_db, mount, sync_id: str, position: int = 1) -> None:
+    """The source that an item lacked comes."""
+    (mount.assets_dir / items(panel_db, sync_id)[position]["path"] / "source" / "source.json").write_text("{}")
 
 
 def batch(db, sync_id: str) -> dict:
