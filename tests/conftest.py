@@ -2,7 +2,7 @@
 
 import configuring
 import pytest
-from ground import NAME, TABLES
+from ground import NAME, empty
 
 from gpupanel import config
 from gpupanel.database import Database
@@ -22,11 +22,7 @@ def server(tmp_path_factory):
 def admin_db(server):
     """The account that may do everything, with all tables emptied."""
     db = Database(server.admin(NAME))
-    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for what other nodes have committed, a DELETE does not
-    db.execute("SET foreign_key_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
-    db.execute("SET foreign_key_checks = 1")
+    empty(db)
     yield db
     db.close()
 

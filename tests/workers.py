@@ -21,14 +21,14 @@ from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import Worker
+from ground import LIBRARY, TREE
 
-TREE = Path(__file__).resolve().parents[1]
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
 
 # What the library says, by names that do not depend on who came first.
-LIBRARY = {
+MEANING = {
     "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height, a.bytes,
                 a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id, a.deleted_at IS NULL AS live
                 FROM asset a JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
@@ -49,20 +49,16 @@ LIBRARY = {
                i.changes, i.asset_id IS NULL, i.cover_id IS NULL, i.last_error FROM ingest_batch_item i
                JOIN ingest_batch b ON b.id = i.batch_id""",
 }
-TABLES = (
-    "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item",
-    "asset_collection", "asset_collection_item",
-)
 
 
 def meaning(db) -> dict[str, list]:
     """What library and items say, less ids and times, in a fixed order."""
-    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in LIBRARY.items()}
+    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in MEANING.items()}
 
 
 def rows(db) -> dict[str, list]:
     """Every library row as it stands, ids and times included."""
-    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
 
 
 def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
@@ -195,14 +191,6 @@ def write(tx, asset) -> None:
 
 class Undone(Exception):
     """What the rival did is rolled back."""
-
-
-def empty(db) -> None:
-    """Forget everything, so that the same bundles can be imported anew."""
-    db.execute("SET foreign_key_checks = 0")
-    for table in (*TABLES, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch"):
-        db.execute(f"DELETE FROM {table}")
-    db.execute("SET foreign_key_checks = 1")
 
 
 def make_stale(db, job_id: int) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ground import NAME, TABLES
+from ground import NAME, TABLES, empty
 from gpupanel.database import Database, queries, query
 from gpupanel.paths import TREE
 
@@ -63,9 +63,8 @@ def explain(db, name: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def filled(server):
     db = Database(server.admin(NAME))
+    empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
     for statement in FILL:
         db.execute(statement)
     for table in TABLES:

@@ -13,7 +13,7 @@ from machine import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why
 from webservers import WEB_USER
 
 import workers
-from ground import password
+from ground import TREE, password
 from workers import wait_until
 from gpupanel.config import DatabaseSettings, MountSettings
 from gpupanel.database import Database
@@ -21,7 +21,6 @@ from gpupanel.mount import Mount
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
-TREE = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
 [database]
 unix_socket = /run/mysqld/{socket}
