@@ -1,4 +1,4 @@
-"""The three vocabularies and the values that travel between the rooms (DESIGN section 5)."""
+"""The three vocabularies and the values that travel between the rooms (docs/CONTRACT.md, 5)."""
 
 import re
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The queue as operators see it: enqueue, cancel, reorder, list (DESIGN section 8). Never claims; that is the worker's."""
+"""The queue as operators see it: enqueue, cancel, reorder, list (docs/CONTRACT.md, 8). Never claims; that is the worker's."""
 
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""bin/gpupanel: the arguments, and what each way to fail looks like in a shell (DESIGN section 11).
+"""bin/gpupanel: the arguments, and what each way to fail looks like in a shell (docs/CONTRACT.md, 11).
 
 A command lives in commands/<module>.py as a function of its name that takes a Shell and returns the exit status;
 only the module of the command that runs is imported.
