@@ -157,6 +157,11 @@ def items(db, sync_id: str) -> list[dict]:
     return db.read(ledger.items, batch(db, sync_id)["id"])
 
 
+def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
+    """asset_hash -> (decision, reason)."""
+    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in items(db, sync_id)}
+
+
 def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
     """The events of a batch, the oldest first."""
     found = db.read(ledger.events, batch(db, sync_id)["id"], limit=1000)[::-1]
