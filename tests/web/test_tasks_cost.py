@@ -1,9 +1,8 @@
 """What the status line and the chart read: what they show, however much there is."""
 
+import configuring
 import pytest
-from ground import NAME, TABLES, empty
 from reads import examined
-from gpupanel.database import Database
 from gpupanel.web import glance
 from gpupanel.web.pages import chart
 
@@ -23,15 +22,8 @@ FILL = [
 
 @pytest.fixture(scope="module")
 def filled(server):
-    db = Database(server.admin(NAME))
-    empty(db)
-    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for statement in FILL:
-        db.execute(statement)
-    for table in TABLES[:4]:
-        db.execute(f"ANALYZE TABLE {table}")
-    yield db
-    db.close()
+    with configuring.filled(server, FILL) as db:
+        yield db
 
 
 def test_the_status_line_reads_what_it_counts(filled):
