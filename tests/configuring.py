@@ -1,6 +1,43 @@
-"""The two configuration files as the tests write them."""
+"""An installation as the tests make it: a server with the database and both accounts, and the two configuration files."""
 
-from ground import password
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gpupanel.database import Database
+from gpupanel.tools import schema
+from gpupanel.tools.private_server import PrivateServer
+from ground import NAME, TABLES, empty, password
+
+
+def init_db(server: PrivateServer) -> None:
+    """The schema, and both accounts with their passwords."""
+    schema.apply(server.admin(NAME))
+    for account in schema.ACCOUNTS:
+        schema.open_account(server.admin(NAME), account, password(account))
+
+
+@contextmanager
+def installed(folder: Path, *options: str, **more) -> Iterator[PrivateServer]:
+    """A private MariaDB with all that; TEST_MARIADB_OPTIONS are added to its command line."""
+    with PrivateServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
+        init_db(server)
+        yield server
+
+
+@contextmanager
+def filled(server: PrivateServer, statements: Iterable[str]) -> Iterator[Database]:
+    """Whoever may do everything, over tables that hold what these statements write, and whose statistics say so."""
+    db = Database(server.admin(NAME))
+    empty(db)
+    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for statement in statements:
+        db.execute(statement)
+    for table in TABLES:
+        db.execute(f"ANALYZE TABLE {table}")
+    yield db
+    db.close()
 
 
 def write(path, socket, assets_dir, user, **sections):

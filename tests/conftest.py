@@ -1,31 +1,20 @@
 """What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
 
-import os
-import sys
-
-import pytest
-
 import configuring
-from ground import NAME, TABLES, TREE, password
+import pytest
+from ground import NAME, empty
 
-sys.path.insert(0, str(TREE / "lib"))
-
-from gpupanel import config  # noqa: E402
-from gpupanel.database import Database  # noqa: E402
-from gpupanel.mount import Mount  # noqa: E402
-from gpupanel.tools import schema  # noqa: E402
-from gpupanel.tools.bundles import Writer  # noqa: E402
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
+from gpupanel import config
+from gpupanel.database import Database
+from gpupanel.mount import Mount
+from gpupanel.tools.bundles import Writer
+from gpupanel.tools.private_server import THROWAWAY
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A private MariaDB with the schema and both accounts; TEST_MARIADB_OPTIONS are added to its command line."""
-    options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
-    with PrivateServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY, *options) as running:
-        schema.apply(running.admin(NAME))
-        for account in schema.ACCOUNTS:
-            schema.open_account(running.admin(NAME), account, password(account))
+    """A private MariaDB with the schema and both accounts."""
+    with configuring.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
         yield running
 
 
@@ -33,11 +22,7 @@ def server(tmp_path_factory):
 def admin_db(server):
     """The account that may do everything, with all tables emptied."""
     db = Database(server.admin(NAME))
-    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for what other nodes have committed, a DELETE does not
-    db.execute("SET foreign_key_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
-    db.execute("SET foreign_key_checks = 1")
+    empty(db)
     yield db
     db.close()
 

@@ -1,4 +1,4 @@
-"""What tests name without a fixture: where the project is, what its database, tables and passwords are called."""
+"""What tests need without a fixture: where the project is, what its database, tables and passwords are called, and empty tables."""
 
 import importlib.util
 from pathlib import Path
@@ -15,6 +15,15 @@ LIBRARY = TABLES[4:]
 
 def password(account: str) -> str:
     return f"{account} has a 'secret'"
+
+
+def empty(db) -> None:
+    """Forget all that the tables hold."""
+    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for what other nodes have committed, a DELETE does not
+    db.execute("SET foreign_key_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    db.execute("SET foreign_key_checks = 1")
 
 
 def bench_load() -> ModuleType:

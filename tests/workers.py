@@ -15,19 +15,20 @@ from pathlib import Path
 from gpupanel import actions, catalogue, config, ledger
 from gpupanel.database import Database
 from gpupanel.model import BatchStatus
+from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import Worker
+from ground import LIBRARY, TREE
 
-TREE = Path(__file__).resolve().parents[1]
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
 
 # What the library says, by names that do not depend on who came first.
-LIBRARY = {
+MEANING = {
     "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height, a.bytes,
                 a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id, a.deleted_at IS NULL AS live
                 FROM asset a JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
@@ -48,20 +49,16 @@ LIBRARY = {
                i.changes, i.asset_id IS NULL, i.cover_id IS NULL, i.last_error FROM ingest_batch_item i
                JOIN ingest_batch b ON b.id = i.batch_id""",
 }
-TABLES = (
-    "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item",
-    "asset_collection", "asset_collection_item",
-)
 
 
 def meaning(db) -> dict[str, list]:
     """What library and items say, less ids and times, in a fixed order."""
-    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in LIBRARY.items()}
+    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in MEANING.items()}
 
 
 def rows(db) -> dict[str, list]:
     """Every library row as it stands, ids and times included."""
-    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
 
 
 def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
@@ -134,6 +131,20 @@ def drain(conf: Path) -> str:
     return out.getvalue()
 
 
+def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
+    """A bundle of so many photos, imported but for the second, whose source is missing; returns its sync_id."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: breaks.no_source}))
+    queue(panel_db, mount, sync_id)
+    drain(conf)
+    assert counts(panel_db, sync_id) == {"created": photos - 1, "failed": 1}
+    return sync_id
+
+
+def mend(panel_db, mount, sync_id: str, position: int = 1) -> None:
+    """The source that an item lacked comes."""
+    (mount.assets_dir / items(panel_db, sync_id)[position]["path"] / "source" / "source.json").write_text("{}")
+
+
 def batch(db, sync_id: str) -> dict:
     return db.read(ledger.batch, sync_id)
 
@@ -144,6 +155,11 @@ def counts(db, sync_id: str) -> dict[str, int]:
 
 def items(db, sync_id: str) -> list[dict]:
     return db.read(ledger.items, batch(db, sync_id)["id"])
+
+
+def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
+    """asset_hash -> (decision, reason)."""
+    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in items(db, sync_id)}
 
 
 def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
@@ -180,14 +196,6 @@ def write(tx, asset) -> None:
 
 class Undone(Exception):
     """What the rival did is rolled back."""
-
-
-def empty(db) -> None:
-    """Forget everything, so that the same bundles can be imported anew."""
-    db.execute("SET foreign_key_checks = 0")
-    for table in (*TABLES, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch"):
-        db.execute(f"DELETE FROM {table}")
-    db.execute("SET foreign_key_checks = 1")
 
 
 def make_stale(db, job_id: int) -> None:

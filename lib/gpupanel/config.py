@@ -1,4 +1,4 @@
-"""INI file -> frozen, validated settings (DESIGN section 11); every problem is reported at once."""
+"""INI file -> frozen, validated settings (docs/CONTRACT.md, 11); every problem is reported at once."""
 
 import os
 from configparser import ConfigParser, Error as SyntaxProblem

@@ -1,4 +1,4 @@
-"""The decision table: what an item of a bundle means for what the library has (DESIGN section 5).
+"""The decision table: what an item of a bundle means for what the library has (docs/CONTRACT.md, 5).
 
 Pure: the preflight asks it to plan, and the importer asks it again in the transaction that writes.
 """
@@ -58,7 +58,7 @@ def decide(
 
 def differences(item: Item, existing: Existing) -> dict[str, list] | None:
     """field -> [before, after] where the library differs. A derivative that the manifest no longer lists is no
-    difference: absence is never an instruction (DESIGN promise 8)."""
+    difference: absence is never an instruction (docs/CONTRACT.md, 2.8)."""
     if existing.fingerprint == catalogue.fingerprint(item):
         return None
     fields = {

@@ -1,4 +1,4 @@
-"""ingest_batch, ingest_batch_item and ingest_event: what is known, planned and done, and what happened (DESIGN sections 6 and 7)."""
+"""ingest_batch, ingest_batch_item and ingest_event: what is known, planned and done, and what happened (docs/CONTRACT.md, 6 and 7)."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) 
 
 
 def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
-    """Mark the items that the manifest lists no longer; returns how many. Nothing is deleted (DESIGN section 5)."""
+    """Mark the items that the manifest lists no longer; returns how many. Nothing is deleted (docs/CONTRACT.md, 5)."""
     listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
     gone = [
         row["id"] for row in tx.all("ledger.listed_items", batch_id=batch_id)

@@ -1,10 +1,11 @@
-"""The three vocabularies and the values that travel between the rooms (DESIGN section 5)."""
+"""The three vocabularies and the values that travel between the rooms (docs/CONTRACT.md, 5)."""
 
 import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 BOUND = 10_000  # counts that people look at go no further, so that they cost the same however much there is
+HIGHEST = 2**63 - 1  # what a BIGINT column holds at most: an id, a count, a size
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a lowercase UUID, the name of a bundle
 
 

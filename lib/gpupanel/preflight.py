@@ -1,4 +1,4 @@
-"""Manifest x library -> decisions -> ledger: what would happen to each item, before anything happens (DESIGN section 5)."""
+"""Manifest x library -> decisions -> ledger: what would happen to each item, before anything happens (docs/CONTRACT.md, 5)."""
 
 from collections import Counter
 from itertools import chain
@@ -187,7 +187,7 @@ def _judge(examined: Examined, counts: Counter, failures: list[str]) -> Outcome:
 
 
 def _started(examined: Examined) -> dict:
-    """The payload of preflight_started (DESIGN section 7); nulls where the manifest was refused."""
+    """The payload of preflight_started (docs/CONTRACT.md, 7); nulls where the manifest was refused."""
     manifest = examined.manifest
     keys = ("action", "item_count", "item_type_counts", "prior_sync_id", "sync_type", "total_bytes")
     facts = {key: getattr(manifest, key) if manifest else None for key in keys}

@@ -1,4 +1,4 @@
-"""The queue as operators see it: enqueue, cancel, reorder, list (DESIGN section 8). Never claims; that is the worker's."""
+"""The queue as operators see it: enqueue, cancel, reorder, list (docs/CONTRACT.md, 8). Never claims; that is the worker's."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from . import ledger
 from .database import Duplicate, Reading, Transaction, query
 from .errors import InvalidInput, NotFound, Refused
-from .model import BOUND, BatchStatus, JobState
+from .model import BOUND, HIGHEST, BatchStatus, JobState
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # what the column holds
@@ -30,7 +30,6 @@ class Page(NamedTuple):
     next: Place | None
 
 
-HIGHEST = 2**63 - 1
 FIRST, LAST = Place(PRIORITIES[0], 0), Place(PRIORITIES[-1], HIGHEST, True)
 LATEST, EARLIEST = Place(datetime.max, HIGHEST), Place(datetime(1000, 1, 1), 0, True)
 ENDS = (FIRST, LAST, LATEST, EARLIEST)

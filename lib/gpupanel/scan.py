@@ -1,4 +1,4 @@
-"""Mount -> ledger: which bundles there are, and which are passed over and why (DESIGN sections 3 and 4)."""
+"""Mount -> ledger: which bundles there are, and which are passed over and why (docs/CONTRACT.md, 3 and 4)."""
 
 from typing import NamedTuple
 
@@ -84,6 +84,6 @@ def _append(tx: Transaction, batch_id: int, finding: Finding, by: str) -> None:
 
 
 def _scan_payload(facts: dict) -> dict[str, str]:
-    """Keys, their order and their string values as the Perl scan had MariaDB write them (DESIGN section 7)."""
+    """Keys, their order and their string values as the Perl scan had MariaDB write them (docs/CONTRACT.md, 7)."""
     keys = ("manifest_sha256", "sync_type", "action", "item_count", "total_bytes", "source_host")
     return {"source": "filesystem"} | {key: str(facts[key]) for key in keys}

@@ -10,7 +10,7 @@ from evening import Day
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
-from ground import NAME
+from ground import NAME, empty
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -103,7 +103,7 @@ def evening(server, room, panel_conf, worker_conf):
     admin, panel, worker = (Database(each) for each in (
         server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
     ))
-    workers.empty(admin)
+    empty(admin)
     yield Day(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).pass_by()
     for each in (admin, panel, worker):
         each.close()

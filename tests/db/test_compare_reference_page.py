@@ -1,4 +1,4 @@
-"""With `compare pages`, the reference page is reproduced by our panel from the same ledger rows (DESIGN section 12)."""
+"""With `compare pages`, the reference page is reproduced by our panel from the same ledger rows (docs/CONTRACT.md, 12)."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Transactions: whole or not at all, and run again when the server asks for it (DESIGN section 8)."""
+"""Transactions: whole or not at all, and run again when the server asks for it (docs/CONTRACT.md, 8)."""
 
 import os
 import signal

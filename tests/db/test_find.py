@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from ground import NAME, TABLES, bench_load
+from ground import NAME, bench_load, empty
+from reads import examined
 from gpupanel import find
 from gpupanel.find import roads
 from gpupanel.database import Database
@@ -38,23 +39,12 @@ def name(filters):
 def ledger(server):
     """What bench/load.py makes, in small; the first thousand batches share one moment, as after a migration."""
     db = Database(server.admin(NAME))
+    empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
     bench_load().fill(db, BATCHES, tables=("ingest_batch", "import_job", "ingest_batch_item"))
     db.execute("UPDATE ingest_batch SET discovered_at = '2025-12-20' WHERE id <= 1000")
     yield db
     db.close()
-
-
-def examined(db, work):
-    """(what `work(tx)` returns, how many rows the server read from its tables for it)."""
-    db.execute("FLUSH STATUS")
-    with db.reading() as tx:
-        result = work(tx)
-    counters = db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-    read = {row["Variable_name"].removeprefix("Handler_read_"): int(row["Value"]) for row in counters}
-    return result, sum(read[way] for way in ("first", "key", "last", "next", "prev", "rnd", "rnd_next"))
 
 
 @pytest.fixture(scope="module")

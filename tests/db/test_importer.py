@@ -3,29 +3,13 @@
 import json
 from pathlib import Path
 
-import pytest
 import workers
 from gpupanel.tools.bundles import breaks
-
-
-@pytest.fixture
-def bring(panel_db, mount, worker_conf):
-    """Queues bundles and imports them; returns the worker's log."""
-
-    def run(*sync_ids: str) -> str:
-        workers.queue(panel_db, mount, *sync_ids)
-        return workers.drain(worker_conf)
-
-    return run
 
 
 def source(assets_dir, asset, name: str = "source.json"):
     """The path of one of an asset's documents."""
     return assets_dir / asset.path / "source" / ("" if name == "source.json" else "data") / name
-
-
-def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
-    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in workers.items(db, sync_id)}
 
 
 # ----------------------------------------------------------------------------------------- what is written
@@ -110,7 +94,7 @@ def test_a_create_overwrites_nothing_and_reads_no_document_of_what_is_there(admi
     again = bundles.bundle("again", [other])
     bring(again)
     assert workers.rows(admin_db) == before
-    ((decision, reason),) = reasons(panel_db, again).values()
+    ((decision, reason),) = workers.reasons(panel_db, again).values()
     assert decision == "skipped" and "title" in reason
 
 
@@ -122,7 +106,7 @@ def test_an_update_that_only_brings_a_new_document_is_recorded_as_updated_and_na
     source(assets_dir, changed, "photo.meaning.json").write_text('{"mood": "new"}')
     update = bundles.bundle("update", [changed, same], files=False, action="update")
     bring(update)
-    decided = reasons(panel_db, update)
+    decided = workers.reasons(panel_db, update)
     assert decided[changed.asset_hash][0] == "updated" and "photo.meaning.json" in decided[changed.asset_hash][1]
     assert decided[same.asset_hash][0] == "skipped"
     versions = admin_db.execute("SELECT asset_id FROM asset_ai_run WHERE analysis_kind = 'meaning'")

@@ -14,21 +14,6 @@ from gpupanel.tools.bundles import breaks
 from gpupanel.work import asking, importer, library, reader, worker
 
 
-@pytest.fixture
-def bring(panel_db, mount, worker_conf):
-    """Queues bundles and imports them; returns the worker's log."""
-
-    def run(*sync_ids: str) -> str:
-        workers.queue(panel_db, mount, *sync_ids)
-        return workers.drain(worker_conf)
-
-    return run
-
-
-def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
-    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in workers.items(db, sync_id)}
-
-
 # ----------------------------------------------------------------------------------------- one item fails alone
 
 
@@ -91,7 +76,7 @@ def test_a_changed_manifest_is_an_event_and_is_planned_anew(panel_db, bundles, m
     (event,) = workers.events(panel_db, sync_id, "manifest_changed")
     payload = json.loads(event["payload"])
     assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
-    decided = reasons(panel_db, sync_id)
+    decided = workers.reasons(panel_db, sync_id)
     assert decided[second.asset_hash][0] == "created" and decided[first.asset_hash][0] == "withdrawn"
     assert batch["status"] == "completed"
 

@@ -1,4 +1,4 @@
-"""Preflight: what would happen to each item, written to the ledger and nowhere else (DESIGN sections 5 and 7)."""
+"""Preflight: what would happen to each item, written to the ledger and nowhere else (docs/CONTRACT.md, 5 and 7)."""
 
 import json
 

@@ -2,10 +2,9 @@
 
 import re
 
+import configuring
 import pytest
-
-from ground import NAME, TABLES
-from gpupanel.database import Database, queries, query
+from gpupanel.database import queries, query
 from gpupanel.paths import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
@@ -62,16 +61,8 @@ def explain(db, name: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def filled(server):
-    db = Database(server.admin(NAME))
-    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
-    for statement in FILL:
-        db.execute(statement)
-    for table in TABLES:
-        db.execute(f"ANALYZE TABLE {table}")
-    yield db
-    db.close()
+    with configuring.filled(server, FILL) as db:
+        yield db
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if query(name).startswith(("SELECT", "UPDATE"))])

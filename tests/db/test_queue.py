@@ -1,4 +1,4 @@
-"""Queue and cancel: one active job a batch, each batch in its own transaction (DESIGN sections 5, 7 and 8)."""
+"""Queue and cancel: one active job a batch, each batch in its own transaction (docs/CONTRACT.md, 5, 7 and 8)."""
 
 import threading
 

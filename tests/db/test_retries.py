@@ -14,21 +14,13 @@ from gpupanel.work.importer import Importer
 @pytest.fixture
 def partial(panel_db, mount, bundles, worker_conf):
     """A bundle of four photos, imported but for the second, whose source is missing."""
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, sync_id) == {"created": 3, "failed": 1}
-    return sync_id
+    return workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
 
 
 @pytest.fixture
-def mend(panel_db, partial, assets_dir):
+def mend(panel_db, mount, partial):
     """What the mount lacked comes."""
-    def mend():
-        folder = assets_dir / workers.items(panel_db, partial)[1]["path"] / "source"
-        (folder / "source.json").write_text("{}")
-
-    return mend
+    return lambda: workers.mend(panel_db, mount, partial)
 
 
 @pytest.fixture
@@ -118,12 +110,12 @@ def test_a_second_click_whose_retry_was_done_while_it_looked_at_the_mount_is_ref
 
 
 def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(
-    panel_db, mount, bundles, assets_dir, retry, slow_mount, worker_conf
+    panel_db, mount, bundles, retry, slow_mount, worker_conf
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
     actions.scan_mount(panel_db, mount, "operator")
     assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
-    (assets_dir / workers.items(panel_db, sync_id)[0]["path"] / "source" / "source.json").write_text("{}")
+    workers.mend(panel_db, mount, sync_id, 0)
 
     def first():
         retry(sync_id)
@@ -184,14 +176,14 @@ def stopped(worker_db, mount):
 
 
 def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
-    panel_db, mount, bundles, worker_conf, stopped, assets_dir
+    panel_db, mount, bundles, worker_conf, stopped
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
     workers.queue(panel_db, mount, sync_id)
     first = stopped()
     assert workers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
     actions.cancel_job(panel_db, first, "operator")
-    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    workers.mend(panel_db, mount, sync_id)
     second = actions.queue_batch(panel_db, mount, sync_id, "operator")
     assert workers.job(panel_db, second)["items_total"] == 3
     workers.drain(worker_conf)

@@ -30,6 +30,14 @@ def start(admin_db):
     programs.end()
 
 
+@pytest.fixture
+def many(bundles, panel_db, mount):
+    """A queued batch of thirty photos; returns (its assets, sync_id, job id)."""
+    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
+    sync_id = bundles.bundle("many", assets)
+    return assets, sync_id, *workers.queue(panel_db, mount, sync_id)
+
+
 def run(conf, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, workers.PROGRAM, "--config", conf, *arguments]
     return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=workers.SECONDS)
@@ -114,11 +122,9 @@ def test_an_idle_worker_ends_at_once_when_asked_to(bundles, worker_conf, start, 
 
 
 def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_the_next_one_goes_on(
-    admin_db, panel_db, worker_db, bundles, mount, worker_conf, start
+    admin_db, panel_db, worker_db, worker_conf, start, many
 ):
-    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
-    sync_id = bundles.bundle("many", assets)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    assets, sync_id, job_id = many
     conf = workers.with_options(worker_conf, chunk_items=10)
     with workers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
@@ -138,11 +144,9 @@ def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_th
 
 
 def test_a_second_signal_ends_the_process_in_the_middle_and_nothing_is_half_done(
-    admin_db, panel_db, worker_db, bundles, mount, worker_conf, start
+    admin_db, panel_db, worker_db, worker_conf, start, many
 ):
-    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
-    sync_id = bundles.bundle("many", assets)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    assets, sync_id, job_id = many
     conf = workers.with_options(worker_conf, chunk_items=10)
     with workers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
@@ -194,11 +198,9 @@ def take_away(assets_dir, whole: bool):
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the whole mount", "the assets alone"])
 def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
-    admin_db, panel_db, worker_db, assets_dir, bundles, mount, worker_conf, start, whole
+    admin_db, panel_db, worker_db, assets_dir, worker_conf, start, many, whole
 ):
-    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
-    sync_id = bundles.bundle("many", assets)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    assets, sync_id, job_id = many
     with workers.held_back(admin_db, worker_db, assets[2]) as wait:
         worker = start(workers.with_options(worker_conf, chunk_items=5))
         wait()

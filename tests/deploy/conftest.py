@@ -8,15 +8,14 @@ from base64 import b64encode
 from hashlib import sha1
 from pathlib import Path
 
+import ground
 import pytest
 from asking import password
 from gpupanel.database import Database
 from gpupanel.tools.bundles import Writer
 from webservers import WEB_USER, Site
 
-TREE = Path(__file__).resolve().parents[2]
 USERS = ("admin", "viewer", "stranger")
-PASSWORD = "gpu_panel has a 'secret'"
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def world():
 def make_install(world):
     """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
     checkout = world / "checkout"
-    shutil.copytree(TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
+    shutil.copytree(ground.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
     def make_install(more={}, **variables):
@@ -70,9 +69,9 @@ def site(tree, world, server, bundle_ids):
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):
         (etc / name).write_text(CONFIGURATION.format(socket=server.socket, mount=world / "assets", proxies=proxies))
-    (world / "worker.password").write_text("gpu_worker has a 'secret'")
+    (world / "worker.password").write_text(ground.password("gpu_worker"))
     (world / "worker.password").chmod(0o600)
-    (etc / "panel.password").write_text(PASSWORD)
+    (etc / "panel.password").write_text(ground.password("gpu_panel"))
     (etc / "panel.secret").write_bytes(b"a secret that signs the forms of the tests")
     (etc / "panel.users").write_text("".join(f"{user}:{_hashed(password(user))}\n" for user in USERS))
     for name in ("panel.password", "panel.secret", "panel.users"):

@@ -13,6 +13,7 @@ from machine import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why
 from webservers import WEB_USER
 
 import workers
+from ground import TREE, password
 from workers import wait_until
 from gpupanel.config import DatabaseSettings, MountSettings
 from gpupanel.database import Database
@@ -20,8 +21,6 @@ from gpupanel.mount import Mount
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
-TREE = Path(__file__).resolve().parents[2]
-PASSWORDS = {"panel": "gpu_panel has a 'secret'", "worker": "gpu_worker has a 'secret'"}
 CONFIGURATION = """
 [database]
 unix_socket = /run/mysqld/{socket}
@@ -72,7 +71,7 @@ def _user(etc):
 def _configuration(folder, who, server, more, uid):
     folder.mkdir()
     (folder / f"{who}.conf").write_text(CONFIGURATION.format(socket=server.socket.name, who=who) + more)
-    for name, text in ((f"{who}.password", PASSWORDS[who]), (f"{who}.secret", "a secret that signs the forms of tests")):
+    for name, text in ((f"{who}.password", password(f"gpu_{who}")), (f"{who}.secret", "a secret that signs the forms of tests")):
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
         os.chown(folder / name, uid, uid)
@@ -96,7 +95,7 @@ def admin_db(server, emptied):
 @pytest.fixture
 def queued(admin_db, world, bundle_ids, server):
     """The two sound bundles, queued by an operator; returns their sync_ids."""
-    panel = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_panel", password=PASSWORDS["panel"]))
+    panel = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_panel", password=password("gpu_panel")))
     workers.queue(panel, Mount(MountSettings(world / "assets" / "sync", world / "assets")), *bundle_ids[:2])
     panel.close()
     return bundle_ids[:2]
@@ -148,7 +147,7 @@ def test_not_even_root_could_write_there_from_inside_a_service(machine, unit, pa
 def test_the_panel_cannot_look_at_the_workers_configuration(machine):
     machine.systemctl("start", PANEL)
     root = Path(f"/proc/{machine.main_pid(PANEL)}/root")
-    assert (root / "opt/gpu-admin-panel/etc/panel.password").read_text() == PASSWORDS["panel"]
+    assert (root / "opt/gpu-admin-panel/etc/panel.password").read_text() == password("gpu_panel")
     assert not any((root / "etc/gpu-admin-panel").iterdir())
     machine.forget(PANEL)
 
@@ -158,7 +157,7 @@ def test_stopping_finishes_the_transaction_in_hand_and_gives_the_job_back(machin
         "SELECT asset_type, asset_hash FROM ingest_batch_item i JOIN import_job j USING (batch_id)"
         " WHERE j.id = (SELECT MIN(id) FROM import_job) AND i.position = 1"
     )
-    rival = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=PASSWORDS["worker"]))
+    rival = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker")))
     with workers.held_back(admin_db, rival, SimpleNamespace(**asset)) as wait_for_import:
         machine.systemctl("start", worker)
         wait_for_import()

@@ -13,14 +13,14 @@ from configparser import ConfigParser
 from contextlib import ExitStack
 from pathlib import Path
 
+import configuring
 import workers
-from ground import NAME, TREE
+from ground import TREE
 from network import Network
 from network import lacking as lacking_machines
 
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
-from gpupanel.tools import schema
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 USER = "mysql"  # rsync's state transfer refuses root
@@ -48,7 +48,7 @@ class Node(PrivateServer):
         """Make the history and the data that all of them begin with."""
         super()._install()
         self.found()
-        schema.apply(self.admin(NAME))
+        configuring.init_db(self)
         self.stop()
 
     def like(self, other: "Node") -> None:

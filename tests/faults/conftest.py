@@ -3,12 +3,11 @@
 import pytest
 import workers
 from cluster import Cluster, lacking
-from ground import NAME, password
+from ground import NAME
 from network import Network
 
 from gpupanel import config
 from gpupanel.database import Database
-from gpupanel.tools import schema
 
 
 @pytest.fixture
@@ -25,8 +24,6 @@ def cluster():
     if why := lacking():
         pytest.skip(why)
     with Network(3) as network, Cluster(network) as running:
-        for account in schema.ACCOUNTS:
-            schema.open_account(running[1].admin(NAME), account, password(account))
         yield running
 
 

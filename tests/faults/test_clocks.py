@@ -1,4 +1,4 @@
-"""Only the database's clock counts (DESIGN section 3): a worker whose own is hours off imports as any other."""
+"""Only the database's clock counts (docs/CONTRACT.md, 3): a worker whose own is hours off imports as any other."""
 
 import pytest
 from campaign import lane as lanes

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 
+import configuring
 import pytest
 import workers
 from campaign import picture
 from campaign.lane import OPTIONS
-from ground import NAME, TREE
-from gpupanel.tools import schema
-from gpupanel.tools.private_server import PrivateServer
+from ground import TREE
 from gpupanel.web import forms
 from gpupanel.web.app import application
 from webtest import TestApp
@@ -38,10 +37,7 @@ def server(disk, tmp_path_factory):
     folder = disk / "mariadb"
     folder.mkdir()
     (folder / "mariadb.log").symlink_to(tmp_path_factory.mktemp("log") / "mariadb.log")  # of which the end is wanted
-    with PrivateServer(folder, *OPTIONS) as running:
-        schema.apply(running.admin(NAME))
-        for account in schema.ACCOUNTS:
-            schema.open_account(running.admin(NAME), account, f"{account} has a 'secret'")
+    with configuring.installed(folder, *OPTIONS) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import signal
 
+import configuring
 import pytest
 import workers
 from ground import NAME, password
@@ -10,12 +11,13 @@ from network import SUBNET, Network, needs_machines
 from gpupanel.database import Database
 from gpupanel.doctor.sources import statements
 from gpupanel.tools import schema
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+from gpupanel.tools.private_server import THROWAWAY
 
 pytestmark = needs_machines
 
 PORT = 3306
 BUNDLES = 60
+PHOTOS = 60  # of the job that is cut off
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,11 @@ def network():
 def server(tmp_path_factory, network):
     """A server that answers to the other machines, with accounts for them as docs/OPERATIONS.md says."""
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
-    with PrivateServer(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
-        schema.apply(running.admin(NAME))
+    with configuring.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))
         for statement in statements("grants.sql"):
             admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
         for account in schema.ACCOUNTS:
-            schema.open_account(running.admin(NAME), account, password(account))
             admin.execute(f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account))
         admin.close()
         yield running
@@ -55,8 +55,20 @@ def start(admin_db, network, worker_conf):
 
 
 @pytest.fixture
-def many(bundles):
-    return list(bundles.assets("many", 60, derivatives=("icon",)))
+def cut_off(admin_db, panel_db, worker_db, mount, bundles, network, start):
+    """A worker on machine 2 that lost its network in the middle of a bundle of PHOTOS photos, an hour ago, and may not know yet;
+    returns (worker, sync_id, job id)."""
+    photos = list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
+    sync_id = bundles.bundle("many", photos)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    with workers.held_back(admin_db, worker_db, photos[20]) as wait:
+        worker = start(2, chunk_items=1, stale_minutes=0.05)
+        wait()
+        network.pull(2)
+    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    assert workers.job(admin_db, job_id)["state"] == "running"
+    workers.make_stale(admin_db, job_id)
+    return worker, sync_id, job_id
 
 
 def ends(worker: workers.Program) -> int:
@@ -66,17 +78,10 @@ def ends(worker: workers.Program) -> int:
 
 @pytest.mark.long  # a reply that the network swallowed is waited for up to a minute
 def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_the_middle_of_its_own(
-    admin_db, panel_db, worker_db, mount, bundles, many, network, start
+    admin_db, panel_db, mount, bundles, network, start, cut_off
 ):
+    worker, sync_id, job_id = cut_off
     shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))
-    sync_id = bundles.bundle("many", many)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
-    with workers.held_back(admin_db, worker_db, many[20]) as wait:
-        cut_off = start(2, chunk_items=1, stale_minutes=0.05)
-        wait()
-        network.pull(2)
-    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
-    workers.make_stale(admin_db, job_id)
     jobs = workers.queue(panel_db, mount, *(
         bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared], [bundles.container("gallery", "All", shared)])
         for n in range(BUNDLES)
@@ -85,14 +90,14 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
     workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
     told = workers.events(panel_db, sync_id)
     network.plug(2)
-    cut_off.said("Nothing more is written for it")
+    worker.said("Nothing more is written for it")
     workers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
-    assert [ends(worker) for worker in (cut_off, *others)] == [0, 0, 0]
+    assert [ends(each) for each in (worker, *others)] == [0, 0, 0]
     assert workers.events(panel_db, sync_id) == told
     attempts = {row["id"]: row["attempts"] for row in admin_db.execute("SELECT id, attempts FROM import_job")}
     assert attempts == {job_id: 2} | dict.fromkeys(jobs, 1)
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
-    made = len(many) + 3 * BUNDLES + len(shared)
+    made = PHOTOS + 3 * BUNDLES + len(shared)
     assert {row["decision"]: row["n"] for row in decided if row["decision"] not in ("skipped", "linked")} == {"created": made}
     assert len(workers.rows(admin_db)["asset"]) == made
 
@@ -102,25 +107,17 @@ def states(admin_db) -> set[str]:
 
 
 def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
-    admin_db, panel_db, worker_db, worker_conf, mount, bundles, many, network, start
+    admin_db, panel_db, worker_conf, mount, bundles, network, cut_off
 ):
-    sync_id = bundles.bundle("many", many)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
-    with workers.held_back(admin_db, worker_db, many[20]) as wait:
-        far = start(2, chunk_items=1, stale_minutes=0.05)
-        wait()
-        network.pull(2)
-    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
-    assert workers.job(admin_db, job_id)["state"] == "running"
-    workers.make_stale(admin_db, job_id)
+    worker, sync_id, job_id = cut_off
     workers.drain(worker_conf)
     assert workers.job(admin_db, job_id)["state"] == "completed"
-    assert workers.counts(panel_db, sync_id) == {"created": 60}
+    assert workers.counts(panel_db, sync_id) == {"created": PHOTOS}
     rows, told = workers.rows(admin_db), workers.events(panel_db, sync_id)
     network.plug(2)
     (next_job,) = workers.queue(panel_db, mount, bundles.bundle("again", bundles.assets("again", 1)))
     workers.wait_until(lambda: workers.job(admin_db, next_job)["state"] == "completed", "its next job")
-    assert ends(far) == 0
+    assert ends(worker) == 0
     old = {asset["id"] for asset in rows["asset"]}
     assert [asset for asset in workers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
     assert workers.events(panel_db, sync_id) == told

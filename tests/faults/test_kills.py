@@ -4,6 +4,7 @@ import signal
 
 import pytest
 import workers
+from ground import empty
 
 ITEMS = 5000
 
@@ -35,7 +36,7 @@ def test_a_killed_import_ends_in_the_same_library_as_an_undisturbed_one(
     assert (job["state"], job["items_done"], job["attempts"]) == ("completed", ITEMS, 4)
     disturbed = workers.meaning(admin_db)
 
-    workers.empty(admin_db)
+    empty(admin_db)
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     workers.drain(conf)
     assert workers.job(admin_db, job_id)["attempts"] == 1

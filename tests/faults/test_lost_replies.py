@@ -2,11 +2,22 @@
 
 import pytest
 import workers
+from campaign.door import Door
+from campaign.faults import cut_after, cut_before
 from gpupanel.work import claims
-from proxy import Proxy
 
 # Claim, three chunks, gallery, collection, finish.
 COMMITS = 7
+
+
+class Losing(Door):
+    """Numbers the COMMITs alone, and has the one of number `lose` end in silence, after the server executed it or before."""
+
+    def __init__(self, path, server, lose: int, reached: bool):
+        super().__init__(path, server, lose, cut_after if reached else cut_before)
+
+    def number(self, link, statement: str) -> int:
+        return super().number(link, statement) if statement == "COMMIT" else 0
 
 
 @pytest.fixture
@@ -18,17 +29,29 @@ def bundle(bundles, panel_db, mount):
     return sync_id, *workers.queue(panel_db, mount, sync_id)
 
 
-@pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
+BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
+
+
+@pytest.fixture
+def through(server, tmp_path, worker_conf):
+    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the door that does it."""
+
+    def through(lose: int, reached: bool):
+        door = tmp_path / "door.sock"
+        conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
+        return conf, Losing(door, server, lose, reached)
+
+    return through
+
+
+@BOTH
 @pytest.mark.parametrize("lose", range(1, COMMITS + 1))
-def test_the_job_ends_once_and_as_if_nothing_had_happened(
-    admin_db, panel_db, server, tmp_path, worker_conf, bundle, lose, reached
-):
+def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bundle, through, lose, reached):
     sync_id, job_id = bundle
-    door = tmp_path / "door.sock"
-    conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
-    with Proxy(door, server.socket, lose, reached) as proxy:
+    conf, door = through(lose, reached)
+    with door:
         workers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
-    assert proxy.commits >= COMMITS
+    assert door.struck.is_set() and len(door.statements) >= COMMITS
     assert workers.batch(panel_db, sync_id)["status"] == "completed"
     assert workers.counts(panel_db, sync_id) == {"created": 5}
     told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
@@ -46,21 +69,9 @@ def completed_by(conf, admin_db, job_id: int) -> bool:
     return workers.job(admin_db, job_id)["state"] == "completed"
 
 
-BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
-
-
-def through(server, tmp_path, worker_conf, lose: int, reached: bool):
-    """A configuration whose database loses the reply to its COMMIT number `lose`, and the door that does it."""
-    door = tmp_path / "door.sock"
-    conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
-    return conf, Proxy(door, server.socket, lose, reached)
-
-
 @BOTH
-def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(
-    admin_db, server, tmp_path, worker_conf, bundle, reached
-):
-    conf, door = through(server, tmp_path, worker_conf, 1, reached)
+def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(admin_db, bundle, through, reached):
+    conf, door = through(1, reached)
     with door:
         workers.drain(conf)
     job = workers.job(admin_db, bundle[1])
@@ -69,10 +80,10 @@ def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(
 
 @BOTH
 def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_at_its_first_attempt(
-    admin_db, panel_db, mount, bundles, server, tmp_path, worker_conf, bundle, reached
+    admin_db, panel_db, mount, bundles, bundle, through, reached
 ):
     next_job, = workers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
-    conf, door = through(server, tmp_path, worker_conf, COMMITS, reached)
+    conf, door = through(COMMITS, reached)
     with door:
         workers.drain(conf)
     jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
@@ -81,12 +92,12 @@ def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_a
 
 @BOTH
 def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
-    admin_db, panel_db, assets_dir, server, tmp_path, worker_conf, bundle, reached
+    admin_db, panel_db, assets_dir, bundle, through, reached
 ):
     sync_id, job_id = bundle
     manifest = assets_dir / "sync" / f"{sync_id}.json"
     manifest.rename(assets_dir / "away.json")
-    conf, door = through(server, tmp_path, worker_conf, 2, reached)
+    conf, door = through(2, reached)
     with door:
         workers.drain(conf)
     job = workers.job(admin_db, job_id)
@@ -97,12 +108,12 @@ def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
 
 @BOTH
 def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
-    admin_db, panel_db, worker_db, server, tmp_path, worker_conf, bundle, reached
+    admin_db, panel_db, worker_db, bundle, through, reached
 ):
     sync_id, job_id = bundle
     worker_db.transact(claims.claim, "a" * 32, "dead:1")
     workers.make_stale(admin_db, job_id)
-    conf, door = through(server, tmp_path, worker_conf, 1, reached)
+    conf, door = through(1, reached)
     with door:
         workers.drain(conf)
         workers.drain(conf)

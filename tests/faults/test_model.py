@@ -1,4 +1,4 @@
-"""Operators and workers in any order, some of whom die, beside a model of what must come of it (DESIGN sections 2 and 5).
+"""Operators and workers in any order, some of whom die, beside a model of what must come of it (docs/CONTRACT.md, 2 and 5).
 
 MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
 """
@@ -18,6 +18,7 @@ from gpupanel.errors import ClaimLost, Refused
 from gpupanel.work import claims
 from gpupanel.work.heartbeat import Heartbeat
 from gpupanel.work.importer import Importer
+from ground import empty
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
@@ -75,7 +76,7 @@ class Story(RuleBasedStateMachine):
 
     @initialize()
     def forget_the_last_story(self):
-        workers.empty(self.admin)
+        empty(self.admin)
         for path in self.mount.sync_dir.iterdir():
             path.unlink()
         for n in range(2):

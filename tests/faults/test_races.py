@@ -9,7 +9,6 @@ from gpupanel import actions, ledger, preflight, queue, scan
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost, PanelError, Refused
 from gpupanel.model import BatchStatus
-from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.claims import Ended
 
@@ -200,12 +199,10 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
 
 
 @pytest.fixture
-def failed(bundles, panel_db, mount, worker_conf, assets_dir):
+def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 2, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
-    workers.drain(worker_conf)
-    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
+    workers.mend(panel_db, mount, sync_id)
     return sync_id, preflight.examine(mount, sync_id, panel_db.read(ledger.open_items, workers.batch(panel_db, sync_id)["id"]))
 
 

@@ -31,10 +31,30 @@ def everything(admin_db, sync_id: str) -> tuple:
     return workers.rows(admin_db), [admin_db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
 
+@pytest.fixture
+def outlived(admin_db, panel_db, worker_conf, bundle):
+    """`outlived(zombie)`: another worker takes its job to the end, and then it goes on, ends well, and has written nothing."""
+
+    def outlived(zombie: workers.Program) -> None:
+        sync_id, job_id = bundle
+        workers.make_stale(admin_db, job_id)
+        workers.drain(worker_conf)
+        assert workers.job(admin_db, job_id)["state"] == "completed"
+        assert workers.counts(panel_db, sync_id) == {"created": 60}
+        before = everything(admin_db, sync_id)
+        zombie.send(signal.SIGCONT)
+        zombie.said("Nothing more is written for it")
+        zombie.send(signal.SIGTERM)
+        assert zombie.ends() == 0
+        assert everything(admin_db, sync_id) == before
+
+    return outlived
+
+
 def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next_nor_writes_afterwards(
-    admin_db, panel_db, worker_db, worker_conf, impatient, start, bundle
+    admin_db, worker_db, impatient, start, bundle, outlived
 ):
-    sync_id, job_id = bundle
+    _, job_id = bundle
     zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
     workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
     with worker_db.transaction() as tx:
@@ -42,16 +62,7 @@ def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next
         workers.wait_until(lambda: wrote_and_waits(admin_db), "a fence that waits", every=0.15)
         assert library_rows_written(admin_db)
         zombie.send(signal.SIGSTOP)
-    workers.make_stale(admin_db, job_id)
-    workers.drain(worker_conf)
-    assert workers.job(admin_db, job_id)["state"] == "completed"
-    assert workers.counts(panel_db, sync_id) == {"created": 60}
-    before = everything(admin_db, sync_id)
-    zombie.send(signal.SIGCONT)
-    zombie.said("Nothing more is written for it")
-    zombie.send(signal.SIGTERM)
-    assert zombie.ends() == 0
-    assert everything(admin_db, sync_id) == before
+    outlived(zombie)
 
 
 def wrote_and_waits(admin_db) -> bool:
@@ -70,25 +81,14 @@ def library_rows_written(admin_db) -> bool:
     return seen > admin_db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
 
 
-def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(
-    admin_db, panel_db, worker_conf, impatient, start, bundle
-):
-    sync_id, job_id = bundle
+def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(admin_db, impatient, start, bundle, outlived):
+    _, job_id = bundle
     zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
     workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
     zombie.send(signal.SIGSTOP)
     workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
     assert workers.job(admin_db, job_id)["state"] == "running"
-    workers.make_stale(admin_db, job_id)
-    workers.drain(worker_conf)
-    assert workers.job(admin_db, job_id)["state"] == "completed"
-    before = everything(admin_db, sync_id)
-    zombie.send(signal.SIGCONT)
-    zombie.said("Nothing more is written for it")
-    zombie.send(signal.SIGTERM)
-    assert zombie.ends() == 0
-    assert everything(admin_db, sync_id) == before
-    assert workers.counts(panel_db, sync_id) == {"created": 60}
+    outlived(zombie)
 
 
 def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker_db, impatient, start, assets, bundle):

@@ -1,4 +1,4 @@
-"""Configuration files: read whole, checked whole, every problem at once (DESIGN section 11)."""
+"""Configuration files: read whole, checked whole, every problem at once (docs/CONTRACT.md, 11)."""
 
 from pathlib import Path
 

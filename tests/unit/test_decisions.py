@@ -1,4 +1,4 @@
-"""The decision table of DESIGN section 5, row by row."""
+"""The decision table of docs/CONTRACT.md, 5, row by row."""
 
 import pytest
 

@@ -1,13 +1,15 @@
-"""The layout shows the flow, and imports point one way (DESIGN section 3)."""
+"""The layout shows the flow, and imports point one way (docs/CONTRACT.md, 3)."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ground import TREE
 
-PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "gpupanel"
+PACKAGE = TREE / "lib" / "gpupanel"
 
 # room -> its level; a room imports from lower levels only, or from itself.
 LEVELS = [
@@ -68,6 +70,14 @@ def test_imports_point_from_the_edges_to_the_core(path):
 
 def test_every_room_has_its_level():
     assert {room(path) for path in MODULES} - {"__init__"} == set(LEVEL)
+
+
+def test_what_refers_to_the_contract_names_a_section_of_it():
+    contract = (TREE / "docs" / "CONTRACT.md").read_text()
+    sections = set(re.findall(r"(?m)^(?:## |- \*\*)([\d.]*\d)", contract))
+    said = [path.read_text() for folder in ("lib", "tests", "bench") for path in (TREE / folder).rglob("*.py")]
+    named = re.findall(r"docs/CONTRACT\.md, (\d[\d., and]*)", "".join(said))
+    assert named and {number for each in named for number in re.findall(r"[\d.]*\d", each)} <= sections
 
 
 def test_the_web_application_brings_no_importer_along():

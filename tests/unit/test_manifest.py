@@ -1,4 +1,4 @@
-"""A manifest becomes values, or every problem at once; a bad item fails alone (DESIGN section 4)."""
+"""A manifest becomes values, or every problem at once; a bad item fails alone (docs/CONTRACT.md, 4)."""
 
 import gc
 import hashlib

@@ -1,4 +1,4 @@
-"""Whatever stands in a manifest, it is read or refused, and both ways of reading come to the same (DESIGN section 4)."""
+"""Whatever stands in a manifest, it is read or refused, and both ways of reading come to the same (docs/CONTRACT.md, 4)."""
 
 import json
 from unittest.mock import patch

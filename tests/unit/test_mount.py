@@ -1,4 +1,4 @@
-"""The mount is read safely, and a mount that is gone is never taken for a bundle that is (DESIGN section 4)."""
+"""The mount is read safely, and a mount that is gone is never taken for a bundle that is (docs/CONTRACT.md, 4)."""
 
 import errno
 import os

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import reads
 from gpupanel.database import Database, Reading
 from gpupanel.filters import STATUSES
 from gpupanel.find import SCAN
@@ -41,8 +42,6 @@ class Watched(Database):
     def __init__(self, settings, **options):
         super().__init__(settings, **options)
         self.seen: list[Seen] = []
-        before, after = self._touched(), self._touched()
-        self._itself = after - before  # what asking for the counters reads
 
     @contextmanager
     def reading(self):
@@ -51,15 +50,11 @@ class Watched(Database):
 
     def watch(self, statement, params, work):
         """`work()`, a list of rows, and a note of it."""
-        before = self._touched()
+        before = reads.so_far(self)
         rows = work()
-        read = self._touched() - before - self._itself
+        read = reads.so_far(self) - before
         self.seen.append(Seen(statement, params, self.execute(f"EXPLAIN {statement}", **params), rows, read))
         return rows
-
-    def _touched(self):
-        counters = self.execute("SHOW SESSION STATUS LIKE 'Handler_read%%'", unused=0)
-        return sum(int(row["Value"]) for row in counters if not row["Variable_name"].endswith("_deleted"))
 
 
 class Watching(Reading):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from browsing import BATCHES, JSON, cells, detail, region, text
+from reads import examined
 from gpupanel import actions, ledger, preflight
 from gpupanel.model import BOUND, REFUSED_BY_DATABASE, Decision, Plan
 from gpupanel.web import items
@@ -126,10 +127,7 @@ def test_a_filter_that_cannot_be_is_refused(admin, planned, query):
 
 
 def reads(db, work, *args, **kwargs):
-    """How many rows and index entries the server touched for it."""
-    db.execute("FLUSH STATUS")
-    db.read(work, *args, **kwargs)
-    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+    return examined(db, work, *args, **kwargs)[1]
 
 
 @pytest.mark.parametrize("options", [

@@ -1,4 +1,4 @@
-"""The batch detail page: sections, labels, columns, order and formats of the Perl panel (DESIGN sections 10 and 12)."""
+"""The batch detail page: sections, labels, columns, order and formats of the Perl panel (docs/CONTRACT.md, 10 and 12)."""
 
 import json
 

@@ -3,16 +3,13 @@
 import pytest
 import workers
 from browsing import detail, text
-from gpupanel.tools.bundles import breaks
 
 
 @pytest.fixture
-def partial(panel_db, mount, bundles, worker_conf, assets_dir):
+def partial(panel_db, mount, bundles, worker_conf):
     """Imported but for one of four photos, whose source came afterwards."""
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
-    workers.drain(worker_conf)
-    (assets_dir / workers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{}")
+    sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
+    workers.mend(panel_db, mount, sync_id)
     return sync_id
 
 

@@ -1,4 +1,4 @@
-"""The list of batches: what an operator sees first, and does most (DESIGN section 10)."""
+"""The list of batches: what an operator sees first, and does most (docs/CONTRACT.md, 10)."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text

@@ -1,4 +1,4 @@
-"""How values read on a page: the Perl panel's formats (DESIGN section 10)."""
+"""How values read on a page: the Perl panel's formats (docs/CONTRACT.md, 10)."""
 
 from datetime import datetime, timedelta
 

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 from counting import Watched
-from ground import NAME, TABLES, bench_load
+from ground import NAME, TABLES, bench_load, empty
 from gpupanel import config, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.filters import Filters
-from gpupanel.model import BOUND
+from gpupanel.model import BOUND, HIGHEST
 from gpupanel.web import auth, glance, routes, selecting
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import chart, health, metrics
@@ -41,9 +41,8 @@ def ledger(server, tmp_path_factory):
         return config.load(Path(LEDGER))
     load = bench_load()
     db = Database(server.admin(NAME))
+    empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
     load.fill(db, BATCHES, tables=("ingest_batch", "import_job"), since=SINCE)
     load.fill(db, BATCHES // 10, tables=("ingest_batch_item", "ingest_event"), since=SINCE)
     load.fill_large(db, BATCHES + 1, LARGE)
@@ -135,7 +134,7 @@ SEVERAL = [
     {"status": "completed", "type": "collection"}, {"q": "a", "host": "cloud-3.example.net"}, {"q": "HASH", "status": "failed"},
     {"status": "completed", "action": "remove", "from": "2026-01-02", "to": "2026-01-03"},
 ]
-PLACES = [{}, {"sort": "oldest"}, {"after": "0"}, {"before": str(2**63 - 1)}, {"before": "MIDDLE"}, {"after": "MIDDLE", "sort": "oldest"}]
+PLACES = [{}, {"sort": "oldest"}, {"after": "0"}, {"before": str(HIGHEST)}, {"before": "MIDDLE"}, {"after": "MIDDLE", "sort": "oldest"}]
 
 
 def words(query):

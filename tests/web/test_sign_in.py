@@ -1,4 +1,4 @@
-"""Who may look and who may act: the web server's REMOTE_USER and two lists of names (DESIGN section 10)."""
+"""Who may look and who may act: the web server's REMOTE_USER and two lists of names (docs/CONTRACT.md, 10)."""
 
 from ipaddress import ip_network
 

@@ -1,8 +1,8 @@
-"""What the status line and the chart read: what they show, however much there is (Handler_read counts every row)."""
+"""What the status line and the chart read: what they show, however much there is."""
 
+import configuring
 import pytest
-from ground import NAME, TABLES
-from gpupanel.database import Database
+from reads import examined
 from gpupanel.web import glance
 from gpupanel.web.pages import chart
 
@@ -22,48 +22,23 @@ FILL = [
 
 @pytest.fixture(scope="module")
 def filled(server):
-    db = Database(server.admin(NAME))
-    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
-    for statement in FILL:
-        db.execute(statement)
-    for table in TABLES[:4]:
-        db.execute(f"ANALYZE TABLE {table}")
-    yield db
-    db.close()
+    with configuring.filled(server, FILL) as db:
+        yield db
 
 
-def rows_read(db, work, *args):
-    """How many rows and index entries the server touches for `work`."""
-    before = handler_reads(db)
-    db.read(work, *args)
-    return handler_reads(db) - before
-
-
-def handler_reads(db):
-    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE 'Handler_read%%'", unused=0)
-               if not row["Variable_name"].endswith("_deleted"))
-
-
-@pytest.fixture
-def own(filled):
-    """What the measuring itself reads."""
-    return rows_read(filled, lambda tx: None)
-
-
-def test_the_status_line_reads_what_it_counts(filled, own):
-    seen = filled.read(glance.read)
+def test_the_status_line_reads_what_it_counts(filled):
+    seen, read = examined(filled, glance.read)
     assert (seen.queued, seen.running) == (30, 5)
-    assert rows_read(filled, glance.read) - own < 2 * (seen.queued + seen.running + seen.failed) + 30
+    assert read < 2 * (seen.queued + seen.running + seen.failed) + 30
 
 
-def test_the_chart_reads_the_jobs_of_its_day(filled, own):
-    assert rows_read(filled, chart.read) - own < 5 * 24 * 60 / 8
+def test_the_chart_reads_the_jobs_of_its_day(filled):
+    _, read = examined(filled, chart.read)
+    assert read < 5 * 24 * 60 / 8
 
 
-def test_the_chart_stops_at_its_bound_and_says_so(filled, own, monkeypatch):
+def test_the_chart_stops_at_its_bound_and_says_so(filled, monkeypatch):
     monkeypatch.setattr(chart, "MOST_JOBS", 20)
-    drawn = filled.read(chart.read)
+    drawn, read = examined(filled, chart.read)
     assert (drawn["total"], drawn["since"] is None) == (200, False)
-    assert rows_read(filled, chart.read) - own < 120
+    assert read < 120

@@ -1,4 +1,4 @@
-"""Import Tasks tells what an operator asks: how fast, for how long still, is it dead, why does it wait (DESIGN section 10)."""
+"""Import Tasks tells what an operator asks: how fast, for how long still, is it dead, why does it wait (docs/CONTRACT.md, 10)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Import Tasks: queued, running and finished jobs (DESIGN section 10)."""
+"""Import Tasks: queued, running and finished jobs (docs/CONTRACT.md, 10)."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text

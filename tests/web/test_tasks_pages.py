@@ -1,4 +1,4 @@
-"""The three lists of Import Tasks go on page by page, each by itself, and the address says where (DESIGN section 10)."""
+"""The three lists of Import Tasks go on page by page, each by itself, and the address says where (docs/CONTRACT.md, 10)."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text

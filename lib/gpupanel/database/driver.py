@@ -1,4 +1,4 @@
-"""The driver's errors in our own words, by what the server's number means for whoever asked (DESIGN section 8)."""
+"""The driver's errors in our own words, by what the server's number means for whoever asked (docs/CONTRACT.md, 8)."""
 
 import pymysql
 

@@ -11,7 +11,7 @@ MOST = 20  # named in one finding
 
 
 def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Any other plan than a walk along the claim's index locks every queued row (DESIGN section 8)."""
+    """Any other plan than a walk along the claim's index locks every queued row (docs/CONTRACT.md, 8)."""
     [plan] = db.execute(f"EXPLAIN {claiming()}", aside=[0])
     found = f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}"
     yield judge(

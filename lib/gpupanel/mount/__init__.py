@@ -1,7 +1,7 @@
-"""The read-only view of the sync mount; the only code that opens files there (DESIGN sections 3 and 4).
+"""The read-only view of the sync mount; the only code that opens files there (docs/CONTRACT.md, 3 and 4).
 
 What is missing or unsafe is a fact about a bundle or an item. A mount that does not answer, or whose root is gone, is
-never taken for that: it raises MountUnavailable, so that absence is no instruction (DESIGN section 2, promise 8).
+never taken for that: it raises MountUnavailable, so that absence is no instruction (docs/CONTRACT.md, 2.8).
 """
 
 import os
@@ -113,7 +113,7 @@ class Mount:
 
     @contextmanager
     def _absences(self) -> Iterator[None]:
-        """What is not found is absent only while both folders are there (DESIGN section 2, promise 8)."""
+        """What is not found is absent only while both folders are there (docs/CONTRACT.md, 2.8)."""
         try:
             yield
         except NotFound:

@@ -1,4 +1,4 @@
-"""Opening what lies under a root, and nothing else: checked after it was opened, read only (DESIGN section 4).
+"""Opening what lies under a root, and nothing else: checked after it was opened, read only (docs/CONTRACT.md, 4).
 
 Each look-up of a name is a question to the mount, and may take long. What a listing calls a regular file or a folder is
 therefore opened in one step, by its name in the folder that is open already; anything else goes the careful way.

@@ -1,4 +1,4 @@
-"""Reading a mount that may hang: for a limited time, and so that nobody has to wait for what hangs (DESIGN section 10).
+"""Reading a mount that may hang: for a limited time, and so that nobody has to wait for what hangs (docs/CONTRACT.md, 10).
 
 Whatever touches the mount does it in daemon threads. An executor's threads would be waited for when the process ends, and
 those that hang never come back.

@@ -1,4 +1,4 @@
-"""bin/gpupanel: the arguments, and what each way to fail looks like in a shell (DESIGN section 11).
+"""bin/gpupanel: the arguments, and what each way to fail looks like in a shell (docs/CONTRACT.md, 11).
 
 A command lives in commands/<module>.py as a function of its name that takes a Shell and returns the exit status;
 only the module of the command that runs is imported.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .. import filters
 from ..errors import ConfigurationError, InvalidInput, PanelError
+from ..model import HIGHEST
 from .text import lines, plain
 
 DONE, REFUSED, MISUSED, INTERRUPTED = 0, 1, 2, 130
@@ -218,7 +219,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _whole(low: int, high: int = 2**63 - 1):
+def _whole(low: int, high: int = HIGHEST):
     def convert(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")

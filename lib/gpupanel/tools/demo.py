@@ -78,7 +78,7 @@ def write(
     """Write the demo set, and `more` bundles of `items` photos each; what is there already stays.
 
     `attend` is called now and then, and may raise. The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused
-    where somebody else's files are: the demo writes to no mount but its own (DESIGN promise 2).
+    where somebody else's files are: the demo writes to no mount but its own (docs/CONTRACT.md, 2.2).
     """
     for folder in () if (sync_dir / MARK).exists() else (sync_dir, assets_dir):
         if any(path.is_file() for path in folder.glob("**/*")):

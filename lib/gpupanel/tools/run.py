@@ -1,4 +1,4 @@
-"""What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (DESIGN section 11)."""
+"""What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (docs/CONTRACT.md, 11)."""
 
 import socket
 from itertools import chain

@@ -40,7 +40,7 @@ class Shell:
 
     @property
     def by(self) -> str:
-        """Under whose name this is recorded (DESIGN section 11)."""
+        """Under whose name this is recorded (docs/CONTRACT.md, 11)."""
         return self.args.by or getpass.getuser()
 
     def sync_ids(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Text for a terminal: plain characters, aligned columns, the formats of the panel (DESIGN section 10)."""
+"""Text for a terminal: plain characters, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
 
 from datetime import datetime
 from typing import Any, Iterable

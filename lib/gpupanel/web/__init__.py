@@ -1,1 +1,1 @@
-"""The panel: routes, who may do what, forms, pages (DESIGN section 10). Never imports, never claims."""
+"""The panel: routes, who may do what, forms, pages (docs/CONTRACT.md, 10). Never imports, never claims."""

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: viewers look, operators act (DESIGN section 10).
+"""Who asks, and whether they may: viewers look, operators act (docs/CONTRACT.md, 10).
 
 The web server signs people in and sets REMOTE_USER; of a trusted proxy's word, `proxies` has already made one.
 """

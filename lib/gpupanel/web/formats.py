@@ -1,4 +1,4 @@
-"""How values read on a page; the formats are those of the Perl panel (DESIGN section 10)."""
+"""How values read on a page; the formats are those of the Perl panel (docs/CONTRACT.md, 10)."""
 
 import re
 from datetime import datetime, timedelta

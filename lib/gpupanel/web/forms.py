@@ -1,4 +1,4 @@
-"""Forms that only this panel can have made, and what became of one, carried over the redirect (DESIGN section 10)."""
+"""Forms that only this panel can have made, and what became of one, carried over the redirect (docs/CONTRACT.md, 10)."""
 
 import hmac
 import json

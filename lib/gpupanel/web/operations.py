@@ -11,7 +11,7 @@ from ..errors import InvalidInput, PreflightFailed
 from ..mount import Mount
 from . import formats, visit
 
-MOUNT_SECONDS = 20  # the longest that a request waits for the mount (DESIGN section 10)
+MOUNT_SECONDS = 20  # the longest that a request waits for the mount (docs/CONTRACT.md, 10)
 
 
 class Outcome(NamedTuple):

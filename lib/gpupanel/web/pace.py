@@ -1,7 +1,7 @@
 """How a running job gets on: how fast, for how long still, and whether its worker is stalled or dead.
 
 What is known comes from the job's row and from its events: `job_claimed` says how far it was when it was claimed, and
-`job_progress` (at most one each 10 s, DESIGN section 7) how far it was since.
+`job_progress` (at most one each 10 s, docs/CONTRACT.md, 7) how far it was since.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The panel, whatever carries it: a request's environment in, an answer out (DESIGN section 10).
+"""The panel, whatever carries it: a request's environment in, an answer out (docs/CONTRACT.md, 10).
 
 `app` carries it by WSGI, `cgi` by CGI. What only some pages need is imported by those.
 """

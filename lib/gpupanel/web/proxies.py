@@ -5,7 +5,7 @@ def as_received(environ: dict, trusted: tuple) -> dict:
     """The request as it reached the proxy, when its address is in one of the `trusted` networks; otherwise as it is.
 
     Believed are X-Remote-User (unless the server itself knows the user), X-Forwarded-Proto and X-Forwarded-Prefix
-    (DESIGN section 10).
+    (docs/CONTRACT.md, 10).
     """
     source = address(environ.get("REMOTE_ADDR", "")) if trusted else None
     if source is None or not any(source in network for network in trusted):

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..model import HIGHEST
 from ..paths import shipped
 from ..queue import SERVICE, STOP
 from . import formats
@@ -24,7 +25,7 @@ class Renderer:
 
     def __init__(self, overrides: Path | None, sync_dir: Path):
         self._overrides = overrides
-        self._known = {"sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE}
+        self._known = {"sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE, "highest_id": HIGHEST}
 
     @cached_property
     def _templates(self):

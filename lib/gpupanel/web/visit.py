@@ -4,13 +4,12 @@ from functools import cached_property
 from urllib.parse import parse_qs, quote, urlencode
 
 from ..errors import InvalidInput
-from ..model import SYNC_ID
+from ..model import HIGHEST, SYNC_ID
 from .answers import TooLarge
 from .auth import User
 
 BODY_LIMIT = 256 * 1024  # bytes; a thousand ticked batches are 51,000
 MOST_FIELDS = 2000
-HIGHEST = 2**63 - 1
 LONGEST_NUMBER = len(str(HIGHEST))
 FORM_TYPE = "application/x-www-form-urlencoded"
 

@@ -1,4 +1,4 @@
-"""Asking a database that may be away: again and again, with pauses that grow (DESIGN section 8)."""
+"""Asking a database that may be away: again and again, with pauses that grow (docs/CONTRACT.md, 8)."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""import-worker --check: whether this worker could work, with every problem found (DESIGN section 11).
+"""import-worker --check: whether this worker could work, with every problem found (docs/CONTRACT.md, 11).
 
 The checks are the doctor's; of its findings those count that keep a worker from working, or let it do too much.
 """

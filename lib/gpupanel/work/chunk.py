@@ -1,4 +1,4 @@
-"""One chunk of a batch, in one transaction: look, decide, write, and say what was done with each item (DESIGN section 9).
+"""One chunk of a batch, in one transaction: look, decide, write, and say what was done with each item (docs/CONTRACT.md, 9).
 
 The decision is made anew, since the library may have changed since the preflight; the table is that of `decision`.
 """
@@ -140,7 +140,7 @@ class Chunks:
 
 
 def _refreshed(verdict: Verdict, unknown: Papers | None) -> Verdict:
-    """The verdict on an asset that is there, now that its documents were compared (DESIGN section 5)."""
+    """The verdict on an asset that is there, now that its documents were compared (docs/CONTRACT.md, 5)."""
     new = (["source.json"] if unknown.source else []) + [run.file for run in unknown.runs] if unknown else []
     if not new:
         return verdict._replace(fresh=unknown)

@@ -1,4 +1,4 @@
-"""bin/import-worker: its options and exit statuses (DESIGN section 11)."""
+"""bin/import-worker: its options and exit statuses (docs/CONTRACT.md, 11)."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Galleries and collections: they and their memberships (DESIGN section 9).
+"""Galleries and collections: they and their memberships (docs/CONTRACT.md, 9).
 
 Membership is additive, and a bundle that is imported again changes nothing. Only a `remove` takes members out.
 """

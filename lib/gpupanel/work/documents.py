@@ -1,4 +1,4 @@
-"""The documents of one item, read and judged: its provenance, and what its analyses found (DESIGN section 6)."""
+"""The documents of one item, read and judged: its provenance, and what its analyses found (docs/CONTRACT.md, 6)."""
 
 import json
 from hashlib import sha256

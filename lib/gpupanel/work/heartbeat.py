@@ -1,4 +1,4 @@
-"""The heartbeat: a thread with a connection of its own says, for the job in hand, that its worker lives (DESIGN section 8)."""
+"""The heartbeat: a thread with a connection of its own says, for the job in hand, that its worker lives (docs/CONTRACT.md, 8)."""
 
 from threading import Event, Lock, Thread
 from time import monotonic

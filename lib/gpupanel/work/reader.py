@@ -1,4 +1,4 @@
-"""Reading ahead: threads fetch the documents of the next items while the earlier ones are written (DESIGN section 9)."""
+"""Reading ahead: threads fetch the documents of the next items while the earlier ones are written (docs/CONTRACT.md, 9)."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks the loop to stop, the second ends the process at once (DESIGN section 8)."""
+"""SIGTERM and SIGINT: the first asks the loop to stop, the second ends the process at once (docs/CONTRACT.md, 8)."""
 
 import os
 import select

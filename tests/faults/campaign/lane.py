@@ -1,6 +1,5 @@
 """One lane of the campaign: a server, a mount and programs of its own, so that several lanes run side by side."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ import configuring
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
-from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import PrivateServer
-from ground import NAME, TABLES, password
+from ground import NAME, TABLES
 from workers import nobody_holds_a_row, wait_until
 
 from . import clicks, picture, story
@@ -41,9 +39,6 @@ class Lane:
         (self.assets_dir / "sync").mkdir(parents=True)
         self.writer = Writer(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
-        schema.apply(server.admin(NAME))
-        for account in schema.ACCOUNTS:
-            schema.open_account(server.admin(NAME), account, password(account))
         self.admin = Database(server.admin(NAME))
         self.door_path = Path(tempfile.mkdtemp(prefix="door-")) / "door.sock"
         self.direct = self._configurations(server.socket, "direct")
@@ -166,7 +161,6 @@ def _columns_of(db: Database, table: str) -> list[str]:
 @contextmanager
 def opened(folder: Path) -> Iterator[Lane]:
     """A lane in this folder; whatever it has started ends with it."""
-    options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
-    with PrivateServer(folder / "mariadb", *OPTIONS, *options) as server, closing(Zygote(folder)) as zygote:
+    with configuring.installed(folder / "mariadb", *OPTIONS) as server, closing(Zygote(folder)) as zygote:
         with closing(Lane(folder, server, zygote)) as lane:
             yield lane

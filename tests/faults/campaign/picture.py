@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from gpupanel.database import queries
 from ground import TABLES
-from workers import LIBRARY
+from workers import MEANING
 
 BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest_summary, item_count, container_count,
              started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
@@ -22,7 +22,7 @@ VARIES = re.compile(r"(?<=\basset )\d+|(?<=silent for over )[\d.]+")
 
 def picture(db) -> dict[str, list]:
     """Library, ledger, jobs, and the events that may be there only once."""
-    tables = LIBRARY | {"batch": BATCHES, "job": JOBS}
+    tables = MEANING | {"batch": BATCHES, "job": JOBS}
     told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
     return {name: sorted(map(_text, db.execute(sql))) for name, sql in tables.items()} | {"told": sorted(told)}
 
@@ -34,7 +34,7 @@ def _text(row: dict) -> str:
 def library(db) -> dict[str, list]:
     """The library alone, less which batch changed an asset last."""
     seen = picture(db)
-    return {name: seen[name] for name in LIBRARY if name != "item"}
+    return {name: seen[name] for name in MEANING if name != "item"}
 
 
 def differences(before: dict[str, list], after: dict[str, list]) -> list[str]:

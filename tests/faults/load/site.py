@@ -1,6 +1,5 @@
 """The installation under load: a server, a mount, several workers and a panel, each started again when it has ended."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,10 +13,9 @@ import configuring
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
-from gpupanel.tools import schema
 from gpupanel.tools.bundles import Writer
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from ground import NAME, TREE, password
+from ground import NAME, TREE
 
 # Who waits for whom is told by the performance schema.
 OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
@@ -79,9 +77,6 @@ class Site:
         (self.assets_dir / "sync").mkdir(parents=True)
         self.writer = Writer(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
-        schema.apply(server.admin(NAME))
-        for account in schema.ACCOUNTS:
-            schema.open_account(server.admin(NAME), account, password(account))
         self.admin = Database(server.admin(NAME))
         self.port = 0
         self.panel_conf = self._configuration(
@@ -130,8 +125,7 @@ def _free_port() -> int:
 @contextmanager
 def opened(folder: Path, size: Size):
     """A site in this folder; whatever it has started ends with it."""
-    options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
-    with PrivateServer(folder / "mariadb", *OPTIONS, *options) as server:
+    with configuring.installed(folder / "mariadb", *OPTIONS) as server:
         site = Site(folder, server, size)
         try:
             yield site

@@ -1,4 +1,4 @@
-"""Real bundles from a seed: for the demo, the tests and the benchmarks (DESIGN section 4)."""
+"""Real bundles from a seed: for the demo, the tests and the benchmarks (docs/CONTRACT.md, 4)."""
 
 from .assets import Asset
 from .stories import Expectation, Story, demo

@@ -1,4 +1,4 @@
-"""One asset as upstream hands it over: the item of the manifest, and the files of its folder (DESIGN section 4)."""
+"""One asset as upstream hands it over: the item of the manifest, and the files of its folder (docs/CONTRACT.md, 4)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple

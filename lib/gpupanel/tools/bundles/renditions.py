@@ -31,7 +31,7 @@ class Rendition(NamedTuple):
 def rendition(picture: str, kind: str) -> Rendition:
     """The derivative of `kind` of the picture or film named `picture`; made once, then reused.
 
-    Facts (DESIGN section 4): kind, path, bytes, sha256, mime_type, and width and height in pixels or None.
+    Facts (docs/CONTRACT.md, 4): kind, path, bytes, sha256, mime_type, and width and height in pixels or None.
     KeyError for a kind that nobody makes.
     """
     if kind in KINDS:

@@ -1,4 +1,4 @@
-"""The picture of one item, from its bundle on the mount: an image or nothing (DESIGN section 2, promise 2)."""
+"""The picture of one item, from its bundle on the mount: an image or nothing (docs/CONTRACT.md, 2.2)."""
 
 import os
 from collections.abc import Iterator
