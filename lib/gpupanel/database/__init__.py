@@ -1,4 +1,4 @@
-"""MariaDB: connections, transactions, named queries, and driver errors in our own words (DESIGN sections 3 and 8).
+"""MariaDB: connections, transactions, named queries, and driver errors in our own words (docs/CONTRACT.md, 3 and 8).
 
 The only room that imports pymysql. Queries live in sql/*.sql; `"queue.next"` is the query `next` of sql/queue.sql.
 """

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..database import Reading, chunks, query
 from ..filters import Filters
-from ..model import BOUND, BatchStatus
+from ..model import BOUND, HIGHEST, BatchStatus
 from .roads import (
     DATES, INDEXES, SCAN, TABLE, Edge, Road, choose, conditions, follow, given, horizon_of, parameters, road, value,
 )
@@ -19,7 +19,7 @@ from .roads import (
 MANY = 100  # in a ledger of more than BOUND batches each count beside a status goes no further: a list has eight of them
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
-ENDS = (0, 2**63 - 1)  # ids that stand before all batches and after them
+ENDS = (0, HIGHEST)  # ids that stand before all batches and after them
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""Bytes -> Manifest, or every problem found; the only code that knows the manifest's keys (DESIGN section 4).
+"""Bytes -> Manifest, or every problem found; the only code that knows the manifest's keys (docs/CONTRACT.md, 4).
 
 values.py holds the types whose rules are the format. whole.py reads what is sound beyond doubt, at once. Of everything else
 text.py makes sure that the bytes are strict JSON, fields.py turns the tree into values, rules.py checks what types cannot

@@ -1,4 +1,4 @@
-"""What the types of values.py cannot say: rules about paths, and between parts (DESIGN section 4)."""
+"""What the types of values.py cannot say: rules about paths, and between parts (docs/CONTRACT.md, 4)."""
 
 import re
 from collections.abc import Iterable, Iterator

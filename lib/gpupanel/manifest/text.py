@@ -1,4 +1,4 @@
-"""Bytes -> the JSON tree, or every reason why the text is not strict JSON (DESIGN section 4).
+"""Bytes -> the JSON tree, or every reason why the text is not strict JSON (docs/CONTRACT.md, 4).
 
 A quick reading proves that the text is sound, or gives up; a careful one then finds out what is wrong.
 """

@@ -1,4 +1,4 @@
-"""What a manifest says, as frozen values; their types are the rules of DESIGN section 4.
+"""What a manifest says, as frozen values; their types are the rules of docs/CONTRACT.md, 4.
 
 Each `Meta` description completes the sentence "expected ..." of a refusal, so a rule and its words stand together.
 Unknown keys are ignored. A key that has a default may be missing.

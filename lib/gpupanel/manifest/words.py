@@ -1,4 +1,4 @@
-"""How a problem is worded: `path-in-manifest: found ..., expected ...` (DESIGN section 4)."""
+"""How a problem is worded: `path-in-manifest: found ..., expected ...` (docs/CONTRACT.md, 4)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (DESIGN section 9)."""
+"""The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (docs/CONTRACT.md, 9)."""
 
 from functools import partial
 from itertools import repeat
@@ -226,7 +226,7 @@ class Importer:
 
 
 def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
-    """The status that a batch ends in, by its items' decisions (DESIGN section 5)."""
+    """The status that a batch ends in, by its items' decisions (docs/CONTRACT.md, 5)."""
     total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
     if not failed and not container_failures:
         return Ended(BatchStatus.COMPLETED, counts, 0, None)

@@ -1,4 +1,4 @@
-"""The loop: put stale jobs back, claim, import, wait; and what to do when something is in the way (DESIGN section 8)."""
+"""The loop: put stale jobs back, claim, import, wait; and what to do when something is in the way (docs/CONTRACT.md, 8)."""
 
 import os
 import random
