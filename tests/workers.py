@@ -199,8 +199,8 @@ class Undone(Exception):
 
 
 def make_stale(db, job_id: int) -> None:
-    """Let an hour pass for the heartbeat of a job."""
-    db.execute("UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
+    """Let an hour have passed since the heartbeat of a job."""
+    db.execute("UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
 
 
 class Program:

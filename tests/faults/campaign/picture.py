@@ -96,11 +96,14 @@ def _of_plans(events: list[dict]) -> list[str]:
 
 
 def _of_counts(db, events: list[dict], jobs: list[dict]) -> list[str]:
-    """The last import of a batch that went through says what its items say, and how many were done."""
+    """The last import of a batch that went through says what its items say, and how many were done, until they are planned anew."""
     latest, problems = {job["sync_id"]: job for job in jobs}, []
+    planned = {event["sync_id"]: event["id"] for event in events if event["event_type"] == "preflight_finished"}
     for event in events:
         job = latest.get(event["sync_id"])
         if event["event_type"] != "job_finished" or job["id"] != event["payload"]["job_id"]:
+            continue
+        if planned.get(event["sync_id"], 0) > event["id"]:
             continue
         rows = db.execute(
             "SELECT decision, COUNT(*) AS n, SUM(i.job_id = %(job)s) AS mine FROM ingest_batch_item i"
