@@ -291,5 +291,5 @@ def test_the_example_of_the_format_description_is_consumable():
     example = re.search(r"^    \{.*?^    \}", described, re.MULTILINE | re.DOTALL).group()
     raw = re.sub(r" +// .*", "", example).encode()
     found = manifest.read(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
-    assert [type(each) for each in found.items] == [Item, Item]
+    assert [isinstance(each, Item) for each in found.items] == [True, True]
     assert manifest.not_consumable(found) == []

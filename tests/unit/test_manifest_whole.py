@@ -1,6 +1,7 @@
 """The quick reading accepts only manifests that the careful one accepts, and reads them alike."""
 
 import json
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from gpupanel import manifest
 from gpupanel.errors import ManifestError
 from gpupanel.manifest import whole
+from gpupanel.manifest.text import SOME
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 MOMENT = "2026-01-31T09:30:00Z"
@@ -32,6 +34,10 @@ def bundle(items, **facts) -> dict:
             "verification": {"passed": True, "total_files": 1}, "items": items, "containers": [container]} | facts
 
 
+def less(values: dict, *keys: str) -> dict:
+    return {key: values[key] for key in values if key not in keys}
+
+
 def text(value) -> bytes:
     return json.dumps(value).encode()
 
@@ -39,6 +45,7 @@ def text(value) -> bytes:
 def carefully(raw: bytes, monkeypatch) -> manifest.Manifest:
     with monkeypatch.context() as patch:
         patch.setattr(whole, "read", lambda *_: None)
+        patch.setattr("gpupanel.manifest.text._quickly", Mock(side_effect=ValueError))
         return manifest.read(raw, SYNC_ID)
 
 
@@ -47,16 +54,21 @@ def same(quick: dict, raw: bytes, monkeypatch) -> bool:
     return msgspec.to_builtins(quick) == {name: careful[name] for name in quick}
 
 
+UNKNOWN = {"camera": "x: [y", "place": {"at": [{"lat": 1.0, "lon": -0.5e3}, None, 9 * 10**30]}}
+OPTIONAL = item(0).keys() - {"asset_type", "asset_hash", "path"}
 SOUND = [
     bundle([item(n) for n in range(3)]), bundle([]), bundle([item(1)], containers=[]),
     bundle([item(1, path="a/b"), item(2, path="c/d/e")]), bundle([item(1, path=None)], action="remove"),
     bundle([item(1, asset_type="video", asset_subtype="video_simple")], sync_type="video_simple"),
     bundle([item(1), item(1, asset_type="cover", path="x")]),
+    *[bundle([item(n, **UNKNOWN) for n in range(count)], **UNKNOWN) for count in (0, 1, SOME, SOME + 1)],
+    less(bundle([less(item(1), *OPTIONAL), item(2, **UNKNOWN)]), "prior_sync_id", "containers"),
+    bundle([item(1, derivatives=[less(derivative(), "bytes", "sha256")])], containers=[less(bundle([])["containers"][0], "title", "items")]),
 ]
 
 
 @pytest.mark.parametrize("sound", SOUND, ids=range(len(SOUND)))
-def test_a_manifest_that_gives_every_key_and_breaks_no_rule_is_read_at_once(sound, monkeypatch):
+def test_a_manifest_that_breaks_no_rule_is_read_at_once_with_unknown_keys_and_without_optional_ones(sound, monkeypatch):
     for raw in (text(sound), json.dumps(sound, indent="\t", ensure_ascii=False).encode()):
         quick = whole.read(raw, SYNC_ID)
         assert quick is not None and same(quick, raw, monkeypatch)
@@ -64,17 +76,21 @@ def test_a_manifest_that_gives_every_key_and_breaks_no_rule_is_read_at_once(soun
 
 ITEM = text(item(1))
 CLOSER = {
-    "an unknown key": ITEM[:-1] + b', "x": null}',
     "a key twice": b'{"title": "x", ' + ITEM[1:],
     "a null before the same key": b'{"title": null, ' + ITEM[1:],
     "a key twice and another one missing": ITEM.replace(b'"mime_type": null', b'"title": null', 1),
+    "a key twice and an unknown one": b'{"x": null, "title": "x", ' + ITEM[1:],
+    "an unknown key twice": ITEM[:-1] + b', "x": 1, "x": 1}',
+    "a number too big in an unknown key": ITEM[:-1] + b', "x": 1e999}',
+    "a lone surrogate in an unknown key": ITEM[:-1] + b', "x": ["\\ud800"]}',
+    "what is no text in an unknown key": ITEM[:-1] + b', "x": "\xff"}',
+    "an escaped colon in an unknown key": ITEM[:-1] + b', "x": "\\u003a", "x": 1}',
     "a key twice inside an unknown one": ITEM[:-1] + b', "x": {"y": 1, "y": 2}}',
     "a key twice in a derivative": ITEM.replace(b'"kind"', b'"kind": "icon", "kind"', 1),
     "deep nesting": ITEM[:-1] + b', "x": ' + b"[" * 70 + b"]" * 70 + b"}",
     "an escaped colon": text(item(1, title="a")).replace(b'"a"', b'"\\u003a"', 1),
     "a lone surrogate": text(item(1, title="a")).replace(b'"a"', b'"\\ud800"', 1),
     "a lone surrogate in a derivative": ITEM.replace(b"image/jpeg", b"\\udc00", 1),
-    "a missing key": ITEM.replace(b'"mime_type": null, ', b"", 1),
     "an uppercase hash": text(item(1, asset_hash="A" * 64)),
     "a hash with a space": text(item(1, cover_hash=" " * 2 + "a" * 62)),
     "a hash of other digits": text(item(1, cover_hash="\u0661" * 64)),
@@ -107,7 +123,7 @@ HEADS = {
     "a date without a time": {"created_at": "2026-01-31"}, "a date of another zone": {"completed_at": "2026-01-31T09:30:00+05:00"},
     "a date with a line break": {"created_at": MOMENT + "\n"}, "a bundle before that is none": {"prior_sync_id": "x"},
     "a date that is none": {"created_at": "2026-02-31T09:30:00Z"}, "no time of completion": {"completed_at": None},
-    "a container twice": {"containers": 2 * bundle([])["containers"]}, "an unknown key": {"x": 1},
+    "a container twice": {"containers": 2 * bundle([])["containers"]},
 }
 
 
@@ -143,9 +159,9 @@ def test_so_is_what_is_said_of_the_bundle(changed):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3), BYTES), min_size=1, max_size=2))
-def test_so_is_what_is_damaged(damages):
-    raw = text(bundle([item(0), item(1)]))
+@given(st.sampled_from([{}, UNKNOWN]), st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3), BYTES), min_size=1, max_size=2))
+def test_so_is_what_is_damaged(unknown, damages):
+    raw = text(bundle([item(0), item(1, **unknown)]))
     for place, less, more in damages:
         raw = raw[:place] + more + raw[place + less:]
     assert_read_alike(raw)

@@ -1,7 +1,8 @@
 """What a manifest says, as frozen values; their types are the rules of docs/CONTRACT.md, 4.
 
 Each `Meta` description completes the sentence "expected ..." of a refusal, so a rule and its words stand together.
-Unknown keys are ignored. A key that has a default may be missing.
+Unknown keys are ignored. A key that has a default may be missing. There are many, and no cycle can be made of them, so that
+the garbage collector is told nothing of them.
 """
 
 import sys
@@ -38,7 +39,7 @@ AssetSubtype = Annotated[Literal["video_simple"], Meta(description="video_simple
 ContainerType = Annotated[Literal["gallery", "collection"], Meta(description="gallery or collection")]
 
 
-class Derivative(Struct, frozen=True):
+class Derivative(Struct, frozen=True, gc=False):
     """A file made from an item; `path` is relative to the item's folder, `bytes` its size."""
 
     kind: Kind
@@ -50,7 +51,7 @@ class Derivative(Struct, frozen=True):
     height: Count | None = None
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, frozen=True, gc=False):
     """One asset; `path` is its folder, relative to assets_dir, and missing only in a `remove` bundle."""
 
     asset_type: AssetType
@@ -72,7 +73,7 @@ class Item(Struct, frozen=True):
         return tuple(each for each in self.derivatives if each.kind not in NEVER_PERSISTED)
 
 
-class BadItem(Struct, frozen=True):
+class BadItem(Struct, frozen=True, gc=False):
     """An item that can be told apart but not imported; it fails alone, for the reasons in `problems`."""
 
     asset_type: str
@@ -81,7 +82,7 @@ class BadItem(Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-class Container(Struct, frozen=True):
+class Container(Struct, frozen=True, gc=False):
     """A gallery or collection; `items` are asset hashes in order, of this bundle or of the library."""
 
     type: ContainerType
@@ -91,7 +92,7 @@ class Container(Struct, frozen=True):
     items: tuple[Hash, ...] = ()
 
 
-class Verification(Struct, frozen=True):
+class Verification(Struct, frozen=True, gc=False):
     """Upstream's own check of the bundle."""
 
     passed: Flag

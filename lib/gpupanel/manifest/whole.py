@@ -1,53 +1,66 @@
-"""The quick reading: for a manifest that gives every key once and breaks no rule, which it proves, or else gives up.
+"""The quick reading: for a manifest that gives each key at most once and breaks no rule, which it proves, or else gives up.
 
 Nearly all manifests are like that, and some are large; whatever this reading doubts is read again by those that explain.
 The text is decoded straight into values, so that no tree of it is ever in memory. Rules that a value carries alone are
-the decoder's; those that need a look at each character are asked of all values at once.
+the decoder's; those that need a look at each character are asked of some hundred items at once.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from itertools import chain
+from operator import attrgetter
 from string import ascii_letters, digits
+from threading import local
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from msgspec import Meta, MsgspecError, Struct, defstruct
+from msgspec import Meta, MsgspecError, Struct, defstruct, field
 from msgspec.json import Decoder
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
-from . import rules
-from .text import ALL_BUT_VALUES, MOST_VALUES, colons
-from .values import KIND_PATTERN, Bundle, Hash, Item, Kind
+from . import rules, text
+from .values import KIND_PATTERN, Bundle, Container, Derivative, Hash, Item, Kind, Verification
 
 IN_DOUBT = (MsgspecError, ValueError, OverflowError, RecursionError)
-# A shorter text cannot have so many values that they need counting.
-MOST_BYTES = MOST_VALUES
 LOWERCASE_DIGITS = b"0123456789abcdef"
-# What a plain path is made of, and what is not in a list of such paths, a line each: nothing between two separators.
+KIND = re.compile(KIND_PATTERN)
+# What plain paths are made of, a line each, and what stands between names; two of these never stand together.
 PLAIN = (ascii_letters + digits + "_-./\n").encode()
-NAMELESS = [(one + other).encode() for one in "./\n" for other in "./\n"]
+SEPARATORS = bytes.maketrans(b"./", b"\n\n")
 
 
 def read(raw: bytes, sync_id: str) -> dict[str, Any] | None:
     """The fields of the manifest by name, hashes in lowercase; None when it needs a closer look."""
-    if b"\\" in raw and b"\\u003" in raw or len(raw) > MOST_BYTES and len(raw.translate(None, ALL_BUT_VALUES)) > MOST_VALUES:
+    colons, values = text.census(raw)
+    if values > text.MOST_VALUES or text.escapes_a_colon(raw):
         return None
     try:
+        MISSING.keys = 0
         bundle = DECODER.decode(raw)
-        sound = _sound(bundle, colons(raw), sync_id)
+        if _sound(bundle, sync_id) and (colons == _colons(bundle) - MISSING.keys or text.is_strict(raw, colons)):
+            return {name: getattr(bundle, name) for name in Bundle.__struct_fields__}
     except IN_DOUBT:
-        return None
-    return {name: getattr(bundle, name) for name in Bundle.__struct_fields__} if sound else None
+        pass
+    return None
 
 
 # ------------------------------------------------------------------------------------------------ the decoder
 
 
+class _Missing(local):
+    """How many keys a text does not give, for each thread: the decoder fetches here what stands for them, one by one."""
+
+    keys = 0
+
+    def default(self, value: Any) -> Any:
+        self.keys += 1
+        return value
+
+
 def _whole(kind: Any) -> Any:
-    """A type of values.py where every key has to be given, and the patterns of what there is much of are left for later."""
+    """A type of values.py where missing keys are counted, and the patterns of what there is much of are left for later."""
     if isinstance(kind, type) and issubclass(kind, Struct):
-        members = [(field.name, _whole(field.type)) for field in fields(kind)]
-        return defstruct(kind.__name__, members, bases=(kind,), frozen=True, kw_only=True)
+        return defstruct(kind.__name__, map(_member, fields(kind)), bases=(kind,), frozen=True, kw_only=True)
     if get_origin(kind) is tuple:
         return tuple[_whole(get_args(kind)[0]), ...]
     if get_origin(kind) is Union:
@@ -55,66 +68,93 @@ def _whole(kind: Any) -> Any:
     return Annotated[str, _lengths(kind)] if kind in (Hash, Kind) else kind
 
 
+def _member(one: FieldInfo) -> tuple:
+    counted = () if one.required else (field(default_factory=partial(MISSING.default, one.default)),)
+    return one.name, _whole(one.type), *counted
+
+
 def _lengths(kind: Any) -> Meta:
     [meta] = kind.__metadata__
     return Meta(min_length=meta.min_length, max_length=meta.max_length)
 
 
+MISSING = _Missing()
 DECODER = Decoder(_whole(Bundle))
 
 
 # -------------------------------------------------------------------------------------------------- the proof
 
 
-def _sound(bundle: Bundle, told: int, sync_id: str) -> bool:
-    items, containers = bundle.items, bundle.containers
-    files = list(chain.from_iterable([item.derivatives for item in items]))
-    texts = [*_head(bundle), *_texts(items, "title", "mime_type"), *_texts(files, "mime_type"), *_texts(containers, "title")]
-    hashes = [item.asset_hash for item in items]
-    members = [member for container in containers for member in container.items]
-    hexes = [*hashes, *_texts(items, "cover_hash"), *_texts(files, "sha256"), *members]
-    hexes += _texts(containers, "container_hash", "cover_hash")
+def _sound(bundle: Bundle, sync_id: str) -> bool:
+    items, containers, head = bundle.items, bundle.containers, _head(bundle)
     return (
-        _accounted_for(bundle, files, texts, told)
-        and _lowercase_digits(hexes)
-        and _kinds(bundle) and all(map(re.compile(KIND_PATTERN).search, {file.kind for file in files}))
-        and _files_once(items) and _own_folders(bundle)
-        and (len(set(hashes)) == len(items) or not any(rules.item_repeats(enumerate(items))))
+        all([_each_sound(some, bundle) for some in _parts(items)])
+        and (len(set(_all(items, "asset_hash"))) == len(items) or not any(rules.item_repeats(enumerate(items))))
+        and _own_folders(bundle)
+        and _lowercase_digits([*_all(containers, "container_hash", "cover_hash"), *_chained(containers, "items")])
         and not any(rules.container_repeats(containers))
-        and not any(rules.bundle_problems(_fields(bundle), _fields(bundle) | {"items": [*items]}, sync_id))
+        and not any(rules.bundle_problems(head, head | {"items": [*items]}, sync_id))
     )
 
 
-def _accounted_for(bundle: Bundle, files: list, texts: list[str], told: int) -> bool:
-    """Whether each colon of the text is in a value, or is the one of a key that has to be there. A key that is given twice,
-    or that we do not know, would bring one more. Raises ValueError for a lone surrogate."""
-    text = "\n".join(texts)
-    text.encode()
-    keys = sum(len(some) * len(some[0].__struct_fields__) for some in (bundle.items, files, bundle.containers) if some)
-    keys += len(bundle.__struct_fields__) + len(bundle.verification.__struct_fields__)
-    return told == keys + text.count(":")
+def _each_sound(items: Sequence[Item], bundle: Bundle) -> bool:
+    """Whether no item breaks a rule that it can break alone, of those that the decoder does not know."""
+    files = _chained(items, "derivatives")
+    return (
+        _lowercase_digits([*_all(items, "asset_hash", "cover_hash"), *_all(files, "sha256")])
+        and all(map(KIND.search, set(_all(files, "kind")))) and _kinds(items, bundle) and _files_once(items)
+    )
 
 
-def _head(bundle: Bundle) -> list[str]:
-    """The texts of the manifest itself."""
-    return [value for value in _fields(bundle).values() if isinstance(value, str)]
+def _colons(bundle: Bundle) -> int:
+    """How many colons a text has that gives each key of ours once: one a key, and those in values. A key that is given twice,
+    or that we do not know, brings one more. Raises ValueError for a lone surrogate."""
+    texts = [value for value in _head(bundle).values() if isinstance(value, str)]
+    return (
+        _keys(Bundle) + _keys(Verification) + _in_texts(texts) + sum(map(_colons_of, _parts(bundle.items)))
+        + _keys(Container) * len(bundle.containers) + _in_texts(_all(bundle.containers, "title"))
+    )
 
 
-def _fields(bundle: Bundle) -> dict[str, Any]:
+def _colons_of(items: Sequence[Item]) -> int:
+    files = _chained(items, "derivatives")
+    texts = [*_all(items, "title", "mime_type"), *_all(files, "mime_type")]
+    return _keys(Item) * len(items) + _keys(Derivative) * len(files) + _in_texts(texts)
+
+
+def _keys(kind: type[Struct]) -> int:
+    return len(kind.__struct_fields__)
+
+
+def _in_texts(texts: Iterable[str]) -> int:
+    return "".join(texts).encode().count(b":")
+
+
+def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[start:start + text.SOME] for start in range(0, len(items), text.SOME)]
+
+
+def _head(bundle: Bundle) -> dict[str, Any]:
+    """What the manifest says of itself."""
     return {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name not in ("items", "containers")}
 
 
-def _texts(values: Iterable[Struct], *names: str) -> list[str]:
-    return [text for name in names for value in values if (text := getattr(value, name))]
+def _all(values: Iterable[Struct], *names: str) -> list[Any]:
+    """What the values have under these names, but nothing that is empty or null."""
+    return [*chain.from_iterable([filter(None, map(attrgetter(name), values)) for name in names])]
+
+
+def _chained(values: Iterable[Struct], name: str) -> list[Any]:
+    return [*chain.from_iterable(map(attrgetter(name), values))]
 
 
 def _lowercase_digits(hashes: Iterable[str]) -> bool:
     return not "".join(hashes).encode().translate(None, LOWERCASE_DIGITS)
 
 
-def _kinds(bundle: Bundle) -> bool:
-    """Whether each item is of a type and subtype that go together and, unless it is to be removed, has a folder."""
-    pairs = set(zip([item.asset_type for item in bundle.items], [item.asset_subtype for item in bundle.items]))
+def _kinds(items: Iterable[Item], bundle: Bundle) -> bool:
+    """Whether each item is of a type and subtype that go together."""
+    pairs = set(map(attrgetter("asset_type", "asset_subtype"), items))
     samples = (Item(asset_type, "", subtype, path="folder") for asset_type, subtype in pairs)
     return not any(rules.item_problems(0, sample, bundle.sync_type, bundle.action) for sample in samples)
 
@@ -125,20 +165,20 @@ def _files_once(items: Iterable[Item]) -> bool:
     return all(len(set(paths)) == len(paths) and _plain(paths) for paths in alike)
 
 
-def _plain(paths: Collection[str]) -> bool:
-    """Whether each is a plain path as in rules.py, which no rule for paths can concern."""
-    text = "".join([f"\n{path}" for path in paths]).encode() + b"\n"
-    return (
-        max(map(len, paths), default=0) <= rules.LONGEST_NAME and text.count(b"\n") == len(paths) + 1
-        and not text.translate(None, PLAIN) and not any(pair in text for pair in NAMELESS)
-    )
-
-
 def _own_folders(bundle: Bundle) -> bool:
     """Folders of one depth cannot lie in one another, so that they only have to be different."""
-    paths = [item.path for item in bundle.items if item.path is not None]
+    paths = [path for item in bundle.items if (path := item.path) is not None]
     if len(paths) < len(bundle.items) and bundle.action != "remove" or not _plain(paths):
         return False
     if len({path.count("/") for path in paths}) > 1:
         return not rules.folder_problems(enumerate(paths))
     return len(set(map(str.lower, paths))) == len(paths)
+
+
+def _plain(paths: Collection[str]) -> bool:
+    """Whether each is a plain path as in rules.py, which no rule for paths can concern."""
+    lines = "\n".join(["", *paths, ""]).encode()
+    return (
+        max(map(len, paths), default=0) <= rules.LONGEST_NAME and lines.count(b"\n") == len(paths) + 1
+        and not lines.translate(None, PLAIN) and b"\n\n" not in lines.translate(SEPARATORS)
+    )
