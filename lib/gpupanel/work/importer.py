@@ -8,7 +8,7 @@ from typing import Callable, Iterable, Iterator
 from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
-from ..manifest import Container, Manifest, digest, read
+from ..manifest import Container, Manifest, read
 from ..model import SETTLED, BatchStatus, Decision, Plan
 from ..mount import Mount, elsewhere
 from . import claims, containers
@@ -71,13 +71,17 @@ class Importer:
 
     def _manifest(self) -> Manifest:
         """The manifest as it is now; when it is not the one that was planned, everything is planned anew."""
+        return self._as_planned() or self._replanned()
+
+    def _as_planned(self) -> Manifest | None:
         recorded = self._db.read(ledger.batch, self._claim.sync_id)["manifest_sha256"]
         try:
-            raw = self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id))
-            if digest(raw) == recorded:
-                return read(raw, self._claim.sync_id)
+            found = read(self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id)), self._claim.sync_id)
         except ManifestError:
-            pass  # the plan made from these bytes will say what is wrong
+            return None  # the plan made from these bytes will say what is wrong
+        return found if found.sha256 == recorded else None
+
+    def _replanned(self) -> Manifest:
         examined = self._from_mount(EXAMINE_PATIENCE, lambda: preflight.examine(self._mount, self._claim.sync_id))
         if examined.sha256 is None or (examined.manifest and examined.problems):
             raise BundleIncomplete("; ".join(examined.problems))
