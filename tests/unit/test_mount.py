@@ -405,8 +405,8 @@ def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
         (item / "source/data" / name).write_text("{}")
     with opened.noted() as paths:
         assert len(list(subject.documents("photos/1"))) == 4
-    root, folder = str(subject.assets_dir), str(item / "source")
-    assert paths == [folder, root, "source.json", "data", "a.json", "b.json", "c.json"]
+    folder = str(item / "source")
+    assert paths == [folder, "source.json", "data", "a.json", "b.json", "c.json"]
 
 
 def test_a_link_that_takes_the_place_of_a_document_after_the_listing_is_not_followed(subject, item, assets):
