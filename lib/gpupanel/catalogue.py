@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from typing import Any, Iterable, NamedTuple
 
-from .database import Reading, chunks
+from .database import Reading, chunks, grouped
 from .manifest import Container, Item
 
 FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
@@ -40,11 +40,11 @@ def fingerprint(item: Item) -> str:
 
 def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = ()) -> dict[Key, Existing]:
     """(asset_type, asset_hash) -> what the library has of it, for those of the items that it has, live or removed."""
-    rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, items)}
+    prints = {(item.asset_type, item.asset_hash): fingerprint(item) for item in items}
+    rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, prints)}
     if not rows:
         return {}
     ids = [row["id"] for row in rows.values()]
-    prints = {(item.asset_type, item.asset_hash): fingerprint(item) for item in items}
     differing = [row["id"] for key, row in rows.items() if row["fingerprint"] != prints[key]]
     covers, memberships = _covers(tx, ids), _memberships(tx, ids, containers)
     derivatives = _derivatives(tx, differing)
@@ -67,13 +67,9 @@ def by_hash(tx: Reading, hashes: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _assets(tx: Reading, items: list[Item]) -> Iterable[dict]:
-    hashes = defaultdict(list)
-    for item in items:
-        hashes[item.asset_type].append(item.asset_hash)
-    for asset_type, wanted in hashes.items():
-        for chunk in chunks(wanted):
-            yield from tx.all("catalogue.assets", asset_type=asset_type, hashes=chunk)
+def _assets(tx: Reading, keys: Iterable[Key]) -> Iterable[dict]:
+    for asset_type, hashes in grouped(keys):
+        yield from tx.all("catalogue.assets", asset_type=asset_type, hashes=hashes)
 
 
 def _covers(tx: Reading, asset_ids: list[int]) -> defaultdict[int, dict[str, int]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable
 
-from .database import Reading, Transaction, chunks, query
+from .database import Reading, Transaction, chunks, grouped, query
 from .errors import NotFound
 from .model import BOUND, BatchStatus, Decision, Plan, emptied
 
@@ -103,6 +103,16 @@ def open_items(tx: Reading, batch_id: int) -> set[tuple[str, str]]:
     return {(row["asset_type"], row["asset_hash"]) for row in tx.all("ledger.open_items", batch_id=batch_id)}
 
 
+def planned_items(tx: Reading, batch_id: int, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(asset_type, asset_hash) -> id, `planned`, `decision` and `job_id` of those of the items that the batch has, less
+    withdrawn ones."""
+    return {
+        (row["asset_type"], row["asset_hash"]): row
+        for asset_type, hashes in grouped(keys)
+        for row in tx.all("ledger.planned_items", batch_id=batch_id, asset_type=asset_type, hashes=hashes)
+    }
+
+
 def any_done(tx: Reading, batch_id: int) -> bool:
     """Whether a job has settled an item of the batch with success since it was planned."""
     return bool(tx.value("ledger.any_done", batch_id=batch_id))
@@ -181,7 +191,8 @@ def plan_items(tx: Transaction, batch_id: int, plans: list[Plan]) -> None:
 
 
 def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) -> None:
-    """Write what the job did with some items of a batch: their decisions are `created`, `failed` and so on."""
+    """Write what the job did with some items of a batch: their decisions are `created`, `failed` and so on. One without
+    an `id` is found by its key, or is new."""
     tx.run_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
 
 

@@ -90,7 +90,7 @@ def emptied(decision: str, changes: dict[str, list[Any]] | None) -> list[str]:
 
 class Plan(NamedTuple):
     """The decision for one item and why; `changes` maps a field to its [before, after]. `path` is the item's folder on
-    the mount, `picture` the file in it that shows the item."""
+    the mount, `picture` the file in it that shows the item; `id` is that of the item's row, where it is known."""
 
     position: int
     asset_type: str
@@ -103,3 +103,4 @@ class Plan(NamedTuple):
     cover_id: int | None = None
     path: str | None = None
     picture: str | None = None
+    id: int | None = None

@@ -42,6 +42,8 @@ def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mou
         assert f"completed, {count} of {count} items in" in workers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
     assert asked[4] == asked[50]
+    [ledger] = admin_db.execute("SELECT COUNT(*) AS items, MAX(id) - MIN(id) + 1 AS ids FROM ingest_batch_item")
+    assert ledger["items"] == ledger["ids"], "settled items are found by their ids, not by an insert in vain"
 
 
 # ------------------------------------------------------------------------------------------------ what is asked
@@ -54,9 +56,9 @@ TEXTS = st.text(st.one_of(SPECIAL, st.characters(exclude_categories=["Cs"])), ma
 @given(st.lists(st.one_of(TEXTS, st.none(), st.integers(-2**63, 2**63 - 1)), min_size=1, max_size=8))
 def test_whatever_is_written_as_a_literal_of_ours_comes_back_as_it_was(worker_db, values):
     with worker_db.reading() as tx:
-        literal = literals.of(tx._connection)
+        written = literals.of(tx._connection)
         cursor = tx._connection.cursor()
-        cursor.execute(f"SELECT {', '.join(map(literal, values))}")
+        cursor.execute(f"SELECT {', '.join(written[type(value)](value) for value in values)}")
         assert list(cursor.fetchone()) == values
 
 
@@ -64,7 +66,7 @@ def test_a_session_in_which_a_backslash_is_no_escape_gets_literals_that_it_under
     with worker_db.reading() as tx:
         cursor = tx._connection.cursor()
         cursor.execute("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
-        cursor.execute(f"SELECT {literals.of(tx._connection)(text := chr(92) + chr(39) + ' --')}")
+        cursor.execute(f"SELECT {literals.of(tx._connection)[str](text := chr(92) + chr(39) + ' --')}")
         assert cursor.fetchone() == (text,)
     worker_db.close()
 

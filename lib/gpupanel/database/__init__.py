@@ -16,11 +16,11 @@ from pymysql.cursors import DictCursor
 from .. import errors
 from ..config import DatabaseSettings
 from .driver import ConnectionLost, DatabaseTrouble, DataRefused, Duplicate, translate
-from .transactions import Reading, Transaction, chunks, queries, query
+from .transactions import Reading, Transaction, chunks, grouped, queries, query
 
 __all__ = [
     "ConnectionLost", "Database", "DatabaseTrouble", "DataRefused", "Duplicate", "Reading", "Transaction",
-    "chunks", "queries", "query", "translate",
+    "chunks", "grouped", "queries", "query", "translate",
 ]
 
 ATTEMPTS = 6

@@ -3,23 +3,23 @@
 Only strings, whole numbers and NULL are written here; whatever else comes is the driver's to write.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pymysql
 from pymysql.constants import SERVER_STATUS
 
 
-def of(connection: pymysql.Connection) -> Callable[[Any], str]:
-    """How this connection writes a value: a function from the value to its literal."""
+def of(connection: pymysql.Connection) -> Mapping[type, Callable[[Any], str]]:
+    """How this connection writes values: for the type of each, a function from the value to its literal."""
     if connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
-        return connection.escape
-    ours = {str: _quoted, int: str, type(None): _null}
+        return defaultdict(lambda: connection.escape)
 
     def other(value: Any) -> str:
         return _quoted(value) if isinstance(value, str) else connection.escape(value)
 
-    return lambda value: ours.get(type(value), other)(value)
+    return defaultdict(lambda: other, {str: _quoted, int: str, type(None): _null})
 
 
 def _quoted(text: str) -> str:

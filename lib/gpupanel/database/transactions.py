@@ -3,7 +3,7 @@
 import re
 from contextlib import contextmanager
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Iterable, Iterator, NamedTuple
@@ -54,8 +54,8 @@ class Insert(NamedTuple):
 @cache
 def _insert(name: str) -> Insert:
     head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", query(name), maxsplit=1)
-    row, on_duplicate, tail = rest.partition("\nON DUPLICATE")
-    return Insert(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), on_duplicate + tail)
+    row, *tail = re.split(r"(?=\nON DUPLICATE|\nRETURNING)", rest, maxsplit=1)
+    return Insert(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), "".join(tail))
 
 
 def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
@@ -65,13 +65,20 @@ def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
         yield chunk
 
 
+def grouped(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Pairs such as (asset_type, asset_hash) in their order, as (first, at most ROWS seconds): of two `IN` lists the server
+    would look for each combination."""
+    for first, pairs in groupby(sorted(keys), itemgetter(0)):
+        yield from ((first, some) for some in chunks(second for _, second in pairs))
+
+
 class Reading:
     """A read-only transaction: rows are dicts, parameters are named, lists stand for `IN` lists."""
 
     def __init__(self, connection: pymysql.Connection):
         self._connection = connection
 
-    def _execute(self, sql: str, params: dict) -> DictCursor:
+    def _execute(self, sql: str, params: dict | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)
         try:
             cursor.execute(sql, params)
@@ -135,21 +142,17 @@ class Transaction(Reading):
             raise translate(error) from error
         return rows
 
-    def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte."""
+    def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte; returns what it is RETURNING."""
         if not rows:
-            return
-        insert, literal = _insert(name), literals.of(self._connection)
+            return []
+        insert, written = _insert(name), literals.of(self._connection)
         picked = itemgetter(*insert.names)
-        texts = (insert.row % tuple(map(literal, picked(row))) for row in rows)
-        for values in literals.packed(texts, LONGEST_INSERT):
-            self._query(f"{insert.head}{values}{insert.tail}")
-
-    def _query(self, statement: str) -> None:
-        try:
-            self._connection.query(statement)
-        except pymysql.MySQLError as error:
-            raise translate(error) from error
+        texts = (insert.row % tuple([written[type(value)](value) for value in picked(row)]) for row in rows)
+        return [
+            row for values in literals.packed(texts, LONGEST_INSERT)
+            for row in self._execute(f"{insert.head}{values}{insert.tail}", None).fetchall()
+        ]
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

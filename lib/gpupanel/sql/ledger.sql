@@ -79,10 +79,11 @@ ON DUPLICATE KEY UPDATE
 
 -- name: settle_items
 -- What a job did with some items of a batch; the plan beside it stays, and where the two differ is marked. Where the job before
--- it was canceled on its way, what that one did is kept.
-INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
+-- it was canceled on its way, what that one did is kept. A row that is there is found by its id before anything is inserted; by its
+-- other key it would be found when a row was inserted already, in vain.
+INSERT INTO ingest_batch_item (id, batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
                                asset_id, cover_id, last_error, job_id, empties)
-VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
+VALUES (%(id)s, %(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
         %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(job_id)s, %(empties)s)
 ON DUPLICATE KEY UPDATE
   earlier = IF(COALESCE(job_id, VALUES(job_id)) = VALUES(job_id), earlier, decision),
@@ -93,6 +94,11 @@ ON DUPLICATE KEY UPDATE
   last_error = VALUES(last_error), job_id = VALUES(job_id), empties = VALUES(empties),
   differs = IF(planned <> ELT(FIELD(VALUES(decision), 'created', 'updated', 'linked', 'skipped', 'removed', 'failed'),
                               'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail'), 1, NULL)
+
+-- name: planned_items
+-- What was planned for some items of a batch, what was done, and which job settled them.
+SELECT id, asset_type, asset_hash, planned, decision, job_id FROM ingest_batch_item FORCE INDEX (item)
+WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
 -- name: listed_items
 -- What identifies each item that the batch had when it was planned last.

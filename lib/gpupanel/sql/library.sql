@@ -4,16 +4,13 @@ SELECT id, asset_type, asset_hash FROM asset FORCE INDEX (asset)
 WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
 ORDER BY asset_type, asset_hash FOR UPDATE
 
--- name: ids
--- The ids of assets that were just written.
-SELECT id, asset_type, asset_hash FROM asset WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
-
 -- name: create_assets
 -- New assets; one that somebody else brought meanwhile is refused by the key, and the chunk decides anew.
 INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
                    duration_seconds, fingerprint, first_batch_id, last_batch_id)
 VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
         %(bytes)s, %(duration_seconds)s, %(fingerprint)s, %(batch_id)s, %(batch_id)s)
+RETURNING id, asset_type, asset_hash
 
 -- name: update_assets
 -- Assets that are held already; one that had been removed is restored.
@@ -60,3 +57,4 @@ ON DUPLICATE KEY UPDATE
 -- Cover links; one that had been removed is restored.
 INSERT INTO asset_cover (asset_id, cover_hash) VALUES (%(asset_id)s, %(cover_hash)s)
 ON DUPLICATE KEY UPDATE deleted_at = NULL
+RETURNING id, asset_id

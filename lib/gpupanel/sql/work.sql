@@ -115,9 +115,3 @@ WHERE id = %(job_id)s AND state = 'running' AND heartbeat_at < NOW(6) - INTERVAL
 -- The attempts are used up.
 UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(reason)s
 WHERE id = %(job_id)s AND state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
-
--- name: planned
--- What was planned for some items of a batch, what was done, and which job settled them.
-SELECT asset_type, asset_hash, planned, decision, job_id FROM ingest_batch_item
-WHERE batch_id = %(batch_id)s AND asset_type IN ('photo', 'cover', 'video') AND asset_hash IN %(hashes)s
-  AND decision <> 'withdrawn'

@@ -160,5 +160,5 @@ def _plan(verdict: Verdict, asset_id: int | None, cover_id: int | None) -> Plan:
         cover_id = existing.covers.get(item.cover_hash)
     return Plan(
         verdict.entry.position, item.asset_type, item.asset_hash, item.cover_hash, verdict.decision.done,
-        verdict.reason, verdict.changes, asset_id, cover_id,
+        verdict.reason, verdict.changes, asset_id, cover_id, id=verdict.entry.id,
     )

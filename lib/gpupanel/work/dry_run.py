@@ -16,7 +16,6 @@ from ..manifest import Container, Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
 from . import containers
-from . import containers
 from .chunk import Chunks, Unread, needs_documents
 from .importer import outcome_of
 from .plan import Line, Naming
@@ -90,12 +89,11 @@ class DryRun:
     # ----------------------------------------------------------------------------------------------- the items
 
     def _entries(self, tx: Transaction, batch_id: int, manifest: Manifest) -> Iterator[Entry]:
-        for some in chunks(enumerate(manifest.items), self._chunk_items):
-            rows = tx.all("work.planned", batch_id=batch_id, hashes=[item.asset_hash for _, item in some])
-            planned = {(row["asset_type"], row["asset_hash"]): row["planned"] for row in rows}
-            for position, item in some:
-                known = planned.get((item.asset_type, item.asset_hash))
-                yield Entry(position, item, Decision(known) if known else None)
+        for some in chunks(Entry(position, item, None) for position, item in enumerate(manifest.items)):
+            known = ledger.planned_items(tx, batch_id, [entry.key for entry in some])
+            for entry in some:
+                planned = known[entry.key]["planned"] if entry.key in known else None
+                yield entry._replace(planned=Decision(planned) if planned else None)
 
     def _read_and_carry_out(
         self, tx: Recorder, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]

@@ -21,8 +21,8 @@ from .reader import PATIENCE, Entry, Readers, cut
 EVENT_SECONDS = 10
 # Seconds that looking for the files of all items may take.
 EXAMINE_PATIENCE = 3600
-UNKNOWN = (None, None, None)
 NOTHING = partial(repeat, None)
+UNKNOWN = {"id": None, "planned": None, "decision": None, "job_id": None}
 
 
 class Unimportable(PanelError):
@@ -104,20 +104,13 @@ class Importer:
     def _unsettled(self, manifest: Manifest) -> Iterator[Entry]:
         """The items in the manifest's order, less those that this job settled before it was interrupted, and those that another
         one has done since they were planned; what failed in that one is open still."""
-        for some in chunks(enumerate(manifest.items), self._chunk_items):
-            known = self._db.read(self._planned, [item.asset_hash for _, item in some])
-            for position, item in some:
-                planned, decision, job_id = known.get((item.asset_type, item.asset_hash), UNKNOWN)
-                if decision not in SETTLED or (decision == Decision.FAILED and job_id != self._claim.job_id):
-                    yield Entry(position, item, Decision(planned) if planned else None)
-
-    def _planned(self, tx: Transaction, hashes: list[str]) -> dict:
-        """(asset_type, asset_hash) -> what was planned for the item, its decision, and the job that settled it."""
-        return {
-            (row["asset_type"], row["asset_hash"]): (row["planned"], row["decision"], row["job_id"])
-            for some in chunks(hashes)
-            for row in tx.all("work.planned", batch_id=self._claim.batch_id, hashes=some)
-        }
+        for some in chunks(Entry(position, item, None) for position, item in enumerate(manifest.items)):
+            known = self._db.read(ledger.planned_items, self._claim.batch_id, [entry.key for entry in some])
+            for entry in some:
+                row = known.get(entry.key, UNKNOWN)
+                decision, planned = row["decision"], row["planned"]
+                if decision not in SETTLED or (decision == Decision.FAILED and row["job_id"] != self._claim.job_id):
+                    yield entry._replace(id=row["id"], planned=Decision(planned) if planned else None)
 
     def _read_and_carry_out(
         self, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]
@@ -160,8 +153,8 @@ class Importer:
     def _still_open(self, tx: Transaction, chunk: list[Entry]) -> list[Entry]:
         """Those of the chunk that are not settled, now that any transaction of ours which held the job has ended."""
         claims.beat(tx, self._claim)
-        known = self._planned(tx, [entry.item.asset_hash for entry in chunk])
-        return [entry for entry in chunk if known.get(entry.key, UNKNOWN)[2] != self._claim.job_id]
+        known = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
+        return [entry for entry in chunk if known.get(entry.key, UNKNOWN)["job_id"] != self._claim.job_id]
 
     def _advance(self, items: int, since: float, noted: bool) -> None:
         self.items_done += items

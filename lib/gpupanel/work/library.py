@@ -5,12 +5,11 @@ type and hash, so that two imports which share assets come one after the other. 
 locks them too, by their ids, which is another order: the server then ends one of the two, which is run again.
 """
 
-from collections import defaultdict
 from typing import Iterable, Iterator
 
 from .. import catalogue
 from ..catalogue import DERIVATIVE_FIELDS, FIELDS, Key
-from ..database import Duplicate, Reading, Transaction, chunks
+from ..database import Duplicate, Reading, Transaction, chunks, grouped
 from ..errors import DatabaseConflict
 from ..manifest import Item
 from .documents import Papers
@@ -20,20 +19,18 @@ def hold(tx: Transaction, keys: Iterable[Key]) -> set[Key]:
     """Keep others from changing those of the assets that the library has, until the transaction ends; returns which."""
     return {
         (row["asset_type"], row["asset_hash"])
-        for asset_type, hashes in _by_type(keys)
+        for asset_type, hashes in grouped(keys)
         for row in tx.all("library.hold", asset_type=asset_type, hashes=hashes)
     }
 
 
 def create(tx: Transaction, batch_id: int, items: list[Item]) -> dict[Key, int]:
     """Bring new assets in; returns their ids. Raises DatabaseConflict when another import was faster with one."""
-    if not items:
-        return {}
     try:
-        tx.run_many("library.create_assets", [_asset_row(batch_id, item) for item in _in_order(items)])
+        created = tx.run_many("library.create_assets", [_asset_row(batch_id, item) for item in _in_order(items)])
     except Duplicate as error:
         raise DatabaseConflict(f"Another import brought one of these assets meanwhile: {error}") from error
-    return _ids(tx, [(item.asset_type, item.asset_hash) for item in items])
+    return {(row["asset_type"], row["asset_hash"]): row["id"] for row in created}
 
 
 def update(tx: Transaction, batch_id: int, items: list[Item]) -> None:
@@ -86,15 +83,10 @@ def write_derivatives(tx: Transaction, items: dict[int, Item]) -> None:
 
 def write_covers(tx: Transaction, covers: dict[int, str]) -> dict[int, int]:
     """Link covers: asset id -> cover hash. Returns asset id -> id of the link."""
-    if not covers:
-        return {}
-    tx.run_many("library.write_covers", [
+    links = tx.run_many("library.write_covers", [
         {"asset_id": asset_id, "cover_hash": cover_hash} for asset_id, cover_hash in covers.items()
     ])
-    return {
-        row["asset_id"]: row["id"] for row in _of_assets(tx, "catalogue.covers", covers)
-        if covers[row["asset_id"]] == row["cover_hash"]
-    }
+    return {row["asset_id"]: row["id"] for row in links}
 
 
 def _in_order(items: list[Item]) -> list[Item]:
@@ -106,23 +98,6 @@ def _asset_row(batch_id: int, item: Item) -> dict:
         "asset_type": item.asset_type, "asset_hash": item.asset_hash,
         "fingerprint": catalogue.fingerprint(item), "batch_id": batch_id,
     }
-
-
-def _ids(tx: Reading, keys: Iterable[Key]) -> dict[Key, int]:
-    return {
-        (row["asset_type"], row["asset_hash"]): row["id"]
-        for asset_type, hashes in _by_type(keys)
-        for row in tx.all("library.ids", asset_type=asset_type, hashes=hashes)
-    }
-
-
-def _by_type(keys: Iterable[Key]) -> Iterator[tuple[str, list[str]]]:
-    """(asset_type, up to some hundred hashes) in the order in which rows are locked."""
-    hashes = defaultdict(list)
-    for asset_type, asset_hash in sorted(keys):
-        hashes[asset_type].append(asset_hash)
-    for asset_type, some in hashes.items():
-        yield from ((asset_type, chunk) for chunk in chunks(some))
 
 
 def _of_assets(tx: Reading, name: str, asset_ids: Iterable[int]) -> Iterator[dict]:

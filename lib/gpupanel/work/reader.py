@@ -22,13 +22,14 @@ PATIENCE = 120
 
 class Entry(NamedTuple):
     """An item on its way into the library. `papers` are its documents where they were needed; `problem` says why they
-    cannot be had."""
+    cannot be had; `id` is that of its row in the ledger."""
 
     position: int
     item: Item | BadItem
     planned: Decision | None
     papers: Papers | None = None
     problem: str | None = None
+    id: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:

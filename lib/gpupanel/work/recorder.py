@@ -32,9 +32,10 @@ class Recorder(Transaction):
         self._written.append(Written(name, params))
         return made
 
-    def run_many(self, name: str, rows: list[dict[str, Any]]) -> None:
-        super().run_many(name, rows)
+    def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        returned = super().run_many(name, rows)
         self._written += [Written(name, row) for row in rows]
+        return returned
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
