@@ -74,6 +74,11 @@ def test_several_look_at_once_and_answer_in_order():
     assert list(at_once(lambda n: together.wait() >= 0 and n, range(8), 4)) == list(range(8))
 
 
+def test_what_is_not_long_waited_for_is_read_by_one_thread(monkeypatch):
+    monkeypatch.setattr(patience, "LONG", 3600)
+    assert len(set(at_once(lambda _: threading.get_ident(), range(50), 4))) == 1
+
+
 def test_what_has_not_begun_when_nobody_wants_it_any_more_is_not_begun():
     release, begun = threading.Event(), []
     with Readers(1) as readers:

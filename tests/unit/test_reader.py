@@ -126,11 +126,18 @@ def test_while_the_first_in_line_is_slow_the_others_fill_the_room_and_no_more(am
 
 
 def test_whoever_waits_for_room_gives_up_when_nobody_wants_the_documents(ample):
-    first, second = entries(2)
-    with Readers(mount(lambda path: [source(path, 1200)]), 2, lambda: None) as readers:
+    (first, second), begun = entries(2), threading.Event()
+
+    def documents(path):
+        if path == "photo/1":
+            begun.set()
+        return [source(path, 1200)]
+
+    with Readers(mount(documents), 1, lambda: None) as readers:
         _, read_already = readers._begin(first)
         assert read_already.result(timeout=60).papers
         _, waiting = readers._begin(second)
+        assert begun.wait(60)
         assert not waiting.done()
     assert isinstance(waiting.exception(timeout=60), MountUnavailable)
 

@@ -19,19 +19,23 @@ from typing import Any
 from ..errors import MountTimeout
 
 TICK = 0.5
+# Seconds without a break that one waits for what few threads read, before there are twice as many.
+LONG = 0.025
 AHEAD = 16
 END = object()
 
 
 class Readers:
-    """Up to `threads` threads that read the mount, started when there is something to read.
+    """Up to `threads` threads that read the mount: one at first, and more when it is waited for.
 
-    What has not begun when the `with` ends is not begun any more; what hangs is left behind.
+    Python runs one thread at a time, so that files which come from memory are read best by one; those that come from far away
+    by many. What has not begun when the `with` ends is not begun any more; what hangs is left behind.
     """
 
     def __init__(self, threads: int):
         self._threads, self._started, self._left = threads, 0, False
         self._wanted: SimpleQueue = SimpleQueue()
+        self._waited = 0.0
 
     def __enter__(self) -> "Readers":
         return self
@@ -45,9 +49,22 @@ class Readers:
         """Have one of the threads do `read(*args)`."""
         future: Future = Future()
         self._wanted.put(partial(_fulfil, future, read, args))
-        if self._started < self._threads:
-            self._started += 1
-            Thread(target=self._serve, name="mount reader", daemon=True).start()
+        if not self._started:
+            self._start(1)
+        return future
+
+    def urge(self, future: Future) -> Future:
+        """Return what was begun once it is there, or all threads are at work on what was."""
+        if future.done():
+            self._waited = 0.0
+        while not future.done() and self._started < self._threads:
+            since = monotonic()
+            try:
+                future.exception(LONG - self._waited)
+                self._waited = min(LONG, self._waited + monotonic() - since)
+            except TimeoutError:
+                self._waited = 0.0
+                self._start(self._started)
         return future
 
     def each(self, read: Callable[[Any], Any], things: Iterable[Any], window: int, wait=Future.result) -> Iterator[Any]:
@@ -59,9 +76,14 @@ class Readers:
         for thing in things:
             begun.append(self.begin(read, thing))
             if len(begun) >= window:
-                yield wait(begun.popleft())
+                yield wait(self.urge(begun.popleft()))
         while begun:
-            yield wait(begun.popleft())
+            yield wait(self.urge(begun.popleft()))
+
+    def _start(self, more: int) -> None:
+        for _ in range(min(more, self._threads - self._started)):
+            self._started += 1
+            Thread(target=self._serve, name="mount reader", daemon=True).start()
 
     def _serve(self) -> None:
         # Signals are the main thread's: one that came here would not wake it from whatever it waits for.

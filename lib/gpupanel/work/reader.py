@@ -115,7 +115,7 @@ class Readers:
         if future is None:
             return entry
         try:
-            return outcome(future, self._attend, PATIENCE)
+            return outcome(self._threads.urge(future), self._attend, PATIENCE)
         finally:
             self._room.hand_over(turn)
 
