@@ -39,6 +39,7 @@ class PrivateServer:
         self.within = within
         self.port = 0
         self._process: subprocess.Popen | None = None
+        # For temporary files, too: a server that starts empties their folder, also of what another one has in it.
         self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-"))
 
     @property
@@ -63,9 +64,9 @@ class PrivateServer:
 
     def start(self) -> "PrivateServer":
         """Start it and wait until it answers. Raises PanelError with the end of its log when it does not."""
+        self._sockets.mkdir(exist_ok=True)
         if not (self.folder / "data" / "mysql").is_dir():
             self._install()
-        self._sockets.mkdir(exist_ok=True)
         self.port = self.port or _free_port()
         with open(self.log, "ab") as log:
             self._process = subprocess.Popen(
@@ -107,7 +108,7 @@ class PrivateServer:
             _program("mariadb-install-db"), "--no-defaults", f"--datadir={fresh}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
             "--skip-name-resolve", "--force",  # also where no host name can be looked up
-        ])
+        ], self._sockets)
         if status:
             raise PanelError("MariaDB could not make its data directory.", f"What it said last:\n{tail(said)}")
         fresh.rename(data)
@@ -117,7 +118,7 @@ class PrivateServer:
             "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.socket}", f"--user={getpass.getuser()}",
             "--bind-address=127.0.0.1", f"--port={self.port}", f"--pid-file={self.folder / 'mariadb.pid'}",
             "--character-set-server=utf8mb4", "--log-warnings=1", "--max-allowed-packet=64M",
-            f"--tmpdir={self._sockets}",  # a server that starts empties its folder, also of what another one has in it
+            f"--tmpdir={self._sockets}",
             *self.options,
         ]
 
@@ -135,10 +136,11 @@ class PrivateServer:
                 time.sleep(0.05)
 
 
-def _undisturbed(command: list[str]) -> tuple[int, str]:
+def _undisturbed(command: list[str], temporary: Path) -> tuple[int, str]:
     """Run it where a Ctrl-C in the terminal does not reach it; (exit status, what it printed)."""
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command, env=os.environ | {"TMPDIR": str(temporary)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
     ) as process:
         try:
             said = process.communicate()[0]
