@@ -40,12 +40,12 @@ def fingerprint(item: Item) -> str:
 
 def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = ()) -> dict[Key, Existing]:
     """(asset_type, asset_hash) -> what the library has of it, for those of the items that it has, live or removed."""
-    prints = {(item.asset_type, item.asset_hash): fingerprint(item) for item in items}
-    rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, prints)}
+    by_key = {(item.asset_type, item.asset_hash): item for item in items}
+    rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, by_key)}
     if not rows:
         return {}
     ids = [row["id"] for row in rows.values()]
-    differing = [row["id"] for key, row in rows.items() if row["fingerprint"] != prints[key]]
+    differing = [row["id"] for key, row in rows.items() if row["fingerprint"] != fingerprint(by_key[key])]
     covers, memberships = _covers(tx, ids), _memberships(tx, ids, containers)
     derivatives = _derivatives(tx, differing)
     return {

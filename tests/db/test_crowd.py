@@ -53,11 +53,3 @@ def test_when_no_claim_collides_any_more_they_are_made_in_line_again(admin_db, w
     for number in range(crowd.WARY):
         jobs.remove(take(worker_db, collided, number))
     assert [take(worker_db, collided, crowd.WARY + number) for number in range(20)] == jobs
-
-
-def test_the_end_of_a_job_claims_the_next_one_at_its_first_try_only_and_not_while_it_is_crowded():
-    crowd, following = Crowd(), claims.Next("a" * 32, HOST, [])
-    tries = crowd.following(following)
-    assert next(tries) == following and not crowd.wary
-    assert next(tries) is None and crowd.wary
-    assert next(crowd.following(following)) is None

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -171,6 +172,14 @@ def test_a_server_that_hangs_costs_one_wait(settings, server):
     finally:
         server.process.send_signal(signal.SIGCONT)
     assert tries == []
+
+
+@pytest.mark.parametrize("statement", ["SELECT nonsense FROM ingest_batch", "SELECT 1 FROM ingest_batch"])
+def test_a_statement_on_its_own_leaves_no_transaction_behind(panel_db, admin_db, statement):
+    with suppress(errors.PanelError):
+        panel_db.execute(statement)
+    admin_db.execute("LOCK TABLES ingest_batch WRITE NOWAIT")
+    admin_db.execute("UNLOCK TABLES")
 
 
 def test_an_idle_transaction_is_ended_by_the_server(settings, panel_db):

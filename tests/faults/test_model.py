@@ -5,7 +5,6 @@ MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make f
 
 import os
 import secrets
-from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
@@ -226,10 +225,9 @@ class Story(RuleBasedStateMachine):
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
         heartbeat.watch(claim, monotonic())
         importer = Importer(
-            self.db, self.mount, claim, heartbeat, attend, lambda: repeat(following), chunk_items=1, readers=1
+            self.db, self.mount, claim, heartbeat, attend, lambda: following, chunk_items=1, readers=1
         )
-        importer.run()
-        return importer.next
+        return importer.run()[1]
 
     def _brought(self, batch: Batch):
         """All that the bundle lists is there, as it lists it."""

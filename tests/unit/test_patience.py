@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 
 import pytest
 from ground import TREE
@@ -77,6 +78,17 @@ def test_several_look_at_once_and_answer_in_order():
 def test_what_is_not_long_waited_for_is_read_by_one_thread(monkeypatch):
     monkeypatch.setattr(patience, "LONG", 3600)
     assert len(set(at_once(lambda _: threading.get_ident(), range(50), 4))) == 1
+
+
+def test_a_wait_is_broken_by_as_many_answers_in_a_row_as_there_are_threads():
+    """Two threads that begin together answer together: each second answer is there already, and both are slow."""
+    answered, readers = Future(), Readers(4)
+    answered.set_result(None)
+    readers._started, readers._waited = 2, 0.02
+    readers.urge(answered)
+    assert readers._waited == 0.02
+    readers.urge(answered)
+    assert readers._waited == 0
 
 
 def test_what_has_not_begun_when_nobody_wants_it_any_more_is_not_begun():

@@ -11,7 +11,6 @@ from typing import Any, Callable, Iterator
 
 import pymysql
 from pymysql.constants import CLIENT
-from pymysql.cursors import DictCursor
 
 from .. import errors
 from ..config import DatabaseSettings
@@ -73,15 +72,9 @@ class Database:
         return self._again(self.transaction, work, args, kwargs)
 
     def execute(self, statement: str, **params) -> list[dict[str, Any]]:
-        """One statement on its own, for schema and grants, which no transaction can hold; returns its rows."""
-        connection = self._connection()
-        cursor = connection.cursor(DictCursor)
-        try:
-            cursor.execute(statement, params or None)
-            connection.commit()
-        except pymysql.MySQLError as error:
-            raise translate(error) from error
-        return list(cursor.fetchall())
+        """One statement in a transaction of its own, as for schema, grants and what the server says of itself; returns its rows."""
+        with self.transaction() as tx:
+            return tx.all_of(statement, **params)
 
     def close(self) -> None:
         """Close this thread's connection."""

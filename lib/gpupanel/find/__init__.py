@@ -89,7 +89,7 @@ def count(tx: Reading, filters: Filters, by: Road | None = None) -> Count:
 
 def counts(tx: Reading, filters: Filters, by: Road | None = None) -> tuple[Count, dict[str, Count]]:
     """How many batches the filters leave, which follows from the others where those are exact, and status -> how many of it
-    the other filters leave. In a ledger of up to BOUND batches all are exact."""
+    the other filters leave. With no filters but dates all are exact while ids span no more than BOUND."""
     large = not given(filters._replace(status=None)) and tx.value("find.span") >= BOUND
     each = count_by_status(tx, filters, by, most=MANY if large else None)
     own = each[filters.status] if filters.status else _sum(each.values())

@@ -5,7 +5,7 @@ A quick reading proves that the text is sound, or gives up; a careful one then f
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Union
 
@@ -40,7 +40,7 @@ class Repeated(dict):
 
 def parse(raw: bytes) -> tuple[Any, list[str]]:
     """The JSON value in `raw`, and the problems of its text. Raises ManifestError when there is no value to tell."""
-    if (values := census(raw)[1]) > MOST_VALUES:
+    if (values := tally(raw)[1]) > MOST_VALUES:
         raise _refused([f"manifest: found about {values} values, expected at most {MOST_VALUES}"])
     try:
         return _quickly(raw), []
@@ -55,7 +55,7 @@ def _quickly(raw: bytes) -> Any:
     That count is only sure when no colon is spelled as an escape.
     """
     tree = DECODER.decode(raw)
-    if escapes_a_colon(raw) or census(raw) != census(msgspec.json.encode(tree)):
+    if escapes_a_colon(raw) or tally(raw)[0] != tally(msgspec.json.encode(tree))[0]:
         raise ValueError("in doubt")
     return tree
 
@@ -65,9 +65,14 @@ def is_strict(raw: bytes, colons: int) -> bool:
     time, so that no tree of them all is ever in memory. Raises as the decoder does."""
     head = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     items = msgspec.json.decode(head["items"], type=list[msgspec.Raw])
-    parts = (b"[" + b",".join(items[start:start + SOME]) + b"]" for start in range(0, len(items), SOME))
+    parts = (b"[" + b",".join(some) + b"]" for some in parts_of(items))
     texts = chain([msgspec.json.encode(head | {"items": None})], parts)
-    return colons == sum([census(msgspec.json.encode(DECODER.decode(text)))[0] for text in texts])
+    return colons == sum([tally(msgspec.json.encode(DECODER.decode(text)))[0] for text in texts])
+
+
+def parts_of(items: Sequence) -> Iterator[Sequence]:
+    """The same items, SOME at a time."""
+    return (items[start:start + SOME] for start in range(0, len(items), SOME))
 
 
 def escapes_a_colon(raw: bytes) -> bool:
@@ -75,7 +80,7 @@ def escapes_a_colon(raw: bytes) -> bool:
     return b"\\" in raw and b"\\u003" in raw
 
 
-def census(raw: bytes) -> tuple[int, int]:
+def tally(raw: bytes) -> tuple[int, int]:
     """How many colons are in a text, and how many commas and opening brackets, which is about how many values."""
     marks = raw.translate(None, ALL_BUT_MARKS)
     colons = marks.count(b":")

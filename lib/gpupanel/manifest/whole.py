@@ -31,7 +31,7 @@ SEPARATORS = bytes.maketrans(b"./", b"\n\n")
 
 def read(raw: bytes, sync_id: str) -> dict[str, Any] | None:
     """The fields of the manifest by name, hashes in lowercase; None when it needs a closer look."""
-    colons, values = text.census(raw)
+    colons, values = text.tally(raw)
     if values > text.MOST_VALUES or text.escapes_a_colon(raw):
         return None
     try:
@@ -88,7 +88,7 @@ DECODER = Decoder(_whole(Bundle))
 def _sound(bundle: Bundle, sync_id: str) -> bool:
     items, containers, head = bundle.items, bundle.containers, _head(bundle)
     return (
-        all([_each_sound(some, bundle) for some in _parts(items)])
+        all([_each_sound(some, bundle) for some in text.parts_of(items)])
         and (len(set(_all(items, "asset_hash"))) == len(items) or not any(rules.item_repeats(enumerate(items))))
         and _own_folders(bundle)
         and _lowercase_digits([*_all(containers, "container_hash", "cover_hash"), *_chained(containers, "items")])
@@ -111,7 +111,7 @@ def _colons(bundle: Bundle) -> int:
     or that we do not know, brings one more. Raises ValueError for a lone surrogate."""
     texts = [value for value in _head(bundle).values() if isinstance(value, str)]
     return (
-        _keys(Bundle) + _keys(Verification) + _in_texts(texts) + sum(map(_colons_of, _parts(bundle.items)))
+        _keys(Bundle) + _keys(Verification) + _in_texts(texts) + sum(map(_colons_of, text.parts_of(bundle.items)))
         + _keys(Container) * len(bundle.containers) + _in_texts(_all(bundle.containers, "title"))
     )
 
@@ -128,10 +128,6 @@ def _keys(kind: type[Struct]) -> int:
 
 def _in_texts(texts: Iterable[str]) -> int:
     return "".join(texts).encode().count(b":")
-
-
-def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
-    return [items[start:start + text.SOME] for start in range(0, len(items), text.SOME)]
 
 
 def _head(bundle: Bundle) -> dict[str, Any]:

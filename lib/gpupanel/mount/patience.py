@@ -35,7 +35,7 @@ class Readers:
     def __init__(self, threads: int):
         self._threads, self._started, self._left = threads, 0, False
         self._wanted: SimpleQueue = SimpleQueue()
-        self._waited = 0.0
+        self._waited, self._there = 0.0, 0
 
     def __enter__(self) -> "Readers":
         return self
@@ -54,8 +54,13 @@ class Readers:
         return future
 
     def urge(self, future: Future) -> Future:
-        """Return what was begun once it is there, or all threads are at work on what was."""
-        if future.done():
+        """Return what was begun: when it is there, or when all threads have been started and may be at work on it.
+
+        There are twice as many for each LONG that was waited without a break. A break is that as many in a row were there
+        already as there are threads, since those often answer all at once.
+        """
+        self._there = self._there + 1 if future.done() else 0
+        if self._there >= self._started:
             self._waited = 0.0
         while not future.done() and self._started < self._threads:
             since = monotonic()

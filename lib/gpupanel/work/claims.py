@@ -1,6 +1,6 @@
 """Who works on which job: claim, fence, release, finish, fail, reset (docs/CONTRACT.md, 8).
 
-Everything here takes the transaction. Locks are taken in the order job, batch. A claim is a token that only its worker
+Everything here takes the transaction. Locks are taken in the order job, batch, and then those of the job that is next. A claim is a token that only its worker
 knows; each later write shows it, and raises ClaimLost when the job has gone on without us.
 """
 
@@ -218,17 +218,17 @@ def _end(
     }
     names = _names(following) if following else {}
     ended, *claimed = tx.together(end, ("work.claim", names)) if following else tx.together(end)
-    _require_claim(claim, ended["ended"])
+    _require_claim(ended["ended"])
     return _taken(tx, names, claimed[0]) if claimed else None
 
 
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:
-    _require_claim(claim, tx.run(statement, job_id=claim.job_id, token=claim.token, **params))
+    _require_claim(tx.run(statement, job_id=claim.job_id, token=claim.token, **params))
 
 
-def _require_claim(claim: Claim, found: int) -> None:
+def _require_claim(found: int) -> None:
     if not found:
-        raise ClaimLost(f"The claim on {claim.name} was lost: it was presumed dead, and the job has gone on.")
+        raise ClaimLost("The claim was lost: its worker was presumed dead, and the job has gone on.")
 
 
 def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts) -> None:

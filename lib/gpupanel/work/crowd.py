@@ -4,12 +4,11 @@ On one server SKIP LOCKED does that. It cannot see what is locked on another nod
 COMMIT, and all but one have to be made again.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import repeat
+from collections.abc import Iterable
 
 from ..database import Transaction
 from . import claims
-from .claims import Claim, Next
+from .claims import Claim
 
 # How many of the first jobs in line a claim chooses from while it is crowded, and for how many claims that is assumed.
 AMONG, WARY = 16, 50
@@ -23,23 +22,19 @@ class Crowd:
 
     @property
     def wary(self) -> bool:
-        """Whether a claim has collided with another one lately."""
+        """Whether a claim was in vain lately."""
         return self._wary > 0
 
     def claim(self, tx: Transaction, token: str, worker: str, aside: Iterable[int]) -> Claim | None:
         """One try. A second one, before `went_through` was told of the first, means that the first was in vain."""
         if self._tries:
-            self._wary = WARY
+            self.was_in_vain()
         self._tries += 1
         return claims.claim(tx, token, worker, aside, AMONG if self._wary else 1)
 
-    def following(self, following: Next) -> Iterator[Next | None]:
-        """For each try of the transaction that ends a job, what to claim in it: this at first, and nothing after a first try
-        that was in vain, or while it is crowded."""
-        if not self.wary:
-            yield following
-            self._wary = WARY
-        yield from repeat(None)
+    def was_in_vain(self) -> None:
+        """A claim had to be made again, as it is when another one was faster on another node."""
+        self._wary = WARY
 
     def went_through(self) -> None:
         self._wary = max(0, self._wary - 1)

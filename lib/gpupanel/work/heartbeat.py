@@ -58,7 +58,7 @@ class Heartbeat:
         if claim is None or lost:
             raise ClaimLost("The claim was lost: another worker may have the job.")
         if silent > self._longest:
-            raise ClaimLost(f"No heartbeat of {claim.name} came through for {silent:.0f} s, so its claim is given up.")
+            raise ClaimLost(f"No heartbeat came through for {silent:.0f} s, so the claim is given up.")
 
     def _run(self) -> None:
         deafen()
@@ -72,8 +72,7 @@ class Heartbeat:
     def _beat(self, claim: Claim) -> None:
         since = monotonic()
         try:
-            with self._db.transaction() as tx:
-                claims.beat(tx, claim)
+            self._db.transact(claims.beat, claim)
         except ClaimLost:
             with self._lock:
                 self._lost = self._lost or self._claim == claim

@@ -1,7 +1,5 @@
 """The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (docs/CONTRACT.md, 9)."""
 
-from functools import partial
-from itertools import repeat
 from time import monotonic
 from typing import Callable, Iterable, Iterator
 
@@ -21,7 +19,6 @@ from .reader import PATIENCE, Entry, Readers, cut
 EVENT_SECONDS = 10
 # Seconds that looking for the files of all items may take.
 EXAMINE_PATIENCE = 3600
-NOTHING = partial(repeat, None)
 UNKNOWN = {"id": None, "planned": None, "decision": None, "job_id": None}
 
 
@@ -33,15 +30,13 @@ class Importer:
     """Imports the batch of one claim.
 
     `attend` is called between transactions: it may raise to stop the import there. Everything that was committed until
-    then stays, and the job goes on from there when it is claimed again. `following` is called before the end, for what to
-    claim together with it at each try; `next` is the claim that came of it, as far as a reply told.
+    then stays, and the job goes on from there when it is claimed again. `following` tells at each try of the end
+    what to claim together with it.
     """
-
-    next: Claim | None = None
 
     def __init__(
         self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, attend: Callable[[], None],
-        following: Callable[[], Iterator[Next | None]] = NOTHING, *, chunk_items: int, readers: int,
+        following: Callable[[], Next | None] = lambda: None, *, chunk_items: int, readers: int,
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._attend = db, mount, claim, heartbeat, attend
         self._following = following
@@ -49,8 +44,9 @@ class Importer:
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
 
-    def run(self) -> Ended:
-        """Import all that is not settled yet, and finish the job.
+    def run(self) -> tuple[Ended, Claim | None]:
+        """Import all that is not settled yet, and finish the job; returns also the claim that came of `following`, as far as
+        a reply told.
 
         Raises ClaimLost; BundleIncomplete and MountUnavailable when the bundle or the mount is gone; Unimportable;
         DatabaseUnavailable; and whatever `attend` raises.
@@ -193,30 +189,25 @@ class Importer:
 
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, manifest: Manifest, failures: list[Failure]) -> Ended:
-        following = self._following()
+    def _finish(self, manifest: Manifest, failures: list[Failure]) -> tuple[Ended, Claim | None]:
         try:
-            outcome, self.next = self._db.transact(self._end, manifest, failures, following)
-            return outcome
+            return self._db.transact(self._end, manifest, failures)
         except OutcomeUnknown:
-            return self._finish_again(manifest, failures, following)
+            return self._finish_again(manifest, failures)
 
-    def _finish_again(self, manifest: Manifest, failures: list[Failure], following: Iterator[Next | None]) -> Ended:
+    def _finish_again(self, manifest: Manifest, failures: list[Failure]) -> tuple[Ended, Claim | None]:
         """The reply to the first COMMIT was lost; if it took effect, the claim has ended, and under our own token."""
         try:
-            outcome, self.next = self._db.transact(self._end, manifest, failures, following)
-            return outcome
+            return self._db.transact(self._end, manifest, failures)
         except ClaimLost:
             if not self._db.read(claims.ended, self._claim.token):
                 raise
-            return self._db.read(self._outcome, failures)
+            return self._db.read(self._outcome, failures), None
 
-    def _end(
-        self, tx: Transaction, manifest: Manifest, failures: list[Failure], following: Iterator[Next | None]
-    ) -> tuple[Ended, Claim | None]:
+    def _end(self, tx: Transaction, manifest: Manifest, failures: list[Failure]) -> tuple[Ended, Claim | None]:
         self._heartbeat.check()
         outcome = self._outcome(tx, failures)
-        return outcome, claims.finish(tx, self._claim, outcome, manifest.sha256, failures, next(following))
+        return outcome, claims.finish(tx, self._claim, outcome, manifest.sha256, failures, self._following())
 
     def _outcome(self, tx: Transaction, failures: list[Failure]) -> Ended:
         return outcome_of(ledger.decision_counts(tx, self._claim.batch_id), len(failures))

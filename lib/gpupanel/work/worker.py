@@ -4,7 +4,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 from ..config import Settings
@@ -18,7 +18,7 @@ from .asking import OUT_OF_REACH, Asking, Stopping
 from .claims import Claim, Ended, Next
 from .crowd import Crowd
 from .heartbeat import Heartbeat
-from .importer import NOTHING, Importer
+from .importer import Importer
 from .log import Log, described
 from .notify import Notifier
 from .reader import PATIENCE
@@ -45,7 +45,7 @@ class Worker:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._aside, self._crowd = Aside(), Crowd()
         self._claimed_since = 0.0
-        self._following: Next | None = None
+        self._following: list[Next | None] = []  # what each try to end the job in hand was to claim, too
         self._reset_at = 0.0
         self._in_the_way = ""
         self._troubled = False
@@ -109,15 +109,19 @@ class Worker:
         claim = first = self._claim()
         while claim:
             self._heartbeat.watch(claim, self._claimed_since)
-            self._following = None
+            self._following = []
             try:
                 claim = self._import(claim)
             finally:
                 self._heartbeat.rest()
         return first is not None
 
+    @property
+    def _reset_is_due(self) -> bool:
+        return monotonic() >= self._reset_at
+
     def _reset_stale(self) -> None:
-        if monotonic() < self._reset_at:
+        if not self._reset_is_due:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
         for job_id in self._asking.patiently(self._db.read, claims.stale, self._threshold):
@@ -164,18 +168,20 @@ class Worker:
         self._claimed_since = monotonic()
         return Next(secrets.token_hex(16), self._name, self._aside.now())
 
-    def _next_at_the_end(self) -> Iterator[Next | None]:
-        """What to claim together with the end of the job in hand, unless something else comes first."""
-        if self._signals.stopping or self._crowd.wary or monotonic() > self._reset_at:
-            return NOTHING()
-        self._following = self._next()
-        return self._crowd.following(self._following)
+    def _next_at_the_end(self) -> Next | None:
+        """What to claim together with the end of the job in hand, unless something else comes first, or a first try was in
+        vain: that claim may be what it failed for."""
+        if any(self._following):
+            self._crowd.was_in_vain()
+        first = not (self._following or self._signals.stopping or self._crowd.wary or self._reset_is_due)
+        self._following.append(self._next() if first else None)
+        return self._following[-1]
 
-    def _claimed_at_the_end(self, importer: Importer) -> Claim | None:
-        """What came of that, also when no reply told."""
-        if importer.next or not self._following:
-            return importer.next
-        return self._asking.until_known(self._db.transact, claims.held_after_all, self._following.token)
+    def _claimed_after_all(self) -> Claim | None:
+        """What came of the first try, when no reply told."""
+        if not any(self._following):
+            return None
+        return self._asking.until_known(self._db.transact, claims.held_after_all, self._following[0].token)
 
     # ------------------------------------------------------------------------------------------- one import
 
@@ -185,7 +191,7 @@ class Worker:
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         importer = self._importer(claim)
         try:
-            outcome = importer.run()
+            outcome, following = importer.run()
         except ClaimLost as lost:
             self._lost(claim, lost)
         except Stopping:
@@ -206,7 +212,9 @@ class Worker:
             self._try_again(claim, described(error))
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
-        return self._claimed_at_the_end(importer)
+            if len(self._following) == 1:
+                return following
+        return self._claimed_after_all()
 
     def _importer(self, claim: Claim) -> Importer:
         def attend() -> None:
@@ -229,7 +237,7 @@ class Worker:
         self._aside.forget(claim.job_id)
         line = f"{claim.name}: {outcome.status}, {progress} in {seconds:.1f} s"
         if outcome.problem:
-            self._log.warning(f"{line}; {outcome.problem}: see the batch page")
+            self._log.warning(f"{line}; {outcome.problem}; see the batch page")
         else:
             self._log.info(line)
         self._troubled = self._troubled or outcome.status is BatchStatus.FAILED

@@ -12,7 +12,7 @@ from .finding import asked_for
 
 def status(shell: Shell) -> int:
     """JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}; at most 50 jobs
-    each. Without filters all batches are counted; with some as the panel counts, and `at_least` names what may be more."""
+    each. Without filters all batches are counted; with some up to BOUND, or through SCAN rows, and `at_least` names what may be more."""
     seen = shell.db.read(_status, asked_for(shell.args))
     batches = [(status, f"{number}{'+' if status in seen['at_least'] else ''}") for status, number in seen["batches"].items()]
     lines = ["Batches", *table(batches), "Jobs", *table(seen["jobs"].items())]
