@@ -71,7 +71,9 @@ def wait_until(condition, what: str = "what the test waits for", every: float = 
 
 
 def wait_for_lock_wait(admin_db) -> None:
-    """Until a transaction waits for another's lock. The server renews its answer only when it was not asked for 0.1 s."""
+    """Until a transaction waits for another's lock. The server renews its answer only when it was not asked for 0.1 s, and the
+    test before may just have asked."""
+    threading.Event().wait(0.15)
     waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
     wait_until(lambda: admin_db.execute(waiting), "a transaction that waits", every=0.15)
 

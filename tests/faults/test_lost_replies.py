@@ -15,8 +15,10 @@ class Losing(Door):
 
     def __init__(self, path, server, lose: int, reached: bool):
         super().__init__(path, server, lose, cut_after if reached else cut_before)
+        self.beats = 0
 
     def number(self, link, statement: str) -> int:
+        self.beats += statement.startswith("UPDATE import_job SET heartbeat_at = NOW(6)\n")
         return super().number(link, statement) if statement == "COMMIT" else 0
 
 
@@ -88,6 +90,27 @@ def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_a
         workers.drain(conf)
     jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
+
+
+def test_the_job_claimed_together_with_an_end_is_imported_though_a_beat_finds_the_end_before_its_reply_is_missed(
+    admin_db, panel_db, mount, bundles, bundle, through
+):
+    next_job, = workers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
+    conf, door = through(COMMITS, True)
+    with door:
+        door.fault, door.counted = silent_for_a_beat, 1
+        workers.drain(workers.with_options(conf, heartbeat_seconds=0.1))
+    jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
+    assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
+
+
+def silent_for_a_beat(link, packet) -> None:
+    """The statement takes effect; nothing is heard of it until a heartbeat has come and gone."""
+    link.forward(packet)
+    link.reply()
+    before = link.door.beats
+    workers.wait_until(lambda: link.door.beats > before + 1, "a beat")
+    link.cut()
 
 
 @BOTH

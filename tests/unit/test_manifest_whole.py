@@ -96,6 +96,7 @@ CLOSER = {
     "a hash of other digits": text(item(1, cover_hash="\u0661" * 64)),
     "a short hash": text(item(1, derivatives=[derivative(sha256="ab")])),
     "a bad kind": text(item(1, derivatives=[derivative(kind="Thumb")])),
+    "no kind": text(item(1, derivatives=[derivative(kind="")])),
     "a bad path": text(item(1, path="a/../b")),
     "a line break in a path": text(item(1, path="a\nb")),
     "a long path": text(item(1, path="a" * 256)),

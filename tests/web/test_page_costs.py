@@ -76,7 +76,7 @@ def counted(settings, admin_db):
     def counted(address, **options):
         before = count()
         browser.get(address, **options)
-        return count() - before - len(("SHOW STATUS", "its COMMIT"))
+        return count() - before - len(("autocommit off", "autocommit on", "SHOW STATUS"))
 
     return counted
 

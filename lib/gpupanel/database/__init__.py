@@ -11,6 +11,7 @@ from typing import Any, Callable, Iterator
 
 import pymysql
 from pymysql.constants import CLIENT
+from pymysql.cursors import DictCursor
 
 from .. import errors
 from ..config import DatabaseSettings
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 ATTEMPTS = 6
+# Seconds after which a connection that was not used is asked whether it is still there.
+FRESH = 1
 
 # A statement, since the variable's name differs between servers.
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
@@ -45,7 +48,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """A read-only transaction."""
-        connection = self._begin_reading()
+        connection = self._connection()
+        try:
+            connection.query("START TRANSACTION READ ONLY")
+        except pymysql.MySQLError as error:
+            self.close()
+            raise translate(error) from error
         try:
             yield Reading(connection)
         finally:
@@ -72,9 +80,18 @@ class Database:
         return self._again(self.transaction, work, args, kwargs)
 
     def execute(self, statement: str, **params) -> list[dict[str, Any]]:
-        """One statement in a transaction of its own, as for schema, grants and what the server says of itself; returns its rows."""
-        with self.transaction() as tx:
-            return tx.all_of(statement, **params)
+        """One statement outside of any transaction, as for schema, grants and what the server says of itself, which a node that is
+        cut off from its cluster still does; returns its rows."""
+        connection = self._connection()
+        cursor = connection.cursor(DictCursor)
+        try:
+            connection.autocommit(True)
+            cursor.execute(statement, params or None)
+            connection.autocommit(False)
+        except pymysql.MySQLError as error:
+            self.close()
+            raise translate(error) from error
+        return list(cursor.fetchall())
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -97,18 +114,6 @@ class Database:
                     raise
                 time.sleep(random.uniform(0, 0.02 * 2**attempt))
 
-    def _begin_reading(self) -> pymysql.Connection:
-        """Start on the kept connection; one that died while idle is replaced, since nothing was done on it yet."""
-        for fresh in (False, True):
-            connection = self._connection()
-            try:
-                connection.query("START TRANSACTION READ ONLY")
-                return connection
-            except pymysql.MySQLError as error:
-                self.close()
-                if fresh or not isinstance(translate(error), ConnectionLost):
-                    raise translate(error) from error
-
     def _commit(self, connection: pymysql.Connection) -> None:
         """Commit. A conflict is an answer like another one: the nodes of a Galera cluster find theirs only here."""
         try:
@@ -129,9 +134,13 @@ class Database:
             self.close()
 
     def _connection(self) -> pymysql.Connection:
+        """The kept connection; one that died while it was idle is replaced, since nothing is done on it yet."""
         connection = getattr(self._local, "connection", None)
+        if connection is not None and time.monotonic() - self._local.used > FRESH and not _lives(connection):
+            self.close()
         if connection is None or not connection.open:
             connection = self._local.connection = self._connect()
+        self._local.used = time.monotonic()
         return connection
 
     def _connect(self) -> pymysql.Connection:
@@ -160,3 +169,11 @@ class Database:
     def _is_local(self) -> bool:
         """Nothing can listen in on a socket or on loopback, and a TLS context costs more than the query."""
         return bool(self.settings.unix_socket) or self.settings.host in ("localhost", "127.0.0.1", "::1")
+
+
+def _lives(connection: pymysql.Connection) -> bool:
+    try:
+        connection.ping(reconnect=False)
+    except pymysql.MySQLError:
+        return False
+    return True

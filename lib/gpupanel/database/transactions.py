@@ -81,7 +81,7 @@ class Reading:
     def _execute(self, sql: str, params: dict | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)
         try:
-            cursor.execute(sql, params or None)
+            cursor.execute(sql, params)
         except pymysql.MySQLError as error:
             raise translate(error) from error
         return cursor

@@ -21,7 +21,7 @@ TIME_PATTERN = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]
 Uuid = Annotated[str, Meta(pattern=UUID_PATTERN, description="a lowercase UUID")]
 HASH_PATTERN = r"\A[0-9A-Fa-f]{64}\Z"
 Hash = Annotated[str, Meta(pattern=HASH_PATTERN, min_length=64, max_length=64, description="64 hexadecimal digits")]
-Kind = Annotated[str, Meta(pattern=KIND_PATTERN, description="1 to 64 characters of a-z, 0-9 and _")]
+Kind = Annotated[str, Meta(pattern=KIND_PATTERN, min_length=1, description="1 to 64 characters of a-z, 0-9 and _")]
 Time = Annotated[str, Meta(pattern=TIME_PATTERN, description="a UTC time such as 2026-01-31T09:30:00Z")]
 Text = Annotated[str, Meta(max_length=255, description="text of up to 255 characters")]
 Host = Annotated[str, Meta(min_length=1, max_length=255, description="text of 1 to 255 characters")]

@@ -205,9 +205,10 @@ class Importer:
             return self._db.read(self._outcome, failures), None
 
     def _end(self, tx: Transaction, manifest: Manifest, failures: list[Failure]) -> tuple[Ended, Claim | None]:
+        following = self._following()  # first of all, so that whoever tells us knows of each try
         self._heartbeat.check()
         outcome = self._outcome(tx, failures)
-        return outcome, claims.finish(tx, self._claim, outcome, manifest.sha256, failures, self._following())
+        return outcome, claims.finish(tx, self._claim, outcome, manifest.sha256, failures, following)
 
     def _outcome(self, tx: Transaction, failures: list[Failure]) -> Ended:
         return outcome_of(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
