@@ -177,7 +177,10 @@ def job(db, job_id: int) -> dict:
 
 @contextmanager
 def held_back(admin_db, worker_db, asset):
-    """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it."""
+    """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it.
+
+    The asset must be this test's own: where another test's was deleted, the index may be locked on both sides of it.
+    """
     rival = Database(worker_db.settings)
     try:
         with rival.transaction() as tx:

@@ -90,7 +90,7 @@ def test_all_that_match_are_queued_beyond_the_page(window, bundles, panel_db):
 def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
     window, panel_db, worker_db, admin_db, mount, bundles, worker_conf, start_worker, address
 ):
-    photos = list(bundles.assets("one", 2))
+    photos = list(bundles.assets(f"watched at {address}", 2))
     [job] = workers.queue(panel_db, mount, bundles.bundle("one", photos))
     window.page.clock.install()
     page = window.show(address)

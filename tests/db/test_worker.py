@@ -31,9 +31,9 @@ def start(admin_db):
 
 
 @pytest.fixture
-def many(bundles, panel_db, mount):
+def many(bundles, panel_db, mount, request):
     """A queued batch of thirty photos; returns (its assets, sync_id, job id)."""
-    assets = list(bundles.assets("many", 30, derivatives=("icon",)))
+    assets = list(bundles.assets(request.node.name, 30, derivatives=("icon",)))
     sync_id = bundles.bundle("many", assets)
     return assets, sync_id, *workers.queue(panel_db, mount, sync_id)
 
