@@ -1,7 +1,8 @@
 """Who works on which job: claim, fence, release, finish, fail, reset (docs/CONTRACT.md, 8).
 
-Everything here takes the transaction. Locks are taken in the order job, batch, and then those of the job that is next. A claim is a token that only its worker
-knows; each later write shows it, and raises ClaimLost when the job has gone on without us.
+Everything here takes the transaction. Locks are taken in the order job, batch, and then those of the job that is next. A
+claim is a token that only its worker knows; each later write shows it, and raises ClaimLost when the job has gone on
+without us.
 """
 
 import random
