@@ -262,9 +262,9 @@ class Programs:
             program.end()
 
 
-def take(db, token: str, **kwargs) -> claims.Claim | None:
+def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
-    return db.transact(claims.claim, token * 32, HOST, **kwargs)
+    return db.transact(claims.claim, claims.Next(token * 32, HOST, aside))
 
 
 def status(db, claim: claims.Claim) -> str:

@@ -83,13 +83,17 @@ def ours() -> None:
     from gpupanel.database import Database
     from gpupanel.model import BatchStatus
     from gpupanel.work import claims
+    from gpupanel.work.line import Line
 
     db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
     ended = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
-    claim = db.transact(claims.claim, secrets.token_hex(16), "host:1")
-    while claim:
-        following = claims.Next(secrets.token_hex(16), "host:1", [])
-        claim = db.transact(claims.finish, claim, ended, "0" * 64, (), following)
+    line, claim = Line(), None
+
+    def following() -> claims.Next:
+        return claims.Next(secrets.token_hex(16), "host:1", (), line.past(claim))
+
+    while claim := claim or db.transact(claims.claim, following()):
+        claim = db.transact(claims.finish, claim, ended, "0" * 64, (), following())
 
 
 def bare() -> None:

@@ -23,36 +23,55 @@ def enqueue(admin_db):
 # ------------------------------------------------------------------------------------------------ claim
 
 
+FOUND = pytest.mark.parametrize("found", ["first", "first_past"])
+
+
+@FOUND
 @pytest.mark.parametrize("aside", [[0], [1, 2]])
-def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, aside):
-    enqueue(100)
-    (step,) = admin_db.execute(f"EXPLAIN {claiming()}", aside=aside)
+def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, found, aside):
+    first = enqueue(100)[0]
+    (step,) = admin_db.execute(f"EXPLAIN {claiming(found)}", aside=aside, priority=100, past=first)
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
 
 
-def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, worker_conf, enqueue):
+@FOUND
+def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, worker_conf, enqueue, found):
     jobs = enqueue(100)
+    last = take(worker_db, "l")
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        (taken,) = mine._execute(claiming(), {"aside": [0]}).fetchall()
-        assert taken["id"] == jobs[0]
-        assert [row["locked"] for row in locks(admin_db, mine)] == [2]
-        assert claims.claim(theirs, "b", HOST).job_id == jobs[1]
+        (taken,) = mine._execute(claiming(found), {"aside": [0], "priority": last.priority, "past": last.job_id}).fetchall()
+        assert taken["id"] == jobs[1]
+        assert locks(admin_db, mine) == 2
+        past = last if found == "first_past" else None
+        assert claims.claim(theirs, claims.Next("b", HOST, past=past)).job_id == jobs[2]
     other.close()
 
 
-def locks(admin_db, tx) -> list[dict]:
-    """How many rows and index entries the transaction has locked."""
-    thread = tx._connection.thread_id()
-    return admin_db.execute(
-        "SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = %(id)s", id=thread
-    )
+def locks(admin_db, tx) -> int:
+    """How many rows and index entries the transaction has locked. The server renews its answer only when it was not asked for
+    0.1 s."""
+    asked = "SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = %(id)s"
+    [row] = workers.wait_until(lambda: admin_db.execute(asked, id=tx._connection.thread_id()), every=0.15)
+    return row["locked"]
 
 
 def test_lower_priority_numbers_run_first_and_then_older_jobs(worker_db, enqueue):
     late, early, urgent = *enqueue(2), *enqueue(1, priority=1)
     assert [take(worker_db, token).job_id for token in "abc"] == [urgent, late, early]
+
+
+def test_past_a_job_that_was_first_the_next_of_its_priority_is_claimed_and_the_whole_line_tells_of_the_others(worker_db, enqueue):
+    jobs, last = enqueue(3), take(worker_db, "a")
+    urgent, late = *enqueue(1, priority=1), *enqueue(1, priority=200)
+
+    def past(token: str) -> int | None:
+        claim = worker_db.transact(claims.claim, claims.Next(token, HOST, past=last))
+        return claim and claim.job_id
+
+    assert [past(token) for token in "bcd"] == [*jobs[1:], None]
+    assert [take(worker_db, token).job_id for token in "ef"] == [urgent, late]
 
 
 def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue):
@@ -89,7 +108,7 @@ def test_no_job_is_claimed_twice_by_workers_that_race(worker_db, enqueue):
 
     def work(name: str) -> None:
         db = Database(worker_db.settings)
-        while claim := db.transact(claims.claim, f"{name}{len(taken):031d}", f"{name}:1"):
+        while claim := db.transact(claims.claim, claims.Next(f"{name}{len(taken):031d}", f"{name}:1")):
             taken.append(claim.job_id)
         db.close()
 
@@ -142,7 +161,7 @@ def test_with_a_claim_that_was_lost_no_next_job_is_claimed(admin_db, worker_db, 
     workers.make_stale(admin_db, first)
     worker_db.transact(claims.reset, first, 60, 5, "other:2")
     with pytest.raises(ClaimLost):
-        worker_db.transact(claims.finish, lost, ENDED, "0" * 64, (), claims.Next("b", HOST, []))
+        worker_db.transact(claims.finish, lost, ENDED, "0" * 64, (), claims.Next("b", HOST))
     assert workers.job(admin_db, second)["state"] == "queued"
 
 

@@ -5,13 +5,14 @@ import workers
 from gpupanel.database import Database
 from gpupanel.errors import DatabaseConflict
 from gpupanel.work import claims, crowd
+from gpupanel.work.claims import Next
 from gpupanel.work.crowd import Crowd
 from workers import HOST
 
 
 def take(db, crowd: Crowd, number: int) -> int:
     """Claim the next job; returns its id."""
-    claim = db.transact(crowd.claim, f"{number:032d}", HOST, [])
+    claim = db.transact(crowd.claim, Next(f"{number:032d}", HOST))
     crowd.went_through()
     return claim.job_id
 
@@ -21,7 +22,7 @@ def collided(worker_db):
     """Somebody whose first try came to nothing."""
     crowd = Crowd()
     with pytest.raises(DatabaseConflict), worker_db.transaction() as tx:
-        crowd.claim(tx, "x" * 32, HOST, [])
+        crowd.claim(tx, Next("x" * 32, HOST))
         raise DatabaseConflict
     return crowd
 
@@ -42,9 +43,9 @@ def test_a_crowded_claim_passes_over_what_is_held_or_put_aside(admin_db, worker_
     other = Database(worker_db.settings)
     with other.transaction() as tx:
         tx.one("queue.lock", job_id=held)
-        claim = worker_db.transact(claims.claim, "a" * 32, HOST, [aside], crowd.AMONG)
+        claim = worker_db.transact(claims.claim, Next("a" * 32, HOST, [aside]), crowd.AMONG)
         assert claim.job_id == free
-        assert worker_db.transact(claims.claim, "b" * 32, HOST, [aside], crowd.AMONG) is None
+        assert worker_db.transact(claims.claim, Next("b" * 32, HOST, [aside]), crowd.AMONG) is None
     other.close()
 
 

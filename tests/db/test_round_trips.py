@@ -23,9 +23,9 @@ def asked(db, work, *args) -> tuple[int, object]:
 
 def test_a_claim_is_one_question_and_so_is_the_end_of_a_job_with_the_claim_of_the_next(admin_db, worker_db):
     first, second = workers.enqueue(admin_db, 2)
-    asked_first, claim = asked(worker_db, claims.claim, "a" * 32, workers.HOST)
+    asked_first, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
     asked_next, following = asked(
-        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, workers.HOST, [])
+        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, workers.HOST)
     )
     asked_last, nothing = asked(worker_db, claims.finish, following, ENDED, "0" * 64)
     assert (claim.job_id, following.job_id, nothing) == (first, second, None)

@@ -13,7 +13,7 @@ import workers
 from gpupanel import config
 from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import claims
+from gpupanel.work import claims, line
 from gpupanel.work.asking import Asking
 from gpupanel.work.importer import Importer
 from gpupanel.work.log import Log
@@ -257,6 +257,24 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
     signals.stopping = True
     running.join(workers.SECONDS)
     assert "unexpected KeyError" in out.getvalue() and "odd No job is in hand" in out.getvalue()
+
+
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_from_job_to_job_a_worker_looks_past_the_one_in_hand_while_its_look_at_the_line_is_fresh(
+    panel_db, bundles, mount, worker_conf, monkeypatch, seconds
+):
+    jobs = workers.queue(panel_db, mount, *(bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two", "three")))
+    finish, passed = claims.finish, []
+
+    def watched(*args):
+        passed.append(args[-1].past and args[-1].past.job_id)
+        return finish(*args)
+
+    monkeypatch.setattr(claims, "finish", watched)
+    monkeypatch.setattr(line, "SECONDS", seconds)
+    assert in_process(worker_conf)[0].drain()
+    assert passed == (jobs if seconds else [None] * 3)
+    assert [workers.job(panel_db, job_id)["state"] for job_id in jobs] == ["completed"] * 3
 
 
 def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, worker_conf, monkeypatch):

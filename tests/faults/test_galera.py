@@ -33,9 +33,9 @@ def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next
     first, second = workers.enqueue(admin_db, 2)
     crowd = Crowd()
     with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
-        assert crowd.claim(tx, "a" * 32, "two:1", []).job_id == first
-        assert worker_on(3).transact(claims.claim, "b" * 32, "three:1").job_id == first
-    assert worker_on(2).transact(crowd.claim, "c" * 32, "two:1", []).job_id == second
+        assert crowd.claim(tx, claims.Next("a" * 32, "two:1")).job_id == first
+        assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1")).job_id == first
+    assert worker_on(2).transact(crowd.claim, claims.Next("c" * 32, "two:1")).job_id == second
 
 
 def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, admin_db, worker_on):
@@ -53,7 +53,7 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
 def end_all(db, number: int) -> None:
     """Claim and end jobs until there are none."""
     crowd, count = Crowd(), 0
-    while claim := db.transact(crowd.claim, f"{number:016d}{count:016d}", f"host:{number}", []):
+    while claim := db.transact(crowd.claim, claims.Next(f"{number:016d}{count:016d}", f"host:{number}")):
         crowd.went_through()
         db.transact(claims.finish, claim, WELL, "0" * 64)
         count += 1
@@ -70,12 +70,12 @@ def photo(bundles, panel_db, mount):
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
     sync_id, job_id, asset = photo
-    lost = worker_on(2).transact(claims.claim, "a" * 32, "two:1")
+    lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
         workers.write(tx, asset)
         claims.progress(tx, lost, 1)
         reset(worker_on(3), admin_db, job_id)
-        current = worker_on(3).transact(claims.claim, "b" * 32, "three:1")
+        current = worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
     with pytest.raises(ClaimLost):
         worker_on(2).transact(claims.progress, lost, 1)
     worker_on(3).transact(claims.finish, current, WELL, "0" * 64)
@@ -85,9 +85,9 @@ def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, wor
 def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
     sync_id, job_id, _ = photo
     with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
-        assert claims.claim(tx, "a" * 32, "two:1")
+        assert claims.claim(tx, claims.Next("a" * 32, "two:1"))
         panel_db.transact(queue.cancel, job_id, "operator")
-    assert worker_on(2).transact(claims.claim, "b" * 32, "two:1") is None
+    assert worker_on(2).transact(claims.claim, claims.Next("b" * 32, "two:1")) is None
     assert agreed()["import_job"][0]["state"] == "canceled"
 
 

@@ -138,7 +138,7 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
     cluster, admin_db, worker_on, bundle, photos, agreed
 ):
     _, job_id = bundle
-    lost = worker_on(2).transact(claims.claim, "a" * 32, "two:1")
+    lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
     with pytest.raises((DatabaseUnavailable, DatabaseConflict)), worker_on(2).transaction() as tx:
         workers.write(tx, photos[0])
         claims.progress(tx, lost, 1)
@@ -146,7 +146,7 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
         cluster[1].wait_for("wsrep_cluster_size", 2)
         workers.make_stale(admin_db, job_id)
         assert worker_on(3).transact(claims.reset, job_id, 900, 5, "other:3")
-        assert worker_on(3).transact(claims.claim, "b" * 32, "three:1")
+        assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
         cluster.network.plug(2)
         cluster.wait_until_whole()
     held = agreed()

@@ -134,7 +134,7 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
     admin_db, panel_db, worker_db, bundle, through, reached
 ):
     sync_id, job_id = bundle
-    worker_db.transact(claims.claim, "a" * 32, "dead:1")
+    worker_db.transact(claims.claim, claims.Next("a" * 32, "dead:1"))
     workers.make_stale(admin_db, job_id)
     conf, door = through(1, reached)
     with door:

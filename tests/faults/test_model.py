@@ -159,12 +159,13 @@ class Story(RuleBasedStateMachine):
     @rule()
     def claim(self):
         w = self._free()
-        self._claimed(w, self.db.transact(claims.claim, secrets.token_hex(16), f"host:{w}"))
+        self._claimed(w, self.db.transact(claims.claim, claims.Next(secrets.token_hex(16), f"host:{w}")))
 
-    def _claimed(self, w: int, claim: claims.Claim | None):
-        """It is of the first job in line."""
+    def _claimed(self, w: int, claim: claims.Claim | None, past: claims.Claim | None = None):
+        """It is of the first job in line, or of the first of its priority past one that was."""
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
+            if past is None or (job.priority == past.priority and job.id > past.job_id)
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -177,17 +178,18 @@ class Story(RuleBasedStateMachine):
         return next((w for w in range(3) if w not in self.hands), None)
 
     @precondition(lambda self: self.hands)
-    @rule(which=some.integers(0, 2), steps=some.integers(0, 6), following=some.booleans())
+    @rule(which=some.integers(0, 2), steps=some.integers(0, 6), following=some.sampled_from(["nothing", "first", "past"]))
     def go_on(self, which, steps, following):
         """A worker goes on until it has ended the job, perhaps claiming the next one with it, or for some steps until it is
         killed."""
         self._work(sorted(self.hands)[which % len(self.hands)], steps, following)
 
-    def _work(self, w: int, steps: int, following: bool = False):
+    def _work(self, w: int, steps: int, following: str = "nothing"):
         held = self.hands.pop(w)
         if held in self.dead:
             return self._write_in_vain(held)
-        next_one = claims.Next(secrets.token_hex(16), held.claim.worker, []) if following else None
+        past = held.claim if following == "past" else None
+        next_one = claims.Next(secrets.token_hex(16), held.claim.worker, past=past) if following != "nothing" else None
         try:
             claim = self._import(held.claim, steps, next_one)
         except Killed:
@@ -196,8 +198,8 @@ class Story(RuleBasedStateMachine):
         else:
             held.job.state, held.batch.status = "completed", "completed"
             self._brought(held.batch)
-            if following:
-                self._claimed(w, claim)
+            if next_one:
+                self._claimed(w, claim, past)
 
     def _write_in_vain(self, held: Held):
         """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""

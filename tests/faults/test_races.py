@@ -73,7 +73,7 @@ def job(bundles, panel_db, mount):
 
 
 def take(tx, token: str = "a" * 32):
-    return claims.claim(tx, token, "host:1")
+    return claims.claim(tx, claims.Next(token, "host:1"))
 
 
 def test_a_cancel_that_comes_while_the_job_is_claimed_waits_and_is_refused(race, worker_db, panel_db, job):
@@ -258,7 +258,7 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
 def end_all(settings, number: int) -> None:
     """Claim and end jobs until there are none."""
     db, count = Database(settings), 0
-    while claim := db.transact(claims.claim, f"{number:016d}{count:016d}", f"host:{number}"):
+    while claim := db.transact(claims.claim, claims.Next(f"{number:016d}{count:016d}", f"host:{number}")):
         db.transact(claims.finish, claim, WELL, "0" * 64)
         count += 1
     db.close()

@@ -11,6 +11,7 @@ DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
 NO_SCHEMA = {1049, 1054, 1146, 1176}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
+SIGNALLED = 1644
 # Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
 TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
 
@@ -21,6 +22,10 @@ class DataRefused(errors.PanelError):
 
 class Duplicate(DataRefused):
     """The database has such a row already."""
+
+
+class GivenUp(errors.PanelError):
+    """A statement of ours gave up, by SIGNAL."""
 
 
 class ConnectionLost(errors.DatabaseUnavailable):
@@ -41,6 +46,8 @@ def translate(error: pymysql.MySQLError) -> errors.PanelError:
         return errors.DatabaseConflict()
     if code == DUPLICATE:
         return Duplicate(text)
+    if code == SIGNALLED:
+        return GivenUp(text)
     if code in REFUSED_DATA or isinstance(error, pymysql.DataError):
         return DataRefused(text)
     if code in DENIED:

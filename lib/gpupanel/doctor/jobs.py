@@ -1,6 +1,5 @@
 """The queue: how a claim finds its job, and jobs and batches that nobody looks after."""
 
-import re
 from collections.abc import Iterator
 
 from ..config import Settings
@@ -20,10 +19,9 @@ def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
     )
 
 
-def claiming() -> str:
+def claiming(found: str = "first") -> str:
     """The statement with which a claim finds its job, `aside` lists jobs to pass over; a claim asks it among others."""
-    found = re.search(r"SELECT id, batch_id[^;]*FORCE INDEX[^;]*SKIP LOCKED", query("work.claim"))[0]
-    return re.sub(r"INTO [a-z, ]+", "", found)
+    return f"SELECT id {query(f'work.{found}')} FOR UPDATE SKIP LOCKED"
 
 
 def silent(db: Database, settings: Settings) -> Iterator[Finding]:

@@ -1,20 +1,12 @@
 -- name: claim
--- Take the next queued job, or the one that is the `choice`, unless somebody holds it: the job, its batch and the event, in one
--- question. Nothing is taken when the batch is in a status that does not belong to a queued job. The index is named since any
--- other plan would lock the queue.
+-- Take the job that one of the three below finds, unless somebody holds it: the job, its batch and the event, in one question.
+-- Nothing is taken when the batch is in a status that does not belong to a queued job.
 BEGIN NOT ATOMIC
   DECLARE job, batch, attempt, done, total BIGINT UNSIGNED;
-  DECLARE bundle CHAR(36) CHARACTER SET ascii;
+  DECLARE place INT;
   DECLARE taken INT DEFAULT 0;
-  IF %(choice)s THEN
-    SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
-    FROM import_job WHERE id = %(choice)s AND state = 'queued' FOR UPDATE SKIP LOCKED;
-  ELSE
-    SELECT id, batch_id, attempts + 1, items_done, items_total INTO job, batch, attempt, done, total
-    FROM import_job FORCE INDEX (claim)
-    WHERE state = 'queued' AND id NOT IN %(aside)s
-    ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
-  END IF;
+  SELECT id, batch_id, priority, attempts + 1, items_done, items_total INTO job, batch, place, attempt, done, total
+  {found} FOR UPDATE SKIP LOCKED;
   IF job IS NOT NULL THEN
     UPDATE ingest_batch SET status = 'importing' WHERE id = batch AND status = 'queued';
     SET taken = ROW_COUNT();
@@ -25,13 +17,29 @@ BEGIN NOT ATOMIC
         heartbeat_at = NOW(6), last_error = NULL
     WHERE id = job;
     INSERT INTO ingest_event (batch_id, event_type, payload, actor)
-    VALUES (batch, 'job_claimed', CONCAT('{"attempt":', attempt, ',"items_done":', done, ',"items_total":', total,
-            ',"job_id":', job, ',"phase":"job_claim","worker":', %(quoted_worker)s, '}'), %(worker)s);
-    SELECT sync_id INTO bundle FROM ingest_batch WHERE id = batch;
+    VALUES (batch, 'job_claimed', CONCAT('{{"attempt":', attempt, ',"items_done":', done, ',"items_total":', total,
+            ',"job_id":', job, ',"phase":"job_claim","worker":', %(quoted_worker)s, '}}'), %(worker)s);
   END IF;
-  SELECT job AS job_id, batch AS batch_id, bundle AS sync_id, attempt AS attempts, done AS items_done, total AS items_total,
-         taken;
+  SELECT job AS job_id, batch AS batch_id, (SELECT sync_id FROM ingest_batch WHERE id = batch) AS sync_id, place AS priority,
+         attempt AS attempts, done AS items_done, total AS items_total, taken;
 END
+
+-- name: first
+-- The first queued job in line. The index is named since any other plan would lock the queue.
+FROM import_job FORCE INDEX (claim)
+WHERE state = 'queued' AND id NOT IN %(aside)s
+ORDER BY priority, id LIMIT 1
+
+-- name: first_past
+-- The first one past another, among those of its priority. What was taken lately leaves entries in the index that the server has
+-- not cleared away yet; a look at the whole line walks over all of them.
+FROM import_job FORCE INDEX (claim)
+WHERE state = 'queued' AND priority = %(priority)s AND id > %(past)s AND id NOT IN %(aside)s
+ORDER BY priority, id LIMIT 1
+
+-- name: chosen
+-- One that was chosen among several.
+FROM import_job WHERE id = %(choice)s AND state = 'queued'
 
 -- name: in_line
 -- The jobs that are next, whoever holds them. The nodes of a Galera cluster share them out by id: `elsewhere` is 0 where
@@ -45,8 +53,8 @@ ORDER BY priority, id LIMIT %(limit)s
 
 -- name: claimed
 -- The job that this token claimed, whatever became of it.
-SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.attempts, j.items_done,
-       j.items_total, j.state
+SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.priority, j.attempts, j.items_done, j.items_total,
+       j.state
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.claim_token = %(token)s
 
@@ -75,18 +83,16 @@ UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, he
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish
--- The job ended, one way or the other: job, batch and event in one question. `ended` is 0 when the claim was lost.
+-- The job ended, one way or the other: job, batch and event in one question. It gives up when the claim was lost.
 BEGIN NOT ATOMIC
-  DECLARE ended INT;
   UPDATE import_job SET state = %(state)s, finished_at = NOW(6), last_error = %(reason)s
   WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running';
-  SET ended = ROW_COUNT();
-  IF ended THEN
-    UPDATE ingest_batch SET status = %(status)s, completed_at = NOW(6), last_error = %(reason)s WHERE id = %(batch_id)s;
-    INSERT INTO ingest_event (batch_id, event_type, payload, actor)
-    VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(worker)s);
+  IF NOT ROW_COUNT() THEN
+    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the claim was lost';
   END IF;
-  SELECT ended;
+  UPDATE ingest_batch SET status = %(status)s, completed_at = NOW(6), last_error = %(reason)s WHERE id = %(batch_id)s;
+  INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+  VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(worker)s);
 END
 
 -- name: refuse

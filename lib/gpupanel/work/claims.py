@@ -6,16 +6,18 @@ without us.
 """
 
 import random
-from typing import Any, Iterable, NamedTuple
+from functools import cache
+from typing import Any, Iterable, NamedTuple, Sequence
 
 from .. import ledger
-from ..database import Reading, Transaction
+from ..database import GivenUp, Reading, Transaction, query
 from ..errors import ClaimLost
 from ..model import BatchStatus, JobState
 from .containers import Failure
 
 # No job has the id 0.
-NOBODY, WHOEVER_IS_NEXT = [0], 0
+NOBODY = [0]
+LOST = "The claim was lost: its worker was presumed dead, and the job has gone on."
 
 
 class Claim(NamedTuple):
@@ -26,6 +28,7 @@ class Claim(NamedTuple):
     sync_id: str
     token: str
     worker: str
+    priority: int
     attempts: int
     items_done: int
     items_total: int
@@ -37,11 +40,13 @@ class Claim(NamedTuple):
 
 
 class Next(NamedTuple):
-    """A claim to be made of the next job in line, less those put aside."""
+    """A claim to be made of the next job in line, less those put aside; or of the next one after `past`, of the same priority,
+    where nothing before that is queued."""
 
     token: str
     worker: str
-    aside: list[int]
+    aside: Sequence[int] = ()
+    past: Claim | None = None
 
 
 class Ended(NamedTuple):
@@ -56,39 +61,53 @@ class Ended(NamedTuple):
 # ---------------------------------------------------------------------------------------------- claim
 
 
-def claim(tx: Transaction, token: str, worker: str, aside: Iterable[int] = (), among: int = 1) -> Claim | None:
-    """Take the next queued job, less those put aside; None when there is none that nobody else holds.
+def claim(tx: Transaction, following: Next, among: int = 1) -> Claim | None:
+    """Take the next queued job; None when there is none that nobody else holds.
 
     `among` more than one it is any of so many that are next and of one priority, those of this node of a cluster first.
     """
-    names = _names(Next(token, worker, list(aside)))
-    for choice in (*(_choices(tx, names["aside"], among) if among > 1 else ()), WHOEVER_IS_NEXT):
-        names["choice"] = choice
-        if taken := _taken(tx, names, tx.one("work.claim", **names)):
+    for choice in _choices(tx, following, among) if among > 1 else ():
+        if taken := _taken(tx, following, _ask(tx, following, choice)):
             return taken
-    return None
+    return _taken(tx, following, _ask(tx, following))
 
 
-def _names(following: Next) -> dict[str, Any]:
-    """The parameters of work.claim."""
-    return {
-        "choice": WHOEVER_IS_NEXT, "aside": following.aside or NOBODY, "token": following.token, "worker": following.worker,
+def _ask(tx: Transaction, following: Next, choice: int | None = None) -> dict[str, Any]:
+    statement, params = _claiming(following, choice)
+    [row] = tx.all_of(statement, **params)
+    return row
+
+
+def _claiming(following: Next, choice: int | None = None) -> tuple[str, dict[str, Any]]:
+    """The statement that makes a claim, and its parameters."""
+    params = {
+        "aside": following.aside or NOBODY, "token": following.token, "worker": following.worker,
         "quoted_worker": ledger.canonical(following.worker),
     }
+    if choice:
+        return _statement("chosen"), params | {"choice": choice}
+    if past := following.past:
+        return _statement("first_past"), params | {"past": past.job_id, "priority": past.priority}
+    return _statement("first"), params
 
 
-def _taken(tx: Transaction, names: dict[str, Any], row: dict[str, Any]) -> Claim | None:
+@cache
+def _statement(found: str) -> str:
+    return query("work.claim").format(found=query(f"work.{found}"))
+
+
+def _taken(tx: Transaction, following: Next, row: dict[str, Any]) -> Claim | None:
     """What a claim has come to; of jobs that cannot be run it tries the next one."""
     while row["job_id"]:
         if row.pop("taken"):
-            return Claim(token=names["token"], worker=names["worker"], **row)
-        _refuse(tx, row, names["worker"])
-        row = tx.one("work.claim", **names)
+            return Claim(token=following.token, worker=following.worker, **row)
+        _refuse(tx, row, following.worker)
+        row = _ask(tx, following)
     return None
 
 
-def _choices(tx: Transaction, aside: list[int], among: int) -> list[int]:
-    first = tx.all("work.in_line", aside=aside, limit=among)
+def _choices(tx: Transaction, following: Next, among: int) -> list[int]:
+    first = tx.all("work.in_line", aside=following.aside or NOBODY, limit=among)
     peers = [job for job in first if job["priority"] == first[0]["priority"]]
     elsewhere = [job["id"] for job in peers if job["elsewhere"]]
     return [job["id"] for job in peers if not job["elsewhere"]] + random.sample(elsewhere, len(elsewhere))
@@ -212,24 +231,21 @@ def _end(
     tx: Transaction, claim: Claim, state: JobState, status: BatchStatus, problem: str | None, event_type: str, phase: str,
     facts: dict[str, Any], following: Next | None = None,
 ) -> Claim | None:
-    end = "work.finish", {
+    end = query("work.finish"), {
         "job_id": claim.job_id, "token": claim.token, "state": state, "batch_id": claim.batch_id, "reason": problem,
         "event_type": event_type, "payload": ledger.canonical(_payload(claim, phase, facts)), "worker": claim.worker,
         "status": status,
     }
-    names = _names(following) if following else {}
-    ended, *claimed = tx.together(end, ("work.claim", names)) if following else tx.together(end)
-    _require_claim(ended["ended"])
-    return _taken(tx, names, claimed[0]) if claimed else None
+    try:
+        row = tx.together(end, *([_claiming(following)] if following else ()))
+    except GivenUp as lost:
+        raise ClaimLost(LOST) from lost
+    return _taken(tx, following, row) if following else None
 
 
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params) -> None:
-    _require_claim(tx.run(statement, job_id=claim.job_id, token=claim.token, **params))
-
-
-def _require_claim(found: int) -> None:
-    if not found:
-        raise ClaimLost("The claim was lost: its worker was presumed dead, and the job has gone on.")
+    if not tx.run(statement, job_id=claim.job_id, token=claim.token, **params):
+        raise ClaimLost(LOST)
 
 
 def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts) -> None:

@@ -4,11 +4,9 @@ On one server SKIP LOCKED does that. It cannot see what is locked on another nod
 COMMIT, and all but one have to be made again.
 """
 
-from collections.abc import Iterable
-
 from ..database import Transaction
 from . import claims
-from .claims import Claim
+from .claims import Claim, Next
 
 # How many of the first jobs in line a claim chooses from while it is crowded, and for how many claims that is assumed.
 AMONG, WARY = 16, 50
@@ -25,12 +23,12 @@ class Crowd:
         """Whether a claim was in vain lately."""
         return self._wary > 0
 
-    def claim(self, tx: Transaction, token: str, worker: str, aside: Iterable[int]) -> Claim | None:
+    def claim(self, tx: Transaction, following: Next) -> Claim | None:
         """One try. A second one, before `went_through` was told of the first, means that the first was in vain."""
         if self._tries:
             self.was_in_vain()
         self._tries += 1
-        return claims.claim(tx, token, worker, aside, AMONG if self._wary else 1)
+        return claims.claim(tx, following, AMONG if self._wary else 1)
 
     def was_in_vain(self) -> None:
         """A claim had to be made again, as it is when another one was faster on another node."""

@@ -19,6 +19,7 @@ from .claims import Claim, Ended, Next
 from .crowd import Crowd
 from .heartbeat import Heartbeat
 from .importer import Importer
+from .line import Line
 from .log import Log, described
 from .notify import Notifier
 from .reader import PATIENCE
@@ -43,7 +44,7 @@ class Worker:
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._aside, self._crowd = Aside(), Crowd()
+        self._aside, self._crowd, self._line = Aside(), Crowd(), Line()
         self._claimed_since = 0.0
         self._following: list[Next | None] = []  # what each try to end the job in hand was to claim, too
         self._reset_at = 0.0
@@ -157,24 +158,25 @@ class Worker:
         while True:
             following = self._next()
             try:
-                claim = self._asking.patiently(self._db.transact, self._crowd.claim, *following)
+                claim = self._asking.patiently(self._db.transact, self._crowd.claim, following)
                 self._crowd.went_through()
                 return claim
             except OutcomeUnknown:
                 if claimed := self._asking.until_known(self._db.transact, claims.held_after_all, following.token):
                     return claimed
 
-    def _next(self) -> Next:
+    def _next(self, claim: Claim | None = None) -> Next:
+        """What to claim, now that the job in hand ends, if there is one."""
         self._claimed_since = monotonic()
-        return Next(secrets.token_hex(16), self._name, self._aside.now())
+        return Next(secrets.token_hex(16), self._name, self._aside.now(), self._line.past(claim))
 
-    def _next_at_the_end(self) -> Next | None:
+    def _next_at_the_end(self, claim: Claim) -> Next | None:
         """What to claim together with the end of the job in hand, unless something else comes first, or a first try was in
         vain: that claim may be what it failed for."""
         if any(self._following):
             self._crowd.was_in_vain()
         first = not (self._following or self._signals.stopping or self._crowd.wary or self._reset_is_due)
-        self._following.append(self._next() if first else None)
+        self._following.append(self._next(claim) if first else None)
         return self._following[-1]
 
     def _claimed_after_all(self) -> Claim | None:
@@ -223,7 +225,7 @@ class Worker:
             self._heartbeat.check()
 
         importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, attend, self._next_at_the_end,
+            self._db, self._mount, claim, self._heartbeat, attend, lambda: self._next_at_the_end(claim),
             chunk_items=self._worker.chunk_items, readers=self._worker.readers,
         )
         return importer

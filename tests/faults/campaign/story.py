@@ -109,9 +109,9 @@ def tell(lane) -> None:
 
 def _let_two_die(lane) -> None:
     """One job whose worker was lost once, and one whose worker was lost each of five times."""
-    first = lane.worker.transact(claims.claim, "0" * 32, "lost:1")
+    first = lane.worker.transact(claims.claim, claims.Next("0" * 32, "lost:1"))
     for attempt in range(1, 6):
-        claim = lane.worker.transact(claims.claim, f"{attempt:032d}", "lost:2", [first.job_id])
+        claim = lane.worker.transact(claims.claim, claims.Next(f"{attempt:032d}", "lost:2", [first.job_id]))
         lane.let_an_hour_pass(claim.job_id)
         if attempt < 5:
             lane.worker.transact(claims.reset, claim.job_id, 900, 5, "other:3")
