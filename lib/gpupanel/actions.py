@@ -85,7 +85,8 @@ def scan_mount(
 def preflight_batch(
     db: Database, mount: Mount, sync_id: str, by: str, *, seconds: float | None = None
 ) -> preflight.Outcome:
-    """Plan what would happen to each item of a batch. Raises NotFound, Refused, MountUnavailable."""
+    """Plan what would happen to each item of a batch. Raises NotFound, MountUnavailable, and Refused for a batch that is
+    busy, or whose bundle is gone from the mount."""
     db.read(ledger.batch, sync_id)
     return db.transact(preflight.record, _examine(mount, sync_id, seconds), by)
 
@@ -96,7 +97,8 @@ def queue_batch(
 ) -> int:
     """Queue a batch, preflighting it first unless its preflight has just passed; returns the job's id.
 
-    Raises NotFound, MountUnavailable, Refused for a batch that is busy, and PreflightFailed.
+    Raises NotFound, MountUnavailable, PreflightFailed, and Refused for a batch that is busy, or whose bundle was looked for
+    and is gone from the mount.
     """
     status = db.read(ledger.batch, sync_id)["status"]
     if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).busy:
@@ -122,9 +124,8 @@ def retry_batch(
         raise Refused(f"Batch {sync_id} is {batch['status']}: {not_retried(batch['status'])}.", "Queue the batch instead.")
     if db.read(ledger.any_done, batch["id"]):
         examined = _examine(mount, sync_id, seconds, db.read(ledger.open_items, batch["id"]))
-        if examined.sha256 is None:
-            raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", "Bring the bundle back first.")
-        if not examined.problems and examined.sha256 == batch["manifest_sha256"]:
+        same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
+        if same or examined.sha256 is None:
             return db.transact(_reopen_and_enqueue, examined, by, priority)
     return _queue_whole(db, _retry_whole, _examine(mount, sync_id, _left(deadline)), by, priority)
 

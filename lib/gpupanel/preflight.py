@@ -16,13 +16,14 @@ from .mount import Mount, at_once
 CHECKERS = 16
 SAMPLES = 5
 MEND = "Mend the bundle or the library first."
+BRING_BACK = "Bring the bundle back, or ask upstream to hand it over again; then repeat this."
 QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
 class Examined(NamedTuple):
     """A bundle as the mount shows it now. `problems` are those of the bundle, `missing` maps the position of an item
     to what is not there; `manifest` is None when it was refused. `only` are the items that are to be planned, None means
-    all of them."""
+    all of them. `gone`: its manifest or sentinel is not on the mount, which says nothing about the batch."""
 
     sync_id: str
     sha256: str | None
@@ -30,6 +31,7 @@ class Examined(NamedTuple):
     problems: list[str]
     missing: dict[int, str]
     only: set[Key] | None = None
+    gone: bool = False
 
     def entries(self) -> Iterator[tuple[int, Item | BadItem]]:
         """Position and item of those that are to be planned."""
@@ -60,7 +62,8 @@ def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examine
     except ManifestError as error:
         return Examined(sync_id, digest(raw) if raw is not None else None, None, error.problems or [str(error)], {})
     except (BundleIncomplete, UnsafePath) as error:
-        return Examined(sync_id, None, None, [str(error).rstrip(".")], {})
+        problems = [str(error).rstrip(".")]
+        return Examined(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncomplete))
     problems = not_consumable(manifest)
     examined = Examined(sync_id, manifest.sha256, manifest, problems, {}, only)
     if problems or manifest.action == "remove":
@@ -105,9 +108,24 @@ def _plan(examined: Examined, memberships: Memberships, known: dict, position: i
     return Plan(*identity, decision, reason, changes, *target, item.path, pictures.best(item))
 
 
-def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
-    """Write the plan of a batch and its new status. Raises NotFound, and Refused while a job has the batch."""
+def require_there(examined: Examined, status: str) -> None:
+    """Absence is no instruction (docs/CONTRACT.md, 2.8). Raises Refused when the bundle is gone, whatever its batch's status."""
+    if examined.gone:
+        (missing,) = examined.problems
+        raise Refused(f"{missing}; the batch stays as it is: {status}.", BRING_BACK)
+
+
+def _held(tx: Transaction, examined: Examined) -> dict:
+    """The batch's row, locked. Raises NotFound, and Refused when its bundle is gone."""
     batch = ledger.lock(tx, examined.sync_id)
+    require_there(examined, batch["status"])
+    return batch
+
+
+def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
+    """Write the plan of a batch and its new status. Raises NotFound, and Refused while a job has the batch, or when its
+    bundle is gone; nothing is changed then."""
+    batch = _held(tx, examined)
     if BatchStatus(batch["status"]).busy:
         raise Refused(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
     outcome = plan(tx, batch, examined, by)
@@ -120,10 +138,13 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
 def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
     """Plan some items of a batch anew and leave the others as a job has settled them.
 
-    Raises NotFound, and Refused while a job has the batch, when the manifest is another one than that job's or other items
-    are open by now, and when each of the items would fail again; nothing is changed then.
+    Raises NotFound, and Refused while a job has the batch, when the bundle is gone, when the manifest cannot be read or is
+    another one than that job's or other items are open by now, and when each of the items would fail again; nothing is
+    changed then.
     """
-    batch = ledger.lock(tx, examined.sync_id)
+    batch = _held(tx, examined)
+    if examined.sha256 is None:
+        raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", MEND)
     same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
     if BatchStatus(batch["status"]).busy or not same:
         raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")

@@ -134,6 +134,21 @@ def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, 
     assert (job["id"], job["items_total"], job["priority"]) == (outcome["job_id"], 1, 3)
 
 
+@pytest.mark.parametrize("asking, verdict", [("preflight", "not preflighted"), ("queue", "not queued"), ("retry", "not queued")])
+def test_a_bundle_that_is_gone_is_refused_with_what_to_do(known, as_json, command, admin_db, assets_dir, asking, verdict):
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
+    (assets_dir / "sync" / f"{known}.json").unlink()
+    refusal = f"{known}.json is not on the mount; the batch stays as it is: partial."
+    answer = command(asking, known)
+    assert answer.returncode == 1
+    assert answer.stdout.startswith(f"{known}  {verdict}\n  {refusal}\n  Bring the bundle back")
+    status, [outcome] = as_json(asking, known)
+    assert status == 1
+    assert refusal in (outcome["problem"] if "problem" in outcome else outcome["problems"][0])
+    assert outcome["hint"].startswith("Bring the bundle back")
+    assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]
+
+
 def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
     wanted = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two")]
     command("scan")

@@ -8,7 +8,7 @@ import pytest
 import workers
 from gpupanel import actions
 from gpupanel.database import Database
-from gpupanel.errors import Refused
+from gpupanel.errors import Problems, Refused
 from gpupanel.tools.bundles import breaks
 from gpupanel.work.dry_run import DryRun
 
@@ -144,6 +144,25 @@ def test_rows_are_held_no_longer_than_is_allowed(admin_db, dry_run, known):
     before = everything(admin_db)
     with pytest.raises(Refused, match="more than 0 s"):
         dry_run(known, seconds=0)
+    assert everything(admin_db) == before
+
+
+@pytest.mark.parametrize("suffix", ["json", "ready"])
+def test_a_bundle_that_is_gone_is_refused_and_the_batch_stays_as_it_is(admin_db, mount, dry_run, known, suffix):
+    (mount.sync_dir / f"{known}.{suffix}").unlink()
+    before = everything(admin_db)
+    with pytest.raises(Refused, match=f"{known}.{suffix} is not on the mount; .* stays as it is: discovered"):
+        dry_run(known)
+    assert everything(admin_db) == before
+
+
+def test_a_manifest_that_no_import_would_take_is_told_with_its_problems(admin_db, mount, dry_run, known):
+    (mount.sync_dir / f"{known}.json").unlink()
+    (mount.sync_dir / f"{known}.json").symlink_to("/etc/passwd")
+    before = everything(admin_db)
+    with pytest.raises(Problems) as found:
+        dry_run(known)
+    assert "leads out of the mount" in found.value.problems[0]
     assert everything(admin_db) == before
 
 

@@ -116,12 +116,6 @@ def test_the_manifest_limit_is_the_configured_one(panel_db, bundles, assets_dir)
     assert "expected at most 100" in outcome.problems[0]
 
 
-def test_a_sentinel_without_manifest_fails_its_preflight_with_the_reason(preflight, panel_db, bundles):
-    sync_id = bundles.sentinel("late")
-    assert not preflight(sync_id).ok
-    assert ".json" in batch(panel_db, sync_id)["last_error"]
-
-
 def test_it_can_be_run_again_and_changes_no_decision(preflight, panel_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 3))
     preflight(sync_id)

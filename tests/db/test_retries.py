@@ -224,9 +224,11 @@ def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mou
     assert (workers.items(panel_db, partial), workers.events(panel_db, partial)) == before
 
 
-def test_a_bundle_that_is_gone_is_no_reason_to_change_what_is_known_of_it(panel_db, partial, retry, assets_dir):
-    (assets_dir / "sync" / f"{partial}.json").unlink()
-    with pytest.raises(Refused, match="Nothing was retried: .* is not on the mount"):
+def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_the_batch(panel_db, partial, retry, mount):
+    manifest = mount.sync_dir / f"{partial}.json"
+    manifest.unlink()
+    manifest.symlink_to("/etc/passwd")
+    with pytest.raises(Refused, match="Nothing was retried: .* leads out of the mount"):
         retry(partial)
     assert workers.batch(panel_db, partial)["status"] == "partial"
 

@@ -89,16 +89,19 @@ def test_a_sentinel_without_its_manifest_is_recorded_and_picked_up_when_it_comes
 
 
 def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, panel_db, mount, bundles):
-    late = bundles.sentinel("late")
+    astray = bundles.sentinel("astray")
+    leading_out = mount.sync_dir / f"{astray}.json"
+    leading_out.symlink_to("/etc/passwd")
     unfinished = bundles.bundle("unfinished", bundles.assets("unfinished", 1), status="processing")
     scan()
-    for sync_id in (late, unfinished):
+    for sync_id in (astray, unfinished):
         assert not actions.preflight_batch(panel_db, mount, sync_id, "admin").ok
     assert scan().discovered == []
-    bundles.bundle("late", bundles.assets("late", 1))
+    leading_out.unlink()
+    bundles.bundle("astray", bundles.assets("astray", 1))
     bundles.bundle("unfinished", bundles.assets("unfinished", 1), replace=True)
-    assert sorted(scan().discovered) == sorted([late, unfinished])
-    assert {panel_db.read(ledger.batch, sync_id)["status"] for sync_id in (late, unfinished)} == {"discovered"}
+    assert sorted(scan().discovered) == sorted([astray, unfinished])
+    assert {panel_db.read(ledger.batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {"discovered"}
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):

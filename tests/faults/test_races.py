@@ -184,6 +184,23 @@ def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(
     assert workers.items(panel_db, sync_id) == planned
 
 
+@pytest.mark.parametrize("look", [
+    lambda tx, found: preflight.record(tx, found, "operator"), lambda tx, found: preflight.reopen(tx, found, "operator"),
+    lambda tx, found: actions._preflight_and_enqueue(tx, found, "operator", 100),
+], ids=["a preflight", "a retry", "a queueing"])
+def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_that_ended(
+    race, admin_db, worker_db, panel_db, mount, job, look
+):
+    sync_id, _ = job
+    claim = worker_db.transact(take)
+    (mount.sync_dir / f"{sync_id}.json").unlink()
+    found = preflight.examine(mount, sync_id)
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: look(tx, found))
+    assert isinstance(later.error, Refused) and str(later.error).endswith("stays as it is: completed.")
+    assert workers.batch(panel_db, sync_id)["status"] == "completed"
+    assert workers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
+
+
 def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how_that_ended(
     race, panel_db, mount, bundles
 ):

@@ -98,6 +98,21 @@ def test_queueing_what_fails_its_preflight_tells_a_program_why(send, found, rewr
     assert values["result"]["problems"] == ['status: found "pending", expected completed']
 
 
+@pytest.mark.parametrize("do", ["preflight", "queue", "retry"])
+def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, found, mount, admin_db, do):
+    sync_id = found()
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
+    (mount.sync_dir / f"{sync_id}.ready").unlink()
+    refusal = f"{sync_id}.ready is not on the mount; the batch stays as it is: partial."
+    page = send(detail(sync_id), do=do, sync_id=sync_id, status=409)
+    assert text(page.html.find(class_="notice")).startswith(f"{refusal} Bring the bundle back")
+    error = send(do=do, sync_id=sync_id, headers=JSON, status=409).json["error"]
+    assert error["message"] == refusal and error["hint"].startswith("Bring the bundle back")
+    values = send(do=f"{do}_selected", sync_id=sync_id, headers=JSON, status=200).json
+    assert (values["ok"], values["result"]["batches"][0]["problem"]) == (False, refusal)
+    assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]
+
+
 def test_an_outcome_of_many_lines_shows_some_and_unfolds_the_rest(admin, send, mount):
     for number in range(12):
         (mount.sync_dir / f"stray{number:02}.ready").touch()

@@ -11,7 +11,7 @@ from time import monotonic
 
 from .. import ledger, preflight
 from ..database import DataRefused, Database, Transaction, chunks
-from ..errors import BundleIncomplete, DatabaseConflict, Problems, Refused
+from ..errors import DatabaseConflict, Problems, Refused
 from ..manifest import Container, Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
@@ -46,7 +46,7 @@ class DryRun:
         batch = self._db.read(ledger.batch, self._sync_id)
         if BatchStatus(batch["status"]) is BatchStatus.IMPORTING:
             raise Refused(f"Batch {self._sync_id} is being imported just now.", "Try again when its job has ended.")
-        manifest = self._manifest()
+        manifest = self._manifest(batch["status"])
         self._tell({"plan": 1, "sync_id": self._sync_id, "action": manifest.action, "manifest_sha256": manifest.sha256})
         self._deadline = monotonic() + self._seconds
         try:
@@ -59,12 +59,11 @@ class DryRun:
         except DatabaseConflict as error:
             raise Refused("An import holds rows that this batch needs.", "Try again when it has ended.") from error
 
-    def _manifest(self) -> Manifest:
+    def _manifest(self, status: str) -> Manifest:
         examined = preflight.examine(self._mount, self._sync_id)
-        if examined.sha256 is None:
-            raise BundleIncomplete("; ".join(examined.problems))
+        preflight.require_there(examined, status)
         if examined.problems:
-            hint = "An import would fail in the same way."
+            hint = "An import would not go through either."
             raise Problems(f"Batch {self._sync_id} cannot be imported.", examined.problems, hint)
         return examined.manifest
 

@@ -34,7 +34,7 @@ def _listed(heading: str, rows) -> list[str]:
 
 
 def preflight(shell: Shell) -> int:
-    """JSON: [{sync_id, ok, item_count, counts: {decision: n}, problems: [text], hint}]."""
+    """JSON: [{sync_id, ok, item_count, counts: {decision: n}, problems: [text], hint}]; `counts` is empty for a refusal."""
     sync_ids, outcomes, progress = shell.sync_ids(), [], shell.progress("preflight")
     for done, sync_id in enumerate(sync_ids, 1):
         outcomes.append(_preflight(shell, sync_id))
@@ -53,7 +53,8 @@ def _preflight(shell: Shell, sync_id: str) -> dict[str, Any]:
 
 
 def _preflighted(outcome: dict[str, Any]) -> list[str]:
-    verdict = f"passed: {counts(outcome['counts'])}" if outcome["ok"] else "failed"
+    failed = "failed" if outcome["counts"] else "not preflighted"
+    verdict = f"passed: {counts(outcome['counts'])}" if outcome["ok"] else failed
     return [f"{outcome['sync_id']}  {verdict}", *_told(outcome["problems"], outcome["hint"])]
 
 

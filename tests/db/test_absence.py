@@ -1,0 +1,164 @@
+"""Absence is no instruction (docs/CONTRACT.md, 2.8): a bundle that is gone is refused, and nothing is written of it."""
+
+import json
+
+import pytest
+import workers
+from gpupanel import actions, bulk
+from gpupanel.config import MountSettings
+from gpupanel.errors import PreflightFailed, Refused
+from gpupanel.model import BatchStatus
+from gpupanel.mount import Mount
+from gpupanel.tools.bundles import breaks
+
+LEDGER = ("ingest_batch", "ingest_batch_item", "ingest_event", "import_job")
+ACTIONS = {"preflight": actions.preflight_batch, "queue": actions.queue_batch, "retry": actions.retry_batch}
+# A batch whose preflight has passed is queued without a look at the mount, and its job waits there for the bundle.
+QUEUED_AFTER_A_LOOK = [status for status in bulk.FREE if status != BatchStatus.PREFLIGHT_PASSED]
+LOOKED_AT = [
+    *(("preflight", status) for status in BatchStatus), *(("queue", status) for status in QUEUED_AFTER_A_LOOK),
+    *(("retry", status) for status in actions.RETRIED),
+]
+
+
+def alone(do, db, mount, sync_id):
+    ACTIONS[do](db, mount, sync_id, "operator")
+
+
+def in_bulk(do, db, mount, sync_id):
+    """The same for one of many, where a refusal is an outcome."""
+    ((outcome,), _) = bulk.perform(db, mount, do, [sync_id], "operator", seconds=20)
+    raise Refused(outcome.problem, outcome.hint)
+
+
+def written(db):
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LEDGER}
+
+
+@pytest.fixture
+def imported(panel_db, mount, bundles, worker_conf):
+    """A bundle of two photos, imported but for the second."""
+    return workers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
+
+
+@pytest.fixture
+def lose(mount, tmp_path):
+    """Move files of a bundle away; returns how to bring them back."""
+    def lose(sync_id, *suffixes):
+        files = [mount.sync_dir / f"{sync_id}.{suffix}" for suffix in suffixes]
+        for file in files:
+            file.rename(tmp_path / file.name)
+        return lambda: [(tmp_path / file.name).rename(file) for file in files]
+
+    return lose
+
+
+@pytest.mark.parametrize("do, status", LOOKED_AT)
+@pytest.mark.parametrize("way", [alone, in_bulk])
+def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_status(
+    admin_db, panel_db, mount, imported, lose, way, do, status
+):
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
+    lose(imported, "json")
+    before = written(admin_db)
+    with pytest.raises(Refused) as refused:
+        way(do, panel_db, mount, imported)
+    assert str(refused.value) == f"{imported}.json is not on the mount; the batch stays as it is: {status}."
+    assert refused.value.hint.startswith("Bring the bundle back")
+    assert written(admin_db) == before
+
+
+@pytest.mark.parametrize("do", ["preflight", "queue", "retry"])
+@pytest.mark.parametrize("lost, named", [(["json"], "json"), (["ready"], "ready"), (["json", "ready"], "ready")])
+def test_the_file_that_is_missing_is_named(panel_db, mount, bundles, imported, lose, do, lost, named):
+    bundles.bundle("another", bundles.assets("another", 1))
+    lose(imported, *lost)
+    with pytest.raises(Refused, match=f"^{imported}.{named} is not on the mount; the batch stays as it is: partial.$"):
+        alone(do, panel_db, mount, imported)
+
+
+@pytest.mark.parametrize("do", ["preflight", "queue"])
+def test_a_manifest_that_never_came_is_no_failed_preflight(admin_db, panel_db, mount, bundles, do):
+    sync_id = bundles.sentinel("late")
+    actions.scan_mount(panel_db, mount, "operator")
+    before = written(admin_db)
+    with pytest.raises(Refused, match=f"{sync_id}.json is not on the mount; .* stays as it is: discovered"):
+        alone(do, panel_db, mount, sync_id)
+    assert written(admin_db) == before
+    bundles.bundle("late", bundles.assets("late", 1))
+    assert actions.scan_mount(panel_db, mount, "operator").discovered == [sync_id]
+
+
+def test_a_retry_of_a_batch_of_which_nothing_was_done_is_refused_as_well(admin_db, panel_db, mount, bundles, lose):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
+    actions.scan_mount(panel_db, mount, "operator")
+    assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    lose(sync_id, "json")
+    before = written(admin_db)
+    with pytest.raises(Refused, match="stays as it is: preflight_failed"):
+        actions.retry_batch(panel_db, mount, sync_id, "operator")
+    assert written(admin_db) == before
+
+
+@pytest.mark.parametrize("do, after", [("preflight", "preflight_passed"), ("queue", "queued"), ("retry", "queued")])
+def test_once_it_is_back_all_goes_on(panel_db, mount, imported, lose, do, after):
+    workers.mend(panel_db, mount, imported)
+    bring_back = lose(imported, "json")
+    with pytest.raises(Refused):
+        alone(do, panel_db, mount, imported)
+    bring_back()
+    alone(do, panel_db, mount, imported)
+    assert workers.batch(panel_db, imported)["status"] == after
+
+
+def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_waits_for_the_bundle(
+    panel_db, mount, bundles, lose, worker_conf
+):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    actions.scan_mount(panel_db, mount, "operator")
+    assert actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    lose(sync_id, "json")
+    job_id = actions.queue_batch(panel_db, mount, sync_id, "operator")
+    workers.drain(worker_conf)
+    job = workers.job(panel_db, job_id)
+    assert (job["state"], workers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
+    assert f"{sync_id}.json is not on the mount" in job["last_error"]
+
+
+def test_in_bulk_a_bundle_that_is_gone_holds_up_none_of_the_others(admin_db, panel_db, mount, bundles, imported, lose):
+    there = bundles.bundle("there", bundles.assets("there", 1))
+    actions.scan_mount(panel_db, mount, "operator")
+    lose(imported, "json")
+    gone, queued = actions.queue_batches(panel_db, mount, [imported, there], "operator")
+    assert (gone.sync_id, gone.job_id, queued.sync_id) == (imported, None, there) and queued.job_id
+    assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Bring the bundle back")
+    (gone, _), left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, [imported, there], "operator", seconds=20)
+    assert "stays as it is: partial" in gone.problem and gone.did is None and left == []
+
+
+def lead_out(manifest):
+    manifest.unlink()
+    manifest.symlink_to("/etc/passwd")
+
+
+def unverify(manifest):
+    document = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(document | {"verification": {"passed": False, "total_files": 1}}))
+
+
+@pytest.mark.parametrize("spoil, problem", [
+    (lambda manifest: manifest.write_text("{"), "JSON"), (lambda manifest: manifest.write_text(" " * 5000), "expected at most 4999"),
+    (lead_out, "leads out of the mount"), (unverify, "verification"),
+], ids=["broken", "too big", "leading out", "not consumable"])
+@pytest.mark.parametrize("do", ["preflight", "queue"])
+def test_a_bundle_that_is_there_and_faulty_still_fails_its_preflight(panel_db, mount, imported, spoil, problem, do):
+    spoil(mount.sync_dir / f"{imported}.json")
+    small = Mount(MountSettings(mount.sync_dir, mount.assets_dir, manifest_limit=4999))
+    if do == "preflight":
+        assert problem in actions.preflight_batch(panel_db, small, imported, "operator").problems[0]
+    else:
+        with pytest.raises(PreflightFailed, match=problem):
+            actions.queue_batch(panel_db, small, imported, "operator")
+    batch = workers.batch(panel_db, imported)
+    assert batch["status"] == "preflight_failed" and problem in batch["last_error"]
+    assert workers.events(panel_db, imported)[-1]["event_type"] == "preflight_finished"
