@@ -89,13 +89,19 @@ def test_the_digest_of_what_was_imported_is_in_the_last_event(panel_db, bundles,
     assert payload["counts"] == {"created": 1}
 
 
-def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(admin_db, panel_db, bundles, mount, bring):
+@pytest.mark.parametrize("spoil, problem", [
+    (lambda raw: raw[: len(raw) // 2], "expected JSON"), (lambda raw: raw + b" " * 50_000, "expected at most 50000"),
+], ids=["broken", "too big"])
+def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
+    admin_db, panel_db, bundles, mount, worker_conf, spoil, problem
+):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     (job_id,) = workers.queue(panel_db, mount, sync_id)
-    bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=lambda raw: raw[: len(raw) // 2])
-    bring()
+    bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=spoil)
+    worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
+    workers.drain(worker_conf)
     job = workers.job(admin_db, job_id)
-    assert job["state"] == "failed" and "expected JSON" in job["last_error"]
+    assert job["state"] == "failed" and problem in job["last_error"]
     assert workers.batch(panel_db, sync_id)["status"] == "failed"
     assert workers.events(panel_db, sync_id)[-1]["event_type"] == "job_failed"
     assert workers.rows(admin_db)["asset"] == []

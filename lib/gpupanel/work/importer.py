@@ -79,7 +79,7 @@ class Importer:
 
     def _replanned(self) -> Manifest:
         examined = self._from_mount(EXAMINE_PATIENCE, lambda: preflight.examine(self._mount, self._claim.sync_id))
-        if examined.sha256 is None or (examined.manifest and examined.problems):
+        if examined.gone or (examined.manifest and examined.problems):
             raise BundleIncomplete("; ".join(examined.problems))
         outcome = self._db.transact(self._plan_anew, examined)
         if not outcome.ok:
