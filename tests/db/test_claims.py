@@ -8,7 +8,7 @@ import pytest
 import workers
 from gpupanel import ledger
 from gpupanel.database import Database
-from gpupanel.doctor.jobs import claiming
+from gpupanel.doctor.jobs import CLAIMS, claiming
 from gpupanel.errors import ClaimLost
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
@@ -23,7 +23,7 @@ def enqueue(admin_db):
 # ------------------------------------------------------------------------------------------------ claim
 
 
-FOUND = pytest.mark.parametrize("found", ["first", "first_past"])
+FOUND = pytest.mark.parametrize("found", CLAIMS)
 
 
 @FOUND
@@ -62,7 +62,7 @@ def test_lower_priority_numbers_run_first_and_then_older_jobs(worker_db, enqueue
     assert [take(worker_db, token).job_id for token in "abc"] == [urgent, late, early]
 
 
-def test_past_a_job_that_was_first_the_next_of_its_priority_is_claimed_and_the_whole_line_tells_of_the_others(worker_db, enqueue):
+def test_past_a_job_the_next_in_line_is_claimed_and_the_whole_line_tells_of_what_came_before_it(worker_db, enqueue):
     jobs, last = enqueue(3), take(worker_db, "a")
     urgent, late = *enqueue(1, priority=1), *enqueue(1, priority=200)
 
@@ -70,8 +70,23 @@ def test_past_a_job_that_was_first_the_next_of_its_priority_is_claimed_and_the_w
         claim = worker_db.transact(claims.claim, claims.Next(token, HOST, past=last))
         return claim and claim.job_id
 
-    assert [past(token) for token in "bcd"] == [*jobs[1:], None]
-    assert [take(worker_db, token).job_id for token in "ef"] == [urgent, late]
+    assert [past(token) for token in "bcde"] == [*jobs[1:], late, None]
+    assert take(worker_db, "f").job_id == urgent
+
+
+@pytest.mark.parametrize("priority", [-2**31, 100, 2**31 - 1])
+def test_a_claim_that_finds_nothing_past_a_job_locks_nothing(admin_db, worker_db, enqueue, priority):
+    [running] = enqueue(1, priority=100)
+    take(worker_db, "r")
+    jobs = enqueue(2, priority=priority)
+    first, last = take(worker_db, "a"), take(worker_db, "b")
+    other = Database(worker_db.settings, lock_seconds=1)
+    with worker_db.transaction() as mine:
+        assert claims.claim(mine, claims.Next("c", HOST, past=last)) is None
+        other.transact(claims.release, first, "stopped")
+        admin_db.execute("UPDATE import_job SET heartbeat_at = NOW(6), state = 'completed' WHERE id = %(id)s", id=running)
+    other.close()
+    assert workers.job(admin_db, jobs[0])["state"] == "queued"
 
 
 def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue):

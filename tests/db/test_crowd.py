@@ -54,3 +54,8 @@ def test_when_no_claim_collides_any_more_they_are_made_in_line_again(admin_db, w
     for number in range(crowd.WARY):
         jobs.remove(take(worker_db, collided, number))
     assert [take(worker_db, collided, crowd.WARY + number) for number in range(20)] == jobs
+
+
+def test_the_last_job_that_was_chosen_among_several_is_none_to_look_past(admin_db, worker_db, collided):
+    workers.enqueue(admin_db, crowd.WARY + 1)
+    assert [(take(worker_db, collided, number), collided.wary)[1] for number in range(crowd.WARY + 1)] == [True] * crowd.WARY + [False]

@@ -162,10 +162,10 @@ class Story(RuleBasedStateMachine):
         self._claimed(w, self.db.transact(claims.claim, claims.Next(secrets.token_hex(16), f"host:{w}")))
 
     def _claimed(self, w: int, claim: claims.Claim | None, past: claims.Claim | None = None):
-        """It is of the first job in line, or of the first of its priority past one that was."""
+        """It is of the first job in line, or of the first past one that was."""
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
-            if past is None or (job.priority == past.priority and job.id > past.job_id)
+            if past is None or (job.priority, job.id) > (past.priority, past.job_id)
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:

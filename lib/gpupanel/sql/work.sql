@@ -5,9 +5,10 @@ BEGIN NOT ATOMIC
   DECLARE job, batch, attempt, done, total BIGINT UNSIGNED;
   DECLARE place INT;
   DECLARE taken INT DEFAULT 0;
-  SELECT id, batch_id, priority, attempts + 1, items_done, items_total INTO job, batch, place, attempt, done, total
-  {found} FOR UPDATE SKIP LOCKED;
+  {find}
   IF job IS NOT NULL THEN
+    SELECT batch_id, priority, attempts + 1, items_done, items_total INTO batch, place, attempt, done, total
+    FROM import_job WHERE id = job;
     UPDATE ingest_batch SET status = 'importing' WHERE id = batch AND status = 'queued';
     SET taken = ROW_COUNT();
   END IF;
@@ -26,20 +27,26 @@ END
 
 -- name: first
 -- The first queued job in line. The index is named since any other plan would lock the queue.
-FROM import_job FORCE INDEX (claim)
+SELECT id INTO job FROM import_job FORCE INDEX (claim)
 WHERE state = 'queued' AND id NOT IN %(aside)s
-ORDER BY priority, id LIMIT 1
+ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
 
 -- name: first_past
--- The first one past another, among those of its priority. What was taken lately leaves entries in the index that the server has
--- not cleared away yet; a look at the whole line walks over all of them.
-FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued' AND priority = %(priority)s AND id > %(past)s AND id NOT IN %(aside)s
-ORDER BY priority, id LIMIT 1
+-- The first one past another. What was taken lately leaves entries in the index that the server has not cleared away yet; a look
+-- from the front walks over all of them. Where the line ends, a look that locks would lock the entry behind it, a running
+-- job's; so one that does not comes first. In the form `(priority, id) > (...)` the server would not use the id.
+SELECT id INTO job FROM import_job FORCE INDEX (claim)
+WHERE state = 'queued' AND (priority = %(priority)s AND id > %(past)s OR priority > %(priority)s) LIMIT 1;
+IF job IS NOT NULL THEN
+  SET job = NULL;
+  SELECT id INTO job FROM import_job FORCE INDEX (claim)
+  WHERE state = 'queued' AND (priority = %(priority)s AND id > %(past)s OR priority > %(priority)s) AND id NOT IN %(aside)s
+  ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
+END IF;
 
 -- name: chosen
 -- One that was chosen among several.
-FROM import_job WHERE id = %(choice)s AND state = 'queued'
+SELECT id INTO job FROM import_job WHERE id = %(choice)s AND state = 'queued' FOR UPDATE SKIP LOCKED;
 
 -- name: in_line
 -- The jobs that are next, whoever holds them. The nodes of a Galera cluster share them out by id: `elsewhere` is 0 where
@@ -88,7 +95,7 @@ BEGIN NOT ATOMIC
   UPDATE import_job SET state = %(state)s, finished_at = NOW(6), last_error = %(reason)s
   WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running';
   IF NOT ROW_COUNT() THEN
-    SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the claim was lost';
+    SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 31000, MESSAGE_TEXT = 'the claim was lost';
   END IF;
   UPDATE ingest_batch SET status = %(status)s, completed_at = NOW(6), last_error = %(reason)s WHERE id = %(batch_id)s;
   INSERT INTO ingest_event (batch_id, event_type, payload, actor)

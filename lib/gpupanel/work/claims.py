@@ -40,8 +40,8 @@ class Claim(NamedTuple):
 
 
 class Next(NamedTuple):
-    """A claim to be made of the next job in line, less those put aside; or of the next one after `past`, of the same priority,
-    where nothing before that is queued."""
+    """A claim to be made of the next job in line, less those put aside; or of the next one past the job `past`, before which
+    nothing was queued a moment ago."""
 
     token: str
     worker: str
@@ -92,8 +92,8 @@ def _claiming(following: Next, choice: int | None = None) -> tuple[str, dict[str
 
 
 @cache
-def _statement(found: str) -> str:
-    return query("work.claim").format(found=query(f"work.{found}"))
+def _statement(find: str) -> str:
+    return query("work.claim").format(find=query(f"work.{find}"))
 
 
 def _taken(tx: Transaction, following: Next, row: dict[str, Any]) -> Claim | None:

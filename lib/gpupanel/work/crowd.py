@@ -17,17 +17,19 @@ class Crowd:
 
     def __init__(self):
         self._tries = self._wary = 0
+        self._chosen = False
 
     @property
     def wary(self) -> bool:
-        """Whether a claim was in vain lately."""
-        return self._wary > 0
+        """Whether a claim was in vain lately, so that the job in hand was perhaps not the first in line."""
+        return self._wary > 0 or self._chosen
 
     def claim(self, tx: Transaction, following: Next) -> Claim | None:
         """One try. A second one, before `went_through` was told of the first, means that the first was in vain."""
         if self._tries:
             self.was_in_vain()
         self._tries += 1
+        self._chosen = self._wary > 0
         return claims.claim(tx, following, AMONG if self._wary else 1)
 
     def was_in_vain(self) -> None:
