@@ -8,6 +8,7 @@ import sys
 import pytest
 from browsing import BATCHES, CGI_BIN, JSON
 from gpupanel import actions
+from gpupanel.web import glance
 from gpupanel.web.app import application
 from gpupanel.web.visit import FORM_TYPE
 from webtest import TestApp
@@ -62,6 +63,12 @@ def send(admin):
         return answer
 
     return send
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """Time alone changes no page."""
+    monkeypatch.setattr(glance, "STEP", 10**10)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 from functools import cache
 from hashlib import sha256
+from types import ModuleType
 from typing import Any, BinaryIO, Callable
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from ..errors import ConfigurationError, PanelError
 from . import answers, auth, forms, glance, proxies, render, routes
 from .answers import HEADERS, Reply
 from .files import File
+from .glance import Glance
 from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS
 from .visit import Visit
 
@@ -60,11 +62,12 @@ class Panel:
         return reply
 
     def load(self) -> None:
-        """Import what any page may need, for a process that stays."""
+        """Import what any page may need, for a process that stays, and note of which release it is."""
         from . import operations, selecting  # noqa: F401
 
         for page in PAGES:
             page.load()
+        self.renderer.version()
 
     def _show(self, environ: dict) -> Reply:
         return self._guarded(environ, lambda visit: (self._post if visit.posted else self._get)(visit))
@@ -104,24 +107,42 @@ class Panel:
         if page.operators_only:
             auth.require_operator(visit.user)
         module = page.load()
-        tag = _tag(visit, module.version(self.db, visit, self.settings)) if hasattr(module, "version") else {}
+        # What a form did is told on the page that follows, and once; that page is like no other.
+        tag, line = self._tag(visit, module) if hasattr(module, "version") and not _outcome(visit) else ({}, None)
         if tag and tag["ETag"][3:-1] in visit.environ.get("HTTP_IF_NONE_MATCH", ""):
             return _reply(b"", 304, **tag)
         shown = module.show(self.db, visit, self.settings)
         if isinstance(shown, File):
             return _reply(shown.body, shown.status, **shown.headers)
-        return self._page(page.name, visit, shown, tag)
+        return self._page(page.name, visit, shown, tag, line)
 
-    def _page(self, name: str, visit: Visit, values: dict[str, Any], tag: dict[str, str] = {}) -> Reply:
-        token = forms.token(self.secret, visit.user.name) if visit.user.operator else None
+    def _page(
+        self, name: str, visit: Visit, values: dict[str, Any], tag: dict[str, str] = {}, line: Glance | None = None
+    ) -> Reply:
+        token = self._token(visit)
         if visit.wants_json:
             head = {"page": name, "user": visit.user._asdict(), "csrf_token": token}
             return _json(head | values, **tag)
         notice, headers = self._notice(visit)
         # Read once, and only where a page shows it; ages are told by the database's time.
-        seen = cache(lambda: glance.at_hand(self.db))
-        known = {"csrf_token": token, "notice": notice, "glance": seen, "now": lambda: (seen() or self.db.read(glance.read)).now}
+        seen = cache(lambda: line or glance.at_hand(self.db))
+        known = {"csrf_token": token, "notice": notice, "glance": seen}
+        known["now"] = lambda: (seen() or self.db.read(glance.told)).now
         return _reply(self.renderer.page(name, visit, **known, **values), **headers, **tag)
+
+    def _tag(self, visit: Visit, module: ModuleType) -> tuple[dict[str, str], Glance | None]:
+        """The ETag of a page: of its version, of its reader and address, and of what every page is made of; and the status
+        line, if it was read for that. All is found before the page is, which can then only be newer than its tag. Weak, since
+        the ages of jobs may differ by seconds."""
+        version, line = module.version(self.db, visit, self.settings)
+        reader = visit.user, self._token(visit), visit.wants_json
+        address = visit.links.base, visit.path, sorted(visit.query.items())
+        made_of = self.renderer.version(), self.settings.panel.page_size, self.settings.panel.stale_minutes
+        text = repr((version, reader, address, made_of))
+        return {"ETag": f'W/"{sha256(text.encode()).hexdigest()[:32]}"'}, line
+
+    def _token(self, visit: Visit) -> str | None:
+        return forms.token(self.secret, visit.user.name) if visit.user.operator else None
 
     def _post(self, visit: Visit) -> Reply:
         from . import operations, selecting  # reading a page needs neither the mount nor the manifest's decoder
@@ -145,7 +166,7 @@ class Panel:
 
     def _notice(self, visit: Visit) -> tuple[dict | None, dict[str, str]]:
         """What became of the form that was sent last, told once: with the headers that make it forgotten."""
-        value = None if visit.refreshes else forms.cookie(visit.environ)
+        value = _outcome(visit)
         if not value:
             return None, {}
         return forms.unpack(self.secret, visit.user.name, value), _cookie(visit, "")
@@ -178,10 +199,9 @@ def _json(values: dict, status: int = 200, **headers: str) -> Reply:
     return _reply(render.as_json(values), status, Content_Type="application/json", **headers)
 
 
-def _tag(visit: Visit, version: str) -> dict[str, str]:
-    """The ETag of a page of this version for its reader: weak, since ages on it may differ by seconds."""
-    reader = (visit.user, visit.wants_json, visit.links.base, visit.path, sorted(visit.query.items()), version)
-    return {"ETag": f'W/"{sha256(repr(reader).encode()).hexdigest()[:32]}"'}
+def _outcome(visit: Visit) -> str | None:
+    """What a form did that was sent last, as its cookie says, if somebody is to read it now."""
+    return None if visit.refreshes else forms.cookie(visit.environ)
 
 
 def _cookie(visit: Visit, value: str) -> dict[str, str]:

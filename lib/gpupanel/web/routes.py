@@ -13,7 +13,8 @@ FOLDER = "/admin"  # where the pages are when the web server has not chosen a fo
 class Page(NamedTuple):
     """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File.
 
-    `module` is the one of pages/ with its `show`; a `version` in there tells, at less cost, what the page depends on.
+    `module` is the one of pages/ with its `show`; a `version` in there tells, at less cost, what the page depends on, so that
+    a page which is looked at again and again is not made again when it would be the same.
     """
 
     name: str

@@ -7,7 +7,7 @@ from ... import queue
 from ...config import Settings
 from ...database import Database, Reading
 from ...model import BOUND, JobState
-from .. import pace, places
+from .. import glance, pace, places
 from ..visit import Visit
 from . import chart
 from .shapes import BUNDLE, JOB, shaped
@@ -16,7 +16,6 @@ ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 MARKS = 12  # events of progress that a job's pace is told from: two minutes
 IDLE = timedelta(minutes=1)  # a worker looks each second, so that one that has taken nothing for so long is not there
 PUT_ASIDE = timedelta(minutes=16)  # the longest that a worker passes over a job that it had to put back
-BUCKET = 15  # seconds after which ages are told anew though nothing happened
 BUSY_SECONDS, QUIET_SECONDS = 3, 10  # between two looks of the page's script: while a job runs, and otherwise
 
 
@@ -28,17 +27,17 @@ def show(db: Database, visit: Visit, settings: Settings) -> dict:
     return db.read(_read, visit, settings.panel.page_size, state, stale) | {"state": state, "states": list(ENDED)}
 
 
-def version(db: Database, visit: Visit, settings: Settings) -> str:
-    """What the page depends on, less its address and reader: it is the same as long as this is."""
-    return db.read(_version, visit, settings.panel.page_size)
+def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, None]:
+    """What the page depends on, less its address and reader: it is the same as long as this is. The events tell of the status
+    line, too."""
+    return db.read(_version, visit, settings.panel.page_size), None
 
 
 def _version(tx: Reading, visit: Visit, size: int) -> str:
     """Whatever happens writes an event, except heartbeats and the progress between two events."""
     running = queue.line(tx, JobState.RUNNING, places.in_line(visit, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    bucket = int(tx.value("queue.now").timestamp()) // BUCKET
-    return repr((tx.value("queue.last_event"), bucket, beats))
+    return repr((tx.value("queue.last_event"), glance.told_at(tx.value("queue.now")), beats))
 
 
 def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timedelta) -> dict[str, Any]:
