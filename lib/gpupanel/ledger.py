@@ -42,6 +42,12 @@ def batch(tx: Reading, sync_id: str) -> dict[str, Any]:
     return _decoded(tx.one("ledger.batch", sync_id=sync_id), sync_id)
 
 
+def stamp(tx: Reading, sync_id: str) -> dict[str, Any]:
+    """What is different after whatever was written of a batch, in a handful of index entries, and `now`, the database's time.
+    Raises NotFound."""
+    return _known(tx.one("ledger.stamp", sync_id=sync_id), sync_id)
+
+
 def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
     """The bundles in the order in which upstream completed them; those that nothing is known of come last."""
     rows = [row for chunk in chunks(sync_ids) for row in tx.all("ledger.handed_over", sync_ids=chunk)]
@@ -149,9 +155,14 @@ def _items(rows: list[dict]) -> list[dict[str, Any]]:
 
 
 def _decoded(row: dict | None, sync_id: str) -> dict[str, Any]:
+    known = _known(row, sync_id)
+    return known | {key: json.loads(known[key]) if known[key] else None for key in ("plan", "manifest_summary")}
+
+
+def _known(row: dict | None, sync_id: str) -> dict[str, Any]:
     if row is None:
         raise NotFound(f"No batch {sync_id} is recorded.", "Scan the mount first, or check the id.")
-    return row | {key: json.loads(row[key]) if row[key] else None for key in ("plan", "manifest_summary")}
+    return row
 
 
 # ------------------------------------------------------------------------------------------------ writing

@@ -2,7 +2,7 @@
 
 import pytest
 import workers
-from driving import TASKS, Panel
+from driving import BATCHES, TASKS, Panel
 from gpupanel.work import claims
 from playwright.sync_api import expect
 
@@ -29,6 +29,21 @@ def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, que
     answers = [window.look_again().status for _ in range(4)]  # one of them may come when ages are due to be told anew
     assert answers[0] == 200 and 304 in answers
     assert page.locator("#queued").inner_text() == "Queued 1"
+
+
+def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window, panel_db, worker_db, mount, bundles):
+    sync_id = bundles.bundle("one", bundles.assets("one", 2))
+    workers.queue(panel_db, mount, sync_id)
+    window.page.clock.install()
+    page = window.show(f"{BATCHES}?action=detail&sync_id={sync_id}&decision=will_create")
+    answers = [window.look_again().status for _ in range(4)]
+    assert answers[0] == 200 and 304 in answers
+    claim = workers.take(worker_db, "a")
+    window.look_again()
+    expect(page.locator(".state")).to_contain_text("Status: importing")
+    worker_db.transact(claims.progress, claim, 1)
+    window.look_again()
+    expect(page.locator("#live > .aside progress")).to_have_js_property("value", 1)
 
 
 def test_a_page_that_nobody_sees_does_not_ask(window, queued):

@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 import pytest
 from counting import Watched
 from ground import NAME, TABLES, bench_load, empty
-from gpupanel import config, doctor, find, queue
+from gpupanel import config, database, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.filters import Filters
 from gpupanel.model import BOUND, HIGHEST
 from gpupanel.web import auth, glance, routes, selecting
 from gpupanel.web.forms import Secret
-from gpupanel.web.pages import chart, health, metrics
+from gpupanel.web.pages import batch, chart, health, metrics
 from gpupanel.web.visit import FORM_TYPE, Visit
 
 LEDGER = os.environ.get("LEDGER")
@@ -170,6 +170,17 @@ def test_a_batch_of_very_many_items_reads_what_it_shows_and_counts(show, items):
 def test_a_small_batch_reads_little(show, watched):
     show({"action": "detail", "sync_id": "SMALL"})
     assert sum(seen.read for seen in watched.seen) < 300
+
+
+@pytest.mark.parametrize("headers", [{}, {"HTTP_ACCEPT": "application/json"}], ids=["page", "JSON"])
+@pytest.mark.parametrize("which", ["LARGE", "SMALL"])
+def test_that_nothing_changed_is_found_in_a_few_rows_however_large_the_batch(watched, settings, facts, which, headers):
+    query = urlencode({"action": "detail", "sync_id": facts[which]})
+    watched.seen.clear()
+    batch.version(watched, Visit({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": query} | headers), settings)
+    stamp, *line = watched.seen
+    assert stamp.read <= 5
+    assert [seen.statement for seen in line] == ([] if headers else [database.query("queue.glance")])
 
 
 @pytest.mark.parametrize("items", [{}, {"decision": "failed"}, {"mark": "empties"}], ids=words)

@@ -35,6 +35,14 @@ SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 -- One batch.
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 
+-- name: stamp
+-- What is different after whatever was written of a batch: each transaction that writes of it changes the batch's row or that
+-- of its queued or running job, and holds it to its end; most write an event besides.
+SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
+       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id, NOW(6) AS now
+FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
+WHERE b.sync_id = %(sync_id)s
+
 -- name: handed_over
 -- When upstream completed these bundles, as their manifests say.
 SELECT id, sync_id, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over

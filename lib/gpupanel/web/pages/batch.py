@@ -4,8 +4,9 @@ from ... import ledger, queue
 from ...config import Settings
 from ...database import Database, Reading
 from ...model import BOUND, SETTLED, BatchStatus, Decision, JobState
-from .. import items
+from .. import glance, items
 from .. import visit as parameters
+from ..glance import Glance
 from ..items import Sieve
 from ..visit import Visit
 from .shapes import EVENT, JOB, PLANNED_BATCH, shaped
@@ -16,8 +17,24 @@ LATEST = 50
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
     """`sync_id` chooses the batch; of its items those that items.wanted says, from the position `start` on. Raises
     InvalidInput, NotFound."""
-    sync_id, sieve = parameters.sync_id(visit.query.get("sync_id")), items.wanted(visit)
-    return db.read(_read, sync_id, sieve, visit.number("start") or 0, settings.panel.page_size)
+    return db.read(_read, *_asked_for(visit), settings.panel.page_size)
+
+
+def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, Glance | None]:
+    """What the page depends on, less its address and reader: it is the same as long as this is (docs/DECISIONS.md); and the
+    status line, which is a part of that where the page has one. Raises InvalidInput, NotFound."""
+    sync_id, *_ = _asked_for(visit)
+    return db.read(_version, sync_id, not visit.wants_json)
+
+
+def _asked_for(visit: Visit) -> tuple[str, Sieve, int]:
+    return parameters.sync_id(visit.query.get("sync_id")), items.wanted(visit), visit.number("start") or 0
+
+
+def _version(tx: Reading, sync_id: str, with_line: bool) -> tuple[str, Glance | None]:
+    stamp = ledger.stamp(tx, sync_id)
+    line = glance.told(tx) if with_line else None
+    return repr((stamp | {"now": glance.told_at(stamp["now"])}, line)), line
 
 
 def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dict:

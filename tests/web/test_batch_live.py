@@ -1,0 +1,219 @@
+"""The page of a batch, looked at again and again: what is the same is not sent again, and what is not is never held back."""
+
+import os
+from datetime import datetime
+
+import pytest
+import workers
+from browsing import JSON, TASKS, detail
+from gpupanel import actions, ledger, queue
+from gpupanel.database import Database
+from gpupanel.web import forms, glance, render
+from gpupanel.web.pages import batch
+from gpupanel.web.visit import Visit
+from gpupanel.work import claims
+
+pytestmark = pytest.mark.usefixtures("still")
+
+
+@pytest.fixture
+def sync_id(panel_db, mount, bundles):
+    """A batch of two photos that is queued."""
+    sync_id = bundles.bundle("one", bundles.assets("one", 2))
+    workers.queue(panel_db, mount, sync_id)
+    return sync_id
+
+
+@pytest.fixture
+def look(admin):
+    """Look at an address as a page's own script does: at first with no ETag, then with the one that came last; returns the
+    page, or None where nothing changed."""
+    known = {}
+
+    def look(url, headers={}):
+        place = url, *headers
+        answer = admin.get(url, headers={"X-Refresh": "1", "If-None-Match": known.get(place, "")} | headers)
+        known[place] = answer.headers["ETag"]
+        return None if answer.status_int == 304 else answer.body
+
+    return look
+
+
+# ------------------------------------------------------------------------------------------------ unchanged
+
+
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "JSON"])
+def test_a_page_in_which_nothing_changed_is_not_sent_again(look, sync_id, headers):
+    assert look(detail(sync_id), headers)
+    assert look(detail(sync_id), headers) is None
+
+
+def test_it_is_found_without_reading_an_item_or_making_a_page(look, sync_id, monkeypatch):
+    look(detail(sync_id))
+    monkeypatch.setattr(batch, "show", lambda *args: pytest.fail("read"))
+    monkeypatch.setattr(render.Renderer, "page", lambda *args, **values: pytest.fail("rendered"))
+    assert look(detail(sync_id)) is None
+
+
+def test_what_happens_elsewhere_is_told_where_the_status_line_tells_it(look, sync_id, panel_db, worker_db, mount, bundles):
+    other = bundles.bundle("two", bundles.assets("two", 2))
+    workers.queue(panel_db, mount, other, priority=1)
+    look(detail(sync_id))
+    look(detail(sync_id), JSON)
+    claim = workers.take(worker_db, "a")
+    assert claim.sync_id == other
+    assert b"1 running" in look(detail(sync_id))
+    worker_db.transact(claims.progress, claim, 1)
+    worker_db.transact(claims.note_progress, claim, 1, 2)
+    assert look(detail(sync_id)) is None
+    assert look(detail(sync_id), JSON) is None
+
+
+# ------------------------------------------------------------------------------------------------ changed
+
+
+def test_whatever_is_written_of_a_batch_is_told_by_the_next_look(look, sync_id, panel_db, worker_db, mount):
+    [job] = panel_db.read(queue.waiting)
+    steps = {
+        "priority": lambda: actions.set_priority(panel_db, job["id"], 7, "admin"),
+        "and back": lambda: actions.set_priority(panel_db, job["id"], 100, "admin"),
+        "claim": lambda: held.append(workers.take(worker_db, "a")),
+        "heartbeat": lambda: worker_db.transact(claims.beat, held[0]),
+        "progress": lambda: worker_db.transact(claims.progress, held[0], 1),
+        "event": lambda: worker_db.transact(claims.note_progress, held[0], 1, 2),
+        "release": lambda: worker_db.transact(claims.release, held[0], "stopped"),
+        "cancel": lambda: actions.cancel_job(panel_db, job["id"], "admin"),
+        "preflight": lambda: actions.preflight_batch(panel_db, mount, sync_id, "admin"),
+        "queue": lambda: actions.queue_batch(panel_db, mount, sync_id, "admin"),
+        "another claim": lambda: held.append(workers.take(worker_db, "b")),
+        "reset": lambda: worker_db.transact(claims.reset, held[1].job_id, -1, 5, "host:43"),
+        "last claim": lambda: held.append(workers.take(worker_db, "c")),
+        "end": lambda: worker_db.transact(claims.fail, held[2], "the bundle is gone"),
+    }
+    held = []
+    look(detail(sync_id))
+    for name, step in steps.items():
+        step()
+        assert look(detail(sync_id)), name
+        assert look(detail(sync_id)) is None, name
+
+
+def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles, worker_conf, monkeypatch):
+    """Looked at after each commit of a batch's life; its items are settled one by one, mostly without an event."""
+    conf = workers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
+    seen, transact, reader = {}, Database.transact, Database(panel_db.settings)
+
+    def look():
+        stamp = reader.read(ledger.stamp, sync_id)
+        del stamp["now"]
+        visit = Visit({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
+        shown = batch.show(reader, visit, settings)
+        assert seen.setdefault(repr(stamp), shown) == shown
+
+    def watched(db, *args, **kwargs):
+        done = transact(db, *args, **kwargs)
+        look()
+        return done
+
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: workers.breaks.no_source}))
+    actions.scan_mount(panel_db, mount, "admin")
+    monkeypatch.setattr(Database, "transact", watched)
+    job_id = actions.queue_batch(panel_db, mount, sync_id, "admin")
+    actions.set_priority(panel_db, job_id, 7, "admin")
+    actions.cancel_job(panel_db, job_id, "admin")
+    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    workers.drain(conf)
+    workers.mend(panel_db, mount, sync_id)
+    actions.retry_batch(panel_db, mount, sync_id, "admin")
+    workers.drain(conf)
+    reader.close()
+    assert workers.counts(panel_db, sync_id) == {"created": 4}
+    assert len(seen) >= 14
+
+
+def test_what_happens_while_a_page_is_made_is_told_by_the_next_look(look, sync_id, worker_db, monkeypatch):
+    show = batch.show
+
+    def slow(*args):
+        shown = show(*args)
+        workers.take(worker_db, "a")
+        return shown
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "show", slow)
+        assert b"Status: queued" in look(detail(sync_id))
+    assert b"Status: importing" in look(detail(sync_id))
+
+
+def test_ages_are_told_anew_as_time_passes(look, sync_id, panel_db, monkeypatch):
+    started = workers.batch(panel_db, sync_id)["started_at"]
+    for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
+        monkeypatch.setattr(glance, "told_at", lambda _: now)
+        assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
+        assert look(detail(sync_id)) is None
+
+
+# ------------------------------------------------------------------------------------------------ beside the batch
+
+
+def test_another_reader_address_or_form_of_the_answer_has_another_tag(admin, viewer, sync_id):
+    places = ({"decision": "will_create"}, {"mark": "differs"}, {"start": 1}, {"q": "a"})
+    pages = [admin.get(detail(sync_id)), viewer.get(detail(sync_id)), admin.get(detail(sync_id), headers=JSON)]
+    pages += [admin.get(detail(sync_id, **place)) for place in places]
+    assert len({page.headers["ETag"] for page in pages}) == 7
+
+
+@pytest.fixture
+def tag(configured, sync_id, tmp_path):
+    """The page's ETag at a panel with these options."""
+    (tmp_path / "templates").mkdir()
+
+    def tag(url=detail(sync_id), **options):
+        return configured(**{"templates": tmp_path / "templates"} | options).get(url).headers["ETag"]
+
+    return tag
+
+
+@pytest.mark.parametrize("page", ["batch", "tasks"])
+def test_what_every_page_is_made_of_is_part_of_its_tag(tag, sync_id, settings, tmp_path, monkeypatch, page):
+    url = TASKS if page == "tasks" else detail(sync_id)
+    seen = [tag(url)]
+    assert tag(url) == seen[0]
+    template = tmp_path / "templates" / "tasks_glance.html"
+    for text in ("one", "three"):
+        template.write_text(text)
+        seen.append(tag(url))
+    os.utime(template, ns=(0, 0))
+    seen += [tag(url), tag(url, page_size=7), tag(url, stale_minutes=7)]
+    seen.append(tag(url, operators=frozenset(), viewers=frozenset({"admin"})))
+    settings.panel.secret_file.write_bytes(b"another secret, of 32 characters")
+    seen.append(tag(url))
+    monkeypatch.setattr(forms, "time", lambda: 10**10)
+    seen.append(tag(url))
+    monkeypatch.setattr(render, "CODE", tmp_path)
+    seen.append(tag(url))
+    assert len(set(seen)) == 10
+
+
+def test_a_process_that_goes_on_after_an_upgrade_has_other_tags_than_one_begun_then(configured, sync_id, tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "CODE", tmp_path / "code")
+    browsers = []
+    for release in ("1", "1.1"):
+        (tmp_path / "code").mkdir(exist_ok=True)
+        (tmp_path / "code" / "panel.py").write_text(release)
+        browsers.append(configured())
+    old, new = (browser.get(detail(sync_id)).headers["ETag"] for browser in browsers)
+    assert old != new
+
+
+def test_a_page_with_a_notice_is_like_no_other(admin, send, sync_id):
+    tag = admin.get(detail(sync_id)).headers["ETag"]
+    send(detail(sync_id), do="scan")
+    page = admin.get(detail(sync_id), headers={"If-None-Match": tag})
+    assert "ETag" not in page.headers and page.html.find(class_="notice")
+    admin.get(detail(sync_id), headers={"If-None-Match": tag}, status=304)
+
+
+def test_a_batch_that_is_not_there_is_told_so(admin):
+    admin.get(detail("00000000-0000-4000-8000-000000000000"), headers={"If-None-Match": "*"}, status=404)
+    admin.get(detail("nothing"), headers={"If-None-Match": "*"}, status=400)
