@@ -19,7 +19,7 @@ def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, wor
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
     workers.make_stale(admin_db, job_id)
-    assert worker_db.read(claims.stale, 60) == [job_id]
+    assert worker_db.read(claims.stale, 60) == {job_id: claim.name}
     assert "host:1 was silent" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
     job = workers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
@@ -30,7 +30,7 @@ def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, wor
 def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
     (job_id,) = enqueue(1)
     take(worker_db, "a")
-    assert worker_db.read(claims.stale, 60) == []
+    assert worker_db.read(claims.stale, 60) == {}
     assert worker_db.transact(claims.reset, job_id, 60, 5, "other:2") is None
 
 
@@ -45,6 +45,17 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
     assert status(worker_db, claim) == "failed"
     assert event_types(worker_db, claim)[-2:] == ["job_claimed", "job_failed"]
     assert take(worker_db, "d") is None
+
+
+@pytest.mark.parametrize("attempts, done", [
+    (5, "put back to the queue: worker"), (1, "failed: gave up after 1 attempts: the last worker"),
+])
+def test_the_log_names_job_and_batch_of_what_was_put_back_or_failed(admin_db, worker_db, worker_conf, enqueue, attempts, done):
+    (job_id,) = enqueue(1)
+    claim = take(worker_db, "a")
+    workers.make_stale(admin_db, job_id)
+    log = workers.drain(workers.with_options(worker_conf, max_attempts=attempts))
+    assert f"job {job_id}, batch {claim.sync_id}: {done} host:1 was silent for over 900 s\n" in log
 
 
 def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):

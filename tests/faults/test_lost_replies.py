@@ -138,8 +138,9 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
     workers.make_stale(admin_db, job_id)
     conf, door = through(1, reached)
     with door:
+        log = workers.drain(conf)
         workers.drain(conf)
-        workers.drain(conf)
+    assert f"job {job_id}, batch {sync_id}: was silent, and may be back in the queue" in log
     job = workers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("completed", 2)
     told = [event["event_type"] for event in workers.events(panel_db, sync_id)]

@@ -109,9 +109,9 @@ WHERE id = %(job_id)s AND state = 'queued'
 
 -- name: stale
 -- Running jobs whose worker has been silent for longer than the threshold.
-SELECT id FROM import_job
-WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
-ORDER BY heartbeat_at LIMIT 100
+SELECT j.id, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = 'running' AND j.heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+ORDER BY j.heartbeat_at LIMIT 100
 
 -- name: lock_stale
 -- One of them, unless somebody holds it: a worker that was stopped in the middle of a transaction must not stop us too.

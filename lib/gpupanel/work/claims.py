@@ -35,8 +35,7 @@ class Claim(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How log lines call it."""
-        return f"job {self.job_id}, batch {self.sync_id}"
+        return called(self.job_id, self.sync_id)
 
 
 class Next(NamedTuple):
@@ -56,6 +55,11 @@ class Ended(NamedTuple):
     counts: dict[str, int]
     container_failures: int
     problem: str | None
+
+
+def called(job_id: int, sync_id: str) -> str:
+    """How log lines call a job."""
+    return f"job {job_id}, batch {sync_id}"
 
 
 # ---------------------------------------------------------------------------------------------- claim
@@ -259,9 +263,9 @@ def _payload(claim: Claim, phase: str, facts: dict[str, Any]) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------- stale jobs
 
 
-def stale(tx: Reading, seconds: float) -> list[int]:
-    """The ids of running jobs whose worker has been silent for over `seconds`, the longest first."""
-    return [row["id"] for row in tx.all("work.stale", seconds=seconds)]
+def stale(tx: Reading, seconds: float) -> dict[int, str]:
+    """The running jobs whose worker has been silent for over `seconds`, the longest first: id -> how log lines call it."""
+    return {row["id"]: called(row["id"], row["sync_id"]) for row in tx.all("work.stale", seconds=seconds)}
 
 
 def reset(tx: Transaction, job_id: int, seconds: float, max_attempts: int, by: str) -> str | None:

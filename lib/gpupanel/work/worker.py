@@ -125,9 +125,9 @@ class Worker:
         if not self._reset_is_due:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
-        for job_id in self._asking.patiently(self._db.read, claims.stale, self._threshold):
+        for job_id, name in self._asking.patiently(self._db.read, claims.stale, self._threshold).items():
             if done := self._reset(job_id):
-                self._log.warning(f"job {job_id} {done}")
+                self._log.warning(f"{name}: {done}")
 
     def _reset(self, job_id: int) -> str | None:
         try:
