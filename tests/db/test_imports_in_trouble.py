@@ -65,14 +65,16 @@ def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, 
 # ------------------------------------------------------------------------------------------------ the manifest
 
 
-def test_a_changed_manifest_is_an_event_and_is_planned_anew(panel_db, bundles, mount, bring):
+def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_anew(panel_db, bundles, mount, bring):
     first, second = bundles.assets("coast", 2)
     sync_id = bundles.bundle("coast", [first])
-    workers.queue(panel_db, mount, sync_id)
+    (job_id,) = workers.queue(panel_db, mount, sync_id)
     planned = workers.batch(panel_db, sync_id)["manifest_sha256"]
     bundles.bundle("coast", [second], replace=True)
-    bring()
+    log = bring()
     batch = workers.batch(panel_db, sync_id)
+    found = f"found {batch['manifest_sha256'][:16]}..., expected {planned[:16]}..."
+    assert f"job {job_id}, batch {sync_id}: the manifest changed since it was planned: {found}; planned anew\n" in log
     (event,) = workers.events(panel_db, sync_id, "manifest_changed")
     payload = json.loads(event["payload"])
     assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
@@ -83,7 +85,7 @@ def test_a_changed_manifest_is_an_event_and_is_planned_anew(panel_db, bundles, m
 
 def test_the_digest_of_what_was_imported_is_in_the_last_event(panel_db, bundles, bring):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    bring(sync_id)
+    assert "the manifest changed" not in bring(sync_id)
     payload = json.loads(workers.events(panel_db, sync_id)[-1]["payload"])
     assert payload["manifest_sha256"] == workers.batch(panel_db, sync_id)["manifest_sha256"]
     assert payload["counts"] == {"created": 1}
@@ -99,7 +101,9 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=spoil)
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
-    workers.drain(worker_conf)
+    before, ended, _ = workers.drain(worker_conf).partition(f"job {job_id}, batch {sync_id}: failed: ")
+    # One that is too big was not read, so nobody knows whether it is another one.
+    assert ended and ("the manifest changed" in before) is (problem == "expected JSON")
     job = workers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
     assert workers.batch(panel_db, sync_id)["status"] == "failed"

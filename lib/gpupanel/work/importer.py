@@ -31,15 +31,17 @@ class Importer:
 
     `attend` is called between transactions: it may raise to stop the import there. Everything that was committed until
     then stays, and the job goes on from there when it is claimed again. `following` tells at each try of the end
-    what to claim together with it.
+    what to claim together with it. `changed` is told the SHA-256 of the manifest that was planned and of the one that
+    took its place, once that is planned.
     """
 
     def __init__(
         self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, attend: Callable[[], None],
-        following: Callable[[], Next | None] = lambda: None, *, chunk_items: int, readers: int,
+        following: Callable[[], Next | None] = lambda: None, changed: Callable[[str, str], None] = lambda before, after: None,
+        *, chunk_items: int, readers: int,
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._attend = db, mount, claim, heartbeat, attend
-        self._following = following
+        self._following, self._changed = following, changed
         self._chunk_items, self._threads = chunk_items, readers
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
@@ -67,21 +69,23 @@ class Importer:
 
     def _manifest(self) -> Manifest:
         """The manifest as it is now; when it is not the one that was planned, everything is planned anew."""
-        return self._as_planned() or self._replanned()
-
-    def _as_planned(self) -> Manifest | None:
         recorded = self._db.read(ledger.batch, self._claim.sync_id)["manifest_sha256"]
+        return self._as_planned(recorded) or self._replanned(recorded)
+
+    def _as_planned(self, recorded: str | None) -> Manifest | None:
         try:
             found = read(self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id)), self._claim.sync_id)
         except ManifestError:
             return None  # the plan made from these bytes will say what is wrong
         return found if found.sha256 == recorded else None
 
-    def _replanned(self) -> Manifest:
+    def _replanned(self, recorded: str | None) -> Manifest:
         examined = self._from_mount(EXAMINE_PATIENCE, lambda: preflight.examine(self._mount, self._claim.sync_id))
         if examined.gone or (examined.manifest and examined.problems):
             raise BundleIncomplete("; ".join(examined.problems))
         outcome = self._db.transact(self._plan_anew, examined)
+        if recorded and examined.sha256 and examined.sha256 != recorded:
+            self._changed(recorded, examined.sha256)
         if not outcome.ok:
             raise Unimportable("; ".join(outcome.problems))
         self.items_done, self.items_total = 0, outcome.item_count

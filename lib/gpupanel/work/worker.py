@@ -224,8 +224,12 @@ class Worker:
             self._keep_going()
             self._heartbeat.check()
 
+        def changed(before: str, after: str) -> None:
+            found = f"found {after[:16]}..., expected {before[:16]}..."
+            self._log.warning(f"{claim.name}: the manifest changed since it was planned: {found}; planned anew")
+
         importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, attend, lambda: self._next_at_the_end(claim),
+            self._db, self._mount, claim, self._heartbeat, attend, lambda: self._next_at_the_end(claim), changed,
             chunk_items=self._worker.chunk_items, readers=self._worker.readers,
         )
         return importer
