@@ -6,18 +6,19 @@ import that meets its rows only waits for them: a worker tries for a minute befo
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from time import monotonic
 
 from .. import ledger, preflight
-from ..database import DataRefused, Database, Transaction, chunks
+from ..database import DataRefused, Database
 from ..errors import DatabaseConflict, Problems, Refused
 from ..manifest import Container, Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
 from . import containers
 from .chunk import Chunks, Unread, needs_documents
-from .importer import outcome_of
+from .importer import outcome_of, planned_entries
 from .plan import Line, Naming
 from .reader import Entry, Readers, cut
 from .recorder import Recorder
@@ -70,7 +71,8 @@ class DryRun:
     def _import(self, tx: Recorder, batch_id: int, manifest: Manifest) -> Line:
         tx.run("plan.patience")
         tx.take()
-        carrier, entries = Chunks(batch_id, manifest), self._entries(tx, batch_id, manifest)
+        carrier, look_up = Chunks(batch_id, manifest), partial(ledger.planned_items, tx, batch_id)
+        entries = (entry for entry, _ in planned_entries(manifest, look_up))
         self._read_and_carry_out(tx, carrier, entries, lambda entry: needs_documents(manifest.action, entry))
         failures = self._containers(tx, batch_id, manifest)
         ended = outcome_of(dict(self._counts), failures)
@@ -86,13 +88,6 @@ class DryRun:
             )
 
     # ----------------------------------------------------------------------------------------------- the items
-
-    def _entries(self, tx: Transaction, batch_id: int, manifest: Manifest) -> Iterator[Entry]:
-        for some in chunks(Entry(position, item, None) for position, item in enumerate(manifest.items)):
-            known = ledger.planned_items(tx, batch_id, [entry.key for entry in some])
-            for entry in some:
-                planned = known[entry.key]["planned"] if entry.key in known else None
-                yield entry._replace(planned=Decision(planned) if planned else None)
 
     def _read_and_carry_out(
         self, tx: Recorder, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]

@@ -1,9 +1,11 @@
 """The import of one batch: the manifest again, its items chunk by chunk, its containers, the end (docs/CONTRACT.md, 9)."""
 
+from functools import partial
 from time import monotonic
 from typing import Callable, Iterable, Iterator
 
 from .. import ledger, preflight
+from ..catalogue import Key
 from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
 from ..manifest import Container, Manifest, read
@@ -104,13 +106,11 @@ class Importer:
     def _unsettled(self, manifest: Manifest) -> Iterator[Entry]:
         """The items in the manifest's order, less those that this job settled before it was interrupted, and those that another
         one has done since they were planned; what failed in that one is open still."""
-        for some in chunks(Entry(position, item, None) for position, item in enumerate(manifest.items)):
-            known = self._db.read(ledger.planned_items, self._claim.batch_id, [entry.key for entry in some])
-            for entry in some:
-                row = known.get(entry.key, UNKNOWN)
-                decision, planned = row["decision"], row["planned"]
-                if decision not in SETTLED or (decision == Decision.FAILED and row["job_id"] != self._claim.job_id):
-                    yield entry._replace(id=row["id"], planned=Decision(planned) if planned else None)
+        look_up = partial(self._db.read, ledger.planned_items, self._claim.batch_id)
+        for entry, row in planned_entries(manifest, look_up):
+            failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
+            if failed_before or row["decision"] not in SETTLED:
+                yield entry
 
     def _read_and_carry_out(
         self, carrier: Chunks, entries: Iterable[Entry], needed: Callable[[Entry], bool]
@@ -216,6 +216,15 @@ class Importer:
 
     def _outcome(self, tx: Transaction, failures: list[Failure]) -> Ended:
         return outcome_of(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
+
+
+def planned_entries(manifest: Manifest, look_up: Callable[[list[Key]], dict[Key, dict]]) -> Iterator[tuple[Entry, dict]]:
+    """The items as they were planned, in the manifest's order, each with its row of the ledger; `look_up` finds rows by key."""
+    for some in chunks(Entry(position, item, None) for position, item in enumerate(manifest.items)):
+        known = look_up([entry.key for entry in some])
+        for entry in some:
+            row = known.get(entry.key, UNKNOWN)
+            yield entry._replace(id=row["id"], planned=Decision(row["planned"]) if row["planned"] else None), row
 
 
 def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
