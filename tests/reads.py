@@ -1,4 +1,5 @@
-"""How many rows and index entries the server reads for something, as it counts them for each connection (Handler_read)."""
+"""How many rows and index entries the server reads for something, and how many temporary tables it makes, as it counts them
+for each connection."""
 
 from collections.abc import Callable
 
@@ -6,8 +7,8 @@ from gpupanel.database import Database
 
 
 def so_far(db: Database) -> int:
-    """By this connection; what SHOW STATUS reads itself, the server does not count."""
-    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+    """Read by this connection; what SHOW STATUS reads itself, the server does not count."""
+    return _counted(db, "Handler_read%")
 
 
 def examined(db: Database, work: Callable, *args, **kwargs) -> tuple:
@@ -15,3 +16,14 @@ def examined(db: Database, work: Callable, *args, **kwargs) -> tuple:
     before = so_far(db)
     result = db.read(work, *args, **kwargs)
     return result, so_far(db) - before
+
+
+def temporary_tables(db: Database, work: Callable, *args, **kwargs) -> int:
+    """How many the server makes for `work(tx, ...)`."""
+    before = _counted(db, "Created_tmp_tables")
+    db.read(work, *args, **kwargs)
+    return _counted(db, "Created_tmp_tables") - before
+
+
+def _counted(db: Database, names: str) -> int:
+    return sum(int(row["Value"]) for row in db.execute("SHOW SESSION STATUS LIKE %(names)s", names=names))

@@ -1,8 +1,9 @@
-"""What the status line and the chart read: what they show, however much there is."""
+"""What the status line, the counts and the chart read: what they show, however much there is."""
 
 import configuring
 import pytest
-from reads import examined
+from reads import examined, temporary_tables
+from gpupanel import queue
 from gpupanel.web import glance
 from gpupanel.web.pages import chart
 
@@ -30,6 +31,24 @@ def test_the_status_line_reads_what_it_counts(filled):
     seen, read = examined(filled, glance.read)
     assert (seen.queued, seen.running) == (30, 5)
     assert read < 2 * (seen.queued + seen.running + seen.failed) + 30
+
+
+def test_each_state_is_counted_to_the_bound_and_no_entry_beyond_it_is_read(filled):
+    counts, read = examined(filled, queue.counts, limit=101)
+    assert counts == {"queued": 30, "running": 5, "completed": 101, "failed": 101, "canceled": 101}
+    assert read < 2 * (30 + 5) + 3 * 101 + 20
+
+
+@pytest.mark.parametrize("limit", [30, 31, 32, 6_655, 6_656])
+def test_a_count_is_exact_below_its_limit_and_ends_at_it(filled, limit):
+    counts, census = filled.read(queue.counts, limit=limit), filled.read(queue.census)
+    assert counts == {state: min(jobs, limit) for state, jobs in census.items()}
+    assert filled.read(queue.glance, limit=limit)["queued"] == min(census["queued"], limit)
+
+
+@pytest.mark.parametrize("count", [queue.counts, queue.glance])
+def test_counting_makes_no_temporary_table(filled, count):
+    assert temporary_tables(filled, count) == 0
 
 
 def test_the_chart_reads_the_jobs_of_its_day(filled):

@@ -73,12 +73,22 @@ SELECT COUNT(*) AS jobs FROM (
 SELECT COUNT(*) AS jobs FROM import_job
 WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
 
+-- name: count_in
+-- How many jobs are in one state, up to `bound`; one more than it stands for more. Passing rows over costs less than putting them
+-- into a list and counting that, so they are counted only where they end before. One part of a statement.
+COALESCE(
+  (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = '{state}' LIMIT 1 OFFSET %(bound)s),
+  (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = '{state}')
+) AS {state}
+
 -- name: glance
--- What waits and since when, what runs and what failed lately; nothing is counted further than `limit`.
-SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'queued' LIMIT %(limit)s) a) AS queued,
-       (SELECT COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'running' LIMIT %(limit)s) b) AS running,
-       (SELECT COUNT(*) FROM (SELECT 1 FROM import_job FORCE INDEX (ended) WHERE state = 'failed'
-                              AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT %(limit)s) c) AS failed,
+-- What waits and since when, what runs and what failed lately, counted as above; {queued} and {running} are parts.
+SELECT {queued}, {running}, COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended)
+          WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended)
+          WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR)
+       ) AS failed,
        (SELECT queued_at FROM import_job FORCE INDEX (ended)
         WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1) AS oldest, NOW(6) AS now
 
@@ -86,16 +96,8 @@ SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'queued' LI
 -- The database's time; also the cheapest question there is.
 SELECT NOW(6) AS now
 
--- name: counts
--- How many jobs are in each state, counted no further than `limit` each.
-SELECT 'queued' AS state, COUNT(*) AS jobs FROM (SELECT 1 FROM import_job WHERE state = 'queued' LIMIT %(limit)s) a UNION ALL
-SELECT 'running', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'running' LIMIT %(limit)s) b UNION ALL
-SELECT 'completed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'completed' LIMIT %(limit)s) c UNION ALL
-SELECT 'failed', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'failed' LIMIT %(limit)s) d UNION ALL
-SELECT 'canceled', COUNT(*) FROM (SELECT 1 FROM import_job WHERE state = 'canceled' LIMIT %(limit)s) e
-
 -- name: census
--- The same to the last job.
+-- How many jobs are in each state, to the last one.
 SELECT state, COUNT(*) AS jobs FROM import_job GROUP BY state
 
 -- The following are completed by queue.py: {beyond} is > or <, {way} ASC or DESC, as the page goes on or back.
