@@ -74,15 +74,17 @@ def test_past_a_job_the_next_in_line_is_claimed_and_the_whole_line_tells_of_what
     assert take(worker_db, "f").job_id == urgent
 
 
+@pytest.mark.parametrize("left", [0, 1], ids=["nothing", "one put aside"])
 @pytest.mark.parametrize("priority", [-2**31, 100, 2**31 - 1])
-def test_a_claim_that_finds_nothing_past_a_job_locks_nothing(admin_db, worker_db, enqueue, priority):
+def test_a_claim_that_finds_nothing_past_a_job_locks_nothing(admin_db, worker_db, enqueue, priority, left):
     [running] = enqueue(1, priority=100)
     take(worker_db, "r")
     jobs = enqueue(2, priority=priority)
     first, last = take(worker_db, "a"), take(worker_db, "b")
+    aside = enqueue(left, priority=priority)
     other = Database(worker_db.settings, lock_seconds=1)
     with worker_db.transaction() as mine:
-        assert claims.claim(mine, claims.Next("c", HOST, past=last)) is None
+        assert claims.claim(mine, claims.Next("c", HOST, aside, past=last)) is None
         other.transact(claims.release, first, "stopped")
         admin_db.execute("UPDATE import_job SET heartbeat_at = NOW(6), state = 'completed' WHERE id = %(id)s", id=running)
     other.close()

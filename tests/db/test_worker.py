@@ -13,7 +13,7 @@ import workers
 from gpupanel import config
 from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import claims, line
+from gpupanel.work import claims, lookahead
 from gpupanel.work.asking import Asking
 from gpupanel.work.importer import Importer
 from gpupanel.work.log import Log
@@ -271,7 +271,7 @@ def test_from_job_to_job_a_worker_looks_past_the_one_in_hand_while_its_look_at_t
         return finish(*args)
 
     monkeypatch.setattr(claims, "finish", watched)
-    monkeypatch.setattr(line, "SECONDS", seconds)
+    monkeypatch.setattr(lookahead, "SECONDS", seconds)
     assert in_process(worker_conf)[0].drain()
     assert passed == (jobs if seconds else [None] * 3)
     assert [workers.job(panel_db, job_id)["state"] for job_id in jobs] == ["completed"] * 3

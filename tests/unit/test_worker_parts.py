@@ -7,13 +7,13 @@ import pytest
 from gpupanel.config import DatabaseSettings
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost
-from gpupanel.work import aside, line
+from gpupanel.work import aside, lookahead
 from gpupanel.work.aside import Aside
 from gpupanel.work.claims import Claim
 from gpupanel.work.heartbeat import Heartbeat
 from gpupanel.work.importer import outcome_of
-from gpupanel.work.line import Line
 from gpupanel.work.log import Log
+from gpupanel.work.lookahead import Lookahead
 from gpupanel.work.worker import idle_seconds
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 100, 1, 0, 1)
@@ -87,8 +87,8 @@ def test_the_server_ends_idle_transactions_long_before_their_worker_is_presumed_
 
 def test_a_look_at_the_whole_line_holds_good_for_a_moment_and_claims_past_it_do_not_make_it_longer(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(line, "monotonic", lambda: now[0])
-    subject = Line()
+    monkeypatch.setattr(lookahead, "monotonic", lambda: now[0])
+    subject = Lookahead()
     assert subject.past(None) is None
     for seconds, expected in ((0.06, CLAIM), (0.03, CLAIM), (0.02, None), (0.09, CLAIM)):
         now[0] += seconds

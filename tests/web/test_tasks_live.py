@@ -270,7 +270,10 @@ def test_a_page_in_which_nothing_changed_is_not_sent_again(admin, jobs, still):
 
 def test_whatever_happens_changes_the_page(admin, send, jobs, run, change, still):
     first, second, third = jobs(3)
-    tag = lambda: admin.get(TASKS, headers={"X-Refresh": "1"}).headers["ETag"]  # noqa: E731
+
+    def tag() -> str:
+        return admin.get(TASKS, headers={"X-Refresh": "1"}).headers["ETag"]
+
     seen = {tag()}
     run(first, done=1)
     seen.add(tag())

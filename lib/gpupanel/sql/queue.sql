@@ -49,9 +49,10 @@ SELECT GREATEST(
   COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'failed'), TIMESTAMP('1000-01-01'))
 ) AS seen, NOW(6) AS now
 
--- name: last_event
--- The newest event there is; whatever happens to a batch or job writes one.
-SELECT MAX(id) AS id FROM ingest_event
+-- name: latest_events
+-- The newest events there are; whatever happens to a batch or job writes one. One that is committed after others with higher ids
+-- is among them, too.
+SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50
 
 -- name: hours
 -- Items of the latest jobs that ended since, by the hours in which they began and ended; no more jobs than `limit`.

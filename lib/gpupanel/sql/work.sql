@@ -1,6 +1,6 @@
 -- name: claim
 -- Take the job that one of the three below finds, unless somebody holds it: the job, its batch and the event, in one question.
--- Nothing is taken when the batch is in a status that does not belong to a queued job.
+-- Completed by claims.py: {find} is that one, and braces of JSON are doubled. Nothing is taken when the batch is in a status that does not belong to a queued job.
 BEGIN NOT ATOMIC
   DECLARE job, batch, attempt, done, total BIGINT UNSIGNED;
   DECLARE place INT;
@@ -36,7 +36,8 @@ ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED;
 -- from the front walks over all of them. Where the line ends, a look that locks would lock the entry behind it, a running
 -- job's; so one that does not comes first. In the form `(priority, id) > (...)` the server would not use the id.
 SELECT id INTO job FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued' AND (priority = %(priority)s AND id > %(past)s OR priority > %(priority)s) LIMIT 1;
+WHERE state = 'queued' AND (priority = %(priority)s AND id > %(past)s OR priority > %(priority)s) AND id NOT IN %(aside)s
+LIMIT 1;
 IF job IS NOT NULL THEN
   SET job = NULL;
   SELECT id INTO job FROM import_job FORCE INDEX (claim)

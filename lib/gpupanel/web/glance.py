@@ -12,7 +12,7 @@ STEP = 15  # seconds after which pages tell ages anew though nothing happened
 
 class Glance(NamedTuple):
     """Jobs, counted no further than 10,001; `oldest` is how long the first of the queued ones has waited, `failed` counts
-    the last 24 hours, and `now` is the database's time."""
+    the last 24 hours, and `now` is the database's time, or the moment that pages tell ages for."""
 
     queued: int
     oldest: timedelta | None

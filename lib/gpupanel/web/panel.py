@@ -62,12 +62,11 @@ class Panel:
         return reply
 
     def load(self) -> None:
-        """Import what any page may need, for a process that stays, and note of which release it is."""
+        """Import what any page may need, for a process that stays."""
         from . import operations, selecting  # noqa: F401
 
         for page in PAGES:
             page.load()
-        self.renderer.version()
 
     def _show(self, environ: dict) -> Reply:
         return self._guarded(environ, lambda visit: (self._post if visit.posted else self._get)(visit))
@@ -131,15 +130,14 @@ class Panel:
         return _reply(self.renderer.page(name, visit, **known, **values), **headers, **tag)
 
     def _tag(self, visit: Visit, module: ModuleType) -> tuple[dict[str, str], Glance | None]:
-        """The ETag of a page: of its version, of its reader and address, and of what every page is made of; and the status
-        line, if it was read for that. All is found before the page is, which can then only be newer than its tag. Weak, since
-        the ages of jobs may differ by seconds."""
+        """The ETag of a page, made of its version, its reader and its address; and the status line, if it was read for that.
+        Both are found before the page is, which can then only be newer than its tag. Weak, since the ages of jobs may differ by
+        seconds."""
         version, line = module.version(self.db, visit, self.settings)
         reader = visit.user, self._token(visit), visit.wants_json
         address = visit.links.base, visit.path, sorted(visit.query.items())
-        made_of = self.renderer.version(), self.settings.panel.page_size, self.settings.panel.stale_minutes
-        text = repr((version, reader, address, made_of))
-        return {"ETag": f'W/"{sha256(text.encode()).hexdigest()[:32]}"'}, line
+        digest = sha256(repr((version, reader, address)).encode()).hexdigest()
+        return {"ETag": f'W/"{digest[:32]}"'}, line
 
     def _token(self, visit: Visit) -> str | None:
         return forms.token(self.secret, visit.user.name) if visit.user.operator else None
@@ -201,7 +199,7 @@ def _json(values: dict, status: int = 200, **headers: str) -> Reply:
 
 def _outcome(visit: Visit) -> str | None:
     """What a form did that was sent last, as its cookie says, if somebody is to read it now."""
-    return None if visit.refreshes else forms.cookie(visit.environ)
+    return None if visit.refreshes or visit.wants_json else forms.cookie(visit.environ)
 
 
 def _cookie(visit: Visit, value: str) -> dict[str, str]:

@@ -1,10 +1,8 @@
 """Values -> a page or JSON. The only module that knows the template engine."""
 
 import json
-import os
 from datetime import datetime, timedelta
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from ..queue import SERVICE, STOP
 from . import formats
 from .visit import Visit
 
-CODE = Path(__file__).parents[1]
 STATIC = shipped("static")
 TEMPLATES = shipped("templates")
 COMPILED = TEMPLATES / "compiled"
@@ -49,16 +46,6 @@ class Renderer:
         known = {"visit": visit, "links": visit.links, "user": visit.user, "static": lambda file: _static(visit, file)}
         return self._templates.get_template(f"{name}.html").render(known | values).encode()
 
-    def version(self) -> tuple[str, ...]:
-        """What every page is made of but its values: with another release it is another one, and with another template."""
-        now = _written(TEMPLATES, STATIC, *([self._overrides] if self._overrides else []))
-        return self._begun, now, str(self._known["sync_dir"])
-
-    @cached_property
-    def _begun(self) -> str:
-        """What this process has loaded, and goes on with whatever is installed meanwhile."""
-        return _written(CODE, TEMPLATES)
-
     def compile(self) -> None:
         """Write the shipped templates as Python modules, so that no process has to parse them."""
         own = [template.name for template in TEMPLATES.glob("*.html")]
@@ -76,21 +63,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     return str(value)
-
-
-def _written(*folders: Path) -> str:
-    """A digest of which files are below the folders, and when each was written."""
-    found = (os.path.join(at, name) for folder in folders for at, _, names in os.walk(folder) for name in names)
-    files = sorted((path, *_times(path)) for path in found if not path.endswith(".pyc"))
-    return sha256(repr(files).encode()).hexdigest()
-
-
-def _times(path: str) -> tuple[int, ...]:
-    try:
-        state = os.stat(path)
-    except OSError:  # removed at this moment, or a link that leads nowhere
-        return ()
-    return state.st_mtime_ns, state.st_size
 
 
 def _is_compiled() -> bool:

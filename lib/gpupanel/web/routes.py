@@ -14,7 +14,7 @@ class Page(NamedTuple):
     """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File.
 
     `module` is the one of pages/ with its `show`; a `version` in there tells, at less cost, what the page depends on, so that
-    a page which is looked at again and again is not made again when it would be the same.
+    a page which is looked at again and again is not made again when it would be the same, and the status line where that was read.
     """
 
     name: str

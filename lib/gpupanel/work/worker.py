@@ -19,8 +19,8 @@ from .claims import Claim, Ended, Next
 from .crowd import Crowd
 from .heartbeat import Heartbeat
 from .importer import Importer
-from .line import Line
 from .log import Log, described
+from .lookahead import Lookahead
 from .notify import Notifier
 from .reader import PATIENCE
 from .signals import Signals
@@ -44,7 +44,7 @@ class Worker:
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._aside, self._crowd, self._line = Aside(), Crowd(), Line()
+        self._aside, self._crowd, self._lookahead = Aside(), Crowd(), Lookahead()
         self._claimed_since = 0.0
         self._following: list[Next | None] = []  # what each try to end the job in hand was to claim, too
         self._reset_at = 0.0
@@ -168,7 +168,7 @@ class Worker:
     def _next(self, claim: Claim | None = None) -> Next:
         """What to claim, now that the job in hand ends, if there is one."""
         self._claimed_since = monotonic()
-        return Next(secrets.token_hex(16), self._name, self._aside.now(), self._line.past(claim))
+        return Next(secrets.token_hex(16), self._name, self._aside.now(), self._lookahead.past(claim))
 
     def _next_at_the_end(self, claim: Claim) -> Next | None:
         """What to claim together with the end of the job in hand, unless something else comes first, or a first try was in

@@ -37,7 +37,7 @@ def _version(tx: Reading, visit: Visit, size: int) -> str:
     """Whatever happens writes an event, except heartbeats and the progress between two events."""
     running = queue.line(tx, JobState.RUNNING, places.in_line(visit, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    return repr((tx.value("queue.last_event"), glance.told_at(tx.value("queue.now")), beats))
+    return repr((tx.all("queue.latest_events"), glance.told_at(tx.value("queue.now")), beats))
 
 
 def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timedelta) -> dict[str, Any]:

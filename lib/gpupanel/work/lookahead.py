@@ -11,15 +11,15 @@ from .claims import Claim
 SECONDS = 0.1
 
 
-class Line:
-    """When one worker saw the whole line last."""
+class Lookahead:
+    """Which job one worker may look past, by when it saw the whole line last."""
 
     def __init__(self):
         self._seen = 0.0
 
     def past(self, claim: Claim | None) -> Claim | None:
         """The job in hand, as the one to look past, while it is known that nothing is queued before it; None asks for a look at
-        the whole line, which holds good for SECONDS."""
+        the whole line, which is taken to come now and holds good for SECONDS."""
         now = monotonic()
         if claim and now - self._seen < SECONDS:
             return claim
