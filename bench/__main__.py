@@ -9,6 +9,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from gpupanel.tools.children import interrupt_on_signals
+
 from . import report
 
 ROWS = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
@@ -21,6 +23,7 @@ def main() -> int:
     chosen = options.parse_args()
     if unknown := set(chosen.rows) - set(ROWS):
         options.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    interrupt_on_signals()
     for row in chosen.rows or ROWS:
         module = import_module(f"bench.rows.{row}")
         print(f"\n{row}: {module.TITLE}\n", flush=True)

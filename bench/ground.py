@@ -17,6 +17,7 @@ from gpupanel.config import DatabaseSettings
 from gpupanel.database import Database
 from gpupanel.doctor.tables import expected
 from gpupanel.tools import schema
+from gpupanel.tools.children import TIED
 from gpupanel.tools.private_server import PrivateServer
 
 TREE = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ def peak(process: subprocess.Popen) -> float:
 def prepared(*options: str) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="gpupanel-bench-") as place:
         folder = Path(place)
-        with PrivateServer(folder / "mariadb", *IN_SERVICE, *options) as server:
+        with PrivateServer(folder / "mariadb", *IN_SERVICE, *options, within=TIED) as server:
             schema.apply(server.admin(NAME))
             schema.open_account(server.admin(NAME), "gpu_worker", "bench")
             admin = Database(server.admin(NAME), read_timeout=600)

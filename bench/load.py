@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from gpupanel.database import Database  # noqa: E402
 from gpupanel.tools import schema  # noqa: E402
+from gpupanel.tools.children import TIED, interrupt_on_signals  # noqa: E402
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
 
 NAME = "admin_panel"
@@ -134,7 +135,8 @@ def main() -> int:
     own, command = _divided(sys.argv[1:])
     args = arguments.parse_args(own)
     folder = args.folder.absolute()
-    with PrivateServer(folder, *THROWAWAY, *ROOMY) as server:
+    interrupt_on_signals()
+    with PrivateServer(folder, *THROWAWAY, *ROOMY, within=TIED) as server:
         schema.apply(server.admin(NAME))
         _load(server, args.batches)
         conf = configure(folder, server)

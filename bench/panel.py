@@ -13,6 +13,7 @@ from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
 from gpupanel.tools import schema
+from gpupanel.tools.children import TIED
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 from . import load
@@ -42,7 +43,7 @@ def installed() -> Path:
 @contextmanager
 def ledger(batches: int) -> Iterator[Place]:
     """A private MariaDB with so many batches, and the panel's configuration for it."""
-    with TemporaryDirectory() as folder, PrivateServer(Path(folder) / "mariadb", *THROWAWAY) as server:
+    with TemporaryDirectory() as folder, PrivateServer(Path(folder) / "mariadb", *THROWAWAY, within=TIED) as server:
         schema.apply(server.admin(NAME))
         db = Database(server.admin(NAME))
         db.execute("SET foreign_key_checks = 0, unique_checks = 0")
@@ -79,12 +80,14 @@ def program(command: list) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
-    """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM, and by nothing else
+    that a terminal sends."""
+    with subprocess.Popen([*TIED, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             yield next(line for line in process.stdout if until in line), process.pid
         finally:
             process.terminate()
+            process.wait()  # an interrupted Popen would not, and who is still at it then is killed at our end
 
 
 def _is_served(conf: Path) -> bool:

@@ -4,6 +4,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from gpupanel.tools.children import interrupt_on_signals
+
 from ..peers import TREE
 
 FOLDER = TREE / "var" / "profile"
@@ -14,6 +16,7 @@ def main() -> int:
     if unknown := set(sys.argv[1:]) - set(PARTS):
         print(f"There is no profile {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.", file=sys.stderr)
         return 2
+    interrupt_on_signals()
     FOLDER.mkdir(parents=True, exist_ok=True)
     for part in sys.argv[1:] or PARTS:
         for file in import_module(f"bench.profiles.{part}").write(FOLDER):

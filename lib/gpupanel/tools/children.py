@@ -15,6 +15,9 @@ from .text import tail
 
 STOP_SECONDS = 60
 
+# Put before a command: the kernel kills it when the thread that began it is gone, however that came about.
+TIED = ("setpriv", "--pdeathsig", "KILL")
+
 
 class Child(NamedTuple):
     """A running process, the log that it writes, and the file that holds its id."""
@@ -58,6 +61,14 @@ def stop(child: Child) -> None:
             child.process.kill()
             child.process.wait()
     child.note.unlink(missing_ok=True)
+
+
+def interrupt_on_signals() -> None:
+    """Let SIGTERM and SIGHUP interrupt this program as Ctrl-C does, so that its contexts end what they began; what is
+    ignored stays so, as under nohup."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 class Signals:

@@ -64,18 +64,20 @@ class PrivateServer:
 
     def start(self) -> "PrivateServer":
         """Start it and wait until it answers. Raises PanelError with the end of its log when it does not."""
-        self._sockets.mkdir(exist_ok=True)
-        if not (self.folder / "data" / "mysql").is_dir():
-            self._install()
-        self.port = self.port or _free_port()
-        with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [*self.within, _program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
         try:
+            self._sockets.mkdir(exist_ok=True)
+            if not (self.folder / "data" / "mysql").is_dir():
+                self._install()
+            self.port = self.port or _free_port()
+            with open(self.log, "ab") as log:
+                self._process = subprocess.Popen(
+                    [*self.within, _program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
             self._wait()
         except BaseException:
+            if self._process is not None:
+                self.kill()  # a SIGTERM that comes too early in its start would be lost, and its end waited for in vain
             self.stop()
             raise
         return self
