@@ -177,8 +177,7 @@ def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[di
 def glance(tx: Reading, *, hours: int = 24, limit: int = BOUND + 1) -> dict[str, Any]:
     """How many jobs are `queued`, `running` and have `failed` in the last hours, each counted no further than `limit`, and
     for how long the first one has been queued: `oldest`, None when nothing waits. `now` is the database's time."""
-    queued, running = _counting(JobState.QUEUED, JobState.RUNNING)
-    [row] = tx.all_of(query("queue.glance").format(queued=queued, running=running), hours=hours, bound=limit - 1)
+    row = tx.one("queue.glance", hours=hours, bound=limit - 1)
     return row | {"oldest": row["oldest"] and row["now"] - row["oldest"]}
 
 
@@ -189,12 +188,9 @@ def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = B
 
 def counts(tx: Reading, *, limit: int = BOUND + 1) -> dict[str, int]:
     """state -> how many jobs, counted no further than `limit` each."""
-    [numbers] = tx.all_of(f"SELECT {', '.join(_counting(*JobState))}", bound=limit - 1)
+    parts = [query("queue.count_in").format(state=state) for state in JobState]
+    [numbers] = tx.all_of(f"SELECT {', '.join(parts)}", bound=limit - 1)
     return numbers
-
-
-def _counting(*states: JobState) -> list[str]:
-    return [query("queue.count_in").format(state=state) for state in states]
 
 
 def census(tx: Reading) -> dict[str, int]:

@@ -83,8 +83,16 @@ COALESCE(
 ) AS {state}
 
 -- name: glance
--- What waits and since when, what runs and what failed lately, counted as above; {queued} and {running} are parts.
-SELECT {queued}, {running}, COALESCE(
+-- What waits and since when, what runs and what failed lately, counted as above.
+SELECT COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'queued' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'queued')
+       ) AS queued,
+       COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'running' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'running')
+       ) AS running,
+       COALESCE(
          (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended)
           WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT 1 OFFSET %(bound)s),
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended)
