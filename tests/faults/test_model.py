@@ -72,6 +72,7 @@ class Story(RuleBasedStateMachine):
         self.hands: dict[int, Held] = {}  # a worker's number -> the claim that it believes to have
         self.dead: list[Held] = []
         self.tokens, self.seen = {}, {}
+        self.shared = ""  # the title that the photo of all bundles was given last
 
     @initialize()
     def forget_the_last_story(self):
@@ -90,7 +91,7 @@ class Story(RuleBasedStateMachine):
         batch = self.batches[n]
         batch.version += 1
         photos = [*self._assets(f"own {n}"), *list(self._assets("shared"))[:1]]
-        photos = [photo._replace(title=f"{n} v{batch.version}", revision=1) for photo in photos]
+        photos = [photo._replace(title=self._title(batch), revision=1) for photo in photos]
         self.writer.bundle(
             f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True, action="update"
         )
@@ -191,7 +192,7 @@ class Story(RuleBasedStateMachine):
         past = held.claim if following == "past" else None
         next_one = claims.Next(secrets.token_hex(16), held.claim.worker, past=past) if following != "nothing" else None
         try:
-            claim = self._import(held.claim, steps, next_one)
+            claim = self._import(held, steps, next_one)
         except Killed:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
@@ -205,40 +206,55 @@ class Story(RuleBasedStateMachine):
         """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""
         if self._has(held):
             self.dead.remove(held)
-            self._import(held.claim, 1000)
+            self._import(held, 1000)
             held.job.state, held.batch.status = "completed", "completed"
             return self._brought(held.batch)
         before = picture.everything(self.admin)
         with pytest.raises(ClaimLost):
-            self._import(held.claim, 1000)
+            self._import(held, 1000)
         assert picture.everything(self.admin) == before
 
     def _has(self, held: Held) -> bool:
         (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
         return (row["claim_token"], row["state"]) == (held.claim.token, "running")
 
-    def _import(self, claim: claims.Claim, steps: int, following: claims.Next | None = None) -> claims.Claim | None:
-        left = iter(range(steps))
+    def _import(self, held: Held, steps: int, following: claims.Next | None = None) -> claims.Claim | None:
+        left, before = iter(range(steps)), self._shared_of(held.batch)
 
         def attend():
             if next(left, None) is None:
                 raise Killed
 
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
-        heartbeat.watch(claim, monotonic())
+        heartbeat.watch(held.claim, monotonic())
         importer = Importer(
-            self.db, self.mount, claim, heartbeat, attend, lambda: following, chunk_items=1, readers=1
+            self.db, self.mount, held.claim, heartbeat, attend, lambda: following, chunk_items=1, readers=1
         )
-        return importer.run()[1]
+        try:
+            return importer.run()[1]
+        finally:
+            after = self._shared_of(held.batch)
+            if after != before and after["job_id"] == held.job.id:
+                self.shared = self._title(held.batch)
+
+    def _shared_of(self, batch: Batch) -> dict:
+        """What the ledger says of the photo that all bundles share: the last one of the batch."""
+        return self.admin.execute(
+            "SELECT i.job_id, i.updated_at FROM ingest_batch_item i JOIN ingest_batch b ON b.id = i.batch_id"
+            " WHERE b.sync_id = %(sync_id)s AND i.position = 2", sync_id=self._sync_id(self.batches.index(batch)),
+        )[0]
+
+    def _title(self, batch: Batch) -> str:
+        return f"{self.batches.index(batch)} v{batch.version}"
 
     def _brought(self, batch: Batch):
-        """All that the bundle lists is there, as it lists it."""
-        n = self.batches.index(batch)
+        """All that the bundle lists is there, as it lists it; another one may have changed since what they share."""
         rows = self.admin.execute(
             "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id JOIN ingest_batch b ON b.id = i.batch_id"
-            " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL", sync_id=self._sync_id(n),
+            " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL ORDER BY i.position",
+            sync_id=self._sync_id(self.batches.index(batch)),
         )
-        assert [row["title"] for row in rows] == [f"{n} v{batch.version}"] * 3
+        assert [row["title"] for row in rows] == [self._title(batch)] * 2 + [self.shared]
 
     @precondition(lambda self: any(held not in self.dead for held in self.hands.values()))
     @rule()
