@@ -2,24 +2,27 @@
 "use strict";
 
 // While something moves, the page keeps itself up to date: it fetches itself, and takes over what changed.
-// `data-live` on #live says how many seconds to wait; without it, it looks again only when somebody comes back to it.
+// `data-live` on #live says how many seconds to wait; without it nothing moves, and it looks again once a minute, or when somebody
+// comes back to it. While nobody sees it, it asks for nothing.
+const IDLE = 60;
+const AWAY = 15;  // the longest wait for a panel that does not answer
 const live = () => document.getElementById("live");
 let failures = 0;
+let timer;
 let last = document.querySelector("[data-live-text]")?.textContent;
 let version = "";  // the ETag of what is shown, so that a page in which nothing changed is not sent again
 
 function schedule() {
   if (!live()) return;
-  const seconds = Number(live().dataset.live ?? (failures ? 4 : 0));
-  if (seconds) setTimeout(refresh, seconds * 1000 * Math.min(2 ** failures, 20));
-  else document.addEventListener("visibilitychange", refresh, { once: true });
+  const seconds = Number(live().dataset.live ?? IDLE);
+  timer = setTimeout(refresh, 1000 * (failures ? Math.min(2 ** failures, AWAY) : seconds));
+  document.onvisibilitychange = refresh;
 }
 
 async function refresh() {
-  if (document.hidden) {
-    document.addEventListener("visibilitychange", refresh, { once: true });
-    return;
-  }
+  clearTimeout(timer);
+  if (document.hidden) return;
+  document.onvisibilitychange = null;
   try {
     const asked = { Accept: "text/html", "X-Refresh": "1", ...(version && { "If-None-Match": version }) };
     const answer = await fetch(location.href, { headers: asked, cache: "no-store" });

@@ -58,11 +58,14 @@ def test_a_page_that_nobody_sees_does_not_ask(window, queued):
         window.be_seen(True)
 
 
-def test_a_page_where_nothing_moves_does_not_ask(window):
+def test_a_page_where_nothing_moves_asks_once_a_minute(window, panel_db, mount, bundles):
     window.page.clock.install()
     page = window.show(TASKS)
-    page.clock.run_for(120_000)
+    page.clock.run_for(59_000)
     assert window.looks == []
+    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
+    window.look_again()
+    expect(page.locator("#queued")).to_have_text("Queued 1")
 
 
 def test_a_page_where_nothing_moved_looks_again_when_somebody_comes_back_to_it(window, panel_db, mount, bundles):
@@ -103,7 +106,7 @@ def test_a_panel_that_goes_away_is_told_what_it_said_last_stays_and_it_comes_bac
         workers.drain(worker_conf)
         own.start()
         while page.locator("#pulse.trouble").count():
-            page.clock.run_for(60_000)
+            page.clock.run_for(15_000)
         expect(page.locator("#finished")).to_have_text("Finished 1")
         expect(page.locator("#pulse")).to_have_text("0 running, 0 queued; nothing to wait for.")
         assert window.complaints and all("ERR_CONNECTION_REFUSED" in each for each in window.complaints)

@@ -16,7 +16,7 @@ ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 MARKS = 12  # events of progress that a job's pace is told from: two minutes
 IDLE = timedelta(minutes=1)  # a worker looks each second, so that one that has taken nothing for so long is not there
 PUT_ASIDE = timedelta(minutes=16)  # the longest that a worker passes over a job that it had to put back
-BUSY_SECONDS, QUIET_SECONDS = 3, 10  # between two looks of the page's script: while a job runs, and otherwise
+BUSY_SECONDS, QUIET_SECONDS = 3, 10  # between two looks of the page's script: as long as workers take jobs, and otherwise
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict:
@@ -55,7 +55,7 @@ def _read(tx: Reading, visit: Visit, size: int, state: str | None, stale: timede
         "counts": counts,
         "finished_count": counts[state] if state else sum(counts[each] for each in ENDED),
         "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED]),
-        "look_again": BUSY_SECONDS if alive else QUIET_SECONDS,
+        "look_again": BUSY_SECONDS if seen is None else QUIET_SECONDS,
         "running": running,
         "no_worker": seen is not None,
         "no_worker_since": seen or None,
