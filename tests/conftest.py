@@ -1,6 +1,7 @@
 """What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
 
 import configuring
+import denied
 import pytest
 from ground import NAME, empty
 
@@ -78,6 +79,13 @@ def worker_conf(server, tmp_path, assets_dir):
     return configuring.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
+
+
+@pytest.fixture
+def deny():
+    """Takes from this account, even from root, every right to a file or folder; returns how to give it back."""
+    with denied.modes_hold():
+        yield denied.deny
 
 
 @pytest.fixture

@@ -86,6 +86,10 @@ class UnsafePath(PanelError):
     """The path leaves the mount, or is not a regular file."""
 
 
+class NotPermitted(UnsafePath):
+    """The account may not read what the path leads to, which says nothing about what is in there."""
+
+
 class DatabaseUnavailable(PanelError):
     """The database cannot be reached."""
 

@@ -16,14 +16,15 @@ from .mount import Mount, at_once
 CHECKERS = 16
 SAMPLES = 5
 MEND = "Mend the bundle or the library first."
-BRING_BACK = "Bring the bundle back, or ask upstream to hand it over again; then repeat this."
+BRING_BACK = "Bring the bundle back or make it readable, or ask upstream to hand it over again; then repeat this."
 QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
 class Examined(NamedTuple):
     """A bundle as the mount shows it now. `problems` are those of the bundle, `missing` maps the position of an item
     to what is not there; `manifest` is None when it was refused. `only` are the items that are to be planned, None means
-    all of them. `gone`: its manifest or sentinel is not on the mount, which says nothing about the batch."""
+    all of them. `gone`: its manifest or sentinel is not on the mount, or may not be read by this account, which says nothing
+    about the batch."""
 
     sync_id: str
     sha256: str | None

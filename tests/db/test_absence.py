@@ -1,4 +1,5 @@
-"""Absence is no instruction (docs/CONTRACT.md, 2.8): a bundle that is gone is refused, and nothing is written of it."""
+"""Absence is no instruction (docs/CONTRACT.md, 2.8): a bundle that is gone, or may not be read, is refused, and
+nothing is written of it."""
 
 import json
 
@@ -68,6 +69,22 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
     assert written(admin_db) == before
 
 
+@pytest.mark.parametrize("do, status", LOOKED_AT)
+@pytest.mark.parametrize("way", [alone, in_bulk])
+def test_a_bundle_that_may_not_be_read_is_refused_and_nothing_is_written_whatever_the_status(
+    admin_db, panel_db, mount, imported, deny, way, do, status
+):
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
+    deny(mount.sync_dir / f"{imported}.json")
+    before = written(admin_db)
+    with pytest.raises(Refused) as refused:
+        way(do, panel_db, mount, imported)
+    denied = f"{imported}.json may not be read by this account: Permission denied"
+    assert str(refused.value) == f"{denied}; the batch stays as it is: {status}."
+    assert "make it readable" in refused.value.hint
+    assert written(admin_db) == before
+
+
 @pytest.mark.parametrize("do", ["preflight", "queue", "retry"])
 @pytest.mark.parametrize("lost, named", [(["json"], "json"), (["ready"], "ready"), (["json", "ready"], "ready")])
 def test_the_file_that_is_missing_is_named(panel_db, mount, bundles, imported, lose, do, lost, named):
@@ -107,6 +124,17 @@ def test_once_it_is_back_all_goes_on(panel_db, mount, imported, lose, do, after)
     with pytest.raises(Refused):
         alone(do, panel_db, mount, imported)
     bring_back()
+    alone(do, panel_db, mount, imported)
+    assert workers.batch(panel_db, imported)["status"] == after
+
+
+@pytest.mark.parametrize("do, after", [("preflight", "preflight_passed"), ("queue", "queued"), ("retry", "queued")])
+def test_once_it_may_be_read_all_goes_on(panel_db, mount, imported, deny, do, after):
+    workers.mend(panel_db, mount, imported)
+    allow = deny(mount.sync_dir / f"{imported}.json")
+    with pytest.raises(Refused):
+        alone(do, panel_db, mount, imported)
+    allow()
     alone(do, panel_db, mount, imported)
     assert workers.batch(panel_db, imported)["status"] == after
 

@@ -156,6 +156,14 @@ def test_a_bundle_that_is_gone_is_refused_and_the_batch_stays_as_it_is(admin_db,
     assert everything(admin_db) == before
 
 
+def test_a_bundle_that_may_not_be_read_is_refused_and_the_batch_stays_as_it_is(admin_db, mount, dry_run, known, deny):
+    deny(mount.sync_dir / f"{known}.json")
+    before = everything(admin_db)
+    with pytest.raises(Refused, match=f"{known}.json may not be read by this account: .* stays as it is: discovered"):
+        dry_run(known)
+    assert everything(admin_db) == before
+
+
 def test_a_manifest_that_no_import_would_take_is_told_with_its_problems(admin_db, mount, dry_run, known):
     (mount.sync_dir / f"{known}.json").unlink()
     (mount.sync_dir / f"{known}.json").symlink_to("/etc/passwd")

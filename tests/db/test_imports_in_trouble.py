@@ -127,6 +127,34 @@ def test_a_bundle_that_is_gone_goes_back_to_the_queue_and_the_others_go_on(
     assert workers.batch(panel_db, there)["status"] == "completed"
 
 
+def test_a_manifest_that_may_not_be_read_goes_back_to_the_queue_and_is_imported_once_it_may(
+    admin_db, panel_db, assets_dir, bundles, mount, worker_conf, bring, deny
+):
+    closed, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("closed", "there"))
+    job_id, _ = workers.queue(panel_db, mount, closed, there)
+    allow = deny(assets_dir / "sync" / f"{closed}.json")
+    bring()
+    job = workers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 0)
+    assert f"{closed}.json may not be read by this account: Permission denied" in job["last_error"]
+    assert [event["event_type"] for event in workers.events(panel_db, closed)][-3:] == [
+        "job_claimed", "mount_unavailable", "job_released",
+    ]
+    assert workers.batch(panel_db, there)["status"] == "completed"
+    allow()
+    workers.drain(worker_conf)
+    assert workers.batch(panel_db, closed)["status"] == "completed"
+
+
+def test_an_item_whose_documents_may_not_be_read_fails_alone(panel_db, assets_dir, bundles, mount, worker_conf, deny):
+    photos = list(bundles.assets("coast", 2))
+    sync_id = bundles.bundle("coast", photos)
+    workers.queue(panel_db, mount, sync_id)
+    deny(assets_dir / photos[0].path / "source" / "source.json")
+    workers.drain(worker_conf)
+    assert workers.counts(panel_db, sync_id) == {"created": 1, "failed": 1}
+
+
 def test_a_bundle_that_is_no_longer_verified_goes_back_to_the_queue(admin_db, panel_db, bundles, mount, bring):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     (job_id,) = workers.queue(panel_db, mount, sync_id)

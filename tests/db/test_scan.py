@@ -79,6 +79,20 @@ def test_what_is_passed_over_is_recorded_with_the_reason(scan, panel_db, bundles
     assert event_type == "bundle_passed_over" and reason in json.loads(payload)["reason"]
 
 
+def test_a_manifest_that_may_not_be_read_is_passed_over_with_the_reason_and_picked_up_once_it_may(
+    scan, panel_db, mount, bundles, deny
+):
+    sync_id = bundles.bundle("closed", bundles.assets("closed", 1))
+    allow = deny(mount.sync_dir / f"{sync_id}.json")
+    denied = f"{sync_id}.json may not be read by this account: Permission denied"
+    assert scan().passed_over == {sync_id: denied}
+    batch = panel_db.read(ledger.batch, sync_id)
+    assert (batch["status"], batch["last_error"]) == ("discovered", denied)
+    allow()
+    assert scan().discovered == [sync_id]
+    assert panel_db.read(ledger.batch, sync_id)["last_error"] is None
+
+
 def test_a_sentinel_without_its_manifest_is_recorded_and_picked_up_when_it_comes(scan, panel_db, bundles):
     sync_id = bundles.sentinel("late")
     assert ".json" in scan().passed_over[sync_id]

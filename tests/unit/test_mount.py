@@ -85,6 +85,28 @@ def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missin
         subject.manifest(SYNC_ID)
 
 
+def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, deny):
+    allow = deny(hand_over(assets))
+    with pytest.raises(BundleIncomplete, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
+        subject.manifest(SYNC_ID)
+    allow()
+    assert subject.manifest(SYNC_ID)
+
+
+def test_a_sentinel_that_may_not_be_looked_up_is_as_good_as_missing(subject, assets, deny):
+    hand_over(assets)
+    (assets / "sync").chmod(0o400)
+    with pytest.raises(BundleIncomplete, match=f"^{SYNC_ID}.ready may not be read by this account"):
+        subject.manifest(SYNC_ID)
+
+
+def test_a_folder_of_bundles_that_may_not_even_be_listed_is_an_unavailable_mount(subject, assets, deny):
+    hand_over(assets)
+    deny(assets / "sync")
+    with pytest.raises(MountUnavailable):
+        subject.manifest(SYNC_ID)
+
+
 def test_a_vanished_mount_is_never_a_missing_bundle(subject, assets):
     with pytest.raises(MountUnavailable):
         subject.manifest(SYNC_ID)
@@ -285,12 +307,12 @@ def test_a_mount_that_fails_is_unavailable(subject, name, monkeypatch):
         subject.check_item("photos/1")
 
 
-def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, monkeypatch):
-    def deny(*_):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(os, "open", deny)
-    assert "may not be read by this account: Permission denied" in subject.check_item("photos/1")
+def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, item, deny):
+    deny(item / "source/source.json")
+    denied = "photos/1/source/source.json may not be read by this account: Permission denied."
+    assert subject.check_item("photos/1") == denied
+    with pytest.raises(UnsafePath, match=denied):
+        list(subject.documents("photos/1"))
 
 
 def test_nothing_stays_open_after_refusals(subject, assets, item):

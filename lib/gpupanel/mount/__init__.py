@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from ..config import MountSettings
 from ..errors import (
-    BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, PanelError, UnsafePath,
+    BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath,
 )
 from ..model import SYNC_ID
 from .files import Folder, open_checked, open_folder, printable, translated
@@ -65,8 +65,8 @@ class Mount:
     def manifest(self, sync_id: str) -> bytes:
         """The manifest of a bundle as it stands.
 
-        Raises BundleIncomplete naming the file that is missing, ManifestError when it is over the limit, UnsafePath
-        and MountUnavailable.
+        Raises BundleIncomplete naming the file that is missing or may not be read, ManifestError when it is over the limit,
+        UnsafePath and MountUnavailable.
         """
         if not SYNC_ID.fullmatch(sync_id):
             raise UnsafePath(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
@@ -76,7 +76,7 @@ class Mount:
             name = f"{sync_id}.json"
             opened = open_checked(self.sync_dir, name, stat.S_ISREG)
             return _content(opened, self.sync_dir, name, self.manifest_limit, _manifest_too_big)
-        except NotFound as missing:
+        except (NotFound, NotPermitted) as missing:
             raise BundleIncomplete(str(missing)) from None
 
     def check_item(self, path: str) -> str | None:

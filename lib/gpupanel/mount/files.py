@@ -9,7 +9,7 @@ import stat
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 
-from ..errors import FileUnreadable, MountUnavailable, NotFound, PanelError, UnsafePath
+from ..errors import FileUnreadable, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath
 
 READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KINDS = {
@@ -175,7 +175,7 @@ def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
     if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
         return NotFound(f"{printable(relative)} is not on the mount.")
     if relative and error.errno == EACCES and _present(root):
-        return UnsafePath(f"{printable(relative)} may not be read by this account: {error.strerror}.")
+        return NotPermitted(f"{printable(relative)} may not be read by this account: {error.strerror}.")
     kind = FileUnreadable if relative and _present(root) else MountUnavailable
     return kind(f"{printable(str(root / relative))} cannot be read: {error.strerror}.")
 

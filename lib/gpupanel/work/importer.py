@@ -52,8 +52,8 @@ class Importer:
         """Import all that is not settled yet, and finish the job; returns also the claim that came of `following`, as far as
         a reply told.
 
-        Raises ClaimLost; BundleIncomplete and MountUnavailable when the bundle or the mount is gone; Unimportable;
-        DatabaseUnavailable; and whatever `attend` raises.
+        Raises ClaimLost; BundleIncomplete and MountUnavailable when the bundle or the mount is gone, or closed to this
+        account; Unimportable; DatabaseUnavailable; and whatever `attend` raises.
         """
         manifest = self._manifest()
         carrier = Chunks(self._claim.batch_id, manifest)
