@@ -103,7 +103,7 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
     before, ended, _ = workers.drain(worker_conf).partition(f"job {job_id}, batch {sync_id}: failed: ")
     # One that is too big was not read, so nobody knows whether it is another one.
-    assert ended and ("the manifest changed" in before) is (problem == "expected JSON")
+    assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned anew" not in before
     job = workers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
     assert workers.batch(panel_db, sync_id)["status"] == "failed"

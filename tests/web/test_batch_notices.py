@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import workers
 from browsing import BATCHES, JSON, detail, region, text
 from gpupanel import actions, ledger
 from gpupanel.web.formats import linked
@@ -79,6 +80,17 @@ def test_a_manifest_that_changed_before_the_import_is_told(admin, found, panel_d
     assert ("changed after the preflight" in text(admin.get(detail(sync_id)).html.main)) == told
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
     assert "changed after the preflight" not in text(admin.get(detail(sync_id)).html.main)
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_plans_are_called_those_of_the_changed_manifest_only_when_they_are(admin, found, rewrite, panel_db, mount, worker_conf, broken):
+    sync_id = found()
+    workers.queue(panel_db, mount, sync_id)
+    rewrite(sync_id, **({} if broken else {"source_host": "another"}))
+    workers.drain(worker_conf)
+    said = text(admin.get(detail(sync_id)).html.main)
+    assert "changed after the preflight" in said
+    assert ("These items are of an earlier plan" in said, "The plans below are those" in said) == (broken, not broken)
 
 
 def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):

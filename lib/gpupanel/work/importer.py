@@ -34,12 +34,12 @@ class Importer:
     `attend` is called between transactions: it may raise to stop the import there. Everything that was committed until
     then stays, and the job goes on from there when it is claimed again. `following` tells at each try of the end
     what to claim together with it. `changed` is told the SHA-256 of the manifest that was planned and of the one that
-    took its place, once that is planned.
+    took its place, and whether the plan that was made from that one is sound.
     """
 
     def __init__(
         self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, attend: Callable[[], None],
-        following: Callable[[], Next | None] = lambda: None, changed: Callable[[str, str], None] = lambda before, after: None,
+        following: Callable[[], Next | None] = lambda: None, changed: Callable[[str, str, bool], None] = lambda *told: None,
         *, chunk_items: int, readers: int,
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._attend = db, mount, claim, heartbeat, attend
@@ -87,7 +87,7 @@ class Importer:
             raise BundleIncomplete("; ".join(examined.problems))
         outcome = self._db.transact(self._plan_anew, examined)
         if recorded and examined.sha256 and examined.sha256 != recorded:
-            self._changed(recorded, examined.sha256)
+            self._changed(recorded, examined.sha256, outcome.ok)
         if not outcome.ok:
             raise Unimportable("; ".join(outcome.problems))
         self.items_done, self.items_total = 0, outcome.item_count

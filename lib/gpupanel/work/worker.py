@@ -224,9 +224,10 @@ class Worker:
             self._keep_going()
             self._heartbeat.check()
 
-        def changed(before: str, after: str) -> None:
+        def changed(before: str, after: str, sound: bool) -> None:
             found = f"found {after[:16]}..., expected {before[:16]}..."
-            self._log.warning(f"{claim.name}: the manifest changed since it was planned: {found}; planned anew")
+            anew = "; planned anew" if sound else ""
+            self._log.warning(f"{claim.name}: the manifest changed since it was planned: {found}{anew}")
 
         importer = Importer(
             self._db, self._mount, claim, self._heartbeat, attend, lambda: self._next_at_the_end(claim), changed,
