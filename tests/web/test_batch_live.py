@@ -1,6 +1,6 @@
 """The page of a batch, looked at again and again: what is the same is not sent again, and what is not is never held back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 import workers
@@ -149,6 +149,16 @@ def test_ages_are_told_anew_as_time_passes(look, sync_id, panel_db, monkeypatch)
     for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
         monkeypatch.setattr(glance, "told_at", lambda _: now)
         assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
+        assert look(detail(sync_id)) is None
+
+
+def test_a_running_job_tells_when_its_worker_was_last_heard_of(look, sync_id, worker_db, admin_db, monkeypatch):
+    workers.take(worker_db, "a")
+    [beat] = admin_db.execute("SELECT heartbeat_at FROM import_job")
+    ages = {-timedelta(seconds=14): b"just now", timedelta(minutes=8): b"8 min ago", timedelta(days=1): b"1 d ago"}
+    for age, told in ages.items():
+        monkeypatch.setattr(glance, "told_at", lambda _: beat["heartbeat_at"] + age)
+        assert b"0/2, last heartbeat " + told + b"." in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 
 

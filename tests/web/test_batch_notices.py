@@ -83,7 +83,7 @@ def test_a_manifest_that_changed_before_the_import_is_told(admin, found, panel_d
 
 
 @pytest.mark.parametrize("broken", [True, False])
-def test_plans_are_called_those_of_the_changed_manifest_only_when_they_are(admin, found, rewrite, panel_db, mount, worker_conf, broken):
+def test_only_plans_made_from_the_changed_manifest_are_called_so(admin, found, rewrite, panel_db, mount, worker_conf, broken):
     sync_id = found()
     workers.queue(panel_db, mount, sync_id)
     rewrite(sync_id, **({} if broken else {"source_host": "another"}))
