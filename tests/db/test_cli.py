@@ -12,6 +12,7 @@ import pytest
 from ground import TREE
 from gpupanel import ledger
 from gpupanel.tools.private_server import THROWAWAY, PrivateServer
+from gpupanel.tools.text import age
 
 UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -210,6 +211,36 @@ def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json,
     assert job["queued_at"].endswith("Z")
     assert "claim_token" not in job
     assert f"{known}  0/3  priority 100" in command("status").stdout
+
+
+def test_status_tells_when_a_worker_was_last_heard_of(known, as_json, command, admin_db):
+    command("queue", known)
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32),"
+        " heartbeat_at = NOW(6) - INTERVAL 90030 SECOND"
+    )
+    assert "host:1  last heartbeat 1 d 1 h ago\n" in command("status").stdout
+    [job] = as_json("status")[1]["running"]
+    assert 90030 <= job["heartbeat_age"] < 93600
+    admin_db.execute("UPDATE import_job SET heartbeat_at = NULL")
+    assert "host:1  -\n" in command("status").stdout
+    assert as_json("status")[1]["running"][0]["heartbeat_age"] is None
+
+
+def test_status_tells_why_a_job_was_put_back(known, as_json, command, admin_db):
+    command("queue", known)
+    assert "Put back" not in command("status").stdout
+    admin_db.execute("UPDATE import_job SET worker = 'host:1', last_error = 'the mount is gone'")
+    assert "host:1  Put back: the mount is gone\n" in command("status").stdout
+    assert as_json("status")[1]["waiting"][0]["last_error"] == "the mount is gone"
+
+
+@pytest.mark.parametrize("seconds, told", [
+    (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"), (7500, "2 h 5 min ago"),
+    (86400, "1 d ago"), (86460, "1 d ago"),
+])
+def test_an_age_is_told_by_its_two_largest_units(seconds, told):
+    assert age(seconds) == told
 
 
 def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):

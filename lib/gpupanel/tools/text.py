@@ -39,6 +39,16 @@ def size(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
+def age(seconds: float) -> str:
+    """The two largest units: `2 h 5 min ago`, `41 s ago`."""
+    left, parts = max(0, int(seconds)), []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        parts.append((number, unit))
+    first = next((place for place, (number, _) in enumerate(parts) if number), 3)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first:first + 2] if number or first == 3) + " ago"
+
+
 def short(digest: str | None) -> str:
     """The first 16 characters of a hash."""
     return f"{digest[:16]}..." if digest else "-"

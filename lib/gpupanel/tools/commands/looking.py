@@ -6,18 +6,19 @@ from ... import find, ledger, queue
 from ...database import Reading
 from ...filters import Filters
 from ..shell import Shell
-from ..text import counts, plain, short, size, table
+from ..text import age, counts, plain, short, size, table
 from .finding import asked_for
 
 
 def status(shell: Shell) -> int:
     """JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}; at most 50 jobs
-    each. Without filters all batches are counted; with some up to BOUND, or through SCAN rows, and `at_least` names what may be more."""
+    each, the running ones with `heartbeat_age` in seconds. Without filters all batches are counted; with some up to BOUND, or
+    through SCAN rows, and `at_least` names what may be more."""
     seen = shell.db.read(_status, asked_for(shell.args))
     batches = [(status, f"{number}{'+' if status in seen['at_least'] else ''}") for status, number in seen["batches"].items()]
     lines = ["Batches", *table(batches), "Jobs", *table(seen["jobs"].items())]
-    for heading, jobs in (("Running", seen["running"]), ("Next", seen["waiting"])):
-        lines += [heading, *table(_job_line(job) for job in jobs)] if jobs else []
+    for heading, jobs, told in (("Running", seen["running"], _last_heartbeat), ("Next", seen["waiting"], _put_back)):
+        lines += [heading, *table((*_job_line(job), told(job)) for job in jobs)] if jobs else []
     shell.tell(seen, lines)
     return 0
 
@@ -28,7 +29,7 @@ def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
         "batches": {status: min(each.number, find.BOUND) if not each.exact else each.number for status, each in found.items()},
         "at_least": [status for status, each in found.items() if not each.exact],
         "jobs": queue.census(tx),
-        "running": [_public(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
+        "running": [_running(job) for job in queue.running(tx)], "waiting": [_public(job) for job in queue.waiting(tx)],
     }
 
 
@@ -41,6 +42,20 @@ def _counts(tx: Reading, wanted: Filters) -> dict[str, find.Count]:
 def _job_line(job: dict[str, Any]) -> tuple:
     progress = f"{job['items_done']}/{job['items_total']}"
     return (f"job {job['id']}", job["sync_id"], progress, f"priority {job['priority']}", job["requested_by"], job["worker"])
+
+
+def _last_heartbeat(job: dict[str, Any]) -> str | None:
+    return None if job["heartbeat_age"] is None else f"last heartbeat {age(job['heartbeat_age'])}"
+
+
+def _put_back(job: dict[str, Any]) -> str | None:
+    """Why a queued job is not done although a worker has had it."""
+    return f"Put back: {job['last_error']}" if job["last_error"] else None
+
+
+def _running(job: dict[str, Any]) -> dict[str, Any]:
+    beat = job["heartbeat_at"]
+    return _public(job) | {"heartbeat_age": (job["now"] - beat).total_seconds() if beat else None}
 
 
 def _public(job: dict[str, Any]) -> dict[str, Any]:
