@@ -256,7 +256,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
     workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
     signals.stopping = True
     running.join(workers.SECONDS)
-    assert "unexpected KeyError" in out.getvalue() and "odd No job is in hand" in out.getvalue()
+    assert "unexpected KeyError" in out.getvalue() and "odd. No job is in hand" in out.getvalue()
 
 
 @pytest.mark.parametrize("seconds", [0, 3600])

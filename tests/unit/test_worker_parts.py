@@ -9,11 +9,14 @@ from gpupanel.database import Database
 from gpupanel.errors import ClaimLost
 from gpupanel.work import aside, lookahead
 from gpupanel.work.aside import Aside
+from gpupanel.work.asking import Asking, Stopping
 from gpupanel.work.claims import Claim
 from gpupanel.work.heartbeat import Heartbeat
 from gpupanel.work.importer import outcome_of
-from gpupanel.work.log import Log
+from gpupanel.work.log import Log, sentences
 from gpupanel.work.lookahead import Lookahead
+from gpupanel.work.notify import Notifier
+from gpupanel.work.signals import Signals
 from gpupanel.work.worker import idle_seconds
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 100, 1, 0, 1)
@@ -50,6 +53,22 @@ def test_without_a_claim_there_is_nothing_to_write_for(heartbeat):
     heartbeat.rest()
     with pytest.raises(ClaimLost):
         heartbeat.check()
+
+
+@pytest.mark.parametrize("texts, line", [
+    (("No mount.", "It waits."), "No mount. It waits."), (("expected completed", "It waits."), "expected completed. It waits."),
+    (("the server is away (2)", "", "It waits"), "the server is away (2). It waits."),
+])
+def test_sentences_of_a_log_line_do_not_run_together(texts, line):
+    assert sentences(*texts) == line
+
+
+def test_a_database_that_is_away_is_told_in_sentences():
+    out, signals = io.StringIO(), Signals()
+    signals.stopping = True
+    with pytest.raises(Stopping):
+        Asking(signals, Log(out, {}), Notifier({})).patiently(Database(DatabaseSettings(unix_socket="/nowhere")).read, len)
+    assert "). Check that MariaDB runs" in out.getvalue() and "try again. Trying again until it answers.\n" in out.getvalue()
 
 
 def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import DatabaseConflict, DatabaseDenied, DatabaseUnavailable, OutcomeUnknown, PanelError
-from .log import Log
+from .log import Log, sentences
 from .notify import Notifier
 from .signals import Signals
 
@@ -55,7 +55,7 @@ class Asking:
     def _wait(self, error: PanelError, attempt: int) -> None:
         """Back off, saying what is wrong the first time. A stop that is asked for is given one more try, the first."""
         if attempt == 1:
-            self._log.error(f"the database: {error} {error.hint} Trying again until it answers.")
+            self._log.error(f"the database: {sentences(str(error), error.hint, 'Trying again until it answers.')}")
         if self._signals.stopping and attempt > 1:
             raise Stopping
         self._notifier.status("waiting for the database")

@@ -10,7 +10,7 @@ from ..mount import Mount
 from ..paths import shipped
 from . import check
 from .dry_run import SECONDS, DryRun
-from .log import Log
+from .log import Log, sentences
 from .notify import Notifier
 from .plan import line
 from .signals import Signals
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = config.load(config.locate(options.config, shipped("etc") / "worker.conf"))
     except ConfigurationError as error:
-        print(f"{error}. {error.hint}", *error.problems, sep="\n  ", file=sys.stderr)
+        print(sentences(str(error), error.hint), *error.problems, sep="\n  ", file=sys.stderr)
         return USAGE
     if options.check:
         return _check(settings)
@@ -69,7 +69,7 @@ def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
             chunk_items=worker.chunk_items, readers=worker.readers, seconds=options.seconds,
         ).run()
     except PanelError as error:
-        print(f"{error} {error.hint}".rstrip(), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
+        print(sentences(str(error), error.hint), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
         return TROUBLE
     status, problem = last["values"]["status"], last["values"]["last_error"]
     print(f"batch {options.batch} would end {status}: {problem or 'nothing would go wrong'}", file=sys.stderr)

@@ -36,6 +36,11 @@ class Log:
             pass  # a log that cannot be written is no reason to stop importing
 
 
+def sentences(*texts: str) -> str:
+    """The texts in a row, each ended by a full stop where it has none; what is empty is left out."""
+    return " ".join(text if text.endswith(".") else f"{text}." for text in texts if text)
+
+
 def described(error: Exception) -> str:
     """What went wrong, in a sentence; of a fault of ours, where."""
     if isinstance(error, PanelError):

@@ -19,7 +19,7 @@ from .claims import Claim, Ended, Next
 from .crowd import Crowd
 from .heartbeat import Heartbeat
 from .importer import Importer
-from .log import Log, described
+from .log import Log, described, sentences
 from .lookahead import Lookahead
 from .notify import Notifier
 from .reader import PATIENCE
@@ -97,7 +97,7 @@ class Worker:
     def _stumble(self, error: Exception) -> None:
         self._faults += 1
         self._troubled = True
-        self._log.error(f"{described(error)} No job is in hand; trying again in a while.")
+        self._log.error(sentences(described(error), "No job is in hand; trying again in a while."))
         self._db.close()
 
     def _pause(self) -> float:
@@ -204,10 +204,10 @@ class Worker:
             self._put_aside(claim, str(gone), unavailable=True)
         except DatabaseTrouble as error:
             self._faults += 1
-            self._try_again(claim, f"the database: {error} {error.hint}")
+            self._try_again(claim, f"the database: {sentences(str(error), error.hint)}")
         except OUT_OF_REACH as error:
             self._faults += 1
-            self._put_aside(claim, f"the database: {error} {error.hint}")
+            self._put_aside(claim, f"the database: {sentences(str(error), error.hint)}")
         except PanelError as error:
             self._troubled |= self._let_go(claim, claims.fail, str(error))
         except Exception as error:  # a fault of ours must not keep the queue from going on
@@ -261,7 +261,7 @@ class Worker:
 
     def _pass_over(self, claim: Claim, least: float, reason: str) -> None:
         seconds = self._aside.put(claim.job_id, least)
-        self._log.warning(f"{claim.name}: {reason} This worker does not look at it for {seconds:.0f} s.")
+        self._log.warning(f"{claim.name}: {sentences(reason, f'This worker does not look at it for {seconds:.0f} s.')}")
 
     def _let_go(self, claim: Claim, write: Callable, *args, **kwargs) -> bool:
         """Write how it went on with the job, however long the database takes to come back; False when that was not ours
@@ -284,7 +284,8 @@ class Worker:
         state = self._asking.patiently(self._db.read, claims.became, claim.token)
         if state in (None, JobState.RUNNING):
             self._troubled = True
-            self._log.warning(f"{claim.name}: {lost} Nothing more is written for it; going on with the next job.")
+            end = "Nothing more is written for it; going on with the next job."
+            self._log.warning(f"{claim.name}: {sentences(str(lost), end)}")
             return
         self._troubled |= state is JobState.FAILED
         self._log.info(f"{claim.name}: is {state}; nothing is left to do for it")
