@@ -47,7 +47,7 @@ class Refused(PanelError):
 class PreflightFailed(Refused):
     """The preflight of the batch failed, which is recorded; nothing was queued. `reasons` are what it found."""
 
-    hint = "Upstream has to complete or mend the bundle; then scan, and queue it again."
+    hint = "Upstream has to complete or mend the bundle; then queue it again."
 
     def __init__(self, sync_id: str, reasons: list[str]):
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")

@@ -17,6 +17,7 @@ CHECKERS = 16
 SAMPLES = 5
 MEND = "Mend the bundle or the library first."
 BRING_BACK = "Bring the bundle back or make it readable, or ask upstream to hand it over again; then repeat this."
+JOB_WAITS = "Bring the bundle back or make it readable, or ask upstream to hand it over again; its job then goes on by itself."
 QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
@@ -109,17 +110,17 @@ def _plan(examined: Examined, memberships: Memberships, known: dict, position: i
     return Plan(*identity, decision, reason, changes, *target, item.path, pictures.best(item))
 
 
-def require_there(examined: Examined, status: str) -> None:
+def require_there(examined: Examined, status: str, hint: str = BRING_BACK) -> None:
     """Absence is no instruction (docs/CONTRACT.md, 2.8). Raises Refused when the bundle is gone, whatever its batch's status."""
     if examined.gone:
         (missing,) = examined.problems
-        raise Refused(f"{missing}; the batch stays as it is: {status}.", BRING_BACK)
+        raise Refused(f"{missing}; the batch stays as it is: {status}.", hint)
 
 
 def _held(tx: Transaction, examined: Examined) -> dict:
     """The batch's row, locked. Raises NotFound, and Refused when its bundle is gone."""
     batch = ledger.lock(tx, examined.sync_id)
-    require_there(examined, batch["status"])
+    require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else BRING_BACK)
     return batch
 
 
