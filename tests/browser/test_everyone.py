@@ -33,7 +33,7 @@ def violations(page, place: int) -> dict[tuple, list]:
     return found
 
 
-@pytest.mark.parametrize("place, name", enumerate(EMPTY, 1))
+@pytest.mark.parametrize("place, name", list(enumerate(EMPTY, 1)))
 def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place, name):
     EMPTY[name](window.page, None)
     assert violations(window.page, place) == {}
@@ -115,6 +115,6 @@ def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     assert "1 h ago" in page.evaluate("getComputedStyle(document.querySelectorAll('.steady time')[2], '::after').content")
 
 
-@pytest.mark.parametrize("place, name", enumerate(FULL))
+@pytest.mark.parametrize("place, name", list(enumerate(FULL)))
 def test_axe_finds_nothing(screen, place, name):
     assert violations(screen(name), place) == {}
