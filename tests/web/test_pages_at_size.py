@@ -167,9 +167,9 @@ def test_a_batch_of_very_many_items_reads_what_it_shows_and_counts(show, items):
     assert show({"action": "detail", "sync_id": "LARGE"} | items) == "batch"
 
 
-def test_a_small_batch_reads_little(show, watched):
+def test_a_small_batch_reads_little_beside_the_status_line(show, watched):
     show({"action": "detail", "sync_id": "SMALL"})
-    assert sum(seen.read for seen in watched.seen) < 300
+    assert sum(seen.read for seen in watched.seen if seen.statement != database.query("queue.glance")) < 300
 
 
 @pytest.mark.parametrize("headers", [{}, {"HTTP_ACCEPT": "application/json"}], ids=["page", "JSON"])
