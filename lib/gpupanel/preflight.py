@@ -16,8 +16,8 @@ from .mount import Mount, at_once
 CHECKERS = 16
 SAMPLES = 5
 MEND = "Mend the bundle or the library first."
-BRING_BACK = "Bring the bundle back or make it readable, or ask upstream to hand it over again; then repeat this."
-JOB_WAITS = "Bring the bundle back or make it readable, or ask upstream to hand it over again; its job then goes on by itself."
+BRING_BACK = "Bring the bundle back or make it readable, or ask upstream to hand it over again"
+REPEAT, JOB_WAITS = f"{BRING_BACK}; then repeat this.", f"{BRING_BACK}; its job then goes on by itself."
 QUEUE = "To go through its containers without these items, queue the whole batch."
 
 
@@ -110,7 +110,7 @@ def _plan(examined: Examined, memberships: Memberships, known: dict, position: i
     return Plan(*identity, decision, reason, changes, *target, item.path, pictures.best(item))
 
 
-def require_there(examined: Examined, status: str, hint: str = BRING_BACK) -> None:
+def require_there(examined: Examined, status: str, hint: str = REPEAT) -> None:
     """Absence is no instruction (docs/CONTRACT.md, 2.8). Raises Refused when the bundle is gone, whatever its batch's status."""
     if examined.gone:
         (missing,) = examined.problems
@@ -120,7 +120,7 @@ def require_there(examined: Examined, status: str, hint: str = BRING_BACK) -> No
 def _held(tx: Transaction, examined: Examined) -> dict:
     """The batch's row, locked. Raises NotFound, and Refused when its bundle is gone."""
     batch = ledger.lock(tx, examined.sync_id)
-    require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else BRING_BACK)
+    require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else REPEAT)
     return batch
 
 

@@ -1,7 +1,9 @@
 """Text for a terminal: plain characters, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Iterable
+
+from ..web.formats import duration
 
 
 def plain(value: Any) -> str:
@@ -41,12 +43,7 @@ def size(count: int) -> str:
 
 def age(seconds: float) -> str:
     """The two largest units: `2 h 5 min ago`, `41 s ago`."""
-    left, parts = max(0, int(seconds)), []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        number, left = divmod(left, length)
-        parts.append((number, unit))
-    first = next((place for place, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first:first + 2] if number or first == 3) + " ago"
+    return f"{duration(timedelta(seconds=seconds))} ago"
 
 
 def short(digest: str | None) -> str:

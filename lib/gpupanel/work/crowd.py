@@ -30,7 +30,7 @@ class Crowd:
             self.was_in_vain()
         self._tries += 1
         self._chosen = self._wary > 0
-        return claims.claim(tx, following, AMONG if self._wary else 1)
+        return claims.claim(tx, following, AMONG if self._chosen else 1)
 
     def was_in_vain(self) -> None:
         """A claim had to be made again, as it is when another one was faster on another node."""
