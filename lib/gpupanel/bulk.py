@@ -1,4 +1,4 @@
-"""Many batches at once: what would become of each, and doing it a bounded part at a time (docs/DECISIONS.md).
+"""Many batches at once: what would become of each, and doing it a bounded part at a time (docs/decisions/0027).
 
 Each batch is settled by itself, by what its status is at that moment. So nothing happens twice when the same selection is
 sent twice, and one batch that is refused holds up none of the others.

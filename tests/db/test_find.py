@@ -1,4 +1,4 @@
-"""Finding batches costs what is shown, whatever the filters, wherever the page (docs/DECISIONS.md)."""
+"""Finding batches costs what is shown, whatever the filters, wherever the page (docs/decisions/0024)."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""A retry does what failed and nothing else; what is done stays as it was done (docs/DECISIONS.md)."""
+"""A retry does what failed and nothing else; what is done stays as it was done (docs/decisions/0056)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Finding batches: by filters, from a place on, and how many there are (docs/DECISIONS.md, "Finding batches").
+"""Finding batches: by filters, from a place on, and how many there are (docs/decisions/0024).
 
 One filter, with dates or without, is read from an index that holds its rows in the order of the list: a page costs what
 it shows, wherever it is. Of several filters the one that leaves the fewest rows leads, and the others are looked up in

@@ -82,7 +82,7 @@ class Panel:
         return _reply(body, status, Content_Type="text/plain; charset=utf-8")
 
     def _metrics(self, environ: dict) -> Reply:
-        """For those who may look, and for a program of this machine that asks without a proxy (docs/DECISIONS.md)."""
+        """For those who may look, and for a program of this machine that asks without a proxy (docs/decisions/0034)."""
         visit = Visit(environ)
         try:
             visit.user = auth.sign_in_or_local(visit.environ, self.settings.panel)

@@ -1,4 +1,4 @@
-"""A selection of batches, frozen as a list that a form carries from page to page, signed (docs/DECISIONS.md)."""
+"""A selection of batches, frozen as a list that a form carries from page to page, signed (docs/decisions/0027)."""
 
 import json
 import zlib

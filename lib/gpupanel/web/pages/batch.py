@@ -21,7 +21,7 @@ def show(db: Database, visit: Visit, settings: Settings) -> dict:
 
 
 def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, Glance | None]:
-    """What the page depends on, less its address and reader: it is the same as long as this is (docs/DECISIONS.md); and the
+    """What the page depends on, less its address and reader: it is the same as long as this is (docs/decisions/0032); and the
     status line, which is a part of that where the page has one. Raises InvalidInput, NotFound."""
     sync_id, *_ = _asked_for(visit)
     return db.read(_version, sync_id, not visit.wants_json)
