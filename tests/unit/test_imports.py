@@ -75,9 +75,13 @@ def test_every_room_has_its_level():
 def test_what_refers_to_the_contract_names_a_section_of_it():
     contract = (TREE / "docs" / "CONTRACT.md").read_text()
     sections = set(re.findall(r"(?m)^(?:## |- \*\*)([\d.]*\d)", contract))
-    said = [path.read_text() for folder in ("lib", "tests", "bench") for path in (TREE / folder).rglob("*.py")]
-    named = re.findall(r"docs/CONTRACT\.md, (\d[\d., and]*)", "".join(said))
-    assert named and {number for each in named for number in re.findall(r"[\d.]*\d", each)} <= sections
+    titles = set(re.findall(r"(?m)^## (.+)$", contract))
+    said = "".join(path.read_text() for folder in ("lib", "tests", "bench") for path in (TREE / folder).rglob("*.py"))
+    numbers = re.findall(r"docs/CONTRACT\.md, (\d[\d., and]*)", said)
+    quoted = [" ".join(title.split()) for title in re.findall(r'CONTRACT\.md,\s+"(\d[^"]*)"', said)]
+    assert numbers or quoted
+    assert {number for each in numbers for number in re.findall(r"[\d.]*\d", each)} <= sections
+    assert {title for title in quoted if title not in titles and title not in sections} == set()
 
 
 def test_the_web_application_brings_no_importer_along():
