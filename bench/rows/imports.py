@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpupanel import actions, catalogue, config
-from gpupanel.manifest import read
+from gpupanel.manifest import parse_manifest
 from gpupanel.mount import Mount
 
 from .. import ground, peers
@@ -102,7 +102,7 @@ class Others:
 def _rows(name: str, count: int) -> list[dict]:
     """The rows that our import writes, table by table, item by item."""
     raw = ground.manifest(name, [ground.item(name, number) for number in range(count)])
-    return [_of_item(position, item) for position, item in enumerate(read(raw, ground.sync_id(name)).items)]
+    return [_of_item(position, item) for position, item in enumerate(parse_manifest(raw, ground.sync_id(name)).items)]
 
 
 def _of_item(position: int, item) -> dict[str, list[dict]]:

@@ -9,7 +9,7 @@ from .catalogue import Key
 from .database import Reading, Transaction, chunks
 from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
-from .manifest import BadItem, Item, Manifest, digest, not_consumable, read
+from .manifest import InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
 from .model import PLANNED, BatchStatus, Decision, Plan
 from .mount import Mount, at_once
 
@@ -35,7 +35,7 @@ class Examined(NamedTuple):
     only: set[Key] | None = None
     gone: bool = False
 
-    def entries(self) -> Iterator[tuple[int, Item | BadItem]]:
+    def entries(self) -> Iterator[tuple[int, Item | InvalidItem]]:
         """Position and item of those that are to be planned."""
         for position, item in enumerate(self.manifest.items):
             if self.only is None or (item.asset_type, item.asset_hash) in self.only:
@@ -60,13 +60,13 @@ def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examine
     raw = None
     try:
         raw = mount.manifest(sync_id)
-        manifest = read(raw, sync_id)
+        manifest = parse_manifest(raw, sync_id)
     except ManifestError as error:
-        return Examined(sync_id, digest(raw) if raw is not None else None, None, error.problems or [str(error)], {})
+        return Examined(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
     except (BundleIncomplete, UnsafePath) as error:
         problems = [str(error).rstrip(".")]
         return Examined(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncomplete))
-    problems = not_consumable(manifest)
+    problems = reasons_not_consumable(manifest)
     examined = Examined(sync_id, manifest.sha256, manifest, problems, {}, only)
     if problems or manifest.action == "remove":
         return examined
@@ -97,9 +97,9 @@ def plans(tx: Reading, examined: Examined) -> Iterator[list[Plan]]:
         yield [_plan(examined, memberships, known, position, item) for position, item in entries]
 
 
-def _plan(examined: Examined, memberships: Memberships, known: dict, position: int, item: Item | BadItem) -> Plan:
+def _plan(examined: Examined, memberships: Memberships, known: dict, position: int, item: Item | InvalidItem) -> Plan:
     identity = (position, item.asset_type, item.asset_hash, item.cover_hash)
-    if isinstance(item, BadItem):
+    if isinstance(item, InvalidItem):
         return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
     if position in examined.missing:
         reason = f"items[{position}].path: {examined.missing[position].rstrip('.')}"

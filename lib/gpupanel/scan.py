@@ -5,7 +5,7 @@ from typing import NamedTuple
 from . import ledger
 from .database import Duplicate, Transaction
 from .errors import BundleIncomplete, ManifestError, UnsafePath
-from .manifest import digest, glimpse, not_consumable, read
+from .manifest import parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
 from .model import BatchStatus
 from .mount import Mount
 
@@ -25,14 +25,14 @@ def examine(mount: Mount, sync_id: str) -> Finding:
     raw = None
     try:
         raw = mount.manifest(sync_id)
-        manifest = read(raw, sync_id)
+        manifest = parse_manifest(raw, sync_id)
     except ManifestError as error:
-        glimpsed = glimpse(raw) if raw is not None else {}
+        glimpsed = salvage_fields(raw) if raw is not None else {}
         problem = f"{error}: {'; '.join(error.problems)}"
-        return Finding(sync_id, ledger.facts(None, glimpsed, digest(raw) if raw is not None else None), problem)
+        return Finding(sync_id, ledger.facts(None, glimpsed, sha256_hex(raw) if raw is not None else None), problem)
     except (BundleIncomplete, UnsafePath) as error:
         return Finding(sync_id, ledger.facts(None, {}, None), str(error).rstrip("."))
-    return Finding(sync_id, ledger.facts(manifest, {}, None), "; ".join(not_consumable(manifest)) or None)
+    return Finding(sync_id, ledger.facts(manifest, {}, None), "; ".join(reasons_not_consumable(manifest)) or None)
 
 
 def record(tx: Transaction, findings: list[Finding], by: str) -> dict[str, str]:

@@ -195,7 +195,7 @@ def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_fou
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     workers.queue(panel_db, mount, sync_id)
-    (item,) = manifest.read(mount.manifest(sync_id), sync_id).items
+    (item,) = manifest.parse_manifest(mount.manifest(sync_id), sync_id).items
     rival = Database(worker_db.settings)
     importing = threading.Thread(target=workers.drain, args=(worker_conf,))
     with rival.transaction() as tx:

@@ -105,8 +105,8 @@ def test_every_kind_of_item_is_accepted_by_the_manifest_reader(writer):
     everything = list(writer.assets("a", 8, EVERYTHING))
     containers = [writer.container(kind, "All", everything) for kind in ("gallery", "collection")]
     sync_id = writer.bundle("a", everything, containers)
-    read = manifest.read(raw(writer, sync_id), sync_id)
-    assert not manifest.not_consumable(read)
+    read = manifest.parse_manifest(raw(writer, sync_id), sync_id)
+    assert not manifest.reasons_not_consumable(read)
     assert [isinstance(item, manifest.Item) for item in read.items] == [True] * 8
     assert read.items[0].cover_hash == read.items[1].asset_hash
     assert [item.asset_type for item in read.items[:4]] == ["photo", "cover", "video", "video"]
@@ -170,7 +170,7 @@ def test_documents_are_json_but_for_the_notes_that_are_meant_not_to_be(writer):
 
 def test_a_remove_names_assets_and_no_folder(writer):
     sync_id = writer.bundle("a", writer.assets("a", 2, ("video_simple", "photo")), action="remove")
-    read = manifest.read(raw(writer, sync_id), sync_id)
+    read = manifest.parse_manifest(raw(writer, sync_id), sync_id)
     assert [(item.asset_type, item.path) for item in read.items] == [("video", None), ("photo", None)]
     assert [path.name for path in writer.assets_dir.iterdir()] == ["sync"]
 
@@ -254,8 +254,8 @@ def test_without_pillow_the_error_names_the_package(writer, monkeypatch):
 @pytest.mark.parametrize("wrong", [breaks.wrong_type, breaks.long_title, breaks.no_path, breaks.outside])
 def test_an_item_broken_in_the_manifest_is_bad_alone(writer, wrong):
     sync_id = writer.bundle("a", writer.assets("a", 3, broken={1: wrong}))
-    items = manifest.read(raw(writer, sync_id), sync_id).items
-    assert [type(item) for item in items] == [manifest.Item, manifest.BadItem, manifest.Item]
+    items = manifest.parse_manifest(raw(writer, sync_id), sync_id).items
+    assert [type(item) for item in items] == [manifest.Item, manifest.InvalidItem, manifest.Item]
 
 
 @pytest.mark.parametrize("wrong", [breaks.no_folder, breaks.no_source])
@@ -284,7 +284,7 @@ def test_a_document_that_is_not_there_cannot_be_broken(writer):
 def test_an_item_without_identity_is_a_problem_of_the_bundle(writer):
     sync_id = writer.bundle("a", writer.assets("a", 2, broken={1: breaks.bad_hash}))
     with pytest.raises(ManifestError) as caught:
-        manifest.read(raw(writer, sync_id), sync_id)
+        manifest.parse_manifest(raw(writer, sync_id), sync_id)
     assert "items[1].asset_hash" in caught.value.problems[0]
 
 

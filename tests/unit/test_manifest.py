@@ -10,7 +10,7 @@ import pytest
 
 from gpupanel import manifest
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import BadItem, Item
+from gpupanel.manifest import InvalidItem, Item
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -36,7 +36,7 @@ def bundle(*items, **changes) -> dict:
 
 
 def read(document: dict) -> manifest.Manifest:
-    return manifest.read(json.dumps(document).encode(), SYNC_ID)
+    return manifest.parse_manifest(json.dumps(document).encode(), SYNC_ID)
 
 
 def refused(document: dict) -> list[str]:
@@ -47,7 +47,7 @@ def refused(document: dict) -> list[str]:
 
 def bad(document: dict, position: int = 0) -> tuple[str, ...]:
     found = read(document).items[position]
-    assert isinstance(found, BadItem)
+    assert isinstance(found, InvalidItem)
     return found.problems
 
 
@@ -62,14 +62,14 @@ def test_a_sound_manifest_is_read_whole_with_hashes_in_lowercase():
         containers=[{"type": "gallery", "container_hash": "AA" * 32, "title": "G", "cover_hash": "BB" * 32, "items": ["CC" * 32]}],
     )
     raw = json.dumps(document).encode()
-    found = manifest.read(raw, SYNC_ID)
+    found = manifest.parse_manifest(raw, SYNC_ID)
     [one] = found.items
     assert (one.asset_hash, one.cover_hash, one.derivatives[0].sha256) == ("ab" * 32, "cd" * 32, "ef" * 32)
     assert (one.title, one.duration_seconds, one.path) == ("Día", 3.0, "photos/0")
     assert [each.kind for each in one.persisted] == ["thumb"]
     [gallery] = found.containers
     assert (gallery.container_hash, gallery.cover_hash, gallery.items) == ("aa" * 32, "bb" * 32, ("cc" * 32,))
-    assert found.sha256 == manifest.digest(raw) == hashlib.sha256(raw).hexdigest()
+    assert found.sha256 == manifest.sha256_hex(raw) == hashlib.sha256(raw).hexdigest()
 
 
 def test_the_summary_has_the_five_facts_in_the_order_of_the_page():
@@ -213,12 +213,12 @@ def test_a_bad_item_keeps_its_identity_and_all_its_problems():
 
 
 def test_when_every_item_is_bad_the_manifest_is_read_all_the_same():
-    assert [type(each) for each in read(bundle(item(path="/"), item(1, title=1))).items] == [BadItem, BadItem]
+    assert [type(each) for each in read(bundle(item(path="/"), item(1, title=1))).items] == [InvalidItem, InvalidItem]
 
 
 def test_zero_can_be_written_with_a_sign():
     raw = json.dumps(bundle()).replace('"total_bytes": 5', '"total_bytes": -0').encode()
-    assert manifest.read(raw, SYNC_ID).total_bytes == 0
+    assert manifest.parse_manifest(raw, SYNC_ID).total_bytes == 0
 
 
 def test_a_remove_needs_no_paths():
@@ -257,26 +257,26 @@ def test_what_cannot_be_seen_in_a_found_value_is_spelled_out():
 
 
 def test_a_bundle_is_consumable_when_completed_and_verified():
-    assert manifest.not_consumable(read(bundle())) == []
+    assert manifest.reasons_not_consumable(read(bundle())) == []
 
 
 def test_a_bundle_that_is_not_yet_consumable_can_be_read_and_says_why():
     early = bundle(status="uploading", completed_at=None, verification={"passed": False, "total_files": 0})
-    assert manifest.not_consumable(read(early)) == [
+    assert manifest.reasons_not_consumable(read(early)) == [
         'status: found "uploading", expected completed', "verification.passed: found false, expected true",
     ]
-    assert manifest.not_consumable(read(without(early, "completed_at")))
+    assert manifest.reasons_not_consumable(read(without(early, "completed_at")))
 
 
 def test_a_glimpse_gives_what_is_sound_in_a_refused_manifest():
     raw = json.dumps(bundle(item_count=-1, items=5, sync_id=None)).encode()
-    assert manifest.glimpse(raw) == {"sync_type": "asset", "action": "create", "total_bytes": 5, "source_host": "gpu-1"}
-    assert manifest.glimpse(b'{"action": "create", "action": "remove", "item_count": 3}') == {"item_count": 3}
+    assert manifest.salvage_fields(raw) == {"sync_type": "asset", "action": "create", "total_bytes": 5, "source_host": "gpu-1"}
+    assert manifest.salvage_fields(b'{"action": "create", "action": "remove", "item_count": 3}') == {"item_count": 3}
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"\xff", b"null"])
 def test_a_glimpse_of_what_is_no_json_object_is_empty(raw):
-    assert manifest.glimpse(raw) == {}
+    assert manifest.salvage_fields(raw) == {}
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was():
@@ -290,6 +290,6 @@ def test_the_example_of_the_format_description_is_consumable():
     described = (Path(__file__).resolve().parents[2] / "docs/BUNDLE-FORMAT.md").read_text()
     example = re.search(r"^    \{.*?^    \}", described, re.MULTILINE | re.DOTALL).group()
     raw = re.sub(r" +// .*", "", example).encode()
-    found = manifest.read(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
+    found = manifest.parse_manifest(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
     assert [isinstance(each, Item) for each in found.items] == [True, True]
-    assert manifest.not_consumable(found) == []
+    assert manifest.reasons_not_consumable(found) == []

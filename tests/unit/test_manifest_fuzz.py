@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from gpupanel import manifest
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import BadItem, text
+from gpupanel.manifest import InvalidItem, text
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 A, B = "a" * 64, "B" * 64
@@ -65,7 +65,7 @@ READABLE = st.fixed_dictionaries(HEAD | {"items": st.lists(KNOWN, max_size=4, un
 
 def outcome(raw: bytes):
     try:
-        return manifest.read(raw, SYNC_ID)
+        return manifest.parse_manifest(raw, SYNC_ID)
     except ManifestError as error:
         return error.problems
 
@@ -77,7 +77,7 @@ def test_the_quick_and_the_careful_way_end_alike_with_problems_that_can_be_store
     found = outcome(raw)
     with patch.object(text, "_quickly", side_effect=ValueError):
         assert outcome(raw) == found
-    bad = [] if isinstance(found, list) else [each for each in found.items if isinstance(each, BadItem)]
+    bad = [] if isinstance(found, list) else [each for each in found.items if isinstance(each, InvalidItem)]
     for problem in found if isinstance(found, list) else [text for each in bad for text in each.problems]:
         problem.encode("utf-8")
         assert ": found " in problem and problem.isprintable()
@@ -87,4 +87,4 @@ def test_the_quick_and_the_careful_way_end_alike_with_problems_that_can_be_store
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_or_glimpsed_without_harm(raw):
     assert isinstance(outcome(raw), list)
-    assert isinstance(manifest.glimpse(raw), dict)
+    assert isinstance(manifest.salvage_fields(raw), dict)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpupanel.manifest.rules import folder_problems, path_faults
+from gpupanel.manifest.validation import Folders, path_faults
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,15 @@ def test_all_faults_of_a_path_are_told_together():
 
 
 def clashes(*paths: str) -> dict[int, str]:
-    found = folder_problems(enumerate(paths))
-    return {position: problem.partition("but it ")[2] for position, problem in sorted(found.items())}
+    return {position: problem.partition("but it ")[2] for position, problem in clash_problems(*paths).items()}
+
+
+def clash_problems(*paths: str | None) -> dict[int, str]:
+    folders = Folders()
+    for path in paths:
+        folders.add(path)
+    folders.find_clashes(lambda: paths)
+    return {position: problem for position, path in enumerate(paths) if (problem := folders.clash(position, path))}
 
 
 def test_folders_that_lie_side_by_side_are_no_problem():
@@ -72,7 +79,7 @@ def test_a_folder_inside_another_fails_both_however_deep_and_whatever_sorts_betw
         0: "lies inside that of items[2]",
         1: "lies inside that of items[3]",
         2: "lies inside that of items[3]",
-        3: "holds that of items[2]",
+        3: "holds that of items[1]",
     }
 
 
@@ -89,6 +96,6 @@ def test_nesting_is_seen_through_case():
 
 
 def test_a_clash_says_where_and_what():
-    assert folder_problems([(3, "x"), (5, "x")])[5] == (
+    assert clash_problems("a", None, None, "x", None, "x")[5] == (
         'items[5].path: found "x", expected a folder of its own, but it is that of items[3]'
     )

@@ -15,7 +15,7 @@ SYNC_ID = "00000000-0000-4000-8000-000000000001"
 
 def problems(raw: bytes) -> list[str]:
     with pytest.raises(ManifestError) as caught:
-        manifest.read(raw, SYNC_ID)
+        manifest.parse_manifest(raw, SYNC_ID)
     return caught.value.problems
 
 

@@ -46,7 +46,7 @@ def carefully(raw: bytes, monkeypatch) -> manifest.Manifest:
     with monkeypatch.context() as patch:
         patch.setattr(whole, "read", lambda *_: None)
         patch.setattr("gpupanel.manifest.text._quickly", Mock(side_effect=ValueError))
-        return manifest.read(raw, SYNC_ID)
+        return manifest.parse_manifest(raw, SYNC_ID)
 
 
 def same(quick: dict, raw: bytes, monkeypatch) -> bool:

@@ -149,5 +149,5 @@ def test_a_manifest_of_nothing_but_tiny_values_is_refused_before_it_fills_the_me
     monkeypatch.setattr(manifest.text, "MOST_VALUES", 1000)
     monkeypatch.setattr(manifest.text, "_quickly", lambda raw: pytest.fail("decoded"))
     with pytest.raises(manifest.ManifestError) as refused:
-        manifest.read(b"[" + b"[]," * 600 + b"0]", "x")
+        manifest.parse_manifest(b"[" + b"[]," * 600 + b"0]", "x")
     assert refused.value.problems == ["manifest: found about 1201 values, expected at most 1000"]

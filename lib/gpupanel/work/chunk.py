@@ -9,7 +9,7 @@ from .. import catalogue
 from ..catalogue import Existing, Key
 from ..database import DataRefused, Transaction, chunks
 from ..decision import Memberships, decide
-from ..manifest import BadItem, Manifest
+from ..manifest import InvalidItem, Manifest
 from ..model import REFUSED_BY_DATABASE, Decision, Plan
 from . import library
 from .documents import Papers
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 def needs_documents(action: str, entry: Entry) -> bool:
     """Whether the documents of an entry are worth reading ahead: a create reads none of what the library has."""
-    if action == "remove" or isinstance(entry.item, BadItem):
+    if action == "remove" or isinstance(entry.item, InvalidItem):
         return False
     return action == "update" or entry.planned not in LEAVES
 
@@ -55,7 +55,7 @@ class Chunks:
 
     def carry_out(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
         """Write a chunk whole; returns what was done with each item. Raises Unread, DataRefused, DatabaseConflict."""
-        sound = [entry for entry in entries if not isinstance(entry.item, BadItem)]
+        sound = [entry for entry in entries if not isinstance(entry.item, InvalidItem)]
         held = library.hold(tx, [entry.key for entry in sound])
         known: dict[Key, Existing] = {}
         for some in chunks(entry for entry in sound if entry.key in held):
@@ -83,7 +83,7 @@ class Chunks:
     # ------------------------------------------------------------------------------------------ decide
 
     def _judge(self, entry: Entry, existing: Existing | None) -> Verdict:
-        if isinstance(entry.item, BadItem):
+        if isinstance(entry.item, InvalidItem):
             return Verdict(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         memberships = self._memberships.of(entry.item)
         decision, reason, changes = decide(self._action, entry.item, existing, memberships)

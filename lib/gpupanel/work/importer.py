@@ -8,7 +8,7 @@ from .. import ledger, preflight
 from ..catalogue import Key
 from ..database import DataRefused, Database, Transaction, chunks
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
-from ..manifest import Container, Manifest, read
+from ..manifest import Container, Manifest, parse_manifest
 from ..model import SETTLED, BatchStatus, Decision, Plan
 from ..mount import Mount, elsewhere
 from . import claims, containers
@@ -76,7 +76,8 @@ class Importer:
 
     def _as_planned(self, recorded: str | None) -> Manifest | None:
         try:
-            found = read(self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id)), self._claim.sync_id)
+            raw = self._from_mount(PATIENCE, lambda: self._mount.manifest(self._claim.sync_id))
+            found = parse_manifest(raw, self._claim.sync_id, checkpoint=self._attend)
         except ManifestError:
             return None  # the plan made from these bytes will say what is wrong
         return found if found.sha256 == recorded else None

@@ -8,7 +8,7 @@ from threading import Condition
 from typing import NamedTuple
 
 from ..errors import MountUnavailable, PanelError
-from ..manifest import BadItem, Item
+from ..manifest import InvalidItem, Item
 from ..model import Decision
 from ..mount import Document, Mount
 from ..mount.patience import Readers as Threads
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     cannot be had; `id` is that of its row in the ledger."""
 
     position: int
-    item: Item | BadItem
+    item: Item | InvalidItem
     planned: Decision | None
     papers: Papers | None = None
     problem: str | None = None

@@ -1,12 +1,11 @@
-"""What a manifest says, as frozen values; their types are the rules of docs/CONTRACT.md, 4.
+"""The types of a manifest, and its limits: the only statement of types and bounds.
 
-Each `Meta` description completes the sentence "expected ..." of a refusal, so a rule and its words stand together.
-Unknown keys are ignored. A key that has a default may be missing. There are many, and no cycle can be made of them, so that
-the garbage collector is told nothing of them.
+Each `Meta` description completes the sentence "expected ..." of a refusal. Unknown keys are ignored. A key that has a default
+may be missing. `gc=False`: there are many values and they form no cycle, so the garbage collector need not track them.
 """
 
 import sys
-from collections import Counter
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -40,6 +39,18 @@ AssetSubtype = Annotated[Literal["video_simple"], Meta(description="video_simple
 ContainerType = Annotated[Literal["gallery", "collection"], Meta(description="gallery or collection")]
 
 
+@dataclass(frozen=True, slots=True)
+class ManifestLimits:
+    """What a manifest may cost; one that exceeds a limit is refused. `max_members` is for each container."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_items: int = 500_000
+    max_derivatives: int = 1_000
+    max_members: int = 500_000
+    max_containers: int = 500_000
+    max_text_bytes: int = 64 * 1024
+
+
 class Derivative(Struct, frozen=True, gc=False):
     """A file made from an item; `path` is relative to the item's folder, `bytes` its size."""
 
@@ -71,16 +82,26 @@ class Item(Struct, frozen=True, gc=False):
     @property
     def persisted(self) -> tuple[Derivative, ...]:
         """The derivatives that the library keeps."""
-        return tuple(each for each in self.derivatives if each.kind not in NEVER_PERSISTED)
+        return tuple(file for file in self.derivatives if file.kind not in NEVER_PERSISTED)
 
 
-class BadItem(Struct, frozen=True, gc=False):
-    """An item that can be told apart but not imported; it fails alone, for the reasons in `problems`."""
+class InvalidItem(Struct, frozen=True, gc=False):
+    """An item that has an identity but cannot be imported; it fails alone, for the reasons in `problems`."""
 
     asset_type: str
     asset_hash: str
     cover_hash: str | None
     problems: tuple[str, ...]
+
+
+class KnownDerivative(Derivative, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A derivative without unknown keys, which most derivatives are."""
+
+
+class KnownItem(Item, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An item without unknown keys: its nesting and its texts have bounds by type, so that they need no other check."""
+
+    derivatives: tuple[KnownDerivative, ...] = ()
 
 
 class Container(Struct, frozen=True, gc=False):
@@ -100,7 +121,7 @@ class Verification(Struct, frozen=True, gc=False):
     total_files: Count
 
 
-class Bundle(Struct, frozen=True):
+class ManifestFields(Struct, frozen=True):
     """The keys of a manifest, as they stand in the file."""
 
     sync_id: Uuid
@@ -116,25 +137,3 @@ class Bundle(Struct, frozen=True):
     completed_at: Time | None = None
     prior_sync_id: Uuid | None = None
     containers: tuple[Container, ...] = ()
-
-
-class Manifest(Bundle, frozen=True, kw_only=True):
-    """A manifest that was read: hashes are lowercase; `items` hold an Item or a BadItem each, in the file's order."""
-
-    sha256: str
-
-    @property
-    def summary(self) -> dict:
-        """The five facts that the batch page shows, in its order."""
-        return {
-            "created_at": self.created_at,
-            "completed_at": self.completed_at,
-            "verification.passed": self.verification.passed,
-            "verification.total_files": self.verification.total_files,
-            "prior_sync_id": self.prior_sync_id,
-        }
-
-    @property
-    def item_type_counts(self) -> dict[str, int]:
-        """How many items there are of each asset_type, by name."""
-        return dict(sorted(Counter(item.asset_type for item in self.items).items()))

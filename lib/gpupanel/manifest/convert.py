@@ -1,0 +1,136 @@
+"""Convert JSON text to the types of schema.py, or explain each value that does not fit.
+
+A struct that does not fit is split into the raw text of its fields, so that no tree is made and unknown keys cost nothing.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Raw, Struct, defstruct, field
+from msgspec.json import Decoder
+from msgspec.structs import FieldInfo, fields, replace
+
+from .messages import MISSING, expected, place, problem
+from .schema import Container, Item
+from .strict_json import BIG_BYTES, array_runs, described
+
+# Raised for a value that breaks a rule, and for numbers with thousands of digits.
+UNFIT = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+# So many problems of one array are counted; the manifest is refused long before.
+MAX_COUNTED = 10_000
+
+T = TypeVar("T")
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    return fields(kind)
+
+
+@cache
+def _decoder(kind: Any) -> Decoder[Any]:
+    return Decoder(kind)
+
+
+@cache
+def _raw_decoder(kind: type[Struct]) -> Decoder[Any]:
+    """A decoder for the raw text of each field; a missing one is empty."""
+    raw_fields = [(each.name, Raw, field(default_factory=Raw)) for each in _fields(kind)]
+    return Decoder(defstruct(f"Raw{kind.__name__}", raw_fields))
+
+
+@cache
+def _list_decoder() -> Decoder[list[Raw]]:
+    return Decoder(list[Raw])
+
+
+def raw_fields(text: bytes | memoryview, kind: type[Struct]) -> dict[str, memoryview]:
+    """Return the raw text of each field of `kind` that the object `text` has."""
+    values = _raw_decoder(kind).decode(text)
+    found = {name: memoryview(getattr(values, name)) for name in values.__struct_fields__}
+    return {name: raw for name, raw in found.items() if len(raw)}
+
+
+def raw_elements(text: bytes | memoryview) -> Iterator[memoryview]:
+    """The raw text of each element of the array `text`; only those of one run are in memory."""
+    for start, end in array_runs(text, 0):
+        if end - start > BIG_BYTES:
+            yield memoryview(text)[start:end]
+        else:
+            yield from map(memoryview, _list_decoder().decode(b"[%b]" % bytes(text[start:end])))
+
+
+def convert(raw: bytes | memoryview, kind: Any) -> Any:
+    """Decode a value of type `kind`. Raises one of UNFIT."""
+    if len(raw) > BIG_BYTES and raw[:1] == b'"':
+        raise msgspec.ValidationError("longer than any text may be")
+    return _decoder(kind).decode(raw)
+
+
+def valid_fields(raw: dict[str, memoryview], kind: type[Struct]) -> dict[str, Any]:
+    """Return the values of those fields of `kind` that fit their types, by name."""
+    values = {}
+    for each in _fields(kind):
+        if each.name in raw:
+            try:
+                values[each.name] = convert(raw[each.name], each.type)
+            except UNFIT:
+                continue
+    return values
+
+
+def field_problems(raw: dict[str, memoryview], kind: type[Struct], where: str) -> Iterator[str]:
+    """The problems of an object whose fields have the texts `raw`."""
+    for each in _fields(kind):
+        path = place(where, each.name)
+        if each.name in raw:
+            yield from value_problems(raw[each.name], each.type, path)
+        elif each.required:
+            yield problem(path, MISSING, expected(each.type))
+
+
+def value_problems(raw: memoryview, kind: Any, where: str) -> Iterator[str]:
+    """Every problem of `raw` as a value of type `kind`; none when it is one."""
+    try:
+        convert(raw, kind)
+    except UNFIT:
+        yield from _explained(raw, kind, where)
+
+
+def _explained(raw: memoryview, kind: Any, where: str) -> Iterator[str]:
+    if isinstance(kind, type) and issubclass(kind, Struct) and raw[:1] == b"{":
+        yield from field_problems(raw_fields(raw, kind), kind, where)
+    elif get_origin(kind) is tuple and raw[:1] == b"[":
+        member = get_args(kind)[0]
+        elements = enumerate(raw_elements(raw))
+        every = (text for index, each in elements for text in value_problems(each, member, place(where, index)))
+        yield from islice(every, MAX_COUNTED)
+    else:
+        yield f"{where}: found {described(raw)}, expected {expected(kind)}"
+
+
+def with_lowercase_hashes(item: Item) -> Item:
+    """Return the item with its hashes in lowercase; nearly all have them so already."""
+    digits = item.asset_hash + (item.cover_hash or "") + "".join([file.sha256 or "" for file in item.derivatives])
+    if digits == digits.lower():
+        return item
+    return replace(
+        item,
+        asset_hash=item.asset_hash.lower(),
+        cover_hash=item.cover_hash and item.cover_hash.lower(),
+        derivatives=tuple(replace(file, sha256=file.sha256 and file.sha256.lower()) for file in item.derivatives),
+    )
+
+
+def container_with_lowercase_hashes(container: Container) -> Container:
+    """Return the container with its hashes in lowercase."""
+    members = container.items
+    return replace(
+        container,
+        container_hash=container.container_hash.lower(),
+        cover_hash=container.cover_hash and container.cover_hash.lower(),
+        items=members if all(member == member.lower() for member in members) else tuple(m.lower() for m in members),
+    )

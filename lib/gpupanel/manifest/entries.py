@@ -1,0 +1,162 @@
+"""The items and containers of a manifest: kept as text, decoded while they are iterated over.
+
+A sequence keeps the manifest's bytes and where runs of its elements are, so that 500,000 items take no more than their text.
+"""
+
+from abc import abstractmethod
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+from .convert import (
+    UNFIT,
+    container_with_lowercase_hashes,
+    convert,
+    field_problems,
+    raw_elements,
+    raw_fields,
+    valid_fields,
+    value_problems,
+    with_lowercase_hashes,
+)
+from .messages import one_per_place, limit_problems
+from .schema import Container, InvalidItem, Item
+from .validation import Folders, item_problems, path_faults
+
+# How many problems of an item are reported, and in how many characters, so that a column of the ledger holds them.
+MAX_ITEM_PROBLEMS = (20, 1_900)
+IDENTITY = {"asset_type", "asset_hash"}
+
+T = TypeVar("T")
+ITEMS = msgspec.json.Decoder(list[Item])
+CONTAINERS = msgspec.json.Decoder(list[Container])
+
+
+class Entries(Sequence[T], Generic[T]):
+    """Values that are decoded on iteration, in the manifest's order."""
+
+    def __init__(self, text: bytes | memoryview):
+        self._text = text
+        self._starts, self._ends, self._firsts = array("Q"), array("Q"), array("Q")
+        self._length = 0
+
+    def add_run(self, start: int, end: int, count: int) -> None:
+        """Add `count` elements, whose text is from `start` to `end`."""
+        self._starts.append(start)
+        self._ends.append(end)
+        self._firsts.append(self._length)
+        self._length += count
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        for run in range(len(self._firsts)):
+            yield from self._read(run)
+
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[T]: ...
+    def __getitem__(self, position: int | slice) -> T | Sequence[T]:
+        if isinstance(position, slice):
+            return [self[each] for each in range(*position.indices(self._length))]
+        index = position + self._length if position < 0 else position
+        if not 0 <= index < self._length:
+            raise IndexError(position)
+        run = bisect_right(self._firsts, index) - 1
+        return list(self._read(run))[index - self._firsts[run]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _read(self, run: int) -> Iterator[T]:
+        return self.decode(b"[%b]" % self._text[self._starts[run] : self._ends[run]], self._firsts[run])
+
+    @abstractmethod
+    def decode(self, array_text: bytes, first: int) -> Iterator[T]:
+        """Decode some elements, the first of which is at the position `first`."""
+
+
+class Items(Entries[Item | InvalidItem]):
+    """The items; which of them are invalid is found again whenever they are iterated over."""
+
+    def __init__(self, text: bytes | memoryview, sync_type: str | None, action: str | None):
+        super().__init__(text)
+        self._sync_type, self._action = sync_type, action
+        self.folders = Folders()
+
+    def decode(self, array_text: bytes, first: int) -> Iterator[Item | InvalidItem]:
+        for position, (item, problems) in enumerate(self.checked(array_text, first), first):
+            assert item is not None  # a manifest with an item that has no identity is refused
+            clash = self.folders.clash(position, item.path)
+            if clash:
+                problems = [*problems, clash]
+            yield _invalid(item, problems) if problems else item
+
+    def checked(self, array_text: bytes, first: int) -> Iterator[tuple[Item | None, list[str]]]:
+        """Each item as far as its fields are valid, None without an identity; and the problems that it has by itself."""
+        try:
+            items = ITEMS.decode(array_text)
+        except UNFIT:
+            for position, raw in enumerate(raw_elements(array_text), first):
+                yield self._checked_alone(raw, position)
+        else:
+            yield from self.checked_known(items, first)
+
+    def checked_known(self, items: Iterable[Item], first: int) -> Iterator[tuple[Item, list[str]]]:
+        """The same of items whose fields are all valid."""
+        for position, item in enumerate(map(with_lowercase_hashes, items), first):
+            yield item, self.problems(item, position)
+
+    def problems(self, item: Item, position: int) -> list[str]:
+        """The problems of an item whose fields are of the right types."""
+        return item_problems(position, item, self._sync_type, self._action)
+
+    def _checked_alone(self, raw: memoryview, position: int) -> tuple[Item | None, list[str]]:
+        try:
+            item = with_lowercase_hashes(convert(raw, Item))
+            return item, self.problems(item, position)
+        except UNFIT:
+            pass
+        where = f"items[{position}]"
+        if raw[:1] != b"{":
+            return None, list(value_problems(raw, Item, where))
+        values = raw_fields(raw, Item)
+        found, problems = valid_fields(values, Item), list(field_problems(values, Item, where))
+        if not IDENTITY <= found.keys():
+            return None, problems
+        item = with_lowercase_hashes(Item(**found))
+        return item, problems + self.problems(item, position)
+
+    def paths(self) -> Iterator[str | None]:
+        """The folder of each item, None when it has none that is safe."""
+        for run in range(len(self._firsts)):
+            text = b"[%b]" % self._text[self._starts[run] : self._ends[run]]
+            yield from (safe_folder(item) for item, _ in self.checked(text, self._firsts[run]))
+
+
+def safe_folder(item: Item | None) -> str | None:
+    """The folder of an item when no rule for paths is broken."""
+    return item.path if item is not None and item.path and not path_faults(item.path) else None
+
+
+def _invalid(item: Item, problems: list[str]) -> InvalidItem:
+    reasons = limit_problems(one_per_place(problems), *MAX_ITEM_PROBLEMS)
+    return InvalidItem(item.asset_type, item.asset_hash, item.cover_hash, tuple(reasons))
+
+
+class Containers(Entries[Container]):
+    """The galleries and collections."""
+
+    def decode(self, array_text: bytes, first: int) -> Iterator[Container]:
+        yield from map(container_with_lowercase_hashes, CONTAINERS.decode(array_text))
+
+
+def identity_of(item: Any) -> tuple[str, str]:
+    return item.asset_type, item.asset_hash

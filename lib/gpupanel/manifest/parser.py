@@ -1,0 +1,363 @@
+"""Manifest bytes to a `Manifest`, or to every problem found, in bounded memory and time (docs/decisions/0101-one-manifest-parser.md).
+
+The bytes are checked as JSON once, then cut into runs of elements. Each run is decoded, checked and dropped; only digests of
+what must be unique in the whole manifest stay. A `Manifest` decodes its items again while they are iterated over.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from ..errors import ManifestError
+from .convert import UNFIT, container_with_lowercase_hashes, convert, field_problems, raw_elements, raw_fields, valid_fields, value_problems
+from .entries import Containers, Entries, Items, identity_of, safe_folder
+from .messages import MISSING, ProblemList, place, problem
+from .schema import Container, Item, KnownItem, ManifestFields, ManifestLimits, Verification
+from .strict_json import (
+    BYTE_ORDER_MARK,
+    MEMBER_KEY,
+    MEMBER_VALUE,
+    EMPTY,
+    RUN_BYTES,
+    SPACE,
+    KeyDigests,
+    NestingError,
+    array_runs,
+    count_elements,
+    count_strict,
+    decode_string,
+    described,
+    nesting_problem,
+    run_problems,
+    syntax_problem,
+)
+from .strict_json import value_problems as text_problems
+from .validation import Identities, bundle_problems, member_repeats, repeat_problem
+
+OBJECT_START = re.compile(SPACE + rb"\{")
+SEPARATOR = re.compile(SPACE + rb",?")
+# A number or text of so few bytes cannot break a rule, but for an exponent.
+MAX_PLAIN_BYTES = 256
+SALVAGED = ("sync_type", "action", "item_count", "total_bytes", "source_host")
+LISTS = ("items", "containers")
+KNOWN_ITEMS = msgspec.json.Decoder(list[KnownItem])
+DEFAULT_LIMITS = ManifestLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A valid manifest: hashes are lowercase; `items` are an Item or an InvalidItem each, in the file's order."""
+
+    sync_id: str
+    sync_type: str
+    action: str
+    status: str
+    source_host: str
+    created_at: str
+    item_count: int
+    total_bytes: int
+    verification: Verification
+    items: Items
+    containers: Containers
+    item_type_counts: dict[str, int]
+    sha256: str
+    completed_at: str | None = None
+    prior_sync_id: str | None = None
+
+    @property
+    def summary(self) -> dict[str, str | int | bool | None]:
+        """The five facts that the batch page shows, in its order."""
+        return {
+            "created_at": self.created_at,
+            "completed_at": self.completed_at,
+            "verification.passed": self.verification.passed,
+            "verification.total_files": self.verification.total_files,
+            "prior_sync_id": self.prior_sync_id,
+        }
+
+
+def no_checkpoint() -> None:
+    """Continue (default checkpoint)."""
+
+
+def sha256_hex(raw: bytes) -> str:
+    """Return the SHA-256 of a manifest's bytes, in lowercase hex."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def reasons_not_consumable(manifest: Manifest) -> list[str]:
+    """Return why the bundle may not be imported yet; nothing when it may."""
+    passed = manifest.verification.passed
+    return [
+        *([] if manifest.status == "completed" else [problem("status", manifest.status, "completed")]),
+        *([] if passed else [problem("verification.passed", passed, "true")]),
+    ]
+
+
+def salvage_fields(raw: bytes) -> dict[str, Any]:
+    """Return the valid ones of the facts that a scan records, from a refused manifest; {} when it is not JSON."""
+    text = _without_mark(raw)
+    if syntax_problem(text) or not _is_object(text):
+        return {}
+    fields = {name: value for name, value in raw_fields(text, ManifestFields).items() if name in SALVAGED}
+    names: Counter[str] = Counter()
+    try:
+        names.update(key for key in _member_keys(text) if key in SALVAGED)
+    except NestingError:
+        return {}
+    return valid_fields({name: value for name, value in fields.items() if names[name] == 1}, ManifestFields)
+
+
+def parse_manifest(
+    raw: bytes, sync_id: str, limits: ManifestLimits = DEFAULT_LIMITS, checkpoint: Callable[[], None] = no_checkpoint
+) -> Manifest:
+    """Parse the manifest of bundle `sync_id`.
+
+    An item that can be identified but has a problem of its own becomes an InvalidItem. `checkpoint` is called every few
+    hundred items, and may raise to stop. Whether the bundle is consumable: see `reasons_not_consumable`.
+
+    Raises:
+        ManifestError: with the problems of the bundle.
+    """
+    if len(raw) > limits.max_bytes:
+        raise _refused([f"manifest: found {len(raw)} bytes, expected at most {limits.max_bytes}"])
+    text = _without_mark(raw)
+    marked = ["manifest: found a byte-order mark, expected UTF-8 without one"] if text is not raw else []
+    if wrong := syntax_problem(text):
+        raise ManifestError("The manifest is not strict JSON", [*marked, wrong])
+    if not _is_object(text):
+        raise _refused([*marked, f"manifest: found {described(text)}, expected an object"])
+    return _Parsing(text, sync_id, limits, checkpoint).manifest(marked, raw)
+
+
+def _without_mark(raw: bytes) -> bytes | memoryview:
+    return memoryview(raw)[len(BYTE_ORDER_MARK) :] if raw.startswith(BYTE_ORDER_MARK) else raw
+
+
+def _is_object(text: bytes | memoryview) -> bool:
+    return OBJECT_START.match(text) is not None
+
+
+def _member_keys(text: bytes | memoryview) -> Iterator[str]:
+    """Yield the key of each member of the manifest. Raises NestingError."""
+    start = OBJECT_START.match(text)
+    at = start.end() if start else 0
+    while key := MEMBER_KEY.match(text, at):
+        yield decode_string(key[1])
+        value = MEMBER_VALUE.match(text, key.end())
+        if value is None:
+            raise NestingError
+        at = value.end()
+
+
+def _refused(problems: list[str]) -> ManifestError:
+    return ManifestError("The manifest cannot be used", problems)
+
+
+class _LimitExceeded(Exception):  # noqa: N818
+    """Ends the parsing: a limit was exceeded, or no more problems are counted."""
+
+
+class _Parsing:
+    """One pass over a manifest whose syntax is right."""
+
+    def __init__(self, text: bytes | memoryview, sync_id: str, limits: ManifestLimits, checkpoint: Callable[[], None]):
+        self._text, self._sync_id, self._limits, self._checkpoint = text, sync_id, limits, checkpoint
+        self._raw = raw_fields(text, ManifestFields)
+        head = {name: value for name, value in self._raw.items() if name not in LISTS}
+        self._values = valid_fields(head, ManifestFields)
+        self._items = Items(text, self._values.get("sync_type"), self._values.get("action"))
+        self._containers = Containers(text)
+        self._lists: dict[str, Entries[Any]] = {"items": self._items, "containers": self._containers}
+        self._identities, self._container_identities = Identities(), Identities()
+        self._types: Counter[str] = Counter()
+        self._text_problems, self._head_problems, self._entry_problems = ProblemList(), ProblemList(), ProblemList()
+
+    def manifest(self, marked: list[str], raw: bytes) -> Manifest:
+        """Return the manifest. Raises ManifestError."""
+        self._text_problems.extend(marked)
+        self._head_problems.extend(self._field_problems())
+        try:
+            self._read_members()
+            self._compare_entries()
+        except _LimitExceeded:
+            self._text_problems.stop()
+        lists = [self._text_problems, self._head_problems, self._entry_problems]
+        if any(lists):
+            raise _refused(ProblemList.report(lists))
+        types = dict(sorted(self._types.items()))
+        return Manifest(
+            **self._values, items=self._items, containers=self._containers, item_type_counts=types, sha256=sha256_hex(raw)
+        )
+
+    def _field_problems(self) -> Iterator[str]:
+        """The problems of all fields but the elements of the two lists."""
+        empty = {name: memoryview(b"[]") for name in LISTS if bytes(self._raw.get(name, b"")[:1]) == b"["}
+        yield from field_problems(self._raw | empty, ManifestFields, "")
+
+    # --------------------------------------------------------------------------------------------- the members
+
+    def _read_members(self) -> None:
+        keys = KeyDigests()
+        start = OBJECT_START.match(self._text)
+        at = start.end() if start else 0
+        while key := MEMBER_KEY.match(self._text, at):
+            name = self._key(key)
+            if wrong := keys.add(name, ""):
+                self._stop_at(wrong)
+            end = self._read_list(name, key.end()) or self._read_value(name, key.end())
+            separator = SEPARATOR.match(self._text, end)
+            at = separator.end() if separator else end
+        self._text_problems.extend(keys.duplicates("", lambda: _member_keys(self._text)))
+
+    def _key(self, key: re.Match[bytes]) -> str:
+        if len(key[1]) > self._limits.max_text_bytes:
+            self._stop_at(f"manifest: found a key of {len(key[1]) - 2} bytes, expected at most {self._limits.max_text_bytes}")
+        return decode_string(key[1])
+
+    def _read_value(self, name: str, start: int) -> int:
+        """Check a member's value; returns its end."""
+        value = MEMBER_VALUE.match(self._text, start)
+        if value is None:
+            self._stop_at(nesting_problem(place("", name)))
+        end = value.end(1)
+        if end - start > MAX_PLAIN_BYTES or self._text[start] in b"[{" or b"e" in value[1].lower():
+            self._text_problems.extend(
+                text_problems(self._text, start, end, place("", name), self._limits.max_text_bytes)
+            )
+        if self._text_problems.is_full:
+            raise _LimitExceeded
+        return end
+
+    def _stop_at(self, text: str) -> NoReturn:
+        self._text_problems.add(text)
+        raise _LimitExceeded
+
+    # ----------------------------------------------------------------------------------------------- the lists
+
+    def _read_list(self, name: str, start: int) -> int | None:
+        """Read the items or containers; returns the end of the list, None when the member is no such list."""
+        entries = self._lists.get(name)
+        if entries is None or len(entries) or self._text[start] != ord("["):
+            return None
+        if empty := EMPTY.match(self._text, start):
+            return empty.end()
+        limit, read_run = (
+            (self._limits.max_items, self._read_items) if name == "items"
+            else (self._limits.max_containers, self._read_containers)
+        )
+        end = start
+        try:
+            for at, end in array_runs(self._text, start):
+                self._checkpoint()
+                entries.add_run(at, end, read_run(at, end))
+                if len(entries) > limit:
+                    self._stop_at(f"{name}: found more than {limit}, expected at most {limit}")
+                if self._text_problems.is_full or self._entry_problems.is_full:
+                    raise _LimitExceeded
+        except NestingError:
+            self._stop_at(nesting_problem(f"{name}[{len(entries)}]"))
+        return end + 1
+
+    def _read_items(self, start: int, end: int) -> int:
+        """Check a run of items; returns how many they are."""
+        first, array_text = len(self._items), b"[%b]" % self._text[start:end]
+        known = _known_items(array_text)
+        if known is None:
+            count = self._check_text("items", start, end)
+            limited = self._limited(array_text, first, Item, "derivatives", self._limits.max_derivatives)
+            if limited:
+                self._text_problems.extend(limited)
+                return count
+            checked = self._items.checked(array_text, first)
+        else:
+            count = len(known)
+            checked = self._items.checked_known(known, first)
+        for position, (item, problems) in enumerate(checked, first):
+            self._note_item(position, item, problems)
+        return count
+
+    def _note_item(self, position: int, item: Item | None, problems: list[str]) -> None:
+        self._items.folders.add(safe_folder(item))
+        if item is None:
+            self._identities.add(position)
+            self._entry_problems.extend(problems)
+            return
+        self._identities.add(identity_of(item))
+        self._types[item.asset_type] += 1
+        most = self._limits.max_derivatives
+        if len(item.derivatives) > most:
+            self._text_problems.add(f"items[{position}].derivatives: found {len(item.derivatives)}, expected at most {most}")
+
+    def _check_text(self, where: str, start: int, end: int) -> int:
+        first = len(self._lists[where])
+        count, problems = run_problems(self._text, start, end, where, first, self._limits.max_text_bytes)
+        self._text_problems.extend(problems)
+        return count
+
+    def _limited(self, array_text: bytes, first: int, kind: type[Struct], name: str, most: int) -> list[str]:
+        """The problems of elements whose list `name` has more than `most` elements."""
+        problems = []
+        if array_text.count(b",") >= most:
+            for position, raw in enumerate(raw_elements(array_text), first):
+                listed = raw_fields(raw, kind).get(name) if raw[:1] == b"{" else None
+                if listed is not None and listed[:1] == b"[" and count_elements(listed, 0, most) > most:
+                    where = "items" if kind is Item else "containers"
+                    problems.append(f"{where}[{position}].{name}: found more than {most}, expected at most {most}")
+        return problems
+
+    def _read_containers(self, start: int, end: int) -> int:
+        """Check a run of containers; returns how many they are."""
+        first, array_text = len(self._containers), b"[%b]" % self._text[start:end]
+        count = self._check_text("containers", start, end)
+        limited = self._limited(array_text, first, Container, "items", self._limits.max_members)
+        self._text_problems.extend(limited)
+        if not limited:
+            for position, raw in enumerate(raw_elements(array_text), first):
+                self._read_container(position, raw)
+        return count
+
+    def _read_container(self, position: int, raw: memoryview) -> None:
+        where = f"containers[{position}]"
+        try:
+            container = container_with_lowercase_hashes(convert(raw, Container))
+        except UNFIT:
+            self._container_identities.add(position)
+            self._entry_problems.extend(value_problems(raw, Container, where))
+        else:
+            self._container_identities.add((container.type, container.container_hash))
+            self._entry_problems.extend(member_repeats(where, container.items))
+
+    def _compare_entries(self) -> None:
+        """Find what only all items, and all containers, show together."""
+        count = len(self._items) if "items" in self._raw and self._raw["items"][:1] == b"[" else None
+        completed_at = MISSING if "completed_at" not in self._raw else self._values.get("completed_at")
+        self._head_problems.extend(bundle_problems(self._values, count, self._sync_id, completed_at))
+        for at, first in self._container_identities.repeats():
+            if self._entry_problems.is_full:
+                break
+            each = self._containers[at]
+            self._entry_problems.add(repeat_problem("containers", at, first, f"{each.type} {each.container_hash}"))
+        for at, first in self._identities.repeats():
+            if self._entry_problems.is_full:
+                break
+            item = self._items[at]
+            self._entry_problems.add(repeat_problem("items", at, first, f"{item.asset_type} {item.asset_hash}"))
+        self._items.folders.find_clashes(self._items.paths)
+
+
+def _known_items(array_text: bytes) -> list[KnownItem] | None:
+    """The items of a run that have no unknown, no repeated and no invalid value; None when there may be one."""
+    if len(array_text) > 2 * RUN_BYTES:
+        return None
+    try:
+        items = KNOWN_ITEMS.decode(array_text)
+    except UNFIT:
+        return None
+    return items if count_strict(array_text.decode("utf-8")) else None

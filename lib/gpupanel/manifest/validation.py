@@ -1,0 +1,206 @@
+"""The rules that types cannot state: about paths, and between the parts of a manifest (docs/CONTRACT.md, "4. Mount")."""
+
+import re
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from unicodedata import normalize
+
+from .messages import MISSING, problem, shown
+from .schema import Derivative, Item
+
+SAME, INSIDE, HOLDS = 1, 2, 3
+RELATIONS = ("", "is that of", "lies inside that of", "holds that of")
+LONGEST_NAME = 255
+# Most paths are made of such names alone; none of the rules below can concern them.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
+PATH_RULES = (
+    (re.compile(r"\A\Z"), "a path that is not empty"),
+    (re.compile(r"\A/"), 'no leading "/"'),
+    (re.compile(r"\A~"), 'no leading "~"'),
+    (re.compile(r"\A[A-Za-z]:"), "no drive letter"),
+    (re.compile(r"\\"), "no backslash"),
+    (re.compile(r"\x00"), "no NUL"),
+    (re.compile(r"[\x01-\x1f\x7f-\x9f]"), "no control character"),
+    (re.compile(r".//|[^/]/\Z", re.DOTALL), "no empty element"),
+    (re.compile(r"(?:\A|/)\.\.?(?:/|\Z)"), 'no "." or ".." element'),
+    (re.compile(r"(?:[^/.]\.+| )(?:/|\Z)|(?:\A|/)\.{3,}(?:/|\Z)"), "no name that ends in a dot or space"),
+)
+
+
+@lru_cache(maxsize=1024)  # derivatives mostly have the same few paths
+def path_faults(path: str) -> str:
+    """Which rules for paths `path` breaks, in the words of what is expected; "" when it is safe."""
+    if PLAIN_PATH.fullmatch(path) and len(path) <= LONGEST_NAME:
+        return ""
+    broken = [words for pattern, words in PATH_RULES if pattern.search(path)]
+    if any(len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME for name in path.split("/")):
+        broken.append(f"no name longer than {LONGEST_NAME} bytes")
+    return ", ".join(broken)
+
+
+def item_problems(position: int, item: Item, sync_type: str | None, action: str | None) -> list[str]:
+    """The problems of one item whose fields are of the right types."""
+    problems: list[str] = []
+    path, subtype = item.path, item.asset_subtype
+    if path is None and action != "remove":
+        problems.append(problem(f"items[{position}].path", MISSING, "the item's folder"))
+    if path is not None and (faults := path_faults(path)):
+        problems.append(problem(f"items[{position}].path", path, faults))
+    if item.derivatives:
+        problems += _derivative_problems(f"items[{position}].derivatives", item.derivatives)
+    if subtype and item.asset_type != "video":
+        problems.append(problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}"))
+    if sync_type == "video_simple" and item.asset_type == "video" and not subtype:
+        problems.append(problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says"))
+    return problems
+
+
+def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> list[str]:
+    problems: list[str] = []
+    seen: dict[tuple[str, str], int] = {}
+    for index, file in enumerate(derivatives):
+        if faults := path_faults(file.path):
+            problems.append(problem(f"{where}[{index}].path", file.path, faults))
+        if (first := seen.setdefault((file.kind, file.path), index)) != index:
+            problems.append(f"{where}[{index}]: found the kind and path of {where}[{first}], expected each once")
+    return problems
+
+
+def _folder_key(path: str) -> str:
+    """Equal for paths that a case-blind or a normalising file system takes for one."""
+    return path.lower() if path.isascii() else normalize("NFD", normalize("NFD", path).casefold())
+
+
+class Folders:
+    """The folders of all items, as 64-bit digests that are salted for each process; 0 stands for no folder.
+
+    `find_clashes` finds the items that share a folder, or lie inside another's; `clash` describes that of one item.
+    """
+
+    def __init__(self) -> None:
+        self._keys, self._spellings = array("q"), array("q")
+        self._depths: set[int] = set()
+        self._clashes: array[int] = array("q")
+        self._relations = bytearray()
+
+    def add(self, path: str | None) -> None:
+        """Add the folder of the next item; None when it has none, or an unsafe one."""
+        digest = 0
+        if path is not None:
+            names = _folder_key(path).split("/")
+            self._depths.add(len(names))
+            for name in names:
+                digest = hash((digest, name))
+        self._keys.append(digest)
+        self._spellings.append(0 if path is None else hash(path))
+
+    def find_clashes(self, paths: Callable[[], Iterable[str | None]]) -> None:
+        """Compare all folders; `paths` gives what was added once more, for folders of several depths."""
+        first: dict[int, int] = {}
+        if len(self._depths) < 2 and len(set(self._keys)) == len(self._keys):
+            return
+        for position, key in enumerate(self._keys):
+            if key and (other := first.setdefault(key, position)) != position:
+                self._note(position, other, SAME)
+                self._note(other, position, SAME)
+        if len(self._depths) > 1:
+            self._find_nested(first, paths())
+
+    def _find_nested(self, first: dict[int, int], paths: Iterable[str | None]) -> None:
+        holders: dict[int, int] = {}
+        for position, path in enumerate(paths):
+            outer = self._outer(path, first) if path is not None else None
+            if outer is not None:
+                self._note(position, outer, INSIDE)
+                holders.setdefault(outer, position)
+        for outer, position in holders.items():
+            self._note(outer, position, HOLDS)
+
+    def _outer(self, path: str, first: dict[int, int]) -> int | None:
+        """The item whose folder is the nearest around `path`."""
+        digest, outer = 0, None
+        names = _folder_key(path).split("/")
+        for depth, name in enumerate(names[:-1], 1):
+            digest = hash((digest, name))
+            if depth in self._depths:
+                outer = first.get(digest, outer)
+        return outer
+
+    def _note(self, position: int, other: int, relation: int) -> None:
+        if not self._relations:
+            self._relations = bytearray(len(self._keys))
+            self._clashes = array("q", bytes(8 * len(self._keys)))
+        if not self._relations[position]:
+            self._relations[position], self._clashes[position] = relation, other
+
+    def clash(self, position: int, path: str | None) -> str | None:
+        """Return why the folder of an item is not its own, None when it is."""
+        if not self._relations or not self._relations[position]:
+            return None
+        other = self._clashes[position]
+        relation = RELATIONS[self._relations[position]]
+        if relation == RELATIONS[SAME] and self._spellings[position] != self._spellings[other]:
+            relation = "differs only by case or Unicode normalisation from that of"
+        expected = f"a folder of its own, but it {relation} items[{other}]"
+        return problem(f"items[{position}].path", path, expected)
+
+
+class Identities:
+    """What each item or container is identified by, as 64-bit digests that are salted for each process."""
+
+    def __init__(self) -> None:
+        self._digests = array("q")
+
+    def add(self, identity: Hashable) -> None:
+        """Add the identity of the next one."""
+        self._digests.append(hash(identity))
+
+    def repeats(self) -> Iterator[tuple[int, int]]:
+        """Yield (position, first position) of each one that was added before."""
+        if len(set(self._digests)) == len(self._digests):
+            return
+        first: dict[int, int] = {}
+        for position, digest in enumerate(self._digests):
+            if (earlier := first.setdefault(digest, position)) != position:
+                yield position, earlier
+
+
+def repeat_problem(where: str, position: int, first: int, name: str) -> str:
+    return f"{where}[{position}]: found {name} again, expected it once (it is {where.rpartition('.')[2]}[{first}] already)"
+
+
+def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
+    """The problems of hashes that a container lists more than once."""
+    if len(set(members)) == len(members):
+        return
+    first: dict[str, int] = {}
+    for index, member in enumerate(members):
+        if (earlier := first.setdefault(member, index)) != index:
+            yield repeat_problem(f"{where}.items", index, earlier, member)
+
+
+def bundle_problems(values: dict[str, Any], item_count: int | None, sync_id: str, completed_at: Any) -> Iterator[str]:
+    """The problems between keys at the top.
+
+    `values` are the valid fields, `item_count` how many items there are, None when it is not known; `completed_at` is None
+    or MISSING when the manifest does not give it.
+    """
+    if values.get("sync_id", sync_id) != sync_id:
+        yield problem("sync_id", values["sync_id"], f"{shown(sync_id)}, as the file is named")
+    if item_count is not None and values.get("item_count", item_count) != item_count:
+        yield problem("item_count", values["item_count"], f"{item_count}, as many as there are items")
+    for key in ("created_at", "completed_at"):
+        if values.get(key) and not _is_on_the_calendar(values[key]):
+            yield problem(key, values[key], "a date and time that exist")
+    if values.get("status") == "completed" and (completed_at is None or completed_at is MISSING):
+        yield problem("completed_at", completed_at, "the time when status became completed")
+
+
+def _is_on_the_calendar(time: str) -> bool:
+    try:
+        return bool(datetime.fromisoformat(time[:19]))
+    except ValueError:
+        return False
