@@ -1,5 +1,6 @@
 """What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (docs/CONTRACT.md, 11)."""
 
+import os
 import shlex
 import socket
 from itertools import chain
@@ -95,7 +96,7 @@ def _usable_port(port: int) -> int:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         raise PanelError(
-            f"Cannot listen on port {port}: {error.strerror}. Choose another one: make run PORT=N, or --port N."
+            f"Cannot listen on port {port}: {os.strerror(error.errno)}. Choose another one: make run PORT=N, or --port N."
         ) from None
     return port
 
