@@ -27,7 +27,7 @@ lint:  ## Check the Python code with ruff and mypy, as pyproject.toml configures
 	@venv/bin/ruff check lib bench tests bin
 	@venv/bin/mypy
 
-test-all:  ## Run every test, also those that take hours: clusters, fault campaign, load, a million batches
+test-all:  ## Run every test, also the long ones: clusters, fault campaign, load, a million batches, fuzzing
 	@bin/prepare test
 	@AXE=all venv/bin/python -m pytest -m ""
 	@$(MAKE) --no-print-directory faults
