@@ -1,81 +1,95 @@
-# Two commands for a newcomer: `make run` and `make test`. Both install what is missing first.
+# Two commands to start with: `make run` and `make test`. Each installs what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test screenshots axe million faults galera load bench profile fuzz audit demo venv install clean
+.PHONY: help run test lint test-all screenshots axe million faults galera load bench profile fuzz audit demo venv install clean
 
-# Where `make install` puts the tree, and with which Python. DESTDIR goes in front of PREFIX, for who makes a package.
-# DEBIAN_PACKAGES=1 uses the Python packages of Debian as far as they suffice.
+# `make install` writes the tree to PREFIX and uses PYTHON. DESTDIR is put in front of PREFIX to build a package.
+# DEBIAN_PACKAGES=1 uses Debian's Python packages where their versions suffice.
 PREFIX = /opt/gpu-admin-panel
 PYTHON = /usr/bin/python3
 
-# Where `make run` and `make demo` keep what is private to them.
+# `make run` and `make demo` keep their MariaDB, mount and configuration in this folder.
 VAR = var
 
-help:  ## List what there is to make
+help:  ## List the targets
 	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-run:  ## Run the demo panel: private MariaDB, demo bundles, worker and panel; Ctrl-C stops all of it
-	@bin/prepare
-	@exec bin/gpupanel run --var "$(VAR)"
+run:  ## Run the demo panel with a private MariaDB; Ctrl-C stops it; PORT=8081 VAR=folder
+	@bin/prepare run
+	@exec bin/gpupanel run --var "$(VAR)" $(if $(PORT),--port "$(PORT)")
 
-test:  ## Run the tests; ARGS='-k queue -x' is handed to pytest
+test:  ## Run the tests; ARGS='-k queue -x' is passed to pytest
 	@bin/prepare test
 	@exec venv/bin/python -m pytest $(ARGS)
 
-screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ for people to look at
+lint:  ## Check the Python code with ruff and mypy, as pyproject.toml configures them
+	@bin/prepare test
+	@venv/bin/ruff check lib bench tests bin
+	@venv/bin/mypy
+
+test-all:  ## Run every test, also the long ones: clusters, fault campaign, load, a million batches, fuzzing
+	@bin/prepare test
+	@AXE=all venv/bin/python -m pytest -m ""
+	@$(MAKE) --no-print-directory faults
+	@$(MAKE) --no-print-directory load
+	@$(MAKE) --no-print-directory million
+	@$(MAKE) --no-print-directory fuzz
+
+screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ to look at
 	@bin/prepare test
 	@SCREENSHOTS="$(VAR)/screenshots" venv/bin/python -m pytest tests/browser/screenshots.py $(ARGS)
 
-axe:  ## Ask axe-core about every page at every width, light and dark
+axe:  ## Run axe-core on every page at every width, light and dark
 	@bin/prepare test
 	@AXE=all venv/bin/python -m pytest tests/browser/test_everyone.py -k axe $(ARGS)
 
-million:  ## Build a ledger of a million batches under VAR/million, and hold each page to what it shows there
+million:  ## Build a ledger of a million batches in VAR/million and test every page against it
 	@bin/prepare test
 	@exec venv/bin/python bench/load.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
 
-faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--done FILE' takes it up again
+faults:  ## Inject every fault at every point, half an hour; ARGS='--done FILE' continues an interrupted run
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@MODEL_EXAMPLES=100 venv/bin/python -m pytest tests/faults/test_model.py
 	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest -m ""
 
-galera:  ## Break a Galera cluster and a network under panel and workers, as root; ARGS='-k cut_off' tries less
+galera:  ## Break a Galera cluster and a network below panel and workers, as root; ARGS='-k cut_off' runs fewer
 	@bin/prepare test
 	@exec venv/bin/python -m pytest -m "" tests/faults/test_galera.py tests/faults/test_galera_breaks.py \
 	    tests/faults/test_hosts.py $(ARGS)
 
-load:  ## Operators click and workers import for MINUTES (10) while both are killed; ARGS='--bundles 100' makes it smaller
+load:  ## Run operators and workers for MINUTES (10) while both are killed; ARGS='--bundles 100' is smaller
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults exec venv/bin/python -u -m load --minutes $(or $(MINUTES),10) $(ARGS)
 
-bench:  ## Measure ours beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
+bench:  ## Measure the panel beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
 	@bin/prepare test
 	@PYTHONPATH=lib:. exec venv/bin/python -m bench $(ARGS)
 
-profile:  ## Write to var/profile where the time goes: imports, statements with their plans; ARGS=web is one part
+profile:  ## Write imports and statements with their plans and times to var/profile; ARGS=web is one part
 	@bin/prepare test
 	@PYTHONPATH=lib:. exec venv/bin/python -m bench.profiles $(ARGS)
 
-fuzz:  ## Feed hostile requests and manifests to the panel for MINUTES (5), always other ones
+fuzz:  ## Send random hostile requests and manifests to the panel for MINUTES (5)
 	@bin/prepare test
 	@exec bin/fuzz $(MINUTES)
 
-audit:  ## Ask whether a package in venv/ has a known vulnerability; needs PyPI's advisory service
-	@bin/prepare
+audit:  ## Look up known vulnerabilities of the packages in venv/; needs PyPI's advisory service
+	@bin/prepare run
 	@exec bin/audit
 
-demo:  ## Import the demo bundles without a browser, and print what became of each
-	@bin/prepare
+demo:  ## Import the demo bundles without a browser and print each result
+	@bin/prepare run
 	@exec bin/gpupanel demo --once --var "$(VAR)"
 
-venv:  ## Only install what is missing
-	@bin/prepare
+venv:  ## Install what `make run` needs, and start nothing
+	@bin/prepare run
 
-install:  ## Install to PREFIX, or upgrade what is there; what is in etc/*.conf stays
+install:  ## Install to PREFIX, or upgrade the tree there; etc/*.conf is kept
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("install: Python 3.11 or later is needed, found %s.%s" % sys.version_info[:2])'
 	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.tools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
 	    $(if $(DEBIAN_PACKAGES),--debian-packages)
 
 clean:  ## Remove venv/ and caches; the data of `make run` stays in var/
-	rm -rf venv .pytest_cache .hypothesis
+	rm -rf venv .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

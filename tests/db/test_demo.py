@@ -128,8 +128,8 @@ def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
     assert sorted(assets_dir.rglob("*")) == before
 
 
-def test_the_bundles_that_the_readme_names_are_of_the_demo(assets_dir):
-    named = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "README.md").read_text()))
+def test_the_bundles_that_the_docs_name_are_of_the_demo(assets_dir):
+    named = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "docs" / "development.md").read_text()))
     assert named
     assert named <= {story.sync_id for story in demo_set(assets_dir / "sync", assets_dir)}
 

@@ -64,7 +64,7 @@ def bundle_ids(world):
 
 @pytest.fixture(scope="session")
 def site(tree, world, server, bundle_ids):
-    """The tree, configured as docs/OPERATIONS.md says: secrets for the web server's user, and for nobody else."""
+    """The tree, configured as docs/install.md says: secrets for the web server's user, and for nobody else."""
     server.socket.parent.chmod(0o711)
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):

@@ -1,4 +1,4 @@
-"""A systemd of the tests' own: the real one, as process 1 of namespaces in which docs/OPERATIONS.md has been followed.
+"""A systemd of the tests' own: the real one, as process 1 of namespaces in which docs/install.md has been followed.
 
 What it does to files, mounts, network, host name and control groups stays inside and ends with it.
 """

@@ -131,6 +131,6 @@ def test_a_checkout_is_not_installed_over_itself(make_install, world):
 
 
 def test_every_file_that_the_manual_copies_is_in_the_tree(tree):
-    manual = (tree / "docs" / "OPERATIONS.md").read_text()
+    manual = (tree / "docs" / "install.md").read_text()
     copied = set(re.findall(r"^    (?:cp|install -m \d+|diff) (etc/\S+)", manual, re.MULTILINE))
     assert len(copied) >= 7 and [name for name in copied if not list(tree.glob(name))] == []

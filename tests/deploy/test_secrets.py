@@ -1,4 +1,4 @@
-"""Who can read which secret, set up as docs/OPERATIONS.md says: checked by the kernel, as the user in question."""
+"""Who can read which secret, set up as docs/install.md says: checked by the kernel, as the user in question."""
 
 import os
 import subprocess

@@ -48,7 +48,7 @@ print(ask.answer(b"/opt/gpu-admin-panel/etc/panel.conf", request))
 
 @pytest.fixture(scope="module")
 def machine(world, tree, server, bundle_ids):
-    """Everything where docs/OPERATIONS.md puts it, and no unit started yet."""
+    """Everything where docs/install.md puts it, and no unit started yet."""
     folder = world / "machine"
     shutil.copytree(TREE / "etc" / "systemd", folder / "units")
     server.socket.parent.chmod(0o711)

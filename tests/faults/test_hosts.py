@@ -29,7 +29,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, network):
-    """A server that answers to the other machines, with accounts for them as docs/OPERATIONS.md says."""
+    """A server that answers to the other machines, with accounts for them as docs/install.md says."""
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
     with configuring.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))

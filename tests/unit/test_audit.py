@@ -11,8 +11,8 @@ from ground import TREE
 @pytest.mark.parametrize("does, status, says", [
     ("exit 0", 0, "No package in venv/ has a known vulnerability."),
     ("echo 'bottle 0.1 ADVISORY-1'; exit 1", 1, "Raise these versions in setup.cfg"),
-    ("echo 'no route to the service' >&2; exit 1", 1, "The advisories cannot be asked: no route to the service"),
-    ("exit 1", 1, "So nothing is known of the packages in venv/"),
+    ("echo 'no route to the service' >&2; exit 1", 1, "The advisories cannot be read: no route to the service"),
+    ("exit 1", 1, "The packages in venv/ were not checked"),
 ])
 def test_what_the_advisories_say_is_told_apart_from_their_silence(tmp_path, does, status, says):
     stub = tmp_path / "pip-audit"

@@ -1,4 +1,4 @@
-"""What machines ask: is the panel there, and how is the queue (docs/OPERATIONS.md)."""
+"""What machines ask: is the panel there, and how is the queue (docs/runbook.md)."""
 
 import pytest
 from workers import enqueue

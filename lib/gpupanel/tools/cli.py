@@ -201,6 +201,9 @@ def _running(command) -> None:
         "run", "playing", "Run the demo panel: private MariaDB, demo bundles, worker and panel.",
         config="refused unless it is run's own, DIR/panel.conf; so is GPUPANEL_CONF, unless --var is given",
     )
+    run.add_argument(
+        "--port", type=_whole(1, 65535), metavar="N", help="the panel's port (8080, or any free one if 8080 is taken)"
+    )
     demo = command(
         "demo", "playing", "Write the demo bundles, and with --once import them and compare.",
         config="use this installation and no private one; GPUPANEL_CONF is refused, unless --var is given",

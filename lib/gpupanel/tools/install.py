@@ -22,6 +22,8 @@ UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-i
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
 BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # of CGI programs, which know where their modules are
+NEXT_INSTALL = 'Next: create the database and configure it, docs/install.md, "2. Create the database and its two accounts".'
+NEXT_UPGRADE = 'Next: run init-db and restart worker and panel, docs/install.md, "Upgrade".'
 NEEDED = "On Debian, `apt-get install python3-venv` has what it needs; pip fetches the rest."
 COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
 
@@ -33,6 +35,7 @@ def main() -> int:
     root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
     if root.resolve() == TREE:
         return _refused(f"{root} is the checkout itself; name another PREFIX.")
+    is_upgrade = (root / "lib").exists()
     try:
         install(root, args.prefix, args.debian_packages)
     except subprocess.CalledProcessError as error:
@@ -40,6 +43,7 @@ def main() -> int:
         return _refused(f"{command} failed with {error.returncode}; {root} is unchanged.", NEEDED)
     except OSError as error:
         return _refused(f"{error.filename}: {error.strerror}")
+    print(f"{'Upgraded' if is_upgrade else 'Installed'} {root}.", NEXT_UPGRADE if is_upgrade else NEXT_INSTALL)
     return 0
 
 
@@ -108,6 +112,7 @@ def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
     if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
         return present
     options = ["--system-site-packages"] if debian_packages else []
+    print("Installing the Python packages into a new venv", flush=True)
     _run(sys.executable, "-m", "venv", *options, venv)
     pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)

@@ -105,14 +105,18 @@ class PrivateServer:
         user, data, fresh = getpass.getuser(), self.folder / "data", self.folder / "data.new"
         for old in (data, fresh):
             shutil.rmtree(old, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh.mkdir(parents=True)
+        # mariadb-install-db is a shell script that does not quote its folder: this link to it has no spaces.
+        link = self._sockets / "data"
+        link.symlink_to(fresh.absolute())
         status, said = _undisturbed([
-            _program("mariadb-install-db"), "--no-defaults", f"--datadir={fresh}", f"--user={user}",
+            _program("mariadb-install-db"), "--no-defaults", f"--datadir={link}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
             "--skip-name-resolve", "--force",  # also where no host name can be looked up
         ], self._sockets)
         if status:
             raise PanelError("MariaDB could not make its data directory.", f"What it said last:\n{tail(said)}")
+        link.unlink()
         fresh.rename(data)
 
     def _arguments(self) -> list[str]:

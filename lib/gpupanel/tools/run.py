@@ -1,5 +1,7 @@
 """What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (docs/CONTRACT.md, 11)."""
 
+import os
+import shlex
 import socket
 from itertools import chain
 from pathlib import Path
@@ -16,20 +18,25 @@ PORT = 8080
 START_SECONDS = 30
 
 
-def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
+def run(folder: Path, port: int | None, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
     """Start all of it, wait for Ctrl-C or SIGTERM, and stop what was started, the last first.
+
+    The panel listens on `port`; without one on 8080, or on any free port where 8080 is taken.
 
     `say` is told how it gets on; `ready` is told where everything is, as data and as lines, once the panel answers; it
     never is when a signal came before. Raises PanelError when a part does not start or ends by itself; the others are
     stopped then, too.
     """
+    port = _free_port() if port is None else _usable_port(port)
     with Signals() as signals:
         try:
+            say("Starting MariaDB; the first start takes some seconds.")
             with Playground(folder) as playground:
                 signals.check()
-                say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
+                say(f"MariaDB runs in {playground.folder / 'mariadb'}. Writing the demo bundles.")
                 _write(playground, signals, say)
-                _serve(playground, signals, say, ready)
+                say("Starting the worker and the panel.")
+                _serve(playground, port, signals, say, ready)
         except KeyboardInterrupt:
             pass
     say("Stopped.")
@@ -44,8 +51,8 @@ def _write(playground: Playground, signals: Signals, say: Callable[[str], None])
         say(line)
 
 
-def _serve(playground: Playground, signals: Signals, say, ready) -> None:
-    port, started = _free_port(), []
+def _serve(playground: Playground, port: int, signals: Signals, say, ready) -> None:
+    started = []
     try:
         for name, command in _commands(playground, port).items():
             started.append(children.start(name, command, playground.folder))
@@ -83,6 +90,17 @@ def _free_port() -> int:
     raise PanelError("There is no free port on 127.0.0.1.")
 
 
+def _usable_port(port: int) -> int:
+    """Raises PanelError when the port is taken, or is not allowed to this user."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise PanelError(
+            f"Cannot listen on port {port}: {os.strerror(error.errno)}. Choose another one: make run PORT=N, or --port N."
+        ) from None
+    return port
+
+
 def _wait(panel: Child, port: int, signals: Signals) -> None:
     """Until the panel accepts connections. Raises KeyboardInterrupt when a signal comes first."""
     deadline = monotonic() + START_SECONDS
@@ -106,5 +124,5 @@ def _where(playground: Playground, port: int) -> tuple[dict[str, str], list[str]
     }
     return data, [
         f"The worker waits for jobs. The logs are in {playground.logs}.", "", f"    {address}", "",
-        f"From a shell: bin/gpupanel --config {playground.panel_conf} status", "Ctrl-C stops everything.",
+        f"From a shell: bin/gpupanel --config {shlex.quote(str(playground.panel_conf))} status", "Ctrl-C stops everything.",
     ]

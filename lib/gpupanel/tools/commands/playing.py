@@ -1,6 +1,7 @@
 """run, demo: the whole thing on this machine, with bundles of its own."""
 
 import os
+import shlex
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,8 @@ def run(shell: Shell) -> int:
     """Until Ctrl-C. JSON, once all is up: {address, panel_conf, worker_conf, logs}."""
     if shell.args.config:
         _refuse_other(shell, "--config", shell.args.config, "Leave --config away; --var names another folder.")
-    demo_panel.run(_private(shell, "Unset GPUPANEL_CONF, or say --var DIR."), say=shell.say, ready=shell.tell)
+    folder = _private(shell, "Unset GPUPANEL_CONF, or say --var DIR.")
+    demo_panel.run(folder, shell.args.port, say=shell.say, ready=shell.tell)
     return 0
 
 
@@ -144,5 +146,5 @@ def _bundle(result: demo_set.Result) -> list[str]:
 def _where(shell: Shell, panel_conf: Path) -> list[str]:
     if shell.args.config:
         return [f"Look at one of them: bin/gpupanel --config {panel_conf} show S"]
-    again = "make run" if shell.args.var in (None, "var") else f"make run VAR={shell.args.var}"
+    again = "make run" if shell.args.var in (None, "var") else f"make run VAR={shlex.quote(shell.args.var)}"
     return [f"Look at them in the panel: `{again}` starts it over the same data, and prints its address."]
