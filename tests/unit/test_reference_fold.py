@@ -165,6 +165,11 @@ def test_a_container_goes_with_its_last_member_and_comes_back_with_a_newer_one()
     assert not library.containers[GALLERY].deleted and library.containers[GALLERY].title == "back"
 
 
+def test_a_create_that_lists_a_live_member_has_its_say_about_it():
+    made, again = handover(0, "create", *BOTH, group(0, 0)), handover(2, "create", group(0, 0))
+    assert members(library_of([made, handover(1, "remove", group(0, 0)), again], 0, 2, 1)) == [A[1]]
+
+
 def test_an_empty_list_removes_nothing():
     made = handover(0, "create", *BOTH, group(0, 0))
     assert members(library_of([made, handover(1, "remove", group(0))])) == [A[1]]
