@@ -1,5 +1,12 @@
--- The tables of Import Media. `bin/gpupanel init-db` runs this file; running it again completes what is missing
--- and changes nothing that is there. Times are UTC. Nothing is ever deleted: see `deleted_at` and `withdrawn`.
+-- The tables of Import Media, at their newest version. `bin/gpupanel init-db` runs this file in an empty database, and
+-- lib/gpupanel/sql/migrations in an older one. Times are UTC. Nothing is ever deleted: see `deleted_at` and `withdrawn`.
+-- Every column that the Perl panel and worker do not write has a default (docs/decisions/0116-schema-versions.md).
+
+-- Which versions of this file the database has had: one row a version.
+CREATE TABLE IF NOT EXISTS schema_version (
+  version    INT UNSIGNED NOT NULL PRIMARY KEY,
+  applied_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- ---------------------------------------------------------------------------------------------- the ledger
 
@@ -9,7 +16,7 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   sync_id          CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   -- These five come from the manifest, and are NULL while none could be read.
   sync_type        VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  action           ENUM('create', 'update', 'remove') CHARACTER SET ascii COLLATE ascii_bin NULL,
+  action           ENUM('create', 'update', 'remove', 'undo') CHARACTER SET ascii COLLATE ascii_bin NULL,
   item_count       BIGINT UNSIGNED NOT NULL DEFAULT 0,
   total_bytes      BIGINT UNSIGNED NOT NULL DEFAULT 0,
   source_host      VARCHAR(255) NULL,
@@ -24,6 +31,23 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   plan             JSON NULL,
   -- Why the bundle was passed over, failed its preflight, or failed to import; NULL when nothing is wrong.
   last_error       TEXT NULL,
+  -- Upstream's order of bundles, fixed by the preflight (docs/decisions/0111-upstream-order.md).
+  prior_sync_id    CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  source_at        DATETIME(6) NULL,
+  -- 1 where the operator asked to write this bundle although a newer one was imported.
+  although_older   TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  -- The batch that a batch of action `undo` takes back.
+  undo_of          BIGINT UNSIGNED NULL,
+  -- Upstream replaced the bundle after its approval or import; NULL again after the next preflight.
+  changed_at       DATETIME(6) NULL,
+  changed_sha256   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  -- The latest job that wrote at least one item; neither a preflight nor a cancel nor a failed retry changes it.
+  imported_at      DATETIME(6) NULL,
+  imported_job_id  BIGINT UNSIGNED NULL,
+  imported_sha256  CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  -- Who marked the batch's need of attention as seen, and when.
+  seen_by          VARCHAR(255) NULL,
+  seen_at          DATETIME(6) NULL,
   discovered_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   started_at       DATETIME(6) NULL,
   completed_at     DATETIME(6) NULL,
@@ -36,14 +60,21 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   KEY by_status (status, discovered_at, id, sync_type, action, source_host),
   KEY by_type (sync_type, discovered_at, id, status, action, source_host),
   KEY by_action (action, discovered_at, id, status, sync_type, source_host),
-  KEY by_host (source_host, discovered_at, id, status, sync_type, action)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+  KEY by_host (source_host, discovered_at, id, status, sync_type, action),
+  -- The bundles that follow a bundle: a cycle of priors is searched only if there is one.
+  KEY by_prior (prior_sync_id),
+  -- The undo batches of a batch.
+  KEY by_undo (undo_of),
+  -- The bundles that upstream replaced, for the list of what needs attention.
+  KEY changed (changed_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The queue. One row for each time a batch was queued.
 CREATE TABLE IF NOT EXISTS import_job (
   id              BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   batch_id        BIGINT UNSIGNED NOT NULL,
-  state           ENUM('queued', 'running', 'completed', 'failed', 'canceled')
+  -- `held` is queued, but not claimable yet; neither the Perl worker nor our claim takes it.
+  state           ENUM('queued', 'running', 'completed', 'failed', 'canceled', 'held')
                   CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'queued',
   -- Lower first.
   priority        INT NOT NULL DEFAULT 100,
@@ -60,8 +91,22 @@ CREATE TABLE IF NOT EXISTS import_job (
   items_total     BIGINT UNSIGNED NOT NULL DEFAULT 0,
   finished_at     DATETIME(6) NULL,
   last_error      TEXT NULL,
-  active_batch_id BIGINT UNSIGNED GENERATED ALWAYS AS (IF(state IN ('queued', 'running'), batch_id, NULL)) STORED,
-  -- A batch has at most one queued or running job: two clicks cannot queue it twice.
+  -- Why a held job is not claimable: the job of its prior bundle is active; its bundle or the mount is away; an attempt
+  -- failed; an operator holds it. NULL in every other state.
+  hold            ENUM('prior', 'bundle', 'backoff', 'operator') CHARACTER SET ascii COLLATE ascii_bin NULL,
+  -- The latest reason, kept after the hold ended: a release for the same reason writes no second event.
+  hold_reason     VARCHAR(2000) NULL,
+  -- The batch whose active job is awaited.
+  hold_batch_id   BIGINT UNSIGNED NULL,
+  -- When the sweep makes the job claimable again; NULL where only the prior's end or a person does.
+  not_before      DATETIME(6) NULL,
+  held_at         DATETIME(6) NULL,
+  -- How often in a row the job was held by `bundle` or `backoff`: doubles the time until `not_before`.
+  hold_count      INT UNSIGNED NOT NULL DEFAULT 0,
+  -- The job that this one continues with a new plan, where the worker queued it.
+  replaces_job_id BIGINT UNSIGNED NULL,
+  active_batch_id BIGINT UNSIGNED GENERATED ALWAYS AS (IF(state IN ('queued', 'running', 'held'), batch_id, NULL)) STORED,
+  -- A batch has at most one queued, held or running job: two clicks cannot queue it twice.
   UNIQUE KEY one_active_job_a_batch (active_batch_id),
   -- A claim token is never given twice.
   UNIQUE KEY claim_token (claim_token),
@@ -75,23 +120,27 @@ CREATE TABLE IF NOT EXISTS import_job (
   KEY finished (finished_at, id),
   -- Those of one outcome, newest first; and the job that has been queued longest, since a queued one has no end.
   KEY ended (state, finished_at, id),
+  -- The jobs that the end of a batch's job wakes.
+  KEY waits_for (hold_batch_id, state),
+  -- The held jobs whose time has come, the earliest first.
+  KEY due (state, not_before),
   CONSTRAINT import_job_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- One row for each item of a batch: what was planned, and what was done.
 CREATE TABLE IF NOT EXISTS ingest_batch_item (
   id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   batch_id    BIGINT UNSIGNED NOT NULL,
-  position    INT UNSIGNED NOT NULL,
+  position    INT UNSIGNED NOT NULL DEFAULT 0,
   asset_type  ENUM('photo', 'cover', 'video') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   asset_hash  CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   cover_hash  CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   -- The plan until the item is settled, and then what was done.
   decision    ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'created',
-                   'updated', 'linked', 'skipped', 'removed', 'failed', 'withdrawn')
+                   'updated', 'linked', 'skipped', 'removed', 'failed', 'withdrawn', 'will_unlink', 'unlinked')
               CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   -- What the last preflight had planned; it stays when `decision` goes on.
-  planned     ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove')
+  planned     ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'will_unlink')
               CHARACTER SET ascii COLLATE ascii_bin NULL,
   reason      VARCHAR(2000) NOT NULL DEFAULT '',
   -- field -> [before, after]
@@ -102,7 +151,7 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   -- The job that settled the item last; NULL while it is only planned.
   job_id      BIGINT UNSIGNED NULL,
   -- What an earlier job did, kept when a preflight plans the item anew; NULL when no job had settled it before.
-  earlier        ENUM('created', 'updated', 'linked', 'skipped', 'removed', 'failed')
+  earlier        ENUM('created', 'updated', 'linked', 'skipped', 'removed', 'failed', 'unlinked')
                  CHARACTER SET ascii COLLATE ascii_bin NULL,
   earlier_reason VARCHAR(2000) NULL,
   earlier_job_id BIGINT UNSIGNED NULL,
@@ -112,6 +161,10 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   -- 1 where a field that has a value ends without one, and where what was done is not what was planned; else NULL.
   empties     TINYINT UNSIGNED NULL,
   differs     TINYINT UNSIGNED NULL,
+  -- What an approval binds: the item as the manifest's parser normalises it, and the asset as the preflight found it.
+  -- NULL where no preflight of ours planned the item (docs/decisions/0110-plan-approval-result.md).
+  item_digest   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  target_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   updated_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   -- An item is in a batch once.
   UNIQUE KEY item (batch_id, asset_type, asset_hash),
@@ -126,7 +179,7 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   KEY touched (asset_hash, batch_id),
   CONSTRAINT ingest_batch_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
   CONSTRAINT ingest_batch_item_job FOREIGN KEY (job_id) REFERENCES import_job (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- What happened, in the order in which it happened. Append-only.
 CREATE TABLE IF NOT EXISTS ingest_event (
@@ -142,7 +195,210 @@ CREATE TABLE IF NOT EXISTS ingest_event (
   -- The newest of one kind, however many came after it.
   KEY kind (batch_id, event_type, id),
   CONSTRAINT ingest_event_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- One row for each container of a batch: what was planned, how far its import is, and what was done.
+CREATE TABLE IF NOT EXISTS ingest_batch_container (
+  id               BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id         BIGINT UNSIGNED NOT NULL,
+  position         INT UNSIGNED NOT NULL DEFAULT 0,
+  type             ENUM('gallery', 'collection') CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  container_hash   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- What an approval binds, as in ingest_batch_item; members are bound in their order.
+  container_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  target_digest    CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  title            VARCHAR(255) NULL,
+  cover_hash       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  -- The plan until the container is settled, and then what was done.
+  decision         ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'created',
+                        'updated', 'linked', 'skipped', 'removed', 'failed', 'withdrawn', 'will_unlink', 'unlinked')
+                   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  planned          ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'will_unlink')
+                   CHARACTER SET ascii COLLATE ascii_bin NULL,
+  reason           VARCHAR(2000) NOT NULL DEFAULT '',
+  -- field -> [before, after]
+  changes          JSON NULL,
+  -- Distinct members that the manifest lists, and how many of them the job has gone through.
+  members          INT UNSIGNED NOT NULL DEFAULT 0,
+  members_done     INT UNSIGNED NOT NULL DEFAULT 0,
+  -- The first 20 members that the library does not have, and how many there are.
+  missing          JSON NULL,
+  missing_count    INT UNSIGNED NOT NULL DEFAULT 0,
+  target_id        BIGINT UNSIGNED NULL,
+  last_error       TEXT NULL,
+  -- The job that settled the container last, or is going through its members; NULL while it is only planned.
+  job_id           BIGINT UNSIGNED NULL,
+  updated_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  -- A container is in a batch once.
+  UNIQUE KEY container (batch_id, type, container_hash),
+  -- The containers of a batch in the manifest's order.
+  KEY position (batch_id, position),
+  -- Those of one decision in that order; those that are open end no job.
+  KEY decision (batch_id, decision, position),
+  -- Which batches touched a container.
+  KEY touched (container_hash, batch_id),
+  CONSTRAINT ingest_batch_container_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
+  CONSTRAINT ingest_batch_container_job FOREIGN KEY (job_id) REFERENCES import_job (id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- What each job did with each item and container. Append-only, and without foreign keys, so that a row locks no batch
+-- and can be archived (docs/decisions/0112-results-are-append-only.md).
+CREATE TABLE IF NOT EXISTS ingest_result (
+  id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id      BIGINT UNSIGNED NOT NULL,
+  job_id        BIGINT UNSIGNED NOT NULL,
+  kind          ENUM('photo', 'cover', 'video', 'gallery', 'collection')
+                CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  hash          CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The plan that was approved: its decision, and its changes as field -> [before, after].
+  planned       ENUM('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'will_unlink')
+                CHARACTER SET ascii COLLATE ascii_bin NULL,
+  approved      JSON NULL,
+  decision      ENUM('created', 'updated', 'linked', 'skipped', 'removed', 'failed', 'unlinked')
+                CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  reason        VARCHAR(2000) NOT NULL DEFAULT '',
+  last_error    TEXT NULL,
+  -- Every field, mark, source, derivative and document digest that was written: name -> [before, after].
+  changes       JSON NULL,
+  -- The target after the write: a row of the library with another digest was changed outside of an import.
+  target_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  target_id     BIGINT UNSIGNED NULL,
+  cover_id      BIGINT UNSIGNED NULL,
+  created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- A job settles an item or container once, also when a reply was lost.
+  UNIQUE KEY settled_once (job_id, kind, hash),
+  -- The history of an asset or container, and its latest result.
+  KEY target (kind, hash, id),
+  -- The results of a batch, in the order of their commits.
+  KEY batch (batch_id, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- The members that came into a container, moved in it, or went. Append-only.
+CREATE TABLE IF NOT EXISTS ingest_result_member (
+  result_id       BIGINT UNSIGNED NOT NULL,
+  asset_id        BIGINT UNSIGNED NOT NULL,
+  position        INT UNSIGNED NOT NULL DEFAULT 0,
+  -- 1 where the member came or moved, 0 where it went.
+  came            TINYINT UNSIGNED NOT NULL,
+  -- Of a member that moved or went: where it was.
+  position_before INT UNSIGNED NULL,
+  -- A result names a member once.
+  PRIMARY KEY (result_id, asset_id),
+  -- In which containers an asset has been.
+  KEY asset (asset_id, result_id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- Documents that an import replaced, each kept once. Append-only.
+CREATE TABLE IF NOT EXISTS ingest_document (
+  sha256     CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  document   LONGTEXT NOT NULL,
+  created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- The say of a `remove` that found no row, for the older bundles that come later. A member's hash is
+-- SHA-256("<container_hash> <asset_hash>").
+CREATE TABLE IF NOT EXISTS ingest_tombstone (
+  kind       ENUM('photo', 'cover', 'video', 'gallery', 'collection', 'gallery_member', 'collection_member')
+             CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  hash       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_at  DATETIME(6) NOT NULL,
+  batch_id   BIGINT UNSIGNED NOT NULL,
+  created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- The latest say alone is kept.
+  PRIMARY KEY (kind, hash)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- A receipt over all that is recorded of a batch, for each job that has ended. Append-only.
+CREATE TABLE IF NOT EXISTS ingest_receipt (
+  id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id  BIGINT UNSIGNED NOT NULL,
+  job_id    BIGINT UNSIGNED NOT NULL,
+  `lines`   BIGINT UNSIGNED NOT NULL,
+  root      CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The root of the batch's receipt before; NULL for its first one.
+  previous  CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  sealed_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- A job has one receipt.
+  UNIQUE KEY job (job_id),
+  -- The receipts of a batch in order.
+  KEY batch (batch_id, id),
+  -- The receipts of a day.
+  KEY sealed (sealed_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- What people are to be told, written with its event and marked when it was sent.
+CREATE TABLE IF NOT EXISTS ingest_notice (
+  id         BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id   BIGINT UNSIGNED NOT NULL,
+  event_id   BIGINT UNSIGNED NULL,
+  kind       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- NULL until the message was accepted.
+  sent_at    DATETIME(6) NULL,
+  attempts   INT UNSIGNED NOT NULL DEFAULT 0,
+  last_error TEXT NULL,
+  -- An event is told once.
+  UNIQUE KEY event (event_id),
+  -- What is still to be sent, in order.
+  KEY unsent (sent_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- A preflight that is too long for a request, made by a worker. A batch has one row, which the next request overwrites.
+CREATE TABLE IF NOT EXISTS preflight_request (
+  batch_id       BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  requested_by   VARCHAR(255) NOT NULL,
+  requested_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- 1 where the batch is to be queued with `priority` if the preflight passes.
+  then_queue     TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  priority       INT NOT NULL DEFAULT 100,
+  although_older TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  state          ENUM('queued', 'running', 'completed', 'failed')
+                 CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'queued',
+  -- The claim, as in import_job.
+  worker         VARCHAR(255) NULL,
+  claim_token    CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  attempts       INT UNSIGNED NOT NULL DEFAULT 0,
+  heartbeat_at   DATETIME(6) NULL,
+  last_error     TEXT NULL,
+  finished_at    DATETIME(6) NULL,
+  -- A claim token is never given twice.
+  UNIQUE KEY claim_token (claim_token),
+  -- The claim takes the oldest request, and locks no other.
+  KEY claim (state, requested_at, batch_id),
+  CONSTRAINT preflight_request_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- Whether claims are paused: one row with the id 1; no row means that they are not.
+CREATE TABLE IF NOT EXISTS queue_control (
+  id        TINYINT UNSIGNED NOT NULL DEFAULT 1 PRIMARY KEY,
+  paused    TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  paused_by VARCHAR(255) NULL,
+  reason    VARCHAR(2000) NULL,
+  since     DATETIME(6) NULL
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- One row for each worker that a host runs at a time; a worker that starts takes the row of one that has ended.
+CREATE TABLE IF NOT EXISTS import_worker (
+  host       VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  slot       SMALLINT UNSIGNED NOT NULL,
+  pid        INT UNSIGNED NOT NULL,
+  -- Fresh with each start: only the worker that took the slot last beats in it.
+  boot       CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  started_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  seen_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  version    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  state      ENUM('idle', 'importing', 'preflighting', 'paused', 'blocked')
+             CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'idle',
+  job_id     BIGINT UNSIGNED NULL,
+  -- 0 where the worker cannot read the mount; NULL before its first look.
+  mount_ok   TINYINT UNSIGNED NULL,
+  -- NULL while it runs, and after it was killed.
+  ended_at   DATETIME(6) NULL,
+  -- A slot belongs to one worker.
+  PRIMARY KEY (host, slot),
+  -- The workers that were seen last.
+  KEY seen (seen_at)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- --------------------------------------------------------------------------------------------- the library
 
@@ -160,16 +416,20 @@ CREATE TABLE IF NOT EXISTS asset (
   height           BIGINT UNSIGNED NULL,
   bytes            BIGINT UNSIGNED NULL,
   duration_seconds DOUBLE NULL,
-  -- SHA-256 of the fields above and of the derivatives: equal fingerprints mean that there is nothing to update.
-  fingerprint      CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  first_batch_id   BIGINT UNSIGNED NOT NULL,
-  last_batch_id    BIGINT UNSIGNED NOT NULL,
+  -- SHA-256 of the fields above and of the derivatives: written for other readers, and never compared.
+  fingerprint      CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  first_batch_id   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  last_batch_id    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  -- The latest bundle in upstream's order that had a say, also where it changed nothing; where it is not
+  -- `last_batch_id`, another program wrote the row, and the order of that batch counts.
+  source_at        DATETIME(6) NULL,
+  source_batch_id  BIGINT UNSIGNED NULL,
   created_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at       DATETIME(6) NULL,
   -- Bringing the same asset again finds it instead of making a twin.
   UNIQUE KEY asset (asset_type, asset_hash)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- Cold provenance: source/source.json as it came.
 CREATE TABLE IF NOT EXISTS asset_source (
@@ -182,7 +442,7 @@ CREATE TABLE IF NOT EXISTS asset_source (
   -- An asset has one source document.
   UNIQUE KEY asset (asset_id),
   CONSTRAINT asset_source_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The analysis documents. A new version of a document is a new row; an old one stays.
 CREATE TABLE IF NOT EXISTS asset_ai_run (
@@ -196,10 +456,12 @@ CREATE TABLE IF NOT EXISTS asset_ai_run (
   parse_error    VARCHAR(2000) NULL,
   content_sha256 CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   created_at     DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- Taken back by an undo; an import of the same document clears it.
+  deleted_at     DATETIME(6) NULL,
   -- The same document of the same kind is kept once.
   UNIQUE KEY run (asset_id, analysis_kind, content_sha256),
   CONSTRAINT asset_ai_run_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- Which cover belongs to which asset.
 CREATE TABLE IF NOT EXISTS asset_cover (
@@ -211,7 +473,7 @@ CREATE TABLE IF NOT EXISTS asset_cover (
   -- A cover is linked to an asset once.
   UNIQUE KEY cover (asset_id, cover_hash),
   CONSTRAINT asset_cover_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The files made from an asset, less frosted, blurred and vivid_blurred.
 CREATE TABLE IF NOT EXISTS asset_derivative (
@@ -225,33 +487,45 @@ CREATE TABLE IF NOT EXISTS asset_derivative (
   mime_type  VARCHAR(255) NULL,
   width      BIGINT UNSIGNED NULL,
   height     BIGINT UNSIGNED NULL,
+  -- The latest bundle in upstream's order that named the file; NULL: that of the asset.
+  source_at       DATETIME(6) NULL,
+  source_batch_id BIGINT UNSIGNED NULL,
+  -- When the file on the mount was last compared with the row, and what was compared.
+  checked_at      DATETIME(6) NULL,
+  checked_how     ENUM('size', 'sha256') CHARACTER SET ascii COLLATE ascii_bin NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at DATETIME(6) NULL,
   -- A file of a kind belongs to an asset once.
   UNIQUE KEY derivative (asset_id, kind, path),
   CONSTRAINT asset_derivative_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_gallery (
   id             BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   gallery_hash   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   title          VARCHAR(255) NULL,
   cover_hash     CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  first_batch_id BIGINT UNSIGNED NOT NULL,
-  last_batch_id  BIGINT UNSIGNED NOT NULL,
+  first_batch_id BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  last_batch_id  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  -- As in asset.
+  source_at      DATETIME(6) NULL,
+  source_batch_id BIGINT UNSIGNED NULL,
   created_at     DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at     DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at     DATETIME(6) NULL,
   -- A gallery is one row, whichever bundles fill it.
   UNIQUE KEY gallery (gallery_hash)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_gallery_item (
   id         BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   gallery_id BIGINT UNSIGNED NOT NULL,
   asset_id   BIGINT UNSIGNED NOT NULL,
-  position   INT UNSIGNED NOT NULL,
+  position   INT UNSIGNED NOT NULL DEFAULT 0,
+  -- The latest bundle in upstream's order that named the member; NULL: that of the gallery.
+  source_at  DATETIME(6) NULL,
+  source_batch_id BIGINT UNSIGNED NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   deleted_at DATETIME(6) NULL,
   -- An asset is in a gallery once.
@@ -260,27 +534,33 @@ CREATE TABLE IF NOT EXISTS asset_gallery_item (
   KEY position (gallery_id, position),
   CONSTRAINT asset_gallery_item_gallery FOREIGN KEY (gallery_id) REFERENCES asset_gallery (id),
   CONSTRAINT asset_gallery_item_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_collection (
   id              BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   collection_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   title           VARCHAR(255) NULL,
   cover_hash      CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  first_batch_id  BIGINT UNSIGNED NOT NULL,
-  last_batch_id   BIGINT UNSIGNED NOT NULL,
+  first_batch_id  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  last_batch_id   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  -- As in asset.
+  source_at       DATETIME(6) NULL,
+  source_batch_id  BIGINT UNSIGNED NULL,
   created_at      DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at      DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at      DATETIME(6) NULL,
   -- A collection is one row, whichever bundles fill it.
   UNIQUE KEY collection (collection_hash)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_collection_item (
   id            BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   collection_id BIGINT UNSIGNED NOT NULL,
   asset_id      BIGINT UNSIGNED NOT NULL,
-  position      INT UNSIGNED NOT NULL,
+  position      INT UNSIGNED NOT NULL DEFAULT 0,
+  -- The latest bundle in upstream's order that named the member; NULL: that of the collection.
+  source_at     DATETIME(6) NULL,
+  source_batch_id BIGINT UNSIGNED NULL,
   created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   deleted_at    DATETIME(6) NULL,
   -- An asset is in a collection once.
@@ -289,4 +569,4 @@ CREATE TABLE IF NOT EXISTS asset_collection_item (
   KEY position (collection_id, position),
   CONSTRAINT asset_collection_item_collection FOREIGN KEY (collection_id) REFERENCES asset_collection (id),
   CONSTRAINT asset_collection_item_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

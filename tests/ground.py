@@ -6,11 +6,15 @@ from types import ModuleType
 
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
+RECORDS = (
+    "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document", "ingest_tombstone", "ingest_receipt",
+    "ingest_notice", "preflight_request", "queue_control", "import_worker",
+)
 TABLES = (
-    "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
+    *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
     "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
 )
-LIBRARY = TABLES[4:]
+LIBRARY = tuple(table for table in TABLES if table.startswith("asset"))
 
 
 def password(account: str) -> str:

@@ -9,17 +9,33 @@ from gpupanel.errors import DatabaseDenied, PanelError
 
 R, RI, RU, RIU = {"SELECT"}, {"SELECT", "INSERT"}, {"SELECT", "UPDATE"}, {"SELECT", "INSERT", "UPDATE"}
 
+HOLD = "hold hold_reason hold_batch_id not_before held_at hold_count"
+
 # table -> what the panel may do with it, and the worker; a set of columns where it is not all of them.
 DUTIES = {
     "ingest_batch": (RIU, RU),
     "ingest_batch_item": (RIU, RIU),
     "ingest_event": (RI, RI),
     "import_job": (
-        {"SELECT", "INSERT batch_id priority requested_by items_total", "UPDATE state priority finished_at last_error"},
-        {"SELECT", "UPDATE state claimed_at worker claim_token attempts heartbeat_at items_done items_total finished_at"
-                   " last_error"},
+        {"SELECT", "INSERT batch_id priority requested_by items_total", f"UPDATE state priority finished_at last_error {HOLD}"},
+        {"SELECT", "INSERT batch_id priority requested_by items_total replaces_job_id",
+         "UPDATE state claimed_at worker claim_token attempts heartbeat_at items_done items_total finished_at"
+         f" last_error {HOLD}"},
     ),
-    "asset": (R, RIU), "asset_source": (R, RIU), "asset_ai_run": (R, RI), "asset_cover": (R, RIU),
+    "ingest_batch_container": (RIU, RIU),
+    "ingest_result": (R, RI), "ingest_result_member": (R, RI), "ingest_document": (R, RI), "ingest_tombstone": (R, RIU),
+    "ingest_receipt": (R, R),
+    "ingest_notice": (
+        {"SELECT", "INSERT batch_id event_id kind", "UPDATE sent_at attempts last_error"},
+        {"SELECT", "INSERT batch_id event_id kind"},
+    ),
+    "preflight_request": (
+        {"SELECT", "INSERT batch_id requested_by requested_at then_queue priority although_older state",
+         "UPDATE requested_by requested_at then_queue priority although_older state attempts last_error finished_at"},
+        {"SELECT", "UPDATE state worker claim_token attempts heartbeat_at last_error finished_at"},
+    ),
+    "queue_control": (RIU, R), "import_worker": (R, RIU),
+    "asset": (R, RIU), "asset_source": (R, RIU), "asset_ai_run": (R, {"SELECT", "INSERT", "UPDATE deleted_at"}), "asset_cover": (R, RIU),
     "asset_derivative": (R, RIU), "asset_gallery": (R, RIU), "asset_gallery_item": (R, RIU),
     "asset_collection": (R, RIU), "asset_collection_item": (R, RIU),
 }
@@ -82,7 +98,7 @@ def test_an_account_reads_every_table(account, table):
     account.execute(f"SELECT * FROM {table}")
 
 
-@pytest.mark.parametrize("statement", ["INSERT INTO {} ({}) VALUES (DEFAULT)", "UPDATE {} SET {} = DEFAULT"])
+@pytest.mark.parametrize("statement", ["INSERT INTO {} (`{}`) VALUES (DEFAULT)", "UPDATE {} SET `{}` = DEFAULT"])
 @pytest.mark.parametrize(("name", "table"), CELLS)
 def test_an_account_writes_the_columns_of_its_duty_and_no_other(request, name, table, statement):
     db = request.getfixturevalue(name)
@@ -138,6 +154,24 @@ def test_the_panel_cannot_insert_a_job_that_runs_already(panel_db):
     assert is_denied(panel_db, "INSERT INTO import_job (batch_id, requested_by, state) VALUES (1, 'x', 'running')")
 
 
-def test_the_worker_neither_finds_bundles_nor_queues_them(worker_db):
+def test_the_worker_finds_no_bundles_and_inserts_no_job_that_runs_already(worker_db):
     assert is_denied(worker_db, "INSERT INTO ingest_batch (sync_id) VALUES (UUID())")
-    assert is_denied(worker_db, "INSERT INTO import_job (batch_id, requested_by) VALUES (1, 'x')")
+    assert is_denied(worker_db, "INSERT INTO import_job (batch_id, requested_by, state) VALUES (1, 'x', 'running')")
+
+
+APPEND_ONLY = ("ingest_result", "ingest_result_member", "ingest_document", "ingest_receipt", "ingest_event")
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_no_account_is_granted_more_than_insert_and_select_on_what_is_append_only(admin_db, table):
+    for account in ("gpu_panel", "gpu_worker", "gpu_seal"):
+        rows = admin_db.execute(f"SHOW GRANTS FOR {account}@localhost")
+        granted = [text for row in rows for text in row.values() if f"`{table}`" in text]
+        assert not [text for text in granted if re.search("UPDATE|DELETE|ALL|DROP", text)]
+
+
+def test_the_sealing_account_reads_the_ledger_and_adds_receipts_alone(admin_db):
+    rows = admin_db.execute("SHOW GRANTS FOR gpu_seal@localhost")
+    granted = [text for row in rows for text in row.values()]
+    assert [re.search(r"`(\w+)` TO", text)[1] for text in granted if "INSERT" in text] == ["ingest_receipt"]
+    assert not [text for text in granted if re.search("UPDATE|DELETE|ALTER|CREATE", text)]

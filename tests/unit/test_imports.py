@@ -14,7 +14,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 # room -> its level; a room imports from lower levels only, or from itself.
 LEVELS = [
     {"errors"},
-    {"model"},
+    {"model", "reference_fold"},
     {"config", "filters", "paths"},
     {"database", "mount", "manifest"},
     {"catalogue", "find", "ledger", "pictures", "queue"},

@@ -13,7 +13,7 @@ __all__ = ["NOTE", "OK", "WRONG", "Finding", "examine"]
 
 OF_THE_DATABASE: tuple[Callable[[Database, Settings], Iterator[Finding]], ...] = (
     server.version, server.isolation, server.snapshots, server.binlog, server.packet, server.clock,
-    tables.compare, accounts.own, accounts.others,
+    tables.version, tables.compare, accounts.own, accounts.others,
     jobs.claim_plan, jobs.silent, jobs.unclaimed, jobs.astray, jobs.orphaned, jobs.waiting,
 )
 OF_THE_MOUNT = (mount.sentinels, mount.assets, mount.read_only)

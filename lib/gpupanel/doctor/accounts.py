@@ -9,7 +9,7 @@ from ..config import Settings
 from ..database import Database
 from ..errors import DatabaseDenied
 from .finding import NOTE, OK, WRONG, Finding
-from .sources import ACCOUNTS, statements
+from .sources import ACCOUNTS, SEALER, statements
 
 GRANT = re.compile(r"GRANT (.+?) ON (?:(?:PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(\S+) TO (\S+)(.*)", re.DOTALL)
 ROLE = re.compile(r"GRANT (\S+) TO ")
@@ -28,21 +28,21 @@ class Right(NamedTuple):
 def own(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
     """The account in use, against that `duty`; by default it is its name's, and any other name has the panel's."""
     [row] = db.execute("SELECT CURRENT_USER() AS who")
-    duty = duty or (settings.database.user if settings.database.user in ACCOUNTS else ACCOUNTS[0])
+    duty = duty or (settings.database.user if settings.database.user in (*ACCOUNTS, SEALER) else ACCOUNTS[0])
     yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, db.execute("SHOW GRANTS"), settings.database.name)
 
 
 def others(db: Database, settings: Settings) -> Iterator[Finding]:
     """The other accounts, when ours is one that can see them."""
     try:
-        users = db.execute(EVERY_USER, accounts=ACCOUNTS)
+        users = db.execute(EVERY_USER, accounts=(*ACCOUNTS, SEALER))
     except DatabaseDenied:
         return
     for user, host in ((row["user"], row["host"]) for row in users):
         if user != settings.database.user:
             who = _quoted(user, host)
             yield from _compare(who, user, db.execute(f"SHOW GRANTS FOR {who}"), settings.database.name)
-    for account in set(ACCOUNTS) - {row["user"] for row in users}:
+    for account in {*ACCOUNTS, SEALER} - {row["user"] for row in users}:
         yield Finding(f"account {account}", WRONG, "missing", "the account of etc/grants.sql", "Run bin/gpupanel init-db.")
 
 

@@ -6,15 +6,16 @@ from functools import cache
 from importlib.resources import files
 
 from ..config import Settings
-from ..database import Database, queries
+from ..database import Database, queries, versions
 from ..errors import DatabaseDenied, DatabaseUnavailable
 from . import definitions
 from .definitions import Table
-from .finding import NOTE, OK, WRONG, Finding
+from .finding import NOTE, OK, WRONG, Finding, judge
 from .sources import statements
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
 MISSING = "Run bin/gpupanel init-db, which makes what is missing."
+MIGRATE = "Stop the workers, then run bin/gpupanel init-db, which applies the migrations that are missing."
 
 
 @cache
@@ -29,6 +30,18 @@ def by_name() -> set[tuple[str, str]]:
     folder = files(__package__.rpartition(".")[0]).joinpath("sql")
     names = [file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")]
     return {found for name in names for text in queries(name).values() for found in BY_NAME.findall(text)}
+
+
+def version(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Whether all migrations were applied. A missing table is a finding of `compare`."""
+    try:
+        [row] = db.execute("SELECT MAX(version) AS version FROM schema_version")
+    except DatabaseUnavailable as error:
+        if "doesn't exist" not in str(error):
+            raise
+        return
+    found, expected_version = row["version"], versions.newest()
+    yield judge("schema version", found == expected_version, found, f"version {expected_version}", MIGRATE)
 
 
 def compare(db: Database, settings: Settings) -> Iterator[Finding]:

@@ -1,0 +1,42 @@
+"""The versions of the schema, and the files that lead from each to the next (docs/decisions/0116-schema-versions.md)."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+MIGRATIONS = Path(__file__).parents[1] / "sql" / "migrations"
+FILE_NAME = re.compile(r"(\d{4})-([a-z0-9-]+)\.sql")
+# The schema of 0.1.0, which recorded no version.
+FIRST = 1
+
+
+class Migration(NamedTuple):
+    """The statements that lead from version - 1 to `version`; each may run again."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def split_statements(text: str) -> list[str]:
+    """Split a file whose comments are lines of their own and whose strings hold no semicolon."""
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    return [statement.strip() for statement in code.split(";") if statement.strip()]
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All migrations, the oldest first."""
+    files = sorted(MIGRATIONS.glob("*.sql"))
+    return tuple(_migration(file) for file in files)
+
+
+def newest() -> int:
+    """Return the version of etc/schema.sql."""
+    return max((migration.version for migration in migrations()), default=FIRST)
+
+
+def _migration(file: Path) -> Migration:
+    number, name = FILE_NAME.fullmatch(file.name).groups()
+    return Migration(int(number), name, tuple(split_statements(file.read_text(encoding="utf-8"))))
