@@ -1,1 +1,1 @@
-"""The panel: routes, authentication, forms and pages (docs/CONTRACT.md, "10. Pages"). It never imports or claims."""
+"""The panel: routes, authentication, forms, pages. It never imports."""

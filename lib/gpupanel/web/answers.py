@@ -20,42 +20,30 @@ class HttpError(errors.PanelError):
 
 
 class NotSignedIn(HttpError):
-    """The request has no signed-in user."""
-
     message = "You are not signed in."
     hint = "Sign in at the web server, and check that it passes the user name to the panel."
 
 
 class Forbidden(HttpError):
-    """The user may not do what the request asks for."""
-
     message = "You do not have permission to do this. Nothing was changed."
 
 
 class NoSuchPage(HttpError):
-    """The panel has no page at this path."""
-
     message = "Page not found."
     hint = "Open the list of batches."
 
 
 class MethodNotAllowed(HttpError):
-    """The page does not accept the request's method."""
-
     message = "This page does not accept this method."
     hint = "Read pages with GET; send forms with POST."
 
 
 class TooLarge(HttpError):
-    """The request body is larger than the limit."""
-
     message = "The form is too large. Nothing was changed."
     hint = "Select fewer batches at once."
 
 
 class NotSatisfiable(HttpError):
-    """The requested range lies outside the file."""
-
     message = "The file does not have the requested range."
 
 

@@ -1,4 +1,4 @@
-"""The panel as one WSGI application, built with bottle, for waitress, mod_wsgi and tests."""
+"""The panel as one bottle application, for waitress, mod_wsgi and tests."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
@@ -16,14 +16,14 @@ Application: TypeAlias = Callable[[Environ, Callable[..., object]], Iterable[byt
 
 
 def application(settings: config.Settings) -> Application:
-    """Return the WSGI application for these settings, with every module imported."""
+    """Return the WSGI application, with every module imported."""
     panel = Panel(settings)
     panel.load()
     return served(panel)
 
 
 def served(panel: Panel) -> Application:
-    """Return the WSGI application that serves the panel's pages and static files."""
+    """Return the WSGI application of the panel and its static files."""
     app = Bottle()
     for path, methods in METHODS.items():
         app.route(path, list(methods), lambda: _to_bottle(panel.answer(request.environ)))

@@ -1,8 +1,8 @@
-"""Client of the panel's local service, for CGI programs (`service` is the server).
+"""Client of the panel's local service, for CGI programs.
 
-The service has every module loaded, so a CGI program that asks it responds faster than one that loads the panel. Only
-requests that change nothing are sent, so the program can always handle the request itself afterwards. Every CGI request
-imports this module: it uses built-in modules only.
+The service (`service`) has every module loaded, so a CGI program that asks it responds faster than one that loads the
+panel. Only requests that change nothing are sent, so the program can always handle the request itself afterwards. Every CGI
+request imports this module: it uses built-in modules only.
 """
 
 import os
@@ -24,7 +24,7 @@ HERE = os.fsencode(os.path.dirname(os.path.realpath(__file__)))
 def may_ask(variables: "Mapping[bytes, bytes]") -> bool:
     """Return whether the request changes nothing and has no body.
 
-    Exports of items are excluded: the program streams them, but client and server would hold whole files in memory.
+    Exports of items are excluded: the program streams them.
     """
     if b"action=items" in variables.get(b"QUERY_STRING", b""):
         return False
@@ -33,10 +33,9 @@ def may_ask(variables: "Mapping[bytes, bytes]") -> bool:
 
 
 def socket_path(conf: bytes) -> bytes | None:
-    """Return the value of `[panel] socket` in a configuration file, without a full parser.
+    """Return `[panel] socket` of a configuration, without a full parser.
 
-    No other option has this name. A line in a form that this function does not recognise only costs time: the program
-    then responds by itself.
+    A line in a form that it does not recognise only costs time: the program then responds by itself.
     """
     try:
         with open(conf, "rb") as file:
@@ -48,10 +47,7 @@ def socket_path(conf: bytes) -> bytes | None:
 
 
 def answer(conf: bytes, variables: "Mapping[bytes, bytes]") -> tuple[bytes, bytes] | None:
-    """Return the log text and the response, or None when no service responded.
-
-    `conf` is an absolute path; `variables` are the CGI variables as bytes.
-    """
+    """Return log text and response, or None if no service responded."""
     path = socket_path(conf) if may_ask(variables) else None
     if path is None:
         return None
@@ -89,7 +85,7 @@ def part(connection: socket) -> bytes:
 
 
 def exactly(connection: socket, size: int) -> bytes:
-    """Read `size` bytes. Raises OSError when the peer closes the connection first."""
+    """Read `size` bytes. Raises OSError if the peer closes too early."""
     data = bytearray()
     while len(data) < size:
         piece = connection.recv(min(size - len(data), 1 << 20))

@@ -1,6 +1,7 @@
-"""Authentication and roles: viewers read, operators act (docs/CONTRACT.md, "10. Pages").
+"""Authentication and roles: viewers read, operators act.
 
-The web server authenticates users and sets REMOTE_USER. `proxies` has already applied the headers of trusted proxies.
+The web server authenticates users and sets REMOTE_USER; `proxies` has already applied the headers of trusted proxies
+(docs/CONTRACT.md, "10. Pages").
 """
 
 from typing import NamedTuple
@@ -22,12 +23,7 @@ class User(NamedTuple):
 
 
 def sign_in(environ: Environ, panel: PanelSettings) -> User:
-    """Return the user of a request.
-
-    Raises:
-        NotSignedIn: the request names no user.
-        Forbidden: the user is neither an operator nor a viewer.
-    """
+    """Return the user of a request. Raises NotSignedIn, Forbidden."""
     if panel.auth == "none":
         return _local_user(environ)
     name = _user_name(environ)
@@ -43,10 +39,7 @@ def sign_in(environ: Environ, panel: PanelSettings) -> User:
 
 
 def sign_in_or_local(environ: Environ, panel: PanelSettings) -> User:
-    """Return the user of a request, or LOCAL for a program on this machine that connects without a proxy.
-
-    Raises as `sign_in` does.
-    """
+    """Return the user, or LOCAL for a program on this machine without proxy."""
     if environ.get("REMOTE_USER") or not _is_local(environ):
         return sign_in(environ, panel)
     return User(LOCAL, False)
@@ -59,10 +52,7 @@ def require_operator(user: User) -> None:
 
 
 def _local_user(environ: Environ) -> User:
-    """Return the user for `auth = none`, which serves this machine only.
-
-    Behind a proxy, or under another host name, the client could be anyone.
-    """
+    """Return the user for `auth = none`, which serves this machine only."""
     if not _is_local(environ):
         raise NotSignedIn(
             "Without authentication, this panel serves its own machine only.",
@@ -77,7 +67,7 @@ def _is_local(environ: Environ) -> bool:
 
 
 def _user_name(environ: Environ) -> str:
-    """Return the name in REMOTE_USER, or "" if it is malformed: a corrected name could be another user's."""
+    """Return the name in REMOTE_USER; "" if malformed, never a corrected one."""
     try:
         name: str = environ.get("REMOTE_USER", "").encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -95,7 +85,7 @@ def _is_loopback(text: str) -> bool:
 
 
 def _is_for_loopback(environ: Environ) -> bool:
-    """Return whether the Host header names this machine, which stops DNS rebinding by other sites."""
+    """Return whether Host names this machine, which stops DNS rebinding."""
     host = environ.get("HTTP_HOST", "localhost")
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     return name == "localhost" or _is_loopback(name)

@@ -27,10 +27,7 @@ SECURE = ("on", "1", "yes")
 
 
 def serve_once(tree: str) -> None:
-    """Respond to the request of a CGI process, and exit.
-
-    `os._exit` does not wait for threads, which may hang on the mount.
-    """
+    """Respond to a CGI request, and exit even if a thread hangs on the mount."""
     conf = os.path.abspath(_configuration(tree))
     response = ask.answer(os.fsencode(conf), os.environb)
     if response:
@@ -44,7 +41,7 @@ def serve_once(tree: str) -> None:
 
 
 def application(tree: str) -> "Application":
-    """Return the WSGI application, with the configuration that `serve_once` would use."""
+    """Return the WSGI application, configured as `serve_once` is."""
     settings = _settings(_configuration(tree))
     if settings is None:
         return _unusable_application
@@ -54,14 +51,14 @@ def application(tree: str) -> "Application":
 
 
 def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]") -> "Environ":
-    """Return the WSGI environment of a CGI request; each byte of a variable becomes one character."""
+    """Return the WSGI environment: each byte of a variable is a character."""
     values = {name.decode("latin-1"): value.decode("latin-1") for name, value in variables.items()}
     scheme = "https" if values.get("HTTPS", "").lower() in SECURE else "http"
     return values | {"wsgi.input": body, "wsgi.errors": log, "wsgi.url_scheme": scheme}
 
 
 def answer(panel: "Panel", request: "Environ", out: "IO[bytes]") -> None:
-    """Write the panel's response to a request, after reading the request body to its end.
+    """Respond after reading the request body to its end.
 
     A web server that is still sending the body when the process ends discards the response.
     """
@@ -103,7 +100,7 @@ def _configuration(tree: str) -> str:
 
 
 def _settings(conf: str) -> "Settings | None":
-    """Load the configuration; for an invalid one, log its problems and return None."""
+    """Load the configuration; log the problems of an invalid one."""
     from pathlib import Path
 
     from .. import config

@@ -1,4 +1,4 @@
-"""Template filters: values as pages show them, in the Perl panel's formats (docs/CONTRACT.md, "10. Pages")."""
+"""Template filters, in the Perl panel's formats (CONTRACT, "10. Pages")."""
 
 import re
 from collections.abc import Callable
@@ -51,12 +51,11 @@ def iso(time: datetime | None) -> str | None:
 
 
 def progress(done: int, total: int) -> str:
-    """Format progress: `3/4`."""
     return f"{done}/{total}"
 
 
 def count(number: int) -> str:
-    """Format a bounded count with thousands separators; beyond the bound: `10,000+`."""
+    """Format a bounded count: `1,234`, or `10,000+` beyond the bound."""
     return f"{number:,}" if number <= BOUND else f"{BOUND:,}+"
 
 
@@ -78,7 +77,6 @@ def value(data: Any) -> str:
 
 
 def or_dash(value: Any) -> str:
-    """Format a value; None and "" become `-`."""
     return NOTHING if value is None or value == "" else str(value)
 
 
@@ -93,16 +91,13 @@ def duration(span: timedelta | None) -> str:
 
 
 def ago(time: datetime, now: datetime) -> str:
-    """Format an age by its largest unit: `8 min ago`.
-
-    Below one minute it is `just now`, so that the text does not change each second.
-    """
+    """Format an age: `8 min ago`, `just now` (constant for a whole minute)."""
     number, unit = duration(now - time).split()[:2]
     return "just now" if unit == "s" else f"{number} {unit} ago"
 
 
 def spent(span: timedelta | None) -> str:
-    """Format elapsed time to a tenth of a second: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
+    """Format elapsed time: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
     if span is None:
         return NOTHING
     tenths = round(span.total_seconds() * 10)
@@ -113,7 +108,7 @@ def spent(span: timedelta | None) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """Format items per second with two significant digits: `0.25`, `3.1`, `120`."""
+    """Format items per second: `0.25`, `3.1`, `120`."""
     if per_second is None:
         return NOTHING
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
@@ -136,7 +131,7 @@ def targets(item: dict[str, Any]) -> str:
 
 
 def fact(value: Any) -> str:
-    """Format a value of the manifest summary as JSON spells it: true, none, 528."""
+    """Format a value of the manifest summary: true, none, 528."""
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

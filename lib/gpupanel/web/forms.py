@@ -1,4 +1,4 @@
-"""CSRF tokens, and flash messages in a signed cookie (docs/CONTRACT.md, "10. Pages")."""
+"""CSRF tokens, and flash messages in a signed cookie (CONTRACT 10, Pages)."""
 
 import hmac
 import json
@@ -30,10 +30,7 @@ class Secret:
 
     @property
     def key(self) -> bytes:
-        """The key, read from the file each time, so that all processes use a replaced key at once.
-
-        Raises ConfigurationError when the file cannot be read or created, or is too short.
-        """
+        """The key, read each time. Raises ConfigurationError."""
         try:
             if not self.path.exists():
                 _create_key(self.path)
@@ -45,7 +42,7 @@ class Secret:
         return key
 
     def sign(self, *parts: str) -> str:
-        """Sign the parts; moving characters from one part to the next changes the signature."""
+        """Sign the parts, including where each of them ends."""
         return hmac.new(self.key, json.dumps(parts).encode(), sha256).hexdigest()
 
     def signed(self, signature: str, *parts: str) -> bool:
@@ -54,12 +51,12 @@ class Secret:
 
 
 def token(secret: Secret, user: str, back: int = 0) -> str:
-    """Return the CSRF token of a user for this time window, or for the one `back` windows ago."""
+    """Return a user's CSRF token for the time window `back` windows ago."""
     return secret.sign("csrf", user, str(int(time() // WINDOW) - back))
 
 
 def check(environ: Environ, secret: Secret, user: str, given: str) -> None:
-    """Raise Forbidden for a form of another site, or with a token that is not this user's."""
+    """Raise Forbidden for a form of another site or with a wrong token."""
     if _is_cross_site(environ):
         raise Forbidden("The form came from another site. Nothing was changed.", "Use the form on this panel's page.")
     valid = [token(secret, user, back) for back in (0, 1)]
@@ -72,7 +69,7 @@ def check(environ: Environ, secret: Secret, user: str, given: str) -> None:
 
 
 def pack(secret: Secret, user: str, outcome: dict[str, Any]) -> str:
-    """Return a flash message as a cookie value; lines beyond the limits are dropped and counted in `cut`."""
+    """Return a flash message as a cookie; `cut` counts the dropped lines."""
     lines = [line if len(line) <= LINE_LIMIT else line[:LINE_LIMIT] + "..." for line in outcome["lines"]]
     kept = min(len(lines), MOST_LINES)
     while True:
@@ -83,7 +80,7 @@ def pack(secret: Secret, user: str, outcome: dict[str, Any]) -> str:
 
 
 def unpack(secret: Secret, user: str, value: str) -> dict[str, Any] | None:
-    """Return the flash message of a cookie value, or None if this panel did not sign it for this user."""
+    """Return a cookie's flash message, or None if not signed for this user."""
     text, _, signature = value.partition(".")
     if not signature or not secret.signed(signature, "outcome", user, text):
         return None
@@ -102,7 +99,7 @@ def cookie(environ: Environ) -> str | None:
 
 
 def set_cookie(environ: Environ, path: str, value: str) -> str:
-    """Return the header that sets the flash message's cookie below `path`, or clears it if `value` is empty."""
+    """Return the header that sets the flash message's cookie, or clears it."""
     secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
     age = "" if value else "; Max-Age=0"
     return f"{COOKIE}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}{age}"
@@ -113,7 +110,7 @@ def _compress(outcome: dict[str, Any]) -> str:
 
 
 def _is_cross_site(environ: Environ) -> bool:
-    """Return whether the browser's headers name another site; without these headers the token alone decides."""
+    """Return whether the browser names another site; else the token decides."""
     site = environ.get("HTTP_SEC_FETCH_SITE")
     if site:
         return site not in ("same-origin", "none")
@@ -122,7 +119,7 @@ def _is_cross_site(environ: Environ) -> bool:
 
 
 def _create_key(path: Path) -> None:
-    """Create the key file atomically, keeping one that another process has just created."""
+    """Create the key file atomically, keeping a file made in the meantime."""
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(os.urandom(32))

@@ -1,4 +1,4 @@
-"""Status bar of each page: numbers of queued, running and failed jobs, read from a few index entries."""
+"""Status bar of each page, read from a few index entries."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Glance(NamedTuple):
 
 
 def at_hand(db: Database) -> Glance | None:
-    """Return the rounded summary, or None if the database fails: the page is then shown without it."""
+    """Return the rounded summary, or None if the database fails."""
     try:
         return db.read(told)
     except PanelError:
@@ -46,5 +46,5 @@ def told(tx: Reading) -> Glance:
 
 
 def told_at(now: datetime) -> datetime:
-    """Round a time down to a multiple of STEP seconds, so that an idle page keeps its ETag that long."""
+    """Round a time down to STEP seconds, so that idle pages keep their ETag."""
     return now - (now - datetime.min) % timedelta(seconds=STEP)

@@ -1,4 +1,4 @@
-"""Items of a batch for the batch page and the export: filter, pages and public fields."""
+"""Items of a batch for page and export: filter, pages, public fields."""
 
 import re
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 
 
 class Sieve(NamedTuple):
-    """Filter of items: by decision, by mark (`ledger.MARKS`) or by the start of the hash; empty for all items."""
+    """Filter of items: by decision, mark or start of the hash, or none."""
 
     decision: Decision | None = None
     mark: str | None = None
@@ -28,7 +28,7 @@ class Sieve(NamedTuple):
 
 
 def wanted(visit: Visit) -> Sieve:
-    """Return the filter of the parameters `decision`, `mark` or `q`. Raises InvalidInput."""
+    """Return the filter of a request. Raises InvalidInput."""
     decision = visit.choice("decision", [str(decision) for decision in Decision])
     mark = visit.choice("mark", list(ledger.MARKS))
     start = visit.query.get("q", "").strip().rstrip(".").lower() or None
@@ -41,7 +41,7 @@ def wanted(visit: Visit) -> Sieve:
 
 
 def page(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> tuple[Rows, int | None]:
-    """Return about `size` items from the position `start`, and the start of the next page.
+    """Return about `size` items from `start`, and the next page's start.
 
     Withdrawn items may share a position with listed ones, so all items of one position are on one page.
     """
@@ -62,7 +62,7 @@ def shown(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def remedy(item: dict[str, Any]) -> str | None:
-    """Return what a failing item needs: a fixed `bundle`, a fixed `library` or a `retry`; None for other items."""
+    """Return what a failing item needs: fixed `bundle`, `library` or `retry`."""
     if item["decision"] not in FAILING:
         return None
     error = item["last_error"] or item["reason"]

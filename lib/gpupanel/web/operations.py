@@ -16,7 +16,7 @@ MOUNT_SECONDS = 20  # a request waits for the mount at most this long (docs/CONT
 
 
 class Outcome(NamedTuple):
-    """Result of a form action: `summary` and `lines` for people, `result` for programs."""
+    """Result of a form action, for people (`summary`, `lines`) and programs."""
 
     action: str
     ok: bool
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
 
 def perform(db: Database, settings: MountSettings, form: dict[str, list[str]], by: str) -> Outcome:
-    """Run the action that the form's field `do` names. Raises InvalidInput, and what the action raises."""
+    """Run the action in the field `do`. Raises InvalidInput and its errors."""
     request = Request(db, Mount(settings), form, by)
     operation = OPERATIONS.get(request.one("do"))
     if operation is None:

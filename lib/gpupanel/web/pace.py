@@ -37,7 +37,7 @@ class Pace(NamedTuple):
 
 
 def of(job: dict[str, Any], events: list[dict[str, Any]], stale: timedelta) -> Pace:
-    """Estimate the progress of a running job (a row of `queue.running`) from its events, oldest first."""
+    """Estimate a running job's progress from its events, oldest first."""
     marks = _marks(job, events)
     quiet = _quiet(job, marks)
     condition = _condition(job, quiet, stale)
@@ -46,10 +46,7 @@ def of(job: dict[str, Any], events: list[dict[str, Any]], stale: timedelta) -> P
 
 
 def _marks(job: dict[str, Any], events: list[dict[str, Any]]) -> list[Mark]:
-    """Return the samples of this claim, oldest first.
-
-    Samples from before a new plan reset the job's progress are left out: they show more items than later ones.
-    """
+    """Return the samples of this claim since the job last started over."""
     payloads = [(event["created_at"], json.loads(event["payload"])) for event in events]
     samples = [Mark(at, payload["items_done"]) for at, payload in payloads
                if at >= _claimed_at(job) and payload.get("job_id") == job["id"] and "items_done" in payload]
@@ -63,7 +60,7 @@ def _marks(job: dict[str, Any], events: list[dict[str, Any]]) -> list[Mark]:
 
 
 def _claimed_at(job: dict[str, Any]) -> datetime:
-    """Return the time of the claim; other workers may not record it, then the time of queueing."""
+    """Return the time of the claim, or of queueing if it is unknown."""
     started: datetime = job["claimed_at"] or job["queued_at"]
     return started
 
@@ -84,7 +81,7 @@ def _condition(job: dict[str, Any], quiet: timedelta, stale: timedelta) -> str:
 
 
 def _rates(job: dict[str, Any], marks: list[Mark]) -> list[float]:
-    """Return items per second since the second sample and since the first, leaving out rates not yet measurable."""
+    """Return the measurable rates: since the second sample and the first."""
     first, later = marks[:1], marks[1:2]
     rates = [_rate(mark, job) for mark in later + first if job["now"] - mark.at >= LITTLE]
     return [rate for rate in rates if rate > 0]

@@ -1,6 +1,7 @@
-"""The panel as an application: WSGI environment in, response out (docs/CONTRACT.md, "10. Pages").
+"""The panel as an application: WSGI environment in, response out.
 
-`app` serves it over WSGI, `cgi` over CGI. Modules that only some pages need are imported by those pages.
+`app` serves it over WSGI, `cgi` over CGI. Modules that only some pages need are imported by those pages
+(docs/CONTRACT.md, "10. Pages").
 """
 
 from collections.abc import Callable, Mapping
@@ -38,11 +39,7 @@ class Panel:
         self.renderer = render.Renderer(settings.panel.templates, settings.mount.sync_dir)
 
     def received(self, environ: Environ) -> Environ:
-        """Return the environment as `answer` and `refuse` expect it.
-
-        The headers of trusted proxies are applied, PATH_INFO is a page's path as text, and SCRIPT_NAME the folder of
-        the pages.
-        """
+        """Apply proxy headers, and split the path as `answer` expects it."""
         return routes.placed(proxies.as_received(environ, self.settings.panel.trusted_proxies))
 
     def answer(self, environ: Environ) -> Reply:
@@ -86,7 +83,7 @@ class Panel:
         return _reply(body, status, TEXT)
 
     def _metrics(self, environ: Environ) -> Reply:
-        """Respond to a scrape by a signed-in user, or by a program on this machine without a proxy."""
+        """Respond to a scrape by a signed-in user or by a program on this machine."""
         visit = Visit(environ)
         try:
             visit.user = auth.sign_in_or_local(visit.environ, self.settings.panel)
@@ -97,7 +94,7 @@ class Panel:
             return self._error_response(visit, error)
 
     def _authenticated(self, environ: Environ, work: Callable[[Visit], Reply]) -> Reply:
-        """Call `work(visit)` for a signed-in user; every exception becomes a response."""
+        """Call `work` for a signed-in user; turn exceptions into responses."""
         visit = Visit(environ)
         try:
             visit.user = auth.sign_in(visit.environ, self.settings.panel)
@@ -124,7 +121,7 @@ class Panel:
         self, name: str, visit: Visit, values: dict[str, Any], tag: Mapping[str, str] | None = None,
         line: Glance | None = None,
     ) -> Reply:
-        """Render a page or its JSON. `line` is the status bar's summary, if it was read already."""
+        """Render a page or its JSON; `line` is the summary, if already read."""
         token = self._token(visit)
         if visit.wants_json:
             head = {"page": name, "user": visit.signed_in._asdict(), "csrf_token": token}
@@ -139,10 +136,10 @@ class Panel:
         return _reply(self.renderer.page(name, visit, **context, **values), 200, {**headers, **(tag or {})})
 
     def _etag(self, visit: Visit, module: ModuleType) -> tuple[dict[str, str], Glance | None]:
-        """Return the ETag header of a page, and the status bar's summary if it was read for the ETag.
+        """Return a page's ETag header, and the summary if it was read for that.
 
-        The ETag covers the page's version, its reader and its address. It is read before the page, so the page can only
-        be newer than its ETag. It is weak, since ages may differ by seconds.
+        It covers the page's version, reader and address. It is read before the page, so the page can only be newer
+        than its ETag. It is weak, since ages may differ by seconds.
         """
         version, line = module.version(self.db, visit, self.settings)
         reader = visit.user, self._token(visit), visit.wants_json
@@ -177,7 +174,7 @@ class Panel:
         return _reply(b"", 303, {"Location": visit.here, **_set_cookie(visit, cookie)})
 
     def _flash(self, visit: Visit) -> tuple[dict[str, Any] | None, dict[str, str]]:
-        """Return the flash message of the last form, and the header that clears its cookie."""
+        """Return the flash message, and the header that clears its cookie."""
         value = _flash_cookie(visit)
         if not value:
             return None, {}
@@ -200,7 +197,7 @@ class Panel:
 
 
 def _reply(body: bytes | IO[bytes], status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return a response with the headers of every page, and `headers` over them."""
+    """Return a response with the default headers, and `headers` over them."""
     default = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Vary": "Accept"}
     merged = {**HEADERS, **default, **(headers or {})}
     for name in ABOUT_A_BODY if status == 304 else ():
@@ -222,7 +219,7 @@ def _set_cookie(visit: Visit, value: str) -> dict[str, str]:
 
 
 def _log(visit: Visit, error: Exception) -> None:
-    """Write an error to the web server's log: the panel's own errors as one line, others with their traceback."""
+    """Write an error to the web server's log, with traceback if unexpected."""
     if isinstance(error, PanelError):
         problems = error.problems if isinstance(error, ConfigurationError) else []
         text = "; ".join([f"{type(error).__name__}: {error}", *problems]) + "\n"

@@ -32,7 +32,7 @@ def in_line(visit: Visit, of: str) -> Place | None:
 
 
 def among_ended(tx: Reading, visit: Visit) -> Place | None:
-    """Return the cursor among finished jobs. Raises InvalidInput, also for a job that has not ended."""
+    """Return the cursor among finished jobs. Raises InvalidInput."""
     name, text = _parameter_given(visit, "finished")
     if not name:
         return None
@@ -42,7 +42,7 @@ def among_ended(tx: Reading, visit: Visit) -> Place | None:
 
 
 def neighbours(of: str, page: queue.Page) -> dict[str, dict[str, str] | None]:
-    """Return the parameter of each neighbouring page, under `previous` and `next`."""
+    """Return the parameters of the `previous` and the `next` page."""
     return {"previous": _parameter(of, page.previous), "next": _parameter(of, page.next)}
 
 
@@ -54,7 +54,7 @@ def _parameter(of: str, place: Place | None) -> dict[str, str] | None:
 
 
 def _parameter_given(visit: Visit, of: str) -> tuple[str, str]:
-    """Return the name and value of the parameter in the address; empty without one."""
+    """Return name and value of the list's parameter; empty without one."""
     given = [(name, visit.query[name]) for name in names(of) if visit.query.get(name)]
     if len(given) > 1:
         raise InvalidInput(f"{', '.join(names(of))}: found both, expected one of them")

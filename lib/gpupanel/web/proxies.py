@@ -1,4 +1,4 @@
-"""X-Forwarded-* headers of trusted proxies: user, scheme and folder of a request."""
+"""X-Forwarded-* headers of trusted proxies."""
 
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def as_received(environ: Environ, trusted: "tuple[IPv4Network | IPv6Network, ...]") -> Environ:
-    """Return the request as it reached the proxy, if a `trusted` network has the proxy's address.
+    """Apply a trusted proxy's headers to the environment.
 
     The headers are X-Remote-User (unless the server itself knows the user), X-Forwarded-Proto and X-Forwarded-Prefix
-    (docs/CONTRACT.md, "10. Pages"). Other requests are returned unchanged.
+    (docs/CONTRACT.md, "10. Pages").
     """
     source = address(environ.get("REMOTE_ADDR", "")) if trusted else None
     if source is None or not any(source in network for network in trusted):
@@ -21,7 +21,7 @@ def as_received(environ: Environ, trusted: "tuple[IPv4Network | IPv6Network, ...
 
 
 def address(text: str) -> "IPv4Address | IPv6Address | None":
-    """Parse an IP address; None if it is invalid. An IPv4-mapped IPv6 address is returned as IPv4."""
+    """Parse an IP address. An IPv4-mapped IPv6 address is returned as IPv4."""
     from ipaddress import ip_address  # imported here, since most requests come without a proxy
 
     try:
@@ -41,7 +41,7 @@ def _scheme(environ: Environ) -> dict[str, str]:
 
 
 def _folder(environ: Environ) -> dict[str, str]:
-    """Return the folder of the pages, whether the proxy left it in the path or removed it."""
+    """Return the pages' folder, which the proxy may have cut off the path."""
     folder, path = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/"), environ.get("PATH_INFO", "")
     if not folder.startswith("/") or folder.startswith("//"):
         return {}

@@ -21,7 +21,7 @@ COMPILED = TEMPLATES / "compiled"
 
 
 class Renderer:
-    """Renders the packaged templates; a template of the same name in `overrides` replaces one.
+    """Renders the packaged templates, or those of the same name in `overrides`.
 
     An override extends what it replaces as `panel/<name>`: `{% extends "panel/layout.html" %}`.
     """
@@ -52,7 +52,7 @@ class Renderer:
         return self._templates.get_template(f"{name}.html").render(context | values).encode()
 
     def compile(self) -> None:
-        """Compile the packaged templates to Python modules, so that no process has to parse them."""
+        """Compile the packaged templates, so that no process has to parse them."""
         packaged = [template.name for template in TEMPLATES.glob("*.html")]
         self._templates.compile_templates(
             COMPILED, zip=None, ignore_errors=False, filter_func=packaged.__contains__
@@ -60,7 +60,7 @@ class Renderer:
 
 
 def as_json(values: Any) -> bytes:
-    """Serialise values: keys in the given order, times as RFC 3339 with `Z`, spans in seconds."""
+    """Serialise values: times as RFC 3339 with `Z`, spans in seconds."""
     return json.dumps(values, default=_json_value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -82,5 +82,5 @@ def _is_compiled() -> bool:
 
 
 def _static_url(visit: Visit, name: str) -> str:
-    """Return a static file's URL, which changes with the file, so that browsers may cache it for long."""
+    """Return a static file's URL; it changes with the file, for caching."""
     return f"{visit.links.static(name)}?v={int((STATIC / name).stat().st_mtime):x}"

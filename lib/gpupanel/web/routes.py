@@ -1,4 +1,4 @@
-"""The table of pages, and the page that a request means. A page's module is imported on its first request."""
+"""The table of pages; a page's module is imported on its first request."""
 
 from importlib import import_module
 from types import ModuleType
@@ -12,7 +12,7 @@ FOLDER = "/admin"  # the folder of the pages, if the web server chose none
 
 
 class Page(NamedTuple):
-    """A page: shown at `path` when the query has all of `selected`, with the template `<name>.html`.
+    """A page at `path` with the query `selected`; its template is `<name>.html`.
 
     `module` in pages/ has `show(db, visit, settings)`, which returns template values or a File. With `has_version`, it
     also has `version(...)`, which returns what the ETag depends on and the status bar's summary, if it read that.
@@ -26,7 +26,6 @@ class Page(NamedTuple):
     has_version: bool = False
 
     def load(self) -> ModuleType:
-        """Import the page's module."""
         return import_module(f".pages.{self.module}", __package__)
 
 
@@ -48,7 +47,7 @@ METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH,
 
 
 def chosen(visit: Visit) -> Page:
-    """Return the page that the request means. Raises InvalidInput for an unknown `tab` or `action`."""
+    """Return the page of a request. Raises InvalidInput for unknown ones."""
     visit.choice("tab", ["batches", "queue"])
     visit.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
     return next(
@@ -57,7 +56,7 @@ def chosen(visit: Visit) -> Page:
 
 
 def placed(environ: Environ) -> Environ:
-    """Set SCRIPT_NAME to the folder of the pages and PATH_INFO to the page, however the web server divided the path.
+    """Set SCRIPT_NAME to the pages' folder and PATH_INFO to the page.
 
     Bytes that are not UTF-8 become replacement characters: dropping them would turn one address into another.
     """

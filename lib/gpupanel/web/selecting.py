@@ -1,4 +1,4 @@
-"""Form actions on many batches: preview the effect on each, then act on as many per request as the time allows."""
+"""Form actions on many batches: preview, then bounded work per request."""
 
 from collections import Counter
 from typing import Any
@@ -24,10 +24,9 @@ DONE = {bulk.QUEUE: "queued", bulk.PREFLIGHT: "preflighted", bulk.RETRY: "queued
 
 
 def preview(db: Database, secret: Secret, visit: Visit) -> dict[str, Any]:
-    """Return the preview page of the action in the form's field `preview`; nothing is changed.
+    """Return the preview page of an action. Raises InvalidInput.
 
     The batches are the selected ones or, with the field `all`, those that match the page's filters now.
-    Raises InvalidInput.
     """
     what = visit.form["preview"][-1]
     if what not in bulk.BULKS:
@@ -42,9 +41,9 @@ def preview(db: Database, secret: Secret, visit: Visit) -> dict[str, Any]:
 def perform(
     db: Database, settings: MountSettings, secret: Secret, visit: Visit, do: str
 ) -> tuple[Outcome, dict[str, Any] | None]:
-    """Act on as many batches as the time allows.
+    """Act on as many batches as the time allows. Raises InvalidInput.
 
-    Returns the result, and a page where a flash message is too small for it or batches are left. Raises InvalidInput.
+    Returns the result, and a page where a flash message is too small for it or batches are left.
     """
     what = DO[do]
     selection, sync_ids = db.read(_from_form, secret, visit)
@@ -78,7 +77,7 @@ def _matching(tx: Reading, visit: Visit) -> Selection:
 
 
 def _from_form(tx: Reading, secret: Secret, visit: Visit) -> tuple[Selection, list[str]]:
-    """Return the form's signed selection, or the batches that it names, with their sync_ids in order."""
+    """Return the form's signed selection, or the batches that it names."""
     if "selection" not in visit.form:
         sync_ids = ledger.in_order_of_handover(tx, _sync_ids(visit))
         return Selection([], len(sync_ids)), sync_ids
@@ -106,7 +105,7 @@ def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
 
 
 def _page(secret: Secret, visit: Visit, what: str, selection: Selection, rows: int) -> dict[str, Any]:
-    """Return the values that preview and result page share; `rows` batches belong to this request."""
+    """Return the values that preview and result page share."""
     return {
         "what": what, "done_word": DONE[what], "do": f"{what}_selected",
         "total": selection.total, "whole": selection.whole, "left": len(selection.ids),
@@ -118,7 +117,7 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, rows: i
 
 
 def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
-    """Sort refused batches to the front, those with a hint first, since a flash message may drop the last lines."""
+    """Sort refused batches first, since a flash message may drop lines."""
     return sorted(outcomes, key=lambda outcome: (outcome.problem is None, not outcome.hint))
 
 

@@ -1,4 +1,4 @@
-"""A selection of batches, as a signed list that a form carries from request to request (docs/DECISIONS.md)."""
+"""A selection of batches, as a signed field of a form (docs/DECISIONS.md)."""
 
 import json
 import zlib
@@ -13,9 +13,9 @@ MOST_TOLD = 100  # problems that the form carries; each batch also records its o
 
 
 class Selection(NamedTuple):
-    """The ids of the batches left to do, in order, and the results so far of all `total` batches.
+    """Ids of the batches left to do, in order, and the results so far.
 
-    `done` and `refused` count batches; `told` has [sync_id, problem] of refused ones. `whole` is false if more batches
+    `done` and `refused` count batches of all `total`; `told` has [sync_id, problem]. `whole` is false if more batches
     matched than a selection holds.
     """
 
@@ -33,7 +33,7 @@ class Selection(NamedTuple):
 
 
 def pack(secret: Secret, user: str, selection: Selection) -> str:
-    """Return the selection as a form field; ids are stored as differences, which compress well."""
+    """Return the selection as a form field; id differences compress well."""
     steps = [later - earlier for earlier, later in pairwise([0, *selection.ids])]
     raw = json.dumps(selection._replace(ids=steps), separators=(",", ":")).encode()
     text = urlsafe_b64encode(zlib.compress(raw, 9)).decode()
@@ -41,7 +41,7 @@ def pack(secret: Secret, user: str, selection: Selection) -> str:
 
 
 def unpack(secret: Secret, user: str, field: str) -> Selection:
-    """Return the selection of a form field. Raises InvalidInput if this panel did not sign it for this user."""
+    """Return the selection of a field signed for this user, or InvalidInput."""
     text, _, signature = field.partition(".")
     if not signature or not secret.signed(signature, "selection", user, text):
         raise InvalidInput("This panel did not sign the selection for you.", "Select the batches again.")

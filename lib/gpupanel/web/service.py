@@ -1,6 +1,6 @@
-"""Unix-socket server that renders pages for CGI scripts running as the same user (`ask` is the client).
+"""Unix-socket server that renders pages for CGI scripts of its user.
 
-A CGI program states who the visitor is, so only programs that could render the page themselves are served: the kernel
+A CGI program (`ask`) states who the visitor is, so only programs that could render the page themselves are served: the kernel
 reports their user, which must be this process's own. Each request names its configuration and code. If these files
 changed since this process started, the request is left to the CGI program, which reads them anew.
 """
@@ -25,7 +25,7 @@ PAUSE = 1  # seconds to wait when accept fails
 
 
 class Service:
-    """Serves at the socket `path` from `start` to `stop`, in threads that each keep their database connection."""
+    """Server at the socket `path`; each thread keeps its connection."""
 
     def __init__(self, panel: Panel, path: Path):
         self._panel, self._path = panel, path
@@ -36,7 +36,7 @@ class Service:
         self._threads = [Thread(target=self._serve, name=f"cgi-{number}", daemon=True) for number in range(THREADS)]
 
     def start(self) -> None:
-        """Listen. Raises PanelError if the socket cannot be created, or another process listens there."""
+        """Listen. Raises PanelError if the socket cannot be created or is taken."""
         try:
             _remove_stale_socket(self._path)
             before = os.umask(0o177)
@@ -51,7 +51,7 @@ class Service:
             thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Accept no more requests, and wait up to `seconds` for the responses under way."""
+        """Stop accepting requests; wait for the responses under way."""
         self._ended.set()
         self._listener.shutdown(SHUT_RDWR)  # wakes the threads that wait in accept
         self._path.unlink(missing_ok=True)
@@ -92,13 +92,13 @@ class Service:
             connection.sendall(part)
 
     def _is_meant(self, variables: dict[bytes, bytes]) -> bool:
-        """Return whether a request is for this configuration and code, both unchanged."""
+        """Return whether configuration and code of a request are this process's."""
         conf, code = variables.get(ask.CONFIGURATION, b""), variables.get(ask.CODE, b"")
         matches = os.path.realpath(conf) == os.fsencode(self._conf.resolve()) and code == ask.HERE
         return matches and self._file_state() == self._state
 
     def _file_state(self) -> list[tuple[int, ...]]:
-        """Return a value that changes with the configuration, the password file and the installed code."""
+        """Return a value that changes with configuration, password and code."""
         stats = [file.stat() for file in self._files]
         return [(stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats]
 
@@ -112,7 +112,7 @@ def _variables(connection: socket) -> dict[bytes, bytes]:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove the socket of a killed process. Raises OSError if a process listens there."""
+    """Remove a dead process's socket. Raises OSError if one listens there."""
     if not path.is_socket():
         return
     with socket(AF_UNIX, SOCK_STREAM) as probe:

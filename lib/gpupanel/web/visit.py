@@ -1,4 +1,4 @@
-"""The HTTP request: user, path, query, form; and the URLs of the panel's pages."""
+"""The HTTP request, and the URLs of the panel's pages."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -30,20 +30,18 @@ class Links:
         self.base = base
 
     def to(self, path: str, **query: Any) -> str:
-        """Return the URL of `path` (with its slash), with the parameters that are not None."""
+        """Return the URL of `path`, with the parameters that are not None."""
         given = {key: value for key, value in query.items() if value is not None}
         return f"{self.base}{path}" + (f"?{urlencode(given)}" if given else "")
 
     def batches(self, **query: Any) -> str:
-        """Return the URL of the list of batches."""
         return self.to("/import-media.cgi", **query)
 
     def batch(self, sync_id: str, **query: Any) -> str:
-        """Return the URL of a batch."""
         return self.batches(action="detail", sync_id=sync_id, **query)
 
     def picture(self, batch: dict[str, Any], item: dict[str, Any]) -> str:
-        """Return the URL of an item's thumbnail; it changes with the manifest, so browsers may cache it for long."""
+        """Return a thumbnail's URL; it changes with the manifest, for caching."""
         version = (batch["manifest_sha256"] or "")[:8]
         return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"], v=version)
 
@@ -52,15 +50,12 @@ class Links:
         return self.batches(action="items", sync_id=sync_id, **query)
 
     def tasks(self, **query: Any) -> str:
-        """Return the URL of Import Tasks."""
         return self.to("/import-tasks.cgi", **query)
 
     def doctor(self) -> str:
-        """Return the URL of the doctor."""
         return self.batches(action="doctor")
 
     def static(self, name: str) -> str:
-        """Return the URL of a static file."""
         return f"{self.base}/static/{name}"
 
 
@@ -114,7 +109,7 @@ class Visit:
         return self.at()
 
     def at(self, **changes: str | None) -> str:
-        """Return this page's URL with `changes` to its filters and cursors, or without them if they are malformed."""
+        """Return this page's URL with `changes`; without query if malformed."""
         try:
             place = {name: self.query.get(name) or None for name in PLACE} | changes
         except InvalidInput:
@@ -129,18 +124,18 @@ class Visit:
 
     @property
     def refreshes(self) -> bool:
-        """Whether the page's script sent the request, so that nobody would read a flash message."""
+        """Whether the page's script sent the request, so no one reads a message."""
         return "HTTP_X_REFRESH" in self.environ
 
     def choice(self, name: str, values: Sequence[str]) -> str | None:
-        """Return a parameter that must be one of the values; None if missing or empty. Raises InvalidInput."""
+        """Return a parameter with one of the values. Raises InvalidInput."""
         text = self.query.get(name) or None
         if text is not None and text not in values:
             raise InvalidInput(f"{name}: found {text[:80]!r}, expected one of {', '.join(values)}")
         return text
 
     def number(self, name: str) -> int | None:
-        """Return a parameter that must be a whole number from 0; None if missing. Raises InvalidInput."""
+        """Return a parameter that is a whole number. Raises InvalidInput."""
         text = self.query.get(name)
         return None if text is None else number(name, text)
 
@@ -168,7 +163,7 @@ def _fields(text: str) -> dict[str, list[str]]:
 
 
 def _weight(environ: Environ, media_type: str) -> float:
-    """Return the weight of a media type in the Accept header; a type not listed has the weight of its wildcard."""
+    """Return a media type's weight in the Accept header, or its wildcard's."""
     weights: dict[str, float] = {}
     for part in environ.get("HTTP_ACCEPT", "").split(","):
         name, *parameters = (field.strip() for field in part.split(";"))

@@ -1,1 +1,1 @@
-"""Pages: a module each, whose `show(db, visit, settings)` returns the values of the template and the JSON response."""
+"""Pages, a module each: `show(db, visit, settings)` returns the values."""

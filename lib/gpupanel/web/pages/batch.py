@@ -1,4 +1,4 @@
-"""The batch page: facts, manifest summary, job history, items and recent events, with the Perl panel's labels."""
+"""The batch page, with the sections and labels of the Perl panel."""
 
 from typing import Any
 
@@ -17,19 +17,12 @@ LATEST = 50
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
-    """Return the page of the batch `sync_id`, with the items that match the filter from the position `start` on.
-
-    Raises InvalidInput, NotFound.
-    """
+    """Return the values of the page. Raises InvalidInput, NotFound."""
     return db.read(_read, *_parameters(visit), settings.panel.page_size)
 
 
 def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, Glance | None]:
-    """Return a change token of the page, and the status bar's summary if the page shows it.
-
-    The token covers the page's content, but neither address nor reader (docs/DECISIONS.md).
-    Raises InvalidInput, NotFound.
-    """
+    """Return a change token, and the summary if shown (docs/DECISIONS.md)."""
     sync_id, *_ = _parameters(visit)
     return db.read(_version, sync_id, not visit.wants_json)
 
@@ -89,23 +82,24 @@ def _items_by_hash(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: i
 
 
 def _retryable(row: dict[str, Any], counts: dict[str, int]) -> bool:
-    """Return whether a job left work: failed or open items, or incomplete containers."""
-    return row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED) and any(decision in counts for decision in SETTLED)
+    """Return whether failed or open items or containers can be retried."""
+    ended = row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED)
+    return ended and any(decision in counts for decision in SETTLED)
 
 
 def _item_count(row: dict[str, Any], counts: dict[str, int]) -> int:
-    """Return the number of items; beyond the bound of the counts, the manifest's own number."""
+    """Return the number of items; beyond the bound, that of the manifest."""
     listed: int = row["item_count"]
     return sum(counts.values()) if max(counts.values(), default=0) <= BOUND else listed
 
 
 def _outdated(row: dict[str, Any], counts: dict[str, int]) -> bool:
-    """Return whether the items belong to an earlier plan: the last preflight failed before it planned items."""
+    """Return whether the last preflight failed before it planned items."""
     return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
 
 
 def _changed(tx: Reading, row: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the manifest change between preflight and import, unless a later preflight followed."""
+    """Return the manifest change since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
     if not event or event["payload"].get("phase") != "import":
         return None

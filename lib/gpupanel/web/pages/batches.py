@@ -14,9 +14,9 @@ SORTS = ("newest", "oldest")
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
-    """Return one page of the batches that match the filters (`filters.NAMES`), in the order `sort`.
+    """Return one page of matching batches. Raises InvalidInput.
 
-    The parameter `before` or `after` is the cursor: the id of a batch. Raises InvalidInput.
+    The parameter `before` or `after` is the cursor: the id of a batch.
     """
     wanted, place = filters.read(visit.query), _place(visit)
     sort = visit.choice("sort", list(SORTS)) or SORTS[0]

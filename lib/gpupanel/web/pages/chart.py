@@ -1,4 +1,4 @@
-"""Items imported per hour in the last 24 hours, for templates/tasks_chart.html."""
+"""Items imported per hour in 24 hours; templates/tasks_chart.html."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,10 +11,9 @@ MOST_JOBS = 5_000
 
 
 def read(tx: Reading) -> dict[str, Any]:
-    """Return the chart's values.
+    """Return the chart: items of each hour, the last one still incomplete.
 
-    `hours` has the items of each of the last 24 hours, the current one last; `total` is their sum. `since` is None, or
-    the earliest end of a counted job if more than MOST_JOBS jobs ended in that time.
+    `since` is None, or the earliest end of a counted job if more than MOST_JOBS jobs ended in that time.
     """
     now = tx.value("queue.now")
     first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
@@ -29,7 +28,7 @@ def read(tx: Reading) -> dict[str, Any]:
 
 
 def _spread(groups: list[dict[str, Any]], first: datetime, now: datetime) -> list[int]:
-    """Return the items of each hour; a job's items are spread evenly over the time that it ran."""
+    """Return the items of each hour, spreading a job's over its run time."""
     shares = [0.0] * HOURS
     for group in groups:
         begin, end = group["first"], max(group["last"], group["first"])
@@ -39,7 +38,7 @@ def _spread(groups: list[dict[str, Any]], first: datetime, now: datetime) -> lis
 
 
 def _overlap(begin: datetime, end: datetime, hour: datetime) -> float:
-    """Return the share of a span that lies in an hour: 1 for the hour of a span without length."""
+    """Return the share of a span that lies in an hour."""
     if begin == end:
         return float(hour <= begin < hour + HOUR)
     inside = min(end, hour + HOUR) - max(begin, hour)

@@ -1,4 +1,4 @@
-"""The doctor page: the checks of `bin/gpupanel doctor`, run as the panel's user. For operators."""
+"""The doctor page: `bin/gpupanel doctor` as the panel's user."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PATIENCE = 6  # seconds for the database, and again for the mount: together well
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
-    """Return the findings, problems first. The checks open their own connections, which have shorter timeouts."""
+    """Return the findings, problems first; its connections time out sooner."""
     from ... import doctor  # imported here, since no other page needs these modules
 
     findings = doctor.examine(settings, seconds=PATIENCE)

@@ -23,10 +23,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet evaluates a ce
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> File:
-    """Return the items of the batch `sync_id`, all or those of a `decision` or `mark`, in the `format` csv or json.
+    """Return a batch's items as csv or json. Raises InvalidInput, NotFound.
 
     A temporary file comes first, so that a database error cannot leave a truncated download.
-    Raises InvalidInput, NotFound.
     """
     sync_id = parameters.sync_id(visit.query.get("sync_id"))
     kind = visit.choice("format", list(WRITERS)) or "json"
@@ -69,7 +68,7 @@ def _write_json(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _cell(value: Any) -> str:
-    """Return a value as text, with an apostrophe before what a spreadsheet would take for a formula."""
+    """Return a value as text, with ' before what a spreadsheet would run."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Health check for load balancers: one word, without authentication, and no details."""
+"""Health check for load balancers: one word, no authentication."""
 
 from ...database import Database
 from ...errors import PanelError

@@ -1,4 +1,4 @@
-"""Queue metrics in the Prometheus text format. Counts stop at 10,001, so that a scrape stays cheap."""
+"""Queue metrics for Prometheus. Counts stop at 10,001 to stay cheap."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,7 +35,7 @@ def _read(tx: Reading, stale: timedelta) -> dict[str, Any]:
 
 
 class _Collector:
-    """Adapter that passes values to the client library, which asks for a collector object."""
+    """Adapter from values to the collector of the client library."""
 
     def __init__(self, values: dict[str, Any]):
         self._values = values

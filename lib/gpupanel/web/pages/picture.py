@@ -1,7 +1,4 @@
-"""Thumbnail of an item, read from its bundle on the mount (docs/CONTRACT.md, "4. Mount and bundle").
-
-Only images are served, whatever a file is called.
-"""
+"""Thumbnail of an item, read from its bundle; only images are served."""
 
 import os
 from collections.abc import Iterator
@@ -30,10 +27,9 @@ class Picture(NamedTuple):
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> File:
-    """Return the thumbnail of the item `item` (an id) of the batch `sync_id`.
+    """Return the thumbnail of an item of a batch; `v` only varies the URL.
 
-    The parameter `v` only makes the URL change with the manifest. Raises InvalidInput, MountUnavailable, and NotFound
-    if the item has no image on the mount.
+    Raises InvalidInput, NotFound, MountUnavailable.
     """
     sync_id, item_id = parameters.sync_id(visit.query.get("sync_id")), visit.number("item") or 0
     path = db.read(_path, sync_id, item_id)

@@ -1,7 +1,4 @@
-"""Public fields of rows, for pages and JSON responses; none has a claim token.
-
-Scripts rely on these fields (docs/PANEL-JSON.md).
-"""
+"""Public fields of rows, without claim tokens (docs/PANEL-JSON.md)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Import Tasks: running, queued and finished jobs, and the items imported in the last 24 hours."""
+"""Import Tasks: running, queued and finished jobs, and a chart."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +20,7 @@ BUSY_SECONDS, QUIET_SECONDS = 3, 10  # refresh interval of the page, while worke
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
-    """Return one page each of the running, queued and finished jobs, the last of them by `state` if given.
-
-    Each list has its own cursor (`places`). Raises InvalidInput.
-    """
+    """Return one page of each list of jobs. Raises InvalidInput."""
     name = visit.choice("state", ENDED)
     state = JobState(name) if name else None
     stale = timedelta(minutes=settings.panel.stale_minutes)
@@ -31,15 +28,12 @@ def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
 
 
 def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, None]:
-    """Return a change token of the page, and no summary: the events cover the status bar, too.
-
-    The token covers the page's content, but neither address nor reader.
-    """
+    """Return a change token, no summary: its events cover the status bar."""
     return db.read(_version, visit, settings.panel.page_size), None
 
 
 def _version(tx: Reading, visit: Visit, size: int) -> str:
-    """Return the latest events, which cover every change but heartbeats and the progress between two events."""
+    """Return latest events, heartbeats and progress: each change has one."""
     running = queue.line(tx, JobState.RUNNING, places.in_line(visit, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
     return repr((tx.all("queue.latest_events"), glance.told_at(tx.value("queue.now")), beats))
@@ -79,9 +73,9 @@ def _running(job: dict[str, Any], marks: list[dict[str, Any]], stale: timedelta)
 
 
 def _idle_since(tx: Reading, size: int) -> datetime | str | None:
-    """Return since when no worker has claimed a job although jobs are queued.
+    """Return since when jobs are queued and no worker has claimed one.
 
-    "" means that no worker ever has, None that a worker seems to be running. A released job is in backoff, so it is
+    "" means that no worker ever has, None that a worker seems to be running. A released job is in backoff, which is
     no sign of a missing worker.
     """
     waiting = queue.waiting(tx, limit=size)
@@ -106,7 +100,7 @@ def _queued(tx: Reading, jobs: list[dict[str, Any]], running: int, no_worker: bo
 
 
 def _waiting(place: int, job: dict[str, Any], running: int, no_worker: bool) -> dict[str, Any]:
-    """Return a queued job; `why` is what it waits for, `ahead` the number of queued jobs before it."""
+    """Return a queued job with its place and the reason why it waits."""
     return shaped(
         job, BUNDLE + JOB, place=place, ahead=place - 1, waited=job["now"] - job["queued_at"],
         why=_why(place, job, running, no_worker),
@@ -122,6 +116,6 @@ def _why(place: int, job: dict[str, Any], running: int, no_worker: bool) -> str:
 
 
 def _ended(job: dict[str, Any]) -> dict[str, Any]:
-    """Return a finished job; `batch_status` is the current one, which a later job may have changed."""
+    """Return a finished job, with the current status of its batch."""
     took = job["finished_at"] - job["claimed_at"] if job["claimed_at"] else None
     return shaped(job, BUNDLE + JOB, took=took, batch_status=job["status"])
