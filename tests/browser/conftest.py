@@ -1,4 +1,4 @@
-"""Fixtures: one panel under waitress and one Chromium per session; a window, mount and tables per test."""
+"""Fixtures: panel and Chromium per session, window and tables per test."""
 
 import shutil
 
@@ -71,7 +71,7 @@ def browser():
 
 @pytest.fixture
 def open_window(browser, panel):
-    """Open a window on the panel, with options of a Playwright context. A console error fails the test."""
+    """Open a window on the panel; a console error fails the test."""
     windows = []
 
     def open_window(at=None, **options) -> Window:
@@ -100,7 +100,7 @@ def start_worker():
 
 @pytest.fixture(scope="module")
 def evening(server, room, panel_conf, worker_conf):
-    """A panel with many batches, made once per module, for tests that change nothing."""
+    """A panel with many batches, made once per module; tests only read."""
     shutil.rmtree(room / "assets", ignore_errors=True)
     (room / "assets" / "sync").mkdir(parents=True)
     admin, panel, worker = (Database(settings) for settings in (

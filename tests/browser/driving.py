@@ -12,7 +12,7 @@ BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"
 
 
 class Panel:
-    """Context manager: `bin/gpupanel serve` with a configuration; `address` is the folder of its pages."""
+    """Context manager of `bin/gpupanel serve`; `address` is its folder."""
 
     def __init__(self, conf: Path):
         self.conf, self.port = conf, 0
@@ -39,7 +39,7 @@ class Panel:
 
 
 class Window:
-    """A browser page on a panel, in its own browser context with these options."""
+    """A browser page on a panel, in its own browser context."""
 
     def __init__(self, browser, panel: Panel, **options):
         self.context = browser.new_context(base_url=panel.address, **options)
@@ -52,7 +52,7 @@ class Window:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _note(self, message) -> None:
-        """Record a console error, except error pages and missing thumbnails, which tests check themselves."""
+        """Record a console error, except expected error responses."""
         expected = message.location["url"] == self.page.url or "action=picture" in message.location["url"]
         if message.type == "error" and not (expected and "the server responded with a status of" in message.text):
             self.complaints.append(f"{message.text} {message.location['url']}")
@@ -63,13 +63,13 @@ class Window:
         return self.page
 
     def look_again(self):
-        """Advance the installed clock until the page refreshes, and return the response."""
+        """Advance the clock until the page refreshes; return the response."""
         with self.page.expect_response(lambda response: "x-refresh" in response.request.headers) as expected:
             self.page.clock.run_for(10_000)
         return expected.value
 
     def be_seen(self, seen: bool) -> None:
-        """Set whether the page is visible, since the pages of a headless browser always are."""
+        """Set the page's visibility; a headless browser always reports true."""
         self.page.evaluate("""(hidden) => {
             Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
             document.dispatchEvent(new Event("visibilitychange"));

@@ -1,6 +1,7 @@
-"""A data set with batches of every status and jobs of every state, made by the panel and worker themselves.
+"""A data set with batches of every status and jobs of every state.
 
-Only values that take hours are written by SQL: ends of jobs, ages of heartbeats, numbers of items of large bundles.
+The panel and the worker make it. Only values that take hours are written by SQL: ends of jobs, ages of heartbeats,
+numbers of items of large bundles.
 """
 
 from typing import NamedTuple
@@ -85,7 +86,7 @@ class Day:
         return list(self.writer.assets(name, count, derivatives=("thumb",), documents=("photo.manifest.json",)))
 
     def _surprised(self) -> tuple[str, str]:
-        """Import a bundle that lost a file after its preflight, and one whose manifest changed."""
+        """Import a bundle that lost a file, and one with a changed manifest."""
         lost, new = self._bundle("orchard", 12), self._bundle("ferry", 3)
         self._scan()
         self._queue_all(lost, new)
@@ -132,7 +133,7 @@ class Day:
         return ids[4], ids[0]
 
     def _run(self, job: int, seconds: int, done: int, total: int, beat: int) -> None:
-        """Make a claimed job run for `seconds`, with half of its finished items at half of that time."""
+        """Make a claimed job run for `seconds`, with one progress event."""
         self._sql("""UPDATE import_job SET claimed_at = NOW(6) - INTERVAL %(seconds)s SECOND, items_done = %(done)s,
                      items_total = %(total)s, heartbeat_at = NOW(6) - INTERVAL %(beat)s SECOND WHERE id = %(job)s""",
                   job=job, seconds=seconds, done=done, total=total, beat=beat)

@@ -1,4 +1,4 @@
-"""Screenshots of every page: `make screenshots`. pytest runs them, but they are not part of the test suite."""
+"""Screenshots of every page: `make screenshots`, run by pytest."""
 
 import os
 from pathlib import Path

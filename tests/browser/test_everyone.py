@@ -1,7 +1,7 @@
-"""Accessibility: narrow and very wide screens, dark scheme, reduced motion, print, and the checks of axe-core.
+"""Accessibility: screen sizes, dark scheme, motion, print, axe-core.
 
-axe-core checks each page in each of its states once, with alternating widths and colour schemes; `make axe` checks all
-combinations.
+axe-core checks each page in each of its states once, with alternating widths and colour schemes; `make axe` checks
+all combinations.
 """
 
 import os
@@ -27,7 +27,7 @@ TABLES = [
 
 
 def violations(page, place: int) -> dict[tuple, list]:
-    """Return axe-core's violations by width and colour scheme: in one variant, or in all with `make axe`."""
+    """Return axe-core's violations by width and colour scheme."""
     found = {}
     page.evaluate(AXE)
     for width, scheme in VARIANTS if "AXE" in os.environ else [VARIANTS[place % len(VARIANTS)]]:
@@ -56,7 +56,7 @@ def one_window(browser, panel):
 
 @pytest.fixture
 def screen(one_window, evening):
-    """Open a page of the full panel on a screen of this kind: `screen("tasks", width=320)`."""
+    """Open a page on a screen: `screen("tasks", width=320)`."""
     def screen(name, width=1280, scheme="light"):
         one_window.page.set_viewport_size({"width": width, "height": 900})
         one_window.page.emulate_media(media="screen", color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""Keyboard use: every action is reachable, and the focus is always visible."""
+"""Keyboard use: all actions are reachable, and the focus is visible."""
 
 from driving import BATCHES
 from playwright.sync_api import expect
@@ -16,7 +16,7 @@ FOCUS = """() => {
 
 
 def tab_to(page, name, key="Tab"):
-    """Press Tab until an element with this name or text has the focus; it must be visible on the way."""
+    """Press Tab until this element has the focus, always visibly."""
     for _ in range(80):
         page.keyboard.press(key)
         stop = page.evaluate(FOCUS)

@@ -1,4 +1,4 @@
-"""Live refresh: no layout shifts, few requests, and a message while the panel is unavailable."""
+"""Live refresh: no layout shifts, few requests, a message on failure."""
 
 import pytest
 import workers

@@ -1,4 +1,4 @@
-"""An operator's workflows in a real browser, from the first visit to a partial batch and its retry."""
+"""An operator's workflows in a real browser."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Every page of the panel in each of its states, by name: functions that open it in a window."""
+"""Every page in each of its states, by name: functions that open it."""
 
 from driving import BATCHES, TASKS
 
@@ -34,7 +34,7 @@ def _preview_of_all(page, evening):
 
 
 def _outcome(page, evening):
-    """Preflight more batches than a flash message lists. This changes the data set, so it comes last."""
+    """Preflight more batches than a flash message lists (changes data)."""
     page.goto(BATCHES)
     page.check("input[name=all]")
     page.click("button:text-is('Preflight')")

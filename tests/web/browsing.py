@@ -26,7 +26,7 @@ def text(element):
 
 
 def cells(table):
-    """Return a table's cells as texts, row by row from the head on, without the note rows."""
+    """Return a table's cells as texts, row by row, without the note rows."""
     rows = [row for row in table.find_all("tr") if not row.find_parent("tr") and "note" not in row.get("class", [])]
     return [[text(cell) for cell in row.find_all(["th", "td"], recursive=False)] for row in rows]
 

@@ -1,4 +1,4 @@
-"""Fixtures: the panel in this process, browsers of each role, and CGI processes."""
+"""Fixtures: the panel, browsers of each role, CGI processes."""
 
 import dataclasses
 import os
@@ -40,7 +40,7 @@ def nobody(panel):
 
 @pytest.fixture
 def configured(settings, admin_db):
-    """Return a browser for a panel whose configuration has other `options` in one section."""
+    """Return a browser for a panel with other `options` in one section."""
     def configured(section="panel", environ=None, **options):
         environ = {"REMOTE_USER": "admin"} if environ is None else environ
         changed = {section: dataclasses.replace(getattr(settings, section), **options)}
@@ -57,7 +57,7 @@ def scripted(panel):
 
 @pytest.fixture
 def send(admin):
-    """Submit a form with its CSRF token: `send(url, do=..., ...)`, with `browser` if given."""
+    """Submit a form with its token: `send(url, do=...)`; status 303."""
     def send(url=BATCHES, browser=admin, token=None, **fields):
         if token is None:
             token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
@@ -100,7 +100,7 @@ def run(run_raw):
 
 @pytest.fixture
 def run_raw(panel_conf, admin_db):
-    """Run a CGI script and return the finished process; `flags` are those of Python."""
+    """Run a CGI script and return the process; `flags` are Python's."""
     def run(script, query="", body=b"", conf=panel_conf, folder="/admin", flags=(), **environ):
         given = {
             "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "GPUPANEL_CONF": str(conf),

@@ -1,4 +1,4 @@
-"""A database that records each statement of a page: its plan, and the rows that the server read for it."""
+"""A database that records each statement, its plan and its reads."""
 
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from gpupanel.find import SCAN
 
 
 class Seen(NamedTuple):
-    """A statement: its EXPLAIN rows (`plan`), result (`rows`), and number of rows and index entries read (`read`)."""
+    """A statement with EXPLAIN rows (`plan`), result and number of reads."""
 
     statement: str
     params: dict
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
     @property
     def looks_through(self):
-        """The number of rows that it may skip, or count by status, besides the result."""
+        """The number of rows that it may skip or count besides the result."""
         return SCAN if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
 
 

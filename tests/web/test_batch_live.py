@@ -1,4 +1,4 @@
-"""Refreshes of the batch page: 304 if nothing changed, the new page after every change."""
+"""Refreshes of the batch page: 304, or a new page after each change."""
 
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -26,7 +26,7 @@ def sync_id(panel_db, mount, bundles):
 
 @pytest.fixture
 def look(admin):
-    """Refresh a page as its script does, with the ETag of the last response; returns the page, or None after a 304."""
+    """Refresh a page as its script does; returns the page, or None for 304."""
     tags = {}
 
     def look(url, headers=MappingProxyType({})):
@@ -100,7 +100,7 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
 
 
 def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles, worker_conf, monkeypatch):
-    """Refreshes after each commit of an import; most items are written without an event."""
+    """Refresh after each commit of an import; few of them write an event."""
     conf = workers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
     seen, transact, reader = {}, Database.transact, Database(panel_db.settings)
 

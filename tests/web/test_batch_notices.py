@@ -1,4 +1,4 @@
-"""Notes on the batch page: a failed preflight, an earlier plan, a changed manifest."""
+"""Notes on the batch page: failed preflight, old plan, changed manifest."""
 
 import json
 
@@ -12,7 +12,7 @@ from gpupanel.web.visit import Links
 
 @pytest.fixture
 def rewrite(mount):
-    """Change fields of a bundle's manifest on the mount, or make it invalid without fields."""
+    """Change fields of a manifest on the mount; without fields, break it."""
     def rewrite(sync_id, **values):
         file = mount.sync_dir / f"{sync_id}.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | values) if values else "{")

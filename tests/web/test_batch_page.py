@@ -1,4 +1,4 @@
-"""The batch page: sections, labels, columns, order and formats of the Perl panel.
+"""The batch page has the Perl panel's labels, columns and formats.
 
 See docs/CONTRACT.md, "10. Pages" and "12. The Perl panel".
 """

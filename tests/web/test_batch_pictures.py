@@ -1,4 +1,4 @@
-"""Thumbnails of items: only images from the mount, cached by the browser, for signed-in users."""
+"""Thumbnails: only images from the mount, cached, for signed-in users."""
 
 import os
 from threading import Event

@@ -1,4 +1,4 @@
-"""The button that retries failed items, and the number of items that it reports."""
+"""The button that retries failed items, and the number it reports."""
 
 import pytest
 import workers
@@ -7,7 +7,7 @@ from browsing import detail, text
 
 @pytest.fixture
 def partial(panel_db, mount, bundles, worker_conf):
-    """A partial batch: one of four photos failed, and its missing source arrived later."""
+    """A partial batch: one of four photos had no source, which came later."""
     sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
     workers.mend(panel_db, mount, sync_id)
     return sync_id

@@ -1,4 +1,4 @@
-"""Bulk actions: preview, snapshot of the selection, a result for each batch, bounded work per request."""
+"""Bulk actions: preview, snapshot, results, bounded work per request."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text
@@ -9,7 +9,7 @@ from gpupanel.web import visit
 
 @pytest.fixture
 def preview(admin, send):
-    """Return the preview of the action `what` on these batches, or on all that match the URL."""
+    """Return the preview of an action on these batches or on all matches."""
     def preview(what, *sync_ids, url=BATCHES, **fields):
         named = [("preview", what), *(("sync_id", sync_id) for sync_id in sync_ids), *fields.items()]
         token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
@@ -142,7 +142,7 @@ def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted,
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Install a clock by which each batch takes five seconds; after ten seconds no further batch is started."""
+    """Let each batch take five seconds; none starts after ten seconds."""
     seconds = iter(range(0, 10_000, 5))
     monkeypatch.setattr(bulk, "monotonic", lambda: next(seconds))
 

@@ -1,4 +1,4 @@
-"""Filters of the list of batches: in the URL, with bounded counts, and pages in both directions."""
+"""Filters of the list of batches: URL, bounded counts, pages both ways."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text
@@ -9,7 +9,10 @@ HASH = "0123456789abcdef" * 4
 
 @pytest.fixture
 def four(admin_db):
-    """Four batches without a common field, one per day from 2026-01-01; their sync_ids start with a, b, c, d."""
+    """Four batches without a common field, whose ids start with a, b, c, d.
+
+    They were discovered on one day each, from 2026-01-01.
+    """
     rows = zip("abcd", ("asset", "gallery", "collection", "video_simple"), ("create", "update", "remove", "create"),
                ("failed", "failed", "queued", "completed"), ("one", "two", "two", "one"), strict=True)
     for day, (letter, sync_type, action, status, host) in enumerate(rows, 1):

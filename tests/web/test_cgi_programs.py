@@ -1,4 +1,4 @@
-"""The scripts in cgi-bin/ as a web server runs them: one process per request, with CGI variables."""
+"""The scripts in cgi-bin/ as a web server runs them."""
 
 import os
 import runpy

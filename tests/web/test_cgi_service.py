@@ -1,4 +1,4 @@
-"""The panel's local service: same responses as a CGI program by itself, and no service to other clients."""
+"""The panel's local service: same responses, and only for its user."""
 
 import json
 import os
@@ -45,7 +45,7 @@ QUESTIONS = {
 
 @pytest.fixture
 def sockets():
-    """A folder with a path short enough for a socket, which every user may enter."""
+    """A folder with a short path, which every user may enter."""
     with tempfile.TemporaryDirectory(prefix="gpupanel-") as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
@@ -83,7 +83,7 @@ def running(panel):
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_both_ways_give_the_same_bytes(run_raw, panel, found, name):
-    """A page with ages equals the response before or after it, since ages change meanwhile."""
+    """A page with ages must equal the one before or the one after it."""
     found()
     script, query, environ = QUESTIONS[name]
 
@@ -153,7 +153,7 @@ def test_http_is_not_spoken_there(panel):
 
 
 def test_the_port_of_the_panel_does_not_take_a_programs_request(conf, admin_db):
-    """The TCP port speaks HTTP only, and accepts a user name from trusted proxies only."""
+    """The TCP port speaks HTTP, and only trusted proxies name a user."""
     command = [sys.executable, TREE / "bin" / "gpupanel", "serve", "--port", "0", "--config", conf]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         port = int(process.stdout.readline().split(":")[3].partition("/")[0])

@@ -1,4 +1,4 @@
-"""The doctor page: the findings of `bin/gpupanel doctor`, for operators only, within bounded time."""
+"""The doctor page: findings, operators only, within bounded time."""
 
 from threading import Event
 

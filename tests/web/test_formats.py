@@ -1,4 +1,4 @@
-"""Template filters: the Perl panel's formats (docs/CONTRACT.md, "10. Pages")."""
+"""Template filters: the Perl panel's formats."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Content of manifests, payloads, errors and parameters is escaped on every page."""
+"""Manifests, payloads, errors and parameters are escaped on all pages."""
 
 import json
 

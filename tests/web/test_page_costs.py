@@ -1,4 +1,4 @@
-"""Costs of a request: imported modules and database statements, never time."""
+"""Costs of a request: imported modules and database statements."""
 
 import re
 import subprocess
@@ -57,7 +57,7 @@ def test_a_page_imports_no_slow_module_that_it_does_not_use(run_raw, found, quer
 
 
 def test_a_program_that_asks_imports_nothing_of_the_panel():
-    """A program that asks the service imports two modules of the panel and built-in ones."""
+    """It imports two modules of the panel, and built-in ones."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.cgi; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", code, TREE / "lib"], capture_output=True, text=True)
     names = set(done.stdout.split())

@@ -1,7 +1,7 @@
-"""No page's query reads more rows than the page shows, counts or may search, in a ledger of any size.
+"""No page reads more rows than it shows, counts or may search.
 
-`make million` runs the same tests on 1,000,000 batches, 5,000,000 items and 10,000,000 events: LEDGER names the
-configuration of a panel whose ledger bench/load.py has filled.
+This holds in a ledger of any size. `make million` runs the same tests on 1,000,000 batches, 5,000,000 items and
+10,000,000 events: LEDGER names the configuration of a panel whose ledger bench/load.py has filled.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ MOST_COUNTED = max(BOUND + 1, chart.MOST_JOBS)
 
 @pytest.fixture(scope="module")
 def ledger(server, tmp_path_factory):
-    """Settings of a panel on the ledger that LEDGER names, or on one of 20,000 batches."""
+    """Settings of a panel on the ledger LEDGER, or on 20,000 batches."""
     if LEDGER:
         return config.load(Path(LEDGER))
     load = bench_load()
@@ -85,7 +85,7 @@ def facts(watched):
 
 
 def look(watched, work, looked_through=0):
-    """Run `work()` and check the reads of each statement against the rows that it returned, counted or may skip."""
+    """Run `work()` and check each statement's reads against its result."""
     watched.seen.clear()
     with suppress(PanelError):  # such as an item without a thumbnail
         work()

@@ -1,4 +1,4 @@
-"""Error responses to bad input and failures, as page and as JSON, without internal details."""
+"""Error responses, as page and as JSON, without internal details."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Forms: POST with a CSRF token, then a redirect to this panel with a flash message."""
+"""Forms: CSRF token, redirect to this panel, flash message."""
 
 import os
 import stat

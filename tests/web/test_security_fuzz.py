@@ -95,7 +95,7 @@ NOISE = st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4))
 
 
 def changed(document, changes):
-    """Return the manifest with other values at these places, as bytes; missing places are skipped."""
+    """Return the manifest with other values at these places, as bytes."""
     for place, value in changes.items():
         inner = document
         try:
@@ -125,7 +125,7 @@ def look_at_pages(panel, sync_id):
 
 @pytest.fixture
 def handed_over(bundles, mount, panel_db, admin_db, panel):
-    """Write these bytes as a manifest; scan, preflight and queue it; check every page that shows it."""
+    """Scan, preflight and queue a manifest, then check every page."""
     sound = bundles.bundle("sound", bundles.assets("sound", 2), action="update")
     manifest = mount.sync_dir / f"{sound}.json"
 

@@ -1,4 +1,4 @@
-"""Files outside the mount stay unreadable through every form, and a hostile bundle affects no other."""
+"""No form reads a file outside the mount; bundles harm no other bundle."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SECRET = "the password of somebody"
 
 @pytest.fixture
 def outside(tmp_path):
-    """A secret folder beside the mount that looks like an item's folder, with a manifest."""
+    """A secret folder beside the mount, with an item's files and a manifest."""
     folder = tmp_path / "outside"
     (folder / "source" / "data").mkdir(parents=True)
     for name in ("source/source.json", "source/data/photo.manifest.json", "secret.json"):
@@ -25,7 +25,7 @@ def outside(tmp_path):
 
 @pytest.fixture
 def tell(send, admin):
-    """Run every action that reads the mount on this bundle, and return all text of the responses."""
+    """Run every action on this bundle, and return the responses' text."""
     def tell(sync_id):
         said = send(do="scan", headers=JSON, status=200).text
         for do in ("preflight", "queue", "queue_selected"):
@@ -122,7 +122,7 @@ def test_a_device_is_refused_before_it_is_opened(mount, monkeypatch):
 
 
 def nested(levels):
-    """A manifest with very long problems: their paths have the greatest allowed depth."""
+    """A manifest whose problems have paths of the greatest depth."""
     document = {f"\U000e0001{number}": "\ud800" for number in range(250)}
     for _ in range(levels):
         document = {"\U000e0001" * 60: document}

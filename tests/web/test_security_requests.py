@@ -1,4 +1,4 @@
-"""Hostile requests: forged forms, metacharacters in parameters, injected headers and addresses."""
+"""Hostile requests: forged forms, metacharacters, injected headers."""
 
 import subprocess
 import sys

@@ -16,7 +16,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def secrets(settings, worker_conf, admin):
-    """Every secret: both passwords, and the signing key as bytes and as hexadecimal digits."""
+    """Every secret: both passwords, and the signing key in two forms."""
     admin.get(BATCHES)
     key = settings.panel.secret_file.read_bytes()
     passwords = [(worker_conf.parent / f"{user}.password").read_bytes() for user in ("gpu_panel", "gpu_worker")]

@@ -1,4 +1,4 @@
-"""Authentication and roles: REMOTE_USER and two lists of names (docs/CONTRACT.md, "10. Pages")."""
+"""Authentication and roles: REMOTE_USER and two lists of names."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""The reads of status bar, counts and chart do not depend on the size of the ledger."""
+"""Reads of status bar, counts and chart in a large ledger."""
 
 import configuring
 import pytest

@@ -1,4 +1,4 @@
-"""Import Tasks: throughput, time left, liveness, reason to wait (docs/CONTRACT.md, "10. Pages")."""
+"""Import Tasks: throughput, time left, liveness, reason to wait."""
 
 import json
 from types import MappingProxyType
@@ -32,7 +32,7 @@ def change(admin_db):
 
 @pytest.fixture
 def run(admin_db, change):
-    """Make a job run for `seconds`, with `done` of 1000 items and the samples {seconds ago: items done}."""
+    """Make a job run for `seconds`, with samples {seconds ago: items}."""
     def run(job_id, done=0, seconds=60, beat=1, marks=MappingProxyType({}), total=1000):
         change(job_id, state="'running'", worker="'host:42'", attempts=1, items_done=done, items_total=total,
                claim_token=f"'{job_id}'", claimed_at=ago(seconds), heartbeat_at=ago(beat))

@@ -1,4 +1,4 @@
-"""Import Tasks: queued, running and finished jobs (docs/CONTRACT.md, "10. Pages")."""
+"""Import Tasks: queued, running and finished jobs."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text

@@ -1,4 +1,4 @@
-"""Pages of the three lists of Import Tasks, each with its own cursor (docs/CONTRACT.md, "10. Pages")."""
+"""Pages of the three lists of Import Tasks, each with its own cursor."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text
@@ -15,7 +15,7 @@ def small(configured):
 
 @pytest.fixture
 def jobs(panel_db, admin_db):
-    """Seven queued jobs; the fourth has the lowest priority number, the first the highest."""
+    """Seven queued jobs: the fourth comes first, the first comes last."""
     ids = enqueue(panel_db, 7)
     for job_id, priority in ((ids[3], -5), (ids[0], 500)):
         statement = "UPDATE import_job SET priority = %(priority)s WHERE id = %(id)s"
@@ -33,7 +33,7 @@ def end(admin_db):
 
 
 def walk(browser, of, way, query=""):
-    """Return the ids of each page: forward from the first, or with `previous` backward from the last."""
+    """Return the ids of each page, forward or (`previous`) backward."""
     query, pages = query or f"?{of}_before=end" * (way == "previous"), []
     while query is not None:
         page = browser.get(TASKS + query, headers=JSON).json

@@ -1,8 +1,8 @@
 """Client of the panel's local service, for CGI programs.
 
-The service (`service`) has every module loaded, so a CGI program that asks it responds faster than one that loads the
-panel. Only requests that change nothing are sent, so the program can always handle the request itself afterwards. Every CGI
-request imports this module: it uses built-in modules only.
+The service (`service`) has every module loaded, so a CGI program that asks it responds faster than one that loads
+the panel. Only requests that change nothing are sent, so the program can always handle the request itself afterwards.
+Every CGI request imports this module: it uses built-in modules only.
 """
 
 import os

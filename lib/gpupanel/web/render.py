@@ -21,7 +21,7 @@ COMPILED = TEMPLATES / "compiled"
 
 
 class Renderer:
-    """Renders the packaged templates, or those of the same name in `overrides`.
+    """Renders packaged templates, or those of the same name in `overrides`.
 
     An override extends what it replaces as `panel/<name>`: `{% extends "panel/layout.html" %}`.
     """

@@ -12,7 +12,7 @@ FOLDER = "/admin"  # the folder of the pages, if the web server chose none
 
 
 class Page(NamedTuple):
-    """A page at `path` with the query `selected`; its template is `<name>.html`.
+    """A page at `path` with the query `selected` and template `<name>.html`.
 
     `module` in pages/ has `show(db, visit, settings)`, which returns template values or a File. With `has_version`, it
     also has `version(...)`, which returns what the ETag depends on and the status bar's summary, if it read that.
