@@ -1,21 +1,21 @@
-// Two comforts; every page works without them.
+// Live refresh and batch selection. Every page works without this script.
 "use strict";
 
-// While something moves, the page keeps itself up to date: it fetches itself, and takes over what changed.
-// `data-live` on #live says how many seconds to wait; without it nothing moves, and it looks again once a minute, or when somebody
-// comes back to it. While nobody sees it, it asks for nothing.
-const IDLE = 60;
-const AWAY = 15;  // the longest wait for a panel that does not answer
+// A page with an element #live refreshes itself: it fetches its own address and replaces what changed.
+// `data-live` on #live is the interval in seconds while jobs are queued or running. Without it the interval is IDLE_SECONDS, and a page
+// that becomes visible refreshes at once. A hidden page sends no requests.
+const IDLE_SECONDS = 60;
+const MAX_RETRY_SECONDS = 15;  // longest backoff while the panel does not respond
 const live = () => document.getElementById("live");
 let failures = 0;
 let timer;
-let last = document.querySelector("[data-live-text]")?.textContent;
-let version = "";  // the ETag of what is shown, so that a page in which nothing changed is not sent again
+let lastStatus = document.querySelector("[data-live-text]")?.textContent;
+let etag = "";  // of the page that is shown, so that the panel answers 304 if nothing changed
 
 function schedule() {
   if (!live()) return;
-  const seconds = Number(live().dataset.live ?? IDLE);
-  timer = setTimeout(refresh, 1000 * (failures ? Math.min(2 ** failures, AWAY) : seconds));
+  const seconds = Number(live().dataset.live ?? IDLE_SECONDS);
+  timer = setTimeout(refresh, 1000 * (failures ? Math.min(2 ** failures, MAX_RETRY_SECONDS) : seconds));
   document.onvisibilitychange = refresh;
 }
 
@@ -24,91 +24,91 @@ async function refresh() {
   if (document.hidden) return;
   document.onvisibilitychange = null;
   try {
-    const asked = { Accept: "text/html", "X-Refresh": "1", ...(version && { "If-None-Match": version }) };
-    const answer = await fetch(location.href, { headers: asked, cache: "no-store" });
-    if (answer.status !== 304) {
-      if (!answer.ok) throw new Error(answer.statusText);
-      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-      version = answer.headers.get("ETag") ?? "";
+    const headers = { Accept: "text/html", "X-Refresh": "1", ...(etag && { "If-None-Match": etag }) };
+    const response = await fetch(location.href, { headers, cache: "no-store" });
+    if (response.status !== 304) {
+      if (!response.ok) throw new Error(response.statusText);
+      update(new DOMParser().parseFromString(await response.text(), "text/html"));
+      etag = response.headers.get("ETag") ?? "";
     }
     failures = 0;
-    say(last);
+    announce(lastStatus);
   } catch {
     failures += 1;
-    say("The panel does not answer at the moment; this is what it said last.");
+    announce("The panel does not respond. This page shows its last state.");
   }
   schedule();
 }
 
-function take(page) {
+function update(page) {
   const fresh = page.getElementById("live");
-  if (!fresh) throw new Error("no such part");
+  if (!fresh) throw new Error("the response has no #live element");
   if (fresh.outerHTML !== live().outerHTML) swap(fresh);
-  const glance = page.getElementById("glance");
-  if (glance && glance.innerHTML !== document.getElementById("glance")?.innerHTML) document.getElementById("glance")?.replaceChildren(...glance.childNodes);
-  last = page.querySelector("[data-live-text]")?.textContent;
+  const statusBar = page.getElementById("glance");
+  if (statusBar && statusBar.innerHTML !== document.getElementById("glance")?.innerHTML) document.getElementById("glance")?.replaceChildren(...statusBar.childNodes);
+  lastStatus = page.querySelector("[data-live-text]")?.textContent;
 }
 
-// Where the reader is survives the swap: the focus, what is unfolded, what was typed and ticked, how far tables are scrolled.
+// Replaces #live and keeps the reader's state: focus, open details, typed values, ticked boxes, scroll positions of tables.
 function swap(fresh) {
   const old = live();
   const active = old.contains(document.activeElement) ? document.activeElement : null;
-  const focused = active && address(active);
+  const activeSelector = active && selectorOf(active);
   const caret = active?.selectionStart;
-  const open = [...old.querySelectorAll("details[open]")].map((each) => each.id);
-  const scrolled = [...old.querySelectorAll(".scroll")].map((each) => [address(each), each.scrollLeft]);
-  const touched = [...old.querySelectorAll("input[id]")].filter((each) => each.value !== each.defaultValue || each.checked);
+  const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
+  const scrolled = [...old.querySelectorAll(".scroll")].map((region) => [selectorOf(region), region.scrollLeft]);
+  const edited = [...old.querySelectorAll("input[id]")].filter((input) => input.value !== input.defaultValue || input.checked);
   old.replaceWith(fresh);
   open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
-  scrolled.forEach(([where, left]) => { const again = fresh.querySelector(where); if (again) again.scrollLeft = left; });
-  touched.forEach(({ id, value, checked }) => { const again = document.getElementById(id); if (again) Object.assign(again, { value, checked }); });
-  offerSelecting();
-  const again = focused && fresh.querySelector(focused);
-  again?.focus({ preventScroll: true });
-  if (caret != null) again?.setSelectionRange?.(caret, caret);
+  scrolled.forEach(([selector, left]) => { const region = fresh.querySelector(selector); if (region) region.scrollLeft = left; });
+  edited.forEach(({ id, value, checked }) => { const input = document.getElementById(id); if (input) Object.assign(input, { value, checked }); });
+  addSelectAll();
+  const focused = activeSelector && fresh.querySelector(activeSelector);
+  focused?.focus({ preventScroll: true });
+  if (caret != null) focused?.setSelectionRange?.(caret, caret);
 }
 
-// A selector that finds the same thing on the fresh page.
-function address(element) {
-  const name = ["id", "href", "aria-label"].find((each) => element.getAttribute(each));
+// Returns a selector of the same element on the fresh page.
+function selectorOf(element) {
+  const name = ["id", "href", "aria-label"].find((attribute) => element.getAttribute(attribute));
   return name ? `[${name}="${CSS.escape(element.getAttribute(name))}"]` : element.localName;
 }
 
-// A polite live region: only what differs is said.
-function say(text) {
-  const pulse = document.querySelector("[data-live-text]");
-  if (!pulse || !text) return;
-  if (pulse.textContent !== text) pulse.textContent = text;
-  pulse.className = failures ? "trouble" : "unseen";  // while all is well the page itself shows it
+// Writes to the live region, if the text differs: screen readers announce each change.
+function announce(text) {
+  const region = document.querySelector("[data-live-text]");
+  if (!region || !text) return;
+  if (region.textContent !== text) region.textContent = text;
+  region.className = failures ? "trouble" : "unseen";  // hidden while refreshing works, since the page shows the same
 }
 
-// One box in the head of a list ticks all of the page, Shift ticks a range, and the bar says how many are ticked.
-function offerSelecting() {
+// A box in the head of a list selects all rows of the page, Shift selects a range, and the bar shows the number of selected rows.
+function addSelectAll() {
   const head = document.querySelector("table[data-selectable] th.tick");
   const boxes = [...document.querySelectorAll("table[data-selectable] td.tick input")];
   if (!head || !boxes.length) return;
   const all = document.createElement("input");
   all.type = "checkbox";
   all.setAttribute("aria-label", "Select all of this page");
-  const told = document.querySelector("[data-ticked]");
+  const label = document.querySelector("[data-ticked]");
   let last = null;
   const show = () => {
     const ticked = boxes.filter((box) => box.checked).length;
     all.checked = ticked === boxes.length;
     all.indeterminate = ticked > 0 && !all.checked;
-    if (told) told.textContent = `${ticked} selected:`;
+    if (label) label.textContent = `${ticked} selected:`;
   };
   all.addEventListener("change", () => { boxes.forEach((box) => { box.checked = all.checked; }); show(); });
-  boxes.forEach((box, place) => box.addEventListener("click", (event) => {
+  boxes.forEach((box, index) => box.addEventListener("click", (event) => {
     if (event.shiftKey && last !== null) {
-      boxes.slice(Math.min(last, place), Math.max(last, place) + 1).forEach((each) => { each.checked = box.checked; });
+      boxes.slice(Math.min(last, index), Math.max(last, index) + 1).forEach((other) => { other.checked = box.checked; });
     }
-    last = place;
+    last = index;
     show();
   }));
   head.append(all);
   show();
 }
 
-offerSelecting();
+addSelectAll();
 schedule();

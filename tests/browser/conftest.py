@@ -1,4 +1,4 @@
-"""One panel under waitress and one Chromium for the whole session; each test has a window, a mount and tables of its own."""
+"""Fixtures: panel and Chromium per session, window and tables per test."""
 
 import shutil
 
@@ -20,13 +20,13 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def room(tmp_path_factory):
-    """The folder of the panel's configuration and of the mount."""
+    """The folder with the configurations and the mount."""
     return tmp_path_factory.mktemp("panel")
 
 
 @pytest.fixture(scope="session")
 def panel_conf(server, room):
-    """The panel's configuration: whoever sits at this machine operates it."""
+    """The panel's configuration: every local user is an operator."""
     return configuring.write(room / "panel.conf", server.socket, room / "assets", "gpu_panel", panel={
         "auth": "none", "secret_file": room / "panel.secret", "page_size": 15,
     })
@@ -34,6 +34,7 @@ def panel_conf(server, room):
 
 @pytest.fixture(scope="session")
 def worker_conf(server, room):
+    """The worker's configuration."""
     return configuring.write(room / "worker.conf", server.socket, room / "assets", "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
@@ -41,7 +42,7 @@ def worker_conf(server, room):
 
 @pytest.fixture
 def assets_dir(room):
-    """The mount's assets, empty."""
+    """The mount's empty assets folder."""
     folder = room / "assets"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "sync").mkdir(parents=True)
@@ -57,6 +58,7 @@ def panel(panel_conf):
 
 @pytest.fixture(scope="session")
 def browser():
+    """Chromium, driven by Playwright."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -69,7 +71,7 @@ def browser():
 
 @pytest.fixture
 def open_window(browser, panel):
-    """Open a window on the panel; the options are those of a Playwright context. What its console complained of fails the test."""
+    """Open a window on the panel; a console error fails the test."""
     windows = []
 
     def open_window(at=None, **options) -> Window:
@@ -79,17 +81,18 @@ def open_window(browser, panel):
     yield open_window
     for window in windows:
         window.close()
-    assert [complaint for window in windows for complaint in window.complaints] == []
+    assert [error for window in windows for error in window.complaints] == []
 
 
 @pytest.fixture
 def window(open_window, admin_db):
-    """A window of usual size, over empty tables."""
+    """A window of usual size on a panel without batches."""
     return open_window(viewport={"width": 1280, "height": 900})
 
 
 @pytest.fixture
 def start_worker():
+    """Start worker processes, which end with the test."""
     programs = workers.Programs()
     yield programs
     programs.end()
@@ -97,13 +100,13 @@ def start_worker():
 
 @pytest.fixture(scope="module")
 def evening(server, room, panel_conf, worker_conf):
-    """A panel full of batches, made once for a module whose tests only look."""
+    """A panel with many batches, made once per module; tests only read."""
     shutil.rmtree(room / "assets", ignore_errors=True)
     (room / "assets" / "sync").mkdir(parents=True)
-    admin, panel, worker = (Database(each) for each in (
+    admin, panel, worker = (Database(settings) for settings in (
         server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
     ))
     empty(admin)
     yield Day(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).pass_by()
-    for each in (admin, panel, worker):
-        each.close()
+    for database in (admin, panel, worker):
+        database.close()

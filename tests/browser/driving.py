@@ -1,4 +1,4 @@
-"""A panel as a process, and a window on it that notes what its console complains of."""
+"""A panel process, and a browser window on it that records console errors."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"
 
 
 class Panel:
-    """A context: `bin/gpupanel serve` with this configuration; `address` is the folder of its pages."""
+    """Context manager of `bin/gpupanel serve`; `address` is its folder."""
 
     def __init__(self, conf: Path):
         self.conf, self.port = conf, 0
@@ -25,20 +25,21 @@ class Panel:
         self.stop()
 
     def start(self) -> None:
-        """On the port that it had before, if any."""
+        """Start the server, on the same port as before if it was started before."""
         command = [sys.executable, TREE / "bin" / "gpupanel", "serve", "--config", self.conf, "--port", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.address = self.process.stdout.readline().split()[-1].removesuffix(BATCHES)
         self.port = int(self.address.split(":")[2].split("/")[0])
 
     def stop(self) -> None:
+        """Stop the server and wait for its end."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
         self.process.stdout.close()
 
 
 class Window:
-    """One page of a browser on a panel, in a context of its own with these options."""
+    """A browser page on a panel, in its own browser context."""
 
     def __init__(self, browser, panel: Panel, **options):
         self.context = browser.new_context(base_url=panel.address, **options)
@@ -46,33 +47,34 @@ class Window:
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", self._note)
-        self.looks: list[str] = []  # the addresses that the page asked for anew by itself
-        self.page.on("request", lambda asked: "x-refresh" in asked.headers and self.looks.append(asked.url))
+        self.looks: list[str] = []  # URLs of the page's own refreshes
+        self.page.on("request", lambda request: "x-refresh" in request.headers and self.looks.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _note(self, message) -> None:
-        """That a page is an error, or a picture is missing, is told by the console too; the tests look at that themselves."""
-        told = message.location["url"] == self.page.url or "action=picture" in message.location["url"]
-        if message.type == "error" and not (told and "the server responded with a status of" in message.text):
+        """Record a console error, except expected error responses."""
+        expected = message.location["url"] == self.page.url or "action=picture" in message.location["url"]
+        if message.type == "error" and not (expected and "the server responded with a status of" in message.text):
             self.complaints.append(f"{message.text} {message.location['url']}")
 
     def show(self, address: str):
-        """Go to an address below the panel's folder; returns the page."""
+        """Open a URL below the panel's folder and return the page."""
         self.page.goto(address)
         return self.page
 
     def look_again(self):
-        """Let the time pass after which the page looks again, by a clock that was installed; returns what was answered."""
-        with self.page.expect_response(lambda answer: "x-refresh" in answer.request.headers) as answer:
+        """Advance the clock until the page refreshes; return the response."""
+        with self.page.expect_response(lambda response: "x-refresh" in response.request.headers) as expected:
             self.page.clock.run_for(10_000)
-        return answer.value
+        return expected.value
 
     def be_seen(self, seen: bool) -> None:
-        """Whether anybody sees the page. A headless browser's pages are always in front, so that they are told otherwise here."""
+        """Set the page's visibility; a headless browser always reports true."""
         self.page.evaluate("""(hidden) => {
             Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
             document.dispatchEvent(new Event("visibilitychange"));
         }""", not seen)
 
     def close(self) -> None:
+        """Close the window's browser context."""
         self.context.close()

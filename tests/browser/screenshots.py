@@ -1,4 +1,4 @@
-"""Pictures of every page, for people to look at: `make screenshots`. No part of the tests; each picture is one of pytest's."""
+"""Screenshots of every page: `make screenshots`, run by pytest."""
 
 import os
 from pathlib import Path
@@ -11,17 +11,20 @@ VARIANTS = {
     "light": {"viewport": {"width": 1500, "height": 900}},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 320, "height": 640}, "device_scale_factor": 2},
-    "print": {"viewport": {"width": 780, "height": 1100}},  # the width of A4 less its margins, in the browser's pixels
+    "print": {"viewport": {"width": 780, "height": 1100}},  # CSS pixels: A4 without margins
 }
 
-PICTURES = "Promise.all([...document.images].map((image) => { image.loading = 'eager'; return image.decode().catch(() => {}); }))"
+LOAD_IMAGES = """() => Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.decode().catch(() => {});
+}))"""
 
 
 def _take(open_window, name: str, variant: str, evening=None) -> None:
     page = open_window(**VARIANTS[variant]).page
     (EMPTY | FULL)[name](page, evening)
     page.emulate_media(media="print" if variant == "print" else "screen")
-    page.evaluate(PICTURES)
+    page.evaluate(LOAD_IMAGES)
     FOLDER.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=FOLDER / f"{name}-{variant}.png", full_page=True)
 

@@ -1,6 +1,7 @@
-"""The pages serve everyone: on narrow and very wide screens, in the dark, without motion, on paper, and as axe-core sees them.
+"""Accessibility: screen sizes, dark scheme, motion, print, axe-core.
 
-Here axe-core asks each page in each of its states once, the widths and colour schemes by turns; `make axe` asks for all of them.
+axe-core checks each page in each of its states once, with alternating widths and colour schemes; `make axe` checks
+all combinations.
 """
 
 import os
@@ -14,15 +15,19 @@ from views import EMPTY, FULL
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RUN = """async (tags) => {
-    const found = await axe.run(document, { runOnly: tags, resultTypes: ["violations"], preload: false });
-    return found.violations.map((each) => [each.id, each.help, ...each.nodes.slice(0, 3).map((node) => node.html.slice(0, 200))]);
+    const result = await axe.run(document, { runOnly: tags, resultTypes: ["violations"], preload: false });
+    const examples = (violation) => violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 200));
+    return result.violations.map((violation) => [violation.id, violation.help, ...examples(violation)]);
 }"""
 VARIANTS = [(width, scheme) for scheme in ("light", "dark") for width in (1280, 320, 3840)]
-TABLES = ["batches", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed", "doctor", "selection-preview"]
+TABLES = [
+    "batches", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed", "doctor",
+    "selection-preview",
+]
 
 
 def violations(page, place: int) -> dict[tuple, list]:
-    """By width and colour scheme; the page at this place is asked in one variant, unless all are wanted."""
+    """Return axe-core's violations by width and colour scheme."""
     found = {}
     page.evaluate(AXE)
     for width, scheme in VARIANTS if "AXE" in os.environ else [VARIANTS[place % len(VARIANTS)]]:
@@ -39,7 +44,7 @@ def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place,
     assert violations(window.page, place) == {}
 
 
-# Here the panel fills; what only looks at it comes before what acts on it.
+# From here on the panel has data; tests that only read come before tests that act.
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,7 @@ def one_window(browser, panel):
 
 @pytest.fixture
 def screen(one_window, evening):
-    """A page of the full panel, on a screen of this kind: `screen("tasks", width=320)`."""
+    """Open a page on a screen: `screen("tasks", width=320)`."""
     def screen(name, width=1280, scheme="light"):
         one_window.page.set_viewport_size({"width": width, "height": 900})
         one_window.page.emulate_media(media="screen", color_scheme=scheme)
@@ -68,8 +73,9 @@ def test_no_page_scrolls_sideways_on_a_narrow_screen_and_no_table_on_a_usual_one
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     for width in (1280, 3840):
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("[document.documentElement, ...document.querySelectorAll('.scroll')]"
-                             ".filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel)") == []
+        assert page.evaluate("""() => [document.documentElement, ...document.querySelectorAll(".scroll")]
+            .filter((element) => element.scrollWidth > element.clientWidth)
+            .map((element) => element.ariaLabel)""") == []
 
 
 def test_on_a_very_wide_screen_the_text_is_larger(screen):
@@ -86,12 +92,13 @@ def test_the_dark_scheme_is_dark_and_says_so_to_the_browser(screen):
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
 
 
-def test_whatever_moves_does_so_only_for_those_who_do_not_mind(screen):
+def test_animations_stop_with_reduced_motion(screen):
     page = screen("tasks")
     moving = page.evaluate("""() => {
-        const told = (rules, media) => [...rules].flatMap((rule) =>
-            rule.cssRules?.length ? told(rule.cssRules, rule.conditionText) : /transition|animation/.test(rule.cssText) ? [media] : []);
-        return told(document.styleSheets[0].cssRules, "always");
+        const mediaOf = (rule, media) => /transition|animation/.test(rule.cssText) ? [media] : [];
+        const search = (rules, media) => [...rules].flatMap((rule) =>
+            rule.cssRules?.length ? search(rule.cssRules, rule.conditionText) : mediaOf(rule, media));
+        return search(document.styleSheets[0].cssRules, "always");
     }""")
     assert moving == ["(prefers-reduced-motion: no-preference)"]
 
@@ -100,11 +107,14 @@ def test_a_batch_is_printed_without_what_cannot_be_pressed_and_with_all_of_its_c
     page = screen("batch-updated")
     page.click("[id^=changes-][open] summary")
     page.emulate_media(media="print")
-    for gone in (".tabs", ".actions", ".seek", ".filters >> nth=0", "#help"):
-        expect(page.locator(gone)).to_be_hidden()
-    for there in ("dl.facts", "#history", ".changes >> nth=0", "[role=region][aria-label=Items]", "[aria-label='Recent events']"):
-        expect(page.locator(there)).to_be_visible()
-    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((each) => getComputedStyle(each).overflowX === 'visible')")
+    for hidden in (".tabs", ".actions", ".seek", ".filters >> nth=0", "#help"):
+        expect(page.locator(hidden)).to_be_hidden()
+    for visible in (
+        "dl.facts", "#history", ".changes >> nth=0", "[role=region][aria-label=Items]", "[aria-label='Recent events']",
+    ):
+        expect(page.locator(visible)).to_be_visible()
+    assert page.evaluate("""() => [...document.querySelectorAll(".scroll")]
+        .every((region) => getComputedStyle(region).overflowX === "visible")""")
 
 
 def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
@@ -112,7 +122,8 @@ def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     moment = page.locator("[aria-label='Running jobs'] time").nth(2)
     assert moment.get_attribute("datetime").endswith("Z")
     assert moment.get_attribute("title") == "UTC, 1 h ago"
-    assert "1 h ago" in page.evaluate("getComputedStyle(document.querySelectorAll('.steady time')[2], '::after').content")
+    third = "document.querySelectorAll('.steady time')[2]"
+    assert "1 h ago" in page.evaluate(f"getComputedStyle({third}, '::after').content")
 
 
 @pytest.mark.parametrize("place, name", list(enumerate(FULL)))

@@ -1,4 +1,4 @@
-"""Everything works by the keyboard, and each stop of the focus can be seen."""
+"""Keyboard use: all actions are reachable, and the focus is visible."""
 
 from driving import BATCHES
 from playwright.sync_api import expect
@@ -7,14 +7,16 @@ FOCUS = """() => {
     const { activeElement: it } = document, style = getComputedStyle(it), box = it.getBoundingClientRect();
     const top = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, 24) / 2);
     return {
-        name: it.getAttribute("aria-label") || it.value || it.textContent.trim(), outline: style.outlineStyle, width: box.width,
+        name: it.getAttribute("aria-label") || it.value || it.textContent.trim(),
+        outline: style.outlineStyle,
+        width: box.width,
         covered: box.width > 0 && !(it.contains(top) || top?.contains(it) || top?.closest("label")?.contains(it)),
     };
 }"""
 
 
 def tab_to(page, name, key="Tab"):
-    """Press Tab until the focus is on what has this name or text; each stop on the way shows it, and nothing covers it."""
+    """Press Tab until this element has the focus, always visibly."""
     for _ in range(80):
         page.keyboard.press(key)
         stop = page.evaluate(FOCUS)
@@ -40,7 +42,7 @@ def test_from_a_scan_to_a_canceled_job_by_the_keyboard_alone(window, bundles):
     expect(page.locator("#preview")).to_have_text("Queue 1 batch?")
     tab_to(page, "queue_selected")
     page.keyboard.press("Enter")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 1 of 1 batch")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
     tab_to(page, "Import Tasks")
     page.keyboard.press("Enter")
     expect(page.locator("#queued")).to_have_text("Queued 1")

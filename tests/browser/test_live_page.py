@@ -1,4 +1,4 @@
-"""A page that keeps itself up to date: gently, without a jump, and honest when the panel is away."""
+"""Live refresh: no layout shifts, few requests, a message on failure."""
 
 import pytest
 import workers
@@ -8,13 +8,18 @@ from playwright.sync_api import expect
 
 SHIFTS = """() => {
     window.shifted = [];
-    const note = ({ node, previousRect, currentRect }) => window.shifted.push([node?.outerHTML ?? node?.data, previousRect, currentRect]);
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.sources.forEach(note))).observe({ type: "layout-shift" });
+    const record = ({ node, previousRect, currentRect }) =>
+        window.shifted.push([node?.outerHTML ?? node?.data, previousRect, currentRect]);
+    const recordAll = (list) => list.getEntries().forEach((entry) => entry.sources.forEach(record));
+    new PerformanceObserver(recordAll).observe({ type: "layout-shift" });
 }"""
-PLACES = """() => [...document.querySelectorAll("h2, table, #live th, #live thead + tbody > tr > td:first-child, footer")].map((each) => {
-    const { x, y, width, height } = each.getBoundingClientRect();
-    return [x, y, width, height];
-})"""
+PLACES = """() => {
+    const selector = "h2, table, #live th, #live thead + tbody > tr > td:first-child, footer";
+    return [...document.querySelectorAll(selector)].map((element) => {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        return [x, y, width, height];
+    });
+}"""
 
 
 @pytest.fixture
@@ -26,7 +31,7 @@ def queued(panel_db, mount, bundles):
 def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, queued):
     window.page.clock.install()
     page = window.show(TASKS)
-    answers = [window.look_again().status for _ in range(4)]  # one of them may come when ages are due to be told anew
+    answers = [window.look_again().status for _ in range(4)]  # one may differ, when the ages change
     assert answers[0] == 200 and 304 in answers
     assert page.locator("#queued").inner_text() == "Queued 1"
 
@@ -46,7 +51,7 @@ def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window,
     expect(page.locator("#live > .aside progress")).to_have_js_property("value", 1)
 
 
-def test_a_page_that_nobody_sees_does_not_ask(window, queued):
+def test_a_hidden_page_sends_no_request(window, queued):
     window.page.clock.install()
     page = window.show(TASKS)
     window.look_again()
@@ -54,11 +59,11 @@ def test_a_page_that_nobody_sees_does_not_ask(window, queued):
     before = len(window.looks)
     page.clock.run_for(120_000)
     assert len(window.looks) == before
-    with page.expect_response(lambda answer: "x-refresh" in answer.request.headers):
+    with page.expect_response(lambda response: "x-refresh" in response.request.headers):
         window.be_seen(True)
 
 
-def test_a_page_where_nothing_moves_asks_once_a_minute(window, panel_db, mount, bundles):
+def test_an_idle_page_refreshes_once_a_minute(window, panel_db, mount, bundles):
     window.page.clock.install()
     page = window.show(TASKS)
     page.clock.run_for(59_000)
@@ -68,7 +73,7 @@ def test_a_page_where_nothing_moves_asks_once_a_minute(window, panel_db, mount, 
     expect(page.locator("#queued")).to_have_text("Queued 1")
 
 
-def test_a_page_where_nothing_moved_looks_again_when_somebody_comes_back_to_it(window, panel_db, mount, bundles):
+def test_an_idle_page_refreshes_when_it_becomes_visible(window, panel_db, mount, bundles):
     page = window.show(TASKS)
     window.be_seen(False)
     workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
@@ -77,7 +82,7 @@ def test_a_page_where_nothing_moved_looks_again_when_somebody_comes_back_to_it(w
     expect(page.locator("#queued")).to_have_text("Queued 1")
 
 
-def test_nothing_jumps_while_a_job_gets_on(window, queued, worker_db):
+def test_nothing_shifts_while_a_job_runs(window, queued, worker_db):
     claim = workers.take(worker_db, "a")
     window.page.clock.install()
     page = window.show(TASKS)
@@ -92,7 +97,9 @@ def test_nothing_jumps_while_a_job_gets_on(window, queued, worker_db):
     assert [place[0] for place in after] == [place[0] for place in before]
 
 
-def test_a_panel_that_goes_away_is_told_what_it_said_last_stays_and_it_comes_back(open_window, queued, panel_conf, worker_conf):
+def test_an_unavailable_panel_is_reported_the_page_stays_and_recovers(
+    open_window, queued, panel_conf, worker_conf,
+):
     with Panel(panel_conf) as own:
         window = open_window(own)
         window.page.clock.install()
@@ -100,7 +107,7 @@ def test_a_panel_that_goes_away_is_told_what_it_said_last_stays_and_it_comes_bac
         expect(page.locator("#pulse")).to_have_class("unseen")
         own.stop()
         page.clock.run_for(10_000)
-        expect(page.locator("#pulse")).to_have_text("The panel does not answer at the moment; this is what it said last.")
+        expect(page.locator("#pulse")).to_have_text("The panel does not respond. This page shows its last state.")
         expect(page.locator("#pulse")).to_have_class("trouble")
         expect(page.locator("#queued")).to_have_text("Queued 1")
         workers.drain(worker_conf)
@@ -108,6 +115,6 @@ def test_a_panel_that_goes_away_is_told_what_it_said_last_stays_and_it_comes_bac
         while page.locator("#pulse.trouble").count():
             page.clock.run_for(15_000)
         expect(page.locator("#finished")).to_have_text("Finished 1")
-        expect(page.locator("#pulse")).to_have_text("0 running, 0 queued; nothing to wait for.")
+        expect(page.locator("#pulse")).to_have_text("0 running, 0 queued.")
         assert window.complaints and all("ERR_CONNECTION_REFUSED" in each for each in window.complaints)
         window.complaints.clear()

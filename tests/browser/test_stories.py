@@ -1,4 +1,4 @@
-"""What an operator does with the panel, in a real browser: from the first visit to a partial batch and its retry."""
+"""An operator's workflows in a real browser."""
 
 import re
 
@@ -32,14 +32,14 @@ def statuses(db, sync_ids):
 def test_a_first_visit_says_what_to_do_and_leads_from_a_scan_to_a_queued_batch(window, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
     page = window.show(BATCHES)
-    expect(page.locator(".empty")).to_contain_text("Nothing is recorded yet")
+    expect(page.locator(".empty")).to_contain_text("No batches yet")
     page.click("button:text-is('Scan')")
     expect(page.locator("main h2")).to_have_text("Batches 1")
     page.click(f"a:text-is('{sync_id}')")
     page.click("button:text-is('Preflight')")
     expect(page.locator("[aria-label=Items] .verdict").first).to_have_text("will_create")
     page.click("button:text-is('Queue')")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued as job")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued as job")
 
 
 def test_a_filter_is_in_the_address_and_is_kept_after_an_action(window, many):
@@ -52,7 +52,7 @@ def test_a_filter_is_in_the_address_and_is_kept_after_an_action(window, many):
         expect(page).to_have_url(re.compile(part))
     filtered = page.url
     page.click("button:text-is('Scan')")
-    expect(page.locator("[aria-label=Outcome]")).to_be_visible()
+    expect(page.locator("[aria-label=Result]")).to_be_visible()
     assert page.url.split("?")[0] == filtered.split("?")[0]
     expect(page.locator("td .id")).to_have_text([many[0]])
     page.click("text=Clear")
@@ -70,7 +70,7 @@ def test_a_shift_click_ticks_a_range_and_a_preview_comes_before_anything_is_done
     expect(page.locator("#preview")).to_have_text("Queue 4 batches?")
     assert statuses(panel_db, many) == [BatchStatus.DISCOVERED] * 5
     page.click("button:text-is('Queue 4 batches')")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 4 of 4 batches")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 4 of 4 batches")
     assert sorted(statuses(panel_db, many)) == [BatchStatus.DISCOVERED, *[BatchStatus.QUEUED] * 4]
 
 
@@ -79,10 +79,10 @@ def test_all_that_match_are_queued_beyond_the_page(window, bundles, panel_db):
     page = window.page
     scan(page)
     expect(page.locator("td.tick")).to_have_count(15)
-    page.check("text=all 17 that match")
+    page.check("text=All 17 matching batches")
     page.click("button:text-is('Queue selected')")
     page.click("button:text-is('Queue 17 batches')")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 17 of 17 batches")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 17 of 17 batches")
     assert statuses(panel_db, ids) == [BatchStatus.QUEUED] * 17
 
 
@@ -105,7 +105,7 @@ def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
     assert worker.ends() == 0
     window.look_again()
     expect(page.locator("#finished")).to_have_text("Finished 1")
-    expect(page.locator("#pulse")).to_have_text("0 running, 0 queued; nothing to wait for.")
+    expect(page.locator("#pulse")).to_have_text("0 running, 0 queued.")
     expect(page.locator("#glance")).to_contain_text("0 queued")
     assert page.evaluate("window.sameDocument")
 
@@ -117,10 +117,10 @@ def test_a_partial_batch_says_what_to_mend_and_one_button_retries_what_failed(
     workers.queue(panel_db, mount, sync_id)
     workers.drain(worker_conf)
     page = window.show(detail(sync_id))
-    expect(page.locator("tr:has(.is-failed) + .note")).to_contain_text("Mend the bundle")
+    expect(page.locator("tr:has(.is-failed) + .note")).to_contain_text("Fix the bundle")
     bundles.bundle("one", bundles.assets("one", 3), replace=True)
     window.page.clock.install()
-    page.click("button:text-is('Retry what failed')")
+    page.click("button:text-is('Retry failed items')")
     expect(page.locator(".state")).to_have_text("Status: queued; action: create")
     start_worker(worker_conf, "--once").ends()
     window.look_again()
@@ -135,7 +135,7 @@ def test_a_queued_job_gets_another_place_and_is_canceled_on_import_tasks(window,
     page.click(f"#priority-{jobs[2]}")
     expect(page.locator("[aria-label='Queued jobs'] [data-label=job]")).to_have_text([str(jobs[n]) for n in (2, 0, 1)])
     page.click(f"#cancel-{jobs[0]}")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text(f"Canceled job {jobs[0]}")
+    expect(page.locator("[aria-label=Result]")).to_contain_text(f"Canceled job {jobs[0]}")
     page.check("th.tick input")
     page.click("#cancel-selected")
     expect(page.locator("#queued")).to_have_text("Queued 0")
@@ -148,7 +148,7 @@ def test_the_whole_way_works_without_javascript(open_window, admin_db, many, pan
     page.locator("td.tick input").first.check()
     page.click("button:text-is('Queue selected')")
     page.click("button:text-is('Queue 1 batch')")
-    expect(page.locator("[aria-label=Outcome]")).to_contain_text("Queued: 1 of 1 batch")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
     page.click(".tabs >> text=Import Tasks")
     expect(page.locator("#queued")).to_have_text("Queued 1")
     workers.drain(worker_conf)

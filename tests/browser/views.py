@@ -1,10 +1,10 @@
-"""Every page of the panel in each state that it has, by name: how to come to it in a window."""
+"""Every page in each of its states, by name: functions that open it."""
 
 from driving import BATCHES, TASKS
 
 
 def _at(address: str, *unfold: str):
-    """Go there, and unfold what these selectors find."""
+    """Return a function that opens a URL and clicks these selectors."""
     def go(page, evening):
         page.goto(address.format(**evening._asdict()) if evening else address)
         for selector in unfold:
@@ -19,7 +19,7 @@ def _batch(name: str, *unfold: str, **more: str):
 
 
 def _preview(page, evening):
-    """What would become of the first batches of the list, if they were queued."""
+    """Open the preview of queueing the first batches of the list."""
     page.goto(BATCHES)
     for box in page.locator("td.tick input").all()[:7]:
         box.check()
@@ -34,7 +34,7 @@ def _preview_of_all(page, evening):
 
 
 def _outcome(page, evening):
-    """What became of more batches than a notice tells; this one does it, so it comes last."""
+    """Preflight more batches than a flash message lists (changes data)."""
     page.goto(BATCHES)
     page.check("input[name=all]")
     page.click("button:text-is('Preflight')")

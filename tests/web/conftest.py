@@ -1,4 +1,4 @@
-"""The panel in this process, as each of its users meets it."""
+"""Fixtures: the panel, browsers of each role, CGI processes."""
 
 import dataclasses
 import os
@@ -16,29 +16,33 @@ from webtest import TestApp
 
 @pytest.fixture
 def panel(settings, admin_db):
+    """The panel as a WSGI application."""
     return application(settings)
 
 
 @pytest.fixture
 def admin(panel):
-    """An operator's browser."""
+    """Browser of an operator."""
     return TestApp(panel, extra_environ={"REMOTE_USER": "admin"})
 
 
 @pytest.fixture
 def viewer(panel):
+    """Browser of a viewer."""
     return TestApp(panel, extra_environ={"REMOTE_USER": "viewer"})
 
 
 @pytest.fixture
 def nobody(panel):
+    """Browser without a user."""
     return TestApp(panel)
 
 
 @pytest.fixture
 def configured(settings, admin_db):
-    """A browser, an operator's unless `environ` says otherwise, at a panel with other `options` of one section."""
-    def configured(section="panel", environ={"REMOTE_USER": "admin"}, **options):
+    """Return a browser for a panel with other `options` in one section."""
+    def configured(section="panel", environ=None, **options):
+        environ = {"REMOTE_USER": "admin"} if environ is None else environ
         changed = {section: dataclasses.replace(getattr(settings, section), **options)}
         return TestApp(application(dataclasses.replace(settings, **changed)), extra_environ=environ)
 
@@ -47,33 +51,33 @@ def configured(settings, admin_db):
 
 @pytest.fixture
 def scripted(panel):
-    """An operator's program, which asks for JSON."""
+    """Client of an operator's program, which requests JSON."""
     return TestApp(panel, extra_environ={"REMOTE_USER": "admin", "HTTP_ACCEPT": JSON["Accept"]})
 
 
 @pytest.fixture
 def send(admin):
-    """Send a form of the panel with its token: `send(url, do=..., ...)`, by `browser` if given."""
+    """Submit a form with its token: `send(url, do=...)`; status 303."""
     def send(url=BATCHES, browser=admin, token=None, **fields):
         if token is None:
             token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
         status, headers = fields.pop("status", 303), fields.pop("headers", None)
-        answer = browser.post(url, fields | {"csrf_token": token}, headers=headers, expect_errors=True)
-        assert answer.status_int == status
-        return answer
+        response = browser.post(url, fields | {"csrf_token": token}, headers=headers, expect_errors=True)
+        assert response.status_int == status
+        return response
 
     return send
 
 
 @pytest.fixture
 def still(monkeypatch):
-    """Time alone changes no page."""
+    """Stop the clock by which pages show ages."""
     monkeypatch.setattr(glance, "STEP", 10**10)
 
 
 @pytest.fixture
 def found(bundles, mount, panel_db):
-    """A bundle of two photos, on the mount and in the ledger; returns its sync_id."""
+    """Make a bundle of two photos, scan it, and return its sync_id."""
     def found(name="one", count=2, **options):
         sync_id = bundles.bundle(name, bundles.assets(name, count), **options)
         actions.scan_mount(panel_db, mount, "admin")
@@ -84,19 +88,19 @@ def found(bundles, mount, panel_db):
 
 @pytest.fixture
 def run(run_raw):
-    """Run a script for one request; returns (status, headers, body, what it logged)."""
+    """Run a CGI script for one request; returns (status, headers, body, log)."""
     def run(script, query="", body=b"", **options):
-        done = run_raw(script, query, body, **options)
-        head, _, text = done.stdout.replace(b"\r\n", b"\n").partition(b"\n\n")
+        process = run_raw(script, query, body, **options)
+        head, _, text = process.stdout.replace(b"\r\n", b"\n").partition(b"\n\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
-        return int(headers.pop("Status").split()[0]), headers, text, done.stderr.decode()
+        return int(headers.pop("Status").split()[0]), headers, text, process.stderr.decode()
 
     return run
 
 
 @pytest.fixture
 def run_raw(panel_conf, admin_db):
-    """The same, not taken apart; `flags` are Python's."""
+    """Run a CGI script and return the process; `flags` are Python's."""
     def run(script, query="", body=b"", conf=panel_conf, folder="/admin", flags=(), **environ):
         given = {
             "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "GPUPANEL_CONF": str(conf),

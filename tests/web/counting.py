@@ -1,4 +1,4 @@
-"""A database that notes each statement which a page runs: its plan, and how many rows the server read for it."""
+"""A database that records each statement, its plan and its reads."""
 
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from gpupanel.find import SCAN
 
 
 class Seen(NamedTuple):
-    """`plan` are the rows of EXPLAIN, `rows` what was returned, `read` how many rows and index entries the server touched."""
+    """A statement with EXPLAIN rows (`plan`), result and number of reads."""
 
     statement: str
     params: dict
@@ -20,24 +20,24 @@ class Seen(NamedTuple):
 
     @property
     def scans(self):
-        """The tables that are read from end to end; an index may be, as far as the statement's LIMIT."""
+        """The tables with a full scan; a statement with LIMIT may scan an index."""
         never = ("ALL",) if "LIMIT" in self.statement else ("ALL", "index")
         return [row["table"] for row in self.plan if row["type"] in never and not str(row["table"]).startswith("<")]
 
     @property
     def counted(self):
-        """What the statement's counts come to."""
+        """The sum of the statement's counts."""
         names = ("batches", "jobs", "running", *STATUSES, *([] if "SUM(" in self.statement else ["items"]))
         return sum(int(row[name]) for row in self.rows for name in names if name in row)
 
     @property
     def looks_through(self):
-        """How many rows it may pass over, or count by status, beside what it shows."""
+        """The number of rows that it may skip or count besides the result."""
         return SCAN if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
 
 
 class Watched(Database):
-    """What it `seen` so far; give it to a page in the place of a Database."""
+    """A Database that records its statements in `seen`."""
 
     def __init__(self, settings, **options):
         super().__init__(settings, **options)
@@ -45,11 +45,12 @@ class Watched(Database):
 
     @contextmanager
     def reading(self):
+        """Open a recorded read transaction."""
         with super().reading() as tx:
             yield Watching(tx._connection, self)
 
     def watch(self, statement, params, work):
-        """`work()`, a list of rows, and a note of it."""
+        """Run `work()`, record the statement, and return the rows."""
         before = reads.so_far(self)
         rows = work()
         read = reads.so_far(self) - before
@@ -58,27 +59,31 @@ class Watched(Database):
 
 
 class Watching(Reading):
-    """A read-only transaction that is watched."""
+    """A read transaction whose statements are recorded."""
 
     def __init__(self, connection, db):
         super().__init__(connection)
         self._db = db
 
     def _execute(self, sql, params):
-        return Held(self._db.watch(sql, params, lambda: super(Watching, self)._execute(sql, params).fetchall()))
+        execute = super()._execute
+        return Held(self._db.watch(sql, params, lambda: execute(sql, params).fetchall()))
 
     def stream_statement(self, statement, **params):
-        return iter(self._db.watch(statement, params, lambda: list(super(Watching, self).stream_statement(statement, **params))))
+        stream = super().stream_statement
+        return iter(self._db.watch(statement, params, lambda: list(stream(statement, **params))))
 
 
 class Held:
-    """Rows that were fetched already, as a cursor hands them over."""
+    """A cursor of rows that are already fetched."""
 
     def __init__(self, rows):
         self._rows = list(rows)
 
     def fetchall(self):
+        """Return all rows."""
         return self._rows
 
     def fetchone(self):
+        """Return the first row, or None."""
         return self._rows[0] if self._rows else None

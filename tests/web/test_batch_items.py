@@ -1,4 +1,4 @@
-"""The items of a batch: found among many, told what was planned, done and done before, and taken home as a file."""
+"""Items of a batch: filters and search, plan and results, and export."""
 
 import csv
 import io
@@ -25,11 +25,12 @@ def chips(page):
 
 @pytest.fixture
 def settle(admin_db):
-    """What a job would write of the item at a position."""
+    """Write a job's result for the item at a position."""
     def settle(position, decision, reason="done", **more):
         columns = {"decision": decision, "reason": reason} | more
         assignments = ", ".join(f"{column} = %({column})s" for column in columns)
-        admin_db.execute(f"UPDATE ingest_batch_item SET {assignments} WHERE position = %(position)s", position=position, **columns)
+        statement = f"UPDATE ingest_batch_item SET {assignments} WHERE position = %(position)s"
+        admin_db.execute(statement, position=position, **columns)
 
     return settle
 
@@ -44,7 +45,7 @@ def planned(found, panel_db, mount):
 
 @pytest.fixture
 def job_id(admin_db, planned):
-    """A job of that bundle which has ended."""
+    """A finished job of that bundle."""
     admin_db.execute(
         "INSERT INTO import_job (id, batch_id, state, requested_by, finished_at)"
         " SELECT 7, id, 'completed', 'admin', NOW(6) FROM ingest_batch"
@@ -54,7 +55,7 @@ def job_id(admin_db, planned):
 
 @pytest.fixture
 def many(planned, admin_db, panel_db):
-    """The same bundle, as if it had many thousand items more."""
+    """The same bundle with many thousand more items."""
     admin_db.execute(
         "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned)"
         " SELECT id, seq, 'photo', SHA2(seq, 256), IF(seq % 5000, 'created', 'failed'), 'will_create'"
@@ -64,7 +65,7 @@ def many(planned, admin_db, panel_db):
     return panel_db.read(ledger.batch, planned)["id"]
 
 
-# ------------------------------------------------------------------------------------------------ finding items
+# ------------------------------------------------------------------------------------------------ filters and search
 
 
 def test_what_failed_comes_first_in_the_counts_and_each_leads_to_its_items(admin, planned, settle):
@@ -150,10 +151,11 @@ def test_counting_many_items_stops_at_the_bound(many, admin, planned, admin_db):
 
 
 def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, admin_db):
-    assert reads(admin_db, batch._read, planned, items.Sieve(), MANY // 2, 50) <= 2 * BOUND + 500  # each counted entry is passed on once
+    # Each counted entry is read twice: from the index, and from the group.
+    assert reads(admin_db, batch._read, planned, items.Sieve(), MANY // 2, 50) <= 2 * BOUND + 500
 
 
-# --------------------------------------------------------------------------------------- planned, done, done before
+# --------------------------------------------------------------------------------------- plan and results
 
 
 def test_what_was_done_stands_beside_what_was_planned(admin, planned, settle):
@@ -161,7 +163,7 @@ def test_what_was_done_stands_beside_what_was_planned(admin, planned, settle):
     settle(1, "updated", reason="it came meanwhile")
     said = notes(admin.get(detail(planned)))
     assert said[0] == "planned will_create: as it should"
-    assert said[1].startswith("otherwise than planned (will_create)") and said[1].endswith("it came meanwhile")
+    assert said[1].startswith("not as planned (will_create)") and said[1].endswith("it came meanwhile")
 
 
 def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle, job_id, panel_db, mount):
@@ -171,7 +173,7 @@ def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle,
     item = admin.get(detail(planned), headers=JSON).json["items"][0]
     assert (item["decision"], item["job_id"]) == ("will_create", None)
     assert (item["earlier"], item["earlier_reason"], item["earlier_job_id"]) == ("created", "it was new", job_id)
-    assert "Before that, job 7: created (it was new)" in notes(admin.get(detail(planned)))[0]
+    assert "Earlier result, job 7: created (it was new)" in notes(admin.get(detail(planned)))[0]
 
 
 def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle, job_id, panel_db, mount):
@@ -189,7 +191,7 @@ UPDATE = {"title": ["Old", None], "width": [1, 2], "bytes": [None, 3]}
 
 @pytest.fixture
 def plan(panel_db, planned):
-    """Plan an item of the bundle anew: `plan(0, "will_update", changes)`."""
+    """Plan an item of the bundle again: `plan(0, "will_update", changes)`."""
     batch_id = panel_db.read(ledger.batch, planned)["id"]
 
     def plan(position, decision, changes=None, done=None, job_id=None):
@@ -205,8 +207,8 @@ def plan(panel_db, planned):
 def test_an_update_that_empties_a_field_is_called_out(admin, planned, plan):
     plan(0, "will_update", UPDATE)
     page = admin.get(detail(planned))
-    assert "empties title" in notes(page)[0]
-    assert "1 of the items takes a value away" in text(page.html.main)
+    assert "clears title" in notes(page)[0]
+    assert "1 item clears a field" in text(page.html.main)
     assert admin.get(detail(planned), headers=JSON).json["items"][0]["empties"] == ["title"]
 
 
@@ -215,9 +217,9 @@ def test_what_empties_a_field_is_counted_and_found_wherever_it_is(configured, pl
         plan(position, "will_update", UPDATE)
     small = configured(page_size=1)
     page = small.get(detail(planned))
-    assert "2 of the items take a value away" in text(page.html.main)
+    assert "2 items clear a field" in text(page.html.main)
     seen = []
-    page = page.click("look at them")
+    page = page.click("show them")
     while page:
         (item,) = small.get(page.request.url, headers=JSON).json["items"]
         seen.append(item["position"])
@@ -236,20 +238,21 @@ def test_what_was_done_otherwise_than_planned_is_counted_and_found(admin, planne
     plan(2, "will_create", done="updated", job_id=job_id)
     plan(4, "will_create", done="created", job_id=job_id)
     page = admin.get(detail(planned))
-    assert "1 of the items ended otherwise than planned" in text(page.html.main)
+    assert "1 item was not imported as planned" in text(page.html.main)
     assert [item["position"] for item in admin.get(detail(planned, mark="differs"), headers=JSON).json["items"]] == [2]
     plan(2, "will_update")
     assert admin.get(detail(planned), headers=JSON).json["marks"] == {"empties": 0, "differs": 0}
 
 
 @pytest.mark.parametrize("decision, error, remedy, said", [
-    ("failed", f"{REFUSED_BY_DATABASE}: Data too long", "library", "Mend the library"),
-    ("failed", "photo.manifest.json is not JSON: nothing there", "bundle", "Mend the bundle"),
-    ("failed", "photo/x/source/source.json is not on the mount.", "retry", "Simply retry"),
-    ("will_fail", "items[0].path: photo/x is not on the mount", "bundle", "Mend the bundle"),
+    ("failed", f"{REFUSED_BY_DATABASE}: Data too long", "library", "Fix the library"),
+    ("failed", "photo.manifest.json is not JSON: nothing there", "bundle", "Fix the bundle"),
+    ("failed", "photo/x/source/source.json is not on the mount.", "retry", "Retry:"),
+    ("will_fail", "items[0].path: photo/x is not on the mount", "bundle", "Fix the bundle"),
 ])
 def test_an_item_that_fails_says_what_would_help(admin, planned, settle, decision, error, remedy, said):
-    settle(0, decision, reason=error, last_error=error, planned="will_fail" if decision == "will_fail" else "will_create")
+    planned_as = "will_fail" if decision == "will_fail" else "will_create"
+    settle(0, decision, reason=error, last_error=error, planned=planned_as)
     assert admin.get(detail(planned), headers=JSON).json["items"][0]["remedy"] == remedy
     assert said in notes(admin.get(detail(planned)))[0]
 
@@ -266,7 +269,7 @@ def test_what_failed_can_be_retried_with_one_button(admin, viewer, planned, sett
     assert not viewer.get(detail(planned)).html.find(id="retry")
 
 
-# ------------------------------------------------------------------------------------------------ as a file
+# ------------------------------------------------------------------------------------------------ export
 
 
 def export(browser, sync_id, **query):
@@ -291,7 +294,8 @@ def test_items_are_exported_as_csv_in_full(admin, planned, settle):
 @pytest.mark.parametrize("start", "=+-@\t\r\n")
 def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
     settle(0, "failed", last_error=f"{start}1+1")
-    (row,) = csv.DictReader(io.StringIO(export(admin, planned, format="csv", decision="failed").body.decode(), newline=""))
+    body = export(admin, planned, format="csv", decision="failed").body.decode()
+    (row,) = csv.DictReader(io.StringIO(body, newline=""))
     assert row["last_error"] == f"'{start}1+1"
 
 

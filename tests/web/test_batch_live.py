@@ -1,6 +1,7 @@
-"""The page of a batch, looked at again and again: what is the same is not sent again, and what is not is never held back."""
+"""Refreshes of the batch page: 304, or a new page after each change."""
 
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 import workers
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("still")
 
 @pytest.fixture
 def sync_id(panel_db, mount, bundles):
-    """A batch of two photos that is queued."""
+    """A queued batch of two photos."""
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
     workers.queue(panel_db, mount, sync_id)
     return sync_id
@@ -25,15 +26,14 @@ def sync_id(panel_db, mount, bundles):
 
 @pytest.fixture
 def look(admin):
-    """Look at an address as a page's own script does: at first with no ETag, then with the one that came last; returns the
-    page, or None where nothing changed."""
-    known = {}
+    """Refresh a page as its script does; returns the page, or None for 304."""
+    tags = {}
 
-    def look(url, headers={}):
-        place = url, *headers
-        answer = admin.get(url, headers={"X-Refresh": "1", "If-None-Match": known.get(place, "")} | headers)
-        known[place] = answer.headers["ETag"]
-        return None if answer.status_int == 304 else answer.body
+    def look(url, headers=MappingProxyType({})):
+        key = url, *headers
+        response = admin.get(url, headers={"X-Refresh": "1", "If-None-Match": tags.get(key, "")} | headers)
+        tags[key] = response.headers["ETag"]
+        return None if response.status_int == 304 else response.body
 
     return look
 
@@ -47,14 +47,16 @@ def test_a_page_in_which_nothing_changed_is_not_sent_again(look, sync_id, header
     assert look(detail(sync_id), headers) is None
 
 
-def test_it_is_found_without_reading_an_item_or_making_a_page(look, sync_id, monkeypatch):
+def test_the_tag_is_computed_without_reading_items_or_rendering(look, sync_id, monkeypatch):
     look(detail(sync_id))
     monkeypatch.setattr(batch, "show", lambda *args: pytest.fail("read"))
     monkeypatch.setattr(render.Renderer, "page", lambda *args, **values: pytest.fail("rendered"))
     assert look(detail(sync_id)) is None
 
 
-def test_what_happens_elsewhere_is_told_where_the_status_line_tells_it(look, sync_id, panel_db, worker_db, mount, bundles):
+def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
+    look, sync_id, panel_db, worker_db, mount, bundles,
+):
     other = bundles.bundle("two", bundles.assets("two", 2))
     workers.queue(panel_db, mount, other, priority=1)
     look(detail(sync_id))
@@ -71,7 +73,7 @@ def test_what_happens_elsewhere_is_told_where_the_status_line_tells_it(look, syn
 # ------------------------------------------------------------------------------------------------ changed
 
 
-def test_whatever_is_written_of_a_batch_is_told_by_the_next_look(look, sync_id, panel_db, worker_db, mount):
+def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker_db, mount):
     [job] = panel_db.read(queue.waiting)
     steps = {
         "priority": lambda: actions.set_priority(panel_db, job["id"], 7, "admin"),
@@ -98,7 +100,7 @@ def test_whatever_is_written_of_a_batch_is_told_by_the_next_look(look, sync_id, 
 
 
 def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles, worker_conf, monkeypatch):
-    """Looked at after each commit of a batch's life; its items are settled one by one, mostly without an event."""
+    """Refresh after each commit of an import; few of them write an event."""
     conf = workers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
     seen, transact, reader = {}, Database.transact, Database(panel_db.settings)
 
@@ -130,7 +132,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
     assert len(seen) >= 14
 
 
-def test_what_happens_while_a_page_is_made_is_told_by_the_next_look(look, sync_id, worker_db, monkeypatch):
+def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, worker_db, monkeypatch):
     show = batch.show
 
     def slow(*args):
@@ -144,25 +146,26 @@ def test_what_happens_while_a_page_is_made_is_told_by_the_next_look(look, sync_i
     assert b"Status: importing" in look(detail(sync_id))
 
 
-def test_ages_are_told_anew_as_time_passes(look, sync_id, panel_db, monkeypatch):
+def test_ages_change_as_time_passes(look, sync_id, panel_db, monkeypatch):
     started = workers.batch(panel_db, sync_id)["started_at"]
     for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
-        monkeypatch.setattr(glance, "told_at", lambda _: now)
+        monkeypatch.setattr(glance, "told_at", lambda _, now=now: now)
         assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 
 
-def test_a_running_job_tells_when_its_worker_was_last_heard_of(look, sync_id, worker_db, admin_db, monkeypatch):
+def test_a_running_job_shows_the_age_of_its_heartbeat(look, sync_id, worker_db, admin_db, monkeypatch):
     workers.take(worker_db, "a")
     [beat] = admin_db.execute("SELECT heartbeat_at FROM import_job")
     ages = {-timedelta(seconds=14): b"just now", timedelta(minutes=8): b"8 min ago", timedelta(days=1): b"1 d ago"}
-    for age, told in ages.items():
-        monkeypatch.setattr(glance, "told_at", lambda _: beat["heartbeat_at"] + age)
-        assert b"0/2, last heartbeat " + told + b"." in look(detail(sync_id))
+    for age, shown in ages.items():
+        now = beat["heartbeat_at"] + age
+        monkeypatch.setattr(glance, "told_at", lambda _, now=now: now)
+        assert b"0/2, last heartbeat " + shown + b"." in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 
 
-# ------------------------------------------------------------------------------------------------ beside the batch
+# -------------------------------------------------------------------------------- reader, address, flash message
 
 
 def test_another_reader_address_or_form_of_the_answer_has_another_tag(admin, viewer, sync_id):
@@ -187,7 +190,7 @@ def test_other_rights_and_another_token_are_another_tag(configured, sync_id, set
     assert len(set(seen)) == 4 and tag() == seen[-1]
 
 
-def test_a_page_with_a_notice_is_like_no_other(admin, send, sync_id):
+def test_a_page_with_a_flash_message_has_no_tag(admin, send, sync_id):
     tag = admin.get(detail(sync_id)).headers["ETag"]
     send(detail(sync_id), do="scan")
     page = admin.get(detail(sync_id), headers={"If-None-Match": tag})
@@ -198,6 +201,6 @@ def test_a_page_with_a_notice_is_like_no_other(admin, send, sync_id):
     admin.get(detail(sync_id), headers={"If-None-Match": tag}, status=304)
 
 
-def test_a_batch_that_is_not_there_is_told_so(admin):
+def test_an_unknown_batch_is_not_found(admin):
     admin.get(detail("00000000-0000-4000-8000-000000000000"), headers={"If-None-Match": "*"}, status=404)
     admin.get(detail("nothing"), headers={"If-None-Match": "*"}, status=400)

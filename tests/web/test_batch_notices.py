@@ -1,4 +1,4 @@
-"""What the batch page says of a batch that went another way: a failed preflight, an earlier plan, a changed manifest."""
+"""Notes on the batch page: failed preflight, old plan, changed manifest."""
 
 import json
 
@@ -12,7 +12,7 @@ from gpupanel.web.visit import Links
 
 @pytest.fixture
 def rewrite(mount):
-    """Change the manifest of a bundle on the mount, or break it when there is nothing to set."""
+    """Change fields of a manifest on the mount; without fields, break it."""
     def rewrite(sync_id, **values):
         file = mount.sync_dir / f"{sync_id}.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | values) if values else "{")
@@ -55,7 +55,7 @@ def test_a_failed_preflight_is_not_called_a_plan_to_come(admin, found, rewrite, 
     rewrite(sync_id)
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
     said = text(admin.get(detail(sync_id)).html.main)
-    assert "Nothing is planned yet" not in said and "did not get as far as the items" in said
+    assert "Nothing is planned yet" not in said and "failed before it planned the items" in said
 
 
 def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db, mount):
@@ -65,11 +65,11 @@ def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db,
     rewrite(sync_id)
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
     page = admin.get(detail(sync_id))
-    assert "These items are of an earlier plan" in text(page.html.main) and region(page, "Items")
+    assert "These items belong to an earlier plan" in text(page.html.main) and region(page, "Items")
 
 
 @pytest.mark.parametrize("phase, told", [("import", True), ("preflight", False)])
-def test_a_manifest_that_changed_before_the_import_is_told(admin, found, panel_db, mount, phase, told):
+def test_a_manifest_that_changed_before_the_import_is_reported(admin, found, panel_db, mount, phase, told):
     sync_id = found()
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
     batch_id = panel_db.read(ledger.batch, sync_id)["id"]
@@ -83,14 +83,17 @@ def test_a_manifest_that_changed_before_the_import_is_told(admin, found, panel_d
 
 
 @pytest.mark.parametrize("broken", [True, False])
-def test_only_plans_made_from_the_changed_manifest_are_called_so(admin, found, rewrite, panel_db, mount, worker_conf, broken):
+def test_only_plans_made_from_the_changed_manifest_are_called_so(
+    admin, found, rewrite, panel_db, mount, worker_conf, broken,
+):
     sync_id = found()
     workers.queue(panel_db, mount, sync_id)
     rewrite(sync_id, **({} if broken else {"source_host": "another"}))
     workers.drain(worker_conf)
     said = text(admin.get(detail(sync_id)).html.main)
     assert "changed after the preflight" in said
-    assert ("These items are of an earlier plan" in said, "The plans below are those" in said) == (broken, not broken)
+    assert ("These items belong to an earlier plan" in said) is broken
+    assert ("The plans below are the new ones" in said) is not broken
 
 
 def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):
@@ -98,7 +101,7 @@ def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, foun
     rewrite(sync_id, status="pending")
     page = send(detail(sync_id), do="queue", sync_id=sync_id).follow()
     notice = text(page.html.find(class_="notice"))
-    assert notice.startswith("Not queued, since the preflight failed:") and '"pending"' in notice
+    assert notice.startswith("Not queued: the preflight failed.") and '"pending"' in notice
     assert panel_db.read(ledger.batch, sync_id)["status"] == "preflight_failed"
 
 
@@ -125,7 +128,7 @@ def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, f
     assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]
 
 
-def test_an_outcome_of_many_lines_shows_some_and_unfolds_the_rest(admin, send, mount):
+def test_a_long_flash_message_shows_some_lines_and_unfolds_the_others(admin, send, mount):
     for number in range(12):
         (mount.sync_dir / f"stray{number:02}.ready").touch()
     send(do="scan")
@@ -138,12 +141,14 @@ def test_a_sync_id_in_a_text_leads_to_its_batch_and_all_else_is_text():
     sync_id = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
     shown = linked(f"<b> {sync_id}: as planned", Links("/admin"))
     assert shown == (
-        f'&lt;b&gt; <a class="id" href="/admin/import-media.cgi?action=detail&amp;sync_id={sync_id}">{sync_id}</a>: as planned'
+        f'&lt;b&gt; <a class="id" href="/admin/import-media.cgi?action=detail&amp;sync_id={sync_id}">{sync_id}</a>'
+        ": as planned"
     )
 
 
 def test_the_help_names_its_decisions_sources_and_labels(admin):
     said = text(admin.get(BATCHES).html.find(id="help"))
     for fact in ("About this section: Import Media", "Decision 639", "Decision 640", "Pre-flight", "Bulk queue",
-                 "37e428d2-a4f6-4a31-bacf-0c835fb24084", "gpu-floor/MIGRATION-INTRO.md", "DECISION_LOG.md", "every few items"):
+                 "37e428d2-a4f6-4a31-bacf-0c835fb24084", "gpu-floor/MIGRATION-INTRO.md", "DECISION_LOG.md",
+                  "every few items"):
         assert fact in said

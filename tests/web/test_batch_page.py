@@ -1,4 +1,7 @@
-"""The batch detail page: sections, labels, columns, order and formats of the Perl panel (docs/CONTRACT.md, 10 and 12)."""
+"""The batch page has the Perl panel's labels, columns and formats.
+
+See docs/CONTRACT.md, "10. Pages" and "12. The Perl panel".
+"""
 
 import json
 
@@ -31,7 +34,7 @@ EVENTS = [
 
 @pytest.fixture
 def recorded(admin_db):
-    """The batch of the known page, row by row."""
+    """The batch of the Perl panel's reference page, row by row."""
     add = admin_db.execute
     add(
         "INSERT INTO ingest_batch (id, sync_id, sync_type, action, item_count, total_bytes, source_host, status,"
@@ -145,12 +148,12 @@ def test_an_item_says_why_and_what_changes_without_disturbing_the_columns(admin,
     assert len(cells(table)) == 5
 
 
-def test_an_item_that_went_otherwise_than_planned_says_so(admin, recorded, admin_db):
+def test_an_item_that_differs_from_its_plan_says_so(admin, recorded, admin_db):
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'created' WHERE position = 0")
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'failed' WHERE position = 1")
     notes = region(admin.get(detail(recorded)), "Items").find_all("tr", class_="note")
     assert text(notes[0]) == "planned will_create"
-    assert text(notes[1]).startswith("otherwise than planned (will_create)")
+    assert text(notes[1]).startswith("not as planned (will_create)")
 
 
 def test_a_withdrawn_item_is_shown_and_not_counted(admin, recorded, admin_db):

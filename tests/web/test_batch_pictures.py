@@ -1,4 +1,4 @@
-"""Pictures of items: from the mount and nothing else, images and nothing else, kept by the browser, for those signed in."""
+"""Thumbnails: only images from the mount, cached, for signed-in users."""
 
 import os
 from threading import Event
@@ -19,7 +19,7 @@ HEADS = {
 
 @pytest.fixture
 def shown(admin, found, panel_db, mount):
-    """The address of the first item's picture, and its file."""
+    """The URL of the first item's thumbnail, and its file."""
     sync_id = found()
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
     item = admin.get(detail(sync_id), headers=JSON).json["items"][0]
@@ -75,7 +75,9 @@ def test_a_file_that_is_too_large_is_not_shown(admin, shown, monkeypatch):
 
 
 @pytest.mark.parametrize("make", [
-    lambda file, secret: file.symlink_to(secret), lambda file, secret: os.mkfifo(file), lambda file, secret: file.mkdir(),
+    lambda file, secret: file.symlink_to(secret),
+    lambda file, secret: os.mkfifo(file),
+    lambda file, secret: file.mkdir(),
     lambda file, secret: None,
 ], ids=["a link outside", "a FIFO", "a folder", "nothing"])
 def test_what_is_no_file_of_the_mount_is_not_shown(admin, shown, tmp_path, make):
@@ -98,7 +100,8 @@ def test_no_row_leads_out_of_the_mount(admin, shown, admin_db, tmp_path, path, n
 
 def test_an_item_of_another_batch_is_not_shown(admin, shown, found):
     other = found("other")
-    admin.get(BATCHES, {"action": "picture", "sync_id": other, "item": shown[0].split("item=")[1].split("&")[0]}, status=404)
+    item = shown[0].split("item=")[1].split("&")[0]
+    admin.get(BATCHES, {"action": "picture", "sync_id": other, "item": item}, status=404)
 
 
 def test_a_mount_that_hangs_costs_a_picture_a_bounded_time(admin, shown, monkeypatch, request):

@@ -1,4 +1,4 @@
-"""The button that retries what failed says what it does, and how much that is."""
+"""The button that retries failed items, and the number it reports."""
 
 import pytest
 import workers
@@ -7,7 +7,7 @@ from browsing import detail, text
 
 @pytest.fixture
 def partial(panel_db, mount, bundles, worker_conf):
-    """Imported but for one of four photos, whose source came afterwards."""
+    """A partial batch: one of four photos had no source, which came later."""
     sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
     workers.mend(panel_db, mount, sync_id)
     return sync_id
@@ -35,7 +35,8 @@ def test_a_bulk_retry_does_the_same(send, partial, panel_db):
 
 
 @pytest.mark.parametrize("counts, offered", [
-    ({"failed": 1}, True), ({"created": 3, "will_create": 1}, True), ({"will_create": 4}, False), ({"created": 4}, True),
+    ({"failed": 1}, True), ({"created": 3, "will_create": 1}, True),
+    ({"will_create": 4}, False), ({"created": 4}, True),
 ])
 def test_it_is_offered_where_something_is_left_to_retry(counts, offered):
     from gpupanel.web.pages import batch

@@ -1,4 +1,4 @@
-"""Many batches at once: a preview, a frozen list, outcomes each by itself, and a bounded part a request."""
+"""Bulk actions: preview, snapshot, results, bounded work per request."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text
@@ -9,7 +9,7 @@ from gpupanel.web import visit
 
 @pytest.fixture
 def preview(admin, send):
-    """The preview of what `what` would do with these batches, or with `all` that the address finds."""
+    """Return the preview of an action on these batches or on all matches."""
     def preview(what, *sync_ids, url=BATCHES, **fields):
         named = [("preview", what), *(("sync_id", sync_id) for sync_id in sync_ids), *fields.items()]
         token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
@@ -24,7 +24,7 @@ def status(panel_db):
 
 
 def press(page):
-    """Press the button that does it, or goes on with it."""
+    """Press the button that starts or continues the action."""
     return page.forms[0].submit("do")
 
 
@@ -33,7 +33,7 @@ def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_not
     send(do="preflight", sync_id=passed)
     send(do="queue", sync_id=waiting)
     page = preview("queue", passed, fresh, waiting)
-    assert sorted(cells(region(page, "What would happen"))[1:]) == [
+    assert sorted(cells(region(page, "Preview"))[1:]) == [
         ["1", "discovered", "preflighted, and queued if that passes"], ["1", "preflight_passed", "queued"],
         ["1", "queued", "refused : it is queued already"],
     ]
@@ -59,24 +59,26 @@ def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, stat
     ("retry", "completed", "nothing of it has failed"), ("cancel", "importing", "only stopping the service ends it"),
     ("cancel", "discovered", "no job of it is queued"), ("preflight", "importing", "it is being imported"),
 ])
-def test_what_is_refused_is_refused_in_the_preview_and_again_when_it_is_done(preview, found, send, status, admin_db, what, state, refusal):
+def test_a_refusal_is_in_the_preview_and_in_the_result(
+    preview, found, send, status, admin_db, what, state, refusal,
+):
     sync_id = found()
     admin_db.execute("UPDATE ingest_batch SET status = %(state)s", state=state)
     page = preview(what, sync_id)
-    assert refusal in text(region(page, "What would happen"))
+    assert refusal in text(region(page, "Preview"))
     assert page.html.find("button", {"name": "do"}) is None
     send(do=f"{what}_selected", sync_id=sync_id)
     assert status(sync_id) == state
 
 
-def test_refusals_that_tell_what_to_do_come_before_those_of_which_nothing_was_to_be_expected(found, send, admin_db):
+def test_refusals_with_a_hint_come_before_those_without(found, send, admin_db):
     fine, bad = found("fine"), found("bad", files=False)
     admin_db.execute("UPDATE ingest_batch SET status = IF(sync_id = %(bad)s, 'failed', 'completed')", bad=bad)
     notice = send(do="retry_selected", sync_id=[fine, bad]).follow().html.find(class_="notice")
     assert [text(each).split()[0] for each in notice.find_all("li")] == [bad, fine]
 
 
-def test_one_that_is_refused_holds_up_none_of_the_others(preview, found, panel_db):
+def test_a_refused_batch_does_not_stop_the_others(preview, found, panel_db):
     good = found("good")
     bad = found("bad", files=False)
     notice = text(press(preview("queue", bad, good)).follow().html.find(class_="notice")).replace(" :", ":")
@@ -88,11 +90,11 @@ def test_refusals_come_first_in_notice_and_outcomes(preview, found, slow):
     sound = [found(name) for name in ("one", "two")]
     bad = found("bad", files=False)
     notice = press(preview("queue", *sound[:1], bad)).follow().html.find(class_="notice")
-    assert text(notice.p).endswith("1 of 2 batches. 1 refused, told first.")
+    assert text(notice.p).endswith("1 of 2 batches. 1 refused (listed first).")
     assert bad in text(notice.find_all("li")[0]) and sound[0] in text(notice.find_all("li")[1])
     page = press(preview("queue", sound[1], bad, found("left")))
     assert [text(heading) for heading in page.html.main.find_all("h3")] == ["Refused"]
-    assert cells(region(page, "Outcomes"))[1][0] == bad
+    assert cells(region(page, "Results"))[1][0] == bad
 
 
 def test_all_that_match_are_frozen_when_they_are_asked_for(preview, found, status, admin_db):
@@ -132,29 +134,32 @@ def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted,
     step = scripted.post(BATCHES, {"do": seen["do"], "selection": seen["selection"], "csrf_token": token}).json
     assert step["result"]["left"] == 1 and step["ok"] is False
     assert list(step["result"]["batches"][0]) == ["sync_id", "job_id", "problem", "hint", "did"]
-    last = scripted.post(BATCHES, {"do": seen["do"], "selection": step["result"]["selection"], "csrf_token": token}).json
+    form = {"do": seen["do"], "selection": step["result"]["selection"], "csrf_token": token}
+    last = scripted.post(BATCHES, form).json
     assert (last["result"]["left"], last["result"]["selection"], last["ok"]) == (0, None, True)
     assert {status(sync_id) for sync_id in batches} == {"queued"}
 
 
 @pytest.fixture
 def slow(monkeypatch):
-    """A clock by which each batch takes five seconds, of the ten after which none is begun."""
+    """Let each batch take five seconds; none starts after ten seconds."""
     seconds = iter(range(0, 10_000, 5))
     monkeypatch.setattr(bulk, "monotonic", lambda: next(seconds))
 
 
-def test_what_the_time_does_not_suffice_for_is_left_and_the_next_request_goes_on(preview, found, panel_db, slow):
+def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(preview, found, panel_db, slow):
     batches = [found(name) for name in ("one", "two", "three", "four")]
     page = press(preview("queue", *batches))
     assert text(page.html.h2) == "2 of 4 batches queued"
-    assert "2 are left" in text(page.html.main)
+    assert "2 left" in text(page.html.main)
     assert len(panel_db.read(queue.waiting)) == 2
     assert "Queued: 4 of 4 batches." in text(press(page).follow().html.find(class_="notice"))
     assert sorted(job["sync_id"] for job in panel_db.read(queue.waiting)) == sorted(batches)
 
 
-def test_a_batch_that_needs_more_than_the_rest_of_the_time_is_the_first_of_the_next_request(found, panel_db, mount, monkeypatch):
+def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_request(
+    found, panel_db, mount, monkeypatch,
+):
     batches = [found("one"), found("two")]
 
     def hanging(db, mount, sync_id, by, seconds):
@@ -178,13 +183,15 @@ def test_a_selection_that_the_panel_did_not_make_is_refused(preview, found, send
 
 def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admin_db, slow):
     admin_db.execute(
-        "INSERT INTO ingest_batch (id, sync_id) SELECT seq * 97, CONCAT('00000000-0000-4000-8000-', LPAD(HEX(seq), 12, '0'))"
+        "INSERT INTO ingest_batch (id, sync_id)"
+        " SELECT seq * 97, CONCAT('00000000-0000-4000-8000-', LPAD(HEX(seq), 12, '0'))"
         " FROM seq_1_to_10001"
     )
     page = preview("queue", all="1")
-    assert text(page.html.h2) == "Queue 10,000 batches?" and "More match than one selection holds" in text(page.html.main)
+    assert text(page.html.h2) == "Queue 10,000 batches?"
+    assert "More batches match than one selection can hold" in text(page.html.main)
     assert len(page.html.find("input", {"name": "selection"})["value"]) < visit.BODY_LIMIT / 4
     page = press(page)
-    assert "2 settled: 0 queued, 2 refused" in text(page.html.main) and "9,998 are left" in text(page.html.main)
+    assert "2 processed: 0 queued, 2 refused" in text(page.html.main) and "9,998 left" in text(page.html.main)
     assert len(cells(region(page, "Refused"))) == 3
-    assert "4 settled" in text(press(page).html.main)
+    assert "4 processed" in text(press(page).html.main)

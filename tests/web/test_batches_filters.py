@@ -1,4 +1,4 @@
-"""Finding batches from the page: filters in the address, counts that are no lie, pages both ways."""
+"""Filters of the list of batches: URL, bounded counts, pages both ways."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text
@@ -9,7 +9,10 @@ HASH = "0123456789abcdef" * 4
 
 @pytest.fixture
 def four(admin_db):
-    """Four batches that differ in everything, one a day from 2026-01-01 on; their sync_ids start with a, b, c, d."""
+    """Four batches without a common field, whose ids start with a, b, c, d.
+
+    They were discovered on one day each, from 2026-01-01.
+    """
     rows = zip("abcd", ("asset", "gallery", "collection", "video_simple"), ("create", "update", "remove", "create"),
                ("failed", "failed", "queued", "completed"), ("one", "two", "two", "one"), strict=True)
     for day, (letter, sync_type, action, status, host) in enumerate(rows, 1):
@@ -27,16 +30,23 @@ def four(admin_db):
 
 @pytest.fixture
 def letters(admin):
-    """The first letters of the sync_ids that the address shows, in order."""
-    return lambda query: "".join(batch["sync_id"][0] for batch in admin.get(f"{BATCHES}?{query}", headers=JSON).json["batches"])
+    """Return the first letters of the listed sync_ids, in order."""
+    def letters(query):
+        batches = admin.get(f"{BATCHES}?{query}", headers=JSON).json["batches"]
+        return "".join(batch["sync_id"][0] for batch in batches)
+
+    return letters
 
 
 @pytest.mark.parametrize("query, expected", [
     ("", "dcba"), ("sort=oldest", "abcd"), ("status=failed", "ba"), ("type=gallery", "b"), ("action=create", "da"),
     ("host=two", "cb"), ("from=2026-01-02", "dcb"), ("to=2026-01-02", "ba"), ("from=2026-01-02&to=2026-01-03", "cb"),
-    ("q=b00", "b"), ("q=B0000000-0000", "b"), ("q=" + HASH, "ca"), ("q=" + HASH[:16] + "...", "ca"), ("q=" + HASH[:9], "ca"),
-    ("status=failed&action=create", "a"), ("host=two&type=gallery&status=queued", ""), ("q=" + HASH + "&action=remove", "c"),
-    ("before=3", "ba"), ("after=3", "d"), ("sort=oldest&after=2", "cd"), ("sort=oldest&before=2", "a"), ("after=0", "dcba"),
+    ("q=b00", "b"), ("q=B0000000-0000", "b"), ("q=" + HASH, "ca"), ("q=" + HASH[:16] + "...", "ca"),
+    ("q=" + HASH[:9], "ca"),
+    ("status=failed&action=create", "a"), ("host=two&type=gallery&status=queued", ""),
+    ("q=" + HASH + "&action=remove", "c"),
+    ("before=3", "ba"), ("after=3", "d"), ("sort=oldest&after=2", "cd"), ("sort=oldest&before=2", "a"),
+    ("after=0", "dcba"),
     ("status=&type=&q=", "dcba"),
 ])
 def test_each_filter_finds_its_batches_in_order(letters, four, query, expected):
@@ -44,7 +54,8 @@ def test_each_filter_finds_its_batches_in_order(letters, four, query, expected):
 
 
 @pytest.mark.parametrize("query", [
-    "type=fine", "action=erase", "from=yesterday", "to=2026-13-01", "from=20260101", "q=xyz", "q=" + HASH + "0", "sort=size",
+    "type=fine", "action=erase", "from=yesterday", "to=2026-13-01", "from=20260101", "q=xyz", "q=" + HASH + "0",
+    "sort=size",
     "before=1&after=2", "host=" + "h" * 256, "to=9999-12-31", "q=%25",
 ])
 def test_what_cannot_be_understood_is_refused(admin, query):
@@ -54,7 +65,8 @@ def test_what_cannot_be_understood_is_refused(admin, query):
 def test_the_form_shows_the_filters_and_its_links_keep_them(admin, four):
     page = admin.get(f"{BATCHES}?status=failed&host=two&sort=oldest")
     form = page.html.find("form", role="search")
-    assert form.find("input", {"name": "host"})["value"] == "two" and form.find("input", {"name": "status"})["value"] == "failed"
+    assert form.find("input", {"name": "host"})["value"] == "two"
+    assert form.find("input", {"name": "status"})["value"] == "failed"
     assert page.html.find("a", string="Clear")["href"] == BATCHES
     queued = page.click(href="status=queued")
     assert queued.request.params == {"status": "queued", "host": "two", "sort": "oldest"}
@@ -77,8 +89,8 @@ def test_a_count_that_went_no_further_says_so(admin, four, monkeypatch):
 def test_a_page_that_stopped_looking_says_where_and_leads_on(admin, four, monkeypatch):
     monkeypatch.setattr(find.roads, "SCAN", 1)
     page = admin.get(f"{BATCHES}?status=failed&host=one")
-    assert "Batches 0+" in text(page.html.main.h2) and "More may match beyond" in text(page.html.main)
-    page = page.click("look further")
+    assert "Batches 0+" in text(page.html.main.h2) and "More batches may match" in text(page.html.main)
+    page = page.click("continue the search")
     assert [row[1][0] for row in cells(region(page, "Batches"))[1:]] == ["a"]
 
 
@@ -88,14 +100,14 @@ def test_the_hosts_that_there_are_are_offered(admin, four):
 
 
 def test_what_may_be_the_start_of_a_hash_but_is_too_short_says_how_long_it_must_be(admin, four):
-    hint = "an asset's hash takes at least its first nine characters"
+    hint = "For an asset hash, enter at least its first nine characters"
     assert hint in text(admin.get(f"{BATCHES}?q=f5bb35e5").html.find(class_="empty"))
     assert hint not in text(admin.get(f"{BATCHES}?q=f5bb35e53").html.find(class_="empty"))
 
 
 def test_a_filter_that_nothing_fits_says_so_and_leads_back(admin, four):
     page = admin.get(f"{BATCHES}?host=three")
-    assert "No batch was found" in text(page.html.find(class_="empty"))
+    assert "No batches match" in text(page.html.find(class_="empty"))
     assert len(cells(region(page.click("Show all batches"), "Batches"))) == 5
 
 

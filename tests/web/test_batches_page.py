@@ -1,4 +1,4 @@
-"""The list of batches: what an operator sees first, and does most (docs/CONTRACT.md, 10)."""
+"""The list of batches (docs/CONTRACT.md, "10. Pages")."""
 
 import pytest
 from browsing import BATCHES, JSON, cells, region, text
@@ -8,7 +8,7 @@ from gpupanel.tools.bundles import breaks
 
 @pytest.fixture
 def many(admin_db):
-    """120 batches with ids 1 to 120, the odd ones failed."""
+    """120 batches with ids 1 to 120; those with odd ids are failed."""
     for number in range(1, 121):
         admin_db.execute(
             "INSERT INTO ingest_batch (id, sync_id, sync_type, action, status)"
@@ -19,7 +19,7 @@ def many(admin_db):
 
 
 def tick(page, *sync_ids):
-    """The form of the list with these batches ticked."""
+    """Return the list's form with these batches selected."""
     form = page.forms[2]
     for box in form.fields["sync_id"]:
         box.checked = box._value in sync_ids
@@ -56,15 +56,15 @@ def test_the_latest_job_shows_its_progress(admin, send, found):
     assert cells(region(admin.get(BATCHES), "Batches"))[1][-1] == f"{job['id']} queued 0/2"
 
 
-def test_a_scan_from_the_page_reports_what_it_found_and_what_it_passed_over(admin, bundles):
+def test_a_scan_from_the_page_reports_new_and_skipped_bundles(admin, bundles):
     good = bundles.bundle("good", bundles.assets("good", 2))
     bad = bundles.bundle("bad", bundles.assets("bad", 2), status="processing")
     page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
     notice = text(page.html.find(class_="notice")).replace(" :", ":")
-    assert "1 new bundle, 0 known already, 1 passed over" in notice
-    assert f"{bad}: passed over" in notice and good not in notice
+    assert "1 new bundle, 0 already known, 1 skipped" in notice
+    assert f"{bad}: skipped" in notice and good not in notice
     note = region(page, "Batches").find("tr", class_="note")
-    assert text(note).startswith("passed over: status: found")
+    assert text(note).startswith("skipped: status: found")
     assert text(note.find_previous_sibling("tr")).startswith(bad)
 
 
@@ -75,7 +75,8 @@ def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bu
     page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
     preview = tick(page, good, lost).submit("preview", value="queue")
     assert panel_db.read(queue.waiting) == []
-    notice = text(preview.forms[0].submit("do", value="queue_selected").follow().html.find(class_="notice")).replace(" :", ":")
+    page = preview.forms[0].submit("do", value="queue_selected").follow()
+    notice = text(page.html.find(class_="notice")).replace(" :", ":")
     assert notice.startswith("Queued: 1 of 2 batches.")
     assert f"{good}: queued as job" in notice and f"{lost}: not queued: The preflight" in notice
     assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]

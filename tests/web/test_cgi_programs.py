@@ -1,4 +1,4 @@
-"""The scripts in cgi-bin/ as a web server runs them: a process for each request, told by its environment."""
+"""The scripts in cgi-bin/ as a web server runs them."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""A CGI program that asks the panel's service answers as one that does it all itself, and nobody else is answered."""
+"""The panel's local service: same responses, and only for its user."""
 
 import json
 import os
@@ -45,7 +45,7 @@ QUESTIONS = {
 
 @pytest.fixture
 def sockets():
-    """A folder whose path is short enough for a socket, and which everybody may enter."""
+    """A folder with a short path, which every user may enter."""
     with tempfile.TemporaryDirectory(prefix="gpupanel-") as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
@@ -59,7 +59,7 @@ def conf(panel_conf, sockets):
 
 @pytest.fixture
 def panel(conf, admin_db):
-    """Notes in `asked` what it is asked for."""
+    """A panel that records its requests in `asked`."""
     panel = Panel(config.load(conf))
     own, panel.asked = panel.answer, []
 
@@ -83,7 +83,7 @@ def running(panel):
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_both_ways_give_the_same_bytes(run_raw, panel, found, name):
-    """A page that tells how long something takes is, meanwhile, either the one before or the one after."""
+    """A page with ages must equal the one before or the one after it."""
     found()
     script, query, environ = QUESTIONS[name]
 
@@ -133,7 +133,8 @@ def test_a_form_is_done_once_while_a_service_runs(run, panel, admin_db, bundles)
 
 
 @pytest.mark.parametrize("frame", [
-    b"REQUEST_METHOD=POST\0REMOTE_USER=admin", b"REMOTE_USER=admin", b"", b"REQUEST_METHOD=GET\0GPUPANEL_CONF=/etc/passwd",
+    b"REQUEST_METHOD=POST\0REMOTE_USER=admin", b"REMOTE_USER=admin", b"",
+    b"REQUEST_METHOD=GET\0GPUPANEL_CONF=/etc/passwd",
 ])
 def test_what_is_no_request_of_our_program_is_not_taken(panel, frame):
     with running(panel), socket.socket(socket.AF_UNIX) as line:
@@ -152,12 +153,13 @@ def test_http_is_not_spoken_there(panel):
 
 
 def test_the_port_of_the_panel_does_not_take_a_programs_request(conf, admin_db):
-    """Over TCP there is HTTP alone, and a name in it is believed of trusted proxies only."""
+    """The TCP port speaks HTTP, and only trusted proxies name a user."""
     command = [sys.executable, TREE / "bin" / "gpupanel", "serve", "--port", "0", "--config", conf]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         port = int(process.stdout.readline().split(":")[3].partition("/")[0])
         frame = _frame(conf)
-        answers = [_tcp(port, frame), _tcp(port, b"GET %s HTTP/1.1\r\nHost: x\r\nREMOTE_USER: admin\r\n\r\n" % BATCHES.encode())]
+        http = b"GET %s HTTP/1.1\r\nHost: x\r\nREMOTE_USER: admin\r\n\r\n" % BATCHES.encode()
+        answers = [_tcp(port, frame), _tcp(port, http)]
         process.terminate()
     assert [answer[:12] for answer in answers] == [b"HTTP/1.0 400", b"HTTP/1.1 401"]
     assert not config.load(conf).panel.socket.exists()
@@ -177,10 +179,9 @@ def test_another_user_is_not_answered_even_if_the_files_let_him(panel, conf):
         assert "PermissionError" in refused.stderr
         path.chmod(0o666)
         assert subprocess.run(command, capture_output=True, text=True).stdout == "b'+'\n"
-        asked = len(panel.asked)
         let_in = subprocess.run(command, user=NOBODY, capture_output=True, text=True)
     assert "b'+'" not in let_in.stdout and "PermissionError" not in let_in.stderr
-    assert len(panel.asked) == asked
+    assert len(panel.asked) == 1  # by this process's own user
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -235,7 +236,7 @@ def test_a_configuration_that_was_changed_counts_at_once(run, panel, conf):
 
 
 def test_a_password_that_was_changed_counts_at_once(run, panel, conf):
-    """What has another password may be about to fail with its own."""
+    """A service with the old password may be about to fail."""
     with running(panel):
         panel.settings.database.password_file.write_text("another")
         assert run("import-media.cgi")[0] == 503
@@ -243,7 +244,7 @@ def test_a_password_that_was_changed_counts_at_once(run, panel, conf):
 
 
 def test_a_secret_that_was_changed_counts_at_once(run, panel, admin_db):
-    """A form that the service showed is good for the program that it is sent to."""
+    """A CGI program accepts a form that the service rendered."""
     with running(panel):
         run("import-media.cgi")
         panel.secret.path.write_bytes(os.urandom(32))
@@ -278,7 +279,7 @@ def test_what_a_killed_service_left_is_cleared_and_nothing_else_is(panel, socket
 
 
 class Pauses(threading.Event):
-    """Counts in `seen` how often a thread pauses until it."""
+    """An event that counts in `seen` how often a thread waits for it."""
 
     def __init__(self):
         super().__init__()
@@ -327,7 +328,7 @@ def test_an_answer_in_hand_is_given_before_the_service_ends(run, panel):
         go_on.set()
         asking.join()
         stopping.join()
-        panel.settings.panel.socket.touch()  # for the end of `running`
+        panel.settings.panel.socket.touch()  # which `running` removes at its end
     assert (answers, panel.asked) == ([200], ["GET"])
 
 
@@ -338,7 +339,8 @@ def _set(conf, line: str) -> None:
 
 def _frame(conf) -> bytes:
     text = b"\0".join([
-        b"REQUEST_METHOD=GET", b"SCRIPT_NAME=" + BATCHES.encode(), b"REMOTE_USER=admin", b"GPUPANEL_CONF=" + os.fsencode(conf),
+        b"REQUEST_METHOD=GET", b"SCRIPT_NAME=" + BATCHES.encode(), b"REMOTE_USER=admin",
+        b"GPUPANEL_CONF=" + os.fsencode(conf),
         b"GPUPANEL_CODE=" + ask.HERE,
     ])
     return len(text).to_bytes(4, "big") + text

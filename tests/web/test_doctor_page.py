@@ -1,4 +1,4 @@
-"""The doctor's page: the same lines as bin/gpupanel doctor, for operators only, and never a request that hangs."""
+"""The doctor page: findings, operators only, within bounded time."""
 
 from threading import Event
 
@@ -56,7 +56,9 @@ def test_a_mount_that_hangs_is_a_line_too(scripted, monkeypatch):
 
 
 def test_what_comes_from_outside_shows_as_text(admin, admin_db):
-    admin_db.execute("INSERT INTO ingest_batch (sync_id, status) VALUES ('37e428d2-a4f6-4a31-bacf-0c835fb24084', 'importing')")
+    admin_db.execute(
+        "INSERT INTO ingest_batch (sync_id, status) VALUES ('37e428d2-a4f6-4a31-bacf-0c835fb24084', 'importing')"
+    )
     admin_db.execute(
         "INSERT INTO import_job (batch_id, requested_by, state, worker, claim_token, heartbeat_at)"
         " SELECT id, 'x', 'running', '<script>{{ 7 * 7 }}', 'x', NOW(6) - INTERVAL 1 DAY FROM ingest_batch"

@@ -1,4 +1,4 @@
-"""How values read on a page: the Perl panel's formats (docs/CONTRACT.md, 10)."""
+"""Template filters: the Perl panel's formats."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The status line of each page."""
+"""The status bar of each page."""
 
 from datetime import datetime
 
@@ -14,10 +14,10 @@ def line(admin):
 
 
 def test_an_idle_queue(line):
-    assert line() == "0 queued 0 running 0 failed since yesterday"
+    assert line() == "0 queued 0 running 0 failed in 24 h"
 
 
-def test_what_waits_runs_and_failed_since_yesterday(line, panel_db, admin_db):
+def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
     oldest, running, failed, forgotten = enqueue(panel_db, 4)
     for job_id, change in {
         oldest: "queued_at = NOW(6) - INTERVAL 7530 SECOND", running: "state = 'running'",
@@ -25,15 +25,17 @@ def test_what_waits_runs_and_failed_since_yesterday(line, panel_db, admin_db):
         forgotten: "state = 'failed', finished_at = NOW(6) - INTERVAL 25 HOUR",
     }.items():
         admin_db.execute(f"UPDATE import_job SET {change} WHERE id = %(id)s", id=job_id)
-    assert line() == "1 queued , oldest for 2 h 5 min 1 running 1 failed since yesterday"
+    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h"
 
 
 def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(line, panel_db, still):
     enqueue(panel_db, 1)
-    assert line() == "1 queued , oldest for 0 s 0 running 0 failed since yesterday"
+    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h"
 
 
-@pytest.mark.parametrize("now, told", [("10:00:00", "10:00:00"), ("10:00:14.999999", "10:00:00"), ("23:59:59", "23:59:45")])
+@pytest.mark.parametrize("now, told", [
+    ("10:00:00", "10:00:00"), ("10:00:14.999999", "10:00:00"), ("23:59:59", "23:59:45"),
+])
 def test_pages_tell_ages_for_the_last_quarter_of_a_minute(now, told):
     assert glance.told_at(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(f"2026-05-01T{told}")
 

@@ -1,4 +1,4 @@
-"""What machines ask: is the panel there, and how is the queue (docs/runbook.md)."""
+"""Health check and queue metrics for monitoring (docs/runbook.md)."""
 
 import pytest
 from workers import enqueue
@@ -51,7 +51,8 @@ def test_a_scrape_of_this_machine_needs_no_name(nobody):
 
 
 @pytest.mark.parametrize("environ", [
-    {}, {"REMOTE_ADDR": "192.0.2.7"}, LOCAL | {"HTTP_X_FORWARDED_FOR": "192.0.2.7"}, LOCAL | {"HTTP_HOST": "panel.example"},
+    {}, {"REMOTE_ADDR": "192.0.2.7"}, LOCAL | {"HTTP_X_FORWARDED_FOR": "192.0.2.7"},
+    LOCAL | {"HTTP_HOST": "panel.example"},
 ])
 def test_others_sign_in_for_the_metrics(nobody, environ):
     nobody.get(METRICS, extra_environ={"REMOTE_ADDR": "192.0.2.8"} | environ, status=401)

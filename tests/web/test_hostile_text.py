@@ -1,4 +1,4 @@
-"""Whatever a manifest, a payload, an error or a parameter holds, it shows as text."""
+"""Manifests, payloads, errors and parameters are escaped on all pages."""
 
 import json
 
@@ -12,7 +12,7 @@ SYNC_ID = "11111111-2222-4333-8444-555555555555"
 
 @pytest.fixture
 def poisoned(admin_db):
-    """A batch each of whose texts is hostile."""
+    """A batch with markup in each of its texts."""
     add = admin_db.execute
     summary = dict.fromkeys(("created_at", "completed_at", "verification.passed", "prior_sync_id"), HOSTILE)
     add(

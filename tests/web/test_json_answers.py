@@ -1,4 +1,4 @@
-"""What programs get: the shapes that docs/PANEL-JSON.md documents."""
+"""JSON responses have the shapes of docs/PANEL-JSON.md."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,8 @@ def post(scripted):
 def test_the_list_of_batches(scripted, found):
     sync_id = found()
     values = scripted.get(BATCHES).json
-    assert list(values) == HEAD + [
+    assert list(values) == [
+        *HEAD,
         "count", "count_is_exact", "counts", "batches", "next_before", "next", "previous", "stopped_at", "further",
         "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions",
     ]
@@ -40,8 +41,10 @@ def test_a_batch(scripted, found, panel_db, mount):
     sync_id = found()
     actions.queue_batch(panel_db, mount, sync_id, "admin")
     values = scripted.get(detail(sync_id)).json
-    assert list(values) == HEAD + [
-        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks", "retryable", "items", "start", "previous_start",
+    assert list(values) == [
+        *HEAD,
+        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks", "retryable", "items", "start",
+        "previous_start",
         "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*shapes.PLANNED_BATCH, "queueable"]
@@ -54,8 +57,10 @@ def test_a_batch(scripted, found, panel_db, mount):
 def test_the_tasks(scripted, found, panel_db, mount):
     actions.queue_batch(panel_db, mount, found(), "admin")
     values = scripted.get(TASKS).json
-    assert list(values) == HEAD + [
-        "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued", "finished",
+    assert list(values) == [
+        *HEAD,
+        "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued",
+        "finished",
         "pages", "chart", "state", "states",
     ]
     (job,) = values["queued"]

@@ -1,4 +1,4 @@
-"""What a request costs, by what it imports and what it asks the database; never by time."""
+"""Costs of a request: imported modules and database statements."""
 
 import re
 import subprocess
@@ -11,18 +11,20 @@ from gpupanel.web import app
 from gpupanel.web.panel import Panel
 from webtest import TestApp
 
-# Dear to import, and needed by some pages only.
+# Modules that are slow to import and needed by some pages only.
 HEAVY = {
-    "bottle", "waitress", "msgspec", "prometheus_client", "cryptography.utils", "email", "http", "http.client", "wsgiref",
-    "concurrent.futures", "logging", "asyncio", "importlib.resources", "importlib.metadata", "secrets", "csv", "hmac", "site",
+    "bottle", "waitress", "msgspec", "prometheus_client", "cryptography.utils", "email", "http", "http.client",
+    "wsgiref",
+    "concurrent.futures", "logging", "asyncio", "importlib.resources", "importlib.metadata", "secrets", "csv", "hmac",
+    "site",
     "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight", "gpupanel.actions", "gpupanel.bulk",
     "gpupanel.catalogue", "gpupanel.doctor", "gpupanel.web.app", "gpupanel.web.service", "gpupanel.web.operations",
     "gpupanel.web.pages.batch", "gpupanel.web.pages.batches", "gpupanel.web.pages.doctor", "gpupanel.web.pages.export",
     "gpupanel.web.pages.health", "gpupanel.web.pages.metrics", "gpupanel.web.pages.picture", "gpupanel.web.pages.tasks",
     "jinja2",
 }
-PAGE = {"jinja2", "hmac"}  # a template, and a form's token
-# query of import-media.cgi -> what of HEAVY it may import
+PAGE = {"jinja2", "hmac"}  # for the template and the CSRF token
+# query of import-media.cgi -> modules of HEAVY that it may import
 IMPORTS = {
     "": PAGE | {"gpupanel.web.pages.batches"},
     "action=detail&sync_id={}": PAGE | {"gpupanel.web.pages.batch"},
@@ -34,7 +36,7 @@ IMPORTS = {
 }
 IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\| +(\S+)$", re.MULTILINE)
 
-# address -> statements for it at most, with those that begin and end its transactions
+# URL -> maximum number of statements, including begin and end of transactions
 STATEMENTS = {
     BATCHES: 20, f"{BATCHES}?status=discovered": 20, f"{BATCHES}?status=discovered&type=asset": 20, TASKS: 26,
     "detail": 32, "/admin/health": 3, "/admin/metrics": 12,
@@ -42,30 +44,31 @@ STATEMENTS = {
 
 
 def imported(done) -> set[str]:
-    """The modules that a program imported, as Python itself tells it."""
+    """Return the modules that a program imported, from `-X importtime`."""
     assert done.stdout.startswith(b"Status: ")
     return set(IMPORTED.findall(done.stderr.decode()))
 
 
 @pytest.mark.parametrize("query", IMPORTS)
-def test_a_page_imports_nothing_dear_that_it_does_not_use(run_raw, found, query):
+def test_a_page_imports_no_slow_module_that_it_does_not_use(run_raw, found, query):
     given = query.format(found())
     loaded = imported(run_raw("import-media.cgi", given, flags=("-X", "importtime", "-IS")))
     assert loaded & HEAVY <= IMPORTS[query]
 
 
 def test_a_program_that_asks_imports_nothing_of_the_panel():
-    """Whoever asks the service pays for asking: two modules of ours, one of the interpreter's, and what is built in."""
+    """It imports two modules of the panel, and built-in ones."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.cgi; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", code, TREE / "lib"], capture_output=True, text=True)
     names = set(done.stdout.split())
-    assert {name for name in names if "gpupanel" in name} == {"gpupanel", "gpupanel.web", "gpupanel.web.cgi", "gpupanel.web.ask"}
+    expected = {"gpupanel", "gpupanel.web", "gpupanel.web.cgi", "gpupanel.web.ask"}
+    assert {name for name in names if "gpupanel" in name} == expected
     assert names & {"re", "enum", "typing", "socket", "pathlib", "json", "collections"} == set()
 
 
 @pytest.fixture
 def counted(settings, admin_db):
-    """A browser, and the number of statements that its last request took, as the server counts them."""
+    """Return the number of statements of a request, counted by the server."""
     panel = Panel(settings)
     browser = TestApp(app.served(panel), extra_environ={"REMOTE_USER": "admin", "REMOTE_ADDR": "127.0.0.1"})
 
@@ -73,18 +76,19 @@ def counted(settings, admin_db):
         [row] = panel.db.execute("SHOW SESSION STATUS LIKE 'Questions'")
         return int(row["Value"])
 
-    def counted(address, headers={}, again=False):
-        known = {"If-None-Match": browser.get(address, headers=headers).headers["ETag"]} if again else {}
+    def counted(address, headers=None, again=False):
+        headers = headers or {}
+        cached = {"If-None-Match": browser.get(address, headers=headers).headers["ETag"]} if again else {}
         before = count()
-        browser.get(address, headers=known | headers, status=304 if again else 200)
+        browser.get(address, headers=cached | headers, status=304 if again else 200)
         return count() - before - len(("autocommit off", "autocommit on", "SHOW STATUS"))
 
     return counted
 
 
 @pytest.mark.parametrize("address", STATEMENTS)
-def test_a_page_asks_the_database_a_bounded_number_of_times(counted, found, address):
-    """The same number however many rows it shows: none is asked for one by one."""
+def test_a_page_takes_a_bounded_number_of_statements(counted, found, address):
+    """The number does not depend on the number of rows."""
     sync_ids = [found(name) for name in ("one", "two", "three")]
     url = detail(sync_ids[0]) if address == "detail" else address
     assert counted(url) <= STATEMENTS[address]
@@ -92,7 +96,7 @@ def test_a_page_asks_the_database_a_bounded_number_of_times(counted, found, addr
 
 
 @pytest.mark.parametrize("address, statements", [("detail", 4), (TASKS, 5)])
-def test_a_page_in_which_nothing_changed_asks_the_database_a_handful_of_times(counted, found, still, address, statements):
+def test_an_unchanged_page_takes_a_handful_of_statements(counted, found, still, address, statements):
     url = detail(found()) if address == "detail" else address
     assert counted(url, again=True) <= statements
     assert counted(url, headers=JSON, again=True) <= statements

@@ -1,4 +1,4 @@
-"""Bad input and what it gets, as a page and as JSON; nothing that failed tells more than it should."""
+"""Error responses, as page and as JSON, without internal details."""
 
 import threading
 
@@ -81,7 +81,7 @@ def test_a_body_that_is_no_form_of_ours_is_refused(admin, kind, body, status):
 def test_a_length_that_is_none_is_refused(length):
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_TYPE": FORM_TYPE, "CONTENT_LENGTH": length}
     with pytest.raises(InvalidInput):
-        Visit(environ).form
+        assert Visit(environ).form
 
 
 def test_canceling_what_runs_is_409_and_says_how_to_stop_it(send, found, panel_db, mount, admin_db):
@@ -89,7 +89,7 @@ def test_canceling_what_runs_is_409_and_says_how_to_stop_it(send, found, panel_d
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:42'")
     answer = send(TASKS, do="cancel", job_id=job_id, status=409)
     assert f"Only stopping the service ends it: {queue.STOP}" in text(answer.html.find(role="alert"))
-    assert answer.click("Back to the page you came from").request.path == TASKS
+    assert answer.click("Back to the previous page").request.path == TASKS
 
 
 def test_a_preflight_that_fails_is_no_error_but_an_outcome(send, found, admin, bundles):
@@ -100,7 +100,7 @@ def test_a_preflight_that_fails_is_no_error_but_an_outcome(send, found, admin, b
 
 @pytest.fixture
 def without_database(configured):
-    """A panel whose database is not there."""
+    """A panel whose database does not exist."""
     return configured("database", unix_socket="/nonexistent/socket", password="hunter2")
 
 
@@ -137,18 +137,18 @@ def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundl
     monkeypatch.setattr(actions, "bounded", lambda things, seconds: _stopping(things))
     bundles.bundle("one", bundles.assets("one", 1))
     answer = send(do="scan")
-    assert "Time was up before 1 bundle could be read" in text(answer.follow().html.find(class_="notice"))
+    assert "Time ran out before 1 bundle could be read" in text(answer.follow().html.find(class_="notice"))
 
 
 def _stopping(things):
-    """A mount that hands over lists of sentinels, and then answers no more."""
+    """A mount that lists sentinels and then hangs."""
     for thing in things:
         if not isinstance(thing, list):
             raise MountTimeout()
         yield thing
 
 
-def test_what_nobody_expected_is_500_without_its_traceback(configured, monkeypatch):
+def test_an_unexpected_error_is_500_without_its_traceback(configured, monkeypatch):
     def broken(*_):
         raise RuntimeError("a detail for the log")
 
@@ -207,7 +207,7 @@ def test_nothing_but_static_files_is_served_as_such(admin, name):
     admin.get(f"/admin/static/{name}", status=404)
 
 
-def test_the_front_door_leads_to_the_batches(admin):
+def test_the_root_redirects_to_the_batches(admin):
     for url in ("/", "/admin", "/admin/"):
         assert admin.get(url, status=303).headers["Location"] == BATCHES
 
@@ -221,6 +221,6 @@ def test_programs_get_json_only_when_they_prefer_it(admin, accept, kind):
     assert admin.get(BATCHES, headers={"Accept": accept}).content_type == kind
 
 
-def test_nobody_may_write_the_panel_a_bigger_number_than_the_database_holds(admin):
+def test_a_number_beyond_the_range_of_the_database_is_refused(admin):
     admin.get(f"{BATCHES}?before={2**63 - 1}")
     admin.get(f"{BATCHES}?before={2**63}", status=400)

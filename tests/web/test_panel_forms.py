@@ -1,4 +1,4 @@
-"""Every action is a POST that only this panel's own page can have made, answered by a redirect to this panel."""
+"""Forms: CSRF token, redirect to this panel, flash message."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ def test_a_form_without_its_token_does_nothing(admin, found, panel_db):
 @pytest.mark.parametrize("token", ["", "x", "0" * 64, "ä" * 64])
 def test_a_wrong_token_does_nothing(send, found, panel_db, token):
     answer = send(do="queue", sync_id=found(), token=token, status=403)
-    assert "nothing was changed" in text(answer.html.main)
+    assert "Nothing was changed" in text(answer.html.main)
     assert panel_db.read(queue.waiting) == []
 
 
@@ -127,7 +127,7 @@ def test_a_secret_that_cannot_be_had_is_a_problem_of_the_configuration(admin, se
 def test_a_secret_that_is_too_short_is_not_used(admin, settings):
     settings.panel.secret_file.write_bytes(b"short")
     answer = failing(admin, BATCHES, 500)
-    assert "no secret" in text(answer.html.main) and "expected at least 16" in answer.errors
+    assert "no key for signing" in text(answer.html.main) and "expected at least 16" in answer.errors
 
 
 @pytest.mark.parametrize("do", ["queue", "preflight"])

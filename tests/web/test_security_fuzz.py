@@ -1,6 +1,6 @@
-"""Whatever is sent, and whatever stands in a manifest: an answer of the panel's own, never a fault of it.
+"""Fuzzing: no request and no manifest causes an internal error.
 
-The same examples in each run of the tests; `make fuzz` looks for others, for as long as one likes.
+Each test run uses the same examples; `make fuzz` generates others.
 """
 
 import json
@@ -21,7 +21,7 @@ SYNC_ID = "00000000-0000-4000-8000-000000000001"
 
 
 def fuzzed(examples):
-    """As many examples, always the same; with FUZZ_EXAMPLES so many, and always others."""
+    """Run this many fixed examples, or FUZZ_EXAMPLES random ones."""
     return how(
         max_examples=EXAMPLES or examples, derandomize=not EXAMPLES, database=None, deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -95,7 +95,7 @@ NOISE = st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4))
 
 
 def changed(document, changes):
-    """The manifest with other values at these places, as bytes; a place that is gone is left out."""
+    """Return the manifest with other values at these places, as bytes."""
     for place, value in changes.items():
         inner = document
         try:
@@ -108,13 +108,13 @@ def changed(document, changes):
 
 
 def noisy(raw, at, noise):
-    """The bytes with some others in their place."""
+    """Return the bytes with `noise` in them."""
     at %= len(raw)
     return raw[:at] + noise + raw[at + len(noise):]
 
 
 def look_at_pages(panel, sync_id):
-    """All that tell of the batch, as page and as JSON."""
+    """Open every page that shows the batch, as HTML and as JSON."""
     for url in (BATCHES, detail(sync_id), TASKS):
         path, _, query = url.partition("?")
         page = ask(panel, PATH_INFO=path, QUERY_STRING=query)
@@ -125,7 +125,7 @@ def look_at_pages(panel, sync_id):
 
 @pytest.fixture
 def handed_over(bundles, mount, panel_db, admin_db, panel):
-    """Hand these bytes over as a manifest, scan, preflight and queue; every page that tells of it must be sound."""
+    """Scan, preflight and queue a manifest, then check every page."""
     sound = bundles.bundle("sound", bundles.assets("sound", 2), action="update")
     manifest = mount.sync_dir / f"{sound}.json"
 

@@ -1,4 +1,4 @@
-"""What lies outside the mount stays there, by whichever form one reaches for it; and one hostile bundle harms no other."""
+"""No form reads a file outside the mount; bundles harm no other bundle."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SECRET = "the password of somebody"
 
 @pytest.fixture
 def outside(tmp_path):
-    """A folder beside the mount that looks like an item's, all of it secret; and a manifest of sorts."""
+    """A secret folder beside the mount, with an item's files and a manifest."""
     folder = tmp_path / "outside"
     (folder / "source" / "data").mkdir(parents=True)
     for name in ("source/source.json", "source/data/photo.manifest.json", "secret.json"):
@@ -25,7 +25,7 @@ def outside(tmp_path):
 
 @pytest.fixture
 def tell(send, admin):
-    """Do all that touches the mount with this bundle, and return every word that the panel then says."""
+    """Run every action on this bundle, and return the responses' text."""
     def tell(sync_id):
         said = send(do="scan", headers=JSON, status=200).text
         for do in ("preflight", "queue", "queue_selected"):
@@ -47,7 +47,7 @@ def send(admin):
 
 
 def replace(path, make):
-    """Another thing in the place of a file or folder."""
+    """Replace a file or folder by what `make` creates."""
     path.rename(path.with_name(path.name + ".was"))
     make(path)
 
@@ -60,8 +60,8 @@ def listener(path):
 
 @pytest.fixture(params=["to a file outside", "to a device", "to itself", "a FIFO", "a socket", "a folder"])
 def trap(request, outside, monkeypatch):
-    """Something that is no file of the mount."""
-    monkeypatch.chdir(outside)  # and back again, wherever `listener` went
+    """A path that is not a regular file on the mount."""
+    monkeypatch.chdir(outside)  # restored at the end, wherever `listener` changed to
     return {
         "to a file outside": lambda path: path.symlink_to(outside / "secret.json"),
         "to a device": lambda path: path.symlink_to("/dev/zero"), "to itself": lambda path: path.symlink_to(path.name),
@@ -112,7 +112,7 @@ def test_no_form_names_a_file(send, outside, do, sync_id):
 
 
 def test_a_device_is_refused_before_it_is_opened(mount, monkeypatch):
-    """Some act on being opened: a tape rewinds, a watchdog starts."""
+    """Opening a device can have effects: a tape rewinds, a watchdog starts."""
     (mount.assets_dir / "tape").symlink_to("/dev/zero")
     opened, really = [], os.open
     monkeypatch.setattr(os, "open", lambda path, flags: opened.append(flags & os.O_PATH) or really(path, flags))
@@ -122,7 +122,7 @@ def test_a_device_is_refused_before_it_is_opened(mount, monkeypatch):
 
 
 def nested(levels):
-    """A manifest with very long problems: the places they name are as deep as is allowed, and spelled out."""
+    """A manifest whose problems have paths of the greatest depth."""
     document = {f"\U000e0001{number}": "\ud800" for number in range(250)}
     for _ in range(levels):
         document = {"\U000e0001" * 60: document}

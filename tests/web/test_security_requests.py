@@ -1,4 +1,4 @@
-"""An attacker's requests: forged forms, metacharacters in every parameter, smuggled headers and addresses."""
+"""Hostile requests: forged forms, metacharacters, injected headers."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ SMUGGLED = "x\r\nSet-Cookie: a=b\r\n\r\n<script>"
 
 @pytest.fixture
 def rows(admin_db):
-    """`rows()` is everything that the database holds."""
+    """Return all rows of the database: `rows()`."""
     return lambda: {table: admin_db.execute(f"SELECT * FROM {table}") for table in TABLES}
 
 
@@ -106,7 +106,9 @@ def test_sql_in_a_users_name_is_recorded_as_the_name(configured, panel_db, found
 # ---------------------------------------------------------------------------------------------- headers and addresses
 
 
-@pytest.mark.parametrize("where", ["QUERY_STRING", "SCRIPT_NAME", "PATH_INFO", "HTTP_HOST", "HTTP_COOKIE", "REMOTE_USER"])
+@pytest.mark.parametrize("where", [
+    "QUERY_STRING", "SCRIPT_NAME", "PATH_INFO", "HTTP_HOST", "HTTP_COOKIE", "REMOTE_USER",
+])
 def test_nothing_in_a_request_becomes_a_header_of_the_answer(panel, where):
     for answer in (ask(panel, **{where: SMUGGLED}), ask(panel, **form(b"do=scan", **{where: SMUGGLED}))):
         assert_sound(answer)
@@ -133,7 +135,7 @@ def test_no_page_links_to_where_a_hostile_address_says(panel, path):
     for answer in (ask(panel, PATH_INFO=path), ask(panel, **form(b"", PATH_INFO=path))):
         targets = [link["href"] for link in BeautifulSoup(answer.text, "html.parser").find_all("a")]
         assert answer.status == 404 and targets
-        assert all(target[0] == "#" or target[0] == "/" and target[1] not in "/\\" for target in targets)
+        assert all(target[0] == "#" or (target[0] == "/" and target[1] not in "/\\") for target in targets)
 
 
 @pytest.mark.parametrize("host", ["elsewhere.example", "x\"><script>", "localhost:80@elsewhere.example"])
@@ -150,7 +152,9 @@ def test_an_address_that_only_resembles_a_page_is_none(panel, path):
     assert ask(panel, PATH_INFO=path).status == 404
 
 
-@pytest.mark.parametrize("name", ["..", ".", "../lib", "..\\layout.html", "a\0.css", "x" * 5000, "%2e%2e", "panel.css/"])
+@pytest.mark.parametrize("name", [
+    "..", ".", "../lib", "..\\layout.html", "a\0.css", "x" * 5000, "%2e%2e", "panel.css/",
+])
 def test_no_name_of_a_static_file_leads_out_of_their_folder(panel, name):
     answer = ask(panel, PATH_INFO=f"/admin/static/{name}")
     assert answer.status == 404
@@ -221,7 +225,9 @@ def test_a_name_is_never_mended_into_an_operators(panel, name):
     assert ask(panel, REMOTE_USER=name).status == 401
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1.elsewhere.example", "localhost.elsewhere.example:80", "0x7f.1", "a@localhost"])
+@pytest.mark.parametrize("host", [
+    "127.0.0.1.elsewhere.example", "localhost.elsewhere.example:80", "0x7f.1", "a@localhost",
+])
 def test_a_name_that_is_pointed_at_this_machine_is_not_let_in_without_signing_in(configured, host):
     panel = configured(environ={}, auth="none").app
     assert ask(panel, REMOTE_ADDR="127.0.0.1", HTTP_HOST=host).status == 401

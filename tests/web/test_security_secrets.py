@@ -1,4 +1,4 @@
-"""Secrets stay secret: in pages, in logs, in lists of processes, and in what an error says."""
+"""No page, log, process list or error message contains a secret."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 def secrets(settings, worker_conf, admin):
-    """All that nobody may see: both passwords, and the panel's key as bytes and in digits."""
+    """Every secret: both passwords, and the signing key in two forms."""
     admin.get(BATCHES)
     key = settings.panel.secret_file.read_bytes()
     passwords = [(worker_conf.parent / f"{user}.password").read_bytes() for user in ("gpu_panel", "gpu_worker")]
@@ -63,7 +63,7 @@ def test_no_list_of_processes_holds_a_secret(panel_conf, worker_conf, secrets, c
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": str(TREE / "lib")},
     )
     try:
-        assert process.stdout.readline()  # it has its configuration, and its work has begun
+        assert process.stdout.readline()  # the process has read its configuration and started
         for name in ("cmdline", "environ", "comm"):
             with open(f"/proc/{process.pid}/{name}", "rb") as file:
                 shown = file.read()

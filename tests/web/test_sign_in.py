@@ -1,4 +1,4 @@
-"""Who may look and who may act: the web server's REMOTE_USER and two lists of names (docs/CONTRACT.md, 10)."""
+"""Authentication and roles: REMOTE_USER and two lists of names."""
 
 from ipaddress import ip_network
 
@@ -39,7 +39,7 @@ def test_the_web_servers_user_counts_more_than_a_header(configured):
 
 def test_a_stranger_is_403(panel):
     page = TestApp(panel, extra_environ={"REMOTE_USER": "stranger"}).get(BATCHES, status=403)
-    assert "stranger is signed in, but may not use this panel" in text(page.html.main)
+    assert "stranger is signed in, but has no access to this panel" in text(page.html.main)
 
 
 @pytest.mark.parametrize("name", ["a\tb", "a\x00b", "x" * 256, " "])
@@ -66,7 +66,7 @@ def test_a_viewer_sees_every_page_and_no_button(viewer, found):
 def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, found, panel_db, settings, do):
     token = forms.token(forms.Secret(settings.panel.secret_file), "viewer")
     fields = {"do": do, "sync_id": found(), "job_id": 1, "csrf_token": token}
-    assert "viewer may look, but not act" in text(viewer.post(BATCHES, fields, status=403).html.main)
+    assert "You have view-only access" in text(viewer.post(BATCHES, fields, status=403).html.main)
     assert panel_db.read(queue.waiting) == []
 
 

@@ -1,4 +1,4 @@
-"""What the status line, the counts and the chart read: what they show, however much there is."""
+"""Reads of status bar, counts and chart in a large ledger."""
 
 import configuring
 import pytest
@@ -10,11 +10,14 @@ from gpupanel.web.pages import chart
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
        SELECT seq, LPAD(seq, 36, '0'), 'completed', NOW(6) FROM seq_1_to_20000""",
-    # 30 queued, 5 running; the others ended, 50 a state within the last day.
-    """INSERT INTO import_job (id, batch_id, state, requested_by, items_done, claim_token, claimed_at, heartbeat_at, finished_at)
-       SELECT 20001 - seq, 20001 - seq, IF(seq <= 30, 'queued', IF(seq <= 35, 'running', ELT(1 + seq % 3, 'completed', 'failed', 'canceled'))),
+    # 30 queued and 5 running jobs; the others have ended, 50 of each state within the last day.
+    """INSERT INTO import_job (id, batch_id, state, requested_by, items_done, claim_token, claimed_at, heartbeat_at,
+                               finished_at)
+       SELECT 20001 - seq, 20001 - seq,
+              IF(seq <= 30, 'queued', IF(seq <= 35, 'running', ELT(1 + seq % 3, 'completed', 'failed', 'canceled'))),
               'x', 10, IF(seq <= 30, NULL, LPAD(seq, 32, '0')), IF(seq <= 30, NULL, NOW(6) - INTERVAL seq * 8 MINUTE),
-              IF(seq <= 30, NULL, NOW(6)), IF(seq <= 35, NULL, NOW(6) - INTERVAL seq * 8 - 4 MINUTE) FROM seq_1_to_20000""",
+              IF(seq <= 30, NULL, NOW(6)),
+              IF(seq <= 35, NULL, NOW(6) - INTERVAL seq * 8 - 4 MINUTE) FROM seq_1_to_20000""",
     """INSERT INTO ingest_event (batch_id, event_type, payload)
        SELECT 1 + seq % 20000, ELT(1 + seq DIV 20000, 'scan', 'job_claimed', 'job_progress'),
               JSON_OBJECT('job_id', 1 + seq % 20000, 'items_done', 1) FROM seq_0_to_59999""",

@@ -1,6 +1,7 @@
-"""Import Tasks tells what an operator asks: how fast, for how long still, is it dead, why does it wait (docs/CONTRACT.md, 10)."""
+"""Import Tasks: throughput, time left, liveness, reason to wait."""
 
 import json
+from types import MappingProxyType
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text
@@ -9,13 +10,13 @@ from workers import enqueue
 
 @pytest.fixture
 def tasks(admin):
-    """The page's values."""
+    """Return the page's JSON."""
     return lambda query="": admin.get(TASKS + query, headers=JSON).json
 
 
 @pytest.fixture
 def jobs(panel_db):
-    """Jobs in line, each of a batch of its own: `jobs(3)`."""
+    """Queue jobs of different batches: `jobs(3)`."""
     return lambda count: enqueue(panel_db, count)
 
 
@@ -31,8 +32,8 @@ def change(admin_db):
 
 @pytest.fixture
 def run(admin_db, change):
-    """Let a job run for `seconds`, with this many of 1000 items done and marks {seconds ago: items done}."""
-    def run(job_id, done=0, seconds=60, beat=1, marks={}, total=1000):
+    """Make a job run for `seconds`, with samples {seconds ago: items}."""
+    def run(job_id, done=0, seconds=60, beat=1, marks=MappingProxyType({}), total=1000):
         change(job_id, state="'running'", worker="'host:42'", attempts=1, items_done=done, items_total=total,
                claim_token=f"'{job_id}'", claimed_at=ago(seconds), heartbeat_at=ago(beat))
         for at, items in sorted({seconds: 0, **marks}.items(), reverse=True):
@@ -54,7 +55,7 @@ def ago(seconds):
 # ------------------------------------------------------------------------------------------------ running
 
 
-def test_a_job_that_gets_on_tells_items_a_second_and_a_range_of_time_left(tasks, jobs, run):
+def test_a_running_job_shows_items_per_second_and_a_range_of_time_left(tasks, jobs, run):
     run(*jobs(1), done=500, seconds=100, marks={50: 250, 10: 450})
     (job,) = tasks()["running"]
     assert job["condition"] == "running"
@@ -75,7 +76,7 @@ def test_a_job_that_has_just_begun_does_not_guess(admin, tasks, jobs, run):
     run(*jobs(1), done=100, seconds=2)
     (job,) = tasks()["running"]
     assert (job["per_second"], job["left"]) == (None, None)
-    assert "not known yet" in text(region(admin.get(TASKS), "Running jobs"))
+    assert "estimating" in text(region(admin.get(TASKS), "Running jobs"))
 
 
 def test_a_resumed_job_is_measured_from_where_it_was_resumed(tasks, jobs, run, admin_db):
@@ -90,22 +91,22 @@ def test_a_fresh_heartbeat_without_progress_is_stalled_and_not_dead(admin, tasks
     assert job["condition"] == "stalled"
     assert job["left"] is None
     said = text(region(admin.get(TASKS), "Running jobs"))
-    assert "No item was settled for 6 min" in said
+    assert "No item was finished for 6 min" in said
     assert "worker is alive" in said
 
 
-def test_a_stalled_job_whose_worker_fell_silent_is_not_said_to_have_one_that_is_alive(admin, tasks, jobs, run):
+def test_a_stalled_job_with_an_old_heartbeat_has_no_worker_called_alive(admin, tasks, jobs, run):
     run(*jobs(1), done=400, seconds=1000, beat=390, marks={400: 400})
     assert tasks()["running"][0]["condition"] == "stalled"
     said = text(region(admin.get(TASKS), "Running jobs"))
-    assert "the worker was silent for 6 min" in said and "puts the job back in the queue" in said
+    assert "The last heartbeat was 6 min" in said and "returns the job to the queue" in said
     assert "alive" not in said
 
 
 def test_an_old_heartbeat_is_dead_and_the_page_says_what_comes_next(admin, tasks, jobs, run):
     run(*jobs(1), done=400, seconds=2000, beat=901)
     assert tasks()["running"][0]["condition"] == "dead"
-    assert "puts the job back in the queue" in text(region(admin.get(TASKS), "Running jobs"))
+    assert "returns the job to the queue" in text(region(admin.get(TASKS), "Running jobs"))
 
 
 def test_the_threshold_is_the_configured_one(configured, jobs, run):
@@ -138,7 +139,7 @@ def test_when_nothing_was_taken_for_a_minute_the_page_says_that_no_worker_is_the
     page = tasks()
     assert (page["no_worker"], page["queued"][0]["why"]) == (True, "no_worker")
     said = text(admin.get(TASKS).html.main)
-    assert "No worker has taken a job since" in said
+    assert "No worker has claimed a job since" in said
     assert "systemctl status gpu-admin-panel-import-worker" in said
 
 
@@ -151,25 +152,29 @@ def test_a_dead_worker_takes_nothing_either(tasks, jobs, run, change):
 
 def test_without_any_sign_of_a_worker_it_says_never(admin, jobs, change):
     change(*jobs(1), queued_at=ago(200))
-    assert "No worker has ever taken a job" in text(admin.get(TASKS).html.main)
+    assert "No worker has ever claimed a job" in text(admin.get(TASKS).html.main)
 
 
-def test_a_job_that_was_put_back_tells_why_and_how_far_it_was(admin, tasks, jobs, change):
-    change(*jobs(1), queued_at=ago(900), claimed_at=ago(300), items_done=3, items_total=9, last_error="'the mount is gone'")
+def test_a_released_job_shows_the_reason_and_its_progress(admin, tasks, jobs, change):
+    change(
+        *jobs(1), queued_at=ago(900), claimed_at=ago(300), items_done=3, items_total=9,
+        last_error="'the mount is gone'",
+    )
     page = tasks()
     assert (page["no_worker"], page["queued"][0]["why"]) == (False, "put_back")
     said = text(region(admin.get(TASKS), "Queued jobs"))
     assert "3/9" in said
-    assert "Put back: the mount is gone. A worker tries it again by itself" in said
+    assert "Released: the mount is gone. A worker retries it within 15 minutes" in said
 
 
 # ------------------------------------------------------------------------------------------------ forms
 
 
-def test_another_priority_is_another_place_in_line_and_is_recorded(admin, send, jobs, admin_db):
+def test_a_new_priority_changes_the_place_and_is_recorded(admin, send, jobs, admin_db):
     *_, last = jobs(3)
     answer = send(TASKS, do="priority", job_id=last, priority="-5")
-    assert text(answer.follow().html.find(class_="notice")) == f"Job {last} has priority -5 now: place 1 in line."
+    notice = text(answer.follow().html.find(class_="notice"))
+    assert notice == f"Job {last} now has priority -5 and place 1 in the queue."
     (event,) = admin_db.execute("SELECT payload, actor FROM ingest_event WHERE event_type = 'job_priority'")
     assert event == {
         "payload": f'{{"before":100,"job_id":{last},"phase":"job_priority","priority":-5}}', "actor": "admin",
@@ -189,7 +194,8 @@ def test_what_is_no_priority_is_refused(send, jobs, priority):
 def test_a_running_jobs_priority_is_refused(send, jobs, run):
     (job_id,) = jobs(1)
     run(job_id)
-    assert "only a queued job's priority" in text(send(TASKS, do="priority", job_id=job_id, priority="1", status=409).html)
+    response = send(TASKS, do="priority", job_id=job_id, priority="1", status=409)
+    assert "only a queued job's priority" in text(response.html)
 
 
 @pytest.mark.parametrize("fields", [{"do": "priority", "priority": "1"}, {"do": "cancel"}])
@@ -245,7 +251,7 @@ def test_the_chart_shares_a_jobs_items_over_the_hours_in_which_it_ran(admin, tas
     assert chart["total"] == sum(each["items"] for each in chart["hours"]) == 90
     page = admin.get(TASKS)
     assert len([bar for bar in page.html.find_all("rect") if float(bar["height"]) and "hit" not in bar["class"]]) == 3
-    assert [row[1] for row in cells(region(page, "Items imported an hour"))[1:]].count("30") == 3
+    assert [row[1] for row in cells(region(page, "Items imported per hour"))[1:]].count("30") == 3
 
 
 def hour(back):
@@ -258,7 +264,7 @@ def test_without_an_import_the_chart_says_so(admin):
     assert not page.html.main.find("svg")
 
 
-# ------------------------------------------------------------------------------------------------ polling
+# ------------------------------------------------------------------------------------------------ refresh
 
 
 def test_a_page_in_which_nothing_changed_is_not_sent_again(admin, jobs, still):

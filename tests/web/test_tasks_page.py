@@ -1,10 +1,10 @@
-"""Import Tasks: queued, running and finished jobs (docs/CONTRACT.md, 10)."""
+"""Import Tasks: queued, running and finished jobs."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text
 from gpupanel import actions
 
-CHART = ["Items imported an hour 0 in a day"]
+CHART = ["Items imported per hour 0 in 24 h"]
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def queued(found, panel_db, mount):
 
 @pytest.fixture
 def running(queued, admin_db):
-    """The first of the three runs."""
+    """The first of the three jobs, running."""
     admin_db.execute(
         "UPDATE import_job SET state = 'running', worker = 'host:42', attempts = 1, items_done = 1, claim_token = 'x',"
         " claimed_at = NOW(6) - INTERVAL 90 SECOND, heartbeat_at = NOW(6) - INTERVAL 1 DAY WHERE id = %(id)s",
@@ -25,7 +25,7 @@ def running(queued, admin_db):
 
 
 def form_of(page, button):
-    """The form with this button."""
+    """Return the form with this button."""
     return next(form for form in page.forms.values() if form.html.find(id=button))
 
 
@@ -36,7 +36,7 @@ def headings(page):
 def test_an_idle_queue_says_so_and_is_not_polled(admin):
     page = admin.get(TASKS)
     assert headings(page) == ["Running 0", "Queued 0", *CHART, "Finished 0"]
-    assert "nothing to wait for" in text(page.html.find(id="pulse"))
+    assert text(page.html.find(id="pulse")) == "0 running, 0 queued."
     assert not page.html.find(id="live").has_attr("data-live")
 
 
@@ -66,7 +66,7 @@ def test_a_queued_job_is_canceled_from_its_row(admin, queued):
     answer = form_of(page, f"cancel-{queued[1]}").submit("do", value="cancel")
     assert answer.location.endswith(TASKS)
     page = answer.follow()
-    assert text(page.html.find(class_="notice")).startswith(f"Canceled job {queued[1]};")
+    assert text(page.html.find(class_="notice")).startswith(f"Canceled job {queued[1]}.")
     assert headings(page) == ["Running 0", "Queued 2", *CHART, "Finished 1"]
     assert cells(region(page, "Finished jobs"))[1][2:4] == ["canceled", "preflight_passed"]
 

@@ -1,4 +1,4 @@
-"""The three lists of Import Tasks go on page by page, each by itself, and the address says where (docs/CONTRACT.md, 10)."""
+"""Pages of the three lists of Import Tasks, each with its own cursor."""
 
 import pytest
 from browsing import BATCHES, JSON, TASKS, cells, region, text
@@ -9,16 +9,17 @@ ENDED = "UPDATE import_job SET state = %(state)s, finished_at = '2026-01-01' + I
 
 @pytest.fixture
 def small(configured):
-    """A panel with two jobs a page."""
+    """A panel with two jobs per page."""
     return configured(page_size=2)
 
 
 @pytest.fixture
 def jobs(panel_db, admin_db):
-    """Seven jobs in line; the fourth has the lowest priority number, the first the highest."""
+    """Seven queued jobs: the fourth comes first, the first comes last."""
     ids = enqueue(panel_db, 7)
     for job_id, priority in ((ids[3], -5), (ids[0], 500)):
-        admin_db.execute("UPDATE import_job SET priority = %(priority)s WHERE id = %(id)s", id=job_id, priority=priority)
+        statement = "UPDATE import_job SET priority = %(priority)s WHERE id = %(id)s"
+        admin_db.execute(statement, id=job_id, priority=priority)
     return ids
 
 
@@ -32,7 +33,7 @@ def end(admin_db):
 
 
 def walk(browser, of, way, query=""):
-    """The ids on each page, from the first one on, or `previous` from the last one back."""
+    """Return the ids of each page, forward or (`previous`) backward."""
     query, pages = query or f"?{of}_before=end" * (way == "previous"), []
     while query is not None:
         page = browser.get(TASKS + query, headers=JSON).json
@@ -65,7 +66,9 @@ def test_finished_jobs_follow_from_the_latest_to_the_earliest_and_back(small, jo
 
 
 def test_running_jobs_go_on_too(small, jobs, admin_db):
-    admin_db.execute("UPDATE import_job SET state = 'running', claim_token = id, heartbeat_at = NOW(6), claimed_at = NOW(6)")
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', claim_token = id, heartbeat_at = NOW(6), claimed_at = NOW(6)"
+    )
     assert walk(small, "running", "next") == in_pages(expected(jobs))
 
 
@@ -100,7 +103,7 @@ def test_turning_one_list_leaves_the_others_and_the_outcome_where_they_are(small
 def test_an_action_returns_to_the_page_it_was_on(small, jobs):
     page = small.get(f"{TASKS}?queued_after=100.{jobs[2]}")
     answer = page.forms["selected"].submit("do", value="cancel_selected", status="*")
-    assert answer.status_int == 400  # nothing is ticked
+    assert answer.status_int == 400  # no job is selected
     form = next(form for form in page.forms.values() if form.html.find(id=f"cancel-{jobs[4]}"))
     answer = form.submit("do", value="cancel")
     assert answer.location.endswith(f"{TASKS}?queued_after=100.{jobs[2]}")
@@ -109,8 +112,8 @@ def test_an_action_returns_to_the_page_it_was_on(small, jobs):
 
 def test_beyond_the_last_job_the_page_says_so_and_leads_back(small, jobs):
     page = small.get(f"{TASKS}?queued_after=500.{jobs[0]}")
-    assert "No job waits beyond this point." in text(page.html.main)
-    assert len(cells(region(page.click("Front of the line"), "Queued jobs"))) == 3
+    assert "No more queued jobs beyond this point." in text(page.html.main)
+    assert len(cells(region(page.click("First"), "Queued jobs"))) == 3
 
 
 def test_that_a_worker_is_missing_is_told_on_every_page(small, jobs, admin_db):
@@ -120,7 +123,9 @@ def test_that_a_worker_is_missing_is_told_on_every_page(small, jobs, admin_db):
 
 
 def test_each_page_has_its_own_tag_and_hears_of_its_own_jobs(small, jobs, admin_db, still):
-    admin_db.execute("UPDATE import_job SET state = 'running', claim_token = id, heartbeat_at = NOW(6), claimed_at = NOW(6)")
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', claim_token = id, heartbeat_at = NOW(6), claimed_at = NOW(6)"
+    )
     last = f"{TASKS}?running_before=end"
     first_tag, tag = (small.get(url).headers["ETag"] for url in (TASKS, last))
     assert first_tag != tag
@@ -131,7 +136,8 @@ def test_each_page_has_its_own_tag_and_hears_of_its_own_jobs(small, jobs, admin_
 
 
 @pytest.mark.parametrize("query", [
-    "queued_after=100", "queued_after=a.1", "queued_after=1.-1", "queued_after=--1.5", "queued_after=end", "finished_after=x",
+    "queued_after=100", "queued_after=a.1", "queued_after=1.-1", "queued_after=--1.5", "queued_after=end",
+    "finished_after=x",
     "queued_after=1.1&queued_before=1.1", "finished_before=1.5", "running_before=%C0",
     "queued_after=100.",
 ])

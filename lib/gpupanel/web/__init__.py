@@ -1,1 +1,1 @@
-"""The panel: routes, who may do what, forms, pages (docs/CONTRACT.md, 10). Never imports, never claims."""
+"""The panel: routes, authentication, forms, pages. It never imports."""

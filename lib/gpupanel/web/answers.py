@@ -1,87 +1,117 @@
-"""What an answer is; which HTTP status an error is answered with, and how much of it a page may say. One table holds all
-of them."""
+"""HTTP responses, and the mapping of exceptions to HTTP statuses.
 
-from typing import BinaryIO, NamedTuple
+One table decides the status of each exception and how much of its message a page may show.
+"""
+
+from typing import IO, Any, NamedTuple, TypedDict
 
 from .. import errors
 
-
-class NotSignedIn(errors.PanelError):
-    """Nobody is signed in."""
-
-    hint = "The web server signs people in and passes their name on; sign in there, or check its configuration."
+Environ = dict[str, Any]  # a WSGI environment, which PEP 3333 defines as a plain dict
 
 
-class Forbidden(errors.PanelError):
-    """This is not yours to do; nothing was changed."""
+class HttpError(errors.PanelError):
+    """Base of the errors that only the web layer raises."""
+
+    message = "The request failed."
+
+    def __init__(self, message: str = "", hint: str = ""):
+        super().__init__(message or self.message, hint)
 
 
-class NoSuchPage(errors.PanelError):
-    """There is no such page."""
-
-    hint = "Go on from the list of batches."
-
-
-class MethodNotAllowed(errors.PanelError):
-    """This page does not answer to that method."""
-
-    hint = "Pages are read with GET; forms on them are sent with POST."
+class NotSignedIn(HttpError):
+    message = "You are not signed in."
+    hint = "Sign in at the web server, and check that it passes the user name to the panel."
 
 
-class TooLarge(errors.PanelError):
-    """The form is too large; nothing was changed."""
-
-    hint = "Tick fewer batches at once."
+class Forbidden(HttpError):
+    message = "You do not have permission to do this. Nothing was changed."
 
 
-class NotSatisfiable(errors.PanelError):
-    """The file has no such range."""
+class NoSuchPage(HttpError):
+    message = "Page not found."
+    hint = "Open the list of batches."
 
 
-# What every answer carries, whatever it holds.
+class MethodNotAllowed(HttpError):
+    message = "This page does not accept this method."
+    hint = "Read pages with GET; send forms with POST."
+
+
+class TooLarge(HttpError):
+    message = "The form is too large. Nothing was changed."
+    hint = "Select fewer batches at once."
+
+
+class NotSatisfiable(HttpError):
+    message = "The file does not have the requested range."
+
+
+# Headers of every response.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    # `same-origin` and not `no-referrer`, with which a browser's own forms would arrive without their origin.
+    # With `no-referrer` a browser would send the panel's own forms without their origin.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
-# A table of our own, since importing `http` costs a CGI program more than a query does.
+# A table of its own, since importing `http` costs a CGI program more than a query does.
 TITLES = {
     200: "OK", 303: "See Other", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
     404: "Not Found", 405: "Method Not Allowed", 409: "Conflict", 413: "Request Entity Too Large",
-    416: "Requested Range Not Satisfiable", 500: "Internal Server Error", 503: "Service Unavailable", 504: "Gateway Timeout",
+    416: "Requested Range Not Satisfiable", 500: "Internal Server Error", 503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
 
 
 class Reply(NamedTuple):
-    """An answer; a file as the body is closed when it was sent."""
+    """A response. The server closes a file body after sending it."""
 
     status: int
     headers: dict[str, str]
-    body: bytes | BinaryIO
+    body: bytes | IO[bytes]
 
     @property
     def line(self) -> str:
-        """The status as HTTP writes it: `200 OK`."""
+        """The HTTP status line: `200 OK`."""
         return f"{self.status} {TITLES[self.status]}"
 
 
+class File(NamedTuple):
+    """A file response. `headers` are added to the headers of every response."""
+
+    body: bytes | IO[bytes]
+    headers: dict[str, str]
+    status: int = 200
+
+
+class ErrorPayload(TypedDict):
+    """The part of an error that a page or a JSON response shows."""
+
+    status: int
+    title: str
+    message: str
+    hint: str
+
+
 class Rule(NamedTuple):
-    """`told`: the message is for whoever asked. Otherwise only the kind of error is, and the log has the rest."""
+    """The status of one kind of error.
+
+    With `told`, pages show the error's own message; otherwise only that of its class, and the log has the details.
+    """
 
     kind: type[Exception]
     status: int
     told: bool
 
 
-# The first rule that fits counts, so the special stand before the general.
+# The first matching entry counts, so special kinds come before general ones.
 RULES = (
     Rule(errors.InvalidInput, 400, True),
     Rule(NotSignedIn, 401, True),
@@ -101,25 +131,25 @@ RULES = (
     Rule(Exception, 500, False),
 )
 
-# What the web framework itself refuses; 403 is its word for a file outside the folder of static files.
-BY_STATUS = {
+# Errors of the web framework; it answers 403 for a file outside the folder of static files.
+BY_STATUS: dict[int, type[errors.PanelError]] = {
     400: errors.InvalidInput, 403: NoSuchPage, 404: NoSuchPage, 405: MethodNotAllowed, 413: TooLarge,
     416: NotSatisfiable,
 }
 
-UNEXPECTED = ("The panel failed at this.", "The web server's error log says more. Nothing else is known here.")
+UNEXPECTED = ("The panel failed: unexpected error.", "See the web server's error log for the details.")
 
 
 def of_status(status: int) -> Exception:
-    """The error that stands for a refusal by the web framework."""
+    """Return the error for a status that the web framework answered."""
     kind = BY_STATUS.get(status)
     return kind() if kind else RuntimeError(f"the web framework answered {status}")
 
 
-def problem(error: Exception) -> dict:
-    """What a page may say of an error: status, title, message, hint."""
+def problem(error: Exception) -> ErrorPayload:
+    """Return the part of an error that a page may show."""
     rule = next(rule for rule in RULES if isinstance(error, rule.kind))
     message, hint = UNEXPECTED
-    if rule.kind is not Exception:
+    if isinstance(error, errors.PanelError) and rule.kind is not Exception:
         message, hint = str(error if rule.told else type(error)()), error.hint
     return {"status": rule.status, "title": TITLES[rule.status], "message": message, "hint": hint}

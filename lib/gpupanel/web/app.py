@@ -1,51 +1,53 @@
-"""The panel as one WSGI application, by bottle: for waitress, mod_wsgi and tests."""
+"""The panel as one bottle application, for waitress, mod_wsgi and tests."""
 
-from typing import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
 
 from .. import config
 from . import render
-from .answers import HEADERS, Reply
+from .answers import HEADERS, Environ, Reply
 from .panel import Panel
 from .routes import METHODS
 
-WEEK = 7 * 24 * 3600
+WEEK_SECONDS = 7 * 24 * 3600
+Application: TypeAlias = Callable[[Environ, Callable[..., object]], Iterable[bytes]]
 
 
-def application(settings: config.Settings) -> Callable:
-    """The WSGI application of the panel with these settings, all of it loaded."""
+def application(settings: config.Settings) -> Application:
+    """Return the WSGI application, with every module imported."""
     panel = Panel(settings)
     panel.load()
     return served(panel)
 
 
-def served(panel: Panel) -> Callable:
-    """The panel's pages and its static files as a WSGI application."""
+def served(panel: Panel) -> Application:
+    """Return the WSGI application of the panel and its static files."""
     app = Bottle()
     for path, methods in METHODS.items():
-        app.route(path, list(methods), lambda: _carried(panel.answer(request.environ)))
-    app.route("/static/<name>", "GET", _static)
-    # What the framework refuses; its own pages are never shown.
-    app.default_error_handler = lambda error: _refusal(panel, error)
-    return lambda environ, start_response: app(_encoded(panel.received(environ)), start_response)
+        app.route(path, list(methods), lambda: _to_bottle(panel.answer(request.environ)))
+    app.route("/static/<name>", "GET", _static_file)
+    # Errors of the framework get the panel's error page, never the framework's own.
+    app.default_error_handler = lambda error: _error_page(panel, error)
+    return lambda environ, start_response: app(_encode_path(panel.received(environ)), start_response)
 
 
-def _carried(reply: Reply) -> HTTPResponse:
+def _to_bottle(reply: Reply) -> HTTPResponse:
     return HTTPResponse(reply.body, reply.line, reply.headers)
 
 
-def _refusal(panel: Panel, error: HTTPError) -> HTTPResponse:
-    return _carried(panel.refuse(request.environ, error.status_code))
+def _error_page(panel: Panel, error: HTTPError) -> HTTPResponse:
+    return _to_bottle(panel.refuse(request.environ, error.status_code))
 
 
-def _encoded(environ: dict) -> dict:
-    """The framework decodes the path once more, as WSGI has it."""
+def _encode_path(environ: Environ) -> Environ:
+    """Encode the path as WSGI requires it; bottle decodes it again."""
     return environ | {"PATH_INFO": environ["PATH_INFO"].encode().decode("latin-1")}
 
 
-def _static(name: str) -> HTTPResponse:
+def _static_file(name: str) -> HTTPResponse:
     response = static_file(name, root=str(render.STATIC))
-    for header, value in (HEADERS | {"Cache-Control": f"max-age={WEEK}"}).items():
+    for header, value in (HEADERS | {"Cache-Control": f"max-age={WEEK_SECONDS}"}).items():
         response.set_header(header, value)
     return response

@@ -1,87 +1,95 @@
-"""A CGI program asks the panel's own service, which has everything loaded, for an answer (`service` is the other end).
+"""Client of the panel's local service, for CGI programs.
 
-Only a request that changes nothing may be asked for, so that asking and then doing it oneself is always right. Whatever
-is imported here is imported by every request: nothing but built-in modules.
+The service (`service`) has every module loaded, so a CGI program that asks it responds faster than one that loads
+the panel. Only requests that change nothing are sent, so the program can always handle the request itself afterwards.
+Every CGI request imports this module: it uses built-in modules only.
 """
 
 import os
 import sys
-from _socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket  # `socket` would double what a request costs
+from _socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket  # importing `socket` doubles a request's cost
+
+TYPE_CHECKING = False  # type checkers read it as true; importing `typing` would cost each request
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TAKEN = b"+"
-TAKE_SECONDS = 1  # for a service to take the request; one that is stopped, or has its hands full, does not
-ANSWER_SECONDS = 45  # for its answer; a page itself gives up on mount and database before
+TAKE_SECONDS = 1  # to wait until the service accepts the request; a stopped or fully busy service does not accept it
+ANSWER_SECONDS = 45  # to wait for the response; longer than a page waits for mount and database
 READING = (b"GET", b"HEAD")
-CONFIGURATION, CODE = b"GPUPANEL_CONF", b"GPUPANEL_CODE"  # which panel is asked for
+CONFIGURATION, CODE = b"GPUPANEL_CONF", b"GPUPANEL_CODE"  # identify the panel that the request is meant for
 HERE = os.fsencode(os.path.dirname(os.path.realpath(__file__)))
 
 
-def may_ask(variables) -> bool:
-    """Whether the request is one that changes nothing and has no body. A list of items as a file is for the program itself,
-    which passes it on piece by piece: it may be of any size, and both ends would hold all of it."""
+def may_ask(variables: "Mapping[bytes, bytes]") -> bool:
+    """Return whether the request changes nothing and has no body.
+
+    Exports of items are excluded: the program streams them.
+    """
     if b"action=items" in variables.get(b"QUERY_STRING", b""):
         return False
-    in_chunks = b"HTTP_TRANSFER_ENCODING" in variables
-    return variables.get(b"REQUEST_METHOD") in READING and not in_chunks and variables.get(b"CONTENT_LENGTH", b"") in (b"", b"0")
+    has_body = b"HTTP_TRANSFER_ENCODING" in variables or variables.get(b"CONTENT_LENGTH", b"") not in (b"", b"0")
+    return variables.get(b"REQUEST_METHOD") in READING and not has_body
 
 
 def socket_path(conf: bytes) -> bytes | None:
-    """What `[panel] socket` of the configuration says. No other option is called so; a form of the line that is not
-    recognised here costs time and nothing else, since the program then answers by itself."""
+    """Return `[panel] socket` of a configuration, without a full parser.
+
+    A line in a form that it does not recognise only costs time: the program then responds by itself.
+    """
     try:
         with open(conf, "rb") as file:
             parts = [line.partition(b"=") for line in file]
     except OSError:
         return None
-    found = next((value.strip() for name, sign, value in parts if sign and name.strip() == b"socket"), b"")
-    return os.path.join(os.path.dirname(conf), found) if found else None
+    path = next((value.strip() for name, sign, value in parts if sign and name.strip() == b"socket"), b"")
+    return os.path.join(os.path.dirname(conf), path) if path else None
 
 
-def answer(conf: bytes, variables) -> tuple[bytes, bytes] | None:
-    """What to log and what to answer; None when there is no service that could say it, and nothing has happened.
-
-    `conf` is an absolute path, and `variables` are those of CGI, as bytes.
-    """
+def answer(conf: bytes, variables: "Mapping[bytes, bytes]") -> tuple[bytes, bytes] | None:
+    """Return log text and response, or None if no service responded."""
     path = socket_path(conf) if may_ask(variables) else None
     if path is None:
         return None
-    line = socket(AF_UNIX, SOCK_STREAM)
+    connection = socket(AF_UNIX, SOCK_STREAM)
     try:
-        return _asked(line, path, dict(variables) | {CONFIGURATION: conf, CODE: HERE})
-    except OSError:  # nobody listens, too slow, or gone in the middle of it
+        return _request(connection, path, dict(variables) | {CONFIGURATION: conf, CODE: HERE})
+    except OSError:  # no listener, a timeout, or a connection that broke
         return None
     finally:
-        line.close()
+        connection.close()
 
 
-def _asked(line: socket, path: bytes, variables: dict[bytes, bytes]) -> tuple[bytes, bytes] | None:
-    line.settimeout(TAKE_SECONDS)
-    line.connect(path)
-    if peer_uid(line) != os.geteuid():  # somebody else's service is told nothing, and not believed
+def _request(connection: socket, path: bytes, variables: dict[bytes, bytes]) -> tuple[bytes, bytes] | None:
+    connection.settimeout(TAKE_SECONDS)
+    connection.connect(path)
+    if peer_uid(connection) != os.geteuid():  # a service of another user gets no data and is not trusted
         return None
     text = b"\0".join(name + b"=" + value for name, value in variables.items())
-    line.sendall(len(text).to_bytes(4, "big") + text)
-    if exactly(line, 1) != TAKEN:
+    connection.sendall(len(text).to_bytes(4, "big") + text)
+    if exactly(connection, 1) != TAKEN:
         return None
-    line.settimeout(ANSWER_SECONDS)
-    return part(line), part(line)
+    connection.settimeout(ANSWER_SECONDS)
+    return part(connection), part(connection)
 
 
-def peer_uid(line: socket) -> int:
-    """As whom the other end runs, by the kernel's word: of a struct ucred the second number."""
-    return int.from_bytes(line.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)[4:8], sys.byteorder)
+def peer_uid(connection: socket) -> int:
+    """Return the user id of the peer, as the kernel reports it."""
+    # struct ucred: process id, user id, group id.
+    return int.from_bytes(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)[4:8], sys.byteorder)
 
 
-def part(line: socket) -> bytes:
-    return exactly(line, int.from_bytes(exactly(line, 4), "big"))
+def part(connection: socket) -> bytes:
+    """Read one block that its length precedes."""
+    return exactly(connection, int.from_bytes(exactly(connection, 4), "big"))
 
 
-def exactly(line: socket, size: int) -> bytes:
-    """Raises OSError when the other end is gone before that."""
-    got = bytearray()
-    while len(got) < size:
-        piece = line.recv(min(size - len(got), 1 << 20))
+def exactly(connection: socket, size: int) -> bytes:
+    """Read `size` bytes. Raises OSError if the peer closes too early."""
+    data = bytearray()
+    while len(data) < size:
+        piece = connection.recv(min(size - len(data), 1 << 20))
         if not piece:
-            raise OSError("the other end is gone")
-        got += piece
-    return bytes(got)
+            raise OSError("the peer closed the connection")
+        data += piece
+    return bytes(data)

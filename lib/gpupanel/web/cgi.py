@@ -1,7 +1,8 @@
-"""The panel as the scripts in cgi-bin/ run it: configuration from the tree they stand in.
+"""Entry points of cgi-bin/, and the Common Gateway Interface (RFC 3875).
 
-A CGI program first asks the panel's service, if the configuration names one (`ask`); without an answer it loads the
-panel and answers by itself. Nothing of the panel is imported before that is known.
+A CGI program first asks the panel's service, if the configuration names one (`ask`). Without a response it loads the
+panel and responds by itself; this module imports the panel only then. The standard library's CGIHandler is not used: it
+sends a body for HEAD requests, leaves request bodies unread, and takes 4 ms to import.
 """
 
 import os
@@ -9,52 +10,97 @@ import sys
 
 from . import ask
 
-UNUSABLE = b"The panel's configuration cannot be used. The web server's error log says what is wrong.\n"
+TYPE_CHECKING = False  # type checkers read it as true; importing `typing` would cost each request
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import IO
+
+    from ..config import Settings
+    from .answers import Environ, Reply
+    from .app import Application
+    from .panel import Panel
+
+UNUSABLE = b"The panel's configuration is invalid. The web server's error log names the problems.\n"
 LOCATION = "GPUPANEL_CONF"
+PIECE_BYTES = 64 * 1024
+SECURE = ("on", "1", "yes")
 
 
 def serve_once(tree: str) -> None:
-    """Answer the one request of a CGI process, and end. A thread that still waits for a mount that hangs cannot hold
-    the process."""
-    conf = os.path.abspath(os.environ.get(LOCATION) or os.path.join(tree, "etc", "panel.conf"))
-    asked = ask.answer(os.fsencode(conf), os.environb)
-    if asked:
-        sys.stderr.buffer.write(asked[0])
-        sys.stdout.buffer.write(asked[1])
+    """Respond to a CGI request, and exit even if a thread hangs on the mount."""
+    conf = os.path.abspath(_configuration(tree))
+    response = ask.answer(os.fsencode(conf), os.environb)
+    if response:
+        sys.stderr.buffer.write(response[0])
+        sys.stdout.buffer.write(response[1])
     else:
-        _answer(conf)
+        _respond(conf)
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(0)
 
 
-def application(tree):
-    """The WSGI application, likewise configured."""
-    settings = _settings(os.environ.get(LOCATION) or os.path.join(tree, "etc", "panel.conf"))
+def application(tree: str) -> "Application":
+    """Return the WSGI application, configured as `serve_once` is."""
+    settings = _settings(_configuration(tree))
     if settings is None:
-        return _unusable
+        return _unusable_application
     from .app import application
 
     return application(settings)
 
 
-def _answer(conf: str) -> None:
+def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]") -> "Environ":
+    """Return the WSGI environment: each byte of a variable is a character."""
+    values = {name.decode("latin-1"): value.decode("latin-1") for name, value in variables.items()}
+    scheme = "https" if values.get("HTTPS", "").lower() in SECURE else "http"
+    return values | {"wsgi.input": body, "wsgi.errors": log, "wsgi.url_scheme": scheme}
+
+
+def answer(panel: "Panel", request: "Environ", out: "IO[bytes]") -> None:
+    """Respond after reading the request body to its end.
+
+    A web server that is still sending the body when the process ends discards the response.
+    """
+    reply = panel.answer(panel.received(request))
+    if "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request:
+        while request["wsgi.input"].read(PIECE_BYTES):
+            pass
+    write(reply, out, with_body=request["REQUEST_METHOD"] != "HEAD")
+
+
+def write(reply: "Reply", out: "IO[bytes]", *, with_body: bool = True) -> None:
+    """Write a response as CGI requires it; a file body is streamed."""
+    headers = {"Status": reply.line} | reply.headers
+    if isinstance(reply.body, bytes) and reply.status != 304:
+        headers["Content-Length"] = str(len(reply.body))
+    out.write("".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n")
+    if not isinstance(reply.body, bytes):
+        with reply.body as file:
+            while with_body and (piece := file.read(PIECE_BYTES)):
+                out.write(piece)
+    elif with_body:
+        out.write(reply.body)
+
+
+def _respond(conf: str) -> None:
     import gc
 
-    gc.disable()  # one answer leaves little behind, and then the process ends
+    gc.disable()  # the process ends after one response, before garbage matters
     settings = _settings(conf)
-    from . import gateway
-
     if settings is None:
-        return gateway.write(_nothing(), sys.stdout.buffer)
+        return write(_unusable_response(), sys.stdout.buffer)
     from .panel import Panel
 
-    request = gateway.environ(os.environb, sys.stdin.buffer, sys.stderr)
-    gateway.answer(Panel(settings), request, sys.stdout.buffer)
+    answer(Panel(settings), environ(os.environb, sys.stdin.buffer, sys.stderr), sys.stdout.buffer)
 
 
-def _settings(conf: str):
-    """None for a configuration that cannot be used; its problems go to the error log."""
+def _configuration(tree: str) -> str:
+    return os.environ.get(LOCATION) or os.path.join(tree, "etc", "panel.conf")
+
+
+def _settings(conf: str) -> "Settings | None":
+    """Load the configuration; log the problems of an invalid one."""
     from pathlib import Path
 
     from .. import config
@@ -67,13 +113,13 @@ def _settings(conf: str):
         return None
 
 
-def _nothing():
+def _unusable_response() -> "Reply":
     from .answers import HEADERS, Reply
 
     return Reply(500, HEADERS | {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}, UNUSABLE)
 
 
-def _unusable(environ: dict, start_response) -> list[bytes]:
-    reply = _nothing()
+def _unusable_application(environ: "Environ", start_response: "Callable[..., object]") -> list[bytes]:
+    reply = _unusable_response()
     start_response(reply.line, list(reply.headers.items()))
-    return [reply.body]
+    return [UNUSABLE]

@@ -1,30 +1,36 @@
-"""How values read on a page; the formats are those of the Perl panel (docs/CONTRACT.md, 10)."""
+"""Template filters, in the Perl panel's formats (CONTRACT, "10. Pages")."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from math import ceil
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
 from ..model import BOUND, SYNC_ID
 
+if TYPE_CHECKING:
+    from .visit import Links
+
 NOTHING = "-"
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
+SPANS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))  # seconds, unit
 WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
 
 
 def digest(text: str | None) -> str:
-    """The first 16 characters of a hash, then `...`."""
+    """Shorten a hash to its first 16 characters and `...`."""
     return f"{text[:16]}..." if text else NOTHING
 
 
 def clip(text: str | None, length: int = 200) -> str:
-    """A text cut at `length` characters, then `...`."""
+    """Shorten a text to `length` characters and `...`."""
     return text if text and len(text) <= length else f"{text[:length]}..." if text else NOTHING
 
 
 def size(count: int | None) -> str:
-    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
+    """Format bytes in units of 1024 with one decimal: 181162647 is `172.8 MB`."""
     if count is None:
         return NOTHING
     value, units = float(count), iter(UNITS)
@@ -35,12 +41,12 @@ def size(count: int | None) -> str:
 
 
 def moment(time: datetime | None) -> str:
-    """`YYYY-MM-DD HH:MM:SS`, UTC."""
+    """Format a time for people: `YYYY-MM-DD HH:MM:SS`, UTC."""
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else NOTHING
 
 
 def iso(time: datetime | None) -> str | None:
-    """The same for programs: RFC 3339 with microseconds and `Z`."""
+    """Format a time for programs: RFC 3339 with microseconds and `Z`."""
     return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z" if time else None
 
 
@@ -49,33 +55,33 @@ def progress(done: int, total: int) -> str:
 
 
 def count(number: int) -> str:
-    """Grouped; a count that was bounded says so instead of lying: `10,000+`."""
+    """Format a bounded count: `1,234`, or `10,000+` beyond the bound."""
     return f"{number:,}" if number <= BOUND else f"{BOUND:,}+"
 
 
 def at_least(number: int, exact: bool) -> str:
-    """Grouped; with a plus where there may be more: `37+`, `10,000+`."""
+    """Format a count, with a plus if it is a lower bound: `37+`, `10,000+`."""
     return f"{min(number, BOUND):,}{'' if exact else '+'}"
 
 
 def count_exactly(number: int) -> str:
-    """Grouped, for a count that is complete."""
+    """Format a complete count with thousands separators."""
     return f"{number:,}"
 
 
-def value(thing) -> str:
-    """One side of a change, as it stands in the library or the manifest."""
-    if isinstance(thing, list):
-        return ", ".join(map(str, thing)) or NOTHING
-    return or_dash(thing)
+def value(data: Any) -> str:
+    """Format one side of a change: a value of the library or the manifest."""
+    if isinstance(data, list):
+        return ", ".join(map(str, data)) or NOTHING
+    return or_dash(data)
 
 
-def or_dash(value) -> str:
+def or_dash(value: Any) -> str:
     return NOTHING if value is None or value == "" else str(value)
 
 
 def duration(span: timedelta | None) -> str:
-    """The two largest units: `2 h 5 min`, `41 s`."""
+    """Format a span by its two largest units: `2 h 5 min`, `41 s`."""
     if span is None:
         return NOTHING
     seconds = max(0, int(span.total_seconds()))
@@ -85,61 +91,64 @@ def duration(span: timedelta | None) -> str:
 
 
 def ago(time: datetime, now: datetime) -> str:
-    """How long ago by the largest unit: `8 min ago`; what is less than a minute ago does not change each second."""
+    """Format an age: `8 min ago`, `just now` (constant for a whole minute)."""
     number, unit = duration(now - time).split()[:2]
     return "just now" if unit == "s" else f"{number} {unit} ago"
 
 
 def spent(span: timedelta | None) -> str:
-    """What a job took, to a tenth of a second: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
+    """Format elapsed time: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
     if span is None:
         return NOTHING
     tenths = round(span.total_seconds() * 10)
-    minutes, rest = divmod(max(0, tenths), 600)
+    minutes, tenths_left = divmod(max(0, tenths), 600)
     if minutes >= 60:
         return duration(span)
-    return f"{minutes} min {rest / 10:.1f} s" if minutes else f"{rest / 10:.1f} s"
+    return f"{minutes} min {tenths_left / 10:.1f} s" if minutes else f"{tenths_left / 10:.1f} s"
 
 
 def rate(per_second: float | None) -> str:
-    """Items a second with two digits that say something: `0.25`, `3.1`, `120`."""
+    """Format items per second: `0.25`, `3.1`, `120`."""
     if per_second is None:
         return NOTHING
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
 def between(spans: tuple[timedelta, timedelta] | None) -> str:
-    """A range in the unit of its upper end, widened to whole ones: `3 to 5 min`."""
+    """Format a range of time in whole units of its upper end: `3 to 5 min`."""
     if spans is None:
         return NOTHING
     low, high = (span.total_seconds() for span in spans)
-    size, unit = next(each for each in ((1, "s"), (60, "min"), (3600, "h"), (86400, "d")) if high < 100 * each[0] or each[1] == "d")
-    least, most = int(low / size), max(1, ceil(high / size))
+    seconds, unit = next(((seconds, unit) for seconds, unit in SPANS if high < 100 * seconds), SPANS[-1])
+    least, most = int(low / seconds), max(1, ceil(high / seconds))
     return f"{least:,} to {most:,} {unit}" if least else f"under {most:,} {unit}"
 
 
-def targets(item: dict) -> str:
-    """The library rows of an item: `asset 12, cover 3`."""
-    named = [f"{kind} {item[f'{kind}_id']}" for kind in ("asset", "cover") if item[f"{kind}_id"] is not None]
-    return ", ".join(named) or NOTHING
+def targets(item: dict[str, Any]) -> str:
+    """Name the library rows of an item: `asset 12, cover 3`."""
+    rows = [f"{kind} {item[f'{kind}_id']}" for kind in ("asset", "cover") if item[f"{kind}_id"] is not None]
+    return ", ".join(rows) or NOTHING
 
 
-def fact(value) -> str:
-    """A value of the manifest's summary as it stands there: true, none, 528."""
+def fact(value: Any) -> str:
+    """Format a value of the manifest summary: true, none, 528."""
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def linked(text: str, links) -> Markup:
-    """A text in which each sync_id leads to its batch."""
-    return Markup(WHOLE_SYNC_ID.sub(lambda found: f'<a class="id" href="{escape(links.batch(found[0]))}">{found[0]}</a>', escape(text)))
+def linked(text: str, links: "Links") -> Markup:
+    """Escape a text and link each sync_id in it to its batch."""
+    def link(match: re.Match[str]) -> str:
+        return f'<a class="id" href="{escape(links.batch(match[0]))}">{match[0]}</a>'
+
+    return Markup(WHOLE_SYNC_ID.sub(link, escape(text)))
 
 
-FILTERS = {
-    each.__name__: each
-    for each in (
-        ago, at_least, between, clip, count, count_exactly, digest, duration, fact, iso, linked, moment, or_dash,
-        progress, rate, size, spent, targets, value,
-    )
+# Filter name in templates -> function; templates of a host panel may use them too.
+FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": ago, "at_least": at_least, "between": between, "clip": clip, "count": count, "count_exactly": count_exactly,
+    "digest": digest, "duration": duration, "fact": fact, "iso": iso, "linked": linked, "moment": moment,
+    "or_dash": or_dash, "progress": progress, "rate": rate, "size": size, "spent": spent, "targets": targets,
+    "value": value,
 }

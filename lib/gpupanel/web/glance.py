@@ -1,4 +1,4 @@
-"""The status line of each page: what waits, what runs, what failed. A handful of index entries, however much there is."""
+"""Status bar of each page, read from a few index entries."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -7,12 +7,15 @@ from .. import queue
 from ..database import Database, Reading
 from ..errors import PanelError
 
-STEP = 15  # seconds after which pages tell ages anew though nothing happened
+STEP = 15  # seconds between updates of the ages on a page where nothing else changes
 
 
 class Glance(NamedTuple):
-    """Jobs, counted no further than 10,001; `oldest` is how long the first of the queued ones has waited, `failed` counts
-    the last 24 hours, and `now` is the database's time, or the moment that pages tell ages for."""
+    """Summary of the queue, with counts up to 10,001.
+
+    `oldest` is how long the first queued job has waited, `failed` counts the last 24 hours, and `now` is the time for
+    which pages show ages.
+    """
 
     queued: int
     oldest: timedelta | None
@@ -22,7 +25,7 @@ class Glance(NamedTuple):
 
 
 def at_hand(db: Database) -> Glance | None:
-    """None when the database does not answer: a page that can be shown without it is shown without this line."""
+    """Return the rounded summary, or None if the database fails."""
     try:
         return db.read(told)
     except PanelError:
@@ -30,16 +33,18 @@ def at_hand(db: Database) -> Glance | None:
 
 
 def read(tx: Reading) -> Glance:
+    """Return the summary by the database's clock."""
     return Glance(**queue.glance(tx))
 
 
 def told(tx: Reading) -> Glance:
-    """The same by the clock of the pages, which `told_at` sets."""
-    seen = read(tx)
-    now = told_at(seen.now)
-    return seen._replace(now=now, oldest=seen.oldest and max(timedelta(), seen.oldest - (seen.now - now)))
+    """Return the summary with its ages as of `told_at`."""
+    summary = read(tx)
+    now = told_at(summary.now)
+    oldest = None if summary.oldest is None else max(timedelta(), summary.oldest - (summary.now - now))
+    return summary._replace(now=now, oldest=oldest)
 
 
 def told_at(now: datetime) -> datetime:
-    """The moment for which pages tell ages: it stands still for STEP seconds, and so does a page on which nothing happens."""
+    """Round a time down to STEP seconds, so that idle pages keep their ETag."""
     return now - (now - datetime.min) % timedelta(seconds=STEP)

@@ -1,7 +1,8 @@
-"""Where the pages of the three lists of jobs begin, as an address says it.
+"""Cursors of the three job lists on Import Tasks, as query parameters.
 
-`queued_after=100.17` is what follows job 17 of priority 100 in line, `queued_before=100.17` what comes before it, and
-`queued_before=end` the last page; `running_...` likewise. `finished_after=17` is what ended before job 17 did.
+`queued_after=100.17` starts after job 17 of priority 100, `queued_before=100.17` ends before it, and
+`queued_before=end` is the last page; `running_...` works likewise. `finished_after=17` starts with the jobs that ended
+before job 17.
 """
 
 from .. import queue
@@ -14,44 +15,50 @@ AFTER, BEFORE, END = "after", "before", "end"
 
 
 def names(of: str) -> tuple[str, str]:
-    """The two parameters of a list."""
+    """Return the two parameters of a list."""
     return f"{of}_{AFTER}", f"{of}_{BEFORE}"
 
 
 def in_line(visit: Visit, of: str) -> Place | None:
-    """The place in line that the address gives for running or queued jobs. Raises InvalidInput."""
-    name, text = _given(visit, of)
-    if name is None or text == END:
-        return name and queue.LAST
+    """Return the cursor among running or queued jobs. Raises InvalidInput."""
+    name, text = _parameter_given(visit, of)
+    if not name:
+        return None
+    if text == END:
+        return queue.LAST
     priority, _, job_id = text.rpartition(".")
     sign, digits = (-1, priority[1:]) if priority.startswith("-") else (1, priority)
     return Place(sign * number(name, digits), number(name, job_id), name.endswith(BEFORE))
 
 
 def among_ended(tx: Reading, visit: Visit) -> Place | None:
-    """The place among finished jobs; a job that has not ended is none. Raises InvalidInput."""
-    name, text = _given(visit, "finished")
-    if name is None or text == END:
-        return name and queue.EARLIEST
+    """Return the cursor among finished jobs. Raises InvalidInput."""
+    name, text = _parameter_given(visit, "finished")
+    if not name:
+        return None
+    if text == END:
+        return queue.EARLIEST
     return queue.ended_place(tx, number(name, text), back=name.endswith(BEFORE))
 
 
 def neighbours(of: str, page: queue.Page) -> dict[str, dict[str, str] | None]:
-    """`previous` and `next`: the parameter that leads to each neighbour of a page, None where there is none."""
+    """Return the parameters of the `previous` and the `next` page."""
     return {"previous": _parameter(of, page.previous), "next": _parameter(of, page.next)}
 
 
 def _parameter(of: str, place: Place | None) -> dict[str, str] | None:
+    if place is None:
+        return None
     after, before = names(of)
-    text = place and (str(place.id) if of == "finished" else f"{place.at}.{place.id}")
-    return place and {before if place.back else after: text}
+    return {before if place.back else after: str(place.id) if of == "finished" else f"{place.at}.{place.id}"}
 
 
-def _given(visit: Visit, of: str) -> tuple[str | None, str]:
-    """Which of the two parameters is there, and what it says."""
-    given = [name for name in names(of) if visit.query.get(name)]
+def _parameter_given(visit: Visit, of: str) -> tuple[str, str]:
+    """Return name and value of the list's parameter; empty without one."""
+    given = [(name, visit.query[name]) for name in names(of) if visit.query.get(name)]
     if len(given) > 1:
-        raise InvalidInput(f"{', '.join(given)}: found both, expected one of them")
-    if given and visit.query[given[0]] == END and given[0].endswith(AFTER):
-        raise InvalidInput(f"{given[0]}: found {END!r}, after which there is nothing")
-    return (given[0], visit.query[given[0]]) if given else (None, "")
+        raise InvalidInput(f"{', '.join(names(of))}: found both, expected one of them")
+    name, text = given[0] if given else ("", "")
+    if text == END and name.endswith(AFTER):
+        raise InvalidInput(f"{name}: found {END!r}, which only {of}_{BEFORE} may have")
+    return name, text

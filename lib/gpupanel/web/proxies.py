@@ -1,40 +1,47 @@
-"""What a trusted proxy says of a request that it passes on: who asks, over https or not, and below which folder."""
+"""X-Forwarded-* headers of trusted proxies."""
+
+from typing import TYPE_CHECKING
+
+from .answers import Environ
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 
-def as_received(environ: dict, trusted: tuple) -> dict:
-    """The request as it reached the proxy, when its address is in one of the `trusted` networks; otherwise as it is.
+def as_received(environ: Environ, trusted: "tuple[IPv4Network | IPv6Network, ...]") -> Environ:
+    """Apply a trusted proxy's headers to the environment.
 
-    Believed are X-Remote-User (unless the server itself knows the user), X-Forwarded-Proto and X-Forwarded-Prefix
-    (docs/CONTRACT.md, 10).
+    The headers are X-Remote-User (unless the server itself knows the user), X-Forwarded-Proto and X-Forwarded-Prefix
+    (docs/CONTRACT.md, "10. Pages").
     """
     source = address(environ.get("REMOTE_ADDR", "")) if trusted else None
     if source is None or not any(source in network for network in trusted):
         return environ
-    return environ | _user(environ) | _scheme(environ) | _place(environ)
+    return environ | _user(environ) | _scheme(environ) | _folder(environ)
 
 
-def address(text: str):
-    """The address that a text means, None for what is none; an IPv4 address in IPv6 clothes is that IPv4 address."""
-    from ipaddress import ip_address  # most requests come without a proxy, and need none
+def address(text: str) -> "IPv4Address | IPv6Address | None":
+    """Parse an IP address. An IPv4-mapped IPv6 address is returned as IPv4."""
+    from ipaddress import ip_address  # imported here, since most requests come without a proxy
 
     try:
-        found = ip_address(text.strip("[]"))
+        ip = ip_address(text.strip("[]"))
     except ValueError:
         return None
-    return getattr(found, "ipv4_mapped", None) or found
+    return ip.ipv4_mapped or ip if ip.version == 6 else ip
 
 
-def _user(environ: dict) -> dict[str, str]:
+def _user(environ: Environ) -> dict[str, str]:
     return {"REMOTE_USER": environ.get("REMOTE_USER") or environ.get("HTTP_X_REMOTE_USER", "")}
 
 
-def _scheme(environ: dict) -> dict[str, str]:
+def _scheme(environ: Environ) -> dict[str, str]:
     scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").lower()
     return {"wsgi.url_scheme": scheme} if scheme in ("http", "https") else {}
 
 
-def _place(environ: dict) -> dict[str, str]:
-    """The folder of the pages, whether the proxy left it in the path or has already taken it away."""
+def _folder(environ: Environ) -> dict[str, str]:
+    """Return the pages' folder, which the proxy may have cut off the path."""
     folder, path = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/"), environ.get("PATH_INFO", "")
     if not folder.startswith("/") or folder.startswith("//"):
         return {}

@@ -1,20 +1,21 @@
-"""Which page a request means. One table lists all there are; a page is imported when it is asked for."""
+"""The table of pages; a page's module is imported on its first request."""
 
 from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
 from ..filters import ACTIONS
+from .answers import Environ
 from .visit import Visit
 
-FOLDER = "/admin"  # where the pages are when the web server has not chosen a folder
+FOLDER = "/admin"  # the folder of the pages, if the web server chose none
 
 
 class Page(NamedTuple):
-    """Shown at `path` when the query has all of `selected`; the template bears its name, unless it shows a File.
+    """A page at `path` with the query `selected` and template `<name>.html`.
 
-    `module` is the one of pages/ with its `show`; a `version` in there tells, at less cost, what the page depends on, so that
-    a page which is looked at again and again is not made again when it would be the same, and the status line where that was read.
+    `module` in pages/ has `show(db, visit, settings)`, which returns template values or a File. With `has_version`, it
+    also has `version(...)`, which returns what the ETag depends on and the status bar's summary, if it read that.
     """
 
     name: str
@@ -22,30 +23,31 @@ class Page(NamedTuple):
     path: str
     selected: dict[str, str]
     operators_only: bool = False
+    has_version: bool = False
 
     def load(self) -> ModuleType:
         return import_module(f".pages.{self.module}", __package__)
 
 
-# Every page there is; the first that fits is shown.
+# The first matching page is shown.
 PAGES = (
-    Page("batch", "batch", "/import-media.cgi", {"action": "detail"}),
+    Page("batch", "batch", "/import-media.cgi", {"action": "detail"}, has_version=True),
     Page("items", "export", "/import-media.cgi", {"action": "items"}),
     Page("picture", "picture", "/import-media.cgi", {"action": "picture"}),
     Page("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
-    Page("tasks", "tasks", "/import-media.cgi", {"tab": "queue"}),
+    Page("tasks", "tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
     Page("batches", "batches", "/import-media.cgi", {}),
-    Page("tasks", "tasks", "/import-tasks.cgi", {}),
+    Page("tasks", "tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
-HEALTH, METRICS = "/health", "/metrics"  # for machines
+HEALTH, METRICS = "/health", "/metrics"  # for programs
 READING = ("GET", "HEAD")
-# path -> the methods that it answers to
+# path -> accepted methods
 METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, METRICS), READING)
 
 
 def chosen(visit: Visit) -> Page:
-    """The page that the request means. Raises InvalidInput for a tab or action that there is none of."""
+    """Return the page of a request. Raises InvalidInput for unknown ones."""
     visit.choice("tab", ["batches", "queue"])
     visit.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
     return next(
@@ -53,9 +55,11 @@ def chosen(visit: Visit) -> Page:
     )
 
 
-def placed(environ: dict) -> dict:
-    """SCRIPT_NAME is the folder of the pages and PATH_INFO the page, however the web server has divided the two. What is
-    not UTF-8 stays visible as such: without it, one address would be another."""
+def placed(environ: Environ) -> Environ:
+    """Set SCRIPT_NAME to the pages' folder and PATH_INFO to the page.
+
+    Bytes that are not UTF-8 become replacement characters: dropping them would turn one address into another.
+    """
     script = environ.get("SCRIPT_NAME", "").rstrip("/")
     path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
     folder, slash, name = script.rpartition("/")

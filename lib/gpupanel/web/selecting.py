@@ -1,5 +1,6 @@
-"""What can be done with many batches at once: look at what would become of each, then do it, a part each request."""
+"""Form actions on many batches: preview, then bounded work per request."""
 
+from collections import Counter
 from typing import Any
 
 from .. import bulk, filters, find, ledger
@@ -16,39 +17,50 @@ from .visit import Visit
 
 MOST_TICKED = 1000
 MOST_LISTED = 200
-MOST_IN_A_NOTICE = 100  # outcomes; what became of more is told by a page of its own
+MOST_IN_A_NOTICE = 100  # results in a flash message; more are shown on a page of their own
 
 DO = {f"{what}_selected": what for what in bulk.BULKS}
 DONE = {bulk.QUEUE: "queued", bulk.PREFLIGHT: "preflighted", bulk.RETRY: "queued again", bulk.CANCEL: "canceled"}
 
 
 def preview(db: Database, secret: Secret, visit: Visit) -> dict[str, Any]:
-    """What the form's field `preview` names would do with each batch: the ticked ones or, with `all`, those that the
-    page's filters find now. Nothing is changed. Raises InvalidInput."""
+    """Return the preview page of an action. Raises InvalidInput.
+
+    The batches are the selected ones or, with the field `all`, those that match the page's filters now.
+    """
     what = visit.form["preview"][-1]
     if what not in bulk.BULKS:
         raise InvalidInput(f"preview: found {what[:80]!r}, expected one of {', '.join(bulk.BULKS)}")
     selection = db.read(_matching if "all" in visit.form else _ticked, visit)
     foreseen = db.read(bulk.foresee, what, selection.ids)
-    return _page(secret, visit, what, selection, foreseen=foreseen)
+    page = _page(secret, visit, what, selection, len(foreseen))
+    rows = [batch._asdict() for batch in foreseen[:MOST_LISTED]]
+    return page | {"groups": _groups(foreseen), "foreseen": rows, "outcomes": None}
 
 
 def perform(
     db: Database, settings: MountSettings, secret: Secret, visit: Visit, do: str
 ) -> tuple[Outcome, dict[str, Any] | None]:
-    """Do it with as many as the time allows; returns the outcome, and a page that goes on where a notice cannot tell
-    all. Raises InvalidInput."""
+    """Act on as many batches as the time allows. Raises InvalidInput.
+
+    Returns the result, and a page where a flash message is too small for it or batches are left.
+    """
     what = DO[do]
-    selection, sync_ids = db.read(_given, secret, visit)
-    outcomes, left = bulk.perform(db, Mount(settings), what, sync_ids, visit.user.name, seconds=MOUNT_SECONDS)
-    problems = [[each.sync_id, each.problem] for each in outcomes if each.problem]
+    selection, sync_ids = db.read(_from_form, secret, visit)
+    user = visit.signed_in.name
+    outcomes, left = bulk.perform(db, Mount(settings), what, sync_ids, user, seconds=MOUNT_SECONDS)
+    problems = [[outcome.sync_id, outcome.problem] for outcome in outcomes if outcome.problem]
     selection = selection.after(len(outcomes) - len(problems), problems, db.read(_ids, left))
-    field = pack(secret, visit.user.name, selection) if left else None
-    result = {"batches": [each._asdict() for each in outcomes], "left": len(left), "selection": field}
-    lines = [_line(what, each) for each in _refused_first(outcomes)]
+    field = pack(secret, user, selection) if left else None
+    result = {"batches": [outcome._asdict() for outcome in outcomes], "left": len(left), "selection": field}
+    listed = _refused_first(outcomes)
+    lines = [_format_result(what, outcome) for outcome in listed]
     outcome = Outcome(do, not problems and not left, _summary(what, selection), lines, result)
-    told_by_notice = not left and selection.total <= MOST_IN_A_NOTICE
-    return outcome, None if told_by_notice else _page(secret, visit, what, selection, outcomes=outcomes)
+    if not left and selection.total <= MOST_IN_A_NOTICE:
+        return outcome, None
+    page = _page(secret, visit, what, selection, len(outcomes))
+    rows = [outcome._asdict() for outcome in listed[:MOST_LISTED]]
+    return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows}
 
 
 # --------------------------------------------------------------------------------------------- which batches
@@ -60,73 +72,72 @@ def _ticked(tx: Reading, visit: Visit) -> Selection:
 
 
 def _matching(tx: Reading, visit: Visit) -> Selection:
-    found, whole = find.ids(tx, filters.read(visit.query))
-    return Selection(bulk.in_order(tx, found), len(found), whole)
+    ids, whole = find.ids(tx, filters.read(visit.query))
+    return Selection(bulk.in_order(tx, ids), len(ids), whole)
 
 
-def _given(tx: Reading, secret: Secret, visit: Visit) -> tuple[Selection, list[str]]:
-    """The selection that the form carries, or the batches that it names, and their sync_ids in order."""
+def _from_form(tx: Reading, secret: Secret, visit: Visit) -> tuple[Selection, list[str]]:
+    """Return the form's signed selection, or the batches that it names."""
     if "selection" not in visit.form:
         sync_ids = ledger.in_order_of_handover(tx, _sync_ids(visit))
         return Selection([], len(sync_ids)), sync_ids
-    selection = unpack(secret, visit.user.name, visit.form["selection"][-1])
+    selection = unpack(secret, visit.signed_in.name, visit.form["selection"][-1])
     return selection, [row["sync_id"] for row in bulk.chosen(tx, selection.ids).values()]
 
 
 def _sync_ids(visit: Visit) -> list[str]:
     ticked = dict.fromkeys(parameters.sync_id(text) for text in visit.form.get("sync_id", []))
     if not 0 < len(ticked) <= MOST_TICKED:
-        raise InvalidInput(f"{len(ticked)} batches are ticked, expected 1 to {MOST_TICKED}.", "Tick batches in the list.")
+        raise InvalidInput(
+            f"{len(ticked)} batches are selected, expected 1 to {MOST_TICKED}.", "Select batches in the list."
+        )
     return list(ticked)
 
 
 def _ids(tx: Reading, sync_ids: list[str]) -> list[int]:
-    """The ids of those that are recorded, in this order."""
-    rows = [row for some in chunks(sync_ids) for row in tx.all("find.ids", sync_ids=some)]
-    known = {row["sync_id"]: row["id"] for row in rows}
-    return [known[sync_id] for sync_id in sync_ids if sync_id in known]
+    """Return the ids of the recorded batches among these, in the same order."""
+    rows = [row for chunk in chunks(sync_ids) for row in tx.all("find.ids", sync_ids=chunk)]
+    ids = {row["sync_id"]: row["id"] for row in rows}
+    return [ids[sync_id] for sync_id in sync_ids if sync_id in ids]
 
 
-# ------------------------------------------------------------------------------------------------ what is told
+# ------------------------------------------------------------------------------------------------ what is shown
 
 
-def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, foreseen=None, outcomes=None) -> dict[str, Any]:
-    listed = foreseen if outcomes is None else _refused_first(outcomes)
+def _page(secret: Secret, visit: Visit, what: str, selection: Selection, rows: int) -> dict[str, Any]:
+    """Return the values that preview and result page share."""
     return {
         "what": what, "done_word": DONE[what], "do": f"{what}_selected",
         "total": selection.total, "whole": selection.whole, "left": len(selection.ids),
         "done": selection.done, "refused": selection.refused,
-        "groups": _groups(foreseen or []),
-        "foreseen": [each._asdict() for each in listed[:MOST_LISTED]] if outcomes is None else None,
-        "outcomes": None if outcomes is None else [each._asdict() for each in listed[:MOST_LISTED]],
-        "not_listed": max(0, len(listed) - MOST_LISTED),
+        "not_listed": max(0, rows - MOST_LISTED),
         "told": selection.told,
-        "selection": pack(secret, visit.user.name, selection) if selection.ids else None,
+        "selection": pack(secret, visit.signed_in.name, selection) if selection.ids else None,
     }
 
 
 def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
-    """What was not done is what somebody has to see, also where a notice has no room for all; before all what says what to do."""
-    return sorted(outcomes, key=lambda each: (each.problem is None, not each.hint))
+    """Sort refused batches first, since a flash message may drop lines."""
+    return sorted(outcomes, key=lambda outcome: (outcome.problem is None, not outcome.hint))
 
 
 def _groups(foreseen: list[Foreseen]) -> list[dict[str, Any]]:
-    """How many batches of each status there are and what becomes of those; what is refused comes last."""
-    numbers: dict[tuple, int] = {}
-    for each in sorted(foreseen, key=lambda each: (each.will is None, each.will or "", each.status)):
-        kind = (each.status, each.will, each.refusal)
-        numbers[kind] = numbers.get(kind, 0) + 1
-    return [{"status": s, "will": will, "refusal": why, "batches": n} for (s, will, why), n in numbers.items()]
+    """Count the batches by status and effect; refused ones come last."""
+    ordered = sorted(foreseen, key=lambda batch: (batch.will is None, batch.will or "", batch.status))
+    groups = Counter((batch.status, batch.will, batch.refusal) for batch in ordered)
+    return [
+        {"status": status, "will": will, "refusal": refusal, "batches": number}
+        for (status, will, refusal), number in groups.items()
+    ]
 
 
 def _summary(what: str, selection: Selection) -> str:
-    word = DONE[what]
-    told = f"{word[0].upper()}{word[1:]}: {selection.done:,} of {many(selection.total, 'batch', 'batches')}."
-    told += f" {selection.refused:,} refused, told first." if selection.refused and selection.done else ""
-    return told + (f" {len(selection.ids):,} are left." if selection.ids else "")
+    text = f"{DONE[what].capitalize()}: {selection.done:,} of {many(selection.total, 'batch', 'batches')}."
+    text += f" {selection.refused:,} refused (listed first)." if selection.refused and selection.done else ""
+    return text + (f" {len(selection.ids):,} left." if selection.ids else "")
 
 
-def _line(what: str, outcome: bulk.Outcome) -> str:
+def _format_result(what: str, outcome: bulk.Outcome) -> str:
     if outcome.did:
         return f"{outcome.sync_id}: {outcome.did}"
-    return f"{outcome.sync_id}: not {DONE[what]}: {outcome.problem.rstrip('.')}. {outcome.hint}".rstrip()
+    return f"{outcome.sync_id}: not {DONE[what]}: {(outcome.problem or '').rstrip('.')}. {outcome.hint}".rstrip()

@@ -1,4 +1,4 @@
-"""A selection of batches, frozen as a list that a form carries from page to page, signed (docs/decisions/0027)."""
+"""A selection of batches, as a signed field of a form (docs/decisions/0027)."""
 
 import json
 import zlib
@@ -9,28 +9,31 @@ from typing import NamedTuple
 from ..errors import InvalidInput
 from .forms import Secret
 
-MOST_TOLD = 100  # problems that are carried on; the batches themselves keep theirs
+MOST_TOLD = 100  # problems that the form carries; each batch also records its own
 
 
 class Selection(NamedTuple):
-    """The ids that are left to do, in order, and what became of the `total` so far: how many were `done`, how many were
-    `refused`, and of those [sync_id, problem]. `whole` says whether all that matched are in it."""
+    """Ids of the batches left to do, in order, and the results so far.
+
+    `done` and `refused` count batches of all `total`; `told` has [sync_id, problem]. `whole` is false if more batches
+    matched than a selection holds.
+    """
 
     ids: list[int]
     total: int
     whole: bool = True
     done: int = 0
     refused: int = 0
-    told: list[list[str]] = []
+    told: list[list[str]] = []  # noqa: RUF012 (never changed in place)
 
     def after(self, done: int, problems: list[list[str]], left: list[int]) -> "Selection":
-        """The selection once a part of it is settled."""
+        """Return the selection after one request's results."""
         told = (self.told + problems)[:MOST_TOLD]
         return self._replace(ids=left, done=self.done + done, refused=self.refused + len(problems), told=told)
 
 
 def pack(secret: Secret, user: str, selection: Selection) -> str:
-    """The selection as a form's field; ids that are close to each other take little room."""
+    """Return the selection as a form field; id differences compress well."""
     steps = [later - earlier for earlier, later in pairwise([0, *selection.ids])]
     raw = json.dumps(selection._replace(ids=steps), separators=(",", ":")).encode()
     text = urlsafe_b64encode(zlib.compress(raw, 9)).decode()
@@ -38,9 +41,9 @@ def pack(secret: Secret, user: str, selection: Selection) -> str:
 
 
 def unpack(secret: Secret, user: str, field: str) -> Selection:
-    """What `pack` was given. Raises InvalidInput for what this panel did not sign for this user."""
+    """Return the selection of a field signed for this user, or InvalidInput."""
     text, _, signature = field.partition(".")
     if not signature or not secret.signed(signature, "selection", user, text):
-        raise InvalidInput("The selection was not made by this panel, for you.", "Choose the batches again.")
-    steps, *others = json.loads(zlib.decompress(urlsafe_b64decode(text)))
-    return Selection(list(accumulate(steps)), *others)
+        raise InvalidInput("This panel did not sign the selection for you.", "Select the batches again.")
+    steps, *results = json.loads(zlib.decompress(urlsafe_b64decode(text)))
+    return Selection(list(accumulate(steps)), *results)

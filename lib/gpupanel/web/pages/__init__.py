@@ -1,1 +1,1 @@
-"""One page, one module, one template: `show(db, visit, settings)` returns what template and JSON answer show."""
+"""Pages, a module each: `show(db, visit, settings)` returns the values."""

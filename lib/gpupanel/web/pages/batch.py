@@ -1,4 +1,6 @@
-"""One batch: facts, manifest summary, job history, items, recent events, labelled and ordered as in the Perl panel."""
+"""The batch page, with the sections and labels of the Perl panel."""
+
+from typing import Any
 
 from ... import ledger, queue
 from ...config import Settings
@@ -14,43 +16,41 @@ from .shapes import EVENT, JOB, PLANNED_BATCH, shaped
 LATEST = 50
 
 
-def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """`sync_id` chooses the batch; of its items those that items.wanted says, from the position `start` on. Raises
-    InvalidInput, NotFound."""
-    return db.read(_read, *_asked_for(visit), settings.panel.page_size)
+def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
+    """Return the values of the page. Raises InvalidInput, NotFound."""
+    return db.read(_read, *_parameters(visit), settings.panel.page_size)
 
 
 def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, Glance | None]:
-    """What the page depends on, less its address and reader: it is the same as long as this is (docs/decisions/0032); and the
-    status line, which is a part of that where the page has one. Raises InvalidInput, NotFound."""
-    sync_id, *_ = _asked_for(visit)
+    """Return a change token, and the summary if shown (docs/decisions/0032)."""
+    sync_id, *_ = _parameters(visit)
     return db.read(_version, sync_id, not visit.wants_json)
 
 
-def _asked_for(visit: Visit) -> tuple[str, Sieve, int]:
+def _parameters(visit: Visit) -> tuple[str, Sieve, int]:
     return parameters.sync_id(visit.query.get("sync_id")), items.wanted(visit), visit.number("start") or 0
 
 
-def _version(tx: Reading, sync_id: str, with_line: bool) -> tuple[str, Glance | None]:
+def _version(tx: Reading, sync_id: str, with_summary: bool) -> tuple[str, Glance | None]:
     stamp = ledger.stamp(tx, sync_id)
-    line = glance.told(tx) if with_line else None
-    return repr((stamp | {"now": glance.told_at(stamp["now"])}, line)), line
+    summary = glance.told(tx) if with_summary else None
+    return repr((stamp | {"now": glance.told_at(stamp["now"])}, summary)), summary
 
 
-def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dict:
+def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
     row = ledger.batch(tx, sync_id)
     jobs = queue.history(tx, row["id"], limit=LATEST + 1)
     counts = ledger.bounded_counts(tx, row["id"], limit=BOUND + 1)
     marks = {mark: counts.pop(mark, 0) for mark in ledger.MARKS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
-    shown = (_found if sieve.hash_start else _paged)(tx, row["id"], sieve, start, size)
+    shown = (_items_by_hash if sieve.hash_start else _items_page)(tx, row["id"], sieve, start, size)
     return {
         "batch": shaped(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).busy),
-        "active_job": next((shaped(job, JOB) for job in jobs if _active(job)), None),
+        "active_job": next((shaped(job, JOB) for job in jobs if _is_active(job)), None),
         "jobs": [shaped(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,
         "item_count": _item_count(row, counts),
-        "decisions": {str(each): counts[each] for each in items.ORDER if each in counts},
+        "decisions": {str(decision): counts[decision] for decision in items.ORDER if decision in counts},
         "marks": marks,
         "retryable": _retryable(row, counts),
         **shown,
@@ -64,7 +64,7 @@ def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dic
     }
 
 
-def _paged(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict:
+def _items_page(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
     rows, next_start = items.page(tx, batch_id, sieve, start, size)
     previous = ledger.place_before(tx, batch_id, start, decision=sieve.decision, mark=sieve.mark, limit=size)
     return {
@@ -73,37 +73,40 @@ def _paged(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> d
     }
 
 
-def _found(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict:
-    rows = ledger.items_of_hash(tx, batch_id, sieve.hash_start, limit=size + 1)
+def _items_by_hash(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
+    rows = ledger.items_of_hash(tx, batch_id, sieve.hash_start or "", limit=size + 1)
     return {
         "items": [items.shown(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
         "more_matches": len(rows) > size,
     }
 
 
-def _retryable(row: dict, counts: dict[str, int]) -> bool:
-    """Whether a job came to some items without a good end: items failed or are left, or containers are not whole."""
-    return row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED) and any(each in counts for each in SETTLED)
+def _retryable(row: dict[str, Any], counts: dict[str, int]) -> bool:
+    """Return whether failed or open items or containers can be retried."""
+    ended = row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED)
+    return ended and any(decision in counts for decision in SETTLED)
 
 
-def _item_count(row: dict, counts: dict[str, int]) -> int:
-    """How many are listed. Where counting stopped at the bound, the manifest knows: what it lists is what is planned."""
-    return sum(counts.values()) if max(counts.values(), default=0) <= BOUND else row["item_count"]
+def _item_count(row: dict[str, Any], counts: dict[str, int]) -> int:
+    """Return the number of items; beyond the bound, that of the manifest."""
+    listed: int = row["item_count"]
+    return sum(counts.values()) if max(counts.values(), default=0) <= BOUND else listed
 
 
-def _outdated(row: dict, counts: dict[str, int]) -> bool:
-    """Whether the items are those of an earlier plan, since the last preflight did not get as far as them."""
+def _outdated(row: dict[str, Any], counts: dict[str, int]) -> bool:
+    """Return whether the last preflight failed before it planned items."""
     return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
 
 
-def _changed(tx: Reading, row: dict) -> dict | None:
-    """When the import found another manifest than was preflighted, unless a preflight came after that."""
+def _changed(tx: Reading, row: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the manifest change since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
     if not event or event["payload"].get("phase") != "import":
         return None
     stale = row["started_at"] is not None and event["created_at"] < row["started_at"]
-    return None if stale else {"at": event["created_at"], **{key: event["payload"][key] for key in ("before", "after")}}
+    payload = event["payload"]
+    return None if stale else {"at": event["created_at"], "before": payload["before"], "after": payload["after"]}
 
 
-def _active(job: dict) -> bool:
+def _is_active(job: dict[str, Any]) -> bool:
     return job["state"] in (JobState.QUEUED, JobState.RUNNING)

@@ -1,4 +1,6 @@
-"""The list of batches: filters, order and place in the URL, and what can be done with those that are chosen."""
+"""The list of batches, with filters, order and cursor in the URL."""
+
+from typing import Any
 
 from ... import filters, find
 from ...config import Settings
@@ -11,15 +13,18 @@ from .shapes import listed, neighbour
 SORTS = ("newest", "oldest")
 
 
-def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """The filters (`filters.NAMES`), `sort`, and `before` or `after`: an id, beyond which the page begins. Raises
-    InvalidInput."""
+def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
+    """Return one page of matching batches. Raises InvalidInput.
+
+    The parameter `before` or `after` is the cursor: the id of a batch.
+    """
     wanted, place = filters.read(visit.query), _place(visit)
     sort = visit.choice("sort", list(SORTS)) or SORTS[0]
     chosen = {name: visit.query.get(name) or None for name in filters.NAMES}
     return db.read(_read, wanted, place, sort, settings.panel.page_size) | {
         "status": wanted.status, "statuses": filters.STATUSES, "before": visit.number("before"),
-        "after": visit.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES, "actions": filters.ACTIONS,
+        "after": visit.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES,
+        "actions": filters.ACTIONS,
     }
 
 
@@ -31,14 +36,14 @@ def _place(visit: Visit) -> find.Place | None:
     return None if given is None else find.Place(given, later=after is not None)
 
 
-def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, size: int) -> dict:
+def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, size: int) -> dict[str, Any]:
     road = find.road(tx, wanted)
     page = find.page(tx, wanted, place, oldest_first=sort == "oldest", limit=size, by=road)
     count, counts = find.counts(tx, wanted, road)
     return {
         "count": count.number,
         "count_is_exact": count.exact,
-        "counts": {status: each._asdict() for status, each in counts.items()},
+        "counts": {status: bounded._asdict() for status, bounded in counts.items()},
         "batches": [listed(row) for row in page.rows],
         "next_before": page.next.id if page.next and not page.next.later else None,
         "next": neighbour(page.next),

@@ -1,9 +1,8 @@
-"""Items imported an hour over the last day; templates/tasks_chart.html draws them."""
+"""Items imported per hour in 24 hours; templates/tasks_chart.html."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from ... import queue
 from ...database import Reading
 
 HOURS = 24
@@ -12,8 +11,10 @@ MOST_JOBS = 5_000
 
 
 def read(tx: Reading) -> dict[str, Any]:
-    """`hours` (the last 24, each from its `hour` on, the latest still under way), `total`, the items of all of them, and
-    `since`: what ended earlier is not counted, since more than MOST_JOBS ended after it; None when all are."""
+    """Return the chart: items of each hour, the last one still incomplete.
+
+    `since` is None, or the earliest end of a counted job if more than MOST_JOBS jobs ended in that time.
+    """
     now = tx.value("queue.now")
     first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
     groups = tx.all("queue.hours", since=first, limit=MOST_JOBS)
@@ -26,8 +27,8 @@ def read(tx: Reading) -> dict[str, Any]:
     }
 
 
-def _spread(groups: list[dict], first: datetime, now: datetime) -> list[int]:
-    """Items by hour: those of jobs that ran through several hours are shared out evenly over the time that they took."""
+def _spread(groups: list[dict[str, Any]], first: datetime, now: datetime) -> list[int]:
+    """Return the items of each hour, spreading a job's over its run time."""
     shares = [0.0] * HOURS
     for group in groups:
         begin, end = group["first"], max(group["last"], group["first"])
@@ -37,7 +38,7 @@ def _spread(groups: list[dict], first: datetime, now: datetime) -> list[int]:
 
 
 def _overlap(begin: datetime, end: datetime, hour: datetime) -> float:
-    """Which part of a span lies in an hour; a moment lies in the hour that holds it."""
+    """Return the share of a span that lies in an hour."""
     if begin == end:
         return float(hour <= begin < hour + HOUR)
     inside = min(end, hour + HOUR) - max(begin, hour)

@@ -1,15 +1,17 @@
-"""Doctor: what bin/gpupanel doctor would say, as the panel's own user finds it. For operators."""
+"""The doctor page: `bin/gpupanel doctor` as the panel's user."""
+
+from typing import Any
 
 from ...config import Settings
 from ...database import Database
 from ..visit import Visit
 
-PATIENCE = 6  # seconds for the database, and again for the mount, which leaves a page well below its 20
+PATIENCE = 6  # seconds for the database, and again for the mount: together well below the 20 of a request
 
 
-def show(db: Database, visit: Visit, settings: Settings) -> dict:
-    """What is wrong comes first. With connections of its own, since those of other pages wait for longer."""
-    from ... import doctor  # no other page needs its modules, and a CGI process loads them anew each time
+def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
+    """Return the findings, problems first; its connections time out sooner."""
+    from ... import doctor  # imported here, since no other page needs these modules
 
     findings = doctor.examine(settings, seconds=PATIENCE)
     order = (doctor.WRONG, doctor.NOTE, doctor.OK)

@@ -1,11 +1,12 @@
-"""The items of a batch as one file, CSV or JSON: whole, or an error instead."""
+"""Export of a batch's items as CSV or JSON: a complete file or an error."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ... import ledger
 from ...config import Settings
@@ -13,44 +14,44 @@ from ...database import Database
 from ...errors import InvalidInput
 from .. import formats, items, render
 from .. import visit as parameters
-from ..files import File
+from ..answers import File
 from ..visit import Visit
 
-AT_ONCE = 1000  # items that are in memory
-IN_MEMORY = 1024 * 1024  # bytes of the file, before it goes to the disk
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a cell begins that a spreadsheet would calculate
+AT_ONCE = 1000  # items in memory
+IN_MEMORY = 1024 * 1024  # bytes of the file; a larger one goes to the disk
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet evaluates a cell that starts so
 
 
 def show(db: Database, visit: Visit, settings: Settings) -> File:
-    """`sync_id` chooses the batch, `decision` or `mark` some of its items, `format` csv or json. Raises InvalidInput, NotFound.
+    """Return a batch's items as csv or json. Raises InvalidInput, NotFound.
 
-    It is written to a temporary file first, so that a database that fails half-way yields no file that looks whole.
+    A temporary file comes first, so that a database error cannot leave a truncated download.
     """
     sync_id = parameters.sync_id(visit.query.get("sync_id"))
     kind = visit.choice("format", list(WRITERS)) or "json"
     sieve = items.wanted(visit)
     if sieve.hash_start:
-        raise InvalidInput("q: an export holds all items, or those of one decision or mark")
+        raise InvalidInput("q: an export contains all items, or those of one decision or mark")
     batch_id = db.read(ledger.batch, sync_id)["id"]
-    file = SpooledTemporaryFile(IN_MEMORY)
+    file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed after the response)
     WRITERS[kind](file, _items(db, batch_id, sieve))
     length = file.tell()
     file.seek(0)
-    name = "-".join([sync_id, "items", *(each for each in sieve if each)])
+    name = "-".join([sync_id, "items", *(value for value in sieve if value)])
     return File(file, {
         "Content-Type": TYPES[kind], "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     })
 
 
-def _items(db: Database, batch_id: int, sieve: items.Sieve) -> Iterator[dict]:
+def _items(db: Database, batch_id: int, sieve: items.Sieve) -> Iterator[dict[str, Any]]:
     start: int | None = 0
     while start is not None:
         rows, start = db.read(items.page, batch_id, sieve, start, AT_ONCE)
         yield from map(items.shown, rows)
 
 
-def _write_csv(file: BinaryIO, rows: Iterator[dict]) -> None:
+def _write_csv(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(items.KEYS)
@@ -58,8 +59,8 @@ def _write_csv(file: BinaryIO, rows: Iterator[dict]) -> None:
     text.detach()
 
 
-def _write_json(file: BinaryIO, rows: Iterator[dict]) -> None:
-    """One array, an item a line."""
+def _write_json(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
+    """Write one array, with one item per line."""
     file.write(b"[")
     for number, row in enumerate(rows):
         file.write((b",\n" if number else b"\n") + render.as_json(row).rstrip(b"\n"))
@@ -67,16 +68,16 @@ def _write_json(file: BinaryIO, rows: Iterator[dict]) -> None:
 
 
 def _cell(value: Any) -> str:
-    """A value as text; what a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Return a value as text, with ' before what a spreadsheet would run."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (dict, list)):
+    if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False) if value else ""
-    text = formats.iso(value) if hasattr(value, "year") else str(value)
+    text = formats.iso(value) or "" if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-WRITERS = {"csv": _write_csv, "json": _write_json}
+WRITERS: dict[str, Callable[[IO[bytes], Iterator[dict[str, Any]]], None]] = {"csv": _write_csv, "json": _write_json}
 TYPES = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}

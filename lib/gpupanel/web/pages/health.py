@@ -1,4 +1,4 @@
-"""Whether the panel can answer, for a load balancer: one word, no sign-in, and no fact beyond that word."""
+"""Health check for load balancers: one word, no authentication."""
 
 from ...database import Database
 from ...errors import PanelError
@@ -7,11 +7,11 @@ ANSWERS = {True: (200, b"ok\n"), False: (503, b"unavailable\n")}
 
 
 def answer(db: Database) -> tuple[int, bytes]:
-    """Status and body; the database is asked for no more than its time."""
-    return ANSWERS[_answers(db)]
+    """Return status and body; the only query reads the database's time."""
+    return ANSWERS[_is_available(db)]
 
 
-def _answers(db: Database) -> bool:
+def _is_available(db: Database) -> bool:
     try:
         return bool(db.read(lambda tx: tx.value("queue.now")))
     except PanelError:

@@ -1,7 +1,8 @@
-"""The queue for Prometheus, in its text format. Counts go no further than 10,001, so that a scrape stays cheap."""
+"""Queue metrics for Prometheus. Counts stop at 10,001 to stay cheap."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -14,11 +15,11 @@ from .. import glance
 from .tasks import ENDED
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDED = f"counted no further than {BOUND + 1}"
+BOUNDED = f"counted up to {BOUND + 1}"
 
 
 def answer(db: Database, settings: Settings) -> bytes:
-    """All metrics as they are now."""
+    """Return all metrics as of now."""
     values = db.read(_read, timedelta(minutes=settings.panel.stale_minutes))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(values))
@@ -34,23 +35,25 @@ def _read(tx: Reading, stale: timedelta) -> dict[str, Any]:
 
 
 class _Collector:
-    """Values that were read already, as the library wants to be given them."""
+    """Adapter from values to the collector of the client library."""
 
     def __init__(self, values: dict[str, Any]):
         self._values = values
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        seen, ended = self._values["glance"], self._values["ended"]
-        yield _by_state("import_media_jobs", f"Jobs that wait or run, {BOUNDED}.", {
-            "queued": seen.queued, "running": seen.running,
+        """Yield the metrics; the client library calls this."""
+        summary, ended = self._values["glance"], self._values["ended"]
+        yield _by_state("import_media_jobs", f"Queued and running jobs, {BOUNDED}.", {
+            "queued": summary.queued, "running": summary.running,
         })
         yield _by_state("import_media_jobs_ended_24h", f"Jobs that ended in the last 24 hours, {BOUNDED}.", ended)
         yield GaugeMetricFamily(
-            "import_media_jobs_silent", "Running jobs whose heartbeat is older than stale_minutes.", self._values["silent"]
+            "import_media_jobs_silent", "Running jobs whose heartbeat is older than stale_minutes.",
+            self._values["silent"],
         )
         yield GaugeMetricFamily(
-            "import_media_oldest_queued_seconds", "How long the job that was queued first has waited; 0 when none does.",
-            (seen.oldest or timedelta()).total_seconds(),
+            "import_media_oldest_queued_seconds", "Waiting time of the oldest queued job; 0 without one.",
+            (summary.oldest or timedelta()).total_seconds(),
         )
 
 

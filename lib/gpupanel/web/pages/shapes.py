@@ -1,7 +1,4 @@
-"""The keys of the rows that pages show and JSON answers hold. A claim's token is in none of them.
-
-docs/PANEL-JSON.md documents these shapes; scripts rely on them.
-"""
+"""Public fields of rows, without claim tokens (docs/PANEL-JSON.md)."""
 
 from typing import Any
 
@@ -12,7 +9,7 @@ BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
 )
-PLANNED_BATCH = BATCH + ("manifest_summary", "plan")
+PLANNED_BATCH = (*BATCH, "manifest_summary", "plan")
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",
@@ -27,16 +24,16 @@ EVENT = ("id", "event_type", "payload", "actor", "created_at")
 
 
 def shaped(row: dict[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str, Any]:
-    """The values of a row under these keys, and `more`."""
+    """Return these fields of a row, and `more`."""
     return {key: row[key] for key in keys} | more
 
 
 def listed(row: dict[str, Any]) -> dict[str, Any]:
-    """A batch as lists show it, with its latest job."""
+    """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | shaped(row, ("items_done", "items_total"))
     return shaped(row, BATCH, queueable=not BatchStatus(row["status"]).busy, job=job if row["job_id"] else None)
 
 
 def neighbour(place: Place | None) -> dict[str, int] | None:
-    """The parameter that leads to a neighbouring page of a list."""
+    """Return the query parameter of a neighbouring page."""
     return place and {"after" if place.later else "before": place.id}
