@@ -106,7 +106,7 @@ def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
     assert f"{sync_id}  failed\n  all 2 items would fail: " in answer.stdout
     status, [unknown] = as_json("preflight", UNKNOWN)
     assert status == 1
-    assert unknown["problems"] == [f"No batch {UNKNOWN} is recorded."]
+    assert unknown["problems"] == [f"Batch {UNKNOWN} is not recorded."]
     assert "Scan the mount first" in unknown["hint"]
 
 
@@ -117,7 +117,7 @@ def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json,
     answer = command("queue", known, UNKNOWN)
     assert answer.returncode == 1
     assert f"{known}  not queued\n  Batch {known} is queued already, as job {outcome['job_id']}." in answer.stdout
-    assert f"{UNKNOWN}  not queued\n  No batch {UNKNOWN} is recorded." in answer.stdout
+    assert f"{UNKNOWN}  not queued\n  Batch {UNKNOWN} is not recorded." in answer.stdout
     _, seen = as_json("status")
     assert [job["priority"] for job in seen["waiting"]] == [-7]
 

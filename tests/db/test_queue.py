@@ -91,7 +91,7 @@ def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
     good, bad, unknown = scanned(), scanned("bad", broken={0: breaks.no_folder, 1: breaks.no_folder}), "0" * 8
     outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
     assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(good, True), (bad, False), (unknown, False)]
-    assert "would fail" in outcomes[1].problem and "No batch" in outcomes[2].problem
+    assert "would fail" in outcomes[1].problem and "is not recorded" in outcomes[2].problem
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):

@@ -7,7 +7,7 @@
 from .. import queue
 from ..database import Reading
 from ..errors import InvalidInput
-from ..queue import Place
+from ..pagination import Cursor, Page
 from .visit import Visit, number
 
 AFTER, BEFORE, END = "after", "before", "end"
@@ -18,33 +18,36 @@ def names(of: str) -> tuple[str, str]:
     return f"{of}_{AFTER}", f"{of}_{BEFORE}"
 
 
-def in_line(visit: Visit, of: str) -> Place | None:
+def in_line(visit: Visit, of: str) -> Cursor | None:
     """The place in line that the address gives for running or queued jobs. Raises InvalidInput."""
     name, text = _given(visit, of)
     if name is None or text == END:
         return name and queue.LAST
     priority, _, job_id = text.rpartition(".")
     sign, digits = (-1, priority[1:]) if priority.startswith("-") else (1, priority)
-    return Place(sign * number(name, digits), number(name, job_id), name.endswith(BEFORE))
+    return Cursor(number(name, job_id), name.endswith(AFTER), sign * number(name, digits))
 
 
-def among_ended(tx: Reading, visit: Visit) -> Place | None:
+def among_ended(tx: Reading, visit: Visit) -> Cursor | None:
     """The place among finished jobs; a job that has not ended is none. Raises InvalidInput."""
     name, text = _given(visit, "finished")
     if name is None or text == END:
         return name and queue.EARLIEST
-    return queue.ended_place(tx, number(name, text), back=name.endswith(BEFORE))
+    return queue.ended_place(tx, number(name, text), ascending=name.endswith(BEFORE))
 
 
-def neighbours(of: str, page: queue.Page) -> dict[str, dict[str, str] | None]:
+def neighbours(of: str, page: Page) -> dict[str, dict[str, str] | None]:
     """`previous` and `next`: the parameter that leads to each neighbour of a page, None where there is none."""
     return {"previous": _parameter(of, page.previous), "next": _parameter(of, page.next)}
 
 
-def _parameter(of: str, place: Place | None) -> dict[str, str] | None:
+def _parameter(of: str, cursor: Cursor | None) -> dict[str, str] | None:
+    if cursor is None:
+        return None
     after, before = names(of)
-    text = place and (str(place.id) if of == "finished" else f"{place.at}.{place.id}")
-    return place and {before if place.back else after: text}
+    if of == "finished":  # the latest first: the next page has earlier ones
+        return {before if cursor.ascending else after: str(cursor.id)}
+    return {after if cursor.ascending else before: f"{cursor.key}.{cursor.id}"}
 
 
 def _given(visit: Visit, of: str) -> tuple[str | None, str]:

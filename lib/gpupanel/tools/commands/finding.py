@@ -6,6 +6,7 @@ from typing import Any
 from ... import filters, find
 from ...database import Reading
 from ...filters import Filters
+from ...pagination import Cursor
 from ...web.pages.shapes import listed, neighbour
 from ..shell import Shell
 from ..text import plain, size, table
@@ -40,9 +41,9 @@ def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
     }
 
 
-def _place(args: Namespace) -> find.Place | None:
+def _place(args: Namespace) -> Cursor | None:
     given = args.before if args.after is None else args.after
-    return None if given is None else find.Place(given, later=args.after is not None)
+    return None if given is None else Cursor(given, ascending=args.after is not None)
 
 
 def _lines(seen: dict[str, Any]) -> "list[str]":

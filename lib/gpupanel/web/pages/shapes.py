@@ -5,8 +5,8 @@ docs/PANEL-JSON.md documents these shapes; scripts rely on them.
 
 from typing import Any
 
-from ...find import Place
 from ...model import BatchStatus
+from ...pagination import Cursor
 
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
@@ -37,6 +37,6 @@ def listed(row: dict[str, Any]) -> dict[str, Any]:
     return shaped(row, BATCH, queueable=not BatchStatus(row["status"]).busy, job=job if row["job_id"] else None)
 
 
-def neighbour(place: Place | None) -> dict[str, int] | None:
+def neighbour(cursor: Cursor | None) -> dict[str, int] | None:
     """The parameter that leads to a neighbouring page of a list."""
-    return place and {"after" if place.later else "before": place.id}
+    return cursor and {"after" if cursor.ascending else "before": cursor.id}
