@@ -66,7 +66,7 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
         way(do, panel_db, mount, imported)
     assert str(refused.value) == f"{imported}.json is not on the mount; the batch stays as it is: {status}."
     assert refused.value.hint.startswith("Bring the bundle back")
-    assert refused.value.hint.endswith("its job then goes on by itself." if status.busy else "then repeat this.")
+    assert refused.value.hint.endswith("its job then continues by itself." if status.busy else "then repeat this.")
     assert written(admin_db) == before
 
 

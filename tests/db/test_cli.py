@@ -125,7 +125,7 @@ def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json,
 def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, command, admin_db):
     answer = command("retry", known)
     assert answer.returncode == 1
-    assert f"{known}  not queued\n  Batch {known} is discovered: an import of it is still to come." in answer.stdout
+    assert f"{known}  not queued\n  Batch {known} is discovered: it has not been imported yet." in answer.stdout
     command("preflight", known)
     admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
     admin_db.execute("UPDATE ingest_batch_item SET decision = IF(position = 1, 'failed', 'created')")

@@ -56,8 +56,8 @@ def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, stat
 
 
 @pytest.mark.parametrize("what, state, refusal", [
-    ("retry", "completed", "nothing of it has failed"), ("cancel", "importing", "only stopping the service ends it"),
-    ("cancel", "discovered", "no job of it is queued"), ("preflight", "importing", "it is being imported"),
+    ("retry", "completed", "none of its items failed"), ("cancel", "importing", "only stopping the service ends it"),
+    ("cancel", "discovered", "it has no queued job"), ("preflight", "importing", "it is being imported"),
 ])
 def test_what_is_refused_is_refused_in_the_preview_and_again_when_it_is_done(preview, found, send, status, admin_db, what, state, refusal):
     sync_id = found()
@@ -160,7 +160,7 @@ def test_a_batch_that_needs_more_than_the_rest_of_the_time_is_the_first_of_the_n
     def hanging(db, mount, sync_id, by, seconds):
         if sync_id == batches[1]:
             raise MountTimeout()
-        return bulk.Outcome(sync_id, None, None, "", "done")
+        return bulk.BatchResult(sync_id, did="done")
 
     monkeypatch.setitem(bulk.DO, bulk.PREFLIGHT, hanging)
     done, left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, batches, "admin", seconds=20)

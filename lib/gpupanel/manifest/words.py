@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import Meta
 
+from ..text import escape_unprintable, truncate
+
 LONGEST = 60
 MISSING = object()
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{1,60}")
@@ -36,21 +38,12 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return f'"{visible(value[:LONGEST])}"' + ("..." if len(value) > LONGEST else "")
     text = str(value) if type(value) is int else json.dumps(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+    return truncate(text, LONGEST)
 
 
 def visible(text: str) -> str:
     """`text` with quotes escaped, and control characters, bidi marks and surrogates spelled out."""
-    return "".join(map(_escaped, text))
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return escape_unprintable(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def expected(kind: Any) -> str:
@@ -67,13 +60,8 @@ def capped(problems: list[str], most: int, length: int) -> list[str]:
     """The first `most` problems, in at most `length` characters, and how many more there are."""
     lengths = accumulate(len(problem) for problem in problems[:most])
     kept = max(1, sum(total <= length for total in lengths))
-    first = [clipped(problem, length) for problem in problems[:kept]]
+    first = [truncate(problem, length) for problem in problems[:kept]]
     return [*first, f"and {len(problems) - kept} more"] if len(problems) > kept else first
-
-
-def clipped(text: str, length: int) -> str:
-    """The text cut at `length` characters, then `...`."""
-    return text if len(text) <= length else text[:length] + "..."
 
 
 def finite(value: Any) -> bool:

@@ -9,33 +9,41 @@ from .. import errors
 class NotSignedIn(errors.PanelError):
     """Nobody is signed in."""
 
+    message = "Nobody is signed in."
     hint = "The web server signs people in and passes their name on; sign in there, or check its configuration."
 
 
 class Forbidden(errors.PanelError):
-    """This is not yours to do; nothing was changed."""
+    """The user may not do this."""
+
+    message = "You do not have permission to do this. Nothing was changed."
 
 
 class NoSuchPage(errors.PanelError):
     """There is no such page."""
 
+    message = "There is no such page."
     hint = "Go on from the list of batches."
 
 
 class MethodNotAllowed(errors.PanelError):
-    """This page does not answer to that method."""
+    """The page has another method."""
 
+    message = "This page does not answer to that method."
     hint = "Pages are read with GET; forms on them are sent with POST."
 
 
 class TooLarge(errors.PanelError):
-    """The form is too large; nothing was changed."""
+    """The request body exceeds the limit."""
 
+    message = "The form is too large; nothing was changed."
     hint = "Tick fewer batches at once."
 
 
 class NotSatisfiable(errors.PanelError):
-    """The file has no such range."""
+    """The Range header cannot be satisfied."""
+
+    message = "The file has no such range."
 
 
 # What every answer carries, whatever it holds.

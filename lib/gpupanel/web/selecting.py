@@ -105,7 +105,7 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, *, fore
     }
 
 
-def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
+def _refused_first(outcomes: list[bulk.BatchResult]) -> list[bulk.BatchResult]:
     """What was not done is what somebody has to see, also where a notice has no room for all; before all what says what to do."""
     return sorted(outcomes, key=lambda each: (each.problem is None, not each.hint))
 
@@ -126,7 +126,7 @@ def _summary(what: str, selection: Selection) -> str:
     return told + (f" {len(selection.ids):,} are left." if selection.ids else "")
 
 
-def _line(what: str, outcome: bulk.Outcome) -> str:
+def _line(what: str, outcome: bulk.BatchResult) -> str:
     if outcome.did:
         return f"{outcome.sync_id}: {outcome.did}"
     return f"{outcome.sync_id}: not {DONE[what]}: {outcome.problem.rstrip('.')}. {outcome.hint}".rstrip()

@@ -7,9 +7,10 @@ from ... import filters, find
 from ...database import Reading
 from ...filters import Filters
 from ...pagination import Cursor
+from ...text import format_size
 from ...web.pages.shapes import listed, neighbour
 from ..shell import Shell
-from ..text import plain, size, table
+from ..text import plain, table
 
 
 def list(shell: Shell) -> int:  # noqa: A001 - a command's function bears its name
@@ -59,5 +60,5 @@ def _row(batch: dict[str, Any]) -> tuple:
     job = batch["job"]
     progress = f"job {job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
-    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {size(batch['total_bytes'])}"
+    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {format_size(batch['total_bytes'])}"
     return (batch["sync_id"], batch["status"], kind, count, batch["source_host"], batch["discovered_at"], progress)
