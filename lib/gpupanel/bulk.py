@@ -6,7 +6,7 @@ second time, and a refused batch does not hold up the others.
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from . import actions, ledger, queue
 from .actions import BatchResult
@@ -14,6 +14,7 @@ from .database import Database, Reading, Transaction, chunks
 from .errors import MountTimeout, PanelError, Refused
 from .model import BatchStatus as Status
 from .mount import Mount
+from .rows import ChosenBatch, LockedJob
 
 QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
 BULKS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
@@ -39,14 +40,6 @@ class Foreseen(NamedTuple):
     status: str
     will: str | None
     refusal: str | None
-
-
-class ChosenBatch(TypedDict):
-    """The key and status of a batch."""
-
-    id: int
-    sync_id: str
-    status: str
 
 
 def chosen(tx: Reading, ids: list[int]) -> dict[int, ChosenBatch]:
@@ -133,7 +126,7 @@ def _cancel(db: Database, mount: Mount, sync_id: str, by: str, seconds: float) -
 
 def _cancel_job_of(tx: Transaction, sync_id: str, by: str) -> int:
     batch = ledger.batch(tx, sync_id)
-    job: queue.LockedJob | None = tx.one("queue.active_job", batch_id=batch["id"])
+    job: LockedJob | None = tx.one("queue.active_job", batch_id=batch["id"])
     if job is None:
         raise Refused(f"Batch {sync_id} is {batch['status']}: it has no queued job.")
     queue.cancel(tx, job["id"], by)

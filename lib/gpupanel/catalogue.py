@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from .database import Reading, chunks, grouped
 from .manifest import Container, Item
+from .rows import AssetRow
 
 FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
 DERIVATIVE_FIELDS = ("bytes", "sha256", "mime_type", "width", "height")
@@ -15,17 +16,6 @@ DERIVATIVE_FIELDS = ("bytes", "sha256", "mime_type", "width", "height")
 Key = tuple[str, str]
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
-
-
-class AssetRow(TypedDict):
-    """The columns of `asset` that have a use here, and FIELDS."""
-
-    id: int
-    asset_type: str
-    asset_hash: str
-    fingerprint: str
-    first_sync_id: str | None
-    deleted_at: Any
 
 
 class Existing(NamedTuple):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from .database import Reading, Transaction, chunks, fill, grouped
 from .errors import NotFound
-from .model import BOUND, BatchStatus, Changes, Decision, Plan, emptied
+from .model import BOUND, BatchStatus, Decision, Plan, emptied
+from .rows import BatchRow, EventRow, Facts, ItemRow, PlannedItem
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -20,79 +20,6 @@ if TYPE_CHECKING:
 ASSET_TYPES = ("photo", "cover", "video")
 MARKS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
 LONGEST_REASON = 2000  # characters stored of a reason, which may contain any path or name of a bundle
-
-
-class Facts(TypedDict):
-    """The columns of ingest_batch that come from the manifest."""
-
-    sync_type: str | None
-    action: str | None
-    item_count: int
-    total_bytes: int
-    source_host: str | None
-    manifest_sha256: str | None
-    manifest_summary: Any
-    container_count: int
-
-
-class BatchRow(Facts):
-    """A row of ingest_batch; `batch` and `lock` decode `plan` and `manifest_summary`."""
-
-    id: int
-    sync_id: str
-    status: str
-    plan: Any
-    last_error: str | None
-    discovered_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    updated_at: datetime
-
-
-class ItemKey(TypedDict):
-    asset_type: str
-    asset_hash: str
-
-
-class PlannedItem(ItemKey):
-    """The plan of an item, and what a job did with it."""
-
-    id: int
-    planned: str | None
-    decision: str
-    job_id: int | None
-
-
-class ItemRow(PlannedItem):
-    """A row of ingest_batch_item with `changes` decoded; `earlier...` is the result of the job before."""
-
-    batch_id: int
-    position: int
-    cover_hash: str | None
-    reason: str
-    changes: Changes | None
-    asset_id: int | None
-    cover_id: int | None
-    last_error: str | None
-    path: str | None
-    picture: str | None
-    earlier: str | None
-    earlier_reason: str | None
-    earlier_job_id: int | None
-    empties: int | None
-    differs: int | None
-    updated_at: datetime
-
-
-class EventRow(TypedDict):
-    """A row of ingest_event; only `latest_event` decodes `payload`."""
-
-    id: int
-    batch_id: int
-    event_type: str
-    payload: Any
-    actor: str
-    created_at: datetime
 
 
 def canonical(value: Any) -> str:

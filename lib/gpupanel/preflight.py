@@ -10,10 +10,10 @@ from .catalogue import Existing, Key
 from .database import Reading, Transaction, chunks
 from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
-from .ledger import BatchRow
 from .manifest import BadItem, Item, Manifest, digest, not_consumable, read
 from .model import PLANNED, BatchStatus, Decision, Plan
 from .mount import Mount, at_once
+from .rows import BatchRow
 
 CHECKERS = 16  # threads that check the files of items
 CHECKED_AT_ONCE = 64  # items that a thread checks at a time

@@ -1,14 +1,14 @@
 """The import queue for operators: enqueue, cancel, reprioritise, list; never claims (docs/CONTRACT.md, 8. Queue)."""
 
-from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Any
 
 from . import ledger
 from .database import Duplicate, Reading, Transaction, fill
 from .errors import InvalidInput, NotFound, Refused
-from .ledger import BatchRow, EventRow
 from .model import BOUND, HIGHEST, BatchStatus, JobState
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
+from .rows import BatchRow, EventRow, JobRow, ListedJob, LockedJob, QueueSummary
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
@@ -18,51 +18,6 @@ STOP = f"systemctl stop {SERVICE}"
 # The cursors before and after all active jobs, which are listed by (priority, id), and all finished ones, by (end, id).
 FIRST, LAST = Cursor(0, True, PRIORITIES[0]), Cursor(HIGHEST, False, PRIORITIES[-1])
 LATEST, EARLIEST = Cursor(HIGHEST, False, datetime.max), Cursor(0, True, datetime(1000, 1, 1))
-
-
-class LockedJob(TypedDict):
-    """A row of import_job."""
-
-    id: int
-    batch_id: int
-    state: str
-    priority: int
-    requested_by: str
-    queued_at: datetime
-    claimed_at: datetime | None
-    worker: str | None
-    claim_token: str | None
-    attempts: int
-    heartbeat_at: datetime | None
-    items_done: int
-    items_total: int
-    finished_at: datetime | None
-    last_error: str | None
-
-
-class JobRow(LockedJob):
-    """A job with the columns of its bundle."""
-
-    sync_id: str
-    sync_type: str | None
-    action: str | None
-
-
-class ListedJob(JobRow):
-    """A job of a list, with the database's time `now`; finished jobs have the batch's present `status`."""
-
-    now: datetime
-    status: str
-
-
-class QueueSummary(TypedDict):
-    """Bounded counts of jobs, the waiting time of the oldest queued one, and the database's time."""
-
-    queued: int
-    running: int
-    failed: int
-    oldest: timedelta | None
-    now: datetime
 
 
 def enqueue(

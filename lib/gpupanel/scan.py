@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 from . import ledger
 from .database import Duplicate, Transaction
 from .errors import BundleIncomplete, ManifestError, UnsafePath
-from .ledger import BatchRow, Facts
 from .manifest import digest, glimpse, not_consumable, read
 from .model import BatchStatus
 from .mount import Mount
+from .rows import BatchRow, Facts
 
 DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
 

@@ -142,11 +142,11 @@ def test_a_bundle_that_is_gone_is_refused_with_what_to_do(known, as_json, comman
     refusal = f"{known}.json is not on the mount; the batch stays as it is: partial."
     answer = command(asking, known)
     assert answer.returncode == 1
-    assert answer.stdout.startswith(f"{known}  {verdict}\n  {refusal}\n  Bring the bundle back")
+    assert answer.stdout.startswith(f"{known}  {verdict}\n  {refusal}\n  Restore the bundle")
     status, [outcome] = as_json(asking, known)
     assert status == 1
     assert refusal in (outcome["problem"] if "problem" in outcome else outcome["problems"][0])
-    assert outcome["hint"].startswith("Bring the bundle back")
+    assert outcome["hint"].startswith("Restore the bundle")
     assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]
 
 

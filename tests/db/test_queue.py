@@ -103,7 +103,7 @@ def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount)
 def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db, mount):
     sync_id = scanned()
     (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
-    assert outcome.job_id is None and outcome.problem.startswith("left")
+    assert outcome.job_id is None and outcome.problem.startswith("not reached")
 
 
 def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, monkeypatch):
@@ -119,7 +119,7 @@ def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, 
     monkeypatch.setattr(panel_db, "transact", once)
     first, second, third = actions.queue_batches(panel_db, mount, ids, "admin")
     assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
-    assert "gpu_panel" not in second.problem and third.problem.startswith("left")
+    assert "gpu_panel" not in second.problem and third.problem.startswith("not reached")
 
 
 def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel_db, mount, monkeypatch):

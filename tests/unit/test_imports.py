@@ -15,7 +15,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"model"},
-    {"config", "filters", "pagination", "paths", "text"},
+    {"config", "filters", "pagination", "paths", "rows", "text"},
     {"database", "mount", "manifest"},
     {"catalogue", "find", "ledger", "pictures", "queue"},
     {"decision"},
@@ -26,8 +26,8 @@ LEVELS = [
     {"tools"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-# `queue` writes the ledger's part of its own transactions; both lists of rows are the ledger's.
-WITHIN_A_LEVEL = {("find", "ledger"), ("queue", "ledger")}
+# `queue` writes the ledger's part of its own transactions.
+WITHIN_A_LEVEL = {("queue", "ledger")}
 ONLY = {"pymysql": {"database"}, "bottle": {"web"}, "jinja2": {"web"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))

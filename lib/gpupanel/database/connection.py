@@ -1,11 +1,10 @@
 """Database: one connection a thread, and the retry loop around whole transactions (docs/CONTRACT.md, 8. Queue)."""
 
-import contextlib
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pymysql
@@ -104,7 +103,7 @@ class Database:
         connection = getattr(self._local, "connection", None)
         self._local.connection = None
         if connection is not None:
-            with contextlib.suppress(pymysql.MySQLError):
+            with suppress(pymysql.MySQLError):
                 connection.close()
 
     def _again(self, begin: Callable[[], AbstractContextManager[Tx]], work: Callable[[Tx], Result]) -> Result:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..config import Settings
-from ..database import Database, Reading, query
+from ..database import Database, query
 from .finding import NOTE, Finding, judge
 
 MOST = 20  # rows listed in one finding
@@ -88,7 +88,7 @@ def waiting(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def _rows(db: Database, name: str, **params: float) -> list[dict[str, Any]]:
-    return db.read(Reading.all, name, limit=MOST, **params)
+    return db.read(lambda tx: tx.all(name, limit=MOST, **params))
 
 
 def _listed(found: list[str]) -> str:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from ..database import Reading, chunks, fill
 from ..filters import Filters
-from ..ledger import BatchRow
 from ..model import BOUND, BatchStatus
 from ..pagination import ENDS, Cursor, Page, build_page
+from ..rows import ListedBatch
 from .roads import (
     DATES, INDEXES, KEY, SCAN, TABLE, Road, choose, conditions, follow, given, horizon_of, parameters, road, value,
 )
@@ -22,15 +22,6 @@ from .roads import (
 MANY = 100  # where counts by status stop in a ledger of more than BOUND batches, since each list shows eight of them
 MOST_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
-
-
-class ListedBatch(BatchRow):
-    """A batch with its latest job."""
-
-    job_id: int | None
-    job_state: str | None
-    items_done: int | None
-    items_total: int | None
 
 
 class Count(NamedTuple):

@@ -6,10 +6,10 @@ therefore opened in one step, relative to the open folder; any other path is ope
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
-from types import TracebackType
 
 from ..errors import FileUnreadable, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath
 from ..text import escape_unprintable
@@ -106,20 +106,14 @@ def open_folder(root: Path, relative: str) -> Folder:
     return Folder(root, relative, descriptor)
 
 
-class _closed_on_error:  # noqa: N801 - a context manager, used as a function
+@contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
     """Close the descriptor if the block fails."""
-
-    __slots__ = ("_descriptor",)
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is not None:
-            os.close(self._descriptor)
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _require_inside(relative: str) -> None:
@@ -155,22 +149,15 @@ def _resolved(root: Path) -> str:
             os.close(descriptor)
 
 
-class translated:  # noqa: N801 - a context manager, used as a function
+@contextmanager
+def translated(root: Path, relative: str) -> Iterator[None]:
     """Translate OSError: is it a fact about `relative`, or is the mount unavailable? "" is the root itself."""
-
-    __slots__ = ("_relative", "_root")
-
-    def __init__(self, root: Path, relative: str) -> None:
-        self._root, self._relative = root, relative
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, OSError):
-            raise _meaning(self._root, self._relative, error) from None
-        if isinstance(error, ValueError):
-            raise UnsafePath(f"{escape_unprintable(self._relative)} cannot be the path of a file.") from None
+    try:
+        yield
+    except OSError as error:
+        raise _meaning(root, relative, error) from None
+    except ValueError:
+        raise UnsafePath(f"{escape_unprintable(relative)} cannot be the path of a file.") from None
 
 
 def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
