@@ -56,7 +56,7 @@ class ScanReport:
 
 
 class BatchResult(NamedTuple):
-    """The result of an action on one batch: what it `did`, or the `problem`; `job_id` if there is a job."""
+    """The result of an action on one batch: what it `did`, or the `problem`."""
 
     sync_id: str
     job_id: int | None = None
@@ -68,7 +68,7 @@ class BatchResult(NamedTuple):
 def scan_mount(
     db: Database, mount: Mount, by: str, *, seconds: float | None = None, progress: Progress = unseen,
 ) -> ScanReport:
-    """Record the bundles on the mount that the ledger does not have. Raises MountUnavailable."""
+    """Record the new bundles on the mount. Raises MountUnavailable."""
     deadline = None if seconds is None else monotonic() + seconds
     report = ScanReport()
     sync_ids: list[str] = []
@@ -106,7 +106,7 @@ def queue_batch(
     db: Database, mount: Mount, sync_id: str, by: str, *,
     priority: int = queue.PRIORITY, seconds: float | None = None,
 ) -> int:
-    """Queue a batch, after a preflight unless its status is preflight_passed; return the job's id.
+    """Queue a batch, preflighting it first if needed; return the job's id.
 
     Raises NotFound, MountUnavailable, PreflightFailed, and Refused if a job is active or the bundle gone.
     """
@@ -120,7 +120,7 @@ def retry_batch(
     db: Database, mount: Mount, sync_id: str, by: str, *,
     priority: int = queue.PRIORITY, seconds: float | None = None,
 ) -> int:
-    """Queue the failed and unprocessed items of a batch; keep the results of the others. Return the job's id.
+    """Queue the open items of a batch again; return the job's id.
 
     If no item was processed successfully, or the manifest has changed, all items are queued. Raises NotFound,
     MountUnavailable, PreflightFailed, and Refused if nothing failed, nothing would succeed, or the bundle is gone.
@@ -141,7 +141,7 @@ def retry_batch(
 
 
 def not_retried(status: str) -> str:
-    """Why a batch that has no active job and is not in RETRIED cannot be retried."""
+    """Why a batch that has no active job cannot be retried."""
     return "none of its items failed" if status == BatchStatus.COMPLETED else "it has not been imported yet"
 
 
@@ -149,7 +149,7 @@ def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], by: str, *,
     priority: int = queue.PRIORITY, seconds: float | None = None, progress: Progress = unseen,
 ) -> list[BatchResult]:
-    """Queue each batch in a transaction of its own, in the order in which upstream completed the bundles.
+    """Queue batches one by one, in the order of their completion upstream.
 
     So an update follows the bundle that it updates. A database error is raised at the first batch, and reported as
     the result of later ones.
@@ -169,19 +169,22 @@ def queue_batches(
 
 
 def cancel_job(db: Database, job_id: int, by: str) -> str:
-    """Cancel a queued job; return the sync_id of its batch. Raises NotFound, Refused."""
+    """Cancel a queued job; return the sync_id. Raises NotFound, Refused."""
     return db.transact(queue.cancel, job_id, by)
 
 
 def set_priority(db: Database, job_id: int, priority: int, by: str) -> int:
-    """Change a queued job's priority; return its position in the queue. Raises NotFound, InvalidInput, Refused."""
+    """Change a queued job's priority; return its position in the queue.
+
+    Raises NotFound, InvalidInput, Refused.
+    """
     return db.transact(queue.set_priority, job_id, priority, by)
 
 
 def _queue_one(
     db: Database, mount: Mount, sync_id: str, by: str, priority: int, seconds: float | None
 ) -> BatchResult:
-    """Queue one batch. Errors that do not concern this batch alone, such as DatabaseUnavailable, are raised."""
+    """Queue one batch; raise only errors that concern the others too."""
     if seconds is not None and seconds <= 0:
         return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
     try:
@@ -191,7 +194,7 @@ def _queue_one(
 
 
 def _not_reached(sync_ids: list[str], error: PanelError) -> list[BatchResult]:
-    """The results of the batch with a database error and of those after it; server messages are not for everyone."""
+    """The results from a database error on, without server messages."""
     first, *others = sync_ids
     return [
         BatchResult(first, problem=type(error).message, hint=type(error).hint),
@@ -206,7 +209,7 @@ Queueing = Callable[[Transaction, Examined, str, int], tuple[preflight.Outcome, 
 
 
 def _queue_whole(db: Database, work: Queueing, examined: Examined, by: str, priority: int) -> int:
-    """Preflight and queue all items; return the job's id. Raises Refused, PreflightFailed."""
+    """Preflight and queue all items. Raises Refused, PreflightFailed."""
     outcome, job_id = db.transact(work, examined, by, priority)
     if job_id is None:
         raise PreflightFailed(examined.sync_id, outcome.problems)
@@ -216,7 +219,7 @@ def _queue_whole(db: Database, work: Queueing, examined: Examined, by: str, prio
 def _retry_whole(
     tx: Transaction, examined: Examined, by: str, priority: int
 ) -> tuple[preflight.Outcome, int | None]:
-    """Raises Refused if another retry has changed the batch while the mount was read."""
+    """Retry all items. Raises Refused if the batch has changed meanwhile."""
     status = ledger.lock(tx, examined.sync_id)["status"]
     if status not in RETRIED:
         raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
@@ -226,7 +229,7 @@ def _retry_whole(
 def _preflight_and_enqueue(
     tx: Transaction, examined: Examined, by: str, priority: int
 ) -> tuple[preflight.Outcome, int | None]:
-    """Record the preflight and queue the batch in one transaction; a failed preflight is recorded too."""
+    """Record the preflight, also a failed one, and queue the batch."""
     outcome = preflight.record(tx, examined, by)
     if not outcome.ok:
         return outcome, None

@@ -1,4 +1,4 @@
-"""Actions on many batches: preview each, then run them within a time limit (docs/DECISIONS.md).
+"""Actions on many batches: preview, and run within a time limit.
 
 Each batch is handled by itself, according to its present status. So a selection that is sent twice has no effect the
 second time, and a refused batch does not hold up the others.
@@ -34,7 +34,7 @@ BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being im
 
 
 class Foreseen(NamedTuple):
-    """The effect that an action would have on a batch, or the reason why it would be refused."""
+    """The effect of an action on a batch, or why it would be refused."""
 
     sync_id: str
     status: str
@@ -49,7 +49,7 @@ def chosen(tx: Reading, ids: list[int]) -> dict[int, ChosenBatch]:
 
 
 def in_order(tx: Reading, ids: list[int]) -> list[int]:
-    """Sort the batches by when upstream completed them, so that an update follows the bundle that it updates."""
+    """Sort the batches by when upstream completed them."""
     by_sync_id = {row["sync_id"]: number for number, row in chosen(tx, ids).items()}
     return [by_sync_id[sync_id] for sync_id in ledger.in_order_of_handover(tx, list(by_sync_id))]
 
@@ -75,7 +75,7 @@ def _refusal(what: str, status: Status) -> str:
 def perform(
     db: Database, mount: Mount, what: str, sync_ids: list[str], by: str, *, seconds: float
 ) -> tuple[list[BatchResult], list[str]]:
-    """Run an action on the batches in order; return the results, and the batches that the time did not suffice for.
+    """Run an action; return the results, and the batches not reached.
 
     A batch has all of the time that is left. If that is too little, the batch is the first of the next request; it
     fails only if all of the time is too little.

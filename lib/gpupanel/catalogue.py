@@ -1,4 +1,4 @@
-"""Read-only look-ups in the library: which items and containers of a bundle it has."""
+"""Read-only look-ups of items and containers in the library."""
 
 import hashlib
 import json
@@ -36,14 +36,14 @@ class Existing(NamedTuple):
 
 
 def fingerprint(item: Item) -> str:
-    """SHA-256 of all fields that the library stores of an item; equal items need no further comparison."""
+    """SHA-256 of all fields that the library stores of an item."""
     derivatives = sorted((d.kind, d.path, *(getattr(d, field) for field in DERIVATIVE_FIELDS)) for d in item.persisted)
     values = [getattr(item, field) for field in FIELDS]
     return hashlib.sha256(_json([values, derivatives]).encode()).hexdigest()
 
 
 def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = ()) -> dict[Key, Existing]:
-    """(asset_type, asset_hash) -> asset, for those of the items that the library has, live or removed."""
+    """(asset_type, asset_hash) -> asset, live or removed, of these items."""
     by_key: dict[Key, Item] = {(item.asset_type, item.asset_hash): item for item in items}
     rows = {(row["asset_type"], row["asset_hash"]): row for row in _assets(tx, by_key)}
     if not rows:
@@ -63,7 +63,10 @@ def existing(tx: Reading, items: list[Item], containers: Iterable[Container] = (
 
 
 def by_hash(tx: Reading, hashes: Iterable[str]) -> dict[str, int]:
-    """asset_hash -> id of the live asset that a container means: a photo before a video before a cover."""
+    """asset_hash -> id of the live asset that a container means.
+
+    A photo comes before a video before a cover.
+    """
     ids: dict[str, int] = {}
     for chunk in chunks(hashes):
         for asset_type in ("cover", "video", "photo"):

@@ -1,4 +1,6 @@
-"""INI file -> frozen, validated settings (docs/CONTRACT.md, 11. Commands and configuration).
+"""INI file -> frozen, validated settings.
+
+docs/CONTRACT.md, 11. Commands and configuration.
 
 Each option is declared once, as a field of its section: type, kind with its unit, purpose in one sentence, default.
 """
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """How the text of an option is converted, and which values it may have, with their unit."""
+    """The converter of an option, and its allowed values with their unit."""
 
     convert: Callable[[str], Any]
     expected: str
@@ -66,7 +68,7 @@ MINUTES = Kind(_number(float, 0.01, 1440), "minutes from 0.01 to 1440")
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """[database]"""
+    """Section [database]."""
 
     host: Annotated[str, TEXT, "Name or address of the MariaDB server."] = "127.0.0.1"
     port: Annotated[int, PORT, "TCP port of the server."] = 3306
@@ -79,7 +81,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class MountSettings:
-    """[mount]"""
+    """Section [mount]."""
 
     sync_dir: Annotated[Path, PATH, "Folder of the manifests and sentinels."] = Path("/mnt/s3-sync/assets/sync")
     assets_dir: Annotated[Path, PATH, "Folder that the paths of items are relative to."] = Path("/mnt/s3-sync/assets")
@@ -88,7 +90,7 @@ class MountSettings:
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
-    """[panel]"""
+    """Section [panel]."""
 
     auth: Annotated[str, AUTH, "Who authenticates people: the web server, or nobody (on loopback)."] = "remote_user"
     operators: Annotated[frozenset[str], NAMES, "Who may act; `*` is every authenticated user."] = frozenset()
@@ -103,7 +105,7 @@ class PanelSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """[worker]"""
+    """Section [worker]."""
 
     poll_seconds: Annotated[float, SECONDS, "Time between two queries for a job while the queue is empty."] = 1
     heartbeat_seconds: Annotated[float, SECONDS, "Time between two heartbeats of a running job."] = 15
@@ -115,7 +117,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One configuration file, read and checked. The panel's file has no [worker], the worker's no [panel]."""
+    """One configuration file; the panel's has no [worker], and vice versa."""
 
     path: Path
     database: DatabaseSettings
@@ -135,12 +137,12 @@ Values = dict[str, dict[str, Any]]  # section -> option -> value, of what the fi
 
 
 def locate(given: str | None, default: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """The configuration file to use: the one given, else GPUPANEL_CONF, else `default`."""
+    """The configuration file: given, else GPUPANEL_CONF, else `default`."""
     return Path(given or environ.get("GPUPANEL_CONF") or default)
 
 
 def load(path: Path) -> Settings:
-    """Read and check the INI file at `path`. Raises ConfigurationError with every problem found."""
+    """Read and check a file. Raises ConfigurationError with all problems."""
     values, problems = _read(path)
     problems += _read_password(values["database"], path)
     _resolve_paths(values, path)
@@ -179,7 +181,7 @@ def _advice(error: OSError) -> str:
 
 
 def _without_values(error: Exception) -> str:
-    """Describe a syntax error by its line number, never by its text, which may be a password."""
+    """Describe a syntax error without its text, which may be a password."""
     line = getattr(error, "lineno", None) or (getattr(error, "errors", None) or [(None,)])[0][0]
     if not line:
         return "not UTF-8 text"
@@ -200,7 +202,7 @@ def _convert(values: dict[str, Any], section: str, option: str, text: str) -> li
 
 
 def _read_password(database: dict[str, Any], path: Path) -> list[str]:
-    """Read the password from its file, so that more people may read the configuration itself."""
+    """Read the password file, if the configuration names one."""
     file = database.get("password_file")
     if file is None:
         return []
@@ -215,7 +217,7 @@ def _read_password(database: dict[str, Any], path: Path) -> list[str]:
 
 
 def _resolve_paths(values: Values, path: Path) -> None:
-    """Make paths relative to the configuration file's folder; by default assets_dir is the parent of sync_dir."""
+    """Make paths relative to the configuration file's folder."""
     for section in ("mount", "panel"):
         for option, value in values[section].items():
             if isinstance(value, Path):

@@ -1,4 +1,6 @@
-"""The decision table: what an import does with an item, given what the library has (docs/CONTRACT.md, 5).
+"""The decision table: what an import does with an item.
+
+docs/CONTRACT.md, 5. Words for states.
 
 Pure functions: the preflight calls them to plan, and the importer again in the transaction that writes.
 """

@@ -1,4 +1,4 @@
-"""The exceptions of all rooms, by what the reader of the message can do about them.
+"""The exceptions of all rooms.
 
 `str(error)` says what failed, `hint` what to do next. Panel, shell and worker map the classes to HTTP statuses and
 exit codes; this module knows neither. Messages are attributes, since Python drops docstrings under -OO.
@@ -45,7 +45,7 @@ class PanelError(Exception):
 
 
 class Problems(PanelError):
-    """A file was checked and is invalid; `problems` has one line for each problem."""
+    """An invalid file; `problems` has one line for each problem."""
 
     message = "The file is invalid."
 
@@ -73,7 +73,7 @@ class Refused(PanelError):
 
 
 class PreflightFailed(Refused):
-    """The preflight of a batch failed and is recorded; the batch was not queued. `reasons` lists its problems."""
+    """A preflight failed and is recorded; the batch was not queued."""
 
     hint = "Ask upstream to fix and resend the bundle, then queue the batch again."
 
@@ -113,7 +113,7 @@ class UnsafePath(PanelError):
 
 
 class NotPermitted(UnsafePath):
-    """This account may not read the path; that says nothing about whether the file exists."""
+    """This account may not read the path; the file may exist."""
 
     message = "This account may not read the path."
 

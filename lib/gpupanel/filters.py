@@ -1,4 +1,4 @@
-"""The filters of a batch search, parsed from URL parameters or command options."""
+"""The filters of a batch search, from URL parameters or options."""
 
 import re
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ NAMES = (*WORDS, "host", "from", "to", "q")
 
 
 def read(texts: Mapping[str, str]) -> Filters:
-    """Parse the filters; a missing or empty text is no condition. Raises InvalidInput."""
+    """Parse the filters; an empty text is none. Raises InvalidInput."""
     given = {name: texts.get(name, "").strip() for name in NAMES}
     words = {name: _word(name, given[name]) for name in WORDS}
     if len(given["host"]) > LONGEST_HOST:
@@ -68,7 +68,7 @@ def _day(name: str, text: str) -> date | None:
 
 
 def _searched(text: str) -> tuple[str | None, str | None]:
-    """(sync_id, asset_hash) of a search text: either one, whole or shortened as pages show it: `6df12fb8...`."""
+    """(sync_id, asset_hash) of a search text, whole or cut: `6df12fb8...`."""
     wanted = text.lower().removesuffix("...")
     if not wanted:
         return None, None

@@ -1,4 +1,4 @@
-"""The ledger tables ingest_batch, ingest_batch_item and ingest_event: plans, results and events of bundles.
+"""The ledger: plans, results and events of bundles.
 
 docs/CONTRACT.md, 6. Tables and 7. Events.
 """
@@ -23,12 +23,12 @@ LONGEST_REASON = 2000  # characters stored of a reason, which may contain any pa
 
 
 def canonical(value: Any) -> str:
-    """Encode JSON as Perl's canonical encoder does: sorted keys, no spaces, no escapes beyond those required."""
+    """Encode JSON as Perl's canonical encoder does: sorted, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def spaced(value: Mapping[str, str]) -> str:
-    """Encode JSON as MariaDB's JSON_OBJECT does: keys in the order given, a space after each comma and colon."""
+    """Encode JSON as MariaDB's JSON_OBJECT does: unsorted, with spaces."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -36,7 +36,7 @@ def spaced(value: Mapping[str, str]) -> str:
 
 
 def recorded(tx: Reading, sync_ids: list[str]) -> set[str]:
-    """Those of the bundles that a scan need not read again: neither skipped nor failed in their preflight."""
+    """Those of the bundles that a scan need not read again."""
     return {row["sync_id"] for chunk in chunks(sync_ids) for row in tx.all("ledger.recorded", sync_ids=chunk)}
 
 
@@ -46,7 +46,7 @@ def batch(tx: Reading, sync_id: str) -> BatchRow:
 
 
 def stamp(tx: Reading, sync_id: str) -> dict[str, Any]:
-    """A change token: values that change whenever the batch changes, and `now`, the database's time.
+    """A change token, with `now`, the database's time.
 
     It reads a few index entries. Raises NotFound.
     """
@@ -57,7 +57,7 @@ def stamp(tx: Reading, sync_id: str) -> dict[str, Any]:
 
 
 def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
-    """Sort the bundles by when upstream completed them, those with an unknown time last."""
+    """Sort bundles by when upstream completed them, unknown times last."""
     rows = [row for chunk in chunks(sync_ids) for row in tx.all("ledger.handed_over", sync_ids=chunk)]
     completed = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
     return sorted(completed, key=completed.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in completed]
@@ -72,7 +72,7 @@ def items(
     tx: Reading, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0,
     limit: int = 50,
 ) -> list[ItemRow]:
-    """Up to `limit` items of a batch from position `start` on, including withdrawn ones.
+    """Up to `limit` items from a position on, including withdrawn ones.
 
     Either all items, those with a decision, or those with one of MARKS.
     """
@@ -84,7 +84,7 @@ def place_before(
     tx: Reading, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None,
     limit: int = 50,
 ) -> int | None:
-    """The position at which the page of `limit` items before `start` begins; None if `start` is the first page.
+    """The position at which the previous page of items begins, or None.
 
     Items are paged by position rather than by row, since listed and withdrawn items may share one.
     """
@@ -98,14 +98,14 @@ def place_before(
 def _filtered(
     tx: Reading, names: tuple[str, str], decision: Decision | None, mark: str | None, **params: int
 ) -> list[Any]:
-    """Run the first query for all items, or the second for those with a decision or mark."""
+    """Run the first query for all items, the second for a filter."""
     if decision is None and mark is None:
         return tx.all(names[0], **params)
     return tx.all_of(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
 
 
 def items_of_hash(tx: Reading, batch_id: int, start: str, *, limit: int = 50) -> list[ItemRow]:
-    """Up to `limit` items of a batch whose hash begins with `start` (hex digits), by type and hash."""
+    """Up to `limit` items whose hash begins with `start` (hex digits)."""
     rows: list[Any] = []
     for asset_type in ASSET_TYPES:
         rows += tx.all(
@@ -124,14 +124,14 @@ def item(tx: Reading, batch_id: int, item_id: int) -> ItemRow:
 
 
 def open_items(tx: Reading, batch_id: int) -> set[tuple[str, str]]:
-    """(asset_type, asset_hash) of the items that failed or that no job has processed."""
+    """Keys of the items that failed or that no job has processed."""
     return {(row["asset_type"], row["asset_hash"]) for row in tx.all("ledger.open_items", batch_id=batch_id)}
 
 
 def planned_items(
     tx: Reading, batch_id: int, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], PlannedItem]:
-    """(asset_type, asset_hash) -> row, for those of the items that the batch has, without withdrawn ones."""
+    """(asset_type, asset_hash) -> row of these items, if not withdrawn."""
     return {
         (row["asset_type"], row["asset_hash"]): row
         for asset_type, hashes in grouped(keys)
@@ -140,7 +140,7 @@ def planned_items(
 
 
 def any_done(tx: Reading, batch_id: int) -> bool:
-    """Whether a job has processed an item of the batch successfully since it was planned."""
+    """Whether a job has processed an item since the plan, successfully."""
     return bool(tx.value("ledger.any_done", batch_id=batch_id))
 
 
@@ -150,7 +150,7 @@ def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
 
 
 def bounded_counts(tx: Reading, batch_id: int, *, limit: int = BOUND + 1) -> dict[str, int]:
-    """decision or mark -> number of items, including withdrawn ones, each counted up to `limit`; no zeros."""
+    """decision or mark -> number of items, counted up to `limit`; no zeros."""
     parts = [
         fill("ledger.count_of", column="decision", value=str(decision), sought=f"'{decision}'")
         for decision in Decision
@@ -161,7 +161,7 @@ def bounded_counts(tx: Reading, batch_id: int, *, limit: int = BOUND + 1) -> dic
 
 
 def events(tx: Reading, batch_id: int, *, limit: int = 50) -> list[EventRow]:
-    """The latest events of a batch, newest first; `payload` is the stored text."""
+    """The latest events of a batch, newest first, with payloads as text."""
     return tx.all("ledger.events", batch_id=batch_id, limit=limit)
 
 
@@ -193,7 +193,7 @@ def _not_found(sync_id: str) -> NotFound:
 
 
 def lock(tx: Transaction, sync_id: str) -> BatchRow:
-    """Lock the row of a batch until the transaction ends, and return it. Raises NotFound."""
+    """Lock and return the row of a batch. Raises NotFound."""
     return _decoded(tx.one("ledger.lock", sync_id=sync_id), sync_id)
 
 
@@ -203,13 +203,13 @@ def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:
 
 
 def append(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, by: str) -> None:
-    """Append an event; a dict is encoded canonically, a text is stored as it is."""
+    """Append an event; a dict is encoded canonically."""
     text = payload if isinstance(payload, str) else canonical(payload)
     tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=by)
 
 
 def facts(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha256: str | None) -> Facts:
-    """The manifest's columns of ingest_batch; for a refused manifest, the fields that could be salvaged from it."""
+    """The manifest's columns, or those salvaged from a refused manifest."""
     if manifest is None:
         columns: Any = {"sync_type": None, "action": None, "item_count": 0, "total_bytes": 0, "source_host": None}
         columns |= glimpsed
@@ -229,7 +229,7 @@ def plan_items(tx: Transaction, batch_id: int, plans: list[Plan]) -> None:
 
 
 def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) -> None:
-    """Write the results of a job for some items: their decisions are `created`, `failed` and so on.
+    """Write the results of a job (`created`, `failed`, ...) for some items.
 
     An item without `id` is found by its key, or inserted.
     """
@@ -237,7 +237,7 @@ def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) 
 
 
 def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
-    """Mark the items that the manifest no longer lists, deleting none; return their number (docs/CONTRACT.md, 5)."""
+    """Mark items that the manifest no longer lists; return their number."""
     listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
     withdrawn = [
         row["id"] for row in tx.all("ledger.listed_items", batch_id=batch_id)

@@ -1,4 +1,7 @@
-"""The vocabularies of batch, job and item, and the plan of an item (docs/CONTRACT.md, 5. Words for states)."""
+"""The states of batch, job and item, and the plan of an item.
+
+docs/CONTRACT.md, 5. Words for states.
+"""
 
 import re
 from enum import StrEnum
@@ -12,7 +15,10 @@ Changes = dict[str, list[Any]]  # field -> [before, after]
 
 
 class BatchStatus(StrEnum):
-    """discovered -> preflight_passed | preflight_failed; queued; importing; completed | partial | failed."""
+    """The states of a batch.
+
+    discovered -> preflight_passed | preflight_failed; queued; importing; completed | partial | failed.
+    """
 
     DISCOVERED = "discovered"
     PREFLIGHT_PASSED = "preflight_passed"
@@ -25,12 +31,15 @@ class BatchStatus(StrEnum):
 
     @property
     def busy(self) -> bool:
-        """Whether a job of the batch is queued or running; then it can be neither preflighted nor queued."""
+        """Whether an active job blocks preflight and queueing."""
         return self in (BatchStatus.QUEUED, BatchStatus.IMPORTING)
 
 
 class JobState(StrEnum):
-    """queued -> running -> completed | failed; queued -> canceled; running -> queued (released, reset)."""
+    """The states of a job.
+
+    queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -83,7 +92,7 @@ REFUSED_BY_DATABASE = "the database refused it"
 
 
 def emptied(decision: str, changes: Changes | None) -> list[str]:
-    """The fields that an update clears: they have a value before and none after."""
+    """The fields that an update clears."""
     if decision not in (Decision.WILL_UPDATE, Decision.UPDATED):
         return []
     return [field for field, (before, after) in (changes or {}).items() if before not in EMPTY and after in EMPTY]

@@ -1,4 +1,4 @@
-"""Keyset pagination: a page begins beyond a cursor, so each page costs the same wherever it is in the list."""
+"""Keyset pagination: each page costs the same, wherever it is."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: at the rows with greater (key, id) if `ascending`, else at those with smaller ones.
+    """Where a page begins: beyond (key, id), in one direction.
 
     `key` is the value that the list is sorted by. A cursor that carries an id alone has None.
     """
@@ -34,7 +34,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows in the order of their list, with the cursors of the neighbouring pages.
+    """Rows in the order of their list, and the neighbouring cursors.
 
     If the scan stopped before the page was full, `stopped_at` is the key of the last row scanned and `further` the
     cursor that continues the scan.
@@ -48,7 +48,7 @@ class Page(Generic[Row]):
 
 
 def keyset_condition(key: str, row_id: str, name: str, ascending: bool) -> str:
-    """SQL for the rows beyond the cursor `name`, in a form for which the server reads a range of the index."""
+    """SQL for the rows beyond the cursor `name`, as an index range."""
     sign = ">" if ascending else "<"
     return f"({key} {sign} %({name}_key)s OR ({key} = %({name}_key)s AND {row_id} {sign} %({name}_id)s))"
 
@@ -62,7 +62,7 @@ def build_page(
     found: list[dict[str, Any]], start: Cursor, limit: int, key: str, *, list_ascending: bool,
     horizon: Cursor | None = None,
 ) -> Page[Any]:
-    """Make a page of the rows read from `start` on; `found` may hold one row more than `limit`.
+    """Make a page of the rows read from `start` on.
 
     `horizon` is where the scan stopped, if it did before the end of the list.
     """

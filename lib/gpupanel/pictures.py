@@ -1,4 +1,4 @@
-"""Choose the thumbnail file of an item, and detect the image type from the content, never from the name."""
+"""Choose thumbnail files, and detect image types by content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif")
 
 
 def best(item: Item) -> str | None:
-    """Path, within the item's folder, of the smallest sharp image, else of the largest one.
+    """Path in the item's folder of the smallest sharp image, else the largest.
 
     None for an item without a folder or an image, as in a `remove` bundle.
     """
@@ -22,7 +22,7 @@ def best(item: Item) -> str | None:
 
 
 def mime_type(content: bytes) -> str | None:
-    """The image type that these bytes start as; None if it is not one of TYPES."""
+    """The image type that these bytes start as, or None."""
     if content.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if content.startswith(b"\x89PNG\r\n\x1a\n"):

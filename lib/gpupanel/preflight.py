@@ -1,4 +1,7 @@
-"""Plan the import of a bundle: manifest and library -> decisions -> ledger (docs/CONTRACT.md, 5. Words for states)."""
+"""Plan the import of a bundle: manifest, library -> decisions -> ledger.
+
+docs/CONTRACT.md, 5. Words for states.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -48,7 +51,7 @@ class Examined(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of a preflight; `counts` has a number for each decision that it can make."""
+    """The result of a preflight, with a number for each decision."""
 
     ok: bool
     item_count: int
@@ -60,7 +63,7 @@ class Outcome(NamedTuple):
 
 
 def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examined:
-    """Read the manifest, and check the documents of its items, or of `only` some.
+    """Read the manifest, and check the documents of (`only` some) items.
 
     Faults of the bundle are in the result. Raises MountUnavailable.
     """
@@ -81,7 +84,7 @@ def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examine
 
 
 def _missing(mount: Mount, entries: Iterator[tuple[int, Item | BadItem]]) -> dict[int, str]:
-    """Position -> missing file, checked by several threads, since a mount may respond slowly."""
+    """Position -> missing file, checked by several threads."""
     paths = [(position, item.path) for position, item in entries if isinstance(item, Item)]
 
     def check(chunk: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
@@ -125,14 +128,14 @@ def _plan(
 
 
 def require_there(examined: Examined, status: str, hint: str = REPEAT) -> None:
-    """Raise Refused if the bundle is gone: absence is no instruction (docs/CONTRACT.md, 2.8)."""
+    """Raise Refused if the bundle is gone (docs/CONTRACT.md, 2.8)."""
     if examined.gone:
         (missing,) = examined.problems
         raise Refused(f"{missing}; the batch stays as it is: {status}.", hint)
 
 
 def _lock(tx: Transaction, examined: Examined) -> BatchRow:
-    """Lock the batch's row. Raises NotFound, and Refused if its bundle is gone."""
+    """Lock the batch. Raises NotFound, and Refused if its bundle is gone."""
     batch = ledger.lock(tx, examined.sync_id)
     require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else REPEAT)
     return batch
@@ -154,7 +157,7 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
 
 
 def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
-    """Plan the open items of a batch again, and keep the results of the others.
+    """Plan the open items of a batch again; keep the other results.
 
     Raises NotFound, and Refused if a job is active, the bundle is gone, its manifest is unreadable or another one, the
     open items have changed, or each of them would fail again.
@@ -175,7 +178,7 @@ def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
 
 
 def plan(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
-    """Write decisions, columns and events of the manifest; the caller has locked the row and sets its status.
+    """Write decisions, columns and events for a locked batch.
 
     `phase` says who noticed a changed manifest: the preflight or the import. The counts of the batch are written only
     if all of its items are planned.
@@ -191,7 +194,7 @@ def plan(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: s
 
 
 def _note_change(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str) -> None:
-    """Write the manifest's columns; append an event if the manifest has changed."""
+    """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
         ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, by)
@@ -201,7 +204,7 @@ def _note_change(tx: Transaction, batch: BatchRow, examined: Examined, by: str, 
 
 
 def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Counter[Decision], list[str]]:
-    """Write the plans; return the number of items by decision, and the first reasons of failing items."""
+    """Write the plans; return counts by decision, and reasons of failures."""
     counts: Counter[Decision] = Counter()
     failures: list[str] = []
     if examined.manifest is None or examined.problems:
@@ -217,7 +220,7 @@ def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Co
 
 
 def _judge(examined: Examined, counts: Counter[Decision], failures: list[str]) -> Outcome:
-    """Fail the preflight if the bundle has problems, or if each item would fail."""
+    """Fail if the bundle has problems, or if each item would fail."""
     removing = (Decision.WILL_REMOVE,) if examined.manifest and examined.manifest.action == "remove" else ()
     total = counts.total()
     hopeless = total > 0 and counts[Decision.WILL_FAIL] == total
@@ -227,7 +230,7 @@ def _judge(examined: Examined, counts: Counter[Decision], failures: list[str]) -
 
 
 def _started(examined: Examined) -> dict[str, Any]:
-    """The payload of preflight_started (docs/CONTRACT.md, 7. Events); nulls if the manifest was refused."""
+    """The payload of preflight_started, with nulls for a refused manifest."""
     manifest = examined.manifest
     keys = ("action", "item_count", "item_type_counts", "prior_sync_id", "sync_type", "total_bytes")
     facts = {key: getattr(manifest, key) if manifest else None for key in keys}

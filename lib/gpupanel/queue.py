@@ -1,4 +1,7 @@
-"""The import queue for operators: enqueue, cancel, reprioritise, list; never claims (docs/CONTRACT.md, 8. Queue)."""
+"""The import queue for operators: enqueue, cancel, reprioritise, list.
+
+It never claims (docs/CONTRACT.md, 8. Queue).
+"""
 
 from datetime import datetime
 from typing import Any
@@ -23,7 +26,7 @@ LATEST, EARLIEST = Cursor(HIGHEST, False, datetime.max), Cursor(0, True, datetim
 def enqueue(
     tx: Transaction, sync_id: str, by: str, *, priority: int = PRIORITY, auto_preflighted: bool = False
 ) -> int:
-    """Queue the open items of a batch: those that failed or that no job has processed since they were planned.
+    """Queue the failed and unprocessed items of a batch.
 
     Returns the job's id. Raises NotFound, and Refused unless the batch is preflight_passed.
     """
@@ -47,7 +50,7 @@ def enqueue(
 
 
 def cancel(tx: Transaction, job_id: int, by: str) -> str:
-    """Cancel a queued job; return the sync_id of its batch. Raises NotFound, and Refused unless it is queued."""
+    """Cancel a queued job; return its sync_id. Raises NotFound, Refused."""
     job = _lock(tx, job_id)
     if job["state"] != JobState.QUEUED:
         raise _refused(job, "only a queued job can be canceled", "There is nothing left to cancel.")
@@ -60,7 +63,7 @@ def cancel(tx: Transaction, job_id: int, by: str) -> str:
 
 
 def set_priority(tx: Transaction, job_id: int, priority: int, by: str) -> int:
-    """Change the priority of a queued job, lower first; return its new position in the queue.
+    """Change a queued job's priority, lower first; return its position.
 
     Raises NotFound, InvalidInput, and Refused unless the job is queued.
     """
@@ -77,7 +80,7 @@ def set_priority(tx: Transaction, job_id: int, priority: int, by: str) -> int:
 
 
 def place(tx: Reading, job_id: int, priority: int, *, limit: int = BOUND + 1) -> int:
-    """The position in the queue of a queued job with this priority, counted up to `limit`."""
+    """The position of a queued job, counted up to `limit`."""
     return int(tx.value("queue.ahead", job_id=job_id, priority=priority, limit=limit - 1)) + 1
 
 
@@ -116,7 +119,7 @@ def running(tx: Reading, *, limit: int = 50) -> list[ListedJob]:
 
 
 def line(tx: Reading, state: JobState, start: Cursor | None = None, *, limit: int = 50) -> Page[ListedJob]:
-    """A page of the queued or running jobs, in the order in which they are claimed."""
+    """A page of queued or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "queue.line", start, limit + 1, "j.priority", state=state)
     return build_page(found, start, limit, "priority", list_ascending=True)
@@ -125,7 +128,7 @@ def line(tx: Reading, state: JobState, start: Cursor | None = None, *, limit: in
 def ended(
     tx: Reading, start: Cursor | None = None, *, state: JobState | str | None = None, limit: int = 50
 ) -> Page[ListedJob]:
-    """A page of the finished jobs, the latest first; of one state if `state` is given."""
+    """A page of finished jobs, latest first, optionally of one state."""
     start = start or LATEST
     name = "queue.ended_in_state" if state else "queue.ended"
     found = _beyond(tx, name, start, limit + 1, "j.finished_at", state=state)
@@ -146,7 +149,7 @@ def _beyond(tx: Reading, name: str, start: Cursor, limit: int, key: str, **param
 
 
 def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[EventRow]]:
-    """batch id -> the progress events of its running job, oldest first: its claim and up to `limit` more."""
+    """batch id -> its claim event and up to `limit` progress events."""
     progress: dict[int, list[EventRow]] = {batch_id: [] for batch_id in batch_ids}
     parts = [fill("queue.marks", batch_id=f"%(batch_{index})s") for index in range(len(batch_ids))]
     params = {f"batch_{index}": batch_id for index, batch_id in enumerate(batch_ids)}
@@ -156,7 +159,7 @@ def marks(tx: Reading, batch_ids: list[int], *, limit: int) -> dict[int, list[Ev
 
 
 def glance(tx: Reading, *, hours: int = 24, limit: int = BOUND + 1) -> QueueSummary:
-    """Summarise the queue; `failed` counts the jobs that failed in the last hours, each count stops at `limit`."""
+    """Summarise the queue; `failed` counts the last hours only."""
     summary: QueueSummary = tx.one("queue.glance", hours=hours, bound=limit - 1)
     queued_at: Any = summary["oldest"]
     summary["oldest"] = queued_at and summary["now"] - queued_at
@@ -164,7 +167,7 @@ def glance(tx: Reading, *, hours: int = 24, limit: int = BOUND + 1) -> QueueSumm
 
 
 def count_ended(tx: Reading, state: JobState, *, hours: int = 24, limit: int = BOUND + 1) -> int:
-    """The number of jobs that finished in this state in the last hours, counted up to `limit`."""
+    """The number of jobs that finished so lately, counted up to `limit`."""
     return int(tx.value("queue.count_ended", state=state, hours=hours, limit=limit))
 
 
@@ -177,7 +180,7 @@ def counts(tx: Reading, *, limit: int = BOUND + 1) -> dict[str, int]:
 
 
 def census(tx: Reading) -> dict[str, int]:
-    """state -> exact number of jobs; it reads a whole index, in a fraction of a second for a million jobs."""
+    """state -> exact number of jobs, by reading a whole index."""
     numbers = {row["state"]: row["jobs"] for row in tx.all("queue.census")}
     return {str(state): numbers.get(state, 0) for state in JobState}
 

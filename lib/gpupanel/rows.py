@@ -1,4 +1,4 @@
-"""The types of database rows that cross module boundaries; the columns are those of etc/schema.sql."""
+"""The types of database rows that cross module boundaries."""
 
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -20,7 +20,7 @@ class Facts(TypedDict):
 
 
 class BatchRow(Facts):
-    """A row of ingest_batch; `batch` and `lock` decode `plan` and `manifest_summary`."""
+    """A row of ingest_batch, with its JSON decoded."""
 
     id: int
     sync_id: str
@@ -65,7 +65,7 @@ class PlannedItem(ItemKey):
 
 
 class ItemRow(PlannedItem):
-    """A row of ingest_batch_item with `changes` decoded; `earlier...` is the result of the job before."""
+    """An item with `changes` decoded and the result of the job before."""
 
     batch_id: int
     position: int
@@ -125,14 +125,14 @@ class JobRow(LockedJob):
 
 
 class ListedJob(JobRow):
-    """A job of a list, with the database's time `now`; finished jobs have the batch's present `status`."""
+    """A job of a list; finished jobs have the batch's present `status`."""
 
     now: datetime
     status: str
 
 
 class QueueSummary(TypedDict):
-    """Bounded counts of jobs, the waiting time of the oldest queued one, and the database's time."""
+    """Bounded counts of jobs, and the age of the oldest queued one."""
 
     queued: int
     running: int

@@ -1,4 +1,7 @@
-"""Record the bundles on the mount in the ledger, and why some are skipped (docs/CONTRACT.md, 3 and 4)."""
+"""Record bundles in the ledger, and why some are skipped.
+
+docs/CONTRACT.md, 3 and 4.
+"""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +17,7 @@ DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
 
 
 class Finding(NamedTuple):
-    """A scanned bundle; `problem` says why it is skipped, None if it is consumable."""
+    """A scanned bundle; `problem` says why it is skipped, if it is."""
 
     sync_id: str
     facts: Facts
@@ -22,7 +25,7 @@ class Finding(NamedTuple):
 
 
 def examine(mount: Mount, sync_id: str) -> Finding:
-    """Read the manifest of a bundle; its faults are in the result. Raises MountUnavailable."""
+    """Read a manifest; its faults are in the result. Raises MountUnavailable."""
     raw = None
     try:
         raw = mount.manifest(sync_id)
@@ -37,7 +40,7 @@ def examine(mount: Mount, sync_id: str) -> Finding:
 
 
 def record(tx: Transaction, findings: list[Finding], by: str) -> dict[str, str]:
-    """Write scanned bundles to the ledger; return sync_id -> DISCOVERED, PASSED_OVER or KNOWN.
+    """Write scanned bundles; return sync_id -> DISCOVERED, PASSED_OVER, KNOWN.
 
     A skipped bundle that is consumable now becomes discovered, and so does a failed preflight with another manifest.
     A bundle that another scan has recorded meanwhile is known.
@@ -85,6 +88,6 @@ def _append(tx: Transaction, batch_id: int, finding: Finding, by: str) -> None:
 
 
 def _scan_payload(facts: dict[str, Any]) -> dict[str, str]:
-    """Keys, their order and their string values as in the events of the Perl scan (docs/CONTRACT.md, 7. Events)."""
+    """Keys, order and string values as in the events of the Perl scan."""
     keys = ("manifest_sha256", "sync_type", "action", "item_count", "total_bytes", "source_host")
     return {"source": "filesystem"} | {key: str(facts[key]) for key in keys}

@@ -1,11 +1,11 @@
-"""Text for people: escaped, shortened, and sizes, durations and hashes, each formatted in one place."""
+"""Text for people: escaping, truncation, sizes, durations, hashes."""
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
 
 
 def escape_unprintable(text: str) -> str:
-    """Spell out control characters, bidi marks and surrogates, so that one line stays one line."""
+    """Escape control characters, line breaks, bidi marks and surrogates."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -100,7 +100,7 @@ def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount)
     assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == handed_over
 
 
-def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db, mount):
+def test_bulk_queueing_names_the_batches_that_it_did_not_reach_in_time(scanned, panel_db, mount):
     sync_id = scanned()
     (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
     assert outcome.job_id is None and outcome.problem.startswith("not reached")

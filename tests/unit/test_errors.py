@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import gpupanel.database
-import gpupanel.web.answers  # noqa: F401 - defines errors
-import gpupanel.work.importer  # noqa: F401 - defines errors
+import gpupanel.web.answers
+import gpupanel.work.importer  # noqa: F401 - these modules define errors
 from gpupanel import errors
 from gpupanel.paths import TREE
 

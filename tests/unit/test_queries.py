@@ -15,7 +15,7 @@ LOOKS_LIKE_A_QUERY = re.compile(rf"({'|'.join(FILES)})\.(\w|\\w\+)+")
 
 
 def patterns(tree):
-    """Each text of a module as a pattern; the holes of an f-string stand for any word, and so does what follows a `_`."""
+    """Each text of a module as a pattern: any word in the holes of an f-string, and after a `_` at its end."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -53,7 +53,9 @@ def test_a_hole_is_filled_by_name():
         fill("queue.now", where="TRUE")
 
 
-@pytest.mark.parametrize("hostile", ["TRUE -- ", "TRUE /* */", "b.status = 'x' OR 'a b'", '"x"', "a\\", "`x`", "# x", "'"])
+@pytest.mark.parametrize("hostile", [
+    "TRUE -- ", "TRUE /* */", "b.status = 'x' OR 'a b'", '"x"', "a\\", "`x`", "# x", "'",
+])
 def test_a_hole_takes_no_text_from_outside(hostile):
     with pytest.raises(ValueError, match="no constant"):
         fill("find.count", source="ingest_batch b", where=hostile)

@@ -1,4 +1,4 @@
-"""MariaDB: connections, transactions, named queries, and errors. The only room that imports pymysql."""
+"""MariaDB access; the only room that imports pymysql."""
 
 from .connection import Database
 from .driver import ConnectionLost, DatabaseTrouble, DataRefused, Duplicate, GivenUp, translate

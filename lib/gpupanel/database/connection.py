@@ -1,4 +1,7 @@
-"""Database: one connection a thread, and the retry loop around whole transactions (docs/CONTRACT.md, 8. Queue)."""
+"""One connection a thread, and the retry loop around transactions.
+
+docs/CONTRACT.md, 8. Queue.
+"""
 
 import random
 import threading
@@ -29,7 +32,7 @@ ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 
 class Database:
-    """One database and account; each thread has its own connection, made when first needed and kept.
+    """One database and account; each thread keeps its own connection.
 
     The server ends a transaction that was idle for `idle_seconds`, so that a stopped process cannot keep its row locks
     (0: the server's own setting). A statement fails after `read_timeout` seconds, which must be more than
@@ -60,7 +63,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Open a transaction, which begins with its first statement and is committed or rolled back as a whole.
+        """Open a transaction, which is committed or rolled back as a whole.
 
         Raises OutcomeUnknown when the reply to COMMIT was lost.
         """
@@ -73,13 +76,13 @@ class Database:
         self._commit(connection)
 
     def read(self, work: Callable[Concatenate[Reading, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run `work(tx, *args, **kwargs)` in a read-only transaction; retry after a conflict or a lost connection."""
+        """Run `work(tx, ...)` in a read-only transaction, with retries."""
         return self._again(self.reading, lambda tx: work(tx, *args, **kwargs))
 
     def transact(
         self, work: Callable[Concatenate[Transaction, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
-        """Run `work(tx, *args, **kwargs)` in a transaction; retry the whole of it as `read` does."""
+        """Run `work(tx, ...)` in a transaction; a retry repeats all of it."""
         return self._again(self.transaction, lambda tx: work(tx, *args, **kwargs))
 
     def execute(self, statement: str, **params: Any) -> list[Any]:
@@ -120,7 +123,7 @@ class Database:
             attempt += 1
 
     def _commit(self, connection: Connection) -> None:
-        """Commit. On a Galera cluster, COMMIT itself may report a conflict with another node."""
+        """Commit; a Galera node may report a conflict only here."""
         try:
             connection.commit()
         except pymysql.MySQLError as error:
@@ -132,14 +135,14 @@ class Database:
             raise errors.OutcomeUnknown() from error
 
     def _rollback(self, connection: Connection) -> None:
-        """Roll back; close a connection on which ROLLBACK fails, which ends the transaction too."""
+        """Roll back; close a connection on which that fails."""
         try:
             connection.rollback()
         except (pymysql.MySQLError, AttributeError):
             self.close()
 
     def _connection(self) -> Connection:
-        """This thread's connection. One that died while it was idle is replaced: no statement ran on it yet."""
+        """This thread's connection; one that died while idle is replaced."""
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is not None and time.monotonic() - self._local.used > FRESH and not _lives(connection):
             self.close()
@@ -173,7 +176,7 @@ class Database:
         )
 
     def _is_local(self) -> bool:
-        """Whether TLS can be left out: nobody can listen on a socket or on loopback, and it costs more than a query."""
+        """Whether the server is on this host, so that TLS adds only costs."""
         return bool(self.settings.unix_socket) or self.settings.host in ("localhost", "127.0.0.1", "::1")
 
 

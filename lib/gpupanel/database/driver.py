@@ -1,4 +1,7 @@
-"""Map the driver's errors to exceptions, by the server's error number (docs/CONTRACT.md, 8. Queue)."""
+"""Map the driver's errors to exceptions, by error number.
+
+docs/CONTRACT.md, 8. Queue.
+"""
 
 import pymysql
 
@@ -39,7 +42,7 @@ class DatabaseTrouble(errors.DatabaseUnavailable):
 
 
 def translate(error: pymysql.MySQLError) -> errors.PanelError:
-    """Convert a driver error. Server messages are kept; they contain no statement and no parameter."""
+    """Convert a driver error; its message has no statement or parameter."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     if code in CONFLICT:

@@ -1,4 +1,4 @@
-"""Values as SQL literals for INSERTs of many rows; the driver's own escaping takes longer than the server's work.
+"""SQL literals for INSERTs of many rows, faster than the driver's.
 
 Only strings, whole numbers and NULL are written here; the driver writes all other types.
 """
@@ -13,7 +13,7 @@ from pymysql.cursors import Cursor
 
 
 def of(connection: "pymysql.Connection[Cursor]") -> Mapping[type, Callable[[Any], str]]:
-    """type -> function that writes a value of this type as a literal for this connection."""
+    """type -> function that writes a value of this type as a literal."""
     status: int = connection.server_status  # type: ignore[attr-defined]  # missing from the driver's type stubs
     if status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
         return defaultdict(lambda: connection.escape)
@@ -25,7 +25,7 @@ def of(connection: "pymysql.Connection[Cursor]") -> Mapping[type, Callable[[Any]
 
 
 def _quoted(text: str) -> str:
-    """Quote a string. In utf8mb4, the connection's character set, no other character needs an escape."""
+    """Quote a string; utf8mb4 needs no other escapes."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -34,7 +34,7 @@ def _null(nothing: None) -> str:
 
 
 def packed(texts: Iterable[str], most: int) -> Iterator[str]:
-    """Join the texts by commas into strings of up to `most` characters; a longer text is a string of its own."""
+    """Join texts by commas into strings of up to `most` characters."""
     pack: list[str] = []
     size = 0
     for text in texts:

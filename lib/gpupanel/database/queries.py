@@ -1,4 +1,4 @@
-"""The named queries of sql/*.sql: `"queue.lock"` is the query `lock` of sql/queue.sql.
+"""The named queries: `"queue.lock"` is `lock` of sql/queue.sql.
 
 A query may have holes such as {where}, for what no parameter can stand for. Only `fill` fills them, and only with
 constants of the code: each value from outside is a parameter, `%(name)s`.
@@ -16,7 +16,7 @@ FRAGMENT = re.compile(r"(?:[\w\s.,()=<>%*+;]|-(?!-)|'\w*')*")
 
 @cache
 def queries(file: str) -> dict[str, str]:
-    """The named queries of sql/<file>.sql: each starts with a line `-- name: <name>`."""
+    """The queries of sql/<file>.sql; each starts with `-- name: <name>`."""
     text = (SQL / f"{file}.sql").read_text(encoding="utf-8")
     named = (part.partition("\n") for part in text.split("-- name: ")[1:])
     return {name.strip(): _without_comments(body) for name, _, body in named}

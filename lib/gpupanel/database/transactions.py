@@ -1,4 +1,4 @@
-"""Transactions: Reading runs SELECTs, Transaction writes too; rows are dicts and parameters are named."""
+"""Reading runs SELECTs, Transaction writes too; rows are dicts."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 class Insert(NamedTuple):
-    """An INSERT split into `head`, the values of one `row` in the order of `names`, and `tail`."""
+    """An INSERT split into head, the values of one row, and tail."""
 
     head: str
     row: str
@@ -53,7 +53,7 @@ def chunks(things: Iterable[Item], size: int = ROWS) -> Iterator[list[Item]]:
 
 
 def grouped(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Sort pairs such as (asset_type, asset_hash) into (first, at most ROWS seconds).
+    """Group pairs such as (asset_type, asset_hash) by their first element.
 
     With two `IN` lists instead, the server would look up each combination.
     """
@@ -80,7 +80,7 @@ class Reading:
         return self.all_of(query(name), **params)
 
     def all_of(self, statement: str, **params: Any) -> list[Any]:
-        """All rows of a statement whose holes are filled, or that was joined from several queries."""
+        """All rows of a filled or joined statement."""
         return list(self._execute(statement, params).fetchall())
 
     def one(self, name: str, **params: Any) -> Any:
@@ -93,7 +93,7 @@ class Reading:
         return next(iter(row.values())) if row else None
 
     def stream(self, name: str, **params: Any) -> Iterator[Any]:
-        """The rows one by one, in bounded memory. Read all, or close the iterator, before the next query."""
+        """The rows one by one; read all, or close, before the next query."""
         return self.stream_statement(query(name), **params)
 
     def stream_statement(self, statement: str, **params: Any) -> Iterator[Any]:
@@ -112,7 +112,7 @@ class Transaction(Reading):
     """A transaction that also writes."""
 
     def run(self, name: str, **params: Any) -> int:
-        """Execute one statement; return the number of rows that matched, changed or not."""
+        """Execute one statement; return the number of matched rows."""
         return self._execute(query(name), params).rowcount
 
     def insert(self, name: str, **params: Any) -> int:
@@ -120,7 +120,7 @@ class Transaction(Reading):
         return self._execute(query(name), params).lastrowid
 
     def together(self, *statements: tuple[str, dict[str, Any]]) -> Any:
-        """Execute compound statements, each with its parameters, in one round trip; return the row that one selects.
+        """Execute compound statements in one round trip; return the selected row.
 
         Raises GivenUp when a statement signals.
         """
@@ -129,7 +129,7 @@ class Transaction(Reading):
         return self._execute("\n".join(("BEGIN NOT ATOMIC", *parts, "END")), None).fetchone()
 
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
-        """Execute an INSERT ... VALUES for many rows, about a megabyte a statement; return the RETURNING rows."""
+        """Execute an INSERT for many rows; return its RETURNING rows."""
         if not rows:
             return []
         insert, writers = _insert(name), literals.of(self._connection)
@@ -142,7 +142,7 @@ class Transaction(Reading):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo the statements of this block alone if it raises an error of ours, such as refused data."""
+        """Undo this block alone if it raises an error of ours."""
         self._execute("SAVEPOINT inner_work", {})
         try:
             yield

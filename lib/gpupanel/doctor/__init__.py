@@ -1,4 +1,4 @@
-"""Checks of an installation: database, accounts, queue, mount and files; they change nothing."""
+"""Checks of an installation; they change nothing."""
 
 from . import accounts
 from .checks import OF_THE_MOUNT, examine

@@ -1,4 +1,4 @@
-"""Compare the privileges of the accounts with etc/grants.sql: neither fewer nor more."""
+"""Compare the privileges of the accounts with etc/grants.sql."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ EVERY_USER = "SELECT User AS user, Host AS host FROM mysql.user WHERE User IN %(
 
 
 class Right(NamedTuple):
-    """A privilege. `scope` is a table of this application, or `database.table`; `column` is * for the whole table."""
+    """A privilege on a scope; `column` is * for the whole table."""
 
     scope: str
     privilege: str
@@ -26,7 +26,7 @@ class Right(NamedTuple):
 
 
 def own(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
-    """Check the account in use against the grants of `duty`, by default of its own name, else of the panel."""
+    """Check the account in use against the grants of `duty`."""
     [row] = db.execute("SELECT CURRENT_USER() AS who")
     duty = duty or (settings.database.user if settings.database.user in ACCOUNTS else ACCOUNTS[0])
     yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, db.execute("SHOW GRANTS"), settings.database.name)
@@ -73,7 +73,7 @@ def _compare(who: str, duty: str, grants: list[dict[str, Any]], database: str) -
 
 
 def _elsewhere(scope: str, database: str) -> bool:
-    """Whether the scope is another database, such as a test's; privileges on `mysql` are dangerous, though."""
+    """Whether the scope is another database, other than `mysql`."""
     return "." in scope and scope.partition(".")[0] not in (database, "*", "mysql")
 
 
@@ -89,7 +89,7 @@ def _covered(right: Right, held: set[Right], database: str) -> bool:
 
 
 def _rights(text: str, database: str) -> Iterator[Right]:
-    """Parse one GRANT statement; a table of `database` is named without its database."""
+    """Parse one GRANT statement."""
     match = GRANT.match(text)
     if match is None:
         if role := ROLE.match(text):

@@ -1,4 +1,4 @@
-"""Run all checks of an installation, in order; each yields findings and changes nothing."""
+"""Run all checks of an installation, in order."""
 
 from collections.abc import Callable, Iterator
 
@@ -24,7 +24,7 @@ ANSWER_SECONDS = 60
 
 
 def examine(settings: Settings, seconds: float | None = None) -> list[Finding]:
-    """Run all checks. Database and mount may take `seconds` each; None sets no limit for the mount."""
+    """Run all checks; database and mount may take `seconds` each."""
     return [
         *_of_the_database(settings, seconds), *_of_the_mount(settings, seconds),
         *(finding for check in OF_THE_FILES for finding in check(settings)),

@@ -1,4 +1,4 @@
-"""Parse CREATE TABLE of etc/schema.sql and of SHOW CREATE TABLE into one form, for comparison."""
+"""Parse CREATE TABLE statements into a form for comparison."""
 
 import re
 from typing import NamedTuple
@@ -19,7 +19,7 @@ GENERATED = re.compile(r" as (\(.*\)) (stored|persistent|virtual)")
 
 
 class Column(NamedTuple):
-    """The properties of a column that are compared; an absent one is an empty text."""
+    """The properties of a column that are compared."""
 
     type: str
     nullable: bool
@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """column -> (properties, definition); index -> (unique, columns); foreign key -> definition."""
+    """Columns, indexes and foreign keys, each by name with its definition."""
 
     columns: dict[str, tuple[Column, str]]
     indexes: dict[str, tuple[bool, str]]
@@ -92,7 +92,7 @@ def _match(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _collation(kind: str, text: str, options: str) -> str:
-    """The collation of a text column if it compares bytes, else its character set."""
+    """The collation of a text column if it compares bytes, else its charset."""
     if kind == "json" or not TEXT.match(kind):
         return ""
     source = text if COLLATION.search(text) or CHARSET.search(text) else options

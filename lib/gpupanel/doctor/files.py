@@ -16,7 +16,7 @@ NOT_BY_OTHERS = "only its owner and its group may write it"
 
 
 def configuration(settings: Settings) -> Iterator[Finding]:
-    """The configuration file, which others may read unless it contains the password."""
+    """The configuration file; others may read it unless it has a password."""
     if settings.path.is_file():
         secret = "password" in _options(settings)
         yield _modes(settings.path, OTHERS_READ if secret else OTHERS_WRITE)
@@ -75,7 +75,7 @@ def _mode(path: Path) -> int:
 
 
 def _options(settings: Settings) -> dict[str, str]:
-    """The options of [database] in the file, since the settings do not say where the password came from."""
+    """[database] as in the file: the settings hide where a password is."""
     parser = ConfigParser(interpolation=None, default_section="\0")
     parser.read_string(settings.path.read_text(encoding="utf-8"))
     return dict(parser["database"]) if parser.has_section("database") else {}

@@ -6,7 +6,7 @@ OK, NOTE, WRONG = "ok", "note", "wrong"
 
 
 class Finding(NamedTuple):
-    """`level` is ok, note (works, but should be looked at) or wrong; `advice` says what to do unless it is ok."""
+    """A result: ok, note (works, but look at it) or wrong, with advice."""
 
     check: str
     level: str

@@ -1,4 +1,4 @@
-"""Checks of the queue: the plan of a claim, and jobs and batches that no worker will process."""
+"""Checks of the queue: the claim's plan, stale and orphaned jobs."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ CLAIMS = ("first", "first_past")
 
 
 def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
-    """A claim must read the index `claim` in order; any other plan locks all queued rows (docs/CONTRACT.md, 8)."""
+    """A claim must read its index in order, or it locks all queued rows."""
     asked = {"aside": [0], "past": 0, "priority": 0}
     plans = [plan for find in CLAIMS for plan in db.execute(f"EXPLAIN {claiming(find)}", **asked)]
     found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
@@ -25,13 +25,13 @@ def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def claiming(find: str) -> str:
-    """The SELECT by which a claim finds its job, one of CLAIMS, as a statement of its own."""
+    """The SELECT of a claim, one of CLAIMS, as a statement of its own."""
     [rest] = re.findall(r"SELECT id INTO job ([^;]* FOR UPDATE [^;]*);", query(f"work.{find}"))
     return f"SELECT id {rest}"
 
 
 def silent(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Running jobs with a stale heartbeat: any worker requeues them, so none is running."""
+    """Jobs with a stale heartbeat, which any running worker requeues."""
     limit = settings.worker.stale_minutes
     found = [f"job {job['id']} on {job['worker']}" for job in _rows(db, "doctor.silent", seconds=limit * 60)]
     yield judge(

@@ -1,4 +1,4 @@
-"""Checks of the MariaDB server's settings, as seen by the connections of this installation."""
+"""Checks of the MariaDB server's settings, from our own sessions."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def isolation(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def snapshots(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Without effect at READ COMMITTED; at other levels a claim of changed rows fails instead of waiting."""
+    """With it, a claim of changed rows fails, except at READ COMMITTED."""
     rows = db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
     value = rows[0]["Value"] if rows else "unknown to this version"
     yield judge(
@@ -63,7 +63,7 @@ def packet(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def clock(db: Database, settings: Settings) -> Iterator[Finding]:
-    """All stored times are the database's; a different clock here makes logs hard to compare."""
+    """Stored times are the database's; logs have those of this host."""
     theirs = _value(db, "UTC_TIMESTAMP(6)").replace(tzinfo=UTC)
     offset = abs((datetime.now(UTC) - theirs).total_seconds())
     yield judge(

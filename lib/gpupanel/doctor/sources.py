@@ -1,4 +1,4 @@
-"""The expected state of an installation: etc/schema.sql and etc/grants.sql."""
+"""The expected state: etc/schema.sql and etc/grants.sql."""
 
 from ..paths import shipped
 
@@ -6,7 +6,7 @@ ACCOUNTS = ("gpu_panel", "gpu_worker")
 
 
 def statements(file: str) -> list[str]:
-    """Split a file of etc/ into statements; comments are whole lines, and no string contains a semicolon."""
+    """Split a file of etc/ into statements, without comments."""
     text = (shipped("etc") / file).read_text(encoding="utf-8")
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     return [statement.strip() for statement in code.split(";") if statement.strip()]

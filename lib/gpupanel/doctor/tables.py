@@ -1,4 +1,4 @@
-"""Compare tables, columns, indexes and foreign keys with etc/schema.sql; suggest a statement for each difference."""
+"""Compare tables, columns and keys with etc/schema.sql."""
 
 import re
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ def expected() -> dict[str, Table]:
 
 @cache
 def by_name() -> set[tuple[str, str]]:
-    """The (table, index) pairs that queries name in FORCE INDEX, so these names are required."""
+    """The (table, index) pairs that queries require by FORCE INDEX."""
     folder = files(__package__.rpartition(".")[0]).joinpath("sql")
     names = [file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")]
     return {pair for name in names for text in queries(name).values() for pair in BY_NAME.findall(text)}
 
 
 def compare(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for each difference, and one that is ok if none is wrong."""
+    """Yield the differences, and one ok finding if none is wrong."""
     findings = [finding for table in expected() for finding in _table(db, table)]
     yield from findings
     if all(finding.level != WRONG for finding in findings):

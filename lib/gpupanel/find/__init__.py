@@ -1,4 +1,4 @@
-"""Search for batches: by filters, from a cursor on, with counts (docs/DECISIONS.md, "Finding batches")."""
+"""Search for batches, by filters and cursor, with counts."""
 
 from ..model import BOUND
 from .batches import MANY, Count, count, count_by_status, counts, hosts, ids, page

@@ -1,4 +1,4 @@
-"""Pages and counts of the batches that match filters (docs/DECISIONS.md, "Finding batches").
+"""Pages and counts of the batches that match filters.
 
 One filter, with or without dates, is read from an index in the order of the list, so a page costs what it shows. With
 several filters, the one with the fewest rows chooses the index, and its rows are checked against the others: at most
@@ -35,7 +35,7 @@ def page(
     tx: Reading, filters: Filters, place: Cursor | None = None, *, oldest_first: bool = False, limit: int = 50,
     by: Road | None = None,
 ) -> Page[ListedBatch]:
-    """A page of up to `limit` batches from the cursor on, else from the start of the list.
+    """A page of batches from the cursor on, else from the start.
 
     `by` is the access path of these filters, if the caller knows it.
     """
@@ -46,7 +46,7 @@ def page(
 
 
 def ids(tx: Reading, filters: Filters, *, limit: int = BOUND) -> tuple[list[int], bool]:
-    """The ids of the latest batches, at most `limit`, and whether these are all that match."""
+    """The ids of the latest matching batches, and whether these are all."""
     way, found, horizon = road(tx, filters), list[int](), None
     for _ in range(limit // SCAN):
         rows, horizon = _look(tx, way, filters, horizon, limit + 1 - len(found), False)
@@ -57,7 +57,7 @@ def ids(tx: Reading, filters: Filters, *, limit: int = BOUND) -> tuple[list[int]
 
 
 def count(tx: Reading, filters: Filters, by: Road | None = None) -> Count:
-    """The number of matching batches; a lower limit beyond BOUND, or where the scan stopped at SCAN rows."""
+    """The number of matching batches, exact or a lower limit."""
     way = by or road(tx, filters)
     if way.alone and not way.short:
         number = value(tx, "find.count_to", way, filters, bound=BOUND)
@@ -67,7 +67,7 @@ def count(tx: Reading, filters: Filters, by: Road | None = None) -> Count:
 
 
 def counts(tx: Reading, filters: Filters, by: Road | None = None) -> tuple[Count, dict[str, Count]]:
-    """The number of matching batches, and status -> number that match the other filters.
+    """The number of matching batches, and status -> number without status.
 
     Without filters but dates, all numbers are exact while the ids of batches span at most BOUND.
     """
@@ -82,7 +82,7 @@ def counts(tx: Reading, filters: Filters, by: Road | None = None) -> tuple[Count
 
 
 def count_by_status(tx: Reading, filters: Filters, by: Road | None = None, *, most: int | None) -> dict[str, Count]:
-    """status -> number of batches that match the other filters, inexact where the scan stopped at SCAN rows.
+    """status -> number of batches that match the other filters.
 
     Without filters but dates, each is counted up to `most`, or exactly if that is None.
     """
@@ -116,7 +116,7 @@ def _sum(parts: Collection[Count]) -> Count:
 
 
 def _whole(tx: Reading, way: Road, filters: Filters) -> bool:
-    """Whether the access path has all rows of its filter: that of an asset ends after SCAN rows."""
+    """Whether the access path has all rows of its filter."""
     return way.lead != "asset_hash" or len(tx.all("find.touched", **parameters(filters))) < SCAN
 
 
@@ -128,7 +128,7 @@ def hosts(tx: Reading) -> list[str]:
 def _look(
     tx: Reading, way: Road, filters: Filters, start: Cursor | None, limit: int, ascending: bool
 ) -> tuple[list[dict[str, Any]], Cursor | None]:
-    """The keys of the next batches from `start` on, and the cursor at which the scan stopped, if it did."""
+    """The next keys, and the cursor at which the scan stopped, if it did."""
     if start and start.key is None:
         start = replace(start, key=tx.value("find.moment", id=start.id) or BEFORE_ALL)
     horizon = None if way.alone else horizon_of(tx, way, filters, start, ascending)

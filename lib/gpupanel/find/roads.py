@@ -1,4 +1,4 @@
-"""Choose the access path of a batch search, that is its index, and build the WHERE clause."""
+"""Choose the index for a batch search and build its WHERE clause."""
 
 from collections.abc import Container, Mapping
 from datetime import timedelta
@@ -14,7 +14,7 @@ KEY = "discovered_at"  # the column that the list is sorted by
 
 
 class Road(NamedTuple):
-    """An access path: the table and index to read (`source`), and the filter that it applies (`lead`).
+    """An access path: table and index, and the filter that it applies.
 
     `alone`: it applies all filters. `short`: it has at most SCAN rows. `numbers`: rows of each filter, as far as they
     were counted to choose the path.
@@ -44,7 +44,7 @@ TOUCHED = (
 
 
 def given(filters: Filters) -> list[str]:
-    """The filters that are set, without dates, since each index is sorted by date."""
+    """The filters that are set, without dates: all indexes have dates."""
     return [name for name, value in filters._asdict().items() if value is not None and name not in DATES]
 
 
@@ -63,7 +63,7 @@ def road(tx: Reading, filters: Filters) -> Road:
 
 
 def choose(names: list[str], numbers: Mapping[str, int]) -> Road:
-    """Choose the access path from the number of rows of each filter, counted up to SCAN + 1."""
+    """Choose the access path by the number of rows of each filter."""
     if not names:
         return Road(TABLE.format("discovered"), None, alone=True)
     if len(names) == 1 and names != ["sync_id"]:
@@ -97,7 +97,7 @@ def follow(
     tx: Reading, name: str, way: Road, filters: Filters, ascending: bool = False, *, start: Cursor | None = None,
     horizon: Cursor | None = None, only: bool = False, **more: Any,
 ) -> list[dict[str, Any]]:
-    """Run a query of find.sql over an access path, from `start` (excluded) to `horizon` (included).
+    """Run a query of find.sql from `start` (excluded) to `horizon`.
 
     With `only`, of the filters only the path's own and the dates apply.
     """

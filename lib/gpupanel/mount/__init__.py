@@ -1,4 +1,4 @@
-"""The read-only view of the sync mount, and the thread pools for a mount that may hang."""
+"""The read-only sync mount, and thread pools, since it may hang."""
 
 from ..model import SYNC_ID
 from .mount import DOCUMENT_LIMIT, Document, Mount, Sentinel

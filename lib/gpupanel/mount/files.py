@@ -1,4 +1,4 @@
-"""Open files below a root directory, read-only, safe against symlinks and races (docs/CONTRACT.md, 4).
+"""Open files below a root, read-only, safe against symlinks and races.
 
 Each name look-up is a round trip to the mount and may take long. A regular file or folder that a listing shows is
 therefore opened in one step, relative to the open folder; any other path is opened in two steps, with all checks.
@@ -26,7 +26,7 @@ REFUSED = {
 
 
 def open_checked(root: Path, relative: str, wanted: IsKind) -> int:
-    """Open the file or folder `relative` under `root` for reading, and return its descriptor.
+    """Open `relative` under `root` for reading; return its descriptor.
 
     The checks apply to an O_PATH descriptor rather than to the path, so nothing can be swapped between check and open.
     O_PATH does not open the file: a FIFO would wait for its writer, and a device may act on being opened.
@@ -42,7 +42,7 @@ def open_checked(root: Path, relative: str, wanted: IsKind) -> int:
 
 
 class Folder:
-    """An open folder under `root`; `names` maps each entry to "file", "folder" or "other".
+    """An open folder; `names` maps entries to "file", "folder" or "other".
 
     Its methods raise NotFound, UnsafePath and MountUnavailable.
     """
@@ -78,7 +78,7 @@ class Folder:
         return descriptor
 
     def _open(self, name: str, flags: int) -> int:
-        """Open a listed entry; a symlink that has replaced it meanwhile is not followed."""
+        """Open a listed entry, following no symlink that has replaced it."""
         with translated(self._root, self.place(name)):
             return os.open(name, READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
 
@@ -94,7 +94,7 @@ def _kind(entry: "os.DirEntry[str]") -> str:
 
 
 def open_folder(root: Path, relative: str) -> Folder:
-    """Open a folder under `root` in one step: O_DIRECTORY opens nothing but folders, which has no side effect.
+    """Open a folder under `root` in one step, since that has no side effect.
 
     Raises NotFound, UnsafePath, MountUnavailable.
     """
@@ -137,7 +137,7 @@ def _require(mode: int, relative: str, wanted: IsKind) -> None:
 
 
 def _resolved(root: Path) -> str:
-    """Resolve the symlinks of `root` in the kernel, which is much faster than os.path.realpath.
+    """Resolve the symlinks of `root` in the kernel, faster than realpath.
 
     Raises MountUnavailable if the root is missing, since that says nothing about the files below it.
     """
@@ -151,7 +151,7 @@ def _resolved(root: Path) -> str:
 
 @contextmanager
 def translated(root: Path, relative: str) -> Iterator[None]:
-    """Translate OSError: is it a fact about `relative`, or is the mount unavailable? "" is the root itself."""
+    """Translate OSError to a fact about `relative`, or MountUnavailable."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,6 @@
-"""Read bundles and item documents from the mount; only this room opens files there (docs/CONTRACT.md, 4).
+"""Read bundles and item documents from the mount.
+
+Only this room opens files there (docs/CONTRACT.md, 4. Mount and bundle).
 
 A missing or unsafe file is a fact about a bundle or an item. An unavailable mount is never taken for a missing file:
 it raises MountUnavailable, since absence is no instruction (docs/CONTRACT.md, 2.8).
@@ -32,7 +34,7 @@ class Sentinel(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A JSON document of an item, as bytes; `name` is the file's name without its folder."""
+    """A JSON document of an item; `name` is its file name."""
 
     name: str
     content: bytes
@@ -40,14 +42,14 @@ class Document(NamedTuple):
 
 
 class Mount:
-    """The bundles in `sync_dir`, and the folders of their items in `assets_dir`."""
+    """The bundles in `sync_dir`, and their items in `assets_dir`."""
 
     def __init__(self, settings: MountSettings) -> None:
         self.sync_dir, self.assets_dir = settings.sync_dir, settings.assets_dir
         self.manifest_limit = settings.manifest_limit
 
     def require(self) -> None:
-        """Check that both folders are mounted: an unmounted one is missing, or empty except for the other.
+        """Check that both folders are mounted: present and not empty.
 
         Raises MountUnavailable.
         """
@@ -83,7 +85,7 @@ class Mount:
             raise BundleIncomplete(str(missing)) from None
 
     def check_item(self, path: str) -> str | None:
-        """Return why the documents of the item in folder `path` cannot be read, or None.
+        """Return why an item's documents cannot be read, or None.
 
         Raises MountUnavailable.
         """
@@ -99,7 +101,7 @@ class Mount:
         return None
 
     def documents(self, path: str) -> Iterator[Document]:
-        """Read the documents of the item in folder `path`: source/source.json, then source/data/*.json by name.
+        """Read source/source.json of an item, then source/data/*.json by name.
 
         Raises:
             NotFound: there is no source.json.
@@ -115,12 +117,15 @@ class Mount:
                     yield Document(name, self._document(data, name))
 
     def open(self, relative_path: str) -> BinaryIO:
-        """Open a regular file under assets_dir for reading. Raises NotFound, UnsafePath, MountUnavailable."""
+        """Open a regular file under assets_dir for reading.
+
+        Raises NotFound, UnsafePath, MountUnavailable.
+        """
         return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
 
     @contextmanager
     def _absences(self) -> Iterator[None]:
-        """Accept NotFound only while both folders are mounted (docs/CONTRACT.md, 2.8)."""
+        """Accept NotFound only while both folders are mounted."""
         try:
             yield
         except NotFound:
@@ -139,7 +144,7 @@ class Mount:
 
 
 def _listed_folder(folder: Folder, name: str) -> Folder:
-    """Open a listed folder. If it cannot be found, its content is unknown rather than missing."""
+    """Open a listed folder; if it is not found, its content is unknown."""
     try:
         return folder.folder(name)
     except NotFound:
@@ -178,7 +183,7 @@ def _document_too_big(name: str, size: int, limit: int) -> PanelError:
 def _content(
     descriptor: int, root: Path, relative: str, limit: int, too_big: Callable[[str, int, int], PanelError]
 ) -> bytes:
-    """Read an open file and close it; `too_big(relative, size, limit)` makes the error for a larger one.
+    """Read and close an open file; `too_big` makes the error for a larger one.
 
     A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
     """
@@ -196,7 +201,7 @@ def _content(
 
 
 def _read(descriptor: int, size: int, limit: int) -> bytes:
-    """Read up to one byte more than `limit`; nearly always the first read returns the whole file."""
+    """Read up to `limit` + 1 bytes, nearly always in one call."""
     content = os.read(descriptor, size + 1)
     if len(content) == size:
         return content

@@ -1,4 +1,4 @@
-"""Daemon-thread pool and timeouts for a mount that may hang (docs/CONTRACT.md, 10. Pages).
+"""Daemon-thread pool and timeouts for a mount that may hang.
 
 All reads of the mount run in daemon threads. The interpreter waits for the threads of an executor when it exits, and
 a thread that hangs in a system call never ends.
@@ -25,7 +25,7 @@ END = object()
 
 
 class Readers:
-    """A pool of up to `threads` daemon threads that starts with one and grows while callers wait for results.
+    """A pool of daemon threads that grows while callers wait for results.
 
     One thread reads files from the page cache fastest, since Python runs one thread at a time; many threads are faster
     if each read waits for the network. When the `with` block ends, queued reads are dropped and hanging ones abandoned.
@@ -53,7 +53,7 @@ class Readers:
         return future
 
     def urge(self, future: Future[Any]) -> Future[Any]:
-        """Wait for the future, adding threads; return it when it is done or all threads are started.
+        """Wait for the future, adding threads; it may still be running.
 
         The number of threads doubles after each LONG of waiting. The waiting time restarts at zero after as many
         consecutive futures were done at once as there are threads, since those often finish together.
@@ -100,7 +100,7 @@ class Readers:
 
 
 def bounded(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
-    """Iterate for at most `seconds` over an iterable that reads the mount; None sets no limit.
+    """Iterate over an iterable that reads the mount, with a time limit.
 
     A daemon thread reads a few items ahead. At the timeout it is abandoned if it hangs in a system call; otherwise it
     stops at its next item. Its exceptions are raised here. Signals are handled while waiting.
@@ -115,7 +115,7 @@ def bounded(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
 
 
 def at_once(look: Callable[[Any], Any], things: Iterable[Any], threads: int) -> Iterator[Any]:
-    """Map `look` over the things in their order, in up to `threads` threads; raise what it raised."""
+    """Map `look` over the things, in order, in up to `threads` threads."""
     with Readers(threads) as readers:
         yield from readers.each(look, things, 2 * threads)
 
