@@ -8,8 +8,8 @@ from time import perf_counter
 
 from gpupanel import config, find
 from gpupanel.database import Database
-from gpupanel.pagination import ENDS, Cursor
 from gpupanel.filters import read
+from gpupanel.pagination import ENDS, Cursor
 from gpupanel.web.pages import batches
 from gpupanel.web.visit import Visit
 

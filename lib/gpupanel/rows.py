@@ -50,15 +50,12 @@ class ChosenBatch(TypedDict):
     status: str
 
 
-class ItemKey(TypedDict):
-    asset_type: str
-    asset_hash: str
-
-
-class PlannedItem(ItemKey):
+class PlannedItem(TypedDict):
     """The plan of an item, and what a job did with it."""
 
     id: int
+    asset_type: str
+    asset_hash: str
     planned: str | None
     decision: str
     job_id: int | None
