@@ -1,4 +1,4 @@
-"""Actions on many batches: preview, and run within a time limit.
+"""Actions on many batches: preview, and run within a time limit (decision 0027).
 
 Each batch is handled by itself, according to its present status. So a selection that is sent twice has no effect the
 second time, and a refused batch does not hold up the others.

@@ -1,4 +1,4 @@
-"""Pages and counts of the batches that match filters.
+"""Pages and counts of the batches that match filters (decision 0024).
 
 One filter, with or without dates, is read from an index in the order of the list, so a page costs what it shows. With
 several filters, the one with the fewest rows chooses the index, and its rows are checked against the others: at most
