@@ -9,6 +9,7 @@ from time import perf_counter
 from gpupanel import config, find
 from gpupanel.database import Database
 from gpupanel.filters import read
+from gpupanel.pagination import ENDS, Cursor
 from gpupanel.web.pages import batches
 from gpupanel.web.visit import Visit
 
@@ -19,7 +20,7 @@ TITLE = "the list of batches as the ledger grows"
 SIZES = (10_000, 100_000, 1_000_000)
 PLACES = {"first": "", "last": "after=0"}
 PATIENCE = 600  # seconds, for what is naive in a large ledger
-LAST = find.Place(find.ENDS[0], later=True)
+LAST = Cursor(ENDS[0], ascending=True)
 HOST = "cloud-3.example.net"
 FILTERS = {
     "status": {"status": "completed"}, "status, rare": {"status": "failed"}, "type": {"type": "gallery"},

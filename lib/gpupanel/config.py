@@ -1,64 +1,123 @@
-"""INI file -> frozen, validated settings (docs/CONTRACT.md, 11); every problem is reported at once."""
+"""INI file -> frozen, validated settings.
+
+docs/CONTRACT.md, 11. Commands and configuration.
+
+Each option is declared once, as a field of its section: type, kind with its unit, purpose in one sentence, default.
+"""
 
 import os
+from collections.abc import Callable, Mapping
 from configparser import ConfigParser, Error as SyntaxProblem
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
+    Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+class Kind(NamedTuple):
+    """The converter of an option, and its allowed values with their unit."""
+
+    convert: Callable[[str], Any]
+    expected: str
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.replace(",", " ").split())
+
+
+def _networks(text: str) -> "Networks":
+    from ipaddress import ip_network  # imported here, since a CGI program without proxies does not need it
+
+    return tuple(ip_network(part) for part in text.replace(",", " ").split())
+
+
+def _number(number: Callable[[str], float], low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        value = number(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return convert
+
+
+def _authentication(text: str) -> str:
+    if text not in ("remote_user", "none"):
+        raise ValueError
+    return text
+
+
+def _whole(high: int) -> Kind:
+    return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
+
+
+TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(_names, "user names")
+NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
+AUTH = Kind(_authentication, "remote_user or none")
+PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
+BYTES = Kind(_number(int, 1, 2**40), "a number of bytes, at least 1")
+SECONDS = Kind(_number(float, 0.01, 3600), "seconds from 0.01 to 3600")
+MINUTES = Kind(_number(float, 0.01, 1440), "minutes from 0.01 to 1440")
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where MariaDB listens and as whom to log in; `unix_socket` wins over host and port."""
+    """Section [database]."""
 
-    host: str = "127.0.0.1"
-    port: int = 3306
-    unix_socket: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-    name: str = "admin_panel"
-    password_file: Path | None = None
+    host: Annotated[str, TEXT, "Name or address of the MariaDB server."] = "127.0.0.1"
+    port: Annotated[int, PORT, "TCP port of the server."] = 3306
+    unix_socket: Annotated[str, TEXT, "Path of the server's socket, used instead of host and port."] = ""
+    user: Annotated[str, TEXT, "Account to log in with."] = ""
+    password: Annotated[str, TEXT, "The account's password."] = field(default="", repr=False)
+    name: Annotated[str, TEXT, "Database that holds the tables."] = "admin_panel"
+    password_file: Annotated[Path | None, PATH, "File that holds the password and nothing else."] = None
 
 
 @dataclass(frozen=True, slots=True)
 class MountSettings:
-    """`manifest_limit` is in bytes."""
+    """Section [mount]."""
 
-    sync_dir: Path = Path("/mnt/s3-sync/assets/sync")
-    assets_dir: Path = Path("/mnt/s3-sync/assets")
-    manifest_limit: int = 256 * 1024 * 1024
+    sync_dir: Annotated[Path, PATH, "Folder of the manifests and sentinels."] = Path("/mnt/s3-sync/assets/sync")
+    assets_dir: Annotated[Path, PATH, "Folder that the paths of items are relative to."] = Path("/mnt/s3-sync/assets")
+    manifest_limit: Annotated[int, BYTES, "Size of the largest manifest that is read."] = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PanelSettings:
-    """`operators` and `viewers` are user names; `*` stands for everyone who is signed in. `stale_minutes` is the worker's,
-    told to the panel, which only shows it. `socket` is where `serve` answers CGI programs."""
+    """Section [panel]."""
 
-    auth: str = "remote_user"
-    operators: frozenset[str] = frozenset()
-    viewers: frozenset[str] = frozenset()
-    trusted_proxies: tuple = ()
-    secret_file: Path | None = None
-    templates: Path | None = None
-    socket: Path | None = None
-    page_size: int = 50
-    stale_minutes: float = 15
+    auth: Annotated[str, AUTH, "Who authenticates people: the web server, or nobody (on loopback)."] = "remote_user"
+    operators: Annotated[frozenset[str], NAMES, "Who may act; `*` is every authenticated user."] = frozenset()
+    viewers: Annotated[frozenset[str], NAMES, "Who has view-only access; `*` as above."] = frozenset()
+    trusted_proxies: Annotated["Networks", NETWORKS, "Proxies whose X-Remote-User and X-Forwarded-* are used."] = ()
+    secret_file: Annotated[Path | None, PATH, "File of the key that signs forms."] = None
+    templates: Annotated[Path | None, PATH, "Folder of templates that replace those of the panel."] = None
+    socket: Annotated[Path | None, PATH, "Socket on which `serve` answers CGI programs."] = None
+    page_size: Annotated[int, _whole(1000), "Rows on a page."] = 50
+    stale_minutes: Annotated[float, MINUTES, "The worker's stale_minutes, for display."] = 15
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    poll_seconds: float = 1
-    heartbeat_seconds: float = 15
-    stale_minutes: float = 15
-    chunk_items: int = 100
-    readers: int = 16
-    max_attempts: int = 5
+    """Section [worker]."""
+
+    poll_seconds: Annotated[float, SECONDS, "Time between two queries for a job while the queue is empty."] = 1
+    heartbeat_seconds: Annotated[float, SECONDS, "Time between two heartbeats of a running job."] = 15
+    stale_minutes: Annotated[float, MINUTES, "Age of the heartbeat after which a job is requeued."] = 15
+    chunk_items: Annotated[int, _whole(10_000), "Items written in one transaction, at most."] = 100
+    readers: Annotated[int, _whole(256), "Threads that read documents from the mount, at most."] = 16
+    max_attempts: Annotated[int, _whole(1000), "Attempts after which a stale job fails."] = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One configuration file, read and checked. The panel's has no [worker], the worker's no [panel]."""
+    """One configuration file; the panel's has no [worker], and vice versa."""
 
     path: Path
     database: DatabaseSettings
@@ -67,87 +126,33 @@ class Settings:
     worker: WorkerSettings
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.replace(",", " ").split())
-
-
-def _networks(text: str) -> tuple:
-    from ipaddress import ip_network  # a CGI program without proxies does without it
-
-    return tuple(ip_network(part) for part in text.replace(",", " ").split())
-
-
-def _number(kind, low, high):
-    def convert(text: str):
-        value = kind(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return convert
-
-
-def _choice(*values):
-    def convert(text: str):
-        if text not in values:
-            raise ValueError
-        return text
-
-    return convert
-
-
-PORT = (_number(int, 1, 65535), "a port from 1 to 65535")
-SECONDS = (_number(float, 0.01, 3600), "seconds from 0.01 to 3600")
-MINUTES = (_number(float, 0.01, 1440), "minutes from 0.01 to 1440")
-COUNT = (_number(int, 1, 10_000), "a whole number from 1 to 10000")
-TEXT = (str, "text")
-PATH = (Path, "a path")
-
-# section -> option -> (converter, what a value must be)
-OPTIONS = {
-    "database": {
-        "host": TEXT, "port": PORT, "unix_socket": TEXT, "user": TEXT, "password": TEXT,
-        "password_file": PATH, "name": TEXT,
-    },
-    "mount": {
-        "sync_dir": PATH, "assets_dir": PATH,
-        "manifest_limit": (_number(int, 1, 2**40), "a number of bytes, at least 1"),
-    },
-    "panel": {
-        "auth": (_choice("remote_user", "none"), "remote_user or none"),
-        "operators": (_names, "user names"), "viewers": (_names, "user names"),
-        "trusted_proxies": (_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"),
-        "secret_file": PATH, "templates": PATH, "socket": PATH, "stale_minutes": MINUTES,
-        "page_size": (_number(int, 1, 1000), "a whole number from 1 to 1000"),
-    },
-    "worker": {
-        "poll_seconds": SECONDS, "heartbeat_seconds": SECONDS, "stale_minutes": MINUTES,
-        "chunk_items": COUNT, "readers": (_number(int, 1, 256), "a whole number from 1 to 256"),
-        "max_attempts": (_number(int, 1, 1000), "a whole number from 1 to 1000"),
-    },
+SECTIONS = {"database": DatabaseSettings, "mount": MountSettings, "panel": PanelSettings, "worker": WorkerSettings}
+# section -> option -> its kind
+OPTIONS: dict[str, dict[str, Kind]] = {
+    section: {option: hint.__metadata__[0] for option, hint in settings.__annotations__.items()}
+    for section, settings in SECTIONS.items()
 }
 
+Values = dict[str, dict[str, Any]]  # section -> option -> value, of what the file sets
 
-def locate(given: str | None, default: str, environ=os.environ) -> Path:
-    """The configuration file to use: the one given, else GPUPANEL_CONF, else `default`."""
+
+def locate(given: str | None, default: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The configuration file: given, else GPUPANEL_CONF, else `default`."""
     return Path(given or environ.get("GPUPANEL_CONF") or default)
 
 
 def load(path: Path) -> Settings:
-    """Read and check the INI file at `path`. Raises ConfigurationError with every problem found."""
+    """Read and check a file. Raises ConfigurationError with all problems."""
     values, problems = _read(path)
-    problems += _password(values["database"], path)
-    _resolve(values, path)
+    problems += _read_password(values["database"], path)
+    _resolve_paths(values, path)
     problems += _contradictions(values)
     if problems:
         raise ConfigurationError(f"{path} cannot be used", problems)
-    return Settings(
-        path, DatabaseSettings(**values["database"]), MountSettings(**values["mount"]),
-        PanelSettings(**values["panel"]), WorkerSettings(**values["worker"]),
-    )
+    return Settings(path, **{section: settings(**values[section]) for section, settings in SECTIONS.items()})
 
 
-def _read(path: Path) -> tuple[dict, list[str]]:
+def _read(path: Path) -> tuple[Values, list[str]]:
     parser = ConfigParser(interpolation=None, default_section="\0")
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
@@ -155,46 +160,49 @@ def _read(path: Path) -> tuple[dict, list[str]]:
         raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], _advice(error)) from None
     except (SyntaxProblem, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be used", [_without_values(error)]) from None
-    values, problems = {section: {} for section in OPTIONS}, []
+    values: Values = {section: {} for section in OPTIONS}
+    problems: list[str] = []
     for section in parser.sections():
-        known = OPTIONS.get(section)
-        if known is None:
+        if section not in OPTIONS:
             problems.append(f"[{section}]: unknown section, expected one of {', '.join(OPTIONS)}")
             continue
         for option, text in parser[section].items():
-            problems += _convert(values[section], section, option, text, known)
+            problems += _convert(values[section], section, option, text)
     return values, problems
 
 
 def _advice(error: OSError) -> str:
     if not isinstance(error, FileNotFoundError):
-        return "Make it a file that the user who runs this may read."
+        return "Make it a file that the user of this process may read."
     return (
         "Copy etc/panel.conf.example (for the worker: etc/worker.conf.example) there and fill it in, or name"
-        " another one: --config var/panel.conf is the demo's, while `make run` runs."
+        " another file: --config var/panel.conf is the demo's, while `make run` runs."
     )
 
 
 def _without_values(error: Exception) -> str:
-    """A syntax error names its line but never its text, which may be a password."""
+    """Describe a syntax error without its text, which may be a password."""
     line = getattr(error, "lineno", None) or (getattr(error, "errors", None) or [(None,)])[0][0]
-    return f"line {line}: not of the form `option = value` under a [section], or given twice" if line else "not UTF-8 text"
+    if not line:
+        return "not UTF-8 text"
+    return f"line {line}: not of the form `option = value` under a [section], or given twice"
 
 
-def _convert(values: dict, section: str, option: str, text: str, known: dict) -> list[str]:
+def _convert(values: dict[str, Any], section: str, option: str, text: str) -> list[str]:
+    known = OPTIONS[section]
     if option not in known:
         return [f"[{section}] {option}: unknown option, expected one of {', '.join(known)}"]
-    convert, expected = known[option]
+    kind = known[option]
     try:
-        if text or convert not in (Path,):
-            values[option] = convert(text)
+        if text or kind is not PATH:
+            values[option] = kind.convert(text)
     except ValueError:
-        return [f"[{section}] {option}: found {text!r}, expected {expected}"]
+        return [f"[{section}] {option}: found {text!r}, expected {kind.expected}"]
     return []
 
 
-def _password(database: dict, path: Path) -> list[str]:
-    """Fetch the password from its file, so that the configuration itself can be read by more people."""
+def _read_password(database: dict[str, Any], path: Path) -> list[str]:
+    """Read the password file, if the configuration names one."""
     file = database.get("password_file")
     if file is None:
         return []
@@ -208,8 +216,8 @@ def _password(database: dict, path: Path) -> list[str]:
     return []
 
 
-def _resolve(values: dict, path: Path) -> None:
-    """Relative paths start at the configuration file's folder; assets_dir defaults to sync_dir's parent."""
+def _resolve_paths(values: Values, path: Path) -> None:
+    """Make paths relative to the configuration file's folder."""
     for section in ("mount", "panel"):
         for option, value in values[section].items():
             if isinstance(value, Path):
@@ -219,7 +227,7 @@ def _resolve(values: dict, path: Path) -> None:
         mount.setdefault("assets_dir", mount["sync_dir"].parent)
 
 
-def _contradictions(values: dict) -> list[str]:
+def _contradictions(values: Values) -> list[str]:
     worker = WorkerSettings(**values["worker"])
     if worker.heartbeat_seconds * 2 > worker.stale_minutes * 60:
         return [

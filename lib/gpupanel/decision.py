@@ -1,21 +1,30 @@
-"""The decision table: what an item of a bundle means for what the library has (docs/CONTRACT.md, 5).
+"""The decision table: what an import does with an item.
 
-Pure: the preflight asks it to plan, and the importer asks it again in the transaction that writes.
+docs/CONTRACT.md, 5. Words for states.
+
+Pure functions: the preflight calls them to plan, and the importer again in the transaction that writes.
 """
+
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from . import catalogue
 from .catalogue import Existing, Key
 from .manifest import Container, Item, Manifest
-from .model import Decision
+from .model import Changes, Decision
+from .text import short_hash
 
 RANK = {"photo": 0, "video": 1, "cover": 2}
 
 
 class Memberships:
-    """Which containers of the bundle ask for an item. A hash that several types share means the photo before the
-    video before the cover, as in `catalogue.by_hash`."""
+    """The containers of a bundle that list an item.
 
-    def __init__(self, manifest: Manifest):
+    If items of several types share a hash, it means the photo before the video before the cover, as in
+    `catalogue.by_hash`.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
         self.containers: tuple[Container, ...] = tuple(manifest.containers)
         self._keys: dict[str, set[Key]] = {}
         for container in self.containers:
@@ -23,21 +32,21 @@ class Memberships:
                 self._keys.setdefault(member, set()).add((container.type, container.container_hash))
         self._types: dict[str, str] = {}
         for item in manifest.items if self._keys else ():
-            known = self._types.get(item.asset_hash, item.asset_type)
-            self._types[item.asset_hash] = min(known, item.asset_type, key=RANK.__getitem__)
+            earlier = self._types.get(item.asset_hash, item.asset_type)
+            self._types[item.asset_hash] = min(earlier, item.asset_type, key=RANK.__getitem__)
 
     def of(self, item: Item) -> set[Key]:
         """(type, hash) of each container that lists the item."""
-        meant = self._types.get(item.asset_hash) == item.asset_type
-        return self._keys.get(item.asset_hash, set()) if meant else set()
+        is_meant = self._types.get(item.asset_hash) == item.asset_type
+        return self._keys.get(item.asset_hash, set()) if is_meant else set()
 
 
 def decide(
-    action: str, item: Item, existing: Existing | None, containers: set[Key] = frozenset()
-) -> tuple[Decision, str, dict | None]:
-    """The row of the decision table that applies: (decision, reason, changes as field -> [before, after]).
+    action: str, item: Item, existing: Existing | None, containers: AbstractSet[Key] = frozenset()
+) -> tuple[Decision, str, Changes | None]:
+    """Apply the decision table to an item: (decision, reason, changes).
 
-    `containers` are those that list the item. The reason reads well before the import and after it.
+    `containers` are those that list the item. The reason is worded to be true before the import and after it.
     """
     kind = item.asset_type
     if action == "remove":
@@ -56,23 +65,26 @@ def decide(
     return Decision.WILL_SKIP, f"{_named(existing)} is in the library already{kept}", changes if kept else None
 
 
-def differences(item: Item, existing: Existing) -> dict[str, list] | None:
-    """field -> [before, after] where the library differs. A derivative that the manifest no longer lists is no
-    difference: absence is never an instruction (docs/CONTRACT.md, 2.8)."""
+def differences(item: Item, existing: Existing) -> Changes | None:
+    """field -> [before, after] of the fields in which item and asset differ.
+
+    A derivative that only the library has is no difference: absence is never an instruction (docs/CONTRACT.md, 2.8).
+    """
     if existing.fingerprint == catalogue.fingerprint(item):
         return None
-    fields = {
+    changes: dict[str, list[Any]] = {
         field: [existing.fields[field], getattr(item, field)]
         for field in catalogue.FIELDS if existing.fields[field] != getattr(item, field)
     }
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     for derivative in item.persisted:
-        known = existing.derivatives.get((derivative.kind, derivative.path))
-        if known != {field: getattr(derivative, field) for field in catalogue.DERIVATIVE_FIELDS}:
+        stored = existing.derivatives.get((derivative.kind, derivative.path))
+        if stored != {field: getattr(derivative, field) for field in catalogue.DERIVATIVE_FIELDS}:
             label = f"{derivative.kind} {derivative.path}"
-            before += [label] if known else []
+            before += [label] if stored else []
             after.append(label)
-    return fields | ({"derivatives": [before, after]} if after else {}) or None
+    return changes | ({"derivatives": [before, after]} if after else {}) or None
 
 
 def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str, None]:
@@ -88,7 +100,7 @@ def _named(existing: Existing) -> str:
     return f"asset {existing.id}{origin}"
 
 
-def _missing_links(item: Item, existing: Existing, containers: set[Key]) -> list[str]:
+def _missing_links(item: Item, existing: Existing, containers: AbstractSet[Key]) -> list[str]:
     cover = ["its cover link"] if item.cover_hash and item.cover_hash not in existing.covers else []
     lacking = sorted(containers - existing.containers)
-    return cover + [f"its place in {kind} {container_hash[:16]}..." for kind, container_hash in lacking]
+    return cover + [f"its place in {kind} {short_hash(container_hash)}" for kind, container_hash in lacking]

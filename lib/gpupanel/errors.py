@@ -1,118 +1,142 @@
-"""What can go wrong, by what the reader of the message can do about it.
+"""The exceptions of all rooms.
 
-Every error says what failed (`str(error)`) and, in `hint`, what to do next. The panel, the shell and
-the worker each turn these into their own answer; nothing here knows about HTTP or exit statuses.
+`str(error)` says what failed, `hint` what to do next. Panel, shell and worker map the classes to HTTP statuses and
+exit codes; this module knows neither. Messages are attributes, since Python drops docstrings under -OO.
+
+    PanelError
+        Problems                    several problems at once
+            ConfigurationError
+            ManifestError
+        NotFound
+        Refused                     not allowed in this state
+            PreflightFailed
+        InvalidInput
+        BundleIncomplete
+        MountUnavailable
+            MountTimeout
+            FileUnreadable
+        UnsafePath
+            NotPermitted
+        DatabaseUnavailable
+            OutcomeUnknown          the reply to COMMIT was lost
+            ConnectionLost          (database)
+            DatabaseTrouble         (database)
+        DatabaseDenied
+        DatabaseConflict
+        DataRefused                 (database)
+            Duplicate               (database)
+        GivenUp                     (database) a statement ended itself by SIGNAL
+        ClaimLost
+        BadDocument, Unimportable   (worker)
+        NotSignedIn, Forbidden, NoSuchPage, MethodNotAllowed, TooLarge, NotSatisfiable   (web)
 """
 
 
 class PanelError(Exception):
-    """The operation failed."""
+    """An operation failed; subclasses set the default `message` and `hint`."""
 
+    message = "The operation failed."
     hint = ""
 
-    def __init__(self, message: str = "", hint: str = ""):
-        super().__init__(message or (type(self).__doc__ or "").split("\n")[0])
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        super().__init__(message or self.message)
         if hint:
             self.hint = hint
 
 
 class Problems(PanelError):
-    """Something was examined and found wrong; `problems` holds every finding as one line each."""
+    """An invalid file; `problems` has one line for each problem."""
 
-    def __init__(self, message: str, problems: list[str], hint: str = ""):
+    message = "The file is invalid."
+
+    def __init__(self, message: str, problems: list[str], hint: str = "") -> None:
         super().__init__(message, hint)
         self.problems = problems
 
 
 class ConfigurationError(Problems):
-    """The configuration cannot be used."""
-
+    message = "The configuration cannot be used."
     hint = "Correct the file and start again; etc/*.conf.example describes every option."
 
 
 class ManifestError(Problems):
-    """The manifest cannot be used."""
-
-    hint = "Ask upstream to hand the bundle over again."
+    message = "The manifest cannot be used."
+    hint = "Ask upstream to fix and resend the bundle."
 
 
 class NotFound(PanelError):
-    """There is no such thing."""
+    message = "Not found."
 
 
 class Refused(PanelError):
-    """The state of the batch or job does not allow this; nothing was changed."""
+    message = "The state of the batch or job does not allow this; nothing was changed."
 
 
 class PreflightFailed(Refused):
-    """The preflight of the batch failed, which is recorded; nothing was queued. `reasons` are what it found."""
+    """A preflight failed and is recorded; the batch was not queued."""
 
-    hint = "Upstream has to complete or mend the bundle; then queue it again."
+    hint = "Ask upstream to fix and resend the bundle, then queue the batch again."
 
-    def __init__(self, sync_id: str, reasons: list[str]):
+    def __init__(self, sync_id: str, reasons: list[str]) -> None:
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
         self.reasons = reasons
 
 
 class InvalidInput(PanelError):
-    """The request cannot be understood; nothing was changed."""
+    message = "The request is invalid; nothing was changed."
 
 
 class BundleIncomplete(PanelError):
-    """The bundle is not consumable yet."""
-
-    hint = "It is looked at again with the next scan."
+    message = "The bundle is not complete yet."
+    hint = "The next scan checks this bundle again."
 
 
 class MountUnavailable(PanelError):
-    """The mount with the bundles cannot be read."""
-
+    message = "The mount with the bundles cannot be read."
     hint = "Check that the mount is present and readable; nothing was changed."
 
 
 class MountTimeout(MountUnavailable):
-    """The mount did not answer in time."""
-
-    hint = "Check the mount; run the same from the shell with bin/gpupanel, which has no time budget."
+    message = "The mount did not answer in time."
+    hint = "Check the mount; or run the same action with bin/gpupanel, which has no time limit."
 
 
 class FileUnreadable(MountUnavailable):
-    """One file cannot be read, while the mount itself is there."""
+    """One file cannot be read, while the mount itself can."""
 
-    hint = "Look at that file on the mount, and at the system's log; nothing was changed."
+    message = "A file on the mount cannot be read."
+    hint = "Check that file on the mount, and the system log; nothing was changed."
 
 
 class UnsafePath(PanelError):
-    """The path leaves the mount, or is not a regular file."""
+    message = "The path leaves the mount, or is not a regular file."
 
 
 class NotPermitted(UnsafePath):
-    """The account may not read what the path leads to, which says nothing about what is in there."""
+    """This account may not read the path; the file may exist."""
+
+    message = "This account may not read the path."
 
 
 class DatabaseUnavailable(PanelError):
-    """The database cannot be reached."""
-
+    message = "The database cannot be reached."
     hint = "Check that MariaDB runs and that [database] in the configuration is right; then try again."
 
 
 class DatabaseDenied(PanelError):
-    """The database refused the account."""
-
+    message = "The database refused the account."
     hint = "Load etc/grants.sql and check user and password in the configuration."
 
 
 class DatabaseConflict(PanelError):
-    """Another transaction held the same rows, several times in a row."""
-
+    message = "Other transactions locked the same rows several times in a row."
     hint = "Try again; nothing was changed."
 
 
 class OutcomeUnknown(DatabaseUnavailable):
-    """The connection was lost while committing, so the change may or may not have been made."""
-
-    hint = "Look at the current state before trying again."
+    message = "The connection was lost during COMMIT, so the change may or may not have been made."
+    hint = "Check the current state before you try again."
 
 
 class ClaimLost(PanelError):
-    """The job belongs to another worker now; nothing was written."""
+    message = "Another worker has claimed the job; nothing was written."

@@ -1,8 +1,9 @@
-"""What batches to find, as the URL of the panel and the options of the shell say it."""
+"""The filters of a batch search, from URL parameters or options."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
-from typing import Mapping, NamedTuple
+from typing import NamedTuple
 
 from .errors import InvalidInput
 from .model import BatchStatus
@@ -11,7 +12,7 @@ STATUSES = tuple(map(str, BatchStatus))
 TYPES = ("asset", "gallery", "collection", "video_simple")
 ACTIONS = ("create", "update", "remove")
 
-# Up to eight hexadecimal characters could start either; they mean a sync_id.
+# Up to eight hexadecimal characters may start a sync_id or a hash; they are taken for a sync_id.
 SYNC_ID = re.compile(r"[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
 HASH = re.compile(r"[0-9a-f]{9,64}")
 DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
@@ -19,8 +20,10 @@ LONGEST_HOST = 255
 
 
 class Filters(NamedTuple):
-    """What to find; None leaves it open. `since` and `until` are days (UTC), both included; `sync_id` and
-    `asset_hash` may be whole or only how they start."""
+    """The conditions of a search; None is no condition.
+
+    `since` and `until` are days (UTC), both included. `sync_id` and `asset_hash` may be prefixes.
+    """
 
     status: str | None = None
     sync_type: str | None = None
@@ -32,19 +35,19 @@ class Filters(NamedTuple):
     until: date | None = None
 
 
-# The name of each text -> the values that it may have.
+# parameter -> its allowed values
 WORDS = {"status": STATUSES, "type": TYPES, "action": ACTIONS}
 NAMES = (*WORDS, "host", "from", "to", "q")
 
 
 def read(texts: Mapping[str, str]) -> Filters:
-    """The filters that the texts mean; a missing or empty one leaves it open. Raises InvalidInput."""
+    """Parse the filters; an empty text is none. Raises InvalidInput."""
     given = {name: texts.get(name, "").strip() for name in NAMES}
     words = {name: _word(name, given[name]) for name in WORDS}
     if len(given["host"]) > LONGEST_HOST:
         raise InvalidInput(f"host: found {len(given['host'])} characters, expected up to {LONGEST_HOST}")
     return Filters(
-        words["status"], words["type"], words["action"], given["host"] or None, **_searched(given["q"]),
+        words["status"], words["type"], words["action"], given["host"] or None, *_searched(given["q"]),
         since=_day("from", given["from"]), until=_day("to", given["to"]),
     )
 
@@ -64,16 +67,16 @@ def _day(name: str, text: str) -> date | None:
         raise InvalidInput(f"{name}: found {text[:80]!r}, expected a day such as 2026-04-30") from None
 
 
-def _searched(text: str) -> dict[str, str]:
-    """A sync_id or a hash, whole or cut short as pages show them: `6df12fb8...`."""
-    known = text.lower().removesuffix("...")
-    if not known:
-        return {}
-    if SYNC_ID.fullmatch(known):
-        return {"sync_id": known}
-    if HASH.fullmatch(known):
-        return {"asset_hash": known}
+def _searched(text: str) -> tuple[str | None, str | None]:
+    """(sync_id, asset_hash) of a search text, whole or cut: `6df12fb8...`."""
+    wanted = text.lower().removesuffix("...")
+    if not wanted:
+        return None, None
+    if SYNC_ID.fullmatch(wanted):
+        return wanted, None
+    if HASH.fullmatch(wanted):
+        return None, wanted
     raise InvalidInput(
-        f"q: found {text[:80]!r}, expected a sync_id or an asset's hash, or how one starts",
-        "A hash takes at least its first nine characters; fewer are taken for a sync_id.",
+        f"q: {text[:80]!r} is not a sync_id or an asset hash.",
+        "Enter at least the first 9 characters of a hash; up to 8 characters are taken for a sync_id.",
     )

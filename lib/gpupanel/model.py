@@ -1,16 +1,24 @@
-"""The three vocabularies and the values that travel between the rooms (docs/CONTRACT.md, 5)."""
+"""The states of batch, job and item, and the plan of an item.
+
+docs/CONTRACT.md, 5. Words for states.
+"""
 
 import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-BOUND = 10_000  # counts that people look at go no further, so that they cost the same however much there is
-HIGHEST = 2**63 - 1  # what a BIGINT column holds at most: an id, a count, a size
-SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a lowercase UUID, the name of a bundle
+BOUND = 10_000  # where counts on pages stop, so that a page costs the same in a ledger of any size
+HIGHEST = 2**63 - 1  # the greatest BIGINT
+SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the name of a bundle: a lowercase UUID
+
+Changes = dict[str, list[Any]]  # field -> [before, after]
 
 
 class BatchStatus(StrEnum):
-    """discovered -> preflight_passed | preflight_failed; queued; importing; completed | partial | failed."""
+    """The states of a batch.
+
+    discovered -> preflight_passed | preflight_failed; queued; importing; completed | partial | failed.
+    """
 
     DISCOVERED = "discovered"
     PREFLIGHT_PASSED = "preflight_passed"
@@ -23,12 +31,15 @@ class BatchStatus(StrEnum):
 
     @property
     def busy(self) -> bool:
-        """A busy batch belongs to its job: it can be neither preflighted nor queued."""
+        """Whether an active job blocks preflight and queueing."""
         return self in (BatchStatus.QUEUED, BatchStatus.IMPORTING)
 
 
 class JobState(StrEnum):
-    """queued -> running -> completed | failed; queued -> canceled; running -> queued (released, reset)."""
+    """The states of a job.
+
+    queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -38,7 +49,7 @@ class JobState(StrEnum):
 
 
 class Decision(StrEnum):
-    """What will happen to an item, or what did."""
+    """What an import will do with an item (`will_...`), or has done."""
 
     WILL_CREATE = "will_create"
     WILL_UPDATE = "will_update"
@@ -56,7 +67,7 @@ class Decision(StrEnum):
 
     @property
     def done(self) -> "Decision":
-        """The decision that records this plan as carried out: will_create -> created."""
+        """The decision after this plan was carried out: will_create -> created."""
         return DONE[self]
 
 
@@ -69,28 +80,30 @@ DONE = {
     Decision.WILL_FAIL: Decision.FAILED,
 }
 
-SETTLED = tuple(DONE.values())  # what a job did, one way or the other
+SETTLED = tuple(DONE.values())  # the decisions that a job writes
 
-# What a preflight counts; `will_remove` is counted in a `remove` batch only.
+# The decisions that a preflight counts; `will_remove` is counted in a `remove` batch only.
 PLANNED = (Decision.WILL_CREATE, Decision.WILL_FAIL, Decision.WILL_LINK, Decision.WILL_SKIP, Decision.WILL_UPDATE)
 
+EMPTY: tuple[Any, ...] = (None, "", [])
 
-EMPTY = (None, "", [])
-
-# What begins the reason of an item that failed because the database would not take it.
+# The reason of an item that failed because the database refused a value starts with this.
 REFUSED_BY_DATABASE = "the database refused it"
 
 
-def emptied(decision: str, changes: dict[str, list[Any]] | None) -> list[str]:
-    """The fields that had a value and would end, or ended, without one; only an update writes what differs."""
+def emptied(decision: str, changes: Changes | None) -> list[str]:
+    """The fields that an update clears."""
     if decision not in (Decision.WILL_UPDATE, Decision.UPDATED):
         return []
     return [field for field, (before, after) in (changes or {}).items() if before not in EMPTY and after in EMPTY]
 
 
 class Plan(NamedTuple):
-    """The decision for one item and why; `changes` maps a field to its [before, after]. `path` is the item's folder on
-    the mount, `picture` the file in it that shows the item; `id` is that of the item's row, where it is known."""
+    """The decision for one item, and its reason.
+
+    `path` is the item's folder on the mount, `picture` the file in it that shows the item, `id` the id of the item's
+    row if it has one.
+    """
 
     position: int
     asset_type: str
@@ -98,7 +111,7 @@ class Plan(NamedTuple):
     cover_hash: str | None
     decision: Decision
     reason: str
-    changes: dict[str, list[Any]] | None = None
+    changes: Changes | None = None
     asset_id: int | None = None
     cover_id: int | None = None
     path: str | None = None

@@ -1,4 +1,7 @@
-"""Where the files that come with the code are: beside lib/ when run in place, under share/ when installed."""
+"""Find the files that ship with the code.
+
+They are beside lib/ in a checkout, under share/ in an installation.
+"""
 
 import sys
 from pathlib import Path
@@ -7,6 +10,6 @@ TREE = Path(__file__).resolve().parents[2]
 
 
 def shipped(name: str) -> Path:
-    """The folder `name` (templates, static or etc) that came with this code."""
-    in_place = TREE / name
-    return in_place if in_place.is_dir() else Path(sys.prefix) / "share" / "gpupanel" / name
+    """The folder `name` (templates, static or etc) of this version."""
+    in_checkout = TREE / name
+    return in_checkout if in_checkout.is_dir() else Path(sys.prefix) / "share" / "gpupanel" / name

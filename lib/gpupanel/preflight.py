@@ -1,31 +1,39 @@
-"""Manifest x library -> decisions -> ledger: what would happen to each item, before anything happens (docs/CONTRACT.md, 5)."""
+"""Plan the import of a bundle: manifest, library -> decisions -> ledger.
+
+docs/CONTRACT.md, 5. Words for states.
+"""
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
-from typing import Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 from . import catalogue, ledger, pictures
-from .catalogue import Key
+from .catalogue import Existing, Key
 from .database import Reading, Transaction, chunks
 from .decision import Memberships, decide
 from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
 from .manifest import InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
 from .model import PLANNED, BatchStatus, Decision, Plan
 from .mount import Mount, at_once
+from .rows import BatchRow
 
-CHECKERS = 16
-SAMPLES = 5
-MEND = "Mend the bundle or the library first."
-BRING_BACK = "Bring the bundle back or make it readable, or ask upstream to hand it over again"
-REPEAT, JOB_WAITS = f"{BRING_BACK}; then repeat this.", f"{BRING_BACK}; its job then goes on by itself."
-QUEUE = "To go through its containers without these items, queue the whole batch."
+CHECKERS = 16  # threads that check the files of items
+CHECKED_AT_ONCE = 64  # items that a thread checks at a time
+SAMPLES = 5  # reasons of failing items in the problems and the event of a preflight
+MEND = "Ask upstream to fix the bundle, or correct the library, first."
+BRING_BACK = "Restore the bundle or make it readable, or ask upstream to resend it"
+REPEAT, JOB_WAITS = f"{BRING_BACK}; then repeat this.", f"{BRING_BACK}; its job then continues by itself."
+QUEUE = "To import its containers without these items, queue the whole batch."
 
 
 class Examined(NamedTuple):
-    """A bundle as the mount shows it now. `problems` are those of the bundle, `missing` maps the position of an item
-    to what is not there; `manifest` is None when it was refused. `only` are the items that are to be planned, None means
-    all of them. `gone`: its manifest or sentinel is not on the mount, or may not be read by this account, which says nothing
-    about the batch."""
+    """A bundle as read from the mount.
+
+    `problems` are those of the bundle, `missing` maps the position of an item to its missing file; `manifest` is None
+    if it was refused. `only` are the items to plan, None for all. `gone`: manifest or sentinel is missing or
+    unreadable for this account, which says nothing about the batch.
+    """
 
     sync_id: str
     sha256: str | None
@@ -35,15 +43,15 @@ class Examined(NamedTuple):
     only: set[Key] | None = None
     gone: bool = False
 
-    def entries(self) -> Iterator[tuple[int, Item | InvalidItem]]:
+    def entries(self, manifest: Manifest) -> Iterator[tuple[int, Item | InvalidItem]]:
         """Position and item of those that are to be planned."""
-        for position, item in enumerate(self.manifest.items):
+        for position, item in enumerate(manifest.items):
             if self.only is None or (item.asset_type, item.asset_hash) in self.only:
                 yield position, item
 
 
 class Outcome(NamedTuple):
-    """What a preflight came to; `counts` has a number for each decision."""
+    """The result of a preflight, with a number for each decision."""
 
     ok: bool
     item_count: int
@@ -51,12 +59,14 @@ class Outcome(NamedTuple):
     problems: list[str]
 
 
-# ---------------------------------------------------------------------------------------------- the mount's part
+# ---------------------------------------------------------------------------------------------- reading the mount
 
 
 def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examined:
-    """Read the manifest and look for the files of each item, or of `only` some. Raises MountUnavailable, never for the
-    bundle's own faults."""
+    """Read the manifest, and check the documents of (`only` some) items.
+
+    Faults of the bundle are in the result. Raises MountUnavailable.
+    """
     raw = None
     try:
         raw = mount.manifest(sync_id)
@@ -70,64 +80,73 @@ def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examine
     examined = Examined(sync_id, manifest.sha256, manifest, problems, {}, only)
     if problems or manifest.action == "remove":
         return examined
-    return examined._replace(missing=_missing(mount, examined))
+    return examined._replace(missing=_missing(mount, examined.entries(manifest)))
 
 
-def _missing(mount: Mount, examined: Examined) -> dict[int, str]:
-    """Position -> what is missing, looked up by several threads at once, since a mount may answer slowly."""
-    paths = [(position, item.path) for position, item in examined.entries() if isinstance(item, Item)]
+def _missing(mount: Mount, entries: Iterator[tuple[int, Item | InvalidItem]]) -> dict[int, str]:
+    """Position -> missing file, checked by several threads."""
+    paths = [(position, item.path) for position, item in entries if isinstance(item, Item)]
 
-    def check(some: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
-        return [(position, mount.check_item(path)) for position, path in some]
+    def check(chunk: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
+        return [(position, mount.check_item(path)) for position, path in chunk]
 
-    found = chain.from_iterable(at_once(check, list(chunks(paths, 64)), CHECKERS))
-    return {position: problem for position, problem in found if problem}
-
-
-# ---------------------------------------------------------------------------------------------- the ledger's part
+    checked = chain.from_iterable(at_once(check, list(chunks(paths, CHECKED_AT_ONCE)), CHECKERS))
+    return {position: problem for position, problem in checked if problem}
 
 
-def plans(tx: Reading, examined: Examined) -> Iterator[list[Plan]]:
-    """The plan for each item in the manifest's order, in lists of some hundred."""
-    manifest = examined.manifest
+# ---------------------------------------------------------------------------------------------- writing the ledger
+
+
+def plans(tx: Reading, examined: Examined, manifest: Manifest) -> Iterator[list[Plan]]:
+    """Decide each item in the manifest's order; yield the plans in chunks."""
     memberships = Memberships(manifest)
-    for entries in chunks(examined.entries()):
+    for entries in chunks(examined.entries(manifest)):
         sound = [item for position, item in entries if position not in examined.missing and isinstance(item, Item)]
-        known = catalogue.existing(tx, sound, memberships.containers)
-        yield [_plan(examined, memberships, known, position, item) for position, item in entries]
+        existing = catalogue.existing(tx, sound, memberships.containers)
+        yield [
+            _plan(manifest.action, entry, examined.missing.get(entry[0]), existing, memberships) for entry in entries
+        ]
 
 
-def _plan(examined: Examined, memberships: Memberships, known: dict, position: int, item: Item | InvalidItem) -> Plan:
+def _plan(
+    action: str, entry: tuple[int, Item | InvalidItem], missing: str | None, assets: dict[Key, Existing],
+    memberships: Memberships,
+) -> Plan:
+    position, item = entry
     identity = (position, item.asset_type, item.asset_hash, item.cover_hash)
     if isinstance(item, InvalidItem):
         return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
-    if position in examined.missing:
-        reason = f"items[{position}].path: {examined.missing[position].rstrip('.')}"
-        return Plan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=pictures.best(item))
-    existing = known.get((item.asset_type, item.asset_hash))
-    decision, reason, changes = decide(examined.manifest.action, item, existing, memberships.of(item))
-    target = (existing.id, existing.covers.get(item.cover_hash)) if existing else (None, None)
-    return Plan(*identity, decision, reason, changes, *target, item.path, pictures.best(item))
+    picture = pictures.best(item)
+    if missing is not None:
+        reason = f"items[{position}].path: {missing.rstrip('.')}"
+        return Plan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture)
+    existing = assets.get((item.asset_type, item.asset_hash))
+    decision, reason, changes = decide(action, item, existing, memberships.of(item))
+    asset_id = existing.id if existing else None
+    cover_id = existing.covers.get(item.cover_hash) if existing and item.cover_hash else None
+    return Plan(*identity, decision, reason, changes, asset_id, cover_id, item.path, picture)
 
 
 def require_there(examined: Examined, status: str, hint: str = REPEAT) -> None:
-    """Absence is no instruction (docs/CONTRACT.md, 2.8). Raises Refused when the bundle is gone, whatever its batch's status."""
+    """Raise Refused if the bundle is gone (docs/CONTRACT.md, 2.8)."""
     if examined.gone:
         (missing,) = examined.problems
         raise Refused(f"{missing}; the batch stays as it is: {status}.", hint)
 
 
-def _held(tx: Transaction, examined: Examined) -> dict:
-    """The batch's row, locked. Raises NotFound, and Refused when its bundle is gone."""
+def _lock(tx: Transaction, examined: Examined) -> BatchRow:
+    """Lock the batch. Raises NotFound, and Refused if its bundle is gone."""
     batch = ledger.lock(tx, examined.sync_id)
     require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else REPEAT)
     return batch
 
 
 def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
-    """Write the plan of a batch and its new status. Raises NotFound, and Refused while a job has the batch, or when its
-    bundle is gone; nothing is changed then."""
-    batch = _held(tx, examined)
+    """Write the plan of a batch and its new status.
+
+    Raises NotFound, and Refused if a job is active or the bundle is gone.
+    """
+    batch = _lock(tx, examined)
     if BatchStatus(batch["status"]).busy:
         raise Refused(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
     outcome = plan(tx, batch, examined, by)
@@ -138,31 +157,31 @@ def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
 
 
 def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
-    """Plan some items of a batch anew and leave the others as a job has settled them.
+    """Plan the open items of a batch again; keep the other results.
 
-    Raises NotFound, and Refused while a job has the batch, when the bundle is gone, when the manifest cannot be read or is
-    another one than that job's or other items are open by now, and when each of the items would fail again; nothing is
-    changed then.
+    Raises NotFound, and Refused if a job is active, the bundle is gone, its manifest is unreadable or another one, the
+    open items have changed, or each of them would fail again.
     """
-    batch = _held(tx, examined)
+    batch = _lock(tx, examined)
     if examined.sha256 is None:
         raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", MEND)
-    same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
-    if BatchStatus(batch["status"]).busy or not same:
-        raise Refused(f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}.", "Look at it, then retry.")
+    is_same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
+    if BatchStatus(batch["status"]).busy or not is_same:
+        message = f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}."
+        raise Refused(message, "Check it, then retry.")
     outcome = plan(tx, batch, examined, by, phase="retry")
     if not outcome.ok:
-        hint = f"{MEND} {QUEUE}" if examined.manifest.containers else MEND
+        hint = f"{MEND} {QUEUE}" if examined.manifest and examined.manifest.containers else MEND
         raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", hint)
     tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
     return outcome
 
 
-def plan(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
-    """Write decisions, facts and events of the manifest as read now; the batch's row is held, its status stays.
+def plan(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
+    """Write decisions, columns and events for a locked batch.
 
-    `phase` says who noticed that the manifest changed: the preflight, or the import. What is told of the batch as a whole
-    stays when only some of its items are planned.
+    `phase` says who noticed a changed manifest: the preflight or the import. The counts of the batch are written only
+    if all of its items are planned.
     """
     _note_change(tx, batch, examined, by, phase)
     ledger.append(tx, batch["id"], "preflight_started", _started(examined), by)
@@ -174,8 +193,8 @@ def plan(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str =
     return outcome
 
 
-def _note_change(tx: Transaction, batch: dict, examined: Examined, by: str, phase: str) -> None:
-    """The batch takes over the facts of the bytes that were read now; other bytes than before are an event."""
+def _note_change(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str) -> None:
+    """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
         ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, by)
@@ -184,12 +203,13 @@ def _note_change(tx: Transaction, batch: dict, examined: Examined, by: str, phas
         tx.run("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
 
 
-def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Counter, list[str]]:
-    """How many items have each decision, and the first reasons of those that will fail."""
-    counts, failures = Counter(), []
+def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Counter[Decision], list[str]]:
+    """Write the plans; return counts by decision, and reasons of failures."""
+    counts: Counter[Decision] = Counter()
+    failures: list[str] = []
     if examined.manifest is None or examined.problems:
         return counts, failures
-    for planned in plans(tx, examined):
+    for planned in plans(tx, examined, examined.manifest):
         ledger.plan_items(tx, batch_id, planned)
         counts.update(plan.decision for plan in planned)
         failing = (plan.reason[:ledger.LONGEST_REASON] for plan in planned if plan.decision is Decision.WILL_FAIL)
@@ -199,8 +219,8 @@ def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Co
     return counts, failures
 
 
-def _judge(examined: Examined, counts: Counter, failures: list[str]) -> Outcome:
-    """A preflight fails for the bundle's own problems, or when no item would succeed."""
+def _judge(examined: Examined, counts: Counter[Decision], failures: list[str]) -> Outcome:
+    """Fail if the bundle has problems, or if each item would fail."""
     removing = (Decision.WILL_REMOVE,) if examined.manifest and examined.manifest.action == "remove" else ()
     total = counts.total()
     hopeless = total > 0 and counts[Decision.WILL_FAIL] == total
@@ -209,8 +229,8 @@ def _judge(examined: Examined, counts: Counter, failures: list[str]) -> Outcome:
     return Outcome(not problems, total, {str(d): counts[d] for d in sorted(PLANNED + removing)}, problems)
 
 
-def _started(examined: Examined) -> dict:
-    """The payload of preflight_started (docs/CONTRACT.md, 7); nulls where the manifest was refused."""
+def _started(examined: Examined) -> dict[str, Any]:
+    """The payload of preflight_started, with nulls for a refused manifest."""
     manifest = examined.manifest
     keys = ("action", "item_count", "item_type_counts", "prior_sync_id", "sync_type", "total_bytes")
     facts = {key: getattr(manifest, key) if manifest else None for key in keys}
@@ -220,14 +240,15 @@ def _started(examined: Examined) -> dict:
     }
 
 
-def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict:
+def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict[str, Any]:
+    manifest = examined.manifest
     return {
         "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
-        "item_count": examined.manifest.item_count if examined.manifest else 0, "ok": int(outcome.ok), "phase": _phase(examined),
-        "item_type_counts": examined.manifest.item_type_counts if examined.manifest else {},
+        "item_count": manifest.item_count if manifest else 0, "ok": int(outcome.ok), "phase": _phase(examined),
+        "item_type_counts": manifest.item_type_counts if manifest else {},
     }
 
 
 def _phase(examined: Examined) -> str:
-    """A retry's events say so, since their counts are of the retried items alone."""
+    """The phase of the events; those of a retry count the retried items alone."""
     return "preflight" if examined.only is None else "retry"

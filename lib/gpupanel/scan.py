@@ -1,6 +1,9 @@
-"""Mount -> ledger: which bundles there are, and which are passed over and why (docs/CONTRACT.md, 3 and 4)."""
+"""Record bundles in the ledger, and why some are skipped.
 
-from typing import NamedTuple
+docs/CONTRACT.md, 3 and 4.
+"""
+
+from typing import Any, NamedTuple
 
 from . import ledger
 from .database import Duplicate, Transaction
@@ -8,20 +11,21 @@ from .errors import BundleIncomplete, ManifestError, UnsafePath
 from .manifest import parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
 from .model import BatchStatus
 from .mount import Mount
+from .rows import BatchRow, Facts
 
 DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
 
 
 class Finding(NamedTuple):
-    """One bundle as the mount shows it; `problem` says why it is passed over, None when it is consumable."""
+    """A scanned bundle; `problem` says why it is skipped, if it is."""
 
     sync_id: str
-    facts: dict
+    facts: Facts
     problem: str | None
 
 
 def examine(mount: Mount, sync_id: str) -> Finding:
-    """Read one bundle's manifest. Raises MountUnavailable; whatever is wrong with the bundle itself is a finding."""
+    """Read a manifest; its faults are in the result. Raises MountUnavailable."""
     raw = None
     try:
         raw = mount.manifest(sync_id)
@@ -36,19 +40,19 @@ def examine(mount: Mount, sync_id: str) -> Finding:
 
 
 def record(tx: Transaction, findings: list[Finding], by: str) -> dict[str, str]:
-    """Write what was found; returns sync_id -> discovered | passed_over | known.
+    """Write scanned bundles; return sync_id -> DISCOVERED, PASSED_OVER, KNOWN.
 
-    A bundle that was passed over and is consumable now becomes discovered, and so does one that had failed its
-    preflight and has another manifest now. One that another scan recorded meanwhile is known.
+    A skipped bundle that is consumable now becomes discovered, and so does a failed preflight with another manifest.
+    A bundle that another scan has recorded meanwhile is known.
     """
     return {finding.sync_id: _record(tx, finding, by) for finding in findings}
 
 
 def _record(tx: Transaction, finding: Finding, by: str) -> str:
-    row = tx.one("ledger.lock", sync_id=finding.sync_id)
+    row: BatchRow | None = tx.one("ledger.lock", sync_id=finding.sync_id)
     if row is None:
         return _discover(tx, finding, by)
-    if not _worth_a_look(row, finding):
+    if not _has_changed(row, finding):
         return KNOWN
     if finding.problem is None or finding.problem != row["last_error"]:
         tx.run("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
@@ -57,7 +61,7 @@ def _record(tx: Transaction, finding: Finding, by: str) -> str:
     return PASSED_OVER if finding.problem else DISCOVERED
 
 
-def _worth_a_look(row: dict, finding: Finding) -> bool:
+def _has_changed(row: BatchRow, finding: Finding) -> bool:
     if row["status"] == BatchStatus.PREFLIGHT_FAILED:
         return finding.facts["manifest_sha256"] not in (None, row["manifest_sha256"])
     return row["status"] == BatchStatus.DISCOVERED and row["last_error"] is not None
@@ -80,10 +84,10 @@ def _append(tx: Transaction, batch_id: int, finding: Finding, by: str) -> None:
         payload = {"phase": "scan", "reason": finding.problem[:ledger.LONGEST_REASON], "source": "filesystem"}
         ledger.append(tx, batch_id, "bundle_passed_over", payload, by)
     else:
-        ledger.append(tx, batch_id, "scan", ledger.spaced(_scan_payload(finding.facts)), by)
+        ledger.append(tx, batch_id, "scan", ledger.spaced(_scan_payload({**finding.facts})), by)
 
 
-def _scan_payload(facts: dict) -> dict[str, str]:
-    """Keys, their order and their string values as the Perl scan had MariaDB write them (docs/CONTRACT.md, 7)."""
+def _scan_payload(facts: dict[str, Any]) -> dict[str, str]:
+    """Keys, order and string values as in the events of the Perl scan."""
     keys = ("manifest_sha256", "sync_type", "action", "item_count", "total_bytes", "source_host")
     return {"source": "filesystem"} | {key: str(facts[key]) for key in keys}

@@ -65,8 +65,8 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
     with pytest.raises(Refused) as refused:
         way(do, panel_db, mount, imported)
     assert str(refused.value) == f"{imported}.json is not on the mount; the batch stays as it is: {status}."
-    assert refused.value.hint.startswith("Bring the bundle back")
-    assert refused.value.hint.endswith("its job then goes on by itself." if status.busy else "then repeat this.")
+    assert refused.value.hint.startswith("Restore the bundle")
+    assert refused.value.hint.endswith("its job then continues by itself." if status.busy else "then repeat this.")
     assert written(admin_db) == before
 
 
@@ -160,7 +160,7 @@ def test_in_bulk_a_bundle_that_is_gone_holds_up_none_of_the_others(admin_db, pan
     lose(imported, "json")
     gone, queued = actions.queue_batches(panel_db, mount, [imported, there], "operator")
     assert (gone.sync_id, gone.job_id, queued.sync_id) == (imported, None, there) and queued.job_id
-    assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Bring the bundle back")
+    assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Restore the bundle")
     (gone, _), left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, [imported, there], "operator", seconds=20)
     assert "stays as it is: partial" in gone.problem and gone.did is None and left == []
 

@@ -106,7 +106,7 @@ def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
     assert f"{sync_id}  failed\n  all 2 items would fail: " in answer.stdout
     status, [unknown] = as_json("preflight", UNKNOWN)
     assert status == 1
-    assert unknown["problems"] == [f"No batch {UNKNOWN} is recorded."]
+    assert unknown["problems"] == [f"Batch {UNKNOWN} is not recorded."]
     assert "Scan the mount first" in unknown["hint"]
 
 
@@ -117,7 +117,7 @@ def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json,
     answer = command("queue", known, UNKNOWN)
     assert answer.returncode == 1
     assert f"{known}  not queued\n  Batch {known} is queued already, as job {outcome['job_id']}." in answer.stdout
-    assert f"{UNKNOWN}  not queued\n  No batch {UNKNOWN} is recorded." in answer.stdout
+    assert f"{UNKNOWN}  not queued\n  Batch {UNKNOWN} is not recorded." in answer.stdout
     _, seen = as_json("status")
     assert [job["priority"] for job in seen["waiting"]] == [-7]
 
@@ -125,7 +125,7 @@ def test_queue_reports_each_batch_and_exits_1_if_one_was_refused(known, as_json,
 def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, command, admin_db):
     answer = command("retry", known)
     assert answer.returncode == 1
-    assert f"{known}  not queued\n  Batch {known} is discovered: an import of it is still to come." in answer.stdout
+    assert f"{known}  not queued\n  Batch {known} is discovered: it has not been imported yet." in answer.stdout
     command("preflight", known)
     admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
     admin_db.execute("UPDATE ingest_batch_item SET decision = IF(position = 1, 'failed', 'created')")
@@ -142,11 +142,11 @@ def test_a_bundle_that_is_gone_is_refused_with_what_to_do(known, as_json, comman
     refusal = f"{known}.json is not on the mount; the batch stays as it is: partial."
     answer = command(asking, known)
     assert answer.returncode == 1
-    assert answer.stdout.startswith(f"{known}  {verdict}\n  {refusal}\n  Bring the bundle back")
+    assert answer.stdout.startswith(f"{known}  {verdict}\n  {refusal}\n  Restore the bundle")
     status, [outcome] = as_json(asking, known)
     assert status == 1
     assert refusal in (outcome["problem"] if "problem" in outcome else outcome["problems"][0])
-    assert outcome["hint"].startswith("Bring the bundle back")
+    assert outcome["hint"].startswith("Restore the bundle")
     assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]
 
 

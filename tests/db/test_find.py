@@ -10,12 +10,13 @@ from gpupanel import find
 from gpupanel.find import roads
 from gpupanel.database import Database
 from gpupanel.filters import STATUSES, Filters
-from gpupanel.find import ENDS, SCAN, Place
+from gpupanel.find import SCAN
+from gpupanel.pagination import ENDS, Cursor
 
 BATCHES = 12_000  # more than twice what one page looks through at most, and more than a count goes on
 PAGE = 50
 ROWS = 8 * (PAGE + 1)  # what a page may read: an index entry, the batch and its latest job, each found by a key
-FIRST, LAST = Place(ENDS[0], later=True), Place(ENDS[1], later=False)
+FIRST, LAST = Cursor(ENDS[0], ascending=True), Cursor(ENDS[1], ascending=False)
 DAY = date(2025, 12, 22)
 
 ALONE = [
@@ -64,7 +65,7 @@ def _fits(row, filters):
     )
 
 
-@pytest.mark.parametrize("place", [None, FIRST, LAST, Place(500, later=False), Place(10_000, later=True)], ids=str)
+@pytest.mark.parametrize("place", [None, FIRST, LAST, Cursor(500, ascending=False), Cursor(10_000, ascending=True)], ids=str)
 @pytest.mark.parametrize("filters", ALONE, ids=name)
 def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledger, filters, place):
     page, read = examined(ledger, lambda tx: find.page(tx, filters, place, limit=PAGE))
@@ -72,7 +73,7 @@ def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledg
     assert read <= ROWS
 
 
-@pytest.mark.parametrize("place", [None, FIRST, Place(10_000, later=False)], ids=str)
+@pytest.mark.parametrize("place", [None, FIRST, Cursor(10_000, ascending=False)], ids=str)
 @pytest.mark.parametrize("filters", SEVERAL, ids=name)
 def test_several_filters_look_through_a_bounded_number_of_rows(ledger, filters, place):
     page, read = examined(ledger, lambda tx: find.page(tx, filters, place, limit=PAGE))
@@ -129,7 +130,7 @@ def test_a_count_is_exact_or_says_that_it_is_the_least(ledger, wanted, filters):
     (Filters(host="cloud-3.example.net"), 3),  # it is looked for where to stop, and each is put into its group
 ], ids=str)
 def test_a_small_ledger_is_counted_to_the_end_and_its_statuses_sum_up(ledger, monkeypatch, filters, times):
-    monkeypatch.setattr(find, "BOUND", BATCHES)
+    monkeypatch.setattr(find.batches, "BOUND", BATCHES)
     (count, statuses), read = examined(ledger, lambda tx: find.counts(tx, filters))
     assert all(each.exact for each in [count, *statuses.values()])
     assert count.number == sum(each.number for status, each in statuses.items() if filters.status in (None, status))
@@ -153,7 +154,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
         assert read <= ROWS
     count, statuses = ledger.read(find.counts, Filters(asset_hash=start))
     assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
-    for module in (find, roads):
+    for module in (find.batches, roads):
         monkeypatch.setattr(module, "SCAN", 3)
     count, statuses = ledger.read(find.counts, Filters(asset_hash=start))
     assert count == (3, False) and not any(each.exact for each in statuses.values())

@@ -91,7 +91,7 @@ def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
     good, bad, unknown = scanned(), scanned("bad", broken={0: breaks.no_folder, 1: breaks.no_folder}), "0" * 8
     outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
     assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(good, True), (bad, False), (unknown, False)]
-    assert "would fail" in outcomes[1].problem and "No batch" in outcomes[2].problem
+    assert "would fail" in outcomes[1].problem and "is not recorded" in outcomes[2].problem
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
@@ -100,10 +100,10 @@ def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount)
     assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == handed_over
 
 
-def test_bulk_queueing_names_what_the_time_did_not_suffice_for(scanned, panel_db, mount):
+def test_bulk_queueing_names_the_batches_that_it_did_not_reach_in_time(scanned, panel_db, mount):
     sync_id = scanned()
     (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
-    assert outcome.job_id is None and outcome.problem.startswith("left")
+    assert outcome.job_id is None and outcome.problem.startswith("not reached")
 
 
 def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, monkeypatch):
@@ -119,7 +119,7 @@ def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, 
     monkeypatch.setattr(panel_db, "transact", once)
     first, second, third = actions.queue_batches(panel_db, mount, ids, "admin")
     assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
-    assert "gpu_panel" not in second.problem and third.problem.startswith("left")
+    assert "gpu_panel" not in second.problem and third.problem.startswith("not reached")
 
 
 def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel_db, mount, monkeypatch):

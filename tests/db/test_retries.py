@@ -71,7 +71,7 @@ def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, ret
     with pytest.raises(Refused, match="is queued already, as job [0-9]+"):
         retry(partial)
     workers.drain(worker_conf)
-    with pytest.raises(Refused, match="is completed: nothing of it has failed"):
+    with pytest.raises(Refused, match="is completed: none of its items failed"):
         retry(partial)
 
 

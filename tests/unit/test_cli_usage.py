@@ -112,13 +112,6 @@ def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
     assert text.plain(hostile) == shown
 
 
-@pytest.mark.parametrize(("count", "shown"), [
-    (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (181162647, "172.8 MB"), (2**60, "1.0 EB"), (2**80, "1048576.0 EB"),
-])
-def test_bytes_are_told_by_1024_with_one_decimal(count, shown):
-    assert text.size(count) == shown
-
-
 def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(capfd):
     error = PanelError("It ended.", "The end of the log:\nfirst\n\x1b[2Jlast")
     assert cli._fail(Namespace(json=False), error) == cli.REFUSED

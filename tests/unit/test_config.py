@@ -1,11 +1,13 @@
 """Configuration files: read whole, checked whole, every problem at once (docs/CONTRACT.md, 11)."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from gpupanel import config
 from gpupanel.errors import ConfigurationError
+from gpupanel.paths import TREE
 
 
 @pytest.fixture
@@ -86,3 +88,30 @@ def test_the_file_given_wins_over_the_environment_and_that_over_the_default():
     assert config.locate("a", "c", environ) == Path("a")
     assert config.locate(None, "c", environ) == Path("b")
     assert config.locate(None, "c", {}) == Path("c")
+
+
+EXAMPLES = {"panel": {"database", "mount", "panel"}, "worker": {"database", "mount", "worker"}}
+
+
+@pytest.mark.parametrize(("file", "sections"), EXAMPLES.items())
+def test_the_example_has_each_option_once_with_its_default(load, file, sections):
+    text = (TREE / f"etc/{file}.conf.example").read_text()
+    named, section = [], ""
+    for line in text.splitlines():
+        if header := re.fullmatch(r"\[(\w+)\]", line):
+            section = header[1]
+        elif option := re.fullmatch(r"#?(\w+) =.*", line):
+            named.append((section, option[1]))
+    declared = [(section, option) for section in sections for option in config.OPTIONS[section]]
+    assert sorted(named) == sorted(declared)
+    # What is commented out is the default, but for paths that have none and are given as examples.
+    given = re.sub(r"(?m)^#(?!(password|templates|socket|assets_dir) )(\w+ =)", r"\2", text)
+    given = re.sub(r"(?m)^(user|password_file|secret_file) =.*$", "", given)
+    assert load(given) == load("")
+
+
+def test_each_option_has_a_purpose_in_one_sentence():
+    for settings in config.SECTIONS.values():
+        for option, hint in settings.__annotations__.items():
+            kind, purpose = hint.__metadata__
+            assert kind.expected and re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", purpose), option

@@ -15,7 +15,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"model", "reference_fold"},
-    {"config", "filters", "paths"},
+    {"config", "filters", "pagination", "paths", "rows", "text"},
     {"database", "mount", "manifest"},
     {"catalogue", "find", "ledger", "pictures", "queue"},
     {"decision"},

@@ -253,7 +253,7 @@ def test_a_container_that_is_wrong_is_a_problem_of_the_bundle(containers, proble
 
 def test_what_cannot_be_seen_in_a_found_value_is_spelled_out():
     [problem] = refused(bundle(action="\u202eremove\u0000\n\u200b\""))
-    assert problem == 'action: found "\\u202eremove\\u0000\\u000a\\u200b\\"", expected create, update or remove'
+    assert problem == 'action: found "\\u202eremove\\x00\\n\\u200b\\"", expected create, update or remove'
 
 
 def test_a_bundle_is_consumable_when_completed_and_verified():

@@ -188,7 +188,7 @@ def test_documents_of_an_item_without_source_are_not_found(subject, item):
 
 
 def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
-    monkeypatch.setattr(mount, "DOCUMENT_LIMIT", 5)
+    monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")
     with pytest.raises(PanelError, match="photos/1/source/data/big.json has 6 bytes, more than the 5"):
         list(subject.documents("photos/1"))
@@ -459,9 +459,9 @@ def test_documents_and_folders_behind_links_that_stay_inside_are_read(subject, i
 def test_a_document_that_grows_while_it_is_read_is_read_to_its_end(item, monkeypatch):
     path = item / "source/source.json"
     path.write_bytes(b"x" * 100)
-    monkeypatch.setattr(mount, "BLOCK", 7)
+    monkeypatch.setattr(mount.mount, "BLOCK", 7)
     for told in (0, 10, 100):
         with open(path, "rb") as file:
-            assert mount._read(file.fileno(), told, 1000) == b"x" * 100
+            assert mount.mount._read(file.fileno(), told, 1000) == b"x" * 100
     with open(path, "rb") as file:
-        assert len(mount._read(file.fileno(), 10, 50)) == 51
+        assert len(mount.mount._read(file.fileno(), 10, 50)) == 51

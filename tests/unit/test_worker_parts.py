@@ -81,7 +81,7 @@ def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
     assert waiting.now() == []
 
 
-@pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two words\n"), ({}, "Z two words\n")])
+@pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two\\nwords\n"), ({}, "Z two\\nwords\n")])
 def test_a_log_line_carries_a_level_for_the_journal_and_a_time_for_everybody_else(environ, line):
     out = io.StringIO()
     Log(out, environ).warning("two\nwords")

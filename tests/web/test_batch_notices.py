@@ -120,9 +120,9 @@ def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, f
     (mount.sync_dir / f"{sync_id}.ready").unlink()
     refusal = f"{sync_id}.ready is not on the mount; the batch stays as it is: partial."
     page = send(detail(sync_id), do=do, sync_id=sync_id, status=409)
-    assert text(page.html.find(class_="notice")).startswith(f"{refusal} Bring the bundle back")
+    assert text(page.html.find(class_="notice")).startswith(f"{refusal} Restore the bundle")
     error = send(do=do, sync_id=sync_id, headers=JSON, status=409).json["error"]
-    assert error["message"] == refusal and error["hint"].startswith("Bring the bundle back")
+    assert error["message"] == refusal and error["hint"].startswith("Restore the bundle")
     values = send(do=f"{do}_selected", sync_id=sync_id, headers=JSON, status=200).json
     assert (values["ok"], values["result"]["batches"][0]["problem"]) == (False, refusal)
     assert admin_db.execute("SELECT status FROM ingest_batch") == [{"status": "partial"}]

@@ -56,8 +56,8 @@ def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, stat
 
 
 @pytest.mark.parametrize("what, state, refusal", [
-    ("retry", "completed", "nothing of it has failed"), ("cancel", "importing", "only stopping the service ends it"),
-    ("cancel", "discovered", "no job of it is queued"), ("preflight", "importing", "it is being imported"),
+    ("retry", "completed", "none of its items failed"), ("cancel", "importing", "only stopping the service ends it"),
+    ("cancel", "discovered", "it has no queued job"), ("preflight", "importing", "it is being imported"),
 ])
 def test_a_refusal_is_in_the_preview_and_in_the_result(
     preview, found, send, status, admin_db, what, state, refusal,
@@ -165,7 +165,7 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
     def hanging(db, mount, sync_id, by, seconds):
         if sync_id == batches[1]:
             raise MountTimeout()
-        return bulk.Outcome(sync_id, None, None, "", "done")
+        return bulk.BatchResult(sync_id, did="done")
 
     monkeypatch.setitem(bulk.DO, bulk.PREFLIGHT, hanging)
     done, left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, batches, "admin", seconds=20)

@@ -80,7 +80,7 @@ def test_each_status_shows_how_many_the_other_filters_leave(admin, four):
 
 
 def test_a_count_that_went_no_further_says_so(admin, four, monkeypatch):
-    monkeypatch.setattr(find, "BOUND", 3)
+    monkeypatch.setattr(find.batches, "BOUND", 3)
     page = admin.get(BATCHES)
     assert text(page.html.main.h2) == "Batches 4+"
     assert admin.get(BATCHES, headers=JSON).json["count_is_exact"] is False

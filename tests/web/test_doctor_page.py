@@ -18,7 +18,7 @@ def test_operators_get_the_lines_of_the_shell_the_worst_first(admin, settings):
     assert head == ["check", "level", "found", "expected", "what to do"]
     assert rows[0] == [
         "permissions of panel.secret", "wrong", "644",
-        "only its owner and a group of its own may read it (600 or 640)", f"chmod 600 {settings.panel.secret_file}",
+        "only its owner and its group may read it (600 or 640)", f"chmod 600 {settings.panel.secret_file}",
     ]
     assert {row[0] for row in rows} == {finding.check for finding in doctor.examine(settings)}
 

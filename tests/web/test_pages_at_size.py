@@ -241,7 +241,7 @@ def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_p
 
 def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
     made = []
-    monkeypatch.setattr(doctor, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1])
+    monkeypatch.setattr(doctor.checks, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1])
     counts = Database(settings.database).read(queue.counts, limit=10**9)
     doctor.examine(settings, seconds=6)
     active = counts["queued"] + counts["running"]

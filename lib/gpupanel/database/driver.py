@@ -1,4 +1,7 @@
-"""The driver's errors in our own words, by what the server's number means for whoever asked (docs/CONTRACT.md, 8)."""
+"""Map the driver's errors to exceptions, by error number.
+
+docs/CONTRACT.md, 8. Queue.
+"""
 
 import pymysql
 
@@ -11,36 +14,35 @@ DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
 NO_SCHEMA = {1049, 1054, 1146, 1176}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
-# The number that our own statements SIGNAL with; no error of the server has it.
+# The number of our own SIGNAL statements; no server error has it.
 GIVEN_UP = 31000
-# Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
+# The classes of other server problems, such as no memory, a full disk or an interrupted statement.
 TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
 
 
 class DataRefused(errors.PanelError):
-    """The database refused a value."""
+    message = "The database refused a value."
 
 
 class Duplicate(DataRefused):
-    """The database has such a row already."""
+    message = "The database has such a row already."
 
 
 class GivenUp(errors.PanelError):
-    """A statement of ours gave up, by SIGNAL."""
+    message = "A statement ended itself by SIGNAL."
 
 
 class ConnectionLost(errors.DatabaseUnavailable):
-    """The connection to the database was lost; what it had not committed is undone."""
+    message = "The connection to the database was lost; its open transaction is rolled back."
 
 
 class DatabaseTrouble(errors.DatabaseUnavailable):
-    """The database could not do this now."""
-
+    message = "The database could not execute the statement."
     hint = "Look at MariaDB's error log: memory, disk space, limits; then try again."
 
 
 def translate(error: pymysql.MySQLError) -> errors.PanelError:
-    """The driver's error as one of ours. Server messages stay; no statement or parameter is ever in one."""
+    """Convert a driver error; its message has no statement or parameter."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = str(error.args[1]) if len(error.args) > 1 else str(error)
     if code in CONFLICT:

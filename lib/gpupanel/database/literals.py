@@ -1,6 +1,6 @@
-"""Values as SQL literals, for statements of many rows: the driver's own way costs an import more than the server does.
+"""SQL literals for INSERTs of many rows, faster than the driver's.
 
-Only strings, whole numbers and NULL are written here; whatever else comes is the driver's to write.
+Only strings, whole numbers and NULL are written here; the driver writes all other types.
 """
 
 from collections import defaultdict
@@ -9,21 +9,23 @@ from typing import Any
 
 import pymysql
 from pymysql.constants import SERVER_STATUS
+from pymysql.cursors import Cursor
 
 
-def of(connection: pymysql.Connection) -> Mapping[type, Callable[[Any], str]]:
-    """How this connection writes values: for the type of each, a function from the value to its literal."""
-    if connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
+def of(connection: "pymysql.Connection[Cursor]") -> Mapping[type, Callable[[Any], str]]:
+    """type -> function that writes a value of this type as a literal."""
+    status: int = connection.server_status  # type: ignore[attr-defined]  # missing from the driver's type stubs
+    if status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
         return defaultdict(lambda: connection.escape)
 
     def other(value: Any) -> str:
-        return _quoted(value) if isinstance(value, str) else connection.escape(value)
+        return _quoted(value) if isinstance(value, str) else str(connection.escape(value))
 
     return defaultdict(lambda: other, {str: _quoted, int: str, type(None): _null})
 
 
 def _quoted(text: str) -> str:
-    """In utf8mb4, which our connections speak, nothing else ends a string or stands for another character."""
+    """Quote a string; utf8mb4 needs no other escapes."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -32,8 +34,9 @@ def _null(nothing: None) -> str:
 
 
 def packed(texts: Iterable[str], most: int) -> Iterator[str]:
-    """The texts with commas between them, in strings of up to `most` characters; one that is longer comes alone."""
-    pack, size = [], 0
+    """Join texts by commas into strings of up to `most` characters."""
+    pack: list[str] = []
+    size = 0
     for text in texts:
         if pack and size + len(text) > most:
             yield ",".join(pack)

@@ -1,49 +1,36 @@
-"""Reading and Transaction: what runs in one, and the named queries of sql/*.sql."""
+"""Reading runs SELECTs, Transaction writes too; rows are dicts."""
 
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
-from pathlib import Path
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pymysql
-from pymysql.cursors import DictCursor, SSDictCursor
+from pymysql.cursors import Cursor, DictCursor, SSDictCursor
 
 from .. import errors
 from . import literals
 from .driver import translate
+from .queries import query
 
-SQL = Path(__file__).parents[1] / "sql"
+Item = TypeVar("Item")
+if TYPE_CHECKING:
+    Connection = pymysql.Connection[Cursor]
+else:
+    Connection = pymysql.Connection  # generic in the type stubs alone
 
-# Long IN lists stay below MariaDB's in_predicate_conversion_threshold (1000), past which a plan may change.
+# An IN list stays below MariaDB's in_predicate_conversion_threshold (1000), at which its plan may change.
 ROWS = 500
-# Characters of one statement that inserts many rows.
+# Characters of one INSERT of many rows.
 LONGEST_INSERT = 1024 * 1024
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
-@cache
-def queries(file: str) -> dict[str, str]:
-    """The named queries of sql/<file>.sql: each starts with a line `-- name: <name>`."""
-    text = (SQL / f"{file}.sql").read_text(encoding="utf-8")
-    named = (part.partition("\n") for part in text.split("-- name: ")[1:])
-    return {name.strip(): _statement(body) for name, _, body in named}
-
-
-def _statement(body: str) -> str:
-    return "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
-
-
-def query(name: str) -> str:
-    """The statement called `file.name`."""
-    file, _, key = name.partition(".")
-    return queries(file)[key]
-
-
 class Insert(NamedTuple):
-    """An INSERT taken apart: `head` + one `row` % values in the order of `names` for each row + `tail`."""
+    """An INSERT split into head, the values of one row, and tail."""
 
     head: str
     row: str
@@ -58,27 +45,29 @@ def _insert(name: str) -> Insert:
     return Insert(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), "".join(tail))
 
 
-def chunks(things: Iterable, size: int = ROWS) -> Iterator[list]:
-    """Lists of at most `size` things each."""
+def chunks(things: Iterable[Item], size: int = ROWS) -> Iterator[list[Item]]:
+    """Split into lists of at most `size`."""
     iterator = iter(things)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 def grouped(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Pairs such as (asset_type, asset_hash) in their order, as (first, at most ROWS seconds): of two `IN` lists the server
-    would look for each combination."""
+    """Group pairs such as (asset_type, asset_hash) by their first element.
+
+    With two `IN` lists instead, the server would look up each combination.
+    """
     for first, pairs in groupby(sorted(keys), itemgetter(0)):
-        yield from ((first, some) for some in chunks(second for _, second in pairs))
+        yield from ((first, chunk) for chunk in chunks(second for _, second in pairs))
 
 
 class Reading:
-    """A read-only transaction: rows are dicts, parameters are named, lists stand for `IN` lists."""
+    """A read-only transaction. A list as parameter becomes an `IN` list."""
 
-    def __init__(self, connection: pymysql.Connection):
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def _execute(self, sql: str, params: dict | None) -> DictCursor:
+    def _execute(self, sql: str, params: dict[str, Any] | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)
         try:
             cursor.execute(sql, params)
@@ -86,27 +75,29 @@ class Reading:
             raise translate(error) from error
         return cursor
 
-    def all(self, name: str, **params) -> list[dict[str, Any]]:
+    def all(self, name: str, **params: Any) -> list[Any]:
+        """All rows of a named query."""
         return self.all_of(query(name), **params)
 
-    def all_of(self, statement: str, **params) -> list[dict[str, Any]]:
-        """The same for a query that was completed: by an index, a column, a direction, or put together of parts."""
+    def all_of(self, statement: str, **params: Any) -> list[Any]:
+        """All rows of a filled or joined statement."""
         return list(self._execute(statement, params).fetchall())
 
-    def one(self, name: str, **params) -> dict[str, Any] | None:
+    def one(self, name: str, **params: Any) -> Any:
+        """The first row, or None."""
         return self._execute(query(name), params).fetchone()
 
-    def value(self, name: str, **params) -> Any:
+    def value(self, name: str, **params: Any) -> Any:
         """The first column of the first row, or None."""
         row = self.one(name, **params)
         return next(iter(row.values())) if row else None
 
-    def stream(self, name: str, **params) -> Iterator[dict[str, Any]]:
-        """The rows one by one, in bounded memory. Read all of them, or close the iterator, before the next query."""
+    def stream(self, name: str, **params: Any) -> Iterator[Any]:
+        """The rows one by one; read all, or close, before the next query."""
         return self.stream_statement(query(name), **params)
 
-    def stream_statement(self, statement: str, **params) -> Iterator[dict[str, Any]]:
-        """The same for a statement that was made for tables and columns of other names."""
+    def stream_statement(self, statement: str, **params: Any) -> Iterator[Any]:
+        """Stream the rows of a statement that is not a named query."""
         cursor = self._connection.cursor(SSDictCursor)
         try:
             cursor.execute(statement, params or None)
@@ -120,28 +111,30 @@ class Reading:
 class Transaction(Reading):
     """A transaction that also writes."""
 
-    def run(self, name: str, **params) -> int:
-        """Execute one statement; returns how many rows it found, changed or not."""
+    def run(self, name: str, **params: Any) -> int:
+        """Execute one statement; return the number of matched rows."""
         return self._execute(query(name), params).rowcount
 
-    def insert(self, name: str, **params) -> int:
-        """Execute one INSERT; returns the new row's id."""
+    def insert(self, name: str, **params: Any) -> int:
+        """Execute one INSERT; return the new row's id."""
         return self._execute(query(name), params).lastrowid
 
-    def together(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, Any] | None:
-        """Execute compound statements, each with its parameters, in one question; returns the row that one of them selects.
-        Raises GivenUp when one signals."""
+    def together(self, *statements: tuple[str, dict[str, Any]]) -> Any:
+        """Execute compound statements in one round trip; return the selected row.
+
+        Raises GivenUp when a statement signals.
+        """
         cursor = self._connection.cursor(DictCursor)
         parts = [f"{cursor.mogrify(statement, params)};" for statement, params in statements]
         return self._execute("\n".join(("BEGIN NOT ATOMIC", *parts, "END")), None).fetchone()
 
-    def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte; returns what it is RETURNING."""
+    def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
+        """Execute an INSERT for many rows; return its RETURNING rows."""
         if not rows:
             return []
-        insert, written = _insert(name), literals.of(self._connection)
-        picked = itemgetter(*insert.names)
-        texts = (insert.row % tuple([written[type(value)](value) for value in picked(row)]) for row in rows)
+        insert, writers = _insert(name), literals.of(self._connection)
+        columns = itemgetter(*insert.names)
+        texts = (insert.row % tuple([writers[type(value)](value) for value in columns(row)]) for row in rows)
         return [
             row for values in literals.packed(texts, LONGEST_INSERT)
             for row in self._execute(f"{insert.head}{values}{insert.tail}", None).fetchall()
@@ -149,7 +142,7 @@ class Transaction(Reading):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo only what happens inside, if it fails with refused data or an error of ours."""
+        """Undo this block alone if it raises an error of ours."""
         self._execute("SAVEPOINT inner_work", {})
         try:
             yield

@@ -1,9 +1,9 @@
-"""What the accounts may do, against etc/grants.sql: neither less nor more."""
+"""Compare the privileges of the accounts with etc/grants.sql."""
 
 import re
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config import Settings
 from ..database import Database
@@ -18,7 +18,7 @@ EVERY_USER = "SELECT User AS user, Host AS host FROM mysql.user WHERE User IN %(
 
 
 class Right(NamedTuple):
-    """`scope` is a table of ours, or `database.table`; `column` is * where the whole is meant."""
+    """A privilege on a scope; `column` is * for the whole table."""
 
     scope: str
     privilege: str
@@ -26,14 +26,14 @@ class Right(NamedTuple):
 
 
 def own(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
-    """The account in use, against that `duty`; by default it is its name's, and any other name has the panel's."""
+    """Check the account in use against the grants of `duty`."""
     [row] = db.execute("SELECT CURRENT_USER() AS who")
     duty = duty or (settings.database.user if settings.database.user in (*ACCOUNTS, SEALER) else ACCOUNTS[0])
     yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, db.execute("SHOW GRANTS"), settings.database.name)
 
 
 def others(db: Database, settings: Settings) -> Iterator[Finding]:
-    """The other accounts, when ours is one that can see them."""
+    """Check the other accounts, if this one may read their grants."""
     try:
         users = db.execute(EVERY_USER, accounts=(*ACCOUNTS, SEALER))
     except DatabaseDenied:
@@ -43,16 +43,17 @@ def others(db: Database, settings: Settings) -> Iterator[Finding]:
             who = _quoted(user, host)
             yield from _compare(who, user, db.execute(f"SHOW GRANTS FOR {who}"), settings.database.name)
     for account in {*ACCOUNTS, SEALER} - {row["user"] for row in users}:
-        yield Finding(f"account {account}", WRONG, "missing", "the account of etc/grants.sql", "Run bin/gpupanel init-db.")
+        advice = "Run bin/gpupanel init-db."
+        yield Finding(f"account {account}", WRONG, "missing", "the account of etc/grants.sql", advice)
 
 
 def expected(account: str) -> set[Right]:
-    """What etc/grants.sql grants to the account."""
+    """The privileges that etc/grants.sql grants to the account."""
     granted = (text for text in statements("grants.sql") if text.endswith(f" TO {account}@localhost"))
     return {right for text in granted for right in _rights(text, "")}
 
 
-def _compare(who: str, duty: str, grants: list[dict], database: str) -> Iterator[Finding]:
+def _compare(who: str, duty: str, grants: list[dict[str, Any]], database: str) -> Iterator[Finding]:
     held = {right for row in grants for right in _rights(next(iter(row.values())), database)}
     wanted, name = expected(duty), who.replace("'", "")
     lacking = {right for right in wanted if not _covered(right, held, database)}
@@ -64,13 +65,15 @@ def _compare(who: str, duty: str, grants: list[dict], database: str) -> Iterator
     for scope, rights in _by_scope(held - wanted):
         revoke = f"REVOKE {rights} ON {scope} FROM {who};" if scope != "role" else f"REVOKE {rights} FROM {who};"
         level = NOTE if _elsewhere(scope, database) else WRONG
-        yield Finding(f"rights of {name} on {scope}", level, f"{rights}, too", "those of etc/grants.sql and no more", revoke)
+        yield Finding(
+            f"rights of {name} on {scope}", level, f"{rights}, too", "those of etc/grants.sql and no more", revoke,
+        )
     if not lacking and all(_elsewhere(right.scope, database) for right in held - wanted):
         yield Finding(f"rights of {name}", OK, f"those of {duty}", "those of etc/grants.sql")
 
 
 def _elsewhere(scope: str, database: str) -> bool:
-    """Whether this is another database, such as a test's, which is no danger to ours; mysql's own is."""
+    """Whether the scope is another database, other than `mysql`."""
     return "." in scope and scope.partition(".")[0] not in (database, "*", "mysql")
 
 
@@ -79,14 +82,14 @@ def _quoted(user: str, host: str) -> str:
 
 
 def _covered(right: Right, held: set[Right], database: str) -> bool:
-    """Whether the right is held as such, or by a wider one."""
+    """Whether this privilege is held, or a wider one."""
     scopes = (right.scope, f"{database}.*", "*.*")
     wider = product(scopes, (right.privilege, "ALL PRIVILEGES"), (right.column, "*"))
-    return not held.isdisjoint(Right(*each) for each in wider)
+    return not held.isdisjoint(Right(*privilege) for privilege in wider)
 
 
 def _rights(text: str, database: str) -> Iterator[Right]:
-    """What one GRANT statement grants; a table of `database` goes by its name alone."""
+    """Parse one GRANT statement."""
     match = GRANT.match(text)
     if match is None:
         if role := ROLE.match(text):
@@ -105,5 +108,7 @@ def _rights(text: str, database: str) -> Iterator[Right]:
 def _by_scope(rights: set[Right]) -> Iterator[tuple[str, str]]:
     """(scope, `INSERT, UPDATE (state)`), in order."""
     for scope in sorted({right.scope for right in rights}):
-        named = (right for right in sorted(rights) if right.scope == scope)
-        yield scope, ", ".join(f"{each.privilege} ({each.column})" if each.column != "*" else each.privilege for each in named)
+        yield scope, ", ".join(
+            right.privilege if right.column == "*" else f"{right.privilege} ({right.column})"
+            for right in sorted(rights) if right.scope == scope
+        )

@@ -1,4 +1,4 @@
-"""Files that must be nobody else's to read, or to write."""
+"""Checks of file permissions: which files other users can read or write."""
 
 import stat
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from ..config import Settings
 from ..paths import shipped
 from .finding import OK, WRONG, Finding, judge
 
-# A group of its own may write a file, or read a secret; nobody else may.
+# Permission bits that must not be set; the group may write a file, or read a secret.
 OTHERS_WRITE = 0o002
 OTHERS_READ = 0o027
-NOT_BY_OTHERS = "only its owner and a group of its own may write it"
+NOT_BY_OTHERS = "only its owner and its group may write it"
 
 
 def configuration(settings: Settings) -> Iterator[Finding]:
-    """Readable by whoever needs it, unless it holds the password itself."""
+    """The configuration file; others may read it unless it has a password."""
     if settings.path.is_file():
         secret = "password" in _options(settings)
         yield _modes(settings.path, OTHERS_READ if secret else OTHERS_WRITE)
@@ -29,7 +29,7 @@ def password(settings: Settings) -> Iterator[Finding]:
 
 
 def secret(settings: Settings) -> Iterator[Finding]:
-    """The secret that signs forms; the panel makes one when it is missing and may be made."""
+    """The key that signs forms; the panel creates it if it is missing."""
     file = settings.panel.secret_file
     if file is None:
         return
@@ -37,17 +37,17 @@ def secret(settings: Settings) -> Iterator[Finding]:
         yield _modes(file, OTHERS_READ)
         return
     yield judge(
-        "secret_file", file.parent.is_dir(), f"{file} is not there yet", "the panel can make it when it starts",
-        f"Make the folder {file.parent}, or name another secret_file.",
+        "secret_file", file.parent.is_dir(), f"{file} does not exist yet", "the panel can create it when it starts",
+        f"Create the folder {file.parent}, or set another secret_file.",
     )
 
 
 def templates(settings: Settings) -> Iterator[Finding]:
-    """A template is code: whoever can write one runs the panel."""
+    """The templates: whoever can write one controls the panel."""
     overrides = settings.panel.templates
     if overrides is not None and not overrides.is_dir():
-        yield Finding("templates", WRONG, f"{overrides} is no folder", "the folder of your own templates",
-                      "Make it, or take [panel] templates out of the configuration.")
+        yield Finding("templates", WRONG, f"{overrides} is not a folder", "the folder of your own templates",
+                      "Create it, or remove [panel] templates from the configuration.")
     for folder in (shipped("templates"), overrides):
         if folder is not None and folder.is_dir():
             yield from _folder(folder)
@@ -58,14 +58,14 @@ def _folder(folder: Path) -> Iterator[Finding]:
     for path in open_to_others:
         yield _modes(path, OTHERS_WRITE)
     if not open_to_others:
-        yield Finding(f"permissions of {folder.name}/", OK, "not by others", NOT_BY_OTHERS)
+        yield Finding(f"permissions of {folder.name}/", OK, "not writable by others", NOT_BY_OTHERS)
 
 
 def _modes(file: Path, forbidden: int) -> Finding:
     mode, private = _mode(file), forbidden == OTHERS_READ
     return judge(
         f"permissions of {file.name}", not mode & forbidden, f"{mode:03o}",
-        "only its owner and a group of its own may read it (600 or 640)" if private else NOT_BY_OTHERS,
+        "only its owner and its group may read it (600 or 640)" if private else NOT_BY_OTHERS,
         f"chmod {'600' if private else 'o-w'} {file}",
     )
 
@@ -75,7 +75,7 @@ def _mode(path: Path) -> int:
 
 
 def _options(settings: Settings) -> dict[str, str]:
-    """[database] as it stands in the file: the settings know the password, and not where it came from."""
+    """[database] as in the file: the settings hide where a password is."""
     parser = ConfigParser(interpolation=None, default_section="\0")
     parser.read_string(settings.path.read_text(encoding="utf-8"))
     return dict(parser["database"]) if parser.has_section("database") else {}

@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""The result of a check."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ OK, NOTE, WRONG = "ok", "note", "wrong"
 
 
 class Finding(NamedTuple):
-    """`level` is ok, note (works, but look at it) or wrong; `advice` says what to do unless all is well."""
+    """A result: ok, note (works, but look at it) or wrong, with advice."""
 
     check: str
     level: str
@@ -16,5 +16,5 @@ class Finding(NamedTuple):
 
 
 def judge(check: str, fine: bool, found: object, expected: str, advice: str, otherwise: str = WRONG) -> Finding:
-    """ok where it is fine, else `otherwise`."""
+    """Make a finding: ok if `fine`, else of the level `otherwise`."""
     return Finding(check, OK if fine else otherwise, str(found), expected, "" if fine else advice)

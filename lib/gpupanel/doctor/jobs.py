@@ -1,19 +1,20 @@
-"""The queue: how a claim finds its job, and jobs and batches that nobody looks after."""
+"""Checks of the queue: the claim's plan, stale and orphaned jobs."""
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ..config import Settings
-from ..database import Database, Reading, query
+from ..database import Database, query
 from .finding import NOTE, Finding, judge
 
-MOST = 20  # named in one finding
+MOST = 20  # rows listed in one finding
 # How a claim finds its job: from the front of the line, and past the job in hand.
 CLAIMS = ("first", "first_past")
 
 
 def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Any other plan than a walk along the claim's index locks every queued row (docs/CONTRACT.md, 8)."""
+    """A claim must read its index in order, or it locks all queued rows."""
     asked = {"aside": [0], "past": 0, "priority": 0}
     plans = [plan for find in CLAIMS for plan in db.execute(f"EXPLAIN {claiming(find)}", **asked)]
     found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
@@ -24,63 +25,71 @@ def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def claiming(find: str) -> str:
-    """The statement with which a claim finds its job, one of CLAIMS; `aside` lists jobs to pass over, and `past` and `priority` are
-    those of the job to look past. A claim asks it among others."""
-    return "SELECT id " + re.search(r"SELECT id INTO job ([^;]* FOR UPDATE [^;]*);", query(f"work.{find}"))[1]
+    """The SELECT of a claim, one of CLAIMS, as a statement of its own."""
+    [rest] = re.findall(r"SELECT id INTO job ([^;]* FOR UPDATE [^;]*);", query(f"work.{find}"))
+    return f"SELECT id {rest}"
 
 
 def silent(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Any worker resets these; that they are still there means that none runs."""
+    """Jobs with a stale heartbeat, which any running worker requeues."""
     limit = settings.worker.stale_minutes
-    found = [f"job {job['id']} on {job['worker']}" for job in _rows(db, "silent", seconds=limit * 60)]
+    found = [f"job {job['id']} on {job['worker']}" for job in _rows(db, "doctor.silent", seconds=limit * 60)]
     yield judge(
         "stale jobs", not found, _listed(found), f"no running job without a heartbeat for {limit:g} minutes",
-        "Start the worker: it resets them within a minute.",
+        "Start the worker: it requeues them within a minute.",
     )
 
 
 def unclaimed(db: Database, settings: Settings) -> Iterator[Finding]:
-    rows = _rows(db, "unclaimed")
+    """Running jobs without a claim or a heartbeat, which no worker requeues."""
+    rows = _rows(db, "doctor.unclaimed")
     ids = ", ".join(str(job["id"]) for job in rows)
     yield judge(
         "jobs without a claim", not rows, _listed([f"job {job['id']}" for job in rows]),
         "a running job has a claim_token and a heartbeat",
-        f"UPDATE import_job SET heartbeat_at = queued_at WHERE state = 'running' AND id IN ({ids}); a worker then resets them.",
+        f"UPDATE import_job SET heartbeat_at = queued_at WHERE state = 'running' AND id IN ({ids});"
+        " a worker then requeues them.",
     )
 
 
 def astray(db: Database, settings: Settings) -> Iterator[Finding]:
-    rows = _rows(db, "astray")
+    """Active jobs whose batch has another status."""
+    rows = _rows(db, "doctor.astray")
     found = [f"job {job['id']} is {job['state']} and batch {job['sync_id']} {job['status']}" for job in rows]
     yield judge(
-        "jobs of other batches", not found, _listed(found), "queued jobs of queued batches, running jobs of importing ones",
-        "See that no other worker or panel writes this queue. A worker ends these jobs when it comes to them; "
+        "jobs of other batches", not found, _listed(found),
+        "queued jobs of queued batches, running jobs of importing ones",
+        "Check that no other worker or panel writes to this queue. A worker ends these jobs when it claims them; "
         "then queue the batches again.",
     )
 
 
 def orphaned(db: Database, settings: Settings) -> Iterator[Finding]:
-    rows = _rows(db, "orphaned")
+    """Queued and importing batches without an active job."""
+    rows = _rows(db, "doctor.orphaned")
     found = [f"batch {batch['sync_id']} is {batch['status']}" for batch in rows]
     names = ", ".join(f"'{batch['sync_id']}'" for batch in rows)
     yield judge(
         "batches without a job", not found, _listed(found), "a queued or importing batch has a queued or running job",
-        f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names}); then preflight and queue them again.",
+        f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
+        " then preflight and queue them again.",
     )
 
 
 def waiting(db: Database, settings: Settings) -> Iterator[Finding]:
+    """The next job, if it has been queued for long."""
     limit = settings.worker.stale_minutes
-    found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in _rows(db, "waiting", seconds=limit * 60)]
+    jobs = _rows(db, "doctor.waiting", seconds=limit * 60)
+    found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in jobs]
     yield judge(
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
-        "See that a worker runs, and what its log says.", otherwise=NOTE,
+        "Check that a worker runs, and read its log.", otherwise=NOTE,
     )
 
 
-def _rows(db: Database, name: str, **params) -> list[dict]:
-    return db.read(Reading.all, f"doctor.{name}", limit=MOST, **params)
+def _rows(db: Database, name: str, **params: float) -> list[dict[str, Any]]:
+    return db.read(lambda tx: tx.all(name, limit=MOST, **params))
 
 
 def _listed(found: list[str]) -> str:
-    return ("; ".join(found) or "none") + ("; and perhaps more" if len(found) == MOST else "")
+    return ("; ".join(found) or "none") + ("; possibly more" if len(found) == MOST else "")

@@ -1,7 +1,8 @@
-"""The mount: whether it can be read, what is on it, and whether it could be written."""
+"""Checks of the mount: readable, not empty, read-only."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..config import MountSettings
 from ..mount import Mount
@@ -9,35 +10,38 @@ from .finding import NOTE, OK, Finding, judge
 
 
 def sentinels(settings: MountSettings) -> Iterator[Finding]:
-    """Whether the sentinels can be listed, and how many there are. Raises MountUnavailable."""
-    ours = [sentinel.sync_id is not None for sentinel in Mount(settings).sentinels()]
-    yield Finding("mount", OK, f"{settings.sync_dir} can be read", "sync_dir is there and can be read")
+    """List and count the sentinels. Raises MountUnavailable."""
+    is_named = [sentinel.sync_id is not None for sentinel in Mount(settings).sentinels()]
+    yield Finding("mount", OK, f"{settings.sync_dir} is readable", "sync_dir is mounted and readable")
     yield judge(
-        "sentinels", bool(ours) and all(ours), f"{ours.count(True)}, and {ours.count(False)} whose names are no sync_id",
-        "at least one, and each called like a bundle",
-        "Without any, see that the mount is mounted; `bin/gpupanel scan` names the others: ask upstream.", otherwise=NOTE,
+        "sentinels", bool(is_named) and all(is_named),
+        f"{is_named.count(True)}, and {is_named.count(False)} whose names are no sync_id",
+        "at least one, each named after its bundle",
+        "If there is none, check that the mount is mounted. `bin/gpupanel scan` lists other names; ask upstream.",
+        otherwise=NOTE,
     )
 
 
 def assets(settings: MountSettings) -> Iterator[Finding]:
-    """Where the paths of items start."""
+    """Check the folder that the paths of items are relative to."""
     folder = settings.assets_dir
     fine = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
     yield judge(
-        "assets", fine, f"{folder} can{'' if fine else 'not'} be read", "assets_dir is a folder that we can read",
-        "Set [mount] assets_dir, or let our user read it.",
+        "assets", fine, f"{folder} is {'' if fine else 'not '}readable",
+        "assets_dir is a folder that this user can read",
+        "Set [mount] assets_dir, or give this user read access to it.",
     )
 
 
 def read_only(settings: MountSettings) -> Iterator[Finding]:
-    """We never write there; that we could not is one more lock on the door."""
+    """The mount should be read-only for this user (defence in depth)."""
     folders = [folder for folder in (settings.sync_dir, settings.assets_dir) if folder.is_dir()]
     writable = [str(folder) for folder in folders if _could_write(folder)]
     yield judge(
-        "mount is read-only", not writable, f"we could write {', '.join(writable)}" if writable else "read-only",
-        "read-only", "Mount it with the option ro, or take the write permission from our user.", otherwise=NOTE,
+        "mount is read-only", not writable, f"this user can write {', '.join(writable)}" if writable else "read-only",
+        "read-only", "Mount it with the option ro, or remove the write permission of this user.", otherwise=NOTE,
     )
 
 
-def _could_write(folder) -> bool:
+def _could_write(folder: Path) -> bool:
     return os.access(folder, os.W_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY

@@ -1,8 +1,9 @@
-"""The MariaDB server itself, as our own connection sees it."""
+"""Checks of the MariaDB server's settings, from our own sessions."""
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
+from typing import Any
 
 from ..config import Settings
 from ..database import Database
@@ -14,9 +15,9 @@ PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 
 
 def version(db: Database, settings: Settings) -> Iterator[Finding]:
-    """SKIP LOCKED came with 10.6."""
+    """SKIP LOCKED needs MariaDB 10.6."""
     text = _value(db, "VERSION()")
-    numbers = tuple(map(int, re.match(r"(\d+)\.(\d+)", text).groups()))
+    numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:2])
     yield judge(
         "MariaDB version", "MariaDB" in text and numbers >= OLDEST, text, "MariaDB 10.6 or later",
         "Upgrade MariaDB: the queue needs SELECT ... FOR UPDATE SKIP LOCKED.",
@@ -24,17 +25,18 @@ def version(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def isolation(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Sessions must run at READ COMMITTED."""
     level = _value(db, "@@tx_isolation")
     yield judge(
         "isolation of our sessions", level == "READ-COMMITTED", level, "READ-COMMITTED",
-        "Something between us and MariaDB (a proxy, init_connect) resets it: remove that.",
+        "A proxy or init_connect resets it: remove that setting.",
     )
 
 
 def snapshots(db: Database, settings: Settings) -> Iterator[Finding]:
-    """At READ COMMITTED it changes nothing; at any other level a claim that comes late fails instead of waiting."""
+    """With it, a claim of changed rows fails, except at READ COMMITTED."""
     rows = db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
-    value = rows[0]["Value"] if rows else "not known to this version"
+    value = rows[0]["Value"] if rows else "unknown to this version"
     yield judge(
         "innodb_snapshot_isolation", value != "ON" or _value(db, "@@tx_isolation") == "READ-COMMITTED", value,
         "OFF, or sessions at READ COMMITTED", "Set innodb_snapshot_isolation = OFF in MariaDB's configuration.",
@@ -43,7 +45,7 @@ def snapshots(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def binlog(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Which row SKIP LOCKED takes, and what READ COMMITTED sees, cannot be logged by statements."""
+    """Statement-based logging cannot record which row SKIP LOCKED takes."""
     logging, written = _value(db, "@@log_bin"), _value(db, "@@binlog_format")
     yield judge(
         "binary log", not logging or written in ("ROW", "MIXED"), written if logging else "off", "off, ROW or MIXED",
@@ -52,6 +54,7 @@ def binlog(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def packet(db: Database, settings: Settings) -> Iterator[Finding]:
+    """A quoted document must fit into one packet."""
     size = _value(db, "@@max_allowed_packet") / 2**20
     yield judge(
         "max_allowed_packet", size >= PACKET, f"{size:g} MiB", f"{PACKET} MiB or more",
@@ -60,15 +63,16 @@ def packet(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def clock(db: Database, settings: Settings) -> Iterator[Finding]:
-    """All our times are the database's; another clock here only confuses whoever compares logs."""
-    theirs = _value(db, "UTC_TIMESTAMP(6)").replace(tzinfo=timezone.utc)
-    offset = abs((datetime.now(timezone.utc) - theirs).total_seconds())
+    """Stored times are the database's; logs have those of this host."""
+    theirs = _value(db, "UTC_TIMESTAMP(6)").replace(tzinfo=UTC)
+    offset = abs((datetime.now(UTC) - theirs).total_seconds())
     yield judge(
-        "clocks", offset < CLOCK_SECONDS, f"{offset:.1f} s apart", f"less than {CLOCK_SECONDS} s between us and MariaDB",
-        "Let both machines keep time by NTP.", otherwise=NOTE,
+        "clocks", offset < CLOCK_SECONDS, f"{offset:.1f} s apart",
+        f"less than {CLOCK_SECONDS} s between this host and MariaDB",
+        "Synchronise both hosts by NTP.", otherwise=NOTE,
     )
 
 
-def _value(db: Database, expression: str):
+def _value(db: Database, expression: str) -> Any:
     [row] = db.execute(f"SELECT {expression} AS value")
     return row["value"]

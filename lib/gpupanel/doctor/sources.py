@@ -1,4 +1,4 @@
-"""What an installation is compared with: etc/schema.sql and etc/grants.sql."""
+"""The expected state: etc/schema.sql and etc/grants.sql."""
 
 from ..database.versions import split_statements
 from ..paths import shipped

@@ -1,4 +1,4 @@
-"""Tables, columns, indexes and foreign keys against etc/schema.sql; each difference comes with what would mend it."""
+"""Compare tables, columns and keys with etc/schema.sql."""
 
 import re
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ MIGRATE = "Stop the workers, then run bin/gpupanel init-db, which applies the mi
 
 @cache
 def expected() -> dict[str, Table]:
-    """table -> what schema.sql says of it."""
+    """table -> its definition in schema.sql."""
     return dict(definitions.table(text) for text in statements("schema.sql") if text.startswith("CREATE TABLE"))
 
 
 @cache
 def by_name() -> set[tuple[str, str]]:
-    """The (table, index) that our queries name, so that another name will not do."""
+    """The (table, index) pairs that queries require by FORCE INDEX."""
     folder = files(__package__.rpartition(".")[0]).joinpath("sql")
     names = [file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql")]
-    return {found for name in names for text in queries(name).values() for found in BY_NAME.findall(text)}
+    return {pair for name in names for text in queries(name).values() for pair in BY_NAME.findall(text)}
 
 
 def version(db: Database, settings: Settings) -> Iterator[Finding]:
@@ -45,7 +45,7 @@ def version(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def compare(db: Database, settings: Settings) -> Iterator[Finding]:
-    """A finding for each difference; one that says so when there is none that matters."""
+    """Yield the differences, and one ok finding if none is wrong."""
     findings = [finding for table in expected() for finding in _table(db, table)]
     yield from findings
     if all(finding.level != WRONG for finding in findings):
@@ -57,14 +57,14 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
     try:
         [row] = db.execute(f"SHOW CREATE TABLE {table}")
     except DatabaseDenied:
-        yield Finding(f"table {table}", WRONG, "not ours to see", "the table of etc/schema.sql", MISSING)
+        yield Finding(f"table {table}", WRONG, "no privilege on it", "the table of etc/schema.sql", MISSING)
     except DatabaseUnavailable as error:
         if "doesn't exist" not in str(error):
             raise
         yield Finding(f"table {table}", WRONG, "missing", "the table of etc/schema.sql", MISSING)
     else:
         if "Create Table" not in row:
-            yield Finding(f"table {table}", WRONG, "a view", "a table of our own", f"DROP VIEW {table}, then init-db.")
+            yield Finding(f"table {table}", WRONG, "a view", "a table", f"DROP VIEW {table}, then init-db.")
             return
         _, actual = definitions.table(row["Create Table"])
         for compared in (_engine, _columns, _others_columns, _indexes, _foreign_keys, _surplus):
@@ -87,7 +87,7 @@ def _columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
 
 
 def _others_columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
-    """A column that we know nothing of must not ask for a value."""
+    """An additional column must not require a value."""
     for name, (column, definition) in actual.columns.items():
         if name not in wanted.columns and column.required:
             free = definition.replace("NOT NULL", "NULL")
@@ -100,26 +100,27 @@ def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
         kind = "PRIMARY KEY" if name == "PRIMARY" else f"{'UNIQUE ' * unique}KEY {name}"
         definition = f"{kind} ({columns.replace(',', ', ')})"
         if not same:
-            there = actual.indexes.get(name)
-            replaced = f"DROP INDEX {name}, " if there else ""
-            found = f"on ({there[1]}), {'unique' if there[0] else 'not unique'}" if there else "missing"
+            other = actual.indexes.get(name)
+            replaced = f"DROP INDEX {name}, " if other else ""
+            found = f"on ({other[1]}), {'unique' if other[0] else 'not unique'}" if other else "missing"
             yield _different(table, f"index {name}", found, definition, f"{replaced}ADD {definition}")
         elif (table, name) in by_name() and name not in same:
-            yield _different(table, f"index {name}", f"called {same[0]}", definition, f"RENAME INDEX {same[0]} TO {name}")
+            rename = f"RENAME INDEX {same[0]} TO {name}"
+            yield _different(table, f"index {name}", f"named {same[0]}", definition, rename)
 
 
 def _foreign_keys(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
     for name, definition in wanted.foreign.items():
         if definition not in actual.foreign.values():
             found = actual.foreign.get(name)
-            # Two statements, since one that takes the name away and gives it again is refused.
+            # Two statements, since the server refuses to drop and add the same name in one.
             replaced = f"DROP FOREIGN KEY {name}; ALTER TABLE {table} " if found else ""
             change = f"{replaced}ADD CONSTRAINT {name} {definition}"
             yield _different(table, f"foreign key {name}", found or "missing", definition, change)
 
 
 def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
-    """A key of somebody else's may refuse what we write."""
+    """An additional key may refuse rows of this application."""
     for name, index in actual.indexes.items():
         if index[0] and index not in wanted.indexes.values() and name not in wanted.indexes:
             yield _strange(table, f"index {name}", f"UNIQUE ({index[1]})", f"DROP INDEX {name}")
@@ -133,5 +134,5 @@ def _different(table: str, what: str, found: str, wanted: str, change: str) -> F
 
 
 def _strange(table: str, what: str, found: str, change: str) -> Finding:
-    advice = f"See that it refuses nothing we write, or: ALTER TABLE {table} {change};"
+    advice = f"Check that it refuses no row of this application, or: ALTER TABLE {table} {change};"
     return Finding(f"table {table}: {what}", NOTE, found, "no such key in etc/schema.sql", advice)

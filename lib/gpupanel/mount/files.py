@@ -1,16 +1,20 @@
-"""Opening what lies under a root, and nothing else: checked after it was opened, read only (docs/CONTRACT.md, 4).
+"""Open files below a root, read-only, safe against symlinks and races.
 
-Each look-up of a name is a question to the mount, and may take long. What a listing calls a regular file or a folder is
-therefore opened in one step, by its name in the folder that is open already; anything else goes the careful way.
+Each name look-up is a round trip to the mount and may take long. A regular file or folder that a listing shows is
+therefore opened in one step, relative to the open folder; any other path is opened in two steps, with all checks.
 """
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 
 from ..errors import FileUnreadable, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath
+from ..text import escape_unprintable
 
+IsKind = Callable[[int], bool]  # stat.S_ISREG or stat.S_ISDIR
 READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
@@ -21,29 +25,29 @@ REFUSED = {
 }
 
 
-def open_checked(root: Path, relative: str, wanted) -> int:
-    """A descriptor of the file or folder `relative` under `root`, checked before it is opened for reading.
+def open_checked(root: Path, relative: str, wanted: IsKind) -> int:
+    """Open `relative` under `root` for reading; return its descriptor.
 
-    The checks look at what was found, not at the path, so that nothing can be exchanged in between. Finding opens
-    nothing: a FIFO would wait for its writer, and a device may act on being opened.
+    The checks apply to an O_PATH descriptor rather than to the path, so nothing can be swapped between check and open.
+    O_PATH does not open the file: a FIFO would wait for its writer, and a device may act on being opened.
     """
     _require_inside(relative)
     with translated(root, relative):
-        found = os.open(root / relative, os.O_PATH | os.O_CLOEXEC)
+        located = os.open(root / relative, os.O_PATH | os.O_CLOEXEC)
         try:
-            _check(found, root, relative, wanted)
-            return os.open(f"/proc/self/fd/{found}", READ_ONLY)
+            _check(located, root, relative, wanted)
+            return os.open(f"/proc/self/fd/{located}", READ_ONLY)
         finally:
-            os.close(found)
+            os.close(located)
 
 
 class Folder:
-    """A folder under `root` that is held open by `descriptor`; `names` maps what it lists to "file", "folder" or "other".
+    """An open folder; `names` maps entries to "file", "folder" or "other".
 
     Its methods raise NotFound, UnsafePath and MountUnavailable.
     """
 
-    def __init__(self, root: Path, relative: str, descriptor: int):
+    def __init__(self, root: Path, relative: str, descriptor: int) -> None:
         self._root, self._relative, self._descriptor = root, relative, descriptor
         with _closed_on_error(descriptor):
             self.names = self._listed()
@@ -51,21 +55,21 @@ class Folder:
     def __enter__(self) -> "Folder":
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         os.close(self._descriptor)
 
     def place(self, name: str) -> str:
-        """The path of a member, relative to the root."""
+        """The path of an entry, relative to the root."""
         return f"{self._relative}/{name}"
 
     def folder(self, name: str) -> "Folder":
-        """A folder in it."""
+        """Open a folder in it."""
         if self.names.get(name) == "folder":
             return Folder(self._root, self.place(name), self._open(name, os.O_DIRECTORY))
         return Folder(self._root, self.place(name), open_checked(self._root, self.place(name), stat.S_ISDIR))
 
     def open(self, name: str) -> int:
-        """A descriptor of a regular file in it."""
+        """Open a regular file in it; return its descriptor."""
         if self.names.get(name) != "file":
             return open_checked(self._root, self.place(name), stat.S_ISREG)
         descriptor = self._open(name, 0)
@@ -74,7 +78,7 @@ class Folder:
         return descriptor
 
     def _open(self, name: str, flags: int) -> int:
-        """What was listed under this name; a link that took its place meanwhile is not followed."""
+        """Open a listed entry, following no symlink that has replaced it."""
         with translated(self._root, self.place(name)):
             return os.open(name, READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
 
@@ -83,14 +87,14 @@ class Folder:
             return {entry.name: _kind(entry) for entry in entries}
 
 
-def _kind(entry: os.DirEntry) -> str:
+def _kind(entry: "os.DirEntry[str]") -> str:
     if entry.is_file(follow_symlinks=False):
         return "file"
     return "folder" if entry.is_dir(follow_symlinks=False) else "other"
 
 
 def open_folder(root: Path, relative: str) -> Folder:
-    """A folder under `root`. It is opened at once: nothing but a folder would be, and to a folder it does nothing.
+    """Open a folder under `root` in one step, since that has no side effect.
 
     Raises NotFound, UnsafePath, MountUnavailable.
     """
@@ -102,46 +106,40 @@ def open_folder(root: Path, relative: str) -> Folder:
     return Folder(root, relative, descriptor)
 
 
-class _closed_on_error:
-    """What was opened does not stay open when its check fails."""
-
-    __slots__ = ("_descriptor",)
-
-    def __init__(self, descriptor: int):
-        self._descriptor = descriptor
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, trace) -> None:
-        if error is not None:
-            os.close(self._descriptor)
+@contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
+    """Close the descriptor if the block fails."""
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _require_inside(relative: str) -> None:
     if relative.startswith("/") or ".." in relative.split("/"):
-        raise UnsafePath(f"{printable(relative)} leads out of the mount.")
+        raise UnsafePath(f"{escape_unprintable(relative)} leads out of the mount.")
 
 
-def _check(descriptor: int, root: Path, relative: str, wanted) -> None:
+def _check(descriptor: int, root: Path, relative: str, wanted: IsKind) -> None:
     opened = os.readlink(f"/proc/self/fd/{descriptor}")
-    # What the kernel tells has no links in it, so that a root in its own words needs no look where it really is.
+    # The kernel reports a path without symlinks; only a root with symlinks needs to be resolved for the comparison.
     if not opened.startswith(f"{root}/") and not opened.startswith(_resolved(root).rstrip("/") + "/"):
-        raise UnsafePath(f"{printable(relative)} leads out of the mount, to {printable(opened)}.")
+        raise UnsafePath(f"{escape_unprintable(relative)} leads out of the mount, to {escape_unprintable(opened)}.")
     _require(os.fstat(descriptor).st_mode, relative, wanted)
 
 
-def _require(mode: int, relative: str, wanted) -> None:
+def _require(mode: int, relative: str, wanted: IsKind) -> None:
     if not wanted(mode):
         kind = KINDS.get(stat.S_IFMT(mode), "a regular file")
         expected = "a folder" if wanted is stat.S_ISDIR else "a regular file"
-        raise UnsafePath(f"{printable(relative)} is {kind}, expected {expected}.")
+        raise UnsafePath(f"{escape_unprintable(relative)} is {kind}, expected {expected}.")
 
 
 def _resolved(root: Path) -> str:
-    """Where `root` really is, asked of the kernel, which is many times quicker than walking its links ourselves.
+    """Resolve the symlinks of `root` in the kernel, faster than realpath.
 
-    A root that is not there says nothing about what lies under it. Raises MountUnavailable.
+    Raises MountUnavailable if the root is missing, since that says nothing about the files below it.
     """
     with translated(root, ""):
         descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
@@ -151,44 +149,32 @@ def _resolved(root: Path) -> str:
             os.close(descriptor)
 
 
-class translated:
-    """Tell apart what is a fact about `relative` from a mount that cannot be read; "" is the root itself."""
-
-    __slots__ = ("_root", "_relative")
-
-    def __init__(self, root: Path, relative: str):
-        self._root, self._relative = root, relative
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, OSError):
-            raise _meaning(self._root, self._relative, error) from None
-        if isinstance(error, ValueError):
-            raise UnsafePath(f"{printable(self._relative)} cannot be the path of a file.") from None
+@contextmanager
+def translated(root: Path, relative: str) -> Iterator[None]:
+    """Translate OSError to a fact about `relative`, or MountUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise _meaning(root, relative, error) from None
+    except ValueError:
+        raise UnsafePath(f"{escape_unprintable(relative)} cannot be the path of a file.") from None
 
 
 def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
     if relative and error.errno in REFUSED:
-        return UnsafePath(f"{printable(relative)} {REFUSED[error.errno]}.")
+        return UnsafePath(f"{escape_unprintable(relative)} {REFUSED[error.errno]}.")
     if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
-        return NotFound(f"{printable(relative)} is not on the mount.")
+        return NotFound(f"{escape_unprintable(relative)} is not on the mount.")
     if relative and error.errno == EACCES and _present(root):
-        return NotPermitted(f"{printable(relative)} may not be read by this account: {error.strerror}.")
+        return NotPermitted(f"{escape_unprintable(relative)} may not be read by this account: {error.strerror}.")
     kind = FileUnreadable if relative and _present(root) else MountUnavailable
-    return kind(f"{printable(str(root / relative))} cannot be read: {error.strerror}.")
+    return kind(f"{escape_unprintable(str(root / relative))} cannot be read: {error.strerror}.")
 
 
 def _present(root: Path) -> bool:
-    """Whether the mount is there: an unmounted one leaves no folder, or an empty one."""
+    """Whether the mount is mounted: otherwise its folder is missing or empty."""
     try:
         with os.scandir(root) as entries:
             return next(entries, None) is not None
     except OSError:
         return False
-
-
-def printable(name: str) -> str:
-    """A file's name as text that can be stored and shown: what is invisible or not UTF-8 is spelled out."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)

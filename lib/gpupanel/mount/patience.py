@@ -1,7 +1,7 @@
-"""Reading a mount that may hang: for a limited time, and so that nobody has to wait for what hangs (docs/CONTRACT.md, 10).
+"""Daemon-thread pool and timeouts for a mount that may hang.
 
-Whatever touches the mount does it in daemon threads. An executor's threads would be waited for when the process ends, and
-those that hang never come back.
+All reads of the mount run in daemon threads. The interpreter waits for the threads of an executor when it exits, and
+a thread that hangs in a system call never ends.
 """
 
 from collections import deque
@@ -18,46 +18,45 @@ from typing import Any
 
 from ..errors import MountTimeout
 
-TICK = 0.5
-# Seconds without a break that one waits for what few threads read, before there are twice as many.
-LONG = 0.025
-AHEAD = 16
+TICK = 0.5  # seconds between two calls of `attend` while waiting
+LONG = 0.025  # seconds of uninterrupted waiting after which the number of threads is doubled
+AHEAD = 16  # items that `bounded` reads ahead
 END = object()
 
 
 class Readers:
-    """Up to `threads` threads that read the mount: one at first, and more when it is waited for.
+    """A pool of daemon threads that grows while callers wait for results.
 
-    Python runs one thread at a time, so that files which come from memory are read best by one; those that come from far away
-    by many. What has not begun when the `with` ends is not begun any more; what hangs is left behind.
+    One thread reads files from the page cache fastest, since Python runs one thread at a time; many threads are faster
+    if each read waits for the network. When the `with` block ends, queued reads are dropped and hanging ones abandoned.
     """
 
-    def __init__(self, threads: int):
+    def __init__(self, threads: int) -> None:
         self._threads, self._started, self._left = threads, 0, False
-        self._wanted: SimpleQueue = SimpleQueue()
+        self._wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._waited, self._there = 0.0, 0
 
     def __enter__(self) -> "Readers":
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._left = True
         for _ in range(self._started):
             self._wanted.put(None)
 
-    def begin(self, read: Callable, *args) -> Future:
-        """Have one of the threads do `read(*args)`."""
-        future: Future = Future()
+    def begin(self, read: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Submit `read(*args)` to the pool."""
+        future: Future[Any] = Future()
         self._wanted.put(partial(_fulfil, future, read, args))
         if not self._started:
             self._start(1)
         return future
 
-    def urge(self, future: Future) -> Future:
-        """Return what was begun: when it is there, or when all threads have been started and may be at work on it.
+    def urge(self, future: Future[Any]) -> Future[Any]:
+        """Wait for the future, adding threads; it may still be running.
 
-        There are twice as many for each LONG that was waited without a break. A break is that as many in a row were there
-        already as there are threads, since those often answer all at once.
+        The number of threads doubles after each LONG of waiting. The waiting time restarts at zero after as many
+        consecutive futures were done at once as there are threads, since those often finish together.
         """
         self._there = self._there + 1 if future.done() else 0
         if self._there >= self._started:
@@ -72,12 +71,15 @@ class Readers:
                 self._start(self._started)
         return future
 
-    def each(self, read: Callable[[Any], Any], things: Iterable[Any], window: int, wait=Future.result) -> Iterator[Any]:
-        """What `read` returns for each of the things, in their order, and raises what it raised.
+    def each(
+        self, read: Callable[[Any], Any], things: Iterable[Any], window: int,
+        wait: Callable[[Future[Any]], Any] = Future.result,
+    ) -> Iterator[Any]:
+        """Map `read` over the things in their order; raise what it raised.
 
-        At most `window` are begun and not handed over; `wait(future)` waits for one of them.
+        At most `window` reads are submitted and not yet yielded; `wait(future)` waits for one result.
         """
-        begun: deque[Future] = deque()
+        begun: deque[Future[Any]] = deque()
         for thing in things:
             begun.append(self.begin(read, thing))
             if len(begun) >= window:
@@ -91,17 +93,19 @@ class Readers:
             Thread(target=self._serve, name="mount reader", daemon=True).start()
 
     def _serve(self) -> None:
-        # Signals are the main thread's: one that came here would not wake it from whatever it waits for.
+        # The main thread handles signals; one that is delivered here would not interrupt its waiting.
         pthread_sigmask(SIG_BLOCK, valid_signals())
         while (task := self._wanted.get()) is not None and not self._left:
             task()
 
 
 def bounded(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
-    """The items of `iterable`, which reads the mount, for at most `seconds`; then MountTimeout. None sets no bound.
+    """Iterate over an iterable that reads the mount, with a time limit.
 
-    A thread reads ahead by a few items. When the time is over while it hangs in a system call, it is left behind;
-    otherwise it stops at its next item. What it raises is raised here. A signal is heard at any time, bound or not.
+    A daemon thread reads a few items ahead. At the timeout it is abandoned if it hangs in a system call; otherwise it
+    stops at its next item. Its exceptions are raised here. Signals are handled while waiting.
+
+    Raises MountTimeout.
     """
     iterator = iter(iterable)
     deadline = inf if seconds is None else monotonic() + seconds
@@ -111,37 +115,39 @@ def bounded(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
 
 
 def at_once(look: Callable[[Any], Any], things: Iterable[Any], threads: int) -> Iterator[Any]:
-    """What `look` returns for each of the things, in their order, from up to `threads` threads; raises what one raised."""
+    """Map `look` over the things, in order, in up to `threads` threads."""
     with Readers(threads) as readers:
         yield from readers.each(look, things, 2 * threads)
 
 
 def elsewhere(look: Callable[[], Any], attend: Callable[[], None], seconds: float) -> Any:
-    """What `look()` returns or raises. `attend` is called now and then meanwhile, and may raise to end the wait.
+    """Call `look()` in a daemon thread; return or raise what it does.
 
-    Raises MountTimeout after `seconds`.
+    `attend` is called every TICK meanwhile and may raise to stop waiting. Raises MountTimeout after `seconds`.
     """
     with Readers(1) as reader:
         return outcome(reader.begin(look), attend, seconds)
 
 
-def outcome(future: Future, attend: Callable[[], None], seconds: float) -> Any:
-    """The same for what one of several readers has begun."""
+def outcome(future: Future[Any], attend: Callable[[], None], seconds: float) -> Any:
+    """Wait for the result of a submitted read, as `elsewhere` does."""
     return _outcome(monotonic() + seconds, seconds, future, attend)
 
 
-def _outcome(deadline: float, seconds: float | None, future: Future, attend: Callable[[], None] = lambda: None) -> Any:
+def _outcome(
+    deadline: float, seconds: float | None, future: Future[Any], attend: Callable[[], None] = lambda: None
+) -> Any:
     while (left := deadline - monotonic()) > 0:
         try:
             return future.result(min(left, TICK))
         except TimeoutError:
-            if future.done():  # either it was just in time, or the error is its own
+            if future.done():  # it ended just now, or `look` itself raised TimeoutError
                 return future.result()
             attend()
     raise MountTimeout(f"The mount did not answer within {seconds:g} seconds.")
 
 
-def _fulfil(future: Future, read: Callable, args: tuple) -> None:
+def _fulfil(future: Future[Any], read: Callable[..., Any], args: tuple[Any, ...]) -> None:
     try:
         future.set_result(read(*args))
     except BaseException as error:

@@ -1,91 +1,91 @@
 -- name: gallery_hold
--- One gallery, live or removed, held until the transaction ends.
+-- Lock one gallery, live or removed, until the transaction ends.
 SELECT id, title, cover_hash, deleted_at FROM asset_gallery WHERE gallery_hash = %(container_hash)s FOR UPDATE
 
 -- name: gallery_create
--- A new gallery.
+-- Insert a gallery.
 INSERT INTO asset_gallery (gallery_hash, title, cover_hash, first_batch_id, last_batch_id)
 VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(batch_id)s, %(batch_id)s)
 
 -- name: gallery_update
--- Its own fields; a gallery that had been removed is restored.
+-- Write the fields of a gallery; a removed one is restored.
 UPDATE asset_gallery SET title = %(title)s, cover_hash = %(cover_hash)s, last_batch_id = %(batch_id)s, deleted_at = NULL
 WHERE id = %(container_id)s
 
 -- name: gallery_remove
--- Taken out softly.
+-- Mark a gallery as removed.
 UPDATE asset_gallery SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
 
 -- name: gallery_touch
--- Its members change. Holding the row would tell other transactions here; writing it tells those on other nodes of a cluster.
+-- Write the row when members change: a row lock alone causes no conflict on other nodes of a Galera cluster.
 UPDATE asset_gallery SET updated_at = NOW(6) WHERE id = %(container_id)s
 
 -- name: gallery_members
--- The memberships of some assets, live or removed.
+-- Memberships of some assets, live or removed.
 SELECT asset_id, position, deleted_at FROM asset_gallery_item
 WHERE gallery_id = %(container_id)s AND asset_id IN %(asset_ids)s
 
 -- name: gallery_add_members
--- Memberships to be written; one that had been removed is restored.
+-- Insert or update memberships; a removed one is restored.
 INSERT INTO asset_gallery_item (gallery_id, asset_id, position)
 VALUES (%(container_id)s, %(asset_id)s, %(position)s)
 ON DUPLICATE KEY UPDATE position = VALUES(position), deleted_at = NULL
 
 -- name: gallery_find_members
--- The live memberships of assets with these hashes, whatever became of the assets.
+-- Live memberships of assets with these hashes, live or removed.
 SELECT m.id FROM asset a STRAIGHT_JOIN asset_gallery_item m ON m.gallery_id = %(container_id)s AND m.asset_id = a.id
 WHERE a.asset_type IN ('photo', 'cover', 'video') AND a.asset_hash IN %(hashes)s AND m.deleted_at IS NULL
 
 -- name: gallery_remove_members
--- Taken out softly.
+-- Mark memberships as removed.
 UPDATE asset_gallery_item SET deleted_at = NOW(6) WHERE id IN %(ids)s
 
 -- name: gallery_has_members
--- Whether a live membership is left.
+-- Whether the gallery has a live membership.
 SELECT 1 FROM asset_gallery_item WHERE gallery_id = %(container_id)s AND deleted_at IS NULL LIMIT 1
 
 -- name: collection_hold
--- One collection, live or removed, held until the transaction ends.
+-- Lock one collection, live or removed, until the transaction ends.
 SELECT id, title, cover_hash, deleted_at FROM asset_collection WHERE collection_hash = %(container_hash)s FOR UPDATE
 
 -- name: collection_create
--- A new collection.
+-- Insert a collection.
 INSERT INTO asset_collection (collection_hash, title, cover_hash, first_batch_id, last_batch_id)
 VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(batch_id)s, %(batch_id)s)
 
 -- name: collection_update
--- Its own fields; a collection that had been removed is restored.
+-- Write the fields of a collection; a removed one is restored.
 UPDATE asset_collection SET title = %(title)s, cover_hash = %(cover_hash)s, last_batch_id = %(batch_id)s, deleted_at = NULL
 WHERE id = %(container_id)s
 
 -- name: collection_remove
--- Taken out softly.
+-- Mark a collection as removed.
 UPDATE asset_collection SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
 
 -- name: collection_touch
--- Its members change. Holding the row would tell other transactions here; writing it tells those on other nodes of a cluster.
+-- Write the row when members change: a row lock alone causes no conflict on other nodes of a Galera cluster.
 UPDATE asset_collection SET updated_at = NOW(6) WHERE id = %(container_id)s
 
 -- name: collection_members
--- The memberships of some assets, live or removed.
+-- Memberships of some assets, live or removed.
 SELECT asset_id, position, deleted_at FROM asset_collection_item
 WHERE collection_id = %(container_id)s AND asset_id IN %(asset_ids)s
 
 -- name: collection_add_members
--- Memberships to be written; one that had been removed is restored.
+-- Insert or update memberships; a removed one is restored.
 INSERT INTO asset_collection_item (collection_id, asset_id, position)
 VALUES (%(container_id)s, %(asset_id)s, %(position)s)
 ON DUPLICATE KEY UPDATE position = VALUES(position), deleted_at = NULL
 
 -- name: collection_find_members
--- The live memberships of assets with these hashes, whatever became of the assets.
+-- Live memberships of assets with these hashes, live or removed.
 SELECT m.id FROM asset a STRAIGHT_JOIN asset_collection_item m ON m.collection_id = %(container_id)s AND m.asset_id = a.id
 WHERE a.asset_type IN ('photo', 'cover', 'video') AND a.asset_hash IN %(hashes)s AND m.deleted_at IS NULL
 
 -- name: collection_remove_members
--- Taken out softly.
+-- Mark memberships as removed.
 UPDATE asset_collection_item SET deleted_at = NOW(6) WHERE id IN %(ids)s
 
 -- name: collection_has_members
--- Whether a live membership is left.
+-- Whether the collection has a live membership.
 SELECT 1 FROM asset_collection_item WHERE collection_id = %(container_id)s AND deleted_at IS NULL LIMIT 1

@@ -7,7 +7,7 @@ LEFT JOIN import_job j
 WHERE b.id IN %(ids)s
 
 -- name: chosen
--- What these batches are, and in which status.
+-- Key and status of these batches.
 SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: ids
@@ -15,43 +15,42 @@ SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
 SELECT id, sync_id FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 
 -- name: moment
--- When the batch with this id, or the last one before it, was discovered.
+-- Discovery time of the batch with this id, or of the last one before it.
 SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
 
 -- name: hosts
--- The hosts that bundles came from; the index is read at the first entry of each.
+-- The source hosts of bundles; the server reads one index entry for each.
 SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
 WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 
 -- name: span
--- How far it is from the first batch's id to the last one's; there can be one more than that.
+-- Difference between the first and the last batch's id; there is at most one batch more than that.
 SELECT COALESCE(MAX(id) - MIN(id), 0) AS span FROM ingest_batch
 
 -- name: touched
--- The batches that list an asset, the latest first; one that lists it twice is there twice.
+-- Batches that list an asset, the latest first; a batch that lists it twice appears twice.
 SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
 WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIMIT %(most)s
 
--- The following are completed by find/roads.py: {source} names the table and the index that leads to the rows, {where} holds
--- the filters, {way} is ASC or DESC.
+-- Holes of the following: {source} is the table with the index to use, {where} the filters, {order} is ASC or DESC.
 
 -- name: count
--- How many batches there are.
+-- Number of batches.
 SELECT COUNT(*) AS batches FROM {source} WHERE {where}
 
 -- name: count_to
--- The same up to `bound`; one more than it stands for more. Passing rows over costs less than putting them into a list and
--- counting that, so they are counted only where they end before.
+-- Number of batches, or `bound` + 1 if there are more.
+-- The first part skips `bound` rows by OFFSET, which is faster than counting the rows of a limited subquery.
 SELECT COALESCE(
   (SELECT %(bound)s + 1 FROM {source} WHERE {where} LIMIT 1 OFFSET %(bound)s),
   (SELECT COUNT(*) FROM {source} WHERE {where})
 ) AS batches
 
 -- name: count_by_status
--- How many batches of each status there are.
+-- Number of batches of each status.
 SELECT b.status, COUNT(*) AS batches FROM {source} WHERE {where} GROUP BY b.status
 
 -- name: places
--- Some batches in the order of their discovery.
+-- Keys of batches in the order of discovery.
 SELECT b.id, b.discovered_at FROM {source} WHERE {where}
-ORDER BY b.discovered_at {way}, b.id {way} LIMIT %(limit)s OFFSET %(offset)s
+ORDER BY b.discovered_at {order}, b.id {order} LIMIT %(limit)s OFFSET %(offset)s

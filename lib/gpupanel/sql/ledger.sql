@@ -1,18 +1,18 @@
 -- name: recorded
--- Which of these bundles need no second look; those that were passed over or failed their preflight do.
+-- Those of these bundles that a scan need not read again; skipped ones and failed preflights are left out.
 SELECT sync_id FROM ingest_batch
 WHERE sync_id IN %(sync_ids)s AND status <> 'preflight_failed'
   AND NOT (status = 'discovered' AND last_error IS NOT NULL)
 
 -- name: discover
--- A bundle seen for the first time.
+-- Insert the batch of a new bundle.
 INSERT INTO ingest_batch (sync_id, sync_type, action, item_count, total_bytes, source_host, manifest_sha256,
                           manifest_summary, container_count, last_error)
 VALUES (%(sync_id)s, %(sync_type)s, %(action)s, %(item_count)s, %(total_bytes)s, %(source_host)s, %(manifest_sha256)s,
         %(manifest_summary)s, %(container_count)s, %(last_error)s)
 
 -- name: facts
--- What the manifest says of the batch as a whole, as last read.
+-- Write the columns that come from the manifest.
 UPDATE ingest_batch
 SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s, total_bytes = %(total_bytes)s,
     source_host = %(source_host)s, manifest_sha256 = %(manifest_sha256)s, manifest_summary = %(manifest_summary)s,
@@ -20,15 +20,15 @@ SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s,
 WHERE id = %(batch_id)s
 
 -- name: discover_again
--- A bundle that had failed its preflight came again, with another manifest.
+-- Reset a skipped bundle, or a failed preflight with another manifest, to discovered.
 UPDATE ingest_batch SET status = 'discovered', started_at = NULL WHERE id = %(batch_id)s
 
 -- name: lock
--- One batch, held until the transaction ends.
+-- Lock one batch until the transaction ends.
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s FOR UPDATE
 
 -- name: lock_by_id
--- The batch of a job, held until the transaction ends.
+-- Lock the batch of a job until the transaction ends.
 SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 
 -- name: batch
@@ -36,44 +36,43 @@ SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 
 -- name: stamp
--- What is different after whatever was written of a batch: each transaction that writes of it changes the batch's row or that
--- of its queued or running job, and holds it to its end; most write an event besides.
+-- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
        (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id, NOW(6) AS now
 FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.sync_id = %(sync_id)s
 
 -- name: handed_over
--- When upstream completed these bundles, as their manifests say.
+-- When upstream completed these bundles, from their manifests.
 SELECT id, sync_id, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over
 FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 
 -- name: count
--- How many batches there are, counted no further than `limit`.
+-- Number of batches, counted up to `limit`.
 SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bounded
 
 -- name: set_status
--- The batch goes on to its next status.
+-- Write the status of a batch.
 UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 
 -- name: preflighted
--- What a preflight found of the batch as a whole.
+-- Write the result of a preflight.
 UPDATE ingest_batch
 SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
 -- name: planned
--- How many items of each decision are planned.
+-- Write the number of items of each planned decision.
 UPDATE ingest_batch SET plan = %(plan)s WHERE id = %(batch_id)s
 
 -- name: finished
--- The import of the batch ended.
+-- Write the end of an import.
 UPDATE ingest_batch
 SET status = %(status)s, completed_at = NOW(6), last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
 -- name: plan_items
--- The plan for some items of a batch. What a job did with them before is kept; assignments are made in their order.
+-- Insert or update plans of items; the result of an earlier job moves to earlier... (assignments run in order).
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
                                changes, asset_id, cover_id, last_error, path, picture, empties)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
@@ -86,9 +85,8 @@ ON DUPLICATE KEY UPDATE
   cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL
 
 -- name: settle_items
--- What a job did with some items of a batch; the plan beside it stays, and where the two differ is marked. Where the job before
--- it was canceled on its way, what that one did is kept. A row that is there is found by its id before anything is inserted; by its
--- other key it would be found when a row was inserted already, in vain.
+-- Write the results of items beside their plans, and mark in `differs` where the two differ.
+-- The result of another job moves to earlier... The id finds an existing row first; the other key would cost an index insert.
 INSERT INTO ingest_batch_item (id, batch_id, position, asset_type, asset_hash, cover_hash, decision, reason, changes,
                                asset_id, cover_id, last_error, job_id, empties)
 VALUES (%(id)s, %(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(reason)s,
@@ -104,16 +102,16 @@ ON DUPLICATE KEY UPDATE
                               'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail'), 1, NULL)
 
 -- name: planned_items
--- What was planned for some items of a batch, what was done, and which job settled them.
+-- Plan, decision and job of some items of a batch.
 SELECT id, asset_type, asset_hash, planned, decision, job_id FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
 -- name: listed_items
--- What identifies each item that the batch had when it was planned last.
+-- Keys of the items that are not withdrawn.
 SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 
 -- name: withdraw_items
--- The manifest does not list these any more; what a job did with them before is kept.
+-- Mark items as withdrawn; the result of a job moves to earlier...
 UPDATE ingest_batch_item
 SET earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
     earlier_job_id = COALESCE(job_id, earlier_job_id),
@@ -121,26 +119,26 @@ SET earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id 
 WHERE id IN %(ids)s
 
 -- name: items
--- The items of a batch from position `start` on.
+-- Items of a batch from position `start` on.
 SELECT * FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND position >= %(start)s
 ORDER BY position, id LIMIT %(limit)s
 
 -- name: items_of
--- Those with one value in {column}: decision, empties or differs, each of which has an index of its name.
+-- Items with one value in {column}: decision, empties or differs, each with an index of its name.
 SELECT * FROM ingest_batch_item FORCE INDEX ({column})
 WHERE batch_id = %(batch_id)s AND {column} = %(value)s AND position >= %(start)s
 ORDER BY position, id LIMIT %(limit)s
 
 -- name: place_before
--- Where the page begins that ends before position `start`.
+-- Start position of the page before position `start`.
 SELECT COALESCE(MIN(position), 0) AS place FROM (
   SELECT position FROM ingest_batch_item
   WHERE batch_id = %(batch_id)s AND position < %(start)s ORDER BY position DESC LIMIT %(limit)s
 ) page
 
 -- name: place_before_of
--- The same among the items with one value in {column}.
+-- Start position of the page before position `start`, among the items with one value in {column}.
 SELECT COALESCE(MIN(position), 0) AS place FROM (
   SELECT position FROM ingest_batch_item FORCE INDEX ({column})
   WHERE batch_id = %(batch_id)s AND {column} = %(value)s AND position < %(start)s
@@ -148,7 +146,7 @@ SELECT COALESCE(MIN(position), 0) AS place FROM (
 ) page
 
 -- name: items_of_hash
--- Those whose hash starts so, by type and hash, which is the order of their key.
+-- Items of one type whose hash has this prefix, in the order of the key.
 SELECT * FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash LIKE %(pattern)s
 ORDER BY asset_hash LIMIT %(limit)s
@@ -158,36 +156,36 @@ ORDER BY asset_hash LIMIT %(limit)s
 SELECT * FROM ingest_batch_item WHERE id = %(item_id)s AND batch_id = %(batch_id)s
 
 -- name: decision_counts
--- How many items of a batch have each decision; withdrawn ones count nowhere.
+-- Number of items of each decision, without withdrawn ones.
 SELECT decision, COUNT(*) AS items FROM ingest_batch_item
 WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 GROUP BY decision
 
 -- name: count_of
--- How many items of a batch have one value in {column}, counted no further than `limit`; one part of a statement.
+-- Number of items with one value in {column}, counted up to `limit`; one part of a UNION.
 SELECT '{value}' AS value, COUNT(*) AS items FROM (
   SELECT 1 FROM ingest_batch_item FORCE INDEX ({column})
   WHERE batch_id = %(batch_id)s AND {column} = {sought} LIMIT %(limit)s
 ) bounded
 
 -- name: count_done
--- How many items of a batch a job has settled with success since they were planned.
+-- Number of items that a job has processed successfully since they were planned.
 SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
 WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')
 
 -- name: any_done
--- Whether a job has done anything with success.
+-- Whether a job has processed any item successfully since it was planned.
 SELECT EXISTS (SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
                WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')) AS done
 
 -- name: open_items
--- The items of a batch that failed, or that no job came to.
+-- Items that failed or that no job has processed.
 SELECT asset_type, asset_hash FROM ingest_batch_item FORCE INDEX (decision)
 WHERE batch_id = %(batch_id)s
   AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail')
 
 -- name: append_event
--- What happened, by whom, in the transaction of the change itself.
+-- Append an event, in the transaction of the change itself.
 INSERT INTO ingest_event (batch_id, event_type, payload, actor)
 VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
 
@@ -196,6 +194,6 @@ VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
 SELECT * FROM ingest_event WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
 
 -- name: latest_event
--- The newest event of one kind.
+-- The newest event of one type.
 SELECT * FROM ingest_event FORCE INDEX (kind)
 WHERE batch_id = %(batch_id)s AND event_type = %(event_type)s ORDER BY id DESC LIMIT 1

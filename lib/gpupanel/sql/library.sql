@@ -1,11 +1,11 @@
 -- name: hold
--- Those of these assets that the library has, held until the transaction ends, in the order of the index.
+-- Lock those of these assets that exist, in the order of the index, until the transaction ends.
 SELECT id, asset_type, asset_hash FROM asset FORCE INDEX (asset)
 WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
 ORDER BY asset_type, asset_hash FOR UPDATE
 
 -- name: create_assets
--- New assets; one that somebody else brought meanwhile is refused by the key, and the chunk decides anew.
+-- Insert assets; if another worker has inserted one meanwhile, the key refuses it and the chunk is decided again.
 INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
                    duration_seconds, fingerprint, first_batch_id, last_batch_id)
 VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
@@ -13,7 +13,7 @@ VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, 
 RETURNING id, asset_type, asset_hash
 
 -- name: update_assets
--- Assets that are held already; one that had been removed is restored.
+-- Write the fields of locked assets; a removed one is restored.
 INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
                    duration_seconds, fingerprint, first_batch_id, last_batch_id)
 VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
@@ -24,29 +24,29 @@ ON DUPLICATE KEY UPDATE
   fingerprint = VALUES(fingerprint), last_batch_id = VALUES(last_batch_id), deleted_at = NULL
 
 -- name: remove_assets
--- Taken out softly.
+-- Mark assets as removed.
 UPDATE asset SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id IN %(ids)s AND deleted_at IS NULL
 
 -- name: sources
--- The digest of each asset's source document.
+-- Digest of each asset's source document.
 SELECT asset_id, sha256 FROM asset_source WHERE asset_id IN %(asset_ids)s
 
 -- name: write_sources
--- Source documents; a newer one takes the place of the older.
+-- Insert source documents, or replace older ones.
 INSERT INTO asset_source (asset_id, document, sha256) VALUES (%(asset_id)s, %(document)s, %(sha256)s)
 ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256)
 
 -- name: runs
--- Which versions of which analysis documents the assets have.
+-- Kind and digest of the analysis documents of these assets.
 SELECT asset_id, analysis_kind, content_sha256 FROM asset_ai_run WHERE asset_id IN %(asset_ids)s
 
 -- name: add_runs
--- Analysis documents that the assets did not have; their older versions stay.
+-- Insert analysis documents; older versions stay.
 INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_error, content_sha256)
 VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
 
 -- name: write_derivatives
--- The files made from the assets; what is not named stays.
+-- Insert or update derivatives; others of the assets stay.
 INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height)
 VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s)
 ON DUPLICATE KEY UPDATE
@@ -54,7 +54,7 @@ ON DUPLICATE KEY UPDATE
   height = VALUES(height), deleted_at = NULL
 
 -- name: write_covers
--- Cover links; one that had been removed is restored.
+-- Insert cover links; a removed one is restored.
 INSERT INTO asset_cover (asset_id, cover_hash) VALUES (%(asset_id)s, %(cover_hash)s)
 ON DUPLICATE KEY UPDATE deleted_at = NULL
 RETURNING id, asset_id

@@ -1,9 +1,9 @@
 """Text for a terminal: plain characters, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Iterable
 
-from ..web.formats import duration
+from ..text import escape_unprintable, format_duration, short_hash
 
 
 def plain(value: Any) -> str:
@@ -12,7 +12,7 @@ def plain(value: Any) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    return escape_unprintable(str(value))
 
 
 def lines(value: str) -> list[str]:
@@ -32,23 +32,14 @@ def table(rows: Iterable[Iterable[Any]], indent: str = "  ") -> list[str]:
     return [indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
 
-def size(count: int) -> str:
-    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
-    units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"]
-    value = float(count)
-    while value >= 1024 and len(units) > 1:
-        value, units = value / 1024, units[1:]
-    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
 def age(seconds: float) -> str:
     """The two largest units: `2 h 5 min ago`, `41 s ago`."""
-    return f"{duration(timedelta(seconds=seconds))} ago"
+    return f"{format_duration(seconds)} ago"
 
 
 def short(digest: str | None) -> str:
     """The first 16 characters of a hash."""
-    return f"{digest[:16]}..." if digest else "-"
+    return short_hash(digest) if digest else "-"
 
 
 def counts(numbers: dict[str, int]) -> str:

@@ -15,9 +15,6 @@ class HttpError(errors.PanelError):
 
     message = "The request failed."
 
-    def __init__(self, message: str = "", hint: str = ""):
-        super().__init__(message or self.message, hint)
-
 
 class NotSignedIn(HttpError):
     message = "You are not signed in."

@@ -9,35 +9,28 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from ..model import BOUND, SYNC_ID
+from ..text import format_duration, format_size, short_hash, truncate
 
 if TYPE_CHECKING:
     from .visit import Links
 
 NOTHING = "-"
-UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
-SPANS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))  # seconds, unit
 WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
 
 
 def digest(text: str | None) -> str:
-    """Shorten a hash to its first 16 characters and `...`."""
-    return f"{text[:16]}..." if text else NOTHING
+    """The first 16 characters of a hash, then `...`."""
+    return short_hash(text) if text else NOTHING
 
 
 def clip(text: str | None, length: int = 200) -> str:
-    """Shorten a text to `length` characters and `...`."""
-    return text if text and len(text) <= length else f"{text[:length]}..." if text else NOTHING
+    """A text cut at `length` characters, then `...`."""
+    return truncate(text, length) if text else NOTHING
 
 
 def size(count: int | None) -> str:
-    """Format bytes in units of 1024 with one decimal: 181162647 is `172.8 MB`."""
-    if count is None:
-        return NOTHING
-    value, units = float(count), iter(UNITS)
-    unit = next(units)
-    while round(value, 1) >= 1024 and unit != UNITS[-1]:
-        value, unit = value / 1024, next(units)
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
+    return NOTHING if count is None else format_size(count)
 
 
 def moment(time: datetime | None) -> str:
@@ -81,13 +74,8 @@ def or_dash(value: Any) -> str:
 
 
 def duration(span: timedelta | None) -> str:
-    """Format a span by its two largest units: `2 h 5 min`, `41 s`."""
-    if span is None:
-        return NOTHING
-    seconds = max(0, int(span.total_seconds()))
-    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
-    first = next((n for n, (value, _) in enumerate(parts) if value), 3)
-    return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
+    """The two largest units: `2 h 5 min`, `41 s`."""
+    return NOTHING if span is None else format_duration(span.total_seconds())
 
 
 def ago(time: datetime, now: datetime) -> str:

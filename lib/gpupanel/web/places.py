@@ -8,7 +8,7 @@ before job 17.
 from .. import queue
 from ..database import Reading
 from ..errors import InvalidInput
-from ..queue import Place
+from ..pagination import Cursor, Page
 from .visit import Visit, number
 
 AFTER, BEFORE, END = "after", "before", "end"
@@ -19,7 +19,7 @@ def names(of: str) -> tuple[str, str]:
     return f"{of}_{AFTER}", f"{of}_{BEFORE}"
 
 
-def in_line(visit: Visit, of: str) -> Place | None:
+def in_line(visit: Visit, of: str) -> Cursor | None:
     """Return the cursor among running or queued jobs. Raises InvalidInput."""
     name, text = _parameter_given(visit, of)
     if not name:
@@ -28,29 +28,31 @@ def in_line(visit: Visit, of: str) -> Place | None:
         return queue.LAST
     priority, _, job_id = text.rpartition(".")
     sign, digits = (-1, priority[1:]) if priority.startswith("-") else (1, priority)
-    return Place(sign * number(name, digits), number(name, job_id), name.endswith(BEFORE))
+    return Cursor(number(name, job_id), name.endswith(AFTER), sign * number(name, digits))
 
 
-def among_ended(tx: Reading, visit: Visit) -> Place | None:
+def among_ended(tx: Reading, visit: Visit) -> Cursor | None:
     """Return the cursor among finished jobs. Raises InvalidInput."""
     name, text = _parameter_given(visit, "finished")
     if not name:
         return None
     if text == END:
         return queue.EARLIEST
-    return queue.ended_place(tx, number(name, text), back=name.endswith(BEFORE))
+    return queue.ended_place(tx, number(name, text), ascending=name.endswith(BEFORE))
 
 
-def neighbours(of: str, page: queue.Page) -> dict[str, dict[str, str] | None]:
+def neighbours(of: str, page: Page) -> dict[str, dict[str, str] | None]:
     """Return the parameters of the `previous` and the `next` page."""
     return {"previous": _parameter(of, page.previous), "next": _parameter(of, page.next)}
 
 
-def _parameter(of: str, place: Place | None) -> dict[str, str] | None:
-    if place is None:
+def _parameter(of: str, cursor: Cursor | None) -> dict[str, str] | None:
+    if cursor is None:
         return None
     after, before = names(of)
-    return {before if place.back else after: str(place.id) if of == "finished" else f"{place.at}.{place.id}"}
+    if of == "finished":  # the latest first: the next page has earlier ones
+        return {before if cursor.ascending else after: str(cursor.id)}
+    return {after if cursor.ascending else before: f"{cursor.key}.{cursor.id}"}
 
 
 def _parameter_given(visit: Visit, of: str) -> tuple[str, str]:

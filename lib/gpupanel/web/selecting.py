@@ -116,7 +116,7 @@ def _page(secret: Secret, visit: Visit, what: str, selection: Selection, rows: i
     }
 
 
-def _refused_first(outcomes: list[bulk.Outcome]) -> list[bulk.Outcome]:
+def _refused_first(outcomes: list[bulk.BatchResult]) -> list[bulk.BatchResult]:
     """Sort refused batches first, since a flash message may drop lines."""
     return sorted(outcomes, key=lambda outcome: (outcome.problem is None, not outcome.hint))
 
@@ -137,7 +137,7 @@ def _summary(what: str, selection: Selection) -> str:
     return text + (f" {len(selection.ids):,} left." if selection.ids else "")
 
 
-def _format_result(what: str, outcome: bulk.Outcome) -> str:
+def _format_result(what: str, outcome: bulk.BatchResult) -> str:
     if outcome.did:
         return f"{outcome.sync_id}: {outcome.did}"
     return f"{outcome.sync_id}: not {DONE[what]}: {(outcome.problem or '').rstrip('.')}. {outcome.hint}".rstrip()

@@ -21,6 +21,8 @@ ITEM_LIMIT = 32 * 1024 * 1024
 class BadDocument(PanelError):
     """A document of the item cannot be imported."""
 
+    message = "A document of the item cannot be imported."
+
 
 class Run(NamedTuple):
     """One analysis document; `text` is None where the file is not JSON, and `parse_error` says why."""

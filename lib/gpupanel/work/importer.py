@@ -27,6 +27,8 @@ UNKNOWN = {"id": None, "planned": None, "decision": None, "job_id": None}
 class Unimportable(PanelError):
     """The batch cannot be imported as it is; the job fails with this reason."""
 
+    message = "The batch cannot be imported as it is."
+
 
 class Importer:
     """Imports the batch of one claim.

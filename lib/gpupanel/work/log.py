@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from traceback import extract_tb
 
 from ..errors import PanelError
+from ..text import escape_unprintable
 
 ERROR, WARNING, INFO = 3, 4, 6
 
@@ -28,9 +29,8 @@ class Log:
 
     def _write(self, level: int, text: str) -> None:
         when = f"<{level}>" if self._journal else f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%SZ} "
-        line = "".join(character if character.isprintable() else " " for character in text)
         try:
-            self._out.write(f"{when}{line}\n")
+            self._out.write(f"{when}{escape_unprintable(text)}\n")
             self._out.flush()
         except OSError:
             pass  # a log that cannot be written is no reason to stop importing

@@ -12,6 +12,7 @@ from ..database import Database, DatabaseTrouble
 from ..errors import BundleIncomplete, ClaimLost, FileUnreadable, MountUnavailable, OutcomeUnknown, PanelError
 from ..model import BatchStatus, JobState
 from ..mount import Mount, elsewhere
+from ..text import short_hash
 from . import claims
 from .aside import FAULT_SECONDS, FIRST_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
@@ -225,7 +226,7 @@ class Worker:
             self._heartbeat.check()
 
         def changed(before: str, after: str, sound: bool) -> None:
-            found = f"found {after[:16]}..., expected {before[:16]}..."
+            found = f"found {short_hash(after)}, expected {short_hash(before)}"
             anew = "; planned anew" if sound else ""
             self._log.warning(f"{claim.name}: the manifest changed since it was planned: {found}{anew}")
 

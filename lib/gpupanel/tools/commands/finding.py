@@ -6,9 +6,11 @@ from typing import Any
 from ... import filters, find
 from ...database import Reading
 from ...filters import Filters
+from ...pagination import Cursor
+from ...text import format_size
 from ...web.pages.shapes import listed, neighbour
 from ..shell import Shell
-from ..text import plain, size, table
+from ..text import plain, table
 
 
 def list(shell: Shell) -> int:  # noqa: A001 - a command's function bears its name
@@ -40,9 +42,9 @@ def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
     }
 
 
-def _place(args: Namespace) -> find.Place | None:
+def _place(args: Namespace) -> Cursor | None:
     given = args.before if args.after is None else args.after
-    return None if given is None else find.Place(given, later=args.after is not None)
+    return None if given is None else Cursor(given, ascending=args.after is not None)
 
 
 def _lines(seen: dict[str, Any]) -> "list[str]":
@@ -58,5 +60,5 @@ def _row(batch: dict[str, Any]) -> tuple:
     job = batch["job"]
     progress = f"job {job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
-    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {size(batch['total_bytes'])}"
+    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {format_size(batch['total_bytes'])}"
     return (batch["sync_id"], batch["status"], kind, count, batch["source_host"], batch["discovered_at"], progress)

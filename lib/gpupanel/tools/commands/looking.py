@@ -5,8 +5,9 @@ from typing import Any
 from ... import find, ledger, queue
 from ...database import Reading
 from ...filters import Filters
+from ...text import format_size
 from ..shell import Shell
-from ..text import age, counts, plain, short, size, table
+from ..text import age, counts, plain, short, table
 from .finding import asked_for
 
 
@@ -98,7 +99,7 @@ def _section(heading: str, rows) -> list[str]:
 def _facts(batch: dict[str, Any]) -> list[tuple[str, Any]]:
     columns = ("sync_type", "action", "status", "item_count")
     facts = [(column, batch[column]) for column in columns]
-    facts += [("total_bytes", size(batch["total_bytes"])), ("source_host", batch["source_host"])]
+    facts += [("total_bytes", format_size(batch["total_bytes"])), ("source_host", batch["source_host"])]
     facts += [("manifest_sha256", short(batch["manifest_sha256"])), ("containers", batch["container_count"])]
     facts += [(name, batch[name]) for name in ("discovered_at", "started_at", "completed_at")]
     facts += [("plan", counts(batch["plan"] or {})), ("last_error", batch["last_error"])]

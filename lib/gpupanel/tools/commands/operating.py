@@ -64,7 +64,7 @@ def queue(shell: Shell) -> int:
         shell.db, shell.mount, shell.sync_ids(), shell.by,
         priority=shell.args.priority, progress=shell.progress("queue"),
     )
-    shell.tell([each._asdict() for each in outcomes], [line for each in outcomes for line in _queued(each)])
+    shell.tell([_public(each) for each in outcomes], [line for each in outcomes for line in _queued(each)])
     return 1 if any(each.problem for each in outcomes) else 0
 
 
@@ -74,20 +74,24 @@ def retry(shell: Shell) -> int:
     for done, sync_id in enumerate(sync_ids, 1):
         outcomes.append(_retry(shell, sync_id))
         progress(done, len(sync_ids))
-    shell.tell([each._asdict() for each in outcomes], [line for each in outcomes for line in _queued(each)])
+    shell.tell([_public(each) for each in outcomes], [line for each in outcomes for line in _queued(each)])
     return 1 if any(each.problem for each in outcomes) else 0
 
 
-def _retry(shell: Shell, sync_id: str) -> actions.Queued:
+def _retry(shell: Shell, sync_id: str) -> actions.BatchResult:
     try:
-        return actions.Queued(sync_id, actions.retry_batch(
+        return actions.BatchResult(sync_id, actions.retry_batch(
             shell.db, shell.mount, sync_id, shell.by, priority=shell.args.priority,
         ))
     except PanelError as error:
-        return actions.Queued(sync_id, None, str(error), error.hint)
+        return actions.BatchResult(sync_id, problem=str(error), hint=error.hint)
 
 
-def _queued(outcome: actions.Queued) -> list[str]:
+def _public(result: actions.BatchResult) -> dict[str, object]:
+    return {"sync_id": result.sync_id, "job_id": result.job_id, "problem": result.problem, "hint": result.hint}
+
+
+def _queued(outcome: actions.BatchResult) -> list[str]:
     if outcome.problem is None:
         return [f"{outcome.sync_id}  queued as job {outcome.job_id}"]
     return [f"{outcome.sync_id}  not queued", *_told([outcome.problem], outcome.hint)]

@@ -7,6 +7,7 @@ from ...config import Settings
 from ...database import Database, Reading
 from ...errors import InvalidInput
 from ...filters import Filters
+from ...pagination import Cursor
 from ..visit import Visit
 from .shapes import listed, neighbour
 
@@ -28,15 +29,15 @@ def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _place(visit: Visit) -> find.Place | None:
+def _place(visit: Visit) -> Cursor | None:
     before, after = visit.number("before"), visit.number("after")
     if before is not None and after is not None:
         raise InvalidInput("before, after: found both, expected one of them")
     given = before if after is None else after
-    return None if given is None else find.Place(given, later=after is not None)
+    return None if given is None else Cursor(given, ascending=after is not None)
 
 
-def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, size: int) -> dict[str, Any]:
+def _read(tx: Reading, wanted: Filters, place: Cursor | None, sort: str, size: int) -> dict:
     road = find.road(tx, wanted)
     page = find.page(tx, wanted, place, oldest_first=sort == "oldest", limit=size, by=road)
     count, counts = find.counts(tx, wanted, road)
@@ -45,7 +46,7 @@ def _read(tx: Reading, wanted: Filters, place: find.Place | None, sort: str, siz
         "count_is_exact": count.exact,
         "counts": {status: bounded._asdict() for status, bounded in counts.items()},
         "batches": [listed(row) for row in page.rows],
-        "next_before": page.next.id if page.next and not page.next.later else None,
+        "next_before": page.next.id if page.next and not page.next.ascending else None,
         "next": neighbour(page.next),
         "previous": neighbour(page.previous),
         "stopped_at": page.stopped_at,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ...find import Place
 from ...model import BatchStatus
+from ...pagination import Cursor
 
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
@@ -34,6 +34,6 @@ def listed(row: dict[str, Any]) -> dict[str, Any]:
     return shaped(row, BATCH, queueable=not BatchStatus(row["status"]).busy, job=job if row["job_id"] else None)
 
 
-def neighbour(place: Place | None) -> dict[str, int] | None:
-    """Return the query parameter of a neighbouring page."""
-    return place and {"after" if place.later else "before": place.id}
+def neighbour(cursor: Cursor | None) -> dict[str, int] | None:
+    """The parameter that leads to a neighbouring page of a list."""
+    return cursor and {"after" if cursor.ascending else "before": cursor.id}

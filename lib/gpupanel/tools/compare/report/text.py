@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ....text import truncate
 from ...text import plain, table
 from ..causes import WEIGHTS
 from ..findings import Group
@@ -17,7 +18,7 @@ def lines(report: Report) -> Iterator[str]:
     yield report.verdict + (f" Not counted: {number(report.accepted, 'accepted one')}." if report.accepted else "")
     yield from table([("left", report.left), ("right", report.right), *report.about])
     if report.lines:
-        yield from ("", *table(map(_cut, line) for line in report.lines))
+        yield from ("", *table([truncate(cell, WIDTH) for cell in line] for line in report.lines))
     if findings.tallies:
         yield from ("", "Rows", *_tallies(report))
     if findings.accepted:
@@ -29,10 +30,6 @@ def lines(report: Report) -> Iterator[str]:
             yield from ("", f"{weight.capitalize()}: {meaning}")
         for group in groups:
             yield from _group(group)
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= WIDTH else f"{cell[:WIDTH]}..."
 
 
 def _tallies(report: Report) -> list[str]:

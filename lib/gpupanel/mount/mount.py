@@ -1,0 +1,212 @@
+"""Read bundles and item documents from the mount.
+
+Only this room opens files there (docs/CONTRACT.md, 4. Mount and bundle).
+
+A missing or unsafe file is a fact about a bundle or an item. An unavailable mount is never taken for a missing file:
+it raises MountUnavailable, since absence is no instruction (docs/CONTRACT.md, 2.8).
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from ..config import MountSettings
+from ..errors import (
+    BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath,
+)
+from ..model import SYNC_ID
+from ..text import escape_unprintable
+from .files import Folder, open_checked, open_folder, translated
+
+SENTINEL = ".ready"
+DOCUMENT_LIMIT = 7 * 1024 * 1024  # bytes
+BLOCK = 1024 * 1024  # bytes of one read
+
+
+class Sentinel(NamedTuple):
+    """A `.ready` file; `sync_id` is None if its name is not a lowercase UUID."""
+
+    name: str
+    sync_id: str | None
+
+
+class Document(NamedTuple):
+    """A JSON document of an item; `name` is its file name."""
+
+    name: str
+    content: bytes
+    is_source: bool = False
+
+
+class Mount:
+    """The bundles in `sync_dir`, and their items in `assets_dir`."""
+
+    def __init__(self, settings: MountSettings) -> None:
+        self.sync_dir, self.assets_dir = settings.sync_dir, settings.assets_dir
+        self.manifest_limit = settings.manifest_limit
+
+    def require(self) -> None:
+        """Check that both folders are mounted: present and not empty.
+
+        Raises MountUnavailable.
+        """
+        for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):
+            with translated(folder, ""), os.scandir(folder) as entries:
+                if all(folder / entry.name == other for entry in entries):
+                    raise MountUnavailable(f"{folder} is empty, or not mounted.")
+
+    def sentinels(self) -> Iterator[Sentinel]:
+        """List all sentinels of sync_dir, in no order. Raises MountUnavailable."""
+        with translated(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
+            for entry in entries:
+                if entry.name.endswith(SENTINEL):
+                    yield _sentinel(entry.name)
+
+    def manifest(self, sync_id: str) -> bytes:
+        """Read the manifest of a bundle, unparsed.
+
+        Raises:
+            BundleIncomplete: a file is missing or may not be read; the message names it.
+            ManifestError: the manifest exceeds the limit.
+            UnsafePath, MountUnavailable
+        """
+        if not SYNC_ID.fullmatch(sync_id):
+            raise UnsafePath(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
+        try:
+            with translated(self.sync_dir, f"{sync_id}.ready"):
+                os.lstat(self.sync_dir / f"{sync_id}.ready")
+            name = f"{sync_id}.json"
+            opened = open_checked(self.sync_dir, name, stat.S_ISREG)
+            return _content(opened, self.sync_dir, name, self.manifest_limit, _manifest_too_big)
+        except (NotFound, NotPermitted) as missing:
+            raise BundleIncomplete(str(missing)) from None
+
+    def check_item(self, path: str) -> str | None:
+        """Return why an item's documents cannot be read, or None.
+
+        Raises MountUnavailable.
+        """
+        try:
+            with self._absences():
+                self.open(f"{path}/source/source.json").close()
+        except NotFound as missing:
+            if self._has_folder(path):
+                return str(missing)
+            return f"The folder {escape_unprintable(path)} is not on the mount."
+        except UnsafePath as unsafe:
+            return str(unsafe)
+        return None
+
+    def documents(self, path: str) -> Iterator[Document]:
+        """Read source/source.json of an item, then source/data/*.json by name.
+
+        Raises:
+            NotFound: there is no source.json.
+            PanelError: a document exceeds DOCUMENT_LIMIT bytes.
+            UnsafePath, MountUnavailable
+        """
+        with self._absences(), open_folder(self.assets_dir, f"{path}/source") as source:
+            yield Document("source.json", self._document(source, "source.json"), is_source=True)
+            if "data" not in source.names:
+                return
+            with _listed_folder(source, "data") as data:
+                for name in _json_files(data):
+                    yield Document(name, self._document(data, name))
+
+    def open(self, relative_path: str) -> BinaryIO:
+        """Open a regular file under assets_dir for reading.
+
+        Raises NotFound, UnsafePath, MountUnavailable.
+        """
+        return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
+
+    @contextmanager
+    def _absences(self) -> Iterator[None]:
+        """Accept NotFound only while both folders are mounted."""
+        try:
+            yield
+        except NotFound:
+            self.require()
+            raise
+
+    def _document(self, folder: Folder, name: str) -> bytes:
+        return _content(folder.open(name), self.assets_dir, folder.place(name), DOCUMENT_LIMIT, _document_too_big)
+
+    def _has_folder(self, path: str) -> bool:
+        try:
+            os.close(open_checked(self.assets_dir, path, stat.S_ISDIR))
+        except (NotFound, UnsafePath):
+            return False
+        return True
+
+
+def _listed_folder(folder: Folder, name: str) -> Folder:
+    """Open a listed folder; if it is not found, its content is unknown."""
+    try:
+        return folder.folder(name)
+    except NotFound:
+        raise FileUnreadable(f"{escape_unprintable(folder.place(name))} is listed, but cannot be found.") from None
+
+
+def _json_files(folder: Folder) -> list[str]:
+    """The names of its *.json files, sorted, without hidden ones."""
+    return sorted(
+        _utf8(folder, name) for name in folder.names if name.endswith(".json") and not name.startswith(".")
+    )
+
+
+def _sentinel(name: str) -> Sentinel:
+    stem = name.removesuffix(SENTINEL)
+    return Sentinel(name, stem) if SYNC_ID.fullmatch(stem) else Sentinel(escape_unprintable(name), None)
+
+
+def _utf8(folder: Folder, name: str) -> str:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UnsafePath(f"{escape_unprintable(folder.place(name))} has a name that is not UTF-8.") from None
+    return name
+
+
+def _manifest_too_big(name: str, size: int, limit: int) -> PanelError:
+    problem = f"manifest: found {size} bytes, expected at most {limit}"
+    return ManifestError(f"{name} is too big to be read", [problem])
+
+
+def _document_too_big(name: str, size: int, limit: int) -> PanelError:
+    return PanelError(f"{escape_unprintable(name)} has {size} bytes, more than the {limit} that a document may have.")
+
+
+def _content(
+    descriptor: int, root: Path, relative: str, limit: int, too_big: Callable[[str, int, int], PanelError]
+) -> bytes:
+    """Read and close an open file; `too_big` makes the error for a larger one.
+
+    A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
+    """
+    try:
+        with translated(root, relative):
+            size = os.fstat(descriptor).st_size
+            content = _read(descriptor, size, limit) if size <= limit else b""
+    finally:
+        os.close(descriptor)
+    if max(size, len(content)) > limit:
+        raise too_big(relative, max(size, len(content)), limit)
+    if len(content) < size:
+        raise FileUnreadable(f"{escape_unprintable(relative)} ended after {len(content)} of its {size} bytes.")
+    return content
+
+
+def _read(descriptor: int, size: int, limit: int) -> bytes:
+    """Read up to `limit` + 1 bytes, nearly always in one call."""
+    content = os.read(descriptor, size + 1)
+    if len(content) == size:
+        return content
+    parts, left = [content], limit + 1 - len(content)
+    while left and (part := os.read(descriptor, min(left, BLOCK))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

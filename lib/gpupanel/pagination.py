@@ -1,0 +1,81 @@
+"""Keyset pagination: each page costs the same, wherever it is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from .model import HIGHEST
+
+ENDS = (0, HIGHEST)  # ids below and above those of all rows
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: beyond (key, id), in one direction.
+
+    `key` is the value that the list is sorted by. A cursor that carries an id alone has None.
+    """
+
+    id: int
+    ascending: bool
+    key: int | datetime | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether all rows of the list are on one side of the cursor."""
+        return self.id in ENDS
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """The parameters of `keyset_condition` for this cursor."""
+        return {f"{name}_key": self.key, f"{name}_id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows in the order of their list, and the neighbouring cursors.
+
+    If the scan stopped before the page was full, `stopped_at` is the key of the last row scanned and `further` the
+    cursor that continues the scan.
+    """
+
+    rows: list[Row]
+    previous: Cursor | None
+    next: Cursor | None
+    stopped_at: int | datetime | None = None
+    further: Cursor | None = None
+
+
+def keyset_condition(key: str, row_id: str, name: str, ascending: bool) -> str:
+    """SQL for the rows beyond the cursor `name`, as an index range."""
+    sign = ">" if ascending else "<"
+    return f"({key} {sign} %({name}_key)s OR ({key} = %({name}_key)s AND {row_id} {sign} %({name}_id)s))"
+
+
+def sort_order(ascending: bool) -> str:
+    """The SQL keyword for a sort direction."""
+    return "ASC" if ascending else "DESC"
+
+
+def build_page(
+    found: list[dict[str, Any]], start: Cursor, limit: int, key: str, *, list_ascending: bool,
+    horizon: Cursor | None = None,
+) -> Page[Any]:
+    """Make a page of the rows read from `start` on.
+
+    `horizon` is where the scan stopped, if it did before the end of the list.
+    """
+    rows, is_full = found[:limit], len(found) > limit
+    onward = row_cursor(rows[-1], key, start.ascending) if is_full else horizon
+    back = row_cursor(rows[0], key, not start.ascending) if rows and not start.is_end else None
+    stopped = None if is_full else horizon
+    scan = (stopped.key if stopped else None, stopped)
+    if start.ascending == list_ascending:
+        return Page(rows, back, onward, *scan)
+    return Page(rows[::-1], onward, back, *scan)
+
+
+def row_cursor(row: dict[str, Any], key: str, ascending: bool) -> Cursor:
+    """The cursor of a row in a list that is sorted by `key`."""
+    return Cursor(row["id"], ascending, row[key])

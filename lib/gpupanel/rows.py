@@ -1,0 +1,149 @@
+"""The types of database rows that cross module boundaries."""
+
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from .model import Changes
+
+
+class Facts(TypedDict):
+    """The columns of ingest_batch that come from the manifest."""
+
+    sync_type: str | None
+    action: str | None
+    item_count: int
+    total_bytes: int
+    source_host: str | None
+    manifest_sha256: str | None
+    manifest_summary: Any
+    container_count: int
+
+
+class BatchRow(Facts):
+    """A row of ingest_batch, with its JSON decoded."""
+
+    id: int
+    sync_id: str
+    status: str
+    plan: Any
+    last_error: str | None
+    discovered_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime
+
+
+class ListedBatch(BatchRow):
+    """A batch with its latest job."""
+
+    job_id: int | None
+    job_state: str | None
+    items_done: int | None
+    items_total: int | None
+
+
+class ChosenBatch(TypedDict):
+    """The key and status of a batch."""
+
+    id: int
+    sync_id: str
+    status: str
+
+
+class PlannedItem(TypedDict):
+    """The plan of an item, and what a job did with it."""
+
+    id: int
+    asset_type: str
+    asset_hash: str
+    planned: str | None
+    decision: str
+    job_id: int | None
+
+
+class ItemRow(PlannedItem):
+    """An item with `changes` decoded and the result of the job before."""
+
+    batch_id: int
+    position: int
+    cover_hash: str | None
+    reason: str
+    changes: Changes | None
+    asset_id: int | None
+    cover_id: int | None
+    last_error: str | None
+    path: str | None
+    picture: str | None
+    earlier: str | None
+    earlier_reason: str | None
+    earlier_job_id: int | None
+    empties: int | None
+    differs: int | None
+    updated_at: datetime
+
+
+class EventRow(TypedDict):
+    """A row of ingest_event; only `latest_event` decodes `payload`."""
+
+    id: int
+    batch_id: int
+    event_type: str
+    payload: Any
+    actor: str
+    created_at: datetime
+
+
+class LockedJob(TypedDict):
+    """A row of import_job."""
+
+    id: int
+    batch_id: int
+    state: str
+    priority: int
+    requested_by: str
+    queued_at: datetime
+    claimed_at: datetime | None
+    worker: str | None
+    claim_token: str | None
+    attempts: int
+    heartbeat_at: datetime | None
+    items_done: int
+    items_total: int
+    finished_at: datetime | None
+    last_error: str | None
+
+
+class JobRow(LockedJob):
+    """A job with the columns of its bundle."""
+
+    sync_id: str
+    sync_type: str | None
+    action: str | None
+
+
+class ListedJob(JobRow):
+    """A job of a list; finished jobs have the batch's present `status`."""
+
+    now: datetime
+    status: str
+
+
+class QueueSummary(TypedDict):
+    """Bounded counts of jobs, and the age of the oldest queued one."""
+
+    queued: int
+    running: int
+    failed: int
+    oldest: timedelta | None
+    now: datetime
+
+
+class AssetRow(TypedDict):
+    """The columns of `asset` that have a use here, and FIELDS."""
+
+    id: int
+    asset_type: str
+    asset_hash: str
+    fingerprint: str
+    first_sync_id: str | None
+    deleted_at: Any

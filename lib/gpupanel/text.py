@@ -1,0 +1,38 @@
+"""Text for people: escaping, truncation, sizes, durations, hashes."""
+
+SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
+SHORT_HASH = 16
+
+
+def escape_unprintable(text: str) -> str:
+    """Escape control characters, line breaks, bidi marks and surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def truncate(text: str, length: int) -> str:
+    """The first `length` characters, followed by `...` if there were more."""
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def short_hash(digest: str) -> str:
+    """The first 16 characters of a hash, then `...`."""
+    return f"{digest[:SHORT_HASH]}..."
+
+
+def format_size(count: int) -> str:
+    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
+    value, units = float(count), iter(SIZE_UNITS)
+    unit = next(units)
+    while round(value, 1) >= 1024 and unit != SIZE_UNITS[-1]:
+        value, unit = value / 1024, next(units)
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """The two largest units: `2 h 5 min`, `41 s`."""
+    whole = max(0, int(seconds))
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    first = next((index for index, (value, _) in enumerate(parts) if value), 3)
+    return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)

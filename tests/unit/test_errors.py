@@ -1,0 +1,29 @@
+"""Errors say what happened without docstrings, which Python drops under -OO."""
+
+import subprocess
+import sys
+
+import gpupanel.database
+import gpupanel.web.answers
+import gpupanel.work.importer  # noqa: F401 - these modules define errors
+from gpupanel import errors
+from gpupanel.paths import TREE
+
+
+def tree(kind=errors.PanelError):
+    yield kind
+    for child in kind.__subclasses__():
+        yield from tree(child)
+
+
+def test_every_error_has_a_message_and_the_docstring_names_it():
+    for kind in tree():
+        assert kind.message.endswith("."), kind
+        assert kind.__name__ in errors.__doc__ or not kind.__module__.startswith("gpupanel."), kind
+
+
+def test_messages_survive_python_without_docstrings():
+    code = "from gpupanel import errors; print(errors.NotFound(), errors.DatabaseUnavailable().hint)"
+    path = str(TREE / "lib")
+    out = subprocess.run([sys.executable, "-OO", "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert out.stdout == f"Not found. {errors.DatabaseUnavailable.hint}\n", out.stderr
