@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .visit import Links
 
 NOTHING = "-"
+SPANS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))  # seconds, unit
 WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
 
 
