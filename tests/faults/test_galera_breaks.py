@@ -58,7 +58,7 @@ def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_d
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Trying again until it answers")
+    worker.said("Retrying until it answers")
     cluster[2].join()
     cluster.wait_until_whole()
     workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
@@ -81,7 +81,7 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Trying again until it answers")
+    worker.said("Retrying until it answers")
     workers.make_stale(admin_db, job_id)
     workers.drain(worker_conf)
     assert completed(admin_db, job_id)

@@ -15,11 +15,11 @@ from pymysql.cursors import DictCursor
 
 from .. import errors
 from ..config import DatabaseSettings
-from .driver import ConnectionLost, DatabaseTrouble, DataRefused, Duplicate, GivenUp, translate
+from .driver import ConnectionLost, DatabaseTrouble, DataRefused, Duplicate, translate
 from .transactions import Reading, Transaction, chunks, grouped, queries, query
 
 __all__ = [
-    "ConnectionLost", "Database", "DatabaseTrouble", "DataRefused", "Duplicate", "GivenUp", "Reading", "Transaction",
+    "ConnectionLost", "Database", "DatabaseTrouble", "DataRefused", "Duplicate", "Reading", "Transaction",
     "chunks", "grouped", "queries", "query", "translate",
 ]
 

@@ -11,8 +11,6 @@ DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
 NO_SCHEMA = {1049, 1054, 1146, 1176}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
-# The number that our own statements SIGNAL with; no error of the server has it.
-GIVEN_UP = 31000
 # Whatever else the server says of itself: no memory, a full disk, a statement interrupted. A mistake of ours is neither.
 TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
 
@@ -23,10 +21,6 @@ class DataRefused(errors.PanelError):
 
 class Duplicate(DataRefused):
     """The database has such a row already."""
-
-
-class GivenUp(errors.PanelError):
-    """A statement of ours gave up, by SIGNAL."""
 
 
 class ConnectionLost(errors.DatabaseUnavailable):
@@ -47,8 +41,6 @@ def translate(error: pymysql.MySQLError) -> errors.PanelError:
         return errors.DatabaseConflict()
     if code == DUPLICATE:
         return Duplicate(text)
-    if code == GIVEN_UP:
-        return GivenUp(text)
     if code in REFUSED_DATA or isinstance(error, pymysql.DataError):
         return DataRefused(text)
     if code in DENIED:

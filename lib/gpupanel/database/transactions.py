@@ -128,13 +128,6 @@ class Transaction(Reading):
         """Execute one INSERT; returns the new row's id."""
         return self._execute(query(name), params).lastrowid
 
-    def together(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, Any] | None:
-        """Execute compound statements, each with its parameters, in one question; returns the row that one of them selects.
-        Raises GivenUp when one signals."""
-        cursor = self._connection.cursor(DictCursor)
-        parts = [f"{cursor.mogrify(statement, params)};" for statement, params in statements]
-        return self._execute("\n".join(("BEGIN NOT ATOMIC", *parts, "END")), None).fetchone()
-
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Execute one INSERT ... VALUES for many rows, in statements of up to about a megabyte; returns what it is RETURNING."""
         if not rows:

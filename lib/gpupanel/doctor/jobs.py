@@ -1,6 +1,5 @@
 """The queue: how a claim finds its job, and jobs and batches that nobody looks after."""
 
-import re
 from collections.abc import Iterator
 
 from ..config import Settings
@@ -8,25 +7,16 @@ from ..database import Database, Reading, query
 from .finding import NOTE, Finding, judge
 
 MOST = 20  # named in one finding
-# How a claim finds its job: from the front of the line, and past the job in hand.
-CLAIMS = ("first", "first_past")
 
 
 def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Any other plan than a walk along the claim's index locks every queued row (docs/CONTRACT.md, 8)."""
-    asked = {"aside": [0], "past": 0, "priority": 0}
-    plans = [plan for find in CLAIMS for plan in db.execute(f"EXPLAIN {claiming(find)}", **asked)]
+    """Check that a claim reads its index in order: any other plan locks every queued row."""
+    plans = db.execute(f"EXPLAIN {query('work.first')}", aside=[0])
     found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
     yield judge(
         "claim plan", all(plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "") for plan in plans), found,
         "key claim, no filesort", "Give import_job the index of etc/schema.sql: KEY claim (state, priority, id).",
     )
-
-
-def claiming(find: str) -> str:
-    """The statement with which a claim finds its job, one of CLAIMS; `aside` lists jobs to pass over, and `past` and `priority` are
-    those of the job to look past. A claim asks it among others."""
-    return "SELECT id " + re.search(r"SELECT id INTO job ([^;]* FOR UPDATE [^;]*);", query(f"work.{find}"))[1]
 
 
 def silent(db: Database, settings: Settings) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (docs/CONTRACT.md, 11)."""
 
+import signal
 import socket
 from itertools import chain
 from pathlib import Path
@@ -7,13 +8,15 @@ from time import monotonic, sleep
 from typing import Callable
 
 from ..errors import PanelError
+from ..work.signals import Signals
 from . import children, demo
-from .children import Child, Signals
+from .children import Child
 from .playground import Playground
 from .text import table
 
 PORT = 8080
 START_SECONDS = 30
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
@@ -23,7 +26,7 @@ def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[st
     never is when a signal came before. Raises PanelError when a part does not start or ends by itself; the others are
     stopped then, too.
     """
-    with Signals() as signals:
+    with Signals(STOPPERS, force=False) as signals:
         try:
             with Playground(folder) as playground:
                 signals.check()
@@ -51,7 +54,7 @@ def _serve(playground: Playground, signals: Signals, say, ready) -> None:
             started.append(children.start(name, command, playground.folder))
         _wait(started[-1], port, signals)
         ready(*_where(playground, port))
-        signals.watch([_database(playground), *started])
+        children.watch([_database(playground), *started], signals)
     finally:
         say("\nStopping; the data stays.")
         for child in reversed(started):

@@ -54,33 +54,36 @@ class Chunks:
         self._containers = {(each.type, each.container_hash): each for each in self._memberships.containers}
 
     def carry_out(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
-        """Write a chunk whole; returns what was done with each item. Raises Unread, DataRefused, DatabaseConflict."""
-        sound = [entry for entry in entries if not isinstance(entry.item, BadItem)]
-        held = library.hold(tx, [entry.key for entry in sound])
-        known: dict[Key, Existing] = {}
-        for some in chunks(entry for entry in sound if entry.key in held):
-            known |= catalogue.existing(tx, [entry.item for entry in some], self._asked_for(some))
-        verdicts = [self._judge(entry, known.get(entry.key)) for entry in entries]
-        self._require_documents(verdicts)
-        return self._write(tx, self._with_fresh(tx, verdicts))
+        """Write a chunk, or item by item what the database refuses; return what was done with each item.
 
-    def one_by_one(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
-        """The same, each item under a savepoint, so that only those fail which the database refuses."""
-        done = []
-        for entry in entries:
-            try:
-                with tx.savepoint():
-                    done += self.carry_out(tx, [entry])
-            except DataRefused as error:
-                reason = f"{REFUSED_BY_DATABASE}: {error}"
-                done.append(_plan(Verdict(entry, Decision.WILL_FAIL, reason), None, None))
-        return done
+        Raises: Unread, when the documents of some items are needed after all.
+        Raises: DatabaseConflict.
+        """
+        try:
+            with tx.savepoint():
+                return self._write(tx, self._with_fresh(tx, self._decide(tx, entries)))
+        except DataRefused as error:
+            if len(entries) > 1:
+                return [plan for entry in entries for plan in self.carry_out(tx, [entry])]
+            reason = f"{REFUSED_BY_DATABASE}: {error}"
+            return [_plan(Verdict(entries[0], Decision.WILL_FAIL, reason), None, None)]
 
     def _asked_for(self, entries: list[Entry]) -> list:
         keys = set().union(*(self._memberships.of(entry.item) for entry in entries))
         return [self._containers[key] for key in sorted(keys)]
 
     # ------------------------------------------------------------------------------------------ decide
+
+    def _decide(self, tx: Transaction, entries: list[Entry]) -> list[Verdict]:
+        """Lock the assets that the library has, and decide about each item."""
+        valid = [entry for entry in entries if not isinstance(entry.item, BadItem)]
+        locked = library.hold(tx, [entry.key for entry in valid])
+        existing: dict[Key, Existing] = {}
+        for chunk in chunks(entry for entry in valid if entry.key in locked):
+            existing |= catalogue.existing(tx, [entry.item for entry in chunk], self._asked_for(chunk))
+        verdicts = [self._judge(entry, existing.get(entry.key)) for entry in entries]
+        self._require_documents(verdicts)
+        return verdicts
 
     def _judge(self, entry: Entry, existing: Existing | None) -> Verdict:
         if isinstance(entry.item, BadItem):
