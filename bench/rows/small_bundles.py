@@ -1,4 +1,4 @@
-"""Small bundles: what a job costs beside its items, from the claim to the end, with a flush a commit."""
+"""Small bundles: what a job costs beside its items."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from ..measuring import Comparison, in_turns
 TITLE = "bundles of four items with their documents, jobs a second"
 ITEMS = 4
 NOTE = (
-    "Each bundle has {items} items of some 8 rows and {files} documents an item. Timed from the first claim to the end of the"
-    " last job; the server flushes its log at each commit."
+    "Each bundle has {items} items of some 8 rows and {files} documents an item. Timed from the first claim to the end"
+    " of the last job; the server flushes its log at each commit."
 )
 
 
@@ -41,7 +41,8 @@ class SmallBundles:
         for process in [self._place.worker() for _ in range(workers)]:
             process.wait()
         [row] = self._place.admin.execute(
-            "SELECT COUNT(*) AS jobs, SUM(items_done) AS items, MIN(state = 'completed') AS done, COUNT(DISTINCT worker) AS workers,"
+            "SELECT COUNT(*) AS jobs, SUM(items_done) AS items, MIN(state = 'completed') AS done,"
+            " COUNT(DISTINCT worker) AS workers,"
             " TIMESTAMPDIFF(MICROSECOND, MIN(claimed_at), MAX(finished_at)) / 1e6 AS seconds FROM import_job"
         )
         assert row["done"] and row["items"] == ITEMS * len(self._sync_ids) and row["workers"] == workers, row

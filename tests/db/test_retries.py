@@ -212,7 +212,7 @@ def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bund
 def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    assert f"batch {partial}: completed, 1 of 1 items in" in workers.drain(worker_conf)
+    assert f"(batch {partial}): completed, 1 of 1 items in" in workers.drain(worker_conf)
 
 
 def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(

@@ -87,7 +87,7 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
     assert completed(admin_db, job_id)
     cluster[2].join()
     cluster.wait_until_whole()
-    worker.said("Nothing more is written for it")
+    worker.said("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
@@ -109,7 +109,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     assert completed(admin_db, job_id)
     cluster.network.plug(2)
     cluster.wait_until_whole()
-    worker.said("Nothing more is written for it")
+    worker.said("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)

@@ -43,7 +43,7 @@ def outlived(admin_db, panel_db, worker_conf, bundle):
         assert workers.counts(panel_db, sync_id) == {"created": 60}
         before = everything(admin_db, sync_id)
         zombie.send(signal.SIGCONT)
-        zombie.said("Nothing more is written for it")
+        zombie.said("This worker writes nothing more for it")
         zombie.send(signal.SIGTERM)
         assert zombie.ends() == 0
         assert everything(admin_db, sync_id) == before

@@ -2,10 +2,10 @@
 
 import signal
 import socket
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Callable
 
 from ..errors import PanelError
 from ..work.signals import Signals

@@ -1,4 +1,7 @@
-"""Per-job backoff: after a failed attempt this worker skips the job for 2 s, doubling up to 15 min."""
+"""Per-job backoff of one worker.
+
+After a failed attempt the worker skips the job for 2 s, doubling up to 15 min.
+"""
 
 from time import monotonic
 from typing import NamedTuple
@@ -10,7 +13,7 @@ LONGEST_SECONDS = 15 * 60
 
 
 class Wait(NamedTuple):
-    """How long a job is deferred, in seconds, and until when by the monotonic clock."""
+    """A deferral: its length in seconds, and its end by the monotonic clock."""
 
     until: float
     seconds: float
@@ -23,7 +26,7 @@ class Aside:
         self._waits: dict[int, Wait] = {}
 
     def put(self, job_id: int, least: float = FIRST_SECONDS) -> float:
-        """Defer a job, for at least `least` seconds and twice as long as the last time; return the seconds."""
+        """Defer a job for twice as long as last time; return the seconds."""
         last = self._waits.get(job_id)
         seconds = min(LONGEST_SECONDS, max(last.seconds * 2, least)) if last else least
         self._waits[job_id] = Wait(monotonic() + seconds, seconds)
@@ -34,7 +37,10 @@ class Aside:
         self._waits.pop(job_id, None)
 
     def now(self) -> list[int]:
-        """Return the ids of the deferred jobs. Deferrals that ended long ago are dropped: the job may have been canceled."""
+        """Return the ids of the deferred jobs.
+
+        Old deferrals are dropped, since their jobs may have been canceled.
+        """
         now = monotonic()
         self._waits = {job: wait for job, wait in self._waits.items() if now < wait.until + LONGEST_SECONDS}
         return [job for job, wait in self._waits.items() if now < wait.until]

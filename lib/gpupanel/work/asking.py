@@ -1,4 +1,7 @@
-"""Retries of database calls, with backoff, until they succeed (docs/CONTRACT.md, "8. Queue")."""
+"""Retries of database calls, with backoff, until they succeed.
+
+See docs/CONTRACT.md, "8. Queue".
+"""
 
 import random
 from collections.abc import Callable
@@ -21,11 +24,14 @@ OUT_OF_REACH = (DatabaseUnavailable, DatabaseDenied, DatabaseConflict)
 
 
 class Stopping(Exception):
-    """A signal asked the worker to stop. Commits stay; the next claim of the job continues there."""
+    """A signal asked the worker to stop; the next claim continues the job."""
 
 
 class Asking:
-    """Retries database calls with backoff until they succeed; raises Stopping after a signal."""
+    """Retries database calls with backoff until they succeed.
+
+    Raises: Stopping, after a signal.
+    """
 
     def __init__(self, signals: Signals, log: Logger, notifier: Notifier):
         self._signals, self._log, self._notifier = signals, log, notifier
@@ -38,12 +44,15 @@ class Asking:
         return self._until_answered(partial(call, *args, **kwargs), retry_unknown=False)
 
     def until_known(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the call returns; repeat it after a lost reply too, since its result shows what happened."""
+        """Return what the call returns, repeating it after a lost reply too.
+
+        Only for calls whose result shows what the first one did.
+        """
         return self._until_answered(partial(call, *args, **kwargs), retry_unknown=True)
 
     def backoff(self, attempt: int) -> float:
         """Return how many seconds to wait after an attempt; the first one is 1."""
-        return random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.25 * 2 ** min(attempt, 10))
+        return random.uniform(0.5, 1) * min(LONGEST_BACKOFF, 0.25 * float(2 ** min(attempt, 10)))
 
     def _until_answered(self, call: Callable[[], T], *, retry_unknown: bool) -> T:
         since, attempt = monotonic(), 0
@@ -61,7 +70,7 @@ class Asking:
                 return result
 
     def _wait(self, error: PanelError, attempt: int) -> None:
-        """Back off, and log the error the first time. After a signal, one more attempt is made."""
+        """Back off and log the first error; after a signal, try once more."""
         if attempt == 1:
             self._log.error(f"the database: {sentences(str(error), error.hint, 'Retrying until it answers.')}")
         if self._signals.stopping and attempt > 1:

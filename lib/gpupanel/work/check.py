@@ -1,4 +1,4 @@
-"""import-worker --check: every problem that keeps this worker from importing.
+"""import-worker --check: every problem that keeps a worker from working.
 
 The checks are the doctor's; only its findings about the worker's account and the mount count
 (docs/CONTRACT.md, "11. Commands and configuration").

@@ -40,7 +40,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """A request for the next queued job; `aside` are the ids of the jobs that this worker defers."""
+    """A request for the next queued job that is not in `aside`."""
 
     token: str
     worker: str
@@ -66,7 +66,7 @@ def called(job_id: int, sync_id: str) -> str:
 
 
 def claim(tx: Transaction, request: Next) -> Claim | None:
-    """Claim the next queued job; None when every queued job is locked or deferred.
+    """Claim the next job; None when each queued one is locked or deferred.
 
     A job whose batch is not queued cannot run: it fails, and the next job is claimed.
     """
@@ -96,19 +96,25 @@ def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
 
 
 def held(tx: Reading, token: str) -> Claim | None:
-    """Return the running job that this token claimed; None when no job runs under it."""
+    """Return the running job that this token claimed, if any."""
     row = _claimed(tx, token)
     return Claim(**row) if row and row.pop("state") == JobState.RUNNING else None
 
 
 def held_after_all(tx: Transaction, token: str) -> Claim | None:
-    """Return the same after a lost reply to the claim; waits for a COMMIT that is still under way."""
+    """Return the same after a lost reply to the claim.
+
+    Waits for a COMMIT of the claim that is still under way.
+    """
     tx.one("work.lock_claimed", token=token)
     return held(tx, token)
 
 
 def became(tx: Reading, token: str) -> JobState | None:
-    """Return the state of the job that this token claimed; None after a newer claim."""
+    """Return the state of the job that this token claimed.
+
+    None after a newer claim.
+    """
     row = _claimed(tx, token)
     return JobState(row["state"]) if row else None
 
@@ -173,7 +179,7 @@ def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = F
 
 
 def give_back(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, unavailable: bool = False) -> str:
-    """Release the job with its attempt counted; fail it after the last attempt.
+    """Release the job, its attempt counted; fail it after the last one.
 
     Raises: ClaimLost.
     """
@@ -185,7 +191,7 @@ def give_back(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, 
 def finish(
     tx: Transaction, claim: Claim, outcome: Ended, manifest_sha256: str, failures: Iterable[Failure] = ()
 ) -> None:
-    """End the job of an import that reached its end; the job fails only if the whole batch did.
+    """End a complete import; the job fails only if the whole batch did.
 
     `manifest_sha256` is the digest of the imported bytes. The events of incomplete containers are appended here, so that
     a resumed job does not append them twice.
@@ -232,14 +238,14 @@ def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: o
 
 
 def stale(tx: Reading, seconds: float) -> dict[int, str]:
-    """Return job id -> log label of the running jobs whose heartbeat is older than `seconds`, oldest first."""
+    """Return the labels of stale running jobs by id, oldest first."""
     return {row["id"]: called(row["id"], row["sync_id"]) for row in tx.all("work.stale", seconds=seconds)}
 
 
 def reset(tx: Transaction, job_id: int, seconds: float, max_attempts: int, by: str) -> str | None:
-    """Requeue one stale job, or fail it after its last attempt; returns what was done, for the log.
+    """Requeue a stale job, or fail it after its last attempt.
 
-    Returns None when the job is no longer stale or its row is locked.
+    Returns what was done, for the log; None when the job is no longer stale or its row is locked.
     """
     job = tx.one("work.lock_stale", job_id=job_id, seconds=seconds)
     if job is None:

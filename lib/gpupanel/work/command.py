@@ -1,4 +1,7 @@
-"""The command bin/import-worker: options and exit statuses (docs/CONTRACT.md, "11. Commands and configuration")."""
+"""The command bin/import-worker: options and exit statuses.
+
+See docs/CONTRACT.md, "11. Commands and configuration".
+"""
 
 import argparse
 import sys
@@ -29,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.dry_run != bool(options.batch):
         parser.error("--dry-run and --batch S go together")
     try:
-        settings = config.load(config.locate(options.config, shipped("etc") / "worker.conf"))
+        settings = config.load(config.locate(options.config, str(shipped("etc") / "worker.conf")))
     except ConfigurationError as error:
         print(sentences(str(error), error.hint), *error.problems, sep="\n  ", file=sys.stderr)
         return USAGE
@@ -64,7 +67,7 @@ def _seconds(text: str) -> float:
 
 
 def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
-    """Print the plan to standard output, and how the import would end to standard error."""
+    """Print the plan to stdout, and how the import would end to stderr."""
     worker = settings.worker
     try:
         last = DryRun(

@@ -26,7 +26,7 @@ Members = list[tuple[int, str]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An incomplete container; `missing` samples the hashes of its `missing_count` missing members."""
+    """An incomplete container; `missing` is a sample of missing hashes."""
 
     container_type: str
     container_hash: str
@@ -36,7 +36,7 @@ class Failure:
 
 
 def steps(action: str, batch_id: int, container: Container) -> Iterator[Step]:
-    """Yield the steps that import one container; a large one takes several transactions."""
+    """Yield the steps of a container, each for one transaction."""
     for members in list(chunks(enumerate(container.items), MEMBERS)) or [[]]:
         if action == "remove":
             yield partial(take_out, batch_id=batch_id, container=container, members=members)
@@ -45,7 +45,7 @@ def steps(action: str, batch_id: int, container: Container) -> Iterator[Step]:
 
 
 def lacking(container: Container, missing: list[str]) -> Failure:
-    """Return the failure of a container whose listed members are not all in the library."""
+    """Return the failure of a container that lacks members."""
     reason = "these members are not in the library; the others were linked"
     return Failure(container.type, container.container_hash, reason, missing[:SAMPLES], len(missing))
 
@@ -59,7 +59,7 @@ def refused(container: Container, problem: object) -> Failure:
 
 
 def bring_in(tx: Transaction, batch_id: int, action: str, container: Container, members: Members) -> list[str]:
-    """Create the container if it is missing, and link some members; return the hashes of missing members.
+    """Link members to a container; return the hashes of missing members.
 
     Raises: DataRefused.
     Raises: DatabaseConflict, when another import created the container meanwhile.
@@ -79,7 +79,7 @@ def bring_in(tx: Transaction, batch_id: int, action: str, container: Container, 
 
 
 def _ensure(tx: Transaction, batch_id: int, action: str, container: Container) -> int:
-    """Return the id of the container; create, restore or update it as the bundle's action allows."""
+    """Return the container's id; create, restore or update the container."""
     facts = {"title": container.title, "cover_hash": container.cover_hash, "batch_id": batch_id}
     row = _hold(tx, container)
     if row is None:
@@ -97,7 +97,7 @@ def _create(tx: Transaction, container: Container, facts: dict[str, Any]) -> int
         raise DatabaseConflict(f"Another import created this {container.type} meanwhile.") from error
 
 
-def _members(tx: Transaction, container: Container, container_id: int, asset_ids: list[int]) -> dict[int, dict]:
+def _members(tx: Transaction, container: Container, container_id: int, asset_ids: list[int]) -> dict[int, dict[str, Any]]:
     if not asset_ids:
         return {}
     rows = tx.all(f"containers.{container.type}_members", container_id=container_id, asset_ids=asset_ids)
@@ -105,7 +105,7 @@ def _members(tx: Transaction, container: Container, container_id: int, asset_ids
 
 
 def _differs(action: str, member: dict[str, Any] | None, position: int) -> bool:
-    """Return whether a membership must be written; a create never moves an existing one."""
+    """Return whether to write a membership; a create never moves one."""
     if member is None or member["deleted_at"] is not None:
         return True
     return action == "update" and member["position"] != position
@@ -115,7 +115,7 @@ def _differs(action: str, member: dict[str, Any] | None, position: int) -> bool:
 
 
 def take_out(tx: Transaction, batch_id: int, container: Container, members: Members) -> list[str]:
-    """Unlink the listed members, and remove the container with its last one; returns no missing members.
+    """Unlink the listed members, and remove the container with its last one.
 
     An empty list removes nothing: absence is never an instruction.
     """

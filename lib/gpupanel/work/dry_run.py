@@ -1,4 +1,4 @@
-"""import-worker --dry-run: import one batch in one transaction, print what it writes, and roll it back.
+"""import-worker --dry-run: import one batch and roll it back.
 
 A dry run needs no job and no claim, and writes no ledger row. Until the rollback it holds the library rows that it
 wrote. Therefore it takes `seconds` at most and does not wait for rows that an import holds; an import that needs its
@@ -64,7 +64,7 @@ class DryRun:
     def _manifest(self, status: str) -> Manifest:
         bundle = preflight.examine(self._mount, self._sync_id)
         preflight.require_there(bundle, status)
-        if bundle.problems:
+        if bundle.problems or bundle.manifest is None:
             raise Problems(
                 f"Batch {self._sync_id} cannot be imported.", bundle.problems, "An import would fail for the same reasons."
             )
@@ -79,7 +79,7 @@ class DryRun:
 
 
 class RolledBackImport:
-    """The target of a dry run: one transaction, whose writes are printed as lines; `counts` are those of its decisions."""
+    """The target of a dry run: one transaction whose writes are printed."""
 
     def __init__(self, tx: Transaction, batch: dict[str, Any], tell: Callable[[Line], None], seconds: float):
         self._tx, self._tell, self._seconds = Recorder(tx), tell, seconds

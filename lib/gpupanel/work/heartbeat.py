@@ -1,4 +1,4 @@
-"""The heartbeat: a thread with its own connection that keeps the claim of the running job alive.
+"""The heartbeat: a thread that keeps the claim of the running job alive.
 
 A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
 resets its job (docs/CONTRACT.md, "8. Queue").
@@ -17,7 +17,7 @@ PATIENCE = 2 / 3
 
 
 class Heartbeat:
-    """Writes a heartbeat each `every` seconds for one claim; it is stale after `threshold` seconds without one.
+    """Writes a heartbeat each `every` seconds for one claim.
 
     `check` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
     """
@@ -40,7 +40,7 @@ class Heartbeat:
         self._ended.set()
 
     def watch(self, claim: Claim, since: float) -> None:
-        """Start for this claim, which was made at `since` or later by the monotonic clock."""
+        """Start for this claim, made at monotonic time `since` or later."""
         with self._lock:
             self._claim, self._last, self._lost = claim, since, False
 
@@ -55,7 +55,7 @@ class Heartbeat:
             self._last = max(self._last, since)
 
     def check(self) -> None:
-        """Raise ClaimLost when the claim is lost, or when its heartbeat is so old that it may be reset any moment."""
+        """Raise ClaimLost when the claim is lost or close to its stale threshold."""
         with self._lock:
             claim, silent, lost = self._claim, monotonic() - self._last, self._lost
         if claim is None or lost:

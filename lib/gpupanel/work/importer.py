@@ -1,4 +1,4 @@
-"""The import of one claimed batch: read the manifest, run the pipeline under the claim, end the job.
+"""The import of one claimed batch, up to the end of its job.
 
 Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing
 (docs/CONTRACT.md, "9. Import").
@@ -40,7 +40,7 @@ class ImportHooks(Protocol):
         """Run between transactions; may raise to stop the import there."""
 
     def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        """Report the SHA-256 of the planned manifest and of the one that replaced it."""
+        """Report the SHA-256 of the planned manifest and of its replacement."""
 
 
 class Importer:
@@ -79,7 +79,7 @@ class Importer:
     # ------------------------------------------------------------------------------------------- the manifest
 
     def _manifest(self) -> Manifest:
-        """Return the manifest on the mount; plan the batch again when it is not the planned one."""
+        """Return the manifest; plan the batch again when it has changed."""
         planned = self._db.read(ledger.batch, self._claim.sync_id)["manifest_sha256"]
         return self._as_planned(planned) or self._replanned(planned)
 
@@ -98,7 +98,7 @@ class Importer:
         result = self._db.transact(self._plan_anew, bundle)
         if planned and bundle.sha256 and bundle.sha256 != planned:
             self._hooks.manifest_changed(planned, bundle.sha256, result.ok)
-        if not result.ok:
+        if not result.ok or bundle.manifest is None:
             raise Unimportable("; ".join(result.problems))
         self.items_done, self.items_total = 0, result.item_count
         return bundle.manifest
@@ -109,6 +109,7 @@ class Importer:
     def _plan_anew(self, tx: Transaction, bundle: preflight.Examined) -> preflight.Outcome:
         claims.restart(tx, self._claim, len(bundle.manifest.items) if bundle.manifest else 0)
         batch = tx.one("ledger.lock_by_id", batch_id=self._claim.batch_id)
+        assert batch is not None
         return preflight.plan(tx, batch, bundle, self._claim.worker, phase="import")
 
     # ------------------------------------------------------------------------------------- the pipeline's target
@@ -122,12 +123,15 @@ class Importer:
         return self._db.read(ledger.planned_items, self._claim.batch_id, keys)
 
     def is_open(self, row: dict[str, Any]) -> bool:
-        """Return whether no job has settled the item; one that failed in an earlier job is open."""
+        """Return whether no job has settled the item, or only as failed before."""
         failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
         return failed_before or row["decision"] not in SETTLED
 
     def settle(self, write: Write, chunk: list[Entry]) -> list[Entry]:
-        """Write a chunk in one transaction; after a lost reply, return the items that are still open."""
+        """Write a chunk in one transaction; return the items still open.
+
+        Items are still open only when a lost COMMIT had no effect.
+        """
         since = monotonic()
         try:
             noted = self._db.transact(self._settle, write, chunk)
@@ -141,7 +145,7 @@ class Importer:
         return still_open
 
     def _settle(self, tx: Transaction, write: Write, chunk: list[Entry]) -> bool:
-        """Write library, fence and ledger; return whether a progress event was appended."""
+        """Write library, fence and ledger; return whether an event was due."""
         done = write(tx, chunk)
         claims.progress(tx, self._claim, len(done))
         ledger.settle_items(tx, self._claim.batch_id, self._claim.job_id, done)
@@ -152,13 +156,16 @@ class Importer:
         return noting
 
     def _still_open(self, tx: Transaction, chunk: list[Entry]) -> list[Entry]:
-        """Return the items that are not settled; the heartbeat first waits for our transaction to end."""
+        """Return the items that are not settled.
+
+        The heartbeat first waits for our own transaction to end.
+        """
         claims.beat(tx, self._claim)
         rows = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
         return [entry for entry in chunk if rows.get(entry.key, NOT_PLANNED)["job_id"] != self._claim.job_id]
 
     def take(self, step: Step) -> list[str]:
-        """Take one step of a container; it is idempotent, so a lost reply costs one repetition."""
+        """Take one step of a container; repeat it after a lost reply."""
         try:
             return self._db.transact(self._take, step)
         except OutcomeUnknown:
@@ -178,7 +185,10 @@ class Importer:
             return self._finish_again(manifest, failures)
 
     def _finish_again(self, manifest: Manifest, failures: list[Failure]) -> Ended:
-        """Finish after a lost reply; if the first COMMIT took effect, the job has ended under our token."""
+        """Finish after a lost reply.
+
+        If the first COMMIT took effect, the job has ended under our token.
+        """
         try:
             return self._db.transact(self._end, manifest, failures)
         except ClaimLost:

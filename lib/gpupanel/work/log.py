@@ -27,7 +27,7 @@ def make_logger(out: TextIO | None = None, environ: Mapping[str, str] = os.envir
 
 
 class LineFormatter(logging.Formatter):
-    """Formats a record as one line; unprintable characters become spaces, so that no value can start a new line."""
+    """Formats a record as one line; unprintable characters become spaces."""
 
     def __init__(self, journal: bool):
         super().__init__()
@@ -56,7 +56,7 @@ def sentences(*texts: str) -> str:
 
 
 def described(error: Exception) -> str:
-    """Describe an error in a sentence; an unexpected one with its function and line."""
+    """Describe an error in a sentence; add the line of an unexpected one."""
     if isinstance(error, PanelError):
         return str(error)
     where = extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""systemd notifications and watchdog: the sd_notify protocol over the socket in NOTIFY_SOCKET."""
+"""systemd notifications and watchdog (sd_notify over NOTIFY_SOCKET)."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from time import monotonic
 
 
 class Notifier:
-    """Sends notifications when the worker runs under systemd. The loop itself must call `alive`."""
+    """Sends notifications under systemd; the loop itself calls `alive`."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ):
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -24,7 +24,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Report what the worker does, for `systemctl status`, and ping the watchdog."""
+        """Report what the worker does, and ping the watchdog."""
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text}")
@@ -50,7 +50,7 @@ class Notifier:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float:
-    """Return the watchdog period; 0 when the watchdog is off or for another process."""
+    """Return the watchdog period; 0 when it is off or for another process."""
     if environ.get("WATCHDOG_PID") not in (None, str(os.getpid())):
         return 0
     try:

@@ -58,7 +58,7 @@ class Pipeline:
         self._writer = Chunks(batch_id, manifest)
 
     def run(self) -> list[Failure]:
-        """Import everything that is still open; return the containers that are incomplete."""
+        """Import everything still open; return the incomplete containers."""
         action = self._manifest.action
         self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry))
         failures = (self._container(container) for container in self._manifest.containers)
@@ -80,7 +80,7 @@ class Pipeline:
                 self._settle(chunk)
 
     def _settle(self, chunk: list[Entry]) -> None:
-        """Settle a chunk; in smaller ones when it needs documents that were not read."""
+        """Settle a chunk, again with documents when these are needed."""
         while chunk:
             self._target.checkpoint()
             try:
@@ -101,7 +101,7 @@ class Pipeline:
 
 
 def outcome_of(counts: dict[str, int], container_failures: int) -> Ended:
-    """Return how a batch ends, by its items' decisions (docs/CONTRACT.md, "5. Words for states")."""
+    """Return how a batch ends, by the decisions of its items."""
     total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
     if not failed and not container_failures:
         return Ended(BatchStatus.COMPLETED, counts, 0, None)

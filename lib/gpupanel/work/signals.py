@@ -1,4 +1,4 @@
-"""Shutdown signals: handlers set a flag, and the program acts on it between its steps."""
+"""Shutdown signals: a handler sets a flag that the program checks."""
 
 import os
 import select
@@ -11,7 +11,7 @@ STOPPERS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """The shutdown signals of a process; `stopping` is True after the first one.
+    """The shutdown signals of a process; the first one sets `stopping`.
 
     A second signal ends the process at once unless `force` is False. As a context manager it restores the handlers.
     """
@@ -58,5 +58,5 @@ class Signals:
 
 
 def deafen() -> None:
-    """Block the signals in this thread: one delivered here would not interrupt the main thread's wait."""
+    """Block the signals here, so that they interrupt the main thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)

@@ -1,4 +1,4 @@
-"""The worker's loop: reset stale jobs, claim, import, wait; and what it does when one of these fails.
+"""The worker's loop: reset stale jobs, claim, import, wait.
 
 A job never ends the loop: a failed import is released, retried or failed, and the next job is claimed
 (docs/CONTRACT.md, "8. Queue").
@@ -36,7 +36,7 @@ DRAIN_FAULTS = 5
 
 
 class Worker:
-    """One worker. `run` ends on a signal, `drain` when the queue has nothing more for it."""
+    """One worker: `run` ends on a signal, `drain` with the queue."""
 
     def __init__(self, settings: Settings, signals: Signals, log: Logger, notifier: Notifier):
         self._worker = settings.worker
@@ -71,7 +71,7 @@ class Worker:
         self._log.info(f"worker {self._name}: stopped")
 
     def drain(self) -> bool:
-        """Import until no queued job can be imported now; return whether every job ended well."""
+        """Import what can be imported now; return whether every job ended well."""
         with self._heartbeat:
             while not self._signals.stopping and (self._turn() or 0 < self._faults <= DRAIN_FAULTS):
                 self._signals.wait(self._pause() if self._faults else 0)
@@ -81,7 +81,7 @@ class Worker:
     # --------------------------------------------------------------------------------------------- one turn
 
     def _turn(self) -> bool:
-        """Reset, claim and import once; return whether a job was imported without a database error.
+        """Reset, claim and import once; return whether a job was imported.
 
         A database error would fail the next job too, so the loop then waits, longer each time.
         """
@@ -138,7 +138,10 @@ class Worker:
             return "stale, perhaps requeued: the reply to the COMMIT was lost, and the next check will show it"
 
     def _mount_is_there(self) -> bool:
-        """Return whether the mount was available at the last check, at most a second ago; nothing is claimed without it."""
+        """Return whether the mount was available at the last check.
+
+        Without it, nothing is claimed.
+        """
         if not self._in_the_way and monotonic() < self._mount_checked_at + MOUNT_CHECK_SECONDS:
             return True
         self._mount_checked_at = monotonic()
@@ -157,7 +160,10 @@ class Worker:
         self._in_the_way = problem
 
     def _claim(self) -> Claim | None:
-        """Claim the next job. After a lost reply to the COMMIT, the token shows whether the claim took effect."""
+        """Claim the next job.
+
+        After a lost reply to the COMMIT, the token shows whether the claim took effect.
+        """
         while True:
             token = secrets.token_hex(16)
             try:
@@ -204,7 +210,7 @@ class Worker:
             self._report(claim, outcome, importer.progress, monotonic() - started)
 
     def checkpoint(self, claim: Claim, progress: str) -> None:
-        """Report progress to systemd; raise Stopping after a signal, and ClaimLost when the claim may be lost."""
+        """Report progress; raise Stopping after a signal, or ClaimLost."""
         self._notifier.status(f"importing {claim.name}: {progress}")
         self._keep_going()
         self._heartbeat.check()
@@ -228,12 +234,15 @@ class Worker:
         self._troubled = self._troubled or outcome.status is BatchStatus.FAILED
 
     def _put_aside(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
-        """Release the job with its attempt, and defer it so that other jobs come first."""
+        """Release the job with its attempt, and defer it."""
         self._pass_over(claim, FIRST_SECONDS, reason)
         self._troubled |= self._let_go(claim, claims.release, reason, unavailable=unavailable)
 
     def _try_again(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
-        """Release the job with its attempt counted, since the error may be its own, and defer it for longer."""
+        """Release the job with its attempt counted, and defer it for longer.
+
+        The error may be the job's own.
+        """
         self._pass_over(claim, FAULT_SECONDS, reason)
         self._troubled |= self._let_go(
             claim, claims.give_back, reason, self._worker.max_attempts, unavailable=unavailable
@@ -245,7 +254,10 @@ class Worker:
         self.warn(claim, sentences(reason, f"Retrying in {seconds:.0f} s."))
 
     def _let_go(self, claim: Claim, write: Callable[..., str], *args: object, **kwargs: object) -> bool:
-        """Write how the claim ended, retrying until the database answers; return whether it was written."""
+        """Write how the claim ended; return whether it was written.
+
+        Retries until the database answers.
+        """
         try:
             done = self._asking.until_known(self._db.transact, write, claim, *args, **kwargs)
         except ClaimLost as lost:
@@ -259,7 +271,10 @@ class Worker:
         return False
 
     def _lost(self, claim: Claim, lost: ClaimLost) -> None:
-        """Handle a lost claim. If only the reply to our own COMMIT was lost, the job has already ended."""
+        """Handle a lost claim.
+
+        If only the reply to our own COMMIT was lost, the job has already ended.
+        """
         state = self._asking.patiently(self._db.read, claims.became, claim.token)
         if state in (None, JobState.RUNNING):
             self._troubled = True
@@ -285,5 +300,8 @@ class JobHooks:
 
 
 def idle_seconds(threshold: float) -> int:
-    """Return how long a transaction may sit idle before the server ends it: well before its worker is presumed dead."""
+    """Return after how long idle the server ends a worker's transaction.
+
+    Well before the worker is presumed dead.
+    """
     return max(1, int(min(30, threshold / 3)))
