@@ -21,12 +21,12 @@ def asked(db, work, *args) -> tuple[int, object]:
     return questions(db, "SESSION") - before - len(("autocommit off", "autocommit on", "SHOW STATUS")), answer
 
 
-def test_a_claim_takes_six_statements_and_an_end_four(admin_db, worker_db):
+def test_a_claim_takes_five_statements_and_an_end_three(admin_db, worker_db):
     workers.enqueue(admin_db, 1)
     for_claim, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
     for_end, _ = asked(worker_db, claims.finish, claim, ENDED, "0" * 64)
-    assert for_claim == len(("SELECT job", "UPDATE batch", "UPDATE job", "SELECT claim", "INSERT event", "COMMIT"))
-    assert for_end == len(("UPDATE job", "UPDATE batch", "INSERT event", "COMMIT"))
+    assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
+    assert for_end == len(("UPDATE job, batch", "INSERT event", "COMMIT"))
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):

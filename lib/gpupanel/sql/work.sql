@@ -4,16 +4,12 @@ SELECT id AS job_id, batch_id FROM import_job FORCE INDEX (claim)
 WHERE state = 'queued' AND id NOT IN %(aside)s
 ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
--- name: import_batch
--- Start the import of a queued batch; no row is found when the batch is in another status.
-UPDATE ingest_batch SET status = 'importing' WHERE id = %(batch_id)s AND status = 'queued'
-
 -- name: claim
--- Write a claim to the job that this transaction has locked.
-UPDATE import_job
-SET state = 'running', worker = %(worker)s, claim_token = %(token)s, attempts = attempts + 1, claimed_at = NOW(6),
-    heartbeat_at = NOW(6), last_error = NULL
-WHERE id = %(job_id)s
+-- Claim the locked job and start its batch; no row is found when the batch is in another status than queued.
+UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id
+SET j.state = 'running', j.worker = %(worker)s, j.claim_token = %(token)s, j.attempts = j.attempts + 1,
+    j.claimed_at = NOW(6), j.heartbeat_at = NOW(6), j.last_error = NULL, b.status = 'importing'
+WHERE j.id = %(job_id)s AND b.status = 'queued'
 
 -- name: claimed
 -- Select the job that this token claimed, in any state.
@@ -47,9 +43,11 @@ UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, he
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish
--- End the job.
-UPDATE import_job SET state = %(state)s, finished_at = NOW(6), last_error = %(reason)s
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+-- End the job and its batch.
+UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id
+SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, b.status = %(status)s,
+    b.completed_at = NOW(6), b.last_error = %(reason)s
+WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
 
 -- name: refuse
 -- Fail a queued job that cannot run.

@@ -60,19 +60,24 @@ class Chunks:
         }
 
     def carry_out(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
-        """Write a chunk whole, or item by item if the database refuses a value.
+        """Write a chunk; return what was done with each item.
 
         Raises: Unread, when the documents of some items are needed after all.
-        Raises: DatabaseConflict.
+        Raises: DataRefused or DatabaseConflict.
         """
-        try:
-            with tx.savepoint():
-                return self._write(tx, self._with_fresh(tx, self._decide(tx, entries)))
-        except DataRefused as error:
-            if len(entries) > 1:
-                return [plan for entry in entries for plan in self.carry_out(tx, [entry])]
-            reason = f"{REFUSED_BY_DATABASE}: {error}"
-            return [_plan(Verdict(entries[0], Decision.WILL_FAIL, reason), None, {})]
+        return self._write(tx, self._with_fresh(tx, self._decide(tx, entries)))
+
+    def one_by_one(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
+        """Write each item under a savepoint; only those that the database refuses fail."""
+        done = []
+        for entry in entries:
+            try:
+                with tx.savepoint():
+                    done += self.carry_out(tx, [entry])
+            except DataRefused as error:
+                reason = f"{REFUSED_BY_DATABASE}: {error}"
+                done.append(_plan(Verdict(entry, Decision.WILL_FAIL, reason), None, {}))
+        return done
 
     def _containers_of(self, entries: list[Entry]) -> list[Container]:
         keys = set().union(*(self._memberships.of(entry.asset) for entry in entries))

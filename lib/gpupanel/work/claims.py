@@ -71,15 +71,14 @@ def claim(tx: Transaction, request: Next) -> Claim | None:
     A job whose batch is not queued cannot run: it fails, and the next job is claimed.
     """
     while job := tx.one("work.first", aside=request.aside or NOBODY):
-        if tx.run("work.import_batch", batch_id=job["batch_id"]):
-            return _take(tx, job, request)
+        if tx.run("work.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
+            return _claim_noted(tx, request.token)
         _refuse(tx, job, request.worker)
     return None
 
 
-def _take(tx: Transaction, job: dict[str, Any], request: Next) -> Claim | None:
-    tx.run("work.claim", job_id=job["job_id"], token=request.token, worker=request.worker)
-    claimed = held(tx, request.token)
+def _claim_noted(tx: Transaction, token: str) -> Claim:
+    claimed = held(tx, token)
     assert claimed is not None
     _note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
@@ -220,8 +219,7 @@ def fail(tx: Transaction, claim: Claim, reason: str) -> str:
 
 
 def _end(tx: Transaction, claim: Claim, state: JobState, status: BatchStatus, problem: str | None) -> None:
-    _fenced(tx, claim, "work.finish", state=state, reason=problem)
-    tx.run("ledger.finished", batch_id=claim.batch_id, status=status, last_error=problem)
+    _fenced(tx, claim, "work.finish", state=state, status=status, reason=problem)
 
 
 def _fenced(tx: Transaction, claim: Claim, statement: str, **params: object) -> None:

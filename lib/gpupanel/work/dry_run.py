@@ -12,13 +12,14 @@ from typing import Any
 
 from .. import ledger, preflight
 from ..catalogue import Key
-from ..database import Database, Transaction
+from ..database import Database, DataRefused, Transaction
 from ..errors import DatabaseConflict, Problems, Refused
 from ..manifest import Manifest
 from ..model import BatchStatus, Decision, Plan
 from ..mount import Mount
+from .chunk import Chunks
 from .containers import Step
-from .pipeline import Limits, Pipeline, Write, outcome_of
+from .pipeline import Limits, Pipeline, outcome_of
 from .plan import Line, Naming
 from .reader import Entry
 from .recorder import Recorder
@@ -104,9 +105,13 @@ class RolledBackImport:
         """Return True: a dry run imports every item."""
         return True
 
-    def settle(self, write: Write, chunk: list[Entry]) -> list[Entry]:
+    def settle(self, writer: Chunks, chunk: list[Entry]) -> list[Entry]:
         """Write a chunk and print its lines."""
-        done = write(self._tx, chunk)
+        try:
+            with self._tx.savepoint():
+                done = writer.carry_out(self._tx, chunk)
+        except DataRefused:
+            done = writer.one_by_one(self._tx, chunk)
         self._print_writes()
         self.counts.update(str(plan.decision) for plan in done)
         for plan in done:

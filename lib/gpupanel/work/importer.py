@@ -10,19 +10,22 @@ from typing import Any, Protocol, TypeVar
 
 from .. import ledger, preflight
 from ..catalogue import Key
-from ..database import Database, Transaction
+from ..database import Database, DataRefused, Transaction
 from ..errors import BundleIncomplete, ClaimLost, ManifestError, OutcomeUnknown, PanelError
 from ..manifest import Manifest, read
-from ..model import SETTLED, Decision
+from ..model import SETTLED, Decision, Plan
 from ..mount import Mount, elsewhere
 from . import claims
+from .chunk import Chunks
 from .claims import Claim, Ended
 from .containers import Failure, Step
 from .heartbeat import Heartbeat
-from .pipeline import NOT_PLANNED, Limits, Pipeline, Write, outcome_of
+from .pipeline import NOT_PLANNED, Limits, Pipeline, outcome_of
 from .reader import PATIENCE, Entry
 
 T = TypeVar("T")
+# write(tx, chunk) -> what was done with each item
+Write = Callable[[Transaction, list[Entry]], list[Plan]]
 
 EVENT_SECONDS = 10
 # Bounds the check of all files of a bundle.
@@ -127,14 +130,14 @@ class Importer:
         failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
         return failed_before or row["decision"] not in SETTLED
 
-    def settle(self, write: Write, chunk: list[Entry]) -> list[Entry]:
+    def settle(self, writer: Chunks, chunk: list[Entry]) -> list[Entry]:
         """Write a chunk in one transaction; return the items still open.
 
         Items are still open only when a lost COMMIT had no effect.
         """
         since = monotonic()
         try:
-            noted = self._db.transact(self._settle, write, chunk)
+            noted = self._write(writer, chunk)
             still_open = []
         except OutcomeUnknown:
             noted, still_open = False, self._db.transact(self._still_open, chunk)
@@ -143,6 +146,12 @@ class Importer:
         if noted:
             self._noted = monotonic()
         return still_open
+
+    def _write(self, writer: Chunks, chunk: list[Entry]) -> bool:
+        try:
+            return self._db.transact(self._settle, writer.carry_out, chunk)
+        except DataRefused:
+            return self._db.transact(self._settle, writer.one_by_one, chunk)
 
     def _settle(self, tx: Transaction, write: Write, chunk: list[Entry]) -> bool:
         """Write library, fence and ledger; return whether an event was due."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..catalogue import Key
-from ..database import DataRefused, Transaction, chunks
+from ..database import DataRefused, chunks
 from ..manifest import Container, Manifest
-from ..model import BatchStatus, Decision, Plan
+from ..model import BatchStatus, Decision
 from ..mount import Mount
 from . import containers
 from .chunk import Chunks, Unread, needs_documents
@@ -18,8 +18,6 @@ from .claims import Ended
 from .containers import Failure, Step
 from .reader import Entry, Readers, cut
 
-# write(tx, chunk) -> what was done with each item
-Write = Callable[[Transaction, list[Entry]], list[Plan]]
 NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None}
 
 
@@ -35,8 +33,8 @@ class ImportTarget(Protocol):
     def is_open(self, row: dict[str, Any]) -> bool:
         """Return whether the item of this row is still to be imported."""
 
-    def settle(self, write: Write, chunk: list[Entry]) -> list[Entry]:
-        """Write a chunk in one transaction; return the items that are still open."""
+    def settle(self, writer: Chunks, chunk: list[Entry]) -> list[Entry]:
+        """Write a chunk, or item by item when the database refuses it; return what is still open."""
 
     def take(self, step: Step) -> list[str]:
         """Take one step of a container; return the hashes of missing members."""
@@ -84,7 +82,7 @@ class Pipeline:
         while chunk:
             self._target.checkpoint()
             try:
-                chunk = self._target.settle(self._writer.carry_out, chunk)
+                chunk = self._target.settle(self._writer, chunk)
             except Unread as unread:
                 unread_keys = {entry.key for entry in unread.entries}
                 return self._read_and_write(chunk, lambda entry: entry.key in unread_keys)
