@@ -17,7 +17,7 @@ from gpupanel.database import Database
 from gpupanel.model import BatchStatus
 from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
-from gpupanel.work.log import Log
+from gpupanel.work.log import make_logger
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import Worker
@@ -129,7 +129,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
 def drain(conf: Path) -> str:
     """Import all that is queued, in this process; returns the log."""
     out = io.StringIO()
-    Worker(config.load(conf), Signals(), Log(out, {}), Notifier({})).drain()
+    Worker(config.load(conf), Signals(), make_logger(out, {}), Notifier({})).drain()
     return out.getvalue()
 
 

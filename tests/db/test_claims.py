@@ -1,4 +1,4 @@
-"""Who works on which job: one at a time, by a claim that whoever lost it cannot write with."""
+"""Claims: one worker a job, and no write under a lost claim."""
 
 import json
 import threading
@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 import workers
 from gpupanel import ledger
-from gpupanel.database import Database
-from gpupanel.doctor.jobs import CLAIMS, claiming
+from gpupanel.database import Database, query
 from gpupanel.errors import ClaimLost
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
 from workers import HOST, event_types, status, take
+
 
 @pytest.fixture
 def enqueue(admin_db):
@@ -23,29 +23,23 @@ def enqueue(admin_db):
 # ------------------------------------------------------------------------------------------------ claim
 
 
-FOUND = pytest.mark.parametrize("found", CLAIMS)
-
-
-@FOUND
 @pytest.mark.parametrize("aside", [[0], [1, 2]])
-def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, found, aside):
-    first = enqueue(100)[0]
-    (step,) = admin_db.execute(f"EXPLAIN {claiming(found)}", aside=aside, priority=100, past=first)
+def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, aside):
+    enqueue(100)
+    (step,) = admin_db.execute(f"EXPLAIN {query('work.first')}", aside=aside)
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
 
 
-@FOUND
-def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, worker_conf, enqueue, found):
+def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worker_db, enqueue):
     jobs = enqueue(100)
-    last = take(worker_db, "l")
+    take(worker_db, "l")
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        (taken,) = mine._execute(claiming(found), {"aside": [0], "priority": last.priority, "past": last.job_id}).fetchall()
-        assert taken["id"] == jobs[1]
+        selected = mine.one("work.first", aside=[0])
+        assert selected["job_id"] == jobs[1]
         assert locks(admin_db, mine) == 2
-        past = last if found == "first_past" else None
-        assert claims.claim(theirs, claims.Next("b", HOST, past=past)).job_id == jobs[2]
+        assert claims.claim(theirs, claims.Next("b", HOST)).job_id == jobs[2]
     other.close()
 
 
@@ -60,35 +54,6 @@ def locks(admin_db, tx) -> int:
 def test_lower_priority_numbers_run_first_and_then_older_jobs(worker_db, enqueue):
     late, early, urgent = *enqueue(2), *enqueue(1, priority=1)
     assert [take(worker_db, token).job_id for token in "abc"] == [urgent, late, early]
-
-
-def test_past_a_job_the_next_in_line_is_claimed_and_the_whole_line_tells_of_what_came_before_it(worker_db, enqueue):
-    jobs, last = enqueue(3), take(worker_db, "a")
-    urgent, late = *enqueue(1, priority=1), *enqueue(1, priority=200)
-
-    def past(token: str) -> int | None:
-        claim = worker_db.transact(claims.claim, claims.Next(token, HOST, past=last))
-        return claim and claim.job_id
-
-    assert [past(token) for token in "bcde"] == [*jobs[1:], late, None]
-    assert take(worker_db, "f").job_id == urgent
-
-
-@pytest.mark.parametrize("left", [0, 1], ids=["nothing", "one put aside"])
-@pytest.mark.parametrize("priority", [-2**31, 100, 2**31 - 1])
-def test_a_claim_that_finds_nothing_past_a_job_locks_nothing(admin_db, worker_db, enqueue, priority, left):
-    [running] = enqueue(1, priority=100)
-    take(worker_db, "r")
-    jobs = enqueue(2, priority=priority)
-    first, last = take(worker_db, "a"), take(worker_db, "b")
-    aside = enqueue(left, priority=priority)
-    other = Database(worker_db.settings, lock_seconds=1)
-    with worker_db.transaction() as mine:
-        assert claims.claim(mine, claims.Next("c", HOST, aside, past=last)) is None
-        other.transact(claims.release, first, "stopped")
-        admin_db.execute("UPDATE import_job SET heartbeat_at = NOW(6), state = 'completed' WHERE id = %(id)s", id=running)
-    other.close()
-    assert workers.job(admin_db, jobs[0])["state"] == "queued"
 
 
 def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue):
@@ -172,29 +137,7 @@ def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
         claims.beat(tx, claim)
 
 
-def test_with_a_claim_that_was_lost_no_next_job_is_claimed(admin_db, worker_db, enqueue):
-    first, second = enqueue(2)
-    lost = take(worker_db, "a")
-    workers.make_stale(admin_db, first)
-    worker_db.transact(claims.reset, first, 60, 5, "other:2")
-    with pytest.raises(ClaimLost):
-        worker_db.transact(claims.finish, lost, ENDED, "0" * 64, (), claims.Next("b", HOST))
-    assert workers.job(admin_db, second)["state"] == "queued"
-
-
 # ----------------------------------------------------------------------------------------------- how it ends
-
-
-def test_the_next_job_is_claimed_as_one_ends_less_what_is_put_aside_or_cannot_be_run(admin_db, worker_db, enqueue):
-    _, aside, odd, sound = enqueue(4)
-    admin_db.execute(
-        "UPDATE ingest_batch SET status = 'completed' WHERE id = (SELECT batch_id FROM import_job WHERE id = %(id)s)", id=odd
-    )
-    claim = take(worker_db, "a")
-    following = worker_db.transact(claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b", HOST, [aside]))
-    assert (following.job_id, following.token, following.worker) == (sound, "b", HOST)
-    assert [workers.job(admin_db, job_id)["state"] for job_id in (aside, odd, sound)] == ["queued", "failed", "running"]
-    assert event_types(worker_db, following) == ["job_claimed"]
 
 
 def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why(admin_db, worker_db, enqueue):

@@ -92,7 +92,7 @@ def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(
     sync_id = bring("coast", [a], [held | {"items": [unknown, a.asset_hash]}])
     assert members(admin_db, kind) == [(a.asset_hash, 1)]
     batch = workers.batch(panel_db, sync_id)
-    assert (batch["status"], batch["last_error"]) == ("partial", "containers that are not whole: 1")
+    assert (batch["status"], batch["last_error"]) == ("partial", "incomplete containers: 1")
     (event,) = workers.events(panel_db, sync_id, "container_failed")
     payload = json.loads(event["payload"])
     assert (payload["missing"], payload["missing_count"], payload["container_type"]) == ([unknown], 1, kind)

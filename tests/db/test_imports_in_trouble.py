@@ -74,7 +74,7 @@ def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_ane
     log = bring()
     batch = workers.batch(panel_db, sync_id)
     found = f"found {batch['manifest_sha256'][:16]}..., expected {planned[:16]}..."
-    assert f"job {job_id}, batch {sync_id}: the manifest changed since it was planned: {found}; planned anew\n" in log
+    assert f"job {job_id} (batch {sync_id}): the manifest changed since the preflight: {found}; planned again\n" in log
     (event,) = workers.events(panel_db, sync_id, "manifest_changed")
     payload = json.loads(event["payload"])
     assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
@@ -101,9 +101,9 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=spoil)
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
-    before, ended, _ = workers.drain(worker_conf).partition(f"job {job_id}, batch {sync_id}: failed: ")
+    before, ended, _ = workers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
     # One that is too big was not read, so nobody knows whether it is another one.
-    assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned anew" not in before
+    assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
     job = workers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
     assert workers.batch(panel_db, sync_id)["status"] == "failed"
@@ -159,7 +159,7 @@ def test_a_bundle_that_is_no_longer_verified_goes_back_to_the_queue(admin_db, pa
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     (job_id,) = workers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, verification={"passed": False, "total_files": 1})
-    assert "expected true. This worker does not look at it for " in bring()
+    assert "expected true. Retrying in " in bring()
     assert workers.job(admin_db, job_id)["state"] == "queued"
     assert workers.counts(panel_db, sync_id) == {"will_create": 1}
 
@@ -270,7 +270,7 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
     log = workers.drain(worker_conf)
     job = workers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
-    assert words in job["last_error"] and f"job {job_id}, batch {bad}: put back to the queue: {job['last_error']}" in log
+    assert words in job["last_error"] and f"job {job_id} (batch {bad}): released, {job['last_error']}" in log
     assert workers.batch(panel_db, good)["status"] == "completed"
 
 

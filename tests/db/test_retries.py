@@ -147,6 +147,17 @@ class Stopped(Exception):
     """The import ends here."""
 
 
+class StopAfterTwo:
+    """Hooks that stop an import once two items are settled."""
+
+    def checkpoint(self, progress):
+        if progress.startswith("2 of "):
+            raise Stopped
+
+    def manifest_changed(self, before, after, is_valid):
+        raise AssertionError("the manifest has not changed")
+
+
 class NoHeart:
     def check(self):
         """The claim is never lost."""
@@ -157,21 +168,15 @@ class NoHeart:
 
 @pytest.fixture
 def stopped(worker_db, mount):
-    """Import two items of what is queued, and give the job back."""
-    def attend():
-        if importer.items_done == 2:
-            raise Stopped
+    """Import two items of a queued batch, and release the job."""
 
     def stopped() -> int:
-        nonlocal importer
         claim = workers.take(worker_db, "a")
-        importer = Importer(worker_db, mount, claim, NoHeart(), attend, chunk_items=1, readers=1)
         with pytest.raises(Stopped):
-            importer.run()
+            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
         worker_db.transact(claims.release, claim, "the worker was stopped")
         return claim.job_id
 
-    importer = None
     return stopped
 
 
@@ -207,7 +212,7 @@ def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bund
 def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    assert f"batch {partial}: completed, 1 of 1 items in" in workers.drain(worker_conf)
+    assert f"(batch {partial}): completed, 1 of 1 items in" in workers.drain(worker_conf)
 
 
 def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(

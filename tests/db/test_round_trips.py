@@ -21,15 +21,12 @@ def asked(db, work, *args) -> tuple[int, object]:
     return questions(db, "SESSION") - before - len(("autocommit off", "autocommit on", "SHOW STATUS")), answer
 
 
-def test_a_claim_is_one_question_and_so_is_the_end_of_a_job_with_the_claim_of_the_next(admin_db, worker_db):
-    first, second = workers.enqueue(admin_db, 2)
-    asked_first, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
-    asked_next, following = asked(
-        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, workers.HOST)
-    )
-    asked_last, nothing = asked(worker_db, claims.finish, following, ENDED, "0" * 64)
-    assert (claim.job_id, following.job_id, nothing) == (first, second, None)
-    assert [asked_first, asked_next, asked_last] == [len(("the statement", "COMMIT"))] * 3
+def test_a_claim_takes_five_statements_and_an_end_three(admin_db, worker_db):
+    workers.enqueue(admin_db, 1)
+    for_claim, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
+    for_end, _ = asked(worker_db, claims.finish, claim, ENDED, "0" * 64)
+    assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
+    assert for_end == len(("UPDATE job, batch", "INSERT event", "COMMIT"))
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):

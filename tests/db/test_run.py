@@ -18,6 +18,7 @@ from gpupanel import config
 from gpupanel.tools import children, demo, private_server
 from gpupanel.tools import run as demo_panel
 from gpupanel.tools.playground import end_leftovers
+from gpupanel.work.signals import Signals
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
 
@@ -167,7 +168,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_
 
 
 def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as listener, children.Signals() as signals:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Signals(force=False) as signals:
         panel = children.Child("panel", None, None)
         demo_panel._wait(panel, listener.getsockname()[1], signals)
         signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Jobs whose worker fell silent: put back by any other, a bounded number of times, and never by waiting for the dead."""
+"""Stale jobs: any worker requeues them, a bounded number of times, and none waits for a dead worker's locks."""
 
 import threading
 from functools import partial
@@ -20,7 +20,7 @@ def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, wor
     claim = take(worker_db, "a")
     workers.make_stale(admin_db, job_id)
     assert worker_db.read(claims.stale, 60) == {job_id: claim.name}
-    assert "host:1 was silent" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
+    assert "host:1 sent no heartbeat" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
     job = workers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
     assert status(worker_db, claim) == "queued"
@@ -48,14 +48,14 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
 
 
 @pytest.mark.parametrize("attempts, done", [
-    (5, "put back to the queue: worker"), (1, "failed: gave up after 1 attempts: the last worker"),
+    (5, "requeued, worker"), (1, "failed, gave up after 1 attempts: in the last one, worker"),
 ])
 def test_the_log_names_job_and_batch_of_what_was_put_back_or_failed(admin_db, worker_db, worker_conf, enqueue, attempts, done):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
     workers.make_stale(admin_db, job_id)
     log = workers.drain(workers.with_options(worker_conf, max_attempts=attempts))
-    assert f"job {job_id}, batch {claim.sync_id}: {done} host:1 was silent for over 900 s\n" in log
+    assert f"job {job_id} (batch {claim.sync_id}): {done} host:1 sent no heartbeat for over 900 s\n" in log
 
 
 def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):

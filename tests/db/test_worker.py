@@ -13,10 +13,10 @@ import workers
 from gpupanel import config
 from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.tools.bundles import breaks
-from gpupanel.work import claims, lookahead
+from gpupanel.work import claims
 from gpupanel.work.asking import Asking
 from gpupanel.work.importer import Importer
-from gpupanel.work.log import Log
+from gpupanel.work.log import make_logger
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import Worker
@@ -174,13 +174,13 @@ def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
     if how == "empty":
         sync_dir.mkdir()
     worker = start(worker_conf, JOURNAL_STREAM="8:1")
-    warning = worker.said("no job is claimed")
+    warning = worker.said("cannot claim jobs")
     assert warning.startswith("<4>")
     assert workers.job(admin_db, job_id)["attempts"] == 0
     away.rename(sync_dir)
-    worker.said("the mount is back")
+    worker.said("the mount is available again")
     workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
-    assert len([line for line in worker.lines if "no job is claimed" in line]) == 1
+    assert len([line for line in worker.lines if "cannot claim jobs" in line]) == 1
 
 
 def take_away(assets_dir, whole: bool):
@@ -205,7 +205,7 @@ def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
         worker = start(workers.with_options(worker_conf, chunk_items=5))
         wait()
         bring_back = take_away(assets_dir, whole)
-    worker.said("put back to the queue")
+    worker.said(": released, ")
     job = workers.wait_until(lambda: queued(admin_db, job_id))
     assert job["attempts"] == 0 and ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
     assert "failed" not in workers.counts(panel_db, sync_id)
@@ -228,14 +228,14 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
     worker = start(workers.with_options(worker_conf, socket=door))
     assert "secret" not in worker.said("the database:")
     door.symlink_to(server.socket)
-    worker.said("the database is back")
-    assert len([line for line in worker.lines if "Trying again" in line]) == 1
+    worker.said("the database is available again")
+    assert len([line for line in worker.lines if "Retrying until" in line]) == 1
 
 
 def in_process(conf) -> tuple[Worker, Signals, io.StringIO]:
     """A worker of this process, what stops it, and its log."""
     out, signals = io.StringIO(), Signals()
-    return Worker(config.load(conf), signals, Log(out, {}), Notifier({})), signals, out
+    return Worker(config.load(conf), signals, make_logger(out, {}), Notifier({})), signals, out
 
 
 def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount, worker_conf, monkeypatch):
@@ -256,25 +256,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
     workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
     signals.stopping = True
     running.join(workers.SECONDS)
-    assert "unexpected KeyError" in out.getvalue() and "odd. No job is in hand" in out.getvalue()
-
-
-@pytest.mark.parametrize("seconds", [0, 3600])
-def test_from_job_to_job_a_worker_looks_past_the_one_in_hand_while_its_look_at_the_line_is_fresh(
-    panel_db, bundles, mount, worker_conf, monkeypatch, seconds
-):
-    jobs = workers.queue(panel_db, mount, *(bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two", "three")))
-    finish, passed = claims.finish, []
-
-    def watched(*args):
-        passed.append(args[-1].past and args[-1].past.job_id)
-        return finish(*args)
-
-    monkeypatch.setattr(claims, "finish", watched)
-    monkeypatch.setattr(lookahead, "SECONDS", seconds)
-    assert in_process(worker_conf)[0].drain()
-    assert passed == (jobs if seconds else [None] * 3)
-    assert [workers.job(panel_db, job_id)["state"] for job_id in jobs] == ["completed"] * 3
+    assert "unexpected KeyError" in out.getvalue() and "odd. No job was running" in out.getvalue()
 
 
 def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, worker_conf, monkeypatch):
@@ -302,7 +284,7 @@ def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
     worker, _, out = in_process(worker_conf)
     assert worker.drain()
     assert workers.job(admin_db, job_id)["state"] == "completed"
-    assert "is completed; nothing is left to do" in out.getvalue() and "back to the queue" not in out.getvalue()
+    assert ": completed already" in out.getvalue() and "released" not in out.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------- systemd

@@ -58,7 +58,7 @@ def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_d
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Trying again until it answers")
+    worker.said("Retrying until it answers")
     cluster[2].join()
     cluster.wait_until_whole()
     workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
@@ -81,13 +81,13 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Trying again until it answers")
+    worker.said("Retrying until it answers")
     workers.make_stale(admin_db, job_id)
     workers.drain(worker_conf)
     assert completed(admin_db, job_id)
     cluster[2].join()
     cluster.wait_until_whole()
-    worker.said("Nothing more is written for it")
+    worker.said("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
@@ -109,7 +109,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     assert completed(admin_db, job_id)
     cluster.network.plug(2)
     cluster.wait_until_whole()
-    worker.said("Nothing more is written for it")
+    worker.said("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)

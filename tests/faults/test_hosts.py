@@ -90,7 +90,7 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
     workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
     told = workers.events(panel_db, sync_id)
     network.plug(2)
-    worker.said("Nothing more is written for it")
+    worker.said("This worker writes nothing more for it")
     workers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
     assert [ends(each) for each in (worker, *others)] == [0, 0, 0]
     assert workers.events(panel_db, sync_id) == told

@@ -33,6 +33,20 @@ class Killed(Exception):
     """The worker ends here, between two transactions."""
 
 
+class KilledAfter:
+    """Hooks that end an import at the checkpoint after this many."""
+
+    def __init__(self, steps: int):
+        self._left = iter(range(steps))
+
+    def checkpoint(self, progress: str) -> None:
+        if next(self._left, None) is None:
+            raise Killed
+
+    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+        """A bundle may come again at any time."""
+
+
 class Batch:
     """What the model knows of a bundle: how often it was changed, the status of its batch, and its jobs."""
 
@@ -162,11 +176,10 @@ class Story(RuleBasedStateMachine):
         w = self._free()
         self._claimed(w, self.db.transact(claims.claim, claims.Next(secrets.token_hex(16), f"host:{w}")))
 
-    def _claimed(self, w: int, claim: claims.Claim | None, past: claims.Claim | None = None):
-        """It is of the first job in line, or of the first past one that was."""
+    def _claimed(self, w: int, claim: claims.Claim | None):
+        """The claim is of the first queued job."""
         waiting = sorted(
             (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
-            if past is None or (job.priority, job.id) > (past.priority, past.job_id)
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -179,28 +192,23 @@ class Story(RuleBasedStateMachine):
         return next((w for w in range(3) if w not in self.hands), None)
 
     @precondition(lambda self: self.hands)
-    @rule(which=some.integers(0, 2), steps=some.integers(0, 6), following=some.sampled_from(["nothing", "first", "past"]))
-    def go_on(self, which, steps, following):
-        """A worker goes on until it has ended the job, perhaps claiming the next one with it, or for some steps until it is
-        killed."""
-        self._work(sorted(self.hands)[which % len(self.hands)], steps, following)
+    @rule(which=some.integers(0, 2), steps=some.integers(0, 6))
+    def go_on(self, which, steps):
+        """A worker continues until it has ended the job, or for some steps until it is killed."""
+        self._work(sorted(self.hands)[which % len(self.hands)], steps)
 
-    def _work(self, w: int, steps: int, following: str = "nothing"):
+    def _work(self, w: int, steps: int):
         held = self.hands.pop(w)
         if held in self.dead:
             return self._write_in_vain(held)
-        past = held.claim if following == "past" else None
-        next_one = claims.Next(secrets.token_hex(16), held.claim.worker, past=past) if following != "nothing" else None
         try:
-            claim = self._import(held, steps, next_one)
+            self._import(held, steps)
         except Killed:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
             held.job.state, held.batch.status = "completed", "completed"
             self._brought(held.batch)
-            if next_one:
-                self._claimed(w, claim, past)
 
     def _write_in_vain(self, held: Held):
         """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""
@@ -218,20 +226,13 @@ class Story(RuleBasedStateMachine):
         (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
         return (row["claim_token"], row["state"]) == (held.claim.token, "running")
 
-    def _import(self, held: Held, steps: int, following: claims.Next | None = None) -> claims.Claim | None:
-        left, before = iter(range(steps)), self._shared_of(held.batch)
-
-        def attend():
-            if next(left, None) is None:
-                raise Killed
-
+    def _import(self, held: Held, steps: int) -> None:
+        before = self._shared_of(held.batch)
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
         heartbeat.watch(held.claim, monotonic())
-        importer = Importer(
-            self.db, self.mount, held.claim, heartbeat, attend, lambda: following, chunk_items=1, readers=1
-        )
+        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), chunk_items=1, readers=1)
         try:
-            return importer.run()[1]
+            importer.run()
         finally:
             after = self._shared_of(held.batch)
             if after != before and after["job_id"] == held.job.id:

@@ -43,7 +43,7 @@ def outlived(admin_db, panel_db, worker_conf, bundle):
         assert workers.counts(panel_db, sync_id) == {"created": 60}
         before = everything(admin_db, sync_id)
         zombie.send(signal.SIGCONT)
-        zombie.said("Nothing more is written for it")
+        zombie.said("This worker writes nothing more for it")
         zombie.send(signal.SIGTERM)
         assert zombie.ends() == 0
         assert everything(admin_db, sync_id) == before
@@ -99,7 +99,7 @@ def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker
         dead.send(signal.SIGKILL)
         dead.ends()
     alive = start(impatient)
-    alive.said("put back to the queue")
+    alive.said(": requeued, ")
     workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
     assert workers.counts(panel_db, sync_id) == {"created": 60}
     assert workers.job(admin_db, job_id)["attempts"] == 2

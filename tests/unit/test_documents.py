@@ -49,5 +49,5 @@ def test_an_unknown_file_that_is_not_json_is_kept_as_a_digest_and_a_reason():
 
 def test_more_documents_than_memory_should_hold_are_refused(monkeypatch):
     monkeypatch.setattr(documents, "ITEM_LIMIT", 10)
-    with pytest.raises(BadDocument, match="more than 10 bytes"):
+    with pytest.raises(BadDocument, match="larger than 10 bytes"):
         collect([SOURCE, Document("notes.json", b"{   }")])

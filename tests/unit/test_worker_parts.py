@@ -7,19 +7,18 @@ import pytest
 from gpupanel.config import DatabaseSettings
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost
-from gpupanel.work import aside, lookahead
+from gpupanel.work import aside
 from gpupanel.work.aside import Aside
 from gpupanel.work.asking import Asking, Stopping
 from gpupanel.work.claims import Claim
 from gpupanel.work.heartbeat import Heartbeat
-from gpupanel.work.importer import outcome_of
-from gpupanel.work.log import Log, sentences
-from gpupanel.work.lookahead import Lookahead
+from gpupanel.work.log import make_logger, sentences
 from gpupanel.work.notify import Notifier
+from gpupanel.work.pipeline import outcome_of
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import idle_seconds
 
-CLAIM = Claim(1, 1, "s", "t", "h:1", 100, 1, 0, 1)
+CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 
 
 @pytest.fixture
@@ -67,8 +66,8 @@ def test_a_database_that_is_away_is_told_in_sentences():
     out, signals = io.StringIO(), Signals()
     signals.stopping = True
     with pytest.raises(Stopping):
-        Asking(signals, Log(out, {}), Notifier({})).patiently(Database(DatabaseSettings(unix_socket="/nowhere")).read, len)
-    assert "). Check that MariaDB runs" in out.getvalue() and "try again. Trying again until it answers.\n" in out.getvalue()
+        Asking(signals, make_logger(out, {}), Notifier({})).patiently(Database(DatabaseSettings(unix_socket="/nowhere")).read, len)
+    assert "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
 
 
 def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
@@ -84,7 +83,7 @@ def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
 @pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two\\nwords\n"), ({}, "Z two\\nwords\n")])
 def test_a_log_line_carries_a_level_for_the_journal_and_a_time_for_everybody_else(environ, line):
     out = io.StringIO()
-    Log(out, environ).warning("two\nwords")
+    make_logger(out, environ).warning("two\nwords")
     assert out.getvalue().endswith(line) and out.getvalue().count("\n") == 1
 
 
@@ -99,16 +98,3 @@ def test_a_batch_ends_by_what_became_of_its_items(counts, container_failures, st
 @pytest.mark.parametrize("threshold, seconds", [(900, 30), (30, 10), (1, 1)])
 def test_the_server_ends_idle_transactions_long_before_their_worker_is_presumed_dead(threshold, seconds):
     assert idle_seconds(threshold) == seconds
-
-
-# ------------------------------------------------------------------------------------------------------ the line
-
-
-def test_a_look_at_the_whole_line_holds_good_for_a_moment_and_claims_past_it_do_not_make_it_longer(monkeypatch):
-    now = [1000.0]
-    monkeypatch.setattr(lookahead, "monotonic", lambda: now[0])
-    subject = Lookahead()
-    assert subject.past(None) is None
-    for seconds, expected in ((0.06, CLAIM), (0.03, CLAIM), (0.02, None), (0.09, CLAIM)):
-        now[0] += seconds
-        assert subject.past(CLAIM) is expected

@@ -14,8 +14,6 @@ DENIED = {1044, 1045, 1142, 1143, 1227, 1370, 1698, 4151}
 NO_SCHEMA = {1049, 1054, 1146, 1176}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
-# The number of our own SIGNAL statements; no server error has it.
-GIVEN_UP = 31000
 # The classes of other server problems, such as no memory, a full disk or an interrupted statement.
 TROUBLE = (pymysql.OperationalError, pymysql.InternalError)
 
@@ -26,10 +24,6 @@ class DataRefused(errors.PanelError):
 
 class Duplicate(DataRefused):
     message = "The database has such a row already."
-
-
-class GivenUp(errors.PanelError):
-    message = "A statement ended itself by SIGNAL."
 
 
 class ConnectionLost(errors.DatabaseUnavailable):
@@ -49,8 +43,6 @@ def translate(error: pymysql.MySQLError) -> errors.PanelError:
         return errors.DatabaseConflict()
     if code == DUPLICATE:
         return Duplicate(text)
-    if code == GIVEN_UP:
-        return GivenUp(text)
     if code in REFUSED_DATA or isinstance(error, pymysql.DataError):
         return DataRefused(text)
     if code in DENIED:

@@ -119,15 +119,6 @@ class Transaction(Reading):
         """Execute one INSERT; return the new row's id."""
         return self._execute(query(name), params).lastrowid
 
-    def together(self, *statements: tuple[str, dict[str, Any]]) -> Any:
-        """Execute compound statements in one round trip; return the selected row.
-
-        Raises GivenUp when a statement signals.
-        """
-        cursor = self._connection.cursor(DictCursor)
-        parts = [f"{cursor.mogrify(statement, params)};" for statement, params in statements]
-        return self._execute("\n".join(("BEGIN NOT ATOMIC", *parts, "END")), None).fetchone()
-
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
         """Execute an INSERT for many rows; return its RETURNING rows."""
         if not rows:

@@ -1,6 +1,5 @@
 """Checks of the queue: the claim's plan, stale and orphaned jobs."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,26 +7,17 @@ from ..config import Settings
 from ..database import Database, query
 from .finding import NOTE, Finding, judge
 
-MOST = 20  # rows listed in one finding
-# How a claim finds its job: from the front of the line, and past the job in hand.
-CLAIMS = ("first", "first_past")
+MOST = 20  # named in one finding
 
 
 def claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
-    """A claim must read its index in order, or it locks all queued rows."""
-    asked = {"aside": [0], "past": 0, "priority": 0}
-    plans = [plan for find in CLAIMS for plan in db.execute(f"EXPLAIN {claiming(find)}", **asked)]
+    """Check that a claim reads its index in order: any other plan locks every queued row."""
+    plans = db.execute(f"EXPLAIN {query('work.first')}", aside=[0])
     found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
     yield judge(
         "claim plan", all(plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "") for plan in plans), found,
         "key claim, no filesort", "Give import_job the index of etc/schema.sql: KEY claim (state, priority, id).",
     )
-
-
-def claiming(find: str) -> str:
-    """The SELECT of a claim, one of CLAIMS, as a statement of its own."""
-    [rest] = re.findall(r"SELECT id INTO job ([^;]* FOR UPDATE [^;]*);", query(f"work.{find}"))
-    return f"SELECT id {rest}"
 
 
 def silent(db: Database, settings: Settings) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from ..errors import PanelError
 from ..paths import TREE
+from ..work.signals import Signals
 from .text import tail
 
 STOP_SECONDS = 60
@@ -71,40 +71,16 @@ def interrupt_on_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-class Signals:
-    """A context in which SIGINT, SIGTERM and SIGHUP interrupt nothing; `check` and `watch` see them."""
-
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __enter__(self) -> "Signals":
-        self._reader, writer = self._pipe = socket.socketpair()
-        writer.setblocking(False)
-        self._before = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
-        self._wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        return self
-
-    def __exit__(self, *exc) -> None:
-        signal.set_wakeup_fd(self._wakeup)
-        for number, handler in zip(self.NUMBERS, self._before):
-            signal.signal(number, handler)
-        for end in self._pipe:
-            end.close()
-
-    def check(self) -> None:
-        """Raises KeyboardInterrupt when a signal has come: for what takes long, between its steps."""
-        if select.select([self._reader], [], [], 0)[0]:
-            raise KeyboardInterrupt
-
-    def watch(self, children: list[Child]) -> None:
-        """Wait for a signal, also one that came before. Raises PanelError when a child ends by itself."""
-        handles = {os.pidfd_open(child.process.pid): child for child in children}
-        try:
-            ready, _, _ = select.select([self._reader, *handles], [], [])
-        finally:
-            for handle in handles:
-                os.close(handle)
-        if self._reader not in ready:
-            raise ended(handles[ready[0]])
+def watch(children: list[Child], signals: Signals) -> None:
+    """Wait for a signal, also one that came before. Raises PanelError when a child ends by itself."""
+    handles = {os.pidfd_open(child.process.pid): child for child in children}
+    try:
+        ready, _, _ = select.select([signals, *handles], [], [])
+    finally:
+        for handle in handles:
+            os.close(handle)
+    if signals not in ready:
+        raise ended(handles[ready[0]])
 
 
 def ended(child: Child) -> PanelError:

@@ -2,20 +2,23 @@
 
 import os
 import shlex
+import signal
 import socket
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Callable
 
 from ..errors import PanelError
+from ..work.signals import Signals
 from . import children, demo
-from .children import Child, Signals
+from .children import Child
 from .playground import Playground
 from .text import table
 
 PORT = 8080
 START_SECONDS = 30
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(folder: Path, port: int | None, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
@@ -28,7 +31,7 @@ def run(folder: Path, port: int | None, say: Callable[[str], None], ready: Calla
     stopped then, too.
     """
     port = _free_port() if port is None else _usable_port(port)
-    with Signals() as signals:
+    with Signals(STOPPERS, force=False) as signals:
         try:
             say("Starting MariaDB; the first start takes some seconds.")
             with Playground(folder) as playground:
@@ -58,7 +61,7 @@ def _serve(playground: Playground, port: int, signals: Signals, say, ready) -> N
             started.append(children.start(name, command, playground.folder))
         _wait(started[-1], port, signals)
         ready(*_where(playground, port))
-        signals.watch([_database(playground), *started])
+        children.watch([_database(playground), *started], signals)
     finally:
         say("\nStopping; the data stays.")
         for child in reversed(started):

@@ -1,39 +1,46 @@
-"""Jobs that cannot be done just now: this worker passes over them for a while, so that the others have their turn."""
+"""Per-job backoff of one worker.
+
+After a failed attempt the worker skips the job for 2 s, doubling up to 15 min.
+"""
 
 from time import monotonic
 from typing import NamedTuple
 
 FIRST_SECONDS = 2
-# After a fault that may lie in the job: what passes by itself has time to, before its attempts are used up.
+# After an error that may be the job's own: a passing error has time to pass before the attempts are used up.
 FAULT_SECONDS = 60
 LONGEST_SECONDS = 15 * 60
 
 
 class Wait(NamedTuple):
-    """Until when a job waits, by the monotonic clock, and how long it was made to."""
+    """A deferral: its length in seconds, and its end by the monotonic clock."""
 
     until: float
     seconds: float
 
 
 class Aside:
-    """Job id -> how long it waits: twice as long each time, up to a quarter of an hour."""
+    """The deferred jobs of one worker."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waits: dict[int, Wait] = {}
 
     def put(self, job_id: int, least: float = FIRST_SECONDS) -> float:
-        """Set a job aside; returns for how many seconds."""
-        before = self._waits.get(job_id)
-        seconds = min(LONGEST_SECONDS, max(before.seconds * 2, least)) if before else least
+        """Defer a job for twice as long as last time; return the seconds."""
+        last = self._waits.get(job_id)
+        seconds = min(LONGEST_SECONDS, max(last.seconds * 2, least)) if last else least
         self._waits[job_id] = Wait(monotonic() + seconds, seconds)
         return seconds
 
     def forget(self, job_id: int) -> None:
+        """Clear the deferral of a job."""
         self._waits.pop(job_id, None)
 
     def now(self) -> list[int]:
-        """The jobs that still wait. One that nobody has asked about for long is forgotten: it may have been canceled."""
+        """Return the ids of the deferred jobs.
+
+        Old deferrals are dropped, since their jobs may have been canceled.
+        """
         now = monotonic()
         self._waits = {job: wait for job, wait in self._waits.items() if now < wait.until + LONGEST_SECONDS}
         return [job for job, wait in self._waits.items() if now < wait.until]

@@ -1,6 +1,7 @@
-"""import-worker --check: whether this worker could work, with every problem found (docs/CONTRACT.md, 11).
+"""import-worker --check: every problem that keeps a worker from working.
 
-The checks are the doctor's; of its findings those count that keep a worker from working, or let it do too much.
+The checks are the doctor's; only its findings about the worker's account and the mount count
+(docs/CONTRACT.md, "11. Commands and configuration").
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ DUTY = ACCOUNTS[1]
 
 
 def problems(settings: Settings) -> list[str]:
-    """What would keep this worker from working, a line each; nothing when it is ready."""
-    found = [*_of_the_database(settings), *_of_the_mount(settings)]
-    return [_told(finding) for finding in found if finding.level == WRONG]
+    """Return the problems, a line each."""
+    findings = [*_of_the_database(settings), *_of_the_mount(settings)]
+    return [_line(finding) for finding in findings if finding.level == WRONG]
 
 
 def _of_the_database(settings: Settings) -> Iterator[Finding]:
@@ -39,5 +40,5 @@ def _of_the_mount(settings: Settings) -> Iterator[Finding]:
         yield Finding("mount", WRONG, str(error), "both folders of [mount] can be read", error.hint)
 
 
-def _told(finding: Finding) -> str:
+def _line(finding: Finding) -> str:
     return f"{finding.check}: found {finding.found.rstrip('.')}, expected {finding.expected}. {finding.advice}".rstrip()

@@ -1,15 +1,16 @@
-"""One chunk of a batch, in one transaction: look, decide, write, and say what was done with each item (docs/CONTRACT.md, 9).
+"""Write one chunk of a batch in one transaction.
 
-The decision is made anew, since the library may have changed since the preflight; the table is that of `decision`.
+Each item is decided again, since the library may have changed since the preflight; the rules are those of `decision`
+(docs/CONTRACT.md, "9. Import").
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import catalogue
 from ..catalogue import Existing, Key
 from ..database import DataRefused, Transaction, chunks
 from ..decision import Memberships, decide
-from ..manifest import InvalidItem, Manifest
+from ..manifest import InvalidItem, Container, Item, Manifest
 from ..model import REFUSED_BY_DATABASE, Decision, Plan
 from . import library
 from .documents import Papers
@@ -20,7 +21,7 @@ LEAVES = (Decision.WILL_SKIP, Decision.WILL_LINK)
 
 
 class Unread(Exception):
-    """The library changed since the preflight, so that the documents of these entries are needed after all."""
+    """The library changed, so the documents of these items are needed."""
 
     def __init__(self, entries: list[Entry]):
         super().__init__()
@@ -28,44 +29,46 @@ class Unread(Exception):
 
 
 class Verdict(NamedTuple):
-    """What is to be done with an entry; `fresh` are those of its documents that the library does not have."""
+    """The decision about an item; `fresh` are its new documents."""
 
     entry: Entry
     decision: Decision
     reason: str
-    changes: dict | None = None
+    changes: dict[str, Any] | None = None
     existing: Existing | None = None
     fresh: Papers | None = None
 
 
 def needs_documents(action: str, entry: Entry) -> bool:
-    """Whether the documents of an entry are worth reading ahead: a create reads none of what the library has."""
+    """Return whether to prefetch an item's documents.
+
+    A create needs none of an existing asset.
+    """
     if action == "remove" or isinstance(entry.item, InvalidItem):
         return False
     return action == "update" or entry.planned not in LEAVES
 
 
 class Chunks:
-    """Carries out the chunks of one batch."""
+    """Writes the chunks of one batch."""
 
     def __init__(self, batch_id: int, manifest: Manifest):
         self._batch_id, self._action = batch_id, manifest.action
         self._memberships = Memberships(manifest)
-        self._containers = {(each.type, each.container_hash): each for each in self._memberships.containers}
+        self._containers: dict[tuple[str, str], Container] = {
+            (container.type, container.container_hash): container for container in self._memberships.containers
+        }
 
     def carry_out(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
-        """Write a chunk whole; returns what was done with each item. Raises Unread, DataRefused, DatabaseConflict."""
-        sound = [entry for entry in entries if not isinstance(entry.item, InvalidItem)]
-        held = library.hold(tx, [entry.key for entry in sound])
-        known: dict[Key, Existing] = {}
-        for some in chunks(entry for entry in sound if entry.key in held):
-            known |= catalogue.existing(tx, [entry.item for entry in some], self._asked_for(some))
-        verdicts = [self._judge(entry, known.get(entry.key)) for entry in entries]
-        self._require_documents(verdicts)
-        return self._write(tx, self._with_fresh(tx, verdicts))
+        """Write a chunk; return what was done with each item.
+
+        Raises: Unread, when the documents of some items are needed after all.
+        Raises: DataRefused or DatabaseConflict.
+        """
+        return self._write(tx, self._with_fresh(tx, self._decide(tx, entries)))
 
     def one_by_one(self, tx: Transaction, entries: list[Entry]) -> list[Plan]:
-        """The same, each item under a savepoint, so that only those fail which the database refuses."""
+        """Write each item under a savepoint; only those that the database refuses fail."""
         done = []
         for entry in entries:
             try:
@@ -73,14 +76,25 @@ class Chunks:
                     done += self.carry_out(tx, [entry])
             except DataRefused as error:
                 reason = f"{REFUSED_BY_DATABASE}: {error}"
-                done.append(_plan(Verdict(entry, Decision.WILL_FAIL, reason), None, None))
+                done.append(_plan(Verdict(entry, Decision.WILL_FAIL, reason), None, {}))
         return done
 
-    def _asked_for(self, entries: list[Entry]) -> list:
-        keys = set().union(*(self._memberships.of(entry.item) for entry in entries))
+    def _containers_of(self, entries: list[Entry]) -> list[Container]:
+        keys = set().union(*(self._memberships.of(entry.asset) for entry in entries))
         return [self._containers[key] for key in sorted(keys)]
 
     # ------------------------------------------------------------------------------------------ decide
+
+    def _decide(self, tx: Transaction, entries: list[Entry]) -> list[Verdict]:
+        """Lock the assets that the library has, and decide about each item."""
+        valid = [entry for entry in entries if not isinstance(entry.item, InvalidItem)]
+        locked = library.hold(tx, [entry.key for entry in valid])
+        existing: dict[Key, Existing] = {}
+        for chunk in chunks(entry for entry in valid if entry.key in locked):
+            existing |= catalogue.existing(tx, [entry.asset for entry in chunk], self._containers_of(chunk))
+        verdicts = [self._judge(entry, existing.get(entry.key)) for entry in entries]
+        self._require_documents(verdicts)
+        return verdicts
 
     def _judge(self, entry: Entry, existing: Existing | None) -> Verdict:
         if isinstance(entry.item, InvalidItem):
@@ -98,16 +112,16 @@ class Chunks:
         return verdict.decision is not Decision.WILL_FAIL and self._reads(verdict.decision)
 
     def _require_documents(self, verdicts: list[Verdict]) -> None:
-        unread = [each.entry for each in verdicts if self._wants_papers(each) and not each.entry.papers]
+        unread = [verdict.entry for verdict in verdicts if self._wants_papers(verdict) and not verdict.entry.papers]
         if unread:
             raise Unread(unread)
 
     def _with_fresh(self, tx: Transaction, verdicts: list[Verdict]) -> list[Verdict]:
-        """Of an asset that is there, only what is new of its documents is written, and a new one is an update."""
+        """Keep new documents only; one of an existing asset makes an update."""
         reading = [verdict for verdict in verdicts if self._wants_papers(verdict)]
-        unknown = library.unknown_documents(tx, {v.existing.id: v.entry.papers for v in reading if v.existing})
+        unknown = library.unknown_documents(tx, {v.existing.id: v.entry.papers for v in reading if v.existing and v.entry.papers})
         return [
-            _refreshed(verdict, unknown.get(verdict.existing.id)) if verdict.existing
+            _refreshed(verdict, verdict.existing, unknown) if verdict.existing
             else verdict._replace(fresh=verdict.entry.papers)
             for verdict in verdicts
         ]
@@ -117,46 +131,50 @@ class Chunks:
     def _write(self, tx: Transaction, verdicts: list[Verdict]) -> list[Plan]:
         ids = self._write_assets(tx, verdicts)
         written = {ids[verdict.entry.key]: verdict for verdict in verdicts if verdict.decision in WRITES}
-        library.write_documents(tx, {asset_id: verdict.fresh for asset_id, verdict in written.items()})
-        library.write_derivatives(tx, {asset_id: verdict.entry.item for asset_id, verdict in written.items()})
+        library.write_documents(tx, {asset_id: verdict.fresh for asset_id, verdict in written.items() if verdict.fresh})
+        library.write_derivatives(tx, {asset_id: verdict.entry.asset for asset_id, verdict in written.items()})
         links = library.write_covers(tx, {
-            ids[verdict.entry.key]: verdict.entry.item.cover_hash for verdict in verdicts if _lacks_cover(verdict)
+            ids[verdict.entry.key]: cover_hash for verdict in verdicts if (cover_hash := _missing_cover(verdict))
         })
-        return [_plan(verdict, ids.get(verdict.entry.key), links.get(ids.get(verdict.entry.key))) for verdict in verdicts]
+        return [_plan(verdict, ids.get(verdict.entry.key), links) for verdict in verdicts]
 
     def _write_assets(self, tx: Transaction, verdicts: list[Verdict]) -> dict[Key, int]:
-        """(asset_type, asset_hash) -> id, of those that the library has or now has."""
+        """Return (asset_type, asset_hash) -> id of existing and created assets."""
         by_decision: dict[Decision, list[Verdict]] = {}
         for verdict in verdicts:
             by_decision.setdefault(verdict.decision, []).append(verdict)
 
-        def items(decision: Decision) -> list:
-            return [verdict.entry.item for verdict in by_decision.get(decision, ())]
+        def items(decision: Decision) -> list[Item]:
+            return [verdict.entry.asset for verdict in by_decision.get(decision, ())]
 
         ids = {verdict.entry.key: verdict.existing.id for verdict in verdicts if verdict.existing}
         library.update(tx, self._batch_id, items(Decision.WILL_UPDATE))
-        library.remove(tx, self._batch_id, [v.existing.id for v in by_decision.get(Decision.WILL_REMOVE, ())])
+        library.remove(tx, self._batch_id, [v.existing.id for v in by_decision.get(Decision.WILL_REMOVE, ()) if v.existing])
         return ids | library.create(tx, self._batch_id, items(Decision.WILL_CREATE))
 
 
-def _refreshed(verdict: Verdict, unknown: Papers | None) -> Verdict:
-    """The verdict on an asset that is there, now that its documents were compared (docs/CONTRACT.md, 5)."""
-    new = (["source.json"] if unknown.source else []) + [run.file for run in unknown.runs] if unknown else []
+def _refreshed(verdict: Verdict, existing: Existing, unknown: dict[int, Papers]) -> Verdict:
+    """Return the decision about an asset after comparing its documents."""
+    fresh = unknown.get(existing.id)
+    new = (["source.json"] if fresh.source else []) + [run.file for run in fresh.runs] if fresh else []
     if not new:
-        return verdict._replace(fresh=unknown)
+        return verdict._replace(fresh=fresh)
     reason = f"{verdict.reason}; new in this batch: {', '.join(new)}"
-    return verdict._replace(decision=Decision.WILL_UPDATE, reason=reason, fresh=unknown)
+    return verdict._replace(decision=Decision.WILL_UPDATE, reason=reason, fresh=fresh)
 
 
-def _lacks_cover(verdict: Verdict) -> bool:
-    wanted = verdict.entry.item.cover_hash
-    has = verdict.existing.covers if verdict.existing else ()
-    return bool(wanted) and wanted not in has and verdict.decision in (*WRITES, Decision.WILL_LINK)
+def _missing_cover(verdict: Verdict) -> str | None:
+    """Return the cover hash that is still to be linked, if any."""
+    cover_hash = verdict.entry.item.cover_hash
+    linked = verdict.existing.covers if verdict.existing else ()
+    links = verdict.decision in (*WRITES, Decision.WILL_LINK) and cover_hash not in linked
+    return cover_hash if links else None
 
 
-def _plan(verdict: Verdict, asset_id: int | None, cover_id: int | None) -> Plan:
+def _plan(verdict: Verdict, asset_id: int | None, links: dict[int, int]) -> Plan:
     item, existing = verdict.entry.item, verdict.existing
-    if cover_id is None and existing:
+    cover_id = links.get(asset_id) if asset_id else None
+    if cover_id is None and existing and item.cover_hash:
         cover_id = existing.covers.get(item.cover_hash)
     return Plan(
         verdict.entry.position, item.asset_type, item.asset_hash, item.cover_hash, verdict.decision.done,

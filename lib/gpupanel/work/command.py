@@ -1,4 +1,7 @@
-"""bin/import-worker: its options and exit statuses (docs/CONTRACT.md, 11)."""
+"""The command bin/import-worker: options and exit statuses.
+
+See docs/CONTRACT.md, "11. Commands and configuration".
+"""
 
 import argparse
 import sys
@@ -10,7 +13,7 @@ from ..mount import Mount
 from ..paths import shipped
 from . import check
 from .dry_run import SECONDS, DryRun
-from .log import Log, sentences
+from .log import make_logger, sentences
 from .notify import Notifier
 from .plan import line
 from .signals import Signals
@@ -20,13 +23,16 @@ DONE, TROUBLE, USAGE = 0, 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the worker; 0 when all is well, 1 when a job failed or a check found problems, 2 when it could not start."""
+    """Run the worker and return its exit status.
+
+    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option or configuration.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.dry_run != bool(options.batch):
         parser.error("--dry-run and --batch S go together")
     try:
-        settings = config.load(config.locate(options.config, shipped("etc") / "worker.conf"))
+        settings = config.load(config.locate(options.config, str(shipped("etc") / "worker.conf")))
     except ConfigurationError as error:
         print(sentences(str(error), error.hint), *error.problems, sep="\n  ", file=sys.stderr)
         return USAGE
@@ -34,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
-    worker = Worker(settings, Signals().install(), Log(), Notifier())
+    worker = Worker(settings, Signals().install(), make_logger(), Notifier())
     if options.once:
         return DONE if worker.drain() else TROUBLE
     worker.run()
@@ -47,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="import what is queued, and exit; 1 when a job had trouble")
     how.add_argument("--check", action="store_true", help="check configuration, database, grants and mount, and exit")
-    how.add_argument("--dry-run", action="store_true", help="import --batch S, undo it, and print what would be written")
+    how.add_argument("--dry-run", action="store_true", help="import --batch S, roll it back, and print what it would write")
     parser.add_argument("--batch", metavar="S", help="the sync_id of the batch for --dry-run")
     parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="N", help=f"how long it may hold rows ({SECONDS})")
     return parser
@@ -61,25 +67,25 @@ def _seconds(text: str) -> float:
 
 
 def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
-    """The plan on standard output, how it would end on standard error."""
+    """Print the plan to stdout, and how the import would end to stderr."""
     worker = settings.worker
     try:
         last = DryRun(
-            Database(settings.database), Mount(settings.mount), options.batch, lambda each: print(line(each)),
+            Database(settings.database), Mount(settings.mount), options.batch, lambda value: print(line(value)),
             chunk_items=worker.chunk_items, readers=worker.readers, seconds=options.seconds,
         ).run()
     except PanelError as error:
         print(sentences(str(error), error.hint), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
         return TROUBLE
     status, problem = last["values"]["status"], last["values"]["last_error"]
-    print(f"batch {options.batch} would end {status}: {problem or 'nothing would go wrong'}", file=sys.stderr)
+    print(f"batch {options.batch} would end {status}: {problem or 'no problems'}", file=sys.stderr)
     return DONE
 
 
 def _check(settings: config.Settings) -> int:
-    found = check.problems(settings)
-    for problem in found:
+    problems = check.problems(settings)
+    for problem in problems:
         print(problem, file=sys.stderr)
-    if not found:
-        print(f"{settings.path}: configuration, database, grants and mount are as they should be")
-    return TROUBLE if found else DONE
+    if not problems:
+        print(f"{settings.path}: configuration, database, grants and mount are correct")
+    return TROUBLE if problems else DONE

@@ -1,11 +1,13 @@
-"""Galleries and collections: they and their memberships (docs/CONTRACT.md, 9).
+"""Galleries and collections with their memberships.
 
-Membership is additive, and a bundle that is imported again changes nothing. Only a `remove` takes members out.
+Membership is additive, and importing a bundle twice changes nothing. Only a `remove` unlinks members
+(docs/CONTRACT.md, "9. Import").
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import catalogue
 from ..database import Duplicate, Transaction, chunks
@@ -13,17 +15,18 @@ from ..errors import DatabaseConflict
 from ..manifest import Container
 
 SAMPLES = 5
-# The most members that are written in one transaction.
+# Bounds the members that one transaction writes.
 MEMBERS = 500
 
-# What is written together: step(tx) -> hashes of members that the library does not have. Taking it again changes nothing.
+# One transaction's part of a container: step(tx) -> hashes of missing members. A step is idempotent.
 Step = Callable[[Transaction], list[str]]
 # (position, asset_hash)
 Members = list[tuple[int, str]]
 
 
-class Failure(NamedTuple):
-    """A container that is not whole; `missing` are the first hashes of the `missing_count` members that are nowhere."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An incomplete container; `missing` is a sample of missing hashes."""
 
     container_type: str
     container_hash: str
@@ -33,7 +36,7 @@ class Failure(NamedTuple):
 
 
 def steps(action: str, batch_id: int, container: Container) -> Iterator[Step]:
-    """How one container is carried out; a large one takes several transactions, none of which does half of what it says."""
+    """Yield the steps of a container, each for one transaction."""
     for members in list(chunks(enumerate(container.items), MEMBERS)) or [[]]:
         if action == "remove":
             yield partial(take_out, batch_id=batch_id, container=container, members=members)
@@ -42,13 +45,13 @@ def steps(action: str, batch_id: int, container: Container) -> Iterator[Step]:
 
 
 def lacking(container: Container, missing: list[str]) -> Failure:
-    """The container came without these members."""
+    """Return the failure of a container that lacks members."""
     reason = "these members are not in the library; the others were linked"
     return Failure(container.type, container.container_hash, reason, missing[:SAMPLES], len(missing))
 
 
 def refused(container: Container, problem: object) -> Failure:
-    """The database would not have the container."""
+    """Return the failure of a container that the database refused."""
     return Failure(container.type, container.container_hash, f"the database refused it: {problem}", [], 0)
 
 
@@ -56,9 +59,10 @@ def refused(container: Container, problem: object) -> Failure:
 
 
 def bring_in(tx: Transaction, batch_id: int, action: str, container: Container, members: Members) -> list[str]:
-    """Make the container, if need be, and link some members; returns the hashes of those that the library does not have.
+    """Link members to a container; return the hashes of missing members.
 
-    Raises DataRefused, and DatabaseConflict when another import was faster with the same container.
+    Raises: DataRefused.
+    Raises: DatabaseConflict, when another import created the container meanwhile.
     """
     container_id = _ensure(tx, batch_id, action, container)
     assets = catalogue.by_hash(tx, [asset_hash for _, asset_hash in members])
@@ -75,7 +79,7 @@ def bring_in(tx: Transaction, batch_id: int, action: str, container: Container, 
 
 
 def _ensure(tx: Transaction, batch_id: int, action: str, container: Container) -> int:
-    """The id of the container, which is made, restored, or updated as its bundle's action allows."""
+    """Return the container's id; create, restore or update the container."""
     facts = {"title": container.title, "cover_hash": container.cover_hash, "batch_id": batch_id}
     row = _hold(tx, container)
     if row is None:
@@ -90,10 +94,10 @@ def _create(tx: Transaction, container: Container, facts: dict[str, Any]) -> int
     try:
         return tx.insert(f"containers.{container.type}_create", container_hash=container.container_hash, **facts)
     except Duplicate as error:
-        raise DatabaseConflict(f"Another import made this {container.type} meanwhile.") from error
+        raise DatabaseConflict(f"Another import created this {container.type} meanwhile.") from error
 
 
-def _members(tx: Transaction, container: Container, container_id: int, asset_ids: list[int]) -> dict[int, dict]:
+def _members(tx: Transaction, container: Container, container_id: int, asset_ids: list[int]) -> dict[int, dict[str, Any]]:
     if not asset_ids:
         return {}
     rows = tx.all(f"containers.{container.type}_members", container_id=container_id, asset_ids=asset_ids)
@@ -101,7 +105,7 @@ def _members(tx: Transaction, container: Container, container_id: int, asset_ids
 
 
 def _differs(action: str, member: dict[str, Any] | None, position: int) -> bool:
-    """Whether a membership is to be written; a create never moves one that is there."""
+    """Return whether to write a membership; a create never moves one."""
     if member is None or member["deleted_at"] is not None:
         return True
     return action == "update" and member["position"] != position
@@ -111,18 +115,18 @@ def _differs(action: str, member: dict[str, Any] | None, position: int) -> bool:
 
 
 def take_out(tx: Transaction, batch_id: int, container: Container, members: Members) -> list[str]:
-    """Take out the members that are listed; the container goes with its last one. An empty list is no instruction.
+    """Unlink the listed members, and remove the container with its last one.
 
-    What is not there needs no taking out, so nothing is ever missing.
+    An empty list removes nothing: absence is never an instruction.
     """
     row = _hold(tx, container)
     if row is None or row["deleted_at"] is not None or not members:
         return []
     hashes = [asset_hash for _, asset_hash in members]
-    found = tx.all(f"containers.{container.type}_find_members", container_id=row["id"], hashes=hashes)
-    if found:
+    rows = tx.all(f"containers.{container.type}_find_members", container_id=row["id"], hashes=hashes)
+    if rows:
         tx.run(f"containers.{container.type}_touch", container_id=row["id"])
-        tx.run(f"containers.{container.type}_remove_members", ids=[member["id"] for member in found])
+        tx.run(f"containers.{container.type}_remove_members", ids=[member["id"] for member in rows])
     if tx.one(f"containers.{container.type}_has_members", container_id=row["id"]) is None:
         tx.run(f"containers.{container.type}_remove", container_id=row["id"], batch_id=batch_id)
     return []

@@ -1,8 +1,12 @@
-"""The documents of one item, read and judged: its provenance, and what its analyses found (docs/CONTRACT.md, 6)."""
+"""The documents of an item: its source and the results of analyses.
+
+See docs/CONTRACT.md, "6. Tables".
+"""
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
-from typing import Iterable, NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -25,7 +29,7 @@ class BadDocument(PanelError):
 
 
 class Run(NamedTuple):
-    """One analysis document; `text` is None where the file is not JSON, and `parse_error` says why."""
+    """An analysis document; `text` is None and `parse_error` set if not JSON."""
 
     kind: str
     file: str
@@ -35,7 +39,7 @@ class Run(NamedTuple):
 
 
 class Papers(NamedTuple):
-    """All documents of an item; `size` is their bytes together."""
+    """All documents of an item; `size` is the sum of their bytes."""
 
     source: str
     source_sha256: str
@@ -44,50 +48,59 @@ class Papers(NamedTuple):
 
 
 def collect(documents: Iterable[Document]) -> Papers:
-    """Judge an item's documents, the source first. Raises BadDocument for one that must be JSON and is not."""
-    source, runs, size = None, [], 0
+    """Return an item's documents; the source comes first.
+
+    Raises: BadDocument, for a document that must be JSON and is not, and for documents that are too large together.
+    """
+    source: Run | None = None
+    runs: list[Run] = []
+    size = 0
     for document in documents:
         size += len(document.content)
         if size > ITEM_LIMIT:
-            raise BadDocument(f"The documents of the item have more than {ITEM_LIMIT} bytes together.")
+            raise BadDocument(f"The documents of the item are larger than {ITEM_LIMIT} bytes together.")
         if document.is_source:
-            source = _known(document)
+            source = _parsed(document)
         else:
-            runs.append(_run(document))
+            runs.append(_analysis(document))
+    assert source is not None and source.text is not None
     return Papers(source.text, source.sha256, tuple(runs), size)
 
 
 def text_of(content: bytes) -> str:
-    """The text of a JSON document. Raises ValueError saying why it is none."""
+    """Return the text of a JSON document.
+
+    Raises: ValueError, with the reason why it is not JSON.
+    """
     text = content.decode("utf-8")
     try:
         msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError):
-        _strictly(text)
+        _decode_strictly(text)
     return text
 
 
-def _strictly(text: str) -> None:
-    """What the quick decoder refuses is judged, and explained, by the thorough one."""
+def _decode_strictly(text: str) -> None:
+    """Decode with the standard parser, which explains errors better."""
     try:
-        json.loads(text, parse_constant=_no_number, parse_int=str)
+        json.loads(text, parse_constant=_refuse_constant, parse_int=str)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _no_number(constant: str) -> None:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _known(document: Document) -> Run:
+def _parsed(document: Document) -> Run:
     run = _captured(document, KINDS.get(document.name, "source"))
     if run.parse_error:
         raise BadDocument(f"{document.name} is not JSON: {run.parse_error}")
     return run
 
 
-def _run(document: Document) -> Run:
-    return _known(document) if document.name in KINDS else _captured(document, f"source_data:{document.name}")
+def _analysis(document: Document) -> Run:
+    return _parsed(document) if document.name in KINDS else _captured(document, f"source_data:{document.name}")
 
 
 def _captured(document: Document, kind: str) -> Run:

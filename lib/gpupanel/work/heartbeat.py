@@ -1,4 +1,8 @@
-"""The heartbeat: a thread with a connection of its own says, for the job in hand, that its worker lives (docs/CONTRACT.md, 8)."""
+"""The heartbeat: a thread that keeps the claim of the running job alive.
+
+A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
+resets its job (docs/CONTRACT.md, "8. Queue").
+"""
 
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -13,10 +17,9 @@ PATIENCE = 2 / 3
 
 
 class Heartbeat:
-    """Beats each `every` seconds for the claim in hand; `threshold` seconds of silence make others presume us dead.
+    """Writes a heartbeat each `every` seconds for one claim.
 
-    `check` is what the importer asks. It looks at the clock itself, because a process that was stopped and continued
-    may come to the question before its thread has noticed anything.
+    `check` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
     """
 
     def __init__(self, db: Database, every: float, threshold: float):
@@ -33,32 +36,32 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._ended.set()
 
     def watch(self, claim: Claim, since: float) -> None:
-        """Beat for this claim, which was made at `since` or after, by the monotonic clock."""
+        """Start for this claim, made at monotonic time `since` or later."""
         with self._lock:
             self._claim, self._last, self._lost = claim, since, False
 
     def rest(self) -> None:
-        """There is nothing to beat for."""
+        """Pause until the next claim."""
         with self._lock:
             self._claim = None
 
     def noted(self, since: float) -> None:
-        """A commit that began at `since` has beaten too."""
+        """Record the heartbeat of a commit that began at `since`."""
         with self._lock:
             self._last = max(self._last, since)
 
     def check(self) -> None:
-        """Raises ClaimLost when the claim is gone, or when we could not beat for so long that it may be any moment."""
+        """Raise ClaimLost when the claim is lost or close to its stale threshold."""
         with self._lock:
             claim, silent, lost = self._claim, monotonic() - self._last, self._lost
         if claim is None or lost:
-            raise ClaimLost("The claim was lost: another worker may have the job.")
+            raise ClaimLost("The claim was lost: another worker may run the job.")
         if silent > self._longest:
-            raise ClaimLost(f"No heartbeat came through for {silent:.0f} s, so the claim is given up.")
+            raise ClaimLost(f"No heartbeat was written for {silent:.0f} s, so this worker gives up the claim.")
 
     def _run(self) -> None:
         deafen()
@@ -77,7 +80,7 @@ class Heartbeat:
             with self._lock:
                 self._lost = self._lost or self._claim == claim
         except Exception:
-            return  # the next beat tries again, whatever it was; `check` counts the silence
+            return  # the next heartbeat tries again; `check` reads the age of the last one
         else:
             with self._lock:
                 if self._claim == claim:

@@ -1,48 +1,63 @@
-"""Lines for the person on call: on stderr, with a time, or with a level prefix where the journal adds the time itself."""
+"""The worker's log on stderr: one line a message, for the person on call.
 
+Under systemd a line starts with its level, since the journal adds the time; elsewhere it starts with the time in UTC.
+"""
+
+import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from traceback import extract_tb
+from typing import TextIO
 
 from ..errors import PanelError
 from ..text import escape_unprintable
 
-ERROR, WARNING, INFO = 3, 4, 6
+# The levels of syslog, which the journal reads.
+JOURNAL_LEVELS = {logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 
 
-class Log:
-    """Writes one line a message; what comes from outside cannot break it into several."""
+def make_logger(out: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> logging.Logger:
+    """Return a logger that writes to `out`, by default stderr."""
+    handler = LineHandler(out or sys.stderr)
+    handler.setFormatter(LineFormatter("JOURNAL_STREAM" in environ))
+    logger = logging.Logger("import-worker", logging.INFO)
+    logger.addHandler(handler)
+    return logger
 
-    def __init__(self, out=None, environ=os.environ):
-        self._out = out or sys.stderr
-        self._journal = "JOURNAL_STREAM" in environ
 
-    def info(self, text: str) -> None:
-        self._write(INFO, text)
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line; unprintable characters are escaped."""
 
-    def warning(self, text: str) -> None:
-        self._write(WARNING, text)
+    def __init__(self, journal: bool):
+        super().__init__()
+        self._journal = journal
 
-    def error(self, text: str) -> None:
-        self._write(ERROR, text)
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        text = escape_unprintable(record.getMessage())
+        if self._journal:
+            return f"<{JOURNAL_LEVELS[record.levelno]}>{text}"
+        return f"{datetime.fromtimestamp(record.created, timezone.utc):%Y-%m-%d %H:%M:%SZ} {text}"
 
-    def _write(self, level: int, text: str) -> None:
-        when = f"<{level}>" if self._journal else f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%SZ} "
-        try:
-            self._out.write(f"{when}{escape_unprintable(text)}\n")
-            self._out.flush()
-        except OSError:
-            pass  # a log that cannot be written is no reason to stop importing
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines. A log that cannot be written must not stop an import."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Ignore errors of the stream."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def sentences(*texts: str) -> str:
-    """The texts in a row, each ended by a full stop where it has none; what is empty is left out."""
+    """Join texts, skip empty ones, and end each with a full stop."""
     return " ".join(text if text.endswith(".") else f"{text}." for text in texts if text)
 
 
 def described(error: Exception) -> str:
-    """What went wrong, in a sentence; of a fault of ours, where."""
+    """Describe an error in a sentence; add the line of an unexpected one."""
     if isinstance(error, PanelError):
         return str(error)
     where = extract_tb(error.__traceback__)[-1]

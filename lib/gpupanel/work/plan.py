@@ -1,7 +1,7 @@
-"""The plan of a dry run: each row that an import would write, by natural keys, as a line of JSON.
+"""The output of a dry run: a line of JSON for each row to be written.
 
-The first line says what was planned and from which bytes, the last one how it would end. Lines between them are
-{"table", "key", "values"}; keys and ids are told as in `compare`: `asset_id.asset_hash` instead of a number.
+The first line names the batch and the digest of its manifest; the last one has the batch's final status. The lines
+between them are {"table", "key", "values"}, with natural keys as in `compare`: `asset_id.asset_hash` instead of a number.
 """
 
 import json
@@ -25,26 +25,26 @@ def line(value: Line) -> str:
 
 
 class Naming:
-    """What the ids in some written rows stand for; asked within their transaction, since it will be undone."""
+    """Formats recorded writes with natural keys, before their rollback."""
 
     def __init__(self, tx: Reading, sync_id: str, written: list[Written]):
         self._sync_id, self._last = sync_id, {"last_batch_id.sync_id": sync_id}
         self._assets = _named(tx, "plan.assets", _ids(written, "asset_id") | _listed(written, "library.remove_assets"))
-        self._containers, self._members = {}, {}
+        self._containers: dict[str, dict[int, Line]] = {}
+        self._members: dict[str, dict[int, Line]] = {}
         for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
-            some = [each for each in written if each.statement.startswith(f"containers.{kind}_")]
-            self._containers[kind] = _named(tx, f"plan.{plural}", _ids(some, "container_id"))
-            self._members[kind] = _named(tx, f"plan.{kind}_members", _listed(some, f"containers.{kind}_remove_members"))
+            rows = [row for row in written if row.statement.startswith(f"containers.{kind}_")]
+            self._containers[kind] = _named(tx, f"plan.{plural}", _ids(rows, "container_id"))
+            self._members[kind] = _named(tx, f"plan.{kind}_members", _listed(rows, f"containers.{kind}_remove_members"))
 
     def lines(self, written: Iterable[Written]) -> Iterator[Line]:
-        """A line for each row."""
-        for each in written:
-            room, _, name = each.statement.partition(".")
-            if room == "library":
-                yield from getattr(self, name)(each.values)
-            elif room == "containers":
-                kind, _, verb = name.partition("_")
-                yield from getattr(self, f"container_{verb}")(kind, each.values)
+        """Yield the lines of each recorded row."""
+        for row in written:
+            if row.statement.startswith("library."):
+                yield from ASSET_LINES[row.statement](self, row.values)
+            elif row.statement.startswith("containers."):
+                kind, _, verb = row.statement.removeprefix("containers.").partition("_")
+                yield from CONTAINER_LINES[verb](self, kind, row.values)
 
     # ------------------------------------------------------------------------------------------------- assets
 
@@ -92,7 +92,7 @@ class Naming:
         yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], self._last | REMOVED)
 
     def container_touch(self, kind: str, row: Line) -> Iterator[Line]:
-        """Only a time, and no times are told."""
+        """Yield nothing: only a time changed, and the plan has no times."""
         return iter(())
 
     def container_add_members(self, kind: str, row: Line) -> Iterator[Line]:
@@ -103,6 +103,19 @@ class Naming:
     def container_remove_members(self, kind: str, row: Line) -> Iterator[Line]:
         for member in row["ids"]:
             yield _line(f"asset_{kind}_item", self._members[kind][member], dict(REMOVED))
+
+
+ASSET_LINES = {
+    "library.create_assets": Naming.create_assets, "library.update_assets": Naming.update_assets,
+    "library.remove_assets": Naming.remove_assets, "library.write_sources": Naming.write_sources,
+    "library.add_runs": Naming.add_runs, "library.write_derivatives": Naming.write_derivatives,
+    "library.write_covers": Naming.write_covers,
+}
+CONTAINER_LINES = {
+    "create": Naming.container_create, "update": Naming.container_update, "remove": Naming.container_remove,
+    "touch": Naming.container_touch, "add_members": Naming.container_add_members,
+    "remove_members": Naming.container_remove_members,
+}
 
 
 def _line(table: str, key: Line, values: Line) -> Line:
@@ -118,14 +131,14 @@ def _through(way: str, key: Line) -> Line:
 
 
 def _ids(written: Iterable[Written], column: str) -> set[int]:
-    return {each.values[column] for each in written if column in each.values}
+    return {row.values[column] for row in written if column in row.values}
 
 
 def _listed(written: Iterable[Written], statement: str) -> set[int]:
-    return {id_ for each in written if each.statement == statement for id_ in each.values["ids"]}
+    return {id_ for row in written if row.statement == statement for id_ in row.values["ids"]}
 
 
 def _named(tx: Reading, query: str, ids: set[int]) -> dict[int, Line]:
-    """id -> natural key."""
-    rows = (row for some in chunks(sorted(ids)) for row in tx.all(query, ids=some))
+    """Return id -> natural key."""
+    rows = (row for chunk in chunks(sorted(ids)) for row in tx.all(query, ids=chunk))
     return {row.pop("id"): row for row in rows}

@@ -1,4 +1,7 @@
-"""Reading ahead: threads fetch the documents of the next items while the earlier ones are written (docs/CONTRACT.md, 9)."""
+"""Prefetch the documents of the next items while others are written.
+
+Memory is bounded by a budget of bytes, in which the next item in order always has room (docs/CONTRACT.md, "9. Import").
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +19,15 @@ from ..mount.patience import outcome
 from .documents import Papers, collect
 
 BYTES_AHEAD = 16 * 1024 * 1024
-# Seconds that the mount may take for one look.
+# Seconds that the mount may take for one read.
 PATIENCE = 120
 
 
 class Entry(NamedTuple):
-    """An item on its way into the library. `papers` are its documents where they were needed; `problem` says why they
-    cannot be had; `id` is that of its row in the ledger."""
+    """An item that is imported; `id` is that of its row in the ledger.
+
+    `papers` are its documents, when they were read; `problem` says why they could not be.
+    """
 
     position: int
     item: Item | InvalidItem
@@ -36,14 +41,21 @@ class Entry(NamedTuple):
         return self.item.asset_type, self.item.asset_hash
 
     @property
+    def asset(self) -> Item:
+        """The item, which is valid."""
+        assert isinstance(self.item, Item)
+        return self.item
+
+    @property
     def size(self) -> int:
         return self.papers.size if self.papers else 0
 
 
 class Room:
-    """How many bytes of documents may be in memory. Who comes first in line always has room, so that somebody goes on.
+    """The budget of document bytes in memory.
 
-    Each entry has its turn, counted from 0; it is first in line when all before it were handed over.
+    Items have turns, counted from 0. The first one that is not consumed may exceed the budget, so that it cannot block
+    forever.
     """
 
     def __init__(self, most: int):
@@ -53,35 +65,36 @@ class Room:
         self._changed = Condition()
 
     def wait(self, turn: int) -> None:
-        """Until there is room for one more document. Raises MountUnavailable when nobody wants it any more."""
+        """Wait for room for a document; raise MountUnavailable after `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or turn == self._first or self.held < self._most)
             if self._closed:
-                raise MountUnavailable("The reading of the mount was given up.")
+                raise MountUnavailable("The worker stopped reading documents from the mount.")
 
     def add(self, turn: int, size: int) -> None:
+        """Count the bytes of a document that was read."""
         with self._changed:
             self._bytes[turn] = self._bytes.get(turn, 0) + size
             self.held += size
 
     def hand_over(self, turn: int) -> None:
-        """The entry is not ours any more, and the next one is first in line."""
+        """Free the bytes of a consumed item; the next one becomes the first."""
         with self._changed:
             self.held -= self._bytes.pop(turn, 0)
             self._first = turn + 1
             self._changed.notify_all()
 
     def close(self) -> None:
+        """End all waits."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
 class Readers:
-    """Reads documents in up to `threads` threads; `attend` is called while it waits for them.
+    """Reads documents in threads; calls `attend` while it waits for them.
 
-    In memory are at most BYTES_AHEAD bytes, and what is in hand when they are reached: a document a thread, and all of
-    the item that is first in line.
+    Memory holds at most BYTES_AHEAD bytes, one more document for each thread, and all documents of the first item.
     """
 
     def __init__(self, mount: Mount, threads: int, attend: Callable[[], None]):
@@ -92,14 +105,16 @@ class Readers:
     def __enter__(self) -> "Readers":
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._threads.__exit__(*exc)
         self._room.close()
 
     def ahead(self, entries: Iterable[Entry], needed: Callable[[Entry], bool], window: int) -> Iterator[Entry]:
-        """The entries in their order, with their documents where `needed`; at most `window` of them are in memory at a
-        time. Raises MountUnavailable."""
-        waiting: deque[tuple[Entry, int, Future | None]] = deque()
+        """Yield the items in order, with their documents where `needed`.
+
+        Raises: MountUnavailable.
+        """
+        waiting: deque[tuple[Entry, int, Future[Entry] | None]] = deque()
         for entry in entries:
             waiting.append((entry, *(self._begin(entry) if needed(entry) else (0, None))))
             if len(waiting) >= window:
@@ -107,28 +122,29 @@ class Readers:
         while waiting:
             yield self._take(*waiting.popleft())
 
-    def _begin(self, entry: Entry) -> tuple[int, Future]:
+    def _begin(self, entry: Entry) -> tuple[int, Future[Entry]]:
         turn = next(self._turns)
         return turn, self._threads.begin(self._fetch, turn, entry)
 
-    def _take(self, entry: Entry, turn: int, future: Future | None) -> Entry:
+    def _take(self, entry: Entry, turn: int, future: Future[Entry] | None) -> Entry:
         if future is None:
             return entry
         try:
-            return outcome(self._threads.urge(future), self._attend, PATIENCE)
+            read: Entry = outcome(self._threads.urge(future), self._attend, PATIENCE)
+            return read
         finally:
             self._room.hand_over(turn)
 
     def _fetch(self, turn: int, entry: Entry) -> Entry:
         try:
-            return entry._replace(papers=collect(self._one_by_one(turn, entry.item.path)))
+            return entry._replace(papers=collect(self._one_by_one(turn, entry.asset.path or "")))
         except MountUnavailable:
             raise
         except PanelError as error:
             return entry._replace(problem=str(error))
 
     def _one_by_one(self, turn: int, path: str) -> Iterator[Document]:
-        """The documents of an item, each read when there is room for it."""
+        """Yield the documents of an item, each after a wait for room."""
         documents = iter(self._mount.documents(path))
         self._room.wait(turn)
         for document in documents:
@@ -138,8 +154,9 @@ class Readers:
 
 
 def cut(entries: Iterable[Entry], most: int, most_bytes: int = BYTES_AHEAD) -> Iterator[list[Entry]]:
-    """Chunks of at most `most` entries, ended early by the one that brings `most_bytes` bytes of documents."""
-    chunk, size = [], 0
+    """Yield chunks, ended by a number of items or of document bytes."""
+    chunk: list[Entry] = []
+    size = 0
     for entry in entries:
         chunk.append(entry)
         size += entry.size

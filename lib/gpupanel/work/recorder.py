@@ -1,4 +1,4 @@
-"""A transaction that notes what it writes to the library, so that it can be told after it was undone."""
+"""A transaction that records its writes, for the output of a dry run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,28 +9,28 @@ from ..errors import PanelError
 
 
 class Written(NamedTuple):
-    """One row as a statement wrote it; `values` are the statement's parameters."""
+    """One row that a statement wrote; `values` are the statement's parameters."""
 
     statement: str
     values: dict[str, Any]
 
 
 class Recorder(Transaction):
-    """Every write to the library goes through `run`, `insert` or `run_many`; what a savepoint undoes is forgotten."""
+    """Records written rows, less those that a savepoint rolls back."""
 
     def __init__(self, tx: Transaction):
         super().__init__(tx._connection)
         self._written: list[Written] = []
 
-    def run(self, name: str, **params) -> int:
-        found = super().run(name, **params)
+    def run(self, name: str, **params: Any) -> int:
+        rows = super().run(name, **params)
         self._written.append(Written(name, params))
-        return found
+        return rows
 
-    def insert(self, name: str, **params) -> int:
-        made = super().insert(name, **params)
+    def insert(self, name: str, **params: Any) -> int:
+        new_id = super().insert(name, **params)
         self._written.append(Written(name, params))
-        return made
+        return new_id
 
     def run_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         returned = super().run_many(name, rows)
@@ -48,6 +48,6 @@ class Recorder(Transaction):
             raise
 
     def take(self) -> list[Written]:
-        """What was written since this was asked last."""
+        """Return and clear the recorded writes."""
         written, self._written = self._written, []
         return written

@@ -1,14 +1,19 @@
-"""The loop: put stale jobs back, claim, import, wait; and what to do when something is in the way (docs/CONTRACT.md, 8)."""
+"""The worker's loop: reset stale jobs, claim, import, wait.
+
+A job never ends the loop: a failed import is released, retried or failed, and the next job is claimed
+(docs/CONTRACT.md, "8. Queue").
+"""
 
 import os
 import random
 import secrets
 import socket
 from collections.abc import Callable
+from logging import Logger
 from time import monotonic
 
 from ..config import Settings
-from ..database import Database, DatabaseTrouble
+from ..database import Database, DatabaseTrouble, Transaction
 from ..errors import BundleIncomplete, ClaimLost, FileUnreadable, MountUnavailable, OutcomeUnknown, PanelError
 from ..model import BatchStatus, JobState
 from ..mount import Mount, elsewhere
@@ -17,24 +22,24 @@ from . import claims
 from .aside import FAULT_SECONDS, FIRST_SECONDS, Aside
 from .asking import OUT_OF_REACH, Asking, Stopping
 from .claims import Claim, Ended, Next
-from .crowd import Crowd
 from .heartbeat import Heartbeat
 from .importer import Importer
-from .log import Log, described, sentences
-from .lookahead import Lookahead
+from .log import described, sentences
 from .notify import Notifier
 from .reader import PATIENCE
 from .signals import Signals
 
 RESET_SECONDS = 60
-# How often in a row `drain` lets the database fail before it gives up.
+# A check of the mount costs as much as the claim of a small job, so it is not made for each job.
+MOUNT_CHECK_SECONDS = 1
+# `drain` gives up after this many database errors in a row.
 DRAIN_FAULTS = 5
 
 
 class Worker:
-    """One worker. `run` returns when it is asked to stop; `drain` when the queue has nothing more for it."""
+    """One worker: `run` ends on a signal, `drain` with the queue."""
 
-    def __init__(self, settings: Settings, signals: Signals, log: Log, notifier: Notifier):
+    def __init__(self, settings: Settings, signals: Signals, log: Logger, notifier: Notifier):
         self._worker = settings.worker
         self._signals, self._log, self._notifier = signals, log, notifier
         self._threshold = self._worker.stale_minutes * 60
@@ -45,17 +50,17 @@ class Worker:
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._aside, self._crowd, self._lookahead = Aside(), Crowd(), Lookahead()
+        self._aside = Aside()
         self._claimed_since = 0.0
-        self._following: list[Next | None] = []  # what each try to end the job in hand was to claim, too
         self._reset_at = 0.0
+        self._mount_checked_at = float("-inf")
         self._in_the_way = ""
         self._troubled = False
         self._faults = 0
 
     def run(self) -> None:
-        """Import whatever is queued until a signal comes."""
-        self._log.info(f"worker {self._name} started")
+        """Import queued jobs until a signal comes."""
+        self._log.info(f"worker {self._name}: started")
         with self._heartbeat:
             self._notifier.ready()
             while not self._signals.stopping:
@@ -64,10 +69,10 @@ class Worker:
                     self._signals.wait(self._pause())
         self._notifier.stopping()
         self._db.close()
-        self._log.info(f"worker {self._name} stopped")
+        self._log.info(f"worker {self._name}: stopped")
 
     def drain(self) -> bool:
-        """Import until nothing is queued that can be imported now; True when every job ended well."""
+        """Import what can be imported now; return whether every job ended well."""
         with self._heartbeat:
             while not self._signals.stopping and (self._turn() or 0 < self._faults <= DRAIN_FAULTS):
                 self._signals.wait(self._pause() if self._faults else 0)
@@ -77,28 +82,28 @@ class Worker:
     # --------------------------------------------------------------------------------------------- one turn
 
     def _turn(self) -> bool:
-        """Reset, claim and import once; False when there was nothing to do, or no way to do it.
+        """Reset, claim and import once; return whether a job was imported.
 
-        What the database fails at, it would fail at with the next job, too: so all claims wait then, longer each time.
+        A database error would fail the next job too, so the loop then waits, longer each time.
         """
         faults = self._faults
         try:
             self._reset_stale()
-            found = self._mount_is_there() and self._claim_and_import()
+            imported = self._mount_is_there() and self._claim_and_import()
         except Stopping:
             return False
-        except Exception as error:  # whatever one claim brings about must not end the daemon
+        except Exception as error:  # no error of one claim may end the daemon
             self._stumble(error)
             return False
         if self._faults > faults:
             return False
         self._faults = 0
-        return found
+        return imported
 
     def _stumble(self, error: Exception) -> None:
         self._faults += 1
         self._troubled = True
-        self._log.error(sentences(described(error), "No job is in hand; trying again in a while."))
+        self._log.error(f"worker {self._name}: {sentences(described(error), 'No job was running. Retrying.')}")
         self._db.close()
 
     def _pause(self) -> float:
@@ -107,23 +112,18 @@ class Worker:
         return self._worker.poll_seconds * random.uniform(0.75, 1.25)
 
     def _claim_and_import(self) -> bool:
-        """One job, and those that are claimed together with the end of the one before."""
-        claim = first = self._claim()
-        while claim:
-            self._heartbeat.watch(claim, self._claimed_since)
-            self._following = []
-            try:
-                claim = self._import(claim)
-            finally:
-                self._heartbeat.rest()
-        return first is not None
-
-    @property
-    def _reset_is_due(self) -> bool:
-        return monotonic() >= self._reset_at
+        claim = self._claim()
+        if claim is None:
+            return False
+        self._heartbeat.watch(claim, self._claimed_since)
+        try:
+            self._import(claim)
+        finally:
+            self._heartbeat.rest()
+        return True
 
     def _reset_stale(self) -> None:
-        if not self._reset_is_due:
+        if monotonic() < self._reset_at:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
         for job_id, name in self._asking.patiently(self._db.read, claims.stale, self._threshold).items():
@@ -136,65 +136,59 @@ class Worker:
                 self._db.transact, claims.reset, job_id, self._threshold, self._worker.max_attempts, self._name
             )
         except OutcomeUnknown:
-            return "was silent, and may be back in the queue: the reply was lost, and the next look will tell"
+            return "stale, perhaps requeued: the reply to the COMMIT was lost, and the next check will show it"
 
     def _mount_is_there(self) -> bool:
-        """A mount that is missing or empty says nothing about any bundle, so nothing is claimed meanwhile."""
+        """Return whether the mount was available at the last check.
+
+        Without it, nothing is claimed.
+        """
+        if not self._in_the_way and monotonic() < self._mount_checked_at + MOUNT_CHECK_SECONDS:
+            return True
+        self._mount_checked_at = monotonic()
         try:
             elsewhere(self._mount.require, self._keep_going, PATIENCE)
             problem = ""
         except MountUnavailable as error:
             problem = str(error)
-        self._tell(f"no job is claimed: {problem}" if problem else "")
+        self._tell(f"cannot claim jobs: {problem}" if problem else "")
         return not problem
 
     def _tell(self, problem: str) -> None:
-        """What is in the way is said once, and once when it is gone."""
+        """Log a problem of the mount once, and its end once."""
         if problem != self._in_the_way:
-            (self._log.warning if problem else self._log.info)(problem or "the mount is back; going on")
+            (self._log.warning if problem else self._log.info)(problem or "the mount is available again")
         self._in_the_way = problem
 
     def _claim(self) -> Claim | None:
-        """The next job. When the reply to the COMMIT of a claim was lost, its token tells whether it took effect."""
+        """Claim the next job.
+
+        After a lost reply to the COMMIT, the token shows whether the claim took effect.
+        """
         while True:
-            following = self._next()
+            token = secrets.token_hex(16)
             try:
-                claim = self._asking.patiently(self._db.transact, self._crowd.claim, following)
-                self._crowd.went_through()
-                return claim
+                return self._asking.patiently(self._db.transact, self._claim_next, token)
             except OutcomeUnknown:
-                if claimed := self._asking.until_known(self._db.transact, claims.held_after_all, following.token):
-                    return claimed
+                if claim := self._asking.until_known(self._db.transact, claims.held_after_all, token):
+                    return claim
 
-    def _next(self, claim: Claim | None = None) -> Next:
-        """What to claim, now that the job in hand ends, if there is one."""
+    def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
         self._claimed_since = monotonic()
-        return Next(secrets.token_hex(16), self._name, self._aside.now(), self._lookahead.past(claim))
-
-    def _next_at_the_end(self, claim: Claim) -> Next | None:
-        """What to claim together with the end of the job in hand, unless something else comes first, or a first try was in
-        vain: that claim may be what it failed for."""
-        if any(self._following):
-            self._crowd.was_in_vain()
-        first = not (self._following or self._signals.stopping or self._crowd.wary or self._reset_is_due)
-        self._following.append(self._next(claim) if first else None)
-        return self._following[-1]
-
-    def _claimed_after_all(self) -> Claim | None:
-        """What came of the first try, when no reply told."""
-        if not any(self._following):
-            return None
-        return self._asking.until_known(self._db.transact, claims.held_after_all, self._following[0].token)
+        return claims.claim(tx, Next(token, self._name, self._aside.now()))
 
     # ------------------------------------------------------------------------------------------- one import
 
-    def _import(self, claim: Claim) -> Claim | None:
-        """Import one job, whatever comes in the way; returns the claim of the next one, if it was made as this one ended."""
+    def _import(self, claim: Claim) -> None:
+        """Import one job, and end or release it whatever happens."""
         started = monotonic()
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
-        importer = self._importer(claim)
+        importer = Importer(
+            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
+            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
+        )
         try:
-            outcome, following = importer.run()
+            outcome = importer.run()
         except ClaimLost as lost:
             self._lost(claim, lost)
         except Stopping:
@@ -211,30 +205,20 @@ class Worker:
             self._put_aside(claim, f"the database: {sentences(str(error), error.hint)}")
         except PanelError as error:
             self._troubled |= self._let_go(claim, claims.fail, str(error))
-        except Exception as error:  # a fault of ours must not keep the queue from going on
+        except Exception as error:  # an unexpected error of one job must not stop the queue
             self._try_again(claim, described(error))
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
-            if len(self._following) == 1:
-                return following
-        return self._claimed_after_all()
 
-    def _importer(self, claim: Claim) -> Importer:
-        def attend() -> None:
-            self._notifier.status(f"importing {claim.name}: {importer.progress}")
-            self._keep_going()
-            self._heartbeat.check()
+    def checkpoint(self, claim: Claim, progress: str) -> None:
+        """Report progress; raise Stopping after a signal, or ClaimLost."""
+        self._notifier.status(f"importing {claim.name}: {progress}")
+        self._keep_going()
+        self._heartbeat.check()
 
-        def changed(before: str, after: str, sound: bool) -> None:
-            found = f"found {short_hash(after)}, expected {short_hash(before)}"
-            anew = "; planned anew" if sound else ""
-            self._log.warning(f"{claim.name}: the manifest changed since it was planned: {found}{anew}")
-
-        importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, attend, lambda: self._next_at_the_end(claim), changed,
-            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
-        )
-        return importer
+    def warn(self, claim: Claim, text: str) -> None:
+        """Log a warning about a job."""
+        self._log.warning(f"{claim.name}: {text}")
 
     def _keep_going(self) -> None:
         self._notifier.alive()
@@ -250,48 +234,75 @@ class Worker:
             self._log.info(line)
         self._troubled = self._troubled or outcome.status is BatchStatus.FAILED
 
-    def _put_aside(self, claim: Claim, reason: str, **kwargs) -> None:
-        """Back to the queue with its attempt, and let other jobs have their turn first."""
+    def _put_aside(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
+        """Release the job with its attempt, and defer it."""
         self._pass_over(claim, FIRST_SECONDS, reason)
-        self._troubled |= self._let_go(claim, claims.release, reason, **kwargs)
+        self._troubled |= self._let_go(claim, claims.release, reason, unavailable=unavailable)
 
-    def _try_again(self, claim: Claim, reason: str, **kwargs) -> None:
-        """The same for what may lie in this job alone: the attempt counts, and the next one is given more time."""
+    def _try_again(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
+        """Release the job with its attempt counted, and defer it for longer.
+
+        The error may be the job's own.
+        """
         self._pass_over(claim, FAULT_SECONDS, reason)
-        self._troubled |= self._let_go(claim, claims.give_back, reason, self._worker.max_attempts, **kwargs)
+        self._troubled |= self._let_go(
+            claim, claims.give_back, reason, self._worker.max_attempts, unavailable=unavailable
+        )
 
     def _pass_over(self, claim: Claim, least: float, reason: str) -> None:
         seconds = self._aside.put(claim.job_id, least)
-        self._log.warning(f"{claim.name}: {sentences(reason, f'This worker does not look at it for {seconds:.0f} s.')}")
+        self._mount_checked_at = float("-inf")  # the reason may be the mount
+        self.warn(claim, sentences(reason, f"Retrying in {seconds:.0f} s."))
 
-    def _let_go(self, claim: Claim, write: Callable, *args, **kwargs) -> bool:
-        """Write how it went on with the job, however long the database takes to come back; False when that was not ours
-        to say any more."""
+    def _let_go(self, claim: Claim, write: Callable[..., str], *args: object, **kwargs: object) -> bool:
+        """Write how the claim ended; return whether it was written.
+
+        Retries until the database answers.
+        """
         try:
             done = self._asking.until_known(self._db.transact, write, claim, *args, **kwargs)
         except ClaimLost as lost:
             self._lost(claim, lost)
         except Exception as error:
-            why = "" if isinstance(error, Stopping) else f": {described(error)}"
-            minutes = self._worker.stale_minutes
-            self._log.warning(f"{claim.name}: left as it is{why}; it is reset {minutes:g} minutes from now")
+            why = "" if isinstance(error, Stopping) else f" ({described(error).rstrip('.')})"
+            self.warn(claim, f"still running{why}; a worker resets it in {self._worker.stale_minutes:g} minutes")
         else:
-            self._log.warning(f"{claim.name}: {done}")
+            self.warn(claim, done)
             return True
         return False
 
     def _lost(self, claim: Claim, lost: ClaimLost) -> None:
-        """It has gone on without us, unless it was us, and only the reply was lost."""
+        """Handle a lost claim.
+
+        If only the reply to our own COMMIT was lost, the job has already ended.
+        """
         state = self._asking.patiently(self._db.read, claims.became, claim.token)
         if state in (None, JobState.RUNNING):
             self._troubled = True
-            end = "Nothing more is written for it; going on with the next job."
-            self._log.warning(f"{claim.name}: {sentences(str(lost), end)}")
+            self.warn(claim, sentences(str(lost), "This worker writes nothing more for it."))
             return
         self._troubled |= state is JobState.FAILED
-        self._log.info(f"{claim.name}: is {state}; nothing is left to do for it")
+        self._log.info(f"{claim.name}: {state} already")
+
+
+class JobHooks:
+    """The importer's hooks for one job of a worker."""
+
+    def __init__(self, worker: Worker, claim: Claim):
+        self._worker, self._claim = worker, claim
+
+    def checkpoint(self, progress: str) -> None:
+        self._worker.checkpoint(self._claim, progress)
+
+    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+        found = f"found {after[:16]}..., expected {before[:16]}..."
+        again = "; planned again" if is_valid else ""
+        self._worker.warn(self._claim, f"the manifest changed since the preflight: {found}{again}")
 
 
 def idle_seconds(threshold: float) -> int:
-    """How long a transaction may sit idle before the server ends it: well before others presume its worker dead."""
+    """Return after how long idle the server ends a worker's transaction.
+
+    Well before the worker is presumed dead.
+    """
     return max(1, int(min(30, threshold / 3)))

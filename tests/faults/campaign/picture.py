@@ -17,7 +17,7 @@ EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id 
 ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
 ENDS = ("job_finished", "job_failed")
 # What differs from run to run: an id, and how patient the worker was that said so.
-VARIES = re.compile(r"(?<=\basset )\d+|(?<=silent for over )[\d.]+")
+VARIES = re.compile(r"(?<=\basset )\d+|(?<=no heartbeat for over )[\d.]+")
 
 
 def picture(db) -> dict[str, list]:
