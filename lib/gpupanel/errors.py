@@ -25,7 +25,6 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         DatabaseConflict
         DataRefused                 (database)
             Duplicate               (database)
-        GivenUp                     (database) a statement ended itself by SIGNAL
         ClaimLost
         BadDocument, Unimportable   (worker)
         NotSignedIn, Forbidden, NoSuchPage, MethodNotAllowed, TooLarge, NotSatisfiable   (web)

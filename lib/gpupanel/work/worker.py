@@ -295,7 +295,7 @@ class JobHooks:
         self._worker.checkpoint(self._claim, progress)
 
     def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        found = f"found {after[:16]}..., expected {before[:16]}..."
+        found = f"found {short_hash(after)}, expected {short_hash(before)}"
         again = "; planned again" if is_valid else ""
         self._worker.warn(self._claim, f"the manifest changed since the preflight: {found}{again}")
 
