@@ -32,7 +32,7 @@ axe:  ## Ask axe-core about every page at every width, light and dark
 
 million:  ## Build a ledger of a million batches under VAR/million, and hold each page to what it shows there
 	@bin/prepare test
-	@exec venv/bin/python bench/load.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
+	@exec venv/bin/python bench/make_ledger.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
 
 faults:  ## Try every fault at every point where one could happen, half an hour; ARGS='--done FILE' takes it up again
 	@bin/prepare test
@@ -73,7 +73,7 @@ venv:  ## Only install what is missing
 	@bin/prepare
 
 install:  ## Install to PREFIX, or upgrade what is there; what is in etc/*.conf stays
-	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.tools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
+	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.devtools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
 	    $(if $(DEBIAN_PACKAGES),--debian-packages)
 
 clean:  ## Remove venv/ and caches; the data of `make run` stays in var/

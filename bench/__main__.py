@@ -1,6 +1,6 @@
 """make bench: run rows and record what they measured.
 
-A row is a module of bench/rows with a `TITLE` and `measure(full) -> comparisons`; `full` takes the sizes of real use, the
+A row is a module of bench/benchmarks with a `TITLE` and `measure(full) -> comparisons`; `full` takes the sizes of real use, the
 quick size is for seeing that nothing got slower.
 """
 
@@ -9,11 +9,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from gpupanel.tools.children import interrupt_on_signals
+from gpupanel.devtools.processes import interrupt_on_signals
 
 from . import report
 
-ROWS = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
+ROWS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("[a-z]*.py"))
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
         options.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     interrupt_on_signals()
     for row in chosen.rows or ROWS:
-        module = import_module(f"bench.rows.{row}")
+        module = import_module(f"bench.benchmarks.{row}")
         print(f"\n{row}: {module.TITLE}\n", flush=True)
         told = []
         for comparison in module.measure(chosen.full):

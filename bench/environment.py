@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from gpupanel.config import DatabaseSettings
 from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer
+from gpupanel.devtools.processes import KILL_WITH_PARENT
 from gpupanel.doctor.tables import expected
 from gpupanel.tools import schema
-from gpupanel.tools.children import TIED
-from gpupanel.tools.private_server import PrivateServer
 
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
@@ -29,10 +29,10 @@ DERIVATIVES = ("thumb", "medium")
 DOCUMENTS = ("photo.analysis.json", "photo.meaning.json")
 
 
-class Ground(NamedTuple):
+class BenchEnvironment(NamedTuple):
     """A server, its admin's connection, a folder for the mount, and the configuration of a worker."""
 
-    server: PrivateServer
+    server: MariaDBServer
     admin: Database
     assets_dir: Path
     conf: Path
@@ -63,19 +63,19 @@ def peak(process: subprocess.Popen) -> float:
 
 
 @contextmanager
-def prepared(*options: str) -> Iterator[Ground]:
+def prepare_environment(*options: str) -> Iterator[BenchEnvironment]:
     with tempfile.TemporaryDirectory(prefix="gpupanel-bench-") as place:
         folder = Path(place)
-        with PrivateServer(folder / "mariadb", *IN_SERVICE, *options, within=TIED) as server:
+        with MariaDBServer(folder / "mariadb", *IN_SERVICE, *options, within=KILL_WITH_PARENT) as server:
             schema.apply(server.admin(NAME))
             schema.open_account(server.admin(NAME), "gpu_worker", "bench")
             admin = Database(server.admin(NAME), read_timeout=600)
             (folder / "assets" / "sync").mkdir(parents=True)
-            yield Ground(server, admin, folder / "assets", _configured(folder, server))
+            yield BenchEnvironment(server, admin, folder / "assets", _configured(folder, server))
             admin.close()
 
 
-def _configured(folder: Path, server: PrivateServer) -> Path:
+def _configured(folder: Path, server: MariaDBServer) -> Path:
     secret = folder / "password"
     secret.touch(0o600)
     secret.write_text("bench")
@@ -87,7 +87,7 @@ def _configured(folder: Path, server: PrivateServer) -> Path:
     return conf
 
 
-def account(ground: Ground) -> DatabaseSettings:
+def account(ground: BenchEnvironment) -> DatabaseSettings:
     return DatabaseSettings(unix_socket=str(ground.server.socket), user="gpu_worker", password="bench", name=NAME)
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Build a ledger of any size in a private MariaDB of its own, to see what the pages cost there.
 
-    bench/load.py /tmp/million                        1,000,000 batches, 5,000,000 items, 10,000,000 events
-    bench/load.py /tmp/small --batches 10000          the same in small: 5 items and 10 events a batch
-    bench/load.py /tmp/million -- COMMAND             runs a command, which finds the panel's configuration in LEDGER
+    bench/make_ledger.py /tmp/million                        1,000,000 batches, 5,000,000 items, 10,000,000 events
+    bench/make_ledger.py /tmp/small --batches 10000          the same in small: 5 items and 10 events a batch
+    bench/make_ledger.py /tmp/million -- COMMAND             runs a command, which finds the panel's configuration in LEDGER
 
 The rows are made inside the server, INSERT ... SELECT from its sequence engine, so that the disk is the limit. What a
 batch is derives from its number alone: two ledgers of one size are equal. When the folder holds the data already, only
@@ -21,9 +21,9 @@ from time import monotonic
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from gpupanel.database import Database  # noqa: E402
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer  # noqa: E402
+from gpupanel.devtools.processes import KILL_WITH_PARENT, interrupt_on_signals  # noqa: E402
 from gpupanel.tools import schema  # noqa: E402
-from gpupanel.tools.children import TIED, interrupt_on_signals  # noqa: E402
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer  # noqa: E402
 
 NAME = "admin_panel"
 SINCE = "2025-12-20"  # when the first was discovered; each other one 29 s later
@@ -136,7 +136,7 @@ def main() -> int:
     args = arguments.parse_args(own)
     folder = args.folder.absolute()
     interrupt_on_signals()
-    with PrivateServer(folder, *THROWAWAY, *ROOMY, within=TIED) as server:
+    with MariaDBServer(folder, *THROWAWAY, *ROOMY, within=KILL_WITH_PARENT) as server:
         schema.apply(server.admin(NAME))
         _load(server, args.batches)
         conf = configure(folder, server)
@@ -154,7 +154,7 @@ def _divided(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:end], words[end + 1:]
 
 
-def _load(server: PrivateServer, batches: int) -> None:
+def _load(server: MariaDBServer, batches: int) -> None:
     db = Database(server.admin(NAME), read_timeout=3600)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
     [there] = db.execute("SELECT COALESCE(MAX(id), 0) AS batches FROM ingest_batch")
@@ -165,7 +165,7 @@ def _load(server: PrivateServer, batches: int) -> None:
     db.close()
 
 
-def configure(folder: Path, server: PrivateServer) -> Path:
+def configure(folder: Path, server: MariaDBServer) -> Path:
     """The configuration of a panel for this machine only, with an empty mount."""
     (folder / "assets" / "sync").mkdir(parents=True, exist_ok=True)
     admin, conf = server.admin(NAME), folder / "panel.conf"

@@ -31,7 +31,7 @@ def page(panel: Panel, address: str):
     return reply
 
 
-def asked(panel: Panel, address: str) -> list[Statement]:
+def record_queries(panel: Panel, address: str) -> list[Statement]:
     """The statements for one page, each with the time until its first rows came."""
     page(panel, address)  # connected, and everything imported
     with _noted() as statements:

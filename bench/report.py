@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-from .measuring import Comparison, spread
+from .runner import Comparison, spread
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results

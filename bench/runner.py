@@ -23,7 +23,7 @@ class Comparison(NamedTuple):
         return [mine / its for mine, its in zip(self.rounds[name], self.rounds[self.standard], strict=True)]
 
 
-def in_turns(contenders: dict[str, Contender], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
+def run_in_turns(contenders: dict[str, Contender], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
     """Each contender once a round, in another order each time; a round before them warms caches and is not counted."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)

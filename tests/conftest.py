@@ -1,21 +1,20 @@
 """What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
 
-import configuring
-import denied
+import file_permissions
+import installation
 import pytest
-from ground import NAME, empty
-
+from constants import NAME, empty
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import Writer
-from gpupanel.tools.private_server import THROWAWAY
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A private MariaDB with the schema and both accounts."""
-    with configuring.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
+    with installation.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
         yield running
 
 
@@ -62,13 +61,13 @@ def mount(assets_dir):
 @pytest.fixture
 def bundles(assets_dir):
     """Writes real bundles onto the mount."""
-    return Writer(assets_dir / "sync", assets_dir, seed=1, pictures=2)
+    return BundleWriter(assets_dir / "sync", assets_dir, seed=1, pictures=2)
 
 
 @pytest.fixture
 def panel_conf(server, tmp_path, assets_dir):
     """The panel's configuration: `admin` operates, `viewer` looks."""
-    return configuring.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
+    return installation.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
         "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
     })
 
@@ -76,7 +75,7 @@ def panel_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def worker_conf(server, tmp_path, assets_dir):
     """The worker's configuration, with short intervals."""
-    return configuring.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
+    return installation.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 
@@ -84,8 +83,8 @@ def worker_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def deny():
     """Takes from this account, even from root, every right to a file or folder; returns how to give it back."""
-    with denied.modes_hold():
-        yield denied.deny
+    with file_permissions.modes_hold():
+        yield file_permissions.deny
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ def empty(db) -> None:
 
 
 def bench_load() -> ModuleType:
-    """bench/load.py, which makes ledgers of any size."""
-    spec = importlib.util.spec_from_file_location("load", TREE / "bench" / "load.py")
+    """bench/make_ledger.py, which makes ledgers of any size."""
+    spec = importlib.util.spec_from_file_location("make_ledger", TREE / "bench" / "make_ledger.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from constants import NAME, TABLES, empty, password
 from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer
 from gpupanel.tools import schema
-from gpupanel.tools.private_server import PrivateServer
-from ground import NAME, TABLES, empty, password
 
 
-def init_db(server: PrivateServer) -> None:
+def init_db(server: MariaDBServer) -> None:
     """The schema, and both accounts with their passwords."""
     schema.apply(server.admin(NAME))
     for account in schema.ACCOUNTS:
@@ -19,15 +19,15 @@ def init_db(server: PrivateServer) -> None:
 
 
 @contextmanager
-def installed(folder: Path, *options: str, **more) -> Iterator[PrivateServer]:
+def installed(folder: Path, *options: str, **more) -> Iterator[MariaDBServer]:
     """A private MariaDB with all that; TEST_MARIADB_OPTIONS are added to its command line."""
-    with PrivateServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
+    with MariaDBServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
         init_db(server)
         yield server
 
 
 @contextmanager
-def filled(server: PrivateServer, statements: Iterable[str]) -> Iterator[Database]:
+def filled(server: MariaDBServer, statements: Iterable[str]) -> Iterator[Database]:
     """Whoever may do everything, over tables that hold what these statements write, and whose statistics say so."""
     db = Database(server.admin(NAME))
     empty(db)

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from constants import LIBRARY, TREE
 from gpupanel import actions, catalogue, config, ledger
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.model import BatchStatus
-from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.log import Log
 from gpupanel.work.notify import Notifier
 from gpupanel.work.signals import Signals
 from gpupanel.work.worker import Worker
-from ground import LIBRARY, TREE
 
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
@@ -135,7 +135,7 @@ def drain(conf: Path) -> str:
 
 def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
     """A bundle of so many photos, imported but for the second, whose source is missing; returns its sync_id."""
-    sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: breaks.no_source}))
+    sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: defects.no_source}))
     queue(panel_db, mount, sync_id)
     drain(conf)
     assert counts(panel_db, sync_id) == {"created": photos - 1, "failed": 1}

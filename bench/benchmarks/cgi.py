@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from .. import panel, peers
-from ..measuring import Comparison, in_turns
+from .. import install_peers, panel
+from ..runner import Comparison, run_in_turns
 
 TITLE = "one CGI hit, the list of 50 batches, the whole process"
 PERL = Path(__file__).parents[1] / "perl"
@@ -27,7 +27,7 @@ REQUEST = {
 
 
 def measure(full: bool) -> Iterator[Comparison]:
-    peers.debian(*PACKAGES)
+    install_peers.debian(*PACKAGES)
     prefix = panel.installed()
     with panel.ledger(BATCHES) as place, panel.serving(prefix, place.served):
         compiled = place.conf.with_name("compiled")
@@ -41,7 +41,7 @@ def measure(full: bool) -> Iterator[Comparison]:
             "lean Perl: DBI, print": ([str(PERL / "lean.cgi")], known),
             "limit: python3 -I -S -c pass": ([panel.PYTHON, "-I", "-S", "-c", "pass"], {}),
         }
-        rounds = in_turns({name: partial(_hit, *program) for name, program in programs.items()}, 100 if full else 30)
+        rounds = run_in_turns({name: partial(_hit, *program) for name, program in programs.items()}, 100 if full else 30)
         memory = ", ".join(f"{name.partition(':')[0]} {_peak(*program)} MiB" for name, program in programs.items())
     yield Comparison(
         f"{TITLE}, of {BATCHES:,}", "ms", REFERENCE, rounds,

@@ -11,13 +11,13 @@ from time import perf_counter, sleep
 
 from gpupanel.database import Database
 
-from .. import ground, peers
-from ..ground import Ground
-from ..measuring import Comparison, in_turns
+from .. import environment, install_peers
+from ..environment import BenchEnvironment
+from ..runner import Comparison, run_in_turns
 
 TITLE = "claim and finish a job that has nothing to do, jobs a second"
 PACKAGES = ("pymysql", "msgspec", "sqlalchemy", "celery", "huey", "peewee", "django", "django-tasks", "django-tasks-db")
-PROGRAM = ground.TREE / "bench" / "contenders" / "queueing.py"
+PROGRAM = environment.TREE / "bench" / "contenders" / "queueing.py"
 TARGET = "ours at least 1.5 times the best peer, none lost"
 JOBS_LEFT = "SELECT COUNT(*) AS n FROM import_job WHERE state IN ('queued', 'running')"
 # Contender -> what its program is called, and how many jobs it has left.
@@ -39,16 +39,16 @@ NOTE = (
 
 
 def measure(full: bool) -> Iterator[Comparison]:
-    python = peers.python(*PACKAGES)
-    with ground.prepared() as place:
+    python = install_peers.python(*PACKAGES)
+    with environment.prepare_environment() as place:
         for way, _ in WAYS.values():
             place.admin.execute(f"CREATE DATABASE IF NOT EXISTS bench_{way}")
         for workers in (1, 2, 4, 8) if full else (1, 2):
             yield _compared(place, python, workers, 1000 if full else 300, 5 if full else 3)
 
 
-def _compared(place: Ground, python: Path, workers: int, jobs: int, rounds: int) -> Comparison:
-    figures = in_turns({
+def _compared(place: BenchEnvironment, python: Path, workers: int, jobs: int, rounds: int) -> Comparison:
+    figures = run_in_turns({
         name: lambda name=name: Queue(place, python, *WAYS[name]).drained(workers, jobs) for name in WAYS
     }, rounds, warm=False)
     best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")))]
@@ -60,10 +60,10 @@ def _compared(place: Ground, python: Path, workers: int, jobs: int, rounds: int)
 class Queue:
     """The queue of one contender, in a database of its own unless it is ours."""
 
-    def __init__(self, place: Ground, python: Path, way: str, left: str):
+    def __init__(self, place: BenchEnvironment, python: Path, way: str, left: str):
         self._place, self._way, self._left = place, way, left
         self._ours = way in ("ours", "bare")
-        self._name = ground.NAME if self._ours else f"bench_{way}"
+        self._name = environment.NAME if self._ours else f"bench_{way}"
         self._python = Path(sys.executable) if self._ours else python
         self._admin = Database(place.server.admin(self._name))
 
@@ -92,7 +92,7 @@ class Queue:
     def _program(self, do: str, *more: str) -> subprocess.Popen:
         where = [self._place.server.socket, getpass.getuser(), self._name]
         command = [self._python, PROGRAM, do, self._way, *where, *more]
-        paths = {"PYTHONPATH": f"{ground.TREE}:{ground.TREE / 'lib'}", "PYTHONWARNINGS": "ignore"}
+        paths = {"PYTHONPATH": f"{environment.TREE}:{environment.TREE / 'lib'}", "PYTHONWARNINGS": "ignore"}
         return subprocess.Popen(command, env=os.environ | paths, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _end(self, running: list[subprocess.Popen], jobs: int) -> None:
@@ -105,7 +105,7 @@ class Queue:
             _require_all(self._place, jobs)
 
 
-def fill_ours(place: Ground, jobs: int) -> None:
+def fill_ours(place: BenchEnvironment, jobs: int) -> None:
     place.empty()
     place.admin.execute(
         "INSERT INTO ingest_batch (id, sync_id, sync_type, action, item_count, status) SELECT seq,"
@@ -117,7 +117,7 @@ def fill_ours(place: Ground, jobs: int) -> None:
     )
 
 
-def _require_all(place: Ground, jobs: int) -> None:
+def _require_all(place: BenchEnvironment, jobs: int) -> None:
     """None lost, and each told of twice."""
     def count(statement: str) -> int:
         return place.admin.execute(statement)[0]["n"]

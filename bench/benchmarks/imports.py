@@ -10,9 +10,9 @@ from gpupanel import actions, catalogue, config
 from gpupanel.manifest import read
 from gpupanel.mount import Mount
 
-from .. import ground, peers
-from ..ground import DOCUMENTS, Ground, digest, document
-from ..measuring import Comparison, in_turns
+from .. import environment, install_peers
+from ..environment import DOCUMENTS, BenchEnvironment, digest, document
+from ..runner import Comparison, run_in_turns
 
 TITLE = "an import of some 8 rows an item, items a second"
 PACKAGES = ("pymysql", "sqlalchemy", "django", "msgspec")
@@ -29,17 +29,17 @@ NOTE = (
 
 
 def measure(full: bool) -> Iterator[Comparison]:
-    python = peers.python(*PACKAGES)
+    python = install_peers.python(*PACKAGES)
     for count in (200, 2000, 10_000) if full else (1000,):
-        with ground.prepared("--local-infile=1") as place:
+        with environment.prepare_environment("--local-infile=1") as place:
             yield _compared(place, python, count, 5 if full else 3)
 
 
-def _compared(place: Ground, python: Path, count: int, rounds: int) -> Comparison:
+def _compared(place: BenchEnvironment, python: Path, count: int, rounds: int) -> Comparison:
     ours, others = Ours(place, count), Others(place, python, count)
     contenders = {"ours, one worker": lambda: ours.run(1), "ours, two workers": lambda: ours.run(2)}
     contenders |= {name: lambda way=way: others.run(way) for name, way in OTHERS.items()}
-    figures = in_turns(contenders, rounds)
+    figures = run_in_turns(contenders, rounds)
     return Comparison(
         f"{count:,} items a bundle", "items a second", "SQLAlchemy Core", figures, TARGET,
         (NOTE.format(files=1 + len(DOCUMENTS), chunk=100), ours.told(figures)),
@@ -49,9 +49,9 @@ def _compared(place: Ground, python: Path, count: int, rounds: int) -> Compariso
 class Ours:
     """Two bundles on the mount, imported by as many workers at once as are asked for."""
 
-    def __init__(self, place: Ground, count: int):
+    def __init__(self, place: BenchEnvironment, count: int):
         self._place, self._count = place, count
-        self._sync_ids = [ground.bundle(place.assets_dir, f"bundle {n}", count) for n in range(2)]
+        self._sync_ids = [environment.bundle(place.assets_dir, f"bundle {n}", count) for n in range(2)]
         self._mount = Mount(config.load(place.conf).mount)
         self._peak = 0
 
@@ -62,7 +62,7 @@ class Ours:
         for sync_id in sync_ids:
             actions.queue_batch(place.admin, self._mount, sync_id, "bench")
         for process in [place.worker() for _ in sync_ids]:
-            self._peak = max(self._peak, ground.peak(process))
+            self._peak = max(self._peak, environment.peak(process))
         [row] = place.admin.execute(
             "SELECT SUM(items_done) AS items, MIN(state = 'completed') AS done, COUNT(DISTINCT worker) AS workers,"
             " TIMESTAMPDIFF(MICROSECOND, MIN(claimed_at), MAX(finished_at)) / 1e6 AS seconds FROM import_job"
@@ -80,7 +80,7 @@ class Ours:
 class Others:
     """The same rows in memory, for programs of bench/contenders."""
 
-    def __init__(self, place: Ground, python: Path, count: int):
+    def __init__(self, place: BenchEnvironment, python: Path, count: int):
         self._place, self._python = place, python
         self._folder = place.assets_dir.parent
         items = _rows("bundle 0", count)
@@ -92,17 +92,17 @@ class Others:
     def run(self, way: str) -> float:
         self._place.empty()
         self._place.admin.execute("INSERT INTO ingest_batch (id, sync_id) VALUES (1, REPEAT('0', 36))")
-        account = ground.account(self._place)
-        command = [self._python, ground.TREE / "bench/contenders/importing.py", way, account.unix_socket, account.user,
+        account = environment.account(self._place)
+        command = [self._python, environment.TREE / "bench/contenders/importing.py", way, account.unix_socket, account.user,
                    account.password, self._rows, self._files]
-        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ground.TREE)}, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(environment.TREE)}, stdout=subprocess.PIPE, check=True)
         return float(done.stdout)
 
 
 def _rows(name: str, count: int) -> list[dict]:
     """The rows that our import writes, table by table, item by item."""
-    raw = ground.manifest(name, [ground.item(name, number) for number in range(count)])
-    return [_of_item(position, item) for position, item in enumerate(read(raw, ground.sync_id(name)).items)]
+    raw = environment.manifest(name, [environment.item(name, number) for number in range(count)])
+    return [_of_item(position, item) for position, item in enumerate(read(raw, environment.sync_id(name)).items)]
 
 
 def _of_item(position: int, item) -> dict[str, list[dict]]:

@@ -12,8 +12,8 @@ from gpupanel.filters import read
 from gpupanel.web.pages import batches
 from gpupanel.web.visit import Visit
 
-from .. import panel, statements
-from ..measuring import Comparison, in_turns
+from .. import page_queries, panel
+from ..runner import Comparison, run_in_turns
 
 TITLE = "the list of batches as the ledger grows"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -49,7 +49,7 @@ def measure(full: bool) -> Iterator[Comparison]:
             ours = {f"ours, {size:,}": _page(dbs[size], settings[size], query) for size in sizes}
             naive = {f"OFFSET and COUNT(*), {size:,}": _naive(dbs[size], place == "last" and size - 50) for size in sizes}
             yield Comparison(
-                f"the {place} page: its statements", "ms", f"ours, {sizes[0]:,}", in_turns(ours | naive, 30 if full else 10),
+                f"the {place} page: its statements", "ms", f"ours, {sizes[0]:,}", run_in_turns(ours | naive, 30 if full else 10),
                 f"ours at most 1.3 times as long with {sizes[-1]:,} batches as with {sizes[0]:,}",
                 (f"Rows that the server reads for it: {_rows_read(dbs, settings, query)}.",),
             )
@@ -58,7 +58,7 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 def _page(db: Database, settings: config.Settings, query: str) -> Callable[[], float]:
     """What the page reads, through the panel's own code."""
-    visit = Visit(statements.environ(f"import-media.cgi?{query}"))
+    visit = Visit(page_queries.environ(f"import-media.cgi?{query}"))
     return lambda: _timed(partial(batches.show, db, visit, settings))
 
 
@@ -73,7 +73,7 @@ def _filters(dbs: dict[int, Database], rounds: int) -> Comparison:
     notes = []
     for name, texts in {"no filter": {}, **FILTERS}.items():
         for what, work in _asks(dbs[largest], name, texts).items():
-            took = in_turns({size: partial(_read, dbs[size], work) for size in (smallest, largest)}, rounds)
+            took = run_in_turns({size: partial(_read, dbs[size], work) for size in (smallest, largest)}, rounds)
             found[f"{name}: {what}"] = took[largest]
             notes.append(f"{name}, {what}: {median(took[largest]) / median(took[smallest]):.2f}")
     return Comparison(

@@ -8,14 +8,13 @@ from pathlib import Path
 from time import process_time
 
 import msgspec
-from msgspec import Struct
-
 from gpupanel import actions, config, manifest
 from gpupanel.mount import Mount
+from msgspec import Struct
 
-from .. import ground
-from ..ground import Ground
-from ..measuring import Comparison, in_turns
+from .. import environment
+from ..environment import BenchEnvironment
+from ..runner import Comparison, run_in_turns
 
 TITLE = "a manifest: read, hash, decode, validate"
 PLAIN, TYPED = "msgspec, plain types, decoding alone", "msgspec, our types, decoding alone"
@@ -73,15 +72,15 @@ class Bundle(Struct):
 
 
 def measure(full: bool) -> Iterator[Comparison]:
-    with ground.prepared() as place:
+    with environment.prepare_environment() as place:
         for count in (4, 1000, 100_000) if full else (4, 1000, 20_000):
             yield _compared(place.assets_dir.parent, count, 7 if full else 5)
         yield _memory(place, (4, 1000, 100_000) if full else (4, 1000))
 
 
 def _compared(folder: Path, count: int, rounds: int) -> Comparison:
-    items = [ground.item("manifest", number) for number in range(count)]
-    sync_id = ground.sync_id("manifest")
+    items = [environment.item("manifest", number) for number in range(count)]
+    sync_id = environment.sync_id("manifest")
     ways = {
         "ours": items,
         "ours, a key more in each item": [each | {"camera": "x-100"} for each in items],
@@ -90,7 +89,7 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
     }
     files = {name: folder / f"{number}.json" for number, name in enumerate(ways)}
     for name, file in files.items():
-        file.write_bytes(ground.manifest("manifest", ways[name]))
+        file.write_bytes(environment.manifest("manifest", ways[name]))
     usual = files["ours"]
     raw, times = usual.read_bytes(), max(1, 2000 // count)
     ours = msgspec.json.Decoder(manifest.values.Bundle)
@@ -100,7 +99,7 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
         "read and SHA-256 (the limit)": lambda: hashlib.sha256(usual.read_bytes()),
         "json.loads, with reading": lambda: json.loads(usual.read_bytes()),
     } | {name: lambda file=file: manifest.read(file.read_bytes(), sync_id) for name, file in files.items()}
-    figures = in_turns({name: lambda work=work: _timed(work, times) / count for name, work in contenders.items()}, rounds)
+    figures = run_in_turns({name: lambda work=work: _timed(work, times) / count for name, work in contenders.items()}, rounds)
     ratios = sorted(mine / its for mine, its in zip(figures["ours"], figures[TYPED]))
     size = f"To msgspec with our types, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
     work = f"{count:,} items, {len(raw) / 1e6:.1f} MB"
@@ -119,17 +118,17 @@ def _timed(work: Callable, times: int) -> float:
         gc.enable()
 
 
-def _memory(place: Ground, counts: tuple[int, ...]) -> Comparison:
+def _memory(place: BenchEnvironment, counts: tuple[int, ...]) -> Comparison:
     """The most memory that bin/import-worker had while it imported bundles of so many items, documents and all."""
     figures, sizes = {}, []
     for count in counts:
         place.empty()
-        sync_id = ground.bundle(place.assets_dir, f"memory {count}", count)
+        sync_id = environment.bundle(place.assets_dir, f"memory {count}", count)
         sizes.append(f"{count:,} items: a manifest of {(place.assets_dir / 'sync' / f'{sync_id}.json').stat().st_size / 2**20:.1f} MiB")
         mount = Mount(config.load(place.conf).mount)
         actions.scan_mount(place.admin, mount, "bench")
         actions.queue_batch(place.admin, mount, sync_id, "bench")
-        figures[f"{count:,} items"] = [ground.peak(place.worker())]
+        figures[f"{count:,} items"] = [environment.peak(place.worker())]
         [job] = place.admin.execute("SELECT state, items_done FROM import_job")
         assert (job["state"], job["items_done"]) == ("completed", count), job
     return Comparison(

@@ -10,9 +10,9 @@ from gpupanel import actions, ledger
 from gpupanel.config import MountSettings
 from gpupanel.mount import Mount, bounded
 
-from .. import ground
-from ..ground import Ground
-from ..measuring import Comparison, in_turns
+from .. import environment
+from ..environment import BenchEnvironment
+from ..runner import Comparison, run_in_turns
 
 TITLE = "a scan of bundles that are all known"
 TARGET = "the listing at most 1.5 times find"
@@ -25,27 +25,27 @@ NOTE = (
 
 def measure(full: bool) -> Iterator[Comparison]:
     for count in (1000, 10_000, 100_000) if full else (10_000,):
-        with ground.prepared() as place:
+        with environment.prepare_environment() as place:
             yield _compared(place, _filled(place, count), count, 7 if full else 5)
 
 
-def _filled(place: Ground, count: int) -> Path:
+def _filled(place: BenchEnvironment, count: int) -> Path:
     """A folder of bundles that the ledger has imported."""
     sync_dir = place.assets_dir / "sync"
     for number in range(count):
-        name = ground.sync_id(number)
+        name = environment.sync_id(number)
         (sync_dir / f"{name}.ready").touch()
         (sync_dir / f"{name}.json").touch()
-    names = [ground.sync_id(number) for number in range(count)]
+    names = [environment.sync_id(number) for number in range(count)]
     for start in range(0, count, 1000):
         values = ", ".join(f"('{name}', 'completed')" for name in names[start:start + 1000])
         place.admin.execute(f"INSERT INTO ingest_batch (sync_id, status) VALUES {values}")
     return sync_dir
 
 
-def _compared(place: Ground, sync_dir: Path, count: int, rounds: int) -> Comparison:
+def _compared(place: BenchEnvironment, sync_dir: Path, count: int, rounds: int) -> Comparison:
     mount = Mount(MountSettings(sync_dir, place.assets_dir))
-    names = [ground.sync_id(number) for number in range(count)]
+    names = [environment.sync_id(number) for number in range(count)]
     contenders = {
         "find -name '*.ready'": lambda: _find(sync_dir, count),
         "os.scandir alone (the limit)": lambda: sum(1 for each in os.scandir(sync_dir) if each.name.endswith(".ready")),
@@ -54,7 +54,7 @@ def _compared(place: Ground, sync_dir: Path, count: int, rounds: int) -> Compari
         "ours, the whole scan": lambda: actions.scan_mount(place.admin, mount, "bench").known,
     }
     timed = {name: lambda work=work: _timed(work, count) for name, work in contenders.items()}
-    return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", in_turns(timed, rounds), TARGET, (NOTE,))
+    return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,))
 
 
 def _lists(mount: Mount) -> Iterator[list]:

@@ -13,8 +13,8 @@ from gpupanel import config
 from gpupanel.web.panel import Panel
 from pymysql.cursors import DictCursor
 
-from .. import panel, peers, statements
-from ..measuring import Comparison, in_turns
+from .. import install_peers, page_queries, panel
+from ..runner import Comparison, run_in_turns
 
 TITLE = "the list of 50 batches under waitress"
 RAW = "raw SQL: the page's own statements"
@@ -31,7 +31,7 @@ server.run()
 
 
 def measure(full: bool) -> Iterator[Comparison]:
-    peers.debian("wrk")
+    install_peers.debian("wrk")
     prefix, rounds = panel.installed(), 20 if full else 8
     with panel.ledger(BATCHES) as place, panel.serving(prefix, place.conf) as (ours, pid), _hello(prefix) as (hello, _):
         contenders = {
@@ -40,11 +40,11 @@ def measure(full: bool) -> Iterator[Comparison]:
         }
         yield Comparison(
             f"{TITLE}, of {BATCHES:,}: p50 of {REQUESTS} requests on a kept connection", "ms", RAW,
-            in_turns(contenders, rounds), "ours at most 2.5 times the raw SQL",
+            run_in_turns(contenders, rounds), "ours at most 2.5 times the raw SQL",
         )
         contenders = {"ours": _rate(ours), "limit: hello world by bottle": _rate(hello)}
         yield Comparison(
-            f"{TITLE}: answers by the second to 4 connections", "requests/s", "ours", in_turns(contenders, rounds // 4),
+            f"{TITLE}: answers by the second to 4 connections", "requests/s", "ours", run_in_turns(contenders, rounds // 4),
             notes=(f"Peak memory of the panel after that: {_peak(pid)} MiB.",),
         )
 
@@ -68,7 +68,7 @@ def _sql(conf: Path) -> Callable[[], float]:
     """The same for the page's statements, on a kept connection of pymysql."""
     settings = config.load(conf)
     page = Panel(settings)
-    texts = [each.text for each in statements.asked(page, "import-media.cgi")]
+    texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
     page.db.close()
     database = settings.database
     connection = pymysql.connect(unix_socket=database.unix_socket, user=database.user, database=database.name, autocommit=True)

@@ -4,9 +4,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from gpupanel.tools.children import interrupt_on_signals
+from gpupanel.devtools.processes import interrupt_on_signals
 
-from ..peers import TREE
+from ..install_peers import TREE
 
 FOLDER = TREE / "var" / "profile"
 PARTS = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))

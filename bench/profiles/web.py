@@ -10,8 +10,8 @@ from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.web.panel import Panel
 
-from .. import panel, statements
-from ..rows.cgi import REQUEST
+from .. import page_queries, panel
+from ..benchmarks.cgi import REQUEST
 
 LEDGER = 100_000
 IMPORT = re.compile(r"^import time: +(\d+) \| +(\d+) \|( +)(\S+)$")
@@ -71,7 +71,7 @@ def _statements(file: Path, conf: Path) -> Path:
     times: dict[str, float] = {}
     lines = [f"Pages over {LEDGER:,} batches; times in ms, the quickest of {RUNS} runs.", ""]
     for name, address in PAGES.items():
-        runs = [statements.asked(web, address.format(batch["sync_id"])) for _ in range(RUNS)]
+        runs = [page_queries.record_queries(web, address.format(batch["sync_id"])) for _ in range(RUNS)]
         quickest = [(texts[0].text, min(each.seconds for each in texts)) for texts in zip(*runs)]
         lines += [f"{name} ({address}): {len(quickest)} statements, {sum(took for _, took in quickest) * 1000:.2f}"]
         lines += [f"{took * 1000:10.2f}  {_one_line(text)}" for text, took in quickest] + [""]

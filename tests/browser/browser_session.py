@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ground import TREE
+from constants import TREE
 
 SECONDS = 60
 BATCHES, TASKS = "import-media.cgi", "import-tasks.cgi"

@@ -5,12 +5,12 @@ Only what takes hours is written by SQL: when jobs ended, how old a heartbeat is
 
 from typing import NamedTuple
 
-import workers
+import worker_helpers
 from gpupanel import actions
+from gpupanel.devtools import demo_import
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.bundle_factory.assets import GeneratedAsset
 from gpupanel.mount import Mount
-from gpupanel.tools import demo
-from gpupanel.tools.bundles import Writer
-from gpupanel.tools.bundles.assets import Asset
 from gpupanel.work import claims
 
 BY = "mara.ellison"
@@ -46,10 +46,10 @@ class Day:
     def __init__(self, admin_db, panel_db, worker_db, worker_conf, mount: Mount):
         self.admin, self.panel, self.worker, self.conf, self.mount = admin_db, panel_db, worker_db, worker_conf, mount
         self.sync, self.assets = mount.sync_dir, mount.assets_dir
-        self.writer = Writer(self.sync, self.assets, "evening", pictures=5)
+        self.writer = BundleWriter(self.sync, self.assets, "evening", pictures=5)
 
     def pass_by(self) -> Evening:
-        stories = [story.sync_id for group in demo.write(self.sync, self.assets) for story in group]
+        stories = [story.sync_id for group in demo_import.write_bundles(self.sync, self.assets) for story in group]
         partial, refused, failed = stories[6:9]
         self._scan()
         self._import(*stories[:7], failed)
@@ -74,12 +74,12 @@ class Day:
     def _import(self, *sync_ids: str) -> None:
         for each in sync_ids:
             self._queue_all(each)
-            workers.drain(self.conf)
+            worker_helpers.drain(self.conf)
 
     def _bundle(self, name: str, count: int, **options) -> str:
         return self.writer.bundle(name, self._photos(name, count), **options)
 
-    def _photos(self, name: str, count: int) -> list[Asset]:
+    def _photos(self, name: str, count: int) -> list[GeneratedAsset]:
         return list(self.writer.assets(name, count, derivatives=("thumb",), documents=("photo.manifest.json",)))
 
     def _surprised(self) -> tuple[str, str]:
@@ -90,7 +90,7 @@ class Day:
         gone = self._photos("orchard", 12)[4]
         (self.assets / gone.path / "source" / "source.json").unlink()
         self._bundle("ferry", 5, replace=True)
-        workers.drain(self.conf)
+        worker_helpers.drain(self.conf)
         return lost, new
 
     def _planned(self) -> tuple[str, str]:
@@ -119,8 +119,8 @@ class Day:
         self._scan()
         jobs = self._queue_all(*ids[:4], priority=10) + self._queue_all(*ids[4:])
         for letter in "abc":
-            workers.take(self.worker, letter)
-        put_back = workers.take(self.worker, "d")
+            worker_helpers.take(self.worker, letter)
+        put_back = worker_helpers.take(self.worker, "d")
         self.worker.transact(claims.release, put_back, f"{ids[3]}.json is not on the mount")
         for job, seconds, done, total, beat in ((jobs[0], 100, 412, 1240, 2), (jobs[1], 1000, 96, 528, 3), (jobs[2], 4000, 31, 60, 1900)):
             self._run(job, seconds, done, total, beat)

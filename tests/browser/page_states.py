@@ -1,6 +1,6 @@
 """Every page of the panel in each state that it has, by name: how to come to it in a window."""
 
-from driving import BATCHES, TASKS
+from browser_session import BATCHES, TASKS
 
 
 def _at(address: str, *unfold: str):

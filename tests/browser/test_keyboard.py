@@ -1,6 +1,6 @@
 """Everything works by the keyboard, and each stop of the focus can be seen."""
 
-from driving import BATCHES
+from browser_session import BATCHES
 from playwright.sync_api import expect
 
 FOCUS = """() => {

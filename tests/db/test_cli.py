@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel import ledger
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from gpupanel.tools.text import age
+from gpupanel.cli.output import format_age
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 
 UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -240,7 +239,7 @@ def test_status_tells_why_a_job_was_put_back(known, as_json, command, admin_db):
     (86400, "1 d ago"), (86460, "1 d ago"),
 ])
 def test_an_age_is_told_by_its_two_largest_units(seconds, told):
-    assert age(seconds) == told
+    assert format_age(seconds) == told
 
 
 def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
@@ -264,7 +263,7 @@ def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
 
 
 def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(tmp_path):
-    with PrivateServer(tmp_path / "mariadb", *THROWAWAY) as server:
+    with MariaDBServer(tmp_path / "mariadb", *THROWAWAY) as server:
         conf = tmp_path / "admin.conf"
         conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_here\n")
         init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]

@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel.tools import schema
 from gpupanel.web.pages import shapes
 

@@ -1,13 +1,13 @@
 """Claims among several: on one server the first job in line, after collisions any of the first few, and never one held."""
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel.database import Database
 from gpupanel.errors import DatabaseConflict
 from gpupanel.work import claims, crowd
 from gpupanel.work.claims import Next
 from gpupanel.work.crowd import Crowd
-from workers import HOST
+from worker_helpers import HOST
 
 
 def take(db, crowd: Crowd, number: int) -> int:
@@ -28,18 +28,18 @@ def collided(worker_db):
 
 
 def test_claims_that_do_not_collide_are_made_in_line(admin_db, worker_db):
-    jobs, crowd = workers.enqueue(admin_db, 5), Crowd()
+    jobs, crowd = worker_helpers.enqueue(admin_db, 5), Crowd()
     assert [take(worker_db, crowd, number) for number in range(5)] == jobs
 
 
 def test_after_a_collision_every_job_of_the_best_priority_still_comes_before_the_others(admin_db, worker_db, collided):
-    late, soon = workers.enqueue(admin_db, 5), workers.enqueue(admin_db, 20, priority=1)
+    late, soon = worker_helpers.enqueue(admin_db, 5), worker_helpers.enqueue(admin_db, 20, priority=1)
     taken = [take(worker_db, collided, number) for number in range(25)]
     assert (sorted(taken[:20]), sorted(taken[20:])) == (soon, late)
 
 
 def test_a_crowded_claim_passes_over_what_is_held_or_put_aside(admin_db, worker_db):
-    aside, free, held = workers.enqueue(admin_db, 3)
+    aside, free, held = worker_helpers.enqueue(admin_db, 3)
     other = Database(worker_db.settings)
     with other.transaction() as tx:
         tx.one("queue.lock", job_id=held)
@@ -50,12 +50,12 @@ def test_a_crowded_claim_passes_over_what_is_held_or_put_aside(admin_db, worker_
 
 
 def test_when_no_claim_collides_any_more_they_are_made_in_line_again(admin_db, worker_db, collided):
-    jobs = workers.enqueue(admin_db, crowd.WARY + 20)
+    jobs = worker_helpers.enqueue(admin_db, crowd.WARY + 20)
     for number in range(crowd.WARY):
         jobs.remove(take(worker_db, collided, number))
     assert [take(worker_db, collided, crowd.WARY + number) for number in range(20)] == jobs
 
 
 def test_the_last_job_that_was_chosen_among_several_is_none_to_look_past(admin_db, worker_db, collided):
-    workers.enqueue(admin_db, crowd.WARY + 1)
+    worker_helpers.enqueue(admin_db, crowd.WARY + 1)
     assert [(take(worker_db, collided, number), collided.wary)[1] for number in range(crowd.WARY + 1)] == [True] * crowd.WARY + [False]

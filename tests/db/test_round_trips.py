@@ -1,10 +1,11 @@
 """How often the worker asks the database, as the server counts it: what bounds small jobs and large bundles."""
 
-import workers
+import worker_helpers
 from gpupanel.database import literals
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
 
@@ -22,10 +23,10 @@ def asked(db, work, *args) -> tuple[int, object]:
 
 
 def test_a_claim_is_one_question_and_so_is_the_end_of_a_job_with_the_claim_of_the_next(admin_db, worker_db):
-    first, second = workers.enqueue(admin_db, 2)
-    asked_first, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
+    first, second = worker_helpers.enqueue(admin_db, 2)
+    asked_first, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, worker_helpers.HOST))
     asked_next, following = asked(
-        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, workers.HOST)
+        worker_db, claims.finish, claim, ENDED, "0" * 64, (), claims.Next("b" * 32, worker_helpers.HOST)
     )
     asked_last, nothing = asked(worker_db, claims.finish, following, ENDED, "0" * 64)
     assert (claim.job_id, following.job_id, nothing) == (first, second, None)
@@ -33,13 +34,13 @@ def test_a_claim_is_one_question_and_so_is_the_end_of_a_job_with_the_claim_of_th
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):
-    patient = workers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
+    patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
     asked = {}
     for count in (4, 50):
         assets = bundles.assets(f"{count}", count, documents=("photo.analysis.json",))
-        workers.queue(panel_db, mount, bundles.bundle(f"{count}", assets))
+        worker_helpers.queue(panel_db, mount, bundles.bundle(f"{count}", assets))
         before = questions(admin_db, "GLOBAL")
-        assert f"completed, {count} of {count} items in" in workers.drain(patient)
+        assert f"completed, {count} of {count} items in" in worker_helpers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
     assert asked[4] == asked[50]
     [ledger] = admin_db.execute("SELECT COUNT(*) AS items, MAX(id) - MIN(id) + 1 AS ids FROM ingest_batch_item")

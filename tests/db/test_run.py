@@ -12,12 +12,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel import config
-from gpupanel.tools import children, demo, private_server
-from gpupanel.tools import run as demo_panel
-from gpupanel.tools.playground import end_leftovers
+from gpupanel.devtools import demo_import, demo_panel, mariadb_server, processes
+from gpupanel.devtools.sandbox import stop_leftovers
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
 
@@ -81,7 +79,7 @@ def run(tmp_path):
             running.process.kill()
             running.process.wait()
         running.process.stdout.close()
-    end_leftovers(folder)
+    stop_leftovers(folder)
 
 
 def gpupanel(folder, *args):
@@ -93,7 +91,7 @@ def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(ru
     first = run()
     assert first.alive == list(PARTS)
     assert "a5196bd6-2700-43c4-ad20-8b9aae952ea6  Three photos of the coast, each with its cover" in first.said
-    assert "A manifest without its sentinel (no scan sees it)" in first.said
+    assert "A manifest without its sentinel (no scan finds this bundle)" in first.said
     assert "Import Media" in urlopen(first.address).read().decode()
     found = gpupanel(first.folder, "scan")["discovered"]
     assert len(found) == 9
@@ -122,7 +120,7 @@ def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_star
     """As in a terminal, the signal goes to the whole process group."""
     began, folder = tmp_path / "began", tmp_path / "var"
     os.mkfifo(began)
-    real = shutil.which("mariadb-install-db", path=private_server.PATH)
+    real = shutil.which("mariadb-install-db", path=mariadb_server.PATH)
     program = tmp_path / "mariadb-install-db"
     program.write_text(f'#!/bin/sh\necho began >{began}\nexec {real} "$@"\n')
     program.chmod(0o755)
@@ -135,18 +133,18 @@ def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_star
     os.killpg(running.pid, signal.SIGINT)
     assert running.communicate(timeout=60)[0] == "Stopped.\n"
     assert running.returncode == 0
-    with private_server.PrivateServer(folder / "mariadb") as server:
+    with mariadb_server.MariaDBServer(folder / "mariadb") as server:
         assert (folder / "mariadb" / "data" / "mysql").is_dir()
         assert server.process.poll() is None
 
 
 def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as listener, children.Signals() as signals:
-        panel = children.Child("panel", None, None)
-        demo_panel._wait(panel, listener.getsockname()[1], signals)
+    with socket.create_server(("127.0.0.1", 0)) as listener, processes.SignalWatcher() as signals:
+        panel = processes.ManagedProcess("panel", None, None)
+        demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            demo_panel._wait(panel, listener.getsockname()[1], signals)
+            demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
 
 
 def test_between_two_bundles_the_demo_can_be_interrupted_and_goes_on_the_next_time(assets_dir):
@@ -155,9 +153,9 @@ def test_between_two_bundles_the_demo_can_be_interrupted_and_goes_on_the_next_ti
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo.write(assets_dir / "sync", assets_dir, attend=interrupted)
+        demo_import.write_bundles(assets_dir / "sync", assets_dir, checkpoint=interrupted)
     assert len(list(assets_dir.glob("sync/*.json"))) == 1
-    assert len(demo.write(assets_dir / "sync", assets_dir)) == 16
+    assert len(demo_import.write_bundles(assets_dir / "sync", assets_dir)) == 16
     assert len(list(assets_dir.glob("sync/*.json"))) == 14
 
 
@@ -188,7 +186,7 @@ def test_a_process_that_only_has_the_number_of_a_leftover_is_left_alone(tmp_path
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         (tmp_path / "worker.pid").write_text(str(bystander.pid))
-        assert end_leftovers(tmp_path) == []
+        assert stop_leftovers(tmp_path) == []
         assert not select.select([os.pidfd_open(bystander.pid)], [], [], 0)[0]
     finally:
         bystander.communicate(b"\n")

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from asking import Answer, ask
+from http_client import Answer, ask
 
 FORM = "application/x-www-form-urlencoded"
 BATCHES, TASKS, CSS = "/admin/import-media.cgi", "/admin/import-tasks.cgi", "/admin/static/panel.css"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from workers import wait_until
+from worker_helpers import wait_until
 
 SYSTEMD = Path("/lib/systemd/systemd")
 NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net")

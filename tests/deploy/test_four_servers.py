@@ -4,8 +4,8 @@ from urllib.parse import urlencode
 
 import pytest
 import webservers
-from asking import ask
-from questions import BATCHES, FORM, JSON, PANEL, REFUSED, SERVER, STATIC, Conversation
+from http_client import ask
+from request_script import BATCHES, FORM, JSON, PANEL, REFUSED, SERVER, STATIC, Conversation
 from webservers import Site
 
 SERVERS = list(webservers.ALL)

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 import webservers
-from asking import ask
 from gpupanel.web.proxies import as_received
-from questions import BATCHES, FORM, JSON
+from http_client import ask
+from request_script import BATCHES, FORM, JSON
 
 PROXY = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 TOLD = {"HTTP_X_REMOTE_USER": "admin", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_PREFIX": "/media"}

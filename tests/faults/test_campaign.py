@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from campaign import lane as lanes
-from campaign import story, trial
+from campaign import environment as lanes
+from campaign import scenario, trial
 from campaign.faults import SLOW
 
 # How many trials of each stage, less those of the slow faults, which the full campaign has.
@@ -14,16 +14,16 @@ TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "click preflight":
 
 @pytest.fixture(scope="module")
 def lane(tmp_path_factory):
-    with lanes.opened(tmp_path_factory.mktemp("campaign")) as opened:
+    with lanes.open_environment(tmp_path_factory.mktemp("campaign")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def import_points(lane):
-    return trial.points(lane, story.STAGES["import"])
+    return trial.points(lane, scenario.STAGES["import"])
 
 
-@pytest.mark.parametrize("stage", story.STAGES)
+@pytest.mark.parametrize("stage", scenario.STAGES)
 def test_what_goes_wrong_at_any_point_leaves_the_same_library_and_a_true_story(lane, stage):
     quick = [each for each in trial.plan(lane, [stage]) if each.fault not in SLOW]
     chosen = random.Random(stage).sample(quick, TRIALS[stage])
@@ -51,5 +51,5 @@ def test_a_file_that_ends_early_or_hangs_or_is_read_by_a_worker_that_dies_is_nev
 
 
 def test_a_preflight_of_a_mount_that_hangs_ends_when_it_is_asked_to(lane):
-    point = at(trial.points(lane, story.STAGES["preflight"]), "source/source.json")
+    point = at(trial.points(lane, scenario.STAGES["preflight"]), "source/source.json")
     assert trial.run(lane, trial.Trial(point, "hang")) == []

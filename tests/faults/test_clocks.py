@@ -1,28 +1,28 @@
 """Only the database's clock counts (docs/CONTRACT.md, 3): a worker whose own is hours off imports as any other."""
 
 import pytest
-from campaign import lane as lanes
-from campaign import picture, story
+from campaign import environment as lanes
+from campaign import scenario, snapshot
 
 HOURS = 3600
 
 
 @pytest.fixture(scope="module")
 def lane(tmp_path_factory):
-    with lanes.opened(tmp_path_factory.mktemp("clocks")) as opened:
+    with lanes.open_environment(tmp_path_factory.mktemp("clocks")) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("seconds", [-10 * HOURS, 10 * HOURS], ids=["slow", "fast"])
 @pytest.mark.parametrize("stage", ["import", "reset"])
 def test_a_worker_whose_clock_is_hours_off_does_what_any_other_would(lane, stage, seconds):
-    stage = story.STAGES[stage]
+    stage = scenario.STAGES[stage]
     undisturbed = lane.reference(stage)
     lane.restore(stage.before)
     ended = lane.start(stage, lane.direct[stage.program], FAULT_CLOCK=str(seconds)).wait()
     assert not lane.unfinished(), ended.output
-    assert picture.differences(undisturbed, picture.picture(lane.admin)) == []
-    assert picture.untruths(lane.admin) == []
+    assert snapshot.differences(undisturbed, snapshot.take_snapshot(lane.admin)) == []
+    assert snapshot.broken_invariants(lane.admin) == []
     assert not lane.admin.execute("SELECT 1 FROM import_job WHERE finished_at NOT BETWEEN queued_at AND NOW(6)")
     assert told_by_its_own_clock(ended.output, lane, seconds)
 

@@ -1,8 +1,8 @@
 """A COMMIT whose reply was lost is settled by looking, wherever in a job it happens, before anything is done again."""
 
 import pytest
-import workers
-from campaign.door import Door
+import worker_helpers
+from campaign.fault_proxy import FaultProxy
 from campaign.faults import cut_after, cut_before
 from gpupanel.work import claims
 
@@ -10,7 +10,7 @@ from gpupanel.work import claims
 COMMITS = 7
 
 
-class Losing(Door):
+class Losing(FaultProxy):
     """Numbers the COMMITs alone, and has the one of number `lose` end in silence, after the server executed it or before."""
 
     def __init__(self, path, server, lose: int, reached: bool):
@@ -28,7 +28,7 @@ def bundle(bundles, panel_db, mount):
     photos = list(bundles.assets("coast", 5, derivatives=("icon",)))
     held = [bundles.container(kind, "Coast", photos) for kind in ("gallery", "collection")]
     sync_id = bundles.bundle("coast", photos, held)
-    return sync_id, *workers.queue(panel_db, mount, sync_id)
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
@@ -40,7 +40,7 @@ def through(server, tmp_path, worker_conf):
 
     def through(lose: int, reached: bool):
         door = tmp_path / "door.sock"
-        conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
+        conf = worker_helpers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
         return conf, Losing(door, server, lose, reached)
 
     return through
@@ -52,31 +52,31 @@ def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bu
     sync_id, job_id = bundle
     conf, door = through(lose, reached)
     with door:
-        workers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
+        worker_helpers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
     assert door.struck.is_set() and len(door.statements) >= COMMITS
-    assert workers.batch(panel_db, sync_id)["status"] == "completed"
-    assert workers.counts(panel_db, sync_id) == {"created": 5}
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 5}
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told.count("job_finished") == 1
     assert told.count("job_claimed") - told.count("job_released") == 1
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["attempts"]) == (5, 1)
-    library = workers.rows(admin_db)
+    library = worker_helpers.rows(admin_db)
     assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")] == [5] * 4
 
 
 def completed_by(conf, admin_db, job_id: int) -> bool:
     """Whether the job is completed once another worker took what the queue had for it."""
-    workers.drain(conf)
-    return workers.job(admin_db, job_id)["state"] == "completed"
+    worker_helpers.drain(conf)
+    return worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
 @BOTH
 def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(admin_db, bundle, through, reached):
     conf, door = through(1, reached)
     with door:
-        workers.drain(conf)
-    job = workers.job(admin_db, bundle[1])
+        worker_helpers.drain(conf)
+    job = worker_helpers.job(admin_db, bundle[1])
     assert (job["state"], job["attempts"]) == ("completed", 1)
 
 
@@ -84,23 +84,23 @@ def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(a
 def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_at_its_first_attempt(
     admin_db, panel_db, mount, bundles, bundle, through, reached
 ):
-    next_job, = workers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
+    next_job, = worker_helpers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
     conf, door = through(COMMITS, reached)
     with door:
-        workers.drain(conf)
-    jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
+        worker_helpers.drain(conf)
+    jobs = [worker_helpers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
 
 
 def test_the_job_claimed_together_with_an_end_is_imported_though_a_beat_finds_the_end_before_its_reply_is_missed(
     admin_db, panel_db, mount, bundles, bundle, through
 ):
-    next_job, = workers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
+    next_job, = worker_helpers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
     conf, door = through(COMMITS, True)
     with door:
         door.fault, door.counted = silent_for_a_beat, 1
-        workers.drain(workers.with_options(conf, heartbeat_seconds=0.1))
-    jobs = [workers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
+        worker_helpers.drain(worker_helpers.with_options(conf, heartbeat_seconds=0.1))
+    jobs = [worker_helpers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
 
 
@@ -109,7 +109,7 @@ def silent_for_a_beat(link, packet) -> None:
     link.forward(packet)
     link.reply()
     before = link.door.beats
-    workers.wait_until(lambda: link.door.beats > before + 1, "a beat")
+    worker_helpers.wait_until(lambda: link.door.beats > before + 1, "a beat")
     link.cut()
 
 
@@ -122,10 +122,10 @@ def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
     manifest.rename(assets_dir / "away.json")
     conf, door = through(2, reached)
     with door:
-        workers.drain(conf)
-    job = workers.job(admin_db, job_id)
+        worker_helpers.drain(conf)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0)
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told[-3:] == ["job_claimed", "mount_unavailable", "job_released"]
 
 
@@ -135,13 +135,13 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
 ):
     sync_id, job_id = bundle
     worker_db.transact(claims.claim, claims.Next("a" * 32, "dead:1"))
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     conf, door = through(1, reached)
     with door:
-        log = workers.drain(conf)
-        workers.drain(conf)
+        log = worker_helpers.drain(conf)
+        worker_helpers.drain(conf)
     assert f"job {job_id}, batch {sync_id}: was silent, and may be back in the queue" in log
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("completed", 2)
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told.count("job_reset") == 1

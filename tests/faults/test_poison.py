@@ -3,9 +3,9 @@
 import signal
 
 import pytest
-from campaign import lane as lanes
-from campaign import picture, story
-from campaign.door import Door
+from campaign import environment as lanes
+from campaign import scenario, snapshot
+from campaign.fault_proxy import FaultProxy
 from gpupanel import config
 from gpupanel.web.app import application
 from webtest import TestApp
@@ -13,7 +13,7 @@ from webtest import TestApp
 ATTEMPTS = 5
 
 
-class Poison(Door):
+class Poison(FaultProxy):
     """Kills the worker whenever it writes the assets of the first job."""
 
     def number(self, link, statement: str) -> int:
@@ -24,7 +24,7 @@ class Poison(Door):
 
 @pytest.fixture(scope="module")
 def lane(tmp_path_factory):
-    with lanes.opened(tmp_path_factory.mktemp("poison")) as opened:
+    with lanes.open_environment(tmp_path_factory.mktemp("poison")) as opened:
         yield opened
 
 
@@ -36,7 +36,7 @@ def by_command(lane, sync_id: str) -> None:
 def by_click(lane, sync_id: str) -> None:
     """The button of the batch's own page, which says too why it is parked."""
     panel = application(config.load(lane.direct["gpupanel"]))
-    operator = TestApp(panel, extra_environ={"REMOTE_USER": story.OPERATOR})
+    operator = TestApp(panel, extra_environ={"REMOTE_USER": scenario.OPERATOR})
     page = operator.get(f"/admin/import-media.cgi?action=detail&sync_id={sync_id}")
     assert f"gave up after {ATTEMPTS} attempts" in page.text
     (form,) = [each for each in page.forms.values() if "do" in each.fields and each["do"].value_if_submitted() == "queue"]
@@ -45,8 +45,8 @@ def by_click(lane, sync_id: str) -> None:
 
 @pytest.mark.parametrize("release", [by_command, by_click])
 def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(lane, release):
-    stage = story.STAGES["import"]
-    undisturbed = {name: rows for name, rows in lane.reference(stage).items() if name in picture.library(lane.admin)}
+    stage = scenario.STAGES["import"]
+    undisturbed = {name: rows for name, rows in lane.reference(stage).items() if name in snapshot.library(lane.admin)}
     lane.restore(stage.before)
     for attempt in range(1, ATTEMPTS + 1):
         with Poison(lane.door_path, lane.server):
@@ -61,9 +61,9 @@ def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(lane,
     assert batch["last_error"].startswith(f"gave up after {ATTEMPTS} attempts: the last worker ")
     states = lane.admin.execute("SELECT state FROM import_job WHERE id <> %(job)s AND state <> 'completed'", job=lane.job)
     assert states == []
-    assert picture.untruths(lane.admin) == []
+    assert snapshot.broken_invariants(lane.admin) == []
 
     release(lane, batch["sync_id"])
     lane.finish()
-    assert picture.library(lane.admin) == undisturbed
-    assert picture.untruths(lane.admin) == []
+    assert snapshot.library(lane.admin) == undisturbed
+    assert snapshot.broken_invariants(lane.admin) == []

@@ -10,30 +10,29 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from PIL import Image
-
 from gpupanel import manifest, preflight, scan
 from gpupanel.config import MountSettings
+from gpupanel.devtools.bundle_factory import BundleWriter, defects, derivatives, images, scenarios, write_demo_set
+from gpupanel.devtools.bundle_factory.deterministic import derive_uuid, timestamp
+from gpupanel.devtools.bundle_factory.documents import DOCUMENTS, KNOWN
 from gpupanel.errors import ManifestError, PanelError
 from gpupanel.model import Decision
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import Writer, breaks, demo, pictures, renditions, stories
-from gpupanel.tools.bundles.chance import identifier, moment
-from gpupanel.tools.bundles.documents import DOCUMENTS, KNOWN
+from PIL import Image
 
 EVERYTHING = ("photo", "cover", "video", "video_simple")
 
 
 @pytest.fixture
 def writer(tmp_path):
-    return Writer(tmp_path / "assets" / "sync", tmp_path / "assets", seed=7, pictures=2)
+    return BundleWriter(tmp_path / "assets" / "sync", tmp_path / "assets", seed=7, pictures=2)
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """The demo set as (folder with assets/sync in it, its stories, a Mount of it)."""
+    """The demo set as (folder with assets/sync in it, its scenarios, a Mount of it)."""
     root = tmp_path_factory.mktemp("demo")
-    told = demo(root / "assets" / "sync", root / "assets", seed=3)
+    told = write_demo_set(root / "assets" / "sync", root / "assets", seed=3)
     return root, told, Mount(MountSettings(root / "assets" / "sync", root / "assets"))
 
 
@@ -55,29 +54,29 @@ def snapshot(folder):
 
 def test_the_same_seed_and_calls_give_the_same_bytes(tmp_path):
     for name in ("one", "two"):
-        demo(tmp_path / name / "sync", tmp_path / name, seed="x")
-        renditions.rendition.cache_clear()
-        pictures.painting.cache_clear()
+        write_demo_set(tmp_path / name / "sync", tmp_path / name, seed="x")
+        derivatives.make_derivative.cache_clear()
+        images.paint.cache_clear()
     assert snapshot(tmp_path / "one") == snapshot(tmp_path / "two")
 
 
 def test_another_seed_gives_other_ids_assets_and_pictures(tmp_path):
-    first, second = (Writer(tmp_path / "sync", tmp_path, seed) for seed in (1, 2))
+    first, second = (BundleWriter(tmp_path / "sync", tmp_path, seed) for seed in (1, 2))
     assert first.sync_id("a") != second.sync_id("a")
     [one], [two] = first.assets("a", 1), second.assets("a", 1)
     assert one.asset_hash != two.asset_hash
-    assert pictures.encoded(one.picture, "icon") != pictures.encoded(two.picture, "icon")
+    assert images.encode_image(one.picture, "icon") != images.encode_image(two.picture, "icon")
 
 
 def test_ids_are_lowercase_uuids_and_times_are_utc():
-    assert str(UUID(identifier("a", 1))) == identifier("a", 1) and UUID(identifier("a", 1)).version == 4
-    assert moment(90.5) == "2024-03-01T07:30:30Z"
+    assert str(UUID(derive_uuid("a", 1))) == derive_uuid("a", 1) and UUID(derive_uuid("a", 1)).version == 4
+    assert timestamp(90.5) == "2024-03-01T07:30:30Z"
 
 
 def test_writing_the_demo_set_again_changes_nothing(told):
     root, first, _ = told
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-    assert demo(root / "assets" / "sync", root / "assets", seed=3) == first
+    assert write_demo_set(root / "assets" / "sync", root / "assets", seed=3) == first
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
@@ -91,7 +90,7 @@ def test_a_manifest_that_someone_changed_is_left_alone(writer):
 
 
 def test_without_files_the_manifest_is_the_same_and_no_folder_is_written(tmp_path):
-    whole, bare = (Writer(tmp_path / name / "sync", tmp_path / name) for name in ("whole", "bare"))
+    whole, bare = (BundleWriter(tmp_path / name / "sync", tmp_path / name) for name in ("whole", "bare"))
     for each, files in ((whole, True), (bare, False)):
         sync_id = each.bundle("a", each.assets("a", 5, EVERYTHING), files=files)
     assert raw(whole, sync_id) == raw(bare, sync_id)
@@ -123,7 +122,7 @@ def test_bytes_and_digests_of_derivatives_are_those_of_the_files(writer):
 
 
 def test_totals_count_the_files_that_were_handed_over(writer):
-    told = listed(writer, writer.bundle("a", writer.assets("a", 6, EVERYTHING, broken={4: breaks.no_source})))
+    told = listed(writer, writer.bundle("a", writer.assets("a", 6, EVERYTHING, broken={4: defects.no_source})))
     files = [path for form in ("photo", "cover", "video") for path in (writer.assets_dir / form).rglob("*.*")]
     assert told["verification"]["total_files"] == len(files)
     assert told["total_bytes"] == sum(path.stat().st_size for path in files)
@@ -224,8 +223,8 @@ def test_a_long_bundle_goes_to_the_disk_while_its_items_are_taken(writer):
 
 
 def test_nothing_is_written_outside_the_two_folders(tmp_path):
-    mine = Writer(tmp_path / "here" / "sync", tmp_path / "here" / "assets")
-    wrong = [breaks.outside, breaks.no_path, breaks.bad_hash, breaks.wrong_type, breaks.no_folder]
+    mine = BundleWriter(tmp_path / "here" / "sync", tmp_path / "here" / "assets")
+    wrong = [defects.outside, defects.no_path, defects.bad_hash, defects.wrong_type, defects.no_folder]
     mine.bundle("a", mine.assets("a", 5, broken=dict(enumerate(wrong))))
     assert {path.name for path in tmp_path.iterdir()} == {"here"}
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"sync", "assets"}
@@ -241,8 +240,8 @@ def test_without_pillow_the_error_names_the_package(writer, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    renditions.rendition.cache_clear()
-    pictures.painting.cache_clear()
+    derivatives.make_derivative.cache_clear()
+    images.paint.cache_clear()
     with pytest.raises(PanelError, match="Pillow") as caught:
         writer.bundle("a", writer.assets("a", 1))
     assert "pip install pillow" in caught.value.hint
@@ -251,14 +250,14 @@ def test_without_pillow_the_error_names_the_package(writer, monkeypatch):
 # ------------------------------------------------------------------------------------------------ wrong where meant
 
 
-@pytest.mark.parametrize("wrong", [breaks.wrong_type, breaks.long_title, breaks.no_path, breaks.outside])
+@pytest.mark.parametrize("wrong", [defects.wrong_type, defects.long_title, defects.no_path, defects.outside])
 def test_an_item_broken_in_the_manifest_is_bad_alone(writer, wrong):
     sync_id = writer.bundle("a", writer.assets("a", 3, broken={1: wrong}))
     items = manifest.read(raw(writer, sync_id), sync_id).items
     assert [type(item) for item in items] == [manifest.Item, manifest.BadItem, manifest.Item]
 
 
-@pytest.mark.parametrize("wrong", [breaks.no_folder, breaks.no_source])
+@pytest.mark.parametrize("wrong", [defects.no_folder, defects.no_source])
 def test_an_item_broken_on_the_mount_is_missed_alone(writer, wrong):
     sync_id = writer.bundle("a", writer.assets("a", 3, broken={1: wrong}))
     examined = preflight.examine(Mount(MountSettings(writer.sync_dir, writer.assets_dir)), sync_id)
@@ -267,7 +266,7 @@ def test_an_item_broken_on_the_mount_is_missed_alone(writer, wrong):
 
 @pytest.mark.parametrize(
     ("wrong", "path"),
-    [(breaks.broken_source, "source/source.json"), (breaks.broken_document, "source/data/photo.analysis.json")],
+    [(defects.broken_source, "source/source.json"), (defects.broken_document, "source/data/photo.analysis.json")],
 )
 def test_a_broken_document_is_there_and_is_not_json(writer, wrong, path):
     [photo] = writer.assets("a", 1, broken={0: wrong})
@@ -278,11 +277,11 @@ def test_a_broken_document_is_there_and_is_not_json(writer, wrong, path):
 
 def test_a_document_that_is_not_there_cannot_be_broken(writer):
     with pytest.raises(ValueError):
-        writer.bundle("a", writer.assets("a", 1, documents=(), broken={0: breaks.broken_document}))
+        writer.bundle("a", writer.assets("a", 1, documents=(), broken={0: defects.broken_document}))
 
 
 def test_an_item_without_identity_is_a_problem_of_the_bundle(writer):
-    sync_id = writer.bundle("a", writer.assets("a", 2, broken={1: breaks.bad_hash}))
+    sync_id = writer.bundle("a", writer.assets("a", 2, broken={1: defects.bad_hash}))
     with pytest.raises(ManifestError) as caught:
         manifest.read(raw(writer, sync_id), sync_id)
     assert "items[1].asset_hash" in caught.value.problems[0]
@@ -297,58 +296,58 @@ def test_facts_may_be_replaced_by_false_ones(writer):
 
 
 def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(told):
-    _, stories_told, mount = told
+    _, demo_scenarios, mount = told
     recorded = {sentinel.sync_id for sentinel in mount.sentinels()}
-    assert recorded == {story.sync_id for story in stories_told if story.expectation.status}
-    problems = {story.sync_id: scan.examine(mount, story.sync_id).problem for story in stories_told}
+    assert recorded == {scenario.sync_id for scenario in demo_scenarios if scenario.expected.status}
+    problems = {scenario.sync_id: scan.examine(mount, scenario.sync_id).problem for scenario in demo_scenarios}
     assert {sync_id for sync_id, problem in problems.items() if problem} == {
-        story.sync_id for story in stories_told if story.expectation.passed_over
+        scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason
     }
 
 
 @pytest.mark.parametrize(
     ("why", "said"),
     [
-        (stories.NOT_COMPLETED, "processing"),
-        (stories.NOT_VERIFIED, "verification.passed"),
-        (stories.MANIFEST_REFUSED, "JSON"),
-        (stories.MANIFEST_REFUSED, "more than once"),
-        (stories.MANIFEST_MISSING, ".json is not on the mount"),
-        (stories.SENTINEL_MISSING, ".ready is not on the mount"),
+        (scenarios.NOT_COMPLETED, "processing"),
+        (scenarios.NOT_VERIFIED, "verification.passed"),
+        (scenarios.MANIFEST_REFUSED, "JSON"),
+        (scenarios.MANIFEST_REFUSED, "more than once"),
+        (scenarios.MANIFEST_MISSING, ".json is not on the mount"),
+        (scenarios.SENTINEL_MISSING, ".ready is not on the mount"),
     ],
 )
 def test_a_bundle_is_passed_over_for_the_reason_of_its_story(told, why, said):
-    _, stories_told, mount = told
-    passed = [story.sync_id for story in stories_told if story.expectation.passed_over == why]
+    _, demo_scenarios, mount = told
+    passed = [scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason == why]
     assert any(said in scan.examine(mount, sync_id).problem for sync_id in passed)
 
 
-def test_the_mount_and_the_manifest_fail_as_many_items_as_the_stories_plan_to_fail(told):
-    _, stories_told, mount = told
-    for story in (story for story in stories_told if not story.expectation.passed_over):
-        examined = preflight.examine(mount, story.sync_id)
-        planned = Counter(story.expectation.planned)
-        assert len(examined.missing) == planned[Decision.WILL_FAIL], story.title
-        assert len(examined.manifest.items) == planned.total(), story.title
+def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(told):
+    _, demo_scenarios, mount = told
+    for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
+        examined = preflight.examine(mount, scenario.sync_id)
+        planned = Counter(scenario.expected.planned)
+        assert len(examined.missing) == planned[Decision.WILL_FAIL], scenario.title
+        assert len(examined.manifest.items) == planned.total(), scenario.title
 
 
 def test_members_and_predecessors_come_in_earlier_bundles(told):
-    _, stories_told, mount = told
+    _, demo_scenarios, mount = told
     known, bundles = set(), set()
-    for story in (story for story in stories_told if not story.expectation.passed_over):
-        read = preflight.examine(mount, story.sync_id).manifest
+    for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
+        read = preflight.examine(mount, scenario.sync_id).manifest
         known |= {item.asset_hash for item in read.items if read.action != "remove"}
         assert {member for container in read.containers for member in container.items} <= known
         assert {item.asset_hash for item in read.items} <= known
         assert read.prior_sync_id in bundles | {None}
-        bundles.add(story.sync_id)
+        bundles.add(scenario.sync_id)
 
 
 def test_every_decision_and_every_kind_of_document_occurs_in_the_demo_set(told):
-    root, stories_told, _ = told
+    root, demo_scenarios, _ = told
     planned = Counter()
-    for story in stories_told:
-        planned.update(story.expectation.planned)
+    for scenario in demo_scenarios:
+        planned.update(scenario.expected.planned)
     assert set(planned) == {decision for decision in Decision if decision.startswith("will_")}
     names = {path.name for path in root.rglob("source/data/*.json")}
     assert names == {*KNOWN, "color.palette.json", "field.notes.json", "video.probe.json"}

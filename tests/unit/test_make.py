@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from ground import TREE
+from constants import TREE
 
 
 def test_make_alone_lists_every_target_with_what_it_does():

@@ -1,6 +1,6 @@
 """Addresses of the panel, and what a reader sees of its pages."""
 
-from ground import TREE
+from constants import TREE
 
 CGI_BIN = TREE / "cgi-bin"
 BATCHES = "/admin/import-media.cgi"

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import reads
+import rows_read
 from gpupanel.database import Database, Reading
 from gpupanel.filters import STATUSES
 from gpupanel.find import SCAN
@@ -50,9 +50,9 @@ class Watched(Database):
 
     def watch(self, statement, params, work):
         """`work()`, a list of rows, and a note of it."""
-        before = reads.so_far(self)
+        before = rows_read.so_far(self)
         rows = work()
-        read = reads.so_far(self) - before
+        read = rows_read.so_far(self) - before
         self.seen.append(Seen(statement, params, self.execute(f"EXPLAIN {statement}", **params), rows, read))
         return rows
 

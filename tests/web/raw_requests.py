@@ -3,9 +3,9 @@
 import io
 from typing import NamedTuple
 
-from browsing import BATCHES
 from gpupanel.web.answers import HEADERS
 from gpupanel.web.visit import FORM_TYPE
+from page_helpers import BATCHES
 
 
 class Answer(NamedTuple):

@@ -1,10 +1,10 @@
 """Many batches at once: a preview, a frozen list, outcomes each by itself, and a bounded part a request."""
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
 from gpupanel import bulk, ledger, queue
 from gpupanel.errors import MountTimeout
 from gpupanel.web import visit
+from page_helpers import BATCHES, JSON, cells, region, text
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Finding batches from the page: filters in the address, counts that are no lie, pages both ways."""
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
 from gpupanel import find
+from page_helpers import BATCHES, JSON, cells, region, text
 
 HASH = "0123456789abcdef" * 4
 

@@ -1,7 +1,7 @@
 """No page's query reads more than what the page shows, counts or may look through, in a ledger of any size.
 
 `make million` builds 1,000,000 batches, 5,000,000 items and 10,000,000 events, and asks the same questions of those:
-LEDGER names the configuration of a panel whose ledger bench/load.py has made.
+LEDGER names the configuration of a panel whose ledger bench/make_ledger.py has made.
 """
 
 import dataclasses
@@ -11,8 +11,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from counting import Watched
-from ground import NAME, TABLES, bench_load, empty
+from constants import NAME, TABLES, bench_load, empty
 from gpupanel import config, database, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
@@ -22,6 +21,7 @@ from gpupanel.web import auth, glance, routes, selecting
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import batch, chart, health, metrics
 from gpupanel.web.visit import FORM_TYPE, Visit
+from query_recorder import Watched
 
 LEDGER = os.environ.get("LEDGER")
 BATCHES, LARGE = 20_000, 12_000

@@ -1,11 +1,11 @@
 """What the status line, the counts and the chart read: what they show, however much there is."""
 
-import configuring
+import installation
 import pytest
-from reads import examined, temporary_tables
 from gpupanel import queue
 from gpupanel.web import glance
 from gpupanel.web.pages import chart
+from rows_read import examined, temporary_tables
 
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
@@ -23,7 +23,7 @@ FILL = [
 
 @pytest.fixture(scope="module")
 def filled(server):
-    with configuring.filled(server, FILL) as db:
+    with installation.filled(server, FILL) as db:
         yield db
 
 

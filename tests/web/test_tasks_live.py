@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
-from workers import enqueue
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
+from worker_helpers import enqueue
 
 
 @pytest.fixture

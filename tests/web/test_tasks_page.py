@@ -1,8 +1,8 @@
 """Import Tasks: queued, running and finished jobs (docs/CONTRACT.md, 10)."""
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
 from gpupanel import actions
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
 
 CHART = ["Items imported an hour 0 in a day"]
 

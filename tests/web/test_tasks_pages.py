@@ -1,8 +1,8 @@
 """The three lists of Import Tasks go on page by page, each by itself, and the address says where (docs/CONTRACT.md, 10)."""
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
-from workers import enqueue
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
+from worker_helpers import enqueue
 
 ENDED = "UPDATE import_job SET state = %(state)s, finished_at = '2026-01-01' + INTERVAL id %% 3 HOUR WHERE id = %(id)s"
 

@@ -1,1 +1,1 @@
-"""The commands of bin/gpupanel: functions that take a Shell and return the exit status."""
+"""The commands of bin/gpupanel: one module per command."""

@@ -1,12 +1,13 @@
-"""completion: what a shell needs to complete the commands of bin/gpupanel, made from their own definitions."""
+"""gpupanel completion: a script for bash, made from the definitions of the commands."""
 
 import argparse
-from typing import Iterator
+from collections.abc import Iterator
 
-from ..shell import Shell
+from .commands import build_parser
+from .context import CommandContext
 
-FILES = {"FILE", "DIR"}
-BUNDLES = {"S", "TEXT"}
+FILE_METAVARS = {"FILE", "DIR"}
+SYNC_ID_METAVARS = {"SYNC_ID", "TEXT"}
 BASH = """\
 _gpupanel() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} command= word
@@ -28,23 +29,23 @@ _gpupanel() {{
 complete -F _gpupanel gpupanel"""
 
 
-def completion(shell: Shell) -> int:
+def run(context: CommandContext) -> int:
     """JSON: {script}."""
-    script = bash()
-    shell.tell({"script": script}, [script])
+    script = bash_script()
+    context.emit({"script": script}, [script])
     return 0
 
 
-def bash() -> str:
-    """The function that bash calls for each word."""
-    from ..cli import _parser  # the definitions live there, and it is what imports the commands
-
-    parser = _parser()
+def bash_script() -> str:
+    """Return the function that bash calls to complete a word."""
+    parser = build_parser()
     commands = _commands(parser)
-    values = [*_values("*", parser)] + [line for name, each in commands.items() for line in _values(name, each, parser)]
-    options = [_words("''", [*commands, *_options(parser)])]
-    options += [_words(name, [*_options(each), *_choices(each)]) for name, each in commands.items()]
-    bundles = [name for name, each in commands.items() if any(each.metavar in BUNDLES for each in each._actions)]
+    common = set(_options(parser))
+    values = [*_value_cases("*", parser, set())]
+    values += [case for name, command in commands.items() for case in _value_cases(name, command, common)]
+    options = [_word_case("''", [*commands, *_options(parser)])]
+    options += [_word_case(name, [*_options(command), *_choices(command)]) for name, command in commands.items()]
+    bundles = [name for name, command in commands.items() if _takes_sync_ids(command)]
     return BASH.format(
         commands="|".join(commands), values="\n".join(values), bundles="|".join(bundles), options="\n".join(options)
     )
@@ -59,18 +60,21 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def _choices(parser: argparse.ArgumentParser) -> list[str]:
-    """The words that may stand by themselves."""
+    """Return the words that may stand without an option."""
     return [str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()]
 
 
-def _values(name: str, parser: argparse.ArgumentParser, common: argparse.ArgumentParser | None = None) -> Iterator[str]:
-    """A line for each option that takes a word of its own, or a file; those that all commands have are left out."""
-    general = _options(common) if common else []
+def _takes_sync_ids(parser: argparse.ArgumentParser) -> bool:
+    return any(action.metavar in SYNC_ID_METAVARS for action in parser._actions)
+
+
+def _value_cases(name: str, parser: argparse.ArgumentParser, excluded: set[str]) -> Iterator[str]:
+    """Yield a case for each option whose value is one of a few words, or a file."""
     for action in parser._actions:
-        known = f"-W '{' '.join(action.choices)}'" if action.choices else "-f" if action.metavar in FILES else None
-        if known and action.option_strings and action.option_strings[-1] not in general:
-            yield f'    {name}:{action.option_strings[-1]}) COMPREPLY=($(compgen {known} -- "$current")); return;;'
+        words = f"-W '{' '.join(action.choices)}'" if action.choices else "-f" if action.metavar in FILE_METAVARS else None
+        if words and action.option_strings and action.option_strings[-1] not in excluded:
+            yield f'    {name}:{action.option_strings[-1]}) COMPREPLY=($(compgen {words} -- "$current")); return;;'
 
 
-def _words(name: str, words: list[str]) -> str:
+def _word_case(name: str, words: list[str]) -> str:
     return f"    {name}) COMPREPLY=($(compgen -W '{' '.join(words)}' -- \"$current\"));;"

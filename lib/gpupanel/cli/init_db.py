@@ -1,24 +1,24 @@
-"""init-db: the database and its two accounts."""
+"""gpupanel init-db: create or complete the database and its two accounts."""
 
-from ...errors import DatabaseDenied
-from .. import schema
-from ..shell import Shell
+from ..errors import DatabaseDenied
+from ..tools import schema
+from .context import CommandContext
 
-NEXT = (
-    "Next, as the same account, give each of the two a password of its own and open it:",
+NEXT_STEPS = (
+    "Next, as the same account, give each of the two accounts its own password and unlock it:",
     *(f"  ALTER USER {account}@localhost IDENTIFIED BY '...' ACCOUNT UNLOCK;" for account in schema.ACCOUNTS),
-    "and write the passwords to the files that etc/panel.conf and etc/worker.conf name.",
+    "Write each password to the file that etc/panel.conf or etc/worker.conf names.",
 )
 
 
-def init_db(shell: Shell) -> int:
+def run(context: CommandContext) -> int:
     """JSON: {database, made: [text], accounts: [name]}."""
-    settings = shell.settings.database
+    settings = context.settings.database
     try:
         made = schema.apply(settings)
     except DatabaseDenied as error:
         raise DatabaseDenied(str(error), "Use an account that may create databases, tables and users.") from None
-    lines = [f"Database {settings.name}: {len(made)} made." if made else f"Database {settings.name} was complete already."]
+    summary = f"Database {settings.name}: {len(made)} created." if made else f"Database {settings.name} is complete."
     data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}
-    shell.tell(data, [*lines, *(f"  {each}" for each in made), *NEXT])
+    context.emit(data, [summary, *(f"  {name}" for name in made), *NEXT_STEPS])
     return 0

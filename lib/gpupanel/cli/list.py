@@ -1,37 +1,50 @@
-"""list: the batches that filters find, as the panel's list has them."""
+"""gpupanel list: the batches that match filters, as in the panel's list."""
 
 from argparse import Namespace
-from typing import Any
+from typing import Any, TypedDict
 
-from ... import filters, find
-from ...database import Reading
-from ...filters import Filters
-from ...web.pages.shapes import listed, neighbour
-from ..shell import Shell
-from ..text import plain, size, table
+from .. import filters, find
+from ..database import Reading
+from ..filters import Filters
+from ..web.pages.shapes import listed, neighbour
+from .context import CommandContext
+from .output import format_cell, format_table, plural, size
+
+COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job")
 
 
-def list(shell: Shell) -> int:  # noqa: A001 - a command's function bears its name
-    """JSON: the keys of the panel's list that docs/PANEL-JSON.md names: count, count_is_exact, batches, next, previous,
-    stopped_at, further."""
-    wanted = asked_for(shell.args)
-    seen = shell.db.read(_list, wanted, shell.args)
-    if not shell.args.ids or shell.args.json:
-        shell.tell(seen, _lines(seen))
-    elif seen["batches"]:
-        shell.tell(seen, [batch["sync_id"] for batch in seen["batches"]])
+class BatchList(TypedDict):
+    """The keys of the panel's list (docs/PANEL-JSON.md)."""
+
+    count: int
+    count_is_exact: bool
+    batches: list[dict[str, Any]]
+    next: dict[str, int] | None
+    previous: dict[str, int] | None
+    stopped_at: Any
+    further: dict[str, int] | None
+
+
+def run(context: CommandContext) -> int:
+    """JSON: {count, count_is_exact, batches, next, previous, stopped_at, further}."""
+    wanted = requested_filters(context.args)
+    page = context.db.read(_list, wanted, context.args)
+    if not context.args.ids or context.args.json:
+        context.emit(page, _format(page))
+    elif page["batches"]:
+        context.emit(page, [batch["sync_id"] for batch in page["batches"]])
     return 0
 
 
-def asked_for(args: Namespace) -> Filters:
-    """The filters that the options mean. Raises InvalidInput."""
-    given = {name: getattr(args, name) for name in (*filters.WORDS, "host")}
-    return filters.read(given | {"from": args.since, "to": args.until, "q": args.text})
+def requested_filters(args: Namespace) -> Filters:
+    """Return the filters that the options name. Raises InvalidInput."""
+    texts = {name: getattr(args, name) for name in (*filters.WORDS, "host")}
+    return filters.read(texts | {"from": args.since, "to": args.until, "q": args.text})
 
 
-def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
+def _list(tx: Reading, wanted: Filters, args: Namespace) -> BatchList:
     road = find.road(tx, wanted)
-    page = find.page(tx, wanted, _place(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
+    page = find.page(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
     count = find.count(tx, wanted, road)
     return {
         "count": count.number, "count_is_exact": count.exact, "batches": [listed(row) for row in page.rows],
@@ -40,23 +53,24 @@ def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
     }
 
 
-def _place(args: Namespace) -> find.Place | None:
-    given = args.before if args.after is None else args.after
-    return None if given is None else find.Place(given, later=args.after is not None)
+def _cursor(args: Namespace) -> find.Place | None:
+    batch_id = args.before if args.after is None else args.after
+    return None if batch_id is None else find.Place(batch_id, later=args.after is not None)
 
 
-def _lines(seen: dict[str, Any]) -> "list[str]":
-    more = "" if seen["count_is_exact"] else " or more"
-    lines = [f"{min(seen['count'], find.BOUND):,}{more} found", *table(_row(batch) for batch in seen["batches"])]
-    if seen["stopped_at"]:
-        lines += [f"  {find.SCAN:,} batches were looked through, as far as {plain(seen['stopped_at'])}"]
-    onward = seen["further"] or seen["next"]
-    return lines + [f"  go on with --{name} {number}" for name, number in (onward or {}).items()]
+def _format(page: BatchList) -> list[str]:
+    more = "" if page["count_is_exact"] else " or more"
+    lines = [f"{min(page['count'], find.BOUND):,}{more} found"]
+    lines += format_table((_row(batch) for batch in page["batches"]), COLUMNS)
+    if page["stopped_at"]:
+        lines += [f"  The search read {find.SCAN:,} batches, back to {format_cell(page['stopped_at'])}."]
+    cursor = page["further"] or page["next"] or {}
+    return lines + [f"  Next page: --{name} {number}" for name, number in cursor.items()]
 
 
-def _row(batch: dict[str, Any]) -> tuple:
+def _row(batch: dict[str, Any]) -> tuple[object, ...]:
     job = batch["job"]
-    progress = f"job {job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
+    progress = f"{job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
-    count = f"{batch['item_count']:,} item{'' if batch['item_count'] == 1 else 's'}, {size(batch['total_bytes'])}"
-    return (batch["sync_id"], batch["status"], kind, count, batch["source_host"], batch["discovered_at"], progress)
+    items = f"{plural(batch['item_count'], 'item')}, {size(batch['total_bytes'])}"
+    return batch["sync_id"], batch["status"], kind, items, batch["source_host"], batch["discovered_at"], progress

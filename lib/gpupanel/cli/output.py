@@ -1,13 +1,19 @@
-"""Text for a terminal: plain characters, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
+"""Text for a terminal: escaped cells, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Iterable
 
-from ..web.formats import duration
+from ..web.formats import digest as short_hash
+from ..web.formats import duration, size
+
+__all__ = [
+    "format_age", "format_cell", "format_counts", "format_lines", "format_section", "format_table", "last_lines",
+    "plural", "short_hash", "size",
+]
 
 
-def plain(value: Any) -> str:
-    """One line that cannot steer a terminal: what does not print is shown as an escape, nothing as `-`."""
+def format_cell(value: object) -> str:
+    """Format a value as one line; unprintable characters become escapes, and no value becomes `-`."""
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
@@ -15,42 +21,41 @@ def plain(value: Any) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
-def lines(value: str) -> list[str]:
-    """Text of several lines, such as the end of a log, each of them plain."""
-    return [plain(line) for line in value.split("\n")] if value else []
+def format_lines(value: str) -> list[str]:
+    """Split a text such as the end of a log into escaped lines."""
+    return [format_cell(line) for line in value.split("\n")] if value else []
 
 
-def tail(value: str, count: int = 10) -> str:
-    """The last lines of a log."""
+def last_lines(value: str, count: int = 10) -> str:
+    """Return the last lines of a log."""
     return "\n".join(value.strip().split("\n")[-count:])
 
 
-def table(rows: Iterable[Iterable[Any]], indent: str = "  ") -> list[str]:
-    """Rows of cells as lines with aligned columns."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells)]
+def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (), indent: str = "  ") -> list[str]:
+    """Align the columns of the rows, below their headings; no rows give no lines."""
+    cells = [[format_cell(cell) for cell in row] for row in rows]
+    if cells and headings:
+        cells.insert(0, [heading.upper() for heading in headings])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
 
-def size(count: int) -> str:
-    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
-    units = ["B", "KB", "MB", "GB", "TB", "PB", "EB"]
-    value = float(count)
-    while value >= 1024 and len(units) > 1:
-        value, units = value / 1024, units[1:]
-    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+def format_section(title: str, rows: Iterable[Iterable[object]], headings: Sequence[str] = ()) -> list[str]:
+    """Return a table below its title, or no line for no rows."""
+    lines = format_table(rows, headings)
+    return [title, *lines] if lines else []
 
 
-def age(seconds: float) -> str:
-    """The two largest units: `2 h 5 min ago`, `41 s ago`."""
+def format_age(seconds: float) -> str:
+    """Format seconds by the two largest units: `2 h 5 min ago`, `41 s ago`."""
     return f"{duration(timedelta(seconds=seconds))} ago"
 
 
-def short(digest: str | None) -> str:
-    """The first 16 characters of a hash."""
-    return f"{digest[:16]}..." if digest else "-"
-
-
-def counts(numbers: dict[str, int]) -> str:
-    """`3 will_create, 1 will_fail`; what is zero is left out."""
+def format_counts(numbers: Mapping[str, int]) -> str:
+    """Format counts, without the zeros: `3 will_create, 1 will_fail`."""
     return ", ".join(f"{number} {name}" for name, number in numbers.items() if number) or "nothing"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 item`, `1,204 items`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""serve: the panel over HTTP by waitress, for a web server in front of it or for a demo on this machine."""
+"""gpupanel serve: the panel over HTTP by waitress, behind a web server or for a demo on this machine."""
 
 import signal
 import socket
@@ -6,44 +6,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from time import monotonic
+from types import FrameType
+from typing import Any
 
 from waitress import create_server
 
-from ...errors import InvalidInput, PanelError
-from ...web import app
-from ...web.panel import Panel
-from ...web.service import Service
-from ..shell import Shell
+from ..errors import InvalidInput, PanelError
+from ..web import app
+from ..web.panel import Panel
+from ..web.service import Service
+from .context import CommandContext
 
 THREADS = 8
 STOP_SECONDS = 10
-BODY_BYTES = 1024 * 1024  # as in the samples of etc/; what is bigger would be kept on disk before anybody asks who sent it
+POLL_SECONDS = 30  # a signal ends the wait earlier
+BODY_BYTES = 1024 * 1024  # as in the samples of etc/; waitress would buffer a larger body on disk before authentication
 
 
-def serve(shell: Shell) -> int:
-    """Until SIGTERM or SIGINT; requests that are being answered then are still answered. JSON: {address}."""
-    host, port = shell.args.host, shell.args.port
-    panel = Panel(shell.settings)
+def run(context: CommandContext) -> int:
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress. JSON: {address}."""
+    panel = Panel(context.settings)
     panel.load()
-    with _listen(host, port, loopback_only=shell.settings.panel.auth == "none") as listener:
-        # Whose headers to believe is for the panel to decide, by [panel] trusted_proxies.
+    with _listen(context.args.host, context.args.port, context.settings.panel.auth == "none") as listener:
+        # The panel decides whose proxy headers to trust, by [panel] trusted_proxies.
         server = create_server(
             app.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
             max_request_body_size=BODY_BYTES,
         )
-        stopped = _on_signal(server)
-        with _for_cgi(panel):
+        received = _record_signals(server)
+        with _serve_cgi(panel):
             address = _address(listener)
-            shell.tell({"address": address}, [f"Import Media: {address}"])
-            while not stopped:
-                _turn(server)
+            context.emit({"address": address}, [f"Import Media: {address}"])
+            while not received:
+                _handle_events(server, POLL_SECONDS)
             _finish(server)
     return 0
 
 
 @contextmanager
-def _for_cgi(panel: Panel) -> Iterator[None]:
-    """Meanwhile, answer CGI programs, if the configuration says where."""
+def _serve_cgi(panel: Panel) -> Iterator[None]:
+    """Serve CGI programs over the local socket, if the configuration names one."""
     if panel.settings.panel.socket is None:
         yield
         return
@@ -56,17 +58,17 @@ def _for_cgi(panel: Panel) -> Iterator[None]:
 
 
 def _listen(host: str, port: int, loopback_only: bool) -> socket.socket:
-    """Raises InvalidInput for an address that the configuration does not allow, PanelError when the port is taken."""
+    """Raises InvalidInput for an address that the configuration forbids, PanelError if the port is taken."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise InvalidInput(f"--host {host}: {error.strerror}.") from None
-    if loopback_only and not all(ip_address(address[0]).is_loopback for *_, address in found):
+    if loopback_only and not all(ip_address(address[0]).is_loopback for *_, address in addresses):
         raise InvalidInput(
-            f"--host {host}: with [panel] auth = none anyone who can connect is an operator, so only loopback is allowed.",
+            f"--host {host}: with [panel] auth = none everyone who can connect is an operator, so only loopback is allowed.",
             "Use 127.0.0.1, or set auth = remote_user and a web server in front.",
         )
-    family, *_, address = found[0]
+    family, *_, address = addresses[0]
     try:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
@@ -78,26 +80,26 @@ def _address(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/admin/import-media.cgi"
 
 
-def _on_signal(server) -> list[int]:
-    """The signals that came; a handler only notes its signal and wakes the loop."""
-    stopped: list[int] = []
+def _record_signals(server: Any) -> list[int]:
+    """Return the list of received signals; the handler only records a signal and wakes the loop."""
+    received: list[int] = []
 
-    def note(number: int, frame) -> None:
-        stopped.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         server.pull_trigger()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return stopped
+        signal.signal(number, record)
+    return received
 
 
-def _turn(server, seconds: float = 30) -> None:
+def _handle_events(server: Any, seconds: float) -> None:
     server.asyncore.loop(timeout=seconds, use_poll=True, map=server._map, count=1)
 
 
-def _finish(server) -> None:
-    """Take no more, answer what is being answered, and hand the answers over."""
+def _finish(server: Any) -> None:
+    """Accept no request, finish those in progress, and send their responses."""
     deadline = monotonic() + STOP_SECONDS
     server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
     while monotonic() < deadline and any(channel.total_outbufs_len for channel in server.active_channels.values()):
-        _turn(server, 0.1)
+        _handle_events(server, 0.1)

@@ -1,35 +1,54 @@
-"""The demo: real bundles of every kind, and the whole way of each from the mount to the library, compared with its story."""
+"""Import the demo bundles and compare each result with the expected outcome of its scenario."""
 
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from .. import actions, ledger
 from ..actions import ScanReport
+from ..cli.output import last_lines
 from ..database import Database, Reading
 from ..errors import NotFound, PanelError, Refused
 from ..model import DONE, BatchStatus, Decision
 from ..mount import Mount
-from . import bundles, children
-from .bundles import Expectation, Story
-from .text import tail
+from . import bundle_factory, processes
+from .bundle_factory import ExpectedOutcome, Scenario
 
-MARK = ".gpupanel-demo"
+MARKER_FILE = ".gpupanel-demo"
 DONE_DECISIONS = frozenset(DONE.values())
-BUSY = (BatchStatus.QUEUED, BatchStatus.IMPORTING)
-OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, *BUSY)
-PATIENCE_SECONDS = 60
-TOUCHED = frozenset(BatchStatus) - {BatchStatus.DISCOVERED}
+ACTIVE = (BatchStatus.QUEUED, BatchStatus.IMPORTING)
+OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, *ACTIVE)
+HANDLED = frozenset(BatchStatus) - {BatchStatus.DISCOVERED}
+OTHER_WORKER_SECONDS = 60  # how long another worker on the same queue may take
 
 
-class Result(NamedTuple):
-    """What became of one bundle; `status` is None when the ledger does not know it.
+@dataclass(frozen=True, slots=True)
+class AdditionalBundles:
+    """How many bundles of how many photos to write after the demo set."""
 
-    `new` says whether it was still to be imported when this run came; `as_told`, whether all is what its story expects;
-    `right`, whether it is at least what becomes of it when somebody has imported the set in another order, or twice.
+    bundles: int = 0
+    items: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTarget:
+    """An installation to import to; `drain` runs a worker until the queue is empty."""
+
+    db: Database
+    mount: Mount
+    actor: str
+    drain: Callable[[], None]
+
+
+class ScenarioResult(NamedTuple):
+    """Result of one bundle; `status` is None if the ledger has no such batch.
+
+    `new`: the batch was not imported before this run. `as_told`: the result is exactly the expected outcome. `right`:
+    the result is at least valid after imports in another order, or repeated ones. JSON uses these names.
     """
 
     sync_id: str
@@ -43,11 +62,11 @@ class Result(NamedTuple):
     right: bool
 
 
-class Report(NamedTuple):
-    """`planned` and `done` count what is new with this run."""
+class DemoReport(NamedTuple):
+    """`planned` and `done` count the items of batches that were new in this run."""
 
     scan: ScanReport
-    results: list[Result]
+    results: list[ScenarioResult]
 
     @property
     def as_told(self) -> bool:
@@ -59,97 +78,100 @@ class Report(NamedTuple):
 
     @property
     def planned(self) -> dict[str, int]:
-        return _sum(result.planned for result in self.results if result.new)
+        return _sum_counts(result.planned for result in self.results if result.new)
 
     @property
     def done(self) -> dict[str, int]:
-        return _sum(result.done for result in self.results if result.new)
+        return _sum_counts(result.done for result in self.results if result.new)
 
 
-def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total = sum(map(Counter, counts), Counter())
+def _sum_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
     return {str(decision): total[decision] for decision in Decision if total[decision]}
 
 
-def write(
-    sync_dir: Path, assets_dir: Path, seed: str = "1", more: int = 0, items: int = 100,
-    attend: Callable[[], None] = lambda: None,
-) -> list[list[Story]]:
-    """Write the demo set, and `more` bundles of `items` photos each; what is there already stays.
+def write_bundles(
+    sync_dir: Path, assets_dir: Path, seed: str = "1", more: AdditionalBundles = AdditionalBundles(),
+    checkpoint: Callable[[], None] = bundle_factory.no_checkpoint,
+) -> list[list[Scenario]]:
+    """Write the demo set and additional bundles; files that exist already stay.
 
-    `attend` is called now and then, and may raise. The stories come in groups: those of one group do not depend on each other, but on the groups before. Raises Refused
-    where somebody else's files are: the demo writes to no mount but its own (docs/CONTRACT.md, 2.2).
+    Return the scenarios in groups: those of one group depend only on earlier groups. `checkpoint` is called before each
+    bundle, and may raise. Raises Refused if the folders hold other files: the demo writes only to its own mount
+    (docs/CONTRACT.md, 2.2).
     """
-    for folder in () if (sync_dir / MARK).exists() else (sync_dir, assets_dir):
+    for folder in () if (sync_dir / MARKER_FILE).exists() else (sync_dir, assets_dir):
         if any(path.is_file() for path in folder.glob("**/*")):
             raise Refused(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
     sync_dir.mkdir(parents=True, exist_ok=True)
-    (sync_dir / MARK).touch()
-    one_by_one = [[story] for story in bundles.demo(sync_dir, assets_dir, seed, attend)]
-    return [*one_by_one, list(_more(sync_dir, assets_dir, seed, more, items))]
+    (sync_dir / MARKER_FILE).touch()
+    groups = [[scenario] for scenario in bundle_factory.write_demo_set(sync_dir, assets_dir, seed, checkpoint)]
+    return [*groups, list(_write_additional(bundle_factory.BundleWriter(sync_dir, assets_dir, seed), more))]
 
 
-def _more(sync_dir: Path, assets_dir: Path, seed: str, more: int, items: int) -> Iterator[Story]:
-    writer = bundles.Writer(sync_dir, assets_dir, seed)
-    expected = Expectation(BatchStatus.COMPLETED, {Decision.WILL_CREATE: items}, {Decision.CREATED: items})
-    for number in range(1, more + 1):
+def _write_additional(writer: bundle_factory.BundleWriter, more: AdditionalBundles) -> Iterator[Scenario]:
+    items = more.items
+    expected = ExpectedOutcome(BatchStatus.COMPLETED, {Decision.WILL_CREATE: items}, {Decision.CREATED: items})
+    for number in range(1, more.bundles + 1):
         name = f"{items} more, {number}"
-        yield Story(writer.bundle(name, writer.assets(name, items)), f"{items} photos, bundle {number}", expected)
+        yield Scenario(writer.bundle(name, writer.assets(name, items)), f"{items} photos, bundle {number}", expected)
 
 
-def listing(stories: Iterable[Story]) -> list[tuple[str, str]]:
-    """(sync_id, title) of each bundle; of one that cannot be imported, also what a scan will make of it."""
-    return [(story.sync_id, story.title + _unseen(story.expectation)) for story in stories]
+def describe_scenarios(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:
+    """Return (sync_id, title) of each bundle; the title says if a scan skips the bundle."""
+    return [(scenario.sync_id, scenario.title + _scan_remark(scenario.expected)) for scenario in scenarios]
 
 
-def _unseen(expected: Expectation) -> str:
-    if not expected.passed_over:
+def _scan_remark(expected: ExpectedOutcome) -> str:
+    if not expected.skip_reason:
         return ""
-    return " (a scan passes it over)" if expected.status else " (no scan sees it)"
+    return " (a scan skips this bundle)" if expected.status else " (no scan finds this bundle)"
 
 
-def once(
-    db: Database, mount: Mount, groups: list[list[Story]], by: str, drain: Callable[[], None],
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Report:
-    """Scan, then preflight, queue and import each story; `drain` runs a worker until the queue is empty.
+def import_scenarios(
+    target: ImportTarget, groups: list[list[Scenario]], progress: Callable[[int, int], None] = actions.unseen
+) -> DemoReport:
+    """Scan, then preflight, queue and import the scenarios, group after group.
 
-    Group after group, since an update is planned against what the bundles before it have brought. Where somebody else
-    has begun, in an order of their own, plans and decisions cannot be as told; what must hold then is in `_right`.
+    An update is planned against the library that the bundles before it have left. If batches were imported before in
+    another order, plans and decisions differ from the expected ones; `_is_valid` states what still must hold.
     """
-    report = actions.scan_mount(db, mount, by)
-    before = {story.sync_id: db.read(_result, story) for stories in groups for story in stories}
-    disturbed = any(result.status in TOUCHED and not result.as_told for result in before.values())
-    results: list[Result] = []
-    for stories in groups:
-        if any([_queue(db, mount, story.sync_id, by) for story in stories]):
-            drain()
-            _let_finish(db, stories)
-        for story in stories:
-            result = db.read(_result, story)
-            right = result.as_told or disturbed and _right(result, story.expectation)
-            results.append(result._replace(new=before[story.sync_id].new, right=right))
+    db = target.db
+    scan = actions.scan_mount(db, target.mount, target.actor)
+    before = {scenario.sync_id: db.read(_result, scenario) for scenarios in groups for scenario in scenarios}
+    is_disturbed = any(result.status in HANDLED and not result.as_told for result in before.values())
+    results: list[ScenarioResult] = []
+    for scenarios in groups:
+        if any([_queue(target, scenario.sync_id) for scenario in scenarios]):
+            target.drain()
+            _wait_for_other_worker(db, scenarios)
+        for scenario in scenarios:
+            result = db.read(_result, scenario)
+            right = result.as_told or is_disturbed and _is_valid(result, scenario.expected)
+            results.append(result._replace(new=before[scenario.sync_id].new, right=right))
         progress(len(results), len(before))
-    return Report(report, results)
+    return DemoReport(scan, results)
 
 
-def _queue(db: Database, mount: Mount, sync_id: str, by: str) -> bool:
-    """Whether the batch is queued now; one that is settled, or passed over, is left alone."""
-    batch = db.read(_batch, sync_id)
+def _queue(target: ImportTarget, sync_id: str) -> bool:
+    """Queue the batch unless it is finished or skipped; return whether it has an active job."""
+    batch = target.db.read(_batch, sync_id)
     if batch["status"] == BatchStatus.DISCOVERED and batch["last_error"] is None:
-        if not actions.preflight_batch(db, mount, sync_id, by).ok:
+        if not actions.preflight_batch(target.db, target.mount, sync_id, target.actor).ok:
             return False
-        batch = db.read(_batch, sync_id)
+        batch = target.db.read(_batch, sync_id)
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED:
-        actions.queue_batch(db, mount, sync_id, by)
+        actions.queue_batch(target.db, target.mount, sync_id, target.actor)
         return True
-    return batch["status"] in BUSY
+    return batch["status"] in ACTIVE
 
 
-def _let_finish(db: Database, stories: list[Story]) -> None:
-    """Another worker on the same queue may have been faster than ours; it is waited for, but not forever."""
-    deadline = monotonic() + PATIENCE_SECONDS
-    while any(db.read(_batch, story.sync_id)["status"] in BUSY for story in stories) and monotonic() < deadline:
+def _wait_for_other_worker(db: Database, scenarios: list[Scenario]) -> None:
+    """Wait, for a limited time, until another worker on the same queue has finished these batches."""
+    deadline = monotonic() + OTHER_WORKER_SECONDS
+    while any(db.read(_batch, scenario.sync_id)["status"] in ACTIVE for scenario in scenarios) and monotonic() < deadline:
         sleep(0.1)
 
 
@@ -160,49 +182,52 @@ def _batch(tx: Reading, sync_id: str) -> dict[str, Any]:
         return {"status": None, "plan": None, "last_error": None}
 
 
-def _result(tx: Reading, story: Story) -> Result:
-    batch = _batch(tx, story.sync_id)
+def _result(tx: Reading, scenario: Scenario) -> ScenarioResult:
+    batch = _batch(tx, scenario.sync_id)
     planned = {name: count for name, count in (batch["plan"] or {}).items() if count}
     decisions = ledger.decision_counts(tx, batch["id"]) if batch["status"] else {}
     done = {name: count for name, count in decisions.items() if name in DONE_DECISIONS}
-    expected = story.expectation
-    passed_over = batch["status"] is None or batch["status"] == BatchStatus.DISCOVERED and bool(batch["last_error"])
-    as_told = (batch["status"], planned, done, passed_over) == (
-        expected.status, expected.planned, expected.done, bool(expected.passed_over)
+    expected = scenario.expected
+    is_skipped = batch["status"] is None or batch["status"] == BatchStatus.DISCOVERED and bool(batch["last_error"])
+    as_told = (batch["status"], planned, done, is_skipped) == (
+        expected.status, expected.planned, expected.done, bool(expected.skip_reason)
     )
-    new = batch["status"] in OPEN and not passed_over
-    return Result(story.sync_id, story.title, batch["status"], planned, done, batch["last_error"], new, as_told, as_told)
+    new = batch["status"] in OPEN and not is_skipped
+    return ScenarioResult(
+        scenario.sync_id, scenario.title, batch["status"], planned, done, batch["last_error"], new, as_told, as_told
+    )
 
 
-def _right(result: Result, expected: Expectation) -> bool:
-    """The status of the story, as many items done and failed as there, and nothing removed that should have stayed.
+def _is_valid(result: ScenarioResult, expected: ExpectedOutcome) -> bool:
+    """Return whether status, number of done and number of failed items are as expected, and nothing more was removed.
 
-    A bundle that a scan passes over fails its preflight instead, when somebody queues it all the same.
+    A bundle that a scan skips fails its preflight instead, if an operator queued it anyway.
     """
-    if expected.passed_over and expected.status and result.problem:
+    if expected.skip_reason and expected.status and result.problem:
         return result.status in (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_FAILED) and not result.done
-    done, told = Counter(result.done), Counter(expected.done)
+    done, expected_done = Counter(result.done), Counter(expected.done)
     return (
-        result.status == expected.status and done.total() == told.total()
-        and done[Decision.FAILED] == told[Decision.FAILED] and done[Decision.REMOVED] <= told[Decision.REMOVED]
+        result.status == expected.status and done.total() == expected_done.total()
+        and done[Decision.FAILED] == expected_done[Decision.FAILED]
+        and done[Decision.REMOVED] <= expected_done[Decision.REMOVED]
     )
 
 
-def worker(worker_conf: Path) -> Callable[[], None]:
-    """A `drain` for `once`: bin/import-worker as a process of its own, as in earnest.
+def worker_runner(worker_conf: Path) -> Callable[[], None]:
+    """Return a `drain` that runs `bin/import-worker --once` as a process.
 
-    Raises PanelError when it could not start; a job that failed (status 1) is for the story to judge.
+    It raises PanelError if the worker could not start; a failed job (status 1) is a result like any other.
     """
-    command = children.program("import-worker", "--config", str(worker_conf), "--once")
+    command = processes.program_command("import-worker", "--config", str(worker_conf), "--once")
 
     def drain() -> None:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             try:
-                said = process.communicate()[1].decode(errors="replace")
+                log = process.communicate()[1].decode(errors="replace")
             except BaseException:
-                process.terminate()  # it gives its job back; leaving the block waits for that
+                process.terminate()  # the worker releases its job; leaving the block waits for that
                 raise
         if process.returncode not in (0, 1):
-            raise PanelError(f"bin/import-worker --once ended with status {process.returncode}.", tail(said))
+            raise PanelError(f"bin/import-worker --once ended with status {process.returncode}.", last_lines(log))
 
     return drain

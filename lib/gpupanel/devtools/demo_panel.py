@@ -1,79 +1,82 @@
-"""What `make run` starts: a private MariaDB, the demo bundles, the worker and the panel (docs/CONTRACT.md, 11)."""
+"""Run the demo panel: private MariaDB, demo bundles, worker and panel (docs/CONTRACT.md, 11)."""
 
 import socket
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Callable
 
+from ..cli.output import format_table
 from ..errors import PanelError
-from . import children, demo
-from .children import Child, Signals
-from .playground import Playground
-from .text import table
+from . import demo_import, processes
+from .processes import ManagedProcess, SignalWatcher
+from .sandbox import Sandbox
 
 PORT = 8080
 START_SECONDS = 30
 
+Info = Callable[[str], None]
+Ready = Callable[[dict[str, str], list[str]], None]
 
-def run(folder: Path, say: Callable[[str], None], ready: Callable[[dict, list[str]], None]) -> None:
-    """Start all of it, wait for Ctrl-C or SIGTERM, and stop what was started, the last first.
 
-    `say` is told how it gets on; `ready` is told where everything is, as data and as lines, once the panel answers; it
-    never is when a signal came before. Raises PanelError when a part does not start or ends by itself; the others are
-    stopped then, too.
+def run(folder: Path, info: Info, ready: Ready) -> None:
+    """Start everything, wait for Ctrl-C or SIGTERM, then stop everything in reverse order.
+
+    `info` receives each step. `ready` receives the addresses and files, as data and as lines, once the panel responds.
+    Raises PanelError if a part does not start or ends by itself; the other parts are then stopped too.
     """
-    with Signals() as signals:
+    with SignalWatcher() as signals:
         try:
-            with Playground(folder) as playground:
-                signals.check()
-                say(f"MariaDB runs in {playground.folder / 'mariadb'}.")
-                _write(playground, signals, say)
-                _serve(playground, signals, say, ready)
+            with Sandbox(folder) as sandbox:
+                signals.checkpoint()
+                info(f"MariaDB runs in {sandbox.folder / 'mariadb'}.")
+                _write_bundles(sandbox, signals, info)
+                _serve(sandbox, signals, info, ready)
         except KeyboardInterrupt:
             pass
-    say("Stopped.")
+    info("Stopped.")
 
 
-def _write(playground: Playground, signals: Signals, say: Callable[[str], None]) -> None:
-    groups = demo.write(playground.sync_dir, playground.sync_dir.parent, attend=signals.check)
-    stories = list(chain.from_iterable(groups))
-    signals.check()
-    say(f"{len(stories)} demo bundles are in {playground.sync_dir}:")
-    for line in table(demo.listing(stories)):
-        say(line)
+def _write_bundles(sandbox: Sandbox, signals: SignalWatcher, info: Info) -> None:
+    groups = demo_import.write_bundles(sandbox.sync_dir, sandbox.sync_dir.parent, checkpoint=signals.checkpoint)
+    scenarios = list(chain.from_iterable(groups))
+    signals.checkpoint()
+    info(f"{len(scenarios)} demo bundles are in {sandbox.sync_dir}:")
+    for line in format_table(demo_import.describe_scenarios(scenarios)):
+        info(line)
 
 
-def _serve(playground: Playground, signals: Signals, say, ready) -> None:
-    port, started = _free_port(), []
+def _serve(sandbox: Sandbox, signals: SignalWatcher, info: Info, ready: Ready) -> None:
+    port = _free_port()
+    started: list[ManagedProcess] = []
     try:
-        for name, command in _commands(playground, port).items():
-            started.append(children.start(name, command, playground.folder))
-        _wait(started[-1], port, signals)
-        ready(*_where(playground, port))
-        signals.watch([_database(playground), *started])
+        for name, command in _commands(sandbox, port).items():
+            started.append(processes.start_process(name, command, sandbox.folder))
+        _wait_for_panel(started[-1], port, signals)
+        ready(*_addresses(sandbox, port))
+        signals.watch([_database(sandbox), *started])
     finally:
-        say("\nStopping; the data stays.")
-        for child in reversed(started):
-            children.stop(child)
+        info("\nStopping; the data stays.")
+        for process in reversed(started):
+            processes.stop_process(process)
 
 
-def _database(playground: Playground) -> Child:
-    server = playground.server
-    return Child("database", server.process, server.log)
+def _database(sandbox: Sandbox) -> ManagedProcess:
+    server = sandbox.server
+    return ManagedProcess("database", server.process, server.log)
 
 
-def _commands(playground: Playground, port: int) -> dict[str, list[str]]:
-    """What to start, in this order."""
-    worker, panel = ("--config", str(playground.worker_conf)), ("--config", str(playground.panel_conf))
+def _commands(sandbox: Sandbox, port: int) -> dict[str, list[str]]:
+    """Return the commands to start, in this order."""
+    worker, panel = ("--config", str(sandbox.worker_conf)), ("--config", str(sandbox.panel_conf))
     return {
-        "worker": children.program("import-worker", *worker),
-        "panel": children.program("gpupanel", "serve", *panel, "--port", str(port)),
+        "worker": processes.program_command("import-worker", *worker),
+        "panel": processes.program_command("gpupanel", "serve", *panel, "--port", str(port)),
     }
 
 
 def _free_port() -> int:
-    """8080 if nobody has it, else any."""
+    """Return 8080 if it is free, else any free port."""
     for port in (PORT, 0):
         try:
             with socket.create_server(("127.0.0.1", port)) as probe:
@@ -83,28 +86,28 @@ def _free_port() -> int:
     raise PanelError("There is no free port on 127.0.0.1.")
 
 
-def _wait(panel: Child, port: int, signals: Signals) -> None:
-    """Until the panel accepts connections. Raises KeyboardInterrupt when a signal comes first."""
+def _wait_for_panel(panel: ManagedProcess, port: int, signals: SignalWatcher) -> None:
+    """Wait until the panel accepts connections. Raises KeyboardInterrupt if a signal comes first."""
     deadline = monotonic() + START_SECONDS
     while True:
-        signals.check()
+        signals.checkpoint()
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             if panel.process.poll() is not None:
-                raise children.ended(panel) from None
+                raise processes.unexpected_exit(panel) from None
             if monotonic() > deadline:
-                raise PanelError(f"The panel did not answer within {START_SECONDS} seconds.", f"Look at {panel.log}.") from None
+                raise PanelError(f"The panel did not respond within {START_SECONDS} seconds.", f"Read {panel.log}.") from None
             sleep(0.05)
 
 
-def _where(playground: Playground, port: int) -> tuple[dict[str, str], list[str]]:
+def _addresses(sandbox: Sandbox, port: int) -> tuple[dict[str, str], list[str]]:
     address = f"http://127.0.0.1:{port}/admin/import-media.cgi"
     data = {
-        "address": address, "panel_conf": str(playground.panel_conf), "worker_conf": str(playground.worker_conf),
-        "logs": str(playground.logs),
+        "address": address, "panel_conf": str(sandbox.panel_conf), "worker_conf": str(sandbox.worker_conf),
+        "logs": str(sandbox.logs),
     }
     return data, [
-        f"The worker waits for jobs. The logs are in {playground.logs}.", "", f"    {address}", "",
-        f"From a shell: bin/gpupanel --config {playground.panel_conf} status", "Ctrl-C stops everything.",
+        f"The worker waits for jobs. The logs are in {sandbox.logs}.", "", f"    {address}", "",
+        f"From a shell: bin/gpupanel --config {sandbox.panel_conf} status", "Ctrl-C stops everything.",
     ]

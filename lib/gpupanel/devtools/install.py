@@ -1,6 +1,6 @@
-"""`make install`: the tree that the web servers and systemd run, made beside the present one and then put in its place.
+"""`make install`: build the tree that web servers and systemd run beside the installed one, then replace that one.
 
-Needs nothing but Python's own library, since it makes the venv that has the rest.
+This module imports only the standard library, because it creates the venv with the packages.
 """
 
 import argparse
@@ -9,47 +9,48 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from configparser import ConfigParser
 from pathlib import Path
-from typing import Iterable
 
 from ..paths import TREE
 
-WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as they are: nothing old lingers
+WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
 SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
-FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf is the operator's
-UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info")
-STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # as the samples say it
+FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf belongs to the operator
+UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info", "devtools")
+STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
-BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # of CGI programs, which know where their modules are
-NEEDED = "On Debian, `apt-get install python3-venv` has what it needs; pip fetches the rest."
+BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # CGI programs set their own module path
+PACKAGES_HINT = "On Debian, `apt-get install python3-venv` is needed; pip downloads the Python packages."
 COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
 
 
 def main() -> int:
-    """Returns 0, or 1 when it could not be done; then the present tree is as it was."""
+    """Install; return 0, or 1 after a failure, which leaves the installed tree unchanged."""
     args = _arguments()
     os.umask(0o022)
     root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
     if root.resolve() == TREE:
-        return _refused(f"{root} is the checkout itself; name another PREFIX.")
+        return _fail(f"{root} is the checkout itself. Name another PREFIX.")
     try:
         install(root, args.prefix, args.debian_packages)
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd))
-        return _refused(f"{command} failed with {error.returncode}; {root} is unchanged.", NEEDED)
+        return _fail(f"{command} failed with {error.returncode}; {root} is unchanged.", PACKAGES_HINT)
     except OSError as error:
-        return _refused(f"{error.filename}: {error.strerror}")
+        return _fail(f"{error.filename}: {error.strerror}")
+    print(f"Installed to {root}. Next: {args.prefix}/docs/OPERATIONS.md, or `{args.prefix}/bin/gpupanel doctor`.")
     return 0
 
 
-def _refused(*lines: str) -> int:
+def _fail(*lines: str) -> int:
     print(*(f"install: {line}" for line in lines), sep="\n", file=sys.stderr)
     return 1
 
 
 def install(root: Path, prefix: Path, debian_packages: bool) -> None:
-    """Put the tree into `root`, to be run from `prefix`. Raises CalledProcessError when the packages cannot be had."""
+    """Install to `root` a tree that runs from `prefix`. Raises CalledProcessError if pip cannot install the packages."""
     new = root / ".new"
     shutil.rmtree(new, ignore_errors=True)
     try:
@@ -63,9 +64,9 @@ def install(root: Path, prefix: Path, debian_packages: bool) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install", description=__doc__)
-    parser.add_argument("--prefix", type=_absolute, required=True, help="where it will run")
-    parser.add_argument("--destdir", default="", help="a folder to put in front of the prefix, for who makes a package")
-    parser.add_argument("--debian-packages", action="store_true", help="use Debian's Python packages as far as they go")
+    parser.add_argument("--prefix", type=_absolute, required=True, help="the folder to run from")
+    parser.add_argument("--destdir", default="", help="a folder to put before the prefix, to build a package")
+    parser.add_argument("--debian-packages", action="store_true", help="use the Python packages of Debian where they suffice")
     return parser.parse_args()
 
 
@@ -76,7 +77,7 @@ def _absolute(text: str) -> Path:
 
 
 def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
-    """The source's files with modes that everyone can read, whatever they are in the source."""
+    """Copy the files of the source; every user may read the copies."""
     for folder in (*WHOLE, *SAMPLES):
         if (TREE / folder).is_dir():
             shutil.copytree(TREE / folder, new / folder, ignore=UNWANTED)
@@ -92,7 +93,7 @@ def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
 
 
 def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
-    """In each file that has it; the file's times stay, so that installing again changes nothing."""
+    """Replace `old` in each file; the times of the file stay, so that installing again changes nothing."""
     for file in files:
         if file.is_file() and not file.is_symlink() and old in (content := file.read_bytes()):
             times = file.stat()
@@ -101,42 +102,42 @@ def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
 
 
 def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
-    """The venv that is there, if it was made for these packages; else a new one beside it."""
+    """Return the installed venv if it was made for these packages, else a new one."""
     required = _required()
-    made_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
+    built_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
     present, venv = root / "venv", new / "venv"
-    if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
+    if (present / "built-for").exists() and (present / "built-for").read_text() == built_for:
         return present
     options = ["--system-site-packages"] if debian_packages else []
     _run(sys.executable, "-m", "venv", *options, venv)
     pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)
     _replace([venv / "pyvenv.cfg", *(venv / "bin").iterdir()], os.fsencode(venv), os.fsencode(prefix / "venv"))
-    (venv / "made-for").write_text(made_for)
+    (venv / "built-for").write_text(built_for)
     return venv
 
 
 def _required() -> str:
-    """What setup.cfg says that the panel and the worker need; what only the demo and the tests need is left out."""
+    """Return the packages that panel and worker need, from setup.cfg; without those of demo and tests."""
     setup = ConfigParser()
     setup.read(TREE / "setup.cfg")
     return setup["options"]["install_requires"]
 
 
 def _compile(new: Path, prefix: Path, python: Path) -> None:
-    """Templates to modules and modules to bytecode, here and now, since the web server's user may write neither."""
+    """Compile templates to modules, and modules to bytecode; the user of the web server may write neither."""
     _run(python, "-B", "-c", COMPILE, env={"PYTHONPATH": str(new / "lib")})
     for folder in (new / "lib", new / "templates"):
         if not compileall.compile_dir(folder, quiet=1, stripdir=new, prependdir=prefix):
             raise SyntaxError(f"{folder} does not compile")
 
 
-def _run(*command, **options) -> None:
-    subprocess.run(command, check=True, text=True, **options)
+def _run(*command: str | Path, input: str | None = None, env: dict[str, str] | None = None) -> None:
+    subprocess.run(command, check=True, text=True, input=input, env=env)
 
 
 def _put_in_place(new: Path, root: Path) -> None:
-    """Each folder by renaming: a request meets the old one or the new one. In etc/, what is not shipped stays."""
+    """Replace each folder by renaming: a request reads the old or the new one. In etc/, the operator's files stay."""
     (root / "etc").mkdir(exist_ok=True)
     old = new / "old"
     old.mkdir()

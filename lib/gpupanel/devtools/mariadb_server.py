@@ -1,6 +1,6 @@
-"""A MariaDB server of one's own: its data in one folder, reachable by a socket and on loopback only.
+"""A private MariaDB server: its data in one folder, reachable only by a socket and on loopback.
 
-`make run`, the tests and the benchmarks use it. It is ended by its process id, and never by anything else.
+`make run`, the tests and the benchmarks use it. It is stopped only by its process id.
 """
 
 import getpass
@@ -13,24 +13,26 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+from ..cli.output import last_lines
 from ..config import DatabaseSettings
 from ..database import Database
 from ..errors import DatabaseUnavailable, PanelError
-from .text import tail
 
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 START_SECONDS = 60
 
-# Durable enough for a data directory that can be made anew: no flush a commit.
+# No flush per commit: the data directory can be created again.
 THROWAWAY = ("--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0", "--innodb-doublewrite=0")
 
 
-class PrivateServer:
+class MariaDBServer:
     """One server in `folder`; its data stays there from one start to the next.
 
-    `options` are added to mariadbd's command line, and `within` is put before it: a command that runs another one. The
-    socket lives in a short folder of its own, since a socket's path may not be longer than 107 bytes.
+    `options` are added to the command line of mariadbd, and `within` is put before it: a command that runs another one.
+    The socket has its own folder with a short path, because a socket's path has at most 107 bytes.
     """
 
     def __init__(self, folder: Path, *options: str, within: Sequence[str] = ()):
@@ -39,7 +41,7 @@ class PrivateServer:
         self.within = within
         self.port = 0
         self._process: subprocess.Popen | None = None
-        # For temporary files, too: a server that starts empties their folder, also of what another one has in it.
+        # Also for temporary files: a starting server empties their folder, so two servers must not share one.
         self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-"))
 
     @property
@@ -48,22 +50,25 @@ class PrivateServer:
 
     @property
     def process(self) -> subprocess.Popen:
+        """The running server. Raises PanelError before the start."""
+        if self._process is None:
+            raise PanelError("MariaDB has not been started.")
         return self._process
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self.process.pid
 
     @property
     def log(self) -> Path:
         return self.folder / "mariadb.log"
 
     def admin(self, name: str = "") -> DatabaseSettings:
-        """The account that may do everything: the user who runs this, by the socket."""
-        return DatabaseSettings(unix_socket=str(self.socket), user=getpass.getuser(), name=name)
+        """Return the administrator's account: the current user, by the socket."""
+        return DatabaseSettings(unix_socket=str(self.socket), user=_system_user(), name=name)
 
-    def start(self) -> "PrivateServer":
-        """Start it and wait until it answers. Raises PanelError with the end of its log when it does not."""
+    def start(self) -> Self:
+        """Start the server and wait until it responds. Raises PanelError with the end of its log."""
         try:
             self._sockets.mkdir(exist_ok=True)
             if not (self.folder / "data" / "mysql").is_dir():
@@ -77,47 +82,47 @@ class PrivateServer:
             self._wait()
         except BaseException:
             if self._process is not None:
-                self.kill()  # a SIGTERM that comes too early in its start would be lost, and its end waited for in vain
+                self.kill()  # a server that is starting would lose an early SIGTERM and run on
             self.stop()
             raise
         return self
 
     def stop(self) -> None:
-        """End it in good order."""
+        """Stop the server in good order."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def kill(self) -> None:
-        """End it as a crash would; `start` recovers."""
-        self._process.kill()
-        self._process.wait()
+        """Kill the server as a crash would; `start` recovers."""
+        self.process.kill()
+        self.process.wait()
 
-    def __enter__(self) -> "PrivateServer":
+    def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def _install(self) -> None:
-        """Make the data directory beside its place, so that one that was interrupted is never taken for a whole one."""
-        user, data, fresh = getpass.getuser(), self.folder / "data", self.folder / "data.new"
-        for old in (data, fresh):
-            shutil.rmtree(old, ignore_errors=True)
+        """Create the data directory under another name first, so that an interrupted one is never used."""
+        user, data, fresh = _system_user(), self.folder / "data", self.folder / "data.new"
+        for folder in (data, fresh):
+            shutil.rmtree(folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        status, said = _undisturbed([
+        status, output = _run_shielded([
             _program("mariadb-install-db"), "--no-defaults", f"--datadir={fresh}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
-            "--skip-name-resolve", "--force",  # also where no host name can be looked up
+            "--skip-name-resolve", "--force",  # also on a host without name resolution
         ], self._sockets)
         if status:
-            raise PanelError("MariaDB could not make its data directory.", f"What it said last:\n{tail(said)}")
+            raise PanelError("MariaDB could not create its data directory.", f"The end of its output:\n{last_lines(output)}")
         fresh.rename(data)
 
     def _arguments(self) -> list[str]:
         return [
-            "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.socket}", f"--user={getpass.getuser()}",
+            "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.socket}", f"--user={_system_user()}",
             "--bind-address=127.0.0.1", f"--port={self.port}", f"--pid-file={self.folder / 'mariadb.pid'}",
             "--character-set-server=utf8mb4", "--log-warnings=1", "--max-allowed-packet=64M",
             f"--tmpdir={self._sockets}",
@@ -132,31 +137,40 @@ class PrivateServer:
                 with db.reading():
                     return db.close()
             except DatabaseUnavailable:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    log = tail(self.log.read_text(errors="replace"))
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    log = last_lines(self.log.read_text(errors="replace"))
                     raise PanelError("MariaDB did not start.", f"The end of {self.log}:\n{log}") from None
                 time.sleep(0.05)
 
 
-def _undisturbed(command: list[str], temporary: Path) -> tuple[int, str]:
-    """Run it where a Ctrl-C in the terminal does not reach it; (exit status, what it printed)."""
+def _run_shielded(command: list[str], temporary: Path) -> tuple[int, str]:
+    """Run a command that Ctrl-C in the terminal does not reach; return its exit status and output."""
     with subprocess.Popen(
         command, env=os.environ | {"TMPDIR": str(temporary)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True,
     ) as process:
         try:
-            said = process.communicate()[0]
+            output = process.communicate()[0]
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-    return process.returncode, said.decode(errors="replace")
+    return process.returncode, output.decode(errors="replace")
+
+
+def _system_user() -> str:
+    """Return the login name. Raises PanelError for a user id without one, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        hint = "MariaDB needs one; add the user to /etc/passwd, or set USER."
+        raise PanelError(f"The user id {os.getuid()} has no login name.", hint) from None
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name, path=PATH)
-    if found is None:
+    path = shutil.which(name, path=PATH)
+    if path is None:
         raise PanelError(f"{name} is not installed.", "Install Debian's mariadb-server-core and mariadb-client-core.")
-    return found
+    return path
 
 
 def _free_port() -> int:

@@ -1,6 +1,6 @@
-"""A whole installation in one folder: a private MariaDB, both accounts, both configurations, a mount of its own.
+"""A complete installation in one folder: private MariaDB, both accounts, both configurations and a mount.
 
-`gpupanel run` and `gpupanel demo --once` live in it. What is in the folder stays from one start to the next.
+`gpupanel run` and `gpupanel demo --once` use it. The data stays from one start to the next.
 """
 
 import fcntl
@@ -10,17 +10,19 @@ import select
 import signal
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
 
 from ..errors import Refused
-from . import schema
-from .private_server import PrivateServer
+from ..tools import schema
+from .mariadb_server import MariaDBServer
 
-NAME = "admin_panel"
+DATABASE_NAME = "admin_panel"
 STOP_SECONDS = 60
 
 
-class Playground:
-    """A context: inside it MariaDB runs and the configurations are valid. One process at a time may be inside."""
+class Sandbox:
+    """Context in which MariaDB runs and both configurations are valid; only one process at a time may be inside."""
 
     def __init__(self, folder: Path):
         self.folder = folder.absolute()
@@ -29,42 +31,45 @@ class Playground:
         self.sync_dir = self.folder / "mount" / "assets" / "sync"
         self.logs = self.folder / "log"
 
-    def __enter__(self) -> "Playground":
-        """Raises Refused while another process is inside, PanelError when MariaDB does not start."""
+    def __enter__(self) -> Self:
+        """Raises Refused while another process is inside, PanelError if MariaDB does not start."""
         for folder in (self.logs, self.sync_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._locked()
+        self._lock = self._acquire_lock()
         try:
-            end_leftovers(self.folder)
-            self.server = PrivateServer(self.folder / "mariadb").start()
+            stop_leftovers(self.folder)
+            self.server = MariaDBServer(self.folder / "mariadb").start()
         except BaseException:
             self._lock.close()
             raise
         try:
             self._prepare()
         except BaseException:
-            self.__exit__()
+            self._close()
             raise
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self.server.stop()
         self._lock.close()
 
-    def _locked(self):
-        lock = open(self.folder / "lock", "w")
+    def _acquire_lock(self) -> TextIO:
+        lock = open(self.folder / "lock", "w")  # noqa: SIM115 - the open file holds the lock
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
             raise Refused(
                 f"Another `make run` or `make demo` is using {self.folder}.",
-                "Stop it, or take another folder: make demo VAR=DIR, make run VAR=DIR, or bin/gpupanel with --var DIR.",
+                "Stop it, or use another folder: make demo VAR=DIR, make run VAR=DIR, or bin/gpupanel with --var DIR.",
             ) from None
         return lock
 
     def _prepare(self) -> None:
-        admin = self.server.admin(NAME)
+        admin = self.server.admin(DATABASE_NAME)
         schema.apply(admin)
         for account in schema.ACCOUNTS:
             schema.open_account(admin, account, self._password(account))
@@ -80,51 +85,51 @@ class Playground:
         return file.read_text()
 
     def _configure(self, file: Path, account: str, section: str) -> None:
-        """Written at each start, since the socket is another one each time."""
+        """Write a configuration; each start has another socket."""
         file.write_text(
             f"# Written by bin/gpupanel at each start; changes are lost.\n"
             f"[database]\nunix_socket = {self.server.socket}\nuser = {account}\npassword_file = {account}.password\n"
-            f"name = {NAME}\n\n[mount]\nsync_dir = {self.sync_dir}\n\n{section}\n"
+            f"name = {DATABASE_NAME}\n\n[mount]\nsync_dir = {self.sync_dir}\n\n{section}\n"
         )
 
 
-def end_leftovers(folder: Path) -> list[int]:
-    """End what a killed run left behind, by the process ids it had noted in *.pid; returns those that were ended.
+def stop_leftovers(folder: Path) -> list[int]:
+    """Stop the processes of a killed run, by the process ids in *.pid; return the ids of those that were stopped.
 
-    An id may belong to somebody else by now: a process counts only when its command line names the folder.
+    The kernel reuses process ids: a process counts only if its command line names the folder.
     """
     files = [*folder.glob("*.pid"), *folder.glob("mariadb/*.pid")]
-    commands = {pid: _command(pid) for pid in map(_noted, files) if pid}
-    left = {pid: command for pid, command in commands.items() if os.fsencode(folder) + b"/" in command}
-    for pid, command in left.items():
-        _end(pid)
-        _tidy(command)
-    return list(left)
+    commands = {pid: _command_line(pid) for pid in map(_recorded_pid, files) if pid}
+    leftovers = {pid: command for pid, command in commands.items() if os.fsencode(folder) + b"/" in command}
+    for pid, command in leftovers.items():
+        _stop(pid)
+        _remove_socket_folder(command)
+    return list(leftovers)
 
 
-def _noted(file: Path) -> int | None:
+def _recorded_pid(file: Path) -> int | None:
     text = file.read_text().strip()
     return int(text) if text.isdigit() else None
 
 
-def _command(pid: int) -> bytes:
-    """The command line of a process, its words ended by NUL; empty when there is none."""
+def _command_line(pid: int) -> bytes:
+    """Return the command line of a process, each word ended by NUL, or b"" for no such process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
 
 
-def _tidy(command: bytes) -> None:
-    """Remove the folder that a server had for its socket, which the server has emptied."""
+def _remove_socket_folder(command: bytes) -> None:
+    """Remove the folder of a server's socket, which the server has emptied."""
     for word in command.split(b"\0"):
         if word.startswith(b"--socket="):
             with suppress(OSError):
                 Path(os.fsdecode(word.removeprefix(b"--socket="))).parent.rmdir()
 
 
-def _end(pid: int) -> None:
-    """SIGTERM, and SIGKILL for one that does not end in time."""
+def _stop(pid: int) -> None:
+    """Send SIGTERM, and SIGKILL if the process does not end in time."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

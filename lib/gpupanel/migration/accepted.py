@@ -4,20 +4,21 @@ An INI file: a section a decision, whose name is free. `reason` is required; `ki
 `bundle`, `left` and `right` narrow down what it accepts, with `*` and `?` as in file names.
 """
 
-from configparser import ConfigParser, Error as SyntaxProblem
+from configparser import ConfigParser
+from configparser import Error as SyntaxProblem
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import ConfigurationError
-from .causes import KINDS
+from ..errors import ConfigurationError
+from .difference_kinds import KINDS
 from .findings import Difference
 
 FIELDS = ("kind", "table", "column", "path", "row", "bundle", "left", "right")
 HINT = "docs/PERL-PARITY.md describes the file; etc/accepted-differences.example is one."
 
 
-class Accepted(NamedTuple):
+class AcceptedDifference(NamedTuple):
     """One decision; `patterns` has a pattern for some of FIELDS."""
 
     name: str
@@ -28,7 +29,7 @@ class Accepted(NamedTuple):
         return all(fnmatchcase(str(getattr(difference, field)), pattern) for field, pattern in self.patterns.items())
 
 
-def load(path: Path) -> list[Accepted]:
+def load_accepted(path: Path) -> list[AcceptedDifference]:
     """Raises ConfigurationError with every problem found."""
     parser = ConfigParser(interpolation=None, default_section="\0")
     try:
@@ -40,7 +41,7 @@ def load(path: Path) -> list[Accepted]:
     sections = {name: dict(parser[name]) for name in parser.sections()}
     if problems := [problem for name, options in sections.items() for problem in _problems(name, options)]:
         raise ConfigurationError(f"{path} cannot be used", problems, HINT)
-    return [Accepted(name, options.pop("reason"), options) for name, options in sections.items()]
+    return [AcceptedDifference(name, options.pop("reason"), options) for name, options in sections.items()]
 
 
 def _problems(name: str, options: dict[str, str]) -> list[str]:

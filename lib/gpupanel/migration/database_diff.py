@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from . import vocabulary
-from .findings import Findings, Tally
-from .rows import Comparer, Strictness
-from .side import Row, Side, key_of
-from .values import Unlike
-from .vocabulary import NATURAL, REFERENCES, TABLES, Table
+from . import table_specs
+from .compared_database import ComparedDatabase, Row, key_of
+from .findings import Findings, TableCounts
+from .row_diff import ComparisonOptions, RowComparer
+from .table_specs import NATURAL, REFERENCES, TABLES, TableSpec
+from .value_diff import ValueDifference
 
 # How many missing parents are remembered, so that their children are not reported one by one.
 REMEMBERED = 200_000
@@ -18,7 +18,7 @@ EVERY = 1000
 Progress = Callable[[str, int, int], None]
 
 
-class Pair(NamedTuple):
+class RowPair(NamedTuple):
     """The rows of one key; more than one where a side has no UNIQUE key on it."""
 
     key: tuple
@@ -26,17 +26,17 @@ class Pair(NamedTuple):
     right: list[Row]
 
 
-def compare(
-    left: Side, right: Side, strictness: Strictness, findings: Findings, progress: Progress = lambda *told: None
+def compare_databases(
+    left: ComparedDatabase, right: ComparedDatabase, strictness: ComparisonOptions, findings: Findings, progress: Progress = lambda *told: None
 ) -> None:
     """Compare all tables of two opened sides into `findings`. Raises PanelError for a database that cannot be read."""
     missing: set[tuple] = set()
     for table in TABLES:
         if _comparable(table, left, right, findings):
-            One(table, left, right, strictness, findings, missing).compare(progress)
+            TableComparison(table, left, right, strictness, findings, missing).compare(progress)
 
 
-def merge(table: Table, left: Iterator[Row], right: Iterator[Row]) -> Iterator[Pair]:
+def merge_rows(table: TableSpec, left: Iterator[Row], right: Iterator[Row]) -> Iterator[RowPair]:
     """The rows of both sides by key, in the order of the key."""
     sides = [_keyed(table, left), _keyed(table, right)]
     heads = [next(side, None) for side in sides]
@@ -44,10 +44,10 @@ def merge(table: Table, left: Iterator[Row], right: Iterator[Row]) -> Iterator[P
         key = min(head[0] for head in heads if head)
         met = [head[1] if head and head[0] == key else [] for head in heads]
         heads = [next(side, None) if rows else head for side, head, rows in zip(sides, heads, met)]
-        yield Pair(key, *met)
+        yield RowPair(key, *met)
 
 
-def _keyed(table: Table, rows: Iterator[Row]) -> Iterator[tuple[tuple, list[Row]]]:
+def _keyed(table: TableSpec, rows: Iterator[Row]) -> Iterator[tuple[tuple, list[Row]]]:
     for key, group in groupby(rows, lambda row: key_of(table, row)):
         yield key, list(group)
 
@@ -55,18 +55,18 @@ def _keyed(table: Table, rows: Iterator[Row]) -> Iterator[tuple[tuple, list[Row]
 # ------------------------------------------------------------------------------------------- how they are built
 
 
-def _comparable(table: Table, left: Side, right: Side, findings: Findings) -> bool:
+def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, findings: Findings) -> bool:
     """Name what one side lacks; whether there is enough to compare rows by."""
     there = [side.has(table.name) for side in (left, right)]
     if not all(there):
         if any(there):
             findings.add("table_missing", table.area, table.name, left=_there(there[0]), right=_there(there[1]))
         return False
-    for column in vocabulary.columns(table.name):
+    for column in table_specs.column_types(table.name):
         has = [side.has(table.name, column) for side in (left, right)]
-        if any(has) and not all(has) and column not in vocabulary.NEVER_COMPARED:
+        if any(has) and not all(has) and column not in table_specs.NEVER_COMPARED:
             findings.add("column_missing", table.area, table.name, column, left=_there(has[0]), right=_there(has[1]))
-    known = list(vocabulary.columns(table.name))
+    known = list(table_specs.column_types(table.name))
     for column in sorted({*left.unknown_columns(table.name, known)} ^ {*right.unknown_columns(table.name, known)}):
         has = [column in side.unknown_columns(table.name, known) for side in (left, right)]
         findings.add("column_unknown", table.area, table.name, column, left=_there(has[0]), right=_there(has[1]))
@@ -76,7 +76,7 @@ def _comparable(table: Table, left: Side, right: Side, findings: Findings) -> bo
     return not lacking
 
 
-def _reaches(side: Side, table: Table, part: str) -> bool:
+def _reaches(side: ComparedDatabase, table: TableSpec, part: str) -> bool:
     """Whether the side has each column on the way to a part of the key."""
     *way, column = part.split(".")
     here = table.name
@@ -94,20 +94,20 @@ def _there(has: bool) -> str:
 # -------------------------------------------------------------------------------------------------- one table
 
 
-class One:
+class TableComparison:
     """The comparison of one table; `missing` holds the rows that only one side has, and that others may point to."""
 
     def __init__(
-        self, table: Table, left: Side, right: Side, strictness: Strictness, findings: Findings, missing: set[tuple],
+        self, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, strictness: ComparisonOptions, findings: Findings, missing: set[tuple],
     ):
         self._table, self._sides, self._findings, self._missing = table, (left, right), findings, missing
-        self._comparer = Comparer.of(table, left, right, strictness)
-        self._tally: Tally = findings.tally(table.area, table.name, table.noun)
+        self._comparer = RowComparer.of(table, left, right, strictness)
+        self._tally: TableCounts = findings.tally(table.area, table.name, table.noun)
 
     def compare(self, progress: Progress) -> None:
         counts = [side.count(self._table) for side in self._sides]
-        read, sequence = [0, 0], Sequence(self._add)
-        for pair in merge(self._table, *(side.rows(self._table, self._comparer.paths) for side in self._sides)):
+        read, sequence = [0, 0], EventOrder(self._add)
+        for pair in merge_rows(self._table, *(side.rows(self._table, self._comparer.paths) for side in self._sides)):
             self._pair(pair)
             if self._table.jobs_in:
                 sequence.note(pair)
@@ -120,7 +120,7 @@ class One:
             if count > met:
                 self._findings.add("orphan", self._table.area, self._table.name, **{side: f"{count - met} of {count} rows"})
 
-    def _pair(self, pair: Pair) -> None:
+    def _pair(self, pair: RowPair) -> None:
         if not pair.left or not pair.right:
             self._alone(pair)
             return
@@ -133,7 +133,7 @@ class One:
         else:
             self._tally.equal += 1
 
-    def _alone(self, pair: Pair) -> None:
+    def _alone(self, pair: RowPair) -> None:
         """A row that one side lacks; nothing to tell when it is only that its parent is missing."""
         if self._table.name in NATURAL and len(self._missing) < REMEMBERED:
             self._missing.add((self._table.name, tuple(map(str, pair.key[-len(NATURAL[self._table.name]):]))))
@@ -147,7 +147,7 @@ class One:
         else:
             self._tally.accepted += 1
 
-    def _add(self, kind: str, column: str, pair: Pair, left="", right="", path: str = "") -> bool:
+    def _add(self, kind: str, column: str, pair: RowPair, left="", right="", path: str = "") -> bool:
         bundles = (row.get(self._table.bundle) for rows in (pair.right, pair.left) for row in rows[:1])
         bundle = next(filter(None, bundles), None)
         if self._table.jobs_in and not path:
@@ -167,7 +167,7 @@ class One:
                 target = REFERENCES[way]
                 yield target, tuple(values[f"{way}.{part}"] for part in NATURAL[target])
 
-    def _follows(self, column: str, unlike: Unlike) -> bool:
+    def _follows(self, column: str, unlike: ValueDifference) -> bool:
         """Whether an id points to another row only since that row is missing on one side."""
         ends = [tuple(str(end).split(" ")) for end in (unlike.left, unlike.right)] if unlike.kind == "reference" else []
         return any((REFERENCES[column], end) in self._missing for end in ends)
@@ -177,13 +177,13 @@ class One:
         return ", ".join(f"{path.partition('.')[0]} {value}" for path, value in values if value is not None)[:300]
 
 
-class Sequence:
+class EventOrder:
     """Whether the events that both sides have come in the same order within each bundle."""
 
     def __init__(self, add: Callable):
         self._add, self._pairs = add, []
 
-    def note(self, pair: Pair) -> None:
+    def note(self, pair: RowPair) -> None:
         if self._pairs and self._pairs[0].key[0] != pair.key[0]:
             self.end()
         if pair.left and pair.right:

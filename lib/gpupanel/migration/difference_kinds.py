@@ -12,41 +12,41 @@ WEIGHTS = {
 }
 
 
-class Kind(NamedTuple):
+class DifferenceKind(NamedTuple):
     """`title` follows the name of a column or table; `weight` None means that of the table."""
 
     title: str
     cause: str
-    weight: str | None = None
+    weight_of: str | None = None
 
 
 KINDS = {
-    "table_missing": Kind("table is missing", "this side has no such table, or the mapping file does not name it", STRUCTURE),
-    "column_missing": Kind("column is missing", "this side does not keep this, or the mapping file does not name it", STRUCTURE),
-    "column_unknown": Kind("column is known to one side only", "this side keeps something that the other has no place for", STRUCTURE),
-    "no_key": Kind("rows cannot be told apart", "a column of the natural key is missing; name it in the mapping file", STRUCTURE),
-    "orphan": Kind("rows belong to nothing", "their parent row was deleted, or never written"),
-    "twice": Kind("rows are there more than once", "this side has no UNIQUE key on what identifies a row"),
-    "left_only": Kind("rows are missing on the right", "the right system skipped, failed or never met what the left one wrote"),
-    "right_only": Kind("rows are missing on the left", "the left system skipped, failed or never met what the right one wrote"),
-    "removed": Kind("is removed on one side and live on the other", "one side took it out, or restored it, and the other did not", CONTENT),
-    "presence": Kind("has a value on one side only", "one side does not fill this column here"),
-    "value": Kind("has different values", "the two systems computed or copied this differently"),
-    "wording": Kind("differs in case, white space or type only", "the column has another type, or one side tidies up what it stores", FORM),
-    "reference": Kind("points to different things", "one side linked another row, or none"),
-    "time": Kind("is further apart than allowed", "another time zone, or one side sets the time at another moment", FORM),
-    "time_order": Kind("times follow each other differently", "the steps were taken, or recorded, in another order", RECORD),
-    "sequence": Kind("events come in another order", "one side writes its events at other moments of the same steps", RECORD),
-    "json_value": Kind("holds different values", "the two systems computed or copied this differently"),
-    "json_type": Kind("holds values of different JSON types", "one side encodes numbers as strings, or the other way round", FORM),
-    "json_key": Kind("has a key on one side only", "one side writes a fact that the other does not know"),
-    "json_spacing": Kind("differs in spacing or escapes only", "another JSON encoder, or another setting of it", FORM),
-    "json_order": Kind("differs in the order of its keys only", "one side does not sort its keys", FORM),
-    "heading": Kind("headings differ", "another wording, count or order of sections", RECORD),
-    "fact": Kind("labelled fact differs", "another value, label or format", RECORD),
-    "columns": Kind("tables have other columns", "another set or order of columns", RECORD),
-    "row": Kind("tables have other rows", "another row, or another order of rows", RECORD),
-    "cell": Kind("cell differs", "another value or format", RECORD),
+    "table_missing": DifferenceKind("table is missing", "this side has no such table, or the mapping file does not name it", STRUCTURE),
+    "column_missing": DifferenceKind("column is missing", "this side does not keep this, or the mapping file does not name it", STRUCTURE),
+    "column_unknown": DifferenceKind("column is known to one side only", "this side keeps something that the other has no place for", STRUCTURE),
+    "no_key": DifferenceKind("rows cannot be told apart", "a column of the natural key is missing; name it in the mapping file", STRUCTURE),
+    "orphan": DifferenceKind("rows belong to nothing", "their parent row was deleted, or never written"),
+    "twice": DifferenceKind("rows are there more than once", "this side has no UNIQUE key on what identifies a row"),
+    "left_only": DifferenceKind("rows are missing on the right", "the right system skipped, failed or never met what the left one wrote"),
+    "right_only": DifferenceKind("rows are missing on the left", "the left system skipped, failed or never met what the right one wrote"),
+    "removed": DifferenceKind("is removed on one side and live on the other", "one side took it out, or restored it, and the other did not", CONTENT),
+    "presence": DifferenceKind("has a value on one side only", "one side does not fill this column here"),
+    "value": DifferenceKind("has different values", "the two systems computed or copied this differently"),
+    "wording": DifferenceKind("differs in case, white space or type only", "the column has another type, or one side tidies up what it stores", FORM),
+    "reference": DifferenceKind("points to different things", "one side linked another row, or none"),
+    "time": DifferenceKind("is further apart than allowed", "another time zone, or one side sets the time at another moment", FORM),
+    "time_order": DifferenceKind("times follow each other differently", "the steps were taken, or recorded, in another order", RECORD),
+    "sequence": DifferenceKind("events come in another order", "one side writes its events at other moments of the same steps", RECORD),
+    "json_value": DifferenceKind("holds different values", "the two systems computed or copied this differently"),
+    "json_type": DifferenceKind("holds values of different JSON types", "one side encodes numbers as strings, or the other way round", FORM),
+    "json_key": DifferenceKind("has a key on one side only", "one side writes a fact that the other does not know"),
+    "json_spacing": DifferenceKind("differs in spacing or escapes only", "another JSON encoder, or another setting of it", FORM),
+    "json_order": DifferenceKind("differs in the order of its keys only", "one side does not sort its keys", FORM),
+    "heading": DifferenceKind("headings differ", "another wording, count or order of sections", RECORD),
+    "fact": DifferenceKind("labelled fact differs", "another value, label or format", RECORD),
+    "columns": DifferenceKind("tables have other columns", "another set or order of columns", RECORD),
+    "row": DifferenceKind("tables have other rows", "another row, or another order of rows", RECORD),
+    "cell": DifferenceKind("cell differs", "another value or format", RECORD),
 }
 
 # What is known of particular places; (table, column, kind) with None for any.
@@ -68,7 +68,7 @@ KNOWN = (
 )
 
 
-def likely(table: str, column: str, kind: str) -> str:
+def likely_cause(table: str, column: str, kind: str) -> str:
     """The likely cause, in a sentence without its capital and its full stop."""
     for known_table, known_column, known_kind, cause in KNOWN:
         if known_table == table and known_column in (None, column) and known_kind in (None, kind):
@@ -76,6 +76,6 @@ def likely(table: str, column: str, kind: str) -> str:
     return KINDS[kind].cause
 
 
-def weight(area: str, kind: str) -> str:
+def weight_of(area: str, kind: str) -> str:
     """How much a difference of this kind in this area matters: one of WEIGHTS."""
     return KINDS[kind].weight or (CONTENT if area == "Library" else RECORD)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...database import chunks
-from ...errors import ConfigurationError
-from . import values, vocabulary
-from .databases import Progress
-from .findings import Findings, Tally
-from .side import Row, Side, key_of
-from .values import Unlike
-from .vocabulary import BY_NAME, JSON, Table
+from ..database import chunks
+from ..errors import ConfigurationError
+from . import table_specs, value_diff
+from .compared_database import ComparedDatabase, Row, key_of
+from .database_diff import Progress
+from .findings import Findings, TableCounts
+from .table_specs import BY_NAME, JSON, TableSpec
+from .value_diff import ValueDifference
 
 LINES = 300
 REMOVED = "removed"
@@ -26,7 +26,7 @@ HINT = "bin/import-worker --dry-run --batch S > FILE writes one."
 Line = dict[str, Any]
 
 
-class Plan:
+class DryRunPlan:
     """A plan file; read as often as needed, a line at a time. Raises ConfigurationError when it is none."""
 
     def __init__(self, path: Path):
@@ -49,9 +49,9 @@ class Plan:
         return lines
 
 
-def compare(plan: Plan, side: Side, findings: Findings, progress: Progress = lambda *told: None) -> None:
+def compare_plan(plan: DryRunPlan, side: ComparedDatabase, findings: Findings, progress: Progress = lambda *told: None) -> None:
     """Compare a plan with an opened side: the plan is the left."""
-    against = _Against(plan, side, findings)
+    against = PlanComparison(plan, side, findings)
     done = 0
     for some in chunks(plan.rows(), LINES):
         by_table = defaultdict(list)
@@ -64,18 +64,18 @@ def compare(plan: Plan, side: Side, findings: Findings, progress: Progress = lam
     against.unplanned()
 
 
-class _Against:
-    def __init__(self, plan: Plan, side: Side, findings: Findings):
+class PlanComparison:
+    def __init__(self, plan: DryRunPlan, side: ComparedDatabase, findings: Findings):
         self._sync_id, self._side, self._findings = plan.facts["sync_id"], side, findings
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, TableCounts] = {}
         self._assets: set[tuple] = set()
 
-    def _tally(self, table: Table) -> Tally:
+    def _tally(self, table: TableSpec) -> TableCounts:
         if table.name not in self._tallies:
             self._tallies[table.name] = self._findings.tally(table.area, table.name, table.noun)
         return self._tallies[table.name]
 
-    def planned(self, table: Table, lines: list[Line]) -> None:
+    def planned(self, table: TableSpec, lines: list[Line]) -> None:
         """Look up some planned rows of one table."""
         paths = sorted({path for line in lines for path in line["values"]})
         lacking = [part for part in table.key if part != "#" and not self._side.has(*_place(table, part))]
@@ -90,7 +90,7 @@ class _Against:
                 self._assets.add(key)
             self._line(table, key, line, there.get(key))
 
-    def _line(self, table: Table, key: tuple, line: Line, row: Row | None) -> None:
+    def _line(self, table: TableSpec, key: tuple, line: Line, row: Row | None) -> None:
         tally = self._tally(table)
         if row is None:
             told = ", ".join(f"{name} {value}" for name, value in line["values"].items() if value is not None)[:300]
@@ -117,25 +117,25 @@ class _Against:
                 if self._add("right_only", table, "", key_of(table, row), "", told):
                     self._tally(table).right_only += 1
 
-    def _add(self, kind: str, table: Table, column: str, key: tuple, left, right, path: str = "") -> bool:
+    def _add(self, kind: str, table: TableSpec, column: str, key: tuple, left, right, path: str = "") -> bool:
         return self._findings.add(
             kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id,
             left=left, right=right,
         )
 
 
-def _place(table: Table, path: str) -> tuple[str, str]:
+def _place(table: TableSpec, path: str) -> tuple[str, str]:
     """(table, column) at the end of a path."""
     way, _, column = path.rpartition(".")
-    return (vocabulary.REFERENCES[way.rpartition(".")[2]] if way else table.name), column
+    return (table_specs.REFERENCES[way.rpartition(".")[2]] if way else table.name), column
 
 
-def _unlike(table: Table, path: str, planned: Any, written: Any) -> Iterator[Unlike]:
+def _unlike(table: TableSpec, path: str, planned: Any, written: Any) -> Iterator[ValueDifference]:
     if path == "deleted_at":
         states = (REMOVED if planned else "live", "live" if written is None else REMOVED)
-        return iter([Unlike(REMOVED, *states)] if states[0] != states[1] else [])
+        return iter([ValueDifference(REMOVED, *states)] if states[0] != states[1] else [])
     if "." in path:
-        return iter([Unlike("reference", planned, written)] if planned != written else [])
-    if vocabulary.meaning(table.name, path) is JSON:
-        return values.document(planned, written, by_bytes=False)
-    return values.plain(planned, written)
+        return iter([ValueDifference("reference", planned, written)] if planned != written else [])
+    if table_specs.column_kind(table.name, path) is JSON:
+        return value_diff.diff_json(planned, written, by_bytes=False)
+    return value_diff.diff_plain(planned, written)

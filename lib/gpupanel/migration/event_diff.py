@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from ...errors import NotFound
-from . import values
+from ..errors import NotFound
+from . import value_diff
+from .compared_database import ComparedDatabase, Row
 from .findings import Findings
-from .side import Row, Side
-from .vocabulary import BY_NAME
+from .table_specs import BY_NAME
 
 EVENT = BY_NAME["ingest_event"]
 SAME, DIFFERENT, MISSING = "same", "different", "only here"
 
 
-class Moment(NamedTuple):
+class EventPair(NamedTuple):
     """The events that stand on one line; None where a side has none there."""
 
     left: Row | None
     right: Row | None
 
 
-def compare(left: Side, right: Side, sync_id: str, findings: Findings) -> tuple[tuple[str, ...], ...]:
+def compare_events(left: ComparedDatabase, right: ComparedDatabase, sync_id: str, findings: Findings) -> tuple[tuple[str, ...], ...]:
     """Compare the events of a batch on two opened sides; returns the timeline as rows of cells. Raises NotFound."""
     events = [_events(side, sync_id) for side in (left, right)]
     if not any(events):
@@ -36,23 +36,23 @@ def compare(left: Side, right: Side, sync_id: str, findings: Findings) -> tuple[
     return tuple(lines)
 
 
-def _events(side: Side, sync_id: str) -> list[Row]:
+def _events(side: ComparedDatabase, sync_id: str) -> list[Row]:
     paths = [column for column in ("payload", "created_at") if side.has(EVENT.name, column)]
     return sorted(side.among(EVENT, paths, {"batch_id.sync_id": [sync_id]}), key=lambda row: row["@"])
 
 
-def aligned(left: list[Row], right: list[Row]) -> Iterator[Moment]:
+def aligned(left: list[Row], right: list[Row]) -> Iterator[EventPair]:
     """The events of both sides in their order, those of one type on one line wherever the order allows."""
     types = [[row["event_type"] for row in side] for side in (left, right)]
     for step, a, b, c, d in SequenceMatcher(None, *types, autojunk=False).get_opcodes():
         if step == "equal":
-            yield from map(Moment, left[a:b], right[c:d])
+            yield from map(EventPair, left[a:b], right[c:d])
         else:
-            yield from (Moment(row, None) for row in left[a:b])
-            yield from (Moment(None, row) for row in right[c:d])
+            yield from (EventPair(row, None) for row in left[a:b])
+            yield from (EventPair(None, row) for row in right[c:d])
 
 
-def _judge(moment: Moment, sync_id: str, findings: Findings) -> str:
+def _judge(moment: EventPair, sync_id: str, findings: Findings) -> str:
     def add(kind: str, column: str, left, right, path: str = "") -> bool:
         row = moment.left or moment.right
         return findings.add(
@@ -64,7 +64,7 @@ def _judge(moment: Moment, sync_id: str, findings: Findings) -> str:
         add("right_only" if moment.left is None else "left_only", "", _told(moment.left), _told(moment.right))
         return MISSING
     found = [add(each.kind, "payload", each.left, each.right, each.path)
-             for each in values.document(moment.left.get("payload"), moment.right.get("payload"), by_bytes=True)]
+             for each in value_diff.diff_json(moment.left.get("payload"), moment.right.get("payload"), by_bytes=True)]
     return DIFFERENT if any(found) else SAME
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import causes
+from . import difference_kinds
 
 if TYPE_CHECKING:
-    from .accepted import Accepted
+    from .accepted import AcceptedDifference
 
 SAMPLES = 200
 GROUPS = 2000
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 
 @dataclass
-class Group:
+class DifferenceGroup:
     """Differences of one kind at one place; only the first `samples` are kept."""
 
     kind: str
@@ -52,19 +52,19 @@ class Group:
 
     @property
     def title(self) -> str:
-        return f"{self.place} {causes.KINDS[self.kind].title}"
+        return f"{self.place} {difference_kinds.KINDS[self.kind].title}"
 
     @property
     def cause(self) -> str:
-        return causes.likely(self.table, self.column, self.kind)
+        return difference_kinds.likely_cause(self.table, self.column, self.kind)
 
     @property
     def weight(self) -> str:
-        return causes.weight(self.area, self.kind)
+        return difference_kinds.weight_of(self.area, self.kind)
 
 
 @dataclass
-class Tally:
+class TableCounts:
     """How the rows of one table compare; `implied` are missing only since their parent is."""
 
     area: str
@@ -85,22 +85,22 @@ class Tally:
 class Findings:
     """Collects what is found; `each` is told of every difference that is not accepted, also of those beyond the samples."""
 
-    def __init__(self, accepted: Iterable["Accepted"] = (), each: Callable[[Difference], None] = lambda difference: None):
+    def __init__(self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda difference: None):
         self.accepted = list(accepted)
         self.met: Counter[str] = Counter()
-        self.tallies: list[Tally] = []
+        self.tallies: list[TableCounts] = []
         self.bundles: Counter[str] = Counter()
-        self._groups: dict[tuple, Group] = {}
+        self._groups: dict[tuple, DifferenceGroup] = {}
         self._each = each
 
-    def tally(self, area: str, table: str, noun: str) -> Tally:
-        self.tallies.append(Tally(area, table, noun))
+    def tally(self, area: str, table: str, noun: str) -> TableCounts:
+        self.tallies.append(TableCounts(area, table, noun))
         return self.tallies[-1]
 
     def add(self, kind: str, area: str, table: str, column: str = "", *, path: str = "", row: str = "", bundle: Any = None,
             left: Any = "", right: Any = "") -> bool:
         """Take in a difference; False when it is an accepted one."""
-        found = Difference(kind, area, table, column, path, row, bundle or "", shown(left), shown(right))
+        found = Difference(kind, area, table, column, path, row, bundle or "", format_value(left), format_value(right))
         for decision in self.accepted:
             if decision.covers(found):
                 self.met[decision.name] += 1
@@ -110,7 +110,7 @@ class Findings:
 
     def _take(self, found: Difference) -> None:
         place = (found.kind, found.table, found.column, found.path if len(self._groups) < GROUPS else "")
-        group = self._groups.setdefault(place, Group(found.kind, found.area, *place[1:]))
+        group = self._groups.setdefault(place, DifferenceGroup(found.kind, found.area, *place[1:]))
         group.count += 1
         if len(group.samples) < SAMPLES:
             group.samples.append(found)
@@ -119,9 +119,9 @@ class Findings:
         self._each(found)
 
     @property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[DifferenceGroup]:
         """The heaviest first, and the most frequent among those that weigh the same."""
-        heaviest = list(causes.WEIGHTS)
+        heaviest = list(difference_kinds.WEIGHTS)
         return sorted(self._groups.values(), key=lambda group: (heaviest.index(group.weight), -group.count, group.place))
 
     @property
@@ -133,7 +133,7 @@ class Findings:
         return not self._groups
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as a text for people; long ones are cut. What a row does not have at all is an empty text."""
     if isinstance(value, str):
         text = value

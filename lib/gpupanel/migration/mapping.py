@@ -7,14 +7,15 @@ mentioned are the same.
 
 import re
 from collections import Counter
-from configparser import ConfigParser, Error as SyntaxProblem
+from configparser import ConfigParser
+from configparser import Error as SyntaxProblem
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ...errors import ConfigurationError
-from . import vocabulary
+from ..errors import ConfigurationError
+from . import table_specs
 
 ABSENT = "-"
 NAME = re.compile(r"[A-Za-z0-9_$]{1,64}")
@@ -23,7 +24,7 @@ HINT = "docs/PERL-PARITY.md describes the mapping file; `compare schemas` propos
 Catalogue = dict[str, set[str]]
 
 
-class Mapping(NamedTuple):
+class NameMapping(NamedTuple):
     """Names that differ; `zone` is the time zone in which the side writes its DATETIME columns."""
 
     tables: dict[str, str] = {}
@@ -37,7 +38,7 @@ class Mapping(NamedTuple):
         return self.columns.get((table, name), name)
 
 
-def load(path: Path) -> Mapping:
+def load_mapping(path: Path) -> NameMapping:
     """Read and check a mapping file. Raises ConfigurationError with every problem found."""
     parser = ConfigParser(interpolation=None, default_section="\0")
     parser.optionxform = str
@@ -53,8 +54,8 @@ def load(path: Path) -> Mapping:
     return mapping
 
 
-def _read(parser: ConfigParser) -> tuple[Mapping, list[str]]:
-    known, tables, columns, problems, zone = set(vocabulary.BY_NAME), {}, {}, [], UTC
+def _read(parser: ConfigParser) -> tuple[NameMapping, list[str]]:
+    known, tables, columns, problems, zone = set(table_specs.BY_NAME), {}, {}, [], UTC
     for section in parser.sections():
         names = dict(parser[section])
         if section == "side":
@@ -64,11 +65,11 @@ def _read(parser: ConfigParser) -> tuple[Mapping, list[str]]:
             problems += _names(section, names, known)
             tables = names
         elif section in known:
-            problems += _names(section, names, set(vocabulary.columns(section)))
+            problems += _names(section, names, set(table_specs.column_types(section)))
             columns |= {(section, ours): theirs for ours, theirs in names.items()}
         else:
             problems.append(f"[{section}]: unknown section, expected side, tables, or one of {', '.join(sorted(known))}")
-    return Mapping(tables, columns, zone), problems
+    return NameMapping(tables, columns, zone), problems
 
 
 def _side(options: dict[str, str]) -> tuple[tzinfo, list[str]]:
@@ -93,7 +94,7 @@ def _names(section: str, names: dict[str, str], known: set[str]) -> list[str]:
     ]
 
 
-def check(mapping: Mapping, catalogue: Catalogue) -> list[str]:
+def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
     """What the mapping names and the database does not have, a line each."""
     problems = [
         f"[tables] {ours} = {theirs}: the database has no such table"
@@ -108,7 +109,7 @@ def check(mapping: Mapping, catalogue: Catalogue) -> list[str]:
     return problems
 
 
-def write(mapping: Mapping) -> str:
+def format_mapping(mapping: NameMapping) -> str:
     """The mapping as a file."""
     lines = ["[tables]", *(f"{ours} = {theirs}" for ours, theirs in mapping.tables.items())] if mapping.tables else []
     for table in dict.fromkeys(table for table, _ in mapping.columns):

@@ -3,10 +3,10 @@
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from . import vocabulary
-from .mapping import ABSENT, Catalogue, Mapping
-from .side import Side
-from .vocabulary import TABLES
+from . import table_specs
+from .compared_database import ComparedDatabase
+from .mapping import ABSENT, Catalogue, NameMapping
+from .table_specs import TABLES
 
 ENOUGH = 0.5
 # Words that people use for each other in such names; ours are on the right.
@@ -21,10 +21,10 @@ SYNONYMS = {
 }
 
 
-class Proposal(NamedTuple):
+class MappingProposal(NamedTuple):
     """What a side's mapping file would say; `open` names what a person has to decide."""
 
-    mapping: Mapping
+    mapping: NameMapping
     open: list[str]
 
     @property
@@ -32,7 +32,7 @@ class Proposal(NamedTuple):
         return not self.mapping.tables and not self.mapping.columns
 
 
-def propose(side: Side) -> Proposal:
+def propose_mapping(side: ComparedDatabase) -> MappingProposal:
     """A mapping for a side, from its catalogue alone and the names of etc/schema.sql."""
     tables = _tables(side.catalogue)
     found: dict[tuple[str, str], str] = {}
@@ -46,20 +46,20 @@ def propose(side: Side) -> Proposal:
             found[table.name, column] = theirs
             if theirs == ABSENT:
                 questions.append(f"{table.name}.{column}: no column of {actual} looks like it")
-    return Proposal(Mapping(tables, found), questions)
+    return MappingProposal(NameMapping(tables, found), questions)
 
 
 def _tables(catalogue: Catalogue) -> dict[str, str]:
     """Our table -> theirs, where the names differ; the likeliest pairs first, each table once."""
     wanted = [table.name for table in TABLES if table.name not in catalogue]
-    free = [name for name in catalogue if name not in vocabulary.BY_NAME]
+    free = [name for name in catalogue if name not in table_specs.BY_NAME]
     scores = {(ours, theirs): _table_likeness(ours, theirs, catalogue[theirs]) for ours in wanted for theirs in free}
     return _pairs(wanted, scores)
 
 
 def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
     """By the name, and by how many of the columns have a counterpart."""
-    known = vocabulary.compared(ours)
+    known = table_specs.compared_columns(ours)
     named = _words(ours) | _words(theirs)
     met = sum(max((_likeness(column, name, named) for name in columns), default=0) for column in known) / len(known)
     return (_likeness(ours, theirs) + met) / 2
@@ -67,8 +67,8 @@ def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
 
 def _columns(table: str, actual: str, there: set[str]) -> dict[str, str]:
     """Our column -> theirs, where the names differ, or `-`."""
-    wanted = [column for column in vocabulary.columns(table) if column not in there and column != "active_batch_id"]
-    free, named = there - set(vocabulary.columns(table)), _words(table) | _words(actual)
+    wanted = [column for column in table_specs.column_types(table) if column not in there and column != "active_batch_id"]
+    free, named = there - set(table_specs.column_types(table)), _words(table) | _words(actual)
     return _pairs(wanted, {(ours, theirs): _likeness(ours, theirs, named) for ours in wanted for theirs in free})
 
 

@@ -28,7 +28,7 @@ NUMBERED = re.compile(r'((?:asset|cover|job) |"job_id": ?"?)\d+')
 PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 
 
-class Line(NamedTuple):
+class PageLine(NamedTuple):
     """One line of a page: a HEADING, a ROW of cells, an ITEM of a list, or any other LINE."""
 
     kind: str
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     cells: tuple[str, ...] = ()
 
 
-class Page(NamedTuple):
+class ParsedPage(NamedTuple):
     """`facts` are (section, label, value); `tables` are (section, rows), the first row being the head."""
 
     headings: list[str]
@@ -47,25 +47,25 @@ class Page(NamedTuple):
 # ----------------------------------------------------------------------------------------------- from a source
 
 
-def read(source: str) -> Page:
+def parse_page(source: str) -> ParsedPage:
     """A page from its HTML, or from a text capture in which rows start with `|` and items with `- `."""
     lines = list(_from_html(source) if re.search(r"<(html|body|main|table)\b", source, re.I) else _from_text(source))
     return _page(lines)
 
 
-def _from_text(source: str) -> Iterator[Line]:
+def _from_text(source: str) -> Iterator[PageLine]:
     for text in map(str.strip, source.splitlines()):
         if text.startswith("|"):
             cells = tuple(cell.strip() for cell in text.strip("|").split("|"))
             if set("".join(cells)) - set("-: "):
-                yield Line(ROW, text, cells)
+                yield PageLine(ROW, text, cells)
         elif text.startswith("- "):
-            yield Line(ITEM, text[2:].strip())
+            yield PageLine(ITEM, text[2:].strip())
         elif text:
-            yield Line(LINE, text)
+            yield PageLine(LINE, text)
 
 
-def _from_html(source: str) -> Iterator[Line]:
+def _from_html(source: str) -> Iterator[PageLine]:
     soup = BeautifulSoup(source, "html.parser")
     for each in soup.select(CHROME):
         each.decompose()
@@ -76,15 +76,15 @@ def _from_html(source: str) -> Iterator[Line]:
             yield line
 
 
-def _lines(element: Tag) -> Iterator[Line]:
+def _lines(element: Tag) -> Iterator[PageLine]:
     """What stands in an element, a line for each block."""
     inline: list[str] = []
 
-    def flush(kind: str = LINE) -> Iterator[Line]:
+    def flush(kind: str = LINE) -> Iterator[PageLine]:
         text = " ".join("".join(inline).split())
         inline.clear()
         if text:
-            yield Line(kind, text)
+            yield PageLine(kind, text)
 
     for child in element.children:
         if isinstance(child, NavigableString):
@@ -92,10 +92,10 @@ def _lines(element: Tag) -> Iterator[Line]:
         elif child.name == "tr":
             cells = tuple(_text(cell) for cell in child.find_all(["th", "td"], recursive=False))
             yield from flush()
-            yield Line(ROW, " ".join(cells), cells)
+            yield PageLine(ROW, " ".join(cells), cells)
         elif child.name in HEADINGS or child.name == "li" and not child.find(["ul", "ol", "table"]):
             yield from flush()
-            yield Line(HEADING if child.name in HEADINGS else ITEM, _text(child))
+            yield PageLine(HEADING if child.name in HEADINGS else ITEM, _text(child))
         elif child.name in BLOCKS or child.find([*BLOCKS, *HEADINGS, "tr"]):
             yield from flush()
             yield from _lines(child)
@@ -111,8 +111,8 @@ def _text(element: Tag) -> str:
 # --------------------------------------------------------------------------------------------------- to a page
 
 
-def _page(lines: list[Line]) -> Page:
-    page, section = Page([], [], []), ""
+def _page(lines: list[PageLine]) -> ParsedPage:
+    page, section = ParsedPage([], [], []), ""
     for line in _with_pairs(_with_headings(lines)):
         if line.kind is HEADING:
             section = line.text
@@ -126,30 +126,30 @@ def _page(lines: list[Line]) -> Page:
     return page
 
 
-def _with_headings(lines: list[Line]) -> Iterator[Line]:
+def _with_headings(lines: list[PageLine]) -> Iterator[PageLine]:
     """In a text, a heading is the last of an odd number of short lines; long headings are sentences."""
     marked = any(line.kind is HEADING for line in lines)
     for short, run in groupby(lines, lambda line: line.kind is LINE and _short(line.text)):
         run = list(run)
         if short and not marked and len(run) % 2:
             yield from run[:-1]
-            yield Line(HEADING, run[-1].text)
+            yield PageLine(HEADING, run[-1].text)
         else:
             yield from (line for line in run if line.kind is not HEADING or len(line.text) <= SHORT)
 
 
-def _with_pairs(lines: Iterator[Line]) -> Iterator[Line]:
+def _with_pairs(lines: Iterator[PageLine]) -> Iterator[PageLine]:
     """Short lines are labels and values by turns; lines such as `Status: passed; action: update` are labelled facts."""
     for short, run in groupby(lines, lambda line: line.kind is LINE and _short(line.text)):
         run = list(run)
         if short:
-            yield from (Line(ITEM, label.text, (label.text, value.text)) for label, value in zip(run[::2], run[1::2]))
+            yield from (PageLine(ITEM, label.text, (label.text, value.text)) for label, value in zip(run[::2], run[1::2]))
             continue
         for line in run:
             if line.kind in (HEADING, ROW):
                 yield line
             else:
-                yield from (Line(ITEM, line.text, labelled) for labelled in _labelled(line.text))
+                yield from (PageLine(ITEM, line.text, labelled) for labelled in _labelled(line.text))
 
 
 def _short(text: str) -> bool:
@@ -167,7 +167,7 @@ def _labelled(text: str) -> Iterator[tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------- two of them
 
 
-def compare(left: Page, right: Page, findings: Findings, exact: bool = False) -> None:
+def compare_pages(left: ParsedPage, right: ParsedPage, findings: Findings, exact: bool = False) -> None:
     """Compare two pages; unless `exact`, times, ids and the names of processes are not."""
     same = (lambda text: text) if exact else _normal
     _Pages(findings, same).compare(left, right)
@@ -177,10 +177,10 @@ class _Pages:
     def __init__(self, findings: Findings, same):
         self._findings, self._same = findings, same
 
-    def compare(self, left: Page, right: Page) -> None:
+    def compare(self, left: ParsedPage, right: ParsedPage) -> None:
         self._each("heading", "headings", left.headings, right.headings, lambda n, text: f"heading {n}")
         facts = [{(section, label): value for section, label, value in page.facts} for page in (left, right)]
-        tally = self._findings.tally("Page", "facts", "labelled fact")
+        tally = self._findings.tally("ParsedPage", "facts", "labelled fact")
         for place in dict.fromkeys([*facts[0], *facts[1]]):
             named = " / ".join(filter(None, map(self._same, place)))
             self._cell("fact", named, facts[0].get(place), facts[1].get(place), tally, place[1])
@@ -192,22 +192,22 @@ class _Pages:
             self._table(section, tables[0].get(section, []), tables[1].get(section, []))
 
     def _table(self, section: str, left: list[tuple], right: list[tuple]) -> None:
-        tally = self._findings.tally("Page", section or "table", "cell")
+        tally = self._findings.tally("ParsedPage", section or "table", "cell")
         heads = [side[0] if side else () for side in (left, right)]
         if heads[0] != heads[1]:
-            self._findings.add("columns", "Page", section, left=" | ".join(heads[0]), right=" | ".join(heads[1]))
+            self._findings.add("columns", "ParsedPage", section, left=" | ".join(heads[0]), right=" | ".join(heads[1]))
             return
         for n, (one, other) in enumerate(zip_longest(left[1:], right[1:]), 1):
             if one is None or other is None:
                 told = {"left": " | ".join(one or ()), "right": " | ".join(other or ())}
-                self._findings.add("row", "Page", section, row=f"row {n}", **told)
+                self._findings.add("row", "ParsedPage", section, row=f"row {n}", **told)
                 continue
             for column, here, there in zip_longest(heads[0], one, other, fillvalue=""):
                 ids = column in ("id", "target ids") and self._same is _normal
                 self._cell("cell", f"row {n}", *(("*", "*") if ids else (here, there)), tally, column, section)
 
     def _each(self, kind: str, table: str, left: list[str], right: list[str], name) -> None:
-        tally = self._findings.tally("Page", table, kind)
+        tally = self._findings.tally("ParsedPage", table, kind)
         for n, (one, other) in enumerate(zip_longest(left, right), 1):
             self._cell(kind, name(n, one), one, other, tally, "", table)
 
@@ -215,7 +215,7 @@ class _Pages:
         one, other = (None if side is None else self._same(side) for side in (left, right))
         if one == other:
             tally.equal += 1
-        elif self._findings.add(kind, "Page", table, column, row=row, left=left or "", right=right or ""):
+        elif self._findings.add(kind, "ParsedPage", table, column, row=row, left=left or "", right=right or ""):
             tally.different += 1
 
 

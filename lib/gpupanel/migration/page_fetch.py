@@ -3,13 +3,13 @@
 from pathlib import Path
 from urllib import error, parse, request
 
-from ...errors import InvalidInput, PanelError
+from ..errors import InvalidInput, PanelError
 
 SECONDS = 60
 LIMIT = 64 * 1024 * 1024
 
 
-def fetch(place: str, credentials: Path | None = None) -> str:
+def fetch_page(place: str, credentials: Path | None = None) -> str:
     """The text at a URL or in a file. `credentials` is a file with `user:password`, given only to the host of the URL.
 
     Raises PanelError for a page that cannot be had, InvalidInput for credentials that are none.

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from ..findings import Findings
+from .findings import Findings
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The report as one HTML page that needs nothing else: the first screen for a manager, the rest for an engineer."""
 
-from ..causes import CONTENT, FORM, KINDS, RECORD, STRUCTURE
-from ..findings import Findings, Group, Tally
-from ..vocabulary import BY_NAME
-from . import Report, number
+from .difference_kinds import CONTENT, FORM, KINDS, RECORD, STRUCTURE
 from .elements import Markup, element, grid, joined
+from .findings import DifferenceGroup, Findings, TableCounts
+from .report import Report, number
 from .style import STYLE
+from .table_specs import BY_NAME
 
 WORDS = {
     CONTENT: ("Library content", "What visitors of the sites may see is not the same."),
@@ -84,7 +84,7 @@ def _areas(findings: Findings) -> Markup:
     return _section("What was compared", grid(head, rows, numbers=True), element("p", note, class_="quiet"))
 
 
-def _named(tally: Tally) -> Markup:
+def _named(tally: TableCounts) -> Markup:
     return joined(element("b", tally.noun), " ", element("code", tally.table))
 
 
@@ -106,7 +106,7 @@ def _top(report: Report) -> Markup:
     return _section("What to decide on first", table, more)
 
 
-def _told(group: Group, report: Report) -> str:
+def _told(group: DifferenceGroup, report: Report) -> str:
     """What differs, in the words of people who know the media and not the tables."""
     table = BY_NAME.get(group.table)
     place = ", ".join(filter(None, (table.noun if table else group.table, group.column.replace("_", " "), group.path)))
@@ -120,7 +120,7 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _badge(group: Group) -> Markup:
+def _badge(group: DifferenceGroup) -> Markup:
     return element("span", WORDS[group.weight][0], class_=f"badge {group.weight}")
 
 
@@ -142,7 +142,7 @@ def _details(report: Report) -> Markup:
     return _section("Every difference", *(_group(n, group, report) for n, group in enumerate(groups))) if groups else joined()
 
 
-def _group(n: int, group: Group, report: Report) -> Markup:
+def _group(n: int, group: DifferenceGroup, report: Report) -> Markup:
     rows = (
         [element("code", value or "-", class_="value") for value in (sample.row, sample.bundle, sample.left, sample.right)]
         for sample in group.samples
@@ -156,7 +156,7 @@ def _group(n: int, group: Group, report: Report) -> Markup:
     return element("details", summary, told, table, element("p", more, class_="quiet"), id=f"g{n}", open="open" if n < OPEN else "")
 
 
-def _acceptance(group: Group) -> str:
+def _acceptance(group: DifferenceGroup) -> str:
     """The lines that would accept this group, in the file of accepted differences."""
     named = (("kind", group.kind), ("table", group.table), ("column", group.column), ("path", group.path))
     return "; ".join(f"{key} = {value}" for key, value in named if value)

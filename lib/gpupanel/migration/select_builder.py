@@ -2,20 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from .vocabulary import REFERENCES, Table
+from .table_specs import REFERENCES, TableSpec
 
 if TYPE_CHECKING:
-    from .side import Side
+    from .compared_database import ComparedDatabase
 
 # A job's place in the history of its batch.
 PLACE = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
 
 
-class Select:
+class SelectBuilder:
     """Collects the joins that the paths need. The first part of the key drives the statement, so that only that part is
     sorted, and documents never go through a sort."""
 
-    def __init__(self, side: "Side", table: Table):
+    def __init__(self, side: "ComparedDatabase", table: TableSpec):
         self._side, self._table = side, table
         self._joins: dict[str, str] = {}
         self._driver = table.key[0].rpartition(".")[0]

@@ -8,7 +8,7 @@ key, in the order of their ids: the second job of a batch, the third event of a 
 from functools import cache
 from typing import NamedTuple
 
-from ...doctor.tables import expected
+from ..doctor.tables import expected
 
 # Where each id leads.
 REFERENCES = {
@@ -32,7 +32,7 @@ ONLY_PRESENCE = {"claim_token", "worker", "updated_at"}
 TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence", "plain"
 
 
-class Table(NamedTuple):
+class TableSpec(NamedTuple):
     """`key` tells rows apart; `bundle` leads to the bundle that brought a row. The database sorts by `leading`, and the
     rows that share it are put in order here; where they may be too `many` for that, it sorts by the whole key.
     `jobs_in` is a column of JSON that names jobs by their ids."""
@@ -64,42 +64,42 @@ ASSET = ("asset_id.asset_type", "asset_id.asset_hash")
 
 # In this order, so that a row whose parent is missing is met after the parent.
 TABLES = (
-    Table("ingest_batch", LEDGER, "batch", ("sync_id",), "sync_id"),
-    Table("import_job", QUEUE, "job", (OF_BATCH, "#"), OF_BATCH),
-    Table("asset", LIBRARY, "asset", ("asset_type", "asset_hash"), "last_batch_id.sync_id", many=True),
-    Table("asset_source", LIBRARY, "source document", ASSET, OF_ASSET, many=True),
-    Table("asset_ai_run", LIBRARY, "analysis", (*ASSET, "analysis_kind", "content_sha256"), OF_ASSET),
-    Table("asset_cover", LIBRARY, "cover link", (*ASSET, "cover_hash"), OF_ASSET),
-    Table("asset_derivative", LIBRARY, "derivative", (*ASSET, "kind", "path"), OF_ASSET),
-    Table("asset_gallery", LIBRARY, "gallery", ("gallery_hash",), "last_batch_id.sync_id"),
-    Table(
+    TableSpec("ingest_batch", LEDGER, "batch", ("sync_id",), "sync_id"),
+    TableSpec("import_job", QUEUE, "job", (OF_BATCH, "#"), OF_BATCH),
+    TableSpec("asset", LIBRARY, "asset", ("asset_type", "asset_hash"), "last_batch_id.sync_id", many=True),
+    TableSpec("asset_source", LIBRARY, "source document", ASSET, OF_ASSET, many=True),
+    TableSpec("asset_ai_run", LIBRARY, "analysis", (*ASSET, "analysis_kind", "content_sha256"), OF_ASSET),
+    TableSpec("asset_cover", LIBRARY, "cover link", (*ASSET, "cover_hash"), OF_ASSET),
+    TableSpec("asset_derivative", LIBRARY, "derivative", (*ASSET, "kind", "path"), OF_ASSET),
+    TableSpec("asset_gallery", LIBRARY, "gallery", ("gallery_hash",), "last_batch_id.sync_id"),
+    TableSpec(
         "asset_gallery_item", LIBRARY, "gallery member", ("gallery_id.gallery_hash", *ASSET),
         "gallery_id.last_batch_id.sync_id",
     ),
-    Table("asset_collection", LIBRARY, "collection", ("collection_hash",), "last_batch_id.sync_id"),
-    Table(
+    TableSpec("asset_collection", LIBRARY, "collection", ("collection_hash",), "last_batch_id.sync_id"),
+    TableSpec(
         "asset_collection_item", LIBRARY, "collection member", ("collection_id.collection_hash", *ASSET),
         "collection_id.last_batch_id.sync_id",
     ),
-    Table("ingest_batch_item", LEDGER, "item", (OF_BATCH, "asset_type", "asset_hash"), OF_BATCH, many=True),
-    Table("ingest_event", LEDGER, "event", (OF_BATCH, "event_type", "#"), OF_BATCH, jobs_in="payload"),
+    TableSpec("ingest_batch_item", LEDGER, "item", (OF_BATCH, "asset_type", "asset_hash"), OF_BATCH, many=True),
+    TableSpec("ingest_event", LEDGER, "event", (OF_BATCH, "event_type", "#"), OF_BATCH, jobs_in="payload"),
 )
 BY_NAME = {table.name: table for table in TABLES}
 
 
 @cache
-def columns(table: str) -> dict[str, str]:
+def column_types(table: str) -> dict[str, str]:
     """column -> its type in etc/schema.sql, the row's own id included."""
     return {name: column.type for name, (column, _) in expected()[table].columns.items()}
 
 
-def compared(table: str) -> list[str]:
+def compared_columns(table: str) -> list[str]:
     """The columns whose values are compared."""
-    return [column for column in columns(table) if column not in NEVER_COMPARED]
+    return [column for column in column_types(table) if column not in NEVER_COMPARED]
 
 
 @cache
-def meaning(table: str, column: str) -> str:
+def column_kind(table: str, column: str) -> str:
     """What kind of value a column holds: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
     if column in ONLY_PRESENCE:
         return PRESENCE
@@ -107,10 +107,10 @@ def meaning(table: str, column: str) -> str:
         return REFERENCE
     if (table, column) in DOCUMENTS:
         return JSON
-    kind = columns(table)[column]
+    kind = column_types(table)[column]
     return JSON if kind == "json" else TIME if kind.startswith("datetime") else PLAIN
 
 
-def natural(path: str) -> tuple[str, ...]:
+def natural_key_paths(path: str) -> tuple[str, ...]:
     """The paths whose values stand for the id at the end of `path`: `asset_id` -> asset_id.asset_type, asset_id.asset_hash."""
     return tuple(f"{path}.{part}" for part in NATURAL[REFERENCES[path.rpartition(".")[2]]])

@@ -17,7 +17,7 @@ DEPTH = 3
 NO_TIME = timedelta(0)
 
 
-class Unlike(NamedTuple):
+class ValueDifference(NamedTuple):
     """How two values differ: `kind` is one of causes.KINDS, `path` leads to the place within a JSON value."""
 
     kind: str
@@ -29,16 +29,16 @@ class Unlike(NamedTuple):
 # ----------------------------------------------------------------------------------------------------- plain
 
 
-def plain(left: Any, right: Any) -> Iterator[Unlike]:
+def diff_plain(left: Any, right: Any) -> Iterator[ValueDifference]:
     """Numbers by value, texts as they stand, less surrogate ids and the names of processes within them."""
     if left == right or _plainly(left) == _plainly(right):
         return
     if left is None or right is None:
-        yield Unlike("presence", left, right)
+        yield ValueDifference("presence", left, right)
     elif _words(left) == _words(right):
-        yield Unlike("wording", left, right)
+        yield ValueDifference("wording", left, right)
     else:
-        yield Unlike("value", left, right)
+        yield ValueDifference("value", left, right)
 
 
 def _plainly(value: Any) -> Any:
@@ -52,34 +52,34 @@ def _words(value: Any) -> Any:
     return "".join(str(value).lower().split())
 
 
-def presence(left: Any, right: Any) -> Iterator[Unlike]:
+def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
     if (left is None) != (right is None):
-        yield Unlike("presence", left, right)
+        yield ValueDifference("presence", left, right)
 
 
 # ------------------------------------------------------------------------------------------------------ times
 
 
-def time(left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]) -> Iterator[Unlike]:
+def diff_time(left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]) -> Iterator[ValueDifference]:
     """Presence; and, with a tolerance in seconds, how far apart they are once both are in UTC."""
     if (left is None) != (right is None):
-        yield Unlike("presence", left, right)
+        yield ValueDifference("presence", left, right)
     elif tolerance is not None and isinstance(left, datetime) and isinstance(right, datetime):
         if abs((_utc(left, zones[0]) - _utc(right, zones[1])).total_seconds()) > tolerance:
-            yield Unlike("time", left, right)
+            yield ValueDifference("time", left, right)
 
 
 def _utc(moment: datetime, zone: tzinfo) -> datetime:
     return moment.replace(tzinfo=zone).astimezone(UTC)
 
 
-def order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[Unlike]:
+def diff_time_order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[ValueDifference]:
     """The times of one row when they follow each other differently; equal ones are in either order."""
     both = [name for name in left if left[name] is not None and right.get(name) is not None]
     for first, second in combinations(both, 2):
         here, there = left[first] - left[second], right[first] - right[second]
         if (here > NO_TIME and there < NO_TIME) or (here < NO_TIME and there > NO_TIME):
-            yield Unlike("time_order", _told(left, both), _told(right, both))
+            yield ValueDifference("time_order", _told(left, both), _told(right, both))
             return
 
 
@@ -90,22 +90,22 @@ def _told(times: dict[str, datetime], names: list[str]) -> str:
 # ------------------------------------------------------------------------------------------------------- JSON
 
 
-def document(left: Any, right: Any, by_bytes: bool) -> Iterator[Unlike]:
+def diff_json(left: Any, right: Any, by_bytes: bool) -> Iterator[ValueDifference]:
     """Two JSON texts by value; `by_bytes` also where only spacing or the order of keys differs."""
     if left == right:
         return
     if left is None or right is None:
-        yield Unlike("presence", left, right)
+        yield ValueDifference("presence", left, right)
         return
     try:
         values = json.loads(left), json.loads(right)
         found = list(_walk(*values, ""))
     except (ValueError, TypeError, RecursionError):
-        yield Unlike("value", left, right)
+        yield ValueDifference("value", left, right)
         return
     yield from found
     if by_bytes and not found and _plainly(left) != _plainly(right):
-        yield Unlike(_form(*values), left, right)
+        yield ValueDifference(_form(*values), left, right)
 
 
 def _form(left: Any, right: Any) -> str:
@@ -113,21 +113,21 @@ def _form(left: Any, right: Any) -> str:
     return "json_spacing" if json.dumps(left) == json.dumps(right) else "json_order"
 
 
-def _walk(left: Any, right: Any, path: str) -> Iterator[Unlike]:
+def _walk(left: Any, right: Any, path: str) -> Iterator[ValueDifference]:
     if isinstance(left, dict) and isinstance(right, dict):
         for key in sorted(left.keys() | right.keys()):
             below = _below(path, key)
             if key in left and key in right:
                 yield from _walk(left[key], right[key], below)
             else:
-                yield Unlike("json_key", _member(left, key), _member(right, key), below)
+                yield ValueDifference("json_key", _member(left, key), _member(right, key), below)
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
         for one, other in zip(left, right):
             yield from _walk(one, other, f"{path}[]")
     elif _type(left) != _type(right) and None not in (left, right):
-        yield Unlike("json_type", _text(left), _text(right), path)
+        yield ValueDifference("json_type", _text(left), _text(right), path)
     elif _type(left) != _type(right) or _plainly(left) != _plainly(right):
-        yield Unlike("json_value", _text(left), _text(right), path)
+        yield ValueDifference("json_value", _text(left), _text(right), path)
 
 
 def _text(value: Any) -> str:
@@ -152,7 +152,7 @@ def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def renumbered(payload: str | None, seen: dict[str, int]) -> str | None:
+def renumber_jobs(payload: str | None, seen: dict[str, int]) -> str | None:
     """A payload in which each job_id is the place of the job among those that the bundle's events have named so far."""
     if payload is None:
         return None

@@ -18,8 +18,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import trial
-from .lane import Lane, opened
-from .story import STAGES
+from .environment import Environment, open_environment
+from .scenario import STAGES
 
 SILENT_SECONDS = 600  # a lane that was killed never answers
 
@@ -119,12 +119,12 @@ def _open_lane() -> None:
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
     try:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
-        _mine["lane"] = stack.enter_context(opened(Path(folder)))
+        _mine["lane"] = stack.enter_context(open_environment(Path(folder)))
     except Exception as error:  # raised here, it would only have another lane opened in its place, and again
         _mine["broken"] = error
 
 
-def _lane() -> Lane:
+def _lane() -> Environment:
     if "broken" in _mine:
         raise _mine["broken"]
     return _mine["lane"]

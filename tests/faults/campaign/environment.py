@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import configuring
+import installation
+from constants import NAME, TABLES
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.mariadb_server import MariaDBServer
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import Writer
-from gpupanel.tools.private_server import PrivateServer
-from ground import NAME, TABLES
-from workers import nobody_holds_a_row, wait_until
+from worker_helpers import nobody_holds_a_row, wait_until
 
-from . import clicks, picture, story
-from .programs import Program, Zygote
+from . import form_requests, scenario, snapshot
+from .programs import ForkServer, Program
 
 # Small and quick to start; what was committed survives a kill of the server, though not of the machine.
 OPTIONS = (
@@ -26,18 +26,18 @@ OPTIONS = (
 ROUNDS = 40
 
 
-class Lane:
+class Environment:
     """Everything that a trial needs. `open` makes one; the snapshots are databases beside admin_panel."""
 
     first: str
     bundles: list[str]
     job: int
 
-    def __init__(self, folder: Path, server: PrivateServer, zygote: Zygote):
+    def __init__(self, folder: Path, server: MariaDBServer, zygote: ForkServer):
         self.folder, self.server, self.zygote = folder, server, zygote
         self.assets_dir = folder / "assets"
         (self.assets_dir / "sync").mkdir(parents=True)
-        self.writer = Writer(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
+        self.writer = BundleWriter(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
         self.admin = Database(server.admin(NAME))
         self.door_path = Path(tempfile.mkdtemp(prefix="door-")) / "door.sock"
@@ -46,7 +46,7 @@ class Lane:
         self.panel = Database(config.load(self.direct["gpupanel"]).database)
         self.worker = Database(config.load(self.direct["import-worker"]).database)
         self._references: dict[tuple[str, bool], dict] = {}
-        story.tell(self)
+        scenario.tell(self)
 
     def close(self) -> None:
         for db in (self.admin, self.panel, self.worker):
@@ -69,9 +69,9 @@ class Lane:
     def configuration(self, socket: Path, name: str, user: str, **options) -> Path:
         """A configuration for a program of this lane; a worker's takes few items at a time, so that more can be disturbed."""
         worker = {"chunk_items": 2, "readers": 1, "heartbeat_seconds": 60, "poll_seconds": 0.05} | options
-        panel = {"operators": story.OPERATOR, "secret_file": self.folder / "panel.secret"}
+        panel = {"operators": scenario.OPERATOR, "secret_file": self.folder / "panel.secret"}
         own = {"worker": worker} if user == "gpu_worker" else {"panel": panel}
-        return configuring.write(self.folder / f"{name}.{user}.conf", socket, self.assets_dir, user, **own)
+        return installation.write(self.folder / f"{name}.{user}.conf", socket, self.assets_dir, user, **own)
 
     # ------------------------------------------------------------------------------------------------ the state
 
@@ -105,17 +105,17 @@ class Lane:
 
     # ---------------------------------------------------------------------------------------------- programs
 
-    def arguments(self, stage: story.Stage) -> list[str]:
+    def arguments(self, stage: scenario.Stage) -> list[str]:
         found = []
         for each in stage.arguments:
-            found += {"{bundles}": self.bundles[:story.USABLE], "{job}": [str(self.job)]}.get(each, [each])
+            found += {"{bundles}": self.bundles[:scenario.USABLE], "{job}": [str(self.job)]}.get(each, [each])
         return found
 
-    def start(self, stage: story.Stage, conf: Path, **environ: str) -> Program:
+    def start(self, stage: scenario.Stage, conf: Path, **environ: str) -> Program:
         if stage.clicks:
-            given, request = clicks.request(self.arguments(stage), self.folder / "panel.secret")
+            given, request = form_requests.request(self.arguments(stage), self.folder / "panel.secret")
             return self.zygote.start(stage.program, given=given, GPUPANEL_CONF=str(conf), **request, **environ)
-        who = () if stage.works else ("--as", story.OPERATOR)
+        who = () if stage.works else ("--as", scenario.OPERATOR)
         return self.zygote.start(stage.program, *self.arguments(stage), *who, "--config", str(conf), **environ)
 
     def finish(self) -> None:
@@ -130,11 +130,11 @@ class Lane:
 
     def queue_again(self) -> None:
         """An operator queues every bundle once more, and workers import them."""
-        for sync_id in self.bundles[:story.USABLE]:
+        for sync_id in self.bundles[:scenario.USABLE]:
             self.zygote.start("gpupanel", "queue", sync_id, "--config", str(self.direct["gpupanel"])).wait()
         self.finish()
 
-    def reference(self, stage: story.Stage, *, again: bool = False) -> dict[str, list]:
+    def reference(self, stage: scenario.Stage, *, again: bool = False) -> dict[str, list]:
         """What there is after this stage when nothing is disturbed; `again` means after all was queued once more."""
         if (stage.name, again) not in self._references:
             self.restore(stage.before)
@@ -143,8 +143,8 @@ class Lane:
                 self.finish()
             if again:
                 self.queue_again()
-            assert not (wrong := picture.untruths(self.admin)), wrong
-            self._references[stage.name, again] = picture.picture(self.admin)
+            assert not (wrong := snapshot.broken_invariants(self.admin)), wrong
+            self._references[stage.name, again] = snapshot.take_snapshot(self.admin)
         return self._references[stage.name, again]
 
 
@@ -159,8 +159,8 @@ def _columns_of(db: Database, table: str) -> list[str]:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Lane]:
+def open_environment(folder: Path) -> Iterator[Environment]:
     """A lane in this folder; whatever it has started ends with it."""
-    with configuring.installed(folder / "mariadb", *OPTIONS) as server, closing(Zygote(folder)) as zygote:
-        with closing(Lane(folder, server, zygote)) as lane:
+    with installation.installed(folder / "mariadb", *OPTIONS) as server, closing(ForkServer(folder)) as zygote:
+        with closing(Environment(folder, server, zygote)) as lane:
             yield lane

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from . import wire
+from . import mysql_protocol
 
 SIZE = 1 << 16
 SECONDS = 30
 
 # What happens at a point in place of passing the packet on.
-Fault = Callable[["Link", bytes], None]
+Fault = Callable[["ProxiedConnection", bytes], None]
 
 
-class Door:
+class FaultProxy:
     """Listens at `path` for the connections of one program to `server`, a PrivateServer.
 
     The statements of all connections are numbered from 1, or only those of connection number `counted`. `fault` happens
@@ -33,13 +33,13 @@ class Door:
         self.struck, self.reached = threading.Event(), threading.Event()
         self.next: Callable[[], None] | None = None
         self._lock = threading.Lock()
-        self._links: list[Link] = []
+        self._links: list[ProxiedConnection] = []
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         self._listener.listen()
 
-    def __enter__(self) -> "Door":
+    def __enter__(self) -> "FaultProxy":
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -56,11 +56,11 @@ class Door:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            link = Link(self, client, len(self._links) + 1)
+            link = ProxiedConnection(self, client, len(self._links) + 1)
             self._links.append(link)
             link.thread.start()
 
-    def number(self, link: "Link", statement: str) -> int:
+    def number(self, link: "ProxiedConnection", statement: str) -> int:
         """The number of this statement; 0 for one that does not count."""
         with self._lock:
             due, self.next = self.next, None
@@ -76,10 +76,10 @@ class Door:
         return number
 
 
-class Link:
+class ProxiedConnection:
     """One connection: what a fault may do with it."""
 
-    def __init__(self, door: Door, client: socket.socket, ordinal: int):
+    def __init__(self, door: FaultProxy, client: socket.socket, ordinal: int):
         self.door, self.client, self.ordinal = door, client, ordinal
         self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self.upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -131,15 +131,15 @@ class Link:
                 if not data:
                     return
                 if end is self.upstream:
-                    self.thread_id = self.thread_id or wire.thread_id(data)
+                    self.thread_id = self.thread_id or mysql_protocol.thread_id(data)
                     self.client.sendall(data)
                 else:
                     buffer += data
-                    for packet in wire.split(buffer):
+                    for packet in mysql_protocol.split(buffer):
                         self._request(packet)
 
     def _request(self, packet: bytes) -> None:
-        statement = wire.statement(packet)
+        statement = mysql_protocol.statement(packet)
         if statement is None:
             return self.forward(packet)
         self._sent += 1

@@ -14,12 +14,11 @@ from pathlib import Path
 def main() -> None:
     import importlib.resources.readers  # noqa: F401 - and all that a program would load late
 
-    from gpupanel.tools import cli
-    from gpupanel.tools.commands import operating  # noqa: F401
+    from gpupanel.cli import cancel, main, preflight, queue, retry, scan  # noqa: F401
     from gpupanel.web import app, cgi, operations, selecting  # noqa: F401
     from gpupanel.work import command
 
-    programs = {"gpupanel": cli.main, "import-worker": command.main, "import-media.cgi": lambda _: cgi.serve_once(Path())}
+    programs = {"gpupanel": main.main, "import-worker": command.main, "import-media.cgi": lambda _: cgi.serve_once(Path())}
     # What is here already is no fork's garbage: to look through it all would cost each as much as its work.
     gc.collect()
     gc.freeze()

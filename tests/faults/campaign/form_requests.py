@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from gpupanel.web import forms
 
-from .story import OPERATOR
+from .scenario import OPERATOR
 
 ENVIRON = {
     "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "localhost", "SERVER_PORT": "80",

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from ground import TREE
-from workers import wait_until
-
+from constants import TREE
+from worker_helpers import wait_until
 
 COMPILER = ("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror")
 HERE = Path(__file__).parent
@@ -27,7 +26,7 @@ class Ended(NamedTuple):
 class Program:
     """A program that runs; `pid` is its process."""
 
-    def __init__(self, zygote: "Zygote", pid: int, out: Path):
+    def __init__(self, zygote: "ForkServer", pid: int, out: Path):
         self._zygote, self.pid, self._out = zygote, pid, out
         self._descriptor = os.pidfd_open(pid)
         self.waited = False
@@ -52,7 +51,7 @@ class Program:
         return Ended(self._zygote.ask(self.pid), self.output())
 
 
-class Zygote:
+class ForkServer:
     """Forks programs, with the shim in front of their C library."""
 
     def __init__(self, folder: Path):

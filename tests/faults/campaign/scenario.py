@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gpupanel import actions
-from gpupanel.tools.bundles import Asset, Writer, breaks
+from gpupanel.devtools.bundle_factory import BundleWriter, GeneratedAsset, defects
 from gpupanel.work import claims
 
 OPERATOR = "operator"
@@ -58,18 +58,18 @@ USABLE = 4
 FEW = {"derivatives": ("icon",), "documents": PAPERS}
 
 
-def write_first(writer: Writer) -> tuple[str, list[Asset]]:
+def write_first(writer: BundleWriter) -> tuple[str, list[GeneratedAsset]]:
     """What the library has from the start: the bundle, and its assets."""
     base = list(writer.assets("base", 4, **FEW))
     return writer.bundle("base", base, [writer.container("gallery", "Base", base)]), base
 
 
-def write_others(writer: Writer, base: list[Asset]) -> list[str]:
+def write_others(writer: BundleWriter, base: list[GeneratedAsset]) -> list[str]:
     """Bundles that bring what is new, fails, is updated, linked and taken out; the last one is not ready to be used.
 
     They share no asset, so that their order changes nothing.
     """
-    new = list(writer.assets("new", 3, FORMS, broken={2: breaks.broken_document}, **FEW))
+    new = list(writer.assets("new", 3, FORMS, broken={2: defects.broken_document}, **FEW))
     absent = list(writer.assets("absent", 1))
     renewed = [base[0]._replace(revision=2, title="Renewed"), *writer.assets("renewed", 2, **FEW)]
     film = list(writer.assets("film", 1, ("video_simple",)))

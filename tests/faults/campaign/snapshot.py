@@ -4,9 +4,9 @@ import json
 import re
 from collections import Counter, defaultdict
 
+from constants import TABLES
 from gpupanel.database import queries
-from ground import TABLES
-from workers import MEANING
+from worker_helpers import MEANING
 
 BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest_summary, item_count, container_count,
              started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
@@ -20,7 +20,7 @@ ENDS = ("job_finished", "job_failed")
 VARIES = re.compile(r"(?<=\basset )\d+|(?<=silent for over )[\d.]+")
 
 
-def picture(db) -> dict[str, list]:
+def take_snapshot(db) -> dict[str, list]:
     """Library, ledger, jobs, and the events that may be there only once."""
     tables = MEANING | {"batch": BATCHES, "job": JOBS}
     told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
@@ -33,7 +33,7 @@ def _text(row: dict) -> str:
 
 def library(db) -> dict[str, list]:
     """The library alone, less which batch changed an asset last."""
-    seen = picture(db)
+    seen = take_snapshot(db)
     return {name: seen[name] for name in MEANING if name != "item"}
 
 
@@ -55,7 +55,7 @@ def ids(db) -> dict[str, set[int]]:
     return {table: {row["id"] for row in db.execute(f"SELECT id FROM {table}")} for table in TABLES}
 
 
-def untruths(db) -> list[str]:
+def broken_invariants(db) -> list[str]:
     """Where events, jobs, batches and items contradict each other."""
     events = [event | {"payload": json.loads(event["payload"])} for event in db.execute(EVENTS)]
     jobs = db.execute("SELECT j.*, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id")

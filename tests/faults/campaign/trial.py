@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from workers import wait_until
+from worker_helpers import wait_until
 
-from . import clicks, picture
-from .door import Door
+from . import form_requests, snapshot
+from .environment import Environment
+from .fault_proxy import FaultProxy
 from .faults import FAULTS, state
-from .lane import Lane
 from .programs import Ended, Program
-from .story import BEATS, STAGES, Stage
+from .scenario import BEATS, STAGES, Stage
 
 ERRORS = ("EIO", "ESTALE")
 READS = ("short read", "cut short")
@@ -47,14 +47,14 @@ class Trial(NamedTuple):
 # ------------------------------------------------------------------------------------------------ find points
 
 
-def points(lane: Lane, stage: Stage) -> list[Point]:
+def points(lane: Environment, stage: Stage) -> list[Point]:
     """All points of a stage, as a recording run passes them."""
     if stage.stop or stage.counted:
         return _statements(lane, stage)
     return _statements(lane, stage) + _mount_calls(lane, stage)
 
 
-def _statements(lane: Lane, stage: Stage) -> list[Point]:
+def _statements(lane: Environment, stage: Stage) -> list[Point]:
     lane.restore(stage.before)
     with _door(lane, stage) as door:
         ended = lane.start(stage, _through(lane, stage)).wait()
@@ -68,7 +68,7 @@ def _stop_at(statements: list[str], stage: Stage) -> int:
     return next(n for n, each in enumerate(statements) if stage.stop in each)
 
 
-def _mount_calls(lane: Lane, stage: Stage) -> list[Point]:
+def _mount_calls(lane: Environment, stage: Stage) -> list[Point]:
     lane.restore(stage.before)
     trace = lane.folder / f"{stage.name}.trace"
     trace.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def _at_file(call: str) -> tuple[str, ...]:
     return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
 
 
-def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
+def plan(lane: Environment, stages: Iterable[str]) -> list[Trial]:
     """All trials of these stages, in an order that stays the same."""
     return [Trial(point, fault) for name in stages for point in points(lane, STAGES[name]) for fault in faults(point)]
 
@@ -102,23 +102,23 @@ def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
 # ------------------------------------------------------------------------------------------------- run a trial
 
 
-def run(lane: Lane, trial: Trial) -> list[str]:
+def run(lane: Environment, trial: Trial) -> list[str]:
     """What is wrong after all; nothing when the fault was survived."""
     stage = STAGES[trial.point.stage]
     reference = lane.reference(stage, again=stage.works and trial.fault in FACTS)
     lane.restore(stage.before)
-    before = picture.ids(lane.admin)
+    before = snapshot.ids(lane.admin)
     try:
         problems = (_at_mount if trial.point.kind == "mount" else _at_door)(lane, stage, trial, reference)
     except Exception as error:
         lane.recover()
         return [f"{type(error).__name__}: {error}"]
-    after = picture.ids(lane.admin)
+    after = snapshot.ids(lane.admin)
     problems += [f"rows are gone from {table}" for table in before if not before[table] <= after[table]]
-    return problems + picture.untruths(lane.admin)
+    return problems + snapshot.broken_invariants(lane.admin)
 
 
-def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+def _at_door(lane: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     zombie = trial.fault in ZOMBIES
     with _door(lane, stage, trial.point.number, FAULTS[trial.fault]) as door:
         program = lane.start(stage, _through(lane, stage, impatient=zombie))
@@ -131,21 +131,21 @@ def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[st
     return _compare(lane, stage, ended, reference)
 
 
-def _outlive(lane: Lane, stopped: Callable[[], bool], zombie: Program, reference: dict) -> list[str]:
+def _outlive(lane: Environment, stopped: Callable[[], bool], zombie: Program, reference: dict) -> list[str]:
     """Others finish while it is stopped; when it goes on, it writes nothing."""
     wait_until(lambda: stopped() or zombie.ended(), "the point")
     if not stopped():
         return [f"the point was not reached; the program said {zombie.wait()}"]
     lane.finish()
-    problems = picture.differences(reference, picture.picture(lane.admin))
-    before = picture.everything(lane.admin)
+    problems = snapshot.differences(reference, snapshot.take_snapshot(lane.admin))
+    before = snapshot.everything(lane.admin)
     zombie.send(signal.SIGCONT)
     ended = zombie.wait()
-    problems += [f"it wrote afterwards: {ended}"] if picture.everything(lane.admin) != before else []
+    problems += [f"it wrote afterwards: {ended}"] if snapshot.everything(lane.admin) != before else []
     return problems
 
 
-def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+def _at_mount(lane: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     trace = lane.folder / "trial.trace"
     trace.unlink(missing_ok=True)
     zombie = trial.fault in ZOMBIES
@@ -166,35 +166,35 @@ def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[s
     return _compare(lane, stage, ended, reference)
 
 
-def _compare(lane: Lane, stage: Stage, ended: Ended, reference: dict) -> list[str]:
+def _compare(lane: Environment, stage: Stage, ended: Ended, reference: dict) -> list[str]:
     """A program that says all is well must have left all well; else it, or another worker, is run once more."""
-    assert not clicks.is_no_answer(ended.output), ended.output
+    assert not form_requests.is_no_answer(ended.output), ended.output
     if stage.works:
         lane.finish()
-    elif not (clicks.went_well(ended.output) if stage.clicks else ended.status == 0):
+    elif not (form_requests.went_well(ended.output) if stage.clicks else ended.status == 0):
         again = lane.start(stage, lane.direct[stage.program]).wait()
         assert again.status in (0, 1), again.output
-    problems = picture.differences(reference, picture.picture(lane.admin))
+    problems = snapshot.differences(reference, snapshot.take_snapshot(lane.admin))
     return [*problems, f"the program had said {ended}"] if problems else []
 
 
-def _mend(lane: Lane, stage: Stage, expected: dict) -> list[str]:
+def _mend(lane: Environment, stage: Stage, expected: dict) -> list[str]:
     """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
     if stage.works:
         lane.finish()
         lane.queue_again()
-        found = picture.library(lane.admin)
-        return picture.differences({name: expected[name] for name in found}, found)
+        found = snapshot.library(lane.admin)
+        return snapshot.differences({name: expected[name] for name in found}, found)
     lane.start(stage, lane.direct[stage.program]).wait()
-    return [each for each in picture.differences(expected, picture.picture(lane.admin)) if "passed_over" not in each]
+    return [each for each in snapshot.differences(expected, snapshot.take_snapshot(lane.admin)) if "passed_over" not in each]
 
 
 # ------------------------------------------------------------------------------------------------------ parts
 
 
-def _door(lane: Lane, stage: Stage, at: int = 0, fault=None) -> Door:
+def _door(lane: Environment, stage: Stage, at: int = 0, fault=None) -> FaultProxy:
     """The door of a stage; one with a `stop` has SIGTERM come where the words say, and then counts on."""
-    door = StoppingDoor if stage.stop else Door
+    door = StoppingDoor if stage.stop else FaultProxy
     until = (at or BEATS) if stage.counted else 0
     # Which of the connections beats, and when, is left out of the numbers, unless it is the one that counts.
     opened = door(lane.door_path, lane.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
@@ -202,7 +202,7 @@ def _door(lane: Lane, stage: Stage, at: int = 0, fault=None) -> Door:
     return opened
 
 
-class StoppingDoor(Door):
+class StoppingDoor(FaultProxy):
     """Sends SIGTERM with the first statement that has certain words."""
 
     words = ""
@@ -214,7 +214,7 @@ class StoppingDoor(Door):
         return super().number(link, statement)
 
 
-def _through(lane: Lane, stage: Stage, impatient: bool = False) -> Path:
+def _through(lane: Environment, stage: Stage, impatient: bool = False) -> Path:
     """The configuration that leads through the door."""
     if impatient:
         return _impatient(lane, lane.door_path, **({"heartbeat_seconds": 0.02} if stage.counted else {}))
@@ -223,13 +223,13 @@ def _through(lane: Lane, stage: Stage, impatient: bool = False) -> Path:
     return lane.through[stage.program]
 
 
-def _impatient(lane: Lane, socket: Path, **options) -> Path:
+def _impatient(lane: Environment, socket: Path, **options) -> Path:
     """A worker's configuration whose idle transactions end after a second."""
     options = {"stale_minutes": 0.05, "heartbeat_seconds": 0.5} | options
     return lane.configuration(socket, f"impatient.{socket.name}", "gpu_worker", **options)
 
 
-def _watched(lane: Lane, trace: Path) -> dict[str, str]:
+def _watched(lane: Environment, trace: Path) -> dict[str, str]:
     """The environment in which the shim notes what is done on the mount."""
     return {"FAULT_ROOT": str(lane.assets_dir), "FAULT_TRACE": str(trace)}
 

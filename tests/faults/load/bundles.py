@@ -2,14 +2,14 @@
 
 import json
 
-from .site import Site
+from .deployment import Deployment
 
 HOST, ELSEWHERE = "load.example", "elsewhere.example"
 ITEMS = 10  # of an ordinary bundle; two of them are also in others
 BARE = {"derivatives": (), "documents": ()}
 
 
-def write(site: Site) -> tuple[list[str], str]:
+def write_bundles(site: Deployment) -> tuple[list[str], str]:
     """Write all of it; returns the sync_ids of the ordinary bundles, and that of the big one."""
     size, writer = site.size, site.writer
     shared = [list(writer.assets(f"shared {n}", 2, **BARE)) for n in range(7)]
@@ -20,11 +20,11 @@ def write(site: Site) -> tuple[list[str], str]:
     return ordinary, big
 
 
-def _ordinary(site: Site, number: int, shared: list) -> str:
+def _ordinary(site: Deployment, number: int, shared: list) -> str:
     assets = [*site.writer.assets(f"bundle {number}", ITEMS - len(shared), derivatives=("icon",)), *shared]
     gallery = site.writer.container("gallery", f"Gallery {number}", assets)
     return site.writer.bundle(f"bundle {number}", assets, [gallery], source_host=HOST)
 
 
-def manifest(site: Site, sync_id: str) -> dict:
+def manifest(site: Deployment, sync_id: str) -> dict:
     return json.loads(site.mount.manifest(sync_id))

@@ -5,23 +5,23 @@ import signal
 import threading
 from collections import Counter
 
-from .site import Keeper, Site
+from .deployment import Deployment, Supervisor
 
 PAUSE = (1.0, 5.0)  # seconds from one to the next
 STOPPED = (1.0, 20.0)  # seconds; others presume a worker dead after twelve
 WEIGHTS = {("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGSTOP"): 3, ("panel", "kill -9"): 1, ("panel", "SIGTERM"): 1}
 
 
-class Upheaval:
+class Chaos:
     """While inside, one thing after the other; `befell` counts them."""
 
-    def __init__(self, site: Site, seed: int = 1):
+    def __init__(self, site: Deployment, seed: int = 1):
         self._site, self._chance = site, random.Random(seed)
         self.befell: Counter[str] = Counter()
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run)]
 
-    def __enter__(self) -> "Upheaval":
+    def __enter__(self) -> "Chaos":
         self._threads[0].start()
         return self
 
@@ -38,7 +38,7 @@ class Upheaval:
             self.befell[f"{what} of a {role}"] += 1
             self._strike(keeper, what)
 
-    def _strike(self, keeper: Keeper, what: str) -> None:
+    def _strike(self, keeper: Supervisor, what: str) -> None:
         if what == "SIGSTOP":
             self._threads.append(threading.Thread(target=self._stop, args=(keeper.process, self._chance.uniform(*STOPPED))))
             self._threads[-1].start()

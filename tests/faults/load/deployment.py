@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import configuring
+import installation
+from constants import NAME, TREE
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import Writer
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from ground import NAME, TREE
 
 # Who waits for whom is told by the performance schema.
 OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
@@ -37,7 +37,7 @@ class Size(NamedTuple):
     lock_seconds: float = 1
 
 
-class Keeper:
+class Supervisor:
     """Keeps one program running, as systemd does. `unexpected` are the exit statuses that nobody had asked for."""
 
     def __init__(self, role: str, log: Path, *command: str):
@@ -68,14 +68,14 @@ class Keeper:
         self.process.wait()
 
 
-class Site:
+class Deployment:
     """`folder` holds everything."""
 
-    def __init__(self, folder: Path, server: PrivateServer, size: Size):
+    def __init__(self, folder: Path, server: MariaDBServer, size: Size):
         self.folder, self.server, self.size = folder, server, size
         self.assets_dir = folder / "assets"
         (self.assets_dir / "sync").mkdir(parents=True)
-        self.writer = Writer(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
+        self.writer = BundleWriter(self.assets_dir / "sync", self.assets_dir, seed=1, pictures=1)
         self.mount = Mount(config.MountSettings(self.assets_dir / "sync", self.assets_dir))
         self.admin = Database(server.admin(NAME))
         self.port = 0
@@ -83,11 +83,11 @@ class Site:
             "gpu_panel", panel={"operators": "*", "trusted_proxies": "127.0.0.1/32", "secret_file": folder / "panel.secret"}
         )
         self.worker_conf = self._configuration("gpu_worker", worker=WORKER)
-        self.keepers: list[Keeper] = []
+        self.keepers: list[Supervisor] = []
         self._over = threading.Event()
 
     def _configuration(self, user: str, **sections: dict) -> Path:
-        return configuring.write(self.folder / f"{user}.conf", self.server.socket, self.assets_dir, user, **sections)
+        return installation.write(self.folder / f"{user}.conf", self.server.socket, self.assets_dir, user, **sections)
 
     def shell(self, *arguments: str) -> subprocess.CompletedProcess:
         """What an operator does with bin/gpupanel."""
@@ -98,10 +98,10 @@ class Site:
         """The panel and the workers, and somebody who starts them again."""
         self.port = self.port or _free_port()
         panel = ("serve", "--host", "127.0.0.1", "--port", str(self.port), "--config", self.panel_conf)
-        self.keepers = [Keeper("panel", self.folder / "panel.log", TREE / "bin" / "gpupanel", *panel)]
+        self.keepers = [Supervisor("panel", self.folder / "panel.log", TREE / "bin" / "gpupanel", *panel)]
         for number in range(self.size.workers):
             log = self.folder / f"worker.{number}.log"
-            self.keepers.append(Keeper("worker", log, TREE / "bin" / "import-worker", "--config", self.worker_conf))
+            self.keepers.append(Supervisor("worker", log, TREE / "bin" / "import-worker", "--config", self.worker_conf))
         threading.Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
@@ -123,10 +123,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def opened(folder: Path, size: Size):
+def open_deployment(folder: Path, size: Size):
     """A site in this folder; whatever it has started ends with it."""
-    with configuring.installed(folder / "mariadb", *OPTIONS) as server:
-        site = Site(folder, server, size)
+    with installation.installed(folder / "mariadb", *OPTIONS) as server:
+        site = Deployment(folder, server, size)
         try:
             yield site
         finally:

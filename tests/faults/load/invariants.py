@@ -2,23 +2,23 @@
 
 import time
 
-from campaign import picture
+from campaign import snapshot
 from gpupanel.database import chunks
 
-from . import handover
-from .site import Site
+from . import bundles
+from .deployment import Deployment
 
 STILL_SECONDS = 90  # without any progress, the queue is taken for stuck
 UNFINISHED = "SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM import_job WHERE state IN ('queued', 'running')"
 LEFT = "SELECT sync_id FROM ingest_batch WHERE source_host = %(host)s AND status <> 'completed'"
 
 
-def settle(site: Site) -> list[str]:
+def settle(site: Deployment) -> list[str]:
     """Once nobody disturbs any more, operators queue what was canceled or given up, and workers come to the end of it."""
     for _ in range(3):
         if problem := _ends(site):
             return [problem]
-        left = [row["sync_id"] for row in site.admin.execute(LEFT, host=handover.HOST)]
+        left = [row["sync_id"] for row in site.admin.execute(LEFT, host=bundles.HOST)]
         if not left:
             return []
         for some in chunks(left, 200):
@@ -26,7 +26,7 @@ def settle(site: Site) -> list[str]:
     return [f"{len(left)} batches do not complete: {left[:3]}"]
 
 
-def _ends(site: Site) -> str | None:
+def _ends(site: Deployment) -> str | None:
     seen, since = None, time.monotonic()
     while True:
         (row,) = site.admin.execute(UNFINISHED)
@@ -39,11 +39,11 @@ def _ends(site: Site) -> str | None:
         time.sleep(0.5)
 
 
-def lost(site: Site, sync_ids: list[str]) -> list[str]:
+def lost(site: Deployment, sync_ids: list[str]) -> list[str]:
     """What the library lacks of these bundles, or has too much, or says otherwise."""
     expected = {}
     for sync_id in sync_ids:
-        for item in handover.manifest(site, sync_id)["items"]:
+        for item in bundles.manifest(site, sync_id)["items"]:
             expected[item["asset_type"], item["asset_hash"]] = item["title"]
     rows = site.admin.execute("SELECT asset_type, asset_hash, title FROM asset WHERE deleted_at IS NULL")
     found = {(row["asset_type"], row["asset_hash"]): row["title"] for row in rows}
@@ -51,11 +51,11 @@ def lost(site: Site, sync_ids: list[str]) -> list[str]:
     return problems[:10] + _members(site, sync_ids)
 
 
-def _members(site: Site, sync_ids: list[str]) -> list[str]:
-    listed = sum(len(each["items"]) for sync_id in sync_ids for each in handover.manifest(site, sync_id)["containers"])
+def _members(site: Deployment, sync_ids: list[str]) -> list[str]:
+    listed = sum(len(each["items"]) for sync_id in sync_ids for each in bundles.manifest(site, sync_id)["containers"])
     (row,) = site.admin.execute("SELECT COUNT(*) AS n FROM asset_gallery_item WHERE deleted_at IS NULL")
     return [] if row["n"] == listed else [f"galleries have {row['n']} members, the bundles list {listed}"]
 
 
-def untruths(site: Site) -> list[str]:
-    return picture.untruths(site.admin)[:10]
+def broken_invariants(site: Deployment) -> list[str]:
+    return snapshot.broken_invariants(site.admin)[:10]

@@ -5,11 +5,11 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from constants import NAME
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
-from ground import NAME
 
-from .site import Site
+from .deployment import Deployment
 
 EVERY = 0.2
 WAITS = """
@@ -21,11 +21,11 @@ JOIN information_schema.INNODB_TRX r ON r.trx_id = w.requesting_trx_id
 JOIN information_schema.INNODB_TRX b ON b.trx_id = w.blocking_trx_id"""
 
 
-class Watch:
+class Monitor:
     """While inside, it looks. `memory` is role -> MiB; `longest` is the longest wait seen behind processes that ran,
     `behind_stopped` behind one that was stopped, each (seconds, who waited)."""
 
-    def __init__(self, site: Site):
+    def __init__(self, site: Deployment):
         self._site, self._over = site, threading.Event()
         self._db = Database(site.server.admin(NAME))
         self.memory: dict[str, int] = defaultdict(int)
@@ -34,7 +34,7 @@ class Watch:
         self._stopped: set[str] = set()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Monitor":
         self._thread.start()
         return self
 

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from urllib.parse import urlencode
 
-from .handover import HOST
-from .site import Site
+from .bundles import HOST
+from .deployment import Deployment
 
 BATCHES, TASKS = "/admin/import-media.cgi", "/admin/import-tasks.cgi"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -19,7 +19,7 @@ THINK = (0.2, 1.5)  # seconds between two clicks
 PATIENCE = 120
 
 
-class Answers:
+class ResponseLog:
     """What the panel has answered to all of them: how often with which status, what was wrong, how long it took."""
 
     def __init__(self):
@@ -51,7 +51,7 @@ def _told(body: str) -> str:
 class Operator:
     """One of them. What cannot be reached because the panel was killed is asked for again by whoever needs it."""
 
-    def __init__(self, site: Site, name: str, answers: Answers):
+    def __init__(self, site: Deployment, name: str, answers: ResponseLog):
         self._site, self.name, self._answers = site, name, answers
         self._token = ""
 
@@ -91,7 +91,7 @@ class Operator:
         return status, text
 
 
-def queue_all(site: Site, operator: Operator) -> int:
+def queue_all(site: Deployment, operator: Operator) -> int:
     """All batches of the host, queued at once as the page does it; returns how many."""
     preview = operator.insist(f"?host={HOST}", preview="queue", all="1")
     field, total = preview["selection"], preview["total"]
@@ -100,17 +100,17 @@ def queue_all(site: Site, operator: Operator) -> int:
     return total
 
 
-class Clicking:
+class OperatorTraffic:
     """While inside, all operators click at random, each from a seed of its own."""
 
-    def __init__(self, site: Site, sync_ids: list[str], answers: Answers):
+    def __init__(self, site: Deployment, sync_ids: list[str], answers: ResponseLog):
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._click, args=(Operator(site, f"operator {n}", answers), sync_ids, random.Random(n)))
             for n in range(site.size.operators)
         ]
 
-    def __enter__(self) -> "Clicking":
+    def __enter__(self) -> "OperatorTraffic":
         for thread in self._threads:
             thread.start()
         return self

@@ -1,7 +1,7 @@
-"""Real bundles from a seed: for the demo, the tests and the benchmarks (docs/CONTRACT.md, 4)."""
+"""Generate real bundles from a seed, for the demo, the tests and the benchmarks (docs/CONTRACT.md, 4)."""
 
-from .assets import Asset
-from .stories import Expectation, Story, demo
-from .writer import Writer
+from .assets import GeneratedAsset
+from .scenarios import ExpectedOutcome, Scenario, no_checkpoint, write_demo_set
+from .writer import BundleWriter
 
-__all__ = ["Asset", "Expectation", "Story", "Writer", "demo"]
+__all__ = ["BundleWriter", "ExpectedOutcome", "GeneratedAsset", "Scenario", "no_checkpoint", "write_demo_set"]

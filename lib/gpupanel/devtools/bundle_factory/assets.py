@@ -1,15 +1,15 @@
-"""One asset as upstream hands it over: the item of the manifest, and the files of its folder (docs/CONTRACT.md, 4)."""
+"""One asset as upstream delivers it: the manifest item and the files of its folder (docs/CONTRACT.md, 4)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from . import documents as papers
-from .chance import digest
-from .renditions import File, duration, rendition
+from . import documents as asset_documents
+from .derivatives import GeneratedFile, film_seconds, make_derivative
+from .deterministic import derive_hash
 
 Item = dict[str, Any]
-Handed = tuple[Item, list[File]]
-Break = Callable[[Item, list[File]], Handed]
+ItemFiles = tuple[Item, list[GeneratedFile]]
+Defect = Callable[[Item, list[GeneratedFile]], ItemFiles]
 
 DERIVATIVES = {
     "photo": ("icon", "thumb", "medium", "original", "frosted", "blurred", "vivid_blurred"),
@@ -17,20 +17,20 @@ DERIVATIVES = {
     "video": ("thumb", "medium"),
     "video_simple": ("hls", "transcript", "cloud_package", "library_cover"),
 }
-PAPERS = {
-    "photo": tuple(papers.KNOWN),
+DOCUMENT_NAMES = {
+    "photo": tuple(asset_documents.KNOWN),
     "cover": ("photo.manifest.json",),
     "video": ("video.probe.json",),
     "video_simple": ("video.probe.json",),
 }
 
 
-class Asset(NamedTuple):
-    """`form` is photo, cover, video or video_simple; what is arbitrary derives from `key`, the pictures from `picture`.
+class GeneratedAsset(NamedTuple):
+    """An asset; `form` is photo, cover, video or video_simple.
 
-    `derivatives` names kinds, `documents` files under source/data/. Another `revision` has another folder and other
-    analyses. `title` replaces the derived one. `broken` gets the finished item and its files, and returns what is
-    handed over instead (see `breaks`).
+    Images derive from `picture`, other values from `key`. `derivatives` names kinds, `documents` files under
+    source/data/. Another `revision` has another folder and other analyses. `title` replaces the derived title. `broken`
+    receives the item and its files, and returns the defective ones (see defects.py).
     """
 
     key: str
@@ -41,11 +41,11 @@ class Asset(NamedTuple):
     cover_hash: str | None = None
     title: str | None = None
     revision: int = 1
-    broken: Break | None = None
+    broken: Defect | None = None
 
     @property
     def asset_hash(self) -> str:
-        return digest(self.key)
+        return derive_hash(self.key)
 
     @property
     def asset_type(self) -> str:
@@ -53,11 +53,11 @@ class Asset(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The item's folder, relative to assets_dir."""
+        """Return the folder of the item, relative to assets_dir."""
         return f"{self.asset_type}/{self.asset_hash[:2]}/{self.asset_hash[:24]}-r{self.revision}"
 
 
-def assets(
+def generate_assets(
     key: str,
     count: int,
     mix: tuple[str, ...] = ("photo",),
@@ -65,22 +65,22 @@ def assets(
     pictures: tuple[str, int] = ("picture", 6),
     derivatives: tuple[str, ...] | None = None,
     documents: tuple[str, ...] | None = None,
-    broken: Mapping[int, Break] | None = None,
-) -> Iterator[Asset]:
-    """`count` assets that go through the forms of `mix` in turn; a cover belongs to the asset just before it.
+    broken: Mapping[int, Defect] | None = None,
+) -> Iterator[GeneratedAsset]:
+    """Yield `count` assets whose forms alternate as in `mix`; a cover belongs to the asset before it.
 
-    `pictures` is a prefix and how many pictures of each form share it; `broken` maps a position to what is wrong there.
+    `pictures` is a prefix, and the number of pictures of each form; `broken` maps positions to defects.
     """
     prefix, pool = pictures
     for n in range(count):
         form = mix[n % len(mix)]
-        yield Asset(
+        yield GeneratedAsset(
             key=f"{key}/{n}",
             form=form,
             picture=f"{prefix}/{form}/{n // len(mix) % pool}",
             derivatives=DERIVATIVES[form] if derivatives is None else derivatives,
-            documents=PAPERS[form] if documents is None else documents,
-            cover_hash=digest(f"{key}/{n + 1}") if _covered(mix, n, count) else None,
+            documents=DOCUMENT_NAMES[form] if documents is None else documents,
+            cover_hash=derive_hash(f"{key}/{n + 1}") if _covered(mix, n, count) else None,
             broken=(broken or {}).get(n),
         )
 
@@ -90,33 +90,33 @@ def _covered(mix: tuple[str, ...], n: int, count: int) -> bool:
     return here != "cover" and following == "cover" and n + 1 < count
 
 
-def hand_over(asset: Asset) -> Handed:
-    """The item for the manifest, whose `bytes` are those of its largest derivative, and every file of its folder."""
-    made = [rendition(asset.picture, kind) for kind in asset.derivatives]
-    facts = [dict(one.fact) for one in made]
-    files = [file for one in made for file in one.files]
-    files += [papers.source(asset), *papers.documents(asset, facts)]
+def build_item(asset: GeneratedAsset) -> ItemFiles:
+    """Return the manifest item and every file of its folder; `bytes` is the size of the largest derivative."""
+    made = [make_derivative(asset.picture, kind) for kind in asset.derivatives]
+    facts = [dict(derivative.fact) for derivative in made]
+    files = [file for derivative in made for file in derivative.files]
+    files += [asset_documents.source_file(asset), *asset_documents.document_files(asset, facts)]
     item = _item(asset, facts)
     return asset.broken(item, files) if asset.broken else (item, files)
 
 
-def removal(asset: Asset) -> Item:
-    """The item of a `remove` bundle: what identifies the asset, and no folder."""
+def removal_item(asset: GeneratedAsset) -> Item:
+    """Return the item of a `remove` bundle: it identifies the asset, and has no folder."""
     simple = "video_simple" if asset.form == "video_simple" else None
     return {"asset_type": asset.asset_type, "asset_subtype": simple, "asset_hash": asset.asset_hash}
 
 
-def _item(asset: Asset, derivatives: list[dict[str, Any]]) -> Item:
-    largest = max(derivatives, key=lambda one: one["bytes"], default={})
+def _item(asset: GeneratedAsset, derivatives: list[dict[str, Any]]) -> Item:
+    largest = max(derivatives, key=lambda derivative: derivative["bytes"], default={})
     film = asset.asset_type == "video"
-    return removal(asset) | {
+    return removal_item(asset) | {
         "cover_hash": asset.cover_hash,
         "path": asset.path,
-        "title": asset.title or papers.title(asset.key),
+        "title": asset.title or asset_documents.derive_title(asset.key),
         "mime_type": "video/mp2t" if film else largest.get("mime_type", "image/jpeg"),
         "width": 1280 if film else largest.get("width"),
         "height": 720 if film else largest.get("height"),
         "bytes": largest.get("bytes", 0),
-        "duration_seconds": duration(asset.picture) if film else None,
+        "duration_seconds": film_seconds(asset.picture) if film else None,
         "derivatives": derivatives,
     }

@@ -1,4 +1,4 @@
-"""Whatever looks arbitrary in a bundle follows from names like "seed/bundle/7": no clock, no generator with a state."""
+"""Values derived from names such as "seed/bundle/7", without a clock and without random state."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,26 +9,26 @@ from uuid import UUID
 EPOCH = datetime(2024, 3, 1, 6, 0)
 
 
-def digest(*parts: object) -> str:
-    """64 hex digits that stand for `parts`."""
+def derive_hash(*parts: object) -> str:
+    """Return 64 hex digits derived from `parts`."""
     return sha256("/".join(map(str, parts)).encode()).hexdigest()
 
 
-def pick(options: Sequence[Any], *parts: object) -> Any:
-    """The one of `options` that belongs to `parts`."""
-    return options[int(digest(*parts)[:12], 16) % len(options)]
+def choose(options: Sequence[Any], *parts: object) -> Any:
+    """Return the option that `parts` select."""
+    return options[int(derive_hash(*parts)[:12], 16) % len(options)]
 
 
-def between(low: float, high: float, *parts: object) -> float:
-    """A number from `low` up to `high`, even over many `parts`."""
-    return low + (high - low) * int(digest(*parts)[:12], 16) / 16**12
+def derive_number(low: float, high: float, *parts: object) -> float:
+    """Return a number from `low` up to `high`, evenly distributed over many `parts`."""
+    return low + (high - low) * int(derive_hash(*parts)[:12], 16) / 16**12
 
 
-def identifier(*parts: object) -> str:
-    """A lowercase UUID of version 4's form."""
-    return str(UUID(digest(*parts)[:32], version=4))
+def derive_uuid(*parts: object) -> str:
+    """Return a lower-case UUID in the form of version 4."""
+    return str(UUID(derive_hash(*parts)[:32], version=4))
 
 
-def moment(minutes: float) -> str:
-    """RFC 3339 in UTC, so many minutes after the demo's own beginning of time."""
+def timestamp(minutes: float) -> str:
+    """Return the time `minutes` after EPOCH, as RFC 3339 in UTC."""
     return (EPOCH + timedelta(minutes=minutes)).isoformat(timespec="seconds") + "Z"

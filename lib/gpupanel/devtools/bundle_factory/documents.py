@@ -1,14 +1,14 @@
-"""What upstream knows about an asset: its provenance, and what its analyses found. Invented, and plausible."""
+"""Documents of an asset: its provenance and its analyses, invented and plausible."""
 
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .chance import between, digest, identifier, moment, pick
-from .renditions import File
+from .derivatives import GeneratedFile
+from .deterministic import choose, derive_hash, derive_number, derive_uuid, timestamp
 
 if TYPE_CHECKING:
-    from .assets import Asset
+    from .assets import GeneratedAsset
 
 CAMERAS = (
     ("Halden", "H35", "35 mm f/2"),
@@ -24,92 +24,92 @@ MOODS = ("calm", "expectant", "bright", "solitary", "playful")
 THEMES = ("arrival", "distance", "work and rest", "the turn of the season", "edges")
 
 
-def title(key: str) -> str:
-    """The title that upstream gave to the asset `key`."""
-    return f"{pick(LIGHT, key, 'light')} over {pick(PLACES, key, 'place')}"
+def derive_title(key: str) -> str:
+    """Return the title that upstream gave to the asset `key`."""
+    return f"{choose(LIGHT, key, 'light')} over {choose(PLACES, key, 'place')}"
 
 
-def source(asset: "Asset") -> File:
-    """source/source.json: the cold provenance; it never changes, whatever later bundles say of the asset."""
+def source_file(asset: "GeneratedAsset") -> GeneratedFile:
+    """Return source/source.json, the provenance, which no later bundle changes."""
     return _file("source/source.json", _provenance(asset))
 
 
-def documents(asset: "Asset", derivatives: list[dict[str, Any]]) -> Iterable[File]:
-    """The files under source/data/ that `asset.documents` names. KeyError for a name that is not in DOCUMENTS."""
+def document_files(asset: "GeneratedAsset", derivatives: list[dict[str, Any]]) -> Iterable[GeneratedFile]:
+    """Yield the files under source/data/ that `asset.documents` names. Raises KeyError for a name not in DOCUMENTS."""
     for name in asset.documents:
-        found = DOCUMENTS[name](asset, derivatives)
+        content = DOCUMENTS[name](asset, derivatives)
         path = f"source/data/{name}"
-        yield File(path, found) if isinstance(found, bytes) else _file(path, found)
+        yield GeneratedFile(path, content) if isinstance(content, bytes) else _file(path, content)
 
 
-def _file(path: str, document: dict[str, Any]) -> File:
-    return File(path, json.dumps(document).encode() + b"\n")
+def _file(path: str, document: dict[str, Any]) -> GeneratedFile:
+    return GeneratedFile(path, json.dumps(document).encode() + b"\n")
 
 
-def _provenance(asset: "Asset") -> dict[str, Any]:
+def _provenance(asset: "GeneratedAsset") -> dict[str, Any]:
     key = asset.key
-    maker, model, lens = pick(CAMERAS, key, "camera")
+    maker, model, lens = choose(CAMERAS, key, "camera")
     return {
         "asset_hash": asset.asset_hash,
-        "title": title(key),
+        "title": derive_title(key),
         "captured_at": _when(key, "captured"),
-        "place": pick(PLACES, key, "place"),
-        "camera": {"maker": maker, "model": model, "lens": lens, "serial": digest(maker)[:8].upper()},
-        "iso": pick((100, 200, 400), key, "iso"),
-        "shutter": pick(("1/60", "1/250", "1/1000"), key, "shutter"),
-        "original_name": f"{maker[:3].upper()}_{int(between(1, 9999, key, 'name')):04}",
+        "place": choose(PLACES, key, "place"),
+        "camera": {"maker": maker, "model": model, "lens": lens, "serial": derive_hash(maker)[:8].upper()},
+        "iso": choose((100, 200, 400), key, "iso"),
+        "shutter": choose(("1/60", "1/250", "1/1000"), key, "shutter"),
+        "original_name": f"{maker[:3].upper()}_{int(derive_number(1, 9999, key, 'name')):04}",
         "rights": "Generated for demonstration; free to use.",
     }
 
 
-def _inventory(asset: "Asset", derivatives: list[dict[str, Any]]) -> dict[str, Any]:
+def _inventory(asset: "GeneratedAsset", derivatives: list[dict[str, Any]]) -> dict[str, Any]:
     return {"schema": 1, "asset_hash": asset.asset_hash, "revision": asset.revision, "derivatives": derivatives}
 
 
-def _analysis(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _analysis(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
     run = f"{asset.key}/{asset.revision}"
-    tags = sorted({pick(TAGS, run, "tag", n) for n in range(4)})
+    tags = sorted({choose(TAGS, run, "tag", n) for n in range(4)})
     return {
         "schema": 2,
         "model": "shape-reader 1.4",
-        "run_id": identifier(run, "analysis"),
+        "run_id": derive_uuid(run, "analysis"),
         "run_at": _when(run, "analysis"),
-        "caption": f"{title(asset.key)}; layered shapes under a two-tone sky.",
-        "tags": [{"name": tag, "confidence": round(between(0.6, 0.99, run, tag), 2)} for tag in tags],
-        "sharpness": round(between(0.4, 1, run, "sharpness"), 3),
+        "caption": f"{derive_title(asset.key)}; layered shapes under a two-tone sky.",
+        "tags": [{"name": tag, "confidence": round(derive_number(0.6, 0.99, run, tag), 2)} for tag in tags],
+        "sharpness": round(derive_number(0.4, 1, run, "sharpness"), 3),
         "people": 0,
     }
 
 
-def _meaning(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _meaning(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
     run = f"{asset.key}/{asset.revision}"
-    theme, mood = pick(THEMES, run, "theme"), pick(MOODS, run, "mood")
-    return {"mood": mood, "theme": theme, "reading": f"A {mood} picture about {theme}: {title(asset.key).lower()}."}
+    theme, mood = choose(THEMES, run, "theme"), choose(MOODS, run, "mood")
+    return {"mood": mood, "theme": theme, "reading": f"A {mood} picture about {theme}: {derive_title(asset.key).lower()}."}
 
 
-def _family(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _family(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "family_id": identifier(asset.key, "family"),
-        "relation": pick(("bracket", "burst", "panorama"), asset.key, "relation"),
-        "members": [asset.asset_hash, *(digest(asset.key, "sibling", n) for n in range(2))],
+        "family_id": derive_uuid(asset.key, "family"),
+        "relation": choose(("bracket", "burst", "panorama"), asset.key, "relation"),
+        "members": [asset.asset_hash, *(derive_hash(asset.key, "sibling", n) for n in range(2))],
         "lead": asset.asset_hash,
     }
 
 
-def _palette(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"space": "sRGB", "dominant": [f"#{digest(asset.key, 'colour', n)[:6]}" for n in range(4)]}
+def _palette(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"space": "sRGB", "dominant": [f"#{derive_hash(asset.key, 'colour', n)[:6]}" for n in range(4)]}
 
 
-def _notes(asset: "Asset", _: list[dict[str, Any]]) -> bytes:
-    return f"# field notes, kept as they were typed\nlight: {pick(LIGHT, asset.key, 'light').lower()}\n".encode()
+def _notes(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> bytes:
+    return f"# field notes, kept as they were typed\nlight: {choose(LIGHT, asset.key, 'light').lower()}\n".encode()
 
 
-def _probe(asset: "Asset", _: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"container": "mpegts", "codec": "h264", "width": 1280, "height": 720, "tag": digest(asset.key)[:16]}
+def _probe(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"container": "mpegts", "codec": "h264", "width": 1280, "height": 720, "tag": derive_hash(asset.key)[:16]}
 
 
 def _when(*parts: object) -> str:
-    return moment(-between(0, 500_000, *parts))
+    return timestamp(-derive_number(0, 500_000, *parts))
 
 
 KNOWN = {
@@ -118,6 +118,6 @@ KNOWN = {
     "photo.meaning.json": _meaning,
     "photo.family.json": _family,
 }
-# The importer keeps these as `source_data:<file>`; the notes are not JSON, and are captured all the same.
+# The importer stores these as `source_data:<file>`, the notes too, although they are not JSON.
 UNKNOWN = {"color.palette.json": _palette, "field.notes.json": _notes, "video.probe.json": _probe}
 DOCUMENTS = KNOWN | UNKNOWN

@@ -1,18 +1,18 @@
-"""Generated pictures: a sky of two colours and one motif over it, sized and treated as derivatives are."""
+"""Generated images: a two-colour sky with one motif, sized and filtered like derivatives."""
 
 import math
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import PanelError
-from .chance import between, digest, pick
+from .deterministic import choose, derive_hash, derive_number
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 FORMATS = {"JPEG": ("jpg", "image/jpeg"), "PNG": ("png", "image/png"), "WEBP": ("webp", "image/webp")}
-SIZES = ((1440, 960), (960, 1440), (1280, 1280))  # pixels; drawn at twice that and halved, for smooth edges
+SIZES = ((1440, 960), (960, 1440), (1280, 1280))  # pixels; drawn at twice the size and halved, for smooth edges
 PALETTES = (  # sky above, sky below, then three inks from far to near
     ("#22335c", "#f2a07b", "#8c6a8f", "#4f4773", "#232642"),
     ("#0f4c5c", "#f6e7cb", "#7fb7a6", "#3f8582", "#173f4a"),
@@ -23,54 +23,54 @@ PALETTES = (  # sky above, sky below, then three inks from far to near
 )
 
 
-class Kind(NamedTuple):
-    """How a derivative is made: its longest side in pixels, its format, and what is done to the picture."""
+class ImageKind(NamedTuple):
+    """How to make a derivative: its longest side in pixels, its format and its filter."""
 
     side: int
     format: str
-    treatment: str = "plain"
+    filter: str = "none"
 
 
-KINDS = {
-    "icon": Kind(96, "PNG"),
-    "thumb": Kind(256, "JPEG"),
-    "medium": Kind(1024, "WEBP"),
-    "original": Kind(1440, "JPEG"),
-    "library_cover": Kind(640, "JPEG"),
-    "frosted": Kind(192, "PNG", "frosted"),
-    "blurred": Kind(320, "JPEG", "blurred"),
-    "vivid_blurred": Kind(320, "WEBP", "vivid"),
+IMAGE_KINDS = {
+    "icon": ImageKind(96, "PNG"),
+    "thumb": ImageKind(256, "JPEG"),
+    "medium": ImageKind(1024, "WEBP"),
+    "original": ImageKind(1440, "JPEG"),
+    "library_cover": ImageKind(640, "JPEG"),
+    "frosted": ImageKind(192, "PNG", "frosted"),
+    "blurred": ImageKind(320, "JPEG", "blurred"),
+    "vivid_blurred": ImageKind(320, "WEBP", "vivid"),
 }
 
 
-def encoded(picture: str, kind: str) -> tuple[bytes, int, int]:
-    """The file, width and height of `picture` (any name) as `kind` (a key of KINDS). PanelError without Pillow."""
-    side, format_, treatment = KINDS[kind]
-    image = painting(picture).copy()
+def encode_image(picture: str, kind: str) -> tuple[bytes, int, int]:
+    """Return file, width and height of `picture` (any name) as `kind`. Raises PanelError without Pillow."""
+    side, format_, filter_name = IMAGE_KINDS[kind]
+    image = paint(picture).copy()
     image.thumbnail((side, side))
-    image = _treated(image, treatment)
+    image = _filtered(image, filter_name)
     out = BytesIO()
     image.save(out, format_, **({} if format_ == "PNG" else {"quality": 80}))
     return out.getvalue(), *image.size
 
 
-@lru_cache(maxsize=2)  # an item asks for all its kinds in a row; a painting is several megabytes
-def painting(picture: str) -> "Image.Image":
-    """The full-size painting that belongs to the name `picture`. PanelError without Pillow."""
-    width, height = pick(SIZES, picture, "size")
-    palette = pick(PALETTES, picture, "palette")
+@lru_cache(maxsize=2)  # one item needs its kinds one after the other; an image has several megabytes
+def paint(picture: str) -> "Image.Image":
+    """Return the full-size image of the name `picture`. Raises PanelError without Pillow."""
+    width, height = choose(SIZES, picture, "size")
+    palette = choose(PALETTES, picture, "palette")
     image = _sky((2 * width, 2 * height), *palette[:2])
-    motif = pick((_hills, _discs, _ribbons), picture, "motif")
-    motif(_pillow("ImageDraw").Draw(image, "RGBA"), image.size, palette[2:], digest(picture))
+    motif = choose((_hills, _discs, _ribbons), picture, "motif")
+    motif(_pillow("ImageDraw").Draw(image, "RGBA"), image.size, palette[2:], derive_hash(picture))
     return image.reduce(2)
 
 
-def _pillow(module: str):
+def _pillow(module: str) -> Any:
     try:
         return getattr(__import__("PIL", fromlist=[module]), module)
     except ImportError as missing:
         raise PanelError(
-            "Drawing the pictures of a bundle needs the package Pillow, which is not installed.",
+            "The images of a bundle need the package Pillow, which is not installed.",
             "Install it: `apt install python3-pil`, or `pip install pillow`.",
         ) from missing
 
@@ -87,7 +87,7 @@ def _ink(colour: str, alpha: int) -> tuple[int, int, int, int]:
 
 def _hills(draw: "ImageDraw.ImageDraw", size: tuple[int, int], inks: tuple[str, ...], key: str) -> None:
     width, height = size
-    _disc(draw, width * between(0.2, 0.8, key, "sun"), height * 0.32, min(size) * 0.11, _ink("#fff3d6", 220))
+    _disc(draw, width * derive_number(0.2, 0.8, key, "sun"), height * 0.32, min(size) * 0.11, _ink("#fff3d6", 220))
     for layer, ink in enumerate(inks):
         crest = _wave(width, height * (0.48 + 0.16 * layer), height * 0.07, f"{key}/{layer}")
         draw.polygon([*crest, (width, height), (0, height)], fill=_ink(ink, 235))
@@ -95,14 +95,14 @@ def _hills(draw: "ImageDraw.ImageDraw", size: tuple[int, int], inks: tuple[str, 
 
 def _discs(draw: "ImageDraw.ImageDraw", size: tuple[int, int], inks: tuple[str, ...], key: str) -> None:
     for n in range(18):
-        x, y = (side * between(-0.05, 1.05, key, n, axis) for axis, side in enumerate(size))
-        _disc(draw, x, y, min(size) * between(0.04, 0.24, key, n), _ink(pick(inks, key, n, "ink"), 120))
+        x, y = (side * derive_number(-0.05, 1.05, key, n, axis) for axis, side in enumerate(size))
+        _disc(draw, x, y, min(size) * derive_number(0.04, 0.24, key, n), _ink(choose(inks, key, n, "ink"), 120))
 
 
 def _ribbons(draw: "ImageDraw.ImageDraw", size: tuple[int, int], inks: tuple[str, ...], key: str) -> None:
     width, height = size
     for n in range(7):
-        middle, thickness = height * (0.2 + 0.1 * n), height * between(0.03, 0.09, key, n)
+        middle, thickness = height * (0.2 + 0.1 * n), height * derive_number(0.03, 0.09, key, n)
         edge = _wave(width, middle, height * 0.1, f"{key}/{n}")
         draw.polygon([*edge, *((x, y + thickness) for x, y in reversed(edge))], fill=_ink(inks[n % len(inks)], 170))
 
@@ -112,18 +112,18 @@ def _disc(draw: "ImageDraw.ImageDraw", x: float, y: float, radius: float, fill: 
 
 
 def _wave(width: int, middle: float, swing: float, key: str) -> list[tuple[float, float]]:
-    turns, phase = between(4, 9, key, "turns"), between(0, 6, key, "phase")
+    turns, phase = derive_number(4, 9, key, "turns"), derive_number(0, 6, key, "phase")
     return [
         (width * n / 120, middle + swing * (math.sin(turns * n / 120 + phase) + math.sin(2.3 * turns * n / 120) / 3))
         for n in range(121)
     ]
 
 
-def _treated(image: "Image.Image", treatment: str) -> "Image.Image":
-    if treatment == "plain":
+def _filtered(image: "Image.Image", name: str) -> "Image.Image":
+    if name == "none":
         return image
     soft = image.filter(_pillow("ImageFilter").GaussianBlur(image.width / 14))
-    if treatment == "vivid":
+    if name == "vivid":
         return _pillow("ImageEnhance").Color(soft).enhance(1.8)
     white = _pillow("Image").new("RGB", soft.size, "white")
-    return _pillow("Image").blend(soft, white, 0.35) if treatment == "frosted" else soft
+    return _pillow("Image").blend(soft, white, 0.35) if name == "frosted" else soft

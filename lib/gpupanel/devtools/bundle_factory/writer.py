@@ -1,4 +1,4 @@
-"""Writes bundles as upstream does: folders first, then the manifest under its name at once, the sentinel last."""
+"""Write bundles as upstream does: folders first, then the manifest at once, and the sentinel last."""
 
 import json
 from collections import Counter
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .assets import Asset, assets, hand_over, removal
-from .chance import digest, identifier, moment
+from .assets import GeneratedAsset, build_item, generate_assets, removal_item
+from .deterministic import derive_hash, derive_uuid, timestamp
 
-COUNTED = ("item_count", "total_bytes", "verification")  # known only when the last item is written
+COUNTED = ("item_count", "total_bytes", "verification")  # known only after the last item
 
 
-class Writer:
-    """Writes below `sync_dir` and `assets_dir` and nowhere else; the same seed and calls give the same bytes.
+class BundleWriter:
+    """Writes only below `sync_dir` and `assets_dir`; the same seed and calls give the same bytes.
 
-    `pictures` is how many different pictures of each form there are; items share them.
+    `pictures` is the number of different pictures of each form, which the items share.
     """
 
     def __init__(self, sync_dir: Path | str, assets_dir: Path | str, seed: int | str = 1, pictures: int = 6):
@@ -24,18 +24,18 @@ class Writer:
         self.bundles = 0
 
     def sync_id(self, name: str) -> str:
-        """The id of the bundle that is, or would be, called `name`."""
-        return identifier(self.seed, "bundle", name)
+        """Return the id of the bundle called `name`, written or not."""
+        return derive_uuid(self.seed, "bundle", name)
 
-    def assets(self, name: str, count: int, mix: tuple[str, ...] = ("photo",), **options: Any) -> Iterator[Asset]:
-        """`count` assets for a bundle; see `assets.assets` for mix and options. Another `name` gives other assets."""
-        return assets(f"{self.seed}/{name}", count, mix, pictures=(str(self.seed), self.pictures), **options)
+    def assets(self, name: str, count: int, mix: tuple[str, ...] = ("photo",), **options: Any) -> Iterator[GeneratedAsset]:
+        """Yield `count` assets for a bundle; see `assets.generate_assets`. Another `name` gives other assets."""
+        return generate_assets(f"{self.seed}/{name}", count, mix, pictures=(str(self.seed), self.pictures), **options)
 
-    def container(self, kind: str, title: str, members: Iterable[Asset], cover: Asset | None = None) -> dict[str, Any]:
-        """A `gallery` or `collection` with these members, in order; the same kind and title is the same container."""
+    def container(self, kind: str, title: str, members: Iterable[GeneratedAsset], cover: GeneratedAsset | None = None) -> dict[str, Any]:
+        """Return a `gallery` or `collection` of these members, in order; kind and title identify it."""
         return {
             "type": kind,
-            "container_hash": digest(self.seed, kind, title),
+            "container_hash": derive_hash(self.seed, kind, title),
             "title": title,
             "cover_hash": cover.asset_hash if cover else None,
             "items": [member.asset_hash for member in members],
@@ -44,7 +44,7 @@ class Writer:
     def bundle(
         self,
         name: str,
-        items: Iterable[Asset],
+        items: Iterable[GeneratedAsset],
         containers: Iterable[dict[str, Any]] = (),
         *,
         files: bool = True,
@@ -53,27 +53,27 @@ class Writer:
         spoil: Callable[[bytes], bytes] | None = None,
         **facts: Any,
     ) -> str:
-        """Write one bundle and return its sync_id; one whose manifest is there already is left alone, unless `replace`.
+        """Write one bundle and return its sync_id; an existing manifest stays, unless `replace` is set.
 
-        `facts` are manifest keys other than items and containers that replace the true or usual ones: action,
-        sync_type, status, verification, prior_sync_id... Without `files` the same manifest is written, and no folder.
-        Without `ready` there is no sentinel. `spoil` may alter the manifest's bytes before it appears (it is read
-        whole for that). `items` may be a generator: nothing but the manifest on disk grows with it.
+        `facts` are manifest keys other than items and containers that replace the usual ones: action, sync_type,
+        status, verification, prior_sync_id... Without `files` no folder is written, and the manifest is the same.
+        Without `ready` there is no sentinel. `spoil` may change the bytes of the manifest before it appears, and needs
+        the whole manifest in memory. `items` may be a generator of any length.
         """
         self.bundles += 1
         sync_id = self.sync_id(name)
         manifest = self.sync_dir / f"{sync_id}.json"
         if replace or not manifest.exists():
             text = self._text({"sync_id": sync_id} | self._usual() | facts, items, containers, files)
-            _appear(manifest, text, spoil)
+            _write_at_once(manifest, text, spoil)
         if ready:
             self.sentinel(name)
         return sync_id
 
     def sentinel(self, name: str) -> str:
-        """Declare the bundle `name` ready, whether or not it is there, and return its sync_id."""
+        """Write the sentinel of the bundle `name`, which need not exist, and return its sync_id."""
         sync_id = self.sync_id(name)
-        _place(self.sync_dir / f"{sync_id}.ready", b"")
+        _write_if_new(self.sync_dir / f"{sync_id}.ready", b"")
         return sync_id
 
     def _usual(self) -> dict[str, Any]:
@@ -82,29 +82,29 @@ class Writer:
             "action": "create",
             "status": "completed",
             "source_host": "cloud-sync.example",
-            "created_at": moment(60 * self.bundles),
-            "completed_at": moment(60 * self.bundles + 7),
+            "created_at": timestamp(60 * self.bundles),
+            "completed_at": timestamp(60 * self.bundles + 7),
             "prior_sync_id": None,
         }
 
-    def _text(self, facts: dict, items: Iterable[Asset], containers: Iterable[dict], files: bool) -> Iterator[str]:
-        told = Counter(item_count=0, total_bytes=0, total_files=0)
-        written = self._items(items, facts["action"] == "remove", files, told)
+    def _text(self, facts: dict, items: Iterable[GeneratedAsset], containers: Iterable[dict], files: bool) -> Iterator[str]:
+        totals = Counter(item_count=0, total_bytes=0, total_files=0)
+        written = self._items(items, facts["action"] == "remove", files, totals)
         yield _json({key: value for key, value in facts.items() if key not in COUNTED})[:-1]
         yield from _array("items", written)
         yield from _array("containers", containers)
-        counted = {key: told[key] for key in COUNTED[:2]}
-        counted["verification"] = {"passed": True, "total_files": told["total_files"]}
+        counted = {key: totals[key] for key in COUNTED[:2]}
+        counted["verification"] = {"passed": True, "total_files": totals["total_files"]}
         yield ",\n" + _json(counted | {key: facts[key] for key in COUNTED if key in facts})[1:] + "\n"
 
-    def _items(self, items: Iterable[Asset], remove: bool, files: bool, told: Counter) -> Iterator[dict[str, Any]]:
+    def _items(self, items: Iterable[GeneratedAsset], remove: bool, files: bool, totals: Counter) -> Iterator[dict[str, Any]]:
         for asset in items:
-            item, contents = (removal(asset), []) if remove else hand_over(asset)
+            item, contents = (removal_item(asset), []) if remove else build_item(asset)
             for path, data in contents if files else ():
-                _place(self.assets_dir / asset.path / path, data)
-            told["item_count"] += 1
-            told["total_files"] += len(contents)
-            told["total_bytes"] += sum(len(data) for _, data in contents)
+                _write_if_new(self.assets_dir / asset.path / path, data)
+            totals["item_count"] += 1
+            totals["total_files"] += len(contents)
+            totals["total_bytes"] += sum(len(data) for _, data in contents)
             yield item
 
 
@@ -119,8 +119,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _appear(path: Path, text: Iterable[str], spoil: Callable[[bytes], bytes] | None) -> None:
-    """Whoever scans meanwhile sees the whole file or none."""
+def _write_at_once(path: Path, text: Iterable[str], spoil: Callable[[bytes], bytes] | None) -> None:
+    """Write under another name and rename, so that a scan reads the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -133,8 +133,8 @@ def _appear(path: Path, text: Iterable[str], spoil: Callable[[bytes], bytes] | N
         partial.unlink(missing_ok=True)
 
 
-def _place(path: Path, data: bytes) -> None:
-    """Write `data`, unless it is there already: an item that two bundles name may be read by an import just now."""
+def _write_if_new(path: Path, data: bytes) -> None:
+    """Write `data`, unless the file has it already: an import may be reading an item that two bundles share."""
     try:
         with open(path, "xb") as out:
             out.write(data)

@@ -1,0 +1,20 @@
+"""gpupanel retry: queue the failed items of bundles again."""
+
+from .. import actions
+from ..errors import PanelError
+from .context import CommandContext
+from .queue import emit_results
+
+
+def run(context: CommandContext) -> int:
+    """JSON: as `queue`."""
+    return emit_results(context, [_retry(context, sync_id) for sync_id in context.each_sync_id("retry")])
+
+
+def _retry(context: CommandContext, sync_id: str) -> actions.Queued:
+    try:
+        return actions.Queued(sync_id, actions.retry_batch(
+            context.db, context.mount, sync_id, context.actor, priority=context.args.priority,
+        ))
+    except PanelError as error:
+        return actions.Queued(sync_id, None, str(error), error.hint)
