@@ -12,14 +12,12 @@ from gpupanel.migration import (
     event_diff,
     mapping,
     mapping_proposal,
-    report_page,
-    report_text,
     table_specs,
     value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import SAMPLES, Findings
-from gpupanel.migration.report import Report
+from gpupanel.migration.report import Report, format_report, render_html
 
 UTC = timezone.utc
 NOON = datetime(2026, 4, 30, 12)
@@ -196,16 +194,16 @@ def report():
 
 
 def test_the_page_says_the_verdict_first_needs_nothing_else_and_escapes_all(report):
-    html = report_page.page(report)
+    html = render_html(report)
     assert html.index("The two sides differ: 2 differences of 2 kinds.") < html.index("What to decide on first") < html.index("Every difference")
     assert "<script" not in html and "&lt;script&gt;" in html and "left &amp; co" in html
     assert not any(word in html for word in ("http:", "https:", "src=", "url(", "@import"))
 
 
 def test_the_text_cannot_steer_a_terminal_and_names_cause_and_both_values(report):
-    lines = "\n".join(report_text.lines(report))
+    lines = "\n".join(format_report(report))
     assert "\x1b" not in lines and "\\x1b[2J" in lines
-    assert "likely: the two systems computed or copied this differently" in lines
+    assert "likely: the two systems computed or copied the value differently" in lines
 
 
 def test_the_heaviest_difference_comes_first(report):

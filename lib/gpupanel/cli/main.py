@@ -1,6 +1,7 @@
 """Run one command of bin/gpupanel; each failure becomes one message and an exit status (docs/CONTRACT.md, 11)."""
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -42,7 +43,8 @@ def _prepare_streams() -> bool:
         if stream is None:
             print("gpupanel: standard output is closed. Redirect it to a file or to /dev/null.", file=sys.stderr)
             return False
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     return True
 
 

@@ -9,7 +9,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from waitress import create_server
+from waitress import create_server  # type: ignore[import-untyped]
 
 from ..errors import InvalidInput, PanelError
 from ..web import app

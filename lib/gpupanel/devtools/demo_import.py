@@ -149,7 +149,7 @@ def import_scenarios(
             _wait_for_other_worker(db, scenarios)
         for scenario in scenarios:
             result = db.read(_result, scenario)
-            right = result.as_told or is_disturbed and _is_valid(result, scenario.expected)
+            right = result.as_told or (is_disturbed and _is_valid(result, scenario.expected))
             results.append(result._replace(new=before[scenario.sync_id].new, right=right))
         progress(len(results), len(before))
     return DemoReport(scan, results)
@@ -188,7 +188,7 @@ def _result(tx: Reading, scenario: Scenario) -> ScenarioResult:
     decisions = ledger.decision_counts(tx, batch["id"]) if batch["status"] else {}
     done = {name: count for name, count in decisions.items() if name in DONE_DECISIONS}
     expected = scenario.expected
-    is_skipped = batch["status"] is None or batch["status"] == BatchStatus.DISCOVERED and bool(batch["last_error"])
+    is_skipped = batch["status"] is None or (batch["status"] == BatchStatus.DISCOVERED and bool(batch["last_error"]))
     as_told = (batch["status"], planned, done, is_skipped) == (
         expected.status, expected.planned, expected.done, bool(expected.skip_reason)
     )

@@ -104,16 +104,16 @@ def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
 def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
     """Return the installed venv if it was made for these packages, else a new one."""
     required = _required()
-    built_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
+    made_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
     present, venv = root / "venv", new / "venv"
-    if (present / "built-for").exists() and (present / "built-for").read_text() == built_for:
+    if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
         return present
     options = ["--system-site-packages"] if debian_packages else []
     _run(sys.executable, "-m", "venv", *options, venv)
-    pip = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)
     _replace([venv / "pyvenv.cfg", *(venv / "bin").iterdir()], os.fsencode(venv), os.fsencode(prefix / "venv"))
-    (venv / "built-for").write_text(built_for)
+    (venv / "made-for").write_text(made_for)
     return venv
 
 

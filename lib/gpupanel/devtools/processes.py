@@ -101,11 +101,11 @@ class SignalWatcher:
         """Wait for a signal, which may have come before. Raises PanelError if a process ends by itself."""
         handles = {os.pidfd_open(managed.process.pid): managed for managed in processes}
         try:
-            ready, _, _ = select.select([self._reader, *handles], [], [])
+            ready, _, _ = select.select([self._reader.fileno(), *handles], [], [])
         finally:
             for handle in handles:
                 os.close(handle)
-        if self._reader not in ready:
+        if self._reader.fileno() not in ready:
             raise unexpected_exit(handles[ready[0]])
 
 

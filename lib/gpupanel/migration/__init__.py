@@ -1,6 +1,6 @@
-"""compare: where two systems agree and where they differ, for people who run the Perl panel and this one side by side.
+"""Compare this system with the Perl panel: databases, events, dry runs and pages.
 
-A *side* is a database with the names that a mapping file gives to its tables and columns. Two sides are read in the order
-of their natural keys and merged; what differs becomes a Difference, is grouped by kind and cause, and is reported as
-text, JSON or one HTML page. Pages, events and the plan of a dry run are compared into the same report.
+A side is a database with the names that a mapping file gives to its tables and columns. The rows of both sides are read
+in the order of their natural keys and merged. Each Difference is grouped by kind and cause, and reported as text, JSON
+or one HTML page. Nothing else imports this package; it can be deleted after the cutover.
 """

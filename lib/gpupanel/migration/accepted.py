@@ -1,7 +1,7 @@
-"""Differences that people have looked at and accepted, each with a reason.
+"""Accepted differences, each with a reason.
 
-An INI file: a section a decision, whose name is free. `reason` is required; `kind`, `table`, `column`, `path`, `row`,
-`bundle`, `left` and `right` narrow down what it accepts, with `*` and `?` as in file names.
+An INI file: one section per decision, with any name. `reason` is required; `kind`, `table`, `column`, `path`, `row`,
+`bundle`, `left` and `right` limit what it accepts, with `*` and `?` as in file names.
 """
 
 from configparser import ConfigParser
@@ -19,18 +19,19 @@ HINT = "docs/PERL-PARITY.md describes the file; etc/accepted-differences.example
 
 
 class AcceptedDifference(NamedTuple):
-    """One decision; `patterns` has a pattern for some of FIELDS."""
+    """One decision; `patterns` maps some of FIELDS to patterns."""
 
     name: str
     reason: str
     patterns: dict[str, str]
 
     def covers(self, difference: Difference) -> bool:
+        """Return whether this decision accepts the difference."""
         return all(fnmatchcase(str(getattr(difference, field)), pattern) for field, pattern in self.patterns.items())
 
 
 def load_accepted(path: Path) -> list[AcceptedDifference]:
-    """Raises ConfigurationError with every problem found."""
+    """Load the decisions of a file. Raises ConfigurationError with every problem."""
     parser = ConfigParser(interpolation=None, default_section="\0")
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
@@ -52,6 +53,6 @@ def _problems(name: str, options: dict[str, str]) -> list[str]:
     if not options.keys() & set(FIELDS):
         problems.append(f"[{name}]: accepts everything, expected at least one of {', '.join(FIELDS)}")
     kind = options.get("kind", "*")
-    if not any(fnmatchcase(known, kind) for known in KINDS):
+    if not any(fnmatchcase(name, kind) for name in KINDS):
         problems.append(f"[{name}] kind: found {kind!r}, expected one of {', '.join(KINDS)}")
     return problems

@@ -1,135 +1,153 @@
-"""compare: databases, schemas, events, plan, pages; evidence where two systems agree and where they differ."""
+"""gpupanel compare: databases, schemas, events, plan or pages of two systems."""
 
 import json
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..cli.context import CommandContext
-from ..errors import InvalidInput, PanelError
-from ..mount import SYNC_ID
-from . import accepted, database_diff, dry_run_diff, event_diff, mapping, mapping_proposal, report_page, report_text
+from ..errors import PanelError
+from . import accepted, database_diff, dry_run_diff, event_diff, mapping, mapping_proposal
+from .commands import SIDES
 from .compared_database import ComparedDatabase
 from .findings import Findings
-from .report import Report
+from .report import Report, format_report, render_html
 from .row_diff import ComparisonOptions
 
-
-def compare(shell: CommandContext) -> int:
-    """0 when both sides are equal but for accepted differences, 1 when they differ."""
-    return WHAT[shell.args.what](shell)
+About = list[tuple[str, str]]
 
 
-def _databases(shell: CommandContext) -> int:
-    """JSON: a report {equal, verdict, tables: [tally], groups: [{kind, title, cause, count, samples}], accepted, bundles}."""
-    args = shell.args
-    strictness = ComparisonOptions(args.strict, args.tolerance)
-    with _collecting(args) as findings, _both(args) as (left, right):
-        database_diff.compare_databases(left, right, strictness, findings, lambda table, done, total: shell.progress(table)(done, total))
-        about = _about(left, right) + [
+def run(context: CommandContext) -> int:
+    """Return 0 if both sides are equal except for accepted differences, 1 if they differ."""
+    return COMPARISONS[context.args.what](context)
+
+
+def _databases(context: CommandContext) -> int:
+    """JSON: a report {equal, verdict, tables: [counts], groups: [{kind, title, cause, count, samples}], accepted, bundles}."""
+    args = context.args
+    options = ComparisonOptions(args.strict, args.tolerance)
+    with _findings(args) as findings, _both_databases(args) as (left, right):
+        database_diff.compare_databases(left, right, options, findings, _progress(context))
+        about = [
+            *_about(left, right),
             ("Rows", "matched by natural keys; surrogate ids, process names and claim tokens are not compared"),
             ("Times", "presence and order" if args.tolerance is None else f"within {args.tolerance:g} s"),
             ("JSON", "byte for byte" if args.strict else "by value"),
         ]
-        return _tell(shell, _report("Two databases", left.label, right.label, about, findings))
+        return _emit(context, _report("Two databases", (left.label, right.label), about, findings))
 
 
-def _events(shell: CommandContext) -> int:
+def _events(context: CommandContext) -> int:
     """JSON: a report whose `lines` are the timeline: [verdict, left, right]."""
-    args = shell.args
-    if not SYNC_ID.fullmatch(args.sync_id):
-        raise InvalidInput(f"Not a sync_id: {args.sync_id}", "A sync_id is a UUID in lower case.")
-    with _collecting(args) as findings, _both(args) as (left, right):
-        lines = event_diff.compare_events(left, right, args.sync_id, findings)
-        about = [*_about(left, right), ("Payloads", "keys, types and spacing; job ids by their order, times not at all")]
-        return _tell(shell, _report(f"Events of batch {args.sync_id}", left.label, right.label, about, findings, lines))
+    sync_id = context.sync_id
+    with _findings(context.args) as findings, _both_databases(context.args) as (left, right):
+        lines = event_diff.compare_events(left, right, sync_id, findings)
+        payloads = ("Payloads", "keys, types and spacing; job ids by their order, without times")
+        about = [*_about(left, right), payloads]
+        return _emit(context, _report(f"Events of batch {sync_id}", (left.label, right.label), about, findings, lines))
 
 
-def _schemas(shell: CommandContext) -> int:
-    """JSON: {left: {mapping: text, open: [text]}, right: ...}; 1 when a side needs a mapping file."""
-    with _both(shell.args) as sides:
-        proposals = [mapping_proposal.propose_mapping(side) for side in sides]
+def _schemas(context: CommandContext) -> int:
+    """JSON: {left: {place, mapping: text, open: [text]}, right: ...}; 1 if a side needs a mapping file."""
+    with _both_databases(context.args) as databases:
+        proposals = [mapping_proposal.propose_mapping(database) for database in databases]
         data, lines = {}, []
-        for which, side, proposal in zip(("left", "right"), sides, proposals):
-            text_of = "" if proposal.empty else mapping.format_mapping(proposal.mapping)
-            data[which] = {"place": side.place, "mapping": text_of, "open": proposal.open}
-            lines += _proposed(which, side, proposal)
-    shell.tell(data, lines)
+        for side, database, proposal in zip(SIDES, databases, proposals, strict=True):
+            text = "" if proposal.empty else mapping.format_mapping(proposal.mapping)
+            data[side] = {"place": database.place, "mapping": text, "open": proposal.open}
+            lines += _format_proposal(side, database, proposal)
+    context.emit(data, lines)
     return 0 if all(proposal.empty for proposal in proposals) else 1
 
 
-def _proposed(which: str, side: ComparedDatabase, proposal: mapping_proposal.MappingProposal) -> list[str]:
+def _format_proposal(side: str, database: ComparedDatabase, proposal: mapping_proposal.MappingProposal) -> list[str]:
+    place = database.place
     if proposal.empty:
-        return [f"# {which}: {side.place} has every table and column of etc/schema.sql; it needs no mapping file."]
-    head = [f"# {which}: a proposal for {side.place}. Check each line, save it, and name it with --{which}-mapping FILE."]
-    return [*head, mapping.format_mapping(proposal.mapping).rstrip(), *(f"# open: {question}" for question in proposal.open), ""]
+        return [f"# {side}: {place} has every table and column of etc/schema.sql; it needs no mapping file."]
+    head = f"# {side}: a proposal for {place}. Check each line, save it, and name the file with --{side}-mapping FILE."
+    return [head, mapping.format_mapping(proposal.mapping).rstrip(), *(f"# open: {question}" for question in proposal.open), ""]
 
 
-def _plan(shell: CommandContext) -> int:
-    """JSON: a report; the plan is the left."""
-    args = shell.args
+def _plan(context: CommandContext) -> int:
+    """JSON: a report whose left side is the plan."""
+    args = context.args
     plan = dry_run_diff.DryRunPlan(Path(args.left))
-    with _collecting(args) as findings, ComparedDatabase(Path(args.right), args.right_mapping, args.right_name).opened() as side:
-        dry_run_diff.compare_plan(plan, side, findings, lambda table, done, total: shell.progress(table)(done, total))
-        about = [("Plan", args.left), ("Bundle", plan.facts["sync_id"]), ("Bytes of its manifest", plan.facts["manifest_sha256"]),
-                 ("Database", side.place), ("Rows", "those of the plan, and assets that the bundle brought besides")]
-        return _tell(shell, _report("A plan and what was written", args.left_name or "the plan", side.label, about, findings))
+    database = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name)
+    with _findings(args) as findings, database.opened():
+        dry_run_diff.compare_plan(plan, database, findings, _progress(context))
+        about = [
+            ("Plan", args.left), ("Bundle", plan.facts["sync_id"]), ("SHA-256 of its manifest", plan.facts["manifest_sha256"]),
+            ("Database", database.place), ("Rows", "those of the plan, and other assets that the import wrote"),
+        ]
+        names = (args.left_name or "the plan", database.label)
+        return _emit(context, _report("A plan and the rows of its import", names, about, findings))
 
 
-def _pages(shell: CommandContext) -> int:
+def _pages(context: CommandContext) -> int:
     """JSON: a report."""
     try:
         from . import page_diff, page_fetch
     except ModuleNotFoundError:
-        hint = "Install beautifulsoup4 by pip, or Debian's python3-bs4."
+        hint = "Install beautifulsoup4 with pip, or Debian's python3-bs4."
         raise PanelError("Beautiful Soup is not installed.", hint) from None
-    args = shell.args
-    left, right = (page_diff.parse_page(page_fetch.fetch_page(place, file)) for place, file in (
-        (args.left, args.left_credentials), (args.right, args.right_credentials)))
-    about = [("Times and ids", "as they stand" if args.exact else "not compared"), ("Left out", "sentences, forms, links, notes")]
-    with _collecting(args) as findings:
+    args = context.args
+    left = page_diff.parse_page(page_fetch.fetch_page(args.left, args.left_credentials))
+    right = page_diff.parse_page(page_fetch.fetch_page(args.right, args.right_credentials))
+    about = [
+        ("Times and ids", "compared" if args.exact else "not compared"), ("Left out", "sentences, forms, links, notes"),
+    ]
+    with _findings(args) as findings:
         page_diff.compare_pages(left, right, findings, args.exact)
-        return _tell(shell, _report("Two pages", args.left_name or args.left, args.right_name or args.right, about, findings))
+        return _emit(context, _report("Two pages", (args.left_name or args.left, args.right_name or args.right), about, findings))
 
 
-WHAT = {"databases": _databases, "schemas": _schemas, "events": _events, "plan": _plan, "pages": _pages}
+COMPARISONS: dict[str, Callable[[CommandContext], int]] = {
+    "databases": _databases, "schemas": _schemas, "events": _events, "plan": _plan, "pages": _pages,
+}
 
 
-# ------------------------------------------------------------------------------------------------ what they share
+# ------------------------------------------------------------------------------------- helpers of all of them
 
 
 @contextmanager
-def _both(args):
+def _both_databases(args: Namespace) -> Iterator[tuple[ComparedDatabase, ComparedDatabase]]:
+    left = ComparedDatabase(Path(args.left), args.left_mapping, args.left_name)
+    right = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name)
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(ComparedDatabase(Path(conf), getattr(args, f"{side}_mapping"), getattr(args, f"{side}_name")).opened())
-            for side, conf in (("left", args.left), ("right", args.right))
-        ]
+        yield stack.enter_context(left.opened()), stack.enter_context(right.opened())
 
 
 @contextmanager
-def _collecting(args):
-    """Findings that know the accepted differences, and write each one to the file that --each names."""
+def _findings(args: Namespace) -> Iterator[Findings]:
+    """Yield findings that know the accepted differences, and write each difference to the file of --each."""
     decisions = accepted.load_accepted(args.accept) if args.accept else []
     if not args.each:
         yield Findings(decisions)
         return
     with open(args.each, "w", encoding="utf-8") as out:
-        yield Findings(decisions, lambda found: print(json.dumps(found._asdict(), ensure_ascii=False), file=out))
+        yield Findings(decisions, lambda difference: print(json.dumps(difference._asdict(), ensure_ascii=False), file=out))
 
 
-def _about(left: ComparedDatabase, right: ComparedDatabase) -> list[tuple[str, str]]:
-    sides = (("left", left), ("right", right))
+def _progress(context: CommandContext) -> database_diff.Progress:
+    return lambda table, done, total: context.progress(table)(done, total)
+
+
+def _about(left: ComparedDatabase, right: ComparedDatabase) -> About:
+    sides = tuple(zip(SIDES, (left, right), strict=True))
     about = [(f"Database on the {name}", side.place) for name, side in sides]
     return about + [(f"Mapping of the {name}", str(side.mapping_file)) for name, side in sides if side.mapping_file]
 
 
-def _report(title: str, left: str, right: str, about, findings: Findings, lines=()) -> Report:
-    return Report(title, left, right, about, findings, datetime.now(UTC).replace(tzinfo=None), tuple(lines))
+def _report(
+    title: str, names: tuple[str, str], about: About, findings: Findings, lines: tuple[tuple[str, ...], ...] = ()
+) -> Report:
+    return Report(title, *names, about, findings, datetime.now(UTC).replace(tzinfo=None), lines)
 
 
-def _tell(shell: CommandContext, report: Report) -> int:
-    if shell.args.html:
-        Path(shell.args.html).write_text(report_page.page(report), encoding="utf-8")
-    shell.tell(report.data(), report_text.lines(report))
+def _emit(context: CommandContext, report: Report) -> int:
+    if context.args.html:
+        Path(context.args.html).write_text(render_html(report), encoding="utf-8")
+    context.emit(report.data(), format_report(report))
     return 0 if report.findings.equal else 1

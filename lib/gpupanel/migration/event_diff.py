@@ -1,4 +1,4 @@
-"""The events of one batch on both sides, side by side: types, order, and payloads with their keys, types and spacing."""
+"""Compare the events of one batch: types, order, and payloads with their keys, types and spacing."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -15,24 +15,26 @@ SAME, DIFFERENT, MISSING = "same", "different", "only here"
 
 
 class EventPair(NamedTuple):
-    """The events that stand on one line; None where a side has none there."""
+    """The events of one line; None if a side has no event there."""
 
     left: Row | None
     right: Row | None
 
 
-def compare_events(left: ComparedDatabase, right: ComparedDatabase, sync_id: str, findings: Findings) -> tuple[tuple[str, ...], ...]:
-    """Compare the events of a batch on two opened sides; returns the timeline as rows of cells. Raises NotFound."""
-    events = [_events(side, sync_id) for side in (left, right)]
+def compare_events(
+    left: ComparedDatabase, right: ComparedDatabase, sync_id: str, findings: Findings
+) -> tuple[tuple[str, ...], ...]:
+    """Compare the events of a batch; return the timeline as rows of cells. Raises NotFound."""
+    events = _events(left, sync_id), _events(right, sync_id)
     if not any(events):
         raise NotFound(f"Neither side has an event of batch {sync_id}.", "Check the sync_id.")
-    tally = findings.tally(EVENT.area, EVENT.name, EVENT.noun)
-    lines = [("", left.label, right.label)]
-    for moment in aligned(*events):
-        verdict = _judge(moment, sync_id, findings)
-        attribute = {SAME: "equal", DIFFERENT: "different"}.get(verdict, "left_only" if moment.left else "right_only")
-        setattr(tally, attribute, getattr(tally, attribute) + 1)
-        lines.append((verdict, *(_told(row) for row in moment)))
+    counts = findings.tally(EVENT.area, EVENT.name, EVENT.noun)
+    lines: list[tuple[str, ...]] = [("", left.label, right.label)]
+    for pair in aligned(*events):
+        verdict = _compare_pair(pair, sync_id, findings)
+        attribute = {SAME: "equal", DIFFERENT: "different"}.get(verdict, "left_only" if pair.left else "right_only")
+        setattr(counts, attribute, getattr(counts, attribute) + 1)
+        lines.append((verdict, *(_describe(row) for row in pair)))
     return tuple(lines)
 
 
@@ -42,9 +44,9 @@ def _events(side: ComparedDatabase, sync_id: str) -> list[Row]:
 
 
 def aligned(left: list[Row], right: list[Row]) -> Iterator[EventPair]:
-    """The events of both sides in their order, those of one type on one line wherever the order allows."""
-    types = [[row["event_type"] for row in side] for side in (left, right)]
-    for step, a, b, c, d in SequenceMatcher(None, *types, autojunk=False).get_opcodes():
+    """Yield the events of both sides in their order, equal types on one line where the order allows."""
+    left_types, right_types = ([row["event_type"] for row in side] for side in (left, right))
+    for step, a, b, c, d in SequenceMatcher(None, left_types, right_types, autojunk=False).get_opcodes():
         if step == "equal":
             yield from map(EventPair, left[a:b], right[c:d])
         else:
@@ -52,23 +54,29 @@ def aligned(left: list[Row], right: list[Row]) -> Iterator[EventPair]:
             yield from (EventPair(None, row) for row in right[c:d])
 
 
-def _judge(moment: EventPair, sync_id: str, findings: Findings) -> str:
-    def add(kind: str, column: str, left, right, path: str = "") -> bool:
-        row = moment.left or moment.right
+def _compare_pair(pair: EventPair, sync_id: str, findings: Findings) -> str:
+    row = pair.left or pair.right
+    if row is None:
+        raise ValueError("a pair has at least one event")
+    event_type = row["event_type"]
+
+    def add(kind: str, column: str, left: object, right: object, path: str = "") -> bool:
         return findings.add(
-            kind, EVENT.area, EVENT.name, column, path=f"{path} of {row['event_type']}" if path else row["event_type"],
-            row=f"event {row['@']}: {row['event_type']}", bundle=sync_id, left=left, right=right,
+            kind, EVENT.area, EVENT.name, column, path=f"{path} of {event_type}" if path else event_type,
+            row=f"event {row['@']}: {event_type}", bundle=sync_id, left=left, right=right,
         )
 
-    if moment.left is None or moment.right is None:
-        add("right_only" if moment.left is None else "left_only", "", _told(moment.left), _told(moment.right))
+    if pair.left is None or pair.right is None:
+        add("right_only" if pair.left is None else "left_only", "", _describe(pair.left), _describe(pair.right))
         return MISSING
-    found = [add(each.kind, "payload", each.left, each.right, each.path)
-             for each in value_diff.diff_json(moment.left.get("payload"), moment.right.get("payload"), by_bytes=True)]
-    return DIFFERENT if any(found) else SAME
+    differences = [
+        add(difference.kind, "payload", difference.left, difference.right, difference.path)
+        for difference in value_diff.diff_json(pair.left.get("payload"), pair.right.get("payload"), by_bytes=True)
+    ]
+    return DIFFERENT if any(differences) else SAME
 
 
-def _told(row: Row | None) -> str:
+def _describe(row: Row | None) -> str:
     if row is None:
         return ""
     return f"{row.get('created_at') or ''} {row['event_type']} {row.get('payload') or ''}".strip()

@@ -1,4 +1,4 @@
-"""What a comparison has found: how much agrees, and the differences, grouped by kind; bounded, however many there are."""
+"""The findings of a comparison: counts of rows, and differences grouped by kind, in bounded memory."""
 
 import json
 from collections import Counter
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from .accepted import AcceptedDifference
 
 SAMPLES = 200
-GROUPS = 2000
-BUNDLES = 5000
-LONGEST = 2000
+MAX_GROUPS = 2000
+MAX_BUNDLES = 5000
+MAX_LENGTH = 2000  # characters of a value
 
 
 class Difference(NamedTuple):
-    """One difference; `row` is the natural key for people, `path` a place within a JSON value, and `left` and `right`
-    are texts."""
+    """One difference; `row` is the natural key as text, `path` a path in a JSON value."""
 
     kind: str
     area: str
@@ -35,7 +34,7 @@ class Difference(NamedTuple):
 
 @dataclass
 class DifferenceGroup:
-    """Differences of one kind at one place; only the first `samples` are kept."""
+    """Differences of one kind at one place, with the first of them as samples."""
 
     kind: str
     area: str
@@ -47,7 +46,7 @@ class DifferenceGroup:
 
     @property
     def place(self) -> str:
-        """`ingest_event.payload: counts.will_skip`, as far as it applies."""
+        """Return the place, such as `ingest_event.payload: counts.will_skip`."""
         return f"{self.table}{'.' if self.column else ''}{self.column}{': ' if self.path else ''}{self.path}"
 
     @property
@@ -65,7 +64,7 @@ class DifferenceGroup:
 
 @dataclass
 class TableCounts:
-    """How the rows of one table compare; `implied` are missing only since their parent is."""
+    """Counts of the rows of one table; `implied` rows are missing only because their parent row is missing."""
 
     area: str
     table: str
@@ -83,7 +82,7 @@ class TableCounts:
 
 
 class Findings:
-    """Collects what is found; `each` is told of every difference that is not accepted, also of those beyond the samples."""
+    """Collects differences; `each` receives every difference that is not accepted, not only samples."""
 
     def __init__(self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda difference: None):
         self.accepted = list(accepted)
@@ -99,28 +98,28 @@ class Findings:
 
     def add(self, kind: str, area: str, table: str, column: str = "", *, path: str = "", row: str = "", bundle: Any = None,
             left: Any = "", right: Any = "") -> bool:
-        """Take in a difference; False when it is an accepted one."""
-        found = Difference(kind, area, table, column, path, row, bundle or "", format_value(left), format_value(right))
+        """Record a difference; return False if it is an accepted one."""
+        difference = Difference(kind, area, table, column, path, row, bundle or "", format_value(left), format_value(right))
         for decision in self.accepted:
-            if decision.covers(found):
+            if decision.covers(difference):
                 self.met[decision.name] += 1
                 return False
-        self._take(found)
+        self._record(difference)
         return True
 
-    def _take(self, found: Difference) -> None:
-        place = (found.kind, found.table, found.column, found.path if len(self._groups) < GROUPS else "")
-        group = self._groups.setdefault(place, DifferenceGroup(found.kind, found.area, *place[1:]))
+    def _record(self, difference: Difference) -> None:
+        place = (difference.kind, difference.table, difference.column, difference.path if len(self._groups) < MAX_GROUPS else "")
+        group = self._groups.setdefault(place, DifferenceGroup(difference.kind, difference.area, *place[1:]))
         group.count += 1
         if len(group.samples) < SAMPLES:
-            group.samples.append(found)
-        if found.bundle and (found.bundle in self.bundles or len(self.bundles) < BUNDLES):
-            self.bundles[found.bundle] += 1
-        self._each(found)
+            group.samples.append(difference)
+        if difference.bundle and (difference.bundle in self.bundles or len(self.bundles) < MAX_BUNDLES):
+            self.bundles[difference.bundle] += 1
+        self._each(difference)
 
     @property
     def groups(self) -> list[DifferenceGroup]:
-        """The heaviest first, and the most frequent among those that weigh the same."""
+        """Return the groups by weight, then by frequency."""
         heaviest = list(difference_kinds.WEIGHTS)
         return sorted(self._groups.values(), key=lambda group: (heaviest.index(group.weight), -group.count, group.place))
 
@@ -134,7 +133,7 @@ class Findings:
 
 
 def format_value(value: Any) -> str:
-    """A value as a text for people; long ones are cut. What a row does not have at all is an empty text."""
+    """Format a value as text, truncated; a value that the row does not have is an empty text."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, datetime):
@@ -143,4 +142,4 @@ def format_value(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     else:
         text = "NULL" if value is None else str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}... ({len(text)} characters)"

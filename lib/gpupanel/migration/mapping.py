@@ -1,8 +1,8 @@
-"""The mapping file: what a database calls the tables and columns that we know from etc/schema.sql.
+"""The mapping file: the names that a database uses for the tables and columns of etc/schema.sql.
 
 An INI file, documented in docs/PERL-PARITY.md: `[side] time_zone`, `[tables] ours = theirs`, and a section named after
-each of our tables with `our_column = their_column`. `-` says that there is no such table or column. Names that are not
-mentioned are the same.
+each of our tables with `our_column = their_column`. `-` marks a missing table or column. Names that the file does not
+mention are the same.
 """
 
 import re
@@ -25,7 +25,7 @@ Catalogue = dict[str, set[str]]
 
 
 class NameMapping(NamedTuple):
-    """Names that differ; `zone` is the time zone in which the side writes its DATETIME columns."""
+    """The different names; `zone` is the time zone of the DATETIME columns of the side."""
 
     tables: dict[str, str] = {}
     columns: dict[tuple[str, str], str] = {}
@@ -41,7 +41,7 @@ class NameMapping(NamedTuple):
 def load_mapping(path: Path) -> NameMapping:
     """Read and check a mapping file. Raises ConfigurationError with every problem found."""
     parser = ConfigParser(interpolation=None, default_section="\0")
-    parser.optionxform = str
+    parser.optionxform = str  # type: ignore[assignment, method-assign] # keep upper case in names
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -55,20 +55,24 @@ def load_mapping(path: Path) -> NameMapping:
 
 
 def _read(parser: ConfigParser) -> tuple[NameMapping, list[str]]:
-    known, tables, columns, problems, zone = set(table_specs.BY_NAME), {}, {}, [], UTC
+    expected = set(table_specs.BY_NAME)
+    tables: dict[str, str] = {}
+    columns: dict[tuple[str, str], str] = {}
+    problems: list[str] = []
+    zone: tzinfo = UTC
     for section in parser.sections():
         names = dict(parser[section])
         if section == "side":
-            zone, wrong = _side(names)
-            problems += wrong
+            zone, side_problems = _side(names)
+            problems += side_problems
         elif section == "tables":
-            problems += _names(section, names, known)
+            problems += _names(section, names, expected)
             tables = names
-        elif section in known:
+        elif section in expected:
             problems += _names(section, names, set(table_specs.column_types(section)))
             columns |= {(section, ours): theirs for ours, theirs in names.items()}
         else:
-            problems.append(f"[{section}]: unknown section, expected side, tables, or one of {', '.join(sorted(known))}")
+            problems.append(f"[{section}]: unknown section, expected side, tables, or one of {', '.join(sorted(expected))}")
     return NameMapping(tables, columns, zone), problems
 
 
@@ -81,9 +85,9 @@ def _side(options: dict[str, str]) -> tuple[tzinfo, list[str]]:
         return UTC, [*problems, f"[side] time_zone: found {zone!r}, expected a name such as Europe/Vienna"]
 
 
-def _names(section: str, names: dict[str, str], known: set[str]) -> list[str]:
-    expected = ", ".join(sorted(known))
-    problems = [f"[{section}] {ours}: unknown, expected one of {expected}" for ours in names if ours not in known]
+def _names(section: str, names: dict[str, str], expected: set[str]) -> list[str]:
+    choices = ", ".join(sorted(expected))
+    problems = [f"[{section}] {ours}: unknown, expected one of {choices}" for ours in names if ours not in expected]
     problems += [
         f"[{section}] {ours}: found {theirs!r}, expected a name of letters, digits, _ and $, or {ABSENT}"
         for ours, theirs in names.items() if theirs != ABSENT and not NAME.fullmatch(theirs)
@@ -95,7 +99,7 @@ def _names(section: str, names: dict[str, str], known: set[str]) -> list[str]:
 
 
 def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
-    """What the mapping names and the database does not have, a line each."""
+    """Return a line for each name of the mapping that the database does not have."""
     problems = [
         f"[tables] {ours} = {theirs}: the database has no such table"
         for ours, theirs in mapping.tables.items() if theirs != ABSENT and theirs not in catalogue
@@ -103,14 +107,14 @@ def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
     for (table, ours), theirs in mapping.columns.items():
         actual = mapping.table(table)
         if actual == ABSENT:
-            problems.append(f"[{table}] {ours} = {theirs}: the table itself is said to be absent")
+            problems.append(f"[{table}] {ours} = {theirs}: the mapping file marks its table as missing")
         elif theirs != ABSENT and actual in catalogue and theirs not in catalogue[actual]:
             problems.append(f"[{table}] {ours} = {theirs}: {actual} has no such column")
     return problems
 
 
 def format_mapping(mapping: NameMapping) -> str:
-    """The mapping as a file."""
+    """Return the mapping as the text of a file."""
     lines = ["[tables]", *(f"{ours} = {theirs}" for ours, theirs in mapping.tables.items())] if mapping.tables else []
     for table in dict.fromkeys(table for table, _ in mapping.columns):
         lines += ["", f"[{table}]"]

@@ -1,4 +1,4 @@
-"""doctor --mapping: whether a database with other names has what a comparison, or a switch to this system, needs."""
+"""doctor --mapping: check that a database with other names has every table and column of a comparison."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +9,11 @@ from .compared_database import ComparedDatabase
 from .mapping import ABSENT
 from .table_specs import TABLES, TableSpec
 
-ADVICE = "Name it in the mapping file, or say there that it is absent with `-`."
+ADVICE = "Name it in the mapping file, or mark it there as missing with `-`."
 
 
-def check_mapping(conf: Path, mapping_file: Path) -> list[Finding]:
-    """A finding for each table and column that the database lacks. Raises ConfigurationError for a mapping that is wrong."""
+def check_database(conf: Path, mapping_file: Path) -> list[Finding]:
+    """Return a finding for each missing table and column. Raises ConfigurationError for an invalid mapping."""
     with ComparedDatabase(conf, mapping_file).opened() as side:
         findings = [finding for table in TABLES for finding in _table(side, table)]
     return findings or [Finding("mapping", OK, f"{len(TABLES)} tables with their columns", "those of etc/schema.sql")]

@@ -1,4 +1,4 @@
-"""Two rows with the same natural key, column by column."""
+"""Compare two rows with the same natural key, column by column."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,11 @@ from .value_diff import ValueDifference
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """`by_bytes`: JSON also by its spacing and the order of its keys. `tolerance`: how many seconds times may be apart;
-    None compares their presence and order only."""
+    """How strictly to compare.
+
+    `by_bytes`: JSON also by its spacing and the order of its keys. `tolerance`: the largest distance of two times in
+    seconds; None compares only presence and order.
+    """
 
     by_bytes: bool = False
     tolerance: float | None = None
@@ -35,50 +38,50 @@ class RowComparer:
 
     @property
     def paths(self) -> list[str]:
-        """What is to be selected of each row."""
-        found = [self._table.bundle]
+        """Return the paths to select of each row."""
+        paths = [self._table.bundle]
         for column, meaning in self._columns.items():
-            found += table_specs.natural_key_paths(column) if meaning is REFERENCE else [column]
-        return list(dict.fromkeys(path for path in found if path not in self._table.key))
+            paths += table_specs.natural_key_paths(column) if meaning is REFERENCE else [column]
+        return list(dict.fromkeys(path for path in paths if path not in self._table.key))
 
-    def unlike(self, left: Row, right: Row) -> Iterator[tuple[str, ValueDifference]]:
-        """(column, how it differs) for each difference; the column of an order of times is empty."""
+    def differences(self, left: Row, right: Row) -> Iterator[tuple[str, ValueDifference]]:
+        """Yield (column, difference); the column of an order of times is empty."""
         for column, meaning in self._columns.items():
-            # Most values are the same on both sides; only times may be so, and still mean two moments in two zones.
+            # A shortcut for equal values, but for times: equal times in two zones are two moments.
             if meaning in (PLAIN, JSON) and left[column] == right[column]:
                 continue
-            for found in self._column(column, meaning, left, right):
-                yield column, found
-        for found in value_diff.diff_time_order(self._moments(left), self._moments(right)):
-            yield "", found
+            for difference in self._column(column, meaning, left, right):
+                yield column, difference
+        for difference in value_diff.diff_time_order(self._times_of(left), self._times_of(right)):
+            yield "", difference
 
-    def _moments(self, row: Row) -> Row:
+    def _times_of(self, row: Row) -> Row:
         return {column: row.get(column) for column in self._times}
 
     def _column(self, column: str, meaning: str, left: Row, right: Row) -> Iterator[ValueDifference]:
         if meaning is REFERENCE:
             return self._reference(column, left, right)
-        one, other = left[column], right[column]
-        if column == "deleted_at" and (one is None) != (other is None):
-            return iter([ValueDifference("removed", _live(one), _live(other))])
+        values = left[column], right[column]
+        if column == "deleted_at" and (values[0] is None) != (values[1] is None):
+            return iter([ValueDifference("removed", _removal_state(values[0]), _removal_state(values[1]))])
         if meaning is TIME:
-            return value_diff.diff_time(one, other, self._strictness.tolerance, self._zones)
+            return value_diff.diff_time(*values, self._strictness.tolerance, self._zones)
         if meaning is JSON:
-            return value_diff.diff_json(one, other, self._strictness.by_bytes)
-        return value_diff.diff_presence(one, other) if meaning is PRESENCE else value_diff.diff_plain(one, other)
+            return value_diff.diff_json(*values, self._strictness.by_bytes)
+        return value_diff.diff_presence(*values) if meaning is PRESENCE else value_diff.diff_plain(*values)
 
     def _reference(self, column: str, left: Row, right: Row) -> Iterator[ValueDifference]:
         paths = [path for path in table_specs.natural_key_paths(column) if path in left and path in right]
-        one, other = (" ".join(str(row[path]) for path in paths if row[path] is not None) for row in (left, right))
-        if one != other:
-            yield ValueDifference("reference", one or None, other or None)
+        targets = [" ".join(str(row[path]) for path in paths if row[path] is not None) for row in (left, right)]
+        if targets[0] != targets[1]:
+            yield ValueDifference("reference", targets[0] or None, targets[1] or None)
 
 
 def shared_columns(table: TableSpec, left: ComparedDatabase, right: ComparedDatabase) -> list[str]:
-    """The compared columns that both sides have."""
+    """Return the compared columns that both sides have."""
     columns = table_specs.compared_columns(table.name)
     return [column for column in columns if left.has(table.name, column) and right.has(table.name, column)]
 
 
-def _live(moment) -> str:
-    return "live" if moment is None else "removed"
+def _removal_state(deleted_at: object) -> str:
+    return "live" if deleted_at is None else "removed"

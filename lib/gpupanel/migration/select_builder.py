@@ -1,4 +1,4 @@
-"""The statement that reads a table with the natural keys of whatever its ids point to, under a side's own names."""
+"""Build the statement that reads a table with the natural keys of the rows that its ids refer to."""
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +7,15 @@ from .table_specs import REFERENCES, TableSpec
 if TYPE_CHECKING:
     from .compared_database import ComparedDatabase
 
-# A job's place in the history of its batch.
-PLACE = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
+# The number of a job in the history of its batch.
+JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
 
 
 class SelectBuilder:
-    """Collects the joins that the paths need. The first part of the key drives the statement, so that only that part is
-    sorted, and documents never go through a sort."""
+    """Collects the joins of the paths. The first part of the key drives the statement.
+
+    So the database sorts only that part, and never documents.
+    """
 
     def __init__(self, side: "ComparedDatabase", table: TableSpec):
         self._side, self._table = side, table
@@ -21,7 +23,7 @@ class SelectBuilder:
         self._driver = table.key[0].rpartition(".")[0]
 
     def statement(self, paths: list[str], where: dict[str, list] | None = None) -> str:
-        """SELECT these paths, less those that the side lacks; `where` names paths and, as parameters w0, w1, their values."""
+        """Select these paths, without those that the side lacks; `where` maps paths to values: parameters w0, w1..."""
         selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
         order = [f"CAST({selected[part]} AS BINARY)" for part in self._table.leading]
         order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
@@ -41,19 +43,21 @@ class SelectBuilder:
         return f"`{self._side.mapping.table(target)}` AS {_alias(self._driver)} STRAIGHT_JOIN {own} ON {on}"
 
     def _expression(self, path: str) -> str | None:
-        """The SQL of a path; None where the side lacks a table or column on the way."""
+        """Return the SQL of a path; None if the side lacks a table or column on it."""
         way, _, column = path.rpartition(".")
         alias, table = self._reach(way) if way else ("t", self._table.name)
         if alias is None:
             return None
         if column == "#":
-            return self._place(alias, table)
+            return self._job_number(alias, table)
         return self._column(alias, table, column) if self._side.has(table, column) else None
 
     def _reach(self, way: str) -> tuple[str | None, str]:
-        """The alias of the table to which the ids of `way` lead, and its name."""
+        """Return alias and name of the table that the ids of `way` refer to."""
         before, _, step = way.rpartition(".")
-        target, from_alias, from_table = REFERENCES[step], "t", self._table.name
+        target = REFERENCES[step]
+        from_alias: str | None = "t"
+        from_table = self._table.name
         if before:
             from_alias, from_table = self._reach(before)
         if from_alias is None or not self._side.has(from_table, step) or not self._side.has(target, "id"):
@@ -64,9 +68,9 @@ class SelectBuilder:
             self._joins.setdefault(way, f"LEFT JOIN `{self._side.mapping.table(target)}` AS {alias} ON {on}")
         return alias, target
 
-    def _place(self, alias: str, table: str) -> str:
+    def _job_number(self, alias: str, table: str) -> str:
         mapping = self._side.mapping
-        return PLACE.format(
+        return JOB_NUMBER.format(
             jobs=mapping.table(table), batch=mapping.column(table, "batch_id"), id=mapping.column(table, "id"), alias=alias
         )
 

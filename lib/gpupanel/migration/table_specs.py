@@ -1,8 +1,8 @@
-"""The tables that are compared: how their rows are told apart without surrogate ids, and what their columns mean.
+"""The compared tables: the natural keys of their rows and the meaning of their columns.
 
-Columns and their types are those of etc/schema.sql; only what cannot be read there is said here. A path such as
-`asset_id.asset_hash` follows the id to the table that it points to. `#` counts the rows that agree in the rest of their
-key, in the order of their ids: the second job of a batch, the third event of a type.
+Columns and types come from etc/schema.sql; this module adds only what that file does not contain. A path such as
+`asset_id.asset_hash` follows the id to the table that it refers to. `#` numbers the rows with an otherwise equal key in
+the order of their ids: the second job of a batch, the third event of a type.
 """
 
 from functools import cache
@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from ..doctor.tables import expected
 
-# Where each id leads.
+# The table that each id refers to.
 REFERENCES = {
     "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch",
     "job_id": "import_job", "earlier_job_id": "import_job",
     "asset_id": "asset", "cover_id": "asset_cover", "gallery_id": "asset_gallery", "collection_id": "asset_collection",
 }
-# What stands for such an id where it is compared. A job is told by its place in the history of its batch.
+# The natural key that replaces an id in comparisons. A job is identified by its number in the history of its batch.
 NATURAL = {
     "ingest_batch": ("sync_id",), "import_job": ("batch_id.sync_id", "#"),
     "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
@@ -24,18 +24,20 @@ NATURAL = {
 }
 NEVER_COMPARED = {"id", "active_batch_id"}
 
-# Documents that came as files; the database knows them as text.
+# Documents from files; their columns are text in the database.
 DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
-# Another value each time, so that only its presence says something.
+# The value is different each time, so only its presence is compared.
 ONLY_PRESENCE = {"claim_token", "worker", "updated_at"}
 
 TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence", "plain"
 
 
 class TableSpec(NamedTuple):
-    """`key` tells rows apart; `bundle` leads to the bundle that brought a row. The database sorts by `leading`, and the
-    rows that share it are put in order here; where they may be too `many` for that, it sorts by the whole key.
-    `jobs_in` is a column of JSON that names jobs by their ids."""
+    """A table; `key` identifies a row, `bundle` is the path to its bundle.
+
+    The database sorts by `leading`, and this program sorts the rows with an equal `leading`. If these may be too `many`,
+    the database sorts by the whole key. `jobs_in` is a JSON column that contains ids of jobs.
+    """
 
     name: str
     area: str
@@ -51,7 +53,7 @@ class TableSpec(NamedTuple):
 
     @property
     def leading(self) -> tuple[str, ...]:
-        """What the database sorts by: the parts of the key that are in the same table as its first."""
+        """Return the parts of the key that are in the same table as the first one."""
         if self.many:
             return self.key
         way = self.key[0].rpartition(".")[0]
@@ -62,7 +64,7 @@ LEDGER, QUEUE, LIBRARY = "Ledger", "Queue", "Library"
 OF_BATCH, OF_ASSET = "batch_id.sync_id", "asset_id.last_batch_id.sync_id"
 ASSET = ("asset_id.asset_type", "asset_id.asset_hash")
 
-# In this order, so that a row whose parent is missing is met after the parent.
+# In this order, so that a parent row is compared before its child rows.
 TABLES = (
     TableSpec("ingest_batch", LEDGER, "batch", ("sync_id",), "sync_id"),
     TableSpec("import_job", QUEUE, "job", (OF_BATCH, "#"), OF_BATCH),
@@ -89,18 +91,18 @@ BY_NAME = {table.name: table for table in TABLES}
 
 @cache
 def column_types(table: str) -> dict[str, str]:
-    """column -> its type in etc/schema.sql, the row's own id included."""
+    """Return column -> type in etc/schema.sql, including the id."""
     return {name: column.type for name, (column, _) in expected()[table].columns.items()}
 
 
 def compared_columns(table: str) -> list[str]:
-    """The columns whose values are compared."""
+    """Return the columns whose values are compared."""
     return [column for column in column_types(table) if column not in NEVER_COMPARED]
 
 
 @cache
 def column_kind(table: str, column: str) -> str:
-    """What kind of value a column holds: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
+    """Return the kind of a column: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
     if column in ONLY_PRESENCE:
         return PRESENCE
     if column in REFERENCES:
@@ -112,5 +114,5 @@ def column_kind(table: str, column: str) -> str:
 
 
 def natural_key_paths(path: str) -> tuple[str, ...]:
-    """The paths whose values stand for the id at the end of `path`: `asset_id` -> asset_id.asset_type, asset_id.asset_hash."""
+    """Return the paths that replace an id: `asset_id` -> asset_id.asset_type, asset_id.asset_hash."""
     return tuple(f"{path}.{part}" for part in NATURAL[REFERENCES[path.rpartition(".")[2]]])

@@ -1,4 +1,4 @@
-"""Two values of one column: whether they mean the same, and if not, how they differ."""
+"""Compare two values of one column."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
 
-# Surrogate ids and process names within a text are different on each side, and mean nothing.
+# Surrogate ids and process names in a text always differ between the sides, and are ignored.
 ASSET_ID = re.compile(r"\basset \d+")
 PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 JOB_ID = re.compile(r'("job_id":\s*"?)(\d+)')
@@ -18,7 +18,7 @@ NO_TIME = timedelta(0)
 
 
 class ValueDifference(NamedTuple):
-    """How two values differ: `kind` is one of causes.KINDS, `path` leads to the place within a JSON value."""
+    """A difference: `kind` is one of difference_kinds.KINDS, `path` is the path in a JSON value."""
 
     kind: str
     left: Any
@@ -30,29 +30,30 @@ class ValueDifference(NamedTuple):
 
 
 def diff_plain(left: Any, right: Any) -> Iterator[ValueDifference]:
-    """Numbers by value, texts as they stand, less surrogate ids and the names of processes within them."""
-    if left == right or _plainly(left) == _plainly(right):
+    """Compare numbers by value, and texts without their surrogate ids and process names."""
+    if left == right or _comparable(left) == _comparable(right):
         return
     if left is None or right is None:
         yield ValueDifference("presence", left, right)
-    elif _words(left) == _words(right):
+    elif _without_spacing(left) == _without_spacing(right):
         yield ValueDifference("wording", left, right)
     else:
         yield ValueDifference("value", left, right)
 
 
-def _plainly(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     if isinstance(value, str):
         return PROCESS.sub("a worker", ASSET_ID.sub("asset *", value))
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _words(value: Any) -> Any:
-    """A text without case and white space, which is how two spellings of the same differ; a number as its digits."""
+def _without_spacing(value: Any) -> Any:
+    """Return a text without case and white space, and a number as its digits."""
     return "".join(str(value).lower().split())
 
 
 def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
+    """Compare whether there is a value."""
     if (left is None) != (right is None):
         yield ValueDifference("presence", left, right)
 
@@ -61,12 +62,14 @@ def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
 
 
 def diff_time(left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]) -> Iterator[ValueDifference]:
-    """Presence; and, with a tolerance in seconds, how far apart they are once both are in UTC."""
+    """Compare presence and, with a tolerance in seconds, the distance of two times in UTC."""
     if (left is None) != (right is None):
         yield ValueDifference("presence", left, right)
-    elif tolerance is not None and isinstance(left, datetime) and isinstance(right, datetime):
-        if abs((_utc(left, zones[0]) - _utc(right, zones[1])).total_seconds()) > tolerance:
-            yield ValueDifference("time", left, right)
+    elif (
+        tolerance is not None and isinstance(left, datetime) and isinstance(right, datetime)
+        and abs((_utc(left, zones[0]) - _utc(right, zones[1])).total_seconds()) > tolerance
+    ):
+        yield ValueDifference("time", left, right)
 
 
 def _utc(moment: datetime, zone: tzinfo) -> datetime:
@@ -74,16 +77,16 @@ def _utc(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def diff_time_order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[ValueDifference]:
-    """The times of one row when they follow each other differently; equal ones are in either order."""
+    """Compare the order of the times of one row; equal times may be in any order."""
     both = [name for name in left if left[name] is not None and right.get(name) is not None]
     for first, second in combinations(both, 2):
-        here, there = left[first] - left[second], right[first] - right[second]
-        if (here > NO_TIME and there < NO_TIME) or (here < NO_TIME and there > NO_TIME):
-            yield ValueDifference("time_order", _told(left, both), _told(right, both))
+        gaps = left[first] - left[second], right[first] - right[second]
+        if min(gaps) < NO_TIME < max(gaps):
+            yield ValueDifference("time_order", _format_order(left, both), _format_order(right, both))
             return
 
 
-def _told(times: dict[str, datetime], names: list[str]) -> str:
+def _format_order(times: dict[str, datetime], names: list[str]) -> str:
     return ", then ".join(f"{name} {times[name]}" for name in sorted(names, key=times.__getitem__))
 
 
@@ -91,7 +94,7 @@ def _told(times: dict[str, datetime], names: list[str]) -> str:
 
 
 def diff_json(left: Any, right: Any, by_bytes: bool) -> Iterator[ValueDifference]:
-    """Two JSON texts by value; `by_bytes` also where only spacing or the order of keys differs."""
+    """Compare two JSON texts by value, and with `by_bytes` also by spacing and order of keys."""
     if left == right:
         return
     if left is None or right is None:
@@ -99,17 +102,17 @@ def diff_json(left: Any, right: Any, by_bytes: bool) -> Iterator[ValueDifference
         return
     try:
         values = json.loads(left), json.loads(right)
-        found = list(_walk(*values, ""))
+        differences = list(_walk(*values, ""))
     except (ValueError, TypeError, RecursionError):
         yield ValueDifference("value", left, right)
         return
-    yield from found
-    if by_bytes and not found and _plainly(left) != _plainly(right):
+    yield from differences
+    if by_bytes and not differences and _comparable(left) != _comparable(right):
         yield ValueDifference(_form(*values), left, right)
 
 
 def _form(left: Any, right: Any) -> str:
-    """What differs between two texts of the same value."""
+    """Return the kind of difference between two texts of the same value."""
     return "json_spacing" if json.dumps(left) == json.dumps(right) else "json_order"
 
 
@@ -122,11 +125,11 @@ def _walk(left: Any, right: Any, path: str) -> Iterator[ValueDifference]:
             else:
                 yield ValueDifference("json_key", _member(left, key), _member(right, key), below)
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
-        for one, other in zip(left, right):
-            yield from _walk(one, other, f"{path}[]")
+        for left_item, right_item in zip(left, right, strict=True):
+            yield from _walk(left_item, right_item, f"{path}[]")
     elif _type(left) != _type(right) and None not in (left, right):
         yield ValueDifference("json_type", _text(left), _text(right), path)
-    elif _type(left) != _type(right) or _plainly(left) != _plainly(right):
+    elif _type(left) != _type(right) or _comparable(left) != _comparable(right):
         yield ValueDifference("json_value", _text(left), _text(right), path)
 
 
@@ -145,15 +148,15 @@ def _type(value: Any) -> str:
 
 
 def _below(path: str, key: str) -> str:
-    """Where a key is, for people: not too deep, and without hashes, so that like differences are told together."""
+    """Return the path of a key, of limited depth and without hashes, so that like differences are grouped."""
     if path.count(".") >= DEPTH - 1:
         return path
     key = LONG_HEX.sub("*", key)
     return f"{path}.{key}" if path else key
 
 
-def renumber_jobs(payload: str | None, seen: dict[str, int]) -> str | None:
-    """A payload in which each job_id is the place of the job among those that the bundle's events have named so far."""
+def renumber_jobs(payload: str | None, numbers: dict[str, int]) -> str | None:
+    """Replace each job_id by the number of the job among those that the events of the bundle have named."""
     if payload is None:
         return None
-    return JOB_ID.sub(lambda found: f"{found[1]}{seen.setdefault(found[2], len(seen) + 1)}", payload)
+    return JOB_ID.sub(lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers) + 1)}", payload)

@@ -1,7 +1,7 @@
 """Documents of an asset: its provenance and its analyses, invented and plausible."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .derivatives import GeneratedFile
@@ -9,6 +9,8 @@ from .deterministic import choose, derive_hash, derive_number, derive_uuid, time
 
 if TYPE_CHECKING:
     from .assets import GeneratedAsset
+
+Document = dict[str, Any] | bytes
 
 CAMERAS = (
     ("Halden", "H35", "35 mm f/2"),
@@ -100,7 +102,7 @@ def _palette(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]
     return {"space": "sRGB", "dominant": [f"#{derive_hash(asset.key, 'colour', n)[:6]}" for n in range(4)]}
 
 
-def _notes(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> bytes:
+def _notes(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> Document:
     return f"# field notes, kept as they were typed\nlight: {choose(LIGHT, asset.key, 'light').lower()}\n".encode()
 
 
@@ -112,12 +114,14 @@ def _when(*parts: object) -> str:
     return timestamp(-derive_number(0, 500_000, *parts))
 
 
-KNOWN = {
+KNOWN: dict[str, Callable[["GeneratedAsset", list[dict[str, Any]]], Document]] = {
     "photo.manifest.json": _inventory,
     "photo.analysis.json": _analysis,
     "photo.meaning.json": _meaning,
     "photo.family.json": _family,
 }
 # The importer stores these as `source_data:<file>`, the notes too, although they are not JSON.
-UNKNOWN = {"color.palette.json": _palette, "field.notes.json": _notes, "video.probe.json": _probe}
-DOCUMENTS = KNOWN | UNKNOWN
+UNKNOWN: dict[str, Callable[["GeneratedAsset", list[dict[str, Any]]], Document]] = {
+    "color.palette.json": _palette, "field.notes.json": _notes, "video.probe.json": _probe,
+}
+DOCUMENTS = {**KNOWN, **UNKNOWN}

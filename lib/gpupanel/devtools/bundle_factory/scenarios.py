@@ -1,6 +1,6 @@
 """The demo set: every kind of bundle, each with its expected outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,9 @@ from .assets import GeneratedAsset
 from .documents import KNOWN
 from .writer import BundleWriter
 
-Counts = dict[Decision, int]
+Counts = Mapping[Decision, int]
+
+NO_ITEMS: Counts = {}
 
 NOT_COMPLETED = "not_completed"
 NOT_VERIFIED = "not_verified"
@@ -28,8 +30,8 @@ class ExpectedOutcome(NamedTuple):
     """
 
     status: BatchStatus | None
-    planned: Counts = {}
-    done: Counts = {}
+    planned: Counts = NO_ITEMS
+    done: Counts = NO_ITEMS
     skip_reason: str = ""
 
 

@@ -93,7 +93,7 @@ class BundleWriter:
         yield _json({key: value for key, value in facts.items() if key not in COUNTED})[:-1]
         yield from _array("items", written)
         yield from _array("containers", containers)
-        counted = {key: totals[key] for key in COUNTED[:2]}
+        counted: dict[str, Any] = {key: totals[key] for key in COUNTED[:2]}
         counted["verification"] = {"passed": True, "total_files": totals["total_files"]}
         yield ",\n" + _json(counted | {key: facts[key] for key in COUNTED if key in facts})[1:] + "\n"
 
