@@ -165,11 +165,11 @@ def test_a_private_installation_refuses_another_configuration(tmp_path, command)
 def test_the_folder_that_is_given_goes_before_the_configuration_in_the_environment(tmp_path):
     answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "other.conf"))
     assert answer.returncode == 0, answer.stderr
-    assert "A sentinel without its manifest (a scan passes it over)" in answer.stdout
+    assert "A sentinel without its manifest (a scan skips this bundle)" in answer.stdout
     assert "A manifest without its sentinel (no scan sees it)" in answer.stdout
 
 
 def test_run_refuses_a_configuration(tmp_path):
     refused = gpupanel("run", "--config", tmp_path / "other.conf", "--var", tmp_path / "var")
     assert refused.returncode == 2
-    assert "Leave --config away" in refused.stderr
+    assert "Omit --config" in refused.stderr

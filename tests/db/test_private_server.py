@@ -17,7 +17,7 @@ SECONDS = 60
 @pytest.fixture
 def building(tmp_path):
     """bench/make_ledger.py at work on a ledger: its process, and a handle of its server's."""
-    command = [sys.executable, TREE / "bench" / "load.py", tmp_path / "ledger", "--batches", "20000"]
+    command = [sys.executable, TREE / "bench" / "make_ledger.py", tmp_path / "ledger", "--batches", "20000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline().startswith("ingest_batch: ")
         server = os.pidfd_open(int((tmp_path / "ledger" / "mariadb.pid").read_text()))

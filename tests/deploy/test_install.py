@@ -32,6 +32,13 @@ def test_the_tree_is_laid_out_as_the_perl_panels_was(tree):
     assert not list(tree.glob(".*")) and not (tree / "tests").exists()
 
 
+def test_the_tools_of_developers_are_not_installed(tree):
+    assert not (tree / "lib" / "gpupanel" / "devtools").exists()
+    answer = subprocess.run([tree / "bin" / "gpupanel", "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0 and "serve" in answer.stdout
+    assert "demo" not in answer.stdout
+
+
 def test_a_staged_tree_knows_only_the_prefix_that_it_will_run_from(tree, world):
     texts = [path for kind in ("venv/*.cfg", "venv/bin/*", "etc/*/*", "bin/*") for path in tree.glob(kind)]
     staged = str(world / "stage").encode()

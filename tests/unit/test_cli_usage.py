@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -48,6 +49,18 @@ def broken_conf(tmp_path):
     file = tmp_path / "broken.conf"
     file.write_text("[database]\nport = many\n[mount]\nsync_dri = /x\n[painel]\nauth = none\n[panel]\nauth = maybe\n")
     return file
+
+
+def test_without_its_packages_the_program_says_what_installs_them(tmp_path):
+    """A copy of bin/ and lib/ without venv/, run by a Python without site-packages."""
+    for folder in ("bin", "lib"):
+        (tmp_path / folder).symlink_to(TREE / folder)
+    (tmp_path / "bin").unlink()
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(TREE / "bin" / "gpupanel", tmp_path / "bin")
+    answer = subprocess.run([sys.executable, "-IS", program, "status"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr and "`make install` completes an installation." in answer.stderr
 
 
 @pytest.mark.parametrize("command", [["scan"], ["status"], ["doctor"], ["serve"], ["init-db"], ["queue", S]])
@@ -114,7 +127,7 @@ def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
 @pytest.mark.parametrize(("count", "shown"), [
     (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (181162647, "172.8 MB"), (2**60, "1.0 EB"), (2**80, "1048576.0 EB"),
 ])
-def test_bytes_are_told_by_1024_with_one_decimal(count, shown):
+def test_bytes_are_formatted_by_1024_with_one_decimal(count, shown):
     assert output.size(count) == shown
 
 

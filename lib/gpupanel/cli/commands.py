@@ -60,7 +60,7 @@ def common_options(default: str | None, config_help: str = CONFIG_HELP) -> argpa
     """Return the options that may stand before the command and after it."""
     common = argparse.ArgumentParser(add_help=False, argument_default=default)
     common.add_argument("--config", metavar="FILE", help=config_help)
-    common.add_argument("--as", dest="actor", metavar="NAME", type=_actor, help="record this name as the actor (the login name)")
+    common.add_argument("--as", dest="actor", metavar="NAME", type=_actor, help="the actor to record (the login name)")
     common.add_argument("--json", action="store_true", default=default or False, help="print the result as JSON")
     return common
 
@@ -72,8 +72,8 @@ def filter_options(parser: argparse.ArgumentParser) -> None:
     for name, words in filters.WORDS.items():
         parser.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
     parser.add_argument("--host", default="", metavar="HOST", help="the host that sent the bundle")
-    parser.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered on this day or later: 2026-04-30")
-    parser.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered on this day or before")
+    parser.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered since this day: 2026-04-30")
+    parser.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered until this day")
 
 
 def _scan_options(parser: argparse.ArgumentParser) -> None:
@@ -110,31 +110,31 @@ def _show_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database whose tables have these other names")
+    parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
 
 
 def _serve_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=whole_number(0, 65535), default=8080, help="the port (8080); 0 takes any free one")
+    parser.add_argument("--port", type=whole_number(0, 65535), default=8080, help="the port (8080); 0: any free one")
 
 
 def _completion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash",), help="bash: eval \"$(gpupanel completion bash)\"")
 
 
-COMMANDS = (
+COMMANDS: tuple[Command, ...] = (
     Command("scan", "gpupanel.cli.scan", "Record the bundles on the mount that are not recorded yet.", _scan_options),
-    Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without writing to the library.", _sync_id_options),
-    Command("queue", "gpupanel.cli.queue", "Queue these bundles; run their preflight first where needed.", _queue_options),
-    Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again; other items stay.", _queue_options),
+    Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _sync_id_options),
+    Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
+    Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued job.", _cancel_options),
     Command("list", "gpupanel.cli.list", "List batches, newest first, with the filters of the panel.", _list_options),
     Command("completion", "gpupanel.cli.completion", "Print a script that completes commands, options and sync_ids.",
             _completion_options),
-    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the running and the next jobs.", filter_options),
+    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", filter_options),
     Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
-    Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, with an account that may create tables."),
+    Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
 )
 

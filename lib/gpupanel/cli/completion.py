@@ -1,4 +1,4 @@
-"""gpupanel completion: a script for bash, made from the definitions of the commands."""
+"""gpupanel completion: a script for bash, made from the table of commands."""
 
 import argparse
 from collections.abc import Iterator
@@ -19,7 +19,9 @@ _gpupanel() {{
   esac
   if [[ $current != -* ]]; then
     case $command in
-      {bundles}) [[ ${{#current}} -ge 4 ]] && COMPREPLY=($(gpupanel list --ids --limit 20 "$current" 2>/dev/null)); return;;
+      {bundles})
+        [[ ${{#current}} -ge 4 ]] && COMPREPLY=($(gpupanel list --ids --limit 20 "$current" 2>/dev/null))
+        return;;
     esac
   fi
   case $command in
@@ -69,9 +71,10 @@ def _takes_sync_ids(parser: argparse.ArgumentParser) -> bool:
 
 
 def _value_cases(name: str, parser: argparse.ArgumentParser, excluded: set[str]) -> Iterator[str]:
-    """Yield a case for each option whose value is one of a few words, or a file."""
+    """Yield a case for each option whose value is a choice or a file."""
     for action in parser._actions:
-        words = f"-W '{' '.join(action.choices)}'" if action.choices else "-f" if action.metavar in FILE_METAVARS else None
+        is_file = action.metavar in FILE_METAVARS
+        words = f"-W '{' '.join(action.choices)}'" if action.choices else "-f" if is_file else None
         if words and action.option_strings and action.option_strings[-1] not in excluded:
             yield f'    {name}:{action.option_strings[-1]}) COMPREPLY=($(compgen {words} -- "$current")); return;;'
 

@@ -1,4 +1,4 @@
-"""Context of one command: arguments, configuration, database, mount and output."""
+"""Context of one command: arguments, configuration, database, output."""
 
 import getpass
 import json
@@ -21,7 +21,10 @@ BAR_WIDTH = 30  # characters of a progress bar
 
 
 class CommandContext:
-    """One run of one command; configuration, database and mount are opened when first needed."""
+    """One run of one command.
+
+    Configuration, database and mount are opened when first needed.
+    """
 
     def __init__(self, args: Namespace):
         self.args = args
@@ -33,7 +36,7 @@ class CommandContext:
 
     @cached_property
     def db(self) -> Database:
-        return Database(self.settings.database, idle_seconds=30)  # a command stopped with Ctrl-Z must not keep row locks
+        return Database(self.settings.database, idle_seconds=30)  # Ctrl-Z must not keep row locks
 
     @cached_property
     def mount(self) -> Mount:
@@ -41,11 +44,14 @@ class CommandContext:
 
     @property
     def actor(self) -> str:
-        """Return the name to record as the actor of this command (docs/CONTRACT.md, 11)."""
+        """Return the actor to record (docs/CONTRACT.md, 11)."""
         return self.args.actor or login_name()
 
     def sync_ids(self) -> list[str]:
-        """Return the sync_ids of the command, each once; `-` stands for those on standard input."""
+        """Return the sync_ids of the command, each once.
+
+        `-` stands for those on standard input.
+        """
         names = (sync_id for name in self.args.sync_ids for sync_id in (_read_words() if name == "-" else [name]))
         return _check_sync_ids(list(dict.fromkeys(names)))
 
@@ -69,11 +75,14 @@ class CommandContext:
             print(*(f"{line}\n" for line in lines), sep="", end="", flush=True)
 
     def info(self, text: str) -> None:
-        """Print a step; with --json to standard error, so that standard output is only JSON."""
+        """Print a step.
+
+        With --json to standard error, so that standard output is only JSON.
+        """
         print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
 
     def progress(self, label: str) -> Callable[[int, int], None]:
-        """Return `progress(done, total)`, which redraws a line on a terminal and does nothing elsewhere."""
+        """Return `progress(done, total)`, which draws a bar on a terminal."""
         if not sys.stderr.isatty():
             return lambda done, total: None
 
@@ -87,7 +96,10 @@ class CommandContext:
 
 
 def login_name() -> str:
-    """Return the login name of this user. Raises InvalidInput for a user id without one, as in a container."""
+    """Return the login name of this user.
+
+    Raises InvalidInput for a user id without one, as in a container.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # KeyError until Python 3.12, OSError since 3.13

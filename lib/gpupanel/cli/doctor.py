@@ -1,4 +1,4 @@
-"""gpupanel doctor: check the installation, or a database whose tables have other names."""
+"""gpupanel doctor: check the installation."""
 
 from importlib import import_module
 
@@ -11,12 +11,16 @@ from .output import format_cell
 def run(context: CommandContext) -> int:
     """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
     findings = _check_mapping(context) if context.args.mapping else doctor.examine(context.settings)
-    context.emit([finding._asdict() for finding in findings], [line for finding in findings for line in _format(finding)])
+    lines = [line for finding in findings for line in _format(finding)]
+    context.emit([finding._asdict() for finding in findings], lines)
     return 1 if any(finding.level == doctor.WRONG for finding in findings) else 0
 
 
 def _check_mapping(context: CommandContext) -> list[Finding]:
-    """Check a database whose tables have other names; the migration package goes after the cutover."""
+    """Check a database whose tables have other names.
+
+    The migration package goes after the cutover.
+    """
     mapping_check = import_module("gpupanel.migration.mapping_check")
     return mapping_check.check_database(context.settings.path, context.args.mapping)
 

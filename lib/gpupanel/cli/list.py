@@ -1,7 +1,7 @@
 """gpupanel list: the batches that match filters, as in the panel's list."""
 
 from argparse import Namespace
-from typing import Any, TypedDict
+from typing import Any
 
 from .. import filters, find
 from ..database import Reading
@@ -13,20 +13,11 @@ from .output import format_cell, format_table, plural, size
 COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job")
 
 
-class BatchList(TypedDict):
-    """The keys of the panel's list (docs/PANEL-JSON.md)."""
-
-    count: int
-    count_is_exact: bool
-    batches: list[dict[str, Any]]
-    next: dict[str, int] | None
-    previous: dict[str, int] | None
-    stopped_at: Any
-    further: dict[str, int] | None
-
-
 def run(context: CommandContext) -> int:
-    """JSON: {count, count_is_exact, batches, next, previous, stopped_at, further}."""
+    """List batches.
+
+    JSON: {count, count_is_exact, batches, next, previous, stopped_at, further}.
+    """
     wanted = requested_filters(context.args)
     page = context.db.read(_list, wanted, context.args)
     if not context.args.ids or context.args.json:
@@ -42,7 +33,7 @@ def requested_filters(args: Namespace) -> Filters:
     return filters.read(texts | {"from": args.since, "to": args.until, "q": args.text})
 
 
-def _list(tx: Reading, wanted: Filters, args: Namespace) -> BatchList:
+def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
     road = find.road(tx, wanted)
     page = find.page(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
     count = find.count(tx, wanted, road)
@@ -58,7 +49,7 @@ def _cursor(args: Namespace) -> find.Place | None:
     return None if batch_id is None else find.Place(batch_id, later=args.after is not None)
 
 
-def _format(page: BatchList) -> list[str]:
+def _format(page: dict[str, Any]) -> list[str]:
     more = "" if page["count_is_exact"] else " or more"
     lines = [f"{min(page['count'], find.BOUND):,}{more} found"]
     lines += format_table((_row(batch) for batch in page["batches"]), COLUMNS)

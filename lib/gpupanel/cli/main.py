@@ -1,4 +1,7 @@
-"""Run one command of bin/gpupanel; each failure becomes one message and an exit status (docs/CONTRACT.md, 11)."""
+"""Run one command of bin/gpupanel.
+
+Each failure becomes one message and an exit status (docs/CONTRACT.md, 11).
+"""
 
 import argparse
 import io
@@ -18,9 +21,10 @@ DONE, REFUSED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return 0 done, 1 refused or problems found, 2 usage or broken configuration.
+    """Run one command.
 
-    SIGTERM ends a command as Ctrl-C does, so that the command stops what it has started.
+    Return 0 done, 1 refused or problems found, 2 usage or broken configuration. SIGTERM ends a
+    command as Ctrl-C does, so that the command stops what it has started.
     """
     if not _prepare_streams():
         return REFUSED
@@ -36,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare_streams() -> bool:
-    """Make the standard streams usable; return whether there is a standard output."""
+    """Make the standard streams usable.
+
+    Return whether there is a standard output.
+    """
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
     for stream in (sys.stdout, sys.stderr):
@@ -49,7 +56,7 @@ def _prepare_streams() -> bool:
 
 
 def _exit(usage: SystemExit) -> NoReturn:
-    """End after --help or a wrong usage, also when the reader of the help has left."""
+    """End after --help or a wrong usage, even into a closed pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -58,7 +65,10 @@ def _exit(usage: SystemExit) -> NoReturn:
 
 
 def _discard_output() -> None:
-    """Send what is still buffered to /dev/null, so that Python does not complain about it at exit."""
+    """Redirect standard output to /dev/null.
+
+    Python writes the buffered output at exit, and would report the error again.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -88,14 +98,20 @@ def _run_command(args: argparse.Namespace) -> int:
 
 
 def _handle_signals() -> None:
-    """Let SIGTERM and SIGINT raise KeyboardInterrupt; an ignored SIGINT stays ignored, as under nohup."""
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt.
+
+    An ignored SIGINT stays ignored, as under nohup.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # bin/gpupanel has set it
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _discard_unwritable_output() -> None:
-    """Keep the output if it can still be written; a full disk must not fail a second time at exit."""
+    """Keep the output if it can still be written.
+
+    A full disk must not fail a second time at exit.
+    """
     try:
         sys.stdout.flush()
     except OSError:
@@ -103,7 +119,10 @@ def _discard_unwritable_output() -> None:
 
 
 def _fail(args: argparse.Namespace, error: PanelError) -> int:
-    """Print what failed and what to do next; with --json standard output gets the same as an object."""
+    """Print what failed and what to do next.
+
+    With --json standard output gets the same as an object.
+    """
     problems = getattr(error, "problems", [])
     lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in problems)]
     with suppress(BrokenPipeError):

@@ -1,4 +1,7 @@
-"""Text for a terminal: escaped cells, aligned columns, the formats of the panel (docs/CONTRACT.md, 10)."""
+"""Text for a terminal: escaped cells and aligned columns.
+
+The formats are those of the panel (docs/CONTRACT.md, 10).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +16,10 @@ __all__ = [
 
 
 def format_cell(value: object) -> str:
-    """Format a value as one line; unprintable characters become escapes, and no value becomes `-`."""
+    """Format a value as one line.
+
+    Unprintable characters become escapes, and no value becomes `-`.
+    """
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
@@ -32,7 +38,10 @@ def last_lines(value: str, count: int = 10) -> str:
 
 
 def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (), indent: str = "  ") -> list[str]:
-    """Align the columns of the rows, below their headings; no rows give no lines."""
+    """Align the columns of the rows, below their headings.
+
+    No rows give no lines.
+    """
     cells = [[format_cell(cell) for cell in row] for row in rows]
     if cells and headings:
         cells.insert(0, [heading.upper() for heading in headings])

@@ -6,7 +6,10 @@ from .output import format_cell
 
 
 def run(context: CommandContext) -> int:
-    """JSON: [{sync_id, job_id, problem, hint}]; `job_id` is null where there is a problem."""
+    """Queue bundles.
+
+    JSON: [{sync_id, job_id, problem, hint}]; `job_id` is null where there is a problem.
+    """
     return emit_results(context, actions.queue_batches(
         context.db, context.mount, context.sync_ids(), context.actor,
         priority=context.args.priority, progress=context.progress("queue"),

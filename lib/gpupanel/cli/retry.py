@@ -8,13 +8,14 @@ from .queue import emit_results
 
 def run(context: CommandContext) -> int:
     """JSON: as `queue`."""
-    return emit_results(context, [_retry(context, sync_id) for sync_id in context.each_sync_id("retry")])
+    actor = context.actor
+    return emit_results(context, [_retry(context, sync_id, actor) for sync_id in context.each_sync_id("retry")])
 
 
-def _retry(context: CommandContext, sync_id: str) -> actions.Queued:
+def _retry(context: CommandContext, sync_id: str, actor: str) -> actions.Queued:
     try:
         return actions.Queued(sync_id, actions.retry_batch(
-            context.db, context.mount, sync_id, context.actor, priority=context.args.priority,
+            context.db, context.mount, sync_id, actor, priority=context.args.priority,
         ))
     except PanelError as error:
         return actions.Queued(sync_id, None, str(error), error.hint)

@@ -8,7 +8,11 @@ from .output import format_section
 
 
 def run(context: CommandContext) -> int:
-    """JSON: {sentinels, known, discovered: [SYNC_ID], passed_over: {SYNC_ID: reason}, strays: [name], left: [SYNC_ID]}."""
+    """Scan the mount.
+
+    JSON: {sentinels, known, discovered: [SYNC_ID], passed_over: {SYNC_ID: reason}, strays: [name], left:
+    [SYNC_ID]}.
+    """
     report = actions.scan_mount(context.db, context.mount, context.actor, progress=context.progress("scan"))
     if context.args.json or not context.args.quiet or report.discovered:
         context.emit(asdict(report), _format(report))

@@ -1,4 +1,4 @@
-"""gpupanel serve: the panel over HTTP by waitress, behind a web server or for a demo on this machine."""
+"""gpupanel serve: serve the panel over HTTP with waitress."""
 
 import signal
 import socket
@@ -24,14 +24,17 @@ BODY_BYTES = 1024 * 1024  # as in the samples of etc/; waitress would buffer a l
 
 
 def run(context: CommandContext) -> int:
-    """Serve until SIGTERM or SIGINT, then finish the requests in progress. JSON: {address}."""
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress.
+
+    JSON: {address}.
+    """
     panel = Panel(context.settings)
     panel.load()
     with _listen(context.args.host, context.args.port, context.settings.panel.auth == "none") as listener:
         # The panel decides whose proxy headers to trust, by [panel] trusted_proxies.
         server = create_server(
-            app.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
-            max_request_body_size=BODY_BYTES,
+            app.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None,
+            clear_untrusted_proxy_headers=False, max_request_body_size=BODY_BYTES,
         )
         received = _record_signals(server)
         with _serve_cgi(panel):
@@ -45,7 +48,7 @@ def run(context: CommandContext) -> int:
 
 @contextmanager
 def _serve_cgi(panel: Panel) -> Iterator[None]:
-    """Serve CGI programs over the local socket, if the configuration names one."""
+    """Serve CGI programs, if the configuration names a local socket."""
     if panel.settings.panel.socket is None:
         yield
         return
@@ -58,21 +61,25 @@ def _serve_cgi(panel: Panel) -> Iterator[None]:
 
 
 def _listen(host: str, port: int, loopback_only: bool) -> socket.socket:
-    """Raises InvalidInput for an address that the configuration forbids, PanelError if the port is taken."""
+    """Listen on the address.
+
+    Raises InvalidInput for an address that the configuration forbids, PanelError if the port is taken.
+    """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise InvalidInput(f"--host {host}: {error.strerror}.") from None
     if loopback_only and not all(ip_address(address[0]).is_loopback for *_, address in addresses):
         raise InvalidInput(
-            f"--host {host}: with [panel] auth = none everyone who can connect is an operator, so only loopback is allowed.",
+            f"--host {host}: with [panel] auth = none every client is an operator, so only loopback is allowed.",
             "Use 127.0.0.1, or set auth = remote_user and a web server in front.",
         )
     family, *_, address = addresses[0]
     try:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        raise PanelError(f"Cannot listen on {host} port {port}: {error.strerror}.", "--port 0 takes a free port.") from None
+        problem = f"Cannot listen on {host} port {port}: {error.strerror}."
+        raise PanelError(problem, "--port 0 takes a free port.") from None
 
 
 def _address(listener: socket.socket) -> str:
@@ -81,7 +88,10 @@ def _address(listener: socket.socket) -> str:
 
 
 def _record_signals(server: Any) -> list[int]:
-    """Return the list of received signals; the handler only records a signal and wakes the loop."""
+    """Return the list of received signals.
+
+    The handler only records a signal and wakes the loop.
+    """
     received: list[int] = []
 
     def record(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """gpupanel show: one batch with its plan, jobs, items and events."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from .. import ledger, queue
 from ..database import Reading
@@ -14,24 +14,17 @@ ITEM_COLUMNS = ("type", "asset hash", "decision", "reason")
 EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
 
 
-class BatchDetails(TypedDict):
-    """Rows of the ledger; at most 50 jobs and 50 events."""
-
-    batch: dict[str, Any]
-    decisions: dict[str, int]
-    jobs: list[dict[str, Any]]
-    items: list[dict[str, Any]]
-    events: list[dict[str, Any]]
-
-
 def run(context: CommandContext) -> int:
-    """JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}."""
+    """Show a batch with at most 50 jobs and 50 events.
+
+    JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}.
+    """
     details = context.db.read(_read, context.sync_id, context.args.items)
     context.emit(details, _format(details))
     return 0
 
 
-def _read(tx: Reading, sync_id: str, items: int) -> BatchDetails:
+def _read(tx: Reading, sync_id: str, items: int) -> dict[str, Any]:
     batch = ledger.batch(tx, sync_id)
     return {
         "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
@@ -40,7 +33,7 @@ def _read(tx: Reading, sync_id: str, items: int) -> BatchDetails:
     }
 
 
-def _format(details: BatchDetails) -> list[str]:
+def _format(details: dict[str, Any]) -> list[str]:
     batch, items = details["batch"], details["items"]
     omitted = sum(details["decisions"].values()) - len(items)
     return [

@@ -1,6 +1,6 @@
-"""gpupanel status: batches by status, jobs by state, and the running and next jobs."""
+"""gpupanel status: count batches and jobs, list active jobs."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from .. import find, queue
 from ..database import Reading
@@ -12,31 +12,23 @@ from .output import format_age, format_section, format_table
 JOB_COLUMNS = ("job", "sync_id", "done", "priority", "requested by", "worker")
 
 
-class Status(TypedDict):
-    """`at_least` names the statuses whose count stopped at the limit."""
-
-    batches: dict[str, int]
-    at_least: list[str]
-    jobs: dict[str, int]
-    running: list[dict[str, Any]]
-    waiting: list[dict[str, Any]]
-
-
 def run(context: CommandContext) -> int:
-    """JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}.
+    """Count batches and jobs; list at most 50 running and 50 queued jobs.
 
-    At most 50 running jobs, with `heartbeat_age` in seconds, and 50 queued ones. Without filters every batch is
-    counted; with filters a count may stop at a limit, and `at_least` then names its status.
+    JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}. Running jobs have
+    `heartbeat_age` in seconds. With filters a count may stop at a limit; `at_least` then names its status.
     """
     status = context.db.read(_status, requested_filters(context.args))
     context.emit(status, _format(status))
     return 0
 
 
-def _status(tx: Reading, wanted: Filters) -> Status:
+def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
     counts = _count(tx, wanted)
     return {
-        "batches": {name: count.number if count.exact else min(count.number, find.BOUND) for name, count in counts.items()},
+        "batches": {
+            name: count.number if count.exact else min(count.number, find.BOUND) for name, count in counts.items()
+        },
         "at_least": [name for name, count in counts.items() if not count.exact],
         "jobs": queue.census(tx),
         "running": [_running_job(job) for job in queue.running(tx)],
@@ -60,8 +52,9 @@ def public_job(job: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in job.items() if key not in ("claim_token", "active_batch_id", "now")}
 
 
-def _format(status: Status) -> list[str]:
-    batches = ((name, f"{count}{'+' if name in status['at_least'] else ''}") for name, count in status["batches"].items())
+def _format(status: dict[str, Any]) -> list[str]:
+    at_least = status["at_least"]
+    batches = ((name, f"{count}{'+' if name in at_least else ''}") for name, count in status["batches"].items())
     running = ((*_job_cells(job), _last_heartbeat(job)) for job in status["running"])
     waiting = ((*_job_cells(job), job["last_error"]) for job in status["waiting"])
     return [

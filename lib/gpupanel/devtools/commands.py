@@ -11,7 +11,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="scan, preflight, queue, import, and print each result")
-    parser.add_argument("--bundles", type=whole_number(0), default=0, metavar="N", help="additional bundles of photos (0)")
+    parser.add_argument("--bundles", type=whole_number(0), default=0, metavar="N", help="additional bundles (0)")
     parser.add_argument("--items", type=whole_number(1, 100_000), default=100, metavar="N",
                         help="items in each additional bundle (100)")
     parser.add_argument("--seed", default="1", help="another seed gives other bundles (1)")

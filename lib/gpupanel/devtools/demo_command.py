@@ -1,4 +1,7 @@
-"""gpupanel demo: write the demo bundles; with --once import them and compare each with its expected outcome."""
+"""gpupanel demo: write the demo bundles.
+
+With --once import them and compare each with its expected outcome.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,7 +54,7 @@ def _import_bundles(context: CommandContext) -> int:
 
 @contextmanager
 def _installation(context: CommandContext) -> Iterator[tuple[Path, Path]]:
-    """Yield both configurations of the private installation, or of the one that --config names."""
+    """Yield both configurations of the private or the named installation."""
     if context.args.config:
         yield context.settings.path, context.settings.path.parent / "worker.conf"
         return
@@ -112,8 +115,8 @@ def _verdict(report: DemoReport) -> list[str]:
     if not report.right:
         return [f"{sum(not result.right for result in report.results)} of {total} bundles ended in an unexpected way."]
     return [
-        f"All {total} bundles ended correctly: {expected} as expected, and {total - expected} as they must after imports in",
-        "another order. The expected outcomes are for imports one after the other, each once.",
+        f"All {total} bundles ended correctly: {expected} as expected, {total - expected} as they must after imports",
+        "in another order. The expected outcomes are for imports one after the other, each once.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Import the demo bundles and compare each result with the expected outcome of its scenario."""
+"""Import the demo bundles and compare each with its expected outcome."""
 
 import subprocess
 from collections import Counter
@@ -36,7 +36,10 @@ class AdditionalBundles:
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """An installation to import to; `drain` runs a worker until the queue is empty."""
+    """An installation to import to.
+
+    `drain` runs a worker until the queue is empty.
+    """
 
     db: Database
     mount: Mount
@@ -63,7 +66,7 @@ class ScenarioResult(NamedTuple):
 
 
 class DemoReport(NamedTuple):
-    """`planned` and `done` count the items of batches that were new in this run."""
+    """The results; `planned` and `done` count only new batches."""
 
     scan: ScanReport
     results: list[ScenarioResult]
@@ -96,11 +99,11 @@ def write_bundles(
     sync_dir: Path, assets_dir: Path, seed: str = "1", more: AdditionalBundles = AdditionalBundles(),
     checkpoint: Callable[[], None] = bundle_factory.no_checkpoint,
 ) -> list[list[Scenario]]:
-    """Write the demo set and additional bundles; files that exist already stay.
+    """Write the demo set and additional bundles.
 
-    Return the scenarios in groups: those of one group depend only on earlier groups. `checkpoint` is called before each
-    bundle, and may raise. Raises Refused if the folders hold other files: the demo writes only to its own mount
-    (docs/CONTRACT.md, 2.2).
+    Files that exist already stay. Return the scenarios in groups: those of one group depend only on
+    earlier groups. `checkpoint` is called before each bundle, and may raise. Raises Refused if the
+    folders hold other files: the demo writes only to its own mount (docs/CONTRACT.md, 2.2).
     """
     for folder in () if (sync_dir / MARKER_FILE).exists() else (sync_dir, assets_dir):
         if any(path.is_file() for path in folder.glob("**/*")):
@@ -120,7 +123,10 @@ def _write_additional(writer: bundle_factory.BundleWriter, more: AdditionalBundl
 
 
 def describe_scenarios(scenarios: Iterable[Scenario]) -> list[tuple[str, str]]:
-    """Return (sync_id, title) of each bundle; the title says if a scan skips the bundle."""
+    """Return (sync_id, title) of each bundle.
+
+    The title says if a scan skips the bundle.
+    """
     return [(scenario.sync_id, scenario.title + _scan_remark(scenario.expected)) for scenario in scenarios]
 
 
@@ -156,7 +162,10 @@ def import_scenarios(
 
 
 def _queue(target: ImportTarget, sync_id: str) -> bool:
-    """Queue the batch unless it is finished or skipped; return whether it has an active job."""
+    """Queue the batch unless it is finished or skipped.
+
+    Return whether it has an active job.
+    """
     batch = target.db.read(_batch, sync_id)
     if batch["status"] == BatchStatus.DISCOVERED and batch["last_error"] is None:
         if not actions.preflight_batch(target.db, target.mount, sync_id, target.actor).ok:
@@ -169,9 +178,11 @@ def _queue(target: ImportTarget, sync_id: str) -> bool:
 
 
 def _wait_for_other_worker(db: Database, scenarios: list[Scenario]) -> None:
-    """Wait, for a limited time, until another worker on the same queue has finished these batches."""
+    """Wait until another worker has finished these batches, for a while."""
     deadline = monotonic() + OTHER_WORKER_SECONDS
-    while any(db.read(_batch, scenario.sync_id)["status"] in ACTIVE for scenario in scenarios) and monotonic() < deadline:
+    while monotonic() < deadline:
+        if not any(db.read(_batch, scenario.sync_id)["status"] in ACTIVE for scenario in scenarios):
+            return
         sleep(0.1)
 
 
@@ -199,7 +210,9 @@ def _result(tx: Reading, scenario: Scenario) -> ScenarioResult:
 
 
 def _is_valid(result: ScenarioResult, expected: ExpectedOutcome) -> bool:
-    """Return whether status, number of done and number of failed items are as expected, and nothing more was removed.
+    """Return whether a result is valid after imports in another order.
+
+    Status, done and failed items are as expected, and no more items were removed.
 
     A bundle that a scan skips fails its preflight instead, if an operator queued it anyway.
     """
@@ -221,7 +234,9 @@ def worker_runner(worker_conf: Path) -> Callable[[], None]:
     command = processes.program_command("import-worker", "--config", str(worker_conf), "--once")
 
     def drain() -> None:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
             try:
                 log = process.communicate()[1].decode(errors="replace")
             except BaseException:

@@ -1,4 +1,4 @@
-"""Run the demo panel: private MariaDB, demo bundles, worker and panel (docs/CONTRACT.md, 11)."""
+"""Run the demo panel with its own MariaDB (docs/CONTRACT.md, 11)."""
 
 import socket
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Ready = Callable[[dict[str, str], list[str]], None]
 
 
 def run(folder: Path, info: Info, ready: Ready) -> None:
-    """Start everything, wait for Ctrl-C or SIGTERM, then stop everything in reverse order.
+    """Start everything, wait for a signal, stop everything in reverse order.
 
     `info` receives each step. `ready` receives the addresses and files, as data and as lines, once the panel responds.
     Raises PanelError if a part does not start or ends by itself; the other parts are then stopped too.
@@ -87,7 +87,10 @@ def _free_port() -> int:
 
 
 def _wait_for_panel(panel: ManagedProcess, port: int, signals: SignalWatcher) -> None:
-    """Wait until the panel accepts connections. Raises KeyboardInterrupt if a signal comes first."""
+    """Wait until the panel accepts connections.
+
+    Raises KeyboardInterrupt if a signal comes first.
+    """
     deadline = monotonic() + START_SECONDS
     while True:
         signals.checkpoint()
@@ -97,7 +100,8 @@ def _wait_for_panel(panel: ManagedProcess, port: int, signals: SignalWatcher) ->
             if panel.process.poll() is not None:
                 raise processes.unexpected_exit(panel) from None
             if monotonic() > deadline:
-                raise PanelError(f"The panel did not respond within {START_SECONDS} seconds.", f"Read {panel.log}.") from None
+                problem = f"The panel did not respond within {START_SECONDS} seconds."
+                raise PanelError(problem, f"Read {panel.log}.") from None
             sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""`make install`: build the tree that web servers and systemd run beside the installed one, then replace that one.
+"""`make install`: build a new tree beside the installed one, then swap.
 
 This module imports only the standard library, because it creates the venv with the packages.
 """
@@ -27,7 +27,10 @@ COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; R
 
 
 def main() -> int:
-    """Install; return 0, or 1 after a failure, which leaves the installed tree unchanged."""
+    """Install.
+
+    Return 0, or 1 after a failure, which leaves the installed tree unchanged.
+    """
     args = _arguments()
     os.umask(0o022)
     root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
@@ -50,7 +53,10 @@ def _fail(*lines: str) -> int:
 
 
 def install(root: Path, prefix: Path, debian_packages: bool) -> None:
-    """Install to `root` a tree that runs from `prefix`. Raises CalledProcessError if pip cannot install the packages."""
+    """Install to `root` a tree that runs from `prefix`.
+
+    Raises CalledProcessError if pip cannot install the packages.
+    """
     new = root / ".new"
     shutil.rmtree(new, ignore_errors=True)
     try:
@@ -66,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install", description=__doc__)
     parser.add_argument("--prefix", type=_absolute, required=True, help="the folder to run from")
     parser.add_argument("--destdir", default="", help="a folder to put before the prefix, to build a package")
-    parser.add_argument("--debian-packages", action="store_true", help="use the Python packages of Debian where they suffice")
+    parser.add_argument("--debian-packages", action="store_true", help="prefer the Python packages of Debian")
     return parser.parse_args()
 
 
@@ -93,7 +99,10 @@ def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
 
 
 def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
-    """Replace `old` in each file; the times of the file stay, so that installing again changes nothing."""
+    """Replace `old` in each file.
+
+    The times of the file stay, so that installing again changes nothing.
+    """
     for file in files:
         if file.is_file() and not file.is_symlink() and old in (content := file.read_bytes()):
             times = file.stat()
@@ -102,7 +111,7 @@ def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
 
 
 def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
-    """Return the installed venv if it was made for these packages, else a new one."""
+    """Return the installed venv if it has these packages, else a new one."""
     required = _required()
     made_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
     present, venv = root / "venv", new / "venv"
@@ -118,14 +127,20 @@ def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
 
 
 def _required() -> str:
-    """Return the packages that panel and worker need, from setup.cfg; without those of demo and tests."""
+    """Return the packages that panel and worker need, from setup.cfg.
+
+    Without those of demo and tests.
+    """
     setup = ConfigParser()
     setup.read(TREE / "setup.cfg")
     return setup["options"]["install_requires"]
 
 
 def _compile(new: Path, prefix: Path, python: Path) -> None:
-    """Compile templates to modules, and modules to bytecode; the user of the web server may write neither."""
+    """Compile templates to modules, and modules to bytecode.
+
+    The user of the web server may write neither.
+    """
     _run(python, "-B", "-c", COMPILE, env={"PYTHONPATH": str(new / "lib")})
     for folder in (new / "lib", new / "templates"):
         if not compileall.compile_dir(folder, quiet=1, stripdir=new, prependdir=prefix):
@@ -137,7 +152,10 @@ def _run(*command: str | Path, input: str | None = None, env: dict[str, str] | N
 
 
 def _put_in_place(new: Path, root: Path) -> None:
-    """Replace each folder by renaming: a request reads the old or the new one. In etc/, the operator's files stay."""
+    """Replace each folder by renaming: a request reads the old or the new one.
+
+    In etc/, the operator's files stay.
+    """
     (root / "etc").mkdir(exist_ok=True)
     old = new / "old"
     old.mkdir()

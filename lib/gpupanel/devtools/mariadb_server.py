@@ -1,4 +1,4 @@
-"""A private MariaDB server: its data in one folder, reachable only by a socket and on loopback.
+"""A private MariaDB server, reachable by a socket and on loopback.
 
 `make run`, the tests and the benchmarks use it. It is stopped only by its process id.
 """
@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from ..cli.output import last_lines
@@ -68,7 +67,10 @@ class MariaDBServer:
         return DatabaseSettings(unix_socket=str(self.socket), user=_system_user(), name=name)
 
     def start(self) -> Self:
-        """Start the server and wait until it responds. Raises PanelError with the end of its log."""
+        """Start the server and wait until it responds.
+
+        Raises PanelError with the end of its log.
+        """
         try:
             self._sockets.mkdir(exist_ok=True)
             if not (self.folder / "data" / "mysql").is_dir():
@@ -76,8 +78,8 @@ class MariaDBServer:
             self.port = self.port or _free_port()
             with open(self.log, "ab") as log:
                 self._process = subprocess.Popen(
-                    [*self.within, _program("mariadbd"), *self._arguments()], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                    start_new_session=True,
+                    [*self.within, _program("mariadbd"), *self._arguments()], stdout=log, stderr=log,
+                    stdin=subprocess.DEVNULL, start_new_session=True,
                 )
             self._wait()
         except BaseException:
@@ -102,11 +104,11 @@ class MariaDBServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _install(self) -> None:
-        """Create the data directory under another name first, so that an interrupted one is never used."""
+        """Create the data directory under another name, then rename it."""
         user, data, fresh = _system_user(), self.folder / "data", self.folder / "data.new"
         for folder in (data, fresh):
             shutil.rmtree(folder, ignore_errors=True)
@@ -117,7 +119,8 @@ class MariaDBServer:
             "--skip-name-resolve", "--force",  # also on a host without name resolution
         ], self._sockets)
         if status:
-            raise PanelError("MariaDB could not create its data directory.", f"The end of its output:\n{last_lines(output)}")
+            hint = f"The end of its output:\n{last_lines(output)}"
+            raise PanelError("MariaDB could not create its data directory.", hint)
         fresh.rename(data)
 
     def _arguments(self) -> list[str]:
@@ -144,7 +147,10 @@ class MariaDBServer:
 
 
 def _run_shielded(command: list[str], temporary: Path) -> tuple[int, str]:
-    """Run a command that Ctrl-C in the terminal does not reach; return its exit status and output."""
+    """Run a command that Ctrl-C in the terminal does not reach.
+
+    Return its exit status and output.
+    """
     with subprocess.Popen(
         command, env=os.environ | {"TMPDIR": str(temporary)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True,
@@ -158,7 +164,10 @@ def _run_shielded(command: list[str], temporary: Path) -> tuple[int, str]:
 
 
 def _system_user() -> str:
-    """Return the login name. Raises PanelError for a user id without one, as in a container."""
+    """Return the login name.
+
+    Raises PanelError for a user id without one, as in a container.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""The folder of the private installation of `gpupanel run` and `gpupanel demo`."""
+"""The private installation of `gpupanel run` and `gpupanel demo`."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,17 @@ from .sandbox import Sandbox
 
 
 def private_folder(context: CommandContext, hint: str) -> Path:
-    """Return the folder. Raises InvalidInput if GPUPANEL_CONF names another installation and --var is not given."""
+    """Return the folder.
+
+    Raises InvalidInput if GPUPANEL_CONF names another installation and --var is not given.
+    """
     if not context.args.var and (named := os.environ.get("GPUPANEL_CONF")):
         refuse_other_config(context, "GPUPANEL_CONF", named, hint)
     return _folder(context)
 
 
 def _folder(context: CommandContext) -> Path:
-    """Return --var, else var/ beside lib/ in a checkout, else var/ in the current folder."""
+    """Return --var, else var/ in the checkout, else var/ in this folder."""
     return Path(context.args.var or (TREE if (TREE / "bin").is_dir() else Path()) / "var")
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from ..cli.output import last_lines
@@ -30,15 +29,16 @@ class ManagedProcess(NamedTuple):
 
 
 def program_command(name: str, *arguments: str) -> list[str]:
-    """Return the command line of bin/<name> in this tree, else of the program installed beside this Python."""
+    """Return the command line of bin/<name>, else of the installed program."""
     in_place = TREE / "bin" / name
     return [sys.executable, str(in_place if in_place.exists() else Path(sys.executable).with_name(name)), *arguments]
 
 
 def start_process(name: str, command: list[str], folder: Path) -> ManagedProcess:
-    """Start `command`; its output goes to folder/log/<name>.log, its process id to folder/<name>.pid.
+    """Start `command`.
 
-    The process has its own session, so that Ctrl-C in the terminal reaches only its parent.
+    Its output goes to folder/log/<name>.log, its process id to folder/<name>.pid. The process has
+    its own session, so that Ctrl-C in the terminal reaches only its parent.
     """
     log, pid_file = folder / "log" / f"{name}.log", folder / f"{name}.pid"
     with open(log, "ab") as output:
@@ -50,7 +50,7 @@ def start_process(name: str, command: list[str], folder: Path) -> ManagedProcess
 
 
 def stop_process(managed: ManagedProcess) -> None:
-    """Stop the process with SIGTERM, and with SIGKILL if it does not end in time."""
+    """Stop the process with SIGTERM, after a timeout with SIGKILL."""
     process = managed.process
     if process.poll() is None:
         process.terminate()
@@ -64,7 +64,7 @@ def stop_process(managed: ManagedProcess) -> None:
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that context managers clean up.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, for a clean end.
 
     An ignored signal stays ignored, as under nohup.
     """
@@ -74,7 +74,10 @@ def interrupt_on_signals() -> None:
 
 
 class SignalWatcher:
-    """Context in which SIGINT, SIGTERM and SIGHUP interrupt nothing; `checkpoint` and `watch` see them."""
+    """Context in which SIGINT, SIGTERM and SIGHUP interrupt nothing.
+
+    `checkpoint` and `watch` see them.
+    """
 
     NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -85,7 +88,7 @@ class SignalWatcher:
         self._wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in zip(self.NUMBERS, self._handlers, strict=True):
             signal.signal(number, handler)
@@ -93,12 +96,18 @@ class SignalWatcher:
             end.close()
 
     def checkpoint(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come; to be called between the steps of a long task."""
+        """Raise KeyboardInterrupt if a signal has come.
+
+        To be called between the steps of a long task.
+        """
         if select.select([self._reader], [], [], 0)[0]:
             raise KeyboardInterrupt
 
     def watch(self, processes: list[ManagedProcess]) -> None:
-        """Wait for a signal, which may have come before. Raises PanelError if a process ends by itself."""
+        """Wait for a signal, which may have come before.
+
+        Raises PanelError if a process ends by itself.
+        """
         handles = {os.pidfd_open(managed.process.pid): managed for managed in processes}
         try:
             ready, _, _ = select.select([self._reader.fileno(), *handles], [], [])
@@ -110,7 +119,7 @@ class SignalWatcher:
 
 
 def unexpected_exit(managed: ManagedProcess) -> PanelError:
-    """Return the error for a process that ended by itself, with the end of its log."""
+    """Return the error for a process that ended by itself, with its log."""
     log = last_lines(managed.log.read_text(errors="replace"))
     return PanelError(
         f"The {managed.name} ended by itself with status {managed.process.wait()}.", f"The end of {managed.log}:\n{log}"

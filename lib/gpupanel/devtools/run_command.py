@@ -6,7 +6,10 @@ from .private_installation import private_folder, refuse_other_config
 
 
 def run(context: CommandContext) -> int:
-    """Run until Ctrl-C. JSON, once the panel responds: {address, panel_conf, worker_conf, logs}."""
+    """Run until Ctrl-C.
+
+    JSON, once the panel responds: {address, panel_conf, worker_conf, logs}.
+    """
     if context.args.config:
         refuse_other_config(context, "--config", context.args.config, "Omit --config; --var names another folder.")
     folder = private_folder(context, "Unset GPUPANEL_CONF, or give --var DIR.")

@@ -1,4 +1,4 @@
-"""A complete installation in one folder: private MariaDB, both accounts, both configurations and a mount.
+"""A complete installation in one folder, with a private MariaDB.
 
 `gpupanel run` and `gpupanel demo --once` use it. The data stays from one start to the next.
 """
@@ -10,7 +10,6 @@ import select
 import signal
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TextIO
 
 from ..errors import Refused
@@ -22,7 +21,10 @@ STOP_SECONDS = 60
 
 
 class Sandbox:
-    """Context in which MariaDB runs and both configurations are valid; only one process at a time may be inside."""
+    """Context in which MariaDB runs and both configurations are valid.
+
+    Only one process at a time may be inside.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder.absolute()
@@ -32,7 +34,10 @@ class Sandbox:
         self.logs = self.folder / "log"
 
     def __enter__(self) -> Self:
-        """Raises Refused while another process is inside, PanelError if MariaDB does not start."""
+        """Lock the folder and start MariaDB.
+
+        Raises Refused while another process is inside, PanelError if MariaDB does not start.
+        """
         for folder in (self.logs, self.sync_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = self._acquire_lock()
@@ -49,7 +54,7 @@ class Sandbox:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -94,9 +99,10 @@ class Sandbox:
 
 
 def stop_leftovers(folder: Path) -> list[int]:
-    """Stop the processes of a killed run, by the process ids in *.pid; return the ids of those that were stopped.
+    """Stop the processes of a killed run, by the process ids in *.pid.
 
-    The kernel reuses process ids: a process counts only if its command line names the folder.
+    Return the ids of those that were stopped. The kernel reuses process ids: a process counts only
+    if its command line names the folder.
     """
     files = [*folder.glob("*.pid"), *folder.glob("mariadb/*.pid")]
     commands = {pid: _command_line(pid) for pid in map(_recorded_pid, files) if pid}
@@ -113,7 +119,7 @@ def _recorded_pid(file: Path) -> int | None:
 
 
 def _command_line(pid: int) -> bytes:
-    """Return the command line of a process, each word ended by NUL, or b"" for no such process."""
+    """Return the NUL-terminated command line of a process, or nothing."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -31,7 +31,10 @@ class AcceptedDifference(NamedTuple):
 
 
 def load_accepted(path: Path) -> list[AcceptedDifference]:
-    """Load the decisions of a file. Raises ConfigurationError with every problem."""
+    """Load the decisions of a file.
+
+    Raises ConfigurationError with every problem.
+    """
     parser = ConfigParser(interpolation=None, default_section="\0")
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

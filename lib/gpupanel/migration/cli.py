@@ -1,4 +1,4 @@
-"""gpupanel compare: databases, schemas, events, plan or pages of two systems."""
+"""gpupanel compare: compare two systems."""
 
 import json
 from argparse import Namespace
@@ -20,12 +20,16 @@ About = list[tuple[str, str]]
 
 
 def run(context: CommandContext) -> int:
-    """Return 0 if both sides are equal except for accepted differences, 1 if they differ."""
+    """Return 0 if no difference counts, else 1."""
     return COMPARISONS[context.args.what](context)
 
 
 def _databases(context: CommandContext) -> int:
-    """JSON: a report {equal, verdict, tables: [counts], groups: [{kind, title, cause, count, samples}], accepted, bundles}."""
+    """Compare two databases.
+
+    JSON: a report {equal, verdict, tables: [counts], groups: [{kind, title, cause, count, samples}],
+    accepted, bundles}.
+    """
     args = context.args
     options = ComparisonOptions(args.strict, args.tolerance)
     with _findings(args) as findings, _both_databases(args) as (left, right):
@@ -50,7 +54,10 @@ def _events(context: CommandContext) -> int:
 
 
 def _schemas(context: CommandContext) -> int:
-    """JSON: {left: {place, mapping: text, open: [text]}, right: ...}; 1 if a side needs a mapping file."""
+    """Propose mapping files; return 1 if a side needs one.
+
+    JSON: {left: {place, mapping: text, open: [text]}, right: ...}.
+    """
     with _both_databases(context.args) as databases:
         proposals = [mapping_proposal.propose_mapping(database) for database in databases]
         data, lines = {}, []
@@ -67,7 +74,8 @@ def _format_proposal(side: str, database: ComparedDatabase, proposal: mapping_pr
     if proposal.empty:
         return [f"# {side}: {place} has every table and column of etc/schema.sql; it needs no mapping file."]
     head = f"# {side}: a proposal for {place}. Check each line, save it, and name the file with --{side}-mapping FILE."
-    return [head, mapping.format_mapping(proposal.mapping).rstrip(), *(f"# open: {question}" for question in proposal.open), ""]
+    questions = (f"# open: {question}" for question in proposal.open)
+    return [head, mapping.format_mapping(proposal.mapping).rstrip(), *questions, ""]
 
 
 def _plan(context: CommandContext) -> int:
@@ -78,7 +86,8 @@ def _plan(context: CommandContext) -> int:
     with _findings(args) as findings, database.opened():
         dry_run_diff.compare_plan(plan, database, findings, _progress(context))
         about = [
-            ("Plan", args.left), ("Bundle", plan.facts["sync_id"]), ("SHA-256 of its manifest", plan.facts["manifest_sha256"]),
+            ("Plan", args.left), ("Bundle", plan.facts["sync_id"]),
+            ("SHA-256 of its manifest", plan.facts["manifest_sha256"]),
             ("Database", database.place), ("Rows", "those of the plan, and other assets that the import wrote"),
         ]
         names = (args.left_name or "the plan", database.label)
@@ -100,7 +109,8 @@ def _pages(context: CommandContext) -> int:
     ]
     with _findings(args) as findings:
         page_diff.compare_pages(left, right, findings, args.exact)
-        return _emit(context, _report("Two pages", (args.left_name or args.left, args.right_name or args.right), about, findings))
+        names = (args.left_name or args.left, args.right_name or args.right)
+        return _emit(context, _report("Two pages", names, about, findings))
 
 
 COMPARISONS: dict[str, Callable[[CommandContext], int]] = {
@@ -121,13 +131,13 @@ def _both_databases(args: Namespace) -> Iterator[tuple[ComparedDatabase, Compare
 
 @contextmanager
 def _findings(args: Namespace) -> Iterator[Findings]:
-    """Yield findings that know the accepted differences, and write each difference to the file of --each."""
+    """Yield findings for --accept, and write each difference for --each."""
     decisions = accepted.load_accepted(args.accept) if args.accept else []
     if not args.each:
         yield Findings(decisions)
         return
     with open(args.each, "w", encoding="utf-8") as out:
-        yield Findings(decisions, lambda difference: print(json.dumps(difference._asdict(), ensure_ascii=False), file=out))
+        yield Findings(decisions, lambda found: print(json.dumps(found._asdict(), ensure_ascii=False), file=out))
 
 
 def _progress(context: CommandContext) -> database_diff.Progress:

@@ -13,7 +13,7 @@ PAGE_HELP = "the address of a page, or a file with its HTML or text"
 
 
 def _compare_options(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Exit status: 0 equal except for accepted differences, 1 different, 2 usage or broken configuration."
+    parser.epilog = "Exit status: 0 no difference that counts, 1 different, 2 usage or broken configuration."
     subparsers = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
 
     def add(name: str, about: str, left: str, right: str) -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def _compare_options(parser: argparse.ArgumentParser) -> None:
 
     databases = add("databases", "Compare ledger and library, row by row.", DATABASE_HELP, DATABASE_HELP)
     _add(databases, _mapping_options, _report_options, _strictness_options)
-    schemas = add("schemas", "Propose a mapping file for a database whose tables have other names.", DATABASE_HELP, DATABASE_HELP)
+    schemas = add("schemas", "Propose a mapping file for a database with other names.", DATABASE_HELP, DATABASE_HELP)
     _add(schemas, _mapping_options)
     events = add("events", "Compare the events of one batch, side by side.", DATABASE_HELP, DATABASE_HELP)
     _add(events, _mapping_options, _report_options)
@@ -80,5 +80,5 @@ def _seconds(text: str) -> float:
 
 
 COMMANDS = (
-    Command("compare", "gpupanel.migration.cli", "Show where two systems agree and where they differ.", _compare_options),
+    Command("compare", "gpupanel.migration.cli", "Show where two systems differ.", _compare_options),
 )

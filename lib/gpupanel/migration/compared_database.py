@@ -1,4 +1,4 @@
-"""One side of a comparison: its catalogue under our names, its rows in the order of their natural keys."""
+"""One side of a comparison: its catalogue and its rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,10 @@ Row = dict[str, Any]
 
 
 class ComparedDatabase:
-    """A database to compare, read in one snapshot; its account needs only SELECT."""
+    """A database to compare, read in one snapshot.
+
+    Its account needs only SELECT.
+    """
 
     def __init__(self, conf: Path, mapping_file: Path | None = None, label: str = ""):
         """Raises ConfigurationError."""
@@ -44,9 +47,13 @@ class ComparedDatabase:
 
     @contextmanager
     def opened(self) -> Iterator["ComparedDatabase"]:
-        """Connect and read in one snapshot. Raises ConfigurationError if the mapping does not fit."""
+        """Connect and read in one snapshot.
+
+        Raises ConfigurationError if the mapping does not fit.
+        """
         self._db.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        self._db.execute(f"SET SESSION net_write_timeout = {STATEMENT_TIMEOUT_SECONDS}, net_read_timeout = {STATEMENT_TIMEOUT_SECONDS}")
+        for timeout in ("net_write_timeout", "net_read_timeout"):
+            self._db.execute(f"SET SESSION {timeout} = {STATEMENT_TIMEOUT_SECONDS}")
         try:
             for row in self._db.execute(COLUMNS):
                 self.catalogue.setdefault(row["t"], set()).add(row["c"])
@@ -80,7 +87,7 @@ class ComparedDatabase:
         return next(iter(list(self._tx.stream_statement(statement))))["n"]
 
     def rows(self, table: TableSpec, paths: list[str]) -> Iterator[Row]:
-        """Yield the rows with the values of `paths`, in the order of the key as bytes, in bounded memory.
+        """Yield the rows in the order of the key as bytes, in bounded memory.
 
         Rows lack the paths that this side lacks. `#` is the number of a row among rows with an otherwise equal key, `@`
         its number in its bundle.

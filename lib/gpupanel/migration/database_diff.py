@@ -1,4 +1,4 @@
-"""Compare two databases, table by table, merging the rows of both sides by their natural keys."""
+"""Compare two databases by merging their rows by natural keys."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -31,13 +31,17 @@ class RowPair(NamedTuple):
 
 
 def compare_databases(
-    left: ComparedDatabase, right: ComparedDatabase, strictness: ComparisonOptions, findings: Findings, progress: Progress = no_progress
+    left: ComparedDatabase, right: ComparedDatabase, options: ComparisonOptions, findings: Findings,
+    progress: Progress = no_progress,
 ) -> None:
-    """Compare all tables of two opened sides into `findings`. Raises PanelError for a database that cannot be read."""
+    """Compare all tables of two opened sides into `findings`.
+
+    Raises PanelError for a database that cannot be read.
+    """
     missing: set[tuple] = set()
     for table in TABLES:
         if _comparable(table, left, right, findings):
-            TableComparison(table, left, right, strictness, findings, missing).compare(progress)
+            TableComparison(table, left, right, options, findings, missing).compare(progress)
 
 
 def merge_rows(table: TableSpec, left: Iterator[Row], right: Iterator[Row]) -> Iterator[RowPair]:
@@ -60,7 +64,10 @@ def _keyed(table: TableSpec, rows: Iterator[Row]) -> Iterator[tuple[tuple, list[
 
 
 def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, findings: Findings) -> bool:
-    """Report missing tables and columns; return whether the rows can be compared."""
+    """Report missing tables and columns.
+
+    Return whether the rows can be compared.
+    """
     has = [side.has(table.name) for side in (left, right)]
     if not all(has):
         if any(has):
@@ -82,7 +89,7 @@ def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabas
 
 
 def _reaches(side: ComparedDatabase, table: TableSpec, part: str) -> bool:
-    """Return whether the side has each column on the path to a part of the key."""
+    """Return whether the side has each column on the path of a key part."""
     *path, column = part.split(".")
     name = table.name
     for step in path:
@@ -100,13 +107,17 @@ def _presence(has: bool) -> str:
 
 
 class TableComparison:
-    """The comparison of one table; `missing` holds rows of only one side that other rows may refer to."""
+    """The comparison of one table.
+
+    `missing` holds rows of only one side that other rows may refer to.
+    """
 
     def __init__(
-        self, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, strictness: ComparisonOptions, findings: Findings, missing: set[tuple],
+        self, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, options: ComparisonOptions,
+        findings: Findings, missing: set[tuple],
     ):
         self._table, self._sides, self._findings, self._missing = table, (left, right), findings, missing
-        self._comparer = RowComparer.of(table, left, right, strictness)
+        self._comparer = RowComparer.of(table, left, right, options)
         self._counts: TableCounts = findings.tally(table.area, table.name, table.noun)
 
     def compare(self, progress: Progress) -> None:
@@ -123,7 +134,8 @@ class TableComparison:
         progress(self._table.name, max(counts), max(counts))
         for side, count, read_count in zip(("left", "right"), counts, read, strict=True):
             if count > read_count:
-                self._findings.add("orphan", self._table.area, self._table.name, **{side: f"{count - read_count} of {count} rows"})
+                text = f"{count - read_count} of {count} rows"
+                self._findings.add("orphan", self._table.area, self._table.name, **{side: text})
 
     def _pair(self, pair: RowPair) -> None:
         if not pair.left or not pair.right:
@@ -142,7 +154,10 @@ class TableComparison:
             self._counts.equal += 1
 
     def _alone(self, pair: RowPair) -> None:
-        """Record a row that one side lacks; a row whose parent is missing counts as implied."""
+        """Record a row that one side lacks.
+
+        A row whose parent is missing counts as implied.
+        """
         if self._table.name in NATURAL and len(self._missing) < MAX_MISSING_PARENTS:
             self._missing.add((self._table.name, tuple(map(str, pair.key[-len(NATURAL[self._table.name]):]))))
         if any((target, key) in self._missing for target, key in self._parents(pair.key)):
@@ -168,7 +183,7 @@ class TableComparison:
         )
 
     def _parents(self, key: tuple) -> Iterator[tuple[str, tuple]]:
-        """Yield (table, natural key) of each row that a key of this table refers to."""
+        """Yield (table, natural key) of each row that a key refers to."""
         values = dict(zip(self._table.key, key, strict=True))
         for way in dict.fromkeys(part.rpartition(".")[0] for part in self._table.key):
             if way:
@@ -176,19 +191,20 @@ class TableComparison:
                 yield target, tuple(values[f"{way}.{part}"] for part in NATURAL[target])
 
     def _follows(self, column: str, difference: ValueDifference) -> bool:
-        """Return whether an id refers to another row only because that row is missing on one side."""
+        """Return whether an id differs only because its row is missing."""
         if difference.kind != "reference":
             return False
         targets = (tuple(str(target).split(" ")) for target in (difference.left, difference.right))
         return any((REFERENCES[column], target) in self._missing for target in targets)
 
     def _describe(self, row: Row) -> str:
-        values = ((path, row[path]) for path in row if path not in self._table.key and path not in ("@", self._table.bundle))
+        omitted = {*self._table.key, "@", self._table.bundle}
+        values = ((path, row[path]) for path in row if path not in omitted)
         return ", ".join(f"{path.partition('.')[0]} {value}" for path, value in values if value is not None)[:300]
 
 
 class EventOrder:
-    """Checks that the events of both sides are in the same order within each bundle."""
+    """Compares the order of the events within each bundle."""
 
     def __init__(self, add: Callable[..., bool]):
         self._add = add

@@ -27,7 +27,10 @@ Line = dict[str, Any]
 
 
 class DryRunPlan:
-    """A plan file, read line by line. Raises ConfigurationError if it is not a plan."""
+    """A plan file, read line by line.
+
+    Raises ConfigurationError if it is not a plan.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -49,7 +52,9 @@ class DryRunPlan:
         return lines
 
 
-def compare_plan(plan: DryRunPlan, side: ComparedDatabase, findings: Findings, progress: Progress = no_progress) -> None:
+def compare_plan(
+    plan: DryRunPlan, side: ComparedDatabase, findings: Findings, progress: Progress = no_progress
+) -> None:
     """Compare a plan, the left side, with an opened database."""
     comparison = PlanComparison(plan, side, findings)
     done = 0
@@ -101,7 +106,8 @@ class PlanComparison:
             return
         differences = [
             self._add(found.kind, table, path.partition(".")[0], key, found.left, found.right, found.path)
-            for path, value in line["values"].items() if path in row for found in _differences(table, path, value, row[path])
+            for path, value in line["values"].items() if path in row
+            for found in _differences(table, path, value, row[path])
         ]
         if any(differences):
             counts.different += 1
@@ -109,7 +115,7 @@ class PlanComparison:
             counts.equal += 1
 
     def unplanned(self) -> None:
-        """Record assets that the batch wrote last, and that the plan does not contain."""
+        """Record assets of the batch that the plan does not contain."""
         table = BY_NAME["asset"]
         if not self._side.has("asset", "last_batch_id"):
             return
@@ -119,7 +125,9 @@ class PlanComparison:
                 if self._add("right_only", table, "", key_of(table, row), "", text):
                     self._tally(table).right_only += 1
 
-    def _add(self, kind: str, table: TableSpec, column: str, key: tuple, left: object, right: object, path: str = "") -> bool:
+    def _add(
+        self, kind: str, table: TableSpec, column: str, key: tuple, left: object, right: object, path: str = ""
+    ) -> bool:
         return self._findings.add(
             kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id,
             left=left, right=right,

@@ -1,4 +1,4 @@
-"""Compare the events of one batch: types, order, and payloads with their keys, types and spacing."""
+"""Compare the events of one batch: types, order and payloads."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -24,7 +24,10 @@ class EventPair(NamedTuple):
 def compare_events(
     left: ComparedDatabase, right: ComparedDatabase, sync_id: str, findings: Findings
 ) -> tuple[tuple[str, ...], ...]:
-    """Compare the events of a batch; return the timeline as rows of cells. Raises NotFound."""
+    """Compare the events of a batch; return the timeline as rows of cells.
+
+    Raises NotFound.
+    """
     events = _events(left, sync_id), _events(right, sync_id)
     if not any(events):
         raise NotFound(f"Neither side has an event of batch {sync_id}.", "Check the sync_id.")
@@ -44,7 +47,7 @@ def _events(side: ComparedDatabase, sync_id: str) -> list[Row]:
 
 
 def aligned(left: list[Row], right: list[Row]) -> Iterator[EventPair]:
-    """Yield the events of both sides in their order, equal types on one line where the order allows."""
+    """Yield the events of both sides in order, equal types in one pair."""
     left_types, right_types = ([row["event_type"] for row in side] for side in (left, right))
     for step, a, b, c, d in SequenceMatcher(None, left_types, right_types, autojunk=False).get_opcodes():
         if step == "equal":

@@ -1,4 +1,4 @@
-"""The findings of a comparison: counts of rows, and differences grouped by kind, in bounded memory."""
+"""The findings of a comparison, grouped by kind, in bounded memory."""
 
 import json
 from collections import Counter
@@ -19,7 +19,10 @@ MAX_LENGTH = 2000  # characters of a value
 
 
 class Difference(NamedTuple):
-    """One difference; `row` is the natural key as text, `path` a path in a JSON value."""
+    """One difference.
+
+    `row` is the natural key as text, `path` a path in a JSON value.
+    """
 
     kind: str
     area: str
@@ -64,7 +67,10 @@ class DifferenceGroup:
 
 @dataclass
 class TableCounts:
-    """Counts of the rows of one table; `implied` rows are missing only because their parent row is missing."""
+    """Counts of the rows of one table.
+
+    `implied` rows are missing only because their parent row is missing.
+    """
 
     area: str
     table: str
@@ -82,9 +88,14 @@ class TableCounts:
 
 
 class Findings:
-    """Collects differences; `each` receives every difference that is not accepted, not only samples."""
+    """Collects differences.
 
-    def __init__(self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda difference: None):
+    `each` receives every difference that is not accepted, not only samples.
+    """
+
+    def __init__(
+        self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda difference: None
+    ):
         self.accepted = list(accepted)
         self.met: Counter[str] = Counter()
         self.tallies: list[TableCounts] = []
@@ -96,8 +107,10 @@ class Findings:
         self.tallies.append(TableCounts(area, table, noun))
         return self.tallies[-1]
 
-    def add(self, kind: str, area: str, table: str, column: str = "", *, path: str = "", row: str = "", bundle: Any = None,
-            left: Any = "", right: Any = "") -> bool:
+    def add(
+        self, kind: str, area: str, table: str, column: str = "", *, path: str = "", row: str = "", bundle: Any = None,
+        left: Any = "", right: Any = "",
+    ) -> bool:
         """Record a difference; return False if it is an accepted one."""
         difference = Difference(kind, area, table, column, path, row, bundle or "", format_value(left), format_value(right))
         for decision in self.accepted:
@@ -108,7 +121,8 @@ class Findings:
         return True
 
     def _record(self, difference: Difference) -> None:
-        place = (difference.kind, difference.table, difference.column, difference.path if len(self._groups) < MAX_GROUPS else "")
+        path = difference.path if len(self._groups) < MAX_GROUPS else ""
+        place = (difference.kind, difference.table, difference.column, path)
         group = self._groups.setdefault(place, DifferenceGroup(difference.kind, difference.area, *place[1:]))
         group.count += 1
         if len(group.samples) < SAMPLES:
@@ -133,7 +147,10 @@ class Findings:
 
 
 def format_value(value: Any) -> str:
-    """Format a value as text, truncated; a value that the row does not have is an empty text."""
+    """Format a value as text, truncated.
+
+    A value that the row does not have is an empty text.
+    """
     if isinstance(value, str):
         text = value
     elif isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""The mapping file: the names that a database uses for the tables and columns of etc/schema.sql.
+"""The mapping file: other names for the tables of etc/schema.sql.
 
 An INI file, documented in docs/PERL-PARITY.md: `[side] time_zone`, `[tables] ours = theirs`, and a section named after
 each of our tables with `our_column = their_column`. `-` marks a missing table or column. Names that the file does not
@@ -7,10 +7,12 @@ mention are the same.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as SyntaxProblem
 from datetime import UTC, tzinfo
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -25,10 +27,13 @@ Catalogue = dict[str, set[str]]
 
 
 class NameMapping(NamedTuple):
-    """The different names; `zone` is the time zone of the DATETIME columns of the side."""
+    """The different names.
 
-    tables: dict[str, str] = {}
-    columns: dict[tuple[str, str], str] = {}
+    `zone` is the time zone of the DATETIME columns of the side.
+    """
+
+    tables: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[tuple[str, str], str] = MappingProxyType({})
     zone: tzinfo = UTC
 
     def table(self, name: str) -> str:
@@ -39,7 +44,10 @@ class NameMapping(NamedTuple):
 
 
 def load_mapping(path: Path) -> NameMapping:
-    """Read and check a mapping file. Raises ConfigurationError with every problem found."""
+    """Read and check a mapping file.
+
+    Raises ConfigurationError with every problem found.
+    """
     parser = ConfigParser(interpolation=None, default_section="\0")
     parser.optionxform = str  # type: ignore[assignment, method-assign] # keep upper case in names
     try:
@@ -72,7 +80,8 @@ def _read(parser: ConfigParser) -> tuple[NameMapping, list[str]]:
             problems += _names(section, names, set(table_specs.column_types(section)))
             columns |= {(section, ours): theirs for ours, theirs in names.items()}
         else:
-            problems.append(f"[{section}]: unknown section, expected side, tables, or one of {', '.join(sorted(expected))}")
+            choices = ", ".join(sorted(expected))
+            problems.append(f"[{section}]: unknown section, expected side, tables, or one of {choices}")
     return NameMapping(tables, columns, zone), problems
 
 
@@ -99,7 +108,7 @@ def _names(section: str, names: dict[str, str], expected: set[str]) -> list[str]
 
 
 def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
-    """Return a line for each name of the mapping that the database does not have."""
+    """Return a line for each name that the database does not have."""
     problems = [
         f"[tables] {ours} = {theirs}: the database has no such table"
         for ours, theirs in mapping.tables.items() if theirs != ABSENT and theirs not in catalogue

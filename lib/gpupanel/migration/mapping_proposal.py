@@ -1,4 +1,4 @@
-"""Propose a mapping file from the catalogue of a database whose names differ."""
+"""Propose a mapping file for a database whose names differ."""
 
 from collections.abc import Set
 from difflib import SequenceMatcher
@@ -12,18 +12,23 @@ from .table_specs import TABLES
 MIN_LIKENESS = 0.5
 # Synonyms in names of tables and columns; our words are on the right.
 SYNONYMS = {
-    "uuid": "sync id", "no": "id", "nr": "id", "number": "id", "checksum": "hash", "digest": "hash", "sha256": "hash", "kind": "type",
-    "bundle": "batch", "bundles": "batch", "batches": "batch", "items": "item", "entries": "item", "log": "event", "events": "event",
-    "assets": "asset", "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position", "sort": "position",
-    "order": "position", "message": "error", "data": "payload", "json": "payload", "jobs": "job", "hostname": "host", "server": "host",
-    "bytes": "size", "ingest": "import", "caption": "title", "verdict": "decision", "touched": "updated", "changed": "updated",
-    "galleries": "gallery", "collections": "collection", "covers": "cover", "sources": "source", "runs": "run", "mime": "content",
-    "derivatives": "derivative", "who": "actor", "why": "reason",
+    "uuid": "sync id", "no": "id", "nr": "id", "number": "id", "checksum": "hash", "digest": "hash",
+    "sha256": "hash", "kind": "type", "bundle": "batch", "bundles": "batch", "batches": "batch",
+    "items": "item", "entries": "item", "log": "event", "events": "event", "assets": "asset",
+    "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position",
+    "sort": "position", "order": "position", "message": "error", "data": "payload", "json": "payload",
+    "jobs": "job", "hostname": "host", "server": "host", "bytes": "size", "ingest": "import",
+    "caption": "title", "verdict": "decision", "touched": "updated", "changed": "updated",
+    "galleries": "gallery", "collections": "collection", "covers": "cover", "sources": "source",
+    "runs": "run", "mime": "content", "derivatives": "derivative", "who": "actor", "why": "reason",
 }
 
 
 class MappingProposal(NamedTuple):
-    """A proposed mapping; `open` lists the questions that a person has to decide."""
+    """A proposed mapping.
+
+    `open` lists the questions that a person has to decide.
+    """
 
     mapping: NameMapping
     open: list[str]
@@ -34,7 +39,7 @@ class MappingProposal(NamedTuple):
 
 
 def propose_mapping(side: ComparedDatabase) -> MappingProposal:
-    """Propose a mapping for a side from its catalogue and the names of etc/schema.sql."""
+    """Propose a mapping from the catalogue of a side and etc/schema.sql."""
     tables = _tables(side.catalogue)
     names: dict[tuple[str, str], str] = {}
     questions: list[str] = []
@@ -51,7 +56,10 @@ def propose_mapping(side: ComparedDatabase) -> MappingProposal:
 
 
 def _tables(catalogue: Catalogue) -> dict[str, str]:
-    """Return our table -> their table, where the names differ; the likeliest pairs first, each table once."""
+    """Return our table -> their table, where the names differ.
+
+    The likeliest pairs first, each table once.
+    """
     wanted = [table.name for table in TABLES if table.name not in catalogue]
     free = [name for name in catalogue if name not in table_specs.BY_NAME]
     scores = {(ours, theirs): _table_likeness(ours, theirs, catalogue[theirs]) for ours in wanted for theirs in free}
@@ -59,7 +67,7 @@ def _tables(catalogue: Catalogue) -> dict[str, str]:
 
 
 def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
-    """Return the likeness by the name and by the share of columns with a counterpart."""
+    """Return the likeness of two tables, by name and by columns."""
     expected = table_specs.compared_columns(ours)
     table_words = _words(ours) | _words(theirs)
     likeness = sum(max((_likeness(column, name, table_words) for name in columns), default=0) for column in expected)
@@ -68,8 +76,9 @@ def _table_likeness(ours: str, theirs: str, columns: set[str]) -> float:
 
 def _columns(table: str, actual: str, existing: set[str]) -> dict[str, str]:
     """Return our column -> their column, where the names differ, or `-`."""
-    wanted = [column for column in table_specs.column_types(table) if column not in existing and column != "active_batch_id"]
-    free, table_words = existing - set(table_specs.column_types(table)), _words(table) | _words(actual)
+    ours = table_specs.column_types(table)
+    wanted = [column for column in ours if column not in existing and column != "active_batch_id"]
+    free, table_words = existing - set(ours), _words(table) | _words(actual)
     return _pairs(wanted, {(ours, theirs): _likeness(ours, theirs, table_words) for ours in wanted for theirs in free})
 
 
@@ -82,7 +91,10 @@ def _pairs(wanted: list[str], scores: dict[tuple[str, str], float]) -> dict[str,
 
 
 def _likeness(ours: str, theirs: str, ignored: Set[str] = frozenset()) -> float:
-    """Return 0 to 1, by letters and by synonyms; `ignored` are the words of the name of the table."""
+    """Return 0 to 1, by letters and by synonyms.
+
+    `ignored` are the words of the name of the table.
+    """
     letters = SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
     our_words, their_words = (_words(name) - ignored or _words(name) for name in (ours, theirs))
     return max(letters, len(our_words & their_words) / len(our_words | their_words))

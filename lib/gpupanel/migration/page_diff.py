@@ -1,4 +1,4 @@
-"""Compare the same page of two panels: headings, labelled facts and tables, cell by cell.
+"""Compare the same page of two panels, cell by cell.
 
 HTML and plain text are converted to the same lines first, so that one can be compared with the other. Sentences, forms,
 links and other decoration are left out, and so are rows of the class `note`, which only this panel has.
@@ -13,10 +13,12 @@ from bs4 import BeautifulSoup, Comment, Tag
 
 from .findings import Findings, TableCounts
 
-DECORATION = "script, style, template, nav, form, button, select, footer, progress, .note, .skip, [role=note], [role=status]"
+DECORATION = (
+    "script, style, template, nav, form, button, select, footer, progress, .note, .skip, [role=note], [role=status]"
+)
 BLOCKS = {
-    "address", "article", "aside", "blockquote", "body", "br", "dd", "details", "div", "dl", "dt", "fieldset", "figure", "header",
-    "html", "li", "main", "ol", "p", "pre", "section", "summary", "ul",
+    "address", "article", "aside", "blockquote", "body", "br", "dd", "details", "div", "dl", "dt", "fieldset", "figure",
+    "header", "html", "li", "main", "ol", "p", "pre", "section", "summary", "ul",
 }
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6", "summary"}
 HEADING, ROW, ITEM, LINE = "heading", "row", "item", "line"
@@ -40,7 +42,7 @@ class Place(NamedTuple):
 
 
 class PageLine(NamedTuple):
-    """A line of a page: a HEADING, a ROW of cells, an ITEM of a list, or another LINE."""
+    """A line of a page: HEADING, ROW of cells, list ITEM, or other LINE."""
 
     kind: str
     text: str
@@ -48,7 +50,10 @@ class PageLine(NamedTuple):
 
 
 class ParsedPage(NamedTuple):
-    """`facts` are (section, label, value); `tables` are (section, rows) whose first row is the head."""
+    """`facts` are (section, label, value).
+
+    `tables` are (section, rows) whose first row is the head.
+    """
 
     headings: list[str]
     facts: list[tuple[str, str, str]]
@@ -152,11 +157,15 @@ def _with_headings(lines: list[PageLine]) -> Iterator[PageLine]:
 
 
 def _with_pairs(lines: Iterator[PageLine]) -> Iterator[PageLine]:
-    """Pair short lines as label and value; split lines such as `Status: passed; action: update`."""
+    """Pair short lines as label and value.
+
+    Split lines such as `Status: passed; action: update`.
+    """
     for short, group in groupby(lines, lambda line: line.kind is LINE and _is_short(line.text)):
         run = list(group)
         if short:
-            yield from (PageLine(ITEM, label.text, (label.text, value.text)) for label, value in zip(run[::2], run[1::2]))
+            for label, value in zip(run[::2], run[1::2], strict=False):
+                yield PageLine(ITEM, label.text, (label.text, value.text))
             continue
         for line in run:
             if line.kind in (HEADING, ROW):
@@ -166,12 +175,15 @@ def _with_pairs(lines: Iterator[PageLine]) -> Iterator[PageLine]:
 
 
 def _is_short(text: str) -> bool:
-    sentence = ". " in text or text.endswith(".") and not text.endswith("...")
+    sentence = ". " in text or (text.endswith(".") and not text.endswith("..."))
     return len(text) <= MAX_LABEL and not sentence and not LABELLED.match(text)
 
 
 def _labelled(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the facts of a line, `a: b; c: d` -> (a, b), (c, d); a sentence has none."""
+    """Yield the facts of a line, `a: b.
+
+    C: d` -> (a, b), (c, d); a sentence has none.
+    """
     matches = [LABELLED.fullmatch(part.strip()) for part in text.split(";")]
     if all(matches):
         yield from ((match[1], match[2]) for match in matches if match)
@@ -181,7 +193,10 @@ def _labelled(text: str) -> Iterator[tuple[str, str]]:
 
 
 def compare_pages(left: ParsedPage, right: ParsedPage, findings: Findings, exact: bool = False) -> None:
-    """Compare two pages; only with `exact` also times, ids and names of processes."""
+    """Compare two pages.
+
+    Only with `exact` also times, ids and names of processes.
+    """
     _PageComparison(findings, exact).compare(left, right)
 
 
@@ -191,7 +206,8 @@ class _PageComparison:
 
     def compare(self, left: ParsedPage, right: ParsedPage) -> None:
         self._compare_lists("heading", "headings", left.headings, right.headings)
-        self._compare_facts(*({(section, label): value for section, label, value in page.facts} for page in (left, right)))
+        facts = [{(section, label): value for section, label, value in page.facts} for page in (left, right)]
+        self._compare_facts(*facts)
         tables = [dict(page.tables) for page in (left, right)]
         for section in dict.fromkeys([*tables[0], *tables[1]]):
             self._compare_tables(section, tables[0].get(section, []), tables[1].get(section, []))

@@ -22,7 +22,8 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
         with opener.open(request.Request(place, headers={"Accept": "text/html"}), timeout=TIMEOUT_SECONDS) as response:
             return response.read(MAX_BYTES).decode(response.headers.get_content_charset() or "utf-8", errors="replace")
     except error.HTTPError as refused:
-        raise PanelError(f"{place} responded with {refused.code} {refused.reason}.", "Check the address and its permissions.") from None
+        problem = f"{place} responded with {refused.code} {refused.reason}."
+        raise PanelError(problem, "Check the address and its permissions.") from None
     except (error.URLError, OSError, LookupError) as failed:
         raise PanelError(f"{place} cannot be fetched: {getattr(failed, 'reason', failed)}") from None
 

@@ -1,4 +1,4 @@
-"""The report of a comparison: as data, as text for a terminal, and as one HTML page; all have the same content."""
+"""The report of a comparison as data, as text and as one HTML page."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -28,7 +28,10 @@ WEIGHT_TITLES = {
 
 @dataclass(frozen=True)
 class Report:
-    """`about` says what was compared and how: (label, value). `lines` is a timeline as rows of cells."""
+    """`about` says what was compared and how: (label, value).
+
+    `lines` is a timeline as rows of cells.
+    """
 
     title: str
     left: str
@@ -55,8 +58,8 @@ class Report:
         """Return the report for programs."""
         findings = self.findings
         return {
-            "title": self.title, "equal": findings.equal, "verdict": self.verdict, "left": self.left, "right": self.right,
-            "about": dict(self.about), "made": self.made, "differences": findings.count,
+            "title": self.title, "equal": findings.equal, "verdict": self.verdict,
+            "left": self.left, "right": self.right, "about": dict(self.about), "made": self.made, "differences": findings.count,
             "tables": [asdict(counts) for counts in findings.tallies],
             "groups": [_group_data(group) for group in findings.groups],
             "accepted": [_accepted_data(decision, findings) for decision in findings.accepted],
@@ -72,7 +75,8 @@ def _group_data(group: DifferenceGroup) -> dict[str, Any]:
 
 def _accepted_data(decision: AcceptedDifference, findings: Findings) -> dict[str, Any]:
     return {
-        "name": decision.name, "reason": decision.reason, "patterns": decision.patterns, "met": findings.met[decision.name],
+        "name": decision.name, "reason": decision.reason, "patterns": decision.patterns,
+        "met": findings.met[decision.name],
     }
 
 
@@ -80,12 +84,14 @@ def _accepted_data(decision: AcceptedDifference, findings: Findings) -> dict[str
 
 
 def format_report(report: Report) -> Iterator[str]:
-    """Yield the verdict, the counts, the accepted differences, and each kind of difference with samples."""
+    """Yield the lines of the report, with samples of each kind."""
     findings = report.findings
-    yield report.verdict + (f" Not counted: {plural(report.accepted, 'accepted difference')}." if report.accepted else "")
+    accepted = f" Not counted: {plural(report.accepted, 'accepted difference')}." if report.accepted else ""
+    yield report.verdict + accepted
     yield from format_table([("left", report.left), ("right", report.right), *report.about])
     if report.lines:
-        yield from ("", *format_table((clip(cell, CELL_WIDTH) if cell else "" for cell in line) for line in report.lines))
+        lines = ((clip(cell, CELL_WIDTH) if cell else "" for cell in line) for line in report.lines)
+        yield from ("", *format_table(lines))
     if findings.tallies:
         yield ""
     yield from format_section("Rows", _count_rows(findings), COUNT_COLUMNS)
@@ -103,7 +109,10 @@ def format_report(report: Report) -> Iterator[str]:
 
 def _count_rows(findings: Findings) -> list[tuple[object, ...]]:
     return [
-        (counts.table, counts.equal, counts.different, counts.left_only, counts.right_only, counts.accepted, counts.implied)
+        (
+            counts.table, counts.equal, counts.different, counts.left_only, counts.right_only, counts.accepted,
+            counts.implied,
+        )
         for counts in findings.tallies
     ]
 
@@ -135,7 +144,7 @@ def render_html(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    """Return how much agrees and what is left to decide, in up to three sentences."""
+    """Return how much agrees and what to decide, in up to three sentences."""
     findings = report.findings
     rows, equal = sum(counts.rows for counts in findings.tallies), sum(counts.equal for counts in findings.tallies)
     share = "more than 99.9%" if rows - rows / 1000 < equal < rows else f"{equal / rows:.1%}" if rows else ""
@@ -163,6 +172,6 @@ def _sentence(text: str) -> str:
 
 
 def _acceptance(group: DifferenceGroup) -> str:
-    """Return the lines that accept this group, for the file of accepted differences."""
+    """Return the lines that accept this group."""
     options = (("kind", group.kind), ("table", group.table), ("column", group.column), ("path", group.path))
     return "; ".join(f"{key} = {value}" for key, value in options if value)

@@ -25,16 +25,18 @@ class ComparisonOptions:
 class RowComparer:
     """Compares the columns that both sides have."""
 
-    def __init__(self, table: TableSpec, columns: list[str], strictness: ComparisonOptions, zones: tuple[tzinfo, tzinfo]):
-        self._table, self._strictness, self._zones = table, strictness, zones
+    def __init__(self, table: TableSpec, columns: list[str], options: ComparisonOptions, zones: tuple[tzinfo, tzinfo]):
+        self._table, self._options, self._zones = table, options, zones
         self._columns = {
             column: table_specs.column_kind(table.name, column) for column in columns if column not in table.key
         }
         self._times = [column for column, meaning in self._columns.items() if meaning is TIME]
 
     @classmethod
-    def of(cls, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, strictness: ComparisonOptions) -> "RowComparer":
-        return cls(table, shared_columns(table, left, right), strictness, (left.mapping.zone, right.mapping.zone))
+    def of(
+        cls, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, options: ComparisonOptions
+    ) -> "RowComparer":
+        return cls(table, shared_columns(table, left, right), options, (left.mapping.zone, right.mapping.zone))
 
     @property
     def paths(self) -> list[str]:
@@ -65,9 +67,9 @@ class RowComparer:
         if column == "deleted_at" and (values[0] is None) != (values[1] is None):
             return iter([ValueDifference("removed", _removal_state(values[0]), _removal_state(values[1]))])
         if meaning is TIME:
-            return value_diff.diff_time(*values, self._strictness.tolerance, self._zones)
+            return value_diff.diff_time(*values, self._options.tolerance, self._zones)
         if meaning is JSON:
-            return value_diff.diff_json(*values, self._strictness.by_bytes)
+            return value_diff.diff_json(*values, self._options.by_bytes)
         return value_diff.diff_presence(*values) if meaning is PRESENCE else value_diff.diff_plain(*values)
 
     def _reference(self, column: str, left: Row, right: Row) -> Iterator[ValueDifference]:

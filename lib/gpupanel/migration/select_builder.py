@@ -1,4 +1,4 @@
-"""Build the statement that reads a table with the natural keys of the rows that its ids refer to."""
+"""Build the statement that reads a table with natural keys for its ids."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{bat
 
 
 class SelectBuilder:
-    """Collects the joins of the paths. The first part of the key drives the statement.
+    """Collects the joins of the paths.
 
-    So the database sorts only that part, and never documents.
+    The first part of the key drives the statement. So the database sorts only that part, and never
+    documents.
     """
 
     def __init__(self, side: "ComparedDatabase", table: TableSpec):
@@ -23,7 +24,10 @@ class SelectBuilder:
         self._driver = table.key[0].rpartition(".")[0]
 
     def statement(self, paths: list[str], where: dict[str, list] | None = None) -> str:
-        """Select these paths, without those that the side lacks; `where` maps paths to values: parameters w0, w1..."""
+        """Select these paths, without those that the side lacks.
+
+        `where` maps paths to values: parameters w0, w1...
+        """
         selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
         order = [f"CAST({selected[part]} AS BINARY)" for part in self._table.leading]
         order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
@@ -43,7 +47,10 @@ class SelectBuilder:
         return f"`{self._side.mapping.table(target)}` AS {_alias(self._driver)} STRAIGHT_JOIN {own} ON {on}"
 
     def _expression(self, path: str) -> str | None:
-        """Return the SQL of a path; None if the side lacks a table or column on it."""
+        """Return the SQL of a path.
+
+        None if the side lacks a table or column on it.
+        """
         way, _, column = path.rpartition(".")
         alias, table = self._reach(way) if way else ("t", self._table.name)
         if alias is None:

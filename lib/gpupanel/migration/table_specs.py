@@ -1,4 +1,4 @@
-"""The compared tables: the natural keys of their rows and the meaning of their columns.
+"""The compared tables: their natural keys and the kinds of columns.
 
 Columns and types come from etc/schema.sql; this module adds only what that file does not contain. A path such as
 `asset_id.asset_hash` follows the id to the table that it refers to. `#` numbers the rows with an otherwise equal key in
@@ -114,5 +114,8 @@ def column_kind(table: str, column: str) -> str:
 
 
 def natural_key_paths(path: str) -> tuple[str, ...]:
-    """Return the paths that replace an id: `asset_id` -> asset_id.asset_type, asset_id.asset_hash."""
+    """Return the paths that replace an id.
+
+    `asset_id` gives asset_id.asset_type and asset_id.asset_hash.
+    """
     return tuple(f"{path}.{part}" for part in NATURAL[REFERENCES[path.rpartition(".")[2]]])

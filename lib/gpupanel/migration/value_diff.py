@@ -18,7 +18,10 @@ NO_TIME = timedelta(0)
 
 
 class ValueDifference(NamedTuple):
-    """A difference: `kind` is one of difference_kinds.KINDS, `path` is the path in a JSON value."""
+    """A difference of two values.
+
+    `kind` is one of difference_kinds.KINDS, `path` is the path in a JSON value.
+    """
 
     kind: str
     left: Any
@@ -30,7 +33,7 @@ class ValueDifference(NamedTuple):
 
 
 def diff_plain(left: Any, right: Any) -> Iterator[ValueDifference]:
-    """Compare numbers by value, and texts without their surrogate ids and process names."""
+    """Compare numbers by value, and texts without ids and process names."""
     if left == right or _comparable(left) == _comparable(right):
         return
     if left is None or right is None:
@@ -62,7 +65,7 @@ def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
 
 
 def diff_time(left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]) -> Iterator[ValueDifference]:
-    """Compare presence and, with a tolerance in seconds, the distance of two times in UTC."""
+    """Compare presence, and with a tolerance the distance of two times."""
     if (left is None) != (right is None):
         yield ValueDifference("presence", left, right)
     elif (
@@ -77,7 +80,10 @@ def _utc(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def diff_time_order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[ValueDifference]:
-    """Compare the order of the times of one row; equal times may be in any order."""
+    """Compare the order of the times of one row.
+
+    Equal times may be in any order.
+    """
     both = [name for name in left if left[name] is not None and right.get(name) is not None]
     for first, second in combinations(both, 2):
         gaps = left[first] - left[second], right[first] - right[second]
@@ -94,7 +100,10 @@ def _format_order(times: dict[str, datetime], names: list[str]) -> str:
 
 
 def diff_json(left: Any, right: Any, by_bytes: bool) -> Iterator[ValueDifference]:
-    """Compare two JSON texts by value, and with `by_bytes` also by spacing and order of keys."""
+    """Compare two JSON texts by value.
+
+    `by_bytes` also compares spacing and order of keys.
+    """
     if left == right:
         return
     if left is None or right is None:
@@ -148,7 +157,10 @@ def _type(value: Any) -> str:
 
 
 def _below(path: str, key: str) -> str:
-    """Return the path of a key, of limited depth and without hashes, so that like differences are grouped."""
+    """Return the path of a key.
+
+    The depth is limited and hashes are replaced, so that like differences are grouped.
+    """
     if path.count(".") >= DEPTH - 1:
         return path
     key = LONG_HEX.sub("*", key)
@@ -156,7 +168,7 @@ def _below(path: str, key: str) -> str:
 
 
 def renumber_jobs(payload: str | None, numbers: dict[str, int]) -> str | None:
-    """Replace each job_id by the number of the job among those that the events of the bundle have named."""
+    """Replace each job_id by the number of the job in its bundle's events."""
     if payload is None:
         return None
     return JOB_ID.sub(lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers) + 1)}", payload)

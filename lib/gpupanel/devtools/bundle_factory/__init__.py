@@ -1,4 +1,4 @@
-"""Generate real bundles from a seed, for the demo, the tests and the benchmarks (docs/CONTRACT.md, 4)."""
+"""Generate real bundles from a seed (docs/CONTRACT.md, 4)."""
 
 from .assets import GeneratedAsset
 from .scenarios import ExpectedOutcome, Scenario, no_checkpoint, write_demo_set

@@ -1,4 +1,4 @@
-"""One asset as upstream delivers it: the manifest item and the files of its folder (docs/CONTRACT.md, 4)."""
+"""One asset: its manifest item and its files (docs/CONTRACT.md, 4)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -67,9 +67,10 @@ def generate_assets(
     documents: tuple[str, ...] | None = None,
     broken: Mapping[int, Defect] | None = None,
 ) -> Iterator[GeneratedAsset]:
-    """Yield `count` assets whose forms alternate as in `mix`; a cover belongs to the asset before it.
+    """Yield `count` assets whose forms alternate as in `mix`.
 
-    `pictures` is a prefix, and the number of pictures of each form; `broken` maps positions to defects.
+    A cover belongs to the asset before it. `pictures` is a prefix, and the number of pictures of
+    each form; `broken` maps positions to defects.
     """
     prefix, pool = pictures
     for n in range(count):
@@ -91,7 +92,10 @@ def _covered(mix: tuple[str, ...], n: int, count: int) -> bool:
 
 
 def build_item(asset: GeneratedAsset) -> ItemFiles:
-    """Return the manifest item and every file of its folder; `bytes` is the size of the largest derivative."""
+    """Return the manifest item and every file of its folder.
+
+    `bytes` is the size of the largest derivative.
+    """
     made = [make_derivative(asset.picture, kind) for kind in asset.derivatives]
     facts = [dict(derivative.fact) for derivative in made]
     files = [file for derivative in made for file in derivative.files]
@@ -101,7 +105,7 @@ def build_item(asset: GeneratedAsset) -> ItemFiles:
 
 
 def removal_item(asset: GeneratedAsset) -> Item:
-    """Return the item of a `remove` bundle: it identifies the asset, and has no folder."""
+    """Return the item of a `remove` bundle, which has no folder."""
     simple = "video_simple" if asset.form == "video_simple" else None
     return {"asset_type": asset.asset_type, "asset_subtype": simple, "asset_hash": asset.asset_hash}
 

@@ -1,4 +1,7 @@
-"""Defects of one item; each function receives a valid item with its files and returns the defective ones."""
+"""Defects of one item.
+
+Each function receives a valid item with its files and returns the defective ones.
+"""
 
 from .assets import Item, ItemFiles
 from .derivatives import GeneratedFile
@@ -20,7 +23,10 @@ def broken_source(item: Item, files: list[GeneratedFile]) -> ItemFiles:
 
 
 def broken_document(item: Item, files: list[GeneratedFile]) -> ItemFiles:
-    """photo.analysis.json, which must be JSON, stops halfway; only the import reads it."""
+    """photo.analysis.json, which must be JSON, stops halfway.
+
+    Only the import reads it.
+    """
     return item, _halved(files, "source/data/photo.analysis.json")
 
 
@@ -45,10 +51,10 @@ def outside(item: Item, files: list[GeneratedFile]) -> ItemFiles:
 
 
 def bad_hash(item: Item, files: list[GeneratedFile]) -> ItemFiles:
-    """An invalid asset_hash: nothing identifies the item, which is a problem of the whole bundle."""
+    """An invalid asset_hash, which is a problem of the whole bundle."""
     return item | {"asset_hash": "not-a-hash"}, files
 
 
 def _halved(files: list[GeneratedFile], path: str) -> list[GeneratedFile]:
-    at = [file.path for file in files].index(path)  # ValueError if there is no such file, rather than an item without its defect
+    at = [file.path for file in files].index(path)  # ValueError rather than an item without its defect
     return [*files[:at], GeneratedFile(path, files[at].data[: len(files[at].data) // 2]), *files[at + 1 :]]

@@ -1,4 +1,4 @@
-"""Derivatives as files with their facts: images of every kind, and the files of a video_simple."""
+"""Derivatives as files with their facts."""
 
 import zipfile
 from functools import lru_cache
@@ -21,7 +21,10 @@ class GeneratedFile(NamedTuple):
 
 
 class DerivativeFiles(NamedTuple):
-    """One derivative: its facts as in the manifest, and its files; the facts name the first file."""
+    """One derivative: its facts as in the manifest, and its files.
+
+    The facts name the first file.
+    """
 
     fact: dict[str, Any]
     files: tuple[GeneratedFile, ...]
@@ -29,10 +32,10 @@ class DerivativeFiles(NamedTuple):
 
 @lru_cache(maxsize=512)
 def make_derivative(picture: str, kind: str) -> DerivativeFiles:
-    """Return the derivative of `kind` of the picture or film named `picture`; cached.
+    """Return the derivative of `kind` of the picture or film named `picture`.
 
-    Facts (docs/CONTRACT.md, 4): kind, path, bytes, sha256, mime_type, and width and height in pixels or None. Raises
-    KeyError for an unknown kind.
+    Cached. Facts (docs/CONTRACT.md, 4): kind, path, bytes, sha256, mime_type, and width and height
+    in pixels or None. Raises KeyError for an unknown kind.
     """
     if kind in IMAGE_KINDS:
         data, width, height = encode_image(picture, kind)
@@ -43,7 +46,10 @@ def make_derivative(picture: str, kind: str) -> DerivativeFiles:
 
 
 def film_seconds(picture: str) -> float:
-    """Return the length in seconds of the film named `picture`; playlist and transcript agree with it."""
+    """Return the length in seconds of the film named `picture`.
+
+    Playlist and transcript agree with it.
+    """
     return round((SEGMENTS - 1) * SEGMENT_SECONDS + derive_number(1, SEGMENT_SECONDS, picture, "length"), 1)
 
 
@@ -63,11 +69,12 @@ def _stream(film: str) -> tuple[GeneratedFile, ...]:
     for name, length in zip(names, seconds, strict=True):
         lines += [f"#EXTINF:{length:.1f},", name]
     playlist = "\n".join([*lines, "#EXT-X-ENDLIST", ""]).encode()
-    return GeneratedFile("hls/stream.m3u8", playlist), *(GeneratedFile(f"hls/{name}", _transport_stream()) for name in names)
+    segments = (GeneratedFile(f"hls/{name}", _transport_stream()) for name in names)
+    return GeneratedFile("hls/stream.m3u8", playlist), *segments
 
 
 def _transport_stream(packets: int = 32) -> bytes:
-    """Return empty MPEG transport stream packets: sync byte, null packet id, stuffing."""
+    """Return empty MPEG packets: sync byte, null packet id, stuffing."""
     return b"".join(b"\x47\x1f\xff" + bytes([0x10 | n % 16]) + b"\xff" * 184 for n in range(packets))
 
 
@@ -90,7 +97,8 @@ def _package(film: str) -> tuple[GeneratedFile, ...]:
 
 
 def _label(film: str) -> bytes:
-    return f"Stream and transcript of {film}, {film_seconds(film)} s, packed {timestamp(film_seconds(film))}.\n".encode()
+    seconds = film_seconds(film)
+    return f"Stream and transcript of {film}, {seconds} s, packed {timestamp(seconds)}.\n".encode()
 
 
 DELIVERABLES = {

@@ -1,4 +1,4 @@
-"""Values derived from names such as "seed/bundle/7", without a clock and without random state."""
+"""Values derived from names, without a clock or random state."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def choose(options: Sequence[Any], *parts: object) -> Any:
 
 
 def derive_number(low: float, high: float, *parts: object) -> float:
-    """Return a number from `low` up to `high`, evenly distributed over many `parts`."""
+    """Return a number from `low` up to `high`, evenly distributed."""
     return low + (high - low) * int(derive_hash(*parts)[:12], 16) / 16**12
 
 

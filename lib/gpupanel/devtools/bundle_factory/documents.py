@@ -1,4 +1,4 @@
-"""Documents of an asset: its provenance and its analyses, invented and plausible."""
+"""Documents of an asset: provenance and analyses, all invented."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -32,12 +32,15 @@ def derive_title(key: str) -> str:
 
 
 def source_file(asset: "GeneratedAsset") -> GeneratedFile:
-    """Return source/source.json, the provenance, which no later bundle changes."""
+    """Return source/source.json; no later bundle changes the provenance."""
     return _file("source/source.json", _provenance(asset))
 
 
 def document_files(asset: "GeneratedAsset", derivatives: list[dict[str, Any]]) -> Iterable[GeneratedFile]:
-    """Yield the files under source/data/ that `asset.documents` names. Raises KeyError for a name not in DOCUMENTS."""
+    """Yield the files under source/data/ that `asset.documents` names.
+
+    Raises KeyError for a name not in DOCUMENTS.
+    """
     for name in asset.documents:
         content = DOCUMENTS[name](asset, derivatives)
         path = f"source/data/{name}"
@@ -86,7 +89,8 @@ def _analysis(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any
 def _meaning(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
     run = f"{asset.key}/{asset.revision}"
     theme, mood = choose(THEMES, run, "theme"), choose(MOODS, run, "mood")
-    return {"mood": mood, "theme": theme, "reading": f"A {mood} picture about {theme}: {derive_title(asset.key).lower()}."}
+    reading = f"A {mood} picture about {theme}: {derive_title(asset.key).lower()}."
+    return {"mood": mood, "theme": theme, "reading": reading}
 
 
 def _family(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:

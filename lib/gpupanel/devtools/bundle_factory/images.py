@@ -1,4 +1,4 @@
-"""Generated images: a two-colour sky with one motif, sized and filtered like derivatives."""
+"""Generated images: a two-colour sky with one motif."""
 
 import math
 from functools import lru_cache
@@ -24,7 +24,7 @@ PALETTES = (  # sky above, sky below, then three inks from far to near
 
 
 class ImageKind(NamedTuple):
-    """How to make a derivative: its longest side in pixels, its format and its filter."""
+    """How to make a derivative; `side` is its longest side in pixels."""
 
     side: int
     format: str
@@ -44,7 +44,10 @@ IMAGE_KINDS = {
 
 
 def encode_image(picture: str, kind: str) -> tuple[bytes, int, int]:
-    """Return file, width and height of `picture` (any name) as `kind`. Raises PanelError without Pillow."""
+    """Return file, width and height of `picture` (any name) as `kind`.
+
+    Raises PanelError without Pillow.
+    """
     side, format_, filter_name = IMAGE_KINDS[kind]
     image = paint(picture).copy()
     image.thumbnail((side, side))
@@ -56,7 +59,10 @@ def encode_image(picture: str, kind: str) -> tuple[bytes, int, int]:
 
 @lru_cache(maxsize=2)  # one item needs its kinds one after the other; an image has several megabytes
 def paint(picture: str) -> "Image.Image":
-    """Return the full-size image of the name `picture`. Raises PanelError without Pillow."""
+    """Return the full-size image of the name `picture`.
+
+    Raises PanelError without Pillow.
+    """
     width, height = choose(SIZES, picture, "size")
     palette = choose(PALETTES, picture, "palette")
     image = _sky((2 * width, 2 * height), *palette[:2])

@@ -22,7 +22,7 @@ SENTINEL_MISSING = "sentinel_missing"
 
 
 class ExpectedOutcome(NamedTuple):
-    """The outcome of a bundle after a scan and after imports one by one, in the order of the set.
+    """The outcome of a bundle after imports one by one, in order.
 
     `planned` and `done` count the items by decision, after the preflight and after the import. `status` is the last one
     of the batch, None if a scan does not record it. `skip_reason` (a constant of this module) says why a scan skips
@@ -50,7 +50,7 @@ def no_checkpoint() -> None:
 def write_demo_set(
     sync_dir: Path | str, assets_dir: Path | str, seed: int | str = 1, checkpoint: Callable[[], None] = no_checkpoint
 ) -> list[Scenario]:
-    """Write the demo set and return its scenarios in the order in which to import them.
+    """Write the demo set; return its scenarios in import order.
 
     Files that exist already stay. `checkpoint` is called before each bundle, and may raise. Raises PanelError without
     Pillow.

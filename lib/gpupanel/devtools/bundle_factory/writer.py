@@ -1,4 +1,4 @@
-"""Write bundles as upstream does: folders first, then the manifest at once, and the sentinel last."""
+"""Write bundles as upstream does: files, then manifest, then sentinel."""
 
 import json
 from collections import Counter
@@ -13,9 +13,10 @@ COUNTED = ("item_count", "total_bytes", "verification")  # known only after the 
 
 
 class BundleWriter:
-    """Writes only below `sync_dir` and `assets_dir`; the same seed and calls give the same bytes.
+    """Writes only below `sync_dir` and `assets_dir`.
 
-    `pictures` is the number of different pictures of each form, which the items share.
+    The same seed and calls give the same bytes. `pictures` is the number of different pictures of
+    each form, which the items share.
     """
 
     def __init__(self, sync_dir: Path | str, assets_dir: Path | str, seed: int | str = 1, pictures: int = 6):
@@ -27,12 +28,22 @@ class BundleWriter:
         """Return the id of the bundle called `name`, written or not."""
         return derive_uuid(self.seed, "bundle", name)
 
-    def assets(self, name: str, count: int, mix: tuple[str, ...] = ("photo",), **options: Any) -> Iterator[GeneratedAsset]:
-        """Yield `count` assets for a bundle; see `assets.generate_assets`. Another `name` gives other assets."""
+    def assets(
+        self, name: str, count: int, mix: tuple[str, ...] = ("photo",), **options: Any
+    ) -> Iterator[GeneratedAsset]:
+        """Yield `count` assets for a bundle; see `assets.generate_assets`.
+
+        Another `name` gives other assets.
+        """
         return generate_assets(f"{self.seed}/{name}", count, mix, pictures=(str(self.seed), self.pictures), **options)
 
-    def container(self, kind: str, title: str, members: Iterable[GeneratedAsset], cover: GeneratedAsset | None = None) -> dict[str, Any]:
-        """Return a `gallery` or `collection` of these members, in order; kind and title identify it."""
+    def container(
+        self, kind: str, title: str, members: Iterable[GeneratedAsset], cover: GeneratedAsset | None = None
+    ) -> dict[str, Any]:
+        """Return a `gallery` or `collection` of these members, in order.
+
+        Kind and title identify it.
+        """
         return {
             "type": kind,
             "container_hash": derive_hash(self.seed, kind, title),
@@ -53,12 +64,13 @@ class BundleWriter:
         spoil: Callable[[bytes], bytes] | None = None,
         **facts: Any,
     ) -> str:
-        """Write one bundle and return its sync_id; an existing manifest stays, unless `replace` is set.
+        """Write one bundle and return its sync_id.
 
-        `facts` are manifest keys other than items and containers that replace the usual ones: action, sync_type,
-        status, verification, prior_sync_id... Without `files` no folder is written, and the manifest is the same.
-        Without `ready` there is no sentinel. `spoil` may change the bytes of the manifest before it appears, and needs
-        the whole manifest in memory. `items` may be a generator of any length.
+        An existing manifest stays, unless `replace` is set. `facts` are manifest keys other than
+        items and containers that replace the usual ones: action, sync_type, status, verification,
+        prior_sync_id... Without `files` no folder is written, and the manifest is the same. Without
+        `ready` there is no sentinel. `spoil` may change the bytes of the manifest before it
+        appears, and needs the whole manifest in memory. `items` may be a generator of any length.
         """
         self.bundles += 1
         sync_id = self.sync_id(name)
@@ -71,7 +83,10 @@ class BundleWriter:
         return sync_id
 
     def sentinel(self, name: str) -> str:
-        """Write the sentinel of the bundle `name`, which need not exist, and return its sync_id."""
+        """Write the sentinel of a bundle, which need not exist.
+
+        Return the sync_id of the bundle.
+        """
         sync_id = self.sync_id(name)
         _write_if_new(self.sync_dir / f"{sync_id}.ready", b"")
         return sync_id
@@ -87,7 +102,9 @@ class BundleWriter:
             "prior_sync_id": None,
         }
 
-    def _text(self, facts: dict, items: Iterable[GeneratedAsset], containers: Iterable[dict], files: bool) -> Iterator[str]:
+    def _text(
+        self, facts: dict[str, Any], items: Iterable[GeneratedAsset], containers: Iterable[dict[str, Any]], files: bool
+    ) -> Iterator[str]:
         totals = Counter(item_count=0, total_bytes=0, total_files=0)
         written = self._items(items, facts["action"] == "remove", files, totals)
         yield _json({key: value for key, value in facts.items() if key not in COUNTED})[:-1]
@@ -97,7 +114,9 @@ class BundleWriter:
         counted["verification"] = {"passed": True, "total_files": totals["total_files"]}
         yield ",\n" + _json(counted | {key: facts[key] for key in COUNTED if key in facts})[1:] + "\n"
 
-    def _items(self, items: Iterable[GeneratedAsset], remove: bool, files: bool, totals: Counter) -> Iterator[dict[str, Any]]:
+    def _items(
+        self, items: Iterable[GeneratedAsset], remove: bool, files: bool, totals: Counter[str]
+    ) -> Iterator[dict[str, Any]]:
         for asset in items:
             item, contents = (removal_item(asset), []) if remove else build_item(asset)
             for path, data in contents if files else ():
@@ -120,7 +139,7 @@ def _json(value: Any) -> str:
 
 
 def _write_at_once(path: Path, text: Iterable[str], spoil: Callable[[bytes], bytes] | None) -> None:
-    """Write under another name and rename, so that a scan reads the whole file or none."""
+    """Write under another name and rename: a scan reads all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -134,7 +153,7 @@ def _write_at_once(path: Path, text: Iterable[str], spoil: Callable[[bytes], byt
 
 
 def _write_if_new(path: Path, data: bytes) -> None:
-    """Write `data`, unless the file has it already: an import may be reading an item that two bundles share."""
+    """Write `data` unless the file has it: an import may be reading it."""
     try:
         with open(path, "xb") as out:
             out.write(data)
