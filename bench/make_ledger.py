@@ -127,7 +127,7 @@ def freshen(db: Database) -> None:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(
-        usage="load.py [--batches N] FOLDER [-- COMMAND]", description=__doc__,
+        usage="make_ledger.py [--batches N] FOLDER [-- COMMAND]", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("folder", type=Path, help="where the server keeps its data")

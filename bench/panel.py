@@ -61,7 +61,7 @@ def kept_ledger(batches: int) -> Iterator[Path]:
     if _is_served(conf):
         yield conf
     else:
-        command = [sys.executable, TREE / "bench" / "load.py", folder, "--batches", str(batches)]
+        command = [sys.executable, TREE / "bench" / "make_ledger.py", folder, "--batches", str(batches)]
         with _started(command, until="Ready"):
             yield conf
 

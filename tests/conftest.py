@@ -1,4 +1,4 @@
-"""What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
+"""Fixtures of all tests: a private MariaDB, a mount, and both configurations."""
 
 import file_permissions
 import installation
@@ -20,7 +20,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def admin_db(server):
-    """The account that may do everything, with all tables emptied."""
+    """The administrator's account, over empty tables."""
     db = Database(server.admin(NAME))
     empty(db)
     yield db
@@ -66,7 +66,7 @@ def bundles(assets_dir):
 
 @pytest.fixture
 def panel_conf(server, tmp_path, assets_dir):
-    """The panel's configuration: `admin` operates, `viewer` looks."""
+    """The panel's configuration: `admin` operates, `viewer` only reads."""
     return installation.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
         "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
     })
@@ -82,7 +82,7 @@ def worker_conf(server, tmp_path, assets_dir):
 
 @pytest.fixture
 def deny():
-    """Takes from this account, even from root, every right to a file or folder; returns how to give it back."""
+    """Denies this account, even root, access to a file or folder; returns a function that restores it."""
     with file_permissions.modes_hold():
         yield file_permissions.deny
 

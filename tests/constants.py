@@ -1,4 +1,4 @@
-"""What tests need without a fixture: where the project is, what its database, tables and passwords are called, and empty tables."""
+"""Names of the project: folders, database, tables and passwords."""
 
 import importlib.util
 from pathlib import Path
@@ -18,8 +18,8 @@ def password(account: str) -> str:
 
 
 def empty(db) -> None:
-    """Forget all that the tables hold."""
-    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for what other nodes have committed, a DELETE does not
+    """Empty all tables."""
+    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for the commits of other nodes, a DELETE does not
     db.execute("SET foreign_key_checks = 0")
     for table in TABLES:
         db.execute(f"DELETE FROM {table}")

@@ -1,4 +1,4 @@
-"""Files that this account may not read: their modes hold for root, too."""
+"""Deny access to files, even to root."""
 
 import struct
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ LIBC = CDLL(None, use_errno=True)
 
 @contextmanager
 def modes_hold() -> Iterator[None]:
-    """This thread, and those that it starts, give up root's right to read everything; programs that it starts do not."""
+    """Drop root's right to read every file, for this thread and the threads that it starts."""
     held = create_string_buffer(struct.calcsize("6I"))
     _ask("capget", held)
     effective, *others = struct.unpack("6I", held)
@@ -30,7 +30,7 @@ def _ask(name: str, sets) -> None:
 
 
 def deny(path: Path):
-    """Take away every right to a file or folder; returns how to give it back."""
+    """Deny access to a file or folder; return a function that restores it."""
     mode = path.stat().st_mode
     path.chmod(0)
     return lambda: path.chmod(mode)

@@ -1,4 +1,4 @@
-"""An installation as the tests make it: a server with the database and both accounts, and the two configuration files."""
+"""An installation of the tests: server, database, accounts, configurations."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from gpupanel.tools import schema
 
 
 def init_db(server: MariaDBServer) -> None:
-    """The schema, and both accounts with their passwords."""
+    """Create the schema and both accounts."""
     schema.apply(server.admin(NAME))
     for account in schema.ACCOUNTS:
         schema.open_account(server.admin(NAME), account, password(account))
@@ -20,7 +20,7 @@ def init_db(server: MariaDBServer) -> None:
 
 @contextmanager
 def installed(folder: Path, *options: str, **more) -> Iterator[MariaDBServer]:
-    """A private MariaDB with all that; TEST_MARIADB_OPTIONS are added to its command line."""
+    """Run a private MariaDB with schema and accounts; TEST_MARIADB_OPTIONS extend its command line."""
     with MariaDBServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
         init_db(server)
         yield server
@@ -28,7 +28,7 @@ def installed(folder: Path, *options: str, **more) -> Iterator[MariaDBServer]:
 
 @contextmanager
 def filled(server: MariaDBServer, statements: Iterable[str]) -> Iterator[Database]:
-    """Whoever may do everything, over tables that hold what these statements write, and whose statistics say so."""
+    """Yield the administrator's account over tables that these statements have filled and analyzed."""
     db = Database(server.admin(NAME))
     empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
@@ -41,7 +41,7 @@ def filled(server: MariaDBServer, statements: Iterable[str]) -> Iterator[Databas
 
 
 def write(path, socket, assets_dir, user, **sections):
-    """A configuration for the account `user` at a server's socket, with its password in a file beside it."""
+    """Write a configuration for the account `user`, with its password in a file beside it."""
     secret = path.parent / f"{user}.password"
     if not secret.exists():  # a program that runs may be reading it
         secret.touch(0o600)

@@ -1,4 +1,4 @@
-"""What this process opens: the interpreter itself tells, by its audit hook, whatever way it is opened."""
+"""Record the files that this process opens, by an audit hook."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def _note(event: str, arguments: tuple) -> None:
 
 @contextmanager
 def noted() -> Iterator[list[str]]:
-    """The paths that are opened meanwhile, as they were given. A hook is for life, so there is one for all."""
+    """Yield the list of paths opened inside; hooks cannot be removed, so all calls share one."""
     global _noted, _hooked
     if not _hooked:
         sys.addaudithook(_note)

@@ -1,4 +1,4 @@
-"""A simulated Perl side: what one database holds, in another one with other names, ids, times and JSON."""
+"""Simulate a Perl database: the same content with other names, ids, times and JSON."""
 
 from gpupanel.database import Database
 
@@ -34,7 +34,7 @@ PLACES = "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS WHER
 
 
 def build(db: Database, source: str, target: str) -> None:
-    """Make the database `target` anew, from all that `source` holds."""
+    """Create the database `target` from the content of `source`."""
     db.execute(f"DROP DATABASE IF EXISTS {target}")
     db.execute(f"CREATE DATABASE {target} CHARACTER SET utf8mb4")
     for ours in NAMES:
@@ -42,7 +42,7 @@ def build(db: Database, source: str, target: str) -> None:
 
 
 def mapping(absent: str = "") -> str:
-    """What the migration team would write; a table that is `absent` is said to be."""
+    """Return the mapping file; `absent` is a table to mark as missing."""
     lines = ["[side]", f"time_zone = {ZONE}", "[tables]", *(f"{ours} = {theirs}" for ours, theirs in (TABLES | {absent: "-"}).items() if ours)]
     for ours, (_, columns) in NAMES.items():
         lines += [f"[{ours}]", *(f"{column} = {theirs}" for column, theirs in columns.items())] if ours != absent else []

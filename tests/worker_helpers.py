@@ -1,4 +1,4 @@
-"""Helpers of the worker's tests: start workers, wait for what they do, look at all that they wrote."""
+"""Helpers of worker tests: start workers, wait for events, read results."""
 
 import io
 import os
@@ -52,17 +52,17 @@ MEANING = {
 
 
 def meaning(db) -> dict[str, list]:
-    """What library and items say, less ids and times, in a fixed order."""
+    """Return library and items without ids and times, in a fixed order."""
     return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in MEANING.items()}
 
 
 def rows(db) -> dict[str, list]:
-    """Every library row as it stands, ids and times included."""
+    """Return every library row, with ids and times."""
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
 
 
 def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
-    """The first true value of `condition()`, asked each `every` seconds; fails after a minute."""
+    """Return the first true value of `condition()`; fail after a minute."""
     deadline, pause = time.monotonic() + SECONDS, threading.Event()
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{what} did not come about"
@@ -101,13 +101,13 @@ def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
 
 
 def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
-    """Scan, preflight and queue these bundles; returns the jobs' ids."""
+    """Scan, preflight and queue these bundles; return the ids of the jobs."""
     actions.scan_mount(panel_db, mount, "operator")
     return [actions.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
 
 
 def enqueue(db, count: int, priority: int = 100) -> list[int]:
-    """Make queued jobs, each of a batch of its own, without any bundle; returns their ids."""
+    """Insert queued jobs with their batches, without bundles; return their ids."""
 
     def work(tx) -> list[int]:
         start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
@@ -127,14 +127,14 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
 
 
 def drain(conf: Path) -> str:
-    """Import all that is queued, in this process; returns the log."""
+    """Import all queued jobs in this process; return the log."""
     out = io.StringIO()
     Worker(config.load(conf), Signals(), Log(out, {}), Notifier({})).drain()
     return out.getvalue()
 
 
 def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
-    """A bundle of so many photos, imported but for the second, whose source is missing; returns its sync_id."""
+    """Import a bundle whose second photo lacks its source; return its sync_id."""
     sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: defects.no_source}))
     queue(panel_db, mount, sync_id)
     drain(conf)
@@ -143,7 +143,7 @@ def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
 
 
 def mend(panel_db, mount, sync_id: str, position: int = 1) -> None:
-    """The source that an item lacked comes."""
+    """Add the missing source of an item."""
     (mount.assets_dir / items(panel_db, sync_id)[position]["path"] / "source" / "source.json").write_text("{}")
 
 
@@ -165,7 +165,7 @@ def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
 
 
 def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
-    """The events of a batch, the oldest first."""
+    """Return the events of a batch, oldest first."""
     found = db.read(ledger.events, batch(db, sync_id)["id"], limit=1000)[::-1]
     return [event for event in found if event_type in (None, event["event_type"])]
 
@@ -192,7 +192,7 @@ def held_back(admin_db, worker_db, asset):
 
 
 def write(tx, asset) -> None:
-    """Bring an asset into the library, as an import would."""
+    """Write an asset to the library, as an import does."""
     row = dict.fromkeys(catalogue.FIELDS) | {
         "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
     }
@@ -200,11 +200,11 @@ def write(tx, asset) -> None:
 
 
 class Undone(Exception):
-    """What the rival did is rolled back."""
+    """Rolls back the other transaction."""
 
 
 def make_stale(db, job_id: int) -> None:
-    """Let an hour have passed since the heartbeat of a job."""
+    """Make the heartbeat of a job an hour older."""
     db.execute("UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
 
 
@@ -225,20 +225,20 @@ class Program:
             self.lines.append(line.rstrip("\n"))
 
     def said(self, words: str) -> str:
-        """The first line with these words, as soon as there is one."""
+        """Wait for the first line with these words."""
         return wait_until(lambda: next((line for line in self.lines if words in line), None), f"a line with {words!r}")
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def ends(self) -> int:
-        """The exit status, once it has ended."""
+        """Wait for the exit status."""
         status = self.process.wait(SECONDS)
         self._reader.join()
         return status
 
     def end(self) -> None:
-        """Whatever it was doing."""
+        """Kill the worker."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -273,5 +273,5 @@ def status(db, claim: claims.Claim) -> str:
 
 
 def event_types(db, claim: claims.Claim) -> list[str]:
-    """What happened to the claimed job's batch, by type."""
+    """Return the event types of the claimed job's batch."""
     return [event["event_type"] for event in events(db, claim.sync_id)]

@@ -36,12 +36,12 @@ BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took eff
 
 @pytest.fixture
 def through(server, tmp_path, worker_conf):
-    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the door that does it."""
+    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the proxy that does it."""
 
     def through(lose: int, reached: bool):
-        door = tmp_path / "door.sock"
-        conf = worker_helpers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
-        return conf, Losing(door, server, lose, reached)
+        proxy = tmp_path / "proxy.sock"
+        conf = worker_helpers.with_options(worker_conf, socket=proxy, chunk_items=2, heartbeat_seconds=60)
+        return conf, Losing(proxy, server, lose, reached)
 
     return through
 
@@ -50,10 +50,10 @@ def through(server, tmp_path, worker_conf):
 @pytest.mark.parametrize("lose", range(1, COMMITS + 1))
 def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bundle, through, lose, reached):
     sync_id, job_id = bundle
-    conf, door = through(lose, reached)
-    with door:
+    conf, proxy = through(lose, reached)
+    with proxy:
         worker_helpers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
-    assert door.struck.is_set() and len(door.statements) >= COMMITS
+    assert proxy.struck.is_set() and len(proxy.statements) >= COMMITS
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 5}
     told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
@@ -73,8 +73,8 @@ def completed_by(conf, admin_db, job_id: int) -> bool:
 
 @BOTH
 def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(admin_db, bundle, through, reached):
-    conf, door = through(1, reached)
-    with door:
+    conf, proxy = through(1, reached)
+    with proxy:
         worker_helpers.drain(conf)
     job = worker_helpers.job(admin_db, bundle[1])
     assert (job["state"], job["attempts"]) == ("completed", 1)
@@ -85,8 +85,8 @@ def test_the_job_claimed_together_with_an_end_whose_reply_was_lost_is_imported_a
     admin_db, panel_db, mount, bundles, bundle, through, reached
 ):
     next_job, = worker_helpers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
-    conf, door = through(COMMITS, reached)
-    with door:
+    conf, proxy = through(COMMITS, reached)
+    with proxy:
         worker_helpers.drain(conf)
     jobs = [worker_helpers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
@@ -96,9 +96,9 @@ def test_the_job_claimed_together_with_an_end_is_imported_though_a_beat_finds_th
     admin_db, panel_db, mount, bundles, bundle, through
 ):
     next_job, = worker_helpers.queue(panel_db, mount, bundles.bundle("next", bundles.assets("next", 1)))
-    conf, door = through(COMMITS, True)
-    with door:
-        door.fault, door.counted = silent_for_a_beat, 1
+    conf, proxy = through(COMMITS, True)
+    with proxy:
+        proxy.fault, proxy.counted = silent_for_a_beat, 1
         worker_helpers.drain(worker_helpers.with_options(conf, heartbeat_seconds=0.1))
     jobs = [worker_helpers.job(admin_db, job_id) for job_id in (bundle[1], next_job)]
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * 2
@@ -108,8 +108,8 @@ def silent_for_a_beat(link, packet) -> None:
     """The statement takes effect; nothing is heard of it until a heartbeat has come and gone."""
     link.forward(packet)
     link.reply()
-    before = link.door.beats
-    worker_helpers.wait_until(lambda: link.door.beats > before + 1, "a beat")
+    before = link.proxy.beats
+    worker_helpers.wait_until(lambda: link.proxy.beats > before + 1, "a beat")
     link.cut()
 
 
@@ -120,8 +120,8 @@ def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
     sync_id, job_id = bundle
     manifest = assets_dir / "sync" / f"{sync_id}.json"
     manifest.rename(assets_dir / "away.json")
-    conf, door = through(2, reached)
-    with door:
+    conf, proxy = through(2, reached)
+    with proxy:
         worker_helpers.drain(conf)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0)
@@ -136,8 +136,8 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
     sync_id, job_id = bundle
     worker_db.transact(claims.claim, claims.Next("a" * 32, "dead:1"))
     worker_helpers.make_stale(admin_db, job_id)
-    conf, door = through(1, reached)
-    with door:
+    conf, proxy = through(1, reached)
+    with proxy:
         log = worker_helpers.drain(conf)
         worker_helpers.drain(conf)
     assert f"job {job_id}, batch {sync_id}: was silent, and may be back in the queue" in log

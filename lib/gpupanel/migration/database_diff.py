@@ -76,7 +76,8 @@ def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabas
     for column in table_specs.column_types(table.name):
         has = [side.has(table.name, column) for side in (left, right)]
         if any(has) and not all(has) and column not in table_specs.NEVER_COMPARED:
-            findings.add("column_missing", table.area, table.name, column, left=_presence(has[0]), right=_presence(has[1]))
+            left_has, right_has = map(_presence, has)
+            findings.add("column_missing", table.area, table.name, column, left=left_has, right=right_has)
     expected = list(table_specs.column_types(table.name))
     unknown = [side.unknown_columns(table.name, expected) for side in (left, right)]
     for column in sorted({*unknown[0]} ^ {*unknown[1]}):
@@ -170,7 +171,9 @@ class TableComparison:
         else:
             self._counts.accepted += 1
 
-    def _add(self, kind: str, column: str, pair: RowPair, left: object = "", right: object = "", path: str = "") -> bool:
+    def _add(
+        self, kind: str, column: str, pair: RowPair, left: object = "", right: object = "", path: str = ""
+    ) -> bool:
         bundles = (row.get(self._table.bundle) for rows in (pair.right, pair.left) for row in rows[:1])
         bundle = next(filter(None, bundles), None)
         if self._table.jobs_in and not path:
@@ -178,8 +181,8 @@ class TableComparison:
         elif self._table.jobs_in:
             path = f"{path} of {pair.key[1]}"
         return self._findings.add(
-            kind, self._table.area, self._table.name, column, path=path, row=" ".join(map(str, pair.key)), bundle=bundle,
-            left=left, right=right,
+            kind, self._table.area, self._table.name, column, path=path, row=" ".join(map(str, pair.key)),
+            bundle=bundle, left=left, right=right,
         )
 
     def _parents(self, key: tuple) -> Iterator[tuple[str, tuple]]:

@@ -87,7 +87,7 @@ class PlanComparison:
         paths = sorted({path for line in lines for path in line["values"]})
         lacking = [part for part in table.key if part != "#" and not self._side.has(*_column_of(table, part))]
         if not self._side.has(table.name) or lacking:
-            self._findings.add("table_missing", table.area, table.name, left="planned", right="missing, or without its key")
+            self._findings.add("table_missing", table.area, table.name, left="planned", right="missing, or without key")
             return
         where = {part: list({line["key"][part] for line in lines}) for part in table.key}
         written = {key_of(table, row): row for row in self._side.among(table, [*paths, table.bundle], where)}

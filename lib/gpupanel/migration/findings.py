@@ -94,7 +94,7 @@ class Findings:
     """
 
     def __init__(
-        self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda difference: None
+        self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda found: None
     ):
         self.accepted = list(accepted)
         self.met: Counter[str] = Counter()
@@ -112,7 +112,8 @@ class Findings:
         left: Any = "", right: Any = "",
     ) -> bool:
         """Record a difference; return False if it is an accepted one."""
-        difference = Difference(kind, area, table, column, path, row, bundle or "", format_value(left), format_value(right))
+        values = format_value(left), format_value(right)
+        difference = Difference(kind, area, table, column, path, row, bundle or "", *values)
         for decision in self.accepted:
             if decision.covers(difference):
                 self.met[decision.name] += 1
@@ -135,7 +136,8 @@ class Findings:
     def groups(self) -> list[DifferenceGroup]:
         """Return the groups by weight, then by frequency."""
         heaviest = list(difference_kinds.WEIGHTS)
-        return sorted(self._groups.values(), key=lambda group: (heaviest.index(group.weight), -group.count, group.place))
+        groups = self._groups.values()
+        return sorted(groups, key=lambda group: (heaviest.index(group.weight), -group.count, group.place))
 
     @property
     def count(self) -> int:

@@ -78,7 +78,8 @@ class SelectBuilder:
     def _job_number(self, alias: str, table: str) -> str:
         mapping = self._side.mapping
         return JOB_NUMBER.format(
-            jobs=mapping.table(table), batch=mapping.column(table, "batch_id"), id=mapping.column(table, "id"), alias=alias
+            jobs=mapping.table(table), batch=mapping.column(table, "batch_id"), id=mapping.column(table, "id"),
+            alias=alias,
         )
 
     def _column(self, alias: str, table: str, column: str) -> str:

@@ -35,8 +35,8 @@ TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence"
 class TableSpec(NamedTuple):
     """A table; `key` identifies a row, `bundle` is the path to its bundle.
 
-    The database sorts by `leading`, and this program sorts the rows with an equal `leading`. If these may be too `many`,
-    the database sorts by the whole key. `jobs_in` is a JSON column that contains ids of jobs.
+    The database sorts by `leading`, and this program sorts the rows with an equal `leading`. If
+    these may be too `many`, the database sorts by the whole key. `jobs_in` is a JSON column that contains ids of jobs.
     """
 
     name: str

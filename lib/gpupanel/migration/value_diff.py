@@ -64,7 +64,9 @@ def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
 # ------------------------------------------------------------------------------------------------------ times
 
 
-def diff_time(left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]) -> Iterator[ValueDifference]:
+def diff_time(
+    left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]
+) -> Iterator[ValueDifference]:
     """Compare presence, and with a tolerance the distance of two times."""
     if (left is None) != (right is None):
         yield ValueDifference("presence", left, right)

@@ -1,4 +1,4 @@
-"""A door between one program and its database: numbers the statements, and at one of them does something else."""
+"""A proxy between a program and its database that injects one fault."""
 
 import os
 import select
@@ -14,16 +14,16 @@ from . import mysql_protocol
 SIZE = 1 << 16
 SECONDS = 30
 
-# What happens at a point in place of passing the packet on.
+# What the proxy does at a point instead of forwarding the packet.
 Fault = Callable[["ProxiedConnection", bytes], None]
 
 
 class FaultProxy:
-    """Listens at `path` for the connections of one program to `server`, a PrivateServer.
+    """Listens at `path` for the connections of one program to `server`, a MariaDBServer.
 
-    The statements of all connections are numbered from 1, or only those of connection number `counted`. `fault` happens
-    at number `at`. Of `hold`, a number on the first connection, and `until`, the first waits for point `until`, so that
-    a thread that beats now and then surely comes to it.
+    The proxy numbers the statements of all connections from 1, or only those of connection number `counted`. `fault`
+    happens at number `at`. Statement `hold` of the first connection waits for statement `until`, so that the thread of
+    the heartbeat surely reaches it.
     """
 
     def __init__(self, path: Path, server, at: int = 0, fault: Fault | None = None, *, counted: int = 0,
@@ -44,7 +44,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *exc) -> None:
-        """Close, once what was in progress is done."""
+        """Close after the requests in progress."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for link in self._links:
@@ -61,7 +61,7 @@ class FaultProxy:
             link.thread.start()
 
     def number(self, link: "ProxiedConnection", statement: str) -> int:
-        """The number of this statement; 0 for one that does not count."""
+        """Return the number of this statement; 0 if it does not count."""
         with self._lock:
             due, self.next = self.next, None
             if self.counted and link.ordinal != self.counted:
@@ -77,10 +77,10 @@ class FaultProxy:
 
 
 class ProxiedConnection:
-    """One connection: what a fault may do with it."""
+    """One connection, with the operations of a fault."""
 
-    def __init__(self, door: FaultProxy, client: socket.socket, ordinal: int):
-        self.door, self.client, self.ordinal = door, client, ordinal
+    def __init__(self, proxy: FaultProxy, client: socket.socket, ordinal: int):
+        self.proxy, self.client, self.ordinal = proxy, client, ordinal
         self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self.upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -91,15 +91,15 @@ class ProxiedConnection:
         self.upstream.sendall(packet)
 
     def reply(self) -> bytes:
-        """What the server says next, once it says it."""
+        """Wait for the next reply of the server."""
         return self.upstream.recv(SIZE)
 
     def answer(self, packet: bytes) -> None:
-        """Say something in the server's place."""
+        """Send a reply in place of the server."""
         self.client.sendall(packet)
 
     def cut(self) -> None:
-        """Neither end hears any more of the other."""
+        """Cut the connection to both ends."""
         for end in (self.client, self.upstream):
             try:
                 end.shutdown(socket.SHUT_RDWR)
@@ -114,7 +114,7 @@ class ProxiedConnection:
 
     def _serve(self) -> None:
         try:
-            self.upstream.connect(str(self.door.server.socket))
+            self.upstream.connect(str(self.proxy.server.socket))
             self._pass_on()
         except OSError:
             pass
@@ -143,11 +143,11 @@ class ProxiedConnection:
         if statement is None:
             return self.forward(packet)
         self._sent += 1
-        if self.ordinal == 1 and self._sent == self.door.hold:
-            self.door.reached.wait(SECONDS)
-        if self.door.number(self, statement) != self.door.at or not self.door.fault:
+        if self.ordinal == 1 and self._sent == self.proxy.hold:
+            self.proxy.reached.wait(SECONDS)
+        if self.proxy.number(self, statement) != self.proxy.at or not self.proxy.fault:
             return self.forward(packet)
         try:
-            self.door.fault(self, packet)
+            self.proxy.fault(self, packet)
         finally:
-            self.door.struck.set()
+            self.proxy.struck.set()

@@ -1,4 +1,4 @@
-"""What can go wrong between a program and its database, each as something that a door does at one statement."""
+"""What can go wrong between a program and its database, each as something that a proxy does at one statement."""
 
 import signal
 from pathlib import Path
@@ -41,22 +41,22 @@ def killed_after(link: ProxiedConnection, packet: bytes) -> None:
 
 def connection_killed(link: ProxiedConnection, packet: bytes) -> None:
     """Somebody kills the connection on the server, which says so to the client or hangs up."""
-    db = Database(link.door.server.admin())
+    db = Database(link.proxy.server.admin())
     db.execute(f"KILL CONNECTION {link.thread_id}")
     db.close()
     link.forward(packet)
 
 
 def server_killed(link: ProxiedConnection, packet: bytes) -> None:
-    link.door.server.kill()
+    link.proxy.server.kill()
     link.cut()
-    link.door.server.start()
+    link.proxy.server.start()
 
 
 def server_restarted(link: ProxiedConnection, packet: bytes) -> None:
-    link.door.server.stop()
+    link.proxy.server.stop()
     link.cut()
-    link.door.server.start()
+    link.proxy.server.start()
 
 
 def terminated(link: ProxiedConnection, packet: bytes) -> None:
@@ -66,7 +66,7 @@ def terminated(link: ProxiedConnection, packet: bytes) -> None:
 
 def terminated_twice(link: ProxiedConnection, packet: bytes) -> None:
     """The second one comes with the next statement: by then the first has been heard."""
-    link.door.next = lambda: link.signal(signal.SIGTERM)
+    link.proxy.next = lambda: link.signal(signal.SIGTERM)
     terminated(link, packet)
 
 

@@ -1,7 +1,7 @@
-"""Forks the programs under trial: each is a process of its own, without the half second that Python takes to start.
+"""Fork the tested programs, without the half second that Python takes to start.
 
-Reads a line of JSON for each program: its name, arguments, environment, standard input and the file for its output. Answers with its
-process id; for a process id, with its exit status once it has ended.
+Reads one line of JSON per program: name, arguments, environment, standard input and output file. Replies with its process
+id. A line with a process id gets the exit status, after the process has ended.
 """
 
 import gc
@@ -19,7 +19,7 @@ def main() -> None:
     from gpupanel.work import command
 
     programs = {"gpupanel": main.main, "import-worker": command.main, "import-media.cgi": lambda _: cgi.serve_once(Path())}
-    # What is here already is no fork's garbage: to look through it all would cost each as much as its work.
+    # Objects of the parent are no garbage of a fork; collecting them would take as long as the fork's own work.
     gc.collect()
     gc.freeze()
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""What a web server hands to a CGI program when an operator has clicked: the request of a form of the panel."""
+"""Requests of the panel's forms, as a web server passes them to a CGI program."""
 
 from pathlib import Path
 from urllib.parse import urlencode
@@ -16,17 +16,17 @@ ENVIRON = {
 
 
 def request(fields: list[str], secret: Path) -> tuple[str, dict[str, str]]:
-    """The body and the environment of a form with these fields, each `name=value`, or a sync_id; answers come as JSON."""
+    """Return body and environment of a form; each field is `name=value` or a sync_id."""
     pairs = [tuple(field.split("=")) if "=" in field else ("sync_id", field) for field in fields]
     body = urlencode([*pairs, ("csrf_token", forms.token(forms.Secret(secret), OPERATOR))])
     return body, ENVIRON | {"CONTENT_LENGTH": str(len(body))}
 
 
 def went_well(answer: str) -> bool:
-    """Whether the program has answered that all was done."""
+    """Return whether the response reports success."""
     return answer.startswith("Status: 200") and '"ok":true' in answer.replace(" ", "")
 
 
 def is_no_answer(answer: str) -> bool:
-    """A fault of ours, which no fault of others may bring about."""
+    """Return whether the response is an error of the panel itself."""
     return "Status: 500" in answer or "Traceback" in answer

@@ -1,4 +1,4 @@
-"""As much of the MariaDB protocol as a door needs: packets, statements, errors."""
+"""The parts of the MariaDB protocol that a proxy needs."""
 
 import struct
 
@@ -7,7 +7,7 @@ STATES = {1213: b"40001", 1205: b"HY000"}
 
 
 def split(buffer: bytearray) -> list[bytes]:
-    """Take the complete packets off the front of `buffer`, headers included."""
+    """Remove and return the complete packets of `buffer`, with headers."""
     packets = []
     while len(buffer) >= 4 and len(buffer) >= (size := 4 + int.from_bytes(buffer[:3], "little")):
         packets.append(bytes(buffer[:size]))
@@ -16,19 +16,19 @@ def split(buffer: bytearray) -> list[bytes]:
 
 
 def statement(packet: bytes) -> str | None:
-    """The statement that a client sends in this packet; None in all else, such as the handshake."""
+    """Return the statement in a packet; None in others, such as the handshake."""
     if packet[3] or len(packet) < 5 or packet[4] != QUERY:
         return None
     return packet[5:].decode("utf-8", "replace")
 
 
 def error(code: int) -> bytes:
-    """What a server answers in place of a result."""
+    """Return an error packet of a server."""
     body = struct.pack("<BH", 0xFF, code) + b"#" + STATES.get(code, b"HY000") + b"injected by the campaign"
     return len(body).to_bytes(3, "little") + b"\x01" + body
 
 
 def thread_id(greeting: bytes) -> int:
-    """The number of the connection, as the server's first packet gives it."""
+    """Return the connection id in the first packet of the server."""
     end = greeting.index(b"\0", 5)
     return struct.unpack_from("<I", greeting, end + 1)[0]

@@ -1,4 +1,4 @@
-"""The bundles of the campaign, and the stages of their way: before each, the database is as an undisturbed way left it."""
+"""The bundles of the campaign and the stages of their import."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,10 @@ PAPERS = ("photo.analysis.json",)
 
 
 class Stage(NamedTuple):
-    """A program, and the name of the snapshot that it starts from. `{bundles}` and `{job}` stand for what is there.
-    The arguments of a CGI program are the fields of a form.
+    """A program, and the name of the snapshot from which it starts.
 
-    `counted` and `hold` are a door's: the connection whose statements count, and the statement of the first one
-    that waits for the last of those. `stop` has SIGTERM come at the first statement with these words.
+    `{bundles}` and `{job}` stand for existing ones. The arguments of a CGI program are the fields of a form. `counted`
+    and `hold` are those of FaultProxy. With `stop` the program gets SIGTERM at the first statement with these words.
     """
 
     name: str
@@ -59,15 +58,15 @@ FEW = {"derivatives": ("icon",), "documents": PAPERS}
 
 
 def write_first(writer: BundleWriter) -> tuple[str, list[GeneratedAsset]]:
-    """What the library has from the start: the bundle, and its assets."""
+    """Write the bundle that is imported before all stages; return it with its assets."""
     base = list(writer.assets("base", 4, **FEW))
     return writer.bundle("base", base, [writer.container("gallery", "Base", base)]), base
 
 
 def write_others(writer: BundleWriter, base: list[GeneratedAsset]) -> list[str]:
-    """Bundles that bring what is new, fails, is updated, linked and taken out; the last one is not ready to be used.
+    """Write bundles that create, fail, update, link and remove; the last one is not consumable.
 
-    They share no asset, so that their order changes nothing.
+    They share no asset, so their order does not matter.
     """
     new = list(writer.assets("new", 3, FORMS, broken={2: defects.broken_document}, **FEW))
     absent = list(writer.assets("absent", 1))
@@ -83,36 +82,36 @@ def write_others(writer: BundleWriter, base: list[GeneratedAsset]) -> list[str]:
     ]
 
 
-def tell(lane) -> None:
-    """Go the way once without any disturbance, and keep a snapshot before each stage."""
-    lane.first, base = write_first(lane.writer)
-    actions.scan_mount(lane.panel, lane.mount, OPERATOR)
-    actions.queue_batch(lane.panel, lane.mount, lane.first, OPERATOR)
-    lane.finish()
-    lane.bundles = write_others(lane.writer, base)
-    lane.keep("empty")
-    actions.scan_mount(lane.panel, lane.mount, OPERATOR)
-    lane.keep("scanned")
-    for sync_id in lane.bundles[:2]:
-        actions.preflight_batch(lane.panel, lane.mount, sync_id, OPERATOR)
-    lane.keep("planned")
-    queued = actions.queue_batches(lane.panel, lane.mount, lane.bundles[:USABLE], OPERATOR)
-    # As if the last one had been planned from other bytes.
-    lane.admin.execute(
-        "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s", sync_id=lane.bundles[3]
+def tell(environment) -> None:
+    """Run all stages once without faults, and save a snapshot before each."""
+    environment.first, base = write_first(environment.writer)
+    actions.scan_mount(environment.panel, environment.mount, OPERATOR)
+    actions.queue_batch(environment.panel, environment.mount, environment.first, OPERATOR)
+    environment.finish()
+    environment.bundles = write_others(environment.writer, base)
+    environment.keep("empty")
+    actions.scan_mount(environment.panel, environment.mount, OPERATOR)
+    environment.keep("scanned")
+    for sync_id in environment.bundles[:2]:
+        actions.preflight_batch(environment.panel, environment.mount, sync_id, OPERATOR)
+    environment.keep("planned")
+    queued = actions.queue_batches(environment.panel, environment.mount, environment.bundles[:USABLE], OPERATOR)
+    # The last one looks as if planned from another manifest.
+    environment.admin.execute(
+        "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s", sync_id=environment.bundles[3]
     )
-    lane.job = min(each.job_id for each in queued if each.job_id)
-    lane.keep("queued")
-    _let_two_die(lane)
-    lane.keep("stale")
+    environment.job = min(each.job_id for each in queued if each.job_id)
+    environment.keep("queued")
+    _let_two_die(environment)
+    environment.keep("stale")
 
 
-def _let_two_die(lane) -> None:
-    """One job whose worker was lost once, and one whose worker was lost each of five times."""
-    first = lane.worker.transact(claims.claim, claims.Next("0" * 32, "lost:1"))
+def _let_two_die(environment) -> None:
+    """Make a job whose worker died once, and one whose worker died five times."""
+    first = environment.worker.transact(claims.claim, claims.Next("0" * 32, "lost:1"))
     for attempt in range(1, 6):
-        claim = lane.worker.transact(claims.claim, claims.Next(f"{attempt:032d}", "lost:2", [first.job_id]))
-        lane.let_an_hour_pass(claim.job_id)
+        claim = environment.worker.transact(claims.claim, claims.Next(f"{attempt:032d}", "lost:2", [first.job_id]))
+        environment.let_an_hour_pass(claim.job_id)
         if attempt < 5:
-            lane.worker.transact(claims.reset, claim.job_id, 900, 5, "other:3")
-    lane.let_an_hour_pass(first.job_id)
+            environment.worker.transact(claims.reset, claim.job_id, 900, 5, "other:3")
+    environment.let_an_hour_pass(first.job_id)

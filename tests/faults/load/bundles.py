@@ -1,4 +1,4 @@
-"""What lies on the mount: bundles to be imported, one that is big, and sentinels of many that nobody queues."""
+"""Bundles of the load test: ordinary ones, a big one, and many that stay unqueued."""
 
 import json
 
@@ -10,7 +10,7 @@ BARE = {"derivatives": (), "documents": ()}
 
 
 def write_bundles(site: Deployment) -> tuple[list[str], str]:
-    """Write all of it; returns the sync_ids of the ordinary bundles, and that of the big one."""
+    """Write all bundles; return the ordinary sync_ids and the big one."""
     size, writer = site.size, site.writer
     shared = [list(writer.assets(f"shared {n}", 2, **BARE)) for n in range(7)]
     ordinary = [_ordinary(site, n, shared[n % 7]) for n in range(size.bundles)]

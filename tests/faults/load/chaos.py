@@ -1,4 +1,4 @@
-"""What befalls workers and panel while all this goes on: kill -9, SIGTERM, and a stop for longer than the threshold."""
+"""Chaos: SIGKILL, SIGTERM and SIGSTOP for workers and panel."""
 
 import random
 import signal
@@ -13,7 +13,7 @@ WEIGHTS = {("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGST
 
 
 class Chaos:
-    """While inside, one thing after the other; `befell` counts them."""
+    """Context that disturbs one process after the other; `befell` counts the faults."""
 
     def __init__(self, site: Deployment, seed: int = 1):
         self._site, self._chance = site, random.Random(seed)

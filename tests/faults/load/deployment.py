@@ -1,4 +1,4 @@
-"""The installation under load: a server, a mount, several workers and a panel, each started again when it has ended."""
+"""The installation under load; every program that ends is started again."""
 
 import signal
 import socket
@@ -26,7 +26,7 @@ EXPECTED = (0, -signal.SIGKILL, -signal.SIGTERM, 130)
 
 
 class Size(NamedTuple):
-    """How much of everything; `minutes` is how long the upheaval goes on, `lock_seconds` the longest wait for a row."""
+    """Sizes; `minutes` is the duration of the chaos, `lock_seconds` the longest allowed wait for a row."""
 
     bundles: int = 1000
     items: int = 100_000  # in the one big bundle
@@ -38,7 +38,7 @@ class Size(NamedTuple):
 
 
 class Supervisor:
-    """Keeps one program running, as systemd does. `unexpected` are the exit statuses that nobody had asked for."""
+    """Keeps one program running, as systemd does; `unexpected` lists other exit statuses."""
 
     def __init__(self, role: str, log: Path, *command: str):
         self.role, self.unexpected, self.stopping = role, [], False
@@ -53,7 +53,7 @@ class Supervisor:
         self.process.send_signal(number)
 
     def look(self) -> None:
-        """Start it again when it has ended."""
+        """Start the program again if it has ended."""
         status = self.process.poll()
         if status is None or self.stopping:
             return
@@ -69,7 +69,7 @@ class Supervisor:
 
 
 class Deployment:
-    """`folder` holds everything."""
+    """The installation, all in `folder`."""
 
     def __init__(self, folder: Path, server: MariaDBServer, size: Size):
         self.folder, self.server, self.size = folder, server, size
@@ -90,12 +90,12 @@ class Deployment:
         return installation.write(self.folder / f"{user}.conf", self.server.socket, self.assets_dir, user, **sections)
 
     def shell(self, *arguments: str) -> subprocess.CompletedProcess:
-        """What an operator does with bin/gpupanel."""
+        """Run bin/gpupanel as an operator."""
         command = [sys.executable, TREE / "bin" / "gpupanel", *arguments, "--config", self.panel_conf]
         return subprocess.run(command, capture_output=True, text=True)
 
     def start(self) -> None:
-        """The panel and the workers, and somebody who starts them again."""
+        """Start panel, workers and the thread that restarts them."""
         self.port = self.port or _free_port()
         panel = ("serve", "--host", "127.0.0.1", "--port", str(self.port), "--config", self.panel_conf)
         self.keepers = [Supervisor("panel", self.folder / "panel.log", TREE / "bin" / "gpupanel", *panel)]
@@ -124,7 +124,7 @@ def _free_port() -> int:
 
 @contextmanager
 def open_deployment(folder: Path, size: Size):
-    """A site in this folder; whatever it has started ends with it."""
+    """Open a deployment in this folder; all its processes end with it."""
     with installation.installed(folder / "mariadb", *OPTIONS) as server:
         site = Deployment(folder, server, size)
         try:

@@ -1,4 +1,4 @@
-"""The account in the end: every job has ended, the library is what the bundles say, and the events tell it truly."""
+"""Invariants after the load: all jobs ended, the library matches the bundles, the events are true."""
 
 import time
 
@@ -14,7 +14,7 @@ LEFT = "SELECT sync_id FROM ingest_batch WHERE source_host = %(host)s AND status
 
 
 def settle(site: Deployment) -> list[str]:
-    """Once nobody disturbs any more, operators queue what was canceled or given up, and workers come to the end of it."""
+    """After the chaos, queue the canceled and failed batches again until all are imported."""
     for _ in range(3):
         if problem := _ends(site):
             return [problem]
@@ -40,7 +40,7 @@ def _ends(site: Deployment) -> str | None:
 
 
 def lost(site: Deployment, sync_ids: list[str]) -> list[str]:
-    """What the library lacks of these bundles, or has too much, or says otherwise."""
+    """Return where the library differs from these bundles."""
     expected = {}
     for sync_id in sync_ids:
         for item in bundles.manifest(site, sync_id)["items"]:

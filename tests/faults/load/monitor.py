@@ -1,4 +1,4 @@
-"""What is looked at meanwhile: the most memory that a process has had, and who waits how long for whose row."""
+"""Monitor peak memory and lock waits during the load."""
 
 import threading
 import time
@@ -70,7 +70,7 @@ class Monitor:
 
 
 def _stopped(behind: dict[str, dict], waits: str) -> bool:
-    """Whether at the end of the line there is a process that was stopped, or is gone."""
+    """Return whether the process that holds the lock is stopped or gone."""
     for _ in range(len(behind)):
         if behind[waits]["holds"] not in behind:
             break
@@ -86,7 +86,7 @@ def _state(pid: str | None) -> str:
 
 
 def _peak(pid: int) -> int:
-    """MiB; 0 for a process that is gone."""
+    """Return the peak memory in MiB; 0 for an ended process."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -95,6 +95,6 @@ def _peak(pid: int) -> int:
 
 
 def longest_wait_of_all(db: Database) -> float:
-    """Seconds, as the server itself counts them, stopped processes included."""
+    """Return the longest lock wait in seconds, as the server counts it."""
     (row,) = db.execute("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_time_max'")
     return int(row["Value"]) / 1000

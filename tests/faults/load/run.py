@@ -1,4 +1,4 @@
-"""One load from beginning to end, and its figures."""
+"""Run one load test and report its figures."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ MEMORY = {"worker": 400, "panel": 500}  # MiB; a panel may plan several big bund
 
 
 class Figures:
-    """Lines for people as they come, and in the end what was wrong."""
+    """Prints measurements, and collects the problems."""
 
     def __init__(self, say: Callable[[str], Any]):
         self.say, self.problems = say, []
@@ -32,7 +32,7 @@ class Figures:
 
 
 def run(folder: Path, size: Size, say: Callable[[str], Any] = print) -> list[str]:
-    """What went wrong under this load; nothing when all was survived."""
+    """Run the load; return its problems."""
     figures = Figures(say)
     with open_deployment(folder, size) as site:
         ordinary, big = figures.timed(f"{size.sentinels:,} sentinels written", bundles.write_bundles, site)
@@ -65,7 +65,7 @@ def _upheave(site: Deployment, ordinary: list[str], answers: operators.ResponseL
 
 
 def _tell(site: Deployment, watch: Monitor, answers: operators.ResponseLog, figures: Figures) -> None:
-    """Print what was measured, and hold it against what must be."""
+    """Print the measurements, and check them against the limits."""
     jobs = site.admin.execute("SELECT state, COUNT(*) AS n, SUM(attempts) AS attempts FROM import_job GROUP BY state")
     figures.say("jobs: " + ", ".join(f"{row['n']} {row['state']} in {row['attempts']} attempts" for row in jobs))
     told = ", ".join(f"{n} x {status}" for status, n in sorted(answers.statuses.items(), key=str))
