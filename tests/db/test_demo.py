@@ -166,7 +166,7 @@ def test_the_folder_that_is_given_goes_before_the_configuration_in_the_environme
     answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "other.conf"))
     assert answer.returncode == 0, answer.stderr
     assert "A sentinel without its manifest (a scan skips this bundle)" in answer.stdout
-    assert "A manifest without its sentinel (no scan sees it)" in answer.stdout
+    assert "A manifest without its sentinel (no scan finds this bundle)" in answer.stdout
 
 
 def test_run_refuses_a_configuration(tmp_path):

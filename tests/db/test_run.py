@@ -16,6 +16,7 @@ from constants import TREE
 from gpupanel import config
 from gpupanel.devtools import demo_import, demo_panel, mariadb_server, processes
 from gpupanel.devtools.sandbox import stop_leftovers
+from gpupanel.work.signals import Signals
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
 
@@ -23,10 +24,10 @@ PARTS = ("mariadb/mariadb", "worker", "panel")
 class Running:
     """`gpupanel run` on a folder, from the moment it says where the panel is."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(folder)],
+            [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(folder), *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         self.said = "".join(iter(self._line, ""))
@@ -131,15 +132,41 @@ def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_star
     )
     assert began.read_text() == "began\n"
     os.killpg(running.pid, signal.SIGINT)
-    assert running.communicate(timeout=60)[0] == "Stopped.\n"
+    assert running.communicate(timeout=60)[0] == "Starting MariaDB; the first start takes some seconds.\nStopped.\n"
     assert running.returncode == 0
     with mariadb_server.MariaDBServer(folder / "mariadb") as server:
         assert (folder / "mariadb" / "data" / "mysql").is_dir()
         assert server.process.poll() is None
 
 
+def test_it_serves_on_the_port_that_it_is_given_from_a_folder_with_spaces(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    folder = tmp_path / "with space" / "v"
+    running = Running(folder, "--port", str(port))
+    try:
+        assert running.address == f"http://127.0.0.1:{port}/admin/import-media.cgi"
+        assert f"--config '{folder / 'panel.conf'}'" in running.said
+        assert len(gpupanel(folder, "scan")["discovered"]) == 9
+    finally:
+        assert running.stop(signal.SIGTERM)[0] == 0
+    assert running.alive == []
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(tmp_path / "var"), "--port", str(port)]
+        refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"gpupanel: Cannot listen on port {port}: Address already in use. Choose another one: make run PORT=N, or --port N.\n"
+    )
+    assert not (tmp_path / "var").exists()
+
+
 def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as listener, processes.SignalWatcher() as signals:
+    with socket.create_server(("127.0.0.1", 0)) as listener, Signals(force=False) as signals:
         panel = processes.ManagedProcess("panel", None, None)
         demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
         signal.raise_signal(signal.SIGINT)

@@ -5,8 +5,14 @@ import argparse
 from ..cli.commands import Command, whole_number
 
 
-def _run_options(parser: argparse.ArgumentParser) -> None:
+def _var_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--var", metavar="DIR", help="the folder of the private installation (var/)")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=whole_number(1, 65535), metavar="N",
+                        help="the port of the panel (8080, or any free one if 8080 is taken)")
+    _var_option(parser)
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +21,7 @@ def _demo_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", type=whole_number(1, 100_000), default=100, metavar="N",
                         help="items in each additional bundle (100)")
     parser.add_argument("--seed", default="1", help="another seed gives other bundles (1)")
-    _run_options(parser)
+    _var_option(parser)
 
 
 COMMANDS = (

@@ -3,6 +3,7 @@
 With --once import them and compare each with its expected outcome.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
@@ -123,5 +124,5 @@ def _verdict(report: DemoReport) -> list[str]:
 def _next_step(context: CommandContext, panel_conf: Path) -> str:
     if context.args.config:
         return f"Show a batch: bin/gpupanel --config {panel_conf} show SYNC_ID"
-    command = "make run" if context.args.var in (None, "var") else f"make run VAR={context.args.var}"
+    command = "make run" if context.args.var in (None, "var") else f"make run VAR={shlex.quote(context.args.var)}"
     return f"Open the panel: `{command}` starts it with the same data and prints its address."

@@ -1,5 +1,8 @@
 """Run the demo panel with its own MariaDB (docs/CONTRACT.md, 11)."""
 
+import os
+import shlex
+import signal
 import socket
 from collections.abc import Callable
 from itertools import chain
@@ -8,53 +11,59 @@ from time import monotonic, sleep
 
 from ..cli.output import format_table
 from ..errors import PanelError
+from ..work.signals import Signals
 from . import demo_import, processes
-from .processes import ManagedProcess, SignalWatcher
+from .processes import ManagedProcess
 from .sandbox import Sandbox
 
 PORT = 8080
 START_SECONDS = 30
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Info = Callable[[str], None]
 Ready = Callable[[dict[str, str], list[str]], None]
 
 
-def run(folder: Path, info: Info, ready: Ready) -> None:
+def run(folder: Path, port: int | None, info: Info, ready: Ready) -> None:
     """Start everything, wait for a signal, stop everything in reverse order.
+
+    The panel listens on `port`; without one on 8080, or on any free port if 8080 is taken.
 
     `info` receives each step. `ready` receives the addresses and files, as data and as lines, once the panel responds.
     Raises PanelError if a part does not start or ends by itself; the other parts are then stopped too.
     """
-    with SignalWatcher() as signals:
+    port = _free_port() if port is None else _usable_port(port)
+    with Signals(STOP_SIGNALS, force=False) as signals:
         try:
+            info("Starting MariaDB; the first start takes some seconds.")
             with Sandbox(folder) as sandbox:
-                signals.checkpoint()
-                info(f"MariaDB runs in {sandbox.folder / 'mariadb'}.")
+                signals.check()
+                info(f"MariaDB runs in {sandbox.folder / 'mariadb'}. Writing the demo bundles.")
                 _write_bundles(sandbox, signals, info)
-                _serve(sandbox, signals, info, ready)
+                info("Starting the worker and the panel.")
+                _serve(sandbox, port, signals, info, ready)
         except KeyboardInterrupt:
             pass
     info("Stopped.")
 
 
-def _write_bundles(sandbox: Sandbox, signals: SignalWatcher, info: Info) -> None:
-    groups = demo_import.write_bundles(sandbox.sync_dir, sandbox.sync_dir.parent, checkpoint=signals.checkpoint)
+def _write_bundles(sandbox: Sandbox, signals: Signals, info: Info) -> None:
+    groups = demo_import.write_bundles(sandbox.sync_dir, sandbox.sync_dir.parent, checkpoint=signals.check)
     scenarios = list(chain.from_iterable(groups))
-    signals.checkpoint()
+    signals.check()
     info(f"{len(scenarios)} demo bundles are in {sandbox.sync_dir}:")
     for line in format_table(demo_import.describe_scenarios(scenarios)):
         info(line)
 
 
-def _serve(sandbox: Sandbox, signals: SignalWatcher, info: Info, ready: Ready) -> None:
-    port = _free_port()
+def _serve(sandbox: Sandbox, port: int, signals: Signals, info: Info, ready: Ready) -> None:
     started: list[ManagedProcess] = []
     try:
         for name, command in _commands(sandbox, port).items():
             started.append(processes.start_process(name, command, sandbox.folder))
         _wait_for_panel(started[-1], port, signals)
         ready(*_addresses(sandbox, port))
-        signals.watch([_database(sandbox), *started])
+        processes.watch([_database(sandbox), *started], signals)
     finally:
         info("\nStopping; the data stays.")
         for process in reversed(started):
@@ -86,14 +95,26 @@ def _free_port() -> int:
     raise PanelError("There is no free port on 127.0.0.1.")
 
 
-def _wait_for_panel(panel: ManagedProcess, port: int, signals: SignalWatcher) -> None:
+def _usable_port(port: int) -> int:
+    """Return the port. Raises PanelError if this user cannot listen on it."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise PanelError(
+            f"Cannot listen on port {port}: {os.strerror(error.errno or 0)}."
+            " Choose another one: make run PORT=N, or --port N."
+        ) from None
+    return port
+
+
+def _wait_for_panel(panel: ManagedProcess, port: int, signals: Signals) -> None:
     """Wait until the panel accepts connections.
 
     Raises KeyboardInterrupt if a signal comes first.
     """
     deadline = monotonic() + START_SECONDS
     while True:
-        signals.checkpoint()
+        signals.check()
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
@@ -113,5 +134,6 @@ def _addresses(sandbox: Sandbox, port: int) -> tuple[dict[str, str], list[str]]:
     }
     return data, [
         f"The worker waits for jobs. The logs are in {sandbox.logs}.", "", f"    {address}", "",
-        f"From a shell: bin/gpupanel --config {sandbox.panel_conf} status", "Ctrl-C stops everything.",
+        f"From a shell: bin/gpupanel --config {shlex.quote(str(sandbox.panel_conf))} status",
+        "Ctrl-C stops everything.",
     ]

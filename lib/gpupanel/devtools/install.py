@@ -22,6 +22,10 @@ UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-i
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
 BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # CGI programs set their own module path
+NEXT_INSTALL = (
+    'Next: create the database and configure it, docs/install.md, "2. Create the database and its two accounts".'
+)
+NEXT_UPGRADE = 'Next: run init-db and restart worker and panel, docs/install.md, "Upgrade".'
 PACKAGES_HINT = "On Debian, `apt-get install python3-venv` is needed; pip downloads the Python packages."
 COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
 
@@ -36,6 +40,7 @@ def main() -> int:
     root = Path(f"{args.destdir}/{args.prefix}" if args.destdir else args.prefix)
     if root.resolve() == TREE:
         return _fail(f"{root} is the checkout itself. Name another PREFIX.")
+    is_upgrade = (root / "lib").exists()
     try:
         install(root, args.prefix, args.debian_packages)
     except subprocess.CalledProcessError as error:
@@ -43,7 +48,7 @@ def main() -> int:
         return _fail(f"{command} failed with {error.returncode}; {root} is unchanged.", PACKAGES_HINT)
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}")
-    print(f"Installed to {root}. Next: {args.prefix}/docs/OPERATIONS.md, or `{args.prefix}/bin/gpupanel doctor`.")
+    print(f"{'Upgraded' if is_upgrade else 'Installed'} {root}.", NEXT_UPGRADE if is_upgrade else NEXT_INSTALL)
     return 0
 
 
@@ -118,6 +123,7 @@ def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
     if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
         return present
     options = ["--system-site-packages"] if debian_packages else []
+    print("Installing the Python packages into a new venv", flush=True)
     _run(sys.executable, "-m", "venv", *options, venv)
     pip: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)

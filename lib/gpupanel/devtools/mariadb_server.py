@@ -112,15 +112,19 @@ class MariaDBServer:
         user, data, fresh = _system_user(), self.folder / "data", self.folder / "data.new"
         for folder in (data, fresh):
             shutil.rmtree(folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh.mkdir(parents=True)
+        # mariadb-install-db is a shell script that does not quote its folder: this link to it has no spaces.
+        link = self._sockets / "data"
+        link.symlink_to(fresh.absolute())
         status, output = _run_shielded([
-            _program("mariadb-install-db"), "--no-defaults", f"--datadir={fresh}", f"--user={user}",
+            _program("mariadb-install-db"), "--no-defaults", f"--datadir={link}", f"--user={user}",
             "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}", "--skip-test-db",
             "--skip-name-resolve", "--force",  # also on a host without name resolution
         ], self._sockets)
         if status:
             hint = f"The end of its output:\n{last_lines(output)}"
             raise PanelError("MariaDB could not create its data directory.", hint)
+        link.unlink()
         fresh.rename(data)
 
     def _arguments(self) -> list[str]:

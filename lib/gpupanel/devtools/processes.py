@@ -3,15 +3,15 @@
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from ..cli.output import last_lines
 from ..errors import PanelError
 from ..paths import TREE
+from ..work.signals import Signals
 
 STOP_SECONDS = 60
 
@@ -73,49 +73,19 @@ def interrupt_on_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-class SignalWatcher:
-    """Context in which SIGINT, SIGTERM and SIGHUP interrupt nothing.
+def watch(processes: list[ManagedProcess], signals: Signals) -> None:
+    """Wait for a signal, which may have come before.
 
-    `checkpoint` and `watch` see them.
+    Raises PanelError if a process ends by itself.
     """
-
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __enter__(self) -> Self:
-        self._reader, writer = self._pipe = socket.socketpair()
-        writer.setblocking(False)
-        self._handlers = [signal.signal(number, lambda *_: None) for number in self.NUMBERS]
-        self._wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        signal.set_wakeup_fd(self._wakeup)
-        for number, handler in zip(self.NUMBERS, self._handlers, strict=True):
-            signal.signal(number, handler)
-        for end in self._pipe:
-            end.close()
-
-    def checkpoint(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come.
-
-        To be called between the steps of a long task.
-        """
-        if select.select([self._reader], [], [], 0)[0]:
-            raise KeyboardInterrupt
-
-    def watch(self, processes: list[ManagedProcess]) -> None:
-        """Wait for a signal, which may have come before.
-
-        Raises PanelError if a process ends by itself.
-        """
-        handles = {os.pidfd_open(managed.process.pid): managed for managed in processes}
-        try:
-            ready, _, _ = select.select([self._reader.fileno(), *handles], [], [])
-        finally:
-            for handle in handles:
-                os.close(handle)
-        if self._reader.fileno() not in ready:
-            raise unexpected_exit(handles[ready[0]])
+    handles = {os.pidfd_open(managed.process.pid): managed for managed in processes}
+    try:
+        ready, _, _ = select.select([signals.fileno(), *handles], [], [])
+    finally:
+        for handle in handles:
+            os.close(handle)
+    if signals.fileno() not in ready:
+        raise unexpected_exit(handles[ready[0]])
 
 
 def unexpected_exit(managed: ManagedProcess) -> PanelError:

@@ -13,5 +13,5 @@ def run(context: CommandContext) -> int:
     if context.args.config:
         refuse_other_config(context, "--config", context.args.config, "Omit --config; --var names another folder.")
     folder = private_folder(context, "Unset GPUPANEL_CONF, or give --var DIR.")
-    demo_panel.run(folder, info=context.info, ready=context.emit)
+    demo_panel.run(folder, context.args.port, info=context.info, ready=context.emit)
     return 0

@@ -50,7 +50,8 @@ KINDS = {
     "presence": DifferenceKind("has a value on one side only", "one side does not fill this column here"),
     "value": DifferenceKind("has different values", "the two systems computed or copied the value differently"),
     "wording": DifferenceKind(
-        "differs in case, white space or type only", "the column has another type, or one side normalizes its values", FORM,
+        "differs in case, white space or type only",
+        "the column has another type, or one side normalizes its values", FORM,
     ),
     "reference": DifferenceKind("refers to different rows", "one side linked another row, or none"),
     "time": DifferenceKind(
@@ -86,7 +87,8 @@ KNOWN_CAUSES = (
     ("ingest_batch_item", "decision", None, "the rules for this item differ, or the library had other content before"),
     ("ingest_batch_item", "reason", None, "only this system records a reason"),
     (
-        "ingest_batch", "manifest_sha256", None, "the two systems read other bytes: the bundle changed between the two runs",
+        "ingest_batch",
+        "manifest_sha256", None, "the two systems read other bytes: the bundle changed between the two runs",
     ),
     ("ingest_batch_item", "last_error", None, "the same failure in other words, or another failure"),
     ("import_job", "last_error", None, "the same failure in other words, or another failure"),
@@ -94,10 +96,12 @@ KNOWN_CAUSES = (
     ("ingest_event", None, "left_only", "only one system records this step, or it uses another event type"),
     ("ingest_event", None, "right_only", "only one system records this step, or it uses another event type"),
     (
-        "asset_gallery_item", "position", None, "members are counted from another number, or were moved by a later bundle",
+        "asset_gallery_item",
+        "position", None, "members are counted from another number, or were moved by a later bundle",
     ),
     (
-        "asset_collection_item", "position", None, "members are counted from another number, or were moved by a later bundle",
+        "asset_collection_item",
+        "position", None, "members are counted from another number, or were moved by a later bundle",
     ),
     ("asset_derivative", None, "left_only", "one side omits this kind of derivative on purpose"),
     ("asset_ai_run", "analysis_kind", None, "file names are mapped to kinds differently"),

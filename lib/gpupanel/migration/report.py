@@ -59,7 +59,8 @@ class Report:
         findings = self.findings
         return {
             "title": self.title, "equal": findings.equal, "verdict": self.verdict,
-            "left": self.left, "right": self.right, "about": dict(self.about), "made": self.made, "differences": findings.count,
+            "left": self.left, "right": self.right,
+            "about": dict(self.about), "made": self.made, "differences": findings.count,
             "tables": [asdict(counts) for counts in findings.tallies],
             "groups": [_group_data(group) for group in findings.groups],
             "accepted": [_accepted_data(decision, findings) for decision in findings.accepted],
