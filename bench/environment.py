@@ -1,4 +1,4 @@
-"""The ground that the worker's rows stand on: a private MariaDB as durable as one in service, a mount, both accounts."""
+"""Environment of worker benchmarks: a durable private MariaDB, a mount, both accounts."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from gpupanel.tools import schema
 
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
-# Each commit is flushed, as in service; memory for what a row writes.
+# Flush each commit, as in production; enough memory for the rows of one benchmark.
 IN_SERVICE = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=1")
 MOMENT = "2026-01-31T09:30:00Z"
 DERIVATIVES = ("thumb", "medium")
@@ -30,7 +30,7 @@ DOCUMENTS = ("photo.analysis.json", "photo.meaning.json")
 
 
 class BenchEnvironment(NamedTuple):
-    """A server, its admin's connection, a folder for the mount, and the configuration of a worker."""
+    """A server, its administrator's connection, a folder for the mount, a worker's configuration."""
 
     server: MariaDBServer
     admin: Database
@@ -44,16 +44,16 @@ class BenchEnvironment(NamedTuple):
         self.admin.execute("SET foreign_key_checks = 1")
 
     def command(self, conf: Path | None = None) -> list:
-        """bin/import-worker --once."""
+        """Run bin/import-worker --once."""
         return [sys.executable, TREE / "bin" / "import-worker", "--config", conf or self.conf, "--once"]
 
     def worker(self, conf: Path | None = None, **environ: str) -> subprocess.Popen:
-        """The same, begun."""
+        """Start bin/import-worker --once."""
         return subprocess.Popen(self.command(conf), env=os.environ | environ, stderr=subprocess.DEVNULL)
 
 
 def peak(process: subprocess.Popen) -> float:
-    """MiB of memory that a process had at most; waits for its end. What the kernel tells afterwards counts its parent's."""
+    """Wait for the end of a process; return its peak memory in MiB, without that of its parent."""
     most = 0
     while process.poll() is None:
         told = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
@@ -104,7 +104,7 @@ def sync_id(*parts: object) -> str:
 
 
 def item(name: str, number: int) -> dict:
-    """An item of eight rows: an asset, its source, two analyses, two derivatives, a cover, its place in the ledger."""
+    """Return an item of eight rows: asset, source, two analyses, two derivatives, cover, ledger item."""
     own = digest(name, number)
     return {
         "asset_type": "photo", "asset_subtype": None, "asset_hash": own, "cover_hash": digest(name, number, "cover"),
@@ -127,13 +127,13 @@ def manifest(name: str, items: list[dict], **facts: object) -> bytes:
 
 
 def document(*parts: object) -> bytes:
-    """Some 700 bytes of JSON."""
+    """Return about 700 bytes of JSON."""
     words = {f"key{n}": digest(n, *parts)[:40] for n in range(12)}
     return json.dumps({"model": "tagger-3", "score": 0.75, "words": words}).encode()
 
 
 def bundle(assets_dir: Path, name: str, count: int, documents: tuple[str, ...] = DOCUMENTS) -> str:
-    """Write a bundle of `count` items with their documents; returns its sync_id."""
+    """Write a bundle of `count` items with documents; return its sync_id."""
     items = [item(name, number) for number in range(count)]
     for each in items:
         source = assets_dir / each["path"] / "source"

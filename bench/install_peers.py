@@ -1,4 +1,4 @@
-"""What ours is measured against: installed here, from the registries, and never by the product."""
+"""Install the peers of the benchmarks; the product never needs them."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ FOLDER = TREE / "var" / "bench"
 
 
 def python(*packages: str) -> Path:
-    """The Python of a virtual environment for the peers that has these packages."""
+    """Return the Python of the peers' virtual environment, with these packages."""
     interpreter = FOLDER / "venv" / "bin" / "python"
     if not interpreter.exists():
         venv.create(FOLDER / "venv", with_pip=True)
@@ -25,7 +25,7 @@ def python(*packages: str) -> Path:
 
 
 def debian(*packages: str) -> None:
-    """Debian's packages, unless they are there; needs root for those that are not."""
+    """Install missing Debian packages, as root."""
     missing = [each for each in packages if subprocess.run(["dpkg", "-s", each], capture_output=True).returncode]
     if missing:
         print(f"Installing {' '.join(missing)} for the comparison", file=sys.stderr, flush=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build a ledger of any size in a private MariaDB of its own, to see what the pages cost there.
+"""Build a ledger of any size in a private MariaDB, to measure the pages.
 
     bench/make_ledger.py /tmp/million                        1,000,000 batches, 5,000,000 items, 10,000,000 events
     bench/make_ledger.py /tmp/small --batches 10000          the same in small: 5 items and 10 events a batch
@@ -20,10 +20,10 @@ from time import monotonic
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from gpupanel.database import Database  # noqa: E402
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer  # noqa: E402
-from gpupanel.devtools.processes import KILL_WITH_PARENT, interrupt_on_signals  # noqa: E402
-from gpupanel.tools import schema  # noqa: E402
+from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.processes import KILL_WITH_PARENT, interrupt_on_signals
+from gpupanel.tools import schema
 
 NAME = "admin_panel"
 SINCE = "2025-12-20"  # when the first was discovered; each other one 29 s later
@@ -35,7 +35,7 @@ ROOMY = (
     "--innodb-io-capacity=4000",
 )
 
-# Of a number n: a hash without order, and a sync_id that looks like any other.
+# Derived from a number n: a hash without order, and a sync_id like any other.
 HASH = "SHA2(CONCAT({0}, {1}), 256)"
 DIGEST = "MD5(CONCAT('batch ', n))"
 SYNC_ID = (
@@ -53,8 +53,8 @@ STATE = "ELT(FIELD(status, 'completed', 'partial', 'failed', 'preflight_passed',
 KIND = "ELT(1 + n %% 10, 'asset', 'asset', 'asset', 'asset', 'asset', 'asset', 'asset', 'gallery', 'gallery', 'video_simple')"
 ACTION = "ELT(INTERVAL(n * 31 %% 100, 0, 70, 98), 'create', 'update', 'remove')"
 ENDED = "('completed', 'partial', 'failed')"
-# An update of many items: of a hundred 60 updated, 25 skipped, 10 created, 4 failed, 1 not come to. Each fourth of the
-# updated ones empties a field, and each fiftieth item ended otherwise than planned.
+# An update of many items: of a hundred 60 updated, 25 skipped, 10 created, 4 failed, 1 not reached. Each fourth of the
+# updated ones empties a field, and each fiftieth item ended with another decision than planned.
 LARGE = f"""
     INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, changes, job_id,
                                    empties, differs)
@@ -66,7 +66,7 @@ LARGE = f"""
                                'will_update') AS decision FROM seq_0_to_{{last}}) p"""
 RECENT = 6_000  # jobs that ended within the last day
 
-# table -> the statement that makes its rows for the batches `low` to `high`.
+# table -> the statement that inserts its rows for the batches `low` to `high`.
 FILL = {
     "ingest_batch": f"""
         INSERT INTO ingest_batch (id, sync_id, sync_type, action, status, item_count, total_bytes, source_host,
@@ -109,7 +109,7 @@ def fill(db: Database, batches: int, *, first: int = 1, tables=tuple(FILL), sinc
 
 
 def fill_large(db: Database, batch: int, items: int) -> None:
-    """Add one batch with this number and so many items, imported in part."""
+    """Add one partly imported batch with this id and number of items."""
     db.execute(FILL["ingest_batch"].format(low=batch, high=batch), since=SINCE)
     db.execute("UPDATE ingest_batch SET status = 'partial', sync_type = 'asset', action = 'update', item_count = %(items)s"
                " WHERE id = %(batch)s", batch=batch, items=items)
@@ -119,7 +119,7 @@ def fill_large(db: Database, batch: int, items: int) -> None:
 
 
 def freshen(db: Database) -> None:
-    """Let the latest jobs have ended within the last day, ten seconds apart."""
+    """Move the ends of the latest jobs into the last day, ten seconds apart."""
     db.execute("UPDATE import_job j JOIN (SELECT MAX(id) AS last FROM import_job) m"
                " SET claimed_at = NOW(6) - INTERVAL (m.last - id) * 10 + 9 SECOND, finished_at = NOW(6) - INTERVAL (m.last - id) * 10 SECOND"
                " WHERE id > CAST(m.last AS SIGNED) - %(recent)s AND state IN ('completed', 'failed')", recent=RECENT)
@@ -149,7 +149,7 @@ def main() -> int:
 
 
 def _divided(words: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before `--`, and after it."""
+    """Split the words at `--`."""
     end = words.index("--") if "--" in words else len(words)
     return words[:end], words[end + 1:]
 
@@ -166,7 +166,7 @@ def _load(server: MariaDBServer, batches: int) -> None:
 
 
 def configure(folder: Path, server: MariaDBServer) -> Path:
-    """The configuration of a panel for this machine only, with an empty mount."""
+    """Write the configuration of a panel for this machine, with an empty mount."""
     (folder / "assets" / "sync").mkdir(parents=True, exist_ok=True)
     admin, conf = server.admin(NAME), folder / "panel.conf"
     conf.write_text(

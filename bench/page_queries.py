@@ -1,4 +1,4 @@
-"""What the panel asks the database for an address, as the server gets it."""
+"""Record the queries of a page, as the server gets them."""
 
 import io
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Statement(NamedTuple):
 
 
 def environ(address: str) -> dict:
-    """A request for `import-media.cgi?status=failed` and the like, from this machine."""
+    """Return a request for `import-media.cgi?status=failed` or another address."""
     page, _, query = address.partition("?")
     return {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": f"/admin/{page}", "PATH_INFO": "", "QUERY_STRING": query,
@@ -25,14 +25,14 @@ def environ(address: str) -> dict:
 
 
 def page(panel: Panel, address: str):
-    """The panel's reply. Raises AssertionError when it is an error."""
+    """Return the panel's response. Raises AssertionError for an error page."""
     reply = panel.answer(panel.received(environ(address)))
     assert reply.status in (200, 304), reply
     return reply
 
 
 def record_queries(panel: Panel, address: str) -> list[Statement]:
-    """The statements for one page, each with the time until its first rows came."""
+    """Return the statements of one page, each with the time until its first rows."""
     page(panel, address)  # connected, and everything imported
     with _noted() as statements:
         page(panel, address)
@@ -41,7 +41,7 @@ def record_queries(panel: Panel, address: str) -> list[Statement]:
 
 @contextmanager
 def _noted() -> Iterator[list[Statement]]:
-    """Meanwhile each statement of pymysql is noted."""
+    """Record each statement of pymysql."""
     own, statements = pymysql.connections.Connection.query, []
 
     def query(connection, sql, *more, **options):

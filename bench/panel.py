@@ -1,4 +1,4 @@
-"""The panel as `make install` installs it, over a ledger of its own: what the rows about pages measure."""
+"""The installed panel over its own ledger, for the benchmarks of pages."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.e
 
 
 class InstalledPanel(NamedTuple):
-    """`conf` is a panel without a service for its CGI programs, `served` the same with one at `socket`."""
+    """An installed panel: `conf` without a service for CGI programs, `served` with one at `socket`."""
 
     conf: Path
     served: Path
@@ -33,7 +33,7 @@ class InstalledPanel(NamedTuple):
 
 
 def installed() -> Path:
-    """PREFIX of an installation of this tree, with bytecode and compiled templates."""
+    """Install this tree and return the prefix."""
     prefix = FOLDER / "prefix"
     command = [PYTHON, "-B", "-m", "gpupanel.devtools.install", "--prefix", prefix]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(TREE / "lib")}, stdout=sys.stderr)
@@ -42,7 +42,7 @@ def installed() -> Path:
 
 @contextmanager
 def ledger(batches: int) -> Iterator[InstalledPanel]:
-    """A private MariaDB with so many batches, and the panel's configuration for it."""
+    """Run a private MariaDB with this many batches and a panel's configuration."""
     with TemporaryDirectory() as folder, MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server:
         schema.apply(server.admin(NAME))
         db = Database(server.admin(NAME))
@@ -73,7 +73,7 @@ def serving(prefix: Path, conf: Path):
 
 @contextmanager
 def program(command: list) -> Iterator[tuple[str, int]]:
-    """A server that prints where it listens: the address, and its process."""
+    """Run a server; yield its address and its process id."""
     with _started(command, until="http") as (line, pid):
         yield line.split()[-1], pid
 

@@ -1,4 +1,4 @@
-"""Contenders take turns, so that whatever else the machine does falls on all of them alike."""
+"""Run contenders in turns, so that other load affects all of them equally."""
 
 from collections.abc import Callable
 from statistics import median
@@ -19,12 +19,12 @@ class Comparison(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def ratios(self, name: str) -> list[float]:
-        """How many times the standard's figure, one a round."""
+        """Return the ratio to the standard for each round."""
         return [mine / its for mine, its in zip(self.rounds[name], self.rounds[self.standard], strict=True)]
 
 
 def run_in_turns(contenders: dict[str, Contender], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
-    """Each contender once a round, in another order each time; a round before them warms caches and is not counted."""
+    """Run each contender once a round, in another order each time, after a warm-up round."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for name in names if warm else ():
@@ -36,5 +36,5 @@ def run_in_turns(contenders: dict[str, Contender], rounds: int, *, warm: bool = 
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:
-    """(median, least, most)."""
+    """Return (median, minimum, maximum)."""
     return median(values), min(values), max(values)

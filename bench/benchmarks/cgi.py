@@ -1,4 +1,4 @@
-"""One hit of the list of batches as a web server makes it: a process from its fork to its end."""
+"""One CGI request of the list of batches, from fork to exit."""
 
 import subprocess
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 
 def _hit(command: list[str], environ: dict[str, str]) -> float:
-    """Milliseconds from fork to exit."""
+    """Return milliseconds from fork to exit."""
     started = perf_counter()
     done = subprocess.run(command, env=REQUEST | environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
     took = (perf_counter() - started) * 1000
@@ -59,7 +59,7 @@ def _hit(command: list[str], environ: dict[str, str]) -> float:
 
 
 def _peak(command: list[str], environ: dict[str, str]) -> int:
-    """Peak memory in MiB, as a small parent sees it: what a process was before it became this program counts, too."""
+    """Return peak memory in MiB, measured from a small parent process."""
     told = subprocess.run([panel.PYTHON, "-IS", "-c", PARENT, *command], env=REQUEST | environ, stderr=subprocess.PIPE,
                           stdout=subprocess.DEVNULL, check=True)
     return int(told.stderr.split()[-1]) // 1024

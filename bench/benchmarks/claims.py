@@ -1,4 +1,4 @@
-"""Claim and finish a job that has nothing to do: ours with all of its bookkeeping, peers, and the bare statements."""
+"""Claim and finish an empty job: this system, peers, and the bare statements."""
 
 import getpass
 import os
@@ -20,7 +20,7 @@ PACKAGES = ("pymysql", "msgspec", "sqlalchemy", "celery", "huey", "peewee", "dja
 PROGRAM = environment.TREE / "bench" / "contenders" / "queueing.py"
 TARGET = "ours at least 1.5 times the best peer, none lost"
 JOBS_LEFT = "SELECT COUNT(*) AS n FROM import_job WHERE state IN ('queued', 'running')"
-# Contender -> what its program is called, and how many jobs it has left.
+# Contender -> name of its program, query of its remaining jobs.
 WAYS = {
     "ours": ("ours", JOBS_LEFT),
     "huey, SqlHuey": ("huey", "SELECT COUNT(*) AS n FROM task"),
@@ -51,14 +51,14 @@ def _compared(place: BenchEnvironment, python: Path, workers: int, jobs: int, ro
     figures = run_in_turns({
         name: lambda name=name: Queue(place, python, *WAYS[name]).drained(workers, jobs) for name in WAYS
     }, rounds, warm=False)
-    best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")))]
-    ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best))
+    best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)]
+    ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best, strict=False))
     told = f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
     return Comparison(f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told))
 
 
 class Queue:
-    """The queue of one contender, in a database of its own unless it is ours."""
+    """The queue of one contender, each in its own database."""
 
     def __init__(self, place: BenchEnvironment, python: Path, way: str, left: str):
         self._place, self._way, self._left = place, way, left
@@ -68,7 +68,7 @@ class Queue:
         self._admin = Database(place.server.admin(self._name))
 
     def drained(self, workers: int, jobs: int) -> float:
-        """Jobs a second with so many workers."""
+        """Return jobs per second with this many workers."""
         fill_ours(self._place, jobs) if self._ours else self._program("fill", str(jobs)).wait()
         assert self._rest() == jobs, self._rest()
         running = [self._program("work") for _ in range(workers)]
@@ -81,7 +81,7 @@ class Queue:
             self._end(running, jobs)
 
     def _at_most(self, jobs: int) -> int:
-        """How many are left, once they are so few."""
+        """Wait until few jobs are left; return how many."""
         while (rest := self._rest()) > jobs:
             sleep(0.01)
         return rest
@@ -118,7 +118,7 @@ def fill_ours(place: BenchEnvironment, jobs: int) -> None:
 
 
 def _require_all(place: BenchEnvironment, jobs: int) -> None:
-    """None lost, and each told of twice."""
+    """Check that no job is lost and that each has two events."""
     def count(statement: str) -> int:
         return place.admin.execute(statement)[0]["n"]
 

@@ -1,4 +1,4 @@
-"""An import of about eight rows an item: ours from the mount to the ledger, the others from memory to the same tables."""
+"""Import items of about eight rows each: this system from the mount, peers from memory."""
 
 import os
 import pickle
@@ -47,7 +47,7 @@ def _compared(place: BenchEnvironment, python: Path, count: int, rounds: int) ->
 
 
 class Ours:
-    """Two bundles on the mount, imported by as many workers at once as are asked for."""
+    """Import two bundles from the mount with one or two workers."""
 
     def __init__(self, place: BenchEnvironment, count: int):
         self._place, self._count = place, count
@@ -72,13 +72,13 @@ class Ours:
         return float(row["items"]) / float(row["seconds"])
 
     def told(self, figures: dict[str, list[float]]) -> str:
-        ratios = sorted(two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"]))
+        ratios = sorted(two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"], strict=False))
         middle = ratios[len(ratios) // 2]
         return f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one. Peak memory of a worker: {self._peak:.0f} MiB."
 
 
 class Others:
-    """The same rows in memory, for programs of bench/contenders."""
+    """Import the same rows from memory by programs of bench/contenders."""
 
     def __init__(self, place: BenchEnvironment, python: Path, count: int):
         self._place, self._python = place, python
@@ -100,7 +100,7 @@ class Others:
 
 
 def _rows(name: str, count: int) -> list[dict]:
-    """The rows that our import writes, table by table, item by item."""
+    """Return the rows that an import writes, by table and item."""
     raw = environment.manifest(name, [environment.item(name, number) for number in range(count)])
     return [_of_item(position, item) for position, item in enumerate(read(raw, environment.sync_id(name)).items)]
 
@@ -129,7 +129,7 @@ def _of_item(position: int, item) -> dict[str, list[dict]]:
 
 
 def _as_files(items: list[dict], folder: Path) -> Iterator[tuple[str, list[str], str]]:
-    """(table, columns, file) for LOAD DATA, with the ids that assets will have."""
+    """Return (table, columns, file) for LOAD DATA, with the future ids of assets."""
     for table in items[0]:
         column = "id" if table == "asset" else "asset_id"
         rows = [row | {column: number} for number, item in enumerate(items, 1) for row in item[table]]

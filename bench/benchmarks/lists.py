@@ -1,4 +1,4 @@
-"""What the page of batches asks the database, in ledgers of several sizes, against LIMIT with OFFSET and COUNT(*)."""
+"""Queries of the batch list in growing ledgers, against OFFSET and COUNT(*)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -57,7 +57,7 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 
 def _page(db: Database, settings: config.Settings, query: str) -> Callable[[], float]:
-    """What the page reads, through the panel's own code."""
+    """Run the queries of the page through the panel's code."""
     visit = Visit(page_queries.environ(f"import-media.cgi?{query}"))
     return lambda: _timed(partial(batches.show, db, visit, settings))
 
@@ -67,7 +67,7 @@ def _naive(db: Database, offset: int) -> Callable[[], float]:
 
 
 def _filters(dbs: dict[int, Database], rounds: int) -> Comparison:
-    """Filter by filter, in the largest ledger; the notes say how many times as long as in the smallest."""
+    """Measure each filter in the largest ledger, and its ratio to the smallest."""
     smallest, largest = min(dbs), max(dbs)
     found: dict[str, list[float]] = {}
     notes = []
@@ -98,7 +98,7 @@ def _read(db: Database, work: Callable) -> float:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    """In ms."""
+    """Return milliseconds."""
     started = perf_counter()
     work()
     return (perf_counter() - started) * 1000

@@ -1,4 +1,4 @@
-"""Reading a manifest, from the file to values that every rule was asked about; and what the worker's memory grows by."""
+"""Parse and validate a manifest; memory of a worker that imports it."""
 
 import gc
 import hashlib
@@ -100,7 +100,7 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
         "json.loads, with reading": lambda: json.loads(usual.read_bytes()),
     } | {name: lambda file=file: manifest.read(file.read_bytes(), sync_id) for name, file in files.items()}
     figures = run_in_turns({name: lambda work=work: _timed(work, times) / count for name, work in contenders.items()}, rounds)
-    ratios = sorted(mine / its for mine, its in zip(figures["ours"], figures[TYPED]))
+    ratios = sorted(mine / its for mine, its in zip(figures["ours"], figures[TYPED], strict=False))
     size = f"To msgspec with our types, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
     work = f"{count:,} items, {len(raw) / 1e6:.1f} MB"
     return Comparison(work, "microseconds of processor an item", PLAIN, figures, TARGET, (NOTE, size))
@@ -119,7 +119,7 @@ def _timed(work: Callable, times: int) -> float:
 
 
 def _memory(place: BenchEnvironment, counts: tuple[int, ...]) -> Comparison:
-    """The most memory that bin/import-worker had while it imported bundles of so many items, documents and all."""
+    """Return the peak memory of bin/import-worker during an import with documents."""
     figures, sizes = {}, []
     for count in counts:
         place.empty()

@@ -1,4 +1,4 @@
-"""Documents on a mount that takes 25 ms to open a file: the real worker, with that delay put in front of the C library."""
+"""Import from a mount that needs 25 ms to open a file, simulated by a preloaded library."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A scan of bundles that are all known: their listing beside find(1), and the whole of it beside its parts."""
+"""Scan known bundles: the listing beside find(1), the whole beside its parts."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 
 def _filled(place: BenchEnvironment, count: int) -> Path:
-    """A folder of bundles that the ledger has imported."""
+    """Write a folder of imported bundles."""
     sync_dir = place.assets_dir / "sync"
     for number in range(count):
         name = environment.sync_id(number)

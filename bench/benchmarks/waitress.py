@@ -1,4 +1,4 @@
-"""The list of batches from a process that stays, against what its statements alone take."""
+"""The batch list from a running service, against its statements alone."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 
 def _requests(address: str) -> Callable[[], float]:
-    """The median of some requests on one connection, in ms."""
+    """Return the median of several requests on one connection, in ms."""
     parts = urlsplit(address)
     connection = HTTPConnection(parts.netloc)
 
@@ -65,7 +65,7 @@ def _requests(address: str) -> Callable[[], float]:
 
 
 def _sql(conf: Path) -> Callable[[], float]:
-    """The same for the page's statements, on a kept connection of pymysql."""
+    """Return the median of the page's statements on one connection, in ms."""
     settings = config.load(conf)
     page = Panel(settings)
     texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
@@ -86,7 +86,7 @@ def _sql(conf: Path) -> Callable[[], float]:
 
 
 def _rate(address: str) -> Callable[[], float]:
-    """Requests a second, as wrk counts them."""
+    """Return requests per second, measured by wrk."""
     command = ["wrk", "-t1", "-c4", "-d2s", address]
 
     def rate() -> float:
@@ -98,7 +98,7 @@ def _rate(address: str) -> Callable[[], float]:
 
 
 def _hello(prefix: Path):
-    """The address of the smallest application of the same framework and server."""
+    """Yield the address of a minimal application of the same framework and server."""
     return panel.program([prefix / "venv" / "bin" / "python", "-c", HELLO])
 
 

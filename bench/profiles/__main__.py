@@ -1,4 +1,4 @@
-"""make profile: write all profiles to var/profile, or those that are named."""
+"""make profile: write all or the named profiles to var/profile."""
 
 import sys
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A flame graph of the worker while it imports a large bundle: all threads, and of them only what holds the interpreter."""
+"""Flame graphs of the worker during the import of a large bundle."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ ITEMS = 5000
 
 
 def write(folder: Path) -> Iterator[Path]:
-    """worker.svg shows where the time goes, worker-python.svg what keeps the interpreter busy. Open them in a browser."""
+    """Write worker.svg, all time, and worker-python.svg, the time with the interpreter lock."""
     spy = install_peers.python("py-spy").with_name("py-spy")
     with environment.prepare_environment() as place:
         mount = Mount(config.load(place.conf).mount)

@@ -59,7 +59,7 @@ def _exit(usage: SystemExit) -> NoReturn:
     """End after --help or a wrong usage, even into a closed pipe."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _discard_output()
     raise usage
 

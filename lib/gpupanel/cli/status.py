@@ -16,7 +16,8 @@ def run(context: CommandContext) -> int:
     """Count batches and jobs; list at most 50 running and 50 queued jobs.
 
     JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job]}.
-    Running jobs have `heartbeat_age` in seconds. With filters a count may stop at a limit; `at_least` then names its status.
+    Running jobs have `heartbeat_age` in seconds. With filters a count may stop at a limit, and `at_least`
+    then names its status.
     """
     status = context.db.read(_status, requested_filters(context.args))
     context.emit(status, _format(status))
