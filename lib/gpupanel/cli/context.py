@@ -21,10 +21,7 @@ BAR_WIDTH = 30  # characters of a progress bar
 
 
 class CommandContext:
-    """One run of one command.
-
-    Configuration, database and mount are opened when first needed.
-    """
+    """One run of a command; opens its resources when needed."""
 
     def __init__(self, args: Namespace):
         self.args = args
@@ -75,10 +72,7 @@ class CommandContext:
             print(*(f"{line}\n" for line in lines), sep="", end="", flush=True)
 
     def info(self, text: str) -> None:
-        """Print a step.
-
-        With --json to standard error, so that standard output is only JSON.
-        """
+        """Print a step, with --json to standard error."""
         print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
 
     def progress(self, label: str) -> Callable[[int, int], None]:
@@ -96,10 +90,7 @@ class CommandContext:
 
 
 def login_name() -> str:
-    """Return the login name of this user.
-
-    Raises InvalidInput for a user id without one, as in a container.
-    """
+    """Return the login name. Raises InvalidInput for a user id without one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # KeyError until Python 3.12, OSError since 3.13

@@ -11,7 +11,6 @@ import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
 
 from ..errors import ConfigurationError, InvalidInput, PanelError
 from .commands import build_parser
@@ -35,15 +34,13 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return REFUSED
-    except SystemExit as usage:
-        _exit(usage)
+    except SystemExit:  # after --help or a wrong usage
+        _discard_unwritable_output()
+        raise
 
 
 def _prepare_streams() -> bool:
-    """Make the standard streams usable.
-
-    Return whether there is a standard output.
-    """
+    """Make the streams usable; return whether standard output is open."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
     for stream in (sys.stdout, sys.stderr):
@@ -55,20 +52,8 @@ def _prepare_streams() -> bool:
     return True
 
 
-def _exit(usage: SystemExit) -> NoReturn:
-    """End after --help or a wrong usage, even into a closed pipe."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _discard_output()
-    raise usage
-
-
 def _discard_output() -> None:
-    """Redirect standard output to /dev/null.
-
-    Python writes the buffered output at exit, and would report the error again.
-    """
+    """Drop the buffered output, which Python would write again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -98,20 +83,14 @@ def _run_command(args: argparse.Namespace) -> int:
 
 
 def _handle_signals() -> None:
-    """Let SIGTERM and SIGINT raise KeyboardInterrupt.
-
-    An ignored SIGINT stays ignored, as under nohup.
-    """
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt, unless ignored."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # bin/gpupanel has set it
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _discard_unwritable_output() -> None:
-    """Keep the output if it can still be written.
-
-    A full disk must not fail a second time at exit.
-    """
+    """Drop the buffered output if it cannot be written."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -119,10 +98,7 @@ def _discard_unwritable_output() -> None:
 
 
 def _fail(args: argparse.Namespace, error: PanelError) -> int:
-    """Print what failed and what to do next.
-
-    With --json standard output gets the same as an object.
-    """
+    """Print the problems and the hint, with --json also as an object."""
     problems = getattr(error, "problems", [])
     lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in problems)]
     with suppress(BrokenPipeError):

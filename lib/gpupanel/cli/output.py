@@ -16,10 +16,7 @@ __all__ = [
 
 
 def format_cell(value: object) -> str:
-    """Format a value as one line.
-
-    Unprintable characters become escapes, and no value becomes `-`.
-    """
+    """Format a value as one escaped line; no value becomes `-`."""
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
@@ -38,10 +35,7 @@ def last_lines(value: str, count: int = 10) -> str:
 
 
 def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (), indent: str = "  ") -> list[str]:
-    """Align the columns of the rows, below their headings.
-
-    No rows give no lines.
-    """
+    """Align the columns below their headings; no rows give no lines."""
     cells = [[format_cell(cell) for cell in row] for row in rows]
     if cells and headings:
         cells.insert(0, [heading.upper() for heading in headings])

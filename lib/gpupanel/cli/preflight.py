@@ -21,7 +21,7 @@ def run(context: CommandContext) -> int:
 
 
 def _preflight(context: CommandContext, sync_id: str, actor: str) -> dict[str, Any]:
-    """Return the result for JSON; `counts` is empty if the preflight was refused."""
+    """Return the result for JSON; a refusal has no counts."""
     try:
         result = actions.preflight_batch(context.db, context.mount, sync_id, actor)
     except PanelError as error:

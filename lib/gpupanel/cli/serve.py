@@ -88,10 +88,7 @@ def _address(listener: socket.socket) -> str:
 
 
 def _record_signals(server: Any) -> list[int]:
-    """Return the list of received signals.
-
-    The handler only records a signal and wakes the loop.
-    """
+    """Return the list of received signals; a signal also wakes the loop."""
     received: list[int] = []
 
     def record(number: int, frame: FrameType | None) -> None:
