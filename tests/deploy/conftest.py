@@ -1,4 +1,4 @@
-"""An installed panel that the web server's user can reach, its database, and bundles that nobody has looked at yet."""
+"""An installed panel for the web server's user, its database, and new bundles."""
 
 import os
 import shutil

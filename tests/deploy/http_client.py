@@ -1,4 +1,4 @@
-"""A client that asks one question at a time, and what is left of an answer when the servers' own ways are taken off."""
+"""An HTTP client, and responses without the differences between servers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What each of the four is asked, in this order, from an empty database on; and the status that answers it."""
+"""Requests for each of the four servers, in order, with the expected statuses."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlencode

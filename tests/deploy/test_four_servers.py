@@ -1,4 +1,4 @@
-"""The panel answers alike under each of the four servers that a sample in etc/ is for."""
+"""The panel responds alike under each of the four servers of the samples in etc/."""
 
 from urllib.parse import urlencode
 

@@ -1,4 +1,4 @@
-"""`make install`: a tree that runs from its prefix, and an upgrade that leaves the operator's files alone."""
+"""`make install`: a tree that runs from its prefix, and an upgrade that keeps etc/*.conf."""
 
 import os
 import re

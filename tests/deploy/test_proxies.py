@@ -1,4 +1,4 @@
-"""What a proxy says is believed from [panel] trusted_proxies, and from nobody else (docs/CONTRACT.md, 10)."""
+"""Only [panel] trusted_proxies may set proxy headers (docs/CONTRACT.md, 10)."""
 
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_network

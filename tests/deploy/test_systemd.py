@@ -1,4 +1,4 @@
-"""The units under a real systemd, with all that they restrict: start, work, stop, hang, crash, and what cannot be done."""
+"""The units under a real systemd: start, work, stop, hang, crash, and restrictions."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The worker and whoever supervises it, over a socket as systemd's: READY, STATUS, WATCHDOG, STOPPING, and silence."""
+"""Notifications of the worker to systemd: READY, STATUS, WATCHDOG, STOPPING."""
 
 import contextlib
 import signal

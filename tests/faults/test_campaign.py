@@ -1,4 +1,4 @@
-"""A short campaign: each stage of a batch's way, with some of its points and faults; `make faults` tries all of them."""
+"""A short fault injection: some points and faults of each stage; `make faults` tries all."""
 
 import random
 

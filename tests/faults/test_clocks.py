@@ -1,4 +1,4 @@
-"""Only the database's clock counts (docs/CONTRACT.md, 3): a worker whose own is hours off imports as any other."""
+"""Only the clock of the database counts (docs/CONTRACT.md, 3), not that of a worker."""
 
 import pytest
 from campaign.environment import open_environment

@@ -1,4 +1,4 @@
-"""The disk of the database is really full: everybody says so, nobody loses anything, and all goes on once there is space."""
+"""The disk of the database is full: programs report it, lose nothing, and continue later."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Panel and workers on the nodes of one cluster: whoever commits second is refused, and does it all again."""
+"""Panel and workers on nodes of one cluster: the second commit is refused and retried."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

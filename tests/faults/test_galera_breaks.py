@@ -1,4 +1,4 @@
-"""Nodes that are killed, cut off, or come back with nothing, in the middle of an import: nothing lost, nothing twice."""
+"""Killed, disconnected and emptied nodes during an import: no row is lost or duplicated."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Workers on machines of their own, over the network: no job twice, and one that was cut off writes nothing when it is back."""
+"""Workers on several machines: no job runs twice, a disconnected worker is fenced."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what was committed stays, what was not is gone, and the next worker completes the rest."""
+"""SIGKILL at any moment: commits stay, and the next worker completes the job."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""A short load with an upheaval; `make load` has ten minutes of a hundred times as much."""
+"""A short load test with chaos; `make load` runs ten minutes with a hundred times as much."""
 
 from math import inf
 

@@ -1,4 +1,4 @@
-"""A COMMIT whose reply was lost is settled by looking, wherever in a job it happens, before anything is done again."""
+"""A lost reply to COMMIT is settled by reading before any retry."""
 
 import pytest
 import worker_helpers

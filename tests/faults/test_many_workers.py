@@ -1,4 +1,4 @@
-"""Several workers, many jobs: each runs once, and all of them once more change nothing."""
+"""Several workers run each of many jobs once; a second import changes nothing."""
 
 import threading
 

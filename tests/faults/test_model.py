@@ -1,4 +1,4 @@
-"""Operators and workers in any order, some of whom die, beside a model of what must come of it (docs/CONTRACT.md, 2 and 5).
+"""Operators and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
 
 MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
 """

@@ -1,4 +1,4 @@
-"""A bundle that kills its worker each time is parked, the queue goes on, and one command or click lets it try again."""
+"""A bundle that kills its worker fails after its attempts; a retry queues it again."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Two at once, on real connections: one is in the middle of its transaction when the other comes. Losers change nothing."""
+"""Races of two transactions on real connections: the loser changes nothing."""
 
 import threading
 from functools import partial

@@ -1,4 +1,4 @@
-"""A worker that was stopped for so long that it was presumed dead writes nothing when it goes on."""
+"""A worker that was stopped beyond the stale threshold writes nothing when it continues."""
 
 import signal
 
