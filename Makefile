@@ -45,7 +45,7 @@ axe:  ## Run axe-core on every page at every width, light and dark
 
 million:  ## Build a ledger of a million batches in VAR/million and test every page against it
 	@bin/prepare test
-	@exec venv/bin/python bench/load.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
+	@exec venv/bin/python bench/make_ledger.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
 
 faults:  ## Inject every fault at every point, half an hour; ARGS='--done FILE' continues an interrupted run
 	@bin/prepare test
@@ -87,7 +87,7 @@ venv:  ## Install what `make run` needs, and start nothing
 
 install:  ## Install to PREFIX, or upgrade the tree there; etc/*.conf is kept
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("install: Python 3.11 or later is needed, found %s.%s" % sys.version_info[:2])'
-	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.tools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
+	@PYTHONPATH=lib $(PYTHON) -B -m gpupanel.devtools.install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" \
 	    $(if $(DEBIAN_PACKAGES),--debian-packages)
 
 clean:  ## Remove venv/ and caches; the data of `make run` stays in var/

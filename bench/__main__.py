@@ -1,7 +1,7 @@
-"""make bench: run rows and record what they measured.
+"""make bench: run benchmarks and record their results.
 
-A row is a module of bench/rows with a `TITLE` and `measure(full) -> comparisons`; `full` takes the sizes of real use, the
-quick size is for seeing that nothing got slower.
+A benchmark is a module of bench/benchmarks with a `TITLE` and `measure(full) -> comparisons`. `full` takes the sizes of
+real use; the quick size shows whether anything became slower.
 """
 
 import argparse
@@ -9,29 +9,30 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from gpupanel.tools.children import interrupt_on_signals
+from gpupanel.devtools.processes import interrupt_on_signals
 
 from . import report
 
-ROWS = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
+ROWS = sorted(path.stem for path in (Path(__file__).parent / "benchmarks").glob("[a-z]*.py"))
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="make bench", description="Measure ours beside its peers, in turns.")
+    """Run the chosen benchmarks."""
+    options = argparse.ArgumentParser(prog="make bench", description="Measure this system beside its peers, in turns.")
     options.add_argument("rows", nargs="*", metavar="ROW", help=f"which ones (all): {', '.join(ROWS)}")
-    options.add_argument("--full", action="store_true", help="the sizes of real use; takes much longer")
+    options.add_argument("--full", action="store_true", help="the sizes of real use, which take much longer")
     chosen = options.parse_args()
     if unknown := set(chosen.rows) - set(ROWS):
         options.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     interrupt_on_signals()
     for row in chosen.rows or ROWS:
-        module = import_module(f"bench.rows.{row}")
+        module = import_module(f"bench.benchmarks.{row}")
         print(f"\n{row}: {module.TITLE}\n", flush=True)
-        told = []
+        comparisons = []
         for comparison in module.measure(chosen.full):
-            told.append(comparison)
+            comparisons.append(comparison)
             print(*report.lines(comparison), sep="\n", flush=True)
-        report.record(row, module.TITLE, "full" if chosen.full else "quick", told)
+        report.record(row, module.TITLE, "full" if chosen.full else "quick", comparisons)
     return 0
 
 

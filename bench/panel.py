@@ -1,4 +1,4 @@
-"""The panel as `make install` installs it, over a ledger of its own: what the rows about pages measure."""
+"""The installed panel over its own ledger, for the benchmarks of pages."""
 
 import os
 import subprocess
@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.processes import KILL_WITH_PARENT
 from gpupanel.errors import PanelError
 from gpupanel.tools import schema
-from gpupanel.tools.children import TIED
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
-from . import load
-from .peers import FOLDER, TREE
+from . import make_ledger
+from .install_peers import FOLDER, TREE
 
 NAME = "admin_panel"
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 
 
-class Place(NamedTuple):
-    """`conf` is a panel without a service for its CGI programs, `served` the same with one at `socket`."""
+class InstalledPanel(NamedTuple):
+    """An installed panel: `conf` without a service for CGI programs, `served` with one at `socket`."""
 
     conf: Path
     served: Path
@@ -33,21 +33,21 @@ class Place(NamedTuple):
 
 
 def installed() -> Path:
-    """PREFIX of an installation of this tree, with bytecode and compiled templates."""
+    """Install this tree and return the prefix."""
     prefix = FOLDER / "prefix"
-    command = [PYTHON, "-B", "-m", "gpupanel.tools.install", "--prefix", prefix]
+    command = [PYTHON, "-B", "-m", "gpupanel.devtools.install", "--prefix", prefix]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(TREE / "lib")}, stdout=sys.stderr)
     return prefix
 
 
 @contextmanager
-def ledger(batches: int) -> Iterator[Place]:
-    """A private MariaDB with so many batches, and the panel's configuration for it."""
-    with TemporaryDirectory() as folder, PrivateServer(Path(folder) / "mariadb", *THROWAWAY, within=TIED) as server:
+def ledger(batches: int) -> Iterator[InstalledPanel]:
+    """Run a private MariaDB with this many batches and a panel's configuration."""
+    with TemporaryDirectory() as folder, MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server:
         schema.apply(server.admin(NAME))
         db = Database(server.admin(NAME))
         db.execute("SET foreign_key_checks = 0, unique_checks = 0")
-        load.fill(db, batches)
+        make_ledger.fill(db, batches)
         yield _configured(Path(folder), server, db)
         db.close()
 
@@ -61,7 +61,7 @@ def kept_ledger(batches: int) -> Iterator[Path]:
     if _is_served(conf):
         yield conf
     else:
-        command = [sys.executable, TREE / "bench" / "load.py", folder, "--batches", str(batches)]
+        command = [sys.executable, TREE / "bench" / "make_ledger.py", folder, "--batches", str(batches)]
         with _started(command, until="Ready"):
             yield conf
 
@@ -73,7 +73,7 @@ def serving(prefix: Path, conf: Path):
 
 @contextmanager
 def program(command: list) -> Iterator[tuple[str, int]]:
-    """A server that prints where it listens: the address, and its process."""
+    """Run a server; yield its address and its process id."""
     with _started(command, until="http") as (line, pid):
         yield line.split()[-1], pid
 
@@ -82,7 +82,7 @@ def program(command: list) -> Iterator[tuple[str, int]]:
 def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
     """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM, and by nothing else
     that a terminal sends."""
-    with subprocess.Popen([*TIED, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen([*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             yield next(line for line in process.stdout if until in line), process.pid
         finally:
@@ -98,7 +98,7 @@ def _is_served(conf: Path) -> bool:
     return True
 
 
-def _configured(folder: Path, server: PrivateServer, db: Database) -> Place:
-    conf, served = load.configure(folder, server), folder / "served.conf"
+def _configured(folder: Path, server: MariaDBServer, db: Database) -> InstalledPanel:
+    conf, served = make_ledger.configure(folder, server), folder / "served.conf"
     served.write_text(f"{conf.read_text()}socket = panel.sock\n")
-    return Place(conf, served, server.admin(NAME).unix_socket, db)
+    return InstalledPanel(conf, served, server.admin(NAME).unix_socket, db)

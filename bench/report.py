@@ -1,14 +1,14 @@
-"""A comparison as text, and as a section of RESULTS.md."""
+"""Format a comparison as text and as a section of RESULTS.md."""
 
 import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timezone, UTC
 from importlib import metadata
 from pathlib import Path
 
-from .measuring import Comparison, spread
+from .runner import Comparison, spread
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
@@ -20,7 +20,7 @@ PACKAGES = ("bottle", "jinja2", "pymysql", "waitress", "msgspec")
 
 
 def lines(comparison: Comparison) -> list[str]:
-    """A table of Markdown."""
+    """Return a comparison as a Markdown table."""
     rows = [f"**{comparison.work}**", "", f"| contender | {comparison.unit} | to {comparison.standard} |", "|---|---|---|"]
     for name, values in comparison.rounds.items():
         rows.append(f"| {name} | {_spread(values)} | {_spread(comparison.ratios(name), 2)} |")
@@ -29,7 +29,7 @@ def lines(comparison: Comparison) -> list[str]:
 
 
 def record(row: str, title: str, size: str, comparisons: Iterable[Comparison]) -> None:
-    """Put the section of a row in place of its earlier one."""
+    """Replace the section of a benchmark."""
     section = [f"## {row}: {title}", "", f"{_today()}, {size} size. {_machine()}", ""]
     section += [line for comparison in comparisons for line in lines(comparison)]
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
@@ -50,11 +50,11 @@ def _number(value: float, digits: int | None) -> str:
 
 
 def _today() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 def _machine() -> str:
-    """Cores, memory and versions: what a reader needs to know why other figures are others."""
+    """Return cores, memory and versions, which explain different figures."""
     memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal:")) / 1024**2
     model = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     server = subprocess.run(["mariadbd", "--version"], capture_output=True, text=True).stdout.split("Ver ")[-1].split(" ")[0]

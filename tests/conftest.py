@@ -1,27 +1,26 @@
-"""What all tests share: a real MariaDB of their own, a mount in a folder of its own, and the two configuration files."""
+"""Fixtures of all tests: a private MariaDB, a mount, and both configurations."""
 
-import configuring
-import denied
+import file_permissions
+import installation
 import pytest
-from ground import NAME, empty
-
+from constants import NAME, empty
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import Writer
-from gpupanel.tools.private_server import THROWAWAY
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A private MariaDB with the schema and both accounts."""
-    with configuring.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
+    with installation.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
         yield running
 
 
 @pytest.fixture
 def admin_db(server):
-    """The account that may do everything, with all tables emptied."""
+    """The administrator's account, over empty tables."""
     db = Database(server.admin(NAME))
     empty(db)
     yield db
@@ -62,13 +61,13 @@ def mount(assets_dir):
 @pytest.fixture
 def bundles(assets_dir):
     """Writes real bundles onto the mount."""
-    return Writer(assets_dir / "sync", assets_dir, seed=1, pictures=2)
+    return BundleWriter(assets_dir / "sync", assets_dir, seed=1, pictures=2)
 
 
 @pytest.fixture
 def panel_conf(server, tmp_path, assets_dir):
-    """The panel's configuration: `admin` operates, `viewer` looks."""
-    return configuring.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
+    """The panel's configuration: `admin` operates, `viewer` only reads."""
+    return installation.write(tmp_path / "panel.conf", server.socket, assets_dir, "gpu_panel", panel={
         "operators": "admin", "viewers": "viewer", "secret_file": tmp_path / "panel.secret",
     })
 
@@ -76,16 +75,16 @@ def panel_conf(server, tmp_path, assets_dir):
 @pytest.fixture
 def worker_conf(server, tmp_path, assets_dir):
     """The worker's configuration, with short intervals."""
-    return configuring.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
+    return installation.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 
 
 @pytest.fixture
 def deny():
-    """Takes from this account, even from root, every right to a file or folder; returns how to give it back."""
-    with denied.modes_hold():
-        yield denied.deny
+    """Denies this account, even root, access to a file or folder; returns a function that restores it."""
+    with file_permissions.modes_hold():
+        yield file_permissions.deny
 
 
 @pytest.fixture

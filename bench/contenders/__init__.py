@@ -1,1 +1,1 @@
-"""The peers' side of the worker's rows: each module is a program that the peers' Python runs, and prints what it measured."""
+"""Programs that the peers' Python runs; each prints its measurements."""

@@ -23,7 +23,7 @@ def assets(chunk: list[dict]) -> list[dict]:
 
 
 def children(chunk: list[dict], table: str, ids: dict[str, int]) -> list[dict]:
-    """The rows of one table, with the ids of their assets."""
+    """Return the rows of one table, with the ids of their assets."""
     return [row | {"asset_id": ids[item["asset"][0]["asset_hash"]]} for item in chunk for row in item[table]]
 
 
@@ -36,7 +36,7 @@ def connect(**options):
 
 
 def an_item_a_transaction(items: list[dict]) -> None:
-    """The naive way: what belongs to an item is inserted row by row, and committed."""
+    """Naive: insert the rows of an item one by one, and commit."""
     connection = connect()
     cursor = connection.cursor()
 
@@ -54,7 +54,7 @@ def an_item_a_transaction(items: list[dict]) -> None:
 
 
 def sqlalchemy(items: list[dict]) -> None:
-    """SQLAlchemy Core: a transaction a chunk, one bulk insert a table."""
+    """SQLAlchemy Core: one transaction per chunk, one bulk insert per table."""
     from sqlalchemy import MetaData, create_engine, insert, select
 
     engine = create_engine("mysql+pymysql://", creator=connect)
@@ -73,7 +73,7 @@ def sqlalchemy(items: list[dict]) -> None:
 
 
 def django(items: list[dict]) -> None:
-    """Django's bulk_create: a transaction a chunk."""
+    """Django's bulk_create: one transaction per chunk."""
     from bench.contenders.models import Models
 
     models = Models(SOCKET, USER, PASSWORD)
@@ -86,7 +86,7 @@ def django(items: list[dict]) -> None:
 
 
 def load_data(items: list[dict]) -> None:
-    """The limit: files that are there already, ids that are known, and no question asked."""
+    """The limit: LOAD DATA of existing files with known ids, without queries."""
     connection = connect(local_infile=True, autocommit=True)
     for table, columns, file in pickle.loads(Path(sys.argv[6]).read_bytes()):
         connection.cursor().execute(

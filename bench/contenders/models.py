@@ -1,4 +1,4 @@
-"""Django over our tables, without models of our own: it reads the columns from the rows that it is given."""
+"""Django models for the tables, made from the columns of the rows."""
 
 import django
 import pymysql
@@ -18,7 +18,7 @@ def configure(socket: str, user: str, password: str, name: str = "admin_panel", 
 
 
 class Models:
-    """A model for each table, made when its first rows come."""
+    """Return the model of a table, made at its first rows."""
 
     def __init__(self, socket: str, user: str, password: str):
         configure(socket, user, password)

@@ -1,4 +1,4 @@
-"""A queue of jobs that do nothing: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
+"""Queues of empty jobs: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
 
 `fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left.
 """

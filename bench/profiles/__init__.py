@@ -1,1 +1,1 @@
-"""Profiles that a person can read: each module here has `write(folder)`, which yields the files that it wrote."""
+"""Readable profiles; `write(folder)` of each module yields its files."""

@@ -1,12 +1,12 @@
-"""make profile: write all profiles to var/profile, or those that are named."""
+"""make profile: write all or the named profiles to var/profile."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
-from gpupanel.tools.children import interrupt_on_signals
+from gpupanel.devtools.processes import interrupt_on_signals
 
-from ..peers import TREE
+from ..install_peers import TREE
 
 FOLDER = TREE / "var" / "profile"
 PARTS = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))

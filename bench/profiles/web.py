@@ -1,4 +1,4 @@
-"""Of the pages: what a CGI program imports, as a tree with times, and the statements of each page with their plans."""
+"""Profile the pages: imports of a CGI program, statements with their plans."""
 
 import os
 import re
@@ -10,8 +10,8 @@ from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.web.panel import Panel
 
-from .. import panel, statements
-from ..rows.cgi import REQUEST
+from .. import page_queries, panel
+from ..benchmarks.cgi import REQUEST
 
 LEDGER = 100_000
 IMPORT = re.compile(r"^import time: +(\d+) \| +(\d+) \|( +)(\S+)$")
@@ -32,7 +32,7 @@ def write(folder: Path) -> Iterator[Path]:
 
 
 def _imports(file: Path, conf: Path) -> Path:
-    """What one hit of the list imports: for each module its time with all below it, and its own; the outermost first."""
+    """Return the imports of one request: cumulative and own time of each module."""
     script = panel.installed() / "cgi-bin" / "import-media.cgi"
     command = [panel.PYTHON, "-IS", "-X", "importtime", script]
     runs = [_told(command, conf) for _ in range(RUNS)]
@@ -53,7 +53,7 @@ def _told(command: list, conf: Path) -> list[tuple[int, int, int, str]]:
 
 
 def _tree(lines: list[tuple[int, int, int, str]]) -> list[tuple[int, int, int, str]]:
-    """Python tells a module after those that it imported; here it comes before them."""
+    """Reverse the order of Python, which prints a module after its imports."""
     placed: list[list] = []
     for line in lines:
         inner = []
@@ -64,15 +64,15 @@ def _tree(lines: list[tuple[int, int, int, str]]) -> list[tuple[int, int, int, s
 
 
 def _statements(file: Path, conf: Path) -> Path:
-    """The statements of each page, each with its quickest time of some runs, and the plans of the slowest of all."""
+    """Return the statements of each page with their best times, and the slowest plans."""
     settings = config.load(conf)
     web, db = Panel(settings), Database(settings.database)
     [batch] = db.execute("SELECT sync_id FROM ingest_batch ORDER BY id DESC LIMIT 1")
     times: dict[str, float] = {}
     lines = [f"Pages over {LEDGER:,} batches; times in ms, the quickest of {RUNS} runs.", ""]
     for name, address in PAGES.items():
-        runs = [statements.asked(web, address.format(batch["sync_id"])) for _ in range(RUNS)]
-        quickest = [(texts[0].text, min(each.seconds for each in texts)) for texts in zip(*runs)]
+        runs = [page_queries.record_queries(web, address.format(batch["sync_id"])) for _ in range(RUNS)]
+        quickest = [(texts[0].text, min(each.seconds for each in texts)) for texts in zip(*runs, strict=False)]
         lines += [f"{name} ({address}): {len(quickest)} statements, {sum(took for _, took in quickest) * 1000:.2f}"]
         lines += [f"{took * 1000:10.2f}  {_one_line(text)}" for text, took in quickest] + [""]
         times |= {text: max(took, times.get(text, 0)) for text, took in quickest}
@@ -84,7 +84,7 @@ def _statements(file: Path, conf: Path) -> Path:
 
 
 def _plan(db: Database, text: str) -> list[str]:
-    """ANALYZE runs the statement: `r_rows` are the rows that it really read."""
+    """Run ANALYZE; `r_rows` are the rows that the statement really read."""
     keys = ("table", "type", "key", "rows", "r_rows", "Extra")
     rows = db.execute(f"ANALYZE {text}")
     return ["            " + "  ".join(f"{key} {row[key]}" for key in keys if row.get(key) not in (None, "")) for row in rows]

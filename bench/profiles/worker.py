@@ -1,4 +1,4 @@
-"""A flame graph of the worker while it imports a large bundle: all threads, and of them only what holds the interpreter."""
+"""Flame graphs of the worker during the import of a large bundle."""
 
 import subprocess
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from pathlib import Path
 from gpupanel import actions, config
 from gpupanel.mount import Mount
 
-from .. import ground, peers
+from .. import environment, install_peers
 
 ITEMS = 5000
 
 
 def write(folder: Path) -> Iterator[Path]:
-    """worker.svg shows where the time goes, worker-python.svg what keeps the interpreter busy. Open them in a browser."""
-    spy = peers.python("py-spy").with_name("py-spy")
-    with ground.prepared() as place:
+    """Write worker.svg, all time, and worker-python.svg, the time with the interpreter lock."""
+    spy = install_peers.python("py-spy").with_name("py-spy")
+    with environment.prepare_environment() as place:
         mount = Mount(config.load(place.conf).mount)
         for name, options in (("worker", ()), ("worker-python", ("--gil",))):
-            sync_id = ground.bundle(place.assets_dir, name, ITEMS)
+            sync_id = environment.bundle(place.assets_dir, name, ITEMS)
             actions.scan_mount(place.admin, mount, "bench")
             actions.queue_batch(place.admin, mount, sync_id, "bench")
             command = [spy, "record", "--nonblocking", "--rate", "200", *options, "--output", folder / f"{name}.svg", "--"]

@@ -2,15 +2,15 @@
 
 import shutil
 
-import configuring
+import installation
 import pytest
-import workers
-from driving import Panel, Window
-from evening import Day
+import worker_helpers
+from browser_session import Panel, Window
+from busy_dataset import Day
+from constants import NAME, empty
 from gpupanel import config
 from gpupanel.database import Database
 from gpupanel.mount import Mount
-from ground import NAME, empty
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -27,7 +27,7 @@ def room(tmp_path_factory):
 @pytest.fixture(scope="session")
 def panel_conf(server, room):
     """The panel's configuration: every local user is an operator."""
-    return configuring.write(room / "panel.conf", server.socket, room / "assets", "gpu_panel", panel={
+    return installation.write(room / "panel.conf", server.socket, room / "assets", "gpu_panel", panel={
         "auth": "none", "secret_file": room / "panel.secret", "page_size": 15,
     })
 
@@ -35,7 +35,7 @@ def panel_conf(server, room):
 @pytest.fixture(scope="session")
 def worker_conf(server, room):
     """The worker's configuration."""
-    return configuring.write(room / "worker.conf", server.socket, room / "assets", "gpu_worker", worker={
+    return installation.write(room / "worker.conf", server.socket, room / "assets", "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
 
@@ -62,7 +62,7 @@ def browser():
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect.set_options(timeout=workers.SECONDS * 1000)
+    sync_api.expect.set_options(timeout=worker_helpers.SECONDS * 1000)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -93,7 +93,7 @@ def window(open_window, admin_db):
 @pytest.fixture
 def start_worker():
     """Start worker processes, which end with the test."""
-    programs = workers.Programs()
+    programs = worker_helpers.Programs()
     yield programs
     programs.end()
 

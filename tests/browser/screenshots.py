@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from views import EMPTY, FULL
+from page_states import EMPTY, FULL
 
 FOLDER = Path(os.environ.get("SCREENSHOTS", "var/screenshots")).absolute()
 VARIANTS = {

@@ -8,9 +8,9 @@ import os
 from importlib.resources import files
 
 import pytest
-from driving import Window
+from browser_session import Window
+from page_states import EMPTY, FULL
 from playwright.sync_api import expect
-from views import EMPTY, FULL
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

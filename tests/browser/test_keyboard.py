@@ -1,6 +1,6 @@
 """Keyboard use: all actions are reachable, and the focus is visible."""
 
-from driving import BATCHES
+from browser_session import BATCHES
 from playwright.sync_api import expect
 
 FOCUS = """() => {

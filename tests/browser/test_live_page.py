@@ -1,8 +1,8 @@
 """Live refresh: no layout shifts, few requests, a message on failure."""
 
 import pytest
-import workers
-from driving import BATCHES, TASKS, Panel
+import worker_helpers
+from browser_session import BATCHES, TASKS, Panel
 from gpupanel.work import claims
 from playwright.sync_api import expect
 
@@ -25,7 +25,7 @@ PLACES = """() => {
 @pytest.fixture
 def queued(panel_db, mount, bundles):
     """A queued job of two photos."""
-    return workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
+    return worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
 
 
 def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, queued):
@@ -38,12 +38,12 @@ def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, que
 
 def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window, panel_db, worker_db, mount, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     window.page.clock.install()
     page = window.show(f"{BATCHES}?action=detail&sync_id={sync_id}&decision=will_create")
     answers = [window.look_again().status for _ in range(4)]
     assert answers[0] == 200 and 304 in answers
-    claim = workers.take(worker_db, "a")
+    claim = worker_helpers.take(worker_db, "a")
     window.look_again()
     expect(page.locator(".state")).to_contain_text("Status: importing")
     worker_db.transact(claims.progress, claim, 1)
@@ -68,7 +68,7 @@ def test_an_idle_page_refreshes_once_a_minute(window, panel_db, mount, bundles):
     page = window.show(TASKS)
     page.clock.run_for(59_000)
     assert window.looks == []
-    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
+    worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
     window.look_again()
     expect(page.locator("#queued")).to_have_text("Queued 1")
 
@@ -76,14 +76,14 @@ def test_an_idle_page_refreshes_once_a_minute(window, panel_db, mount, bundles):
 def test_an_idle_page_refreshes_when_it_becomes_visible(window, panel_db, mount, bundles):
     page = window.show(TASKS)
     window.be_seen(False)
-    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
+    worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 2)))
     assert window.looks == []
     window.be_seen(True)
     expect(page.locator("#queued")).to_have_text("Queued 1")
 
 
 def test_nothing_shifts_while_a_job_runs(window, queued, worker_db):
-    claim = workers.take(worker_db, "a")
+    claim = worker_helpers.take(worker_db, "a")
     window.page.clock.install()
     page = window.show(TASKS)
     before = page.evaluate(PLACES)
@@ -110,7 +110,7 @@ def test_an_unavailable_panel_is_reported_the_page_stays_and_recovers(
         expect(page.locator("#pulse")).to_have_text("The panel does not respond. This page shows its last state.")
         expect(page.locator("#pulse")).to_have_class("trouble")
         expect(page.locator("#queued")).to_have_text("Queued 1")
-        workers.drain(worker_conf)
+        worker_helpers.drain(worker_conf)
         own.start()
         while page.locator("#pulse.trouble").count():
             page.clock.run_for(15_000)

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-import workers
-from driving import BATCHES, TASKS
+import worker_helpers
+from browser_session import BATCHES, TASKS
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.model import BatchStatus
-from gpupanel.tools.bundles import breaks
 from playwright.sync_api import expect
 
 
@@ -26,7 +26,7 @@ def detail(sync_id):
 
 
 def statuses(db, sync_ids):
-    return [workers.batch(db, sync_id)["status"] for sync_id in sync_ids]
+    return [worker_helpers.batch(db, sync_id)["status"] for sync_id in sync_ids]
 
 
 def test_a_first_visit_says_what_to_do_and_leads_from_a_scan_to_a_queued_batch(window, bundles):
@@ -91,14 +91,14 @@ def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
     window, panel_db, worker_db, admin_db, mount, bundles, worker_conf, start_worker, address
 ):
     photos = list(bundles.assets(f"watched at {address}", 2))
-    [job] = workers.queue(panel_db, mount, bundles.bundle("one", photos))
+    [job] = worker_helpers.queue(panel_db, mount, bundles.bundle("one", photos))
     window.page.clock.install()
     page = window.show(address)
     expect(page.locator("#queued")).to_have_text("Queued 1")
     page.evaluate("window.sameDocument = true")
-    with workers.held_back(admin_db, worker_db, photos[1]):
-        worker = start_worker(workers.with_options(worker_conf, chunk_items=1), "--once")
-        workers.wait_until(lambda: workers.job(panel_db, job)["items_done"] == 1, "the first photo, done")
+    with worker_helpers.held_back(admin_db, worker_db, photos[1]):
+        worker = start_worker(worker_helpers.with_options(worker_conf, chunk_items=1), "--once")
+        worker_helpers.wait_until(lambda: worker_helpers.job(panel_db, job)["items_done"] == 1, "the first photo, done")
         window.look_again()
         expect(page.locator("#running")).to_have_text("Running 1")
         expect(page.locator("[aria-label='Running jobs'] progress")).to_have_js_property("value", 1)
@@ -113,9 +113,9 @@ def test_a_job_is_watched_from_the_queue_to_its_end_at_both_addresses(
 def test_a_partial_batch_says_what_to_mend_and_one_button_retries_what_failed(
     window, bundles, panel_db, mount, worker_conf, start_worker
 ):
-    sync_id = bundles.bundle("one", bundles.assets("one", 3, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
-    workers.drain(worker_conf)
+    sync_id = bundles.bundle("one", bundles.assets("one", 3, broken={1: defects.no_source}))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
     page = window.show(detail(sync_id))
     expect(page.locator("tr:has(.is-failed) + .note")).to_contain_text("Fix the bundle")
     bundles.bundle("one", bundles.assets("one", 3), replace=True)
@@ -125,11 +125,11 @@ def test_a_partial_batch_says_what_to_mend_and_one_button_retries_what_failed(
     start_worker(worker_conf, "--once").ends()
     window.look_again()
     expect(page.locator(".state")).to_have_text("Status: completed; action: create")
-    assert workers.counts(panel_db, sync_id) == {"created": 1, "skipped": 2}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "skipped": 2}
 
 
 def test_a_queued_job_gets_another_place_and_is_canceled_on_import_tasks(window, panel_db, mount, many):
-    jobs = workers.queue(panel_db, mount, *many[:3])
+    jobs = worker_helpers.queue(panel_db, mount, *many[:3])
     page = window.show(TASKS)
     page.fill(f"#priority-of-{jobs[2]}", "5")
     page.click(f"#priority-{jobs[2]}")
@@ -151,7 +151,7 @@ def test_the_whole_way_works_without_javascript(open_window, admin_db, many, pan
     expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
     page.click(".tabs >> text=Import Tasks")
     expect(page.locator("#queued")).to_have_text("Queued 1")
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     page.reload()
     expect(page.locator("#finished")).to_have_text("Finished 1")
     page.click("[aria-label='Finished jobs'] .id")

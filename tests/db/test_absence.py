@@ -4,13 +4,13 @@ nothing is written of it."""
 import json
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import actions, bulk
 from gpupanel.config import MountSettings
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import PreflightFailed, Refused
 from gpupanel.model import BatchStatus
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import breaks
 
 LEDGER = ("ingest_batch", "ingest_batch_item", "ingest_event", "import_job")
 ACTIONS = {"preflight": actions.preflight_batch, "queue": actions.queue_batch, "retry": actions.retry_batch}
@@ -39,7 +39,7 @@ def written(db):
 @pytest.fixture
 def imported(panel_db, mount, bundles, worker_conf):
     """A bundle of two photos, imported but for the second."""
-    return workers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
+    return worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_manifest_that_never_came_is_no_failed_preflight(admin_db, panel_db, m
 
 
 def test_a_retry_of_a_batch_of_which_nothing_was_done_is_refused_as_well(admin_db, panel_db, mount, bundles, lose):
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: defects.no_source}))
     actions.scan_mount(panel_db, mount, "operator")
     assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
     lose(sync_id, "json")
@@ -120,24 +120,24 @@ def test_a_retry_of_a_batch_of_which_nothing_was_done_is_refused_as_well(admin_d
 
 @pytest.mark.parametrize("do, after", [("preflight", "preflight_passed"), ("queue", "queued"), ("retry", "queued")])
 def test_once_it_is_back_all_goes_on(panel_db, mount, imported, lose, do, after):
-    workers.mend(panel_db, mount, imported)
+    worker_helpers.mend(panel_db, mount, imported)
     bring_back = lose(imported, "json")
     with pytest.raises(Refused):
         alone(do, panel_db, mount, imported)
     bring_back()
     alone(do, panel_db, mount, imported)
-    assert workers.batch(panel_db, imported)["status"] == after
+    assert worker_helpers.batch(panel_db, imported)["status"] == after
 
 
 @pytest.mark.parametrize("do, after", [("preflight", "preflight_passed"), ("queue", "queued"), ("retry", "queued")])
 def test_once_it_may_be_read_all_goes_on(panel_db, mount, imported, deny, do, after):
-    workers.mend(panel_db, mount, imported)
+    worker_helpers.mend(panel_db, mount, imported)
     allow = deny(mount.sync_dir / f"{imported}.json")
     with pytest.raises(Refused):
         alone(do, panel_db, mount, imported)
     allow()
     alone(do, panel_db, mount, imported)
-    assert workers.batch(panel_db, imported)["status"] == after
+    assert worker_helpers.batch(panel_db, imported)["status"] == after
 
 
 def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_waits_for_the_bundle(
@@ -148,9 +148,9 @@ def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_wait
     assert actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
     lose(sync_id, "json")
     job_id = actions.queue_batch(panel_db, mount, sync_id, "operator")
-    workers.drain(worker_conf)
-    job = workers.job(panel_db, job_id)
-    assert (job["state"], workers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
+    worker_helpers.drain(worker_conf)
+    job = worker_helpers.job(panel_db, job_id)
+    assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
     assert f"{sync_id}.json is not on the mount" in job["last_error"]
 
 
@@ -188,6 +188,6 @@ def test_a_bundle_that_is_there_and_faulty_still_fails_its_preflight(panel_db, m
     else:
         with pytest.raises(PreflightFailed, match=problem):
             actions.queue_batch(panel_db, small, imported, "operator")
-    batch = workers.batch(panel_db, imported)
+    batch = worker_helpers.batch(panel_db, imported)
     assert batch["status"] == "preflight_failed" and problem in batch["last_error"]
-    assert workers.events(panel_db, imported)[-1]["event_type"] == "preflight_finished"
+    assert worker_helpers.events(panel_db, imported)[-1]["event_type"] == "preflight_finished"

@@ -5,19 +5,20 @@ import threading
 from functools import partial
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import ledger
 from gpupanel.database import Database, query
 from gpupanel.errors import ClaimLost
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
-from workers import HOST, event_types, status, take
+from worker_helpers import HOST, event_types, status, take
+
 
 
 @pytest.fixture
 def enqueue(admin_db):
     """Makes queued jobs, each of a batch of its own; returns their ids."""
-    return partial(workers.enqueue, admin_db)
+    return partial(worker_helpers.enqueue, admin_db)
 
 
 # ------------------------------------------------------------------------------------------------ claim
@@ -47,7 +48,7 @@ def locks(admin_db, tx) -> int:
     """How many rows and index entries the transaction has locked. The server renews its answer only when it was not asked for
     0.1 s."""
     asked = "SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = %(id)s"
-    [row] = workers.wait_until(lambda: admin_db.execute(asked, id=tx._connection.thread_id()), every=0.15)
+    [row] = worker_helpers.wait_until(lambda: admin_db.execute(asked, id=tx._connection.thread_id()), every=0.15)
     return row["locked"]
 
 
@@ -61,7 +62,7 @@ def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue)
     claim = take(worker_db, "a")
     assert (claim.worker, claim.attempts) == (HOST, 1)
     assert status(worker_db, claim) == "importing"
-    (event,) = workers.events(worker_db, claim.sync_id)
+    (event,) = worker_helpers.events(worker_db, claim.sync_id)
     assert (event["event_type"], event["actor"]) == ("job_claimed", HOST)
     assert event["payload"] == ledger.canonical(json.loads(event["payload"]))
 
@@ -81,7 +82,7 @@ def test_a_job_whose_batch_is_not_queued_fails_with_a_reason_and_the_next_one_is
     odd, sound = enqueue(2)
     admin_db.execute("UPDATE ingest_batch SET status = 'completed' ORDER BY id LIMIT 1")
     assert take(worker_db, "a").job_id == sound
-    refused = workers.job(admin_db, odd)
+    refused = worker_helpers.job(admin_db, odd)
     assert refused["state"] == "failed" and "not in status queued" in refused["last_error"]
 
 
@@ -120,13 +121,13 @@ WRITES = {
 def test_whoever_lost_the_claim_can_write_nothing_for_the_job(admin_db, worker_db, enqueue, write):
     (job_id,) = enqueue(1)
     lost = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
     new = take(worker_db, "b")
-    before = workers.job(admin_db, job_id), event_types(worker_db, new)
+    before = worker_helpers.job(admin_db, job_id), event_types(worker_db, new)
     with pytest.raises(ClaimLost):
         worker_db.transact(write, lost)
-    assert (workers.job(admin_db, job_id), event_types(worker_db, new)) == before
+    assert (worker_helpers.job(admin_db, job_id), event_types(worker_db, new)) == before
 
 
 def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
@@ -144,7 +145,7 @@ def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
     worker_db.transact(claims.release, claim, "the worker was stopped")
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"], job["last_error"]) == ("queued", 0, "the worker was stopped")
     assert status(worker_db, claim) == "queued"
     assert event_types(worker_db, claim) == ["job_claimed", "job_released"]

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel import ledger
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from gpupanel.tools.text import age
+from gpupanel.cli.output import format_age
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 
 UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -54,7 +53,7 @@ def events(db, sync_id):
 # -------------------------------------------------------------------------------------------------------- scan
 
 
-def test_scan_tells_new_known_and_passed_over_with_the_reason(bundles, assets_dir, as_json, command):
+def test_scan_reports_new_known_and_skipped_bundles_with_the_reason(bundles, assets_dir, as_json, command):
     new = bundles.bundle("new", bundles.assets("new", 1))
     waiting = bundles.bundle("waiting", bundles.assets("waiting", 1), status="processing")
     (assets_dir / "sync" / "notes\x1b[2J.ready").touch()
@@ -66,12 +65,12 @@ def test_scan_tells_new_known_and_passed_over_with_the_reason(bundles, assets_di
     assert report["strays"] == ["notes\\x1b[2J.ready"]
     assert (report["sentinels"], report["known"], report["left"]) == (2, 0, [])
     again = command("scan").stdout
-    assert "2 found: 0 new, 1 known, 1 passed over." in again
+    assert "2 found: 0 new, 1 known, 1 skipped." in again
     assert f"{waiting}  status: found \"processing\", expected completed" in again
     assert "notes\\x1b[2J.ready" in again and "\x1b" not in again
 
 
-def test_a_quiet_scan_speaks_only_when_something_is_new(bundles, command):
+def test_a_quiet_scan_prints_only_new_bundles(bundles, command):
     assert command("scan", "--quiet").stdout == ""
     sync_id = bundles.bundle("new", bundles.assets("new", 1))
     assert sync_id in command("scan", "--quiet").stdout
@@ -162,13 +161,13 @@ def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
 
 
 @pytest.mark.parametrize("asking", ["show", "preflight", "queue"])
-def test_what_is_no_sync_id_is_a_usage_error_that_says_what_one_is(command, asking):
+def test_an_invalid_sync_id_is_a_usage_error_that_describes_a_valid_one(command, asking):
     answer = command(asking, "zz")
     assert answer.returncode == 2
     assert answer.stderr.startswith("gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case")
 
 
-def test_what_a_command_does_is_recorded_under_the_login_name_or_the_name_given(known, command, panel_db):
+def test_a_command_records_the_login_name_or_the_given_name_as_actor(known, command, panel_db):
     command("preflight", known)
     command("queue", known, "--as", "Grace Hopper")
     actors = events(panel_db, known)
@@ -185,7 +184,7 @@ def test_cancel_takes_a_queued_job_back_and_refuses_any_other(known, as_json, co
     assert f"Job {queued['job_id']} is canceled already." in again.stderr
     unknown = command("cancel", 2**40)
     assert unknown.returncode == 1
-    assert "bin/gpupanel status lists the jobs" in unknown.stderr
+    assert "bin/gpupanel status lists the running and queued jobs" in unknown.stderr
 
 
 def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json, command, admin_db):
@@ -210,16 +209,18 @@ def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json,
     assert (job["sync_id"], job["worker"], job["items_total"]) == (known, "host:1", 3)
     assert job["queued_at"].endswith("Z")
     assert "claim_token" not in job
-    assert f"{known}  0/3  priority 100" in command("status").stdout
+    lines = [line.split() for line in command("status").stdout.splitlines()]
+    assert ["JOB", "SYNC_ID", "DONE", "PRIORITY", "REQUESTED", "BY", "WORKER", "LAST", "HEARTBEAT"] in lines
+    assert [str(job["id"]), known, "0/3", "100", getpass.getuser(), "host:1", "-"] in lines
 
 
-def test_status_tells_when_a_worker_was_last_heard_of(known, as_json, command, admin_db):
+def test_status_shows_the_age_of_the_last_heartbeat(known, as_json, command, admin_db):
     command("queue", known)
     admin_db.execute(
         "UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32),"
         " heartbeat_at = NOW(6) - INTERVAL 90030 SECOND"
     )
-    assert "host:1  last heartbeat 1 d 1 h ago\n" in command("status").stdout
+    assert "host:1  1 d 1 h ago\n" in command("status").stdout
     [job] = as_json("status")[1]["running"]
     assert 90030 <= job["heartbeat_age"] < 93600
     admin_db.execute("UPDATE import_job SET heartbeat_at = NULL")
@@ -227,11 +228,11 @@ def test_status_tells_when_a_worker_was_last_heard_of(known, as_json, command, a
     assert as_json("status")[1]["running"][0]["heartbeat_age"] is None
 
 
-def test_status_tells_why_a_job_was_put_back(known, as_json, command, admin_db):
+def test_status_shows_why_a_worker_released_a_job(known, as_json, command, admin_db):
     command("queue", known)
-    assert "Put back" not in command("status").stdout
+    assert "the mount is gone" not in command("status").stdout
     admin_db.execute("UPDATE import_job SET worker = 'host:1', last_error = 'the mount is gone'")
-    assert "host:1  Put back: the mount is gone\n" in command("status").stdout
+    assert "host:1  the mount is gone\n" in command("status").stdout
     assert as_json("status")[1]["waiting"][0]["last_error"] == "the mount is gone"
 
 
@@ -239,11 +240,11 @@ def test_status_tells_why_a_job_was_put_back(known, as_json, command, admin_db):
     (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"), (7500, "2 h 5 min ago"),
     (86400, "1 d ago"), (86460, "1 d ago"),
 ])
-def test_an_age_is_told_by_its_two_largest_units(seconds, told):
-    assert age(seconds) == told
+def test_an_age_has_its_two_largest_units(seconds, told):
+    assert format_age(seconds) == told
 
 
-def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
+def test_show_prints_facts_plan_jobs_items_and_events(known, as_json, command):
     command("queue", known)
     status, seen = as_json("show", known, "--items", "2")
     assert status == 0
@@ -255,6 +256,8 @@ def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
         "job_queued", "preflight_finished", "preflight_started", "scan",
     ]
     text = command("show", known, "--items", "2").stdout
+    for headings in ("TYPE ASSET HASH DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
+        assert headings.split() in [line.split() for line in text.splitlines()]
     assert "status           queued" in text and "plan             3 will_create" in text
     assert "and 1 more" in text
     assert command("show", UNKNOWN).returncode == 1
@@ -264,7 +267,7 @@ def test_show_tells_facts_plan_jobs_items_and_events(known, as_json, command):
 
 
 def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(tmp_path):
-    with PrivateServer(tmp_path / "mariadb", *THROWAWAY) as server:
+    with MariaDBServer(tmp_path / "mariadb", *THROWAWAY) as server:
         conf = tmp_path / "admin.conf"
         conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_here\n")
         init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]
@@ -294,10 +297,43 @@ def test_progress_is_drawn_on_a_terminal_only(known, panel_conf):
         assert b"preflight 1/1" in terminal.read(1000)
 
 
-def test_a_reader_that_leaves_early_is_no_error(known, panel_conf):
+def test_a_closed_pipe_is_no_error(known, panel_conf):
     command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), "show", known]
     left, right = os.pipe()
     os.close(left)
     answer = subprocess.run(command, stdout=right, stderr=subprocess.PIPE, text=True)
     os.close(right)
     assert answer.stderr == ""
+
+
+def test_a_closed_standard_output_is_refused_in_one_line_before_anything_is_done(known, panel_conf, panel_db):
+    program = f"{sys.executable} {TREE}/bin/gpupanel --config {panel_conf}"
+    answer = subprocess.run(["sh", "-c", f"{program} queue {known} >&-"], stderr=subprocess.PIPE, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr == "gpupanel: standard output is closed. Redirect it to a file or to /dev/null.\n"
+    assert panel_db.read(ledger.batch, known)["status"] == "discovered"
+
+
+@pytest.mark.parametrize("arguments, redirection, status", [
+    ("list", "2>&-", 0), ("preflight -", "<&-", 2), ("list", ">/dev/full", 1), ("--help", "| true", 0),
+])
+def test_other_closed_or_full_streams_give_no_traceback(known, panel_conf, arguments, redirection, status):
+    program = f"{sys.executable} {TREE}/bin/gpupanel --config {panel_conf} {arguments} {redirection}"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
+    assert answer.returncode == status
+    assert "Traceback" not in answer.stderr and "Exception ignored" not in answer.stderr
+
+
+def test_a_user_id_without_a_login_name_is_asked_for_a_name(known, panel_conf):
+    """With an empty /etc/passwd, as in a container that runs under any user id."""
+    program = f"import pwd, runpy; pwd.getpwuid = {{}}.__getitem__; import sys; sys.argv = {['gpupanel', '--config', str(panel_conf)]}"
+    environ = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
+
+    def preflight(*options):
+        run = f"{program} + {[*options, 'preflight', known]}; runpy.run_path({str(TREE / 'bin' / 'gpupanel')!r}, run_name='__main__')"
+        return subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, env=environ)
+
+    refused = preflight()
+    assert refused.returncode == 2
+    assert refused.stderr == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
+    assert preflight("--as", "admin").returncode == 0

@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel.tools import schema
 from gpupanel.web.pages import shapes
 
@@ -69,16 +68,17 @@ def test_status_says_what_may_be_more(gpupanel, admin_db):
     assert "failed            10001\n" in gpupanel("status")
 
 
-def test_text_says_how_to_go_on(gpupanel, three):
+def test_text_has_headings_and_names_the_next_page(gpupanel, three):
     lines = gpupanel("list", "--limit", "2").splitlines()
-    assert (lines[0], lines[-1]) == ("3 found", "  go on with --before 2")
-    assert lines[1].split()[:2] == [three[2], "failed"]
+    assert (lines[0], lines[-1]) == ("3 found", "  Next page: --before 2")
+    assert lines[1].split()[:2] == ["SYNC_ID", "STATUS"]
+    assert lines[2].split()[:2] == [three[2], "failed"]
 
 
 @pytest.mark.parametrize("options", [
     ["--status", "fine"], ["--from", "soon"], ["xyz"], ["--before", "1", "--after", "2"], ["--limit", "0"],
 ])
-def test_what_cannot_be_understood_exits_2(gpupanel, three, options):
+def test_an_invalid_option_exits_2(gpupanel, three, options):
     gpupanel("list", *options, status=2)
 
 

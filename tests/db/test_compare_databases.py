@@ -6,20 +6,20 @@ import json
 import subprocess
 import sys
 
-import perl_side
 import pytest
-import workers
-from ground import TREE
+import simulated_perl_db
+import worker_helpers
+from constants import TREE
 from gpupanel import config
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import BundleWriter, defects
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.migration import database_diff
+from gpupanel.migration.compared_database import ComparedDatabase
+from gpupanel.migration.findings import Findings
+from gpupanel.migration.row_diff import ComparisonOptions
 from gpupanel.mount import Mount
 from gpupanel.tools import schema
-from gpupanel.tools.bundles import Writer, breaks
-from gpupanel.tools.compare import databases
-from gpupanel.tools.compare.findings import Findings
-from gpupanel.tools.compare.rows import Strictness
-from gpupanel.tools.compare.side import Side
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 OURS, PERL = "compared_ours", "compared_perl"
 
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server of its own: the accounts get rights in both databases here, which doctor's tests would rightly find."""
-    with PrivateServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
+    with MariaDBServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
         yield running
 
 
@@ -65,7 +65,7 @@ def ours(server, admin, folder):
 
 
 def bring(db, conf, folder):
-    writer, mount = Writer(folder / "sync", folder, seed=1, pictures=2), Mount(config.load(conf).mount)
+    writer, mount = BundleWriter(folder / "sync", folder, seed=1, pictures=2), Mount(config.load(conf).mount)
     many = list(writer.assets("many", 24, ("photo", "cover")))
     photos = many[::2]
     hung = [writer.container(kind, kind, photos[:6], cover=many[1]) for kind in ("gallery", "collection")]
@@ -73,29 +73,29 @@ def bring(db, conf, folder):
         ("many", many, {"containers": hung, "sync_type": "gallery"}),
         ("again", [each._replace(title="New", revision=2) for each in photos[6:9]], {"action": "update"}),
         ("gone", photos[9:10], {"action": "remove"}),
-        ("bad", writer.assets("bad", 3, broken={1: breaks.broken_document}), {}),
+        ("bad", writer.assets("bad", 3, broken={1: defects.broken_document}), {}),
     ]
     for name, items, facts in bundles:
-        workers.queue(db, mount, writer.bundle(name, items, **facts))
-        workers.drain(conf)
+        worker_helpers.queue(db, mount, writer.bundle(name, items, **facts))
+        worker_helpers.drain(conf)
     writer.bundle("waiting", writer.assets("waiting", 1), status="processing")
-    workers.actions.scan_mount(db, mount, "operator")
+    worker_helpers.actions.scan_mount(db, mount, "operator")
 
 
 @pytest.fixture
 def perl(server, admin, ours, folder):
     """The simulated Perl side, made anew: (configuration, mapping file)."""
-    perl_side.build(admin, OURS, PERL)
+    simulated_perl_db.build(admin, OURS, PERL)
     mapping = folder / "perl.mapping"
-    mapping.write_text(perl_side.mapping())
+    mapping.write_text(simulated_perl_db.mapping())
     return configure(server, folder / "perl.conf", PERL), mapping
 
 
-def differences(perl, ours, strictness=Strictness(tolerance=60), accepted=()):
+def differences(perl, ours, strictness=ComparisonOptions(tolerance=60), accepted=()):
     """What is found between the two sides."""
     findings = Findings(accepted)
-    with Side(perl[0], perl[1]).opened() as left, Side(ours).opened() as right:
-        databases.compare(left, right, strictness, findings)
+    with ComparedDatabase(perl[0], perl[1]).opened() as left, ComparedDatabase(ours).opened() as right:
+        database_diff.compare_databases(left, right, strictness, findings)
     return findings
 
 
@@ -115,7 +115,7 @@ def test_equal_databases_are_silent_whatever_their_names_ids_time_zones_and_json
 
 
 def test_strictly_the_spacing_of_each_json_column_is_told_and_nothing_else(perl, ours):
-    groups = differences(perl, ours, Strictness(by_bytes=True)).groups
+    groups = differences(perl, ours, ComparisonOptions(by_bytes=True)).groups
     assert {group.kind for group in groups} == {"json_spacing"}
     assert {(group.table, group.column) for group in groups} == {
         ("ingest_batch", "plan"), ("ingest_event", "payload"), ("asset_source", "document"), ("asset_ai_run", "document"),
@@ -123,7 +123,7 @@ def test_strictly_the_spacing_of_each_json_column_is_told_and_nothing_else(perl,
 
 
 def test_without_its_time_zone_the_mapping_leaves_every_time_five_hours_off(perl, ours):
-    perl[1].write_text(perl[1].read_text().replace(f"time_zone = {perl_side.ZONE}", "time_zone = UTC"))
+    perl[1].write_text(perl[1].read_text().replace(f"time_zone = {simulated_perl_db.ZONE}", "time_zone = UTC"))
     kinds = {(group.kind, group.column) for group in differences(perl, ours).groups}
     assert {kind for kind, _ in kinds} == {"time"}
     assert {"created_at", "queued_at", "discovered_at"} <= {column for _, column in kinds}
@@ -253,7 +253,7 @@ def seeded(admin, perl):
     admin.execute(f"ALTER TABLE {PERL}.import_log MODIFY id BIGINT NOT NULL")
     for _, statements, _ in reversed(SEEDS):
         seed(admin, statements)
-    perl[1].write_text(perl_side.mapping(absent="asset_collection_item"))
+    perl[1].write_text(simulated_perl_db.mapping(absent="asset_collection_item"))
     return perl
 
 
@@ -368,5 +368,5 @@ def doctor(conf, mapping):
 def test_doctor_says_what_a_database_with_other_names_lacks(perl, admin):
     assert doctor(*perl) == (0, [("ok", "mapping")])
     seed(admin, "ALTER TABLE media_assets DROP COLUMN fingerprint; DROP TABLE media_collection_items")
-    perl[1].write_text(perl_side.mapping(absent="asset_collection_item"))
+    perl[1].write_text(simulated_perl_db.mapping(absent="asset_collection_item"))
     assert doctor(*perl) == (1, [("wrong", "column asset.fingerprint"), ("note", "table asset_collection_item")])

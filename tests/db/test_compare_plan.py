@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-import workers
-from ground import TREE
+import worker_helpers
+from constants import TREE
 from gpupanel import actions
-from gpupanel.tools.bundles import breaks
+from gpupanel.devtools.bundle_factory import defects
 
 
 def compare(*arguments):
@@ -19,15 +19,15 @@ def compare(*arguments):
 @pytest.fixture
 def planned(panel_db, mount, worker_conf, bundles, tmp_path):
     """(sync_id, plan file) of a bundle with a gallery, covers and one broken item, planned and then imported."""
-    members = list(bundles.assets("coast", 6, ("photo", "cover"), broken={4: breaks.broken_document}))
+    members = list(bundles.assets("coast", 6, ("photo", "cover"), broken={4: defects.broken_document}))
     hung = bundles.container("gallery", "Coast", members[:3:2], cover=members[1])
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
     actions.scan_mount(panel_db, mount, "operator")
     plan = tmp_path / "plan"
     with open(plan, "w") as out:
-        subprocess.run([sys.executable, workers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id], stdout=out, check=True)
+        subprocess.run([sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id], stdout=out, check=True)
     actions.queue_batch(panel_db, mount, sync_id, "operator")
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     return sync_id, plan
 
 

@@ -6,10 +6,10 @@ import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from ground import TREE
+from constants import TREE
 from gpupanel.errors import PanelError
-from gpupanel.tools.compare import fetching, pages
-from gpupanel.tools.compare.findings import Findings
+from gpupanel.migration import page_diff, page_fetch
+from gpupanel.migration.findings import Findings
 from gpupanel.web.app import application
 from webtest import TestApp
 
@@ -47,7 +47,7 @@ def ledger(admin_db):
         add("INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, updated_at, reason)"
             " VALUES (7, %(n)s, %(kind)s, %(hash)s, 'will_create', 'will_create', %(at)s, 'only this panel says why')",
             n=n, kind=("photo", "cover")[n % 2], hash=digest.ljust(64, "0"), at=AT)
-    [(_, (_, *events))] = [table for table in pages.read(REFERENCE).tables if table[0] == "Recent events"]
+    [(_, (_, *events))] = [table for table in page_diff.parse_page(REFERENCE).tables if table[0] == "Recent events"]
     for event_type, payload, at in reversed(events):
         add("INSERT INTO ingest_event (batch_id, event_type, payload, created_at) VALUES (7, %(event_type)s, %(payload)s, %(at)s)",
             event_type=event_type, payload=WHOLE.get(event_type, payload), at=at)
@@ -63,7 +63,7 @@ def html(ledger, settings):
 
 def differences(html):
     findings = Findings()
-    pages.compare(pages.read(REFERENCE), pages.read(html), findings, exact=True)
+    page_diff.compare_pages(page_diff.parse_page(REFERENCE), page_diff.parse_page(html), findings, exact=True)
     return findings
 
 
@@ -101,9 +101,9 @@ def test_a_running_panel_is_asked_with_credentials_that_only_its_host_gets(ledge
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_port}{ADDRESS}"
-            assert differences(fetching.fetch(url, tmp_path / "credentials")).equal
+            assert differences(page_fetch.fetch_page(url, tmp_path / "credentials")).equal
             with pytest.raises(PanelError, match="401"):
-                fetching.fetch(url)
+                page_fetch.fetch_page(url)
         finally:
             server.shutdown()
             thread.join()

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import workers
+import worker_helpers
+from gpupanel.devtools.bundle_factory.deterministic import derive_hash
 from gpupanel.errors import DatabaseConflict
-from gpupanel.tools.bundles.chance import digest
 from gpupanel.work import claims, containers
 
 KINDS = ("gallery", "collection")
@@ -22,8 +22,8 @@ def bring(panel_db, bundles, mount, worker_conf):
 
     def run(name: str, assets, held, **facts) -> str:
         sync_id = bundles.bundle(name, assets, held, **facts)
-        workers.queue(panel_db, mount, sync_id)
-        workers.drain(worker_conf)
+        worker_helpers.queue(panel_db, mount, sync_id)
+        worker_helpers.drain(worker_conf)
         return sync_id
 
     return run
@@ -53,7 +53,7 @@ def test_a_container_comes_with_its_members_in_order(admin_db, panel_db, bundles
     assert members(admin_db, kind) == placed(c, a, b)
     row = container(admin_db, kind)
     assert (row["title"], row["cover_hash"]) == ("Coast", a.asset_hash)
-    assert workers.batch(panel_db, sync_id)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
 
 
 def test_members_are_added_and_those_that_are_there_stay(admin_db, bundles, bring, kind):
@@ -88,12 +88,12 @@ def test_only_an_update_changes_title_cover_and_places(admin_db, bundles, bring,
 def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(admin_db, panel_db, bundles, bring, kind):
     (a,) = bundles.assets("coast", 1)
     held = bundles.container(kind, "Coast", [a])
-    unknown = digest("nowhere")
+    unknown = derive_hash("nowhere")
     sync_id = bring("coast", [a], [held | {"items": [unknown, a.asset_hash]}])
     assert members(admin_db, kind) == [(a.asset_hash, 1)]
-    batch = workers.batch(panel_db, sync_id)
+    batch = worker_helpers.batch(panel_db, sync_id)
     assert (batch["status"], batch["last_error"]) == ("partial", "incomplete containers: 1")
-    (event,) = workers.events(panel_db, sync_id, "container_failed")
+    (event,) = worker_helpers.events(panel_db, sync_id, "container_failed")
     payload = json.loads(event["payload"])
     assert (payload["missing"], payload["missing_count"], payload["container_type"]) == ([unknown], 1, kind)
 
@@ -128,9 +128,9 @@ def test_a_large_container_is_written_in_several_transactions_and_again_without_
     held = bundles.container(kind, "Coast", assets)
     bring("coast", assets, [held])
     assert members(admin_db, kind) == placed(*assets)
-    before = workers.rows(admin_db)
+    before = worker_helpers.rows(admin_db)
     bring("again", assets, [held])
-    assert workers.rows(admin_db) == before
+    assert worker_helpers.rows(admin_db) == before
 
 
 # --------------------------------------------------------------------------------------------- what is in the way
@@ -149,12 +149,12 @@ def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(admin
     bad, good = (bundles.container(kind, title, [a]) for title in ("Refused", "Coast"))
     sync_id = bring("coast", [a], [bad, good])
     assert container(admin_db, kind)["title"] == "Coast" and members(admin_db, kind) == placed(a)
-    assert workers.batch(panel_db, sync_id)["status"] == "partial"
-    (event,) = workers.events(panel_db, sync_id, "container_failed")
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "partial"
+    (event,) = worker_helpers.events(panel_db, sync_id, "container_failed")
     payload = json.loads(event["payload"])
     assert payload["reason"].startswith("the database refused it: ")
     assert (payload["container_hash"], payload["missing"]) == (bad["container_hash"], [])
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told[-2:] == ["container_failed", "job_finished"]
 
 
@@ -163,14 +163,14 @@ def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
 ):
     (a,) = bundles.assets("coast", 1)
     held = bundles.container(kind, "Coast", [a])
-    sync_id = bundles.bundle("coast", [a], [held | {"items": [digest("nowhere"), a.asset_hash]}])
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    sync_id = bundles.bundle("coast", [a], [held | {"items": [derive_hash("nowhere"), a.asset_hash]}])
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     with monkeypatch.context() as patch:
         patch.setattr(claims, "finish", unavailable)
-        workers.drain(worker_conf)
-    assert members(admin_db, kind) and workers.job(admin_db, job_id)["state"] == "queued"
-    workers.drain(worker_conf)
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+        worker_helpers.drain(worker_conf)
+    assert members(admin_db, kind) and worker_helpers.job(admin_db, job_id)["state"] == "queued"
+    worker_helpers.drain(worker_conf)
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told.count("job_claimed") == 2 and told.count("container_failed") == 1
 
 

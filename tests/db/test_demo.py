@@ -1,4 +1,4 @@
-"""The demo goes the whole way with real bundles, and each ends as its story says."""
+"""The demo imports real bundles, and each ends as its scenario expects."""
 
 import json
 import os
@@ -7,11 +7,10 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel import actions
-from gpupanel.tools import children, demo
-from gpupanel.tools.bundles import demo as demo_set
+from gpupanel.devtools import demo_import, processes
+from gpupanel.devtools.bundle_factory import write_demo_set as demo_set
 
 
 def gpupanel(*args, **environ):
@@ -31,16 +30,16 @@ def library(db):
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables}
 
 
-def test_every_bundle_ends_as_its_story_says_and_a_second_time_nothing_changes(once, admin_db, assets_dir):
+def test_every_bundle_ends_as_expected_and_a_second_run_changes_nothing(once, admin_db, assets_dir):
     first = once("--json")
     report = json.loads(first.stdout)
-    stories = demo_set(assets_dir / "sync", assets_dir)
+    scenarios = demo_set(assets_dir / "sync", assets_dir)
     assert first.returncode == 0, first.stderr
-    assert [bundle["sync_id"] for bundle in report["bundles"]] == [story.sync_id for story in stories]
-    for bundle, story in zip(report["bundles"], stories):
+    assert [bundle["sync_id"] for bundle in report["bundles"]] == [scenario.sync_id for scenario in scenarios]
+    for bundle, scenario in zip(report["bundles"], scenarios):
         assert bundle["as_told"], bundle
         assert (bundle["status"], bundle["planned"], bundle["done"]) == (
-            story.expectation.status, story.expectation.planned, story.expectation.done
+            scenario.expected.status, scenario.expected.planned, scenario.expected.done
         )
     imported = library(admin_db)
     second = json.loads(once("--json").stdout)
@@ -50,26 +49,26 @@ def test_every_bundle_ends_as_its_story_says_and_a_second_time_nothing_changes(o
 
 @pytest.fixture
 def ticked(panel_db, mount, worker_conf, assets_dir):
-    """Has all bundles that a scan records queued at once and imported, as an operator who ticks the whole list does."""
+    """Queues and imports all recorded bundles at once, as an operator who selects the whole list."""
     def queue_and_import():
-        stories = demo_set(assets_dir / "sync", assets_dir)
-        (assets_dir / "sync" / demo.MARK).touch()
+        scenarios = demo_set(assets_dir / "sync", assets_dir)
+        (assets_dir / "sync" / demo_import.MARKER_FILE).touch()
         actions.scan_mount(panel_db, mount, "admin")
-        actions.queue_batches(panel_db, mount, [story.sync_id for story in stories], "admin")
-        demo.worker(worker_conf)()
+        actions.queue_batches(panel_db, mount, [scenario.sync_id for scenario in scenarios], "admin")
+        demo_import.worker_runner(worker_conf)()
 
     return queue_and_import
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_after_all_were_ticked_and_queued_together_it_says_that_what_came_of_it_is_right(once, ticked, times):
+def test_results_after_queueing_all_bundles_together_are_correct(once, ticked, times):
     for _ in range(times):
         ticked()
     answer = once()
     assert answer.returncode == 0, answer.stdout
-    assert "All 15 bundles ended well: " in answer.stdout
-    assert "right in this order: Two photos leave the library, and their gallery" in answer.stdout
-    assert "UNLIKE" not in answer.stdout
+    assert "All 15 bundles ended correctly: " in answer.stdout
+    assert "correct for this order: Two photos leave the library, and their gallery" in answer.stdout
+    assert "UNEXPECTED" not in answer.stdout
     assert "Imported  nothing new" in answer.stdout
 
 
@@ -80,25 +79,25 @@ def test_after_all_were_ticked_and_queued_together_it_says_that_what_came_of_it_
     "UPDATE ingest_batch SET status = 'completed' WHERE status = 'partial'",
     "UPDATE ingest_batch SET status = 'completed' WHERE last_error LIKE 'verification%%'",
 ])
-def test_what_no_order_explains_is_unlike_its_story(once, ticked, admin_db, wrong):
+def test_a_result_that_no_order_explains_is_unexpected(once, ticked, admin_db, wrong):
     ticked()
     admin_db.execute(wrong)
     answer = once()
     assert answer.returncode == 1
-    assert "1 of 15 bundles ended unlike their stories." in answer.stdout
+    assert "1 of 15 bundles ended in an unexpected way." in answer.stdout
 
 
-def test_what_another_worker_has_in_hand_is_waited_for(panel_db, mount, assets_dir, worker_conf):
-    """The drain only starts that worker, and does not wait for it."""
+def test_a_job_of_another_worker_is_waited_for(panel_db, mount, assets_dir, worker_conf):
+    """The drain only starts the worker, and does not wait for it."""
     started = []
 
     def drain():
         started.append(subprocess.Popen(
-            children.program("import-worker", "--config", str(worker_conf), "--once"), stderr=subprocess.DEVNULL
+            processes.program_command("import-worker", "--config", str(worker_conf), "--once"), stderr=subprocess.DEVNULL
         ))
 
-    groups = demo.write(assets_dir / "sync", assets_dir)[:1]
-    report = demo.once(panel_db, mount, groups, "admin", drain)
+    groups = demo_import.write_bundles(assets_dir / "sync", assets_dir)[:1]
+    report = demo_import.import_scenarios(demo_import.ImportTarget(panel_db, mount, "admin", drain), groups)
     assert [process.wait(timeout=30) for process in started] == [0]
     assert report.as_told
 
@@ -115,8 +114,8 @@ def test_a_bundle_that_ended_otherwise_is_named_and_the_exit_status_is_1(once, a
     admin_db.execute("UPDATE ingest_batch SET status = 'failed' WHERE status = 'partial'")
     answer = once()
     assert answer.returncode == 1
-    assert answer.stdout.count("UNLIKE ITS STORY") == 1
-    assert "1 of 15 bundles ended unlike their stories." in answer.stdout
+    assert answer.stdout.count("UNEXPECTED") == 1
+    assert "1 of 15 bundles ended in an unexpected way." in answer.stdout
 
 
 def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
@@ -131,24 +130,24 @@ def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
 def test_the_bundles_that_the_docs_name_are_of_the_demo(assets_dir):
     named = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "docs" / "development.md").read_text()))
     assert named
-    assert named <= {story.sync_id for story in demo_set(assets_dir / "sync", assets_dir)}
+    assert named <= {scenario.sync_id for scenario in demo_set(assets_dir / "sync", assets_dir)}
 
 
 def test_as_many_more_bundles_as_wanted_are_written(assets_dir):
-    *stories, more = demo.write(assets_dir / "sync", assets_dir, "9", more=2, items=3)
-    *others, none = demo.write(assets_dir / "sync", assets_dir, "8")
-    assert [len(group) for group in stories] == [1] * 15
+    *scenarios, more = demo_import.write_bundles(assets_dir / "sync", assets_dir, "9", demo_import.AdditionalBundles(2, 3))
+    *others, none = demo_import.write_bundles(assets_dir / "sync", assets_dir, "8")
+    assert [len(group) for group in scenarios] == [1] * 15
     for bundle in more:
         assert json.loads((assets_dir / "sync" / f"{bundle.sync_id}.json").read_bytes())["item_count"] == 3
     assert len(more) == 2 and none == []
-    assert not {story.sync_id for [story] in stories} & {story.sync_id for [story] in others}
+    assert not {scenario.sync_id for [scenario] in scenarios} & {scenario.sync_id for [scenario] in others}
 
 
 def test_without_a_configuration_it_brings_a_private_installation(tmp_path):
     folder = tmp_path / "var"
     answer = gpupanel("demo", "--once", "--var", folder, "--bundles", 1, "--items", 4)
     assert answer.returncode == 0, answer.stderr
-    assert "All 16 bundles ended as their stories say." in answer.stdout
+    assert "All 16 bundles ended as expected." in answer.stdout
     assert "planned 4 will_create; imported 4 created" in answer.stdout
     assert "make run" in answer.stdout
     for account in ("gpu_panel", "gpu_worker"):
@@ -166,11 +165,11 @@ def test_a_private_installation_refuses_another_configuration(tmp_path, command)
 def test_the_folder_that_is_given_goes_before_the_configuration_in_the_environment(tmp_path):
     answer = gpupanel("demo", "--var", tmp_path / "var", GPUPANEL_CONF=str(tmp_path / "other.conf"))
     assert answer.returncode == 0, answer.stderr
-    assert "A sentinel without its manifest (a scan passes it over)" in answer.stdout
-    assert "A manifest without its sentinel (no scan sees it)" in answer.stdout
+    assert "A sentinel without its manifest (a scan skips this bundle)" in answer.stdout
+    assert "A manifest without its sentinel (no scan finds this bundle)" in answer.stdout
 
 
 def test_run_refuses_a_configuration(tmp_path):
     refused = gpupanel("run", "--config", tmp_path / "other.conf", "--var", tmp_path / "var")
     assert refused.returncode == 2
-    assert "Leave --config away" in refused.stderr
+    assert "Omit --config" in refused.stderr

@@ -7,14 +7,14 @@ import re
 from threading import Event
 
 import pytest
-
+from constants import NAME
 from gpupanel import config, doctor
+from gpupanel.cli import main
 from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 from gpupanel.doctor import server as of_the_server
 from gpupanel.mount import Mount
-from gpupanel.tools import cli, schema
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from ground import NAME
+from gpupanel.tools import schema
 
 STATEMENT = re.compile(r"(?:ALTER|REVOKE|GRANT) .*?;")
 
@@ -61,10 +61,10 @@ def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
 
 def test_the_exit_status_tells_sound_from_wrong_and_each_fault_says_what_to_do(sound, admin_db, capsys):
     command = ["doctor", "--config", str(sound.path)]
-    assert cli.main([*command, "--json"]) == 0
+    assert main.main([*command, "--json"]) == 0
     assert {each["level"] for each in json.loads(capsys.readouterr().out)} <= {"ok", "note"}
     sound.panel.secret_file.chmod(0o644)
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     told = capsys.readouterr().out
     assert "wrong  permissions of panel.secret: 644" in told and f"to do: chmod 600 {sound.panel.secret_file}" in told
 
@@ -211,7 +211,7 @@ def test_jobs_in_good_order_are_no_finding(faults, admin_db, status, job):
 def ill(tmp_path_factory):
     """A MariaDB that is set up in all the wrong ways."""
     options = ("--log-bin", "--binlog-format=STATEMENT", "--max-allowed-packet=1M", "--version=10.5.1-MariaDB")
-    with PrivateServer(tmp_path_factory.mktemp("ill"), *THROWAWAY, *options) as running:
+    with MariaDBServer(tmp_path_factory.mktemp("ill"), *THROWAWAY, *options) as running:
         yield running
 
 

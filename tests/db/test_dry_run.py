@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import actions
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import Problems, Refused
-from gpupanel.tools.bundles import breaks
 from gpupanel.work.dry_run import DryRun
 
 
@@ -36,7 +36,7 @@ def known(bundles, panel_db, mount):
 
 
 def everything(db):
-    return workers.rows(db) | {
+    return worker_helpers.rows(db) | {
         table: db.execute(f"SELECT * FROM {table} ORDER BY id")
         for table in ("ingest_batch", "ingest_batch_item", "ingest_event", "import_job")
     }
@@ -65,9 +65,9 @@ def test_it_tells_every_row_and_writes_none(admin_db, dry_run, known):
 
 def test_the_import_then_writes_as_many_rows_as_were_told(admin_db, panel_db, mount, worker_conf, dry_run, known):
     told = tables(dry_run(known))
-    workers.queue(panel_db, mount, known)
-    workers.drain(worker_conf)
-    written = {table: len(rows) for table, rows in workers.rows(admin_db).items() if rows}
+    worker_helpers.queue(panel_db, mount, known)
+    worker_helpers.drain(worker_conf)
+    written = {table: len(rows) for table, rows in worker_helpers.rows(admin_db).items() if rows}
     assert written == {table: told.count(table) for table in written}
 
 
@@ -80,8 +80,8 @@ def test_ids_are_told_by_what_they_stand_for(dry_run, known):
 
 
 def test_it_sees_what_the_library_has(admin_db, panel_db, mount, worker_conf, bundles, dry_run, known):
-    workers.queue(panel_db, mount, known)
-    workers.drain(worker_conf)
+    worker_helpers.queue(panel_db, mount, known)
+    worker_helpers.drain(worker_conf)
     gone = bundles.bundle("gone", list(bundles.assets("coast", 6, ("photo", "cover")))[:1], action="remove")
     actions.scan_mount(panel_db, mount, "operator")
     assert {line["values"]["decision"] for line in of(dry_run(known), "ingest_batch_item")} == {"skipped"}
@@ -90,7 +90,7 @@ def test_it_sees_what_the_library_has(admin_db, panel_db, mount, worker_conf, bu
 
 
 def test_an_item_that_would_fail_is_told_with_its_reason_and_no_row_of_it(panel_db, mount, bundles, dry_run):
-    sync_id = bundles.bundle("bad", bundles.assets("bad", 3, broken={1: breaks.broken_document}))
+    sync_id = bundles.bundle("bad", bundles.assets("bad", 3, broken={1: defects.broken_document}))
     actions.scan_mount(panel_db, mount, "operator")
     lines = dry_run(sync_id)
     assert [line["values"]["decision"] for line in of(lines, "ingest_batch_item")] == ["created", "failed", "created"]
@@ -110,8 +110,8 @@ def test_what_the_database_refuses_fails_its_item_alone_and_is_not_told_as_writt
 
 
 def test_it_gives_way_to_an_import_that_holds_its_rows(worker_db, admin_db, panel_db, mount, worker_conf, dry_run, known):
-    workers.queue(panel_db, mount, known)
-    workers.drain(worker_conf)
+    worker_helpers.queue(panel_db, mount, known)
+    worker_helpers.drain(worker_conf)
     rival = Database(worker_db.settings)
     with rival.transaction() as tx:
         [photo] = admin_db.execute("SELECT asset_hash FROM asset WHERE asset_type = 'photo' LIMIT 1")
@@ -122,14 +122,14 @@ def test_it_gives_way_to_an_import_that_holds_its_rows(worker_db, admin_db, pane
 
 
 def test_an_import_that_meets_it_waits_and_then_goes_through(admin_db, panel_db, worker_db, mount, worker_conf, known):
-    workers.queue(panel_db, mount, known)
+    worker_helpers.queue(panel_db, mount, known)
     other = Database(worker_db.settings)
-    programs, worker = workers.Programs(), []
+    programs, worker = worker_helpers.Programs(), []
 
     def tell(line):
         if line.get("table") == "ingest_batch_item" and not worker:
             worker.append(programs(worker_conf, "--once"))
-            workers.wait_for_lock_wait(admin_db)
+            worker_helpers.wait_for_lock_wait(admin_db)
 
     try:
         DryRun(other, mount, known, tell, chunk_items=100, readers=2).run()
@@ -137,7 +137,7 @@ def test_an_import_that_meets_it_waits_and_then_goes_through(admin_db, panel_db,
     finally:
         programs.end()
         other.close()
-    assert workers.batch(admin_db, known)["status"] == "completed"
+    assert worker_helpers.batch(admin_db, known)["status"] == "completed"
 
 
 def test_rows_are_held_no_longer_than_is_allowed(admin_db, dry_run, known):
@@ -175,7 +175,7 @@ def test_a_manifest_that_no_import_would_take_is_told_with_its_problems(admin_db
 
 
 def test_the_program_prints_the_plan_and_says_how_it_would_end(admin_db, worker_conf, known):
-    command = [sys.executable, workers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", known]
+    command = [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", known]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -185,5 +185,5 @@ def test_the_program_prints_the_plan_and_says_how_it_would_end(admin_db, worker_
 
 @pytest.mark.parametrize("arguments, status", [(["--dry-run"], 2), (["--batch", "x"], 2), (["--dry-run", "--batch", "x"], 1)])
 def test_usage_and_a_batch_that_is_not_recorded(worker_conf, admin_db, arguments, status):
-    answer = subprocess.run([sys.executable, workers.PROGRAM, "--config", worker_conf, *arguments], capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, *arguments], capture_output=True, text=True)
     assert answer.returncode == status and "Traceback" not in answer.stderr

@@ -3,11 +3,8 @@
 from datetime import date
 
 import pytest
-
-from ground import NAME, bench_load, empty
-from reads import examined
+from constants import NAME, bench_load, empty
 from gpupanel import find
-from gpupanel.find import roads
 from gpupanel.database import Database
 from gpupanel.filters import STATUSES, Filters
 from gpupanel.find import SCAN
@@ -38,7 +35,7 @@ def name(filters):
 
 @pytest.fixture(scope="module")
 def ledger(server):
-    """What bench/load.py makes, in small; the first thousand batches share one moment, as after a migration."""
+    """What bench/make_ledger.py makes, in small; the first thousand batches share one moment, as after a migration."""
     db = Database(server.admin(NAME))
     empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")

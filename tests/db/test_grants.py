@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from ground import NAME, TABLES
+from constants import NAME, TABLES
 from gpupanel.errors import DatabaseDenied, PanelError
 
 R, RI, RU, RIU = {"SELECT"}, {"SELECT", "INSERT"}, {"SELECT", "UPDATE"}, {"SELECT", "INSERT", "UPDATE"}

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-import workers
-from gpupanel.tools.bundles import breaks
+import worker_helpers
+from gpupanel.devtools.bundle_factory import defects
 
 
 def source(assets_dir, asset, name: str = "source.json"):
@@ -19,7 +19,7 @@ def test_a_photo_comes_with_its_fields_documents_derivatives_and_cover(admin_db,
     photo, cover = bundles.assets("coast", 2, ("photo", "cover"))
     sync_id = bundles.bundle("coast", [photo, cover])
     bring(sync_id)
-    library = workers.meaning(admin_db)
+    library = worker_helpers.meaning(admin_db)
     (row,) = admin_db.execute("SELECT * FROM asset WHERE asset_type = 'photo'")
     assert (row["asset_hash"], row["path"], row["deleted_at"]) == (photo.asset_hash, photo.path, None)
     assert len(library["source"]) == 2
@@ -29,7 +29,7 @@ def test_a_photo_comes_with_its_fields_documents_derivatives_and_cover(admin_db,
     assert {each["kind"] for each in kinds} == {"icon", "thumb", "medium", "original"}
     (link,) = admin_db.execute("SELECT * FROM asset_cover")
     assert (link["asset_id"], link["cover_hash"]) == (row["id"], cover.asset_hash)
-    item = workers.items(admin_db, sync_id)[0]
+    item = worker_helpers.items(admin_db, sync_id)[0]
     assert (item["asset_id"], item["cover_id"], item["decision"]) == (row["id"], link["id"], "created")
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_file_that_is_not_json_is_captured_with_its_digest_and_the_re
     notes, palette = runs["source_data:field.notes.json"], runs["source_data:color.palette.json"]
     assert notes["document"] is None and notes["parse_error"] and len(notes["content_sha256"]) == 64
     assert palette["parse_error"] is None and json.loads(palette["document"])
-    assert workers.counts(admin_db, sync_id) == {"created": 1}
+    assert worker_helpers.counts(admin_db, sync_id) == {"created": 1}
 
 
 # ------------------------------------------------------------------------------------------- what is decided
@@ -68,10 +68,10 @@ def test_the_same_bundle_again_changes_no_library_row(admin_db, panel_db, bundle
     hung = bundles.container("gallery", "Coast", members[::2], cover=members[1])
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
     bring(sync_id)
-    before = workers.rows(admin_db)
+    before = worker_helpers.rows(admin_db)
     bring(sync_id)
-    assert workers.rows(admin_db) == before
-    assert workers.counts(panel_db, sync_id) == {"skipped": 6}
+    assert worker_helpers.rows(admin_db) == before
+    assert worker_helpers.counts(panel_db, sync_id) == {"skipped": 6}
 
 
 def test_the_same_update_again_changes_no_library_row(admin_db, panel_db, bundles, bring):
@@ -79,22 +79,22 @@ def test_the_same_update_again_changes_no_library_row(admin_db, panel_db, bundle
     bring(bundles.bundle("coast", photos))
     again = bundles.bundle("again", [photo._replace(title="New", revision=2) for photo in photos], action="update")
     bring(again)
-    assert workers.counts(panel_db, again) == {"updated": 3}
-    before = workers.rows(admin_db)
+    assert worker_helpers.counts(panel_db, again) == {"updated": 3}
+    before = worker_helpers.rows(admin_db)
     bring(again)
-    assert workers.rows(admin_db) == before
-    assert workers.counts(panel_db, again) == {"skipped": 3}
+    assert worker_helpers.rows(admin_db) == before
+    assert worker_helpers.counts(panel_db, again) == {"skipped": 3}
 
 
 def test_a_create_overwrites_nothing_and_reads_no_document_of_what_is_there(admin_db, panel_db, bundles, bring):
     (photo,) = bundles.assets("coast", 1)
     bring(bundles.bundle("coast", [photo]))
-    before = workers.rows(admin_db)
-    other = photo._replace(title="Other", revision=2, broken=breaks.broken_document)
+    before = worker_helpers.rows(admin_db)
+    other = photo._replace(title="Other", revision=2, broken=defects.broken_document)
     again = bundles.bundle("again", [other])
     bring(again)
-    assert workers.rows(admin_db) == before
-    ((decision, reason),) = workers.reasons(panel_db, again).values()
+    assert worker_helpers.rows(admin_db) == before
+    ((decision, reason),) = worker_helpers.reasons(panel_db, again).values()
     assert decision == "skipped" and "title" in reason
 
 
@@ -106,7 +106,7 @@ def test_an_update_that_only_brings_a_new_document_is_recorded_as_updated_and_na
     source(assets_dir, changed, "photo.meaning.json").write_text('{"mood": "new"}')
     update = bundles.bundle("update", [changed, same], files=False, action="update")
     bring(update)
-    decided = workers.reasons(panel_db, update)
+    decided = worker_helpers.reasons(panel_db, update)
     assert decided[changed.asset_hash][0] == "updated" and "photo.meaning.json" in decided[changed.asset_hash][1]
     assert decided[same.asset_hash][0] == "skipped"
     versions = admin_db.execute("SELECT asset_id FROM asset_ai_run WHERE analysis_kind = 'meaning'")
@@ -119,7 +119,7 @@ def test_an_update_says_what_each_field_was_and_is(panel_db, bundles, bring):
     bring(bundles.bundle("coast", [photo]))
     update = bundles.bundle("update", [photo._replace(title="After")], action="update")
     bring(update)
-    (item,) = workers.items(panel_db, update)
+    (item,) = worker_helpers.items(panel_db, update)
     assert item["changes"] == {"title": ["Before", "After"]}
 
 
@@ -130,10 +130,10 @@ def test_a_removed_asset_is_kept_and_comes_back_with_the_next_create(admin_db, p
     removal = bundles.bundle("removal", [photo], action="remove")
     bring(removal)
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None
-    assert workers.counts(panel_db, removal) == {"removed": 1}
+    assert worker_helpers.counts(panel_db, removal) == {"removed": 1}
     bring(create)
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is None
-    assert workers.counts(panel_db, create) == {"updated": 1}
+    assert worker_helpers.counts(panel_db, create) == {"updated": 1}
 
 
 def test_a_cover_link_that_is_missing_is_added(admin_db, panel_db, bundles, bring):
@@ -141,8 +141,8 @@ def test_a_cover_link_that_is_missing_is_added(admin_db, panel_db, bundles, brin
     bring(bundles.bundle("bare", [photo._replace(cover_hash=None), cover]))
     linking = bundles.bundle("linking", [photo])
     bring(linking)
-    assert workers.counts(panel_db, linking) == {"linked": 1}
-    (item,) = workers.items(panel_db, linking)
+    assert worker_helpers.counts(panel_db, linking) == {"linked": 1}
+    (item,) = worker_helpers.items(panel_db, linking)
     assert item["cover_id"] == admin_db.execute("SELECT id FROM asset_cover")[0]["id"]
 
 
@@ -150,10 +150,10 @@ def test_the_library_decides_when_it_changed_after_the_preflight(admin_db, panel
     (photo,) = bundles.assets("coast", 1)
     create = bundles.bundle("coast", [photo])
     bring(create)
-    workers.queue(panel_db, mount, create)
+    worker_helpers.queue(panel_db, mount, create)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
     bring()
-    (item,) = workers.items(panel_db, create)
+    (item,) = worker_helpers.items(panel_db, create)
     assert (item["planned"], item["decision"]) == ("will_skip", "updated")
 
 
@@ -171,7 +171,7 @@ def state_of(folder: Path) -> dict[str, tuple]:
 
 
 def test_scan_preflight_queue_and_import_leave_the_mount_as_it_was(panel_db, assets_dir, bundles, bring):
-    photos = list(bundles.assets("coast", 3, ("photo", "cover", "video_simple"), broken={1: breaks.broken_source}))
+    photos = list(bundles.assets("coast", 3, ("photo", "cover", "video_simple"), broken={1: defects.broken_source}))
     held = [bundles.container("gallery", "Coast", photos)]
     created = bundles.bundle("coast", photos, held)
     updated = bundles.bundle("changed", photos, held, action="update")
@@ -179,6 +179,6 @@ def test_scan_preflight_queue_and_import_leave_the_mount_as_it_was(panel_db, ass
     bundles.sentinel("late")
     before = state_of(assets_dir)
     bring(created, updated, removed)
-    ended = [workers.batch(panel_db, each)["status"] for each in (created, updated, removed)]
+    ended = [worker_helpers.batch(panel_db, each)["status"] for each in (created, updated, removed)]
     assert ended == ["partial", "partial", "completed"]
     assert state_of(assets_dir) == before

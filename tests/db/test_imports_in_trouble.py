@@ -5,32 +5,31 @@ import threading
 from collections import Counter
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import manifest
 from gpupanel.database import Database, DatabaseTrouble
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import FileUnreadable
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import breaks
 from gpupanel.work import asking, importer, library, reader, worker
-
 
 # ----------------------------------------------------------------------------------------- one item fails alone
 
 
 @pytest.mark.parametrize("broken, words", [
-    (breaks.no_folder, "is not on the mount"),
-    (breaks.no_source, "source.json is not on the mount"),
-    (breaks.broken_source, "source.json is not JSON"),
-    (breaks.broken_document, "photo.analysis.json is not JSON"),
-    (breaks.long_title, "items[1].title"),
+    (defects.no_folder, "is not on the mount"),
+    (defects.no_source, "source.json is not on the mount"),
+    (defects.broken_source, "source.json is not JSON"),
+    (defects.broken_document, "photo.analysis.json is not JSON"),
+    (defects.long_title, "items[1].title"),
 ])
 def test_a_bad_item_fails_alone_with_its_reason(panel_db, bundles, bring, broken, words):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 3, broken={1: broken}))
     bring(sync_id)
-    assert workers.counts(panel_db, sync_id) == {"created": 2, "failed": 1}
-    failed = workers.items(panel_db, sync_id)[1]
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 2, "failed": 1}
+    failed = worker_helpers.items(panel_db, sync_id)[1]
     assert words in failed["last_error"]
-    batch = workers.batch(panel_db, sync_id)
+    batch = worker_helpers.batch(panel_db, sync_id)
     assert (batch["status"], batch["last_error"]) == ("partial", "1 of 3 items failed")
 
 
@@ -47,19 +46,19 @@ def test_an_item_that_the_database_refuses_fails_alone(admin_db, panel_db, bundl
     photos[2] = photos[2]._replace(title="refused")
     sync_id = bundles.bundle("coast", photos)
     bring(sync_id)
-    assert workers.counts(panel_db, sync_id) == {"created": 3, "failed": 1}
-    assert "the database refused it" in workers.items(panel_db, sync_id)[2]["reason"]
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 3, "failed": 1}
+    assert "the database refused it" in worker_helpers.items(panel_db, sync_id)[2]["reason"]
     assert len(admin_db.execute("SELECT id FROM asset_source")) == 3
 
 
 def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, panel_db, bundles, mount, bring):
-    garbled = {0: breaks.broken_source, 1: breaks.broken_source}
+    garbled = {0: defects.broken_source, 1: defects.broken_source}
     sync_id = bundles.bundle("coast", bundles.assets("coast", 2, broken=garbled))
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bring()
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["last_error"]) == ("failed", "2 of 2 items failed")
-    assert workers.batch(panel_db, sync_id)["status"] == "failed"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
 
 
 # ------------------------------------------------------------------------------------------------ the manifest
@@ -68,17 +67,17 @@ def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, 
 def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_anew(panel_db, bundles, mount, bring):
     first, second = bundles.assets("coast", 2)
     sync_id = bundles.bundle("coast", [first])
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
-    planned = workers.batch(panel_db, sync_id)["manifest_sha256"]
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
+    planned = worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
     bundles.bundle("coast", [second], replace=True)
     log = bring()
-    batch = workers.batch(panel_db, sync_id)
+    batch = worker_helpers.batch(panel_db, sync_id)
     found = f"found {batch['manifest_sha256'][:16]}..., expected {planned[:16]}..."
     assert f"job {job_id} (batch {sync_id}): the manifest changed since the preflight: {found}; planned again\n" in log
-    (event,) = workers.events(panel_db, sync_id, "manifest_changed")
+    (event,) = worker_helpers.events(panel_db, sync_id, "manifest_changed")
     payload = json.loads(event["payload"])
     assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
-    decided = workers.reasons(panel_db, sync_id)
+    decided = worker_helpers.reasons(panel_db, sync_id)
     assert decided[second.asset_hash][0] == "created" and decided[first.asset_hash][0] == "withdrawn"
     assert batch["status"] == "completed"
 
@@ -86,8 +85,8 @@ def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_ane
 def test_the_digest_of_what_was_imported_is_in_the_last_event(panel_db, bundles, bring):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     assert "the manifest changed" not in bring(sync_id)
-    payload = json.loads(workers.events(panel_db, sync_id)[-1]["payload"])
-    assert payload["manifest_sha256"] == workers.batch(panel_db, sync_id)["manifest_sha256"]
+    payload = json.loads(worker_helpers.events(panel_db, sync_id)[-1]["payload"])
+    assert payload["manifest_sha256"] == worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
     assert payload["counts"] == {"created": 1}
 
 
@@ -98,17 +97,17 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     admin_db, panel_db, bundles, mount, worker_conf, spoil, problem
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=spoil)
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
-    before, ended, _ = workers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
+    before, ended, _ = worker_helpers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
     # One that is too big was not read, so nobody knows whether it is another one.
     assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
-    assert workers.batch(panel_db, sync_id)["status"] == "failed"
-    assert workers.events(panel_db, sync_id)[-1]["event_type"] == "job_failed"
-    assert workers.rows(admin_db)["asset"] == []
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
+    assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_failed"
+    assert worker_helpers.rows(admin_db)["asset"] == []
 
 
 @pytest.mark.parametrize("suffix", ["json", "ready"])
@@ -116,52 +115,52 @@ def test_a_bundle_that_is_gone_goes_back_to_the_queue_and_the_others_go_on(
     admin_db, panel_db, assets_dir, bundles, mount, bring, suffix
 ):
     gone, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("gone", "there"))
-    job_id, _ = workers.queue(panel_db, mount, gone, there)
+    job_id, _ = worker_helpers.queue(panel_db, mount, gone, there)
     (assets_dir / "sync" / f"{gone}.{suffix}").unlink()
     bring()
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0) and "is not on the mount" in job["last_error"]
-    assert [event["event_type"] for event in workers.events(panel_db, gone)][-3:] == [
+    assert [event["event_type"] for event in worker_helpers.events(panel_db, gone)][-3:] == [
         "job_claimed", "mount_unavailable", "job_released",
     ]
-    assert workers.batch(panel_db, there)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, there)["status"] == "completed"
 
 
 def test_a_manifest_that_may_not_be_read_goes_back_to_the_queue_and_is_imported_once_it_may(
     admin_db, panel_db, assets_dir, bundles, mount, worker_conf, bring, deny
 ):
     closed, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("closed", "there"))
-    job_id, _ = workers.queue(panel_db, mount, closed, there)
+    job_id, _ = worker_helpers.queue(panel_db, mount, closed, there)
     allow = deny(assets_dir / "sync" / f"{closed}.json")
     bring()
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0)
     assert f"{closed}.json may not be read by this account: Permission denied" in job["last_error"]
-    assert [event["event_type"] for event in workers.events(panel_db, closed)][-3:] == [
+    assert [event["event_type"] for event in worker_helpers.events(panel_db, closed)][-3:] == [
         "job_claimed", "mount_unavailable", "job_released",
     ]
-    assert workers.batch(panel_db, there)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, there)["status"] == "completed"
     allow()
-    workers.drain(worker_conf)
-    assert workers.batch(panel_db, closed)["status"] == "completed"
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, closed)["status"] == "completed"
 
 
 def test_an_item_whose_documents_may_not_be_read_fails_alone(panel_db, assets_dir, bundles, mount, worker_conf, deny):
     photos = list(bundles.assets("coast", 2))
     sync_id = bundles.bundle("coast", photos)
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     deny(assets_dir / photos[0].path / "source" / "source.json")
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, sync_id) == {"created": 1, "failed": 1}
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "failed": 1}
 
 
 def test_a_bundle_that_is_no_longer_verified_goes_back_to_the_queue(admin_db, panel_db, bundles, mount, bring):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, verification={"passed": False, "total_files": 1})
     assert "expected true. Retrying in " in bring()
-    assert workers.job(admin_db, job_id)["state"] == "queued"
-    assert workers.counts(panel_db, sync_id) == {"will_create": 1}
+    assert worker_helpers.job(admin_db, job_id)["state"] == "queued"
+    assert worker_helpers.counts(panel_db, sync_id) == {"will_create": 1}
 
 
 # ------------------------------------------------------------------------------------------- several at once
@@ -177,14 +176,14 @@ def test_two_imports_that_share_assets_make_no_twins_and_each_decides_rightly(
         bundles.bundle(name, [*bundles.assets(name, 3), *(shared if name == "one" else shared[::-1])], action=action)
         for name in names
     ]
-    workers.queue(panel_db, mount, *sync_ids)
-    conf = workers.with_options(worker_conf, chunk_items=10)
-    threads = [threading.Thread(target=workers.drain, args=(conf,)) for _ in sync_ids]
+    worker_helpers.queue(panel_db, mount, *sync_ids)
+    conf = worker_helpers.with_options(worker_conf, chunk_items=10)
+    threads = [threading.Thread(target=worker_helpers.drain, args=(conf,)) for _ in sync_ids]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    total = sum((Counter(workers.counts(panel_db, sync_id)) for sync_id in sync_ids), Counter())
+    total = sum((Counter(worker_helpers.counts(panel_db, sync_id)) for sync_id in sync_ids), Counter())
     assert total == {"created": 126, "skipped": 120}
     assert len(admin_db.execute("SELECT id FROM asset")) == 126
     assert len(admin_db.execute("SELECT id FROM asset_source")) == 126
@@ -194,17 +193,17 @@ def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_fou
     admin_db, panel_db, worker_db, bundles, mount, worker_conf
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     (item,) = manifest.parse_manifest(mount.manifest(sync_id), sync_id).items
     rival = Database(worker_db.settings)
-    importing = threading.Thread(target=workers.drain, args=(worker_conf,))
+    importing = threading.Thread(target=worker_helpers.drain, args=(worker_conf,))
     with rival.transaction() as tx:
-        library.create(tx, workers.batch(panel_db, sync_id)["id"], [item])
+        library.create(tx, worker_helpers.batch(panel_db, sync_id)["id"], [item])
         importing.start()
-        workers.wait_for_lock_wait(admin_db)
+        worker_helpers.wait_for_lock_wait(admin_db)
     importing.join()
     rival.close()
-    assert workers.counts(panel_db, sync_id) == {"skipped": 1}
+    assert worker_helpers.counts(panel_db, sync_id) == {"skipped": 1}
 
 
 # ------------------------------------------------------------------------------------------- many items
@@ -212,26 +211,26 @@ def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_fou
 
 def test_a_batch_of_many_chunks_counts_its_progress(admin_db, panel_db, bundles, mount, worker_conf):
     sync_id = bundles.bundle("many", bundles.assets("many", 25, derivatives=("icon",)))
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
-    workers.drain(workers.with_options(worker_conf, chunk_items=4))
-    job = workers.job(admin_db, job_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, chunk_items=4))
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 25, 25)
-    assert [item["position"] for item in workers.items(panel_db, sync_id)] == list(range(25))
+    assert [item["position"] for item in worker_helpers.items(panel_db, sync_id)] == list(range(25))
 
 
 def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
     panel_db, bundles, mount, worker_conf, monkeypatch
 ):
-    conf = workers.with_options(worker_conf, chunk_items=2)
+    conf = worker_helpers.with_options(worker_conf, chunk_items=2)
     quick = bundles.bundle("quick", bundles.assets("quick", 5, derivatives=("icon",)))
-    workers.queue(panel_db, mount, quick)
-    workers.drain(conf)
-    assert workers.events(panel_db, quick, "job_progress") == []
+    worker_helpers.queue(panel_db, mount, quick)
+    worker_helpers.drain(conf)
+    assert worker_helpers.events(panel_db, quick, "job_progress") == []
     monkeypatch.setattr(importer, "EVENT_SECONDS", 0)
     slow = bundles.bundle("slow", bundles.assets("slow", 5, derivatives=("icon",)))
-    workers.queue(panel_db, mount, slow)
-    workers.drain(conf)
-    told = [json.loads(event["payload"]) for event in workers.events(panel_db, slow, "job_progress")]
+    worker_helpers.queue(panel_db, mount, slow)
+    worker_helpers.drain(conf)
+    told = [json.loads(event["payload"]) for event in worker_helpers.events(panel_db, slow, "job_progress")]
     assert [(each["items_done"], each["items_total"]) for each in told] == [(2, 5), (4, 5), (5, 5)]
 
 
@@ -242,7 +241,7 @@ def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
 def impatient(worker_conf, monkeypatch):
     """The configuration of a worker that tries twice, and at once."""
     monkeypatch.setattr(worker, "FAULT_SECONDS", 0)
-    return workers.with_options(worker_conf, max_attempts=2)
+    return worker_helpers.with_options(worker_conf, max_attempts=2)
 
 
 def faulty_for(db, bad: str, error: Exception):
@@ -250,7 +249,7 @@ def faulty_for(db, bad: str, error: Exception):
     create = library.create
 
     def faulty(tx, batch_id, items):
-        if batch_id == workers.batch(db, bad)["id"]:
+        if batch_id == worker_helpers.batch(db, bad)["id"]:
             raise error
         return create(tx, batch_id, items)
 
@@ -265,27 +264,27 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
     admin_db, panel_db, bundles, mount, worker_conf, monkeypatch, error, words
 ):
     bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
-    job_id, _ = workers.queue(panel_db, mount, bad, good)
+    job_id, _ = worker_helpers.queue(panel_db, mount, bad, good)
     monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, error))
-    log = workers.drain(worker_conf)
-    job = workers.job(admin_db, job_id)
+    log = worker_helpers.drain(worker_conf)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
     assert words in job["last_error"] and f"job {job_id} (batch {bad}): released, {job['last_error']}" in log
-    assert workers.batch(panel_db, good)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, good)["status"] == "completed"
 
 
 def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
     admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
 ):
     ids = [bundles.bundle(f"b{n}", bundles.assets(f"b{n}", 1)) for n in range(12)]
-    workers.queue(panel_db, mount, *ids)
+    worker_helpers.queue(panel_db, mount, *ids)
 
     def full(tx, batch_id, items):
         raise DatabaseTrouble("the table is full.")
 
     monkeypatch.setattr(library, "create", full)
     monkeypatch.setattr(asking.Asking, "backoff", lambda self, attempt: 0)
-    log = workers.drain(worker_conf)
+    log = worker_helpers.drain(worker_conf)
     claimed = [job for job in admin_db.execute("SELECT attempts FROM import_job") if job["attempts"]]
     assert len(claimed) == worker.DRAIN_FAULTS + 1
     assert log.count("the table is full") <= 2 * len(claimed)
@@ -295,13 +294,13 @@ def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
     admin_db, panel_db, bundles, mount, impatient, monkeypatch
 ):
     bad = bundles.bundle("bad", bundles.assets("bad", 1))
-    (job_id,) = workers.queue(panel_db, mount, bad)
+    (job_id,) = worker_helpers.queue(panel_db, mount, bad)
     monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, KeyError("a fault")))
-    workers.drain(impatient)
-    job = workers.job(admin_db, job_id)
+    worker_helpers.drain(impatient)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["last_error"].startswith("gave up after 2 attempts: unexpected KeyError")
-    assert workers.batch(panel_db, bad)["status"] == "failed"
+    assert worker_helpers.batch(panel_db, bad)["status"] == "failed"
 
 
 def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_number_of_times(
@@ -309,7 +308,7 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
 ):
     photos = list(bundles.assets("coast", 2))
     sync_id = bundles.bundle("coast", photos)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     read = Mount._document
 
     def broken(self, folder, name):
@@ -318,13 +317,13 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
         return read(self, folder, name)
 
     monkeypatch.setattr(Mount, "_document", broken)
-    workers.drain(impatient)
-    job = workers.job(admin_db, job_id)
+    worker_helpers.drain(impatient)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["last_error"].startswith("gave up after 2 attempts: ") and "Input/output error" in job["last_error"]
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told[-5:] == ["job_claimed", "mount_unavailable", "job_released", "job_claimed", "job_failed"]
-    assert workers.counts(panel_db, sync_id) == {"will_create": 2}
+    assert worker_helpers.counts(panel_db, sync_id) == {"will_create": 2}
 
 
 def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their_bytes(
@@ -333,9 +332,9 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
     monkeypatch.setattr(reader, "BYTES_AHEAD", 1)
     photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
     first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
-    workers.queue(panel_db, mount, first)
-    workers.drain(worker_conf)
-    workers.queue(panel_db, mount, again)
+    worker_helpers.queue(panel_db, mount, first)
+    worker_helpers.drain(worker_conf)
+    worker_helpers.queue(panel_db, mount, again)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, again) == {"updated": 6}
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, again) == {"updated": 6}

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-
-from ground import LIBRARY
+from constants import LIBRARY
 from gpupanel import actions, ledger
 from gpupanel.config import MountSettings
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import NotFound, Refused
 from gpupanel.mount import Mount
-from gpupanel.tools.bundles import breaks
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def test_nothing_of_it_touches_the_library(preflight, admin_db, bundles):
 
 
 def test_one_bad_item_is_planned_to_fail_alone(preflight, panel_db, bundles):
-    broken = {0: breaks.no_folder, 1: breaks.no_source, 2: breaks.wrong_type, 3: breaks.outside}
+    broken = {0: defects.no_folder, 1: defects.no_source, 2: defects.wrong_type, 3: defects.outside}
     sync_id = bundles.bundle("one", bundles.assets("one", 5, broken=broken))
     outcome = preflight(sync_id)
     assert outcome.ok and (outcome.counts["will_fail"], outcome.counts["will_create"]) == (4, 1)
@@ -87,7 +86,7 @@ def test_one_bad_item_is_planned_to_fail_alone(preflight, panel_db, bundles):
 
 
 def test_it_fails_when_all_items_would(preflight, panel_db, bundles):
-    lost = {0: breaks.no_folder, 1: breaks.no_source}
+    lost = {0: defects.no_folder, 1: defects.no_source}
     sync_id = bundles.bundle("lost", bundles.assets("lost", 2, broken=lost))
     assert not preflight(sync_id).ok
     row = batch(panel_db, sync_id)

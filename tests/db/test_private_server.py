@@ -8,16 +8,16 @@ import sys
 from contextlib import suppress
 
 import pytest
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
-from ground import TREE
+from constants import TREE
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 
 SECONDS = 60
 
 
 @pytest.fixture
 def building(tmp_path):
-    """bench/load.py at work on a ledger: its process, and a handle of its server's."""
-    command = [sys.executable, TREE / "bench" / "load.py", tmp_path / "ledger", "--batches", "20000"]
+    """bench/make_ledger.py at work on a ledger: its process, and a handle of its server's."""
+    command = [sys.executable, TREE / "bench" / "make_ledger.py", tmp_path / "ledger", "--batches", "20000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline().startswith("ingest_batch: ")
         server = os.pidfd_open(int((tmp_path / "ledger" / "mariadb.pid").read_text()))
@@ -40,8 +40,8 @@ def test_a_server_whose_start_is_interrupted_is_not_waited_for(tmp_path, monkeyp
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PrivateServer, "_wait", interrupted)
-    server = PrivateServer(tmp_path / "mariadb", *THROWAWAY)
+    monkeypatch.setattr(MariaDBServer, "_wait", interrupted)
+    server = MariaDBServer(tmp_path / "mariadb", *THROWAWAY)
     with pytest.raises(KeyboardInterrupt):
         server.start()
     assert server.process.returncode == -signal.SIGKILL

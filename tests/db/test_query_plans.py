@@ -2,7 +2,7 @@
 
 import re
 
-import configuring
+import installation
 import pytest
 from gpupanel.database import queries, query
 from gpupanel.paths import TREE
@@ -67,7 +67,7 @@ def explain(db, name: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def filled(server):
-    with configuring.filled(server, FILL) as db:
+    with installation.filled(server, FILL) as db:
         yield db
 
 

@@ -3,11 +3,10 @@
 import threading
 
 import pytest
-
 from gpupanel import actions, ledger, queue
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import DatabaseDenied, DatabaseUnavailable, NotFound, PanelError, Refused
-from gpupanel.tools.bundles import breaks
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_a_batch_that_passed_is_queued_as_it_is(scanned, enqueue, panel_db, moun
 
 def test_a_batch_whose_preflight_fails_is_not_queued_and_its_plan_is_kept(scanned, enqueue, panel_db):
     scanned("there")
-    sync_id = scanned(broken={0: breaks.no_folder, 1: breaks.no_folder})
+    sync_id = scanned(broken={0: defects.no_folder, 1: defects.no_folder})
     with pytest.raises(Refused, match="all 2 items would fail"):
         enqueue(sync_id)
     status, event = latest(panel_db, sync_id)
@@ -88,7 +87,7 @@ def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
 
 
 def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
-    good, bad, unknown = scanned(), scanned("bad", broken={0: breaks.no_folder, 1: breaks.no_folder}), "0" * 8
+    good, bad, unknown = scanned(), scanned("bad", broken={0: defects.no_folder, 1: defects.no_folder}), "0" * 8
     outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
     assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(good, True), (bad, False), (unknown, False)]
     assert "would fail" in outcomes[1].problem and "is not recorded" in outcomes[2].problem

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import actions, preflight, queue
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import Refused
-from gpupanel.tools.bundles import breaks
 from gpupanel.work import claims
 from gpupanel.work.importer import Importer
 
@@ -14,13 +14,13 @@ from gpupanel.work.importer import Importer
 @pytest.fixture
 def partial(panel_db, mount, bundles, worker_conf):
     """A bundle of four photos, imported but for the second, whose source is missing."""
-    return workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
+    return worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
 
 
 @pytest.fixture
 def mend(panel_db, mount, partial):
     """What the mount lacked comes."""
-    return lambda: workers.mend(panel_db, mount, partial)
+    return lambda: worker_helpers.mend(panel_db, mount, partial)
 
 
 @pytest.fixture
@@ -29,24 +29,24 @@ def retry(panel_db, mount):
 
 
 def test_only_what_failed_is_done_again(panel_db, partial, mend, retry, worker_conf):
-    before = workers.items(panel_db, partial)
+    before = worker_helpers.items(panel_db, partial)
     mend()
     job = panel_db.read(queue.job, retry(partial))
     assert job["items_total"] == 1
-    workers.drain(worker_conf)
-    after = workers.items(panel_db, partial)
+    worker_helpers.drain(worker_conf)
+    after = worker_helpers.items(panel_db, partial)
     assert [item for number, item in enumerate(after) if number != 1] == [item for number, item in enumerate(before) if number != 1]
     assert (after[1]["decision"], after[1]["job_id"], after[1]["earlier"]) == ("created", job["id"], "failed")
     job = panel_db.read(queue.job, job["id"])
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 1, 1)
-    assert workers.batch(panel_db, partial)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, partial)["status"] == "completed"
 
 
 def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retry):
     mend()
     retry(partial)
     started, finished, queued = (
-        json.loads(workers.events(panel_db, partial, kind)[-1]["payload"])
+        json.loads(worker_helpers.events(panel_db, partial, kind)[-1]["payload"])
         for kind in ("preflight_started", "preflight_finished", "job_queued")
     )
     assert (started["phase"], finished["phase"], finished["counts"]["will_create"]) == ("retry", "retry", 1)
@@ -54,10 +54,10 @@ def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retr
 
 
 def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, partial, retry):
-    before = workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)
+    before = worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)
     with pytest.raises(Refused, match="the only item would fail: .*source.json is not on the mount"):
         retry(partial)
-    assert (workers.items(panel_db, partial), workers.batch(panel_db, partial), workers.events(panel_db, partial)) == before
+    assert (worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
 
 
 def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, retry, bundles):
@@ -70,7 +70,7 @@ def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, ret
     retry(partial)
     with pytest.raises(Refused, match="is queued already, as job [0-9]+"):
         retry(partial)
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     with pytest.raises(Refused, match="is completed: none of its items failed"):
         retry(partial)
 
@@ -101,29 +101,29 @@ def test_a_second_click_whose_retry_was_done_while_it_looked_at_the_mount_is_ref
 
     def first():
         retry(partial)
-        workers.drain(worker_conf)
-        done.append((workers.items(panel_db, partial), workers.batch(panel_db, partial)))
+        worker_helpers.drain(worker_conf)
+        done.append((worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial)))
 
     with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
         actions.retry_batch(panel_db, slow_mount(first), partial, "another")
-    assert [(workers.items(panel_db, partial), workers.batch(panel_db, partial))] == done
+    assert [(worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial))] == done
 
 
 def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(
     panel_db, mount, bundles, retry, slow_mount, worker_conf
 ):
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: breaks.no_source}))
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: defects.no_source}))
     actions.scan_mount(panel_db, mount, "operator")
     assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
-    workers.mend(panel_db, mount, sync_id, 0)
+    worker_helpers.mend(panel_db, mount, sync_id, 0)
 
     def first():
         retry(sync_id)
-        workers.drain(worker_conf)
+        worker_helpers.drain(worker_conf)
 
     with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
         actions.retry_batch(panel_db, slow_mount(first), sync_id, "another")
-    assert workers.counts(panel_db, sync_id) == {"created": 1}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 1}
 
 
 def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, mount, partial, mend, retry, worker_conf):
@@ -131,16 +131,16 @@ def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, moun
     actions.cancel_job(panel_db, retry(partial), "operator")
     job_id = actions.queue_batch(panel_db, mount, partial, "operator")
     assert panel_db.read(queue.job, job_id)["items_total"] == 1
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, partial) == {"created": 4}
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, partial) == {"created": 4}
 
 
 def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, partial, mend, worker_conf):
     mend()
     job_id = actions.queue_batch(panel_db, mount, partial, "operator")
     assert panel_db.read(queue.job, job_id)["items_total"] == 4
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
 
 
 class Stopped(Exception):
@@ -171,7 +171,7 @@ def stopped(worker_db, mount):
     """Import two items of a queued batch, and release the job."""
 
     def stopped() -> int:
-        claim = workers.take(worker_db, "a")
+        claim = worker_helpers.take(worker_db, "a")
         with pytest.raises(Stopped):
             Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
         worker_db.transact(claims.release, claim, "the worker was stopped")
@@ -183,50 +183,50 @@ def stopped(worker_db, mount):
 def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
     panel_db, mount, bundles, worker_conf, stopped
 ):
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: defects.no_source}))
+    worker_helpers.queue(panel_db, mount, sync_id)
     first = stopped()
-    assert workers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
     actions.cancel_job(panel_db, first, "operator")
-    workers.mend(panel_db, mount, sync_id)
+    worker_helpers.mend(panel_db, mount, sync_id)
     second = actions.queue_batch(panel_db, mount, sync_id, "operator")
-    assert workers.job(panel_db, second)["items_total"] == 3
-    workers.drain(worker_conf)
-    assert workers.job(panel_db, second)["items_done"] == 3
-    items = workers.items(panel_db, sync_id)
+    assert worker_helpers.job(panel_db, second)["items_total"] == 3
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.job(panel_db, second)["items_done"] == 3
+    items = worker_helpers.items(panel_db, sync_id)
     assert [item["decision"] for item in items] == ["created"] * 4
     assert [item["job_id"] for item in items] == [first, second, second, second]
     assert [(item["earlier"], item["earlier_job_id"]) for item in items] == [(None, None), ("failed", first), (None, None), (None, None)]
 
 
 def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bundles, worker_conf, stopped):
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: breaks.no_source}))
-    workers.queue(panel_db, mount, sync_id)
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: defects.no_source}))
+    worker_helpers.queue(panel_db, mount, sync_id)
     job_id = stopped()
-    log = workers.drain(worker_conf)
+    log = worker_helpers.drain(worker_conf)
     assert "2 of 4 items done" in log and "partial, 4 of 4 items in" in log
-    assert workers.job(panel_db, job_id)["items_done"] == 4
-    assert [item["earlier"] for item in workers.items(panel_db, sync_id)] == [None] * 4
+    assert worker_helpers.job(panel_db, job_id)["items_done"] == 4
+    assert [item["earlier"] for item in worker_helpers.items(panel_db, sync_id)] == [None] * 4
 
 
 def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    assert f"(batch {partial}): completed, 1 of 1 items in" in workers.drain(worker_conf)
+    assert f"(batch {partial}): completed, 1 of 1 items in" in worker_helpers.drain(worker_conf)
 
 
 def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(
     panel_db, mount, partial, mend, retry, worker_conf
 ):
-    (photo,) = {("photo", item["asset_hash"]) for item in workers.items(panel_db, partial) if item["decision"] == "failed"}
+    (photo,) = {("photo", item["asset_hash"]) for item in worker_helpers.items(panel_db, partial) if item["decision"] == "failed"}
     mend()
     seen = preflight.examine(mount, partial, {photo})
     retry(partial)
-    workers.drain(worker_conf)
-    before = workers.items(panel_db, partial), workers.events(panel_db, partial)
+    worker_helpers.drain(worker_conf)
+    before = worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)
     with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
         panel_db.transact(preflight.reopen, seen, "operator")
-    assert (workers.items(panel_db, partial), workers.events(panel_db, partial)) == before
+    assert (worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
 
 
 def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_the_batch(panel_db, partial, retry, mount):
@@ -235,19 +235,19 @@ def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_
     manifest.symlink_to("/etc/passwd")
     with pytest.raises(Refused, match="Nothing was retried: .* leads out of the mount"):
         retry(partial)
-    assert workers.batch(panel_db, partial)["status"] == "partial"
+    assert worker_helpers.batch(panel_db, partial)["status"] == "partial"
 
 
 def test_a_gallery_gets_the_members_that_came_after_it(panel_db, mount, bundles, worker_conf, admin_db, retry):
     present, missing = list(bundles.assets("coast", 2)), list(bundles.assets("inland", 1))
     gallery = bundles.bundle("coast", present, [bundles.container("gallery", "Shores", present + missing)])
-    workers.queue(panel_db, mount, gallery)
-    workers.drain(worker_conf)
-    assert workers.batch(panel_db, gallery)["status"] == "partial"
-    workers.queue(panel_db, mount, bundles.bundle("inland", missing))
-    workers.drain(worker_conf)
+    worker_helpers.queue(panel_db, mount, gallery)
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, gallery)["status"] == "partial"
+    worker_helpers.queue(panel_db, mount, bundles.bundle("inland", missing))
+    worker_helpers.drain(worker_conf)
     job_id = retry(gallery)
-    workers.drain(worker_conf)
-    assert workers.batch(panel_db, gallery)["status"] == "completed"
-    assert workers.job(panel_db, job_id)["items_total"] == 0
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, gallery)["status"] == "completed"
+    assert worker_helpers.job(panel_db, job_id)["items_total"] == 0
     assert len(admin_db.execute("SELECT * FROM asset_gallery_item")) == 3

@@ -1,10 +1,11 @@
 """How often the worker asks the database, as the server counts it: what bounds small jobs and large bundles."""
 
-import workers
+import worker_helpers
 from gpupanel.database import literals
 from gpupanel.model import BatchStatus
 from gpupanel.work import claims
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
 
@@ -22,21 +23,21 @@ def asked(db, work, *args) -> tuple[int, object]:
 
 
 def test_a_claim_takes_five_statements_and_an_end_three(admin_db, worker_db):
-    workers.enqueue(admin_db, 1)
-    for_claim, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, workers.HOST))
+    worker_helpers.enqueue(admin_db, 1)
+    for_claim, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, worker_helpers.HOST))
     for_end, _ = asked(worker_db, claims.finish, claim, ENDED, "0" * 64)
     assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
     assert for_end == len(("UPDATE job, batch", "INSERT event", "COMMIT"))
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):
-    patient = workers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
+    patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
     asked = {}
     for count in (4, 50):
         assets = bundles.assets(f"{count}", count, documents=("photo.analysis.json",))
-        workers.queue(panel_db, mount, bundles.bundle(f"{count}", assets))
+        worker_helpers.queue(panel_db, mount, bundles.bundle(f"{count}", assets))
         before = questions(admin_db, "GLOBAL")
-        assert f"completed, {count} of {count} items in" in workers.drain(patient)
+        assert f"completed, {count} of {count} items in" in worker_helpers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
     assert asked[4] == asked[50]
     [ledger] = admin_db.execute("SELECT COUNT(*) AS items, MAX(id) - MIN(id) + 1 AS ids FROM ingest_batch_item")

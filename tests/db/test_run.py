@@ -12,12 +12,10 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 from gpupanel import config
-from gpupanel.tools import children, demo, private_server
-from gpupanel.tools import run as demo_panel
-from gpupanel.tools.playground import end_leftovers
+from gpupanel.devtools import demo_import, demo_panel, mariadb_server, processes
+from gpupanel.devtools.sandbox import stop_leftovers
 from gpupanel.work.signals import Signals
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
@@ -82,7 +80,7 @@ def run(tmp_path):
             running.process.kill()
             running.process.wait()
         running.process.stdout.close()
-    end_leftovers(folder)
+    stop_leftovers(folder)
 
 
 def gpupanel(folder, *args):
@@ -94,7 +92,7 @@ def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(ru
     first = run()
     assert first.alive == list(PARTS)
     assert "a5196bd6-2700-43c4-ad20-8b9aae952ea6  Three photos of the coast, each with its cover" in first.said
-    assert "A manifest without its sentinel (no scan sees it)" in first.said
+    assert "A manifest without its sentinel (no scan finds this bundle)" in first.said
     assert "Import Media" in urlopen(first.address).read().decode()
     found = gpupanel(first.folder, "scan")["discovered"]
     assert len(found) == 9
@@ -123,7 +121,7 @@ def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_star
     """As in a terminal, the signal goes to the whole process group."""
     began, folder = tmp_path / "began", tmp_path / "var"
     os.mkfifo(began)
-    real = shutil.which("mariadb-install-db", path=private_server.PATH)
+    real = shutil.which("mariadb-install-db", path=mariadb_server.PATH)
     program = tmp_path / "mariadb-install-db"
     program.write_text(f'#!/bin/sh\necho began >{began}\nexec {real} "$@"\n')
     program.chmod(0o755)
@@ -136,7 +134,7 @@ def test_a_ctrl_c_while_the_data_directory_is_made_ends_calmly_and_the_next_star
     os.killpg(running.pid, signal.SIGINT)
     assert running.communicate(timeout=60)[0] == "Starting MariaDB; the first start takes some seconds.\nStopped.\n"
     assert running.returncode == 0
-    with private_server.PrivateServer(folder / "mariadb") as server:
+    with mariadb_server.MariaDBServer(folder / "mariadb") as server:
         assert (folder / "mariadb" / "data" / "mysql").is_dir()
         assert server.process.poll() is None
 
@@ -169,11 +167,11 @@ def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_
 
 def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
     with socket.create_server(("127.0.0.1", 0)) as listener, Signals(force=False) as signals:
-        panel = children.Child("panel", None, None)
-        demo_panel._wait(panel, listener.getsockname()[1], signals)
+        panel = processes.ManagedProcess("panel", None, None)
+        demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            demo_panel._wait(panel, listener.getsockname()[1], signals)
+            demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
 
 
 def test_between_two_bundles_the_demo_can_be_interrupted_and_goes_on_the_next_time(assets_dir):
@@ -182,9 +180,9 @@ def test_between_two_bundles_the_demo_can_be_interrupted_and_goes_on_the_next_ti
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo.write(assets_dir / "sync", assets_dir, attend=interrupted)
+        demo_import.write_bundles(assets_dir / "sync", assets_dir, checkpoint=interrupted)
     assert len(list(assets_dir.glob("sync/*.json"))) == 1
-    assert len(demo.write(assets_dir / "sync", assets_dir)) == 16
+    assert len(demo_import.write_bundles(assets_dir / "sync", assets_dir)) == 16
     assert len(list(assets_dir.glob("sync/*.json"))) == 14
 
 
@@ -215,7 +213,7 @@ def test_a_process_that_only_has_the_number_of_a_leftover_is_left_alone(tmp_path
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         (tmp_path / "worker.pid").write_text(str(bystander.pid))
-        assert end_leftovers(tmp_path) == []
+        assert stop_leftovers(tmp_path) == []
         assert not select.select([os.pidfd_open(bystander.pid)], [], [], 0)[0]
     finally:
         bystander.communicate(b"\n")

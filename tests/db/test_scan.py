@@ -4,13 +4,12 @@ import json
 import shutil
 import threading
 
+import open_tracer
 import pytest
-
-import opened
 from gpupanel import actions, ledger
 from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import MountUnavailable
-from gpupanel.tools.bundles import breaks
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, p
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):
-    lost = {0: breaks.no_source}
+    lost = {0: defects.no_source}
     sync_id = bundles.bundle("lost", bundles.assets("lost", 1, broken=lost))
     scan()
     actions.preflight_batch(panel_db, mount, sync_id, "admin")
@@ -208,7 +207,7 @@ def test_no_file_of_a_known_bundle_is_opened_however_many_there_are(scan, assets
         bundles.bundle(f"known {number}", bundles.assets(f"known {number}", 1))
     scan()
     new = bundles.bundle("new", bundles.assets("new", 1))
-    with opened.noted() as paths:
+    with open_tracer.noted() as paths:
         assert scan().known == 3
     sync_dir = assets_dir / "sync"
     assert {path for path in paths if path.startswith(f"{sync_dir}/")} == {f"{sync_dir}/{new}.json"}

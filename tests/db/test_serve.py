@@ -9,14 +9,12 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 
 # A panel whose only page waits until somebody writes a line to standard input.
 WAITING = """
 import sys
-from gpupanel.tools import cli
-from gpupanel.tools.commands import serving
+from gpupanel.cli import main, serve
 
 def page(environ, start_response):
     print("asked", flush=True)
@@ -24,8 +22,8 @@ def page(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"answered"]
 
-serving.app.served = lambda panel: page
-sys.exit(cli.main(sys.argv[1:]))
+serve.app.served = lambda panel: page
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

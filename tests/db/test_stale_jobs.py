@@ -4,27 +4,28 @@ import threading
 from functools import partial
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel.database import Database
 from gpupanel.work import claims
-from workers import event_types, status, take
+from worker_helpers import event_types, status, take
+
 
 @pytest.fixture
 def enqueue(admin_db):
     """Makes queued jobs, each of a batch of its own; returns their ids."""
-    return partial(workers.enqueue, admin_db)
+    return partial(worker_helpers.enqueue, admin_db)
 
 
 def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     assert worker_db.read(claims.stale, 60) == {job_id: claim.name}
     assert "host:1 sent no heartbeat" in worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
     assert status(worker_db, claim) == "queued"
-    assert workers.events(worker_db, claim.sync_id)[-1]["actor"] == "other:2"
+    assert worker_helpers.events(worker_db, claim.sync_id)[-1]["actor"] == "other:2"
 
 
 def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
@@ -38,9 +39,9 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
     (job_id,) = enqueue(1)
     for token in "abc":
         claim = take(worker_db, token)
-        workers.make_stale(admin_db, job_id)
+        worker_helpers.make_stale(admin_db, job_id)
         worker_db.transact(claims.reset, job_id, 60, 3, "other:2")
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and job["last_error"].startswith("gave up after 3 attempts")
     assert status(worker_db, claim) == "failed"
     assert event_types(worker_db, claim)[-2:] == ["job_claimed", "job_failed"]
@@ -53,15 +54,15 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
 def test_the_log_names_job_and_batch_of_what_was_put_back_or_failed(admin_db, worker_db, worker_conf, enqueue, attempts, done):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
-    log = workers.drain(workers.with_options(worker_conf, max_attempts=attempts))
+    worker_helpers.make_stale(admin_db, job_id)
+    log = worker_helpers.drain(worker_helpers.with_options(worker_conf, max_attempts=attempts))
     assert f"job {job_id} (batch {claim.sync_id}): {done} host:1 sent no heartbeat for over 900 s\n" in log
 
 
 def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     other = Database(worker_db.settings)
     with other.transaction() as zombie:
         zombie.one("queue.lock", job_id=job_id)
@@ -73,7 +74,7 @@ def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqu
 def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     done, ready = [], threading.Barrier(2)
 
     def reset() -> None:

@@ -9,10 +9,11 @@ import sys
 import threading
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import config
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import DatabaseUnavailable, PanelError
-from gpupanel.tools.bundles import breaks
+from gpupanel.devtools.bundle_factory import defects
 from gpupanel.work import claims
 from gpupanel.work.asking import Asking
 from gpupanel.work.importer import Importer
@@ -25,7 +26,7 @@ from gpupanel.work.worker import Worker
 @pytest.fixture
 def start(admin_db):
     """Starts workers; none outlives its test."""
-    programs = workers.Programs()
+    programs = worker_helpers.Programs()
     yield programs
     programs.end()
 
@@ -35,12 +36,12 @@ def many(bundles, panel_db, mount, request):
     """A queued batch of thirty photos; returns (its assets, sync_id, job id)."""
     assets = list(bundles.assets(request.node.name, 30, derivatives=("icon",)))
     sync_id = bundles.bundle("many", assets)
-    return assets, sync_id, *workers.queue(panel_db, mount, sync_id)
+    return assets, sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 def run(conf, *arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, workers.PROGRAM, "--config", conf, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=workers.SECONDS)
+    command = [sys.executable, worker_helpers.PROGRAM, "--config", conf, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS)
 
 
 # ------------------------------------------------------------------------------------------------ --once, --check
@@ -48,9 +49,9 @@ def run(conf, *arguments) -> subprocess.CompletedProcess:
 
 def test_once_imports_what_is_queued_and_ends_well(panel_db, bundles, mount, worker_conf):
     sync_ids = [bundles.bundle(name, bundles.assets(name, 2)) for name in ("one", "two")]
-    workers.queue(panel_db, mount, *sync_ids)
+    worker_helpers.queue(panel_db, mount, *sync_ids)
     assert run(worker_conf, "--once").returncode == 0
-    assert [workers.batch(panel_db, sync_id)["status"] for sync_id in sync_ids] == ["completed", "completed"]
+    assert [worker_helpers.batch(panel_db, sync_id)["status"] for sync_id in sync_ids] == ["completed", "completed"]
 
 
 def test_once_over_an_empty_queue_ends_well(bundles, worker_conf, admin_db):
@@ -59,8 +60,8 @@ def test_once_over_an_empty_queue_ends_well(bundles, worker_conf, admin_db):
 
 
 def test_once_says_by_its_status_that_a_job_failed(panel_db, bundles, mount, worker_conf):
-    sync_id = bundles.bundle("one", bundles.assets("one", 1, broken={0: breaks.broken_source}))
-    workers.queue(panel_db, mount, sync_id)
+    sync_id = bundles.bundle("one", bundles.assets("one", 1, broken={0: defects.broken_source}))
+    worker_helpers.queue(panel_db, mount, sync_id)
     answer = run(worker_conf, "--once")
     assert answer.returncode == 1 and "1 of 1 items failed" in answer.stderr
 
@@ -103,8 +104,8 @@ def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_c
 def test_the_configuration_is_found_by_the_environment(admin_db, worker_conf, bundles):
     bundles.bundle("one", bundles.assets("one", 1))
     answer = subprocess.run(
-        [sys.executable, workers.PROGRAM, "--check"], env=os.environ | {"GPUPANEL_CONF": str(worker_conf)},
-        capture_output=True, timeout=workers.SECONDS,
+        [sys.executable, worker_helpers.PROGRAM, "--check"], env=os.environ | {"GPUPANEL_CONF": str(worker_conf)},
+        capture_output=True, timeout=worker_helpers.SECONDS,
     )
     assert answer.returncode == 0
 
@@ -115,7 +116,7 @@ def test_the_configuration_is_found_by_the_environment(admin_db, worker_conf, bu
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once_when_asked_to(bundles, worker_conf, start, number):
     bundles.bundle("one", bundles.assets("one", 1))
-    worker = start(workers.with_options(worker_conf, poll_seconds=3600))
+    worker = start(worker_helpers.with_options(worker_conf, poll_seconds=3600))
     worker.said("started")
     worker.send(number)
     assert worker.ends() == 0
@@ -125,21 +126,21 @@ def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_th
     admin_db, panel_db, worker_db, worker_conf, start, many
 ):
     assets, sync_id, job_id = many
-    conf = workers.with_options(worker_conf, chunk_items=10)
-    with workers.held_back(admin_db, worker_db, assets[5]) as wait:
+    conf = worker_helpers.with_options(worker_conf, chunk_items=10)
+    with worker_helpers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
         wait()
         worker.send(signal.SIGTERM)
     assert worker.ends() == 0
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"], job["items_done"]) == ("queued", 0, 10)
-    assert workers.counts(panel_db, sync_id) == {"created": 10, "will_create": 20}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 10, "will_create": 20}
     settled = admin_db.execute("SELECT id, updated_at FROM ingest_batch_item WHERE decision = 'created' ORDER BY id")
-    workers.drain(conf)
-    assert workers.counts(panel_db, sync_id) == {"created": 30}
+    worker_helpers.drain(conf)
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 30}
     again = admin_db.execute("SELECT id, updated_at FROM ingest_batch_item ORDER BY id")
     assert [row for row in again if row in settled] == settled
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told[-4:] == ["job_claimed", "job_released", "job_claimed", "job_finished"]
 
 
@@ -147,17 +148,17 @@ def test_a_second_signal_ends_the_process_in_the_middle_and_nothing_is_half_done
     admin_db, panel_db, worker_db, worker_conf, start, many
 ):
     assets, sync_id, job_id = many
-    conf = workers.with_options(worker_conf, chunk_items=10)
-    with workers.held_back(admin_db, worker_db, assets[5]) as wait:
+    conf = worker_helpers.with_options(worker_conf, chunk_items=10)
+    with worker_helpers.held_back(admin_db, worker_db, assets[5]) as wait:
         worker = start(conf)
         wait()
         worker.send(signal.SIGTERM)
         worker.send(signal.SIGINT)
         assert worker.ends() == 130
-    workers.make_stale(admin_db, job_id)
-    workers.drain(conf)
-    assert workers.counts(panel_db, sync_id) == {"created": 30}
-    assert workers.job(admin_db, job_id)["attempts"] == 2
+    worker_helpers.make_stale(admin_db, job_id)
+    worker_helpers.drain(conf)
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 30}
+    assert worker_helpers.job(admin_db, job_id)["attempts"] == 2
 
 
 # -------------------------------------------------------------------------------------------- what is in the way
@@ -168,7 +169,7 @@ def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
     admin_db, panel_db, assets_dir, bundles, mount, worker_conf, start, how
 ):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     sync_dir, away = assets_dir / "sync", assets_dir / "away"
     sync_dir.rename(away)
     if how == "empty":
@@ -176,10 +177,10 @@ def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
     worker = start(worker_conf, JOURNAL_STREAM="8:1")
     warning = worker.said("cannot claim jobs")
     assert warning.startswith("<4>")
-    assert workers.job(admin_db, job_id)["attempts"] == 0
+    assert worker_helpers.job(admin_db, job_id)["attempts"] == 0
     away.rename(sync_dir)
     worker.said("the mount is available again")
-    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
     assert len([line for line in worker.lines if "cannot claim jobs" in line]) == 1
 
 
@@ -201,22 +202,22 @@ def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
     admin_db, panel_db, worker_db, assets_dir, worker_conf, start, many, whole
 ):
     assets, sync_id, job_id = many
-    with workers.held_back(admin_db, worker_db, assets[2]) as wait:
-        worker = start(workers.with_options(worker_conf, chunk_items=5))
+    with worker_helpers.held_back(admin_db, worker_db, assets[2]) as wait:
+        worker = start(worker_helpers.with_options(worker_conf, chunk_items=5))
         wait()
         bring_back = take_away(assets_dir, whole)
     worker.said(": released, ")
-    job = workers.wait_until(lambda: queued(admin_db, job_id))
+    job = worker_helpers.wait_until(lambda: queued(admin_db, job_id))
     assert job["attempts"] == 0 and ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
-    assert "failed" not in workers.counts(panel_db, sync_id)
-    assert workers.events(panel_db, sync_id, "mount_unavailable")
+    assert "failed" not in worker_helpers.counts(panel_db, sync_id)
+    assert worker_helpers.events(panel_db, sync_id, "mount_unavailable")
     bring_back()
-    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
-    assert workers.counts(panel_db, sync_id) == {"created": 30}
+    worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 30}
 
 
 def queued(admin_db, job_id: int) -> dict | None:
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     return job if job["state"] == "queued" else None
 
 
@@ -225,7 +226,7 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
 ):
     bundles.bundle("one", bundles.assets("one", 1))
     door = tmp_path / "door.sock"
-    worker = start(workers.with_options(worker_conf, socket=door))
+    worker = start(worker_helpers.with_options(worker_conf, socket=door))
     assert "secret" not in worker.said("the database:")
     door.symlink_to(server.socket)
     worker.said("the database is available again")
@@ -240,7 +241,7 @@ def in_process(conf) -> tuple[Worker, Signals, io.StringIO]:
 
 def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount, worker_conf, monkeypatch):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     claim, faults = claims.claim, iter([KeyError("a fault"), PanelError("odd")])
 
     def stumbling(*args):
@@ -253,14 +254,14 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
     worker, signals, out = in_process(worker_conf)
     running = threading.Thread(target=worker.run)
     running.start()
-    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
+    worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
     signals.stopping = True
-    running.join(workers.SECONDS)
+    running.join(worker_helpers.SECONDS)
     assert "unexpected KeyError" in out.getvalue() and "odd. No job was running" in out.getvalue()
 
 
 def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, worker_conf, monkeypatch):
-    workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+    worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
 
     def stumbling(*args):
         raise KeyError("a fault")
@@ -273,7 +274,7 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
 def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
     admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
 ):
-    (job_id,) = workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+    (job_id,) = worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
     finish = Importer._finish
 
     def cut_off(self, *args):
@@ -283,7 +284,7 @@ def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
     monkeypatch.setattr(Importer, "_finish", cut_off)
     worker, _, out = in_process(worker_conf)
     assert worker.drain()
-    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
     assert ": completed already" in out.getvalue() and "released" not in out.getvalue()
 
 
@@ -298,7 +299,7 @@ def test_systemd_is_told_that_the_worker_is_ready_what_it_does_and_that_it_stops
     name = f"@gpupanel-{os.getpid()}" if abstract else str(tmp_path / "notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind("\0" + name[1:] if abstract else name)
-        heard.settimeout(workers.SECONDS)
+        heard.settimeout(worker_helpers.SECONDS)
         worker = start(worker_conf, NOTIFY_SOCKET=name, WATCHDOG_USEC="100000")
         told = [heard.recv(1000).decode() for _ in range(4)]
         assert told[0] == "READY=1"

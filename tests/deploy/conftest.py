@@ -1,4 +1,4 @@
-"""An installed panel that the web server's user can reach, its database, and bundles that nobody has looked at yet."""
+"""An installed panel for the web server's user, its database, and new bundles."""
 
 import os
 import shutil
@@ -8,11 +8,11 @@ from base64 import b64encode
 from hashlib import sha1
 from pathlib import Path
 
-import ground
+import constants
 import pytest
-from asking import password
 from gpupanel.database import Database
-from gpupanel.tools.bundles import Writer
+from gpupanel.devtools.bundle_factory import BundleWriter
+from http_client import password
 from webservers import WEB_USER, Site
 
 USERS = ("admin", "viewer", "stranger")
@@ -32,7 +32,7 @@ def world():
 def make_install(world):
     """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
     checkout = world / "checkout"
-    shutil.copytree(ground.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
+    shutil.copytree(constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
     def make_install(more={}, **variables):
@@ -57,7 +57,7 @@ def bundle_ids(world):
     """Two sound bundles and one that fails its preflight."""
     assets = world / "assets"
     (assets / "sync").mkdir(parents=True)
-    writer = Writer(assets / "sync", assets, pictures=2)
+    writer = BundleWriter(assets / "sync", assets, pictures=2)
     ids = [writer.bundle(name, writer.assets(name, 3)) for name in ("first", "second")]
     return [*ids, writer.bundle("empty", writer.assets("empty", 2), files=False)]
 
@@ -69,9 +69,9 @@ def site(tree, world, server, bundle_ids):
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):
         (etc / name).write_text(CONFIGURATION.format(socket=server.socket, mount=world / "assets", proxies=proxies))
-    (world / "worker.password").write_text(ground.password("gpu_worker"))
+    (world / "worker.password").write_text(constants.password("gpu_worker"))
     (world / "worker.password").chmod(0o600)
-    (etc / "panel.password").write_text(ground.password("gpu_panel"))
+    (etc / "panel.password").write_text(constants.password("gpu_panel"))
     (etc / "panel.secret").write_bytes(b"a secret that signs the forms of the tests")
     (etc / "panel.users").write_text("".join(f"{user}:{_hashed(password(user))}\n" for user in USERS))
     for name in ("panel.password", "panel.secret", "panel.users"):

@@ -1,11 +1,11 @@
-"""The panel answers alike under each of the four servers that a sample in etc/ is for."""
+"""The panel responds alike under each of the four servers of the samples in etc/."""
 
 from urllib.parse import urlencode
 
 import pytest
 import webservers
-from asking import ask
-from questions import BATCHES, FORM, JSON, PANEL, REFUSED, SERVER, STATIC, Conversation
+from http_client import ask
+from request_script import BATCHES, FORM, JSON, PANEL, REFUSED, SERVER, STATIC, Conversation
 from webservers import Site
 
 SERVERS = list(webservers.ALL)

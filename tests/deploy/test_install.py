@@ -1,4 +1,4 @@
-"""`make install`: a tree that runs from its prefix, and an upgrade that leaves the operator's files alone."""
+"""`make install`: a tree that runs from its prefix, and an upgrade that keeps etc/*.conf."""
 
 import os
 import re
@@ -30,6 +30,13 @@ def as_web_user(*command, **environ):
 def test_the_tree_is_laid_out_as_the_perl_panels_was(tree):
     assert LAID_OUT <= {path.name for path in tree.iterdir()}
     assert not list(tree.glob(".*")) and not (tree / "tests").exists()
+
+
+def test_the_tools_of_developers_are_not_installed(tree):
+    assert not (tree / "lib" / "gpupanel" / "devtools").exists()
+    answer = subprocess.run([tree / "bin" / "gpupanel", "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0 and "serve" in answer.stdout
+    assert "demo" not in answer.stdout
 
 
 def test_a_staged_tree_knows_only_the_prefix_that_it_will_run_from(tree, world):

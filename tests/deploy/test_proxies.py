@@ -1,4 +1,4 @@
-"""What a proxy says is believed from [panel] trusted_proxies, and from nobody else (docs/CONTRACT.md, 10)."""
+"""Only [panel] trusted_proxies may set proxy headers (docs/CONTRACT.md, 10)."""
 
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_network
@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 import pytest
 import webservers
-from asking import ask
 from gpupanel.web.proxies import as_received
-from questions import BATCHES, FORM, JSON
+from http_client import ask
+from request_script import BATCHES, FORM, JSON
 
 PROXY = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 TOLD = {"HTTP_X_REMOTE_USER": "admin", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_PREFIX": "/media"}

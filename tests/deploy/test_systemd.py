@@ -1,4 +1,4 @@
-"""The units under a real systemd, with all that they restrict: start, work, stop, hang, crash, and what cannot be done."""
+"""The units under a real systemd: start, work, stop, hang, crash, and restrictions."""
 
 import json
 import os
@@ -9,15 +9,14 @@ from pwd import getpwnam
 from types import SimpleNamespace
 
 import pytest
-from machine import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
-from webservers import WEB_USER
-
-import workers
-from ground import TREE, password
-from workers import wait_until
+import worker_helpers
+from constants import TREE, password
 from gpupanel.config import DatabaseSettings, MountSettings
 from gpupanel.database import Database
 from gpupanel.mount import Mount
+from systemd_namespace import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
+from webservers import WEB_USER
+from worker_helpers import wait_until
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -96,7 +95,7 @@ def admin_db(server, emptied):
 def queued(admin_db, world, bundle_ids, server):
     """The two sound bundles, queued by an operator; returns their sync_ids."""
     panel = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_panel", password=password("gpu_panel")))
-    workers.queue(panel, Mount(MountSettings(world / "assets" / "sync", world / "assets")), *bundle_ids[:2])
+    worker_helpers.queue(panel, Mount(MountSettings(world / "assets" / "sync", world / "assets")), *bundle_ids[:2])
     panel.close()
     return bundle_ids[:2]
 
@@ -114,7 +113,7 @@ def test_the_worker_imports_with_every_restriction_in_force(machine, worker, que
     machine.systemctl("start", worker)
     wait_until(lambda: jobs(admin_db) == [("completed", 1), ("completed", 1)])
     assert admin_db.execute("SELECT COUNT(*) AS n FROM asset_ai_run")[0]["n"] > 0
-    assert {workers.batch(admin_db, sync_id)["status"] for sync_id in queued} == {"completed"}
+    assert {worker_helpers.batch(admin_db, sync_id)["status"] for sync_id in queued} == {"completed"}
 
 
 def test_systemctl_status_says_what_the_worker_does(machine, worker, admin_db):
@@ -158,7 +157,7 @@ def test_stopping_finishes_the_transaction_in_hand_and_gives_the_job_back(machin
         " WHERE j.id = (SELECT MIN(id) FROM import_job) AND i.position = 1"
     )
     rival = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker")))
-    with workers.held_back(admin_db, rival, SimpleNamespace(**asset)) as wait_for_import:
+    with worker_helpers.held_back(admin_db, rival, SimpleNamespace(**asset)) as wait_for_import:
         machine.systemctl("start", worker)
         wait_for_import()
         machine.systemctl("stop", "--no-block", worker)

@@ -1,4 +1,4 @@
-"""The worker and whoever supervises it, over a socket as systemd's: READY, STATUS, WATCHDOG, STOPPING, and silence."""
+"""Notifications of the worker to systemd: READY, STATUS, WATCHDOG, STOPPING."""
 
 import contextlib
 import signal
@@ -6,8 +6,7 @@ import socket
 import threading
 
 import pytest
-
-import workers
+import worker_helpers
 
 WATCHDOG_SECONDS = 0.5
 
@@ -31,7 +30,7 @@ class Supervisor:
 
     def hears(self, message: str, after: int = 0) -> int:
         """The place of the first such message from `after` on, as soon as there is one."""
-        workers.wait_until(lambda: message in self.said[after:], message)
+        worker_helpers.wait_until(lambda: message in self.said[after:], message)
         return self.said.index(message, after)
 
     def fell_silent(self) -> bool:
@@ -61,7 +60,7 @@ def supervisor(request, tmp_path):
 @pytest.fixture
 def start(bundles):
     bundles.bundle("any", bundles.assets("any", 1))  # a mount with nothing on it would count as missing
-    programs = workers.Programs()
+    programs = worker_helpers.Programs()
     yield programs
     programs.end()
 
@@ -85,10 +84,10 @@ def test_a_worker_that_imports_feeds_the_watchdog_and_says_how_far_it_is(
     supervisor, start, worker_conf, admin_db, panel_db, mount, bundles
 ):
     sync_id = bundles.bundle("many", bundles.assets("many", 40))
-    [job_id] = workers.queue(panel_db, mount, sync_id)
+    [job_id] = worker_helpers.queue(panel_db, mount, sync_id)
     hurried = supervisor.environ(WATCHDOG_USEC="2000")
-    start(workers.with_options(worker_conf, chunk_items=1), **hurried)
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed")
+    start(worker_helpers.with_options(worker_conf, chunk_items=1), **hurried)
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed")
     supervisor.hears("STATUS=waiting for jobs")
     importing = [place for place, message in enumerate(supervisor.said) if "importing job" in message]
     assert any(f"{done} of 40 items" in supervisor.said[place] for place in importing for done in range(1, 40))
@@ -99,7 +98,7 @@ def test_a_worker_that_hangs_is_missed_and_can_be_killed(supervisor, start, work
     worker = start(worker_conf, **supervisor.environ())
     supervisor.hears("WATCHDOG=1")
     worker.send(signal.SIGSTOP)
-    workers.wait_until(supervisor.fell_silent, "silence")
+    worker_helpers.wait_until(supervisor.fell_silent, "silence")
     worker.send(signal.SIGKILL)
     assert worker.ends() == -signal.SIGKILL
 
@@ -116,5 +115,5 @@ def test_a_worker_works_on_when_nobody_listens_any_more(supervisor, start, worke
     start(worker_conf, **supervisor.environ())
     supervisor.hears("READY=1")
     supervisor.close()
-    [job_id] = workers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed")
+    [job_id] = worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed")

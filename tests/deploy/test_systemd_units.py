@@ -1,4 +1,4 @@
-"""etc/systemd: what systemd itself says of the units, as they are installed."""
+"""etc/systemd: verification of the installed units by systemd."""
 
 import re
 import shutil

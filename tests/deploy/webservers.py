@@ -1,4 +1,4 @@
-"""The four ways to serve the panel, each started from its sample in etc/, on a free port, from a folder of its own.
+"""The four ways to serve the panel, each started from its sample in etc/.
 
 Of a sample only what names the machine is replaced: port, sockets, and the path of the pages.
 """

@@ -13,15 +13,14 @@ from configparser import ConfigParser
 from contextlib import ExitStack
 from pathlib import Path
 
-import configuring
-import workers
-from ground import TREE
+import installation
+import worker_helpers
+from constants import TREE
+from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.errors import PanelError
 from network import Network
 from network import lacking as lacking_machines
-
-from gpupanel.database import Database
-from gpupanel.errors import PanelError
-from gpupanel.tools.private_server import THROWAWAY, PrivateServer
 
 USER = "mysql"  # rsync's state transfer refuses root
 NODES = (1, 2, 3)
@@ -35,7 +34,7 @@ def lacking() -> str:
     return lacking_machines() or ("" if shutil.which("wsrep_sst_rsync") else "Debian's mariadb-server is not installed")
 
 
-class Node(PrivateServer):
+class Node(MariaDBServer):
     """One node; `found` it as the first of its cluster, or let it `join` the others."""
 
     def __init__(self, folder: Path, network: Network, number: int):
@@ -48,7 +47,7 @@ class Node(PrivateServer):
         """Make the history and the data that all of them begin with."""
         super()._install()
         self.found()
-        configuring.init_db(self)
+        installation.init_db(self)
         self.stop()
 
     def like(self, other: "Node") -> None:
@@ -93,7 +92,7 @@ class Node(PrivateServer):
             db.close()
 
     def wait_for(self, name: str, value: object) -> None:
-        workers.wait_until(lambda: self.status(name) == str(value), f"{name} = {value} on node {self.number}", every=0.05)
+        worker_helpers.wait_until(lambda: self.status(name) == str(value), f"{name} = {value} on node {self.number}", every=0.05)
 
 
 def _sample(network: Network, number: int) -> list[str]:

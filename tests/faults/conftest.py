@@ -1,19 +1,18 @@
 """Workers that end with their test, and for the tests of several machines one cluster, since it takes its time to start."""
 
 import pytest
-import workers
+import worker_helpers
 from cluster import Cluster, lacking
-from ground import NAME
-from network import Network
-
+from constants import NAME
 from gpupanel import config
 from gpupanel.database import Database
+from network import Network
 
 
 @pytest.fixture
 def start(admin_db):
     """Starts workers; none outlives its test."""
-    programs = workers.Programs()
+    programs = worker_helpers.Programs()
     yield programs
     programs.end()
 
@@ -32,7 +31,7 @@ def on(cluster, worker_conf):
     """`on(2)` is a worker's configuration for node 2."""
 
     def conf(number: int, **options):
-        return workers.with_options(worker_conf, f"on{number}.conf", socket=cluster[number].socket, **options)
+        return worker_helpers.with_options(worker_conf, f"on{number}.conf", socket=cluster[number].socket, **options)
 
     return conf
 
@@ -50,7 +49,7 @@ def panel_on(cluster, panel_conf, admin_db):
 
 
 def _accounts_on(cluster, conf):
-    there = {number: workers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket) for number in cluster}
+    there = {number: worker_helpers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket) for number in cluster}
     opened = {number: Database(config.load(conf).database) for number, conf in there.items()}
     yield opened.__getitem__
     for db in opened.values():
@@ -73,6 +72,6 @@ def everything(cluster, number: int) -> dict:
     db = Database(cluster[number].admin(NAME))
     tables = ("ingest_batch", "ingest_batch_item", "ingest_event", "import_job")
     try:
-        return workers.rows(db) | {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables}
+        return worker_helpers.rows(db) | {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables}
     finally:
         db.close()

@@ -1,16 +1,16 @@
-"""The disk of the database is really full: everybody says so, nobody loses anything, and all goes on once there is space."""
+"""The disk of the database is full: programs report it, lose nothing, and continue later."""
 
 import os
 import signal
 import subprocess
 import sys
 
-import configuring
+import installation
 import pytest
-import workers
-from campaign import picture
-from campaign.lane import OPTIONS
-from ground import TREE
+import worker_helpers
+from campaign import snapshot
+from campaign.environment import OPTIONS
+from constants import TREE
 from gpupanel.web import forms
 from gpupanel.web.app import application
 from webtest import TestApp
@@ -37,7 +37,7 @@ def server(disk, tmp_path_factory):
     folder = disk / "mariadb"
     folder.mkdir()
     (folder / "mariadb.log").symlink_to(tmp_path_factory.mktemp("log") / "mariadb.log")  # of which the end is wanted
-    with configuring.installed(folder, *OPTIONS) as running:
+    with installation.installed(folder, *OPTIONS) as running:
         yield running
 
 
@@ -92,9 +92,9 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
     server, admin_db, panel_db, worker_conf, settings, mount, bundles, start, shell, filler
 ):
     first, second = many(bundles, "first"), many(bundles, "second")
-    (job_id,) = workers.queue(panel_db, mount, first)
-    worker = start(workers.with_options(worker_conf, chunk_items=50))
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] > 100)
+    (job_id,) = worker_helpers.queue(panel_db, mount, first)
+    worker = start(worker_helpers.with_options(worker_conf, chunk_items=50))
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] > 100)
     filler.fill()
 
     worker.said("the database: ")
@@ -109,12 +109,12 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
     filler.remove()
     start_again(server)
     admin_db.close()  # it was lost with the server
-    workers.wait_until(lambda: workers.batch(panel_db, first)["status"] == "completed")
+    worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, first)["status"] == "completed")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
-    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
     assert shell("queue", second)[0] == 0
-    workers.drain(worker_conf)
-    assert workers.counts(panel_db, first) == workers.counts(panel_db, second) == {"created": ITEMS}
-    assert len(workers.rows(admin_db)["asset_gallery_item"]) == 2 * ITEMS
-    assert picture.untruths(admin_db) == []
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, first) == worker_helpers.counts(panel_db, second) == {"created": ITEMS}
+    assert len(worker_helpers.rows(admin_db)["asset_gallery_item"]) == 2 * ITEMS
+    assert snapshot.broken_invariants(admin_db) == []

@@ -1,11 +1,11 @@
-"""Panel and workers on the nodes of one cluster: whoever commits second is refused, and does it all again."""
+"""Panel and workers on nodes of one cluster: the second commit is refused and retried."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import actions, queue
 from gpupanel.errors import ClaimLost, DatabaseConflict, Refused
 from gpupanel.manifest import Container
@@ -24,12 +24,12 @@ def server(cluster):
 
 
 def reset(worker, admin_db, job_id: int) -> None:
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     assert worker.transact(claims.reset, job_id, 900, 5, "other:2")
 
 
 def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next(admin_db, worker_on):
-    first, second = workers.enqueue(admin_db, 2)
+    first, second = worker_helpers.enqueue(admin_db, 2)
     with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.Next("a" * 32, "two:1")).job_id == first
         assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1")).job_id == first
@@ -37,7 +37,7 @@ def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next
 
 
 def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, admin_db, worker_on):
-    jobs, before = workers.enqueue(admin_db, JOBS), cluster.conflicts()
+    jobs, before = worker_helpers.enqueue(admin_db, JOBS), cluster.conflicts()
     together(partial(end_all, worker_on(number), number) for number in cluster)
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
@@ -62,14 +62,14 @@ def photo(bundles, panel_db, mount):
     """A queued batch of one photo, and that photo; returns (sync_id, job id, asset)."""
     [asset] = bundles.assets("coast", 1)
     sync_id = bundles.bundle("coast", [asset])
-    return sync_id, *workers.queue(panel_db, mount, sync_id), asset
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id), asset
 
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
     sync_id, job_id, asset = photo
     lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
-        workers.write(tx, asset)
+        worker_helpers.write(tx, asset)
         claims.progress(tx, lost, 1)
         reset(worker_on(3), admin_db, job_id)
         current = worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
@@ -97,7 +97,7 @@ def test_a_page_on_another_node_shows_what_was_done_a_moment_before(panel_db, pa
 
 def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, bundles, mount, agreed):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    workers.queue(panel_db, mount)
+    worker_helpers.queue(panel_db, mount)
     actions.preflight_batch(panel_db, mount, sync_id, "operator")
     tries = []
 
@@ -116,8 +116,8 @@ def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another
     panel_db, worker_on, bundles, mount, worker_conf, agreed
 ):
     photos = list(bundles.assets("coast", 2))
-    workers.queue(panel_db, mount, bundles.bundle("coast", photos))
-    workers.drain(worker_conf)
+    worker_helpers.queue(panel_db, mount, bundles.bundle("coast", photos))
+    worker_helpers.drain(worker_conf)
     first, second = (Container("gallery", "a" * 64, "Coast", items=(photo.asset_hash,)) for photo in photos)
     for _ in range(ROUNDS):
         worker_on(1).transact(partial(bring, first))
@@ -140,7 +140,7 @@ def take(gallery: Container, tx) -> None:
 
 def at_once(*transactions) -> None:
     """Run each (database, work) in a thread of its own; at the first try all of them commit at the same moment."""
-    barrier = threading.Barrier(len(transactions), timeout=workers.SECONDS)
+    barrier = threading.Barrier(len(transactions), timeout=worker_helpers.SECONDS)
 
     def run(db, work) -> None:
         tries = []
@@ -173,8 +173,8 @@ def test_bundles_that_share_assets_are_imported_once_each_by_workers_on_all_node
                        [bundles.container("gallery", "All", shared)])
         for n in range(30)
     ]
-    workers.queue(panel_db, mount, *sync_ids)
-    together(partial(workers.drain, on(number)) for number in cluster)
+    worker_helpers.queue(panel_db, mount, *sync_ids)
+    together(partial(worker_helpers.drain, on(number)) for number in cluster)
     held = agreed()
     assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", 1)] * 30
     claimed = [event["batch_id"] for event in held["ingest_event"] if event["event_type"] == "job_claimed"]

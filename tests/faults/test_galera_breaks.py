@@ -1,11 +1,11 @@
-"""Nodes that are killed, cut off, or come back with nothing, in the middle of an import: nothing lost, nothing twice."""
+"""Killed, disconnected and emptied nodes during an import: no row is lost or duplicated."""
 
 import shutil
 import signal
 from contextlib import contextmanager
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import queue
 from gpupanel.database import Database
 from gpupanel.errors import DatabaseConflict, DatabaseUnavailable
@@ -31,7 +31,7 @@ def photos(bundles):
 def bundle(bundles, panel_db, mount, photos):
     """A queued batch of forty photos in a gallery; returns (sync_id, job id)."""
     sync_id = bundles.bundle("many", photos, [bundles.container("gallery", "Many", photos)], sync_type="gallery")
-    return sync_id, *workers.queue(panel_db, mount, sync_id)
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def in_the_middle(cluster, worker_on, start, on, photos):
     @contextmanager
     def wait():
         node_db = Database(cluster[2].admin("mysql"))
-        with workers.held_back(node_db, worker_on(2), photos[PHOTOS // 2]) as until_it_waits:
+        with worker_helpers.held_back(node_db, worker_on(2), photos[PHOTOS // 2]) as until_it_waits:
             worker = start(on(2, chunk_items=1, heartbeat_seconds=0.5))
             until_it_waits()
             yield worker
@@ -51,7 +51,7 @@ def in_the_middle(cluster, worker_on, start, on, photos):
 
 
 def completed(admin_db, job_id: int) -> bool:
-    return workers.job(admin_db, job_id)["state"] == "completed"
+    return worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
 def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_db, bundle, in_the_middle, agreed):
@@ -61,7 +61,7 @@ def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_d
     worker.said("Retrying until it answers")
     cluster[2].join()
     cluster.wait_until_whole()
-    workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
+    worker_helpers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=1)
@@ -82,8 +82,8 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
     with in_the_middle() as worker:
         cluster[2].kill()
     worker.said("Retrying until it answers")
-    workers.make_stale(admin_db, job_id)
-    workers.drain(worker_conf)
+    worker_helpers.make_stale(admin_db, job_id)
+    worker_helpers.drain(worker_conf)
     assert completed(admin_db, job_id)
     cluster[2].join()
     cluster.wait_until_whole()
@@ -104,8 +104,8 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
         with pytest.raises(DatabaseUnavailable, match="WSREP"):
             ask(queue.job, job_id)
     cluster[1].wait_for("wsrep_cluster_size", 2)
-    workers.make_stale(admin_db, job_id)
-    workers.drain(worker_conf)
+    worker_helpers.make_stale(admin_db, job_id)
+    worker_helpers.drain(worker_conf)
     assert completed(admin_db, job_id)
     cluster.network.plug(2)
     cluster.wait_until_whole()
@@ -121,14 +121,14 @@ def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back
 ):
     _, job_id = bundle
     worker = start(on(2, chunk_items=1))
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3, "its first items")
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3, "its first items")
     cluster.network.pull(2)
     cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
-    done = workers.job(admin_db, job_id)
+    done = worker_helpers.job(admin_db, job_id)
     assert done["state"] == "running" and done["items_done"] < PHOTOS
     cluster.network.plug(2)
     cluster.wait_until_whole()
-    workers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
+    worker_helpers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=1)
@@ -140,11 +140,11 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
     _, job_id = bundle
     lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
     with pytest.raises((DatabaseUnavailable, DatabaseConflict)), worker_on(2).transaction() as tx:
-        workers.write(tx, photos[0])
+        worker_helpers.write(tx, photos[0])
         claims.progress(tx, lost, 1)
         cluster.network.pull(2)
         cluster[1].wait_for("wsrep_cluster_size", 2)
-        workers.make_stale(admin_db, job_id)
+        worker_helpers.make_stale(admin_db, job_id)
         assert worker_on(3).transact(claims.reset, job_id, 900, 5, "other:3")
         assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
         cluster.network.plug(2)
@@ -157,7 +157,7 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
 def test_a_node_that_lost_its_data_is_given_all_of_it(cluster, admin_db, bundle, worker_conf, agreed):
     cluster[2].stop()
     shutil.rmtree(cluster[2].folder / "data")
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     cluster[2].join()
     cluster.wait_until_whole()
     assert_imported_once(agreed(), attempts=1)

@@ -1,17 +1,16 @@
-"""Workers on machines of their own, over the network: no job twice, and one that was cut off writes nothing when it is back."""
+"""Workers on several machines: no job runs twice, a disconnected worker is fenced."""
 
 import signal
 
-import configuring
+import installation
 import pytest
-import workers
-from ground import NAME, password
-from network import SUBNET, Network, needs_machines
-
+import worker_helpers
+from constants import NAME, password
 from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.doctor.sources import statements
 from gpupanel.tools import schema
-from gpupanel.tools.private_server import THROWAWAY
+from network import SUBNET, Network, needs_machines
 
 pytestmark = needs_machines
 
@@ -31,7 +30,7 @@ def network():
 def server(tmp_path_factory, network):
     """A server that answers to the other machines, with accounts for them as docs/install.md says."""
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
-    with configuring.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
+    with installation.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))
         for statement in statements("grants.sql"):
             admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
@@ -44,10 +43,10 @@ def server(tmp_path_factory, network):
 @pytest.fixture
 def start(admin_db, network, worker_conf):
     """`start(2)` starts a worker on machine 2; none outlives its test."""
-    programs = workers.Programs()
+    programs = worker_helpers.Programs()
 
-    def on(machine: int, **options) -> workers.Program:
-        conf = workers.with_options(worker_conf, f"on{machine}.conf", host=network.address(1), **options)
+    def on(machine: int, **options) -> worker_helpers.Program:
+        conf = worker_helpers.with_options(worker_conf, f"on{machine}.conf", host=network.address(1), **options)
         return programs(conf, within=network.within(machine))
 
     yield on
@@ -60,18 +59,18 @@ def cut_off(admin_db, panel_db, worker_db, mount, bundles, network, start):
     returns (worker, sync_id, job id)."""
     photos = list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
     sync_id = bundles.bundle("many", photos)
-    (job_id,) = workers.queue(panel_db, mount, sync_id)
-    with workers.held_back(admin_db, worker_db, photos[20]) as wait:
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
+    with worker_helpers.held_back(admin_db, worker_db, photos[20]) as wait:
         worker = start(2, chunk_items=1, stale_minutes=0.05)
         wait()
         network.pull(2)
-    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
-    assert workers.job(admin_db, job_id)["state"] == "running"
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.wait_until(lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    assert worker_helpers.job(admin_db, job_id)["state"] == "running"
+    worker_helpers.make_stale(admin_db, job_id)
     return worker, sync_id, job_id
 
 
-def ends(worker: workers.Program) -> int:
+def ends(worker: worker_helpers.Program) -> int:
     worker.send(signal.SIGTERM)
     return worker.ends()
 
@@ -82,24 +81,24 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
 ):
     worker, sync_id, job_id = cut_off
     shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))
-    jobs = workers.queue(panel_db, mount, *(
+    jobs = worker_helpers.queue(panel_db, mount, *(
         bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared], [bundles.container("gallery", "All", shared)])
         for n in range(BUNDLES)
     ))
     others = [start(machine) for machine in (3, 4)]
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
-    told = workers.events(panel_db, sync_id)
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
+    told = worker_helpers.events(panel_db, sync_id)
     network.plug(2)
     worker.said("This worker writes nothing more for it")
-    workers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
+    worker_helpers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
     assert [ends(each) for each in (worker, *others)] == [0, 0, 0]
-    assert workers.events(panel_db, sync_id) == told
+    assert worker_helpers.events(panel_db, sync_id) == told
     attempts = {row["id"]: row["attempts"] for row in admin_db.execute("SELECT id, attempts FROM import_job")}
     assert attempts == {job_id: 2} | dict.fromkeys(jobs, 1)
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
     made = PHOTOS + 3 * BUNDLES + len(shared)
     assert {row["decision"]: row["n"] for row in decided if row["decision"] not in ("skipped", "linked")} == {"created": made}
-    assert len(workers.rows(admin_db)["asset"]) == made
+    assert len(worker_helpers.rows(admin_db)["asset"]) == made
 
 
 def states(admin_db) -> set[str]:
@@ -110,15 +109,15 @@ def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
     admin_db, panel_db, worker_conf, mount, bundles, network, cut_off
 ):
     worker, sync_id, job_id = cut_off
-    workers.drain(worker_conf)
-    assert workers.job(admin_db, job_id)["state"] == "completed"
-    assert workers.counts(panel_db, sync_id) == {"created": PHOTOS}
-    rows, told = workers.rows(admin_db), workers.events(panel_db, sync_id)
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": PHOTOS}
+    rows, told = worker_helpers.rows(admin_db), worker_helpers.events(panel_db, sync_id)
     network.plug(2)
-    (next_job,) = workers.queue(panel_db, mount, bundles.bundle("again", bundles.assets("again", 1)))
-    workers.wait_until(lambda: workers.job(admin_db, next_job)["state"] == "completed", "its next job")
+    (next_job,) = worker_helpers.queue(panel_db, mount, bundles.bundle("again", bundles.assets("again", 1)))
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, next_job)["state"] == "completed", "its next job")
     assert ends(worker) == 0
     old = {asset["id"] for asset in rows["asset"]}
-    assert [asset for asset in workers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
-    assert workers.events(panel_db, sync_id) == told
-    assert workers.job(admin_db, job_id)["attempts"] == 2
+    assert [asset for asset in worker_helpers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
+    assert worker_helpers.events(panel_db, sync_id) == told
+    assert worker_helpers.job(admin_db, job_id)["attempts"] == 2

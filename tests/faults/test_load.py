@@ -1,9 +1,9 @@
-"""A short load with an upheaval; `make load` has ten minutes of a hundred times as much."""
+"""A short load test with chaos; `make load` runs ten minutes with a hundred times as much."""
 
 from math import inf
 
+from load.deployment import Size
 from load.run import run
-from load.site import Size
 
 # How long a row is waited for depends on what else the machine does; `make load` holds it against a second.
 SHORT = Size(bundles=40, items=600, sentinels=600, operators=10, workers=2, minutes=0.12, lock_seconds=inf)

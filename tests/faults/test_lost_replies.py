@@ -1,8 +1,8 @@
-"""A COMMIT whose reply was lost is settled by looking, wherever in a job it happens, before anything is done again."""
+"""A lost reply to COMMIT is settled by reading before any retry."""
 
 import pytest
-import workers
-from campaign.door import Door
+import worker_helpers
+from campaign.fault_proxy import FaultProxy
 from campaign.faults import cut_after, cut_before
 from gpupanel.work import claims
 
@@ -10,7 +10,7 @@ from gpupanel.work import claims
 COMMITS = 7
 
 
-class Losing(Door):
+class Losing(FaultProxy):
     """Numbers the COMMITs alone, and has the one of number `lose` end in silence, after the server executed it or before."""
 
     def __init__(self, path, server, lose: int, reached: bool):
@@ -26,7 +26,7 @@ def bundle(bundles, panel_db, mount):
     photos = list(bundles.assets("coast", 5, derivatives=("icon",)))
     held = [bundles.container(kind, "Coast", photos) for kind in ("gallery", "collection")]
     sync_id = bundles.bundle("coast", photos, held)
-    return sync_id, *workers.queue(panel_db, mount, sync_id)
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took effect", "before it took effect"])
@@ -34,12 +34,12 @@ BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took eff
 
 @pytest.fixture
 def through(server, tmp_path, worker_conf):
-    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the door that does it."""
+    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the proxy that does it."""
 
     def through(lose: int, reached: bool):
-        door = tmp_path / "door.sock"
-        conf = workers.with_options(worker_conf, socket=door, chunk_items=2, heartbeat_seconds=60)
-        return conf, Losing(door, server, lose, reached)
+        proxy = tmp_path / "proxy.sock"
+        conf = worker_helpers.with_options(worker_conf, socket=proxy, chunk_items=2, heartbeat_seconds=60)
+        return conf, Losing(proxy, server, lose, reached)
 
     return through
 
@@ -48,33 +48,33 @@ def through(server, tmp_path, worker_conf):
 @pytest.mark.parametrize("lose", range(1, COMMITS + 1))
 def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bundle, through, lose, reached):
     sync_id, job_id = bundle
-    conf, door = through(lose, reached)
-    with door:
-        workers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
-    assert door.struck.is_set() and len(door.statements) >= COMMITS
-    assert workers.batch(panel_db, sync_id)["status"] == "completed"
-    assert workers.counts(panel_db, sync_id) == {"created": 5}
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    conf, proxy = through(lose, reached)
+    with proxy:
+        worker_helpers.wait_until(lambda: completed_by(conf, admin_db, job_id), "the end of the job")
+    assert proxy.struck.is_set() and len(proxy.statements) >= COMMITS
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 5}
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told.count("job_finished") == 1
     assert told.count("job_claimed") - told.count("job_released") == 1
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["attempts"]) == (5, 1)
-    library = workers.rows(admin_db)
+    library = worker_helpers.rows(admin_db)
     assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")] == [5] * 4
 
 
 def completed_by(conf, admin_db, job_id: int) -> bool:
     """Whether the job is completed once another worker took what the queue had for it."""
-    workers.drain(conf)
-    return workers.job(admin_db, job_id)["state"] == "completed"
+    worker_helpers.drain(conf)
+    return worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
 @BOTH
 def test_once_leaves_nothing_in_the_queue_when_the_reply_to_its_claim_was_lost(admin_db, bundle, through, reached):
-    conf, door = through(1, reached)
-    with door:
-        workers.drain(conf)
-    job = workers.job(admin_db, bundle[1])
+    conf, proxy = through(1, reached)
+    with proxy:
+        worker_helpers.drain(conf)
+    job = worker_helpers.job(admin_db, bundle[1])
     assert (job["state"], job["attempts"]) == ("completed", 1)
 
 
@@ -85,12 +85,12 @@ def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
     sync_id, job_id = bundle
     manifest = assets_dir / "sync" / f"{sync_id}.json"
     manifest.rename(assets_dir / "away.json")
-    conf, door = through(2, reached)
-    with door:
-        workers.drain(conf)
-    job = workers.job(admin_db, job_id)
+    conf, proxy = through(2, reached)
+    with proxy:
+        worker_helpers.drain(conf)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0)
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told[-3:] == ["job_claimed", "mount_unavailable", "job_released"]
 
 
@@ -100,13 +100,13 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
 ):
     sync_id, job_id = bundle
     worker_db.transact(claims.claim, claims.Next("a" * 32, "dead:1"))
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     conf, door = through(1, reached)
     with door:
-        log = workers.drain(conf)
-        workers.drain(conf)
+        log = worker_helpers.drain(conf)
+        worker_helpers.drain(conf)
     assert f"job {job_id} (batch {sync_id}): stale, perhaps requeued" in log
-    job = workers.job(admin_db, job_id)
+    job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("completed", 2)
-    told = [event["event_type"] for event in workers.events(panel_db, sync_id)]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
     assert told.count("job_reset") == 1

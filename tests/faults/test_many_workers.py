@@ -1,8 +1,8 @@
-"""Several workers, many jobs: each runs once, and all of them once more change nothing."""
+"""Several workers run each of many jobs once; a second import changes nothing."""
 
 import threading
 
-import workers
+import worker_helpers
 from gpupanel import actions
 
 BUNDLES = 200
@@ -11,7 +11,7 @@ BUNDLES = 200
 def drain_with_two(panel_db, mount, sync_ids, conf) -> None:
     queued = actions.queue_batches(panel_db, mount, sync_ids, "operator")
     assert all(each.job_id for each in queued)
-    threads = [threading.Thread(target=workers.drain, args=(conf,)) for _ in range(2)]
+    threads = [threading.Thread(target=worker_helpers.drain, args=(conf,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -33,13 +33,13 @@ def test_two_workers_drain_200_bundles_each_once_and_a_second_run_changes_no_lib
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * BUNDLES
     claimed = admin_db.execute("SELECT batch_id, COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_claimed' GROUP BY batch_id")
     assert [row["n"] for row in claimed] == [1] * BUNDLES
-    library = workers.rows(admin_db)
+    library = worker_helpers.rows(admin_db)
     assert len(library["asset"]) == 3 * BUNDLES + len(shared)
     assert len(library["asset_gallery_item"]) == len(shared)
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
     assert {row["decision"]: row["n"] for row in decided}["created"] == 3 * BUNDLES + len(shared)
 
     drain_with_two(panel_db, mount, sync_ids, worker_conf)
-    assert workers.rows(admin_db) == library
+    assert worker_helpers.rows(admin_db) == library
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
     assert [(row["decision"], row["n"]) for row in decided] == [("skipped", 5 * BUNDLES)]

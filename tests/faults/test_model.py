@@ -1,4 +1,4 @@
-"""Operators and workers in any order, some of whom die, beside a model of what must come of it (docs/CONTRACT.md, 2 and 5).
+"""Operators and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
 
 MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
 """
@@ -9,18 +9,25 @@ from time import monotonic
 from typing import NamedTuple
 
 import pytest
-import workers
-from campaign import picture
+import worker_helpers
+from campaign import snapshot
+from constants import empty
 from gpupanel import actions
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost, Refused
 from gpupanel.work import claims
 from gpupanel.work.heartbeat import Heartbeat
 from gpupanel.work.importer import Importer
-from ground import empty
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 STEPS = 30
@@ -217,10 +224,10 @@ class Story(RuleBasedStateMachine):
             self._import(held, 1000)
             held.job.state, held.batch.status = "completed", "completed"
             return self._brought(held.batch)
-        before = picture.everything(self.admin)
+        before = snapshot.everything(self.admin)
         with pytest.raises(ClaimLost):
             self._import(held, 1000)
-        assert picture.everything(self.admin) == before
+        assert snapshot.everything(self.admin) == before
 
     def _has(self, held: Held) -> bool:
         (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
@@ -272,7 +279,7 @@ class Story(RuleBasedStateMachine):
     def reset(self):
         """An hour passes for those that are dead, and somebody puts their jobs back."""
         for held in [held for held in self.dead if self._has(held)]:
-            workers.make_stale(self.admin, held.job.id)
+            worker_helpers.make_stale(self.admin, held.job.id)
             self._put_back(held)
 
     def _put_back(self, held: Held):
@@ -339,11 +346,11 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def the_events_tell_the_truth(self):
-        assert picture.untruths(self.admin) == []
+        assert snapshot.broken_invariants(self.admin) == []
 
     @invariant()
     def nothing_is_deleted_and_nothing_told_is_changed(self):
-        ids = picture.ids(self.admin)
+        ids = snapshot.ids(self.admin)
         told = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
         for table, before in self.seen.get("ids", {}).items():
             assert before <= ids[table]

@@ -1,10 +1,10 @@
-"""Two at once, on real connections: one is in the middle of its transaction when the other comes. Losers change nothing."""
+"""Races of two transactions on real connections: the loser changes nothing."""
 
 import threading
 from functools import partial
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel import actions, ledger, preflight, queue, scan
 from gpupanel.database import Database
 from gpupanel.errors import ClaimLost, PanelError, Refused
@@ -33,7 +33,7 @@ class Later:
 
     def waits_or_ended(self, admin_db) -> None:
         waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
-        workers.wait_until(lambda: not self._thread.is_alive() or admin_db.execute(waiting), "the other one", every=0.15)
+        worker_helpers.wait_until(lambda: not self._thread.is_alive() or admin_db.execute(waiting), "the other one", every=0.15)
 
     def join(self) -> "Later":
         self._thread.join()
@@ -69,7 +69,7 @@ def race(admin_db):
 def job(bundles, panel_db, mount):
     """A queued job of one photo; returns (sync_id, job id)."""
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    return sync_id, *workers.queue(panel_db, mount, sync_id)
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 def take(tx, token: str = "a" * 32):
@@ -80,14 +80,14 @@ def test_a_cancel_that_comes_while_the_job_is_claimed_waits_and_is_refused(race,
     sync_id, job_id = job
     later = race(worker_db, take, panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
     assert isinstance(later.error, Refused) and "is running" in str(later.error)
-    assert workers.batch(panel_db, sync_id)["status"] == "importing"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "importing"
 
 
 def test_a_claim_that_comes_while_the_job_is_canceled_finds_nothing(race, worker_db, panel_db, job):
     sync_id, job_id = job
     later = race(panel_db, lambda tx: queue.cancel(tx, job_id, "operator"), worker_db, take)
     assert (later.error, later.value) == (None, None)
-    assert workers.batch(panel_db, sync_id)["status"] == "preflight_passed"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "preflight_passed"
     assert worker_db.transact(take) is None
 
 
@@ -96,15 +96,15 @@ def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worke
     claim = worker_db.transact(take)
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
     assert isinstance(later.error, Refused) and "completed already" in str(later.error)
-    assert workers.batch(panel_db, sync_id)["status"] == "completed"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
 
 
 def test_a_claim_that_comes_while_a_job_is_claimed_waits_for_nobody_and_finds_nothing(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
     later = race(worker_db, take, worker_db, lambda tx: take(tx, "b" * 32))
     assert (later.error, later.value) == (None, None)
-    assert workers.job(admin_db, job_id)["claim_token"] == "a" * 32
-    assert len(workers.events(panel_db, sync_id, "job_claimed")) == 1
+    assert worker_helpers.job(admin_db, job_id)["claim_token"] == "a" * 32
+    assert len(worker_helpers.events(panel_db, sync_id, "job_claimed")) == 1
 
 
 def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(race, admin_db, panel_db, mount, bundles):
@@ -118,7 +118,7 @@ def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(ra
     assert isinstance(later.error, Refused)
     (row,) = admin_db.execute("SELECT requested_by FROM import_job")
     assert row["requested_by"] == "operator"
-    assert len(workers.events(panel_db, sync_id, "job_queued")) == 1
+    assert len(worker_helpers.events(panel_db, sync_id, "job_queued")) == 1
 
 
 def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(race, admin_db, panel_db, mount, bundles):
@@ -128,26 +128,26 @@ def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(r
         panel_db, lambda tx: scan.record(tx, found, "operator"), panel_db, lambda tx: scan.record(tx, found, "another")
     )
     assert (later.error, later.value) == (None, {sync_id: scan.KNOWN})
-    assert len(workers.events(panel_db, sync_id, "scan")) == 1
+    assert len(worker_helpers.events(panel_db, sync_id, "scan")) == 1
 
 
 def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
     worker_db.transact(take)
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
         return claims.reset(tx, job_id, 900, 5, "other:2")
 
     later = race(worker_db, reset, worker_db, reset)
     assert (later.error, later.value) == (None, None)
-    assert len(workers.events(panel_db, sync_id, "job_reset")) == 1
+    assert len(worker_helpers.events(panel_db, sync_id, "job_reset")) == 1
 
 
 def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
     claim = worker_db.transact(take)
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
         return claims.reset(tx, job_id, 900, 5, "other:2")
@@ -155,7 +155,7 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), worker_db, reset)
     assert (later.error, later.value) == (None, None)
     assert worker_db.transact(reset) is None
-    assert workers.job(admin_db, job_id)["state"] == "completed"
+    assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
 @pytest.mark.parametrize("write", [
@@ -165,23 +165,23 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
 def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(race, admin_db, worker_db, panel_db, job, write):
     sync_id, job_id = job
     claim = worker_db.transact(take)
-    workers.make_stale(admin_db, job_id)
+    worker_helpers.make_stale(admin_db, job_id)
     later = race(
         worker_db, lambda tx: claims.reset(tx, job_id, 900, 5, "other:2"), worker_db, lambda tx: write(tx, claim)
     )
     assert isinstance(later.error, ClaimLost)
-    row = workers.job(admin_db, job_id)
+    row = worker_helpers.job(admin_db, job_id)
     assert (row["state"], row["items_done"], row["attempts"]) == ("queued", 0, 1)
-    assert workers.batch(panel_db, sync_id)["status"] == "queued"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "queued"
 
 
 def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(race, worker_db, panel_db, mount, job):
     sync_id, _ = job
     examined = preflight.examine(mount, sync_id)
-    planned = workers.items(panel_db, sync_id)
+    planned = worker_helpers.items(panel_db, sync_id)
     later = race(worker_db, take, panel_db, lambda tx: preflight.record(tx, examined, "operator"))
     assert isinstance(later.error, Refused) and "is importing" in str(later.error)
-    assert workers.items(panel_db, sync_id) == planned
+    assert worker_helpers.items(panel_db, sync_id) == planned
 
 
 @pytest.mark.parametrize("look", [
@@ -197,8 +197,8 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     found = preflight.examine(mount, sync_id)
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: look(tx, found))
     assert isinstance(later.error, Refused) and str(later.error).endswith("stays as it is: completed.")
-    assert workers.batch(panel_db, sync_id)["status"] == "completed"
-    assert workers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
+    assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
 
 
 def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how_that_ended(
@@ -218,9 +218,9 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
 @pytest.fixture
 def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
-    sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
-    workers.mend(panel_db, mount, sync_id)
-    return sync_id, preflight.examine(mount, sync_id, panel_db.read(ledger.open_items, workers.batch(panel_db, sync_id)["id"]))
+    sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
+    worker_helpers.mend(panel_db, mount, sync_id)
+    return sync_id, preflight.examine(mount, sync_id, panel_db.read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"]))
 
 
 def retry(tx, found, by: str = "operator") -> int:
@@ -238,7 +238,7 @@ def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admi
     assert isinstance(later.error, Refused)
     (queued,) = admin_db.execute("SELECT requested_by, items_total FROM import_job WHERE state = 'queued'")
     assert queued == {"requested_by": "operator", "items_total": 1}
-    assert [item["decision"] for item in workers.items(panel_db, sync_id)] == ["created", "will_create"]
+    assert [item["decision"] for item in worker_helpers.items(panel_db, sync_id)] == ["created", "will_create"]
 
 
 @pytest.mark.parametrize("first, status", [
@@ -252,12 +252,12 @@ def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(
     by = worker_db if status == "importing" else panel_db
     later = race(by, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, found))
     assert isinstance(later.error, Refused) == (status == "importing")
-    assert workers.batch(panel_db, sync_id)["status"] == status
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == status
     assert len(admin_db.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')")) == 1
 
 
 def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
-    jobs = workers.enqueue(admin_db, 1000)
+    jobs = worker_helpers.enqueue(admin_db, 1000)
     threads = [threading.Thread(target=end_all, args=(worker_db.settings, number)) for number in range(8)]
     for thread in threads:
         thread.start()

@@ -1,9 +1,9 @@
-"""A worker that was stopped for so long that it was presumed dead writes nothing when it goes on."""
+"""A worker that was stopped beyond the stale threshold writes nothing when it continues."""
 
 import signal
 
 import pytest
-import workers
+import worker_helpers
 from gpupanel.database import Database
 
 
@@ -16,31 +16,31 @@ def assets(bundles):
 def bundle(bundles, panel_db, mount, assets):
     """A queued batch of sixty photos and their gallery; returns (sync_id, job id)."""
     sync_id = bundles.bundle("many", assets, [bundles.container("gallery", "Many", assets)], sync_type="gallery")
-    return sync_id, *workers.queue(panel_db, mount, sync_id)
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
 
 
 @pytest.fixture
 def impatient(worker_conf):
     """A worker that others presume dead after three seconds, so that the server ends its idle transactions after one."""
-    return workers.with_options(worker_conf, "impatient.conf", chunk_items=10, stale_minutes=0.05)
+    return worker_helpers.with_options(worker_conf, "impatient.conf", chunk_items=10, stale_minutes=0.05)
 
 
 def everything(admin_db, sync_id: str) -> tuple:
     """All that a worker could write: library, ledger, job and events, times included."""
     tables = ("ingest_batch", "ingest_batch_item", "import_job", "ingest_event")
-    return workers.rows(admin_db), [admin_db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables]
+    return worker_helpers.rows(admin_db), [admin_db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
 
 @pytest.fixture
 def outlived(admin_db, panel_db, worker_conf, bundle):
     """`outlived(zombie)`: another worker takes its job to the end, and then it goes on, ends well, and has written nothing."""
 
-    def outlived(zombie: workers.Program) -> None:
+    def outlived(zombie: worker_helpers.Program) -> None:
         sync_id, job_id = bundle
-        workers.make_stale(admin_db, job_id)
-        workers.drain(worker_conf)
-        assert workers.job(admin_db, job_id)["state"] == "completed"
-        assert workers.counts(panel_db, sync_id) == {"created": 60}
+        worker_helpers.make_stale(admin_db, job_id)
+        worker_helpers.drain(worker_conf)
+        assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
+        assert worker_helpers.counts(panel_db, sync_id) == {"created": 60}
         before = everything(admin_db, sync_id)
         zombie.send(signal.SIGCONT)
         zombie.said("This worker writes nothing more for it")
@@ -55,11 +55,11 @@ def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next
     admin_db, worker_db, impatient, start, bundle, outlived
 ):
     _, job_id = bundle
-    zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
+    zombie = start(worker_helpers.with_options(impatient, "slow.conf", chunk_items=1))
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3)
     with worker_db.transaction() as tx:
         tx.one("queue.lock", job_id=job_id)
-        workers.wait_until(lambda: wrote_and_waits(admin_db), "a fence that waits", every=0.15)
+        worker_helpers.wait_until(lambda: wrote_and_waits(admin_db), "a fence that waits", every=0.15)
         assert library_rows_written(admin_db)
         zombie.send(signal.SIGSTOP)
     outlived(zombie)
@@ -83,23 +83,23 @@ def library_rows_written(admin_db) -> bool:
 
 def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(admin_db, impatient, start, bundle, outlived):
     _, job_id = bundle
-    zombie = start(workers.with_options(impatient, "slow.conf", chunk_items=1))
-    workers.wait_until(lambda: workers.job(admin_db, job_id)["items_done"] >= 3)
+    zombie = start(worker_helpers.with_options(impatient, "slow.conf", chunk_items=1))
+    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3)
     zombie.send(signal.SIGSTOP)
-    workers.wait_until(lambda: workers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
-    assert workers.job(admin_db, job_id)["state"] == "running"
+    worker_helpers.wait_until(lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
+    assert worker_helpers.job(admin_db, job_id)["state"] == "running"
     outlived(zombie)
 
 
 def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker_db, impatient, start, assets, bundle):
     sync_id, job_id = bundle
-    with workers.held_back(admin_db, worker_db, assets[35]) as wait:
+    with worker_helpers.held_back(admin_db, worker_db, assets[35]) as wait:
         dead = start(impatient)
         wait()
         dead.send(signal.SIGKILL)
         dead.ends()
     alive = start(impatient)
     alive.said(": requeued, ")
-    workers.wait_until(lambda: workers.batch(panel_db, sync_id)["status"] == "completed")
-    assert workers.counts(panel_db, sync_id) == {"created": 60}
-    assert workers.job(admin_db, job_id)["attempts"] == 2
+    worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 60}
+    assert worker_helpers.job(admin_db, job_id)["attempts"] == 2

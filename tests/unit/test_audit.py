@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 import pytest
-
-from ground import TREE
+from constants import TREE
 
 
 @pytest.mark.parametrize("does, status, says", [

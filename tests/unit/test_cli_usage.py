@@ -2,15 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
 
 import pytest
-
-from ground import TREE
+from constants import TREE
+from gpupanel.cli import main, output
 from gpupanel.errors import PanelError
-from gpupanel.tools import cli, text
 
 S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -49,6 +49,18 @@ def broken_conf(tmp_path):
     file = tmp_path / "broken.conf"
     file.write_text("[database]\nport = many\n[mount]\nsync_dri = /x\n[painel]\nauth = none\n[panel]\nauth = maybe\n")
     return file
+
+
+def test_without_its_packages_the_program_says_what_installs_them(tmp_path):
+    """A copy of bin/ and lib/ without venv/, run by a Python without site-packages."""
+    for folder in ("bin", "lib"):
+        (tmp_path / folder).symlink_to(TREE / folder)
+    (tmp_path / "bin").unlink()
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(TREE / "bin" / "gpupanel", tmp_path / "bin")
+    answer = subprocess.run([sys.executable, "-IS", program, "status"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr and "`make install` completes an installation." in answer.stderr
 
 
 @pytest.mark.parametrize("command", [["scan"], ["status"], ["doctor"], ["serve"], ["init-db"], ["queue", S]])
@@ -109,18 +121,25 @@ def test_with_auth_none_serve_refuses_to_listen_beyond_loopback(tmp_path):
     ("\udc80", "\\udc80"), ("Grüße", "Grüße"), (None, "-"), ("", "-"), (0, "0"),
 ])
 def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
-    assert text.plain(hostile) == shown
+    assert output.format_cell(hostile) == shown
+
+
+@pytest.mark.parametrize(("count", "shown"), [
+    (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (181162647, "172.8 MB"), (2**60, "1.0 EB"), (2**80, "1048576.0 EB"),
+])
+def test_bytes_are_formatted_by_1024_with_one_decimal(count, shown):
+    assert output.size(count) == shown
 
 
 def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(capfd):
     error = PanelError("It ended.", "The end of the log:\nfirst\n\x1b[2Jlast")
-    assert cli._fail(Namespace(json=False), error) == cli.REFUSED
+    assert main._fail(Namespace(json=False), error) == main.REFUSED
     assert capfd.readouterr().err == "gpupanel: It ended.\nThe end of the log:\nfirst\n\\x1b[2Jlast\n"
 
 
 def test_of_a_log_its_last_ten_lines_are_shown():
-    assert text.tail("\n".join(map(str, range(100))) + "\n").split("\n") == [str(line) for line in range(90, 100)]
+    assert output.last_lines("\n".join(map(str, range(100))) + "\n").split("\n") == [str(line) for line in range(90, 100)]
 
 
 def test_columns_are_aligned():
-    assert text.table([("a", 1, "x"), ("bbb", 22, None)]) == ["  a    1   x", "  bbb  22  -"]
+    assert output.format_table([("a", 1, "x"), ("bbb", 22, None)]) == ["  a    1   x", "  bbb  22  -"]

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from ground import TREE
-from gpupanel.tools.compare import pages
-from gpupanel.tools.compare.findings import Findings
+from constants import TREE
+from gpupanel.migration import page_diff
+from gpupanel.migration.findings import Findings
 
 HTML = """<!doctype html><html><body><nav><a href="/">Home</a></nav><p>No site selected</p><h1>Import <b>Media</b></h1>
 <p>Some sentence.</p><h2>Batch 1</h2><p>Status: queued; action: update</p>
@@ -40,12 +40,12 @@ OTHER_MARKUP = """<body><div><h1>Import Media</h1></div><h2>Batch 1</h2><div>Sta
 
 def differences(left, right, exact=True):
     findings = Findings()
-    pages.compare(pages.read(left), pages.read(right), findings, exact)
+    page_diff.compare_pages(page_diff.parse_page(left), page_diff.parse_page(right), findings, exact)
     return [(group.kind, group.table, group.column, sample.left, sample.right) for group in findings.groups for sample in group.samples]
 
 
 def test_headings_facts_and_tables_are_taken_out_and_chrome_is_not():
-    assert pages.read(HTML) == pages.Page(
+    assert page_diff.parse_page(HTML) == page_diff.ParsedPage(
         ["Import Media", "Batch 1", "Items 1"],
         [("Batch 1", "Status", "queued"), ("Batch 1", "action", "update"), ("Batch 1", "Items", "4"), ("Batch 1", "Bytes", "172.8 MB")],
         [("Items 1", [("id", "decision", "updated_at"), ("3", "will_create", "2026-04-30 00:32:19")])],

@@ -1,15 +1,23 @@
 """compare: when two values mean the same, mapping files, accepted differences, and the report; all without a database."""
 
-from datetime import datetime, timezone, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from gpupanel.errors import ConfigurationError
-from gpupanel.tools.compare import accepted, causes, mapping, schemas, timeline, values, vocabulary
-from gpupanel.tools.compare.findings import SAMPLES, Findings
-from gpupanel.tools.compare.report import Report, page, text
-from gpupanel.tools.compare.side import Side
+from gpupanel.migration import (
+    accepted,
+    difference_kinds,
+    event_diff,
+    mapping,
+    mapping_proposal,
+    table_specs,
+    value_diff,
+)
+from gpupanel.migration.compared_database import ComparedDatabase
+from gpupanel.migration.findings import SAMPLES, Findings
+from gpupanel.migration.report import Report, format_report, render_html
 
 UTC = timezone.utc
 NOON = datetime(2026, 4, 30, 12)
@@ -26,7 +34,7 @@ def kinds(found):
     ("4", 4, ["wording"]), ("a b", "ab", ["wording"]), ("assets 12", "assets 13", ["value"]), ("12:30", "12:31", ["value"]),
 ])
 def test_plain_values(left, right, found):
-    assert kinds(values.plain(left, right)) == found
+    assert kinds(value_diff.diff_plain(left, right)) == found
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
@@ -37,7 +45,7 @@ def test_plain_values(left, right, found):
     ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
 ])
 def test_json_by_value(left, right, found):
-    assert [(each.kind, each.path) for each in values.document(left, right, by_bytes=False)] == found
+    assert [(each.kind, each.path) for each in value_diff.diff_json(left, right, by_bytes=False)] == found
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
@@ -45,12 +53,12 @@ def test_json_by_value(left, right, found):
     ('{"a":1}', '{"a": 2}', ["json_value"]), ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
 ])
 def test_json_byte_for_byte(left, right, found):
-    assert kinds(values.document(left, right, by_bytes=True)) == found
+    assert kinds(value_diff.diff_json(left, right, by_bytes=True)) == found
 
 
 def test_deep_json_is_compared_as_text_instead_of_failing():
     deep = "[" * 100_000
-    assert kinds(values.document(deep, deep + " ", by_bytes=False)) == ["value"]
+    assert kinds(value_diff.diff_json(deep, deep + " ", by_bytes=False)) == ["value"]
 
 
 @pytest.mark.parametrize(("left", "right", "tolerance", "found"), [
@@ -58,33 +66,33 @@ def test_deep_json_is_compared_as_text_instead_of_failing():
     (NOON, NOON + timedelta(seconds=2), 2, []),
 ])
 def test_times(left, right, tolerance, found):
-    assert kinds(values.time(left, right, tolerance, (UTC, UTC))) == found
+    assert kinds(value_diff.diff_time(left, right, tolerance, (UTC, UTC))) == found
 
 
 def test_times_of_another_zone_meet_in_utc_in_summer_and_in_winter():
     for month, hours in ((1, 1), (7, 2)):
         utc = datetime(2026, month, 1, 12)
-        assert kinds(values.time(utc + timedelta(hours=hours), utc, 0, (ZoneInfo("Europe/Vienna"), UTC))) == []
+        assert kinds(value_diff.diff_time(utc + timedelta(hours=hours), utc, 0, (ZoneInfo("Europe/Vienna"), UTC))) == []
 
 
 def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
     early, late = NOON, NOON + timedelta(seconds=1)
     straight, turned = {"a": early, "b": late, "c": late}, {"a": late, "b": early, "c": early}
-    [found] = values.order(straight, turned)
+    [found] = value_diff.diff_time_order(straight, turned)
     assert found.left.startswith("a ") and found.right.startswith("b ")
-    assert list(values.order(straight, {"a": early, "b": early, "c": None})) == []
+    assert list(value_diff.diff_time_order(straight, {"a": early, "b": early, "c": None})) == []
 
 
 def test_a_job_is_told_by_its_place_and_keeps_its_type():
     seen = {}
-    assert values.renumbered('{"job_id":"77"}', seen) == '{"job_id":"1"}'
-    assert values.renumbered('{"job_id": 77,"x":77}', seen) == '{"job_id": 1,"x":77}'
-    assert values.renumbered('{"job_id":78}', seen) == '{"job_id":2}'
+    assert value_diff.renumber_jobs('{"job_id":"77"}', seen) == '{"job_id":"1"}'
+    assert value_diff.renumber_jobs('{"job_id": 77,"x":77}', seen) == '{"job_id": 1,"x":77}'
+    assert value_diff.renumber_jobs('{"job_id":78}', seen) == '{"job_id":2}'
 
 
 def test_events_are_aligned_by_their_types():
     left, right = ([{"event_type": kind} for kind in kinds] for kinds in ("abcd", "axcd"))
-    assert [(one and one["event_type"], other and other["event_type"]) for one, other in timeline.aligned(left, right)] == [
+    assert [(one and one["event_type"], other and other["event_type"]) for one, other in event_diff.aligned(left, right)] == [
         ("a", "a"), ("b", None), (None, "x"), ("c", "c"), ("d", "d"),
     ]
 
@@ -93,21 +101,21 @@ def test_events_are_aligned_by_their_types():
 
 
 def test_every_table_of_the_schema_is_compared_and_every_key_is_made_of_its_columns():
-    assert set(vocabulary.BY_NAME) == set(vocabulary.expected())
-    for table in vocabulary.TABLES:
+    assert set(table_specs.BY_NAME) == set(table_specs.expected())
+    for table in table_specs.TABLES:
         for part in (*table.key, table.bundle):
             *way, column = part.split(".")
             here = table.name
             for step in way:
-                assert step in vocabulary.columns(here)
-                here = vocabulary.REFERENCES[step]
-            assert column == "#" or column in vocabulary.columns(here)
+                assert step in table_specs.column_types(here)
+                here = table_specs.REFERENCES[step]
+            assert column == "#" or column in table_specs.column_types(here)
 
 
 def test_every_id_of_the_schema_is_translated():
-    for table in vocabulary.TABLES:
-        for column in vocabulary.compared(table.name):
-            assert not column.endswith("_id") or column == "sync_id" or vocabulary.meaning(table.name, column) is vocabulary.REFERENCE
+    for table in table_specs.TABLES:
+        for column in table_specs.compared_columns(table.name):
+            assert not column.endswith("_id") or column == "sync_id" or table_specs.column_kind(table.name, column) is table_specs.REFERENCE
 
 
 # ----------------------------------------------------------------------------------------------- mapping files
@@ -121,7 +129,7 @@ def problems(load, tmp_path, content):
 
 
 def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
-    found = problems(mapping.load, tmp_path, (
+    found = problems(mapping.load_mapping, tmp_path, (
         "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
     ))
     for word in ("Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]"):
@@ -130,18 +138,18 @@ def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
 
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path):
-    given = mapping.Mapping({"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"})
-    (tmp_path / "file").write_text(mapping.write(given))
-    assert mapping.load(tmp_path / "file") == given
+    given = mapping.NameMapping({"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"})
+    (tmp_path / "file").write_text(mapping.format_mapping(given))
+    assert mapping.load_mapping(tmp_path / "file") == given
 
 
 def test_columns_are_proposed_for_people_to_check(tmp_path):
     (tmp_path / "conf").write_text("[database]\n")
-    side = Side(tmp_path / "conf")
-    side.catalogue = {name: set(vocabulary.columns(name)) for name in vocabulary.BY_NAME}
-    assert schemas.propose(side).empty
+    side = ComparedDatabase(tmp_path / "conf")
+    side.catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
+    assert mapping_proposal.propose_mapping(side).empty
     side.catalogue["asset"] = side.catalogue["asset"] - {"title", "fingerprint"} | {"caption"}
-    proposal = schemas.propose(side)
+    proposal = mapping_proposal.propose_mapping(side)
     assert proposal.mapping.columns == {("asset", "title"): "caption", ("asset", "fingerprint"): "-"}
     assert len(proposal.open) == 1
 
@@ -150,16 +158,16 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
 
 
 def test_every_problem_of_a_file_of_accepted_differences_is_told_at_once(tmp_path):
-    found = problems(accepted.load, tmp_path, "[a]\nkind = valeu\n[b]\nreason = x\n[c]\nreason = x\ntabel = asset\n")
+    found = problems(accepted.load_accepted, tmp_path, "[a]\nkind = valeu\n[b]\nreason = x\n[c]\nreason = x\ntabel = asset\n")
     assert len(found) == 5
     for word in ("[a] reason", "valeu", "[b]: accepts everything", "[c] tabel"):
         assert any(word in problem for problem in found), word
 
 
 def test_the_example_of_accepted_differences_can_be_used():
-    from ground import TREE
+    from constants import TREE
 
-    assert len(accepted.load(TREE / "etc" / "accepted-differences.example")) >= 3
+    assert len(accepted.load_accepted(TREE / "etc" / "accepted-differences.example")) >= 3
 
 
 def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_told():
@@ -172,8 +180,8 @@ def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_to
 
 
 def test_each_kind_says_what_it_means_and_what_is_likely_behind_it():
-    for kind in causes.KINDS:
-        assert causes.likely("asset", "title", kind) and causes.weight("Library", kind) in causes.WEIGHTS
+    for kind in difference_kinds.KINDS:
+        assert difference_kinds.likely_cause("asset", "title", kind) and difference_kinds.weight_of("Library", kind) in difference_kinds.WEIGHTS
 
 
 @pytest.fixture
@@ -186,16 +194,16 @@ def report():
 
 
 def test_the_page_says_the_verdict_first_needs_nothing_else_and_escapes_all(report):
-    html = page.page(report)
+    html = render_html(report)
     assert html.index("The two sides differ: 2 differences of 2 kinds.") < html.index("What to decide on first") < html.index("Every difference")
     assert "<script" not in html and "&lt;script&gt;" in html and "left &amp; co" in html
     assert not any(word in html for word in ("http:", "https:", "src=", "url(", "@import"))
 
 
 def test_the_text_cannot_steer_a_terminal_and_names_cause_and_both_values(report):
-    lines = "\n".join(text.lines(report))
+    lines = "\n".join(format_report(report))
     assert "\x1b" not in lines and "\\x1b[2J" in lines
-    assert "likely: the two systems computed or copied this differently" in lines
+    assert "likely: the two systems computed or copied the value differently" in lines
 
 
 def test_the_heaviest_difference_comes_first(report):

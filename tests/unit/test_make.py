@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from ground import TREE
+from constants import TREE
 
 
 def test_make_alone_lists_every_target_with_what_it_does():

@@ -8,13 +8,19 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
+import open_tracer
 import pytest
-
-import opened
 from gpupanel import mount
 from gpupanel.config import MountSettings
 from gpupanel.errors import (
-    BundleIncomplete, FileUnreadable, ManifestError, MountTimeout, MountUnavailable, NotFound, PanelError, UnsafePath,
+    BundleIncomplete,
+    FileUnreadable,
+    ManifestError,
+    MountTimeout,
+    MountUnavailable,
+    NotFound,
+    PanelError,
+    UnsafePath,
 )
 from gpupanel.mount import Document, Mount, Sentinel, bounded
 
@@ -425,7 +431,7 @@ def test_the_time_is_over_even_for_a_reader_that_always_has_more():
 def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
     for name in ("a.json", "b.json", "c.json"):
         (item / "source/data" / name).write_text("{}")
-    with opened.noted() as paths:
+    with open_tracer.noted() as paths:
         assert len(list(subject.documents("photos/1"))) == 4
     folder = str(item / "source")
     assert paths == [folder, "source.json", "data", "a.json", "b.json", "c.json"]

@@ -4,13 +4,13 @@ import ast
 import re
 
 import pytest
-from ground import TREE
-from gpupanel.tools.compare import pages
+from constants import TREE
+from gpupanel.migration import page_diff
 
 TEXT = (TREE / "docs" / "PERL-PARITY.md").read_text()
 SECTION = TEXT.split("## Behaviour")[1].split("\n## ")[0]
 ROWS = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in SECTION.splitlines() if line.startswith("| ")][1:]
-REFERENCE = pages.read((TREE / "tests" / "reference" / "perl-batch-page.txt").read_text())
+REFERENCE = page_diff.parse_page((TREE / "tests" / "reference" / "perl-batch-page.txt").read_text())
 
 
 def facts():
@@ -55,7 +55,7 @@ def test_the_checklist_has_its_steps_in_order():
 
 
 def test_each_command_that_the_document_shows_is_understood():
-    from gpupanel.tools.cli import _parser
+    from gpupanel.cli.commands import build_parser
 
     for line in re.findall(r"(?m)^    bin/gpupanel (compare .*)$", TEXT):
-        _parser().parse_args(line.split())
+        build_parser().parse_args(line.split())

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import Future
 
 import pytest
-from ground import TREE
+from constants import TREE
 from gpupanel.errors import MountTimeout
 from gpupanel.mount import patience
 from gpupanel.mount.patience import Readers, at_once, elsewhere

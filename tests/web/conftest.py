@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from browsing import BATCHES, CGI_BIN, JSON
 from gpupanel import actions
 from gpupanel.web import glance
 from gpupanel.web.app import application
 from gpupanel.web.visit import FORM_TYPE
+from page_helpers import BATCHES, CGI_BIN, JSON
 from webtest import TestApp
 
 

@@ -5,12 +5,12 @@ import io
 import json
 
 import pytest
-from browsing import BATCHES, JSON, cells, detail, region, text
-from reads import examined
 from gpupanel import actions, ledger, preflight
 from gpupanel.model import BOUND, REFUSED_BY_DATABASE, Decision, Plan
 from gpupanel.web import items
 from gpupanel.web.pages import batch
+from page_helpers import BATCHES, JSON, cells, detail, region, text
+from rows_read import examined
 
 MANY = 11_000
 

@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import pytest
-import workers
-from browsing import JSON, TASKS, detail
+import worker_helpers
 from gpupanel import actions, ledger, queue
 from gpupanel.database import Database
 from gpupanel.web import forms, glance, render
 from gpupanel.web.pages import batch
 from gpupanel.web.visit import Visit
 from gpupanel.work import claims
+from page_helpers import JSON, TASKS, detail
 
 pytestmark = pytest.mark.usefixtures("still")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("still")
 def sync_id(panel_db, mount, bundles):
     """A queued batch of two photos."""
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     return sync_id
 
 
@@ -58,10 +58,10 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
     look, sync_id, panel_db, worker_db, mount, bundles,
 ):
     other = bundles.bundle("two", bundles.assets("two", 2))
-    workers.queue(panel_db, mount, other, priority=1)
+    worker_helpers.queue(panel_db, mount, other, priority=1)
     look(detail(sync_id))
     look(detail(sync_id), JSON)
-    claim = workers.take(worker_db, "a")
+    claim = worker_helpers.take(worker_db, "a")
     assert claim.sync_id == other
     assert b"1 running" in look(detail(sync_id))
     worker_db.transact(claims.progress, claim, 1)
@@ -78,7 +78,7 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
     steps = {
         "priority": lambda: actions.set_priority(panel_db, job["id"], 7, "admin"),
         "and back": lambda: actions.set_priority(panel_db, job["id"], 100, "admin"),
-        "claim": lambda: held.append(workers.take(worker_db, "a")),
+        "claim": lambda: held.append(worker_helpers.take(worker_db, "a")),
         "heartbeat": lambda: worker_db.transact(claims.beat, held[0]),
         "progress": lambda: worker_db.transact(claims.progress, held[0], 1),
         "event": lambda: worker_db.transact(claims.note_progress, held[0], 1, 2),
@@ -86,9 +86,9 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
         "cancel": lambda: actions.cancel_job(panel_db, job["id"], "admin"),
         "preflight": lambda: actions.preflight_batch(panel_db, mount, sync_id, "admin"),
         "queue": lambda: actions.queue_batch(panel_db, mount, sync_id, "admin"),
-        "another claim": lambda: held.append(workers.take(worker_db, "b")),
+        "another claim": lambda: held.append(worker_helpers.take(worker_db, "b")),
         "reset": lambda: worker_db.transact(claims.reset, held[1].job_id, -1, 5, "host:43"),
-        "last claim": lambda: held.append(workers.take(worker_db, "c")),
+        "last claim": lambda: held.append(worker_helpers.take(worker_db, "c")),
         "end": lambda: worker_db.transact(claims.fail, held[2], "the bundle is gone"),
     }
     held = []
@@ -101,7 +101,7 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
 
 def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles, worker_conf, monkeypatch):
     """Refresh after each commit of an import; few of them write an event."""
-    conf = workers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
+    conf = worker_helpers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
     seen, transact, reader = {}, Database.transact, Database(panel_db.settings)
 
     def look():
@@ -116,19 +116,19 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
         look()
         return done
 
-    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: workers.breaks.no_source}))
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: worker_helpers.defects.no_source}))
     actions.scan_mount(panel_db, mount, "admin")
     monkeypatch.setattr(Database, "transact", watched)
     job_id = actions.queue_batch(panel_db, mount, sync_id, "admin")
     actions.set_priority(panel_db, job_id, 7, "admin")
     actions.cancel_job(panel_db, job_id, "admin")
     actions.queue_batch(panel_db, mount, sync_id, "admin")
-    workers.drain(conf)
-    workers.mend(panel_db, mount, sync_id)
+    worker_helpers.drain(conf)
+    worker_helpers.mend(panel_db, mount, sync_id)
     actions.retry_batch(panel_db, mount, sync_id, "admin")
-    workers.drain(conf)
+    worker_helpers.drain(conf)
     reader.close()
-    assert workers.counts(panel_db, sync_id) == {"created": 4}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": 4}
     assert len(seen) >= 14
 
 
@@ -137,7 +137,7 @@ def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, wo
 
     def slow(*args):
         shown = show(*args)
-        workers.take(worker_db, "a")
+        worker_helpers.take(worker_db, "a")
         return shown
 
     with monkeypatch.context() as patch:
@@ -147,7 +147,7 @@ def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, wo
 
 
 def test_ages_change_as_time_passes(look, sync_id, panel_db, monkeypatch):
-    started = workers.batch(panel_db, sync_id)["started_at"]
+    started = worker_helpers.batch(panel_db, sync_id)["started_at"]
     for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
         monkeypatch.setattr(glance, "told_at", lambda _, now=now: now)
         assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
@@ -155,7 +155,7 @@ def test_ages_change_as_time_passes(look, sync_id, panel_db, monkeypatch):
 
 
 def test_a_running_job_shows_the_age_of_its_heartbeat(look, sync_id, worker_db, admin_db, monkeypatch):
-    workers.take(worker_db, "a")
+    worker_helpers.take(worker_db, "a")
     [beat] = admin_db.execute("SELECT heartbeat_at FROM import_job")
     ages = {-timedelta(seconds=14): b"just now", timedelta(minutes=8): b"8 min ago", timedelta(days=1): b"1 d ago"}
     for age, shown in ages.items():

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-import workers
-from browsing import BATCHES, JSON, detail, region, text
+import worker_helpers
 from gpupanel import actions, ledger
 from gpupanel.web.formats import linked
 from gpupanel.web.visit import Links
+from page_helpers import BATCHES, JSON, detail, region, text
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_only_plans_made_from_the_changed_manifest_are_called_so(
     admin, found, rewrite, panel_db, mount, worker_conf, broken,
 ):
     sync_id = found()
-    workers.queue(panel_db, mount, sync_id)
+    worker_helpers.queue(panel_db, mount, sync_id)
     rewrite(sync_id, **({} if broken else {"source_host": "another"}))
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     said = text(admin.get(detail(sync_id)).html.main)
     assert "changed after the preflight" in said
     assert ("These items belong to an earlier plan" in said) is broken

@@ -6,8 +6,8 @@ See docs/CONTRACT.md, "10. Pages" and "12. The Perl panel".
 import json
 
 import pytest
-from browsing import JSON, cells, detail, region, text
 from gpupanel import actions, ledger, queue
+from page_helpers import JSON, cells, detail, region, text
 
 SYNC_ID = "6df12fb8-3d5b-42ca-bcec-3999624acc82"
 SHA256 = "6aeaaef68c502920540c647d688cced68bbe2f9f1ee7d5de57ae4c04535b6f16"

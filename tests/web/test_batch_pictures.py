@@ -4,11 +4,11 @@ import os
 from threading import Event
 
 import pytest
-from browsing import BATCHES, JSON, detail
 from gpupanel import actions, pictures
 from gpupanel.manifest import Derivative, Item
 from gpupanel.mount import Mount
 from gpupanel.web.pages import picture
+from page_helpers import BATCHES, JSON, detail
 
 SECRET = b"somebody's password"
 HEADS = {

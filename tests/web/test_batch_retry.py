@@ -1,15 +1,15 @@
 """The button that retries failed items, and the number it reports."""
 
 import pytest
-import workers
-from browsing import detail, text
+import worker_helpers
+from page_helpers import detail, text
 
 
 @pytest.fixture
 def partial(panel_db, mount, bundles, worker_conf):
     """A partial batch: one of four photos had no source, which came later."""
-    sync_id = workers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
-    workers.mend(panel_db, mount, sync_id)
+    sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
+    worker_helpers.mend(panel_db, mount, sync_id)
     return sync_id
 
 
@@ -22,7 +22,7 @@ def test_one_button_queues_what_failed_and_says_how_many_that_are(admin, partial
     page = press(admin.get(detail(partial)))
     assert text(page.html.find(class_="notice")).startswith("Retry of 1 item queued as job")
     assert text(page.html.find(class_="state")).startswith("Status: queued")
-    workers.drain(worker_conf)
+    worker_helpers.drain(worker_conf)
     page = admin.get(detail(partial))
     assert text(page.html.find(class_="state")).startswith("Status: completed")
     assert not page.html.find(id="retry")

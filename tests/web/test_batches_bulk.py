@@ -1,10 +1,10 @@
 """Bulk actions: preview, snapshot, results, bounded work per request."""
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
 from gpupanel import bulk, ledger, queue
 from gpupanel.errors import MountTimeout
 from gpupanel.web import visit
+from page_helpers import BATCHES, JSON, cells, region, text
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Filters of the list of batches: URL, bounded counts, pages both ways."""
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
 from gpupanel import find
+from page_helpers import BATCHES, JSON, cells, region, text
 
 HASH = "0123456789abcdef" * 4
 

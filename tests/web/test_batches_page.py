@@ -1,9 +1,9 @@
 """The list of batches (docs/CONTRACT.md, "10. Pages")."""
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
 from gpupanel import queue
-from gpupanel.tools.bundles import breaks
+from gpupanel.devtools.bundle_factory import defects
+from page_helpers import BATCHES, JSON, cells, region, text
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_scan_from_the_page_reports_new_and_skipped_bundles(admin, bundles):
 
 def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bundles, panel_db):
     good, left = found("good"), found("left")
-    bundles.bundle("lost", bundles.assets("lost", 2, broken={0: breaks.no_folder, 1: breaks.no_folder}))
+    bundles.bundle("lost", bundles.assets("lost", 2, broken={0: defects.no_folder, 1: defects.no_folder}))
     lost = bundles.sync_id("lost")
     page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
     preview = tick(page, good, lost).submit("preview", value="queue")

@@ -7,8 +7,8 @@ import sys
 from urllib.parse import urlencode
 
 import pytest
-from browsing import BATCHES, CGI_BIN, TASKS, detail
 from gpupanel.web import forms
+from page_helpers import BATCHES, CGI_BIN, TASKS, detail
 from webtest import TestApp, TestRequest
 
 SCRIPTS = {"import-media.cgi": BATCHES, "import-tasks.cgi": TASKS}

@@ -13,13 +13,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from browsing import BATCHES
-from ground import TREE
+from constants import TREE
 from gpupanel import config
 from gpupanel.errors import PanelError
 from gpupanel.web import ask, forms, service
 from gpupanel.web.panel import Panel
 from gpupanel.web.service import Service
+from page_helpers import BATCHES
 
 NOBODY = 65534
 QUESTIONS = {

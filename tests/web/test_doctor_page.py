@@ -3,10 +3,9 @@
 from threading import Event
 
 import pytest
-from browsing import BATCHES, JSON, cells, region, text
-
 from gpupanel import doctor
 from gpupanel.mount import Mount
+from page_helpers import BATCHES, JSON, cells, region, text
 
 DOCTOR = f"{BATCHES}?action=doctor"
 

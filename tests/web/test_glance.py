@@ -3,9 +3,9 @@
 from datetime import datetime
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail, text
 from gpupanel.web import glance
-from workers import enqueue
+from page_helpers import BATCHES, JSON, TASKS, detail, text
+from worker_helpers import enqueue
 
 
 @pytest.fixture

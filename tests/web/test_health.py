@@ -1,7 +1,7 @@
 """Health check and queue metrics for monitoring (docs/runbook.md)."""
 
 import pytest
-from workers import enqueue
+from worker_helpers import enqueue
 
 HEALTH, METRICS = "/admin/health", "/admin/metrics"
 LOCAL = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "127.0.0.1:8080"}

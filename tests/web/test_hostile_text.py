@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail
+from page_helpers import BATCHES, JSON, TASKS, detail
 from webtest import TestApp
 
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{ 7*7 }}{% raw %}\u202eevil\u2028</td>'

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import BATCHES, TASKS, detail
 from gpupanel import actions
 from gpupanel.web import items
 from gpupanel.web.pages import shapes
+from page_helpers import BATCHES, TASKS, detail
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "PANEL-JSON.md"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail
-from ground import TREE
+from constants import TREE
 from gpupanel.web import app
 from gpupanel.web.panel import Panel
+from page_helpers import BATCHES, JSON, TASKS, detail
 from webtest import TestApp
 
 # Modules that are slow to import and needed by some pages only.

@@ -12,8 +12,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from counting import Watched
-from ground import NAME, TABLES, bench_load, empty
+from constants import NAME, TABLES, bench_load, empty
 from gpupanel import config, database, doctor, find, queue
 from gpupanel.database import Database
 from gpupanel.errors import PanelError
@@ -23,6 +22,7 @@ from gpupanel.web import auth, glance, routes, selecting
 from gpupanel.web.forms import Secret
 from gpupanel.web.pages import batch, chart, health, metrics
 from gpupanel.web.visit import FORM_TYPE, Visit
+from query_recorder import Watched
 
 LEDGER = os.environ.get("LEDGER")
 BATCHES, LARGE = 20_000, 12_000

@@ -3,13 +3,13 @@
 import threading
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail, failing, text
 from gpupanel import actions, queue
 from gpupanel.errors import InvalidInput, MountTimeout
 from gpupanel.mount import Mount
 from gpupanel.web import operations
 from gpupanel.web.pages import batches
 from gpupanel.web.visit import FORM_TYPE, Visit
+from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 BAD_REQUESTS = [

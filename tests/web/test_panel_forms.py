@@ -4,10 +4,10 @@ import os
 import stat
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail, failing, text
 from gpupanel import config, ledger, queue
 from gpupanel.web import forms
 from gpupanel.web.app import application
+from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 from webtest import TestApp
 
 

@@ -8,13 +8,14 @@ import os
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
-from browsing import BATCHES, TASKS, detail
-from hostile import ask, assert_sound, form
-from hypothesis import HealthCheck, given, settings as how, strategies as st
-
 from gpupanel import actions
 from gpupanel.web import forms
 from gpupanel.web.operations import OPERATIONS
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
+from page_helpers import BATCHES, TASKS, detail
+from raw_requests import ask, assert_sound, form
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 0))
 SYNC_ID = "00000000-0000-4000-8000-000000000001"

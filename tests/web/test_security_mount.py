@@ -5,10 +5,9 @@ import os
 import socket
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail
-
 from gpupanel import ledger
 from gpupanel.errors import UnsafePath
+from page_helpers import BATCHES, JSON, TASKS, detail
 
 SECRET = "the password of somebody"
 

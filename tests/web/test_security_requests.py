@@ -6,14 +6,13 @@ from http.client import HTTPConnection
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, text
 from bs4 import BeautifulSoup
-from ground import TABLES, TREE
-from hostile import ask, assert_sound, form
-
+from constants import TABLES, TREE
 from gpupanel.web import cgi, forms
 from gpupanel.web.answers import HEADERS
 from gpupanel.web.operations import OPERATIONS
+from page_helpers import BATCHES, JSON, TASKS, text
+from raw_requests import ask, assert_sound, form
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 SQL = [

@@ -4,12 +4,11 @@ import subprocess
 import sys
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail, failing
-from ground import TREE
-from hostile import ask
-
+from constants import TREE
 from gpupanel.web.panel import _log
 from gpupanel.web.visit import Visit
+from page_helpers import BATCHES, JSON, TASKS, detail, failing
+from raw_requests import ask
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

@@ -3,9 +3,9 @@
 from ipaddress import ip_network
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, detail, text
 from gpupanel import queue
 from gpupanel.web import forms
+from page_helpers import BATCHES, JSON, TASKS, detail, text
 from webtest import TestApp
 
 PROXIES = (ip_network("10.0.0.0/8"),)

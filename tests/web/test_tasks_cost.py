@@ -1,11 +1,11 @@
 """Reads of status bar, counts and chart in a large ledger."""
 
-import configuring
+import installation
 import pytest
-from reads import examined, temporary_tables
 from gpupanel import queue
 from gpupanel.web import glance
 from gpupanel.web.pages import chart
+from rows_read import examined, temporary_tables
 
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
@@ -26,7 +26,7 @@ FILL = [
 
 @pytest.fixture(scope="module")
 def filled(server):
-    with configuring.filled(server, FILL) as db:
+    with installation.filled(server, FILL) as db:
         yield db
 
 

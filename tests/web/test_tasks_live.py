@@ -4,8 +4,8 @@ import json
 from types import MappingProxyType
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
-from workers import enqueue
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
+from worker_helpers import enqueue
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Import Tasks: queued, running and finished jobs."""
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
 from gpupanel import actions
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
 
 CHART = ["Items imported per hour 0 in 24 h"]
 

@@ -1,8 +1,8 @@
 """Pages of the three lists of Import Tasks, each with its own cursor."""
 
 import pytest
-from browsing import BATCHES, JSON, TASKS, cells, region, text
-from workers import enqueue
+from page_helpers import BATCHES, JSON, TASKS, cells, region, text
+from worker_helpers import enqueue
 
 ENDED = "UPDATE import_job SET state = %(state)s, finished_at = '2026-01-01' + INTERVAL id %% 3 HOUR WHERE id = %(id)s"
 

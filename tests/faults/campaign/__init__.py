@@ -1,6 +1,6 @@
-"""A campaign of faults: each point that a program passes, once with each thing that can go wrong there.
+"""Fault injection: each step of each program, once with each fault.
 
-`door` stands between a program and its database and numbers the statements; `shim.c` does the same for what a program
-opens and reads on the mount. A recording run finds the points; `trial` runs one point with one fault, lets others
-finish, and compares with an undisturbed run. Nothing of it is in the programs themselves.
+`fault_proxy` is between a program and its database and numbers the statements; `shim.c` numbers the files that a program
+opens and reads on the mount. A recording run finds the points; `trial` runs one point with one fault, lets other
+programs finish, and compares with a run without faults. The programs themselves contain no code for this.
 """

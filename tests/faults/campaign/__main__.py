@@ -18,10 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import trial
-from .lane import Lane, opened
-from .story import STAGES
+from .environment import Environment, open_environment
+from .scenario import STAGES
 
-SILENT_SECONDS = 600  # a lane that was killed never answers
+SILENT_SECONDS = 600  # an environment that was killed never answers
 
 _mine: dict = {}
 
@@ -31,7 +31,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     stages = [name for name in STAGES if options.stage in (None, name)]
     done = Done(options.done)
-    with multiprocessing.Pool(options.lanes, _open_lane) as pool:
+    with multiprocessing.Pool(options.lanes, _open_environment) as pool:
         chosen = _selected(pool.apply(_plan, (stages,)), options)
         trials = [(number, each) for number, each in chosen if str(each) not in done.before]
         _announce([each for _, each in chosen], len(trials), options.lanes)
@@ -112,37 +112,37 @@ def _report(outcomes, total: int, noted: Done) -> bool:
 # ---------------------------------------------------------------------------------------------- in each process
 
 
-def _open_lane() -> None:
+def _open_environment() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
     try:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="campaign-"))
-        _mine["lane"] = stack.enter_context(opened(Path(folder)))
-    except Exception as error:  # raised here, it would only have another lane opened in its place, and again
+        _mine["environment"] = stack.enter_context(open_environment(Path(folder)))
+    except Exception as error:  # raised here, it would only have another environment opened in its place, and again
         _mine["broken"] = error
 
 
-def _lane() -> Lane:
+def _environment() -> Environment:
     if "broken" in _mine:
         raise _mine["broken"]
-    return _mine["lane"]
+    return _mine["environment"]
 
 
 def _leave(number: int, frame) -> None:
-    """Asked to end, a lane first ends what it has started, and is not disturbed at that."""
+    """Asked to end, an environment first ends what it has started, and is not disturbed at that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 
 
 def _plan(stages: list[str]) -> list[trial.Trial]:
-    return trial.plan(_lane(), stages)
+    return trial.plan(_environment(), stages)
 
 
 def _try(numbered: tuple[int, trial.Trial]) -> tuple[int, trial.Trial, list[str]]:
     number, each = numbered
-    return number, each, trial.run(_lane(), each)
+    return number, each, trial.run(_environment(), each)
 
 
 if __name__ == "__main__":

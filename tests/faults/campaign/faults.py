@@ -1,76 +1,76 @@
-"""What can go wrong between a program and its database, each as something that a door does at one statement."""
+"""What can go wrong between a program and its database, each as something that a proxy does at one statement."""
 
 import signal
 from pathlib import Path
 
 from gpupanel.database import Database
-from workers import wait_until
+from worker_helpers import wait_until
 
-from . import wire
-from .door import Fault, Link
+from . import mysql_protocol
+from .fault_proxy import Fault, ProxiedConnection
 
 
 def error(code: int) -> Fault:
     """The server refuses the statement with this error, and does not execute it."""
-    return lambda link, packet: link.answer(wire.error(code))
+    return lambda link, packet: link.answer(mysql_protocol.error(code))
 
 
-def cut_before(link: Link, packet: bytes) -> None:
+def cut_before(link: ProxiedConnection, packet: bytes) -> None:
     """The statement never arrives."""
     link.cut()
 
 
-def cut_after(link: Link, packet: bytes) -> None:
+def cut_after(link: ProxiedConnection, packet: bytes) -> None:
     """The statement takes effect; its reply never arrives."""
     link.forward(packet)
     link.reply()
     link.cut()
 
 
-def killed_before(link: Link, packet: bytes) -> None:
+def killed_before(link: ProxiedConnection, packet: bytes) -> None:
     link.signal(signal.SIGKILL)
     link.cut()
 
 
-def killed_after(link: Link, packet: bytes) -> None:
+def killed_after(link: ProxiedConnection, packet: bytes) -> None:
     link.forward(packet)
     link.reply()
     link.signal(signal.SIGKILL)
     link.cut()
 
 
-def connection_killed(link: Link, packet: bytes) -> None:
+def connection_killed(link: ProxiedConnection, packet: bytes) -> None:
     """Somebody kills the connection on the server, which says so to the client or hangs up."""
-    db = Database(link.door.server.admin())
+    db = Database(link.proxy.server.admin())
     db.execute(f"KILL CONNECTION {link.thread_id}")
     db.close()
     link.forward(packet)
 
 
-def server_killed(link: Link, packet: bytes) -> None:
-    link.door.server.kill()
+def server_killed(link: ProxiedConnection, packet: bytes) -> None:
+    link.proxy.server.kill()
     link.cut()
-    link.door.server.start()
+    link.proxy.server.start()
 
 
-def server_restarted(link: Link, packet: bytes) -> None:
-    link.door.server.stop()
+def server_restarted(link: ProxiedConnection, packet: bytes) -> None:
+    link.proxy.server.stop()
     link.cut()
-    link.door.server.start()
+    link.proxy.server.start()
 
 
-def terminated(link: Link, packet: bytes) -> None:
+def terminated(link: ProxiedConnection, packet: bytes) -> None:
     link.signal(signal.SIGTERM)
     link.forward(packet)
 
 
-def terminated_twice(link: Link, packet: bytes) -> None:
+def terminated_twice(link: ProxiedConnection, packet: bytes) -> None:
     """The second one comes with the next statement: by then the first has been heard."""
-    link.door.next = lambda: link.signal(signal.SIGTERM)
+    link.proxy.next = lambda: link.signal(signal.SIGTERM)
     terminated(link, packet)
 
 
-def frozen(link: Link, packet: bytes) -> None:
+def frozen(link: ProxiedConnection, packet: bytes) -> None:
     """The program stops just when it has sent the statement, and goes on when the trial says so."""
     link.signal(signal.SIGSTOP)
     wait_until(lambda: state(link.pid) in "TX", "a stopped process")

@@ -1,4 +1,4 @@
-"""The programs of a lane: processes of their own, forked with the shim in front of their C library."""
+"""The programs of an environment, forked with the shim preloaded."""
 
 import json
 import os
@@ -9,26 +9,25 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from ground import TREE
-from workers import wait_until
-
+from constants import TREE
+from worker_helpers import wait_until
 
 COMPILER = ("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror")
 HERE = Path(__file__).parent
 
 
 class Ended(NamedTuple):
-    """How a program ended, and all that it said."""
+    """Exit status and output of a program."""
 
     status: int
     output: str
 
 
 class Program:
-    """A program that runs; `pid` is its process."""
+    """A running program with the process id `pid`."""
 
-    def __init__(self, zygote: "Zygote", pid: int, out: Path):
-        self._zygote, self.pid, self._out = zygote, pid, out
+    def __init__(self, fork_server: "ForkServer", pid: int, out: Path):
+        self._fork_server, self.pid, self._out = fork_server, pid, out
         self._descriptor = os.pidfd_open(pid)
         self.waited = False
 
@@ -39,7 +38,7 @@ class Program:
         return self._out.read_text(errors="replace") if self._out.exists() else ""
 
     def send(self, number: signal.Signals) -> None:
-        """A signal, unless it has ended."""
+        """Send a signal, unless the program has ended."""
         try:
             signal.pidfd_send_signal(self._descriptor, number)
         except ProcessLookupError:
@@ -49,18 +48,18 @@ class Program:
         wait_until(self.ended, f"the end of the program, which said: {self.output()}")
         os.close(self._descriptor)
         self.waited = True
-        return Ended(self._zygote.ask(self.pid), self.output())
+        return Ended(self._fork_server.ask(self.pid), self.output())
 
 
-class Zygote:
-    """Forks programs, with the shim in front of their C library."""
+class ForkServer:
+    """Forks programs with the shim preloaded."""
 
     def __init__(self, folder: Path):
         self._folder, self._count = folder, 0
         self._running: list[Program] = []
         paths = os.pathsep.join(str(TREE / each) for each in ("lib", "tests", "tests/faults"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "campaign.zygote"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "campaign.fork_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": paths, "LD_PRELOAD": str(_shim(folder))},
         )
 
@@ -70,7 +69,7 @@ class Zygote:
         return int(self._process.stdout.readline())
 
     def start(self, program: str, *arguments: str, given: str = "", **environ: str) -> Program:
-        """Start it with these arguments; `given` is what it reads from its standard input."""
+        """Start a program; `given` is its standard input."""
         self._count += 1
         out = self._folder / f"{self._count}.log"
         order = {"program": program, "arguments": arguments, "environ": environ, "given": given, "out": str(out)}

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from workers import wait_until
+from worker_helpers import wait_until
 
-from . import clicks, picture
-from .door import Door
+from . import form_requests, snapshot
+from .environment import Environment
+from .fault_proxy import FaultProxy
 from .faults import FAULTS, state
-from .lane import Lane
 from .programs import Ended, Program
-from .story import BEATS, STAGES, Stage
+from .scenario import BEATS, STAGES, Stage
 
 ERRORS = ("EIO", "ESTALE")
 READS = ("short read", "cut short")
@@ -47,34 +47,34 @@ class Trial(NamedTuple):
 # ------------------------------------------------------------------------------------------------ find points
 
 
-def points(lane: Lane, stage: Stage) -> list[Point]:
+def points(environment: Environment, stage: Stage) -> list[Point]:
     """All points of a stage, as a recording run passes them."""
     if stage.stop or stage.counted:
-        return _statements(lane, stage)
-    return _statements(lane, stage) + _mount_calls(lane, stage)
+        return _statements(environment, stage)
+    return _statements(environment, stage) + _mount_calls(environment, stage)
 
 
-def _statements(lane: Lane, stage: Stage) -> list[Point]:
-    lane.restore(stage.before)
-    with _door(lane, stage) as door:
-        ended = lane.start(stage, _through(lane, stage)).wait()
+def _statements(environment: Environment, stage: Stage) -> list[Point]:
+    environment.restore(stage.before)
+    with _door(environment, stage) as proxy:
+        ended = environment.start(stage, _through(environment, stage)).wait()
     assert ended.status in (0, 1), ended.output
-    first = _stop_at(door.statements, stage) + 1 if stage.stop else 0
-    last = BEATS if stage.counted else len(door.statements)
-    return [Point(stage.name, "sql", n + 1, _short(door.statements[n])) for n in range(first, last)]
+    first = _stop_at(proxy.statements, stage) + 1 if stage.stop else 0
+    last = BEATS if stage.counted else len(proxy.statements)
+    return [Point(stage.name, "sql", n + 1, _short(proxy.statements[n])) for n in range(first, last)]
 
 
 def _stop_at(statements: list[str], stage: Stage) -> int:
     return next(n for n, each in enumerate(statements) if stage.stop in each)
 
 
-def _mount_calls(lane: Lane, stage: Stage) -> list[Point]:
-    lane.restore(stage.before)
-    trace = lane.folder / f"{stage.name}.trace"
+def _mount_calls(environment: Environment, stage: Stage) -> list[Point]:
+    environment.restore(stage.before)
+    trace = environment.folder / f"{stage.name}.trace"
     trace.unlink(missing_ok=True)
-    lane.start(stage, lane.direct[stage.program], **_watched(lane, trace)).wait()
+    environment.start(stage, environment.direct[stage.program], **_watched(environment, trace)).wait()
     calls = trace.read_text().splitlines() if trace.exists() else []
-    return [Point(stage.name, "mount", n, call.replace(str(lane.assets_dir), "")) for n, call in enumerate(calls, 1)]
+    return [Point(stage.name, "mount", n, call.replace(str(environment.assets_dir), "")) for n, call in enumerate(calls, 1)]
 
 
 def _short(statement: str) -> str:
@@ -94,67 +94,67 @@ def _at_file(call: str) -> tuple[str, ...]:
     return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
 
 
-def plan(lane: Lane, stages: Iterable[str]) -> list[Trial]:
+def plan(environment: Environment, stages: Iterable[str]) -> list[Trial]:
     """All trials of these stages, in an order that stays the same."""
-    return [Trial(point, fault) for name in stages for point in points(lane, STAGES[name]) for fault in faults(point)]
+    return [Trial(point, fault) for name in stages for point in points(environment, STAGES[name]) for fault in faults(point)]
 
 
 # ------------------------------------------------------------------------------------------------- run a trial
 
 
-def run(lane: Lane, trial: Trial) -> list[str]:
+def run(environment: Environment, trial: Trial) -> list[str]:
     """What is wrong after all; nothing when the fault was survived."""
     stage = STAGES[trial.point.stage]
-    reference = lane.reference(stage, again=stage.works and trial.fault in FACTS)
-    lane.restore(stage.before)
-    before = picture.ids(lane.admin)
+    reference = environment.reference(stage, again=stage.works and trial.fault in FACTS)
+    environment.restore(stage.before)
+    before = snapshot.ids(environment.admin)
     try:
-        problems = (_at_mount if trial.point.kind == "mount" else _at_door)(lane, stage, trial, reference)
+        problems = (_at_mount if trial.point.kind == "mount" else _at_door)(environment, stage, trial, reference)
     except Exception as error:
-        lane.recover()
+        environment.recover()
         return [f"{type(error).__name__}: {error}"]
-    after = picture.ids(lane.admin)
+    after = snapshot.ids(environment.admin)
     problems += [f"rows are gone from {table}" for table in before if not before[table] <= after[table]]
-    return problems + picture.untruths(lane.admin)
+    return problems + snapshot.broken_invariants(environment.admin)
 
 
-def _at_door(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+def _at_door(environment: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     zombie = trial.fault in ZOMBIES
-    with _door(lane, stage, trial.point.number, FAULTS[trial.fault]) as door:
-        program = lane.start(stage, _through(lane, stage, impatient=zombie))
+    with _door(environment, stage, trial.point.number, FAULTS[trial.fault]) as proxy:
+        program = environment.start(stage, _through(environment, stage, impatient=zombie))
         if zombie:
-            return _outlive(lane, door.struck.is_set, program, reference)
+            return _outlive(environment, proxy.struck.is_set, program, reference)
         ended = program.wait()
-    lane.admin.close()  # the server may have been restarted
-    if not door.struck.is_set():
+    environment.admin.close()  # the server may have been restarted
+    if not proxy.struck.is_set():
         return [f"the point was not reached; the program said {ended}"]
-    return _compare(lane, stage, ended, reference)
+    return _compare(environment, stage, ended, reference)
 
 
-def _outlive(lane: Lane, stopped: Callable[[], bool], zombie: Program, reference: dict) -> list[str]:
+def _outlive(environment: Environment, stopped: Callable[[], bool], zombie: Program, reference: dict) -> list[str]:
     """Others finish while it is stopped; when it goes on, it writes nothing."""
     wait_until(lambda: stopped() or zombie.ended(), "the point")
     if not stopped():
         return [f"the point was not reached; the program said {zombie.wait()}"]
-    lane.finish()
-    problems = picture.differences(reference, picture.picture(lane.admin))
-    before = picture.everything(lane.admin)
+    environment.finish()
+    problems = snapshot.differences(reference, snapshot.take_snapshot(environment.admin))
+    before = snapshot.everything(environment.admin)
     zombie.send(signal.SIGCONT)
     ended = zombie.wait()
-    problems += [f"it wrote afterwards: {ended}"] if picture.everything(lane.admin) != before else []
+    problems += [f"it wrote afterwards: {ended}"] if snapshot.everything(environment.admin) != before else []
     return problems
 
 
-def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[str]:
-    trace = lane.folder / "trial.trace"
+def _at_mount(environment: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
+    trace = environment.folder / "trial.trace"
     trace.unlink(missing_ok=True)
     zombie = trial.fault in ZOMBIES
-    program = lane.start(
-        stage, _impatient(lane, lane.server.socket) if zombie else lane.direct[stage.program],
-        **_watched(lane, trace), FAULT_AT=str(trial.point.number), FAULT_KIND=trial.fault,
+    program = environment.start(
+        stage, _impatient(environment, environment.server.socket) if zombie else environment.direct[stage.program],
+        **_watched(environment, trace), FAULT_AT=str(trial.point.number), FAULT_KIND=trial.fault,
     )
     if zombie:
-        return _outlive(lane, lambda: _struck(trace) and state(program.pid) == "T", program, reference)
+        return _outlive(environment, lambda: _struck(trace) and state(program.pid) == "T", program, reference)
     if trial.fault == "hang":
         wait_until(lambda: _struck(trace) or program.ended(), "the point")
         program.send(signal.SIGTERM)
@@ -162,47 +162,47 @@ def _at_mount(lane: Lane, stage: Stage, trial: Trial, reference: dict) -> list[s
     if not _struck(trace):
         return [f"the point was not reached; the program said {ended}"]
     if trial.fault in FACTS:
-        return _mend(lane, stage, reference)
-    return _compare(lane, stage, ended, reference)
+        return _mend(environment, stage, reference)
+    return _compare(environment, stage, ended, reference)
 
 
-def _compare(lane: Lane, stage: Stage, ended: Ended, reference: dict) -> list[str]:
+def _compare(environment: Environment, stage: Stage, ended: Ended, reference: dict) -> list[str]:
     """A program that says all is well must have left all well; else it, or another worker, is run once more."""
-    assert not clicks.is_no_answer(ended.output), ended.output
+    assert not form_requests.is_no_answer(ended.output), ended.output
     if stage.works:
-        lane.finish()
-    elif not (clicks.went_well(ended.output) if stage.clicks else ended.status == 0):
-        again = lane.start(stage, lane.direct[stage.program]).wait()
+        environment.finish()
+    elif not (form_requests.went_well(ended.output) if stage.clicks else ended.status == 0):
+        again = environment.start(stage, environment.direct[stage.program]).wait()
         assert again.status in (0, 1), again.output
-    problems = picture.differences(reference, picture.picture(lane.admin))
+    problems = snapshot.differences(reference, snapshot.take_snapshot(environment.admin))
     return [*problems, f"the program had said {ended}"] if problems else []
 
 
-def _mend(lane: Lane, stage: Stage, expected: dict) -> list[str]:
+def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
     """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
     if stage.works:
-        lane.finish()
-        lane.queue_again()
-        found = picture.library(lane.admin)
-        return picture.differences({name: expected[name] for name in found}, found)
-    lane.start(stage, lane.direct[stage.program]).wait()
-    return [each for each in picture.differences(expected, picture.picture(lane.admin)) if "passed_over" not in each]
+        environment.finish()
+        environment.queue_again()
+        found = snapshot.library(environment.admin)
+        return snapshot.differences({name: expected[name] for name in found}, found)
+    environment.start(stage, environment.direct[stage.program]).wait()
+    return [each for each in snapshot.differences(expected, snapshot.take_snapshot(environment.admin)) if "passed_over" not in each]
 
 
 # ------------------------------------------------------------------------------------------------------ parts
 
 
-def _door(lane: Lane, stage: Stage, at: int = 0, fault=None) -> Door:
-    """The door of a stage; one with a `stop` has SIGTERM come where the words say, and then counts on."""
-    door = StoppingDoor if stage.stop else Door
+def _door(environment: Environment, stage: Stage, at: int = 0, fault=None) -> FaultProxy:
+    """The proxy of a stage; one with a `stop` has SIGTERM come where the words say, and then counts on."""
+    proxy = StoppingDoor if stage.stop else FaultProxy
     until = (at or BEATS) if stage.counted else 0
     # Which of the connections beats, and when, is left out of the numbers, unless it is the one that counts.
-    opened = door(lane.door_path, lane.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
+    opened = proxy(environment.proxy_path, environment.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
     opened.words = stage.stop
     return opened
 
 
-class StoppingDoor(Door):
+class StoppingDoor(FaultProxy):
     """Sends SIGTERM with the first statement that has certain words."""
 
     words = ""
@@ -214,24 +214,24 @@ class StoppingDoor(Door):
         return super().number(link, statement)
 
 
-def _through(lane: Lane, stage: Stage, impatient: bool = False) -> Path:
-    """The configuration that leads through the door."""
+def _through(environment: Environment, stage: Stage, impatient: bool = False) -> Path:
+    """The configuration that leads through the proxy."""
     if impatient:
-        return _impatient(lane, lane.door_path, **({"heartbeat_seconds": 0.02} if stage.counted else {}))
+        return _impatient(environment, environment.proxy_path, **({"heartbeat_seconds": 0.02} if stage.counted else {}))
     if stage.counted:
-        return lane.configuration(lane.door_path, stage.name, "gpu_worker", heartbeat_seconds=0.02)
-    return lane.through[stage.program]
+        return environment.configuration(environment.proxy_path, stage.name, "gpu_worker", heartbeat_seconds=0.02)
+    return environment.through[stage.program]
 
 
-def _impatient(lane: Lane, socket: Path, **options) -> Path:
+def _impatient(environment: Environment, socket: Path, **options) -> Path:
     """A worker's configuration whose idle transactions end after a second."""
     options = {"stale_minutes": 0.05, "heartbeat_seconds": 0.5} | options
-    return lane.configuration(socket, f"impatient.{socket.name}", "gpu_worker", **options)
+    return environment.configuration(socket, f"impatient.{socket.name}", "gpu_worker", **options)
 
 
-def _watched(lane: Lane, trace: Path) -> dict[str, str]:
+def _watched(environment: Environment, trace: Path) -> dict[str, str]:
     """The environment in which the shim notes what is done on the mount."""
-    return {"FAULT_ROOT": str(lane.assets_dir), "FAULT_TRACE": str(trace)}
+    return {"FAULT_ROOT": str(environment.assets_dir), "FAULT_TRACE": str(trace)}
 
 
 def _struck(trace: Path) -> bool:

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .deployment import Size
 from .run import run
-from .site import Size
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Operators who click, each in a thread of its own, at the real panel over loopback."""
+"""Operators who use the real panel over loopback, each in a thread."""
 
 import http.client
 import json
@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from urllib.parse import urlencode
 
-from .handover import HOST
-from .site import Site
+from .bundles import HOST
+from .deployment import Deployment
 
 BATCHES, TASKS = "/admin/import-media.cgi", "/admin/import-tasks.cgi"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -19,8 +19,8 @@ THINK = (0.2, 1.5)  # seconds between two clicks
 PATIENCE = 120
 
 
-class Answers:
-    """What the panel has answered to all of them: how often with which status, what was wrong, how long it took."""
+class ResponseLog:
+    """The responses of the panel: statuses, errors and durations."""
 
     def __init__(self):
         self.statuses, self.wrong, self.slowest = Counter(), [], (0.0, "")
@@ -49,9 +49,9 @@ def _told(body: str) -> str:
 
 
 class Operator:
-    """One of them. What cannot be reached because the panel was killed is asked for again by whoever needs it."""
+    """An operator; a request that fails because the panel was killed returns None."""
 
-    def __init__(self, site: Site, name: str, answers: Answers):
+    def __init__(self, site: Deployment, name: str, answers: ResponseLog):
         self._site, self.name, self._answers = site, name, answers
         self._token = ""
 
@@ -59,7 +59,7 @@ class Operator:
         return self._ask("GET", path, None, headers)[1]
 
     def post(self, query: str = "", **fields) -> dict | None:
-        """The outcome of a form as a program gets it; None when the panel was not there, or has refused."""
+        """Submit a form; return its JSON, or None if the panel was unreachable or refused."""
         if not self._token:
             self._token = json.loads(self.get(BATCHES, **JSON) or "{}").get("csrf_token", "")
         body = urlencode(fields | {"csrf_token": self._token}, doseq=True)
@@ -67,7 +67,7 @@ class Operator:
         return json.loads(text) if status == 200 else None
 
     def insist(self, query: str = "", **fields) -> dict:
-        """The same, again until the panel answers."""
+        """Submit a form, again until the panel responds."""
         deadline = time.monotonic() + PATIENCE
         while (outcome := self.post(query, **fields)) is None:
             assert time.monotonic() < deadline, f"no answer to {fields}: {self._answers.wrong[-3:]}"
@@ -91,8 +91,8 @@ class Operator:
         return status, text
 
 
-def queue_all(site: Site, operator: Operator) -> int:
-    """All batches of the host, queued at once as the page does it; returns how many."""
+def queue_all(site: Deployment, operator: Operator) -> int:
+    """Queue all batches of the host as the page does; return how many."""
     preview = operator.insist(f"?host={HOST}", preview="queue", all="1")
     field, total = preview["selection"], preview["total"]
     while field:
@@ -100,17 +100,17 @@ def queue_all(site: Site, operator: Operator) -> int:
     return total
 
 
-class Clicking:
-    """While inside, all operators click at random, each from a seed of its own."""
+class OperatorTraffic:
+    """Context in which all operators send random requests, each with its own seed."""
 
-    def __init__(self, site: Site, sync_ids: list[str], answers: Answers):
+    def __init__(self, site: Deployment, sync_ids: list[str], answers: ResponseLog):
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._click, args=(Operator(site, f"operator {n}", answers), sync_ids, random.Random(n)))
             for n in range(site.size.operators)
         ]
 
-    def __enter__(self) -> "Clicking":
+    def __enter__(self) -> "OperatorTraffic":
         for thread in self._threads:
             thread.start()
         return self

@@ -1,4 +1,4 @@
-"""One load from beginning to end, and its figures."""
+"""Run one load test and report its figures."""
 
 import threading
 import time
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import account, handover, operators
-from .site import Site, Size, opened
-from .upheaval import Upheaval
-from .watch import Watch, longest_wait_of_all
+from . import bundles, invariants, operators
+from .chaos import Chaos
+from .deployment import Deployment, Size, open_deployment
+from .monitor import Monitor, longest_wait_of_all
 
 MEMORY = {"worker": 400, "panel": 500}  # MiB; a panel may plan several big bundles at once
 
 
 class Figures:
-    """Lines for people as they come, and in the end what was wrong."""
+    """Prints measurements, and collects the problems."""
 
     def __init__(self, say: Callable[[str], Any]):
         self.say, self.problems = say, []
@@ -32,24 +32,24 @@ class Figures:
 
 
 def run(folder: Path, size: Size, say: Callable[[str], Any] = print) -> list[str]:
-    """What went wrong under this load; nothing when all was survived."""
+    """Run the load; return its problems."""
     figures = Figures(say)
-    with opened(folder, size) as site:
-        ordinary, big = figures.timed(f"{size.sentinels:,} sentinels written", handover.write, site)
+    with open_deployment(folder, size) as site:
+        ordinary, big = figures.timed(f"{size.sentinels:,} sentinels written", bundles.write_bundles, site)
         scanned = figures.timed(f"{size.sentinels:,} sentinels scanned", site.shell, "scan")
         figures.require(scanned.returncode in (0, 1), scanned.stderr)
         site.start()
-        answers = operators.Answers()
-        with Watch(site) as watch:
+        answers = operators.ResponseLog()
+        with Monitor(site) as watch:
             _queue(site, ordinary, big, answers, figures)
             _upheave(site, ordinary, answers, figures)
-            figures.problems += figures.timed("until the last job had ended", account.settle, site)
+            figures.problems += figures.timed("until the last job had ended", invariants.settle, site)
         _tell(site, watch, answers, figures)
-        figures.problems += account.lost(site, [*ordinary, big]) + account.untruths(site)
+        figures.problems += invariants.lost(site, [*ordinary, big]) + invariants.broken_invariants(site)
     return figures.problems
 
 
-def _queue(site: Site, ordinary: list[str], big: str, answers: operators.Answers, figures: Figures) -> None:
+def _queue(site: Deployment, ordinary: list[str], big: str, answers: operators.ResponseLog, figures: Figures) -> None:
     """All at once by the page, and the big one, which takes longer than a request may, by the shell: it comes first."""
     first = operators.Operator(site, "first", answers)
     matched = figures.timed(f"{len(ordinary):,} bundles queued by one operator", operators.queue_all, site, first)
@@ -58,14 +58,14 @@ def _queue(site: Site, ordinary: list[str], big: str, answers: operators.Answers
     figures.timed(f"{site.size.items:,} items queued by the shell", site.shell, "queue", big, "--priority", "1")
 
 
-def _upheave(site: Site, ordinary: list[str], answers: operators.Answers, figures: Figures) -> None:
-    with Upheaval(site) as upheaval, operators.Clicking(site, ordinary, answers):
+def _upheave(site: Deployment, ordinary: list[str], answers: operators.ResponseLog, figures: Figures) -> None:
+    with Chaos(site) as upheaval, operators.OperatorTraffic(site, ordinary, answers):
         threading.Event().wait(site.size.minutes * 60)
     figures.say(f"{sum(upheaval.befell.values())} blows: " + ", ".join(f"{n} {what}" for what, n in upheaval.befell.items()))
 
 
-def _tell(site: Site, watch: Watch, answers: operators.Answers, figures: Figures) -> None:
-    """Print what was measured, and hold it against what must be."""
+def _tell(site: Deployment, watch: Monitor, answers: operators.ResponseLog, figures: Figures) -> None:
+    """Print the measurements, and check them against the limits."""
     jobs = site.admin.execute("SELECT state, COUNT(*) AS n, SUM(attempts) AS attempts FROM import_job GROUP BY state")
     figures.say("jobs: " + ", ".join(f"{row['n']} {row['state']} in {row['attempts']} attempts" for row in jobs))
     told = ", ".join(f"{n} x {status}" for status, n in sorted(answers.statuses.items(), key=str))

@@ -1,0 +1,72 @@
+"""Scan known bundles: the listing beside find(1), the whole beside its parts."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+from gpupanel import actions, ledger
+from gpupanel.config import MountSettings
+from gpupanel.mount import Mount, bounded
+
+from .. import environment
+from ..environment import BenchEnvironment
+from ..runner import Comparison, run_in_turns
+
+TITLE = "a scan of bundles that are all known"
+TARGET = "the listing at most 1.5 times find"
+NOTE = (
+    "Like with like: find and our listing both read the folder, twice as many names as bundles, and tell the sentinels; ours also"
+    " tells which name a bundle. find is a process of its own, started each time. The whole scan then asks the ledger which of"
+    " them need no second look; no file is opened, which tests/db/test_scan.py holds."
+)
+
+
+def measure(full: bool) -> Iterator[Comparison]:
+    for count in (1000, 10_000, 100_000) if full else (10_000,):
+        with environment.prepare_environment() as place:
+            yield _compared(place, _filled(place, count), count, 7 if full else 5)
+
+
+def _filled(place: BenchEnvironment, count: int) -> Path:
+    """Write a folder of imported bundles."""
+    sync_dir = place.assets_dir / "sync"
+    for number in range(count):
+        name = environment.sync_id(number)
+        (sync_dir / f"{name}.ready").touch()
+        (sync_dir / f"{name}.json").touch()
+    names = [environment.sync_id(number) for number in range(count)]
+    for start in range(0, count, 1000):
+        values = ", ".join(f"('{name}', 'completed')" for name in names[start:start + 1000])
+        place.admin.execute(f"INSERT INTO ingest_batch (sync_id, status) VALUES {values}")
+    return sync_dir
+
+
+def _compared(place: BenchEnvironment, sync_dir: Path, count: int, rounds: int) -> Comparison:
+    mount = Mount(MountSettings(sync_dir, place.assets_dir))
+    names = [environment.sync_id(number) for number in range(count)]
+    contenders = {
+        "find -name '*.ready'": lambda: _find(sync_dir, count),
+        "os.scandir alone (the limit)": lambda: sum(1 for each in os.scandir(sync_dir) if each.name.endswith(".ready")),
+        "ours, the listing": lambda: sum(map(len, bounded(_lists(mount), None))),
+        "ours, which are known": lambda: len(place.admin.read(ledger.recorded, names)),
+        "ours, the whole scan": lambda: actions.scan_mount(place.admin, mount, "bench").known,
+    }
+    timed = {name: lambda work=work: _timed(work, count) for name, work in contenders.items()}
+    return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,))
+
+
+def _lists(mount: Mount) -> Iterator[list]:
+    return actions.chunks(mount.sentinels(), actions.LISTED_AT_ONCE)
+
+
+def _find(sync_dir: Path, count: int) -> int:
+    return subprocess.run(["find", sync_dir, "-name", "*.ready"], stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+
+
+def _timed(work, count: int) -> float:
+    started = perf_counter()
+    found = work()
+    assert found == count, found
+    return (perf_counter() - started) * 1000

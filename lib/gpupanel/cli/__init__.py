@@ -1,0 +1,1 @@
+"""The commands of bin/gpupanel: one module per command."""

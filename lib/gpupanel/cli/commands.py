@@ -1,0 +1,169 @@
+"""The table of commands: name, module, help text and options of each.
+
+The module of a command is imported when the command runs. `gpupanel.migration` and `gpupanel.devtools` add their
+commands where they are installed.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from .. import filters
+from ..model import HIGHEST
+
+CONFIG_HELP = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
+SYNC_IDS_HELP = "sync_ids, or - to read them from standard input"
+ADD_ONS = ("gpupanel.migration", "gpupanel.devtools")
+
+
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Add no option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: `run(context)` in `module` returns its exit status."""
+
+    name: str
+    module: str
+    about: str
+    add_options: Callable[[argparse.ArgumentParser], None] = no_options
+    config_help: str = CONFIG_HELP
+
+
+def all_commands() -> tuple[Command, ...]:
+    """Return the commands of this installation."""
+    add_ons = (import_module(f"{package}.commands").COMMANDS for package in ADD_ONS if find_spec(package))
+    return COMMANDS + tuple(command for commands in add_ons for command in commands)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; `args.module` names the module of the chosen command."""
+    parser = argparse.ArgumentParser(
+        prog="gpupanel", parents=[common_options(None)],
+        description="Import Media from a shell: scan, preflight, queue and watch bundles.",
+        epilog="Exit status: 0 done, 1 refused or problems found, 2 usage or broken configuration.",
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in all_commands():
+        common = common_options(argparse.SUPPRESS, command.config_help)
+        subparser = subparsers.add_parser(command.name, parents=[common], help=command.about, description=command.about)
+        subparser.set_defaults(module=command.module)
+        command.add_options(subparser)
+    return parser
+
+
+def common_options(default: str | None, config_help: str = CONFIG_HELP) -> argparse.ArgumentParser:
+    """Return the options that may stand before the command and after it."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
+    common.add_argument("--config", metavar="FILE", help=config_help)
+    common.add_argument("--as", dest="actor", metavar="NAME", type=_actor, help="the actor to record (the login name)")
+    common.add_argument("--json", action="store_true", default=default or False, help="print the result as JSON")
+    return common
+
+
+def filter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the filters of the panel's list."""
+    parser.add_argument("text", nargs="?", default="", metavar="TEXT",
+                        help="a sync_id, an asset hash, or the beginning of one; a hash takes at least nine characters")
+    for name, words in filters.WORDS.items():
+        parser.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
+    parser.add_argument("--host", default="", metavar="HOST", help="the host that sent the bundle")
+    parser.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered since this day: 2026-04-30")
+    parser.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered until this day")
+
+
+def _scan_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print only if a bundle is new; for a timer")
+
+
+def _sync_id_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sync_ids", nargs="+", metavar="SYNC_ID", help=SYNC_IDS_HELP)
+
+
+def _queue_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
+
+
+def _cancel_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
+
+
+def _list_options(parser: argparse.ArgumentParser) -> None:
+    filter_options(parser)
+    parser.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
+    parser.add_argument("--limit", type=whole_number(1, 10_000), default=50, metavar="N", help="how many batches (50)")
+    cursor = parser.add_mutually_exclusive_group()
+    cursor.add_argument("--before", type=whole_number(0), metavar="ID",
+                        help="batches discovered before this one; `next` of --json names it")
+    cursor.add_argument("--after", type=whole_number(0), metavar="ID", help="batches discovered after this one")
+    parser.add_argument("--ids", action="store_true", help="print only the sync_ids, for `gpupanel queue -`")
+
+
+def _show_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sync_id", metavar="SYNC_ID", help="the sync_id of the batch")
+    parser.add_argument("--items", type=whole_number(0), default=50, metavar="N", help="how many items to list (50)")
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
+
+
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=whole_number(0, 65535), default=8080, help="the port (8080); 0: any free one")
+
+
+def _completion_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash",), help="bash: eval \"$(gpupanel completion bash)\"")
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("scan", "gpupanel.cli.scan", "Record the bundles on the mount that are not recorded yet.", _scan_options),
+    Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _sync_id_options),
+    Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
+    Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
+    Command("cancel", "gpupanel.cli.cancel", "Cancel a queued job.", _cancel_options),
+    Command("list", "gpupanel.cli.list", "List batches, newest first, with the filters of the panel.", _list_options),
+    Command("completion", "gpupanel.cli.completion", "Print a script that completes commands, options and sync_ids.",
+            _completion_options),
+    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", filter_options),
+    Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
+    Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
+    Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
+    Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
+)
+
+
+# ------------------------------------------------------------------------------------------- values of options
+
+
+def _actor(text: str) -> str:
+    if not text.isprintable() or not 0 < len(text) <= 255:
+        raise argparse.ArgumentTypeError("expected up to 255 printable characters")
+    return text
+
+
+def whole_number(low: int, high: int = HIGHEST) -> Callable[[str], int]:
+    """Return a converter for whole numbers from `low` to `high`."""
+
+    def convert(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def _priority(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not -(2**31) <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is out of range")
+    return value

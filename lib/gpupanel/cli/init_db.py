@@ -1,0 +1,24 @@
+"""gpupanel init-db: create or complete the database and its two accounts."""
+
+from ..errors import DatabaseDenied
+from ..tools import schema
+from .context import CommandContext
+
+NEXT_STEPS = (
+    "Next, as the same account, give each of the two accounts its own password and unlock it:",
+    *(f"  ALTER USER {account}@localhost IDENTIFIED BY '...' ACCOUNT UNLOCK;" for account in schema.ACCOUNTS),
+    "Write each password to the file that etc/panel.conf or etc/worker.conf names.",
+)
+
+
+def run(context: CommandContext) -> int:
+    """JSON: {database, made: [text], accounts: [name]}."""
+    settings = context.settings.database
+    try:
+        made = schema.apply(settings)
+    except DatabaseDenied as error:
+        raise DatabaseDenied(str(error), "Use an account that may create databases, tables and users.") from None
+    summary = f"Database {settings.name}: {len(made)} created." if made else f"Database {settings.name} is complete."
+    data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}
+    context.emit(data, [summary, *(f"  {name}" for name in made), *NEXT_STEPS])
+    return 0

@@ -1,0 +1,69 @@
+"""gpupanel list: the batches that match filters, as in the panel's list."""
+
+from argparse import Namespace
+from typing import Any
+
+from .. import filters, find
+from ..database import Reading
+from ..filters import Filters
+from ..pagination import Cursor
+from ..text import format_size
+from ..web.pages.shapes import listed, neighbour
+from .context import CommandContext
+from .output import format_cell, format_table, plural
+
+COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job")
+
+
+def run(context: CommandContext) -> int:
+    """List batches.
+
+    JSON: {count, count_is_exact, batches, next, previous, stopped_at, further}.
+    """
+    wanted = requested_filters(context.args)
+    page = context.db.read(_list, wanted, context.args)
+    if not context.args.ids or context.args.json:
+        context.emit(page, _format(page))
+    elif page["batches"]:
+        context.emit(page, [batch["sync_id"] for batch in page["batches"]])
+    return 0
+
+
+def requested_filters(args: Namespace) -> Filters:
+    """Return the filters that the options name. Raises InvalidInput."""
+    texts = {name: getattr(args, name) for name in (*filters.WORDS, "host")}
+    return filters.read(texts | {"from": args.since, "to": args.until, "q": args.text})
+
+
+def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
+    road = find.road(tx, wanted)
+    page = find.page(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
+    count = find.count(tx, wanted, road)
+    return {
+        "count": count.number, "count_is_exact": count.exact, "batches": [listed(row) for row in page.rows],
+        "next": neighbour(page.next), "previous": neighbour(page.previous),
+        "stopped_at": page.stopped_at, "further": neighbour(page.further),
+    }
+
+
+def _cursor(args: Namespace) -> Cursor | None:
+    batch_id = args.before if args.after is None else args.after
+    return None if batch_id is None else Cursor(batch_id, ascending=args.after is not None)
+
+
+def _format(page: dict[str, Any]) -> list[str]:
+    more = "" if page["count_is_exact"] else " or more"
+    lines = [f"{min(page['count'], find.BOUND):,}{more} found"]
+    lines += format_table((_row(batch) for batch in page["batches"]), COLUMNS)
+    if page["stopped_at"]:
+        lines += [f"  The search read {find.SCAN:,} batches, back to {format_cell(page['stopped_at'])}."]
+    cursor = page["further"] or page["next"] or {}
+    return lines + [f"  Next page: --{name} {number}" for name, number in cursor.items()]
+
+
+def _row(batch: dict[str, Any]) -> tuple[object, ...]:
+    job = batch["job"]
+    progress = f"{job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
+    kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
+    items = f"{plural(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
+    return batch["sync_id"], batch["status"], kind, items, batch["source_host"], batch["discovered_at"], progress

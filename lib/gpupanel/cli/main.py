@@ -1,0 +1,108 @@
+"""Run one command of bin/gpupanel.
+
+Each failure becomes one message and an exit status (docs/CONTRACT.md, 11).
+"""
+
+import argparse
+import io
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib import import_module
+
+from ..errors import ConfigurationError, InvalidInput, PanelError
+from .commands import build_parser
+from .output import format_cell, format_lines
+
+DONE, REFUSED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Return 0 done, 1 refused or problems found, 2 usage or broken configuration. SIGTERM ends a
+    command as Ctrl-C does, so that the command stops what it has started.
+    """
+    if not _prepare_streams():
+        return REFUSED
+    try:
+        status = _run(build_parser().parse_args(argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _discard_output()
+        return REFUSED
+    except SystemExit:  # after --help or a wrong usage
+        _discard_unwritable_output()
+        raise
+
+
+def _prepare_streams() -> bool:
+    """Make the streams usable; return whether standard output is open."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            print("gpupanel: standard output is closed. Redirect it to a file or to /dev/null.", file=sys.stderr)
+            return False
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return True
+
+
+def _discard_output() -> None:
+    """Drop the buffered output, which Python would write again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        _handle_signals()
+        return _run_command(args)
+    except PanelError as error:
+        return _fail(args, error)
+    except ModuleNotFoundError as error:
+        hint = "`make venv` installs it here; `make install` completes an installation."
+        return _fail(args, PanelError(f"The Python package {error.name} is not installed.", hint))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_unwritable_output()
+        return _fail(args, PanelError(f"{error.filename or 'Input or output'}: {error.strerror}"))
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run_command(args: argparse.Namespace) -> int:
+    from .context import CommandContext
+
+    return import_module(args.module).run(CommandContext(args))
+
+
+def _handle_signals() -> None:
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt, unless ignored."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # bin/gpupanel has set it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _discard_unwritable_output() -> None:
+    """Drop the buffered output if it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
+
+
+def _fail(args: argparse.Namespace, error: PanelError) -> int:
+    """Print the problems and the hint, with --json also as an object."""
+    problems = getattr(error, "problems", [])
+    lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in problems)]
+    with suppress(BrokenPipeError):
+        print(*lines, *format_lines(error.hint), sep="\n", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1))
+    return MISUSED if isinstance(error, (ConfigurationError, InvalidInput)) else REFUSED

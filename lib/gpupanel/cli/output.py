@@ -1,0 +1,58 @@
+"""Text for a terminal: escaped cells and aligned columns.
+
+The formats are those of the panel (docs/CONTRACT.md, 10).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from ..text import escape_unprintable, format_duration
+
+
+def format_cell(value: object) -> str:
+    """Format a value as one escaped line; no value becomes `-`."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return escape_unprintable(str(value))
+
+
+def format_lines(value: str) -> list[str]:
+    """Split a text such as the end of a log into escaped lines."""
+    return [format_cell(line) for line in value.split("\n")] if value else []
+
+
+def last_lines(value: str, count: int = 10) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(value.strip().split("\n")[-count:])
+
+
+def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (), indent: str = "  ") -> list[str]:
+    """Align the columns below their headings; no rows give no lines."""
+    cells = [[format_cell(cell) for cell in row] for row in rows]
+    if cells and headings:
+        cells.insert(0, [heading.upper() for heading in headings])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
+def format_section(title: str, rows: Iterable[Iterable[object]], headings: Sequence[str] = ()) -> list[str]:
+    """Return a table below its title, or no line for no rows."""
+    lines = format_table(rows, headings)
+    return [title, *lines] if lines else []
+
+
+def format_age(seconds: float) -> str:
+    """Format seconds by the two largest units: `2 h 5 min ago`, `41 s ago`."""
+    return f"{format_duration(seconds)} ago"
+
+
+def format_counts(numbers: Mapping[str, int]) -> str:
+    """Format counts, without the zeros: `3 will_create, 1 will_fail`."""
+    return ", ".join(f"{number} {name}" for name, number in numbers.items() if number) or "nothing"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 item`, `1,204 items`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

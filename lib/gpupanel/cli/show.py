@@ -1,0 +1,67 @@
+"""gpupanel show: one batch with its plan, jobs, items and events."""
+
+from typing import Any
+
+from .. import ledger, queue
+from ..database import Reading
+from ..text import format_size, short_hash, truncate
+from .context import CommandContext
+from .output import format_counts, format_section, format_table
+from .status import public_job
+
+JOB_COLUMNS = ("job", "state", "done", "requested by", "queued (UTC)", "worker", "finished (UTC)", "last error")
+ITEM_COLUMNS = ("type", "asset hash", "decision", "reason")
+EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
+
+
+def run(context: CommandContext) -> int:
+    """Show a batch with at most 50 jobs and 50 events.
+
+    JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}.
+    """
+    details = context.db.read(_read, context.sync_id, context.args.items)
+    context.emit(details, _format(details))
+    return 0
+
+
+def _read(tx: Reading, sync_id: str, items: int) -> dict[str, Any]:
+    batch = ledger.batch(tx, sync_id)
+    return {
+        "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
+        "jobs": [public_job(job) for job in queue.history(tx, batch["id"])],
+        "items": ledger.items(tx, batch["id"], limit=items), "events": ledger.events(tx, batch["id"]),
+    }
+
+
+def _format(details: dict[str, Any]) -> list[str]:
+    batch, items = details["batch"], details["items"]
+    omitted = sum(details["decisions"].values()) - len(items)
+    return [
+        f"Batch {batch['sync_id']}", *format_table(_facts(batch)),
+        *format_section("Jobs, newest first", map(_job_cells, details["jobs"]), JOB_COLUMNS),
+        f"Items: {format_counts(details['decisions'])}", *format_table(map(_item_cells, items), ITEM_COLUMNS),
+        *([f"  and {omitted} more; --items N shows more of them"] if omitted > 0 else []),
+        *format_section("Events, newest first", map(_event_cells, details["events"]), EVENT_COLUMNS),
+    ]
+
+
+def _facts(batch: dict[str, Any]) -> list[tuple[str, object]]:
+    facts: list[tuple[str, object]] = [(name, batch[name]) for name in ("sync_type", "action", "status", "item_count")]
+    facts += [("total_bytes", format_size(batch["total_bytes"])), ("source_host", batch["source_host"])]
+    facts += [("manifest_sha256", short_hash(batch["manifest_sha256"])), ("containers", batch["container_count"])]
+    facts += [(name, batch[name]) for name in ("discovered_at", "started_at", "completed_at")]
+    return [*facts, ("plan", format_counts(batch["plan"] or {})), ("last_error", batch["last_error"])]
+
+
+def _job_cells(job: dict[str, Any]) -> tuple[object, ...]:
+    progress = f"{job['items_done']}/{job['items_total']}"
+    columns = ("requested_by", "queued_at", "worker", "finished_at", "last_error")
+    return job["id"], job["state"], progress, *(job[column] for column in columns)
+
+
+def _item_cells(item: dict[str, Any]) -> tuple[object, ...]:
+    return item["asset_type"], short_hash(item["asset_hash"]), item["decision"], item["last_error"] or item["reason"]
+
+
+def _event_cells(event: dict[str, Any]) -> tuple[object, ...]:
+    return event["created_at"], event["event_type"], event["actor"], truncate(event["payload"])

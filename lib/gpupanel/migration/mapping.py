@@ -1,0 +1,131 @@
+"""The mapping file: other names for the tables of etc/schema.sql.
+
+An INI file, documented in docs/PERL-PARITY.md: `[side] time_zone`, `[tables] ours = theirs`, and a section named after
+each of our tables with `our_column = their_column`. `-` marks a missing table or column. Names that the file does not
+mention are the same.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from configparser import ConfigParser
+from configparser import Error as SyntaxProblem
+from datetime import UTC, tzinfo
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from ..errors import ConfigurationError
+from . import table_specs
+
+ABSENT = "-"
+NAME = re.compile(r"[A-Za-z0-9_$]{1,64}")
+HINT = "docs/PERL-PARITY.md describes the mapping file; `compare schemas` proposes one."
+
+Catalogue = dict[str, set[str]]
+
+
+class NameMapping(NamedTuple):
+    """The different names.
+
+    `zone` is the time zone of the DATETIME columns of the side.
+    """
+
+    tables: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[tuple[str, str], str] = MappingProxyType({})
+    zone: tzinfo = UTC
+
+    def table(self, name: str) -> str:
+        return self.tables.get(name, name)
+
+    def column(self, table: str, name: str) -> str:
+        return self.columns.get((table, name), name)
+
+
+def load_mapping(path: Path) -> NameMapping:
+    """Read and check a mapping file.
+
+    Raises ConfigurationError with every problem found.
+    """
+    parser = ConfigParser(interpolation=None, default_section="\0")
+    parser.optionxform = str  # type: ignore[assignment, method-assign] # keep upper case in names
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], HINT) from None
+    except (SyntaxProblem, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be used", [" ".join(str(error).split())], HINT) from None
+    mapping, problems = _read(parser)
+    if problems:
+        raise ConfigurationError(f"{path} cannot be used", problems, HINT)
+    return mapping
+
+
+def _read(parser: ConfigParser) -> tuple[NameMapping, list[str]]:
+    expected = set(table_specs.BY_NAME)
+    tables: dict[str, str] = {}
+    columns: dict[tuple[str, str], str] = {}
+    problems: list[str] = []
+    zone: tzinfo = UTC
+    for section in parser.sections():
+        names = dict(parser[section])
+        if section == "side":
+            zone, side_problems = _side(names)
+            problems += side_problems
+        elif section == "tables":
+            problems += _names(section, names, expected)
+            tables = names
+        elif section in expected:
+            problems += _names(section, names, set(table_specs.column_types(section)))
+            columns |= {(section, ours): theirs for ours, theirs in names.items()}
+        else:
+            choices = ", ".join(sorted(expected))
+            problems.append(f"[{section}]: unknown section, expected side, tables, or one of {choices}")
+    return NameMapping(tables, columns, zone), problems
+
+
+def _side(options: dict[str, str]) -> tuple[tzinfo, list[str]]:
+    zone = options.pop("time_zone", "UTC")
+    problems = [f"[side] {option}: unknown option, expected time_zone" for option in options]
+    try:
+        return (UTC if zone == "UTC" else ZoneInfo(zone)), problems
+    except (ValueError, OSError, KeyError):
+        return UTC, [*problems, f"[side] time_zone: found {zone!r}, expected a name such as Europe/Vienna"]
+
+
+def _names(section: str, names: dict[str, str], expected: set[str]) -> list[str]:
+    choices = ", ".join(sorted(expected))
+    problems = [f"[{section}] {ours}: unknown, expected one of {choices}" for ours in names if ours not in expected]
+    problems += [
+        f"[{section}] {ours}: found {theirs!r}, expected a name of letters, digits, _ and $, or {ABSENT}"
+        for ours, theirs in names.items() if theirs != ABSENT and not NAME.fullmatch(theirs)
+    ]
+    used = Counter(theirs for theirs in names.values() if theirs != ABSENT)
+    return problems + [
+        f"[{section}] {name}: named {count} times, expected once" for name, count in sorted(used.items()) if count > 1
+    ]
+
+
+def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
+    """Return a line for each name that the database does not have."""
+    problems = [
+        f"[tables] {ours} = {theirs}: the database has no such table"
+        for ours, theirs in mapping.tables.items() if theirs != ABSENT and theirs not in catalogue
+    ]
+    for (table, ours), theirs in mapping.columns.items():
+        actual = mapping.table(table)
+        if actual == ABSENT:
+            problems.append(f"[{table}] {ours} = {theirs}: the mapping file marks its table as missing")
+        elif theirs != ABSENT and actual in catalogue and theirs not in catalogue[actual]:
+            problems.append(f"[{table}] {ours} = {theirs}: {actual} has no such column")
+    return problems
+
+
+def format_mapping(mapping: NameMapping) -> str:
+    """Return the mapping as the text of a file."""
+    lines = ["[tables]", *(f"{ours} = {theirs}" for ours, theirs in mapping.tables.items())] if mapping.tables else []
+    for table in dict.fromkeys(table for table, _ in mapping.columns):
+        lines += ["", f"[{table}]"]
+        lines += [f"{ours} = {theirs}" for (name, ours), theirs in mapping.columns.items() if name == table]
+    return "\n".join(lines).strip() + "\n"

@@ -1,0 +1,90 @@
+"""Build the statement that reads a table with natural keys for its ids."""
+
+from typing import TYPE_CHECKING
+
+from .table_specs import REFERENCES, TableSpec
+
+if TYPE_CHECKING:
+    from .compared_database import ComparedDatabase
+
+# The number of a job in the history of its batch.
+JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
+
+
+class SelectBuilder:
+    """Collects the joins of the paths.
+
+    The first part of the key drives the statement. So the database sorts only that part, and never
+    documents.
+    """
+
+    def __init__(self, side: "ComparedDatabase", table: TableSpec):
+        self._side, self._table = side, table
+        self._joins: dict[str, str] = {}
+        self._driver = table.key[0].rpartition(".")[0]
+
+    def statement(self, paths: list[str], where: dict[str, list] | None = None) -> str:
+        """Select these paths, without those that the side lacks.
+
+        `where` maps paths to values: parameters w0, w1...
+        """
+        selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
+        order = [f"CAST({selected[part]} AS BINARY)" for part in self._table.leading]
+        order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
+        tests = [f"{self._expression(path)} IN %(w{n})s" for n, path in enumerate(where or {})]
+        listed = ", ".join(f"{expression} AS `{path}`" for path, expression in selected.items())
+        return (
+            f"SELECT {listed} FROM {self._from()} {' '.join(self._joins.values())}"
+            f"{' WHERE ' + ' AND '.join(tests) if tests else ''} ORDER BY {', '.join(order)}"
+        )
+
+    def _from(self) -> str:
+        own = f"`{self._side.mapping.table(self._table.name)}` AS t"
+        if not self._driver:
+            return own
+        target = REFERENCES[self._driver]
+        on = f"{self._column('t', self._table.name, self._driver)} = {self._column(_alias(self._driver), target, 'id')}"
+        return f"`{self._side.mapping.table(target)}` AS {_alias(self._driver)} STRAIGHT_JOIN {own} ON {on}"
+
+    def _expression(self, path: str) -> str | None:
+        """Return the SQL of a path.
+
+        None if the side lacks a table or column on it.
+        """
+        way, _, column = path.rpartition(".")
+        alias, table = self._reach(way) if way else ("t", self._table.name)
+        if alias is None:
+            return None
+        if column == "#":
+            return self._job_number(alias, table)
+        return self._column(alias, table, column) if self._side.has(table, column) else None
+
+    def _reach(self, way: str) -> tuple[str | None, str]:
+        """Return alias and name of the table that the ids of `way` refer to."""
+        before, _, step = way.rpartition(".")
+        target = REFERENCES[step]
+        from_alias: str | None = "t"
+        from_table = self._table.name
+        if before:
+            from_alias, from_table = self._reach(before)
+        if from_alias is None or not self._side.has(from_table, step) or not self._side.has(target, "id"):
+            return None, target
+        alias = _alias(way)
+        if way != self._driver:
+            on = f"{self._column(alias, target, 'id')} = {self._column(from_alias, from_table, step)}"
+            self._joins.setdefault(way, f"LEFT JOIN `{self._side.mapping.table(target)}` AS {alias} ON {on}")
+        return alias, target
+
+    def _job_number(self, alias: str, table: str) -> str:
+        mapping = self._side.mapping
+        return JOB_NUMBER.format(
+            jobs=mapping.table(table), batch=mapping.column(table, "batch_id"), id=mapping.column(table, "id"),
+            alias=alias,
+        )
+
+    def _column(self, alias: str, table: str, column: str) -> str:
+        return f"{alias}.`{self._side.mapping.column(table, column)}`"
+
+
+def _alias(way: str) -> str:
+    return f"r_{way.replace('.', '_')}"

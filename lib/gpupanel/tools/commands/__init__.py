@@ -1,1 +1,0 @@
-"""The commands of bin/gpupanel: functions that take a Shell and return the exit status."""

@@ -1,0 +1,82 @@
+"""Every page in each of its states, by name: functions that open it."""
+
+from browser_session import BATCHES, TASKS
+
+
+def _at(address: str, *unfold: str):
+    """Return a function that opens a URL and clicks these selectors."""
+    def go(page, evening):
+        page.goto(address.format(**evening._asdict()) if evening else address)
+        for selector in unfold:
+            page.click(selector)
+
+    return go
+
+
+def _batch(name: str, *unfold: str, **more: str):
+    query = "".join(f"&{key}={value}" for key, value in more.items())
+    return _at(f"{BATCHES}?action=detail&sync_id={{{name}}}{query}", *unfold)
+
+
+def _preview(page, evening):
+    """Open the preview of queueing the first batches of the list."""
+    page.goto(BATCHES)
+    for box in page.locator("td.tick input").all()[:7]:
+        box.check()
+    page.click("button:text-is('Queue selected')")
+
+
+def _preview_of_all(page, evening):
+    page.goto(f"{BATCHES}?status=discovered")
+    page.check("input[name=all]")
+    page.click("button:text-is('Preflight')")
+    page.click(".each summary")
+
+
+def _outcome(page, evening):
+    """Preflight more batches than a flash message lists (changes data)."""
+    page.goto(BATCHES)
+    page.check("input[name=all]")
+    page.click("button:text-is('Preflight')")
+    page.click("main button.primary")
+    page.click(".each summary")
+
+
+EMPTY = {
+    "batches-none-yet": _at(BATCHES),
+    "tasks-none-yet": _at(TASKS),
+}
+FULL = {
+    "batches": _at(BATCHES),
+    "batches-help": _at(BATCHES, "#help > summary", "#deeper > summary"),
+    "batches-filtered": _at(f"{BATCHES}?status=discovered&host=cloud-sync.example"),
+    "batches-none-found": _at(f"{BATCHES}?q=ffffffff"),
+    "batch-completed": _batch("completed"),
+    "batch-gallery": _batch("gallery"),
+    "batch-films": _batch("films"),
+    "batch-updated": _batch("updated", "[id^=changes-] summary"),
+    "batch-partial": _batch("partial"),
+    "batch-retry": _batch("retry"),
+    "batch-failed": _batch("failed"),
+    "batch-refused": _batch("refused"),
+    "batch-passed-over": _batch("passed_over"),
+    "batch-discovered": _batch("discovered"),
+    "batch-planned": _batch("planned"),
+    "batch-emptying": _batch("emptying", "[id^=changes-] summary"),
+    "batch-changed": _batch("changed"),
+    "batch-queued": _batch("queued"),
+    "batch-running": _batch("running"),
+    "batch-one-decision": _batch("retry", decision="failed"),
+    "batch-no-such-item": _batch("planned", q="ffff"),
+    "tasks": _at(TASKS),
+    "tasks-help": _at(TASKS, "#help > summary"),
+    "tasks-in-the-section": _at(f"{BATCHES}?tab=queue"),
+    "tasks-failed": _at(f"{TASKS}?state=failed", "#hours > summary"),
+    "doctor": _at(f"{BATCHES}?action=doctor"),
+    "error-no-such-batch": _at(f"{BATCHES}?action=detail&sync_id=00000000-0000-4000-8000-000000000000"),
+    "error-bad-request": _at(f"{BATCHES}?status=nonsense"),
+    "error-no-such-page": _at("nowhere"),
+    "selection-preview": _preview,
+    "selection-all": _preview_of_all,
+    "selection-outcome": _outcome,
+}

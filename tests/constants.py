@@ -1,0 +1,38 @@
+"""Names of the project: folders, database, tables and passwords."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+TREE = Path(__file__).resolve().parents[1]
+NAME = "admin_panel"
+RECORDS = (
+    "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document", "ingest_tombstone", "ingest_receipt",
+    "ingest_notice", "preflight_request", "queue_control", "import_worker",
+)
+TABLES = (
+    *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
+    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
+)
+LIBRARY = tuple(table for table in TABLES if table.startswith("asset"))
+
+
+def password(account: str) -> str:
+    return f"{account} has a 'secret'"
+
+
+def empty(db) -> None:
+    """Empty all tables."""
+    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for the commits of other nodes, a DELETE does not
+    db.execute("SET foreign_key_checks = 0")
+    for table in TABLES:
+        db.execute(f"DELETE FROM {table}")
+    db.execute("SET foreign_key_checks = 1")
+
+
+def bench_load() -> ModuleType:
+    """bench/make_ledger.py, which makes ledgers of any size."""
+    spec = importlib.util.spec_from_file_location("make_ledger", TREE / "bench" / "make_ledger.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,118 @@
+"""What there is when all is over, by names that do not depend on ids and times; and whether the events tell it truly."""
+
+import json
+import re
+from collections import Counter, defaultdict
+
+from constants import TABLES
+from gpupanel.database import queries
+from worker_helpers import MEANING
+
+BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest_summary, item_count, container_count,
+             started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
+JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by FROM import_job j
+          JOIN ingest_batch b ON b.id = j.batch_id"""
+EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
+# What is told once, however often a program had to begin anew.
+ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
+ENDS = ("job_finished", "job_failed")
+# What differs from run to run: an id, and how patient the worker was that said so.
+VARIES = re.compile(r"(?<=\basset )\d+|(?<=no heartbeat for over )[\d.]+")
+
+
+def take_snapshot(db) -> dict[str, list]:
+    """Library, ledger, jobs, and the events that may be there only once."""
+    tables = MEANING | {"batch": BATCHES, "job": JOBS}
+    told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
+    return {name: sorted(map(_text, db.execute(sql))) for name, sql in tables.items()} | {"told": sorted(told)}
+
+
+def _text(row: dict) -> str:
+    return VARIES.sub("#", repr(sorted(row.items())))
+
+
+def library(db) -> dict[str, list]:
+    """The library alone, less which batch changed an asset last."""
+    seen = take_snapshot(db)
+    return {name: seen[name] for name in MEANING if name != "item"}
+
+
+def differences(before: dict[str, list], after: dict[str, list]) -> list[str]:
+    """What is in one picture and not in the other, one line each."""
+    lines = []
+    for name in before:
+        was, now = Counter(map(str, before[name])), Counter(map(str, after[name]))
+        lines += [f"- {name}: {each}" for each in was - now] + [f"+ {name}: {each}" for each in now - was]
+    return lines
+
+
+def everything(db) -> dict[str, list]:
+    """Every row of every table, ids and times included."""
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+
+
+def ids(db) -> dict[str, set[int]]:
+    return {table: {row["id"] for row in db.execute(f"SELECT id FROM {table}")} for table in TABLES}
+
+
+def broken_invariants(db) -> list[str]:
+    """Where events, jobs, batches and items contradict each other."""
+    events = [event | {"payload": json.loads(event["payload"])} for event in db.execute(EVENTS)]
+    jobs = db.execute("SELECT j.*, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id")
+    told = defaultdict(Counter)
+    for event in events:
+        told[int(event["payload"].get("job_id", 0))][event["event_type"]] += 1
+        told[int(event["payload"].get("job_id", 0))]["given_back"] += event["payload"].get("attempt_counts") == 0
+    problems = [problem for job in jobs for problem in _of_job(job, told[job["id"]])]
+    for name in ("astray", "orphaned", "unclaimed"):
+        problems += [f"{name}: {row}" for row in db.execute(queries("doctor")[name], limit=10)]
+    tokens = [job["claim_token"] for job in jobs if job["claim_token"]]
+    problems += ["a claim token was used twice"] if len(tokens) != len(set(tokens)) else []
+    return problems + _of_plans(events) + _of_counts(db, events, jobs)
+
+
+def _of_job(job: dict, told: Counter) -> list[str]:
+    """A claim ends in one way: released, put back, or with the job."""
+    ended = sum(told[each] for each in ENDS)
+    expected = {"completed": 1, "failed": 1}.get(job["state"], 0)
+    claims, back = told["job_claimed"], told["job_released"] + told["job_reset"]
+    running = int(job["state"] == "running")
+    problems = [] if ended == expected else [f"job {job['id']} is {job['state']}, with {ended} events of its end"]
+    problems += [] if told["job_queued"] == 1 else [f"job {job['id']} was queued {told['job_queued']} times"]
+    problems += [] if told["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
+    if claims != back + running + (expected if claims else 0):
+        problems.append(f"job {job['id']} ({job['state']}): {dict(told)}")
+    if job["attempts"] != claims - told["given_back"]:
+        problems.append(f"job {job['id']} has {job['attempts']} attempts: {dict(told)}")
+    return problems
+
+
+def _of_plans(events: list[dict]) -> list[str]:
+    told = Counter((event["sync_id"], event["event_type"]) for event in events)
+    return [
+        f"batch {sync_id}: preflights begun and not ended" for sync_id in {event["sync_id"] for event in events}
+        if told[sync_id, "preflight_started"] != told[sync_id, "preflight_finished"]
+    ]
+
+
+def _of_counts(db, events: list[dict], jobs: list[dict]) -> list[str]:
+    """The last import of a batch that went through says what its items say, and how many were done, until they are planned anew."""
+    latest, problems = {job["sync_id"]: job for job in jobs}, []
+    planned = {event["sync_id"]: event["id"] for event in events if event["event_type"] == "preflight_finished"}
+    for event in events:
+        job = latest.get(event["sync_id"])
+        if event["event_type"] != "job_finished" or job["id"] != event["payload"]["job_id"]:
+            continue
+        if planned.get(event["sync_id"], 0) > event["id"]:
+            continue
+        rows = db.execute(
+            "SELECT decision, COUNT(*) AS n, SUM(i.job_id = %(job)s) AS mine FROM ingest_batch_item i"
+            " WHERE batch_id = %(batch)s AND decision <> 'withdrawn' GROUP BY decision", batch=job["batch_id"], job=job["id"],
+        )
+        counts = {row["decision"]: row["n"] for row in rows}
+        settled = sum(int(row["mine"] or 0) for row in rows)
+        if counts != event["payload"]["counts"]:
+            problems.append(f"job {job['id']}: the event says {event['payload']['counts']}, the items {counts}")
+        if not job["items_done"] == job["items_total"] == settled:
+            problems.append(f"job {job['id']}: {job['items_done']} of {job['items_total']} items done, {settled} settled")
+    return problems

@@ -1,0 +1,55 @@
+"""An installation of the tests: server, database, accounts, configurations."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from constants import NAME, TABLES, empty, password
+from gpupanel.database import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer
+from gpupanel.tools import schema
+
+
+def init_db(server: MariaDBServer) -> None:
+    """Create the schema and both accounts."""
+    schema.apply(server.admin(NAME))
+    for account in schema.ACCOUNTS:
+        schema.open_account(server.admin(NAME), account, password(account))
+
+
+@contextmanager
+def installed(folder: Path, *options: str, **more) -> Iterator[MariaDBServer]:
+    """Run a private MariaDB with schema and accounts; TEST_MARIADB_OPTIONS extend its command line."""
+    with MariaDBServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
+        init_db(server)
+        yield server
+
+
+@contextmanager
+def filled(server: MariaDBServer, statements: Iterable[str]) -> Iterator[Database]:
+    """Yield the administrator's account over tables that these statements have filled and analyzed."""
+    db = Database(server.admin(NAME))
+    empty(db)
+    db.execute("SET foreign_key_checks = 0, unique_checks = 0")
+    for statement in statements:
+        db.execute(statement)
+    for table in TABLES:
+        db.execute(f"ANALYZE TABLE {table}")
+    yield db
+    db.close()
+
+
+def write(path, socket, assets_dir, user, **sections):
+    """Write a configuration for the account `user`, with its password in a file beside it."""
+    secret = path.parent / f"{user}.password"
+    if not secret.exists():  # a program that runs may be reading it
+        secret.touch(0o600)
+        secret.write_text(password(user))
+    sections["database"] = {"unix_socket": socket, "user": user, "password_file": f"{user}.password"}
+    sections["mount"] = {"sync_dir": assets_dir / "sync"}
+    lines = []
+    for section, options in sections.items():
+        lines += [f"[{section}]", *(f"{option} = {value}" for option, value in options.items()), ""]
+    path.write_text("\n".join(lines))
+    return path

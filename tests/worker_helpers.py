@@ -1,0 +1,277 @@
+"""Helpers of worker tests: start workers, wait for events, read results."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from constants import LIBRARY, TREE
+from gpupanel import actions, catalogue, config, ledger
+from gpupanel.database import Database
+from gpupanel.devtools.bundle_factory import defects
+from gpupanel.model import BatchStatus
+from gpupanel.work import claims
+from gpupanel.work.log import make_logger
+from gpupanel.work.notify import Notifier
+from gpupanel.work.signals import Signals
+from gpupanel.work.worker import Worker
+
+PROGRAM = TREE / "bin" / "import-worker"
+SECONDS = 60
+HOST = "host:1"
+
+# What the library says, by names that do not depend on who came first.
+MEANING = {
+    "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height, a.bytes,
+                a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id, a.deleted_at IS NULL AS live
+                FROM asset a JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
+    "source": "SELECT a.asset_hash, s.document, s.sha256 FROM asset_source s JOIN asset a ON a.id = s.asset_id",
+    "run": """SELECT a.asset_hash, r.analysis_kind, r.source_file, r.document, r.parse_error, r.content_sha256
+              FROM asset_ai_run r JOIN asset a ON a.id = r.asset_id""",
+    "cover": """SELECT a.asset_hash, c.cover_hash, c.deleted_at IS NULL AS live
+                FROM asset_cover c JOIN asset a ON a.id = c.asset_id""",
+    "derivative": """SELECT a.asset_hash, d.kind, d.path, d.bytes, d.sha256, d.mime_type, d.width, d.height,
+                     d.deleted_at IS NULL AS live FROM asset_derivative d JOIN asset a ON a.id = d.asset_id""",
+    "gallery": """SELECT g.gallery_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash, m.position,
+                  m.deleted_at IS NULL AS member FROM asset_gallery g LEFT JOIN asset_gallery_item m ON m.gallery_id = g.id
+                  LEFT JOIN asset a ON a.id = m.asset_id""",
+    "collection": """SELECT g.collection_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash,
+                     m.position, m.deleted_at IS NULL AS member FROM asset_collection g
+                     LEFT JOIN asset_collection_item m ON m.collection_id = g.id LEFT JOIN asset a ON a.id = m.asset_id""",
+    "item": """SELECT b.sync_id, i.asset_type, i.asset_hash, i.cover_hash, i.position, i.decision, i.planned, i.reason,
+               i.changes, i.asset_id IS NULL, i.cover_id IS NULL, i.last_error FROM ingest_batch_item i
+               JOIN ingest_batch b ON b.id = i.batch_id""",
+}
+
+
+def meaning(db) -> dict[str, list]:
+    """Return library and items without ids and times, in a fixed order."""
+    return {name: sorted(repr(sorted(row.items())) for row in db.execute(sql)) for name, sql in MEANING.items()}
+
+
+def rows(db) -> dict[str, list]:
+    """Return every library row, with ids and times."""
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
+
+
+def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
+    """Return the first true value of `condition()`; fail after a minute."""
+    deadline, pause = time.monotonic() + SECONDS, threading.Event()
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        pause.wait(every)
+    return value
+
+
+def wait_for_lock_wait(admin_db) -> None:
+    """Until a transaction waits for another's lock. The server renews its answer only when it was not asked for 0.1 s, and the
+    test before may just have asked."""
+    threading.Event().wait(0.15)
+    waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
+    wait_until(lambda: admin_db.execute(waiting), "a transaction that waits", every=0.15)
+
+
+def nobody_holds_a_row(admin_db) -> bool:
+    """Whether the server has ended all that was open. To be asked each 0.15 s, as above."""
+    return not admin_db.execute(
+        "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_rows_locked > 0 OR trx_rows_modified > 0"
+    )
+
+
+def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
+    """A copy of a worker's configuration in which these options differ; `socket` or `host` is that of the database."""
+    text = conf.read_text()
+    for where in ("host", "socket"):
+        if value := options.pop(where, None):
+            option = {"host": "host", "socket": "unix_socket"}[where]
+            text = re.sub(r"(?m)^unix_socket = .*$", f"{option} = {value}", text)
+    for option, value in options.items():
+        text = re.sub(rf"(?m)^{option} = .*\n", "", text)
+        text = text.replace("[worker]\n", f"[worker]\n{option} = {value}\n")
+    other = conf.with_name(name)
+    other.write_text(text)
+    return other
+
+
+def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
+    """Scan, preflight and queue these bundles; return the ids of the jobs."""
+    actions.scan_mount(panel_db, mount, "operator")
+    return [actions.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
+
+
+def enqueue(db, count: int, priority: int = 100) -> list[int]:
+    """Insert queued jobs with their batches, without bundles; return their ids."""
+
+    def work(tx) -> list[int]:
+        start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
+        return [_enqueue_one(tx, start + number, priority) for number in range(count)]
+
+    return db.transact(work)
+
+
+def _enqueue_one(tx, number: int, priority: int) -> int:
+    batch_id = tx.insert(
+        "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
+        item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
+        container_count=0, last_error=None,
+    )
+    ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
+    return tx.insert("queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
+
+
+def drain(conf: Path) -> str:
+    """Import all queued jobs in this process; return the log."""
+    out = io.StringIO()
+    Worker(config.load(conf), Signals(), make_logger(out, {}), Notifier({})).drain()
+    return out.getvalue()
+
+
+def partial_batch(panel_db, mount, bundles, conf: Path, photos: int) -> str:
+    """Import a bundle whose second photo lacks its source; return its sync_id."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", photos, broken={1: defects.no_source}))
+    queue(panel_db, mount, sync_id)
+    drain(conf)
+    assert counts(panel_db, sync_id) == {"created": photos - 1, "failed": 1}
+    return sync_id
+
+
+def mend(panel_db, mount, sync_id: str, position: int = 1) -> None:
+    """Add the missing source of an item."""
+    (mount.assets_dir / items(panel_db, sync_id)[position]["path"] / "source" / "source.json").write_text("{}")
+
+
+def batch(db, sync_id: str) -> dict:
+    return db.read(ledger.batch, sync_id)
+
+
+def counts(db, sync_id: str) -> dict[str, int]:
+    return db.read(ledger.decision_counts, batch(db, sync_id)["id"])
+
+
+def items(db, sync_id: str) -> list[dict]:
+    return db.read(ledger.items, batch(db, sync_id)["id"])
+
+
+def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
+    """asset_hash -> (decision, reason)."""
+    return {item["asset_hash"]: (item["decision"], item["reason"]) for item in items(db, sync_id)}
+
+
+def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
+    """Return the events of a batch, oldest first."""
+    found = db.read(ledger.events, batch(db, sync_id)["id"], limit=1000)[::-1]
+    return [event for event in found if event_type in (None, event["event_type"])]
+
+
+def job(db, job_id: int) -> dict:
+    (row,) = db.execute("SELECT * FROM import_job WHERE id = %(id)s", id=job_id)
+    return row
+
+
+@contextmanager
+def held_back(admin_db, worker_db, asset):
+    """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it.
+
+    The asset must be this test's own: where another test's was deleted, the index may be locked on both sides of it.
+    """
+    rival = Database(worker_db.settings)
+    try:
+        with rival.transaction() as tx:
+            write(tx, asset)
+            yield lambda: wait_for_lock_wait(admin_db)
+            raise Undone
+    except Undone:
+        rival.close()
+
+
+def write(tx, asset) -> None:
+    """Write an asset to the library, as an import does."""
+    row = dict.fromkeys(catalogue.FIELDS) | {
+        "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+    }
+    tx.run_many("library.create_assets", [row])
+
+
+class Undone(Exception):
+    """Rolls back the other transaction."""
+
+
+def make_stale(db, job_id: int) -> None:
+    """Make the heartbeat of a job an hour older."""
+    db.execute("UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
+
+
+class Program:
+    """bin/import-worker as a process, behind the command `within`; `lines` grows with its log."""
+
+    def __init__(self, conf: Path, *arguments: str, within: Sequence[str] = (), **environ: str):
+        self.process = subprocess.Popen(
+            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, env=os.environ | environ,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append(line.rstrip("\n"))
+
+    def said(self, words: str) -> str:
+        """Wait for the first line with these words."""
+        return wait_until(lambda: next((line for line in self.lines if words in line), None), f"a line with {words!r}")
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def ends(self) -> int:
+        """Wait for the exit status."""
+        status = self.process.wait(SECONDS)
+        self._reader.join()
+        return status
+
+    def end(self) -> None:
+        """Kill the worker."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self.process.stderr.close()
+
+
+class Programs:
+    """Starts workers, and ends them all when the test is over."""
+
+    def __init__(self):
+        self._started: list[Program] = []
+
+    def __call__(self, conf: Path, *arguments: str, **options) -> Program:
+        program = Program(conf, *arguments, **options)
+        self._started.append(program)
+        return program
+
+    def end(self) -> None:
+        for program in self._started:
+            program.end()
+
+
+def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
+    """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
+    return db.transact(claims.claim, claims.Next(token * 32, HOST, aside))
+
+
+def status(db, claim: claims.Claim) -> str:
+    """The status of the claimed job's batch."""
+    return batch(db, claim.sync_id)["status"]
+
+
+def event_types(db, claim: claims.Claim) -> list[str]:
+    """Return the event types of the claimed job's batch."""
+    return [event["event_type"] for event in events(db, claim.sync_id)]
