@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from gpupanel import actions, config
 from gpupanel.mount import Mount
 
-from .. import ground
-from ..ground import Ground
-from ..measuring import Comparison, in_turns
+from .. import environment
+from ..environment import BenchEnvironment
+from ..runner import Comparison, run_in_turns
 
 TITLE = "bundles of four items with their documents, jobs a second"
 ITEMS = 4
@@ -19,20 +19,20 @@ NOTE = (
 
 def measure(full: bool) -> Iterator[Comparison]:
     count = 1000 if full else 300
-    with ground.prepared() as place:
+    with environment.prepare_environment() as place:
         bundles = SmallBundles(place, count)
         contenders = {"one worker": lambda: bundles.run(1), "two workers": lambda: bundles.run(2)}
-        figures = in_turns(contenders, 5 if full else 3)
-    note = NOTE.format(items=ITEMS, files=1 + len(ground.DOCUMENTS))
+        figures = run_in_turns(contenders, 5 if full else 3)
+    note = NOTE.format(items=ITEMS, files=1 + len(environment.DOCUMENTS))
     yield Comparison(f"{count:,} bundles", "jobs a second", "one worker", figures, notes=(note,))
 
 
 class SmallBundles:
     """Bundles on the mount, queued anew and imported for each figure."""
 
-    def __init__(self, place: Ground, count: int):
+    def __init__(self, place: BenchEnvironment, count: int):
         self._place = place
-        self._sync_ids = [ground.bundle(place.assets_dir, f"small bundle {n}", ITEMS) for n in range(count)]
+        self._sync_ids = [environment.bundle(place.assets_dir, f"small bundle {n}", ITEMS) for n in range(count)]
         self._mount = Mount(config.load(place.conf).mount)
 
     def run(self, workers: int) -> float:

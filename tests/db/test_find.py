@@ -7,8 +7,9 @@ from constants import NAME, bench_load, empty
 from gpupanel import find
 from gpupanel.database import Database
 from gpupanel.filters import STATUSES, Filters
-from gpupanel.find import SCAN
+from gpupanel.find import SCAN, roads
 from gpupanel.pagination import ENDS, Cursor
+from rows_read import examined
 
 BATCHES = 12_000  # more than twice what one page looks through at most, and more than a count goes on
 PAGE = 50

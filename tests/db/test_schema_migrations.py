@@ -8,7 +8,7 @@ from gpupanel.database import Database, versions
 from gpupanel.doctor import tables
 from gpupanel.errors import DatabaseUnavailable, Refused
 from gpupanel.tools import schema
-from ground import TREE
+from constants import TREE
 
 OLD_SCHEMA = TREE / "tests" / "db" / "schema_0_1_0.sql"
 NUMBER = count(1)

@@ -11,7 +11,6 @@ import threading
 import pytest
 import worker_helpers
 from gpupanel import config
-from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import DatabaseUnavailable, PanelError
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.work import claims

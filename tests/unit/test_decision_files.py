@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from ground import TREE
+from constants import TREE
 
 FOLDER = TREE / "docs" / "decisions"
 FILES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")

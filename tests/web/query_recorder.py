@@ -51,7 +51,7 @@ class Watched(Database):
 
     def watch(self, statement, params, work):
         """Run `work()`, record the statement, and return the rows."""
-        before = reads.so_far(self)
+        before = rows_read.so_far(self)
         rows = work()
         read = rows_read.so_far(self) - before
         self.seen.append(Seen(statement, params, self.execute(f"EXPLAIN {statement}", **params), rows, read))

@@ -8,7 +8,7 @@ the order of their ids: the second job of a batch, the third event of a type.
 from functools import cache
 from typing import NamedTuple
 
-from ..doctor.tables import expected
+from ..doctor import tables as schema
 
 # The table that each id refers to.
 REFERENCES = {
@@ -22,7 +22,17 @@ NATURAL = {
     "asset": ("asset_type", "asset_hash"), "asset_cover": ("cover_hash",),
     "asset_gallery": ("gallery_hash",), "asset_collection": ("collection_hash",),
 }
-NEVER_COMPARED = {"id", "active_batch_id"}
+# Tables that the Perl panel and worker do not write.
+OURS_ALONE = {
+    "schema_version", "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document",
+    "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
+}
+NEVER_COMPARED = {
+    "id", "active_batch_id", "prior_sync_id", "source_at", "source_batch_id", "although_older", "undo_of", "changed_at",
+    "changed_sha256", "imported_at", "imported_job_id", "imported_sha256", "seen_by", "seen_at", "hold", "hold_reason",
+    "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id", "item_digest", "target_digest",
+    "checked_at", "checked_how",
+}
 
 # Documents from files; their columns are text in the database.
 DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
@@ -93,6 +103,11 @@ BY_NAME = {table.name: table for table in TABLES}
 def column_types(table: str) -> dict[str, str]:
     """Return column -> type in etc/schema.sql, including the id."""
     return {name: column.type for name, (column, _) in expected()[table].columns.items()}
+
+
+def expected() -> dict[str, schema.Table]:
+    """Return the tables of etc/schema.sql that are compared."""
+    return {name: table for name, table in schema.expected().items() if name not in OURS_ALONE}
 
 
 def compared_columns(table: str) -> list[str]:
