@@ -18,7 +18,7 @@ LEVELS = [
     {"config", "filters", "paths"},
     {"database", "mount", "manifest"},
     {"catalogue", "find", "ledger", "pictures", "queue"},
-    {"decision"},
+    {"decision", "digests"},
     {"scan", "preflight"},
     {"actions", "doctor"},
     {"bulk"},
