@@ -18,7 +18,7 @@ LEVELS = [
     {"config", "filters", "pagination", "paths", "rows", "text"},
     {"database", "mount", "manifest"},
     {"catalogue", "find", "ledger", "pictures", "queue"},
-    {"decision"},
+    {"decision", "digests"},
     {"scan", "preflight"},
     {"actions", "doctor"},
     {"bulk"},

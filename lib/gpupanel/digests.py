@@ -1,0 +1,59 @@
+"""What an approval binds, as SHA-256: an item, a container, and what the library has of each.
+
+Compact JSON in UTF-8, keys in the order below. The parts are those of docs/decisions/0110-plan-approval-result.md; a
+change of any of them makes every plan that was approved before differ, so that its jobs are held.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from operator import itemgetter
+from typing import Any
+
+from .manifest import Container, Item
+
+FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
+DERIVATIVE_VALUES = ("bytes", "sha256", "mime_type", "width", "height")
+BY_FILE = itemgetter(0, 1)
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def item_digest(item: Item) -> str:
+    """Digest of an item of a manifest: what an import would write of it, and the cover that it links."""
+    files = [[each.kind, each.path, *(getattr(each, name) for name in DERIVATIVE_VALUES)] for each in item.persisted]
+    fields = [_plain(getattr(item, name), name) for name in FIELDS]
+    return _digest([item.asset_type, item.asset_hash, item.cover_hash, fields, sorted(files, key=BY_FILE)])
+
+
+def container_digest(container: Container) -> str:
+    """Digest of a container of a manifest, its members in order."""
+    return _digest(
+        [container.type, container.container_hash, container.title, container.cover_hash, list(container.items)]
+    )
+
+
+def asset_digest(
+    fields: Mapping[str, Any], is_removed: bool, derivatives: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> str:
+    """Digest of an asset as the library has it; `derivatives` are the live ones, by kind and path."""
+    files = [[kind, path, *(values[name] for name in DERIVATIVE_VALUES)] for (kind, path), values in derivatives.items()]
+    return _digest([[_plain(fields[name], name) for name in FIELDS], is_removed, sorted(files, key=BY_FILE)])
+
+
+def library_container_digest(title: str | None, cover_hash: str | None, is_removed: bool) -> str:
+    """Digest of a gallery or collection as the library has it, without its members."""
+    return _digest([title, cover_hash, is_removed])
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Write a duration of 2 as 2.0, since the database knows no difference."""
+    return float(value) if name == "duration_seconds" and value is not None else value
+
+
+def _digest(parts: object) -> str:
+    return sha256(_encode(parts).encode()).hexdigest()
+
+
+# Of an asset or container that the library does not have.
+ABSENT = _digest(None)
