@@ -8,7 +8,7 @@ import re
 from array import array
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -23,7 +23,7 @@ RUN_BYTES = 64 * 1024
 # The largest value that `json` reads; a larger one is cut further.
 BIG_BYTES = 1024 * 1024
 # A value above BIG_BYTES is read once for each level of such values, so they are few.
-MAX_BIG_LEVELS = 4
+MAX_BIG_LEVELS = 3
 # More digits than any rule allows; Python refuses to convert some thousands of them.
 MAX_DIGITS = 400
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
@@ -212,7 +212,7 @@ def count_elements(text: Text, start: int, enough: int) -> int:
 
 def path_at(text: Text, offset: int, at: int = 0, where: str = "") -> tuple[str, bool]:
     """Return the path of the value at `offset`, and whether the offset is in its key; of the value that begins at `at`."""
-    at = _skip_space(text, at)
+    at = skip_space(text, at)
     while at < offset and text[at] in b"[{":
         inner = _member_at(text, at + 1, offset, where) if text[at] == ord("{") else _element_at(text, at + 1, offset, where)
         if inner is None:
@@ -237,12 +237,13 @@ def _member_at(text: Text, at: int, offset: int, where: str) -> tuple[str, int, 
 def _element_at(text: Text, at: int, offset: int, where: str, index: int = 0) -> tuple[str, int, bool] | None:
     while element := ELEMENT.match(text, at):
         if offset < element.end():
-            return place(where, index), _skip_space(text, at), False
+            return place(where, index), skip_space(text, at), False
         index, at = index + 1, element.end()
     return None
 
 
-def _skip_space(text: Text, at: int) -> int:
+def skip_space(text: Text, at: int) -> int:
+    """Return where the next value begins."""
     space = re.compile(SPACE).match(text, at)
     return space.end() if space else at
 
@@ -257,7 +258,7 @@ def decode_string(raw: bytes) -> str:
 # ------------------------------------------------------------------ what JSON allows, but a manifest must not have
 
 
-def run_problems(text: Text, start: int, end: int, where: str, first: int, max_text: int) -> tuple[int, list[str]]:
+def run_problems(text: Text, start: int, end: int, where: str, first: int, max_text: int) -> tuple[int, Iterable[str]]:
     """Check a run of an array's elements, the first of which has the index `first`.
 
     Returns how many elements it has, and its problems: repeated keys, infinite numbers, long texts, deep nesting.
@@ -269,22 +270,22 @@ def run_problems(text: Text, start: int, end: int, where: str, first: int, max_t
     return _run_faults(text, start, end, where, first)
 
 
-def _run_faults(text: Text, start: int, end: int, where: str, first: int, level: int = 1) -> tuple[int, list[str]]:
+def _run_faults(text: Text, start: int, end: int, where: str, first: int, level: int = 1) -> tuple[int, Iterable[str]]:
     if end - start > BIG_BYTES:
-        return 1, list(_big_faults(text, _skip_space(text, start), end, place(where, first), level))
+        return 1, _big_faults(text, skip_space(text, start), end, place(where, first), level)
     elements = f"[{bytes(text[start:end]).decode('utf-8')}]"
     count = count_strict(elements)
     if count is not None:
         return count, []
     tree = _tree(elements)
-    return len(tree), list(chain.from_iterable(_faults(each, place(where, first + n)) for n, each in enumerate(tree)))
+    return len(tree), chain.from_iterable(_faults(each, place(where, first + n)) for n, each in enumerate(tree))
 
 
-def value_problems(text: Text, start: int, end: int, where: str, max_text: int) -> list[str]:
+def value_problems(text: Text, start: int, end: int, where: str, max_text: int) -> Iterable[str]:
     """Check one value as `run_problems` checks a run; its nesting is known to be right."""
     if long := long_text_problem(text, start, end, max_text, lambda at: path_at(text, at, start, where)[0]):
         return [long]
-    return list(_value_faults(text, start, end, where))
+    return _value_faults(text, start, end, where)
 
 
 def _value_faults(text: Text, start: int, end: int, where: str, level: int = 1) -> Iterator[str]:
@@ -454,7 +455,7 @@ def _faults(value: Any, where: str, duplicates: bool = True) -> Iterator[str]:
 
 def described(text: Text) -> str:
     """Describe a JSON value for a message, whatever its size."""
-    start = _skip_space(text, 0)
+    start = skip_space(text, 0)
     if text[start] != ord("["):
         return describe(bytes(text[start : start + 1024]), len(text) - start)
     count = count_elements(text, start, 10_000)
