@@ -23,7 +23,7 @@ RUN_BYTES = 64 * 1024
 # The largest value that `json` reads; a larger one is cut further.
 BIG_BYTES = 1024 * 1024
 # A value above BIG_BYTES is read once for each level of such values, so they are few.
-MAX_BIG_LEVELS = 3
+MAX_BIG_LEVELS = 4
 # More digits than any rule allows; Python refuses to convert some thousands of them.
 MAX_DIGITS = 400
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
@@ -94,10 +94,12 @@ def _surrogate_problem(text: Text) -> str | None:
 def _decoder_problem(text: Text, message: str) -> str:
     reported = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", message)
     if not reported:  # "Input data was truncated"
-        offset, reason = len(text), "truncated"
+        offset, reason = len(text), "truncated" if bytes(text[:1024]).strip() else "expecting value"
     else:
-        reason = reported[1]
-        offset = int(reported[2]) - reason.startswith("trailing characters")
+        # Bytes after the value are reported one too far.
+        offset, reason = (
+            (int(reported[2]) - 1, "extra data") if reported[1] == "trailing characters" else (int(reported[2]), reported[1])
+        )
     if constant := re.compile(rb"NaN|-?Infinity").match(text, offset - (text[offset - 1 : offset] == b"-")):
         return f"{path_at(text, offset)[0]}: found {constant[0].decode()}, expected a finite number"
     rest = bytes(text[offset : offset + 80]).decode("utf-8", "ignore")
@@ -198,7 +200,7 @@ def _is_json_array(text: bytes) -> bool:
 
 
 def count_elements(text: Text, start: int, enough: int) -> int:
-    """Return how many elements the array at `start` has; counting stops past `enough`."""
+    """Return how many elements the array at `start` has; counting stops past `enough`, and before one that is too deep."""
     count, at = 0, start + 1
     while count <= enough and not EMPTY.match(text, start):
         element = ELEMENT.match(text, at)
@@ -459,4 +461,5 @@ def described(text: Text) -> str:
     if text[start] != ord("["):
         return describe(bytes(text[start : start + 1024]), len(text) - start)
     count = count_elements(text, start, 10_000)
-    return f"an array of {count}" if count <= 10_000 else "an array of more than 10000"
+    is_whole = count <= 10_000 and (count or EMPTY.match(text, start))
+    return f"an array of {count}" if is_whole else "an array"
