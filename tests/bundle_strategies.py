@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from gpupanel.manifest.values import Container, Derivative, Item, Manifest, Verification
+from gpupanel.manifest import Container, Derivative, Item, Manifest, Verification
 from gpupanel.reference_fold import FIELDS, Documents, Handover, Library, orders
 
 START = datetime(2026, 4, 10)

@@ -1,6 +1,5 @@
 """A manifest becomes values, or every problem at once; a bad item fails alone (docs/CONTRACT.md, 4)."""
 
-import gc
 import hashlib
 import json
 import re
@@ -10,7 +9,7 @@ import pytest
 
 from gpupanel import manifest
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import InvalidItem, Item
+from gpupanel.manifest import InvalidItem, Item, ManifestLimits
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -160,8 +159,15 @@ def test_every_problem_is_found_in_one_pass():
 
 def test_thousands_of_problems_are_capped_and_counted():
     found = refused(bundle(*[item(n, asset_type="x") for n in range(250)]))
-    assert len(found) == 201
-    assert found[-1] == "and 50 more"
+    assert len(found) == 51
+    assert found[-1] == "and 200 more"
+    assert len(refused(bundle(*[item(n, asset_type="x") for n in range(50)]))) == 50
+
+
+def test_how_many_problems_are_left_is_said_only_where_it_is_known():
+    found = refused(bundle(*[1] * 12_000))
+    assert len(found) == 51
+    assert found[-1] == "and more"
 
 
 def test_an_item_that_is_listed_twice_is_a_problem_of_the_bundle_whatever_the_case_of_its_hash():
@@ -279,13 +285,6 @@ def test_a_glimpse_of_what_is_no_json_object_is_empty(raw):
     assert manifest.salvage_fields(raw) == {}
 
 
-def test_reading_leaves_the_garbage_collector_as_it_was():
-    read(bundle())
-    assert gc.isenabled()
-    refused({})
-    assert gc.isenabled()
-
-
 def test_the_example_of_the_format_description_is_consumable():
     described = (Path(__file__).resolve().parents[2] / "docs/BUNDLE-FORMAT.md").read_text()
     example = re.search(r"^    \{.*?^    \}", described, re.MULTILINE | re.DOTALL).group()
@@ -293,3 +292,66 @@ def test_the_example_of_the_format_description_is_consumable():
     found = manifest.parse_manifest(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
     assert [isinstance(each, Item) for each in found.items] == [True, True]
     assert manifest.reasons_not_consumable(found) == []
+
+
+def test_items_and_containers_can_be_iterated_over_again_and_counted_and_picked():
+    items = [item(n, title="x" * (n % 200), path="/" if n == 700 else f"p/{n}") for n in range(1500)]
+    containers = [{"type": "gallery", "container_hash": f"{n:064x}", "items": [A]} for n in range(3)]
+    found = read(bundle(*items, containers=containers))
+    assert len(found.items) == 1500 and len(found.containers) == 3
+    assert [each.asset_hash for each in found.items] == [each["asset_hash"] for each in items]
+    assert list(found.items) == list(found.items)
+    assert (found.items[699].path, found.items[-1].path) == ("p/699", "p/1499")
+    assert isinstance(found.items[700], InvalidItem)
+    assert [each.container_hash for each in found.containers] == [f"{n:064x}" for n in range(3)]
+    with pytest.raises(IndexError):
+        found.items[1500]
+
+
+LIMITS = ManifestLimits(max_bytes=20_000, max_items=3, max_derivatives=2, max_members=2, max_containers=2, max_text_bytes=300)
+
+
+def limited(document: dict) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse_manifest(json.dumps(document).encode(), SYNC_ID, LIMITS)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "document, problem",
+    [
+        (bundle(*map(item, range(4))), "items: found more than 3, expected at most 3"),
+        (bundle(item(derivatives=[file(path=f"{n}") for n in range(3)])), "items[0].derivatives: found 3, expected at most 2"),
+        (bundle(item(derivatives=[{}] * 3)), "items[0].derivatives: found more than 2, expected at most 2"),
+        (bundle(containers=[{"type": "gallery", "container_hash": A, "items": [A, B, C]}]),
+         "containers[0].items: found more than 2, expected at most 2"),
+        (bundle(containers=[{"type": "gallery", "container_hash": each} for each in (A, B, C)]),
+         "containers: found more than 2, expected at most 2"),
+        (bundle(item(title="x" * 301)), "items[0].title: found a text of 301 bytes, expected at most 300"),
+        (bundle(item(extra=[1, {"note": "\u00e9" * 151}])), "items[0].extra[1].note: found a text of 302 bytes, expected at most 300"),
+        (bundle(note="x" * 301), "note: found a text of 301 bytes, expected at most 300"),
+        (bundle(note="x" * 30_000), None),
+    ],
+)
+def test_each_limit_has_its_own_message(document, problem):
+    size = len(json.dumps(document))
+    assert limited(document)[0] == (problem or f"manifest: found {size} bytes, expected at most 20000")
+
+
+def test_what_is_at_the_limit_is_read():
+    derivatives = [file(path=f"{n}") for n in range(2)]
+    containers = [{"type": "gallery", "container_hash": each, "items": [A, B]} for each in (A, B)]
+    document = bundle(*[item(n, derivatives=derivatives) for n in range(3)], containers=containers, note="\u00e9" * 150)
+    assert len(manifest.parse_manifest(json.dumps(document).encode(), SYNC_ID, LIMITS).items) == 3
+
+
+def test_the_checkpoint_is_called_while_a_large_manifest_is_parsed_and_may_stop_it():
+    raw, calls = json.dumps(bundle(*map(item, range(3000)))).encode(), []
+    manifest.parse_manifest(raw, SYNC_ID, checkpoint=lambda: calls.append(1))
+    assert len(calls) > 3
+
+    def stop():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        manifest.parse_manifest(raw, SYNC_ID, checkpoint=stop)

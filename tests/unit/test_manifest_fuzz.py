@@ -1,13 +1,13 @@
-"""Whatever stands in a manifest, it is read or refused, and both ways of reading come to the same (docs/CONTRACT.md, 4)."""
+"""Whatever stands in a manifest, it is parsed or refused, and what is parsed is strict JSON (docs/CONTRACT.md, 4)."""
 
 import json
-from unittest.mock import patch
+import math
 
 from hypothesis import given, settings, strategies as st
 
 from gpupanel import manifest
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import InvalidItem, text
+from gpupanel.manifest import InvalidItem
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 A, B = "a" * 64, "B" * 64
@@ -70,17 +70,70 @@ def outcome(raw: bytes):
         return error.problems
 
 
+def reference_tree(raw: bytes):
+    """The manifest as `json` reads it, with the rules of strict JSON; None when it breaks one."""
+    def once(pairs):
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError
+        return dict(pairs)
+
+    def finite(digits):
+        if digits in ("NaN", "Infinity", "-Infinity") or math.isinf(float(digits)):
+            raise ValueError
+        return float(digits)
+
+    try:
+        tree = json.loads(raw.decode(), object_pairs_hook=once, parse_float=finite, parse_constant=finite)
+        json.dumps(tree, ensure_ascii=False).encode()
+    except ValueError:
+        return None
+    return tree
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.booleans().flatmap(lambda readable: READABLE if readable else MANIFESTS), st.booleans())
-def test_the_quick_and_the_careful_way_end_alike_with_problems_that_can_be_stored(document, ascii_only):
+def test_whatever_is_accepted_is_strict_json_and_problems_can_be_stored(document, ascii_only):
     raw = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     found = outcome(raw)
-    with patch.object(text, "_quickly", side_effect=ValueError):
-        assert outcome(raw) == found
+    if not isinstance(found, list):
+        tree = reference_tree(raw)
+        identities = [(each["asset_type"], each["asset_hash"].lower()) for each in tree["items"]]
+        assert [(each.asset_type, each.asset_hash) for each in found.items] == identities
     bad = [] if isinstance(found, list) else [each for each in found.items if isinstance(each, InvalidItem)]
     for problem in found if isinstance(found, list) else [text for each in bad for text in each.problems]:
         problem.encode("utf-8")
         assert ": found " in problem and problem.isprintable()
+
+
+# What is put somewhere into the text of a valid manifest.
+BYTES = st.sampled_from([
+    b'"', b":", b",", b"}", b"]", b"{", b"[", b"\\", b"\\u003a", b"\\u003A", b"\\/", b"\\ud800", b"\0", b"\xff", b"\xed\xa0\x80",
+    b"\xef\xbb\xbf", b'"title": "x", ', b'"x": {"y": 1, "y": 2}, ', b'"x": ["]", "}", "{["], ', b"NaN", b"1e999", b"-", b"0", b".0", b" ",
+])
+SOUND = json.dumps({
+    "sync_id": SYNC_ID, "sync_type": "asset", "action": "create", "status": "completed", "source_host": "h",
+    "created_at": "2026-01-31T09:30:00Z", "completed_at": "2026-01-31T09:30:00Z", "item_count": 2, "total_bytes": 1,
+    "verification": {"passed": True, "total_files": 1}, "unknown": {"a": ["x:y", 1.5]},
+    "items": [{"asset_type": "photo", "asset_hash": each, "path": each[:3], "title": "t", "derivatives": [
+        {"kind": "thumb", "path": "t.jpg", "bytes": 1}]} for each in (A, "c" * 64)],
+    "containers": [{"type": "gallery", "container_hash": A, "title": "x", "items": [A]}],
+}).encode()
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(SOUND)), st.integers(0, 3), BYTES), min_size=1, max_size=2))
+def test_a_damaged_manifest_is_refused_exactly_when_it_is_no_strict_json(damages):
+    raw = SOUND
+    for place, less, more in damages:
+        raw = raw[:place] + more + raw[place + less:]
+    found, tree = outcome(raw), reference_tree(raw)
+    if not isinstance(found, list):
+        assert tree is not None and len(found.items) == len(tree["items"])
+    elif tree is None:
+        text = ("JSON", "UTF-8", "once", "finite number", "surrogate", "an object", "without one")
+        assert any(word in problem for problem in found for word in text), found
+    else:
+        assert not any("expected JSON" in problem or "more than once" in problem for problem in found), found
 
 
 @settings(max_examples=200, deadline=None)

@@ -15,7 +15,7 @@ from msgspec.structs import FieldInfo, fields, replace
 
 from .messages import MISSING, expected, place, problem
 from .schema import Container, Item
-from .strict_json import BIG_BYTES, array_runs, described
+from .strict_json import BIG_BYTES, Text, array_runs, described, skip_space
 
 # Raised for a value that breaks a rule, and for numbers with thousands of digits.
 UNFIT = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
@@ -47,30 +47,40 @@ def _list_decoder() -> Decoder[list[Raw]]:
     return Decoder(list[Raw])
 
 
-def raw_fields(text: bytes | memoryview, kind: type[Struct]) -> dict[str, memoryview]:
+def raw_fields(text: Text | Raw, kind: type[Struct]) -> dict[str, Raw]:
     """Return the raw text of each field of `kind` that the object `text` has."""
-    values = _raw_decoder(kind).decode(text)
-    found = {name: memoryview(getattr(values, name)) for name in values.__struct_fields__}
-    return {name: raw for name, raw in found.items() if len(raw)}
+    values = _raw_decoder(kind).decode(memoryview(text))
+    found = {name: getattr(values, name) for name in values.__struct_fields__}
+    return {name: raw for name, raw in found.items() if len(memoryview(raw))}
 
 
-def raw_elements(text: bytes | memoryview) -> Iterator[memoryview]:
+def raw_elements(text: Text) -> Iterator[Raw]:
     """The raw text of each element of the array `text`; only those of one run are in memory."""
     for start, end in array_runs(text, 0):
-        if end - start > BIG_BYTES:
-            yield memoryview(text)[start:end]
-        else:
-            yield from map(memoryview, _list_decoder().decode(b"[%b]" % bytes(text[start:end])))
+        yield from run_elements(text, start, end)
 
 
-def convert(raw: bytes | memoryview, kind: Any) -> Any:
+def run_elements(text: Text, start: int, end: int) -> Iterator[Raw]:
+    """The raw text of each element of a run; a big one is not copied."""
+    if end - start > BIG_BYTES:
+        yield Raw(memoryview(text)[skip_space(text, start) : end])
+    else:
+        yield from _list_decoder().decode(b"[%b]" % bytes(text[start:end]))
+
+
+def begins_with(raw: Raw, bracket: str) -> bool:
+    """Whether a value begins with this bracket."""
+    return bool(memoryview(raw)[0] == ord(bracket))
+
+
+def convert(raw: Raw, kind: Any) -> Any:
     """Decode a value of type `kind`. Raises one of UNFIT."""
-    if len(raw) > BIG_BYTES and raw[:1] == b'"':
+    if begins_with(raw, '"') and len(memoryview(raw)) > BIG_BYTES:
         raise msgspec.ValidationError("longer than any text may be")
     return _decoder(kind).decode(raw)
 
 
-def valid_fields(raw: dict[str, memoryview], kind: type[Struct]) -> dict[str, Any]:
+def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
     """Return the values of those fields of `kind` that fit their types, by name."""
     values = {}
     for each in _fields(kind):
@@ -82,7 +92,7 @@ def valid_fields(raw: dict[str, memoryview], kind: type[Struct]) -> dict[str, An
     return values
 
 
-def field_problems(raw: dict[str, memoryview], kind: type[Struct], where: str) -> Iterator[str]:
+def field_problems(raw: dict[str, Raw], kind: type[Struct], where: str) -> Iterator[str]:
     """The problems of an object whose fields have the texts `raw`."""
     for each in _fields(kind):
         path = place(where, each.name)
@@ -92,7 +102,7 @@ def field_problems(raw: dict[str, memoryview], kind: type[Struct], where: str) -
             yield problem(path, MISSING, expected(each.type))
 
 
-def value_problems(raw: memoryview, kind: Any, where: str) -> Iterator[str]:
+def value_problems(raw: Raw, kind: Any, where: str) -> Iterator[str]:
     """Every problem of `raw` as a value of type `kind`; none when it is one."""
     try:
         convert(raw, kind)
@@ -100,16 +110,16 @@ def value_problems(raw: memoryview, kind: Any, where: str) -> Iterator[str]:
         yield from _explained(raw, kind, where)
 
 
-def _explained(raw: memoryview, kind: Any, where: str) -> Iterator[str]:
-    if isinstance(kind, type) and issubclass(kind, Struct) and raw[:1] == b"{":
+def _explained(raw: Raw, kind: Any, where: str) -> Iterator[str]:
+    if isinstance(kind, type) and issubclass(kind, Struct) and begins_with(raw, "{"):
         yield from field_problems(raw_fields(raw, kind), kind, where)
-    elif get_origin(kind) is tuple and raw[:1] == b"[":
+    elif get_origin(kind) is tuple and begins_with(raw, "["):
         member = get_args(kind)[0]
-        elements = enumerate(raw_elements(raw))
+        elements = enumerate(raw_elements(memoryview(raw)))
         every = (text for index, each in elements for text in value_problems(each, member, place(where, index)))
         yield from islice(every, MAX_COUNTED)
     else:
-        yield f"{where}: found {described(raw)}, expected {expected(kind)}"
+        yield f"{where}: found {described(memoryview(raw))}, expected {expected(kind)}"
 
 
 def with_lowercase_hashes(item: Item) -> Item:

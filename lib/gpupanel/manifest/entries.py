@@ -7,38 +7,42 @@ from abc import abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
+from msgspec import Raw
 
 from .convert import (
     UNFIT,
+    begins_with,
     container_with_lowercase_hashes,
     convert,
     field_problems,
-    raw_elements,
     raw_fields,
+    run_elements,
     valid_fields,
     value_problems,
     with_lowercase_hashes,
 )
 from .messages import one_per_place, limit_problems
 from .schema import Container, InvalidItem, Item
+from .strict_json import BIG_BYTES, Text
 from .validation import Folders, item_problems, path_faults
 
 # How many problems of an item are reported, and in how many characters, so that a column of the ledger holds them.
 MAX_ITEM_PROBLEMS = (20, 1_900)
+MAX_COUNTED = 100
 IDENTITY = {"asset_type", "asset_hash"}
 
 T = TypeVar("T")
 ITEMS = msgspec.json.Decoder(list[Item])
-CONTAINERS = msgspec.json.Decoder(list[Container])
 
 
 class Entries(Sequence[T], Generic[T]):
     """Values that are decoded on iteration, in the manifest's order."""
 
-    def __init__(self, text: bytes | memoryview):
+    def __init__(self, text: Text):
         self._text = text
         self._starts, self._ends, self._firsts = array("Q"), array("Q"), array("Q")
         self._length = 0
@@ -76,69 +80,62 @@ class Entries(Sequence[T], Generic[T]):
     __hash__ = None  # type: ignore[assignment]
 
     def _read(self, run: int) -> Iterator[T]:
-        return self.decode(b"[%b]" % self._text[self._starts[run] : self._ends[run]], self._firsts[run])
+        return self.decode(self._starts[run], self._ends[run], self._firsts[run])
 
     @abstractmethod
-    def decode(self, array_text: bytes, first: int) -> Iterator[T]:
-        """Decode some elements, the first of which is at the position `first`."""
+    def decode(self, start: int, end: int, first: int) -> Iterator[T]:
+        """Decode a run of elements, the first of which is at the position `first`."""
 
 
 class Items(Entries[Item | InvalidItem]):
     """The items; which of them are invalid is found again whenever they are iterated over."""
 
-    def __init__(self, text: bytes | memoryview, sync_type: str | None, action: str | None):
+    def __init__(self, text: Text, sync_type: str | None, action: str | None):
         super().__init__(text)
         self._sync_type, self._action = sync_type, action
         self.folders = Folders()
 
-    def decode(self, array_text: bytes, first: int) -> Iterator[Item | InvalidItem]:
-        for position, (item, problems) in enumerate(self.checked(array_text, first), first):
+    def decode(self, start: int, end: int, first: int) -> Iterator[Item | InvalidItem]:
+        for position, (item, problems) in enumerate(self.checked(start, end, first), first):
             assert item is not None  # a manifest with an item that has no identity is refused
             clash = self.folders.clash(position, item.path)
-            if clash:
-                problems = [*problems, clash]
-            yield _invalid(item, problems) if problems else item
+            told = [*islice(problems, MAX_COUNTED), *([clash] if clash else [])]
+            yield _invalid(item, told) if told else item
 
-    def checked(self, array_text: bytes, first: int) -> Iterator[tuple[Item | None, list[str]]]:
-        """Each item as far as its fields are valid, None without an identity; and the problems that it has by itself."""
+    def checked(self, start: int, end: int, first: int) -> Iterator[tuple[Item | None, Iterable[str]]]:
+        """Yield each item as far as its fields are valid, None without an identity; and its own problems, found lazily."""
         try:
-            items = ITEMS.decode(array_text)
+            items = ITEMS.decode(b"[%b]" % bytes(self._text[start:end])) if end - start <= BIG_BYTES else None
         except UNFIT:
-            for position, raw in enumerate(raw_elements(array_text), first):
+            items = None
+        if items is None:
+            for position, raw in enumerate(run_elements(self._text, start, end), first):
                 yield self._checked_alone(raw, position)
         else:
-            yield from self.checked_known(items, first)
+            for position, item in enumerate(map(with_lowercase_hashes, items), first):
+                yield item, item_problems(position, item, self._sync_type, self._action)
 
-    def checked_known(self, items: Iterable[Item], first: int) -> Iterator[tuple[Item, list[str]]]:
-        """The same of items whose fields are all valid."""
-        for position, item in enumerate(map(with_lowercase_hashes, items), first):
-            yield item, self.problems(item, position)
-
-    def problems(self, item: Item, position: int) -> list[str]:
-        """The problems of an item whose fields are of the right types."""
-        return item_problems(position, item, self._sync_type, self._action)
-
-    def _checked_alone(self, raw: memoryview, position: int) -> tuple[Item | None, list[str]]:
+    def _checked_alone(self, raw: Raw, position: int) -> tuple[Item | None, Iterable[str]]:
         try:
             item = with_lowercase_hashes(convert(raw, Item))
-            return item, self.problems(item, position)
+            return item, item_problems(position, item, self._sync_type, self._action)
         except UNFIT:
             pass
         where = f"items[{position}]"
-        if raw[:1] != b"{":
-            return None, list(value_problems(raw, Item, where))
+        if not begins_with(raw, "{"):
+            return None, value_problems(raw, Item, where)
         values = raw_fields(raw, Item)
-        found, problems = valid_fields(values, Item), list(field_problems(values, Item, where))
-        if not IDENTITY <= found.keys():
+        found, problems = valid_fields(values, Item), field_problems(values, Item, where)
+        if not found.keys() >= IDENTITY:
             return None, problems
         item = with_lowercase_hashes(Item(**found))
-        return item, problems + self.problems(item, position)
+        return item, chain(problems, item_problems(position, item, self._sync_type, self._action))
 
     def paths(self) -> Iterator[str | None]:
         """The folder of each item, None when it has none that is safe."""
         for run in range(len(self._firsts)):
-            text = b"[%b]" % self._text[self._starts[run] : self._ends[run]]
-            yield from (safe_folder(item) for item, _ in self.checked(text, self._firsts[run]))
+            checked = self.checked(self._starts[run], self._ends[run], self._firsts[run])
+            yield from (safe_folder(item) for item, _ in checked)
 
 
 def safe_folder(item: Item | None) -> str | None:
@@ -154,8 +151,9 @@ def _invalid(item: Item, problems: list[str]) -> InvalidItem:
 class Containers(Entries[Container]):
     """The galleries and collections."""
 
-    def decode(self, array_text: bytes, first: int) -> Iterator[Container]:
-        yield from map(container_with_lowercase_hashes, CONTAINERS.decode(array_text))
+    def decode(self, start: int, end: int, first: int) -> Iterator[Container]:
+        for raw in run_elements(self._text, start, end):
+            yield container_with_lowercase_hashes(convert(raw, Container))
 
 
 def identity_of(item: Any) -> tuple[str, str]:

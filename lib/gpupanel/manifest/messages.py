@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Annotated, Any, get_args, get_origin
 
@@ -73,7 +73,7 @@ def _escape_character(character: str) -> str:
 def expected(kind: Any) -> str:
     """What a value of type `kind` must be, in the words that its rule carries."""
     if get_origin(kind) is Annotated:
-        return next(meta.description for meta in get_args(kind) if isinstance(meta, Meta))
+        return next(meta.description or "" for meta in get_args(kind) if isinstance(meta, Meta))
     if get_origin(kind) is tuple:
         return "an array"
     choices = [choice for choice in get_args(kind) if choice is not type(None)]
@@ -127,19 +127,26 @@ class ProblemList:
         return len(self._places) >= self.MAX_COUNTED
 
     def add(self, text: str) -> None:
-        place = hash(text.partition(": ")[0])
+        """Add one problem."""
+        self.add_lazily(text.partition(": ")[0], lambda: text)
+
+    def add_lazily(self, where: str, make: Callable[[], str]) -> None:
+        """Add the problem of the place `where`; its text is made only when it will be reported."""
+        place = hash(where)
         if self.is_full or place in self._places:
             return
         self._places.add(place)
         if len(self._first) < self.MAX_REPORTED:
-            self._first.append(clip(text, self.MAX_CHARACTERS))
+            self._first.append(clip(make(), self.MAX_CHARACTERS))
 
-    def extend(self, problems: Iterable[str]) -> None:
-        """Add problems until no more are counted."""
+    def extend(self, problems: Iterable[str]) -> bool:
+        """Add problems until no more are counted; returns whether there were any."""
+        text = None
         for text in problems:
             self.add(text)
             if self.is_full:
                 break
+        return text is not None
 
     def stop(self) -> None:
         """Note that the manifest was not read to its end, so that the number of problems is not known."""
@@ -153,6 +160,7 @@ class ProblemList:
         lengths = accumulate(len(text) for text in every[: cls.MAX_REPORTED])
         kept = max(1, sum(total <= cls.MAX_CHARACTERS for total in lengths))
         counted = len(set().union(*(each._places for each in lists)))
-        if any(each.is_full or each._more_unknown for each in lists):
-            return [*every[:kept], *(["and perhaps more"] if kept < counted or any(each.is_full for each in lists) else [])]
-        return [*every[:kept], f"and {counted - kept} more"] if counted > kept else every
+        if counted <= kept:
+            return every
+        is_known = not any(each.is_full or each._more_unknown for each in lists)
+        return [*every[:kept], f"and {counted - kept} more" if is_known else "and more"]

@@ -7,25 +7,39 @@ what must be unique in the whole manifest stay. A `Manifest` decodes its items a
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw
 
 from ..errors import ManifestError
-from .convert import UNFIT, container_with_lowercase_hashes, convert, field_problems, raw_elements, raw_fields, valid_fields, value_problems
+from .convert import (
+    UNFIT,
+    begins_with,
+    container_with_lowercase_hashes,
+    convert,
+    field_problems,
+    raw_fields,
+    run_elements,
+    valid_fields,
+    value_problems,
+    with_lowercase_hashes,
+)
 from .entries import Containers, Entries, Items, identity_of, safe_folder
 from .messages import MISSING, ProblemList, place, problem
 from .schema import Container, Item, KnownItem, ManifestFields, ManifestLimits, Verification
 from .strict_json import (
+    BIG_BYTES,
     BYTE_ORDER_MARK,
     MEMBER_KEY,
     MEMBER_VALUE,
     EMPTY,
     RUN_BYTES,
     SPACE,
+    Text,
     KeyDigests,
     NestingError,
     array_runs,
@@ -136,15 +150,15 @@ def parse_manifest(
     return _Parsing(text, sync_id, limits, checkpoint).manifest(marked, raw)
 
 
-def _without_mark(raw: bytes) -> bytes | memoryview:
+def _without_mark(raw: bytes) -> Text:
     return memoryview(raw)[len(BYTE_ORDER_MARK) :] if raw.startswith(BYTE_ORDER_MARK) else raw
 
 
-def _is_object(text: bytes | memoryview) -> bool:
+def _is_object(text: Text) -> bool:
     return OBJECT_START.match(text) is not None
 
 
-def _member_keys(text: bytes | memoryview) -> Iterator[str]:
+def _member_keys(text: Text) -> Iterator[str]:
     """Yield the key of each member of the manifest. Raises NestingError."""
     start = OBJECT_START.match(text)
     at = start.end() if start else 0
@@ -167,7 +181,7 @@ class _LimitExceeded(Exception):  # noqa: N818
 class _Parsing:
     """One pass over a manifest whose syntax is right."""
 
-    def __init__(self, text: bytes | memoryview, sync_id: str, limits: ManifestLimits, checkpoint: Callable[[], None]):
+    def __init__(self, text: Text, sync_id: str, limits: ManifestLimits, checkpoint: Callable[[], None]):
         self._text, self._sync_id, self._limits, self._checkpoint = text, sync_id, limits, checkpoint
         self._raw = raw_fields(text, ManifestFields)
         head = {name: value for name, value in self._raw.items() if name not in LISTS}
@@ -198,7 +212,7 @@ class _Parsing:
 
     def _field_problems(self) -> Iterator[str]:
         """The problems of all fields but the elements of the two lists."""
-        empty = {name: memoryview(b"[]") for name in LISTS if bytes(self._raw.get(name, b"")[:1]) == b"["}
+        empty = {name: Raw(b"[]") for name in LISTS if name in self._raw and begins_with(self._raw[name], "[")}
         yield from field_problems(self._raw | empty, ManifestFields, "")
 
     # --------------------------------------------------------------------------------------------- the members
@@ -267,23 +281,23 @@ class _Parsing:
 
     def _read_items(self, start: int, end: int) -> int:
         """Check a run of items; returns how many they are."""
-        first, array_text = len(self._items), b"[%b]" % self._text[start:end]
-        known = _known_items(array_text)
+        first = len(self._items)
+        known = _known_items(self._text, start, end)
         if known is None:
-            count = self._check_text("items", start, end)
-            limited = self._limited(array_text, first, Item, "derivatives", self._limits.max_derivatives)
-            if limited:
-                self._text_problems.extend(limited)
+            count, is_costly = self._check_text("items", start, end, "derivatives", self._limits.max_derivatives)
+            if is_costly:
+                for position in range(first, first + count):
+                    self._note_item(position, None, ())
                 return count
-            checked = self._items.checked(array_text, first)
+            checked: Iterator[tuple[Item | None, Iterable[str]]] = self._items.checked(start, end, first)
         else:
             count = len(known)
-            checked = self._items.checked_known(known, first)
+            checked = ((with_lowercase_hashes(item), ()) for item in known)
         for position, (item, problems) in enumerate(checked, first):
             self._note_item(position, item, problems)
         return count
 
-    def _note_item(self, position: int, item: Item | None, problems: list[str]) -> None:
+    def _note_item(self, position: int, item: Item | None, problems: Iterable[str]) -> None:
         self._items.folders.add(safe_folder(item))
         if item is None:
             self._identities.add(position)
@@ -295,35 +309,39 @@ class _Parsing:
         if len(item.derivatives) > most:
             self._text_problems.add(f"items[{position}].derivatives: found {len(item.derivatives)}, expected at most {most}")
 
-    def _check_text(self, where: str, start: int, end: int) -> int:
+    def _check_text(self, where: str, start: int, end: int, name: str, most: int) -> tuple[int, bool]:
+        """Check the text of a run, and that the list `name` of each element has at most `most` elements.
+
+        Returns how many elements the run has, and whether they cost too much to decode them.
+        """
         first = len(self._lists[where])
         count, problems = run_problems(self._text, start, end, where, first, self._limits.max_text_bytes)
-        self._text_problems.extend(problems)
-        return count
+        is_wrong = self._text_problems.extend(problems)
+        is_long = self._text_problems.extend(self._limited(where, start, end, name, most))
+        return count, is_long or (is_wrong and end - start > BIG_BYTES)
 
-    def _limited(self, array_text: bytes, first: int, kind: type[Struct], name: str, most: int) -> list[str]:
+    def _limited(self, where: str, start: int, end: int, name: str, most: int) -> list[str]:
         """The problems of elements whose list `name` has more than `most` elements."""
         problems = []
-        if array_text.count(b",") >= most:
-            for position, raw in enumerate(raw_elements(array_text), first):
-                listed = raw_fields(raw, kind).get(name) if raw[:1] == b"{" else None
-                if listed is not None and listed[:1] == b"[" and count_elements(listed, 0, most) > most:
-                    where = "items" if kind is Item else "containers"
+        kind, first = Item if where == "items" else Container, len(self._lists[where])
+        if end - start > 2 * most:
+            for position, raw in enumerate(run_elements(self._text, start, end), first):
+                listed = raw_fields(raw, kind).get(name) if begins_with(raw, "{") else None
+                if listed is not None and _is_longer(memoryview(listed), most):
                     problems.append(f"{where}[{position}].{name}: found more than {most}, expected at most {most}")
         return problems
 
     def _read_containers(self, start: int, end: int) -> int:
         """Check a run of containers; returns how many they are."""
-        first, array_text = len(self._containers), b"[%b]" % self._text[start:end]
-        count = self._check_text("containers", start, end)
-        limited = self._limited(array_text, first, Container, "items", self._limits.max_members)
-        self._text_problems.extend(limited)
-        if not limited:
-            for position, raw in enumerate(raw_elements(array_text), first):
-                self._read_container(position, raw)
+        first = len(self._containers)
+        count, is_costly = self._check_text("containers", start, end, "items", self._limits.max_members)
+        for position, raw in enumerate(() if is_costly else run_elements(self._text, start, end), first):
+            self._read_container(position, raw)
+        for position in range(first, first + count if is_costly else first):
+            self._container_identities.add(position)
         return count
 
-    def _read_container(self, position: int, raw: memoryview) -> None:
+    def _read_container(self, position: int, raw: Raw) -> None:
         where = f"containers[{position}]"
         try:
             container = container_with_lowercase_hashes(convert(raw, Container))
@@ -336,26 +354,38 @@ class _Parsing:
 
     def _compare_entries(self) -> None:
         """Find what only all items, and all containers, show together."""
-        count = len(self._items) if "items" in self._raw and self._raw["items"][:1] == b"[" else None
+        count = len(self._items) if "items" in self._raw and begins_with(self._raw["items"], "[") else None
         completed_at = MISSING if "completed_at" not in self._raw else self._values.get("completed_at")
         self._head_problems.extend(bundle_problems(self._values, count, self._sync_id, completed_at))
         for at, first in self._container_identities.repeats():
             if self._entry_problems.is_full:
                 break
-            each = self._containers[at]
-            self._entry_problems.add(repeat_problem("containers", at, first, f"{each.type} {each.container_hash}"))
+            self._entry_problems.add_lazily(f"containers[{at}]", partial(self._repeated_container, at, first))
         for at, first in self._identities.repeats():
             if self._entry_problems.is_full:
                 break
-            item = self._items[at]
-            self._entry_problems.add(repeat_problem("items", at, first, f"{item.asset_type} {item.asset_hash}"))
+            self._entry_problems.add_lazily(f"items[{at}]", partial(self._repeated_item, at, first))
         self._items.folders.find_clashes(self._items.paths)
 
+    def _repeated_item(self, position: int, first: int) -> str:
+        item = self._items[position]
+        return repeat_problem("items", position, first, f"{item.asset_type} {item.asset_hash}")
 
-def _known_items(array_text: bytes) -> list[KnownItem] | None:
+    def _repeated_container(self, position: int, first: int) -> str:
+        container = self._containers[position]
+        return repeat_problem("containers", position, first, f"{container.type} {container.container_hash}")
+
+
+def _is_longer(text: memoryview, most: int) -> bool:
+    """Whether an array has more than `most` elements; its text is longer than so many commas then."""
+    return text[0] == ord("[") and len(text) > 2 * most and count_elements(text, 0, most) > most
+
+
+def _known_items(text: Text, start: int, end: int) -> list[KnownItem] | None:
     """The items of a run that have no unknown, no repeated and no invalid value; None when there may be one."""
-    if len(array_text) > 2 * RUN_BYTES:
+    if end - start > RUN_BYTES:
         return None
+    array_text = b"[%b]" % bytes(text[start:end])
     try:
         items = KNOWN_ITEMS.decode(array_text)
     except UNFIT:

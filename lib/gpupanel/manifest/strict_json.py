@@ -8,7 +8,7 @@ import re
 from array import array
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -94,10 +94,12 @@ def _surrogate_problem(text: Text) -> str | None:
 def _decoder_problem(text: Text, message: str) -> str:
     reported = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", message)
     if not reported:  # "Input data was truncated"
-        offset, reason = len(text), "truncated"
+        offset, reason = len(text), "truncated" if bytes(text[:1024]).strip() else "expecting value"
     else:
-        reason = reported[1]
-        offset = int(reported[2]) - reason.startswith("trailing characters")
+        # Bytes after the value are reported one too far.
+        offset, reason = (
+            (int(reported[2]) - 1, "extra data") if reported[1] == "trailing characters" else (int(reported[2]), reported[1])
+        )
     if constant := re.compile(rb"NaN|-?Infinity").match(text, offset - (text[offset - 1 : offset] == b"-")):
         return f"{path_at(text, offset)[0]}: found {constant[0].decode()}, expected a finite number"
     rest = bytes(text[offset : offset + 80]).decode("utf-8", "ignore")
@@ -198,7 +200,7 @@ def _is_json_array(text: bytes) -> bool:
 
 
 def count_elements(text: Text, start: int, enough: int) -> int:
-    """Return how many elements the array at `start` has; counting stops past `enough`."""
+    """Return how many elements the array at `start` has; counting stops past `enough`, and before one that is too deep."""
     count, at = 0, start + 1
     while count <= enough and not EMPTY.match(text, start):
         element = ELEMENT.match(text, at)
@@ -212,7 +214,7 @@ def count_elements(text: Text, start: int, enough: int) -> int:
 
 def path_at(text: Text, offset: int, at: int = 0, where: str = "") -> tuple[str, bool]:
     """Return the path of the value at `offset`, and whether the offset is in its key; of the value that begins at `at`."""
-    at = _skip_space(text, at)
+    at = skip_space(text, at)
     while at < offset and text[at] in b"[{":
         inner = _member_at(text, at + 1, offset, where) if text[at] == ord("{") else _element_at(text, at + 1, offset, where)
         if inner is None:
@@ -237,12 +239,13 @@ def _member_at(text: Text, at: int, offset: int, where: str) -> tuple[str, int, 
 def _element_at(text: Text, at: int, offset: int, where: str, index: int = 0) -> tuple[str, int, bool] | None:
     while element := ELEMENT.match(text, at):
         if offset < element.end():
-            return place(where, index), _skip_space(text, at), False
+            return place(where, index), skip_space(text, at), False
         index, at = index + 1, element.end()
     return None
 
 
-def _skip_space(text: Text, at: int) -> int:
+def skip_space(text: Text, at: int) -> int:
+    """Return where the next value begins."""
     space = re.compile(SPACE).match(text, at)
     return space.end() if space else at
 
@@ -257,7 +260,7 @@ def decode_string(raw: bytes) -> str:
 # ------------------------------------------------------------------ what JSON allows, but a manifest must not have
 
 
-def run_problems(text: Text, start: int, end: int, where: str, first: int, max_text: int) -> tuple[int, list[str]]:
+def run_problems(text: Text, start: int, end: int, where: str, first: int, max_text: int) -> tuple[int, Iterable[str]]:
     """Check a run of an array's elements, the first of which has the index `first`.
 
     Returns how many elements it has, and its problems: repeated keys, infinite numbers, long texts, deep nesting.
@@ -269,22 +272,22 @@ def run_problems(text: Text, start: int, end: int, where: str, first: int, max_t
     return _run_faults(text, start, end, where, first)
 
 
-def _run_faults(text: Text, start: int, end: int, where: str, first: int, level: int = 1) -> tuple[int, list[str]]:
+def _run_faults(text: Text, start: int, end: int, where: str, first: int, level: int = 1) -> tuple[int, Iterable[str]]:
     if end - start > BIG_BYTES:
-        return 1, list(_big_faults(text, _skip_space(text, start), end, place(where, first), level))
+        return 1, _big_faults(text, skip_space(text, start), end, place(where, first), level)
     elements = f"[{bytes(text[start:end]).decode('utf-8')}]"
     count = count_strict(elements)
     if count is not None:
         return count, []
     tree = _tree(elements)
-    return len(tree), list(chain.from_iterable(_faults(each, place(where, first + n)) for n, each in enumerate(tree)))
+    return len(tree), chain.from_iterable(_faults(each, place(where, first + n)) for n, each in enumerate(tree))
 
 
-def value_problems(text: Text, start: int, end: int, where: str, max_text: int) -> list[str]:
+def value_problems(text: Text, start: int, end: int, where: str, max_text: int) -> Iterable[str]:
     """Check one value as `run_problems` checks a run; its nesting is known to be right."""
     if long := long_text_problem(text, start, end, max_text, lambda at: path_at(text, at, start, where)[0]):
         return [long]
-    return list(_value_faults(text, start, end, where))
+    return _value_faults(text, start, end, where)
 
 
 def _value_faults(text: Text, start: int, end: int, where: str, level: int = 1) -> Iterator[str]:
@@ -454,8 +457,9 @@ def _faults(value: Any, where: str, duplicates: bool = True) -> Iterator[str]:
 
 def described(text: Text) -> str:
     """Describe a JSON value for a message, whatever its size."""
-    start = _skip_space(text, 0)
+    start = skip_space(text, 0)
     if text[start] != ord("["):
         return describe(bytes(text[start : start + 1024]), len(text) - start)
     count = count_elements(text, start, 10_000)
-    return f"an array of {count}" if count <= 10_000 else "an array of more than 10000"
+    is_whole = count <= 10_000 and (count or EMPTY.match(text, start))
+    return f"an array of {count}" if is_whole else "an array"

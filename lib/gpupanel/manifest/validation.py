@@ -41,32 +41,28 @@ def path_faults(path: str) -> str:
     return ", ".join(broken)
 
 
-def item_problems(position: int, item: Item, sync_type: str | None, action: str | None) -> list[str]:
-    """The problems of one item whose fields are of the right types."""
-    problems: list[str] = []
+def item_problems(position: int, item: Item, sync_type: str | None, action: str | None) -> Iterator[str]:
+    """Yield the problems of one item whose fields are of the right types."""
     path, subtype = item.path, item.asset_subtype
     if path is None and action != "remove":
-        problems.append(problem(f"items[{position}].path", MISSING, "the item's folder"))
+        yield problem(f"items[{position}].path", MISSING, "the item's folder")
     if path is not None and (faults := path_faults(path)):
-        problems.append(problem(f"items[{position}].path", path, faults))
+        yield problem(f"items[{position}].path", path, faults)
     if item.derivatives:
-        problems += _derivative_problems(f"items[{position}].derivatives", item.derivatives)
+        yield from _derivative_problems(f"items[{position}].derivatives", item.derivatives)
     if subtype and item.asset_type != "video":
-        problems.append(problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}"))
+        yield problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}")
     if sync_type == "video_simple" and item.asset_type == "video" and not subtype:
-        problems.append(problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says"))
-    return problems
+        yield problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says")
 
 
-def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> list[str]:
-    problems: list[str] = []
+def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> Iterator[str]:
     seen: dict[tuple[str, str], int] = {}
     for index, file in enumerate(derivatives):
         if faults := path_faults(file.path):
-            problems.append(problem(f"{where}[{index}].path", file.path, faults))
+            yield problem(f"{where}[{index}].path", file.path, faults)
         if (first := seen.setdefault((file.kind, file.path), index)) != index:
-            problems.append(f"{where}[{index}]: found the kind and path of {where}[{first}], expected each once")
-    return problems
+            yield f"{where}[{index}]: found the kind and path of {where}[{first}], expected each once"
 
 
 def _folder_key(path: str) -> str:
