@@ -9,6 +9,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import Meta
 
+from ..text import escape_unprintable, truncate
+
 LONGEST = 60
 MISSING = object()
 # The first characters of a text, with no escape cut in two.
@@ -57,17 +59,8 @@ def describe(raw: bytes, size: int) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` with quotes escaped, and control characters, bidi marks and surrogates spelled out."""
-    return "".join(map(_escape_character, text))
-
-
-def _escape_character(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    """Return `text` with quotes, control characters, bidi marks and surrogates escaped."""
+    return escape_unprintable(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def expected(kind: Any) -> str:
@@ -84,13 +77,8 @@ def limit_problems(problems: list[str], most: int, length: int) -> list[str]:
     """Return the first `most` problems, in at most `length` characters, and how many more there are."""
     lengths = accumulate(len(problem) for problem in problems[:most])
     kept = max(1, sum(total <= length for total in lengths))
-    first = [clip(problem, length) for problem in problems[:kept]]
+    first = [truncate(problem, length) for problem in problems[:kept]]
     return [*first, f"and {len(problems) - kept} more"] if len(problems) > kept else first
-
-
-def clip(text: str, length: int) -> str:
-    """The text cut at `length` characters, then `...`."""
-    return text if len(text) <= length else text[:length] + "..."
 
 
 def finite(value: Any) -> bool:
