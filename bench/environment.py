@@ -14,11 +14,11 @@ from time import sleep
 from typing import NamedTuple
 
 from gpupanel.config import DatabaseSettings
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.mariadb_server import MariaDBServer
 from gpupanel.devtools.processes import KILL_WITH_PARENT
-from gpupanel.doctor.tables import expected
-from gpupanel.tools import schema
+from gpupanel.db.expected import expected_tables
+from gpupanel.db import schema
 
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
@@ -39,7 +39,7 @@ class BenchEnvironment(NamedTuple):
 
     def empty(self) -> None:
         self.admin.execute("SET foreign_key_checks = 0")
-        for table in expected():
+        for table in expected_tables():
             self.admin.execute(f"TRUNCATE TABLE {table}")
         self.admin.execute("SET foreign_key_checks = 1")
 

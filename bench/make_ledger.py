@@ -20,10 +20,10 @@ from time import monotonic
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from gpupanel.database import Database
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.db import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.devtools.processes import KILL_WITH_PARENT, interrupt_on_signals
-from gpupanel.tools import schema
+from gpupanel.db import schema
 
 NAME = "admin_panel"
 SINCE = "2025-12-20"  # when the first was discovered; each other one 29 s later

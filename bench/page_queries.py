@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 import pymysql
-from gpupanel.web.panel import Panel
+from gpupanel.web.application import PanelApplication
 
 
 class Statement(NamedTuple):
@@ -24,14 +24,14 @@ def environ(address: str) -> dict:
     }
 
 
-def page(panel: Panel, address: str):
+def page(panel: PanelApplication, address: str):
     """Return the panel's response. Raises AssertionError for an error page."""
-    reply = panel.answer(panel.received(environ(address)))
+    reply = panel.handle(panel.normalize_environ(environ(address)))
     assert reply.status in (200, 304), reply
     return reply
 
 
-def record_queries(panel: Panel, address: str) -> list[Statement]:
+def record_queries(panel: PanelApplication, address: str) -> list[Statement]:
     """Return the statements of one page, each with the time until its first rows."""
     page(panel, address)  # connected, and everything imported
     with _noted() as statements:

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from gpupanel import config
-from gpupanel.database import Database
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.db import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.devtools.processes import KILL_WITH_PARENT
 from gpupanel.errors import PanelError
-from gpupanel.tools import schema
+from gpupanel.db import schema
 
 from . import make_ledger
 from .install_peers import FOLDER, TREE

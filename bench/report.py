@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from datetime import datetime, timezone, UTC
+from datetime import datetime, UTC
 from importlib import metadata
 from pathlib import Path
 

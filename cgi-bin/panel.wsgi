@@ -6,6 +6,6 @@ TREE = Path(__file__).resolve().parents[1]
 PACKAGES = TREE.glob("venv/lib/python%d.%d/site-packages" % sys.version_info[:2])
 sys.path[:0] = map(str, (TREE / "lib", *PACKAGES))
 
-from gpupanel.web import cgi  # noqa: E402
+from gpupanel.web import entrypoints  # noqa: E402
 
-application = cgi.application(TREE)
+application = entrypoints.application(TREE)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from gpupanel.manifest import Container, Derivative, Item, Manifest, Verification
-from gpupanel.reference_fold import FIELDS, Documents, Handover, Library, orders
+from gpupanel.reference_fold import Documents, FIELDS, Handover, Library, orders
 
 START = datetime(2026, 4, 10)
 # Few of each, so that bundles meet.
@@ -59,7 +59,7 @@ def handover(
         sync_id=sync_id(number), sync_type="asset", action=action, status="completed", source_host="media-1", created_at=time(0),
         completed_at=time(number if at is None else at), prior_sync_id=None if prior is None else sync_id(prior),
         item_count=len(items), total_bytes=0, verification=Verification(True, 0), items=items,
-        containers=tuple(entry for entry in entries if isinstance(entry, Container)), sha256="0" * 64,
+        item_type_counts={}, containers=tuple(entry for entry in entries if isinstance(entry, Container)), sha256="0" * 64,
     )
     known = {ASSETS[asset]: value for asset, value in (documents or {}).items()}
     return Handover(manifest, {(item.asset_type, item.asset_hash): Documents(f"s{number}") for item in items} | known)

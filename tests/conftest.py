@@ -5,7 +5,7 @@ import installation
 import pytest
 from constants import NAME, empty
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount

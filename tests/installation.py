@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from constants import NAME, TABLES, empty, password
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.mariadb_server import MariaDBServer
-from gpupanel.tools import schema
+from gpupanel.db import schema
 
 
 def init_db(server: MariaDBServer) -> None:

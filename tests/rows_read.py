@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gpupanel.database import Database
+from gpupanel.db import Database
 
 
 def so_far(db: Database) -> int:
@@ -13,14 +13,14 @@ def so_far(db: Database) -> int:
 def examined(db: Database, work: Callable, *args, **kwargs) -> tuple:
     """Return the result of `work(tx, ...)` and the number of rows that it read."""
     before = so_far(db)
-    result = db.read(work, *args, **kwargs)
+    result = db.run_read(work, *args, **kwargs)
     return result, so_far(db) - before
 
 
 def temporary_tables(db: Database, work: Callable, *args, **kwargs) -> int:
     """Return the number of temporary tables for `work(tx, ...)`."""
     before = _counted(db, "Created_tmp_tables")
-    db.read(work, *args, **kwargs)
+    db.run_read(work, *args, **kwargs)
     return _counted(db, "Created_tmp_tables") - before
 
 

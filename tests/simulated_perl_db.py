@@ -1,6 +1,6 @@
 """Simulate a Perl database: the same content with other names, ids, times and JSON."""
 
-from gpupanel.database import Database
+from gpupanel.db import Database
 
 HOURS = 5
 ZONE = "Etc/GMT-5"  # five hours before UTC, whatever the season

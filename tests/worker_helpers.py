@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from constants import LIBRARY, TREE
-from gpupanel import actions, catalogue, config, ledger
-from gpupanel.database import Database
+from gpupanel import config, ledger, library_reader, services
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.model import BatchStatus
-from gpupanel.work import claims
-from gpupanel.work.log import make_logger
-from gpupanel.work.notify import Notifier
-from gpupanel.work.signals import Signals
-from gpupanel.work.worker import Worker
+from gpupanel.models import BatchStatus
+from gpupanel.worker import claims
+from gpupanel.worker.log import make_logger
+from gpupanel.worker.systemd import SystemdNotifier
+from gpupanel.worker.shutdown import ShutdownSignals
+from gpupanel.worker.worker import Worker
 
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
@@ -102,8 +102,8 @@ def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
 
 def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
     """Scan, preflight and queue these bundles; return the ids of the jobs."""
-    actions.scan_mount(panel_db, mount, "operator")
-    return [actions.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
+    services.scan_mount(panel_db, mount, "operator")
+    return [services.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
 
 
 def enqueue(db, count: int, priority: int = 100) -> list[int]:
@@ -113,7 +113,7 @@ def enqueue(db, count: int, priority: int = 100) -> list[int]:
         start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
         return [_enqueue_one(tx, start + number, priority) for number in range(count)]
 
-    return db.transact(work)
+    return db.run_transaction(work)
 
 
 def _enqueue_one(tx, number: int, priority: int) -> int:
@@ -123,13 +123,13 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
         container_count=0, last_error=None,
     )
     ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
-    return tx.insert("queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
+    return tx.insert("job_queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
 
 
 def drain(conf: Path) -> str:
     """Import all queued jobs in this process; return the log."""
     out = io.StringIO()
-    Worker(config.load(conf), Signals(), make_logger(out, {}), Notifier({})).drain()
+    Worker(config.load(conf), ShutdownSignals(), make_logger(out, {}), SystemdNotifier({})).drain()
     return out.getvalue()
 
 
@@ -148,15 +148,15 @@ def mend(panel_db, mount, sync_id: str, position: int = 1) -> None:
 
 
 def batch(db, sync_id: str) -> dict:
-    return db.read(ledger.batch, sync_id)
+    return db.run_read(ledger.get_batch, sync_id)
 
 
 def counts(db, sync_id: str) -> dict[str, int]:
-    return db.read(ledger.decision_counts, batch(db, sync_id)["id"])
+    return db.run_read(ledger.decision_counts, batch(db, sync_id)["id"])
 
 
 def items(db, sync_id: str) -> list[dict]:
-    return db.read(ledger.items, batch(db, sync_id)["id"])
+    return db.run_read(ledger.list_items, batch(db, sync_id)["id"])
 
 
 def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
@@ -166,7 +166,7 @@ def reasons(db, sync_id: str) -> dict[str, tuple[str, str]]:
 
 def events(db, sync_id: str, event_type: str | None = None) -> list[dict]:
     """Return the events of a batch, oldest first."""
-    found = db.read(ledger.events, batch(db, sync_id)["id"], limit=1000)[::-1]
+    found = db.run_read(ledger.list_events, batch(db, sync_id)["id"], limit=1000)[::-1]
     return [event for event in found if event_type in (None, event["event_type"])]
 
 
@@ -193,10 +193,10 @@ def held_back(admin_db, worker_db, asset):
 
 def write(tx, asset) -> None:
     """Write an asset to the library, as an import does."""
-    row = dict.fromkeys(catalogue.FIELDS) | {
+    row = dict.fromkeys(library_reader.FIELDS) | {
         "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
     }
-    tx.run_many("library.create_assets", [row])
+    tx.insert_many("library_write.create_assets", [row])
 
 
 class Undone(Exception):
@@ -264,7 +264,7 @@ class Programs:
 
 def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
-    return db.transact(claims.claim, claims.Next(token * 32, HOST, aside))
+    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST, aside))
 
 
 def status(db, claim: claims.Claim) -> str:

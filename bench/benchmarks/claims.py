@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 
-from gpupanel.database import Database
+from gpupanel.db import Database
 
 from .. import environment, install_peers
 from ..environment import BenchEnvironment

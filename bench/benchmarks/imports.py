@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpupanel import actions, catalogue, config
+from gpupanel import config, library_reader, services
 from gpupanel.manifest import parse_manifest
 from gpupanel.mount import Mount
 
 from .. import environment, install_peers
-from ..environment import DOCUMENTS, BenchEnvironment, digest, document
+from ..environment import BenchEnvironment, DOCUMENTS, digest, document
 from ..runner import Comparison, run_in_turns
 
 TITLE = "an import of some 8 rows an item, items a second"
@@ -58,9 +58,9 @@ class Ours:
     def run(self, workers: int) -> float:
         place, sync_ids = self._place, self._sync_ids[:workers]
         place.empty()
-        actions.scan_mount(place.admin, self._mount, "bench")
+        services.scan_mount(place.admin, self._mount, "bench")
         for sync_id in sync_ids:
-            actions.queue_batch(place.admin, self._mount, sync_id, "bench")
+            services.queue_batch(place.admin, self._mount, sync_id, "bench")
         for process in [place.worker() for _ in sync_ids]:
             self._peak = max(self._peak, environment.peak(process))
         [row] = place.admin.execute(
@@ -106,8 +106,8 @@ def _rows(name: str, count: int) -> list[dict]:
 
 
 def _of_item(position: int, item) -> dict[str, list[dict]]:
-    print_ = catalogue.fingerprint(item)
-    fields = {field: getattr(item, field) for field in catalogue.FIELDS}
+    print_ = library_reader.fingerprint(item)
+    fields = {field: getattr(item, field) for field in library_reader.FIELDS}
     identity = {"asset_type": item.asset_type, "asset_hash": item.asset_hash}
     reason = "this photo is new to the library"
     return {
@@ -118,7 +118,7 @@ def _of_item(position: int, item) -> dict[str, list[dict]]:
              "content_sha256": digest(item.path, file)} for file in DOCUMENTS
         ],
         "asset_derivative": [
-            {"kind": each.kind, "path": each.path} | {name: getattr(each, name) for name in catalogue.DERIVATIVE_FIELDS}
+            {"kind": each.kind, "path": each.path} | {name: getattr(each, name) for name in library_reader.DERIVATIVE_FIELDS}
             for each in item.persisted
         ],
         "asset_cover": [{"cover_hash": item.cover_hash}],

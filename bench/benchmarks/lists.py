@@ -6,12 +6,12 @@ from functools import partial
 from statistics import median
 from time import perf_counter
 
-from gpupanel import config, find
-from gpupanel.database import Database
-from gpupanel.filters import read
-from gpupanel.pagination import ENDS, Cursor
+from gpupanel import config, search
+from gpupanel.db import Database
+from gpupanel.search.filters import parse_filter
+from gpupanel.pagination import Cursor, ENDS
 from gpupanel.web.pages import batches
-from gpupanel.web.visit import Visit
+from gpupanel.web.request import Request
 
 from .. import page_queries, panel
 from ..runner import Comparison, run_in_turns
@@ -59,8 +59,8 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 def _page(db: Database, settings: config.Settings, query: str) -> Callable[[], float]:
     """Run the queries of the page through the panel's code."""
-    visit = Visit(page_queries.environ(f"import-media.cgi?{query}"))
-    return lambda: _timed(partial(batches.show, db, visit, settings))
+    visit = Request(page_queries.environ(f"import-media.cgi?{query}"))
+    return lambda: _timed(partial(batches.view, db, visit, settings))
 
 
 def _naive(db: Database, offset: int) -> Callable[[], float]:
@@ -87,15 +87,15 @@ def _asks(db: Database, name: str, texts: dict[str, str]) -> dict[str, Callable]
     if name == "asset":
         [item] = db.execute("SELECT asset_hash FROM ingest_batch_item WHERE batch_id = 7 LIMIT 1")
         texts = {"q": item["asset_hash"]}
-    filters = read(texts)
+    filters = parse_filter(texts)
     return {
-        "first page": lambda tx: find.page(tx, filters), "last page": lambda tx: find.page(tx, filters, LAST),
-        "count": lambda tx: find.count(tx, filters),
+        "first page": lambda tx: search.list_batches(tx, filters), "last page": lambda tx: search.list_batches(tx, filters, LAST),
+        "count": lambda tx: search.count_batches(tx, filters),
     }
 
 
 def _read(db: Database, work: Callable) -> float:
-    return _timed(lambda: db.read(work))
+    return _timed(lambda: db.run_read(work))
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import process_time
 
 import msgspec
-from gpupanel import actions, config, manifest
+from gpupanel import config, manifest, services
 from gpupanel.mount import Mount
 from msgspec import Struct
 
@@ -126,8 +126,8 @@ def _memory(place: BenchEnvironment, counts: tuple[int, ...]) -> Comparison:
         sync_id = environment.bundle(place.assets_dir, f"memory {count}", count)
         sizes.append(f"{count:,} items: a manifest of {(place.assets_dir / 'sync' / f'{sync_id}.json').stat().st_size / 2**20:.1f} MiB")
         mount = Mount(config.load(place.conf).mount)
-        actions.scan_mount(place.admin, mount, "bench")
-        actions.queue_batch(place.admin, mount, sync_id, "bench")
+        services.scan_mount(place.admin, mount, "bench")
+        services.queue_batch(place.admin, mount, sync_id, "bench")
         figures[f"{count:,} items"] = [environment.peak(place.worker())]
         [job] = place.admin.execute("SELECT state, items_done FROM import_job")
         assert (job["state"], job["items_done"]) == ("completed", count), job

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpupanel import actions, config
+from gpupanel import config, services
 from gpupanel.mount import Mount
 
 from .. import environment
@@ -51,8 +51,8 @@ def _compared(place: BenchEnvironment, threads: int, count: int, rounds: int) ->
 def _run(place: BenchEnvironment, conf: Path, sync_id: str, environ: dict[str, str]) -> float:
     place.empty()
     mount = Mount(config.load(conf).mount)
-    actions.scan_mount(place.admin, mount, "bench")
-    actions.queue_batch(place.admin, mount, sync_id, "bench")
+    services.scan_mount(place.admin, mount, "bench")
+    services.queue_batch(place.admin, mount, sync_id, "bench")
     process = place.worker(conf, **environ)
     os.waitpid(process.pid, 0)
     [row] = place.admin.execute(

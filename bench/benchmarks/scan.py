@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from gpupanel import actions, ledger
+from gpupanel import ledger, services
 from gpupanel.config import MountSettings
-from gpupanel.mount import Mount, bounded
+from gpupanel.mount import Mount, iterate_with_timeout
 
 from .. import environment
 from ..environment import BenchEnvironment
@@ -49,16 +49,16 @@ def _compared(place: BenchEnvironment, sync_dir: Path, count: int, rounds: int) 
     contenders = {
         "find -name '*.ready'": lambda: _find(sync_dir, count),
         "os.scandir alone (the limit)": lambda: sum(1 for each in os.scandir(sync_dir) if each.name.endswith(".ready")),
-        "ours, the listing": lambda: sum(map(len, bounded(_lists(mount), None))),
-        "ours, which are known": lambda: len(place.admin.read(ledger.recorded, names)),
-        "ours, the whole scan": lambda: actions.scan_mount(place.admin, mount, "bench").known,
+        "ours, the listing": lambda: sum(map(len, iterate_with_timeout(_lists(mount), None))),
+        "ours, which are known": lambda: len(place.admin.run_read(ledger.known_sync_ids, names)),
+        "ours, the whole scan": lambda: services.scan_mount(place.admin, mount, "bench").known,
     }
     timed = {name: lambda work=work: _timed(work, count) for name, work in contenders.items()}
     return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,))
 
 
 def _lists(mount: Mount) -> Iterator[list]:
-    return actions.chunks(mount.sentinels(), actions.LISTED_AT_ONCE)
+    return services.chunked(mount.list_sentinels(), services.LIST_BATCH_SIZE)
 
 
 def _find(sync_dir: Path, count: int) -> int:

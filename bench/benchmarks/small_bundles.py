@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gpupanel import actions, config
+from gpupanel import config, services
 from gpupanel.mount import Mount
 
 from .. import environment
@@ -50,6 +50,6 @@ class SmallBundles:
 
     def _queue(self) -> None:
         self._place.empty()
-        actions.scan_mount(self._place.admin, self._mount, "bench")
+        services.scan_mount(self._place.admin, self._mount, "bench")
         for sync_id in self._sync_ids:
-            actions.queue_batch(self._place.admin, self._mount, sync_id, "bench")
+            services.queue_batch(self._place.admin, self._mount, sync_id, "bench")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 from gpupanel import config
-from gpupanel.web.panel import Panel
+from gpupanel.web.application import PanelApplication
 from pymysql.cursors import DictCursor
 
 from .. import install_peers, page_queries, panel
@@ -67,7 +67,7 @@ def _requests(address: str) -> Callable[[], float]:
 def _sql(conf: Path) -> Callable[[], float]:
     """Return the median of the page's statements on one connection, in ms."""
     settings = config.load(conf)
-    page = Panel(settings)
+    page = PanelApplication(settings)
     texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
     page.db.close()
     database = settings.database

@@ -80,14 +80,14 @@ def ours() -> None:
     import secrets
 
     from gpupanel.config import DatabaseSettings
-    from gpupanel.database import Database
-    from gpupanel.model import BatchStatus
-    from gpupanel.work import claims
+    from gpupanel.db import Database
+    from gpupanel.models import BatchStatus
+    from gpupanel.worker import claims
 
     db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
-    ended = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
-    while claim := db.transact(claims.claim, claims.Next(secrets.token_hex(16), "host:1")):
-        db.transact(claims.finish, claim, ended, "0" * 64)
+    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(secrets.token_hex(16), "host:1")):
+        db.run_transaction(claims.finish, claim, ended, "0" * 64)
 
 
 def bare() -> None:

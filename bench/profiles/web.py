@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpupanel import config
-from gpupanel.database import Database
-from gpupanel.web.panel import Panel
+from gpupanel.db import Database
+from gpupanel.web.application import PanelApplication
 
 from .. import page_queries, panel
 from ..benchmarks.cgi import REQUEST
@@ -66,7 +66,7 @@ def _tree(lines: list[tuple[int, int, int, str]]) -> list[tuple[int, int, int, s
 def _statements(file: Path, conf: Path) -> Path:
     """Return the statements of each page with their best times, and the slowest plans."""
     settings = config.load(conf)
-    web, db = Panel(settings), Database(settings.database)
+    web, db = PanelApplication(settings), Database(settings.database)
     [batch] = db.execute("SELECT sync_id FROM ingest_batch ORDER BY id DESC LIMIT 1")
     times: dict[str, float] = {}
     lines = [f"Pages over {LEDGER:,} batches; times in ms, the quickest of {RUNS} runs.", ""]

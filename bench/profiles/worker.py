@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpupanel import actions, config
+from gpupanel import config, services
 from gpupanel.mount import Mount
 
 from .. import environment, install_peers
@@ -19,8 +19,8 @@ def write(folder: Path) -> Iterator[Path]:
         mount = Mount(config.load(place.conf).mount)
         for name, options in (("worker", ()), ("worker-python", ("--gil",))):
             sync_id = environment.bundle(place.assets_dir, name, ITEMS)
-            actions.scan_mount(place.admin, mount, "bench")
-            actions.queue_batch(place.admin, mount, sync_id, "bench")
+            services.scan_mount(place.admin, mount, "bench")
+            services.queue_batch(place.admin, mount, sync_id, "bench")
             command = [spy, "record", "--nonblocking", "--rate", "200", *options, "--output", folder / f"{name}.svg", "--"]
             subprocess.run([*command, *place.command()], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             yield folder / f"{name}.svg"

@@ -8,16 +8,16 @@ Pure functions: the preflight calls them to plan, and the importer again in the 
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from . import catalogue
-from .catalogue import Existing, Key
+from . import library_reader
+from .library_reader import AssetKey, ExistingAsset
 from .manifest import Container, Item, Manifest
-from .model import Changes, Decision
+from .models import Changes, Decision
 from .text import short_hash
 
 RANK = {"photo": 0, "video": 1, "cover": 2}
 
 
-class Memberships:
+class ContainerMemberships:
     """The containers of a bundle that list an item.
 
     If items of several types share a hash, it means the photo before the video before the cover, as in
@@ -26,7 +26,7 @@ class Memberships:
 
     def __init__(self, manifest: Manifest) -> None:
         self.containers: tuple[Container, ...] = tuple(manifest.containers)
-        self._keys: dict[str, set[Key]] = {}
+        self._keys: dict[str, set[AssetKey]] = {}
         for container in self.containers:
             for member in container.items:
                 self._keys.setdefault(member, set()).add((container.type, container.container_hash))
@@ -35,14 +35,14 @@ class Memberships:
             earlier = self._types.get(item.asset_hash, item.asset_type)
             self._types[item.asset_hash] = min(earlier, item.asset_type, key=RANK.__getitem__)
 
-    def of(self, item: Item) -> set[Key]:
+    def containers_of(self, item: Item) -> set[AssetKey]:
         """(type, hash) of each container that lists the item."""
         is_meant = self._types.get(item.asset_hash) == item.asset_type
         return self._keys.get(item.asset_hash, set()) if is_meant else set()
 
 
 def decide(
-    action: str, item: Item, existing: Existing | None, containers: AbstractSet[Key] = frozenset()
+    action: str, item: Item, existing: ExistingAsset | None, containers: AbstractSet[AssetKey] = frozenset()
 ) -> tuple[Decision, str, Changes | None]:
     """Apply the decision table to an item: (decision, reason, changes).
 
@@ -65,29 +65,29 @@ def decide(
     return Decision.WILL_SKIP, f"{_named(existing)} is in the library already{kept}", changes if kept else None
 
 
-def differences(item: Item, existing: Existing) -> Changes | None:
+def differences(item: Item, existing: ExistingAsset) -> Changes | None:
     """field -> [before, after] of the fields in which item and asset differ.
 
     A derivative that only the library has is no difference: absence is never an instruction (docs/CONTRACT.md, 2.8).
     """
-    if existing.fingerprint == catalogue.fingerprint(item):
+    if existing.fingerprint == library_reader.fingerprint(item):
         return None
     changes: dict[str, list[Any]] = {
         field: [existing.fields[field], getattr(item, field)]
-        for field in catalogue.FIELDS if existing.fields[field] != getattr(item, field)
+        for field in library_reader.FIELDS if existing.fields[field] != getattr(item, field)
     }
     before: list[str] = []
     after: list[str] = []
     for derivative in item.persisted:
         stored = existing.derivatives.get((derivative.kind, derivative.path))
-        if stored != {field: getattr(derivative, field) for field in catalogue.DERIVATIVE_FIELDS}:
+        if stored != {field: getattr(derivative, field) for field in library_reader.DERIVATIVE_FIELDS}:
             label = f"{derivative.kind} {derivative.path}"
             before += [label] if stored else []
             after.append(label)
     return changes | ({"derivatives": [before, after]} if after else {}) or None
 
 
-def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str, None]:
+def _decide_remove(kind: str, existing: ExistingAsset | None) -> tuple[Decision, str, None]:
     if existing is None:
         return Decision.WILL_SKIP, f"the library does not have this {kind}", None
     if existing.removed:
@@ -95,12 +95,12 @@ def _decide_remove(kind: str, existing: Existing | None) -> tuple[Decision, str,
     return Decision.WILL_REMOVE, f"{_named(existing)} is taken out of the library, and can be restored", None
 
 
-def _named(existing: Existing) -> str:
+def _named(existing: ExistingAsset) -> str:
     origin = f", brought by batch {existing.first_sync_id}," if existing.first_sync_id else ""
     return f"asset {existing.id}{origin}"
 
 
-def _missing_links(item: Item, existing: Existing, containers: AbstractSet[Key]) -> list[str]:
+def _missing_links(item: Item, existing: ExistingAsset, containers: AbstractSet[AssetKey]) -> list[str]:
     cover = ["its cover link"] if item.cover_hash and item.cover_hash not in existing.covers else []
     lacking = sorted(containers - existing.containers)
     return cover + [f"its place in {kind} {short_hash(container_hash)}" for kind, container_hash in lacking]

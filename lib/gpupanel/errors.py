@@ -4,30 +4,30 @@
 exit codes; this module knows neither. Messages are attributes, since Python drops docstrings under -OO.
 
     PanelError
-        Problems                    several problems at once
+        ValidationProblemsError                    several problems at once
             ConfigurationError
             ManifestError
-        NotFound
-        Refused                     not allowed in this state
-            PreflightFailed
-        InvalidInput
-        BundleIncomplete
-        MountUnavailable
-            MountTimeout
-            FileUnreadable
-        UnsafePath
-            NotPermitted
-        DatabaseUnavailable
-            OutcomeUnknown          the reply to COMMIT was lost
-            ConnectionLost          (database)
-            DatabaseTrouble         (database)
-        DatabaseDenied
-        DatabaseConflict
-        DataRefused                 (database)
-            Duplicate               (database)
-        ClaimLost
-        BadDocument, Unimportable   (worker)
-        NotSignedIn, Forbidden, NoSuchPage, MethodNotAllowed, TooLarge, NotSatisfiable   (web)
+        NotFoundError
+        InvalidStateError                     not allowed in this state
+            PreflightFailedError
+        InvalidInputError
+        BundleIncompleteError
+        MountUnavailableError
+            MountTimeoutError
+            FileUnreadableError
+        UnsafePathError
+            PermissionDeniedError
+        DatabaseUnavailableError
+            CommitUnknownError          the reply to COMMIT was lost
+            ConnectionLostError          (database)
+            DatabaseInternalError         (database)
+        DatabaseAccessError
+        DatabaseConflictError
+        DataError                 (database)
+            DuplicateKeyError               (database)
+        ClaimLostError
+        InvalidDocumentError, ImportRejectedError   (worker)
+        AuthenticationRequiredError, Forbidden, PageNotFoundError, MethodNotAllowedError, TooLarge, RangeNotSatisfiableError   (web)
 """
 
 
@@ -43,7 +43,7 @@ class PanelError(Exception):
             self.hint = hint
 
 
-class Problems(PanelError):
+class ValidationProblemsError(PanelError):
     """An invalid file; `problems` has one line for each problem."""
 
     message = "The file is invalid."
@@ -53,25 +53,25 @@ class Problems(PanelError):
         self.problems = problems
 
 
-class ConfigurationError(Problems):
+class ConfigurationError(ValidationProblemsError):
     message = "The configuration cannot be used."
     hint = "Correct the file and start again; etc/*.conf.example describes every option."
 
 
-class ManifestError(Problems):
+class ManifestError(ValidationProblemsError):
     message = "The manifest cannot be used."
     hint = "Ask upstream to fix and resend the bundle."
 
 
-class NotFound(PanelError):
+class NotFoundError(PanelError):
     message = "Not found."
 
 
-class Refused(PanelError):
+class InvalidStateError(PanelError):
     message = "The state of the batch or job does not allow this; nothing was changed."
 
 
-class PreflightFailed(Refused):
+class PreflightFailedError(InvalidStateError):
     """A preflight failed and is recorded; the batch was not queued."""
 
     hint = "Ask upstream to fix and resend the bundle, then queue the batch again."
@@ -81,61 +81,61 @@ class PreflightFailed(Refused):
         self.reasons = reasons
 
 
-class InvalidInput(PanelError):
+class InvalidInputError(PanelError):
     message = "The request is invalid; nothing was changed."
 
 
-class BundleIncomplete(PanelError):
+class BundleIncompleteError(PanelError):
     message = "The bundle is not complete yet."
     hint = "The next scan checks this bundle again."
 
 
-class MountUnavailable(PanelError):
+class MountUnavailableError(PanelError):
     message = "The mount with the bundles cannot be read."
     hint = "Check that the mount is present and readable; nothing was changed."
 
 
-class MountTimeout(MountUnavailable):
+class MountTimeoutError(MountUnavailableError):
     message = "The mount did not answer in time."
     hint = "Check the mount; or run the same action with bin/gpupanel, which has no time limit."
 
 
-class FileUnreadable(MountUnavailable):
+class FileUnreadableError(MountUnavailableError):
     """One file cannot be read, while the mount itself can."""
 
     message = "A file on the mount cannot be read."
     hint = "Check that file on the mount, and the system log; nothing was changed."
 
 
-class UnsafePath(PanelError):
+class UnsafePathError(PanelError):
     message = "The path leaves the mount, or is not a regular file."
 
 
-class NotPermitted(UnsafePath):
+class PermissionDeniedError(UnsafePathError):
     """This account may not read the path; the file may exist."""
 
     message = "This account may not read the path."
 
 
-class DatabaseUnavailable(PanelError):
+class DatabaseUnavailableError(PanelError):
     message = "The database cannot be reached."
     hint = "Check that MariaDB runs and that [database] in the configuration is right; then try again."
 
 
-class DatabaseDenied(PanelError):
+class DatabaseAccessError(PanelError):
     message = "The database refused the account."
     hint = "Load etc/grants.sql and check user and password in the configuration."
 
 
-class DatabaseConflict(PanelError):
+class DatabaseConflictError(PanelError):
     message = "Other transactions locked the same rows several times in a row."
     hint = "Try again; nothing was changed."
 
 
-class OutcomeUnknown(DatabaseUnavailable):
+class CommitUnknownError(DatabaseUnavailableError):
     message = "The connection was lost during COMMIT, so the change may or may not have been made."
     hint = "Check the current state before you try again."
 
 
-class ClaimLost(PanelError):
+class ClaimLostError(PanelError):
     message = "Another worker has claimed the job; nothing was written."

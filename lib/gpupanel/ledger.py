@@ -9,25 +9,25 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .database import Reading, Transaction, chunks, fill, grouped
-from .errors import NotFound
-from .model import BOUND, BatchStatus, Decision, Plan, emptied
+from .db import ReadTransaction, Transaction, chunk_by_first, chunked, fill
+from .errors import NotFoundError
+from .models import BatchStatus, COUNT_LIMIT, Decision, ItemPlan, cleared_fields
 from .rows import BatchRow, EventRow, Facts, ItemRow, PlannedItem
 
 if TYPE_CHECKING:
     from .manifest import Manifest
 
 ASSET_TYPES = ("photo", "cover", "video")
-MARKS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
-LONGEST_REASON = 2000  # characters stored of a reason, which may contain any path or name of a bundle
+ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
+MAX_REASON_LENGTH = 2000  # characters stored of a reason, which may contain any path or name of a bundle
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """Encode JSON as Perl's canonical encoder does: sorted, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def spaced(value: Mapping[str, str]) -> str:
+def spaced_json(value: Mapping[str, str]) -> str:
     """Encode JSON as MariaDB's JSON_OBJECT does: unsorted, with spaces."""
     return json.dumps(value, ensure_ascii=False)
 
@@ -35,41 +35,41 @@ def spaced(value: Mapping[str, str]) -> str:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def recorded(tx: Reading, sync_ids: list[str]) -> set[str]:
+def known_sync_ids(tx: ReadTransaction, sync_ids: list[str]) -> set[str]:
     """Those of the bundles that a scan need not read again."""
-    return {row["sync_id"] for chunk in chunks(sync_ids) for row in tx.all("ledger.recorded", sync_ids=chunk)}
+    return {row["sync_id"] for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.recorded", sync_ids=chunk)}
 
 
-def batch(tx: Reading, sync_id: str) -> BatchRow:
-    """The row of a batch. Raises NotFound."""
-    return _decoded(tx.one("ledger.batch", sync_id=sync_id), sync_id)
+def get_batch(tx: ReadTransaction, sync_id: str) -> BatchRow:
+    """The row of a batch. Raises NotFoundError."""
+    return _decoded(tx.fetch_one("ledger.batch", sync_id=sync_id), sync_id)
 
 
-def stamp(tx: Reading, sync_id: str) -> dict[str, Any]:
+def change_token(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
     """A change token, with `now`, the database's time.
 
-    It reads a few index entries. Raises NotFound.
+    It reads a few index entries. Raises NotFoundError.
     """
-    token: dict[str, Any] | None = tx.one("ledger.stamp", sync_id=sync_id)
+    token: dict[str, Any] | None = tx.fetch_one("ledger.stamp", sync_id=sync_id)
     if token is None:
         raise _not_found(sync_id)
     return token
 
 
-def in_order_of_handover(tx: Reading, sync_ids: list[str]) -> list[str]:
+def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:
     """Sort bundles by when upstream completed them, unknown times last."""
-    rows = [row for chunk in chunks(sync_ids) for row in tx.all("ledger.handed_over", sync_ids=chunk)]
+    rows = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.handed_over", sync_ids=chunk)]
     completed = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
     return sorted(completed, key=completed.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in completed]
 
 
-def count(tx: Reading, *, limit: int = BOUND + 1) -> int:
+def count_batches(tx: ReadTransaction, *, limit: int = COUNT_LIMIT + 1) -> int:
     """The number of batches, counted up to `limit`."""
-    return int(tx.value("ledger.count", limit=limit))
+    return int(tx.fetch_value("ledger.count", limit=limit))
 
 
-def items(
-    tx: Reading, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0,
+def list_items(
+    tx: ReadTransaction, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0,
     limit: int = 50,
 ) -> list[ItemRow]:
     """Up to `limit` items from a position on, including withdrawn ones.
@@ -80,8 +80,8 @@ def items(
     return _items(_filtered(tx, names, decision, mark, batch_id=batch_id, start=start, limit=limit))
 
 
-def place_before(
-    tx: Reading, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None,
+def previous_page_start(
+    tx: ReadTransaction, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None,
     limit: int = 50,
 ) -> int | None:
     """The position at which the previous page of items begins, or None.
@@ -96,78 +96,78 @@ def place_before(
 
 
 def _filtered(
-    tx: Reading, names: tuple[str, str], decision: Decision | None, mark: str | None, **params: int
+    tx: ReadTransaction, names: tuple[str, str], decision: Decision | None, mark: str | None, **params: int
 ) -> list[Any]:
     """Run the first query for all items, the second for a filter."""
     if decision is None and mark is None:
-        return tx.all(names[0], **params)
-    return tx.all_of(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
+        return tx.fetch_all(names[0], **params)
+    return tx.fetch_all_sql(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
 
 
-def items_of_hash(tx: Reading, batch_id: int, start: str, *, limit: int = 50) -> list[ItemRow]:
+def list_items_by_hash(tx: ReadTransaction, batch_id: int, start: str, *, limit: int = 50) -> list[ItemRow]:
     """Up to `limit` items whose hash begins with `start` (hex digits)."""
     rows: list[Any] = []
     for asset_type in ASSET_TYPES:
-        rows += tx.all(
+        rows += tx.fetch_all(
             "ledger.items_of_hash", batch_id=batch_id, asset_type=asset_type, pattern=f"{start}%",
             limit=limit - len(rows),
         )
     return _items(rows)
 
 
-def item(tx: Reading, batch_id: int, item_id: int) -> ItemRow:
-    """One item of a batch. Raises NotFound."""
-    rows = tx.all("ledger.item", batch_id=batch_id, item_id=item_id)
+def get_item(tx: ReadTransaction, batch_id: int, item_id: int) -> ItemRow:
+    """One item of a batch. Raises NotFoundError."""
+    rows = tx.fetch_all("ledger.item", batch_id=batch_id, item_id=item_id)
     if not rows:
-        raise NotFound(f"The batch has no item {item_id}.")
+        raise NotFoundError(f"The batch has no item {item_id}.")
     return _items(rows)[0]
 
 
-def open_items(tx: Reading, batch_id: int) -> set[tuple[str, str]]:
+def open_items(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
     """Keys of the items that failed or that no job has processed."""
-    return {(row["asset_type"], row["asset_hash"]) for row in tx.all("ledger.open_items", batch_id=batch_id)}
+    return {(row["asset_type"], row["asset_hash"]) for row in tx.fetch_all("ledger.open_items", batch_id=batch_id)}
 
 
 def planned_items(
-    tx: Reading, batch_id: int, keys: Iterable[tuple[str, str]]
+    tx: ReadTransaction, batch_id: int, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], PlannedItem]:
     """(asset_type, asset_hash) -> row of these items, if not withdrawn."""
     return {
         (row["asset_type"], row["asset_hash"]): row
-        for asset_type, hashes in grouped(keys)
-        for row in tx.all("ledger.planned_items", batch_id=batch_id, asset_type=asset_type, hashes=hashes)
+        for asset_type, hashes in chunk_by_first(keys)
+        for row in tx.fetch_all("ledger.planned_items", batch_id=batch_id, asset_type=asset_type, hashes=hashes)
     }
 
 
-def any_done(tx: Reading, batch_id: int) -> bool:
+def has_done_items(tx: ReadTransaction, batch_id: int) -> bool:
     """Whether a job has processed an item since the plan, successfully."""
-    return bool(tx.value("ledger.any_done", batch_id=batch_id))
+    return bool(tx.fetch_value("ledger.any_done", batch_id=batch_id))
 
 
-def decision_counts(tx: Reading, batch_id: int) -> dict[str, int]:
+def decision_counts(tx: ReadTransaction, batch_id: int) -> dict[str, int]:
     """decision -> number of items, without withdrawn ones."""
-    return {row["decision"]: row["items"] for row in tx.all("ledger.decision_counts", batch_id=batch_id)}
+    return {row["decision"]: row["items"] for row in tx.fetch_all("ledger.decision_counts", batch_id=batch_id)}
 
 
-def bounded_counts(tx: Reading, batch_id: int, *, limit: int = BOUND + 1) -> dict[str, int]:
+def bounded_decision_counts(tx: ReadTransaction, batch_id: int, *, limit: int = COUNT_LIMIT + 1) -> dict[str, int]:
     """decision or mark -> number of items, counted up to `limit`; no zeros."""
     parts = [
         fill("ledger.count_of", column="decision", value=str(decision), sought=f"'{decision}'")
         for decision in Decision
     ]
-    parts += [fill("ledger.count_of", column=mark, value=mark, sought="1") for mark in MARKS]
-    rows = tx.all_of("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
+    parts += [fill("ledger.count_of", column=mark, value=mark, sought="1") for mark in ITEM_FLAGS]
+    rows = tx.fetch_all_sql("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
     return {row["value"]: row["items"] for row in rows if row["items"]}
 
 
-def events(tx: Reading, batch_id: int, *, limit: int = 50) -> list[EventRow]:
+def list_events(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[EventRow]:
     """The latest events of a batch, newest first, with payloads as text."""
-    return tx.all("ledger.events", batch_id=batch_id, limit=limit)
+    return tx.fetch_all("ledger.events", batch_id=batch_id, limit=limit)
 
 
-def latest_event(tx: Reading, batch_id: int, event_type: str) -> EventRow | None:
+def latest_event(tx: ReadTransaction, batch_id: int, event_type: str) -> EventRow | None:
     """The newest event of one type, with `payload` decoded."""
-    row: EventRow | None = tx.one("ledger.latest_event", batch_id=batch_id, event_type=event_type)
+    row: EventRow | None = tx.fetch_one("ledger.latest_event", batch_id=batch_id, event_type=event_type)
     if row:
         row["payload"] = json.loads(row["payload"])
     return row
@@ -185,30 +185,30 @@ def _decoded(row: BatchRow | None, sync_id: str) -> BatchRow:
     return row
 
 
-def _not_found(sync_id: str) -> NotFound:
-    return NotFound(f"Batch {sync_id} is not recorded.", "Scan the mount first, or check the id.")
+def _not_found(sync_id: str) -> NotFoundError:
+    return NotFoundError(f"Batch {sync_id} is not recorded.", "Scan the mount first, or check the id.")
 
 
 # ------------------------------------------------------------------------------------------------ writing
 
 
-def lock(tx: Transaction, sync_id: str) -> BatchRow:
-    """Lock and return the row of a batch. Raises NotFound."""
-    return _decoded(tx.one("ledger.lock", sync_id=sync_id), sync_id)
+def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:
+    """Lock and return the row of a batch. Raises NotFoundError."""
+    return _decoded(tx.fetch_one("ledger.lock", sync_id=sync_id), sync_id)
 
 
 def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:
     """Write the status of a batch."""
-    tx.run("ledger.set_status", batch_id=batch_id, status=status)
+    tx.execute("ledger.set_status", batch_id=batch_id, status=status)
 
 
-def append(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, by: str) -> None:
+def append_event(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, actor: str) -> None:
     """Append an event; a dict is encoded canonically."""
-    text = payload if isinstance(payload, str) else canonical(payload)
-    tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=by)
+    text = payload if isinstance(payload, str) else canonical_json(payload)
+    tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=actor)
 
 
-def facts(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha256: str | None) -> Facts:
+def manifest_columns(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha256: str | None) -> Facts:
     """The manifest's columns, or those salvaged from a refused manifest."""
     if manifest is None:
         columns: Any = {"sync_type": None, "action": None, "item_count": 0, "total_bytes": 0, "source_host": None}
@@ -223,36 +223,36 @@ def facts(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha256: str | 
     }
 
 
-def plan_items(tx: Transaction, batch_id: int, plans: list[Plan]) -> None:
+def plan_items(tx: Transaction, batch_id: int, plans: list[ItemPlan]) -> None:
     """Write the plans of some items of a batch."""
-    tx.run_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
+    tx.insert_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
 
 
-def settle_items(tx: Transaction, batch_id: int, job_id: int, done: list[Plan]) -> None:
+def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemPlan]) -> None:
     """Write the results of a job (`created`, `failed`, ...) for some items.
 
     An item without `id` is found by its key, or inserted.
     """
-    tx.run_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
+    tx.insert_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
 
 
-def withdraw(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
+def withdraw_missing(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
     """Mark items that the manifest no longer lists; return their number."""
     listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
     withdrawn = [
-        row["id"] for row in tx.all("ledger.listed_items", batch_id=batch_id)
+        row["id"] for row in tx.fetch_all("ledger.listed_items", batch_id=batch_id)
         if (row["asset_type"], row["asset_hash"]) not in listed
     ]
-    for ids in chunks(withdrawn):
-        tx.run("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
+    for ids in chunked(withdrawn):
+        tx.execute("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
     return len(withdrawn)
 
 
-def _item_row(batch_id: int, plan: Plan) -> dict[str, Any]:
+def _item_row(batch_id: int, plan: ItemPlan) -> dict[str, Any]:
     failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
-    reason = plan.reason[:LONGEST_REASON]
+    reason = plan.reason[:MAX_REASON_LENGTH]
     return plan._asdict() | {
         "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
-        "empties": 1 if emptied(plan.decision, plan.changes) else None,
+        "empties": 1 if cleared_fields(plan.decision, plan.changes) else None,
     }

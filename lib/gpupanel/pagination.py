@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from .model import HIGHEST
+from .models import BIGINT_MAX
 
-ENDS = (0, HIGHEST)  # ids below and above those of all rows
+ENDS = (0, BIGINT_MAX)  # ids below and above those of all rows
 
 Row = TypeVar("Row")
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
-from . import catalogue, ledger, pictures
-from .catalogue import Existing, Key
-from .database import Reading, Transaction, chunks
-from .decision import Memberships, decide
-from .errors import BundleIncomplete, ManifestError, Refused, UnsafePath
+from . import ledger, library_reader, thumbnails
+from .library_reader import AssetKey, ExistingAsset
+from .db import ReadTransaction, Transaction, chunked
+from .decision import ContainerMemberships, decide
+from .errors import BundleIncompleteError, InvalidStateError, ManifestError, UnsafePathError
 from .manifest import InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
-from .model import PLANNED, BatchStatus, Decision, Plan
-from .mount import Mount, at_once
+from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan
+from .mount import Mount, map_in_threads
 from .rows import BatchRow
 
 CHECKERS = 16  # threads that check the files of items
@@ -27,7 +27,7 @@ REPEAT, JOB_WAITS = f"{BRING_BACK}; then repeat this.", f"{BRING_BACK}; its job 
 QUEUE = "To import its containers without these items, queue the whole batch."
 
 
-class Examined(NamedTuple):
+class BundleInspection(NamedTuple):
     """A bundle as read from the mount.
 
     `problems` are those of the bundle, `missing` maps the position of an item to its missing file; `manifest` is None
@@ -40,7 +40,7 @@ class Examined(NamedTuple):
     manifest: Manifest | None
     problems: list[str]
     missing: dict[int, str]
-    only: set[Key] | None = None
+    only: set[AssetKey] | None = None
     gone: bool = False
 
     def entries(self, manifest: Manifest) -> Iterator[tuple[int, Item | InvalidItem]]:
@@ -50,7 +50,7 @@ class Examined(NamedTuple):
                 yield position, item
 
 
-class Outcome(NamedTuple):
+class PreflightResult(NamedTuple):
     """The result of a preflight, with a number for each decision."""
 
     ok: bool
@@ -62,22 +62,22 @@ class Outcome(NamedTuple):
 # ---------------------------------------------------------------------------------------------- reading the mount
 
 
-def examine(mount: Mount, sync_id: str, only: set[Key] | None = None) -> Examined:
+def inspect_bundle(mount: Mount, sync_id: str, only: set[AssetKey] | None = None) -> BundleInspection:
     """Read the manifest, and check the documents of (`only` some) items.
 
-    Faults of the bundle are in the result. Raises MountUnavailable.
+    Faults of the bundle are in the result. Raises MountUnavailableError.
     """
     raw = None
     try:
-        raw = mount.manifest(sync_id)
+        raw = mount.read_manifest(sync_id)
         manifest = parse_manifest(raw, sync_id)
     except ManifestError as error:
-        return Examined(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
-    except (BundleIncomplete, UnsafePath) as error:
+        return BundleInspection(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
+    except (BundleIncompleteError, UnsafePathError) as error:
         problems = [str(error).rstrip(".")]
-        return Examined(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncomplete))
+        return BundleInspection(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncompleteError))
     problems = reasons_not_consumable(manifest)
-    examined = Examined(sync_id, manifest.sha256, manifest, problems, {}, only)
+    examined = BundleInspection(sync_id, manifest.sha256, manifest, problems, {}, only)
     if problems or manifest.action == "remove":
         return examined
     return examined._replace(missing=_missing(mount, examined.entries(manifest)))
@@ -90,146 +90,146 @@ def _missing(mount: Mount, entries: Iterator[tuple[int, Item | InvalidItem]]) ->
     def check(chunk: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
         return [(position, mount.check_item(path)) for position, path in chunk]
 
-    checked = chain.from_iterable(at_once(check, list(chunks(paths, CHECKED_AT_ONCE)), CHECKERS))
+    checked = chain.from_iterable(map_in_threads(check, list(chunked(paths, CHECKED_AT_ONCE)), CHECKERS))
     return {position: problem for position, problem in checked if problem}
 
 
 # ---------------------------------------------------------------------------------------------- writing the ledger
 
 
-def plans(tx: Reading, examined: Examined, manifest: Manifest) -> Iterator[list[Plan]]:
+def iterate_plans(tx: ReadTransaction, examined: BundleInspection, manifest: Manifest) -> Iterator[list[ItemPlan]]:
     """Decide each item in the manifest's order; yield the plans in chunks."""
-    memberships = Memberships(manifest)
-    for entries in chunks(examined.entries(manifest)):
+    memberships = ContainerMemberships(manifest)
+    for entries in chunked(examined.entries(manifest)):
         sound = [item for position, item in entries if position not in examined.missing and isinstance(item, Item)]
-        existing = catalogue.existing(tx, sound, memberships.containers)
+        existing = library_reader.find_assets(tx, sound, memberships.containers)
         yield [
             _plan(manifest.action, entry, examined.missing.get(entry[0]), existing, memberships) for entry in entries
         ]
 
 
 def _plan(
-    action: str, entry: tuple[int, Item | InvalidItem], missing: str | None, assets: dict[Key, Existing],
-    memberships: Memberships,
-) -> Plan:
+    action: str, entry: tuple[int, Item | InvalidItem], missing: str | None, assets: dict[AssetKey, ExistingAsset],
+    memberships: ContainerMemberships,
+) -> ItemPlan:
     position, item = entry
     identity = (position, item.asset_type, item.asset_hash, item.cover_hash)
     if isinstance(item, InvalidItem):
-        return Plan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
-    picture = pictures.best(item)
+        return ItemPlan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
+    picture = thumbnails.choose_thumbnail(item)
     if missing is not None:
         reason = f"items[{position}].path: {missing.rstrip('.')}"
-        return Plan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture)
+        return ItemPlan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture)
     existing = assets.get((item.asset_type, item.asset_hash))
-    decision, reason, changes = decide(action, item, existing, memberships.of(item))
+    decision, reason, changes = decide(action, item, existing, memberships.containers_of(item))
     asset_id = existing.id if existing else None
     cover_id = existing.covers.get(item.cover_hash) if existing and item.cover_hash else None
-    return Plan(*identity, decision, reason, changes, asset_id, cover_id, item.path, picture)
+    return ItemPlan(*identity, decision, reason, changes, asset_id, cover_id, item.path, picture)
 
 
-def require_there(examined: Examined, status: str, hint: str = REPEAT) -> None:
+def raise_if_bundle_gone(examined: BundleInspection, status: str, hint: str = REPEAT) -> None:
     """Raise Refused if the bundle is gone (docs/CONTRACT.md, 2.8)."""
     if examined.gone:
         (missing,) = examined.problems
-        raise Refused(f"{missing}; the batch stays as it is: {status}.", hint)
+        raise InvalidStateError(f"{missing}; the batch stays as it is: {status}.", hint)
 
 
-def _lock(tx: Transaction, examined: Examined) -> BatchRow:
-    """Lock the batch. Raises NotFound, and Refused if its bundle is gone."""
-    batch = ledger.lock(tx, examined.sync_id)
-    require_there(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).busy else REPEAT)
+def _lock(tx: Transaction, examined: BundleInspection) -> BatchRow:
+    """Lock the batch. Raises NotFoundError, and InvalidStateError if its bundle is gone."""
+    batch = ledger.lock_batch(tx, examined.sync_id)
+    raise_if_bundle_gone(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).has_active_job else REPEAT)
     return batch
 
 
-def record(tx: Transaction, examined: Examined, by: str) -> Outcome:
+def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> PreflightResult:
     """Write the plan of a batch and its new status.
 
-    Raises NotFound, and Refused if a job is active or the bundle is gone.
+    Raises NotFoundError, and InvalidStateError if a job is active or the bundle is gone.
     """
     batch = _lock(tx, examined)
-    if BatchStatus(batch["status"]).busy:
-        raise Refused(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
-    outcome = plan(tx, batch, examined, by)
+    if BatchStatus(batch["status"]).has_active_job:
+        raise InvalidStateError(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
+    outcome = write_plan(tx, batch, examined, actor)
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     error = None if outcome.ok else "; ".join(outcome.problems)
-    tx.run("ledger.preflighted", batch_id=batch["id"], status=status, last_error=error)
+    tx.execute("ledger.preflighted", batch_id=batch["id"], status=status, last_error=error)
     return outcome
 
 
-def reopen(tx: Transaction, examined: Examined, by: str) -> Outcome:
+def replan_open_items(tx: Transaction, examined: BundleInspection, actor: str) -> PreflightResult:
     """Plan the open items of a batch again; keep the other results.
 
-    Raises NotFound, and Refused if a job is active, the bundle is gone, its manifest is unreadable or another one, the
+    Raises NotFoundError, and InvalidStateError if a job is active, the bundle is gone, its manifest is unreadable or another one, the
     open items have changed, or each of them would fail again.
     """
     batch = _lock(tx, examined)
     if examined.sha256 is None:
-        raise Refused(f"Nothing was retried: {'; '.join(examined.problems)}.", MEND)
+        raise InvalidStateError(f"Nothing was retried: {'; '.join(examined.problems)}.", MEND)
     is_same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
-    if BatchStatus(batch["status"]).busy or not is_same:
+    if BatchStatus(batch["status"]).has_active_job or not is_same:
         message = f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}."
-        raise Refused(message, "Check it, then retry.")
-    outcome = plan(tx, batch, examined, by, phase="retry")
+        raise InvalidStateError(message, "Check it, then retry.")
+    outcome = write_plan(tx, batch, examined, actor, phase="retry")
     if not outcome.ok:
         hint = f"{MEND} {QUEUE}" if examined.manifest and examined.manifest.containers else MEND
-        raise Refused(f"Nothing was retried: {'; '.join(outcome.problems)}.", hint)
-    tx.run("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
+        raise InvalidStateError(f"Nothing was retried: {'; '.join(outcome.problems)}.", hint)
+    tx.execute("ledger.preflighted", batch_id=batch["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None)
     return outcome
 
 
-def plan(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str = "preflight") -> Outcome:
+def write_plan(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str = "preflight") -> PreflightResult:
     """Write decisions, columns and events for a locked batch.
 
     `phase` says who noticed a changed manifest: the preflight or the import. The counts of the batch are written only
     if all of its items are planned.
     """
-    _note_change(tx, batch, examined, by, phase)
-    ledger.append(tx, batch["id"], "preflight_started", _started(examined), by)
+    _note_change(tx, batch, examined, actor, phase)
+    ledger.append_event(tx, batch["id"], "preflight_started", _started(examined), actor)
     counts, failures = _write_items(tx, batch["id"], examined)
     outcome = _judge(examined, counts, failures)
     if examined.only is None:
-        tx.run("ledger.planned", batch_id=batch["id"], plan=ledger.canonical(outcome.counts))
-    ledger.append(tx, batch["id"], "preflight_finished", _finished(examined, outcome, failures), by)
+        tx.execute("ledger.planned", batch_id=batch["id"], plan=ledger.canonical_json(outcome.counts))
+    ledger.append_event(tx, batch["id"], "preflight_finished", _finished(examined, outcome, failures), actor)
     return outcome
 
 
-def _note_change(tx: Transaction, batch: BatchRow, examined: Examined, by: str, phase: str) -> None:
+def _note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str) -> None:
     """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
-        ledger.append(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, by)
+        ledger.append_event(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, actor)
     if examined.manifest:
-        facts = ledger.facts(examined.manifest, {}, None)
-        tx.run("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
+        facts = ledger.manifest_columns(examined.manifest, {}, None)
+        tx.execute("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
 
 
-def _write_items(tx: Transaction, batch_id: int, examined: Examined) -> tuple[Counter[Decision], list[str]]:
+def _write_items(tx: Transaction, batch_id: int, examined: BundleInspection) -> tuple[Counter[Decision], list[str]]:
     """Write the plans; return counts by decision, and reasons of failures."""
     counts: Counter[Decision] = Counter()
     failures: list[str] = []
     if examined.manifest is None or examined.problems:
         return counts, failures
-    for planned in plans(tx, examined, examined.manifest):
+    for planned in iterate_plans(tx, examined, examined.manifest):
         ledger.plan_items(tx, batch_id, planned)
         counts.update(plan.decision for plan in planned)
-        failing = (plan.reason[:ledger.LONGEST_REASON] for plan in planned if plan.decision is Decision.WILL_FAIL)
+        failing = (plan.reason[:ledger.MAX_REASON_LENGTH] for plan in planned if plan.decision is Decision.WILL_FAIL)
         failures += list(failing)[: SAMPLES - len(failures)]
     if examined.only is None:
-        ledger.withdraw(tx, batch_id, examined.manifest)
+        ledger.withdraw_missing(tx, batch_id, examined.manifest)
     return counts, failures
 
 
-def _judge(examined: Examined, counts: Counter[Decision], failures: list[str]) -> Outcome:
+def _judge(examined: BundleInspection, counts: Counter[Decision], failures: list[str]) -> PreflightResult:
     """Fail if the bundle has problems, or if each item would fail."""
     removing = (Decision.WILL_REMOVE,) if examined.manifest and examined.manifest.action == "remove" else ()
     total = counts.total()
     hopeless = total > 0 and counts[Decision.WILL_FAIL] == total
     whole = "the only item" if total == 1 else f"all {total} items"
     problems = examined.problems or ([f"{whole} would fail: {'; '.join(failures)}"] if hopeless else [])
-    return Outcome(not problems, total, {str(d): counts[d] for d in sorted(PLANNED + removing)}, problems)
+    return PreflightResult(not problems, total, {str(d): counts[d] for d in sorted(COUNTED_PLANS + removing)}, problems)
 
 
-def _started(examined: Examined) -> dict[str, Any]:
+def _started(examined: BundleInspection) -> dict[str, Any]:
     """The payload of preflight_started, with nulls for a refused manifest."""
     manifest = examined.manifest
     keys = ("action", "item_count", "item_type_counts", "prior_sync_id", "sync_type", "total_bytes")
@@ -240,7 +240,7 @@ def _started(examined: Examined) -> dict[str, Any]:
     }
 
 
-def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict[str, Any]:
+def _finished(examined: BundleInspection, outcome: PreflightResult, failures: list[str]) -> dict[str, Any]:
     manifest = examined.manifest
     return {
         "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
@@ -249,6 +249,6 @@ def _finished(examined: Examined, outcome: Outcome, failures: list[str]) -> dict
     }
 
 
-def _phase(examined: Examined) -> str:
+def _phase(examined: BundleInspection) -> str:
     """The phase of the events; those of a retry count the retried items alone."""
     return "preflight" if examined.only is None else "retry"

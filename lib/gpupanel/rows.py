@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from .model import Changes
+from .models import Changes
 
 
 class Facts(TypedDict):

@@ -7,12 +7,12 @@ numbers of items of large bundles.
 from typing import NamedTuple
 
 import worker_helpers
-from gpupanel import actions
+from gpupanel import services
 from gpupanel.devtools import demo_import
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.bundle_factory.assets import GeneratedAsset
 from gpupanel.mount import Mount
-from gpupanel.work import claims
+from gpupanel.worker import claims
 
 BY = "mara.ellison"
 
@@ -56,7 +56,7 @@ class Day:
         partial, refused, failed = scenarios[6:9]
         self._scan()
         self._import(*scenarios[:7], failed)
-        actions.preflight_batch(self.panel, self.mount, refused, BY)
+        services.preflight_batch(self.panel, self.mount, refused, BY)
         retry, changed = self._surprised()
         self._spread_over_the_day()
         planned, emptying = self._planned()
@@ -69,10 +69,10 @@ class Day:
         )
 
     def _scan(self) -> None:
-        actions.scan_mount(self.panel, self.mount, BY)
+        services.scan_mount(self.panel, self.mount, BY)
 
     def _queue_all(self, *sync_ids: str, **kwargs) -> list[int]:
-        return [actions.queue_batch(self.panel, self.mount, sync_id, BY, **kwargs) for sync_id in sync_ids]
+        return [services.queue_batch(self.panel, self.mount, sync_id, BY, **kwargs) for sync_id in sync_ids]
 
     def _import(self, *sync_ids: str) -> None:
         for sync_id in sync_ids:
@@ -104,7 +104,7 @@ class Day:
         ids = self._bundle("harbour", 18), self.writer.bundle("ferry again", again, action="update")
         self._scan()
         for sync_id in ids:
-            actions.preflight_batch(self.panel, self.mount, sync_id, BY)
+            services.preflight_batch(self.panel, self.mount, sync_id, BY)
         return ids
 
     def _many(self) -> str:
@@ -125,7 +125,7 @@ class Day:
         for letter in "abc":
             worker_helpers.take(self.worker, letter)
         released = worker_helpers.take(self.worker, "d")
-        self.worker.transact(claims.release, released, f"{ids[3]}.json is not on the mount")
+        self.worker.run_transaction(claims.release, released, f"{ids[3]}.json is not on the mount")
         self._run(jobs[0], 100, 412, 1240, 2)
         self._run(jobs[1], 1000, 96, 528, 3)
         self._run(jobs[2], 4000, 31, 60, 1900)

@@ -9,7 +9,7 @@ from browser_session import Panel, Window
 from busy_dataset import Day
 from constants import NAME, empty
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.mount import Mount
 
 CHROMIUM = shutil.which("chromium")

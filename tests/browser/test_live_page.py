@@ -3,7 +3,7 @@
 import pytest
 import worker_helpers
 from browser_session import BATCHES, TASKS, Panel
-from gpupanel.work import claims
+from gpupanel.worker import claims
 from playwright.sync_api import expect
 
 SHIFTS = """() => {
@@ -46,7 +46,7 @@ def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window,
     claim = worker_helpers.take(worker_db, "a")
     window.look_again()
     expect(page.locator(".state")).to_contain_text("Status: importing")
-    worker_db.transact(claims.progress, claim, 1)
+    worker_db.run_transaction(claims.advance, claim, 1)
     window.look_again()
     expect(page.locator("#live > .aside progress")).to_have_js_property("value", 1)
 
@@ -89,7 +89,7 @@ def test_nothing_shifts_while_a_job_runs(window, queued, worker_db):
     before = page.evaluate(PLACES)
     page.evaluate(SHIFTS)
     for done in (1, 2):
-        worker_db.transact(claims.progress, claim, 1)
+        worker_db.run_transaction(claims.advance, claim, 1)
         window.look_again()
         expect(page.locator("[aria-label='Running jobs'] progress")).to_have_js_property("value", done)
     after = page.evaluate(PLACES)

@@ -6,7 +6,7 @@ import pytest
 import worker_helpers
 from browser_session import BATCHES, TASKS
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.model import BatchStatus
+from gpupanel.models import BatchStatus
 from playwright.sync_api import expect
 
 

@@ -5,20 +5,20 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import actions, bulk
+from gpupanel import bulk_service, services
 from gpupanel.config import MountSettings
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import PreflightFailed, Refused
-from gpupanel.model import BatchStatus
+from gpupanel.errors import InvalidStateError, PreflightFailedError
+from gpupanel.models import BatchStatus
 from gpupanel.mount import Mount
 
 LEDGER = ("ingest_batch", "ingest_batch_item", "ingest_event", "import_job")
-ACTIONS = {"preflight": actions.preflight_batch, "queue": actions.queue_batch, "retry": actions.retry_batch}
+ACTIONS = {"preflight": services.preflight_batch, "queue": services.queue_batch, "retry": services.retry_batch}
 # A batch whose preflight has passed is queued without a look at the mount, and its job waits there for the bundle.
-QUEUED_AFTER_A_LOOK = [status for status in bulk.FREE if status != BatchStatus.PREFLIGHT_PASSED]
+QUEUED_AFTER_A_LOOK = [status for status in bulk_service.FREE if status != BatchStatus.PREFLIGHT_PASSED]
 LOOKED_AT = [
     *(("preflight", status) for status in BatchStatus), *(("queue", status) for status in QUEUED_AFTER_A_LOOK),
-    *(("retry", status) for status in actions.RETRIED),
+    *(("retry", status) for status in services.RETRYABLE_STATUSES),
 ]
 
 
@@ -28,8 +28,8 @@ def alone(do, db, mount, sync_id):
 
 def in_bulk(do, db, mount, sync_id):
     """The same for one of many, where a refusal is an outcome."""
-    ((outcome,), _) = bulk.perform(db, mount, do, [sync_id], "operator", seconds=20)
-    raise Refused(outcome.problem, outcome.hint)
+    ((outcome,), _) = bulk_service.run(db, mount, do, [sync_id], "operator", seconds=20)
+    raise InvalidStateError(outcome.problem, outcome.hint)
 
 
 def written(db):
@@ -62,11 +62,11 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
     lose(imported, "json")
     before = written(admin_db)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidStateError) as refused:
         way(do, panel_db, mount, imported)
     assert str(refused.value) == f"{imported}.json is not on the mount; the batch stays as it is: {status}."
     assert refused.value.hint.startswith("Restore the bundle")
-    assert refused.value.hint.endswith("its job then continues by itself." if status.busy else "then repeat this.")
+    assert refused.value.hint.endswith("its job then continues by itself." if status.has_active_job else "then repeat this.")
     assert written(admin_db) == before
 
 
@@ -78,7 +78,7 @@ def test_a_bundle_that_may_not_be_read_is_refused_and_nothing_is_written_whateve
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
     deny(mount.sync_dir / f"{imported}.json")
     before = written(admin_db)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidStateError) as refused:
         way(do, panel_db, mount, imported)
     denied = f"{imported}.json may not be read by this account: Permission denied"
     assert str(refused.value) == f"{denied}; the batch stays as it is: {status}."
@@ -91,30 +91,30 @@ def test_a_bundle_that_may_not_be_read_is_refused_and_nothing_is_written_whateve
 def test_the_file_that_is_missing_is_named(panel_db, mount, bundles, imported, lose, do, lost, named):
     bundles.bundle("another", bundles.assets("another", 1))
     lose(imported, *lost)
-    with pytest.raises(Refused, match=f"^{imported}.{named} is not on the mount; the batch stays as it is: partial.$"):
+    with pytest.raises(InvalidStateError, match=f"^{imported}.{named} is not on the mount; the batch stays as it is: partial.$"):
         alone(do, panel_db, mount, imported)
 
 
 @pytest.mark.parametrize("do", ["preflight", "queue"])
 def test_a_manifest_that_never_came_is_no_failed_preflight(admin_db, panel_db, mount, bundles, do):
     sync_id = bundles.sentinel("late")
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     before = written(admin_db)
-    with pytest.raises(Refused, match=f"{sync_id}.json is not on the mount; .* stays as it is: discovered"):
+    with pytest.raises(InvalidStateError, match=f"{sync_id}.json is not on the mount; .* stays as it is: discovered"):
         alone(do, panel_db, mount, sync_id)
     assert written(admin_db) == before
     bundles.bundle("late", bundles.assets("late", 1))
-    assert actions.scan_mount(panel_db, mount, "operator").discovered == [sync_id]
+    assert services.scan_mount(panel_db, mount, "operator").discovered == [sync_id]
 
 
 def test_a_retry_of_a_batch_of_which_nothing_was_done_is_refused_as_well(admin_db, panel_db, mount, bundles, lose):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: defects.no_source}))
-    actions.scan_mount(panel_db, mount, "operator")
-    assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    services.scan_mount(panel_db, mount, "operator")
+    assert not services.preflight_batch(panel_db, mount, sync_id, "operator").ok
     lose(sync_id, "json")
     before = written(admin_db)
-    with pytest.raises(Refused, match="stays as it is: preflight_failed"):
-        actions.retry_batch(panel_db, mount, sync_id, "operator")
+    with pytest.raises(InvalidStateError, match="stays as it is: preflight_failed"):
+        services.retry_batch(panel_db, mount, sync_id, "operator")
     assert written(admin_db) == before
 
 
@@ -122,7 +122,7 @@ def test_a_retry_of_a_batch_of_which_nothing_was_done_is_refused_as_well(admin_d
 def test_once_it_is_back_all_goes_on(panel_db, mount, imported, lose, do, after):
     worker_helpers.mend(panel_db, mount, imported)
     bring_back = lose(imported, "json")
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidStateError):
         alone(do, panel_db, mount, imported)
     bring_back()
     alone(do, panel_db, mount, imported)
@@ -133,7 +133,7 @@ def test_once_it_is_back_all_goes_on(panel_db, mount, imported, lose, do, after)
 def test_once_it_may_be_read_all_goes_on(panel_db, mount, imported, deny, do, after):
     worker_helpers.mend(panel_db, mount, imported)
     allow = deny(mount.sync_dir / f"{imported}.json")
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidStateError):
         alone(do, panel_db, mount, imported)
     allow()
     alone(do, panel_db, mount, imported)
@@ -144,10 +144,10 @@ def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_wait
     panel_db, mount, bundles, lose, worker_conf
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    actions.scan_mount(panel_db, mount, "operator")
-    assert actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    services.scan_mount(panel_db, mount, "operator")
+    assert services.preflight_batch(panel_db, mount, sync_id, "operator").ok
     lose(sync_id, "json")
-    job_id = actions.queue_batch(panel_db, mount, sync_id, "operator")
+    job_id = services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     job = worker_helpers.job(panel_db, job_id)
     assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
@@ -156,12 +156,12 @@ def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_wait
 
 def test_in_bulk_a_bundle_that_is_gone_holds_up_none_of_the_others(admin_db, panel_db, mount, bundles, imported, lose):
     there = bundles.bundle("there", bundles.assets("there", 1))
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     lose(imported, "json")
-    gone, queued = actions.queue_batches(panel_db, mount, [imported, there], "operator")
+    gone, queued = services.queue_batches(panel_db, mount, [imported, there], "operator")
     assert (gone.sync_id, gone.job_id, queued.sync_id) == (imported, None, there) and queued.job_id
     assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Restore the bundle")
-    (gone, _), left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, [imported, there], "operator", seconds=20)
+    (gone, _), left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, [imported, there], "operator", seconds=20)
     assert "stays as it is: partial" in gone.problem and gone.did is None and left == []
 
 
@@ -184,10 +184,10 @@ def test_a_bundle_that_is_there_and_faulty_still_fails_its_preflight(panel_db, m
     spoil(mount.sync_dir / f"{imported}.json")
     small = Mount(MountSettings(mount.sync_dir, mount.assets_dir, manifest_limit=4999))
     if do == "preflight":
-        assert problem in actions.preflight_batch(panel_db, small, imported, "operator").problems[0]
+        assert problem in services.preflight_batch(panel_db, small, imported, "operator").problems[0]
     else:
-        with pytest.raises(PreflightFailed, match=problem):
-            actions.queue_batch(panel_db, small, imported, "operator")
+        with pytest.raises(PreflightFailedError, match=problem):
+            services.queue_batch(panel_db, small, imported, "operator")
     batch = worker_helpers.batch(panel_db, imported)
     assert batch["status"] == "preflight_failed" and problem in batch["last_error"]
     assert worker_helpers.events(panel_db, imported)[-1]["event_type"] == "preflight_finished"

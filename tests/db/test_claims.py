@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 import worker_helpers
 from gpupanel import ledger
-from gpupanel.database import Database, query
-from gpupanel.errors import ClaimLost
-from gpupanel.model import BatchStatus
-from gpupanel.work import claims
+from gpupanel.db import Database, query
+from gpupanel.errors import ClaimLostError
+from gpupanel.models import BatchStatus
+from gpupanel.worker import claims
 from worker_helpers import HOST, event_types, status, take
 
 
@@ -27,7 +27,7 @@ def enqueue(admin_db):
 @pytest.mark.parametrize("aside", [[0], [1, 2]])
 def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue, aside):
     enqueue(100)
-    (step,) = admin_db.execute(f"EXPLAIN {query('work.first')}", aside=aside)
+    (step,) = admin_db.execute(f"EXPLAIN {query('worker.next_job')}", aside=aside)
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
 
@@ -37,10 +37,10 @@ def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worke
     take(worker_db, "l")
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        selected = mine.one("work.first", aside=[0])
+        selected = mine.one("worker.next_job", aside=[0])
         assert selected["job_id"] == jobs[1]
         assert locks(admin_db, mine) == 2
-        assert claims.claim(theirs, claims.Next("b", HOST)).job_id == jobs[2]
+        assert claims.claim(theirs, claims.ClaimRequest("b", HOST)).job_id == jobs[2]
     other.close()
 
 
@@ -64,7 +64,7 @@ def test_a_claim_records_its_worker_its_attempt_and_an_event(worker_db, enqueue)
     assert status(worker_db, claim) == "importing"
     (event,) = worker_helpers.events(worker_db, claim.sync_id)
     assert (event["event_type"], event["actor"]) == ("job_claimed", HOST)
-    assert event["payload"] == ledger.canonical(json.loads(event["payload"]))
+    assert event["payload"] == ledger.canonical_json(json.loads(event["payload"]))
 
 
 def test_an_empty_queue_gives_no_claim(worker_db):
@@ -91,7 +91,7 @@ def test_no_job_is_claimed_twice_by_workers_that_race(worker_db, enqueue):
 
     def work(name: str) -> None:
         db = Database(worker_db.settings)
-        while claim := db.transact(claims.claim, claims.Next(f"{name}{len(taken):031d}", f"{name}:1")):
+        while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{name}{len(taken):031d}", f"{name}:1")):
             taken.append(claim.job_id)
         db.close()
 
@@ -106,11 +106,11 @@ def test_no_job_is_claimed_twice_by_workers_that_race(worker_db, enqueue):
 # ----------------------------------------------------------------------------------------------- the fence
 
 
-ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
 WRITES = {
-    "beat": lambda tx, claim: claims.beat(tx, claim),
-    "progress": lambda tx, claim: claims.progress(tx, claim, 1),
-    "restart": lambda tx, claim: claims.restart(tx, claim, 1),
+    "beat": lambda tx, claim: claims.heartbeat(tx, claim),
+    "progress": lambda tx, claim: claims.advance(tx, claim, 1),
+    "restart": lambda tx, claim: claims.reset_progress(tx, claim, 1),
     "release": lambda tx, claim: claims.release(tx, claim, "stopped"),
     "finish": lambda tx, claim: claims.finish(tx, claim, ENDED, "0" * 64),
     "fail": lambda tx, claim: claims.fail(tx, claim, "broken"),
@@ -122,11 +122,11 @@ def test_whoever_lost_the_claim_can_write_nothing_for_the_job(admin_db, worker_d
     (job_id,) = enqueue(1)
     lost = take(worker_db, "a")
     worker_helpers.make_stale(admin_db, job_id)
-    worker_db.transact(claims.reset, job_id, 60, 5, "other:2")
+    worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2")
     new = take(worker_db, "b")
     before = worker_helpers.job(admin_db, job_id), event_types(worker_db, new)
-    with pytest.raises(ClaimLost):
-        worker_db.transact(write, lost)
+    with pytest.raises(ClaimLostError):
+        worker_db.run_transaction(write, lost)
     assert (worker_helpers.job(admin_db, job_id), event_types(worker_db, new)) == before
 
 
@@ -134,8 +134,8 @@ def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
     enqueue(1)
     claim = take(worker_db, "a")
     with worker_db.transaction() as tx:
-        claims.beat(tx, claim)
-        claims.beat(tx, claim)
+        claims.heartbeat(tx, claim)
+        claims.heartbeat(tx, claim)
 
 
 # ----------------------------------------------------------------------------------------------- how it ends
@@ -144,7 +144,7 @@ def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
 def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    worker_db.transact(claims.release, claim, "the worker was stopped")
+    worker_db.run_transaction(claims.release, claim, "the worker was stopped")
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"], job["last_error"]) == ("queued", 0, "the worker was stopped")
     assert status(worker_db, claim) == "queued"
@@ -154,7 +154,7 @@ def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why
 def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
     enqueue(1)
     claim = take(worker_db, "a")
-    worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
-    with pytest.raises(ClaimLost):
-        worker_db.transact(claims.finish, claim, ENDED, "0" * 64)
-    assert worker_db.read(claims.ended, claim.token)
+    worker_db.run_transaction(claims.finish, claim, ENDED, "0" * 64)
+    with pytest.raises(ClaimLostError):
+        worker_db.run_transaction(claims.finish, claim, ENDED, "0" * 64)
+    assert worker_db.run_read(claims.has_ended, claim.token)

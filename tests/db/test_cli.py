@@ -11,7 +11,7 @@ import pytest
 from constants import TREE
 from gpupanel import ledger
 from gpupanel.cli.output import format_age
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 
 UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
@@ -46,8 +46,8 @@ def known(bundles, command):
 
 def events(db, sync_id):
     """event_type -> actor, the newest of each type."""
-    batch = db.read(ledger.batch, sync_id)
-    return {event["event_type"]: event["actor"] for event in reversed(db.read(ledger.events, batch["id"]))}
+    batch = db.run_read(ledger.get_batch, sync_id)
+    return {event["event_type"]: event["actor"] for event in reversed(db.run_read(ledger.list_events, batch["id"]))}
 
 
 # -------------------------------------------------------------------------------------------------------- scan
@@ -82,7 +82,7 @@ def test_a_mount_that_is_gone_is_refused_and_nothing_is_changed(command, assets_
     answer = command("scan")
     assert answer.returncode == 1
     assert "Check that the mount is present" in answer.stderr
-    assert panel_db.read(ledger.batch, known)["status"] == "discovered"
+    assert panel_db.run_read(ledger.get_batch, known)["status"] == "discovered"
 
 
 # --------------------------------------------------------------------------------------------- preflight, queue
@@ -178,7 +178,7 @@ def test_a_command_records_the_login_name_or_the_given_name_as_actor(known, comm
 def test_cancel_takes_a_queued_job_back_and_refuses_any_other(known, as_json, command, panel_db):
     _, [queued] = as_json("queue", known)
     assert as_json("cancel", queued["job_id"]) == (0, {"job_id": queued["job_id"], "sync_id": known})
-    assert panel_db.read(ledger.batch, known)["status"] == "preflight_passed"
+    assert panel_db.run_read(ledger.get_batch, known)["status"] == "preflight_passed"
     again = command("cancel", queued["job_id"])
     assert again.returncode == 1
     assert f"Job {queued['job_id']} is canceled already." in again.stderr
@@ -311,7 +311,7 @@ def test_a_closed_standard_output_is_refused_in_one_line_before_anything_is_done
     answer = subprocess.run(["sh", "-c", f"{program} queue {known} >&-"], stderr=subprocess.PIPE, text=True)
     assert answer.returncode == 1
     assert answer.stderr == "gpupanel: standard output is closed. Redirect it to a file or to /dev/null.\n"
-    assert panel_db.read(ledger.batch, known)["status"] == "discovered"
+    assert panel_db.run_read(ledger.get_batch, known)["status"] == "discovered"
 
 
 @pytest.mark.parametrize("arguments, redirection, status", [

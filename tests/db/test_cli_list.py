@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from constants import TREE
-from gpupanel.tools import schema
-from gpupanel.web.pages import shapes
+from gpupanel.db import schema
+from gpupanel.web import serializers
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, 
 def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     seen = json.loads(gpupanel("list", "--limit", "2", "--json"))
     assert list(seen) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
-    assert list(seen["batches"][0]) == [*shapes.BATCH, "queueable", "job"]
+    assert list(seen["batches"][0]) == [*serializers.BATCH, "queueable", "job"]
     assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
 
 

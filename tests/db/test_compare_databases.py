@@ -11,15 +11,15 @@ import simulated_perl_db
 import worker_helpers
 from constants import TREE
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter, defects
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.migration import database_diff
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import Findings
 from gpupanel.migration.row_diff import ComparisonOptions
 from gpupanel.mount import Mount
-from gpupanel.tools import schema
+from gpupanel.db import schema
 
 OURS, PERL = "compared_ours", "compared_perl"
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import worker_helpers
 from constants import TREE
-from gpupanel import actions
+from gpupanel import services
 from gpupanel.devtools.bundle_factory import defects
 
 
@@ -22,11 +22,11 @@ def planned(panel_db, mount, worker_conf, bundles, tmp_path):
     members = list(bundles.assets("coast", 6, ("photo", "cover"), broken={4: defects.broken_document}))
     hung = bundles.container("gallery", "Coast", members[:3:2], cover=members[1])
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     plan = tmp_path / "plan"
     with open(plan, "w") as out:
         subprocess.run([sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id], stdout=out, check=True)
-    actions.queue_batch(panel_db, mount, sync_id, "operator")
+    services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     return sync_id, plan
 

@@ -10,7 +10,7 @@ from constants import TREE
 from gpupanel.errors import PanelError
 from gpupanel.migration import page_diff, page_fetch
 from gpupanel.migration.findings import Findings
-from gpupanel.web.app import application
+from gpupanel.web.wsgi import application
 from webtest import TestApp
 
 REFERENCE = (TREE / "tests" / "reference" / "perl-batch-page.txt").read_text()

@@ -5,8 +5,8 @@ import json
 import pytest
 import worker_helpers
 from gpupanel.devtools.bundle_factory.deterministic import derive_hash
-from gpupanel.errors import DatabaseConflict
-from gpupanel.work import claims, containers
+from gpupanel.errors import DatabaseConflictError
+from gpupanel.worker import claims, containers
 
 KINDS = ("gallery", "collection")
 
@@ -175,4 +175,4 @@ def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
 
 
 def unavailable(*args):
-    raise DatabaseConflict
+    raise DatabaseConflictError

@@ -7,24 +7,24 @@ from contextlib import suppress
 
 import pytest
 
-from gpupanel import errors, find, ledger
+from gpupanel import errors, ledger, search
 from gpupanel.config import DatabaseSettings
-from gpupanel.database import ConnectionLost, Database, Duplicate
-from gpupanel.filters import Filters
+from gpupanel.db import ConnectionLostError, Database, DuplicateKeyError
+from gpupanel.search.filters import BatchFilter
 
 S1, S2 = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 
 
 def discover(tx, sync_id):
-    return tx.insert("ledger.discover", sync_id=sync_id, last_error=None, **ledger.facts(None, {}, None))
+    return tx.insert("ledger.discover", sync_id=sync_id, last_error=None, **ledger.manifest_columns(None, {}, None))
 
 
 def batches(tx):
-    return find.page(tx, Filters()).rows
+    return search.list_batches(tx, BatchFilter()).rows
 
 
 def known(db):
-    return sorted(row["sync_id"] for row in db.read(batches))
+    return sorted(row["sync_id"] for row in db.run_read(batches))
 
 
 def test_a_transaction_that_fails_leaves_nothing(panel_db):
@@ -54,42 +54,42 @@ def test_every_session_speaks_utf8mb4_though_the_server_made_it_begin_otherwise(
 
 
 def test_rows_found_are_counted_even_when_nothing_changes(panel_db):
-    batch_id = panel_db.transact(discover, S1)
+    batch_id = panel_db.run_transaction(discover, S1)
     with panel_db.transaction() as tx:
-        assert tx.run("ledger.set_status", batch_id=batch_id, status="discovered") == 1
+        assert tx.execute("ledger.set_status", batch_id=batch_id, status="discovered") == 1
 
 
 def test_a_savepoint_undoes_only_its_own_part(panel_db):
     with panel_db.transaction() as tx:
         discover(tx, S1)
-        with pytest.raises(Duplicate), tx.savepoint():
+        with pytest.raises(DuplicateKeyError), tx.savepoint():
             discover(tx, S2)
             discover(tx, S1)
     assert known(panel_db) == [S1]
 
 
 def test_a_deadlock_is_run_again_and_both_sides_succeed(panel_db, settings):
-    ids = [panel_db.transact(discover, sync_id) for sync_id in (S1, S2)]
+    ids = [panel_db.run_transaction(discover, sync_id) for sync_id in (S1, S2)]
     both_hold_one = threading.Barrier(2, timeout=20)
     tries = []
 
     def cross(tx, first, second):
         tries.append(first)
-        tx.one("ledger.lock", sync_id=first)
+        tx.fetch_one("ledger.lock", sync_id=first)
         if len(tries) <= 2:
             both_hold_one.wait()
-        tx.run("ledger.set_status", batch_id=ids[[S1, S2].index(second)], status="failed")
+        tx.execute("ledger.set_status", batch_id=ids[[S1, S2].index(second)], status="failed")
 
-    other = threading.Thread(target=Database(settings.database).transact, args=(cross, S2, S1))
+    other = threading.Thread(target=Database(settings.database).run_transaction, args=(cross, S2, S1))
     other.start()
-    panel_db.transact(cross, S1, S2)
+    panel_db.run_transaction(cross, S1, S2)
     other.join()
     assert len(tries) == 3
-    assert {row["status"] for row in panel_db.read(batches)} == {"failed"}
+    assert {row["status"] for row in panel_db.run_read(batches)} == {"failed"}
 
 
 def test_a_connection_that_died_while_idle_is_replaced_unnoticed(panel_db, admin_db):
-    panel_db.transact(discover, S1)
+    panel_db.run_transaction(discover, S1)
     kill(admin_db, panel_db)
     assert known(panel_db) == [S1]
 
@@ -104,12 +104,12 @@ def test_a_connection_killed_in_the_middle_is_run_again(panel_db, admin_db):
             kill(admin_db, panel_db)
         discover(tx, S2)
 
-    panel_db.transact(work)
+    panel_db.run_transaction(work)
     assert known(panel_db) == [S1, S2]
 
 
 def test_a_connection_killed_before_commit_has_an_unknown_outcome(panel_db, admin_db):
-    with pytest.raises(errors.OutcomeUnknown), panel_db.transaction() as tx:
+    with pytest.raises(errors.CommitUnknownError), panel_db.transaction() as tx:
         discover(tx, S1)
         kill(admin_db, panel_db)
 
@@ -127,7 +127,7 @@ def test_an_interrupted_statement_is_trouble_of_the_database_and_no_fault_of_our
         thread = panel_db._local.connection.thread_id()
         killer = threading.Thread(target=interrupt, args=(admin_db, thread))
         killer.start()
-        with pytest.raises(errors.DatabaseUnavailable):
+        with pytest.raises(errors.DatabaseUnavailableError):
             tx._execute("SELECT SLEEP(30) FROM (SELECT 1 UNION SELECT 2) two", {})
         killer.join()
 
@@ -142,22 +142,22 @@ def interrupt(admin_db, thread):
 
 def test_a_server_that_is_not_there_is_unavailable_and_no_secret_is_told(tmp_path):
     db = Database(DatabaseSettings(unix_socket=str(tmp_path / "none.sock"), user="gpu_panel", password="hunter2"))
-    with pytest.raises(errors.DatabaseUnavailable) as caught:
-        db.read(batches)
+    with pytest.raises(errors.DatabaseUnavailableError) as caught:
+        db.run_read(batches)
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
-    assert not isinstance(caught.value, ConnectionLost)
+    assert not isinstance(caught.value, ConnectionLostError)
 
 
 def test_a_wrong_password_is_a_denial_that_does_not_tell_it(settings):
     wrong = DatabaseSettings(unix_socket=settings.database.unix_socket, user="gpu_panel", password="hunter2")
-    with pytest.raises(errors.DatabaseDenied) as caught:
-        Database(wrong).read(batches)
+    with pytest.raises(errors.DatabaseAccessError) as caught:
+        Database(wrong).run_read(batches)
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_server_that_hangs_costs_one_wait(settings, server):
     db = Database(settings.database, read_timeout=1)
-    db.read(batches)
+    db.run_read(batches)
     tries = []
 
     def look(tx):
@@ -167,8 +167,8 @@ def test_a_server_that_hangs_costs_one_wait(settings, server):
     server.process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)  # all of its threads
     try:
-        with pytest.raises(errors.DatabaseUnavailable):
-            db.read(look)
+        with pytest.raises(errors.DatabaseUnavailableError):
+            db.run_read(look)
     finally:
         server.process.send_signal(signal.SIGCONT)
     assert tries == []
@@ -184,8 +184,8 @@ def test_a_statement_on_its_own_leaves_no_transaction_behind(panel_db, admin_db,
 
 def test_an_idle_transaction_is_ended_by_the_server(settings, panel_db):
     held = Database(settings.database, idle_seconds=1)
-    panel_db.transact(discover, S1)
+    panel_db.run_transaction(discover, S1)
     with pytest.raises(errors.PanelError), held.transaction() as tx:
-        tx.one("ledger.lock", sync_id=S1)
-        panel_db.transact(ledger.lock, S1)  # waits for the server to end the other
-        tx.one("ledger.lock", sync_id=S1)
+        tx.fetch_one("ledger.lock", sync_id=S1)
+        panel_db.run_transaction(ledger.lock_batch, S1)  # waits for the server to end the other
+        tx.fetch_one("ledger.lock", sync_id=S1)

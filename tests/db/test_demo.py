@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from constants import TREE
-from gpupanel import actions
+from gpupanel import services
 from gpupanel.devtools import demo_import, processes
 from gpupanel.devtools.bundle_factory import write_demo_set as demo_set
 
@@ -53,8 +53,8 @@ def ticked(panel_db, mount, worker_conf, assets_dir):
     def queue_and_import():
         scenarios = demo_set(assets_dir / "sync", assets_dir)
         (assets_dir / "sync" / demo_import.MARKER_FILE).touch()
-        actions.scan_mount(panel_db, mount, "admin")
-        actions.queue_batches(panel_db, mount, [scenario.sync_id for scenario in scenarios], "admin")
+        services.scan_mount(panel_db, mount, "admin")
+        services.queue_batches(panel_db, mount, [scenario.sync_id for scenario in scenarios], "admin")
         demo_import.worker_runner(worker_conf)()
 
     return queue_and_import

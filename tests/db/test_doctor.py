@@ -10,11 +10,11 @@ import pytest
 from constants import NAME
 from gpupanel import config, doctor
 from gpupanel.cli import main
-from gpupanel.database import Database
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
-from gpupanel.doctor import server as of_the_server
+from gpupanel.db import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
+from gpupanel.doctor import server_settings as of_the_server
 from gpupanel.mount import Mount
-from gpupanel.tools import schema
+from gpupanel.db import schema
 
 STATEMENT = re.compile(r"(?:ALTER|REVOKE|GRANT) .*?;")
 
@@ -32,7 +32,7 @@ def sound(settings, bundles):
 def faults(sound, admin_db):
     """check -> finding, of what is not as it should be now; that the tests can write their own mount is left out."""
     def faults(settings=sound):
-        found = (each for each in doctor.examine(settings) if each.level != doctor.OK)
+        found = (each for each in doctor.run_checks(settings) if each.level != doctor.OK)
         return {each.check: each for each in found if each.check != "mount is read-only"}
 
     assert faults() == {}
@@ -51,7 +51,7 @@ def mend(admin_db, advice):
 
 @pytest.mark.parametrize("conf", ["panel_conf", "worker_conf"])
 def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
-    findings = doctor.examine(config.load(request.getfixturevalue(conf)))
+    findings = doctor.run_checks(config.load(request.getfixturevalue(conf)))
     assert [each for each in findings if each.level == doctor.WRONG] == []
     assert {
         "MariaDB version", "isolation of our sessions", "innodb_snapshot_isolation", "binary log", "max_allowed_packet",
@@ -164,7 +164,7 @@ def test_an_account_that_sees_the_others_examines_them(faults, admin_db, sound):
 
 def test_no_finding_shows_a_password(admin_db, sound):
     admin_db.execute("GRANT USAGE ON *.* TO gpu_panel@localhost WITH MAX_USER_CONNECTIONS 0")
-    text = repr(doctor.examine(dataclasses.replace(sound, database=admin_db.settings))) + repr(doctor.examine(sound))
+    text = repr(doctor.run_checks(dataclasses.replace(sound, database=admin_db.settings))) + repr(doctor.run_checks(sound))
     assert "has a 'secret'" not in text.replace('\\', '') and "PASSWORD" not in text
 
 
@@ -224,13 +224,13 @@ def test_a_server_that_is_set_up_wrongly_is_found(ill, sound, check, found):
     db = Database(ill.admin())
     db.execute("CREATE DATABASE IF NOT EXISTS test")
     db.close()
-    findings = {each.check: each for each in doctor.examine(settings)}
+    findings = {each.check: each for each in doctor.run_checks(settings)}
     assert (findings[check].level, findings[check].found.partition("-log")[0]) == (doctor.WRONG, found)
 
 
 @pytest.mark.parametrize(("fault", "check", "found"), [
-    ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", of_the_server.isolation, "REPEATABLE-READ"),
-    ("SET timestamp = UNIX_TIMESTAMP() - 3600", of_the_server.clock, "360"),
+    ("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", of_the_server.check_isolation, "REPEATABLE-READ"),
+    ("SET timestamp = UNIX_TIMESTAMP() - 3600", of_the_server.check_clock, "360"),
 ])
 def test_a_session_that_is_not_as_it_was_made_is_found(panel_db, settings, fault, check, found):
     panel_db.execute(fault)
@@ -242,9 +242,9 @@ def test_snapshot_isolation_is_a_fault_only_at_another_level_than_ours(admin_db,
     admin_db.execute("SET GLOBAL innodb_snapshot_isolation = ON")
     try:
         fresh = Database(panel_db.settings)
-        [ours] = of_the_server.snapshots(fresh, settings)
+        [ours] = of_the_server.check_snapshot_isolation(fresh, settings)
         fresh.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        [other] = of_the_server.snapshots(fresh, settings)
+        [other] = of_the_server.check_snapshot_isolation(fresh, settings)
         fresh.close()
     finally:
         admin_db.execute("SET GLOBAL innodb_snapshot_isolation = DEFAULT")
@@ -313,6 +313,6 @@ def test_assets_that_are_not_there_are_found(faults, sound, tmp_path):
 def test_a_mount_that_does_not_answer_is_found_in_time(faults, sound, monkeypatch):
     hangs = Event()
     monkeypatch.setattr(Mount, "sentinels", lambda self: iter(hangs.wait, True))
-    found = [each for each in doctor.examine(sound, seconds=0.2) if each.check == "mount"]
+    found = [each for each in doctor.run_checks(sound, seconds=0.2) if each.check == "mount"]
     hangs.set()
     assert [(each.level, "did not answer" in each.found) for each in found] == [(doctor.WRONG, True)]

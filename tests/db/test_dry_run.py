@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import worker_helpers
-from gpupanel import actions
-from gpupanel.database import Database
+from gpupanel import services
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import Problems, Refused
-from gpupanel.work.dry_run import DryRun
+from gpupanel.errors import InvalidStateError, ValidationProblemsError
+from gpupanel.migration.dry_run import DryRun
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def known(bundles, panel_db, mount):
     members = list(bundles.assets("coast", 6, ("photo", "cover")))
     hung = bundles.container("gallery", "Coast", members[::2], cover=members[1])
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     return sync_id
 
 
@@ -83,7 +83,7 @@ def test_it_sees_what_the_library_has(admin_db, panel_db, mount, worker_conf, bu
     worker_helpers.queue(panel_db, mount, known)
     worker_helpers.drain(worker_conf)
     gone = bundles.bundle("gone", list(bundles.assets("coast", 6, ("photo", "cover")))[:1], action="remove")
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     assert {line["values"]["decision"] for line in of(dry_run(known), "ingest_batch_item")} == {"skipped"}
     [asset] = of(dry_run(gone), "asset")
     assert asset["values"] == {"last_batch_id.sync_id": gone, "deleted_at": "removed"}
@@ -91,7 +91,7 @@ def test_it_sees_what_the_library_has(admin_db, panel_db, mount, worker_conf, bu
 
 def test_an_item_that_would_fail_is_told_with_its_reason_and_no_row_of_it(panel_db, mount, bundles, dry_run):
     sync_id = bundles.bundle("bad", bundles.assets("bad", 3, broken={1: defects.broken_document}))
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     lines = dry_run(sync_id)
     assert [line["values"]["decision"] for line in of(lines, "ingest_batch_item")] == ["created", "failed", "created"]
     assert "not JSON" in of(lines, "ingest_batch_item")[1]["values"]["last_error"]
@@ -115,8 +115,8 @@ def test_it_gives_way_to_an_import_that_holds_its_rows(worker_db, admin_db, pane
     rival = Database(worker_db.settings)
     with rival.transaction() as tx:
         [photo] = admin_db.execute("SELECT asset_hash FROM asset WHERE asset_type = 'photo' LIMIT 1")
-        tx.all("library.hold", asset_type="photo", hashes=[photo["asset_hash"]])
-        with pytest.raises(Refused, match="holds rows"):
+        tx.fetch_all("library_write.hold", asset_type="photo", hashes=[photo["asset_hash"]])
+        with pytest.raises(InvalidStateError, match="holds rows"):
             dry_run(known)
     rival.close()
 
@@ -142,7 +142,7 @@ def test_an_import_that_meets_it_waits_and_then_goes_through(admin_db, panel_db,
 
 def test_rows_are_held_no_longer_than_is_allowed(admin_db, dry_run, known):
     before = everything(admin_db)
-    with pytest.raises(Refused, match="more than 0 s"):
+    with pytest.raises(InvalidStateError, match="more than 0 s"):
         dry_run(known, seconds=0)
     assert everything(admin_db) == before
 
@@ -151,7 +151,7 @@ def test_rows_are_held_no_longer_than_is_allowed(admin_db, dry_run, known):
 def test_a_bundle_that_is_gone_is_refused_and_the_batch_stays_as_it_is(admin_db, mount, dry_run, known, suffix):
     (mount.sync_dir / f"{known}.{suffix}").unlink()
     before = everything(admin_db)
-    with pytest.raises(Refused, match=f"{known}.{suffix} is not on the mount; .* stays as it is: discovered"):
+    with pytest.raises(InvalidStateError, match=f"{known}.{suffix} is not on the mount; .* stays as it is: discovered"):
         dry_run(known)
     assert everything(admin_db) == before
 
@@ -159,7 +159,7 @@ def test_a_bundle_that_is_gone_is_refused_and_the_batch_stays_as_it_is(admin_db,
 def test_a_bundle_that_may_not_be_read_is_refused_and_the_batch_stays_as_it_is(admin_db, mount, dry_run, known, deny):
     deny(mount.sync_dir / f"{known}.json")
     before = everything(admin_db)
-    with pytest.raises(Refused, match=f"{known}.json may not be read by this account: .* stays as it is: discovered"):
+    with pytest.raises(InvalidStateError, match=f"{known}.json may not be read by this account: .* stays as it is: discovered"):
         dry_run(known)
     assert everything(admin_db) == before
 
@@ -168,7 +168,7 @@ def test_a_manifest_that_no_import_would_take_is_told_with_its_problems(admin_db
     (mount.sync_dir / f"{known}.json").unlink()
     (mount.sync_dir / f"{known}.json").symlink_to("/etc/passwd")
     before = everything(admin_db)
-    with pytest.raises(Problems) as found:
+    with pytest.raises(ValidationProblemsError) as found:
         dry_run(known)
     assert "leads out of the mount" in found.value.problems[0]
     assert everything(admin_db) == before

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from constants import NAME, TABLES
-from gpupanel.errors import DatabaseDenied, PanelError
+from gpupanel.errors import DatabaseAccessError, PanelError
 
 R, RI, RU, RIU = {"SELECT"}, {"SELECT", "INSERT"}, {"SELECT", "UPDATE"}, {"SELECT", "INSERT", "UPDATE"}
 
@@ -81,7 +81,7 @@ def is_denied(db, statement) -> bool:
     """Whether the account was what stood in the way; that other things do is no denial."""
     try:
         db.execute(statement)
-    except DatabaseDenied:
+    except DatabaseAccessError:
         return True
     except PanelError:
         pass
@@ -109,7 +109,7 @@ def test_an_account_writes_the_columns_of_its_duty_and_no_other(request, name, t
 @pytest.mark.parametrize("statement", ALWAYS_DENIED)
 @pytest.mark.parametrize(("account", "table"), CELLS, indirect=["account"])
 def test_no_account_deletes_alters_locks_or_gives_away_a_table(account, table, statement):
-    with pytest.raises(DatabaseDenied):
+    with pytest.raises(DatabaseAccessError):
         account.execute(statement.format(table))
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 import worker_helpers
 from gpupanel import manifest
-from gpupanel.database import Database, DatabaseTrouble
+from gpupanel.db import Database, DatabaseInternalError
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import FileUnreadable
+from gpupanel.errors import FileUnreadableError
 from gpupanel.mount import Mount
-from gpupanel.work import asking, importer, library, reader, worker
+from gpupanel.worker import db_retry, document_prefetch, importer, library_writer, worker
 
 # ----------------------------------------------------------------------------------------- one item fails alone
 
@@ -194,11 +194,11 @@ def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_fou
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     worker_helpers.queue(panel_db, mount, sync_id)
-    (item,) = manifest.parse_manifest(mount.manifest(sync_id), sync_id).items
+    (item,) = manifest.parse_manifest(mount.read_manifest(sync_id), sync_id).items
     rival = Database(worker_db.settings)
     importing = threading.Thread(target=worker_helpers.drain, args=(worker_conf,))
     with rival.transaction() as tx:
-        library.create(tx, worker_helpers.batch(panel_db, sync_id)["id"], [item])
+        library_writer.insert_assets(tx, worker_helpers.batch(panel_db, sync_id)["id"], [item])
         importing.start()
         worker_helpers.wait_for_lock_wait(admin_db)
     importing.join()
@@ -246,7 +246,7 @@ def impatient(worker_conf, monkeypatch):
 
 def faulty_for(db, bad: str, error: Exception):
     """library.create with a fault for one batch."""
-    create = library.create
+    create = library_writer.insert_assets
 
     def faulty(tx, batch_id, items):
         if batch_id == worker_helpers.batch(db, bad)["id"]:
@@ -256,7 +256,7 @@ def faulty_for(db, bad: str, error: Exception):
     return faulty
 
 
-FAULTS = {"of ours": (KeyError("a fault"), "unexpected KeyError"), "of the server": (DatabaseTrouble("error 1037"), "error 1037")}
+FAULTS = {"of ours": (KeyError("a fault"), "unexpected KeyError"), "of the server": (DatabaseInternalError("error 1037"), "error 1037")}
 
 
 @pytest.mark.parametrize("error, words", FAULTS.values(), ids=FAULTS.keys())
@@ -265,7 +265,7 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
 ):
     bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
     job_id, _ = worker_helpers.queue(panel_db, mount, bad, good)
-    monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, error))
+    monkeypatch.setattr(library_writer, "create", faulty_for(panel_db, bad, error))
     log = worker_helpers.drain(worker_conf)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
@@ -280,10 +280,10 @@ def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
     worker_helpers.queue(panel_db, mount, *ids)
 
     def full(tx, batch_id, items):
-        raise DatabaseTrouble("the table is full.")
+        raise DatabaseInternalError("the table is full.")
 
-    monkeypatch.setattr(library, "create", full)
-    monkeypatch.setattr(asking.Asking, "backoff", lambda self, attempt: 0)
+    monkeypatch.setattr(library_writer, "create", full)
+    monkeypatch.setattr(db_retry.DatabaseRetrier, "backoff", lambda self, attempt: 0)
     log = worker_helpers.drain(worker_conf)
     claimed = [job for job in admin_db.execute("SELECT attempts FROM import_job") if job["attempts"]]
     assert len(claimed) == worker.DRAIN_FAULTS + 1
@@ -295,7 +295,7 @@ def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
 ):
     bad = bundles.bundle("bad", bundles.assets("bad", 1))
     (job_id,) = worker_helpers.queue(panel_db, mount, bad)
-    monkeypatch.setattr(library, "create", faulty_for(panel_db, bad, KeyError("a fault")))
+    monkeypatch.setattr(library_writer, "create", faulty_for(panel_db, bad, KeyError("a fault")))
     worker_helpers.drain(impatient)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
@@ -312,8 +312,8 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
     read = Mount._document
 
     def broken(self, folder, name):
-        if folder.place(name).startswith(photos[1].path):
-            raise FileUnreadable(f"{name} cannot be read: Input/output error.")
+        if folder.relative_path(name).startswith(photos[1].path):
+            raise FileUnreadableError(f"{name} cannot be read: Input/output error.")
         return read(self, folder, name)
 
     monkeypatch.setattr(Mount, "_document", broken)
@@ -329,7 +329,7 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
 def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their_bytes(
     panel_db, admin_db, bundles, mount, worker_conf, monkeypatch
 ):
-    monkeypatch.setattr(reader, "BYTES_AHEAD", 1)
+    monkeypatch.setattr(document_prefetch, "BYTES_AHEAD", 1)
     photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
     first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
     worker_helpers.queue(panel_db, mount, first)

@@ -4,32 +4,32 @@ import json
 
 import pytest
 from constants import LIBRARY
-from gpupanel import actions, ledger
+from gpupanel import ledger, services
 from gpupanel.config import MountSettings
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import NotFound, Refused
+from gpupanel.errors import InvalidStateError, NotFoundError
 from gpupanel.mount import Mount
 
 
 @pytest.fixture
 def preflight(panel_db, mount):
     def preflight(sync_id):
-        actions.scan_mount(panel_db, mount, "admin")
-        return actions.preflight_batch(panel_db, mount, sync_id, "admin")
+        services.scan_mount(panel_db, mount, "admin")
+        return services.preflight_batch(panel_db, mount, sync_id, "admin")
 
     return preflight
 
 
 def batch(db, sync_id):
-    return db.read(ledger.batch, sync_id)
+    return db.run_read(ledger.get_batch, sync_id)
 
 
 def items(db, sync_id):
-    return db.read(ledger.items, batch(db, sync_id)["id"], limit=1000)
+    return db.run_read(ledger.list_items, batch(db, sync_id)["id"], limit=1000)
 
 
 def latest_events(db, sync_id):
-    return [(e["event_type"], json.loads(e["payload"])) for e in db.read(ledger.events, batch(db, sync_id)["id"])]
+    return [(e["event_type"], json.loads(e["payload"])) for e in db.run_read(ledger.list_events, batch(db, sync_id)["id"])]
 
 
 def test_a_sound_bundle_passes_with_a_decision_for_each_item(preflight, panel_db, bundles):
@@ -65,7 +65,7 @@ def test_the_events_have_the_keys_and_types_of_the_perl_panel(preflight, panel_d
 def test_a_payload_is_compact_with_sorted_keys(preflight, panel_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     preflight(sync_id)
-    text = panel_db.read(ledger.events, batch(panel_db, sync_id)["id"])[0]["payload"]
+    text = panel_db.run_read(ledger.list_events, batch(panel_db, sync_id)["id"])[0]["payload"]
     assert text.startswith('{"counts":{"will_create":1,"will_fail":0,') and ": " not in text
 
 
@@ -109,9 +109,9 @@ def test_it_fails_for_a_problem_of_the_bundle_and_plans_nothing(preflight, panel
 def test_the_manifest_limit_is_the_configured_one(panel_db, bundles, assets_dir):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     small = Mount(MountSettings(assets_dir / "sync", assets_dir, manifest_limit=100))
-    report = actions.scan_mount(panel_db, small, "admin")
+    report = services.scan_mount(panel_db, small, "admin")
     assert "expected at most 100" in report.passed_over[sync_id]
-    outcome = actions.preflight_batch(panel_db, small, sync_id, "admin")
+    outcome = services.preflight_batch(panel_db, small, sync_id, "admin")
     assert "expected at most 100" in outcome.problems[0]
 
 
@@ -131,7 +131,7 @@ def test_an_item_no_longer_listed_is_withdrawn_and_counts_nowhere(preflight, pan
     outcome = preflight(sync_id)
     assert outcome.item_count == 2
     assert sorted(item["decision"] for item in items(panel_db, sync_id)) == ["will_create", "will_create", "withdrawn"]
-    assert panel_db.read(ledger.decision_counts, batch(panel_db, sync_id)["id"]) == {"will_create": 2}
+    assert panel_db.run_read(ledger.decision_counts, batch(panel_db, sync_id)["id"]) == {"will_create": 2}
 
 
 def test_a_changed_manifest_is_an_event_with_both_digests(preflight, panel_db, bundles):
@@ -147,13 +147,13 @@ def test_a_changed_manifest_is_an_event_with_both_digests(preflight, panel_db, b
 
 
 def test_an_unknown_batch_is_not_found(panel_db, mount):
-    with pytest.raises(NotFound):
-        actions.preflight_batch(panel_db, mount, "37e428d2-a4f6-4a31-bacf-0c835fb24084", "admin")
+    with pytest.raises(NotFoundError):
+        services.preflight_batch(panel_db, mount, "37e428d2-a4f6-4a31-bacf-0c835fb24084", "admin")
 
 
 def test_a_busy_batch_is_refused(preflight, panel_db, mount, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     preflight(sync_id)
-    actions.queue_batch(panel_db, mount, sync_id, "admin")
-    with pytest.raises(Refused, match="queued"):
+    services.queue_batch(panel_db, mount, sync_id, "admin")
+    with pytest.raises(InvalidStateError, match="queued"):
         preflight(sync_id)

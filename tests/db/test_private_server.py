@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 from constants import TREE
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 
 SECONDS = 60
 

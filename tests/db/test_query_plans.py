@@ -4,19 +4,19 @@ import re
 
 import installation
 import pytest
-from gpupanel.database import queries, query
-from gpupanel.paths import TREE
+from gpupanel.db import queries, query
+from gpupanel.resources import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
 # Those of find.py that are completed with a source and filters have tests of their own, in test_find.py.
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
-FROM_THE_END = {"ledger.count", "queue.latest_events", "queue.census"}
+FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state"}
 
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
-    f"""INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
+    """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
         SELECT seq, LPAD(seq, 36, '0'), ELT(1 + seq % 8, 'discovered', 'preflight_passed', 'preflight_failed', 'queued',
                'importing', 'completed', 'partial', 'failed'), NOW(6) FROM seq_1_to_3000""",
     """INSERT INTO import_job (id, batch_id, state, requested_by, claim_token, heartbeat_at, finished_at)
@@ -78,7 +78,7 @@ def test_no_query_reads_a_whole_table(filled, name):
     assert name in FROM_THE_END or not scans, scans
 
 
-@pytest.mark.parametrize("name", ["find.touched", "ledger.items", "ledger.events", "queue.history"])
+@pytest.mark.parametrize("name", ["search.batches_with_asset", "ledger.items", "ledger.events", "job_queue.history"])
 def test_no_list_is_sorted_after_the_fact(filled, name):
     plan = explain(filled, name)
     assert not [row for row in plan if "filesort" in (row["Extra"] or "")], plan

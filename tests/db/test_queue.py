@@ -3,10 +3,12 @@
 import threading
 
 import pytest
-from gpupanel import actions, ledger, queue
-from gpupanel.database import Database
+from gpupanel import job_queue, ledger, services
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import DatabaseDenied, DatabaseUnavailable, NotFound, PanelError, Refused
+from gpupanel.errors import (
+    DatabaseAccessError, DatabaseUnavailableError, InvalidStateError, NotFoundError, PanelError,
+)
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def scanned(panel_db, mount, bundles):
     """A bundle on the mount and in the ledger."""
     def scanned(name="one", broken=None, **facts):
         sync_id = bundles.bundle(name, bundles.assets(name, 2, broken=broken), **facts)
-        actions.scan_mount(panel_db, mount, "admin")
+        services.scan_mount(panel_db, mount, "admin")
         return sync_id
 
     return scanned
@@ -22,12 +24,12 @@ def scanned(panel_db, mount, bundles):
 
 @pytest.fixture
 def enqueue(panel_db, mount):
-    return lambda sync_id, **options: actions.queue_batch(panel_db, mount, sync_id, "admin", **options)
+    return lambda sync_id, **options: services.queue_batch(panel_db, mount, sync_id, "admin", **options)
 
 
 def latest(db, sync_id):
-    batch = db.read(ledger.batch, sync_id)
-    return batch["status"], db.read(ledger.events, batch["id"])[0]
+    batch = db.run_read(ledger.get_batch, sync_id)
+    return batch["status"], db.run_read(ledger.list_events, batch["id"])[0]
 
 
 def test_queueing_preflights_first_and_says_so(scanned, enqueue, panel_db):
@@ -42,28 +44,28 @@ def test_queueing_preflights_first_and_says_so(scanned, enqueue, panel_db):
 
 def test_a_batch_that_passed_is_queued_as_it_is(scanned, enqueue, panel_db, mount):
     sync_id = scanned()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     enqueue(sync_id, priority=7)
     _, event = latest(panel_db, sync_id)
     assert '"auto_preflighted":0' in event["payload"]
-    (job,) = panel_db.read(queue.waiting)
+    (job,) = panel_db.run_read(job_queue.list_queued)
     assert (job["priority"], job["state"], job["attempts"], job["items_done"]) == (7, "queued", 0, 0)
 
 
 def test_a_batch_whose_preflight_fails_is_not_queued_and_its_plan_is_kept(scanned, enqueue, panel_db):
     scanned("there")
     sync_id = scanned(broken={0: defects.no_folder, 1: defects.no_folder})
-    with pytest.raises(Refused, match="all 2 items would fail"):
+    with pytest.raises(InvalidStateError, match="all 2 items would fail"):
         enqueue(sync_id)
     status, event = latest(panel_db, sync_id)
     assert (status, event["event_type"]) == ("preflight_failed", "preflight_finished")
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 def test_queueing_what_is_queued_is_refused_and_names_the_job(scanned, enqueue):
     sync_id = scanned()
     job_id = enqueue(sync_id)
-    with pytest.raises(Refused, match=f"queued already, as job {job_id}"):
+    with pytest.raises(InvalidStateError, match=f"queued already, as job {job_id}"):
         enqueue(sync_id)
 
 
@@ -74,7 +76,7 @@ def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
     def click(db):
         start.wait()
         try:
-            outcomes.append(actions.queue_batch(db, mount, sync_id, "admin"))
+            outcomes.append(services.queue_batch(db, mount, sync_id, "admin"))
         except PanelError as error:
             outcomes.append(type(error))
 
@@ -82,33 +84,33 @@ def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
     other.start()
     click(panel_db)
     other.join()
-    assert outcomes.count(Refused) == 1
-    assert len(panel_db.read(queue.waiting)) == 1
+    assert outcomes.count(InvalidStateError) == 1
+    assert len(panel_db.run_read(job_queue.list_queued)) == 1
 
 
 def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
     good, bad, unknown = scanned(), scanned("bad", broken={0: defects.no_folder, 1: defects.no_folder}), "0" * 8
-    outcomes = actions.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
+    outcomes = services.queue_batches(panel_db, mount, [bad, good, unknown, good], "admin")
     assert [(o.sync_id, o.job_id is not None) for o in outcomes] == [(good, True), (bad, False), (unknown, False)]
     assert "would fail" in outcomes[1].problem and "is not recorded" in outcomes[2].problem
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
     handed_over = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
-    actions.queue_batches(panel_db, mount, reversed(handed_over), "admin")
-    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == handed_over
+    services.queue_batches(panel_db, mount, reversed(handed_over), "admin")
+    assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == handed_over
 
 
 def test_bulk_queueing_names_the_batches_that_it_did_not_reach_in_time(scanned, panel_db, mount):
     sync_id = scanned()
-    (outcome,) = actions.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
+    (outcome,) = services.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
     assert outcome.job_id is None and outcome.problem.startswith("not reached")
 
 
 def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, monkeypatch):
     ids = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
-    transact, answers = panel_db.transact, iter([True, False])
-    denied = DatabaseDenied("Access denied for user 'gpu_panel'")
+    transact, answers = panel_db.run_transaction, iter([True, False])
+    denied = DatabaseAccessError("Access denied for user 'gpu_panel'")
 
     def once(*args, **kwargs):
         if next(answers):
@@ -116,7 +118,7 @@ def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, 
         raise denied
 
     monkeypatch.setattr(panel_db, "transact", once)
-    first, second, third = actions.queue_batches(panel_db, mount, ids, "admin")
+    first, second, third = services.queue_batches(panel_db, mount, ids, "admin")
     assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
     assert "gpu_panel" not in second.problem and third.problem.startswith("not reached")
 
@@ -125,49 +127,49 @@ def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel
     sync_id = scanned()
 
     def gone(*args, **kwargs):
-        raise DatabaseUnavailable()
+        raise DatabaseUnavailableError()
 
     monkeypatch.setattr(panel_db, "transact", gone)
-    with pytest.raises(DatabaseUnavailable):
-        actions.queue_batches(panel_db, mount, [sync_id], "admin")
+    with pytest.raises(DatabaseUnavailableError):
+        services.queue_batches(panel_db, mount, [sync_id], "admin")
 
 
 def test_canceling_returns_the_batch_and_keeps_the_job(scanned, enqueue, panel_db):
     sync_id = scanned()
     job_id = enqueue(sync_id)
-    assert actions.cancel_job(panel_db, job_id, "admin") == sync_id
+    assert services.cancel_job(panel_db, job_id, "admin") == sync_id
     status, event = latest(panel_db, sync_id)
     assert status == "preflight_passed"
     assert event["payload"] == f'{{"cancelled_by":"admin","job_id":"{job_id}","phase":"job_cancel"}}'
-    job = panel_db.read(queue.job, job_id)
+    job = panel_db.run_read(job_queue.job, job_id)
     assert (job["state"], job["last_error"]) == ("canceled", "canceled by operator") and job["finished_at"]
 
 
 def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
     sync_id = scanned()
-    actions.cancel_job(panel_db, enqueue(sync_id), "admin")
+    services.cancel_job(panel_db, enqueue(sync_id), "admin")
     second = enqueue(sync_id)
-    batch_id = panel_db.read(ledger.batch, sync_id)["id"]
-    assert [job["id"] for job in panel_db.read(queue.history, batch_id)][0] == second
+    batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
+    assert [job["id"] for job in panel_db.run_read(job_queue.list_of_batch, batch_id)][0] == second
 
 
 def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):
     job_id = enqueue(scanned())
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1'")
-    with pytest.raises(Refused, match="running on host:1") as refused:
-        actions.cancel_job(panel_db, job_id, "admin")
+    with pytest.raises(InvalidStateError, match="running on host:1") as refused:
+        services.cancel_job(panel_db, job_id, "admin")
     assert "systemctl stop gpu-admin-panel-import-worker" in refused.value.hint
 
 
 def test_canceling_twice_or_nothing_is_refused(scanned, enqueue, panel_db):
     job_id = enqueue(scanned())
-    actions.cancel_job(panel_db, job_id, "admin")
-    with pytest.raises(Refused, match="canceled already"):
-        actions.cancel_job(panel_db, job_id, "admin")
-    with pytest.raises(NotFound):
-        actions.cancel_job(panel_db, 10**9, "admin")
+    services.cancel_job(panel_db, job_id, "admin")
+    with pytest.raises(InvalidStateError, match="canceled already"):
+        services.cancel_job(panel_db, job_id, "admin")
+    with pytest.raises(NotFoundError):
+        services.cancel_job(panel_db, 10**9, "admin")
 
 
 def test_the_queue_is_in_order_of_priority_and_then_of_age(scanned, enqueue, panel_db):
     first, second, urgent = enqueue(scanned("a")), enqueue(scanned("b")), enqueue(scanned("c"), priority=1)
-    assert [job["id"] for job in panel_db.read(queue.waiting)] == [urgent, first, second]
+    assert [job["id"] for job in panel_db.run_read(job_queue.list_queued)] == [urgent, first, second]

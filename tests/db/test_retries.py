@@ -4,11 +4,11 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import actions, preflight, queue
+from gpupanel import job_queue, preflight, services
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import Refused
-from gpupanel.work import claims
-from gpupanel.work.importer import Importer
+from gpupanel.errors import InvalidStateError
+from gpupanel.worker import claims
+from gpupanel.worker.importer import Importer
 
 
 @pytest.fixture
@@ -25,19 +25,19 @@ def mend(panel_db, mount, partial):
 
 @pytest.fixture
 def retry(panel_db, mount):
-    return lambda sync_id: actions.retry_batch(panel_db, mount, sync_id, "operator")
+    return lambda sync_id: services.retry_batch(panel_db, mount, sync_id, "operator")
 
 
 def test_only_what_failed_is_done_again(panel_db, partial, mend, retry, worker_conf):
     before = worker_helpers.items(panel_db, partial)
     mend()
-    job = panel_db.read(queue.job, retry(partial))
+    job = panel_db.run_read(job_queue.job, retry(partial))
     assert job["items_total"] == 1
     worker_helpers.drain(worker_conf)
     after = worker_helpers.items(panel_db, partial)
     assert [item for number, item in enumerate(after) if number != 1] == [item for number, item in enumerate(before) if number != 1]
     assert (after[1]["decision"], after[1]["job_id"], after[1]["earlier"]) == ("created", job["id"], "failed")
-    job = panel_db.read(queue.job, job["id"])
+    job = panel_db.run_read(job_queue.job, job["id"])
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 1, 1)
     assert worker_helpers.batch(panel_db, partial)["status"] == "completed"
 
@@ -55,23 +55,23 @@ def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retr
 
 def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, partial, retry):
     before = worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)
-    with pytest.raises(Refused, match="the only item would fail: .*source.json is not on the mount"):
+    with pytest.raises(InvalidStateError, match="the only item would fail: .*source.json is not on the mount"):
         retry(partial)
     assert (worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
 
 
 def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, retry, bundles):
     bundles.bundle("coast", bundles.assets("coast", 6), replace=True)
-    assert panel_db.read(queue.job, retry(partial))["items_total"] == 6
+    assert panel_db.run_read(job_queue.job, retry(partial))["items_total"] == 6
 
 
 def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    with pytest.raises(Refused, match="is queued already, as job [0-9]+"):
+    with pytest.raises(InvalidStateError, match="is queued already, as job [0-9]+"):
         retry(partial)
     worker_helpers.drain(worker_conf)
-    with pytest.raises(Refused, match="is completed: none of its items failed"):
+    with pytest.raises(InvalidStateError, match="is completed: none of its items failed"):
         retry(partial)
 
 
@@ -79,7 +79,7 @@ def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, ret
 def slow_mount(mount, monkeypatch):
     """`slow_mount(meanwhile)` returns the mount, during whose next look `meanwhile()` happens."""
     def slow(meanwhile):
-        own = mount.manifest
+        own = mount.read_manifest
 
         def manifest(sync_id):
             raw = own(sync_id)
@@ -104,8 +104,8 @@ def test_a_second_click_whose_retry_was_done_while_it_looked_at_the_mount_is_ref
         worker_helpers.drain(worker_conf)
         done.append((worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial)))
 
-    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
-        actions.retry_batch(panel_db, slow_mount(first), partial, "another")
+    with pytest.raises(InvalidStateError, match="has changed meanwhile; it is completed"):
+        services.retry_batch(panel_db, slow_mount(first), partial, "another")
     assert [(worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial))] == done
 
 
@@ -113,32 +113,32 @@ def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(
     panel_db, mount, bundles, retry, slow_mount, worker_conf
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1, broken={0: defects.no_source}))
-    actions.scan_mount(panel_db, mount, "operator")
-    assert not actions.preflight_batch(panel_db, mount, sync_id, "operator").ok
+    services.scan_mount(panel_db, mount, "operator")
+    assert not services.preflight_batch(panel_db, mount, sync_id, "operator").ok
     worker_helpers.mend(panel_db, mount, sync_id, 0)
 
     def first():
         retry(sync_id)
         worker_helpers.drain(worker_conf)
 
-    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
-        actions.retry_batch(panel_db, slow_mount(first), sync_id, "another")
+    with pytest.raises(InvalidStateError, match="has changed meanwhile; it is completed"):
+        services.retry_batch(panel_db, slow_mount(first), sync_id, "another")
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 1}
 
 
 def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, mount, partial, mend, retry, worker_conf):
     mend()
-    actions.cancel_job(panel_db, retry(partial), "operator")
-    job_id = actions.queue_batch(panel_db, mount, partial, "operator")
-    assert panel_db.read(queue.job, job_id)["items_total"] == 1
+    services.cancel_job(panel_db, retry(partial), "operator")
+    job_id = services.queue_batch(panel_db, mount, partial, "operator")
+    assert panel_db.run_read(job_queue.job, job_id)["items_total"] == 1
     worker_helpers.drain(worker_conf)
     assert worker_helpers.counts(panel_db, partial) == {"created": 4}
 
 
 def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, partial, mend, worker_conf):
     mend()
-    job_id = actions.queue_batch(panel_db, mount, partial, "operator")
-    assert panel_db.read(queue.job, job_id)["items_total"] == 4
+    job_id = services.queue_batch(panel_db, mount, partial, "operator")
+    assert panel_db.run_read(job_queue.job, job_id)["items_total"] == 4
     worker_helpers.drain(worker_conf)
     assert worker_helpers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
 
@@ -174,7 +174,7 @@ def stopped(worker_db, mount):
         claim = worker_helpers.take(worker_db, "a")
         with pytest.raises(Stopped):
             Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
-        worker_db.transact(claims.release, claim, "the worker was stopped")
+        worker_db.run_transaction(claims.release, claim, "the worker was stopped")
         return claim.job_id
 
     return stopped
@@ -187,9 +187,9 @@ def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
     worker_helpers.queue(panel_db, mount, sync_id)
     first = stopped()
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
-    actions.cancel_job(panel_db, first, "operator")
+    services.cancel_job(panel_db, first, "operator")
     worker_helpers.mend(panel_db, mount, sync_id)
-    second = actions.queue_batch(panel_db, mount, sync_id, "operator")
+    second = services.queue_batch(panel_db, mount, sync_id, "operator")
     assert worker_helpers.job(panel_db, second)["items_total"] == 3
     worker_helpers.drain(worker_conf)
     assert worker_helpers.job(panel_db, second)["items_done"] == 3
@@ -220,12 +220,12 @@ def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mou
 ):
     (photo,) = {("photo", item["asset_hash"]) for item in worker_helpers.items(panel_db, partial) if item["decision"] == "failed"}
     mend()
-    seen = preflight.examine(mount, partial, {photo})
+    seen = preflight.inspect_bundle(mount, partial, {photo})
     retry(partial)
     worker_helpers.drain(worker_conf)
     before = worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)
-    with pytest.raises(Refused, match="has changed meanwhile; it is completed"):
-        panel_db.transact(preflight.reopen, seen, "operator")
+    with pytest.raises(InvalidStateError, match="has changed meanwhile; it is completed"):
+        panel_db.run_transaction(preflight.replan_open_items, seen, "operator")
     assert (worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
 
 
@@ -233,7 +233,7 @@ def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_
     manifest = mount.sync_dir / f"{partial}.json"
     manifest.unlink()
     manifest.symlink_to("/etc/passwd")
-    with pytest.raises(Refused, match="Nothing was retried: .* leads out of the mount"):
+    with pytest.raises(InvalidStateError, match="Nothing was retried: .* leads out of the mount"):
         retry(partial)
     assert worker_helpers.batch(panel_db, partial)["status"] == "partial"
 

@@ -1,13 +1,13 @@
 """How often the worker asks the database, as the server counts it: what bounds small jobs and large bundles."""
 
 import worker_helpers
-from gpupanel.database import literals
-from gpupanel.model import BatchStatus
-from gpupanel.work import claims
+from gpupanel.db import bulk_insert
+from gpupanel.models import BatchStatus
+from gpupanel.worker import claims
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ENDED = claims.Ended(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
 
 
 def questions(db, scope: str) -> int:
@@ -18,13 +18,13 @@ def questions(db, scope: str) -> int:
 def asked(db, work, *args) -> tuple[int, object]:
     """How many questions a transaction comes to, its COMMIT included, and what `work` returned."""
     before = questions(db, "SESSION")
-    answer = db.transact(work, *args)
+    answer = db.run_transaction(work, *args)
     return questions(db, "SESSION") - before - len(("autocommit off", "autocommit on", "SHOW STATUS")), answer
 
 
 def test_a_claim_takes_five_statements_and_an_end_three(admin_db, worker_db):
     worker_helpers.enqueue(admin_db, 1)
-    for_claim, claim = asked(worker_db, claims.claim, claims.Next("a" * 32, worker_helpers.HOST))
+    for_claim, claim = asked(worker_db, claims.claim, claims.ClaimRequest("a" * 32, worker_helpers.HOST))
     for_end, _ = asked(worker_db, claims.finish, claim, ENDED, "0" * 64)
     assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
     assert for_end == len(("UPDATE job, batch", "INSERT event", "COMMIT"))
@@ -54,7 +54,7 @@ TEXTS = st.text(st.one_of(SPECIAL, st.characters(exclude_categories=["Cs"])), ma
 @given(st.lists(st.one_of(TEXTS, st.none(), st.integers(-2**63, 2**63 - 1)), min_size=1, max_size=8))
 def test_whatever_is_written_as_a_literal_of_ours_comes_back_as_it_was(worker_db, values):
     with worker_db.reading() as tx:
-        written = literals.of(tx._connection)
+        written = bulk_insert.literal_writers(tx._connection)
         cursor = tx._connection.cursor()
         cursor.execute(f"SELECT {', '.join(written[type(value)](value) for value in values)}")
         assert list(cursor.fetchone()) == values
@@ -64,11 +64,11 @@ def test_a_session_in_which_a_backslash_is_no_escape_gets_literals_that_it_under
     with worker_db.reading() as tx:
         cursor = tx._connection.cursor()
         cursor.execute("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
-        cursor.execute(f"SELECT {literals.of(tx._connection)[str](text := chr(92) + chr(39) + ' --')}")
+        cursor.execute(f"SELECT {bulk_insert.literal_writers(tx._connection)[str](text := chr(92) + chr(39) + ' --')}")
         assert cursor.fetchone() == (text,)
     worker_db.close()
 
 
 def test_rows_are_packed_up_to_a_size_and_a_larger_one_comes_alone():
-    assert list(literals.packed(["aa", "bb", "cccccccc", "d"], 5)) == ["aa,bb", "cccccccc", "d"]
-    assert list(literals.packed([], 5)) == []
+    assert list(bulk_insert.join_up_to(["aa", "bb", "cccccccc", "d"], 5)) == ["aa,bb", "cccccccc", "d"]
+    assert list(bulk_insert.join_up_to([], 5)) == []

@@ -16,7 +16,7 @@ from constants import TREE
 from gpupanel import config
 from gpupanel.devtools import demo_import, demo_panel, mariadb_server, processes
 from gpupanel.devtools.sandbox import stop_leftovers
-from gpupanel.work.signals import Signals
+from gpupanel.worker.shutdown import ShutdownSignals
 
 PARTS = ("mariadb/mariadb", "worker", "panel")
 
@@ -166,7 +166,7 @@ def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_
 
 
 def test_a_ctrl_c_during_the_start_is_heeded_before_the_address_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as listener, Signals(force=False) as signals:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ShutdownSignals(force=False) as signals:
         panel = processes.ManagedProcess("panel", None, None)
         demo_panel._wait_for_panel(panel, listener.getsockname()[1], signals)
         signal.raise_signal(signal.SIGINT)

@@ -6,27 +6,27 @@ import threading
 
 import open_tracer
 import pytest
-from gpupanel import actions, ledger
-from gpupanel.database import Database
+from gpupanel import ledger, services
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import MountUnavailable
+from gpupanel.errors import MountUnavailableError
 
 
 @pytest.fixture
 def scan(panel_db, mount):
-    return lambda **options: actions.scan_mount(panel_db, mount, "admin", **options)
+    return lambda **options: services.scan_mount(panel_db, mount, "admin", **options)
 
 
 def events(db, sync_id):
-    batch_id = db.read(ledger.batch, sync_id)["id"]
-    return [(event["event_type"], event["payload"], event["actor"]) for event in db.read(ledger.events, batch_id)]
+    batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
+    return [(event["event_type"], event["payload"], event["actor"]) for event in db.run_read(ledger.list_events, batch_id)]
 
 
 def test_a_consumable_bundle_is_discovered_with_its_facts(scan, panel_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 2), source_host="flux-1")
     report = scan()
     assert (report.sentinels, report.discovered, report.passed_over) == (1, [sync_id], {})
-    batch = panel_db.read(ledger.batch, sync_id)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert (batch["status"], batch["action"], batch["item_count"]) == ("discovered", "create", 2)
     assert (batch["source_host"], batch["last_error"]) == ("flux-1", None)
     assert list(batch["manifest_summary"]) == [
@@ -38,7 +38,7 @@ def test_the_scan_event_is_written_as_json_object_wrote_it(scan, panel_db, bundl
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
     scan()
     ((event_type, payload, actor),) = events(panel_db, sync_id)
-    batch = panel_db.read(ledger.batch, sync_id)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert (event_type, actor) == ("scan", "admin")
     assert payload == (
         f'{{"source": "filesystem", "manifest_sha256": "{batch["manifest_sha256"]}", "sync_type": "asset", '
@@ -50,12 +50,12 @@ def test_the_scan_event_is_written_as_json_object_wrote_it(scan, panel_db, bundl
 def test_scanning_again_changes_nothing_and_opens_nothing(scan, panel_db, bundles, mount, monkeypatch):
     sync_id = bundles.bundle("one", bundles.assets("one", 2))
     scan()
-    before = panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)
+    before = panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)
     opened = []
     monkeypatch.setattr(mount, "manifest", opened.append)
     report = scan()
     assert (report.known, report.discovered, opened) == (1, [], [])
-    assert (panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)) == before
+    assert (panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)) == before
 
 
 PASSED_OVER = {
@@ -72,7 +72,7 @@ def test_what_is_passed_over_is_recorded_with_the_reason(scan, panel_db, bundles
     sync_id = bundles.bundle("odd", bundles.assets("odd", 1), **options)
     report = scan()
     assert reason in report.passed_over[sync_id]
-    batch = panel_db.read(ledger.batch, sync_id)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert batch["status"] == "discovered" and reason in batch["last_error"]
     ((event_type, payload, _),) = events(panel_db, sync_id)
     assert event_type == "bundle_passed_over" and reason in json.loads(payload)["reason"]
@@ -85,11 +85,11 @@ def test_a_manifest_that_may_not_be_read_is_passed_over_with_the_reason_and_pick
     allow = deny(mount.sync_dir / f"{sync_id}.json")
     denied = f"{sync_id}.json may not be read by this account: Permission denied"
     assert scan().passed_over == {sync_id: denied}
-    batch = panel_db.read(ledger.batch, sync_id)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert (batch["status"], batch["last_error"]) == ("discovered", denied)
     allow()
     assert scan().discovered == [sync_id]
-    assert panel_db.read(ledger.batch, sync_id)["last_error"] is None
+    assert panel_db.run_read(ledger.get_batch, sync_id)["last_error"] is None
 
 
 def test_a_sentinel_without_its_manifest_is_recorded_and_picked_up_when_it_comes(scan, panel_db, bundles):
@@ -97,7 +97,7 @@ def test_a_sentinel_without_its_manifest_is_recorded_and_picked_up_when_it_comes
     assert ".json" in scan().passed_over[sync_id]
     bundles.bundle("late", bundles.assets("late", 1))
     assert scan().discovered == [sync_id]
-    assert panel_db.read(ledger.batch, sync_id)["last_error"] is None
+    assert panel_db.run_read(ledger.get_batch, sync_id)["last_error"] is None
     assert [event[0] for event in events(panel_db, sync_id)] == ["scan", "bundle_passed_over"]
 
 
@@ -108,23 +108,23 @@ def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, p
     unfinished = bundles.bundle("unfinished", bundles.assets("unfinished", 1), status="processing")
     scan()
     for sync_id in (astray, unfinished):
-        assert not actions.preflight_batch(panel_db, mount, sync_id, "admin").ok
+        assert not services.preflight_batch(panel_db, mount, sync_id, "admin").ok
     assert scan().discovered == []
     leading_out.unlink()
     bundles.bundle("astray", bundles.assets("astray", 1))
     bundles.bundle("unfinished", bundles.assets("unfinished", 1), replace=True)
     assert sorted(scan().discovered) == sorted([astray, unfinished])
-    assert {panel_db.read(ledger.batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {"discovered"}
+    assert {panel_db.run_read(ledger.get_batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {"discovered"}
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):
     lost = {0: defects.no_source}
     sync_id = bundles.bundle("lost", bundles.assets("lost", 1, broken=lost))
     scan()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
-    before = panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
+    before = panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)
     assert scan().known == 1
-    assert (panel_db.read(ledger.batch, sync_id), events(panel_db, sync_id)) == before
+    assert (panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)) == before
 
 
 def test_a_reason_that_stays_is_recorded_once(scan, panel_db, bundles):
@@ -137,7 +137,7 @@ def test_a_reason_that_stays_is_recorded_once(scan, panel_db, bundles):
 def test_a_manifest_without_its_sentinel_is_no_bundle(scan, panel_db, bundles):
     bundles.bundle("early", bundles.assets("early", 1), ready=False)
     assert scan().sentinels == 0
-    assert panel_db.read(ledger.count) == 0
+    assert panel_db.run_read(ledger.count_batches) == 0
 
 
 def test_a_sentinel_of_another_name_is_reported(scan, assets_dir):
@@ -148,11 +148,11 @@ def test_a_sentinel_of_another_name_is_reported(scan, assets_dir):
 def test_a_vanished_mount_is_an_error_and_changes_nothing(scan, panel_db, bundles, assets_dir):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     scan()
-    before = panel_db.read(ledger.batch, sync_id)
+    before = panel_db.run_read(ledger.get_batch, sync_id)
     shutil.rmtree(assets_dir)
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         scan()
-    assert panel_db.read(ledger.batch, sync_id) == before
+    assert panel_db.run_read(ledger.get_batch, sync_id) == before
 
 
 def test_an_empty_folder_where_bundles_were_is_taken_for_a_mount_that_is_not_there(scan, bundles, assets_dir):
@@ -161,7 +161,7 @@ def test_an_empty_folder_where_bundles_were_is_taken_for_a_mount_that_is_not_the
     scan()
     shutil.rmtree(assets_dir / "sync")
     (assets_dir / "sync").mkdir()
-    with pytest.raises(MountUnavailable, match="empty, or not mounted"):
+    with pytest.raises(MountUnavailableError, match="empty, or not mounted"):
         scan()
 
 
@@ -171,7 +171,7 @@ def test_a_bundle_that_is_gone_stays_in_the_ledger(scan, panel_db, bundles, asse
     scan()
     (assets_dir / "sync" / f"{sync_id}.ready").unlink()
     assert scan().sentinels == 1
-    assert panel_db.read(ledger.batch, sync_id)["status"] == "discovered"
+    assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "discovered"
 
 
 def test_two_scans_at_once_record_each_bundle_once(panel_db, settings, mount, bundles):
@@ -180,7 +180,7 @@ def test_two_scans_at_once_record_each_bundle_once(panel_db, settings, mount, bu
 
     def scan(db):
         start.wait()
-        reports.append(actions.scan_mount(db, mount, "admin"))
+        reports.append(services.scan_mount(db, mount, "admin"))
 
     other = threading.Thread(target=scan, args=(Database(settings.database),))
     other.start()
@@ -194,7 +194,7 @@ def test_two_scans_at_once_record_each_bundle_once(panel_db, settings, mount, bu
 def test_what_the_time_does_not_suffice_for_is_named(scan, panel_db, bundles, mount, monkeypatch):
     fast = bundles.bundle("a", bundles.assets("a", 1))
     slow = bundles.bundle("b", bundles.assets("b", 1))
-    hung, read = threading.Event(), mount.manifest
+    hung, read = threading.Event(), mount.read_manifest
     first, second = sorted([fast, slow])
     monkeypatch.setattr(mount, "manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
     report = scan(seconds=1)

@@ -4,10 +4,10 @@ from itertools import count
 
 import pytest
 
-from gpupanel.database import Database, versions
-from gpupanel.doctor import tables
-from gpupanel.errors import DatabaseUnavailable, Refused
-from gpupanel.tools import schema
+from gpupanel.db import Database, versions
+from gpupanel.doctor import schema_diff
+from gpupanel.errors import DatabaseUnavailableError, InvalidStateError
+from gpupanel.db import schema
 from constants import TREE
 
 OLD_SCHEMA = TREE / "tests" / "db" / "schema_0_1_0.sql"
@@ -158,7 +158,7 @@ def test_an_init_db_that_was_killed_in_an_empty_database_is_completed_by_the_nex
 def test_tables_are_not_changed_under_a_worker_that_imports(old, alive):
     old.execute(f"UPDATE import_job SET {alive} WHERE id = 2")
     before = definitions(old)
-    with pytest.raises(Refused, match="Stop the workers first: job 2 is running on host:7"):
+    with pytest.raises(InvalidStateError, match="Stop the workers first: job 2 is running on host:7"):
         schema.apply(old.settings)
     assert definitions(old) == before
 
@@ -173,7 +173,7 @@ def test_two_init_db_do_not_work_on_one_database_at_a_time(old, server, monkeypa
     monkeypatch.setattr(schema, "INIT_LOCK_SECONDS", 0)
     other = Database(server.admin(old.settings.name))
     other.execute("SELECT GET_LOCK(%(name)s, 0)", name=f"init-db.{old.settings.name}")
-    with pytest.raises(Refused, match="Another init-db is working on"):
+    with pytest.raises(InvalidStateError, match="Another init-db is working on"):
         schema.apply(old.settings)
     other.close()
     assert schema.apply(old.settings) != []
@@ -181,7 +181,7 @@ def test_two_init_db_do_not_work_on_one_database_at_a_time(old, server, monkeypa
 
 def test_a_database_of_a_newer_program_is_refused(fresh):
     fresh.execute("INSERT INTO schema_version (version) VALUES (999)")
-    with pytest.raises(Refused, match="has schema version 999, this program knows"):
+    with pytest.raises(InvalidStateError, match="has schema version 999, this program knows"):
         schema.apply(fresh.settings)
 
 
@@ -230,13 +230,13 @@ def test_tables_are_made_where_the_server_would_make_compact_rows(server, create
 
 
 def test_doctor_names_a_version_that_is_missing(old, settings):
-    assert list(tables.version(old, settings)) == []  # the table is missing, which is a finding of its own
-    with pytest.raises(DatabaseUnavailable):
+    assert list(schema_diff.version(old, settings)) == []  # the table is missing, which is a finding of its own
+    with pytest.raises(DatabaseUnavailableError):
         old.execute("SELECT 1 FROM schema_version")
     schema.apply(old.settings)
-    [finding] = tables.version(old, settings)
+    [finding] = schema_diff.version(old, settings)
     assert (finding.level, finding.found) == ("ok", str(versions.newest()))
     old.execute("DELETE FROM schema_version WHERE version > 1")
-    [finding] = tables.version(old, settings)
+    [finding] = schema_diff.version(old, settings)
     assert (finding.level, finding.found) == ("wrong", "1")
     assert "init-db" in finding.advice

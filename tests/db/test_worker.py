@@ -11,15 +11,15 @@ import threading
 import pytest
 import worker_helpers
 from gpupanel import config
-from gpupanel.errors import DatabaseUnavailable, PanelError
+from gpupanel.errors import DatabaseUnavailableError, PanelError
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.work import claims
-from gpupanel.work.asking import Asking
-from gpupanel.work.importer import Importer
-from gpupanel.work.log import make_logger
-from gpupanel.work.notify import Notifier
-from gpupanel.work.signals import Signals
-from gpupanel.work.worker import Worker
+from gpupanel.worker import claims
+from gpupanel.worker.db_retry import DatabaseRetrier
+from gpupanel.worker.importer import Importer
+from gpupanel.worker.log import make_logger
+from gpupanel.worker.systemd import SystemdNotifier
+from gpupanel.worker.shutdown import ShutdownSignals
+from gpupanel.worker.worker import Worker
 
 
 @pytest.fixture
@@ -232,10 +232,10 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
     assert len([line for line in worker.lines if "Retrying until" in line]) == 1
 
 
-def in_process(conf) -> tuple[Worker, Signals, io.StringIO]:
+def in_process(conf) -> tuple[Worker, ShutdownSignals, io.StringIO]:
     """A worker of this process, what stops it, and its log."""
-    out, signals = io.StringIO(), Signals()
-    return Worker(config.load(conf), signals, make_logger(out, {}), Notifier({})), signals, out
+    out, signals = io.StringIO(), ShutdownSignals()
+    return Worker(config.load(conf), signals, make_logger(out, {}), SystemdNotifier({})), signals, out
 
 
 def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount, worker_conf, monkeypatch):
@@ -249,7 +249,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(Asking, "backoff", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "backoff", lambda self, attempt: 0)
     worker, signals, out = in_process(worker_conf)
     running = threading.Thread(target=worker.run)
     running.start()
@@ -266,7 +266,7 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
         raise KeyError("a fault")
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(Asking, "backoff", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "backoff", lambda self, attempt: 0)
     assert not in_process(worker_conf)[0].drain()
 
 
@@ -278,7 +278,7 @@ def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
 
     def cut_off(self, *args):
         finish(self, *args)
-        raise DatabaseUnavailable
+        raise DatabaseUnavailableError
 
     monkeypatch.setattr(Importer, "_finish", cut_off)
     worker, _, out = in_process(worker_conf)

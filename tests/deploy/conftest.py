@@ -10,7 +10,7 @@ from pathlib import Path
 
 import constants
 import pytest
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from http_client import password
 from webservers import WEB_USER, Site

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 import webservers
-from gpupanel.web.proxies import as_received
+from gpupanel.web.proxy_headers import apply_proxy_headers
 from http_client import ask
 from request_script import BATCHES, FORM, JSON
 
@@ -17,7 +17,7 @@ PLAIN = {"SCRIPT_NAME": "", "PATH_INFO": "/media/import-media.cgi", "wsgi.url_sc
 
 
 def received(address, **more):
-    return as_received(PLAIN | TOLD | {"REMOTE_ADDR": address} | more, PROXY)
+    return apply_proxy_headers(PLAIN | TOLD | {"REMOTE_ADDR": address} | more, PROXY)
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1", "[fd00::1]"])

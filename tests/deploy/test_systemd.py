@@ -12,7 +12,7 @@ import pytest
 import worker_helpers
 from constants import TREE, password
 from gpupanel.config import DatabaseSettings, MountSettings
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.mount import Mount
 from systemd_namespace import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
 from webservers import WEB_USER

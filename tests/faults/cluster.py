@@ -16,8 +16,8 @@ from pathlib import Path
 import installation
 import worker_helpers
 from constants import TREE
-from gpupanel.database import Database
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.db import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.errors import PanelError
 from network import Network
 from network import lacking as lacking_machines

@@ -5,7 +5,7 @@ import worker_helpers
 from cluster import Cluster, lacking
 from constants import NAME
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from network import Network
 
 

@@ -6,14 +6,14 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import actions, queue
-from gpupanel.errors import ClaimLost, DatabaseConflict, Refused
+from gpupanel import job_queue, services
+from gpupanel.errors import ClaimLostError, DatabaseConflictError, InvalidStateError
 from gpupanel.manifest import Container
-from gpupanel.model import BatchStatus
-from gpupanel.work import claims, containers
-from gpupanel.work.claims import Ended
+from gpupanel.models import BatchStatus
+from gpupanel.worker import claims, containers
+from gpupanel.worker.claims import ImportResult
 
-WELL = Ended(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
 JOBS, ROUNDS = 200, 10
 
 
@@ -25,15 +25,15 @@ def server(cluster):
 
 def reset(worker, admin_db, job_id: int) -> None:
     worker_helpers.make_stale(admin_db, job_id)
-    assert worker.transact(claims.reset, job_id, 900, 5, "other:2")
+    assert worker.run_transaction(claims.requeue_stale, job_id, 900, 5, "other:2")
 
 
 def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next(admin_db, worker_on):
     first, second = worker_helpers.enqueue(admin_db, 2)
-    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
-        assert claims.claim(tx, claims.Next("a" * 32, "two:1")).job_id == first
-        assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1")).job_id == first
-    assert worker_on(2).transact(claims.claim, claims.Next("c" * 32, "two:1")).job_id == second
+    with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
+        assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1")).job_id == first
+        assert worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1")).job_id == first
+    assert worker_on(2).transact(claims.claim, claims.ClaimRequest("c" * 32, "two:1")).job_id == second
 
 
 def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, admin_db, worker_on):
@@ -51,8 +51,8 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
 def end_all(db, number: int) -> None:
     """Claim and end jobs until there are none."""
     count = 0
-    while claim := db.transact(claims.claim, claims.Next(f"{number:016d}{count:016d}", f"host:{number}")):
-        db.transact(claims.finish, claim, WELL, "0" * 64)
+    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")):
+        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
         count += 1
     db.close()
 
@@ -67,48 +67,48 @@ def photo(bundles, panel_db, mount):
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
     sync_id, job_id, asset = photo
-    lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
-    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
+    lost = worker_on(2).transact(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
+    with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, asset)
-        claims.progress(tx, lost, 1)
+        claims.advance(tx, lost, 1)
         reset(worker_on(3), admin_db, job_id)
-        current = worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
-    with pytest.raises(ClaimLost):
-        worker_on(2).transact(claims.progress, lost, 1)
+        current = worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
+    with pytest.raises(ClaimLostError):
+        worker_on(2).transact(claims.advance, lost, 1)
     worker_on(3).transact(claims.finish, current, WELL, "0" * 64)
     assert agreed()["asset"] == []
 
 
 def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
     sync_id, job_id, _ = photo
-    with pytest.raises(DatabaseConflict), worker_on(2).transaction() as tx:
-        assert claims.claim(tx, claims.Next("a" * 32, "two:1"))
-        panel_db.transact(queue.cancel, job_id, "operator")
-    assert worker_on(2).transact(claims.claim, claims.Next("b" * 32, "two:1")) is None
+    with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
+        assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1"))
+        panel_db.run_transaction(job_queue.cancel, job_id, "operator")
+    assert worker_on(2).transact(claims.claim, claims.ClaimRequest("b" * 32, "two:1")) is None
     assert agreed()["import_job"][0]["state"] == "canceled"
 
 
 def test_a_page_on_another_node_shows_what_was_done_a_moment_before(panel_db, panel_on, photo):
     _, job_id, _ = photo
     for priority in range(50):
-        panel_db.transact(queue.set_priority, job_id, priority, "operator")
-        assert panel_on(3).read(queue.job, job_id)["priority"] == priority
+        panel_db.run_transaction(job_queue.set_priority, job_id, priority, "operator")
+        assert panel_on(3).read(job_queue.job, job_id)["priority"] == priority
 
 
 def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, bundles, mount, agreed):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     worker_helpers.queue(panel_db, mount)
-    actions.preflight_batch(panel_db, mount, sync_id, "operator")
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
     tries = []
 
     def enqueue(tx):
-        queue.enqueue(tx, sync_id, "operator")
+        job_queue.enqueue(tx, sync_id, "operator")
         tries.append(1)
         if len(tries) == 1:
-            panel_on(3).transact(queue.enqueue, sync_id, "other")
+            panel_on(3).transact(job_queue.enqueue, sync_id, "other")
 
-    with pytest.raises(Refused, match="queued already"):
-        panel_db.transact(enqueue)
+    with pytest.raises(InvalidStateError, match="queued already"):
+        panel_db.run_transaction(enqueue)
     assert [job["requested_by"] for job in agreed()["import_job"]] == ["other"]
 
 
@@ -129,12 +129,12 @@ def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another
 
 
 def bring(gallery: Container, tx) -> None:
-    for step in containers.steps("create", 1, gallery):
+    for step in containers.container_steps("create", 1, gallery):
         step(tx)
 
 
 def take(gallery: Container, tx) -> None:
-    for step in containers.steps("remove", 1, gallery):
+    for step in containers.container_steps("remove", 1, gallery):
         step(tx)
 
 
@@ -151,7 +151,7 @@ def at_once(*transactions) -> None:
             if len(tries) == 1:
                 barrier.wait()
 
-        db.transact(until_all_have_come_so_far)
+        db.run_transaction(until_all_have_come_so_far)
         db.close()
 
     together(partial(run, *each) for each in transactions)

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 import worker_helpers
-from gpupanel import queue
-from gpupanel.database import Database
-from gpupanel.errors import DatabaseConflict, DatabaseUnavailable
-from gpupanel.work import claims
+from gpupanel import job_queue
+from gpupanel.db import Database
+from gpupanel.errors import DatabaseConflictError, DatabaseUnavailableError
+from gpupanel.worker import claims
 
 pytestmark = pytest.mark.long
 
@@ -101,8 +101,8 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
         cluster.network.pull(2)
         cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
     for ask in (panel_on(2).read, panel_on(2).transact):
-        with pytest.raises(DatabaseUnavailable, match="WSREP"):
-            ask(queue.job, job_id)
+        with pytest.raises(DatabaseUnavailableError, match="WSREP"):
+            ask(job_queue.job, job_id)
     cluster[1].wait_for("wsrep_cluster_size", 2)
     worker_helpers.make_stale(admin_db, job_id)
     worker_helpers.drain(worker_conf)
@@ -113,7 +113,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
-    assert panel_on(2).read(queue.job, job_id)["state"] == "completed"
+    assert panel_on(2).read(job_queue.job, job_id)["state"] == "completed"
 
 
 def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back(
@@ -138,15 +138,15 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
     cluster, admin_db, worker_on, bundle, photos, agreed
 ):
     _, job_id = bundle
-    lost = worker_on(2).transact(claims.claim, claims.Next("a" * 32, "two:1"))
-    with pytest.raises((DatabaseUnavailable, DatabaseConflict)), worker_on(2).transaction() as tx:
+    lost = worker_on(2).transact(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
+    with pytest.raises((DatabaseUnavailableError, DatabaseConflictError)), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, photos[0])
-        claims.progress(tx, lost, 1)
+        claims.advance(tx, lost, 1)
         cluster.network.pull(2)
         cluster[1].wait_for("wsrep_cluster_size", 2)
         worker_helpers.make_stale(admin_db, job_id)
-        assert worker_on(3).transact(claims.reset, job_id, 900, 5, "other:3")
-        assert worker_on(3).transact(claims.claim, claims.Next("b" * 32, "three:1"))
+        assert worker_on(3).transact(claims.requeue_stale, job_id, 900, 5, "other:3")
+        assert worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
         cluster.network.plug(2)
         cluster.wait_until_whole()
     held = agreed()

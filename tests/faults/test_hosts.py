@@ -6,10 +6,10 @@ import installation
 import pytest
 import worker_helpers
 from constants import NAME, password
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.mariadb_server import THROWAWAY
-from gpupanel.doctor.sources import statements
-from gpupanel.tools import schema
+from gpupanel.db.expected import read_statements
+from gpupanel.db import schema
 from network import SUBNET, Network, needs_machines
 
 pytestmark = needs_machines
@@ -32,7 +32,7 @@ def server(tmp_path_factory, network):
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
     with installation.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))
-        for statement in statements("grants.sql"):
+        for statement in read_statements("grants.sql"):
             admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
         for account in schema.ACCOUNTS:
             admin.execute(f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account))

@@ -4,7 +4,7 @@ import pytest
 import worker_helpers
 from campaign.fault_proxy import FaultProxy
 from campaign.faults import cut_after, cut_before
-from gpupanel.work import claims
+from gpupanel.worker import claims
 
 # Claim, three chunks, gallery, collection, finish.
 COMMITS = 7
@@ -99,7 +99,7 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
     admin_db, panel_db, worker_db, bundle, through, reached
 ):
     sync_id, job_id = bundle
-    worker_db.transact(claims.claim, claims.Next("a" * 32, "dead:1"))
+    worker_db.run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "dead:1"))
     worker_helpers.make_stale(admin_db, job_id)
     conf, door = through(1, reached)
     with door:

@@ -3,13 +3,13 @@
 import threading
 
 import worker_helpers
-from gpupanel import actions
+from gpupanel import services
 
 BUNDLES = 200
 
 
 def drain_with_two(panel_db, mount, sync_ids, conf) -> None:
-    queued = actions.queue_batches(panel_db, mount, sync_ids, "operator")
+    queued = services.queue_batches(panel_db, mount, sync_ids, "operator")
     assert all(each.job_id for each in queued)
     threads = [threading.Thread(target=worker_helpers.drain, args=(conf,)) for _ in range(2)]
     for thread in threads:
@@ -27,7 +27,7 @@ def test_two_workers_drain_200_bundles_each_once_and_a_second_run_changes_no_lib
                        [bundles.container("gallery", "All", shared)])
         for n in range(BUNDLES)
     ]
-    actions.scan_mount(panel_db, mount, "operator")
+    services.scan_mount(panel_db, mount, "operator")
     drain_with_two(panel_db, mount, sync_ids, worker_conf)
     jobs = admin_db.execute("SELECT state, attempts, worker FROM import_job")
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * BUNDLES

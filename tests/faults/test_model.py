@@ -12,12 +12,12 @@ import pytest
 import worker_helpers
 from campaign import snapshot
 from constants import empty
-from gpupanel import actions
-from gpupanel.database import Database
-from gpupanel.errors import ClaimLost, Refused
-from gpupanel.work import claims
-from gpupanel.work.heartbeat import Heartbeat
-from gpupanel.work.importer import Importer
+from gpupanel import services
+from gpupanel.db import Database
+from gpupanel.errors import ClaimLostError, InvalidStateError
+from gpupanel.worker import claims
+from gpupanel.worker.heartbeat import Heartbeat
+from gpupanel.worker.importer import Importer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
@@ -62,7 +62,7 @@ class Batch:
         self.jobs: list[Job] = []
 
     @property
-    def busy(self) -> bool:
+    def has_active_job(self) -> bool:
         return self.status in BUSY
 
 
@@ -127,7 +127,7 @@ class Story(RuleBasedStateMachine):
         here = [batch for batch in self.batches if batch.version]
         if not here:
             return
-        report = actions.scan_mount(self.panel, self.mount, "operator")
+        report = services.scan_mount(self.panel, self.mount, "operator")
         assert len(report.discovered) == sum(not batch.recorded for batch in here)
         for batch in here:
             batch.recorded = True
@@ -137,11 +137,11 @@ class Story(RuleBasedStateMachine):
         batch = self.batches[n]
         if not batch.recorded:
             return
-        if batch.busy:
-            with pytest.raises(Refused):
-                actions.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator")
+        if batch.has_active_job:
+            with pytest.raises(InvalidStateError):
+                services.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator")
             return
-        assert actions.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator").ok
+        assert services.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator").ok
         batch.status = "preflight_passed"
 
     @rule(n=BUNDLES, priority=some.integers(1, 3))
@@ -149,11 +149,11 @@ class Story(RuleBasedStateMachine):
         batch = self.batches[n]
         if not batch.recorded:
             return
-        if batch.busy:
-            with pytest.raises(Refused):
-                actions.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+        if batch.has_active_job:
+            with pytest.raises(InvalidStateError):
+                services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
             return
-        job_id = actions.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+        job_id = services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
         batch.jobs.append(Job(job_id, priority))
         batch.status = "queued"
 
@@ -166,10 +166,10 @@ class Story(RuleBasedStateMachine):
 
     def _cancel(self, batch: Batch, job: Job):
         if job.state != "queued":
-            with pytest.raises(Refused):
-                actions.cancel_job(self.panel, job.id, "operator")
+            with pytest.raises(InvalidStateError):
+                services.cancel_job(self.panel, job.id, "operator")
             return
-        actions.cancel_job(self.panel, job.id, "operator")
+        services.cancel_job(self.panel, job.id, "operator")
         job.state, batch.status = "canceled", "preflight_passed"
 
     def _sync_id(self, n: int) -> str:
@@ -181,7 +181,7 @@ class Story(RuleBasedStateMachine):
     @rule()
     def claim(self):
         w = self._free()
-        self._claimed(w, self.db.transact(claims.claim, claims.Next(secrets.token_hex(16), f"host:{w}")))
+        self._claimed(w, self.db.run_transaction(claims.claim, claims.ClaimRequest(secrets.token_hex(16), f"host:{w}")))
 
     def _claimed(self, w: int, claim: claims.Claim | None):
         """The claim is of the first queued job."""
@@ -225,7 +225,7 @@ class Story(RuleBasedStateMachine):
             held.job.state, held.batch.status = "completed", "completed"
             return self._brought(held.batch)
         before = snapshot.everything(self.admin)
-        with pytest.raises(ClaimLost):
+        with pytest.raises(ClaimLostError):
             self._import(held, 1000)
         assert snapshot.everything(self.admin) == before
 
@@ -236,7 +236,7 @@ class Story(RuleBasedStateMachine):
     def _import(self, held: Held, steps: int) -> None:
         before = self._shared_of(held.batch)
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
-        heartbeat.watch(held.claim, monotonic())
+        heartbeat.start(held.claim, monotonic())
         importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), chunk_items=1, readers=1)
         try:
             importer.run()
@@ -270,7 +270,7 @@ class Story(RuleBasedStateMachine):
         """A worker that was asked to stop gives its job back."""
         w = next(w for w, held in self.hands.items() if held not in self.dead)
         held = self.hands.pop(w)
-        self.db.transact(claims.release, held.claim, "stopped")
+        self.db.run_transaction(claims.release, held.claim, "stopped")
         held.job.state, held.batch.status = "queued", "queued"
         held.job.attempts -= 1
 
@@ -283,7 +283,7 @@ class Story(RuleBasedStateMachine):
             self._put_back(held)
 
     def _put_back(self, held: Held):
-        self.db.transact(claims.reset, held.job.id, 900, MAX_ATTEMPTS, "host:9")
+        self.db.run_transaction(claims.requeue_stale, held.job.id, 900, MAX_ATTEMPTS, "host:9")
         gave_up = held.job.attempts >= MAX_ATTEMPTS
         held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
 
@@ -298,7 +298,7 @@ class Story(RuleBasedStateMachine):
     @rule()
     def look_for_the_silent(self):
         """Whoever seems silent for too long loses its job, alive or not; nobody else does."""
-        for job_id in self.db.read(claims.stale, 900):
+        for job_id in self.db.run_read(claims.list_stale, 900):
             (held,) = [held for held in self.hands.values() if held.job.id == job_id and self._has(held)]
             self._put_back(held)
             if held not in self.dead:

@@ -7,7 +7,7 @@ from campaign.environment import open_environment
 from campaign import scenario, snapshot
 from campaign.fault_proxy import FaultProxy
 from gpupanel import config
-from gpupanel.web.app import application
+from gpupanel.web.wsgi import application
 from webtest import TestApp
 
 ATTEMPTS = 5

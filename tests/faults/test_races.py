@@ -5,14 +5,14 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import actions, ledger, preflight, queue, scan
-from gpupanel.database import Database
-from gpupanel.errors import ClaimLost, PanelError, Refused
-from gpupanel.model import BatchStatus
-from gpupanel.work import claims
-from gpupanel.work.claims import Ended
+from gpupanel import job_queue, ledger, preflight, scan, services
+from gpupanel.db import Database
+from gpupanel.errors import ClaimLostError, InvalidStateError, PanelError
+from gpupanel.models import BatchStatus
+from gpupanel.worker import claims
+from gpupanel.worker.claims import ImportResult
 
-WELL = Ended(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
 
 
 class Later:
@@ -26,7 +26,7 @@ class Later:
 
     def _run(self) -> None:
         try:
-            self.value = self._db.transact(self._work)
+            self.value = self._db.run_transaction(self._work)
         except PanelError as error:
             self.error = error
         self._db.close()
@@ -73,29 +73,29 @@ def job(bundles, panel_db, mount):
 
 
 def take(tx, token: str = "a" * 32):
-    return claims.claim(tx, claims.Next(token, "host:1"))
+    return claims.claim(tx, claims.ClaimRequest(token, "host:1"))
 
 
 def test_a_cancel_that_comes_while_the_job_is_claimed_waits_and_is_refused(race, worker_db, panel_db, job):
     sync_id, job_id = job
-    later = race(worker_db, take, panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
-    assert isinstance(later.error, Refused) and "is running" in str(later.error)
+    later = race(worker_db, take, panel_db, lambda tx: job_queue.cancel(tx, job_id, "operator"))
+    assert isinstance(later.error, InvalidStateError) and "is running" in str(later.error)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "importing"
 
 
 def test_a_claim_that_comes_while_the_job_is_canceled_finds_nothing(race, worker_db, panel_db, job):
     sync_id, job_id = job
-    later = race(panel_db, lambda tx: queue.cancel(tx, job_id, "operator"), worker_db, take)
+    later = race(panel_db, lambda tx: job_queue.cancel(tx, job_id, "operator"), worker_db, take)
     assert (later.error, later.value) == (None, None)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "preflight_passed"
-    assert worker_db.transact(take) is None
+    assert worker_db.run_transaction(take) is None
 
 
 def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worker_db, panel_db, job):
     sync_id, job_id = job
-    claim = worker_db.transact(take)
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: queue.cancel(tx, job_id, "operator"))
-    assert isinstance(later.error, Refused) and "completed already" in str(later.error)
+    claim = worker_db.run_transaction(take)
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: job_queue.cancel(tx, job_id, "operator"))
+    assert isinstance(later.error, InvalidStateError) and "completed already" in str(later.error)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
 
 
@@ -109,13 +109,13 @@ def test_a_claim_that_comes_while_a_job_is_claimed_waits_for_nobody_and_finds_no
 
 def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(race, admin_db, panel_db, mount, bundles):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    actions.scan_mount(panel_db, mount, "operator")
-    actions.preflight_batch(panel_db, mount, sync_id, "operator")
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
     later = race(
-        panel_db, lambda tx: queue.enqueue(tx, sync_id, "operator"),
-        panel_db, lambda tx: queue.enqueue(tx, sync_id, "another"),
+        panel_db, lambda tx: job_queue.enqueue(tx, sync_id, "operator"),
+        panel_db, lambda tx: job_queue.enqueue(tx, sync_id, "another"),
     )
-    assert isinstance(later.error, Refused)
+    assert isinstance(later.error, InvalidStateError)
     (row,) = admin_db.execute("SELECT requested_by FROM import_job")
     assert row["requested_by"] == "operator"
     assert len(worker_helpers.events(panel_db, sync_id, "job_queued")) == 1
@@ -123,9 +123,9 @@ def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(ra
 
 def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(race, admin_db, panel_db, mount, bundles):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    found = [scan.examine(mount, sync_id)]
+    found = [scan.inspect_bundle(mount, sync_id)]
     later = race(
-        panel_db, lambda tx: scan.record(tx, found, "operator"), panel_db, lambda tx: scan.record(tx, found, "another")
+        panel_db, lambda tx: scan.save_scan(tx, found, "operator"), panel_db, lambda tx: scan.save_scan(tx, found, "another")
     )
     assert (later.error, later.value) == (None, {sync_id: scan.KNOWN})
     assert len(worker_helpers.events(panel_db, sync_id, "scan")) == 1
@@ -133,11 +133,11 @@ def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(r
 
 def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
-    worker_db.transact(take)
+    worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
-        return claims.reset(tx, job_id, 900, 5, "other:2")
+        return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
 
     later = race(worker_db, reset, worker_db, reset)
     assert (later.error, later.value) == (None, None)
@@ -146,30 +146,30 @@ def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db
 
 def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
     sync_id, job_id = job
-    claim = worker_db.transact(take)
+    claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
-        return claims.reset(tx, job_id, 900, 5, "other:2")
+        return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
 
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), worker_db, reset)
     assert (later.error, later.value) == (None, None)
-    assert worker_db.transact(reset) is None
+    assert worker_db.run_transaction(reset) is None
     assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
 @pytest.mark.parametrize("write", [
-    lambda tx, claim: claims.finish(tx, claim, WELL, "0" * 64), claims.beat, lambda tx, claim: claims.progress(tx, claim, 1),
+    lambda tx, claim: claims.finish(tx, claim, WELL, "0" * 64), claims.heartbeat, lambda tx, claim: claims.advance(tx, claim, 1),
     lambda tx, claim: claims.release(tx, claim, "stopped"), lambda tx, claim: claims.fail(tx, claim, "broken"),
 ], ids=["finish", "beat", "progress", "release", "fail"])
 def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(race, admin_db, worker_db, panel_db, job, write):
     sync_id, job_id = job
-    claim = worker_db.transact(take)
+    claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
     later = race(
-        worker_db, lambda tx: claims.reset(tx, job_id, 900, 5, "other:2"), worker_db, lambda tx: write(tx, claim)
+        worker_db, lambda tx: claims.requeue_stale(tx, job_id, 900, 5, "other:2"), worker_db, lambda tx: write(tx, claim)
     )
-    assert isinstance(later.error, ClaimLost)
+    assert isinstance(later.error, ClaimLostError)
     row = worker_helpers.job(admin_db, job_id)
     assert (row["state"], row["items_done"], row["attempts"]) == ("queued", 0, 1)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "queued"
@@ -177,26 +177,26 @@ def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(race,
 
 def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(race, worker_db, panel_db, mount, job):
     sync_id, _ = job
-    examined = preflight.examine(mount, sync_id)
+    examined = preflight.inspect_bundle(mount, sync_id)
     planned = worker_helpers.items(panel_db, sync_id)
-    later = race(worker_db, take, panel_db, lambda tx: preflight.record(tx, examined, "operator"))
-    assert isinstance(later.error, Refused) and "is importing" in str(later.error)
+    later = race(worker_db, take, panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"))
+    assert isinstance(later.error, InvalidStateError) and "is importing" in str(later.error)
     assert worker_helpers.items(panel_db, sync_id) == planned
 
 
 @pytest.mark.parametrize("look", [
-    lambda tx, found: preflight.record(tx, found, "operator"), lambda tx, found: preflight.reopen(tx, found, "operator"),
-    lambda tx, found: actions._preflight_and_enqueue(tx, found, "operator", 100),
+    lambda tx, found: preflight.save_preflight(tx, found, "operator"), lambda tx, found: preflight.replan_open_items(tx, found, "operator"),
+    lambda tx, found: services._preflight_and_enqueue(tx, found, "operator", 100),
 ], ids=["a preflight", "a retry", "a queueing"])
 def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_that_ended(
     race, admin_db, worker_db, panel_db, mount, job, look
 ):
     sync_id, _ = job
-    claim = worker_db.transact(take)
+    claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
-    found = preflight.examine(mount, sync_id)
+    found = preflight.inspect_bundle(mount, sync_id)
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: look(tx, found))
-    assert isinstance(later.error, Refused) and str(later.error).endswith("stays as it is: completed.")
+    assert isinstance(later.error, InvalidStateError) and str(later.error).endswith("stays as it is: completed.")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
 
@@ -205,14 +205,14 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
     race, panel_db, mount, bundles
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    actions.scan_mount(panel_db, mount, "operator")
-    examined = preflight.examine(mount, sync_id)
+    services.scan_mount(panel_db, mount, "operator")
+    examined = preflight.inspect_bundle(mount, sync_id)
     later = race(
-        panel_db, lambda tx: preflight.record(tx, examined, "operator"),
-        panel_db, lambda tx: queue.enqueue(tx, sync_id, "operator"),
+        panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"),
+        panel_db, lambda tx: job_queue.enqueue(tx, sync_id, "operator"),
     )
     assert later.error is None and later.value > 0
-    assert panel_db.read(ledger.batch, sync_id)["status"] == "queued"
+    assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "queued"
 
 
 @pytest.fixture
@@ -220,38 +220,38 @@ def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
     sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
     worker_helpers.mend(panel_db, mount, sync_id)
-    return sync_id, preflight.examine(mount, sync_id, panel_db.read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"]))
+    return sync_id, preflight.inspect_bundle(mount, sync_id, panel_db.run_read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"]))
 
 
-def retry(tx, found, by: str = "operator") -> int:
-    return actions._reopen_and_enqueue(tx, found, by, 100)
+def retry(tx, found, actor: str = "operator") -> int:
+    return services._reopen_and_enqueue(tx, found, actor, 100)
 
 
 @pytest.mark.parametrize("other", [
-    lambda tx, found: retry(tx, found, "another"), lambda tx, found: preflight.record(tx, found._replace(only=None), "another"),
-    lambda tx, found: actions._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
-    lambda tx, found: actions._retry_whole(tx, found._replace(only=None), "another", 100),
+    lambda tx, found: retry(tx, found, "another"), lambda tx, found: preflight.save_preflight(tx, found._replace(only=None), "another"),
+    lambda tx, found: services._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
+    lambda tx, found: services._retry_whole(tx, found._replace(only=None), "another", 100),
 ], ids=["a retry", "a preflight", "a queueing", "a retry of the whole"])
 def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admin_db, panel_db, failed, other):
     sync_id, found = failed
     later = race(panel_db, lambda tx: retry(tx, found), panel_db, lambda tx: other(tx, found))
-    assert isinstance(later.error, Refused)
+    assert isinstance(later.error, InvalidStateError)
     (queued,) = admin_db.execute("SELECT requested_by, items_total FROM import_job WHERE state = 'queued'")
     assert queued == {"requested_by": "operator", "items_total": 1}
     assert [item["decision"] for item in worker_helpers.items(panel_db, sync_id)] == ["created", "will_create"]
 
 
 @pytest.mark.parametrize("first, status", [
-    (lambda tx, job_id: queue.cancel(tx, job_id, "another"), "queued"), (lambda tx, job_id: take(tx), "importing"),
+    (lambda tx, job_id: job_queue.cancel(tx, job_id, "another"), "queued"), (lambda tx, job_id: take(tx), "importing"),
 ], ids=["canceled", "claimed"])
 def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(
     race, admin_db, panel_db, worker_db, failed, first, status
 ):
     sync_id, found = failed
-    job_id = panel_db.transact(retry, found)
-    by = worker_db if status == "importing" else panel_db
-    later = race(by, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, found))
-    assert isinstance(later.error, Refused) == (status == "importing")
+    job_id = panel_db.run_transaction(retry, found)
+    actor = worker_db if status == "importing" else panel_db
+    later = race(actor, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, found))
+    assert isinstance(later.error, InvalidStateError) == (status == "importing")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == status
     assert len(admin_db.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')")) == 1
 
@@ -275,7 +275,7 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
 def end_all(settings, number: int) -> None:
     """Claim and end jobs until there are none."""
     db, count = Database(settings), 0
-    while claim := db.transact(claims.claim, claims.Next(f"{number:016d}{count:016d}", f"host:{number}")):
-        db.transact(claims.finish, claim, WELL, "0" * 64)
+    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")):
+        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
         count += 1
     db.close()

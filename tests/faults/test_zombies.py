@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import worker_helpers
-from gpupanel.database import Database
+from gpupanel.db import Database
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next
     zombie = start(worker_helpers.with_options(impatient, "slow.conf", chunk_items=1))
     worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3)
     with worker_db.transaction() as tx:
-        tx.one("queue.lock", job_id=job_id)
+        tx.fetch_one("job_queue.lock", job_id=job_id)
         worker_helpers.wait_until(lambda: wrote_and_waits(admin_db), "a fence that waits", every=0.15)
         assert library_rows_written(admin_db)
         zombie.send(signal.SIGSTOP)

@@ -16,7 +16,7 @@ from gpupanel.devtools.bundle_factory import BundleWriter, defects, derivatives,
 from gpupanel.devtools.bundle_factory.deterministic import derive_uuid, timestamp
 from gpupanel.devtools.bundle_factory.documents import DOCUMENTS, KNOWN
 from gpupanel.errors import ManifestError, PanelError
-from gpupanel.model import Decision
+from gpupanel.models import Decision
 from gpupanel.mount import Mount
 from PIL import Image
 
@@ -159,7 +159,7 @@ def test_documents_are_json_but_for_the_notes_that_are_meant_not_to_be(writer):
     [photo] = writer.assets("a", 1, documents=tuple(DOCUMENTS))
     writer.bundle("a", [photo])
     mount = Mount(MountSettings(writer.sync_dir, writer.assets_dir))
-    documents = {document.name: document.content for document in mount.documents(photo.path)}
+    documents = {document.name: document.content for document in mount.read_documents(photo.path)}
     assert set(documents) == {"source.json", *DOCUMENTS}
     with pytest.raises(ValueError):
         json.loads(documents.pop("field.notes.json"))
@@ -260,7 +260,7 @@ def test_an_item_broken_in_the_manifest_is_bad_alone(writer, wrong):
 @pytest.mark.parametrize("wrong", [defects.no_folder, defects.no_source])
 def test_an_item_broken_on_the_mount_is_missed_alone(writer, wrong):
     sync_id = writer.bundle("a", writer.assets("a", 3, broken={1: wrong}))
-    examined = preflight.examine(Mount(MountSettings(writer.sync_dir, writer.assets_dir)), sync_id)
+    examined = preflight.inspect_bundle(Mount(MountSettings(writer.sync_dir, writer.assets_dir)), sync_id)
     assert set(examined.missing) == {1}
 
 
@@ -297,9 +297,9 @@ def test_facts_may_be_replaced_by_false_ones(writer):
 
 def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(told):
     _, demo_scenarios, mount = told
-    recorded = {sentinel.sync_id for sentinel in mount.sentinels()}
+    recorded = {sentinel.sync_id for sentinel in mount.list_sentinels()}
     assert recorded == {scenario.sync_id for scenario in demo_scenarios if scenario.expected.status}
-    problems = {scenario.sync_id: scan.examine(mount, scenario.sync_id).problem for scenario in demo_scenarios}
+    problems = {scenario.sync_id: scan.inspect_bundle(mount, scenario.sync_id).problem for scenario in demo_scenarios}
     assert {sync_id for sync_id, problem in problems.items() if problem} == {
         scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason
     }
@@ -319,13 +319,13 @@ def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(told):
 def test_a_bundle_is_passed_over_for_the_reason_of_its_story(told, why, said):
     _, demo_scenarios, mount = told
     passed = [scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason == why]
-    assert any(said in scan.examine(mount, sync_id).problem for sync_id in passed)
+    assert any(said in scan.inspect_bundle(mount, sync_id).problem for sync_id in passed)
 
 
 def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(told):
     _, demo_scenarios, mount = told
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
-        examined = preflight.examine(mount, scenario.sync_id)
+        examined = preflight.inspect_bundle(mount, scenario.sync_id)
         planned = Counter(scenario.expected.planned)
         assert len(examined.missing) == planned[Decision.WILL_FAIL], scenario.title
         assert len(examined.manifest.items) == planned.total(), scenario.title
@@ -335,7 +335,7 @@ def test_members_and_predecessors_come_in_earlier_bundles(told):
     _, demo_scenarios, mount = told
     known, bundles = set(), set()
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
-        read = preflight.examine(mount, scenario.sync_id).manifest
+        read = preflight.inspect_bundle(mount, scenario.sync_id).manifest
         known |= {item.asset_hash for item in read.items if read.action != "remove"}
         assert {member for container in read.containers for member in container.items} <= known
         assert {item.asset_hash for item in read.items} <= known

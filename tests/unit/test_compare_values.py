@@ -1,25 +1,19 @@
 """compare: when two values mean the same, mapping files, accepted differences, and the report; all without a database."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, UTC
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
-    accepted,
-    difference_kinds,
-    event_diff,
-    mapping,
-    mapping_proposal,
-    table_specs,
-    value_diff,
+    accepted, difference_kinds, event_diff, mapping, mapping_proposal, table_specs, value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
-from gpupanel.migration.findings import SAMPLES, Findings
+from gpupanel.migration.findings import Findings, SAMPLES
 from gpupanel.migration.report import Report, format_report, render_html
 
-UTC = timezone.utc
+UTC = UTC
 NOON = datetime(2026, 4, 30, 12)
 
 

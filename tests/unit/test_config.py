@@ -7,7 +7,7 @@ import pytest
 
 from gpupanel import config
 from gpupanel.errors import ConfigurationError
-from gpupanel.paths import TREE
+from gpupanel.resources import TREE
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gpupanel import catalogue
-from gpupanel.catalogue import Existing
+from gpupanel import library_reader
+from gpupanel.library_reader import ExistingAsset
 from gpupanel.manifest import Derivative, Item
-from gpupanel.model import Decision
+from gpupanel.models import Decision
 from gpupanel.decision import decide
 
 COVER = "c" * 64
@@ -19,11 +19,11 @@ def item(**changed) -> Item:
     return Item(**facts | changed)
 
 
-def existing(of: Item, *, removed=False, covers=(), containers=()) -> Existing:
-    return Existing(
-        12, removed, catalogue.fingerprint(of), {field: getattr(of, field) for field in catalogue.FIELDS}, BATCH,
+def existing(of: Item, *, removed=False, covers=(), containers=()) -> ExistingAsset:
+    return ExistingAsset(
+        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS}, BATCH,
         {cover: 1 for cover in covers}, frozenset(containers),
-        {(d.kind, d.path): {f: getattr(d, f) for f in catalogue.DERIVATIVE_FIELDS} for d in of.persisted},
+        {(d.kind, d.path): {f: getattr(d, f) for f in library_reader.DERIVATIVE_FIELDS} for d in of.persisted},
     )
 
 

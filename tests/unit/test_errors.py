@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-import gpupanel.database
-import gpupanel.web.answers
-import gpupanel.work.importer  # noqa: F401 - these modules define errors
+import gpupanel.db
+import gpupanel.web.responses
+import gpupanel.worker.importer  # noqa: F401 - these modules define errors
 from gpupanel import errors
-from gpupanel.paths import TREE
+from gpupanel.resources import TREE
 
 
 def tree(kind=errors.PanelError):
@@ -23,7 +23,7 @@ def test_every_error_has_a_message_and_the_docstring_names_it():
 
 
 def test_messages_survive_python_without_docstrings():
-    code = "from gpupanel import errors; print(errors.NotFound(), errors.DatabaseUnavailable().hint)"
+    code = "from gpupanel import errors; print(errors.NotFoundError(), errors.DatabaseUnavailableError().hint)"
     path = str(TREE / "lib")
     out = subprocess.run([sys.executable, "-OO", "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
-    assert out.stdout == f"Not found. {errors.DatabaseUnavailable.hint}\n", out.stderr
+    assert out.stdout == f"Not found. {errors.DatabaseUnavailableError.hint}\n", out.stderr

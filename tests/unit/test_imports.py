@@ -14,23 +14,22 @@ PACKAGE = TREE / "lib" / "gpupanel"
 # room -> its level; a room imports from lower levels only, or from itself.
 LEVELS = [
     {"errors"},
-    {"model", "reference_fold"},
-    {"config", "filters", "pagination", "paths", "rows", "text"},
-    {"database", "mount", "manifest"},
-    {"catalogue", "find", "ledger", "pictures", "queue"},
+    {"models", "reference_fold"},
+    {"config", "pagination", "resources", "rows", "text"},
+    {"db", "mount", "manifest"},
+    {"library_reader", "search", "ledger", "thumbnails", "job_queue"},
     {"decision", "digests"},
     {"scan", "preflight"},
-    {"actions", "doctor"},
-    {"bulk"},
-    {"web", "work"},
-    {"tools"},
+    {"services", "doctor"},
+    {"bulk_service"},
+    {"web", "worker"},
     {"cli"},
     {"migration", "devtools"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-# `queue` writes the ledger's part of its own transactions.
-WITHIN_A_LEVEL = {("queue", "ledger")}
-ONLY = {"pymysql": {"database"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}
+# `job_queue` writes the ledger's part of its own transactions.
+WITHIN_A_LEVEL = {("job_queue", "ledger")}
+ONLY = {"pymysql": {"db"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -88,9 +87,9 @@ def test_what_refers_to_the_contract_names_a_section_of_it():
 
 def test_the_web_application_brings_no_importer_along():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.app; import pkgutil, importlib, gpupanel.web;"
+        "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.wsgi; import pkgutil, importlib, gpupanel.web;"
         "[importlib.import_module(m.name) for m in pkgutil.walk_packages(gpupanel.web.__path__, 'gpupanel.web.')];"
-        "print([name for name in sys.modules if name.startswith('gpupanel.work')])"
+        "print([name for name in sys.modules if name.startswith('gpupanel.worker')])"
     )
     result = subprocess.run([sys.executable, "-c", code, str(PACKAGE.parent)], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

@@ -13,16 +13,10 @@ import pytest
 from gpupanel import mount
 from gpupanel.config import MountSettings
 from gpupanel.errors import (
-    BundleIncomplete,
-    FileUnreadable,
-    ManifestError,
-    MountTimeout,
-    MountUnavailable,
-    NotFound,
-    PanelError,
-    UnsafePath,
+    BundleIncompleteError, FileUnreadableError, ManifestError, MountTimeoutError, MountUnavailableError,
+    NotFoundError, PanelError, UnsafePathError,
 )
-from gpupanel.mount import Document, Mount, Sentinel, bounded
+from gpupanel.mount import Document, Mount, Sentinel, iterate_with_timeout
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 
@@ -71,10 +65,10 @@ def test_an_empty_sync_dir_has_no_sentinels(subject):
 
 def test_a_sync_dir_that_is_gone_or_no_folder_is_an_unavailable_mount(subject, assets):
     (assets / "sync").rmdir()
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         list(subject.sentinels())
     (assets / "sync").touch()
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         list(subject.sentinels())
 
 
@@ -87,13 +81,13 @@ def test_a_manifest_is_read_as_it_stands(subject, assets):
 def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missing):
     hand_over(assets)
     (assets / f"sync/{SYNC_ID}.{missing}").unlink()
-    with pytest.raises(BundleIncomplete, match=f"{SYNC_ID}.{missing} is not on the mount"):
+    with pytest.raises(BundleIncompleteError, match=f"{SYNC_ID}.{missing} is not on the mount"):
         subject.manifest(SYNC_ID)
 
 
 def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, deny):
     allow = deny(hand_over(assets))
-    with pytest.raises(BundleIncomplete, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
+    with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
         subject.manifest(SYNC_ID)
     allow()
     assert subject.manifest(SYNC_ID)
@@ -102,22 +96,22 @@ def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, 
 def test_a_sentinel_that_may_not_be_looked_up_is_as_good_as_missing(subject, assets, deny):
     hand_over(assets)
     (assets / "sync").chmod(0o400)
-    with pytest.raises(BundleIncomplete, match=f"^{SYNC_ID}.ready may not be read by this account"):
+    with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.ready may not be read by this account"):
         subject.manifest(SYNC_ID)
 
 
 def test_a_folder_of_bundles_that_may_not_even_be_listed_is_an_unavailable_mount(subject, assets, deny):
     hand_over(assets)
     deny(assets / "sync")
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         subject.manifest(SYNC_ID)
 
 
 def test_a_vanished_mount_is_never_a_missing_bundle(subject, assets):
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         subject.manifest(SYNC_ID)
     (assets / "sync").rmdir()
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         subject.manifest(SYNC_ID)
 
 
@@ -132,7 +126,7 @@ def test_a_manifest_up_to_the_limit_is_read_and_one_over_it_is_refused(subject, 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", SYNC_ID + "\n", SYNC_ID.replace("0", "A")])
 def test_only_a_lowercase_uuid_names_a_bundle(subject, name):
-    with pytest.raises(UnsafePath, match="is not a lowercase UUID"):
+    with pytest.raises(UnsafePathError, match="is not a lowercase UUID"):
         subject.manifest(name)
 
 
@@ -140,7 +134,7 @@ def test_a_manifest_that_leads_out_of_sync_dir_is_refused(subject, assets):
     manifest = hand_over(assets)
     manifest.unlink()
     manifest.symlink_to(assets.parent / "secret")
-    with pytest.raises(UnsafePath, match="leads out of the mount"):
+    with pytest.raises(UnsafePathError, match="leads out of the mount"):
         subject.manifest(SYNC_ID)
 
 
@@ -166,10 +160,10 @@ def test_an_item_that_leads_out_is_a_fact_about_the_item(subject, assets):
 
 def test_checking_an_item_on_a_vanished_mount_is_no_fact_about_the_item(subject, assets):
     (assets / "sync").rmdir()
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         subject.check_item("photos/1")
     assets.rmdir()
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         subject.check_item("photos/1")
 
 
@@ -189,7 +183,7 @@ def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
 
 def test_documents_of_an_item_without_source_are_not_found(subject, item):
     (item / "source/source.json").unlink()
-    with pytest.raises(NotFound, match="photos/1/source/source.json is not on the mount"):
+    with pytest.raises(NotFoundError, match="photos/1/source/source.json is not on the mount"):
         next(subject.documents("photos/1"))
 
 
@@ -202,14 +196,14 @@ def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch
 
 def test_a_document_whose_name_is_not_utf8_is_refused(subject, item):
     (item / "source/data" / os.fsdecode(b"\xff.json")).touch()
-    with pytest.raises(UnsafePath, match=r"data/\\udcff.json has a name that is not UTF-8"):
+    with pytest.raises(UnsafePathError, match=r"data/\\udcff.json has a name that is not UTF-8"):
         list(subject.documents("photos/1"))
 
 
 def test_a_data_folder_that_leads_out_is_refused(subject, item, assets):
     (item / "source/data").rmdir()
     (item / "source/data").symlink_to(assets.parent)
-    with pytest.raises(UnsafePath, match="photos/1/source/data leads out of the mount"):
+    with pytest.raises(UnsafePathError, match="photos/1/source/data leads out of the mount"):
         list(subject.documents("photos/1"))
 
 
@@ -235,20 +229,20 @@ def test_a_root_that_is_itself_a_symlink_is_no_way_out(item, assets):
 def test_a_root_whose_name_only_begins_alike_is_outside(subject, assets):
     (assets.parent / "assets-other").write_text("x")
     (assets / "link").symlink_to(assets.parent / "assets-other")
-    with pytest.raises(UnsafePath, match="leads out of the mount"):
+    with pytest.raises(UnsafePathError, match="leads out of the mount"):
         subject.open("link")
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "..", "../secret", "sync/../../secret", "/\ud800"])
 def test_a_path_that_leads_out_is_refused_before_it_is_opened(subject, path, monkeypatch):
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
-    with pytest.raises(UnsafePath, match="leads out of the mount"):
+    with pytest.raises(UnsafePathError, match="leads out of the mount"):
         subject.open(path)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])
 def test_what_cannot_be_a_path_is_refused(subject, path):
-    with pytest.raises(UnsafePath, match="cannot be the path of a file"):
+    with pytest.raises(UnsafePathError, match="cannot be the path of a file"):
         subject.open(path)
 
 
@@ -257,18 +251,18 @@ def test_what_cannot_be_seen_in_a_path_is_spelled_out(subject, item):
 
 
 def test_a_name_that_is_too_long_is_refused(subject):
-    with pytest.raises(UnsafePath, match="longer than the file system allows"):
+    with pytest.raises(UnsafePathError, match="longer than the file system allows"):
         subject.open("x" * 300)
 
 
 def test_a_fifo_is_refused_without_waiting_for_its_writer(subject, assets):
     os.mkfifo(assets / "pipe")
-    with pytest.raises(UnsafePath, match="pipe is a FIFO, expected a regular file"):
+    with pytest.raises(UnsafePathError, match="pipe is a FIFO, expected a regular file"):
         subject.open("pipe")
 
 
 def test_a_folder_is_refused(subject):
-    with pytest.raises(UnsafePath, match="sync is a folder, expected a regular file"):
+    with pytest.raises(UnsafePathError, match="sync is a folder, expected a regular file"):
         subject.open("sync")
 
 
@@ -276,30 +270,30 @@ def test_a_socket_is_refused(subject, assets, monkeypatch):
     monkeypatch.chdir(assets)
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind("sock")
-        with pytest.raises(UnsafePath, match="sock is a socket"):
+        with pytest.raises(UnsafePathError, match="sock is a socket"):
             subject.open("sock")
 
 
 def test_a_device_behind_a_symlink_is_refused(subject, assets):
     (assets / "null").symlink_to("/dev/null")
-    with pytest.raises(UnsafePath, match="null leads out of the mount, to /dev/null"):
+    with pytest.raises(UnsafePathError, match="null leads out of the mount, to /dev/null"):
         subject.open("null")
 
 
 def test_a_device_inside_the_root_is_refused():
-    with pytest.raises(UnsafePath, match="null is a character device, expected a regular file"):
+    with pytest.raises(UnsafePathError, match="null is a character device, expected a regular file"):
         Mount(MountSettings(Path("/dev"), Path("/dev"))).open("null")
 
 
 def test_symlinks_in_a_circle_are_refused(subject, assets):
     (assets / "circle").symlink_to("circle")
-    with pytest.raises(UnsafePath, match="runs in circles"):
+    with pytest.raises(UnsafePathError, match="runs in circles"):
         subject.open("circle")
 
 
 def test_a_dangling_symlink_is_not_found(subject, assets):
     (assets / "nowhere").symlink_to("missing")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         subject.open("nowhere")
 
 
@@ -309,7 +303,7 @@ def test_a_mount_that_fails_is_unavailable(subject, name, monkeypatch):
         raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
 
     monkeypatch.setattr(os, "open", fail)
-    with pytest.raises(MountUnavailable, match=os.strerror(getattr(errno, name))):
+    with pytest.raises(MountUnavailableError, match=os.strerror(getattr(errno, name))):
         subject.check_item("photos/1")
 
 
@@ -317,7 +311,7 @@ def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, ite
     deny(item / "source/source.json")
     denied = "photos/1/source/source.json may not be read by this account: Permission denied."
     assert subject.check_item("photos/1") == denied
-    with pytest.raises(UnsafePath, match=denied):
+    with pytest.raises(UnsafePathError, match=denied):
         list(subject.documents("photos/1"))
 
 
@@ -341,9 +335,9 @@ def everything_but(folder: Path, kept: str) -> None:
 @pytest.mark.parametrize("gone", ["assets", "sync"])
 def test_what_is_not_found_while_a_folder_of_the_mount_is_empty_is_no_fact_about_an_item(subject, assets, item, gone):
     everything_but(assets if gone == "assets" else assets / "sync", "sync")
-    with pytest.raises(MountUnavailable, match="is empty, or not mounted"):
+    with pytest.raises(MountUnavailableError, match="is empty, or not mounted"):
         subject.check_item("photos/2")
-    with pytest.raises(MountUnavailable):
+    with pytest.raises(MountUnavailableError):
         list(subject.documents("photos/2"))
 
 
@@ -351,7 +345,7 @@ def test_what_is_not_found_while_a_folder_of_the_mount_is_empty_is_no_fact_about
 def test_the_mount_is_there_when_both_of_its_folders_have_something_in_them(subject, assets, item, gone):
     subject.require()
     everything_but(assets if gone == "assets" else assets / "sync", "sync")
-    with pytest.raises(MountUnavailable, match=f"{gone} is empty, or not mounted"):
+    with pytest.raises(MountUnavailableError, match=f"{gone} is empty, or not mounted"):
         subject.require()
 
 
@@ -359,29 +353,29 @@ def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, a
     def broken(*args):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(mount.files, "_check", broken)
-    with pytest.raises(FileUnreadable, match="photos/1/source cannot be read: Input/output error"):
+    monkeypatch.setattr(mount.safe_open, "_check", broken)
+    with pytest.raises(FileUnreadableError, match="photos/1/source cannot be read: Input/output error"):
         list(subject.documents("photos/1"))
-    monkeypatch.setattr(mount.files, "_present", lambda root: False)
-    with pytest.raises(MountUnavailable) as gone:
+    monkeypatch.setattr(mount.safe_open, "_present", lambda root: False)
+    with pytest.raises(MountUnavailableError) as gone:
         list(subject.documents("photos/1"))
-    assert not isinstance(gone.value, FileUnreadable)
+    assert not isinstance(gone.value, FileUnreadableError)
 
 
 @pytest.mark.parametrize("seconds", [None, 60])
 def test_bounded_hands_over_everything_in_order(seconds):
-    assert list(bounded(range(100), seconds)) == list(range(100))
+    assert list(iterate_with_timeout(range(100), seconds)) == list(range(100))
 
 
 @pytest.mark.parametrize("seconds", [None, 60])
 def test_what_the_reader_raises_is_raised_to_the_caller(seconds):
     def reader():
         yield 1
-        raise MountUnavailable("gone")
+        raise MountUnavailableError("gone")
 
-    items = bounded(reader(), seconds)
+    items = iterate_with_timeout(reader(), seconds)
     assert next(items) == 1
-    with pytest.raises(MountUnavailable, match="gone"):
+    with pytest.raises(MountUnavailableError, match="gone"):
         next(items)
 
 
@@ -393,9 +387,9 @@ def test_a_reader_that_hangs_is_abandoned_when_the_time_is_over():
         release.wait()
         ended.set()
 
-    items = bounded(reader(), 0.05)
+    items = iterate_with_timeout(reader(), 0.05)
     assert next(items) == 1
-    with pytest.raises(MountTimeout, match="The mount did not answer within 0.05 seconds"):
+    with pytest.raises(MountTimeoutError, match="The mount did not answer within 0.05 seconds"):
         next(items)
     assert not ended.is_set()
     release.set()
@@ -412,7 +406,7 @@ def test_a_reader_stops_when_the_caller_has_had_enough():
         finally:
             stopped.set()
 
-    items = bounded(reader(), 60)
+    items = iterate_with_timeout(reader(), 60)
     next(items)
     items.close()
     assert stopped.wait(60)
@@ -423,8 +417,8 @@ def test_the_time_is_over_even_for_a_reader_that_always_has_more():
         while True:
             yield 1
 
-    with pytest.raises(MountTimeout):
-        for _ in bounded(reader(), 0.05):
+    with pytest.raises(MountTimeoutError):
+        for _ in iterate_with_timeout(reader(), 0.05):
             pass
 
 
@@ -438,18 +432,18 @@ def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
 
 
 def test_a_link_that_takes_the_place_of_a_document_after_the_listing_is_not_followed(subject, item, assets):
-    with mount.files.open_folder(assets, "photos/1/source") as folder:
+    with mount.safe_open.open_directory(assets, "photos/1/source") as folder:
         (item / "source/source.json").unlink()
         (item / "source/source.json").symlink_to(assets.parent / "secret")
-        with pytest.raises(UnsafePath):
+        with pytest.raises(UnsafePathError):
             folder.open("source.json")
 
 
 def test_a_fifo_that_takes_the_place_of_a_document_after_the_listing_is_not_waited_for(subject, item, assets):
-    with mount.files.open_folder(assets, "photos/1/source") as folder:
+    with mount.safe_open.open_directory(assets, "photos/1/source") as folder:
         (item / "source/source.json").unlink()
         os.mkfifo(item / "source/source.json")
-        with pytest.raises(UnsafePath, match="is a FIFO"):
+        with pytest.raises(UnsafePathError, match="is a FIFO"):
             folder.open("source.json")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpupanel.pagination import ENDS, Cursor, build_page, keyset_condition
+from gpupanel.pagination import Cursor, ENDS, build_page, keyset_condition
 
 ROWS = [{"id": number, "key": number // 3} for number in range(1, 11)]  # several rows share a key
 

@@ -7,16 +7,16 @@ from concurrent.futures import Future
 
 import pytest
 from constants import TREE
-from gpupanel.errors import MountTimeout
-from gpupanel.mount import patience
-from gpupanel.mount.patience import Readers, at_once, elsewhere
+from gpupanel.errors import MountTimeoutError
+from gpupanel.mount import threads
+from gpupanel.mount.threads import DaemonThreadPool, call_with_timeout, map_in_threads
 
 HANGING = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from gpupanel import config, preflight
-from gpupanel.errors import MountTimeout
+from gpupanel.errors import MountTimeoutError
 from gpupanel.manifest import Manifest
 from gpupanel.mount import Mount, bounded
 reading = threading.Event()
@@ -29,7 +29,7 @@ Mount.check_item = hang
 mount, sync_id = Mount(config.MountSettings(Path(sys.argv[2]), Path(sys.argv[2]).parent)), sys.argv[3]
 try:
     list(bounded((preflight.examine(mount, each) for each in [sync_id]), 1))
-except MountTimeout:
+except MountTimeoutError:
     print("timed out", reading.is_set())
 """
 
@@ -42,23 +42,23 @@ def test_a_process_ends_though_its_preflight_hangs_in_the_mount(assets_dir, bund
 
 
 def test_a_mount_that_hangs_is_left_behind_after_a_while(monkeypatch):
-    monkeypatch.setattr(patience, "TICK", 0.01)
+    monkeypatch.setattr(threads, "TICK", 0.01)
     for_ever, attended = threading.Event(), []
-    with pytest.raises(MountTimeout):
-        elsewhere(for_ever.wait, lambda: attended.append(1), 0.05)
+    with pytest.raises(MountTimeoutError):
+        call_with_timeout(for_ever.wait, lambda: attended.append(1), 0.05)
     assert attended
     for_ever.set()
 
 
 def test_whoever_is_asked_to_stop_does_not_wait_for_a_mount_that_hangs(monkeypatch):
-    monkeypatch.setattr(patience, "TICK", 0.01)
+    monkeypatch.setattr(threads, "TICK", 0.01)
     for_ever = threading.Event()
 
     def stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        elsewhere(for_ever.wait, stop, 3600)
+        call_with_timeout(for_ever.wait, stop, 3600)
     for_ever.set()
 
 
@@ -67,34 +67,34 @@ def test_what_a_look_raises_is_raised_to_whoever_asked_even_a_timeout_of_its_own
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        elsewhere(look, lambda: None, 60)
+        call_with_timeout(look, lambda: None, 60)
 
 
 def test_several_look_at_once_and_answer_in_order():
     together = threading.Barrier(4, timeout=60)
-    assert list(at_once(lambda n: together.wait() >= 0 and n, range(8), 4)) == list(range(8))
+    assert list(map_in_threads(lambda n: together.wait() >= 0 and n, range(8), 4)) == list(range(8))
 
 
 def test_what_is_not_long_waited_for_is_read_by_one_thread(monkeypatch):
-    monkeypatch.setattr(patience, "LONG", 3600)
-    assert len(set(at_once(lambda _: threading.get_ident(), range(50), 4))) == 1
+    monkeypatch.setattr(threads, "LONG", 3600)
+    assert len(set(map_in_threads(lambda _: threading.get_ident(), range(50), 4))) == 1
 
 
 def test_a_wait_is_broken_by_as_many_answers_in_a_row_as_there_are_threads():
     """Two threads that begin together answer together: each second answer is there already, and both are slow."""
-    answered, readers = Future(), Readers(4)
+    answered, readers = Future(), DaemonThreadPool(4)
     answered.set_result(None)
     readers._started, readers._waited = 2, 0.02
-    readers.urge(answered)
+    readers.result_scaling_up(answered)
     assert readers._waited == 0.02
-    readers.urge(answered)
+    readers.result_scaling_up(answered)
     assert readers._waited == 0
 
 
 def test_what_has_not_begun_when_nobody_wants_it_any_more_is_not_begun():
     release, begun = threading.Event(), []
-    with Readers(1) as readers:
-        readers.begin(release.wait)
-        late = readers.begin(begun.append, 1)
+    with DaemonThreadPool(1) as readers:
+        readers.submit(release.wait)
+        late = readers.submit(begun.append, 1)
     release.set()
     assert not late.done() and begun == []

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from gpupanel.database import fill, queries
-from gpupanel.paths import TREE
+from gpupanel.db import fill, queries
+from gpupanel.resources import TREE
 
 SQL = TREE / "lib/gpupanel/sql"
 FILES = sorted(path.stem for path in SQL.glob("*.sql"))
@@ -46,11 +46,11 @@ def test_every_query_is_explained():
 
 
 def test_a_hole_is_filled_by_name():
-    assert "b.id DESC" in fill("find.places", source="ingest_batch b", where="TRUE", order="DESC")
+    assert "b.id DESC" in fill("search.page_keys", source="ingest_batch b", where="TRUE", order="DESC")
     with pytest.raises(ValueError, match="expected"):
-        fill("find.places", source="ingest_batch b", where="TRUE")
+        fill("search.page_keys", source="ingest_batch b", where="TRUE")
     with pytest.raises(ValueError, match="expected"):
-        fill("queue.now", where="TRUE")
+        fill("job_queue.now", where="TRUE")
 
 
 @pytest.mark.parametrize("hostile", [
@@ -58,7 +58,7 @@ def test_a_hole_is_filled_by_name():
 ])
 def test_a_hole_takes_no_text_from_outside(hostile):
     with pytest.raises(ValueError, match="no constant"):
-        fill("find.count", source="ingest_batch b", where=hostile)
+        fill("search.count", source="ingest_batch b", where=hostile)
 
 
 def test_no_other_code_fills_holes():

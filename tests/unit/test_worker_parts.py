@@ -5,18 +5,18 @@ from time import monotonic
 
 import pytest
 from gpupanel.config import DatabaseSettings
-from gpupanel.database import Database
-from gpupanel.errors import ClaimLost
-from gpupanel.work import aside
-from gpupanel.work.aside import Aside
-from gpupanel.work.asking import Asking, Stopping
-from gpupanel.work.claims import Claim
-from gpupanel.work.heartbeat import Heartbeat
-from gpupanel.work.log import make_logger, sentences
-from gpupanel.work.notify import Notifier
-from gpupanel.work.pipeline import outcome_of
-from gpupanel.work.signals import Signals
-from gpupanel.work.worker import idle_seconds
+from gpupanel.db import Database
+from gpupanel.errors import ClaimLostError
+from gpupanel.worker import job_backoff
+from gpupanel.worker.job_backoff import JobBackoff
+from gpupanel.worker.db_retry import DatabaseRetrier, ShutdownRequested
+from gpupanel.worker.claims import Claim
+from gpupanel.worker.heartbeat import Heartbeat
+from gpupanel.worker.log import join_sentences, make_logger
+from gpupanel.worker.systemd import SystemdNotifier
+from gpupanel.worker.pipeline import result_of_counts
+from gpupanel.worker.shutdown import ShutdownSignals
+from gpupanel.worker.worker import idle_seconds
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 
@@ -28,30 +28,30 @@ def heartbeat():
 
 
 def test_a_worker_that_could_not_beat_for_two_thirds_of_the_threshold_gives_up_its_claim(heartbeat):
-    heartbeat.watch(CLAIM, since=monotonic() - 590)
-    heartbeat.check()
-    heartbeat.watch(CLAIM, since=monotonic() - 610)
-    with pytest.raises(ClaimLost, match="No heartbeat"):
-        heartbeat.check()
+    heartbeat.start(CLAIM, since=monotonic() - 590)
+    heartbeat.raise_if_lost()
+    heartbeat.start(CLAIM, since=monotonic() - 610)
+    with pytest.raises(ClaimLostError, match="No heartbeat"):
+        heartbeat.raise_if_lost()
 
 
 def test_a_beat_that_fails_is_silence_and_no_proof_that_the_claim_is_lost(heartbeat):
-    heartbeat.watch(CLAIM, since=monotonic())
+    heartbeat.start(CLAIM, since=monotonic())
     heartbeat._beat(CLAIM)
-    heartbeat.check()
+    heartbeat.raise_if_lost()
 
 
 def test_a_commit_of_items_beats_too(heartbeat):
-    heartbeat.watch(CLAIM, since=monotonic() - 610)
-    heartbeat.noted(monotonic())
-    heartbeat.check()
+    heartbeat.start(CLAIM, since=monotonic() - 610)
+    heartbeat.record_beat(monotonic())
+    heartbeat.raise_if_lost()
 
 
 def test_without_a_claim_there_is_nothing_to_write_for(heartbeat):
-    heartbeat.watch(CLAIM, since=monotonic())
-    heartbeat.rest()
-    with pytest.raises(ClaimLost):
-        heartbeat.check()
+    heartbeat.start(CLAIM, since=monotonic())
+    heartbeat.pause()
+    with pytest.raises(ClaimLostError):
+        heartbeat.raise_if_lost()
 
 
 @pytest.mark.parametrize("texts, line", [
@@ -59,22 +59,22 @@ def test_without_a_claim_there_is_nothing_to_write_for(heartbeat):
     (("the server is away (2)", "", "It waits"), "the server is away (2). It waits."),
 ])
 def test_sentences_of_a_log_line_do_not_run_together(texts, line):
-    assert sentences(*texts) == line
+    assert join_sentences(*texts) == line
 
 
 def test_a_database_that_is_away_is_told_in_sentences():
-    out, signals = io.StringIO(), Signals()
+    out, signals = io.StringIO(), ShutdownSignals()
     signals.stopping = True
-    with pytest.raises(Stopping):
-        Asking(signals, make_logger(out, {}), Notifier({})).patiently(Database(DatabaseSettings(unix_socket="/nowhere")).read, len)
+    with pytest.raises(ShutdownRequested):
+        DatabaseRetrier(signals, make_logger(out, {}), SystemdNotifier({})).retry(Database(DatabaseSettings(unix_socket="/nowhere")).run_read, len)
     assert "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
 
 
 def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
-    waiting = Aside()
+    waiting = JobBackoff()
     seconds = [waiting.put(7) for _ in range(20)]
-    assert seconds[:3] == [aside.FIRST_SECONDS * 2**n for n in range(3)]
-    assert seconds[-1] == aside.LONGEST_SECONDS
+    assert seconds[:3] == [job_backoff.FIRST_SECONDS * 2**n for n in range(3)]
+    assert seconds[-1] == job_backoff.MAX_SECONDS
     assert waiting.now() == [7]
     waiting.forget(7)
     assert waiting.now() == []
@@ -92,7 +92,7 @@ def test_a_log_line_carries_a_level_for_the_journal_and_a_time_for_everybody_els
     ({"failed": 2}, 0, "failed"), ({"created": 1}, 1, "partial"), ({"failed": 1}, 1, "failed"), ({}, 1, "partial"),
 ])
 def test_a_batch_ends_by_what_became_of_its_items(counts, container_failures, status):
-    assert outcome_of(counts, container_failures).status == status
+    assert result_of_counts(counts, container_failures).status == status
 
 
 @pytest.mark.parametrize("threshold, seconds", [(900, 30), (30, 10), (1, 1)])

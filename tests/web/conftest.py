@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from gpupanel import actions
-from gpupanel.web import glance
-from gpupanel.web.app import application
-from gpupanel.web.visit import FORM_TYPE
+from gpupanel import services
+from gpupanel.web import status_bar
+from gpupanel.web.wsgi import application
+from gpupanel.web.request import FORM_TYPE
 from page_helpers import BATCHES, CGI_BIN, JSON
 from webtest import TestApp
 
@@ -72,7 +72,7 @@ def send(admin):
 @pytest.fixture
 def still(monkeypatch):
     """Stop the clock by which pages show ages."""
-    monkeypatch.setattr(glance, "STEP", 10**10)
+    monkeypatch.setattr(status_bar, "STEP", 10**10)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def found(bundles, mount, panel_db):
     """Make a bundle of two photos, scan it, and return its sync_id."""
     def found(name="one", count=2, **options):
         sync_id = bundles.bundle(name, bundles.assets(name, count), **options)
-        actions.scan_mount(panel_db, mount, "admin")
+        services.scan_mount(panel_db, mount, "admin")
         return sync_id
 
     return found

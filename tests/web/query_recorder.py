@@ -4,9 +4,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import rows_read
-from gpupanel.database import Database, Reading
-from gpupanel.filters import STATUSES
-from gpupanel.find import SCAN
+from gpupanel.db import Database, ReadTransaction
+from gpupanel.search.filters import STATUSES
+from gpupanel.search import MAX_ROWS_SCANNED
 
 
 class Seen(NamedTuple):
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
     @property
     def looks_through(self):
         """The number of rows that it may skip or count besides the result."""
-        return SCAN if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
+        return MAX_ROWS_SCANNED if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
 
 
 class Watched(Database):
@@ -58,7 +58,7 @@ class Watched(Database):
         return rows
 
 
-class Watching(Reading):
+class Watching(ReadTransaction):
     """A read transaction whose statements are recorded."""
 
     def __init__(self, connection, db):
@@ -69,8 +69,8 @@ class Watching(Reading):
         execute = super()._execute
         return Held(self._db.watch(sql, params, lambda: execute(sql, params).fetchall()))
 
-    def stream_statement(self, statement, **params):
-        stream = super().stream_statement
+    def stream_sql(self, statement, **params):
+        stream = super().stream_sql
         return iter(self._db.watch(statement, params, lambda: list(stream(statement, **params))))
 
 

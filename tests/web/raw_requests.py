@@ -3,8 +3,8 @@
 import io
 from typing import NamedTuple
 
-from gpupanel.web.answers import HEADERS
-from gpupanel.web.visit import FORM_TYPE
+from gpupanel.web.responses import HEADERS
+from gpupanel.web.request import FORM_TYPE
 from page_helpers import BATCHES
 
 

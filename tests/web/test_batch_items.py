@@ -5,9 +5,9 @@ import io
 import json
 
 import pytest
-from gpupanel import actions, ledger, preflight
-from gpupanel.model import BOUND, REFUSED_BY_DATABASE, Decision, Plan
-from gpupanel.web import items
+from gpupanel import ledger, preflight, services
+from gpupanel.models import COUNT_LIMIT, Decision, ItemPlan, REFUSED_BY_DATABASE
+from gpupanel.web.pages import item_list
 from gpupanel.web.pages import batch
 from page_helpers import BATCHES, JSON, cells, detail, region, text
 from rows_read import examined
@@ -39,7 +39,7 @@ def settle(admin_db):
 def planned(found, panel_db, mount):
     """A bundle of eight photos, preflighted."""
     sync_id = found(count=8)
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     return sync_id
 
 
@@ -62,7 +62,7 @@ def many(planned, admin_db, panel_db):
         f" FROM ingest_batch JOIN seq_10_to_{MANY}"
     )
     admin_db.execute("ANALYZE TABLE ingest_batch_item")
-    return panel_db.read(ledger.batch, planned)["id"]
+    return panel_db.run_read(ledger.get_batch, planned)["id"]
 
 
 # ------------------------------------------------------------------------------------------------ filters and search
@@ -136,23 +136,23 @@ def reads(db, work, *args, **kwargs):
     {"mark": "empties"}, {"mark": "differs", "start": MANY - 100},
 ])
 def test_a_page_among_many_items_reads_what_it_shows(many, admin_db, options):
-    assert reads(admin_db, ledger.items, many, limit=51, **options) <= 60
+    assert reads(admin_db, ledger.list_items, many, limit=51, **options) <= 60
     if "start" in options:
-        assert reads(admin_db, ledger.place_before, many, limit=50, **options) <= 120
+        assert reads(admin_db, ledger.previous_page_start, many, limit=50, **options) <= 120
 
 
 def test_a_search_among_many_items_reads_what_it_shows(many, admin_db):
-    assert reads(admin_db, ledger.items_of_hash, many, "ab", limit=51) <= 60
+    assert reads(admin_db, ledger.list_items_by_hash, many, "ab", limit=51) <= 60
 
 
 def test_counting_many_items_stops_at_the_bound(many, admin, planned, admin_db):
-    assert reads(admin_db, ledger.bounded_counts, many, limit=101) <= 500
+    assert reads(admin_db, ledger.bounded_decision_counts, many, limit=101) <= 500
     assert chips(admin.get(detail(planned))) == ["all", "2 failed", "8 will_create", "10,000+ created"]
 
 
 def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, admin_db):
     # Each counted entry is read twice: from the index, and from the group.
-    assert reads(admin_db, batch._read, planned, items.Sieve(), MANY // 2, 50) <= 2 * BOUND + 500
+    assert reads(admin_db, batch._read, planned, item_list.ItemFilter(), MANY // 2, 50) <= 2 * COUNT_LIMIT + 500
 
 
 # --------------------------------------------------------------------------------------- plan and results
@@ -169,7 +169,7 @@ def test_what_was_done_stands_beside_what_was_planned(admin, planned, settle):
 def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle, job_id, panel_db, mount):
     settle(0, "created", reason="it was new", job_id=job_id)
     for _ in range(2):
-        actions.preflight_batch(panel_db, mount, planned, "admin")
+        services.preflight_batch(panel_db, mount, planned, "admin")
     item = admin.get(detail(planned), headers=JSON).json["items"][0]
     assert (item["decision"], item["job_id"]) == ("will_create", None)
     assert (item["earlier"], item["earlier_reason"], item["earlier_job_id"]) == ("created", "it was new", job_id)
@@ -178,11 +178,11 @@ def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle,
 
 def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle, job_id, panel_db, mount):
     settle(0, "created", job_id=job_id)
-    examined = preflight.examine(mount, planned)
-    batch_id = panel_db.read(ledger.batch, planned)["id"]
+    examined = preflight.inspect_bundle(mount, planned)
+    batch_id = panel_db.run_read(ledger.get_batch, planned)["id"]
     listed = type("Manifest", (), {"items": examined.manifest.items[1:]})
-    assert panel_db.transact(ledger.withdraw, batch_id, listed) == 1
-    item = panel_db.read(ledger.items, batch_id)[0]
+    assert panel_db.run_transaction(ledger.withdraw_missing, batch_id, listed) == 1
+    item = panel_db.run_read(ledger.list_items, batch_id)[0]
     assert (item["decision"], item["earlier"], item["earlier_job_id"]) == ("withdrawn", "created", job_id)
 
 
@@ -192,14 +192,14 @@ UPDATE = {"title": ["Old", None], "width": [1, 2], "bytes": [None, 3]}
 @pytest.fixture
 def plan(panel_db, planned):
     """Plan an item of the bundle again: `plan(0, "will_update", changes)`."""
-    batch_id = panel_db.read(ledger.batch, planned)["id"]
+    batch_id = panel_db.run_read(ledger.get_batch, planned)["id"]
 
     def plan(position, decision, changes=None, done=None, job_id=None):
-        item = panel_db.read(ledger.items, batch_id, start=position)[0]
-        made = Plan(position, item["asset_type"], item["asset_hash"], None, Decision(decision), "it differs", changes)
-        panel_db.transact(ledger.plan_items, batch_id, [made])
+        item = panel_db.run_read(ledger.list_items, batch_id, start=position)[0]
+        made = ItemPlan(position, item["asset_type"], item["asset_hash"], None, Decision(decision), "it differs", changes)
+        panel_db.run_transaction(ledger.plan_items, batch_id, [made])
         if done:
-            panel_db.transact(ledger.settle_items, batch_id, job_id, [made._replace(decision=Decision(done))])
+            panel_db.run_transaction(ledger.record_results, batch_id, job_id, [made._replace(decision=Decision(done))])
 
     return plan
 
@@ -258,7 +258,7 @@ def test_an_item_that_fails_says_what_would_help(admin, planned, settle, decisio
 
 
 def test_what_the_mount_lacks_is_told_in_the_words_that_are_looked_for(mount, planned):
-    assert items.GONE in mount.check_item("photo/none")
+    assert item_list.MISSING_FILE in mount.check_item("photo/none")
 
 
 @pytest.mark.parametrize("status, offered", [("partial", True), ("failed", True), ("preflight_passed", False)])

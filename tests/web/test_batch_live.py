@@ -5,12 +5,12 @@ from types import MappingProxyType
 
 import pytest
 import worker_helpers
-from gpupanel import actions, ledger, queue
-from gpupanel.database import Database
-from gpupanel.web import forms, glance, render
+from gpupanel import job_queue, ledger, services
+from gpupanel.db import Database
+from gpupanel.web import forms, status_bar, templating
 from gpupanel.web.pages import batch
-from gpupanel.web.visit import Visit
-from gpupanel.work import claims
+from gpupanel.web.request import Request
+from gpupanel.worker import claims
 from page_helpers import JSON, TASKS, detail
 
 pytestmark = pytest.mark.usefixtures("still")
@@ -50,7 +50,7 @@ def test_a_page_in_which_nothing_changed_is_not_sent_again(look, sync_id, header
 def test_the_tag_is_computed_without_reading_items_or_rendering(look, sync_id, monkeypatch):
     look(detail(sync_id))
     monkeypatch.setattr(batch, "show", lambda *args: pytest.fail("read"))
-    monkeypatch.setattr(render.Renderer, "page", lambda *args, **values: pytest.fail("rendered"))
+    monkeypatch.setattr(templating.Renderer, "page", lambda *args, **values: pytest.fail("rendered"))
     assert look(detail(sync_id)) is None
 
 
@@ -64,8 +64,8 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
     claim = worker_helpers.take(worker_db, "a")
     assert claim.sync_id == other
     assert b"1 running" in look(detail(sync_id))
-    worker_db.transact(claims.progress, claim, 1)
-    worker_db.transact(claims.note_progress, claim, 1, 2)
+    worker_db.run_transaction(claims.advance, claim, 1)
+    worker_db.run_transaction(claims.append_progress_event, claim, 1, 2)
     assert look(detail(sync_id)) is None
     assert look(detail(sync_id), JSON) is None
 
@@ -74,22 +74,22 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
 
 
 def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker_db, mount):
-    [job] = panel_db.read(queue.waiting)
+    [job] = panel_db.run_read(job_queue.list_queued)
     steps = {
-        "priority": lambda: actions.set_priority(panel_db, job["id"], 7, "admin"),
-        "and back": lambda: actions.set_priority(panel_db, job["id"], 100, "admin"),
+        "priority": lambda: services.set_priority(panel_db, job["id"], 7, "admin"),
+        "and back": lambda: services.set_priority(panel_db, job["id"], 100, "admin"),
         "claim": lambda: held.append(worker_helpers.take(worker_db, "a")),
-        "heartbeat": lambda: worker_db.transact(claims.beat, held[0]),
-        "progress": lambda: worker_db.transact(claims.progress, held[0], 1),
-        "event": lambda: worker_db.transact(claims.note_progress, held[0], 1, 2),
-        "release": lambda: worker_db.transact(claims.release, held[0], "stopped"),
-        "cancel": lambda: actions.cancel_job(panel_db, job["id"], "admin"),
-        "preflight": lambda: actions.preflight_batch(panel_db, mount, sync_id, "admin"),
-        "queue": lambda: actions.queue_batch(panel_db, mount, sync_id, "admin"),
+        "heartbeat": lambda: worker_db.run_transaction(claims.heartbeat, held[0]),
+        "progress": lambda: worker_db.run_transaction(claims.advance, held[0], 1),
+        "event": lambda: worker_db.run_transaction(claims.append_progress_event, held[0], 1, 2),
+        "release": lambda: worker_db.run_transaction(claims.release, held[0], "stopped"),
+        "cancel": lambda: services.cancel_job(panel_db, job["id"], "admin"),
+        "preflight": lambda: services.preflight_batch(panel_db, mount, sync_id, "admin"),
+        "queue": lambda: services.queue_batch(panel_db, mount, sync_id, "admin"),
         "another claim": lambda: held.append(worker_helpers.take(worker_db, "b")),
-        "reset": lambda: worker_db.transact(claims.reset, held[1].job_id, -1, 5, "host:43"),
+        "reset": lambda: worker_db.run_transaction(claims.requeue_stale, held[1].job_id, -1, 5, "host:43"),
         "last claim": lambda: held.append(worker_helpers.take(worker_db, "c")),
-        "end": lambda: worker_db.transact(claims.fail, held[2], "the bundle is gone"),
+        "end": lambda: worker_db.run_transaction(claims.fail, held[2], "the bundle is gone"),
     }
     held = []
     look(detail(sync_id))
@@ -102,13 +102,13 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
 def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles, worker_conf, monkeypatch):
     """Refresh after each commit of an import; few of them write an event."""
     conf = worker_helpers.with_options(worker_conf, chunk_items=1, heartbeat_seconds=300)
-    seen, transact, reader = {}, Database.transact, Database(panel_db.settings)
+    seen, transact, reader = {}, Database.run_transaction, Database(panel_db.settings)
 
     def look():
-        stamp = reader.read(ledger.stamp, sync_id)
+        stamp = reader.read(ledger.change_token, sync_id)
         del stamp["now"]
-        visit = Visit({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
-        shown = batch.show(reader, visit, settings)
+        request = Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
+        shown = batch.view(reader, request, settings)
         assert seen.setdefault(repr(stamp), shown) == shown
 
     def watched(db, *args, **kwargs):
@@ -117,15 +117,15 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
         return done
 
     sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: worker_helpers.defects.no_source}))
-    actions.scan_mount(panel_db, mount, "admin")
+    services.scan_mount(panel_db, mount, "admin")
     monkeypatch.setattr(Database, "transact", watched)
-    job_id = actions.queue_batch(panel_db, mount, sync_id, "admin")
-    actions.set_priority(panel_db, job_id, 7, "admin")
-    actions.cancel_job(panel_db, job_id, "admin")
-    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    job_id = services.queue_batch(panel_db, mount, sync_id, "admin")
+    services.set_priority(panel_db, job_id, 7, "admin")
+    services.cancel_job(panel_db, job_id, "admin")
+    services.queue_batch(panel_db, mount, sync_id, "admin")
     worker_helpers.drain(conf)
     worker_helpers.mend(panel_db, mount, sync_id)
-    actions.retry_batch(panel_db, mount, sync_id, "admin")
+    services.retry_batch(panel_db, mount, sync_id, "admin")
     worker_helpers.drain(conf)
     reader.close()
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 4}
@@ -133,7 +133,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
 
 
 def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, worker_db, monkeypatch):
-    show = batch.show
+    show = batch.view
 
     def slow(*args):
         shown = show(*args)
@@ -149,7 +149,7 @@ def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, wo
 def test_ages_change_as_time_passes(look, sync_id, panel_db, monkeypatch):
     started = worker_helpers.batch(panel_db, sync_id)["started_at"]
     for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
-        monkeypatch.setattr(glance, "told_at", lambda _, now=now: now)
+        monkeypatch.setattr(status_bar, "told_at", lambda _, now=now: now)
         assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 
@@ -160,7 +160,7 @@ def test_a_running_job_shows_the_age_of_its_heartbeat(look, sync_id, worker_db, 
     ages = {-timedelta(seconds=14): b"just now", timedelta(minutes=8): b"8 min ago", timedelta(days=1): b"1 d ago"}
     for age, shown in ages.items():
         now = beat["heartbeat_at"] + age
-        monkeypatch.setattr(glance, "told_at", lambda _, now=now: now)
+        monkeypatch.setattr(status_bar, "told_at", lambda _, now=now: now)
         assert b"0/2, last heartbeat " + shown + b"." in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 

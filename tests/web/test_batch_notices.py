@@ -4,9 +4,9 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import actions, ledger
-from gpupanel.web.formats import linked
-from gpupanel.web.visit import Links
+from gpupanel import ledger, services
+from gpupanel.web.template_filters import link_sync_ids
+from gpupanel.web.request import UrlBuilder
 from page_helpers import BATCHES, JSON, detail, region, text
 
 
@@ -53,17 +53,17 @@ def test_numbers_are_grouped_in_facts_and_heading_alike(admin, found, admin_db):
 def test_a_failed_preflight_is_not_called_a_plan_to_come(admin, found, rewrite, panel_db, mount):
     sync_id = found()
     rewrite(sync_id)
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     said = text(admin.get(detail(sync_id)).html.main)
     assert "Nothing is planned yet" not in said and "failed before it planned the items" in said
 
 
 def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db, mount):
     sync_id = found()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     assert "earlier plan" not in text(admin.get(detail(sync_id)).html.main)
     rewrite(sync_id)
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     page = admin.get(detail(sync_id))
     assert "These items belong to an earlier plan" in text(page.html.main) and region(page, "Items")
 
@@ -71,14 +71,14 @@ def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db,
 @pytest.mark.parametrize("phase, told", [("import", True), ("preflight", False)])
 def test_a_manifest_that_changed_before_the_import_is_reported(admin, found, panel_db, mount, phase, told):
     sync_id = found()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
-    batch_id = panel_db.read(ledger.batch, sync_id)["id"]
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
+    batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     payload = {"after": "a" * 64, "before": "b" * 64, "phase": phase}
-    panel_db.transact(ledger.append, batch_id, "manifest_changed", payload, "worker:1")
+    panel_db.run_transaction(ledger.append_event, batch_id, "manifest_changed", payload, "worker:1")
     for _ in range(60):
-        panel_db.transact(ledger.append, batch_id, "job_progress", {}, "worker:1")
+        panel_db.run_transaction(ledger.append_event, batch_id, "job_progress", {}, "worker:1")
     assert ("changed after the preflight" in text(admin.get(detail(sync_id)).html.main)) == told
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     assert "changed after the preflight" not in text(admin.get(detail(sync_id)).html.main)
 
 
@@ -102,7 +102,7 @@ def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, foun
     page = send(detail(sync_id), do="queue", sync_id=sync_id).follow()
     notice = text(page.html.find(class_="notice"))
     assert notice.startswith("Not queued: the preflight failed.") and '"pending"' in notice
-    assert panel_db.read(ledger.batch, sync_id)["status"] == "preflight_failed"
+    assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "preflight_failed"
 
 
 def test_queueing_what_fails_its_preflight_tells_a_program_why(send, found, rewrite):
@@ -139,7 +139,7 @@ def test_a_long_flash_message_shows_some_lines_and_unfolds_the_others(admin, sen
 
 def test_a_sync_id_in_a_text_leads_to_its_batch_and_all_else_is_text():
     sync_id = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
-    shown = linked(f"<b> {sync_id}: as planned", Links("/admin"))
+    shown = link_sync_ids(f"<b> {sync_id}: as planned", UrlBuilder("/admin"))
     assert shown == (
         f'&lt;b&gt; <a class="id" href="/admin/import-media.cgi?action=detail&amp;sync_id={sync_id}">{sync_id}</a>'
         ": as planned"

@@ -6,7 +6,7 @@ See docs/CONTRACT.md, "10. Pages" and "12. The Perl panel".
 import json
 
 import pytest
-from gpupanel import actions, ledger, queue
+from gpupanel import job_queue, ledger, services
 from page_helpers import JSON, cells, detail, region, text
 
 SYNC_ID = "6df12fb8-3d5b-42ca-bcec-3999624acc82"
@@ -226,13 +226,13 @@ def test_a_batch_goes_from_the_scan_to_the_queue_and_back(admin, found, panel_db
 
 def test_a_running_job_keeps_the_page_fresh_and_a_finished_one_does_not(admin, found, panel_db, mount, admin_db):
     sync_id = found()
-    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    services.queue_batch(panel_db, mount, sync_id, "admin")
     assert admin.get(detail(sync_id)).html.find(id="live").has_attr("data-live")
-    actions.cancel_job(panel_db, panel_db.read(queue.waiting)[0]["id"], "admin")
+    services.cancel_job(panel_db, panel_db.run_read(job_queue.list_queued)[0]["id"], "admin")
     assert not admin.get(detail(sync_id)).html.find(id="live").has_attr("data-live")
 
 
 def test_looking_at_a_page_changes_nothing(admin, recorded, panel_db):
-    before = panel_db.read(ledger.batch, recorded)
+    before = panel_db.run_read(ledger.get_batch, recorded)
     admin.get(detail(recorded))
-    assert panel_db.read(ledger.batch, recorded) == before
+    assert panel_db.run_read(ledger.get_batch, recorded) == before

@@ -4,10 +4,10 @@ import os
 from threading import Event
 
 import pytest
-from gpupanel import actions, pictures
+from gpupanel import services, thumbnails
 from gpupanel.manifest import Derivative, Item
 from gpupanel.mount import Mount
-from gpupanel.web.pages import picture
+from gpupanel.web.pages import thumbnail
 from page_helpers import BATCHES, JSON, detail
 
 SECRET = b"somebody's password"
@@ -21,14 +21,14 @@ HEADS = {
 def shown(admin, found, panel_db, mount):
     """The URL of the first item's thumbnail, and its file."""
     sync_id = found()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     item = admin.get(detail(sync_id), headers=JSON).json["items"][0]
     return admin.get(detail(sync_id)).html.find("img")["src"], mount.assets_dir / item["path"] / item["picture"]
 
 
 def test_a_picture_is_shown_lazily_and_leaves_room_for_itself(admin, found, panel_db, mount):
     sync_id = found()
-    actions.preflight_batch(panel_db, mount, sync_id, "admin")
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
     images = admin.get(detail(sync_id)).html.find_all("img")
     assert len(images) == 2
     assert all(image["loading"] == "lazy" and image["width"] and image["height"] for image in images)
@@ -70,7 +70,7 @@ def test_what_is_no_image_is_not_shown(admin, shown, content):
 
 def test_a_file_that_is_too_large_is_not_shown(admin, shown, monkeypatch):
     url, file = shown
-    monkeypatch.setattr(pictures, "LIMIT", file.stat().st_size - 1)
+    monkeypatch.setattr(thumbnails, "LIMIT", file.stat().st_size - 1)
     admin.get(url, status=404)
 
 
@@ -107,7 +107,7 @@ def test_an_item_of_another_batch_is_not_shown(admin, shown, found):
 def test_a_mount_that_hangs_costs_a_picture_a_bounded_time(admin, shown, monkeypatch, request):
     over = Event()
     request.addfinalizer(over.set)
-    monkeypatch.setattr(picture, "SECONDS", 0.05)
+    monkeypatch.setattr(thumbnail, "SECONDS", 0.05)
     monkeypatch.setattr(Mount, "open", lambda self, path: over.wait())
     assert "did not answer" in admin.get(shown[0], expect_errors=True).text
 
@@ -135,8 +135,8 @@ def derivative(kind, width, mime_type="image/jpeg", bytes=100):
 ])
 def test_the_smallest_picture_that_is_sharp_enough_shows_the_item(derivatives, best):
     item = Item("photo", "0" * 64, path="photo/x", derivatives=tuple(derivative(*each) for each in derivatives))
-    assert pictures.best(item) == best
+    assert thumbnails.choose_thumbnail(item) == best
 
 
 def test_an_item_without_a_folder_has_no_picture():
-    assert pictures.best(Item("photo", "0" * 64, derivatives=(derivative("thumb", 256),))) is None
+    assert thumbnails.choose_thumbnail(Item("photo", "0" * 64, derivatives=(derivative("thumb", 256),))) is None

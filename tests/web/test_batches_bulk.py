@@ -1,9 +1,9 @@
 """Bulk actions: preview, snapshot, results, bounded work per request."""
 
 import pytest
-from gpupanel import bulk, ledger, queue
-from gpupanel.errors import MountTimeout
-from gpupanel.web import visit
+from gpupanel import bulk_service, job_queue, ledger
+from gpupanel.errors import MountTimeoutError
+from gpupanel.web import request
 from page_helpers import BATCHES, JSON, cells, region, text
 
 
@@ -20,7 +20,7 @@ def preview(admin, send):
 
 @pytest.fixture
 def status(panel_db):
-    return lambda sync_id: panel_db.read(ledger.batch, sync_id)["status"]
+    return lambda sync_id: panel_db.run_read(ledger.get_batch, sync_id)["status"]
 
 
 def press(page):
@@ -83,7 +83,7 @@ def test_a_refused_batch_does_not_stop_the_others(preview, found, panel_db):
     bad = found("bad", files=False)
     notice = text(press(preview("queue", bad, good)).follow().html.find(class_="notice")).replace(" :", ":")
     assert f"{good}: queued as job" in notice and f"{bad}: not queued: The preflight" in notice
-    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
+    assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == [good]
 
 
 def test_refusals_come_first_in_notice_and_outcomes(preview, found, slow):
@@ -114,7 +114,7 @@ def test_the_same_selection_sent_twice_queues_nothing_twice(preview, found, pane
     press(page)
     again = text(press(page).follow().html.find(class_="notice"))
     assert "0 of 2" in again and again.count("queued already, as job") == 2
-    assert len(panel_db.read(queue.waiting)) == 2
+    assert len(panel_db.run_read(job_queue.list_queued)) == 2
 
 
 def test_filters_and_place_are_kept(preview, found):
@@ -130,7 +130,7 @@ def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted,
     token = scripted.get(BATCHES).json["csrf_token"]
     seen = scripted.post(BATCHES, {"preview": "queue", "all": "1", "csrf_token": token}).json
     assert (seen["page"], seen["total"], seen["whole"], seen["do"]) == ("selection", 3, True, "queue_selected")
-    assert seen["groups"] == [{"status": "discovered", "will": bulk.BOTH, "refusal": None, "batches": 3}]
+    assert seen["groups"] == [{"status": "discovered", "will": bulk_service.BOTH, "refusal": None, "batches": 3}]
     step = scripted.post(BATCHES, {"do": seen["do"], "selection": seen["selection"], "csrf_token": token}).json
     assert step["result"]["left"] == 1 and step["ok"] is False
     assert list(step["result"]["batches"][0]) == ["sync_id", "job_id", "problem", "hint", "did"]
@@ -144,7 +144,7 @@ def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted,
 def slow(monkeypatch):
     """Let each batch take five seconds; none starts after ten seconds."""
     seconds = iter(range(0, 10_000, 5))
-    monkeypatch.setattr(bulk, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(bulk_service, "monotonic", lambda: next(seconds))
 
 
 def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(preview, found, panel_db, slow):
@@ -152,9 +152,9 @@ def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(previ
     page = press(preview("queue", *batches))
     assert text(page.html.h2) == "2 of 4 batches queued"
     assert "2 left" in text(page.html.main)
-    assert len(panel_db.read(queue.waiting)) == 2
+    assert len(panel_db.run_read(job_queue.list_queued)) == 2
     assert "Queued: 4 of 4 batches." in text(press(page).follow().html.find(class_="notice"))
-    assert sorted(job["sync_id"] for job in panel_db.read(queue.waiting)) == sorted(batches)
+    assert sorted(job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)) == sorted(batches)
 
 
 def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_request(
@@ -162,15 +162,15 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
 ):
     batches = [found("one"), found("two")]
 
-    def hanging(db, mount, sync_id, by, seconds):
+    def hanging(db, mount, sync_id, actor, seconds):
         if sync_id == batches[1]:
-            raise MountTimeout()
-        return bulk.BatchResult(sync_id, did="done")
+            raise MountTimeoutError()
+        return bulk_service.BatchResult(sync_id, did="done")
 
-    monkeypatch.setitem(bulk.DO, bulk.PREFLIGHT, hanging)
-    done, left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, batches, "admin", seconds=20)
+    monkeypatch.setitem(bulk_service.HANDLERS, bulk_service.PREFLIGHT, hanging)
+    done, left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, batches, "admin", seconds=20)
     assert [each.sync_id for each in done] == batches[:1] and left == batches[1:]
-    (failed,), left = bulk.perform(panel_db, mount, bulk.PREFLIGHT, left, "admin", seconds=20)
+    (failed,), left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, left, "admin", seconds=20)
     assert "did not answer in time" in failed.problem and left == []
 
 
@@ -178,7 +178,7 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
 def test_a_selection_that_the_panel_did_not_make_is_refused(preview, found, send, panel_db, change):
     field = preview("queue", found()).html.find("input", {"name": "selection"})["value"]
     send(do="queue_selected", selection=change(field), status=400)
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admin_db, slow):
@@ -190,7 +190,7 @@ def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admi
     page = preview("queue", all="1")
     assert text(page.html.h2) == "Queue 10,000 batches?"
     assert "More batches match than one selection can hold" in text(page.html.main)
-    assert len(page.html.find("input", {"name": "selection"})["value"]) < visit.BODY_LIMIT / 4
+    assert len(page.html.find("input", {"name": "selection"})["value"]) < request.BODY_LIMIT / 4
     page = press(page)
     assert "2 processed: 0 queued, 2 refused" in text(page.html.main) and "9,998 left" in text(page.html.main)
     assert len(cells(region(page, "Refused"))) == 3

@@ -1,7 +1,7 @@
 """Filters of the list of batches: URL, bounded counts, pages both ways."""
 
 import pytest
-from gpupanel import find
+from gpupanel import search
 from page_helpers import BATCHES, JSON, cells, region, text
 
 HASH = "0123456789abcdef" * 4
@@ -80,14 +80,14 @@ def test_each_status_shows_how_many_the_other_filters_leave(admin, four):
 
 
 def test_a_count_that_went_no_further_says_so(admin, four, monkeypatch):
-    monkeypatch.setattr(find.batches, "BOUND", 3)
+    monkeypatch.setattr(search.batches, "BOUND", 3)
     page = admin.get(BATCHES)
     assert text(page.html.main.h2) == "Batches 4+"
     assert admin.get(BATCHES, headers=JSON).json["count_is_exact"] is False
 
 
 def test_a_page_that_stopped_looking_says_where_and_leads_on(admin, four, monkeypatch):
-    monkeypatch.setattr(find.roads, "SCAN", 1)
+    monkeypatch.setattr(search.access_path, "SCAN", 1)
     page = admin.get(f"{BATCHES}?status=failed&host=one")
     assert "Batches 0+" in text(page.html.main.h2) and "More batches may match" in text(page.html.main)
     page = page.click("continue the search")

@@ -1,7 +1,7 @@
 """The list of batches (docs/CONTRACT.md, "10. Pages")."""
 
 import pytest
-from gpupanel import queue
+from gpupanel import job_queue
 from gpupanel.devtools.bundle_factory import defects
 from page_helpers import BATCHES, JSON, cells, region, text
 
@@ -74,12 +74,12 @@ def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bu
     lost = bundles.sync_id("lost")
     page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
     preview = tick(page, good, lost).submit("preview", value="queue")
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
     page = preview.forms[0].submit("do", value="queue_selected").follow()
     notice = text(page.html.find(class_="notice")).replace(" :", ":")
     assert notice.startswith("Queued: 1 of 2 batches.")
     assert f"{good}: queued as job" in notice and f"{lost}: not queued: The preflight" in notice
-    assert [job["sync_id"] for job in panel_db.read(queue.waiting)] == [good]
+    assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == [good]
     assert left not in notice
 
 

@@ -52,7 +52,7 @@ def test_links_lead_to_the_scripts_beside_it_whatever_the_folder(run, found):
 
 def test_a_form_sent_to_a_script_is_answered_by_a_redirect(run, settings, bundles):
     bundles.bundle("one", bundles.assets("one", 1))
-    token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
     body = urlencode({"do": "scan", "csrf_token": token}).encode()
     status, headers, _, log = run("import-media.cgi", "status=failed", body, REQUEST_METHOD="POST")
     assert (status, headers["Location"], log) == (303, f"{BATCHES}?status=failed", "")
@@ -82,7 +82,7 @@ def test_a_broken_configuration_is_a_plain_500_and_its_problems_are_logged(run, 
 
 
 def test_reading_a_page_loads_no_decoder_of_manifests():
-    code = "import sys, gpupanel.web.app; print({'msgspec', 'gpupanel.manifest'} & set(sys.modules))"
+    code = "import sys, gpupanel.web.wsgi; print({'msgspec', 'gpupanel.manifest'} & set(sys.modules))"
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ)
     assert done.stdout.strip() == "set()", done.stderr

@@ -16,9 +16,9 @@ import pytest
 from constants import TREE
 from gpupanel import config
 from gpupanel.errors import PanelError
-from gpupanel.web import ask, forms, service
-from gpupanel.web.panel import Panel
-from gpupanel.web.service import Service
+from gpupanel.web import cgi_client, cgi_server, forms
+from gpupanel.web.application import PanelApplication
+from gpupanel.web.cgi_server import LocalProxyServer
 from page_helpers import BATCHES
 
 NOBODY = 65534
@@ -60,20 +60,20 @@ def conf(panel_conf, sockets):
 @pytest.fixture
 def panel(conf, admin_db):
     """A panel that records its requests in `asked`."""
-    panel = Panel(config.load(conf))
-    own, panel.asked = panel.answer, []
+    panel = PanelApplication(config.load(conf))
+    own, panel.asked = panel.handle, []
 
     def noted(environ):
         panel.asked.append(environ["REQUEST_METHOD"])
         return own(environ)
 
-    panel.answer = noted
+    panel.handle = noted
     return panel
 
 
 @contextmanager
 def running(panel):
-    started = Service(panel, panel.settings.panel.socket)
+    started = LocalProxyServer(panel, panel.settings.panel.socket)
     started.start()
     try:
         yield started
@@ -104,7 +104,7 @@ def test_what_the_panel_logs_goes_to_the_web_server_either_way(run, panel, monke
         environ["wsgi.errors"].write("a detail for the log\n")
         return own(environ)
 
-    own, panel.answer = panel.answer, broken
+    own, panel.handle = panel.handle, broken
     with running(panel):
         assert run("import-media.cgi")[::3] == (200, "a detail for the log\n")
 
@@ -124,7 +124,7 @@ def test_a_file_of_any_size_is_not_asked_for(run, panel, found):
 
 def test_a_form_is_done_once_while_a_service_runs(run, panel, admin_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
-    body = urlencode({"do": "scan", "csrf_token": forms.token(panel.secret, "admin")}).encode()
+    body = urlencode({"do": "scan", "csrf_token": forms.make_token(panel.secret, "admin")}).encode()
     with running(panel):
         assert run("import-media.cgi", "", body, REQUEST_METHOD="POST")[0] == 303
         assert sync_id.encode() in run("import-media.cgi")[2]
@@ -210,7 +210,7 @@ def test_a_service_that_dies_at_any_moment_is_made_up_for(run_raw, conf, sockets
         def serve():
             line, _ = listener.accept()
             with line:
-                ask.part(line)
+                cgi_client.read_part(line)
                 line.sendall(said)
 
         thread = threading.Thread(target=serve)
@@ -270,11 +270,11 @@ def test_what_a_killed_service_left_is_cleared_and_nothing_else_is(panel, socket
     with running(panel):
         assert run("import-media.cgi")[0] == 200 and panel.asked == ["GET"]
         with pytest.raises(PanelError):
-            Service(panel, path).start()
+            LocalProxyServer(panel, path).start()
         assert run("import-media.cgi")[0] == 200 and len(panel.asked) == 2
     path.write_text("somebody's")
     with pytest.raises(PanelError):
-        Service(panel, path).start()
+        LocalProxyServer(panel, path).start()
     assert path.read_text() == "somebody's"
 
 
@@ -291,33 +291,33 @@ class Pauses(threading.Event):
 
 
 def test_descriptors_that_run_out_for_a_while_end_nothing(panel, conf, monkeypatch):
-    monkeypatch.setattr(service, "PAUSE", 0.05)
-    answering, limits = Service(panel, panel.settings.panel.socket), resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(cgi_server, "PAUSE", 0.05)
+    answering, limits = LocalProxyServer(panel, panel.settings.panel.socket), resource.getrlimit(resource.RLIMIT_NOFILE)
     answering._ended = Pauses()
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
         answering.start()
-        assert all([answering._ended.seen.acquire(timeout=30) for _ in range(2 * service.THREADS)])
+        assert all([answering._ended.seen.acquire(timeout=30) for _ in range(2 * cgi_server.THREADS)])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(30)
         line.connect(str(panel.settings.panel.socket))
         line.sendall(_frame(conf))
-        assert line.recv(1) == ask.TAKEN
-        assert ask.part(line) == b"" and ask.part(line).startswith(b"Status: 200")
+        assert line.recv(1) == cgi_client.TAKEN
+        assert cgi_client.read_part(line) == b"" and cgi_client.read_part(line).startswith(b"Status: 200")
     answering.stop(10)
 
 
 def test_an_answer_in_hand_is_given_before_the_service_ends(run, panel):
-    reached, go_on, own = threading.Event(), threading.Event(), panel.answer
+    reached, go_on, own = threading.Event(), threading.Event(), panel.handle
 
     def slow(environ):
         reached.set()
         go_on.wait(30)
         return own(environ)
 
-    panel.answer = slow
+    panel.handle = slow
     answers = []
     with running(panel) as answering:
         asking = threading.Thread(target=lambda: answers.append(run("import-media.cgi")[0]))
@@ -341,7 +341,7 @@ def _frame(conf) -> bytes:
     text = b"\0".join([
         b"REQUEST_METHOD=GET", b"SCRIPT_NAME=" + BATCHES.encode(), b"REMOTE_USER=admin",
         b"GPUPANEL_CONF=" + os.fsencode(conf),
-        b"GPUPANEL_CODE=" + ask.HERE,
+        b"GPUPANEL_CODE=" + cgi_client.HERE,
     ])
     return len(text).to_bytes(4, "big") + text
 

@@ -19,7 +19,7 @@ def test_operators_get_the_lines_of_the_shell_the_worst_first(admin, settings):
         "permissions of panel.secret", "wrong", "644",
         "only its owner and its group may read it (600 or 640)", f"chmod 600 {settings.panel.secret_file}",
     ]
-    assert {row[0] for row in rows} == {finding.check for finding in doctor.examine(settings)}
+    assert {row[0] for row in rows} == {finding.check for finding in doctor.run_checks(settings)}
 
 
 def test_programs_get_the_same_as_json(scripted):

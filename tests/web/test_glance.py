@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from gpupanel.web import glance
+from gpupanel.web import status_bar
 from page_helpers import BATCHES, JSON, TASKS, detail, text
 from worker_helpers import enqueue
 
@@ -37,7 +37,7 @@ def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(
     ("10:00:00", "10:00:00"), ("10:00:14.999999", "10:00:00"), ("23:59:59", "23:59:45"),
 ])
 def test_pages_tell_ages_for_the_last_quarter_of_a_minute(now, told):
-    assert glance.told_at(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(f"2026-05-01T{told}")
+    assert status_bar.round_down(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(f"2026-05-01T{told}")
 
 
 def test_it_is_on_each_page(line, found):
@@ -46,6 +46,6 @@ def test_it_is_on_each_page(line, found):
 
 
 def test_an_answer_without_it_does_not_ask_for_it(admin, monkeypatch):
-    monkeypatch.setattr(glance, "read", lambda tx: pytest.fail("asked"))
+    monkeypatch.setattr(status_bar, "read", lambda tx: pytest.fail("asked"))
     admin.get(BATCHES, headers=JSON)
     admin.get(f"{BATCHES}?status=nothing", status=400)

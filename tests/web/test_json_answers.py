@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from gpupanel import actions
-from gpupanel.web import items
-from gpupanel.web.pages import shapes
+from gpupanel import services
+from gpupanel.web.pages import item_list
+from gpupanel.web import serializers
 from page_helpers import BATCHES, TASKS, detail
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "PANEL-JSON.md"
@@ -32,14 +32,14 @@ def test_the_list_of_batches(scripted, found):
         "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions",
     ]
     (batch,) = values["batches"]
-    assert list(batch) == [*shapes.BATCH, "queueable", "job"]
+    assert list(batch) == [*serializers.BATCH, "queueable", "job"]
     assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
     assert MOMENT.fullmatch(batch["discovered_at"])
 
 
 def test_a_batch(scripted, found, panel_db, mount):
     sync_id = found()
-    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    services.queue_batch(panel_db, mount, sync_id, "admin")
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
@@ -47,15 +47,15 @@ def test_a_batch(scripted, found, panel_db, mount):
         "previous_start",
         "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
     ]
-    assert list(values["batch"]) == [*shapes.PLANNED_BATCH, "queueable"]
-    assert list(values["items"][0]) == [*items.KEYS]
-    assert list(values["jobs"][0]) == [*shapes.JOB] and values["active_job"] == values["jobs"][0]
-    assert list(values["events"][0]) == [*shapes.EVENT]
+    assert list(values["batch"]) == [*serializers.PLANNED_BATCH, "queueable"]
+    assert list(values["items"][0]) == [*item_list.ITEM_KEYS]
+    assert list(values["jobs"][0]) == [*serializers.JOB] and values["active_job"] == values["jobs"][0]
+    assert list(values["events"][0]) == [*serializers.EVENT]
     assert values["decisions"] == {"will_create": 2}
 
 
 def test_the_tasks(scripted, found, panel_db, mount):
-    actions.queue_batch(panel_db, mount, found(), "admin")
+    services.queue_batch(panel_db, mount, found(), "admin")
     values = scripted.get(TASKS).json
     assert list(values) == [
         *HEAD,
@@ -64,13 +64,13 @@ def test_the_tasks(scripted, found, panel_db, mount):
         "pages", "chart", "state", "states",
     ]
     (job,) = values["queued"]
-    assert list(job) == [*shapes.BUNDLE, *shapes.JOB, "place", "ahead", "waited", "why"]
+    assert list(job) == [*serializers.BUNDLE, *serializers.JOB, "place", "ahead", "waited", "why"]
     assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0}
 
 
 def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, admin_db):
     sync_id = found()
-    actions.queue_batch(panel_db, mount, sync_id, "admin")
+    services.queue_batch(panel_db, mount, sync_id, "admin")
     for state in ("queued", "running", "failed"):
         fenced = "UPDATE import_job SET state = %(state)s, claim_token = 'fence', finished_at = NOW(6)"
         admin_db.execute(fenced, state=state)
@@ -105,7 +105,7 @@ def test_a_refusal(post, found):
     assert (values["error"]["status"], values["error"]["title"]) == (409, "Conflict")
 
 
-@pytest.mark.parametrize("keys", [shapes.PLANNED_BATCH, items.KEYS, shapes.JOB, shapes.EVENT])
+@pytest.mark.parametrize("keys", [serializers.PLANNED_BATCH, item_list.ITEM_KEYS, serializers.JOB, serializers.EVENT])
 def test_every_key_is_documented(keys):
     documented = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
     assert set(keys) <= documented

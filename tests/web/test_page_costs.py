@@ -6,8 +6,8 @@ import sys
 
 import pytest
 from constants import TREE
-from gpupanel.web import app
-from gpupanel.web.panel import Panel
+from gpupanel.web import wsgi
+from gpupanel.web.application import PanelApplication
 from page_helpers import BATCHES, JSON, TASKS, detail
 from webtest import TestApp
 
@@ -17,10 +17,10 @@ HEAVY = {
     "wsgiref",
     "concurrent.futures", "logging", "asyncio", "importlib.resources", "importlib.metadata", "secrets", "csv", "hmac",
     "site",
-    "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight", "gpupanel.actions", "gpupanel.bulk",
-    "gpupanel.catalogue", "gpupanel.doctor", "gpupanel.web.app", "gpupanel.web.service", "gpupanel.web.operations",
+    "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight", "gpupanel.services", "gpupanel.bulk_service",
+    "gpupanel.library_reader", "gpupanel.doctor", "gpupanel.web.wsgi", "gpupanel.web.cgi_server", "gpupanel.web.form_actions",
     "gpupanel.web.pages.batch", "gpupanel.web.pages.batches", "gpupanel.web.pages.doctor", "gpupanel.web.pages.export",
-    "gpupanel.web.pages.health", "gpupanel.web.pages.metrics", "gpupanel.web.pages.picture", "gpupanel.web.pages.tasks",
+    "gpupanel.web.pages.health", "gpupanel.web.pages.metrics", "gpupanel.web.pages.thumbnail", "gpupanel.web.pages.import_tasks",
     "jinja2",
 }
 PAGE = {"jinja2", "hmac"}  # for the template and the CSRF token
@@ -28,10 +28,10 @@ PAGE = {"jinja2", "hmac"}  # for the template and the CSRF token
 IMPORTS = {
     "": PAGE | {"gpupanel.web.pages.batches"},
     "action=detail&sync_id={}": PAGE | {"gpupanel.web.pages.batch"},
-    "tab=queue": PAGE | {"gpupanel.web.pages.tasks"},
+    "tab=queue": PAGE | {"gpupanel.web.pages.import_tasks"},
     "action=items&format=csv&sync_id={}": {"gpupanel.web.pages.export", "csv", "hmac"},
     "action=picture&item=1&sync_id={}": PAGE | {
-        "gpupanel.web.pages.picture", "gpupanel.mount", "email", "concurrent.futures", "logging",
+        "gpupanel.web.pages.thumbnail", "gpupanel.mount", "email", "concurrent.futures", "logging",
     },
 }
 IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\| +(\S+)$", re.MULTILINE)
@@ -58,10 +58,10 @@ def test_a_page_imports_no_slow_module_that_it_does_not_use(run_raw, found, quer
 
 def test_a_program_that_asks_imports_nothing_of_the_panel():
     """It imports two modules of the panel, and built-in ones."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.cgi; print(*sys.modules)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.entrypoints; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", code, TREE / "lib"], capture_output=True, text=True)
     names = set(done.stdout.split())
-    expected = {"gpupanel", "gpupanel.web", "gpupanel.web.cgi", "gpupanel.web.ask"}
+    expected = {"gpupanel", "gpupanel.web", "gpupanel.web.entrypoints", "gpupanel.web.cgi_client"}
     assert {name for name in names if "gpupanel" in name} == expected
     assert names & {"re", "enum", "typing", "socket", "pathlib", "json", "collections"} == set()
 
@@ -69,8 +69,8 @@ def test_a_program_that_asks_imports_nothing_of_the_panel():
 @pytest.fixture
 def counted(settings, admin_db):
     """Return the number of statements of a request, counted by the server."""
-    panel = Panel(settings)
-    browser = TestApp(app.served(panel), extra_environ={"REMOTE_USER": "admin", "REMOTE_ADDR": "127.0.0.1"})
+    panel = PanelApplication(settings)
+    browser = TestApp(wsgi.served(panel), extra_environ={"REMOTE_USER": "admin", "REMOTE_ADDR": "127.0.0.1"})
 
     def count() -> int:
         [row] = panel.db.execute("SHOW SESSION STATUS LIKE 'Questions'")

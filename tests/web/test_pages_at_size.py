@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 
 import pytest
 from constants import NAME, TABLES, bench_load, empty
-from gpupanel import config, database, doctor, find, queue
-from gpupanel.database import Database
+from gpupanel import config, db, doctor, job_queue, search
+from gpupanel.db import Database
 from gpupanel.errors import PanelError
-from gpupanel.filters import Filters
-from gpupanel.model import BOUND, HIGHEST
-from gpupanel.web import auth, glance, routes, selecting
-from gpupanel.web.forms import Secret
-from gpupanel.web.pages import batch, chart, health, metrics
-from gpupanel.web.visit import FORM_TYPE, Visit
+from gpupanel.search.filters import BatchFilter
+from gpupanel.models import BIGINT_MAX, COUNT_LIMIT
+from gpupanel.web import auth, bulk_actions, routes, status_bar
+from gpupanel.web.forms import SigningKey
+from gpupanel.web.pages import batch, health, metrics, throughput_chart
+from gpupanel.web.request import FORM_TYPE, Request
 from query_recorder import Watched
 
 LEDGER = os.environ.get("LEDGER")
@@ -32,7 +32,7 @@ PAGE = 20
 EACH = 8  # reads per row shown: index entries and rows of its tables
 COUNTED = 4  # reads per counted entry: from the index, into a list or group, and from there
 FLOOR = 80  # reads of a statement without a result: one per part
-MOST_COUNTED = max(BOUND + 1, chart.MOST_JOBS)
+MOST_COUNTED = max(COUNT_LIMIT + 1, throughput_chart.MOST_JOBS)
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +101,13 @@ def look(watched, work, looked_through=0):
 def show(watched, settings, facts):
     """Open the page at a URL and check the reads of its statements."""
     def show(query, path="/import-media.cgi", looked_through=0):
-        visit = Visit({"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": urlencode(
+        request = Request({"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": urlencode(
             {name: facts.get(value, value) for name, value in query.items()})})
-        page = routes.chosen(visit)
+        page = routes.match(request)
         module = page.load()
-        look(watched, lambda: module.show(watched, visit, settings), looked_through)
+        look(watched, lambda: module.show(watched, request, settings), looked_through)
         if hasattr(module, "version"):
-            look(watched, lambda: module.version(watched, visit, settings))
+            look(watched, lambda: module.version(watched, request, settings))
         return page.name
 
     return show
@@ -115,9 +115,9 @@ def show(watched, settings, facts):
 
 def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="total_bytes"):
-        look(watched, lambda: watched.read(lambda tx: tx.all_of("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
+        look(watched, lambda: watched.read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
     with pytest.raises(AssertionError, match=r"read, .* allowed"):
-        look(watched, lambda: watched.read(lambda tx: tx.all("find.moment", id=0) + tx.all_of(
+        look(watched, lambda: watched.read(lambda tx: tx.fetch_all("search.discovered_at", id=0) + tx.fetch_all_sql(
             "SELECT id FROM ingest_batch FORCE INDEX (by_status)"
             " WHERE status = 'completed' AND total_bytes < 0 LIMIT 1")))
 
@@ -139,7 +139,7 @@ SEVERAL = [
     {"status": "completed", "action": "remove", "from": "2026-01-02", "to": "2026-01-03"},
 ]
 PLACES = [
-    {}, {"sort": "oldest"}, {"after": "0"}, {"before": str(HIGHEST)}, {"before": "MIDDLE"},
+    {}, {"sort": "oldest"}, {"after": "0"}, {"before": str(BIGINT_MAX)}, {"before": "MIDDLE"},
     {"after": "MIDDLE", "sort": "oldest"},
 ]
 
@@ -157,7 +157,7 @@ def test_the_list_reads_what_it_shows_and_counts(show, filters, place):
 @pytest.mark.parametrize("place", PLACES, ids=words)
 @pytest.mark.parametrize("filters", SEVERAL, ids=words)
 def test_the_list_under_several_filters_looks_through_a_bounded_number(show, filters, place):
-    show(filters | place, looked_through=3 * find.SCAN)
+    show(filters | place, looked_through=3 * search.MAX_ROWS_SCANNED)
 
 
 # ------------------------------------------------------------------------------------------------ one batch
@@ -178,7 +178,7 @@ def test_a_batch_of_very_many_items_reads_what_it_shows_and_counts(show, items):
 
 def test_a_small_batch_reads_little_beside_the_status_line(show, watched):
     show({"action": "detail", "sync_id": "SMALL"})
-    assert sum(seen.read for seen in watched.seen if seen.statement != database.query("queue.glance")) < 300
+    assert sum(seen.read for seen in watched.seen if seen.statement != db.query("job_queue.summary")) < 300
 
 
 @pytest.mark.parametrize("headers", [{}, {"HTTP_ACCEPT": "application/json"}], ids=["page", "JSON"])
@@ -186,10 +186,10 @@ def test_a_small_batch_reads_little_beside_the_status_line(show, watched):
 def test_that_nothing_changed_is_found_in_a_few_rows_however_large_the_batch(watched, settings, facts, which, headers):
     query = urlencode({"action": "detail", "sync_id": facts[which]})
     watched.seen.clear()
-    batch.version(watched, Visit({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": query} | headers), settings)
+    batch.etag_source(watched, Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": query} | headers), settings)
     stamp, *line = watched.seen
     assert stamp.read <= 5
-    assert [seen.statement for seen in line] == ([] if headers else [database.query("queue.glance")])
+    assert [seen.statement for seen in line] == ([] if headers else [db.query("job_queue.summary")])
 
 
 @pytest.mark.parametrize("items", [{}, {"decision": "failed"}, {"mark": "empties"}], ids=words)
@@ -219,7 +219,7 @@ def test_the_tasks_read_what_they_show_and_count(show, place, state):
 # ------------------------------------------------------------------------------------------------ other statements
 
 def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings):
-    look(watched, lambda: watched.read(glance.read))
+    look(watched, lambda: watched.read(status_bar.load))
     look(watched, lambda: watched.read(metrics._read, timedelta(minutes=15)))
     look(watched, lambda: health.answer(watched))
     assert watched.seen[0].read < FLOOR
@@ -230,20 +230,20 @@ def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings)
     {}, {"status": "failed"}, {"q": "HASH"}, {"status": "completed", "action": "create"},
 ], ids=words)
 def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_path, what, filters):
-    visit = Visit({
+    request = Request({
         "REQUEST_METHOD": "POST", "PATH_INFO": "/import-media.cgi", "CONTENT_TYPE": FORM_TYPE,
         "QUERY_STRING": urlencode({name: facts.get(value, value) for name, value in filters.items()}),
     })
-    visit.form, visit.user = {"preview": [what], "all": ["1"]}, auth.User("admin", True)
-    several = 3 * find.SCAN if len(filters) > 1 else 0
-    look(watched, lambda: selecting.preview(watched, Secret(tmp_path / "secret"), visit), several)
+    request.form, request.user = {"preview": [what], "all": ["1"]}, auth.User("admin", True)
+    several = 3 * search.MAX_ROWS_SCANNED if len(filters) > 1 else 0
+    look(watched, lambda: bulk_actions.preview(watched, SigningKey(tmp_path / "secret"), request), several)
 
 
 def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
     made = []
     monkeypatch.setattr(doctor.checks, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1])
-    counts = Database(settings.database).read(queue.counts, limit=10**9)
-    doctor.examine(settings, seconds=6)
+    counts = Database(settings.database).run_read(job_queue.count_up_to, limit=10**9)
+    doctor.run_checks(settings, seconds=6)
     active = counts["queued"] + counts["running"]
     assert made[0].seen and all(seen.read <= FLOOR + EACH * active for seen in made[0].seen)
 
@@ -253,4 +253,4 @@ def test_every_page_is_looked_at_here():
 
 
 def test_the_filters_of_the_list_are_those_looked_at_here():
-    assert set(Filters._fields) == {"status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until"}
+    assert set(BatchFilter._fields) == {"status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until"}

@@ -3,12 +3,12 @@
 import threading
 
 import pytest
-from gpupanel import actions, queue
-from gpupanel.errors import InvalidInput, MountTimeout
+from gpupanel import job_queue, services
+from gpupanel.errors import InvalidInputError, MountTimeoutError
 from gpupanel.mount import Mount
-from gpupanel.web import operations
+from gpupanel.web import form_actions
 from gpupanel.web.pages import batches
-from gpupanel.web.visit import FORM_TYPE, Visit
+from gpupanel.web.request import FORM_TYPE, Request
 from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -80,15 +80,15 @@ def test_a_body_that_is_no_form_of_ours_is_refused(admin, kind, body, status):
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "\u00b2"])
 def test_a_length_that_is_none_is_refused(length):
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_TYPE": FORM_TYPE, "CONTENT_LENGTH": length}
-    with pytest.raises(InvalidInput):
-        assert Visit(environ).form
+    with pytest.raises(InvalidInputError):
+        assert Request(environ).form
 
 
 def test_canceling_what_runs_is_409_and_says_how_to_stop_it(send, found, panel_db, mount, admin_db):
-    job_id = actions.queue_batch(panel_db, mount, found(), "admin")
+    job_id = services.queue_batch(panel_db, mount, found(), "admin")
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:42'")
     answer = send(TASKS, do="cancel", job_id=job_id, status=409)
-    assert f"Only stopping the service ends it: {queue.STOP}" in text(answer.html.find(role="alert"))
+    assert f"Only stopping the service ends it: {job_queue.STOP}" in text(answer.html.find(role="alert"))
     assert answer.click("Back to the previous page").request.path == TASKS
 
 
@@ -110,7 +110,7 @@ def test_without_a_database_every_page_is_503_and_tells_no_secret(without_databa
         assert "The database cannot be reached." in answer.text
         for secret in ("hunter2", "gpu_panel", "/nonexistent", "Traceback", "pymysql"):
             assert secret not in answer.text
-        assert "DatabaseUnavailable" in answer.errors and "hunter2" not in answer.errors
+        assert "DatabaseUnavailableError" in answer.errors and "hunter2" not in answer.errors
 
 
 def test_a_denied_account_is_503_and_not_named(configured):
@@ -127,14 +127,14 @@ def test_a_mount_that_is_gone_is_503_and_nothing_is_changed(send, settings, moun
 def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, monkeypatch):
     sync_id, answered = found(), threading.Event()
     monkeypatch.setattr(Mount, "manifest", lambda *_: answered.wait())
-    monkeypatch.setattr(operations, "MOUNT_SECONDS", 0.05)
+    monkeypatch.setattr(form_actions, "MOUNT_SECONDS", 0.05)
     answer = send(detail(sync_id), do="preflight", sync_id=sync_id, status=504)
     answered.set()
     assert "bin/gpupanel" in text(answer.html.find(role="alert"))
 
 
 def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundles, admin, monkeypatch):
-    monkeypatch.setattr(actions, "bounded", lambda things, seconds: _stopping(things))
+    monkeypatch.setattr(services, "bounded", lambda things, seconds: _stopping(things))
     bundles.bundle("one", bundles.assets("one", 1))
     answer = send(do="scan")
     assert "Time ran out before 1 bundle could be read" in text(answer.follow().html.find(class_="notice"))
@@ -144,7 +144,7 @@ def _stopping(things):
     """A mount that lists sentinels and then hangs."""
     for thing in things:
         if not isinstance(thing, list):
-            raise MountTimeout()
+            raise MountTimeoutError()
         yield thing
 
 

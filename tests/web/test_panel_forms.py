@@ -4,9 +4,9 @@ import os
 import stat
 
 import pytest
-from gpupanel import config, ledger, queue
+from gpupanel import config, job_queue, ledger
 from gpupanel.web import forms
-from gpupanel.web.app import application
+from gpupanel.web.wsgi import application
 from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 from webtest import TestApp
 
@@ -14,25 +14,25 @@ from webtest import TestApp
 def test_a_form_without_its_token_does_nothing(admin, found, panel_db):
     sync_id = found()
     admin.post(BATCHES, {"do": "queue", "sync_id": sync_id}, status=403)
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 64, "ä" * 64])
 def test_a_wrong_token_does_nothing(send, found, panel_db, token):
     answer = send(do="queue", sync_id=found(), token=token, status=403)
     assert "Nothing was changed" in text(answer.html.main)
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 def test_the_token_of_somebody_else_does_nothing(send, found, settings, panel_db):
-    other = forms.token(forms.Secret(settings.panel.secret_file), "viewer")
+    other = forms.make_token(forms.SigningKey(settings.panel.secret_file), "viewer")
     send(do="queue", sync_id=found(), token=other, status=403)
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 @pytest.mark.parametrize("windows, status", [(1, 303), (2, 403), (-1, 403)])
 def test_a_token_holds_for_two_windows_of_time(send, settings, windows, status):
-    token = forms.token(forms.Secret(settings.panel.secret_file), "admin", windows)
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin", windows)
     send(do="scan", token=token, status=status)
 
 
@@ -86,7 +86,7 @@ def test_an_outcome_that_the_panel_did_not_sign_is_not_shown(admin, value):
 
 
 def test_an_outcome_is_shown_to_its_user_only(settings, panel):
-    value = forms.pack(forms.Secret(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []})
+    value = forms.dump_flash(forms.SigningKey(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []})
     for user, shown in (("admin", True), ("viewer", False)):
         browser = TestApp(panel, extra_environ={"REMOTE_USER": user, "HTTP_COOKIE": f"{forms.COOKIE}={value}"})
         page = browser.get(BATCHES)
@@ -94,10 +94,10 @@ def test_an_outcome_is_shown_to_its_user_only(settings, panel):
 
 
 def test_a_long_outcome_fits_a_cookie_and_says_what_was_cut(tmp_path):
-    secret = forms.Secret(tmp_path / "secret")
+    secret = forms.SigningKey(tmp_path / "secret")
     lines = [f"{os.urandom(16).hex()}: queued as job {number}" for number in range(1000)]
-    value = forms.pack(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
-    told = forms.unpack(secret, "admin", value)
+    value = forms.dump_flash(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
+    told = forms.load_flash(secret, "admin", value)
     assert len(f"{forms.COOKIE}={value}; Path=/admin/; HttpOnly; SameSite=Strict; Secure") < 4096
     assert told["lines"] and told["lines"] == lines[: len(told["lines"])]
     assert len(told["lines"]) + told["cut"] == 1000
@@ -105,9 +105,9 @@ def test_a_long_outcome_fits_a_cookie_and_says_what_was_cut(tmp_path):
 
 def test_the_secret_is_made_once_for_the_panel_alone(tmp_path):
     path = tmp_path / "secret"
-    first = forms.Secret(path).key
+    first = forms.SigningKey(path).key
     assert (len(first), stat.S_IMODE(path.stat().st_mode)) == (32, 0o600)
-    assert forms.Secret(path).key == first
+    assert forms.SigningKey(path).key == first
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -134,13 +134,13 @@ def test_a_secret_that_is_too_short_is_not_used(admin, settings):
 def test_who_acted_is_recorded(send, found, panel_db, do):
     sync_id = found()
     send(detail(sync_id), do=do, sync_id=sync_id)
-    batch = panel_db.read(ledger.batch, sync_id)
-    assert panel_db.read(ledger.events, batch["id"])[0]["actor"] == "admin"
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
+    assert panel_db.run_read(ledger.list_events, batch["id"])[0]["actor"] == "admin"
 
 
 def test_two_clicks_queue_once(send, found, panel_db):
     sync_id = found()
     send(do="queue", sync_id=sync_id)
     answer = send(do="queue", sync_id=sync_id, status=409)
-    (job,) = panel_db.read(queue.waiting)
+    (job,) = panel_db.run_read(job_queue.list_queued)
     assert f"as job {job['id']}" in text(answer.html.main)

@@ -8,9 +8,9 @@ import os
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
-from gpupanel import actions
+from gpupanel import services
 from gpupanel.web import forms
-from gpupanel.web.operations import OPERATIONS
+from gpupanel.web.form_actions import FORM_ACTIONS
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -63,9 +63,9 @@ def test_any_request_gets_an_answer_of_the_panels_own(panel, method, path, query
 
 
 @fuzzed(80)
-@given(st.sampled_from(sorted(OPERATIONS)), st.lists(st.tuples(NAMES, TEXT), max_size=3), QUERIES)
+@given(st.sampled_from(sorted(FORM_ACTIONS)), st.lists(st.tuples(NAMES, TEXT), max_size=3), QUERIES)
 def test_any_form_with_its_token_is_done_or_refused(panel, settings, found, do, fields, query):
-    token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
     body = urlencode([*fields, ("do", do), ("csrf_token", token)]).encode()
     answer = ask(panel, **form(body, QUERY_STRING=query, HTTP_SEC_FETCH_SITE="same-origin"))
     assert_sound(answer)
@@ -132,14 +132,14 @@ def handed_over(bundles, mount, panel_db, admin_db, panel):
 
     def handed_over(change):
         manifest.write_bytes(change(original))
-        actions.scan_mount(panel_db, mount, "admin")
-        actions.preflight_batch(panel_db, mount, sound, "admin")
-        (queued,) = actions.queue_batches(panel_db, mount, [sound], "admin")
+        services.scan_mount(panel_db, mount, "admin")
+        services.preflight_batch(panel_db, mount, sound, "admin")
+        (queued,) = services.queue_batches(panel_db, mount, [sound], "admin")
         try:
             look_at_pages(panel, sound)
         finally:
             if queued.job_id is not None:
-                actions.cancel_job(panel_db, queued.job_id, "admin")
+                services.cancel_job(panel_db, queued.job_id, "admin")
 
     original = manifest.read_bytes()
     return handed_over

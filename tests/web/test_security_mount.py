@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from gpupanel import ledger
-from gpupanel.errors import UnsafePath
+from gpupanel.errors import UnsafePathError
 from page_helpers import BATCHES, JSON, TASKS, detail
 
 SECRET = "the password of somebody"
@@ -72,7 +72,7 @@ def test_a_manifest_that_is_no_file_of_the_mount_is_not_read(tell, bundles, moun
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
     replace(mount.sync_dir / f"{sync_id}.json", trap)
     assert SECRET not in tell(sync_id)
-    batch = panel_db.read(ledger.batch, sync_id)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert (batch["status"], batch["manifest_sha256"]) == ("preflight_failed", None)
 
 
@@ -81,7 +81,7 @@ def test_a_document_that_is_no_file_of_the_mount_fails_its_item(tell, found, mou
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"] / "source" / "source.json", trap)
     assert SECRET not in tell(sync_id)
-    assert panel_db.read(ledger.decision_counts, panel_db.read(ledger.batch, sync_id)["id"])["will_fail"] == 1
+    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
 
 
 def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db, outside):
@@ -89,7 +89,7 @@ def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"], lambda path: path.symlink_to(outside))
     assert SECRET not in tell(sync_id)
-    assert panel_db.read(ledger.decision_counts, panel_db.read(ledger.batch, sync_id)["id"])["will_fail"] == 1
+    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
 
 
 @pytest.mark.parametrize("path", [
@@ -101,7 +101,7 @@ def test_a_path_in_a_manifest_leads_nowhere_else(tell, found, mount, panel_db, o
     manifest["items"][0]["path"] = path
     (mount.sync_dir / f"{sync_id}.json").write_text(json.dumps(manifest))
     assert SECRET not in tell(sync_id)
-    assert panel_db.read(ledger.decision_counts, panel_db.read(ledger.batch, sync_id)["id"])["will_fail"] == 1
+    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
 
 
 @pytest.mark.parametrize("do", ["preflight", "queue", "queue_selected"])
@@ -115,7 +115,7 @@ def test_a_device_is_refused_before_it_is_opened(mount, monkeypatch):
     (mount.assets_dir / "tape").symlink_to("/dev/zero")
     opened, really = [], os.open
     monkeypatch.setattr(os, "open", lambda path, flags: opened.append(flags & os.O_PATH) or really(path, flags))
-    with pytest.raises(UnsafePath):
+    with pytest.raises(UnsafePathError):
         mount.open("tape")
     assert opened and all(opened)
 
@@ -138,8 +138,8 @@ def test_a_hostile_manifest_keeps_no_other_bundle_from_being_found(tell, bundles
     (mount.sync_dir / f"{bad}.ready").touch()
     good = bundles.bundle("one", bundles.assets("one", 1))
     tell(bad)
-    assert panel_db.read(ledger.batch, good)["status"] == "discovered"
-    assert panel_db.read(ledger.batch, bad)["status"] == "preflight_failed"
+    assert panel_db.run_read(ledger.get_batch, good)["status"] == "discovered"
+    assert panel_db.run_read(ledger.get_batch, bad)["status"] == "preflight_failed"
 
 
 def test_a_manifest_of_nothing_but_tiny_values_is_refused_before_it_fills_the_memory(monkeypatch):

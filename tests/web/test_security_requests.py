@@ -8,9 +8,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from constants import TABLES, TREE
-from gpupanel.web import cgi, forms
-from gpupanel.web.answers import HEADERS
-from gpupanel.web.operations import OPERATIONS
+from gpupanel.web import entrypoints, forms
+from gpupanel.web.responses import HEADERS
+from gpupanel.web.form_actions import FORM_ACTIONS
 from page_helpers import BATCHES, JSON, TASKS, text
 from raw_requests import ask, assert_sound, form
 
@@ -31,7 +31,7 @@ def rows(admin_db):
 # ---------------------------------------------------------------------------------------------- forged forms
 
 
-@pytest.mark.parametrize("do", OPERATIONS)
+@pytest.mark.parametrize("do", FORM_ACTIONS)
 @pytest.mark.parametrize("forged", [{}, {"csrf_token": ""}, {"csrf_token": "0" * 64}, {"token": "0" * 64}])
 def test_no_action_is_done_without_the_token_of_its_form(admin, found, rows, do, forged):
     fields = {"do": do, "sync_id": found(), "job_id": "1"}
@@ -40,7 +40,7 @@ def test_no_action_is_done_without_the_token_of_its_form(admin, found, rows, do,
     assert rows() == before
 
 
-@pytest.mark.parametrize("do", OPERATIONS)
+@pytest.mark.parametrize("do", FORM_ACTIONS)
 def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
     fields = {"do": do, "sync_id": found(), "job_id": "1"}
     token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
@@ -56,7 +56,7 @@ def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
     "http://localhost/",
 ])
 def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(panel, settings, origin):
-    token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
     answer = ask(panel, **form(f"do=scan&csrf_token={token}".encode(), HTTP_ORIGIN=origin))
     assert answer.status == 403 and "came from another site" in answer.text
 
@@ -115,7 +115,7 @@ def test_nothing_in_a_request_becomes_a_header_of_the_answer(panel, where):
 
 
 def test_the_redirect_and_the_cookie_of_a_form_hold_nothing_that_was_smuggled(panel, settings):
-    token = forms.token(forms.Secret(settings.panel.secret_file), "admin")
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
     address = {
         "SCRIPT_NAME": "/" + SMUGGLED, "PATH_INFO": "/import-media.cgi",
         "QUERY_STRING": "status=x%0D%0Aa:b&tab=%0d%0a&next=//elsewhere.example",
@@ -178,7 +178,7 @@ def test_every_answer_can_be_neither_framed_nor_sniffed(panel, environ):
 
 def test_a_panel_without_a_usable_configuration_can_be_neither_framed_nor_sniffed(tmp_path, monkeypatch):
     monkeypatch.setenv("GPUPANEL_CONF", str(tmp_path / "none"))
-    answer = ask(cgi.application(tmp_path))
+    answer = ask(entrypoints.application(tmp_path))
     assert answer.status == 500 and answer.headers.items() >= HEADERS.items()
 
 
@@ -208,9 +208,9 @@ def test_a_form_whose_address_cannot_be_read_is_still_answered_by_a_page(panel):
 
 
 def test_an_outcome_of_very_many_lines_stays_short_also_when_it_is_unpacked(tmp_path):
-    secret = forms.Secret(tmp_path / "secret")
-    value = forms.pack(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})
-    told = forms.unpack(secret, "admin", value)
+    secret = forms.SigningKey(tmp_path / "secret")
+    value = forms.dump_flash(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})
+    told = forms.load_flash(secret, "admin", value)
     assert (len(told["lines"]), told["cut"]) == (forms.MOST_LINES, 100_000 - forms.MOST_LINES)
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 from constants import TREE
-from gpupanel.web.panel import _log
-from gpupanel.web.visit import Visit
+from gpupanel.web.application import _log
+from gpupanel.web.request import Request
 from page_helpers import BATCHES, JSON, TASKS, detail, failing
 from raw_requests import ask
 
@@ -41,7 +41,7 @@ def test_no_log_holds_a_secret(configured, secrets):
 def test_no_line_of_the_log_is_written_by_a_visitor(panel):
     log = []
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x\n2026 forged \x1b[2J", "wsgi.errors": Log(log)}
-    _log(Visit(environ), RuntimeError("ours"))
+    _log(Request(environ), RuntimeError("ours"))
     assert log == ["GET /x%0A2026%20forged%20%1B%5B2J: RuntimeError: ours\n"]
 
 

@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from gpupanel import queue
+from gpupanel import job_queue
 from gpupanel.web import forms
 from page_helpers import BATCHES, JSON, TASKS, detail, text
 from webtest import TestApp
@@ -64,10 +64,10 @@ def test_a_viewer_sees_every_page_and_no_button(viewer, found):
 
 @pytest.mark.parametrize("do", ["scan", "queue", "preflight", "queue_selected", "cancel"])
 def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, found, panel_db, settings, do):
-    token = forms.token(forms.Secret(settings.panel.secret_file), "viewer")
+    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "viewer")
     fields = {"do": do, "sync_id": found(), "job_id": 1, "csrf_token": token}
     assert "You have view-only access" in text(viewer.post(BATCHES, fields, status=403).html.main)
-    assert panel_db.read(queue.waiting) == []
+    assert panel_db.run_read(job_queue.list_queued) == []
 
 
 @pytest.mark.parametrize("environ, status", [

@@ -2,9 +2,9 @@
 
 import installation
 import pytest
-from gpupanel import queue
-from gpupanel.web import glance
-from gpupanel.web.pages import chart
+from gpupanel import job_queue
+from gpupanel.web import status_bar
+from gpupanel.web.pages import throughput_chart
 from rows_read import examined, temporary_tables
 
 FILL = [
@@ -31,36 +31,36 @@ def filled(server):
 
 
 def test_the_status_line_reads_what_it_counts(filled):
-    seen, read = examined(filled, glance.read)
+    seen, read = examined(filled, status_bar.load)
     assert (seen.queued, seen.running) == (30, 5)
     assert read < 2 * (seen.queued + seen.running + seen.failed) + 30
 
 
 def test_each_state_is_counted_to_the_bound_and_no_entry_beyond_it_is_read(filled):
-    counts, read = examined(filled, queue.counts, limit=101)
+    counts, read = examined(filled, job_queue.count_up_to, limit=101)
     assert counts == {"queued": 30, "running": 5, "completed": 101, "failed": 101, "canceled": 101}
     assert read < 2 * (30 + 5) + 3 * 101 + 20
 
 
 @pytest.mark.parametrize("limit", [30, 31, 32, 6_655, 6_656])
 def test_a_count_is_exact_below_its_limit_and_ends_at_it(filled, limit):
-    counts, census = filled.read(queue.counts, limit=limit), filled.read(queue.census)
+    counts, census = filled.read(job_queue.count_up_to, limit=limit), filled.read(job_queue.count_all)
     assert counts == {state: min(jobs, limit) for state, jobs in census.items()}
-    assert filled.read(queue.glance, limit=limit)["queued"] == min(census["queued"], limit)
+    assert filled.read(job_queue.summary, limit=limit)["queued"] == min(census["queued"], limit)
 
 
-@pytest.mark.parametrize("count", [queue.counts, queue.glance])
+@pytest.mark.parametrize("count", [job_queue.count_up_to, job_queue.summary])
 def test_counting_makes_no_temporary_table(filled, count):
     assert temporary_tables(filled, count) == 0
 
 
 def test_the_chart_reads_the_jobs_of_its_day(filled):
-    _, read = examined(filled, chart.read)
+    _, read = examined(filled, throughput_chart.load_chart)
     assert read < 5 * 24 * 60 / 8
 
 
 def test_the_chart_stops_at_its_bound_and_says_so(filled, monkeypatch):
-    monkeypatch.setattr(chart, "MOST_JOBS", 20)
-    drawn, read = examined(filled, chart.read)
+    monkeypatch.setattr(throughput_chart, "MOST_JOBS", 20)
+    drawn, read = examined(filled, throughput_chart.load_chart)
     assert (drawn["total"], drawn["since"] is None) == (200, False)
     assert read < 120

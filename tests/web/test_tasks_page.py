@@ -1,7 +1,7 @@
 """Import Tasks: queued, running and finished jobs."""
 
 import pytest
-from gpupanel import actions
+from gpupanel import services
 from page_helpers import BATCHES, JSON, TASKS, cells, region, text
 
 CHART = ["Items imported per hour 0 in 24 h"]
@@ -10,7 +10,7 @@ CHART = ["Items imported per hour 0 in 24 h"]
 @pytest.fixture
 def queued(found, panel_db, mount):
     """Three queued jobs; returns their ids in the order of the queue."""
-    return [actions.queue_batch(panel_db, mount, found(name), "admin") for name in ("one", "two", "three")]
+    return [services.queue_batch(panel_db, mount, found(name), "admin") for name in ("one", "two", "three")]
 
 
 @pytest.fixture

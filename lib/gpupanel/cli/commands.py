@@ -11,8 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import filters
-from ..model import HIGHEST
+from ..search import filters
+from ..models import BIGINT_MAX
 
 CONFIG_HELP = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
 SYNC_IDS_HELP = "sync_ids, or - to read them from standard input"
@@ -148,7 +148,7 @@ def _actor(text: str) -> str:
     return text
 
 
-def whole_number(low: int, high: int = HIGHEST) -> Callable[[str], int]:
+def whole_number(low: int, high: int = BIGINT_MAX) -> Callable[[str], int]:
     """Return a converter for whole numbers from `low` to `high`."""
 
     def convert(text: str) -> int:

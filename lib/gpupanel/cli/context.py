@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import cached_property
 
 from .. import config
-from ..database import Database
-from ..errors import InvalidInput
-from ..mount import SYNC_ID, Mount
-from ..paths import shipped
+from ..db import Database
+from ..errors import InvalidInputError
+from ..mount import Mount, SYNC_ID
+from ..resources import resource_dir
 from .output import format_cell
 
-DEFAULT_CONFIG = shipped("etc") / "panel.conf"
+DEFAULT_CONFIG = resource_dir("etc") / "panel.conf"
 BAR_WIDTH = 30  # characters of a progress bar
 
 
@@ -90,25 +90,25 @@ class CommandContext:
 
 
 def login_name() -> str:
-    """Return the login name. Raises InvalidInput for a user id without one."""
+    """Return the login name. Raises InvalidInputError for a user id without one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # KeyError until Python 3.12, OSError since 3.13
         hint = "Name the actor with --as NAME."
-        raise InvalidInput(f"The user id {os.getuid()} has no login name to record.", hint) from None
+        raise InvalidInputError(f"The user id {os.getuid()} has no login name to record.", hint) from None
 
 
 def _read_words() -> list[str]:
     if sys.stdin is None:
-        raise InvalidInput("Cannot read sync_ids: standard input is closed.")
+        raise InvalidInputError("Cannot read sync_ids: standard input is closed.")
     return sys.stdin.read().split()
 
 
 def _check_sync_ids(names: list[str]) -> list[str]:
-    """Raises InvalidInput that lists each name that is not a sync_id."""
+    """Raises InvalidInputError that lists each name that is not a sync_id."""
     if bad := [name for name in names if not SYNC_ID.fullmatch(name)]:
         hint = "A sync_id is the name of a bundle, a UUID in lower case: 37e428d2-a4f6-4a31-bacf-0c835fb24084."
-        raise InvalidInput(f"Not a sync_id: {', '.join(map(format_cell, bad))}", hint)
+        raise InvalidInputError(f"Not a sync_id: {', '.join(map(format_cell, bad))}", hint)
     return names
 
 

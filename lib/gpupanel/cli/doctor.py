@@ -3,14 +3,14 @@
 from importlib import import_module
 
 from .. import doctor
-from ..doctor.finding import Finding
+from ..doctor.findings import Finding
 from .context import CommandContext
 from .output import format_cell
 
 
 def run(context: CommandContext) -> int:
     """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
-    findings = _check_mapping(context) if context.args.mapping else doctor.examine(context.settings)
+    findings = _check_mapping(context) if context.args.mapping else doctor.run_checks(context.settings)
     lines = [line for finding in findings for line in _format(finding)]
     context.emit([finding._asdict() for finding in findings], lines)
     return 1 if any(finding.level == doctor.WRONG for finding in findings) else 0

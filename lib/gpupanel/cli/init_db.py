@@ -1,7 +1,7 @@
 """gpupanel init-db: create or complete the database and its two accounts."""
 
-from ..errors import DatabaseDenied
-from ..tools import schema
+from ..errors import DatabaseAccessError
+from ..db import schema
 from .context import CommandContext
 
 NEXT_STEPS = (
@@ -16,8 +16,8 @@ def run(context: CommandContext) -> int:
     settings = context.settings.database
     try:
         made = schema.apply(settings)
-    except DatabaseDenied as error:
-        raise DatabaseDenied(str(error), "Use an account that may create databases, tables and users.") from None
+    except DatabaseAccessError as error:
+        raise DatabaseAccessError(str(error), "Use an account that may create databases, tables and users.") from None
     summary = f"Database {settings.name}: {len(made)} created." if made else f"Database {settings.name} is complete."
     data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}
     context.emit(data, [summary, *(f"  {name}" for name in made), *NEXT_STEPS])

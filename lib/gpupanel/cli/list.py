@@ -3,12 +3,13 @@
 from argparse import Namespace
 from typing import Any
 
-from .. import filters, find
-from ..database import Reading
-from ..filters import Filters
+from ..search import filters
+from .. import search
+from ..db import ReadTransaction
+from ..search.filters import BatchFilter
 from ..pagination import Cursor
 from ..text import format_size
-from ..web.pages.shapes import listed, neighbour
+from ..web.serializers import cursor_params, serialize_batch
 from .context import CommandContext
 from .output import format_cell, format_table, plural
 
@@ -21,7 +22,7 @@ def run(context: CommandContext) -> int:
     JSON: {count, count_is_exact, batches, next, previous, stopped_at, further}.
     """
     wanted = requested_filters(context.args)
-    page = context.db.read(_list, wanted, context.args)
+    page = context.db.run_read(_list, wanted, context.args)
     if not context.args.ids or context.args.json:
         context.emit(page, _format(page))
     elif page["batches"]:
@@ -29,20 +30,20 @@ def run(context: CommandContext) -> int:
     return 0
 
 
-def requested_filters(args: Namespace) -> Filters:
-    """Return the filters that the options name. Raises InvalidInput."""
+def requested_filters(args: Namespace) -> BatchFilter:
+    """Return the filters that the options name. Raises InvalidInputError."""
     texts = {name: getattr(args, name) for name in (*filters.WORDS, "host")}
-    return filters.read(texts | {"from": args.since, "to": args.until, "q": args.text})
+    return filters.parse_filter(texts | {"from": args.since, "to": args.until, "q": args.text})
 
 
-def _list(tx: Reading, wanted: Filters, args: Namespace) -> dict[str, Any]:
-    road = find.road(tx, wanted)
-    page = find.page(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, by=road)
-    count = find.count(tx, wanted, road)
+def _list(tx: ReadTransaction, wanted: BatchFilter, args: Namespace) -> dict[str, Any]:
+    road = search.choose_access_path(tx, wanted)
+    page = search.list_batches(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, path=road)
+    count = search.count_batches(tx, wanted, road)
     return {
-        "count": count.number, "count_is_exact": count.exact, "batches": [listed(row) for row in page.rows],
-        "next": neighbour(page.next), "previous": neighbour(page.previous),
-        "stopped_at": page.stopped_at, "further": neighbour(page.further),
+        "count": count.number, "count_is_exact": count.exact, "batches": [serialize_batch(row) for row in page.rows],
+        "next": cursor_params(page.next), "previous": cursor_params(page.previous),
+        "stopped_at": page.stopped_at, "further": cursor_params(page.further),
     }
 
 
@@ -53,10 +54,10 @@ def _cursor(args: Namespace) -> Cursor | None:
 
 def _format(page: dict[str, Any]) -> list[str]:
     more = "" if page["count_is_exact"] else " or more"
-    lines = [f"{min(page['count'], find.BOUND):,}{more} found"]
+    lines = [f"{min(page['count'], search.COUNT_LIMIT):,}{more} found"]
     lines += format_table((_row(batch) for batch in page["batches"]), COLUMNS)
     if page["stopped_at"]:
-        lines += [f"  The search read {find.SCAN:,} batches, back to {format_cell(page['stopped_at'])}."]
+        lines += [f"  The search read {search.MAX_ROWS_SCANNED:,} batches, back to {format_cell(page['stopped_at'])}."]
     cursor = page["further"] or page["next"] or {}
     return lines + [f"  Next page: --{name} {number}" for name, number in cursor.items()]
 

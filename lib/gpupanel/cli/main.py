@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from ..errors import ConfigurationError, InvalidInput, PanelError
+from ..errors import ConfigurationError, InvalidInputError, PanelError
 from .commands import build_parser
 from .output import format_cell, format_lines
 
@@ -105,4 +105,4 @@ def _fail(args: argparse.Namespace, error: PanelError) -> int:
         print(*lines, *format_lines(error.hint), sep="\n", file=sys.stderr)
     if args.json:
         print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1))
-    return MISUSED if isinstance(error, (ConfigurationError, InvalidInput)) else REFUSED
+    return MISUSED if isinstance(error, (ConfigurationError, InvalidInputError)) else REFUSED

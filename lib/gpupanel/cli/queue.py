@@ -1,6 +1,6 @@
 """gpupanel queue: queue bundles for import."""
 
-from .. import actions
+from .. import services
 from .context import CommandContext
 from .output import format_cell
 
@@ -10,23 +10,23 @@ def run(context: CommandContext) -> int:
 
     JSON: [{sync_id, job_id, problem, hint}]; `job_id` is null where there is a problem.
     """
-    return emit_results(context, actions.queue_batches(
+    return emit_results(context, services.queue_batches(
         context.db, context.mount, context.sync_ids(), context.actor,
         priority=context.args.priority, progress=context.progress("queue"),
     ))
 
 
-def emit_results(context: CommandContext, results: list[actions.BatchResult]) -> int:
+def emit_results(context: CommandContext, results: list[services.BatchResult]) -> int:
     """Print the result of queueing each batch; return 1 if one was refused."""
     context.emit([_public(result) for result in results], [line for result in results for line in _format(result)])
     return 1 if any(result.problem for result in results) else 0
 
 
-def _public(result: actions.BatchResult) -> dict[str, object]:
+def _public(result: services.BatchResult) -> dict[str, object]:
     return {"sync_id": result.sync_id, "job_id": result.job_id, "problem": result.problem, "hint": result.hint}
 
 
-def _format(result: actions.BatchResult) -> list[str]:
+def _format(result: services.BatchResult) -> list[str]:
     if result.problem is None:
         return [f"{result.sync_id}  queued as job {result.job_id}"]
     return [f"{result.sync_id}  not queued", *format_problems(result.problem, result.hint)]

@@ -1,6 +1,6 @@
 """gpupanel retry: queue the failed items of bundles again."""
 
-from .. import actions
+from .. import services
 from ..errors import PanelError
 from .context import CommandContext
 from .queue import emit_results
@@ -12,10 +12,10 @@ def run(context: CommandContext) -> int:
     return emit_results(context, [_retry(context, sync_id, actor) for sync_id in context.each_sync_id("retry")])
 
 
-def _retry(context: CommandContext, sync_id: str, actor: str) -> actions.BatchResult:
+def _retry(context: CommandContext, sync_id: str, actor: str) -> services.BatchResult:
     try:
-        return actions.BatchResult(sync_id, actions.retry_batch(
+        return services.BatchResult(sync_id, services.retry_batch(
             context.db, context.mount, sync_id, actor, priority=context.args.priority,
         ))
     except PanelError as error:
-        return actions.BatchResult(sync_id, problem=str(error), hint=error.hint)
+        return services.BatchResult(sync_id, problem=str(error), hint=error.hint)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from .. import actions
+from .. import services
 from .context import CommandContext
 from .output import format_section
 
@@ -13,13 +13,13 @@ def run(context: CommandContext) -> int:
     JSON: {sentinels, known, discovered: [SYNC_ID], passed_over: {SYNC_ID: reason}, strays: [name], left:
     [SYNC_ID]}.
     """
-    report = actions.scan_mount(context.db, context.mount, context.actor, progress=context.progress("scan"))
+    report = services.scan_mount(context.db, context.mount, context.actor, progress=context.progress("scan"))
     if context.args.json or not context.args.quiet or report.discovered:
         context.emit(asdict(report), _format(report))
     return 0
 
 
-def _format(report: actions.ScanReport) -> list[str]:
+def _format(report: services.ScanReport) -> list[str]:
     return [
         f"{report.sentinels} found: {len(report.discovered)} new, {report.known} known,"
         f" {len(report.passed_over)} skipped.",

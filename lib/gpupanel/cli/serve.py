@@ -11,10 +11,10 @@ from typing import Any
 
 from waitress import create_server  # type: ignore[import-untyped]
 
-from ..errors import InvalidInput, PanelError
-from ..web import app
-from ..web.panel import Panel
-from ..web.service import Service
+from ..errors import InvalidInputError, PanelError
+from ..web import wsgi
+from ..web.application import PanelApplication
+from ..web.cgi_server import LocalProxyServer
 from .context import CommandContext
 
 THREADS = 8
@@ -28,12 +28,12 @@ def run(context: CommandContext) -> int:
 
     JSON: {address}.
     """
-    panel = Panel(context.settings)
-    panel.load()
+    panel = PanelApplication(context.settings)
+    panel.preload()
     with _listen(context.args.host, context.args.port, context.settings.panel.auth == "none") as listener:
         # The panel decides whose proxy headers to trust, by [panel] trusted_proxies.
         server = create_server(
-            app.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None,
+            wsgi.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None,
             clear_untrusted_proxy_headers=False, max_request_body_size=BODY_BYTES,
         )
         received = _record_signals(server)
@@ -47,12 +47,12 @@ def run(context: CommandContext) -> int:
 
 
 @contextmanager
-def _serve_cgi(panel: Panel) -> Iterator[None]:
+def _serve_cgi(panel: PanelApplication) -> Iterator[None]:
     """Serve CGI programs, if the configuration names a local socket."""
     if panel.settings.panel.socket is None:
         yield
         return
-    service = Service(panel, panel.settings.panel.socket)
+    service = LocalProxyServer(panel, panel.settings.panel.socket)
     service.start()
     try:
         yield
@@ -63,14 +63,14 @@ def _serve_cgi(panel: Panel) -> Iterator[None]:
 def _listen(host: str, port: int, loopback_only: bool) -> socket.socket:
     """Listen on the address.
 
-    Raises InvalidInput for an address that the configuration forbids, PanelError if the port is taken.
+    Raises InvalidInputError for an address that the configuration forbids, PanelError if the port is taken.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise InvalidInput(f"--host {host}: {error.strerror}.") from None
+        raise InvalidInputError(f"--host {host}: {error.strerror}.") from None
     if loopback_only and not all(ip_address(address[0]).is_loopback for *_, address in addresses):
-        raise InvalidInput(
+        raise InvalidInputError(
             f"--host {host}: with [panel] auth = none every client is an operator, so only loopback is allowed.",
             "Use 127.0.0.1, or set auth = remote_user and a web server in front.",
         )

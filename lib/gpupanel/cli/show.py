@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from .. import ledger, queue
-from ..database import Reading
+from .. import job_queue, ledger
+from ..db import ReadTransaction
 from ..text import format_size, short_hash, truncate
 from .context import CommandContext
 from .output import format_counts, format_section, format_table
 from .status import public_job
 
+PAYLOAD_LENGTH = 200  # characters, as on the batch page
 JOB_COLUMNS = ("job", "state", "done", "requested by", "queued (UTC)", "worker", "finished (UTC)", "last error")
 ITEM_COLUMNS = ("type", "asset hash", "decision", "reason")
 EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
@@ -19,17 +20,17 @@ def run(context: CommandContext) -> int:
 
     JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}.
     """
-    details = context.db.read(_read, context.sync_id, context.args.items)
+    details = context.db.run_read(_read, context.sync_id, context.args.items)
     context.emit(details, _format(details))
     return 0
 
 
-def _read(tx: Reading, sync_id: str, items: int) -> dict[str, Any]:
-    batch = ledger.batch(tx, sync_id)
+def _read(tx: ReadTransaction, sync_id: str, items: int) -> dict[str, Any]:
+    batch = ledger.get_batch(tx, sync_id)
     return {
         "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
-        "jobs": [public_job(job) for job in queue.history(tx, batch["id"])],
-        "items": ledger.items(tx, batch["id"], limit=items), "events": ledger.events(tx, batch["id"]),
+        "jobs": [public_job(job) for job in job_queue.list_of_batch(tx, batch["id"])],
+        "items": ledger.list_items(tx, batch["id"], limit=items), "events": ledger.list_events(tx, batch["id"]),
     }
 
 
@@ -64,4 +65,4 @@ def _item_cells(item: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _event_cells(event: dict[str, Any]) -> tuple[object, ...]:
-    return event["created_at"], event["event_type"], event["actor"], truncate(event["payload"])
+    return event["created_at"], event["event_type"], event["actor"], truncate(event["payload"], PAYLOAD_LENGTH)

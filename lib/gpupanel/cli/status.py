@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .. import find, queue
-from ..database import Reading
-from ..filters import Filters
+from .. import job_queue, search
+from ..db import ReadTransaction
+from ..search.filters import BatchFilter
 from .context import CommandContext
 from .list import requested_filters
 from .output import format_age, format_section, format_table
@@ -19,27 +19,27 @@ def run(context: CommandContext) -> int:
     Running jobs have `heartbeat_age` in seconds. With filters a count may stop at a limit, and `at_least`
     then names its status.
     """
-    status = context.db.read(_status, requested_filters(context.args))
+    status = context.db.run_read(_status, requested_filters(context.args))
     context.emit(status, _format(status))
     return 0
 
 
-def _status(tx: Reading, wanted: Filters) -> dict[str, Any]:
+def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
     counts = _count(tx, wanted)
     return {
         "batches": {
-            name: count.number if count.exact else min(count.number, find.BOUND) for name, count in counts.items()
+            name: count.number if count.exact else min(count.number, search.COUNT_LIMIT) for name, count in counts.items()
         },
         "at_least": [name for name, count in counts.items() if not count.exact],
-        "jobs": queue.census(tx),
-        "running": [_running_job(job) for job in queue.running(tx)],
-        "waiting": [public_job(job) for job in queue.waiting(tx)],
+        "jobs": job_queue.count_all(tx),
+        "running": [_running_job(job) for job in job_queue.list_running(tx)],
+        "waiting": [public_job(job) for job in job_queue.list_queued(tx)],
     }
 
 
-def _count(tx: Reading, wanted: Filters) -> dict[str, find.Count]:
+def _count(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, search.BoundedCount]:
     """Count the matching batches by status."""
-    counts = find.count_by_status(tx, wanted, most=None if wanted == Filters() else find.BOUND)
+    counts = search.count_by_status(tx, wanted, most=None if wanted == BatchFilter() else search.COUNT_LIMIT)
     return {status: count for status, count in counts.items() if wanted.status in (None, status)}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import config
 from ..cli.context import CommandContext
 from ..cli.output import format_cell, format_counts, format_table
-from ..database import Database
+from ..db import Database
 from ..mount import Mount
 from . import demo_import
 from .bundle_factory import Scenario

@@ -8,18 +8,18 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from .. import actions, ledger
-from ..actions import ScanReport
+from .. import ledger, services
+from ..services import ScanReport
 from ..cli.output import last_lines
-from ..database import Database, Reading
-from ..errors import NotFound, PanelError, Refused
-from ..model import DONE, BatchStatus, Decision
+from ..db import Database, ReadTransaction
+from ..errors import InvalidStateError, NotFoundError, PanelError
+from ..models import BatchStatus, DONE_BY_PLAN, Decision
 from ..mount import Mount
 from . import bundle_factory, processes
 from .bundle_factory import ExpectedOutcome, Scenario
 
 MARKER_FILE = ".gpupanel-demo"
-DONE_DECISIONS = frozenset(DONE.values())
+DONE_DECISIONS = frozenset(DONE_BY_PLAN.values())
 ACTIVE = (BatchStatus.QUEUED, BatchStatus.IMPORTING)
 OPEN = (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_PASSED, *ACTIVE)
 HANDLED = frozenset(BatchStatus) - {BatchStatus.DISCOVERED}
@@ -102,12 +102,12 @@ def write_bundles(
     """Write the demo set and additional bundles.
 
     Files that exist already stay. Return the scenarios in groups: those of one group depend only on
-    earlier groups. `checkpoint` is called before each bundle, and may raise. Raises Refused if the
+    earlier groups. `checkpoint` is called before each bundle, and may raise. Raises InvalidStateError if the
     folders hold other files: the demo writes only to its own mount (docs/CONTRACT.md, 2.2).
     """
     for folder in () if (sync_dir / MARKER_FILE).exists() else (sync_dir, assets_dir):
         if any(path.is_file() for path in folder.glob("**/*")):
-            raise Refused(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
+            raise InvalidStateError(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
     sync_dir.mkdir(parents=True, exist_ok=True)
     (sync_dir / MARKER_FILE).touch()
     groups = [[scenario] for scenario in bundle_factory.write_demo_set(sync_dir, assets_dir, seed, checkpoint)]
@@ -137,7 +137,7 @@ def _scan_remark(expected: ExpectedOutcome) -> str:
 
 
 def import_scenarios(
-    target: ImportTarget, groups: list[list[Scenario]], progress: Callable[[int, int], None] = actions.unseen
+    target: ImportTarget, groups: list[list[Scenario]], progress: Callable[[int, int], None] = services.no_progress
 ) -> DemoReport:
     """Scan, then preflight, queue and import the scenarios, group after group.
 
@@ -145,8 +145,8 @@ def import_scenarios(
     another order, plans and decisions differ from the expected ones; `_is_valid` states what still must hold.
     """
     db = target.db
-    scan = actions.scan_mount(db, target.mount, target.actor)
-    before = {scenario.sync_id: db.read(_result, scenario) for scenarios in groups for scenario in scenarios}
+    scan = services.scan_mount(db, target.mount, target.actor)
+    before = {scenario.sync_id: db.run_read(_result, scenario) for scenarios in groups for scenario in scenarios}
     is_disturbed = any(result.status in HANDLED and not result.as_told for result in before.values())
     results: list[ScenarioResult] = []
     for scenarios in groups:
@@ -154,7 +154,7 @@ def import_scenarios(
             target.drain()
             _wait_for_other_worker(db, scenarios)
         for scenario in scenarios:
-            result = db.read(_result, scenario)
+            result = db.run_read(_result, scenario)
             right = result.as_told or (is_disturbed and _is_valid(result, scenario.expected))
             results.append(result._replace(new=before[scenario.sync_id].new, right=right))
         progress(len(results), len(before))
@@ -166,13 +166,13 @@ def _queue(target: ImportTarget, sync_id: str) -> bool:
 
     Return whether it has an active job.
     """
-    batch = target.db.read(_batch, sync_id)
+    batch = target.db.run_read(_batch, sync_id)
     if batch["status"] == BatchStatus.DISCOVERED and batch["last_error"] is None:
-        if not actions.preflight_batch(target.db, target.mount, sync_id, target.actor).ok:
+        if not services.preflight_batch(target.db, target.mount, sync_id, target.actor).ok:
             return False
-        batch = target.db.read(_batch, sync_id)
+        batch = target.db.run_read(_batch, sync_id)
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED:
-        actions.queue_batch(target.db, target.mount, sync_id, target.actor)
+        services.queue_batch(target.db, target.mount, sync_id, target.actor)
         return True
     return batch["status"] in ACTIVE
 
@@ -181,19 +181,19 @@ def _wait_for_other_worker(db: Database, scenarios: list[Scenario]) -> None:
     """Wait until another worker has finished these batches, for a while."""
     deadline = monotonic() + OTHER_WORKER_SECONDS
     while monotonic() < deadline:
-        if not any(db.read(_batch, scenario.sync_id)["status"] in ACTIVE for scenario in scenarios):
+        if not any(db.run_read(_batch, scenario.sync_id)["status"] in ACTIVE for scenario in scenarios):
             return
         sleep(0.1)
 
 
-def _batch(tx: Reading, sync_id: str) -> dict[str, Any]:
+def _batch(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
     try:
-        return ledger.batch(tx, sync_id)
-    except NotFound:
+        return ledger.get_batch(tx, sync_id)
+    except NotFoundError:
         return {"status": None, "plan": None, "last_error": None}
 
 
-def _result(tx: Reading, scenario: Scenario) -> ScenarioResult:
+def _result(tx: ReadTransaction, scenario: Scenario) -> ScenarioResult:
     batch = _batch(tx, scenario.sync_id)
     planned = {name: count for name, count in (batch["plan"] or {}).items() if count}
     decisions = ledger.decision_counts(tx, batch["id"]) if batch["status"] else {}

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 from ..cli.output import format_table
 from ..errors import PanelError
-from ..work.signals import Signals
+from ..worker.shutdown import ShutdownSignals
 from . import demo_import, processes
 from .processes import ManagedProcess
 from .sandbox import Sandbox
@@ -33,7 +33,7 @@ def run(folder: Path, port: int | None, info: Info, ready: Ready) -> None:
     Raises PanelError if a part does not start or ends by itself; the other parts are then stopped too.
     """
     port = _free_port() if port is None else _usable_port(port)
-    with Signals(STOP_SIGNALS, force=False) as signals:
+    with ShutdownSignals(STOP_SIGNALS, force=False) as signals:
         try:
             info("Starting MariaDB; the first start takes some seconds.")
             with Sandbox(folder) as sandbox:
@@ -47,7 +47,7 @@ def run(folder: Path, port: int | None, info: Info, ready: Ready) -> None:
     info("Stopped.")
 
 
-def _write_bundles(sandbox: Sandbox, signals: Signals, info: Info) -> None:
+def _write_bundles(sandbox: Sandbox, signals: ShutdownSignals, info: Info) -> None:
     groups = demo_import.write_bundles(sandbox.sync_dir, sandbox.sync_dir.parent, checkpoint=signals.check)
     scenarios = list(chain.from_iterable(groups))
     signals.check()
@@ -56,7 +56,7 @@ def _write_bundles(sandbox: Sandbox, signals: Signals, info: Info) -> None:
         info(line)
 
 
-def _serve(sandbox: Sandbox, port: int, signals: Signals, info: Info, ready: Ready) -> None:
+def _serve(sandbox: Sandbox, port: int, signals: ShutdownSignals, info: Info, ready: Ready) -> None:
     started: list[ManagedProcess] = []
     try:
         for name, command in _commands(sandbox, port).items():
@@ -107,7 +107,7 @@ def _usable_port(port: int) -> int:
     return port
 
 
-def _wait_for_panel(panel: ManagedProcess, port: int, signals: Signals) -> None:
+def _wait_for_panel(panel: ManagedProcess, port: int, signals: ShutdownSignals) -> None:
     """Wait until the panel accepts connections.
 
     Raises KeyboardInterrupt if a signal comes first.

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from configparser import ConfigParser
 from pathlib import Path
 
-from ..paths import TREE
+from ..resources import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
 SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
@@ -27,7 +27,7 @@ NEXT_INSTALL = (
 )
 NEXT_UPGRADE = 'Next: run init-db and restart worker and panel, docs/install.md, "Upgrade".'
 PACKAGES_HINT = "On Debian, `apt-get install python3-venv` is needed; pip downloads the Python packages."
-COMPILE = "from pathlib import Path; from gpupanel.web.render import Renderer; Renderer(None, Path()).compile()"
+COMPILE = "from pathlib import Path; from gpupanel.web.templating import Renderer; Renderer(None, Path()).compile()"
 
 
 def main() -> int:

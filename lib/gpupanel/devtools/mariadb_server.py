@@ -17,8 +17,8 @@ from typing import Self
 
 from ..cli.output import last_lines
 from ..config import DatabaseSettings
-from ..database import Database
-from ..errors import DatabaseUnavailable, PanelError
+from ..db import Database
+from ..errors import DatabaseUnavailableError, PanelError
 
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 START_SECONDS = 60
@@ -143,7 +143,7 @@ class MariaDBServer:
             try:
                 with db.reading():
                     return db.close()
-            except DatabaseUnavailable:
+            except DatabaseUnavailableError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     log = last_lines(self.log.read_text(errors="replace"))
                     raise PanelError("MariaDB did not start.", f"The end of {self.log}:\n{log}") from None

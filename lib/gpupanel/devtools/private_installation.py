@@ -4,15 +4,15 @@ import os
 from pathlib import Path
 
 from ..cli.context import CommandContext
-from ..errors import InvalidInput
-from ..paths import TREE
+from ..errors import InvalidInputError
+from ..resources import TREE
 from .sandbox import Sandbox
 
 
 def private_folder(context: CommandContext, hint: str) -> Path:
     """Return the folder.
 
-    Raises InvalidInput if GPUPANEL_CONF names another installation and --var is not given.
+    Raises InvalidInputError if GPUPANEL_CONF names another installation and --var is not given.
     """
     if not context.args.var and (named := os.environ.get("GPUPANEL_CONF")):
         refuse_other_config(context, "GPUPANEL_CONF", named, hint)
@@ -25,7 +25,7 @@ def _folder(context: CommandContext) -> Path:
 
 
 def refuse_other_config(context: CommandContext, source: str, named: str, hint: str) -> None:
-    """Raises InvalidInput if the named configuration is not the private one."""
+    """Raises InvalidInputError if the named configuration is not the private one."""
     own = Sandbox(_folder(context)).panel_conf
     if Path(named).resolve() != own.resolve():
-        raise InvalidInput(f"{context.args.command} has its own configuration, {own}; {source} names {named}.", hint)
+        raise InvalidInputError(f"{context.args.command} has its own configuration, {own}; {source} names {named}.", hint)

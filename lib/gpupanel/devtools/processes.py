@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ..cli.output import last_lines
 from ..errors import PanelError
-from ..paths import TREE
-from ..work.signals import Signals
+from ..resources import TREE
+from ..worker.shutdown import ShutdownSignals
 
 STOP_SECONDS = 60
 
@@ -73,7 +73,7 @@ def interrupt_on_signals() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def watch(processes: list[ManagedProcess], signals: Signals) -> None:
+def watch(processes: list[ManagedProcess], signals: ShutdownSignals) -> None:
     """Wait for a signal, which may have come before.
 
     Raises PanelError if a process ends by itself.

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, TextIO
 
-from ..errors import Refused
-from ..tools import schema
+from ..errors import InvalidStateError
+from ..db import schema
 from .mariadb_server import MariaDBServer
 
 DATABASE_NAME = "admin_panel"
@@ -36,7 +36,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Lock the folder and start MariaDB.
 
-        Raises Refused while another process is inside, PanelError if MariaDB does not start.
+        Raises InvalidStateError while another process is inside, PanelError if MariaDB does not start.
         """
         for folder in (self.logs, self.sync_dir):
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Sandbox:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise Refused(
+            raise InvalidStateError(
                 f"Another `make run` or `make demo` is using {self.folder}.",
                 "Stop it, or use another folder: make demo VAR=DIR, make run VAR=DIR, or bin/gpupanel with --var DIR.",
             ) from None

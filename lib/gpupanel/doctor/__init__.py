@@ -1,7 +1,7 @@
 """Checks of an installation; they change nothing."""
 
-from . import accounts
-from .checks import OF_THE_MOUNT, examine
-from .finding import NOTE, OK, WRONG, Finding
+from . import grants
+from .checks import MOUNT_CHECKS, run_checks
+from .findings import Finding, NOTE, OK, WRONG
 
-__all__ = ["NOTE", "OF_THE_MOUNT", "OK", "WRONG", "Finding", "accounts", "examine"]
+__all__ = ["MOUNT_CHECKS", "NOTE", "OK", "WRONG", "Finding", "grants", "run_checks"]

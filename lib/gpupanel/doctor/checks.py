@@ -3,31 +3,31 @@
 from collections.abc import Callable, Iterator
 
 from ..config import Settings
-from ..database import Database
-from ..errors import DatabaseUnavailable, MountUnavailable, PanelError
-from ..mount import bounded
-from . import accounts, files, jobs, mount, server, tables
-from .finding import WRONG, Finding
+from ..db import Database
+from ..errors import DatabaseUnavailableError, MountUnavailableError, PanelError
+from ..mount import iterate_with_timeout
+from . import file_permissions, grants, mount_checks, queue_checks, schema_diff, server_settings
+from .findings import Finding, WRONG
 
 # check -> function; the name is reported if the database cannot answer it
 OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = {
-    "version": server.version, "isolation": server.isolation, "snapshots": server.snapshots, "binlog": server.binlog,
-    "packet": server.packet, "clock": server.clock,
-    "schema version": tables.version, "compare": tables.compare, "own": accounts.own, "others": accounts.others,
-    "claim plan": jobs.claim_plan, "silent": jobs.silent, "unclaimed": jobs.unclaimed, "astray": jobs.astray,
-    "orphaned": jobs.orphaned, "waiting": jobs.waiting,
+    "version": server_settings.check_version, "isolation": server_settings.check_isolation, "snapshots": server_settings.check_snapshot_isolation, "binlog": server_settings.check_binlog_format,
+    "packet": server_settings.check_max_packet, "clock": server_settings.check_clock,
+    "schema version": schema_diff.version, "compare": schema_diff.compare_schema, "own": grants.check_own_grants, "others": grants.check_other_accounts,
+    "claim plan": queue_checks.check_claim_plan, "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim, "astray": queue_checks.status_mismatch,
+    "orphaned": queue_checks.batches_without_job, "waiting": queue_checks.check_queue_age,
 }
-OF_THE_MOUNT = (mount.sentinels, mount.assets, mount.read_only)
-OF_THE_FILES = (files.configuration, files.password, files.secret, files.templates)
+MOUNT_CHECKS = (mount_checks.check_sentinels, mount_checks.check_assets, mount_checks.check_read_only)
+FILE_CHECKS = (file_permissions.check_configuration, file_permissions.check_password_file, file_permissions.check_secret_file, file_permissions.check_templates)
 
 ANSWER_SECONDS = 60
 
 
-def examine(settings: Settings, seconds: float | None = None) -> list[Finding]:
+def run_checks(settings: Settings, seconds: float | None = None) -> list[Finding]:
     """Run all checks; database and mount may take `seconds` each."""
     return [
         *_of_the_database(settings, seconds), *_of_the_mount(settings, seconds),
-        *(finding for check in OF_THE_FILES for finding in check(settings)),
+        *(finding for check in FILE_CHECKS for finding in check(settings)),
     ]
 
 
@@ -37,11 +37,11 @@ def _of_the_database(settings: Settings, seconds: float | None) -> Iterator[Find
         for name, check in OF_THE_DATABASE.items():
             try:
                 yield from check(db, settings)
-            except DatabaseUnavailable:
+            except DatabaseUnavailableError:
                 raise
             except PanelError as error:
                 yield _failed(name, error)
-    except DatabaseUnavailable as error:
+    except DatabaseUnavailableError as error:
         yield _failed("database", error)
     finally:
         db.close()
@@ -49,8 +49,8 @@ def _of_the_database(settings: Settings, seconds: float | None) -> Iterator[Find
 
 def _of_the_mount(settings: Settings, seconds: float | None) -> Iterator[Finding]:
     try:
-        yield from bounded((finding for check in OF_THE_MOUNT for finding in check(settings.mount)), seconds)
-    except MountUnavailable as error:
+        yield from iterate_with_timeout((finding for check in MOUNT_CHECKS for finding in check(settings.mount)), seconds)
+    except MountUnavailableError as error:
         sync_dir = settings.mount.sync_dir
         yield Finding("mount", WRONG, str(error), f"{sync_dir} is mounted and readable", error.hint)
 

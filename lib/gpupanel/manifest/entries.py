@@ -14,18 +14,10 @@ import msgspec
 from msgspec import Raw
 
 from .convert import (
-    UNFIT,
-    begins_with,
-    container_with_lowercase_hashes,
-    convert,
-    field_problems,
-    raw_fields,
-    run_elements,
-    valid_fields,
-    value_problems,
-    with_lowercase_hashes,
+    UNFIT, begins_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
+    valid_fields, value_problems, with_lowercase_hashes,
 )
-from .messages import one_per_place, limit_problems
+from .messages import limit_problems, one_per_place
 from .schema import Container, InvalidItem, Item
 from .strict_json import BIG_BYTES, Text
 from .validation import Folders, item_problems, path_faults

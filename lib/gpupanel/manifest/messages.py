@@ -125,7 +125,7 @@ class ProblemList:
             return
         self._places.add(place)
         if len(self._first) < self.MAX_REPORTED:
-            self._first.append(clip(make(), self.MAX_CHARACTERS))
+            self._first.append(truncate(make(), self.MAX_CHARACTERS))
 
     def extend(self, problems: Iterable[str]) -> bool:
         """Add problems until no more are counted; returns whether there were any."""

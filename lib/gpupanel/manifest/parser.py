@@ -17,38 +17,15 @@ from msgspec import Raw
 
 from ..errors import ManifestError
 from .convert import (
-    UNFIT,
-    begins_with,
-    container_with_lowercase_hashes,
-    convert,
-    field_problems,
-    raw_fields,
-    run_elements,
-    valid_fields,
-    value_problems,
-    with_lowercase_hashes,
+    UNFIT, begins_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
+    valid_fields, value_problems, with_lowercase_hashes,
 )
 from .entries import Containers, Entries, Items, identity_of, safe_folder
 from .messages import MISSING, ProblemList, place, problem
 from .schema import Container, Item, KnownItem, ManifestFields, ManifestLimits, Verification
 from .strict_json import (
-    BIG_BYTES,
-    BYTE_ORDER_MARK,
-    MEMBER_KEY,
-    MEMBER_VALUE,
-    EMPTY,
-    RUN_BYTES,
-    SPACE,
-    Text,
-    KeyDigests,
-    NestingError,
-    array_runs,
-    count_elements,
-    count_strict,
-    decode_string,
-    described,
-    nesting_problem,
-    run_problems,
+    BIG_BYTES, BYTE_ORDER_MARK, EMPTY, KeyDigests, MEMBER_KEY, MEMBER_VALUE, NestingError, RUN_BYTES, SPACE, Text,
+    array_runs, count_elements, count_strict, decode_string, described, nesting_problem, run_problems,
     syntax_problem,
 )
 from .strict_json import value_problems as text_problems

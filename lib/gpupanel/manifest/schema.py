@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ..model import HIGHEST
+from ..models import BIGINT_MAX
 
 NEVER_PERSISTED = frozenset({"frosted", "blurred", "vivid_blurred"})
 UUID_PATTERN = r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
@@ -25,7 +25,7 @@ Time = Annotated[str, Meta(pattern=TIME_PATTERN, description="a UTC time such as
 Text = Annotated[str, Meta(max_length=255, description="text of up to 255 characters")]
 Host = Annotated[str, Meta(min_length=1, max_length=255, description="text of 1 to 255 characters")]
 Path = Annotated[str, Meta(max_length=512, description="a path of up to 512 characters")]
-Count = Annotated[int, Meta(ge=0, le=HIGHEST, description=f"a whole number from 0 to {HIGHEST}")]
+Count = Annotated[int, Meta(ge=0, le=BIGINT_MAX, description=f"a whole number from 0 to {BIGINT_MAX}")]
 Seconds = Annotated[float, Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, at least 0")]
 Flag = Annotated[bool, Meta(description="true or false")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
-from ..database import Database
+from ..db import Database
 from ..errors import ConfigurationError
 from . import mapping as names
 from .mapping import ABSENT, Catalogue, NameMapping
@@ -84,7 +84,7 @@ class ComparedDatabase:
     def count(self, table: TableSpec) -> int:
         """Count the rows of a table."""
         statement = f"SELECT COUNT(*) AS n FROM `{self.mapping.table(table.name)}`"
-        return next(iter(list(self._tx.stream_statement(statement))))["n"]
+        return next(iter(list(self._tx.stream_sql(statement))))["n"]
 
     def rows(self, table: TableSpec, paths: list[str]) -> Iterator[Row]:
         """Yield the rows in the order of the key as bytes, in bounded memory.
@@ -94,14 +94,14 @@ class ComparedDatabase:
         """
         select = SelectBuilder(self, table)
         statement = select.statement([*table.key, *paths])
-        return _in_order(table, self._tx.stream_statement(statement))
+        return _in_order(table, self._tx.stream_sql(statement))
 
     def among(self, table: TableSpec, paths: list[str], where: dict[str, list]) -> list[Row]:
         """Return the rows in which each path of `where` has one of its values."""
         statement, params = SelectBuilder(self, table).statement([*table.key, *paths], where), {}
         for number, values in enumerate(where.values()):
             params[f"w{number}"] = values
-        return list(_in_order(table, self._tx.stream_statement(statement, **params)))
+        return list(_in_order(table, self._tx.stream_sql(statement, **params)))
 
 
 def key_of(table: TableSpec, row: Row) -> tuple:

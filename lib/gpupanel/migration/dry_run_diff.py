@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..database import chunks
+from ..db import chunked
 from ..errors import ConfigurationError
 from . import table_specs, value_diff
 from .compared_database import ComparedDatabase, Row, key_of
@@ -58,7 +58,7 @@ def compare_plan(
     """Compare a plan, the left side, with an opened database."""
     comparison = PlanComparison(plan, side, findings)
     done = 0
-    for chunk in chunks(plan.rows(), LINES):
+    for chunk in chunked(plan.rows(), LINES):
         by_table = defaultdict(list)
         for line in chunk:
             by_table[line["table"]].append(line)

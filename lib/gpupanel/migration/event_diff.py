@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from ..errors import NotFound
+from ..errors import NotFoundError
 from . import value_diff
 from .compared_database import ComparedDatabase, Row
 from .findings import Findings
@@ -26,11 +26,11 @@ def compare_events(
 ) -> tuple[tuple[str, ...], ...]:
     """Compare the events of a batch; return the timeline as rows of cells.
 
-    Raises NotFound.
+    Raises NotFoundError.
     """
     events = _events(left, sync_id), _events(right, sync_id)
     if not any(events):
-        raise NotFound(f"Neither side has an event of batch {sync_id}.", "Check the sync_id.")
+        raise NotFoundError(f"Neither side has an event of batch {sync_id}.", "Check the sync_id.")
     counts = findings.tally(EVENT.area, EVENT.name, EVENT.noun)
     lines: list[tuple[str, ...]] = [("", left.label, right.label)]
     for pair in aligned(*events):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..doctor.finding import NOTE, OK, WRONG, Finding
+from ..doctor.findings import Finding, NOTE, OK, WRONG
 from . import table_specs
 from .compared_database import ComparedDatabase
 from .mapping import ABSENT

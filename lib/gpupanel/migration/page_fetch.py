@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib import error, parse, request
 
-from ..errors import InvalidInput, PanelError
+from ..errors import InvalidInputError, PanelError
 
 TIMEOUT_SECONDS = 60
 MAX_BYTES = 64 * 1024 * 1024
@@ -13,7 +13,7 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
     """Return the text at a URL or in a file.
 
     `credentials` is a file with `user:password`, sent only to the host of the URL. Raises PanelError if the page cannot
-    be fetched, InvalidInput for invalid credentials.
+    be fetched, InvalidInputError for invalid credentials.
     """
     if not place.startswith(("http://", "https://")):
         return Path(place).read_text(encoding="utf-8", errors="replace")
@@ -33,7 +33,7 @@ def _authentication(place: str, credentials: Path | None) -> list[request.BaseHa
         return []
     user, colon, password = credentials.read_text(encoding="utf-8").strip("\r\n").partition(":")
     if not colon:
-        raise InvalidInput(f"{credentials} does not hold user:password on one line.")
+        raise InvalidInputError(f"{credentials} does not hold user:password on one line.")
     host = parse.urlsplit(place)
     passwords = request.HTTPPasswordMgrWithDefaultRealm()
     passwords.add_password(None, f"{host.scheme}://{host.netloc}/", user, password)

@@ -8,7 +8,7 @@ the order of their ids: the second job of a batch, the third event of a type.
 from functools import cache
 from typing import NamedTuple
 
-from ..doctor import tables as schema
+from ..doctor import schema_diff as schema
 
 # The table that each id refers to.
 REFERENCES = {
@@ -107,7 +107,7 @@ def column_types(table: str) -> dict[str, str]:
 
 def expected() -> dict[str, schema.Table]:
     """Return the tables of etc/schema.sql that are compared."""
-    return {name: table for name, table in schema.expected().items() if name not in OURS_ALONE}
+    return {name: table for name, table in schema.expected_tables().items() if name not in OURS_ALONE}
 
 
 def compared_columns(table: str) -> list[str]:

@@ -3,7 +3,7 @@
 Only this room opens files there (docs/CONTRACT.md, 4. Mount and bundle).
 
 A missing or unsafe file is a fact about a bundle or an item. An unavailable mount is never taken for a missing file:
-it raises MountUnavailable, since absence is no instruction (docs/CONTRACT.md, 2.8).
+it raises MountUnavailableError, since absence is no instruction (docs/CONTRACT.md, 2.8).
 """
 
 import os
@@ -15,11 +15,12 @@ from typing import BinaryIO, NamedTuple
 
 from ..config import MountSettings
 from ..errors import (
-    BundleIncomplete, FileUnreadable, ManifestError, MountUnavailable, NotFound, NotPermitted, PanelError, UnsafePath,
+    BundleIncompleteError, FileUnreadableError, ManifestError, MountUnavailableError, NotFoundError, PanelError,
+    PermissionDeniedError, UnsafePathError,
 )
-from ..model import SYNC_ID
+from ..models import SYNC_ID
 from ..text import escape_unprintable
-from .files import Folder, open_checked, open_folder, translated
+from .safe_open import OpenDirectory, open_checked, open_directory, translate_os_errors
 
 SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024  # bytes
@@ -48,67 +49,67 @@ class Mount:
         self.sync_dir, self.assets_dir = settings.sync_dir, settings.assets_dir
         self.manifest_limit = settings.manifest_limit
 
-    def require(self) -> None:
+    def check_available(self) -> None:
         """Check that both folders are mounted: present and not empty.
 
-        Raises MountUnavailable.
+        Raises MountUnavailableError.
         """
         for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):
-            with translated(folder, ""), os.scandir(folder) as entries:
+            with translate_os_errors(folder, ""), os.scandir(folder) as entries:
                 if all(folder / entry.name == other for entry in entries):
-                    raise MountUnavailable(f"{folder} is empty, or not mounted.")
+                    raise MountUnavailableError(f"{folder} is empty, or not mounted.")
 
-    def sentinels(self) -> Iterator[Sentinel]:
-        """List all sentinels of sync_dir, in no order. Raises MountUnavailable."""
-        with translated(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
+    def list_sentinels(self) -> Iterator[Sentinel]:
+        """List all sentinels of sync_dir, in no order. Raises MountUnavailableError."""
+        with translate_os_errors(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(SENTINEL):
                     yield _sentinel(entry.name)
 
-    def manifest(self, sync_id: str) -> bytes:
+    def read_manifest(self, sync_id: str) -> bytes:
         """Read the manifest of a bundle, unparsed.
 
         Raises:
-            BundleIncomplete: a file is missing or may not be read; the message names it.
+            BundleIncompleteError: a file is missing or may not be read; the message names it.
             ManifestError: the manifest exceeds the limit.
-            UnsafePath, MountUnavailable
+            UnsafePathError, MountUnavailableError
         """
         if not SYNC_ID.fullmatch(sync_id):
-            raise UnsafePath(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
+            raise UnsafePathError(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
         try:
-            with translated(self.sync_dir, f"{sync_id}.ready"):
+            with translate_os_errors(self.sync_dir, f"{sync_id}.ready"):
                 os.lstat(self.sync_dir / f"{sync_id}.ready")
             name = f"{sync_id}.json"
             opened = open_checked(self.sync_dir, name, stat.S_ISREG)
             return _content(opened, self.sync_dir, name, self.manifest_limit, _manifest_too_big)
-        except (NotFound, NotPermitted) as missing:
-            raise BundleIncomplete(str(missing)) from None
+        except (NotFoundError, PermissionDeniedError) as missing:
+            raise BundleIncompleteError(str(missing)) from None
 
     def check_item(self, path: str) -> str | None:
         """Return why an item's documents cannot be read, or None.
 
-        Raises MountUnavailable.
+        Raises MountUnavailableError.
         """
         try:
-            with self._absences():
+            with self._confirm_absence():
                 self.open(f"{path}/source/source.json").close()
-        except NotFound as missing:
+        except NotFoundError as missing:
             if self._has_folder(path):
                 return str(missing)
             return f"The folder {escape_unprintable(path)} is not on the mount."
-        except UnsafePath as unsafe:
+        except UnsafePathError as unsafe:
             return str(unsafe)
         return None
 
-    def documents(self, path: str) -> Iterator[Document]:
+    def read_documents(self, path: str) -> Iterator[Document]:
         """Read source/source.json of an item, then source/data/*.json by name.
 
         Raises:
-            NotFound: there is no source.json.
+            NotFoundError: there is no source.json.
             PanelError: a document exceeds DOCUMENT_LIMIT bytes.
-            UnsafePath, MountUnavailable
+            UnsafePathError, MountUnavailableError
         """
-        with self._absences(), open_folder(self.assets_dir, f"{path}/source") as source:
+        with self._confirm_absence(), open_directory(self.assets_dir, f"{path}/source") as source:
             yield Document("source.json", self._document(source, "source.json"), is_source=True)
             if "data" not in source.names:
                 return
@@ -119,39 +120,39 @@ class Mount:
     def open(self, relative_path: str) -> BinaryIO:
         """Open a regular file under assets_dir for reading.
 
-        Raises NotFound, UnsafePath, MountUnavailable.
+        Raises NotFoundError, UnsafePathError, MountUnavailableError.
         """
         return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
 
     @contextmanager
-    def _absences(self) -> Iterator[None]:
-        """Accept NotFound only while both folders are mounted."""
+    def _confirm_absence(self) -> Iterator[None]:
+        """Accept NotFoundError only while both folders are mounted."""
         try:
             yield
-        except NotFound:
-            self.require()
+        except NotFoundError:
+            self.check_available()
             raise
 
-    def _document(self, folder: Folder, name: str) -> bytes:
-        return _content(folder.open(name), self.assets_dir, folder.place(name), DOCUMENT_LIMIT, _document_too_big)
+    def _document(self, folder: OpenDirectory, name: str) -> bytes:
+        return _content(folder.open(name), self.assets_dir, folder.relative_path(name), DOCUMENT_LIMIT, _document_too_big)
 
     def _has_folder(self, path: str) -> bool:
         try:
             os.close(open_checked(self.assets_dir, path, stat.S_ISDIR))
-        except (NotFound, UnsafePath):
+        except (NotFoundError, UnsafePathError):
             return False
         return True
 
 
-def _listed_folder(folder: Folder, name: str) -> Folder:
+def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:
     """Open a listed folder; if it is not found, its content is unknown."""
     try:
-        return folder.folder(name)
-    except NotFound:
-        raise FileUnreadable(f"{escape_unprintable(folder.place(name))} is listed, but cannot be found.") from None
+        return folder.open_directory(name)
+    except NotFoundError:
+        raise FileUnreadableError(f"{escape_unprintable(folder.relative_path(name))} is listed, but cannot be found.") from None
 
 
-def _json_files(folder: Folder) -> list[str]:
+def _json_files(folder: OpenDirectory) -> list[str]:
     """The names of its *.json files, sorted, without hidden ones."""
     return sorted(
         _utf8(folder, name) for name in folder.names if name.endswith(".json") and not name.startswith(".")
@@ -163,11 +164,11 @@ def _sentinel(name: str) -> Sentinel:
     return Sentinel(name, stem) if SYNC_ID.fullmatch(stem) else Sentinel(escape_unprintable(name), None)
 
 
-def _utf8(folder: Folder, name: str) -> str:
+def _utf8(folder: OpenDirectory, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise UnsafePath(f"{escape_unprintable(folder.place(name))} has a name that is not UTF-8.") from None
+        raise UnsafePathError(f"{escape_unprintable(folder.relative_path(name))} has a name that is not UTF-8.") from None
     return name
 
 
@@ -188,7 +189,7 @@ def _content(
     A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
     """
     try:
-        with translated(root, relative):
+        with translate_os_errors(root, relative):
             size = os.fstat(descriptor).st_size
             content = _read(descriptor, size, limit) if size <= limit else b""
     finally:
@@ -196,7 +197,7 @@ def _content(
     if max(size, len(content)) > limit:
         raise too_big(relative, max(size, len(content)), limit)
     if len(content) < size:
-        raise FileUnreadable(f"{escape_unprintable(relative)} ended after {len(content)} of its {size} bytes.")
+        raise FileUnreadableError(f"{escape_unprintable(relative)} ended after {len(content)} of its {size} bytes.")
     return content
 
 

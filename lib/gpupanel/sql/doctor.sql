@@ -1,21 +1,21 @@
--- name: silent
+-- name: stale_jobs
 -- Running jobs with a stale heartbeat; any worker requeues them.
 SELECT id, worker, heartbeat_at FROM import_job
 WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
 ORDER BY heartbeat_at LIMIT %(limit)s
 
--- name: unclaimed
+-- name: running_without_claim
 -- Running jobs without claim or heartbeat, which no worker would ever requeue.
 SELECT id, worker FROM import_job WHERE state = 'running' AND (heartbeat_at IS NULL OR claim_token IS NULL)
 LIMIT %(limit)s
 
--- name: astray
+-- name: status_mismatch
 -- Queued and running jobs whose batch has another status.
 SELECT j.id, j.state, b.sync_id, b.status FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state IN ('queued', 'running') AND b.status <> IF(j.state = 'queued', 'queued', 'importing')
 LIMIT %(limit)s
 
--- name: orphaned
+-- name: batches_without_job
 -- Queued and importing batches without an active job.
 SELECT b.sync_id, b.status FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.status IN ('queued', 'importing') AND j.id IS NULL

@@ -7,12 +7,12 @@ The web server authenticates users and sets REMOTE_USER; `proxies` has already a
 from typing import NamedTuple
 
 from ..config import PanelSettings
-from .answers import Environ, Forbidden, NotSignedIn
-from .proxies import address
+from .responses import AuthenticationRequiredError, Environ, ForbiddenError
+from .proxy_headers import parse_address
 
 LOCAL = "local"
 LONGEST = 255  # characters of a user name
-PROXIED = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")  # headers that proxies add
+PROXY_HEADERS = ("HTTP_X_FORWARDED_", "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_REAL_IP")  # headers that proxies add
 
 
 class User(NamedTuple):
@@ -22,39 +22,39 @@ class User(NamedTuple):
     operator: bool
 
 
-def sign_in(environ: Environ, panel: PanelSettings) -> User:
-    """Return the user of a request. Raises NotSignedIn, Forbidden."""
+def authenticate(environ: Environ, panel: PanelSettings) -> User:
+    """Return the user of a request. Raises AuthenticationRequiredError, ForbiddenError."""
     if panel.auth == "none":
         return _local_user(environ)
     name = _user_name(environ)
     if not name:
-        raise NotSignedIn()
+        raise AuthenticationRequiredError()
     operator = _is_listed(name, panel.operators)
     if not operator and not _is_listed(name, panel.viewers):
-        raise Forbidden(
+        raise ForbiddenError(
             f"{name} is signed in, but has no access to this panel.",
             "Ask an administrator to add the name to [panel] operators or viewers.",
         )
     return User(name, operator)
 
 
-def sign_in_or_local(environ: Environ, panel: PanelSettings) -> User:
+def authenticate_or_local(environ: Environ, panel: PanelSettings) -> User:
     """Return the user, or LOCAL for a program on this machine without proxy."""
     if environ.get("REMOTE_USER") or not _is_local(environ):
-        return sign_in(environ, panel)
+        return authenticate(environ, panel)
     return User(LOCAL, False)
 
 
 def require_operator(user: User) -> None:
     """Raise Forbidden for a viewer."""
     if not user.operator:
-        raise Forbidden("You have view-only access. Nothing was changed.", "Ask an operator to do this.")
+        raise ForbiddenError("You have view-only access. Nothing was changed.", "Ask an operator to do this.")
 
 
 def _local_user(environ: Environ) -> User:
     """Return the user for `auth = none`, which serves this machine only."""
     if not _is_local(environ):
-        raise NotSignedIn(
+        raise AuthenticationRequiredError(
             "Without authentication, this panel serves its own machine only.",
             "Open it there by its loopback address, or set [panel] auth = remote_user.",
         )
@@ -62,7 +62,7 @@ def _local_user(environ: Environ) -> User:
 
 
 def _is_local(environ: Environ) -> bool:
-    proxied = any(name.startswith(PROXIED) for name in environ)
+    proxied = any(name.startswith(PROXY_HEADERS) for name in environ)
     return not proxied and _is_loopback(environ.get("REMOTE_ADDR", "")) and _is_for_loopback(environ)
 
 
@@ -80,7 +80,7 @@ def _is_listed(name: str, names: frozenset[str]) -> bool:
 
 
 def _is_loopback(text: str) -> bool:
-    ip = address(text)
+    ip = parse_address(text)
     return ip is not None and ip.is_loopback
 
 

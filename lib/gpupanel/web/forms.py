@@ -12,7 +12,7 @@ from time import time
 from typing import Any
 
 from ..errors import ConfigurationError
-from .answers import Environ, Forbidden
+from .responses import Environ, ForbiddenError
 
 WINDOW = 12 * 3600  # seconds; a token is valid in this window and the next one: 12 to 24 hours
 FEWEST_BYTES = 16
@@ -22,7 +22,7 @@ LINE_LIMIT = 400  # characters
 MOST_LINES = 200  # similar lines compress so well that the cookie limit would admit millions
 
 
-class Secret:
+class SigningKey:
     """The signing key in the file `path`, which is created when missing."""
 
     def __init__(self, path: Path):
@@ -50,25 +50,25 @@ class Secret:
         return hmac.compare_digest(signature.encode(), self.sign(*parts).encode())
 
 
-def token(secret: Secret, user: str, back: int = 0) -> str:
+def make_token(secret: SigningKey, user: str, back: int = 0) -> str:
     """Return a user's CSRF token for the time window `back` windows ago."""
     return secret.sign("csrf", user, str(int(time() // WINDOW) - back))
 
 
-def check(environ: Environ, secret: Secret, user: str, given: str) -> None:
+def verify_token(environ: Environ, secret: SigningKey, user: str, given: str) -> None:
     """Raise Forbidden for a form of another site or with a wrong token."""
     if _is_cross_site(environ):
-        raise Forbidden("The form came from another site. Nothing was changed.", "Use the form on this panel's page.")
-    valid = [token(secret, user, back) for back in (0, 1)]
+        raise ForbiddenError("The form came from another site. Nothing was changed.", "Use the form on this panel's page.")
+    valid = [make_token(secret, user, back) for back in (0, 1)]
     # A list, not a generator: comparing with both takes the same time whichever matches.
     if not any([hmac.compare_digest(given.encode(), candidate.encode()) for candidate in valid]):
-        raise Forbidden(
+        raise ForbiddenError(
             "The form has expired, or did not come from this panel. Nothing was changed.",
             "Reload the page and try again.",
         )
 
 
-def pack(secret: Secret, user: str, outcome: dict[str, Any]) -> str:
+def dump_flash(secret: SigningKey, user: str, outcome: dict[str, Any]) -> str:
     """Return a flash message as a cookie; `cut` counts the dropped lines."""
     lines = [line if len(line) <= LINE_LIMIT else line[:LINE_LIMIT] + "..." for line in outcome["lines"]]
     kept = min(len(lines), MOST_LINES)
@@ -79,7 +79,7 @@ def pack(secret: Secret, user: str, outcome: dict[str, Any]) -> str:
         kept = kept * 3 // 4
 
 
-def unpack(secret: Secret, user: str, value: str) -> dict[str, Any] | None:
+def load_flash(secret: SigningKey, user: str, value: str) -> dict[str, Any] | None:
     """Return a cookie's flash message, or None if not signed for this user."""
     text, _, signature = value.partition(".")
     if not signature or not secret.signed(signature, "outcome", user, text):

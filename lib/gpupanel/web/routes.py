@@ -4,14 +4,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
-from ..filters import ACTIONS
-from .answers import Environ
-from .visit import Visit
+from ..search.filters import ACTIONS
+from .responses import Environ
+from .request import Request
 
 FOLDER = "/admin"  # the folder of the pages, if the web server chose none
 
 
-class Page(NamedTuple):
+class Route(NamedTuple):
     """A page at `path` with the query `selected` and template `<name>.html`.
 
     `module` in pages/ has `show(db, visit, settings)`, which returns template values or a File. With `has_version`, it
@@ -21,7 +21,7 @@ class Page(NamedTuple):
     name: str
     module: str
     path: str
-    selected: dict[str, str]
+    query: dict[str, str]
     operators_only: bool = False
     has_version: bool = False
 
@@ -31,13 +31,13 @@ class Page(NamedTuple):
 
 # The first matching page is shown.
 PAGES = (
-    Page("batch", "batch", "/import-media.cgi", {"action": "detail"}, has_version=True),
-    Page("items", "export", "/import-media.cgi", {"action": "items"}),
-    Page("picture", "picture", "/import-media.cgi", {"action": "picture"}),
-    Page("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
-    Page("tasks", "tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
-    Page("batches", "batches", "/import-media.cgi", {}),
-    Page("tasks", "tasks", "/import-tasks.cgi", {}, has_version=True),
+    Route("batch", "batch", "/import-media.cgi", {"action": "detail"}, has_version=True),
+    Route("items", "export", "/import-media.cgi", {"action": "items"}),
+    Route("picture", "picture", "/import-media.cgi", {"action": "picture"}),
+    Route("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
+    Route("tasks", "tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
+    Route("batches", "batches", "/import-media.cgi", {}),
+    Route("tasks", "tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
 HEALTH, METRICS = "/health", "/metrics"  # for programs
@@ -46,16 +46,16 @@ READING = ("GET", "HEAD")
 METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, METRICS), READING)
 
 
-def chosen(visit: Visit) -> Page:
-    """Return the page of a request. Raises InvalidInput for unknown ones."""
-    visit.choice("tab", ["batches", "queue"])
-    visit.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
+def match(request: Request) -> Route:
+    """Return the page of a request. Raises InvalidInputError for unknown ones."""
+    request.choice("tab", ["batches", "queue"])
+    request.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
     return next(
-        page for page in PAGES if page.path == visit.path and page.selected.items() <= visit.query.items()
+        page for page in PAGES if page.path == request.path and page.query.items() <= request.query.items()
     )
 
 
-def placed(environ: Environ) -> Environ:
+def normalize_path(environ: Environ) -> Environ:
     """Set SCRIPT_NAME to the pages' folder and PATH_INFO to the page.
 
     Bytes that are not UTF-8 become replacement characters: dropping them would turn one address into another.

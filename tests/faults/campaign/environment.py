@@ -9,7 +9,7 @@ from pathlib import Path
 import installation
 from constants import NAME, TABLES
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import MariaDBServer
 from gpupanel.mount import Mount

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from gpupanel.database import Database
+from gpupanel.db import Database
 from worker_helpers import wait_until
 
 from . import mysql_protocol

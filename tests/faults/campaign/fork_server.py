@@ -15,10 +15,10 @@ def main() -> None:
     import importlib.resources.readers  # noqa: F401 - and all that a program would load late
 
     from gpupanel.cli import cancel, main, preflight, queue, retry, scan  # noqa: F401
-    from gpupanel.web import app, cgi, operations, selecting  # noqa: F401
-    from gpupanel.work import command
+    from gpupanel.web import bulk_actions, entrypoints, form_actions, wsgi  # noqa: F401
+    from gpupanel.worker import cli
 
-    programs = {"gpupanel": main.main, "import-worker": command.main, "import-media.cgi": lambda _: cgi.serve_once(Path())}
+    programs = {"gpupanel": main.main, "import-worker": cli.main, "import-media.cgi": lambda _: entrypoints.serve_once(Path())}
     # Objects of the parent are no garbage of a fork; collecting them would take as long as the fork's own work.
     gc.collect()
     gc.freeze()

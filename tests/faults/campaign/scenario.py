@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from gpupanel import actions
+from gpupanel import services
 from gpupanel.devtools.bundle_factory import BundleWriter, GeneratedAsset, defects
-from gpupanel.work import claims
+from gpupanel.worker import claims
 
 OPERATOR = "operator"
 FORMS = ("photo", "cover")
@@ -85,17 +85,17 @@ def write_others(writer: BundleWriter, base: list[GeneratedAsset]) -> list[str]:
 def tell(environment) -> None:
     """Run all stages once without faults, and save a snapshot before each."""
     environment.first, base = write_first(environment.writer)
-    actions.scan_mount(environment.panel, environment.mount, OPERATOR)
-    actions.queue_batch(environment.panel, environment.mount, environment.first, OPERATOR)
+    services.scan_mount(environment.panel, environment.mount, OPERATOR)
+    services.queue_batch(environment.panel, environment.mount, environment.first, OPERATOR)
     environment.finish()
     environment.bundles = write_others(environment.writer, base)
     environment.keep("empty")
-    actions.scan_mount(environment.panel, environment.mount, OPERATOR)
+    services.scan_mount(environment.panel, environment.mount, OPERATOR)
     environment.keep("scanned")
     for sync_id in environment.bundles[:2]:
-        actions.preflight_batch(environment.panel, environment.mount, sync_id, OPERATOR)
+        services.preflight_batch(environment.panel, environment.mount, sync_id, OPERATOR)
     environment.keep("planned")
-    queued = actions.queue_batches(environment.panel, environment.mount, environment.bundles[:USABLE], OPERATOR)
+    queued = services.queue_batches(environment.panel, environment.mount, environment.bundles[:USABLE], OPERATOR)
     # The last one looks as if planned from another manifest.
     environment.admin.execute(
         "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s", sync_id=environment.bundles[3]
@@ -108,10 +108,10 @@ def tell(environment) -> None:
 
 def _let_two_die(environment) -> None:
     """Make a job whose worker died once, and one whose worker died five times."""
-    first = environment.worker.transact(claims.claim, claims.Next("0" * 32, "lost:1"))
+    first = environment.worker.run_transaction(claims.claim, claims.ClaimRequest("0" * 32, "lost:1"))
     for attempt in range(1, 6):
-        claim = environment.worker.transact(claims.claim, claims.Next(f"{attempt:032d}", "lost:2", [first.job_id]))
+        claim = environment.worker.run_transaction(claims.claim, claims.ClaimRequest(f"{attempt:032d}", "lost:2", [first.job_id]))
         environment.let_an_hour_pass(claim.job_id)
         if attempt < 5:
-            environment.worker.transact(claims.reset, claim.job_id, 900, 5, "other:3")
+            environment.worker.run_transaction(claims.requeue_stale, claim.job_id, 900, 5, "other:3")
     environment.let_an_hour_pass(first.job_id)

@@ -5,7 +5,7 @@ import re
 from collections import Counter, defaultdict
 
 from constants import TABLES
-from gpupanel.database import queries
+from gpupanel.db import queries
 from worker_helpers import MEANING
 
 BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest_summary, item_count, container_count,

@@ -27,4 +27,4 @@ def _ordinary(site: Deployment, number: int, shared: list) -> str:
 
 
 def manifest(site: Deployment, sync_id: str) -> dict:
-    return json.loads(site.mount.manifest(sync_id))
+    return json.loads(site.mount.read_manifest(sync_id))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import installation
 from constants import NAME, TREE
 from gpupanel import config
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
-from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.mount import Mount
 
 # Who waits for whom is told by the performance schema.

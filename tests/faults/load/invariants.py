@@ -3,7 +3,7 @@
 import time
 
 from campaign import snapshot
-from gpupanel.database import chunks
+from gpupanel.db import chunked
 
 from . import bundles
 from .deployment import Deployment
@@ -21,7 +21,7 @@ def settle(site: Deployment) -> list[str]:
         left = [row["sync_id"] for row in site.admin.execute(LEFT, host=bundles.HOST)]
         if not left:
             return []
-        for some in chunks(left, 200):
+        for some in chunked(left, 200):
             site.shell("queue", *some)
     return [f"{len(left)} batches do not complete: {left[:3]}"]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from constants import NAME
-from gpupanel.database import Database
+from gpupanel.db import Database
 from gpupanel.errors import PanelError
 
 from .deployment import Deployment

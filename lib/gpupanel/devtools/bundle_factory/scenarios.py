@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ...model import BatchStatus, Decision
+from ...models import BatchStatus, Decision
 from . import defects
 from .assets import GeneratedAsset
 from .documents import KNOWN

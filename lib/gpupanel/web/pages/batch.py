@@ -2,59 +2,60 @@
 
 from typing import Any
 
-from ... import ledger, queue
+from ... import job_queue, ledger
 from ...config import Settings
-from ...database import Database, Reading
-from ...model import BOUND, SETTLED, BatchStatus, Decision, JobState
-from .. import glance, items
-from .. import visit as parameters
-from ..glance import Glance
-from ..items import Sieve
-from ..visit import Visit
-from .shapes import EVENT, JOB, PLANNED_BATCH, shaped
+from ...db import Database, ReadTransaction
+from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
+from .. import status_bar
+from . import item_list
+from .. import request as parameters
+from ..status_bar import QueueSummary
+from .item_list import ItemFilter
+from ..request import Request
+from ..serializers import EVENT, JOB, PLANNED_BATCH, pick
 
 LATEST = 50
 
 
-def show(db: Database, visit: Visit, settings: Settings) -> dict[str, Any]:
-    """Return the values of the page. Raises InvalidInput, NotFound."""
-    return db.read(_read, *_parameters(visit), settings.panel.page_size)
+def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
+    """Return the values of the page. Raises InvalidInputError, NotFoundError."""
+    return db.run_read(_read, *_parameters(request), settings.panel.page_size)
 
 
-def version(db: Database, visit: Visit, settings: Settings) -> tuple[str, Glance | None]:
+def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary | None]:
     """Return a change token, and the summary if shown (docs/decisions/0032)."""
-    sync_id, *_ = _parameters(visit)
-    return db.read(_version, sync_id, not visit.wants_json)
+    sync_id, *_ = _parameters(request)
+    return db.run_read(_version, sync_id, not request.wants_json)
 
 
-def _parameters(visit: Visit) -> tuple[str, Sieve, int]:
-    return parameters.sync_id(visit.query.get("sync_id")), items.wanted(visit), visit.number("start") or 0
+def _parameters(request: Request) -> tuple[str, ItemFilter, int]:
+    return parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request), request.number("start") or 0
 
 
-def _version(tx: Reading, sync_id: str, with_summary: bool) -> tuple[str, Glance | None]:
-    stamp = ledger.stamp(tx, sync_id)
-    summary = glance.told(tx) if with_summary else None
-    return repr((stamp | {"now": glance.told_at(stamp["now"])}, summary)), summary
+def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str, QueueSummary | None]:
+    stamp = ledger.change_token(tx, sync_id)
+    summary = status_bar.load_rounded(tx) if with_summary else None
+    return repr((stamp | {"now": status_bar.round_down(stamp["now"])}, summary)), summary
 
 
-def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
-    row = ledger.batch(tx, sync_id)
-    jobs = queue.history(tx, row["id"], limit=LATEST + 1)
-    counts = ledger.bounded_counts(tx, row["id"], limit=BOUND + 1)
-    marks = {mark: counts.pop(mark, 0) for mark in ledger.MARKS}
+def _read(tx: ReadTransaction, sync_id: str, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
+    row = ledger.get_batch(tx, sync_id)
+    jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
+    counts = ledger.bounded_decision_counts(tx, row["id"], limit=COUNT_LIMIT + 1)
+    marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     shown = (_items_by_hash if sieve.hash_start else _items_page)(tx, row["id"], sieve, start, size)
     return {
-        "batch": shaped(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).busy),
-        "active_job": next((shaped(job, JOB) for job in jobs if _is_active(job)), None),
-        "jobs": [shaped(job, JOB) for job in jobs[:LATEST]],
+        "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job),
+        "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
+        "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,
         "item_count": _item_count(row, counts),
-        "decisions": {str(decision): counts[decision] for decision in items.ORDER if decision in counts},
+        "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
         "retryable": _retryable(row, counts),
         **shown,
-        "events": [shaped(event, EVENT) for event in ledger.events(tx, row["id"], limit=LATEST)],
+        "events": [pick(event, EVENT) for event in ledger.list_events(tx, row["id"], limit=LATEST)],
         "decision": sieve.decision,
         "mark": sieve.mark,
         "q": sieve.hash_start,
@@ -64,19 +65,19 @@ def _read(tx: Reading, sync_id: str, sieve: Sieve, start: int, size: int) -> dic
     }
 
 
-def _items_page(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
-    rows, next_start = items.page(tx, batch_id, sieve, start, size)
-    previous = ledger.place_before(tx, batch_id, start, decision=sieve.decision, mark=sieve.mark, limit=size)
+def _items_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
+    rows, next_start = item_list.list_page(tx, batch_id, sieve, start, size)
+    previous = ledger.previous_page_start(tx, batch_id, start, decision=sieve.decision, mark=sieve.mark, limit=size)
     return {
-        "items": [items.shown(row) for row in rows], "start": start, "previous_start": previous,
+        "items": [item_list.serialize_item(row) for row in rows], "start": start, "previous_start": previous,
         "next_start": next_start, "more_matches": False,
     }
 
 
-def _items_by_hash(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: int) -> dict[str, Any]:
-    rows = ledger.items_of_hash(tx, batch_id, sieve.hash_start or "", limit=size + 1)
+def _items_by_hash(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
+    rows = ledger.list_items_by_hash(tx, batch_id, sieve.hash_start or "", limit=size + 1)
     return {
-        "items": [items.shown(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
+        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
         "more_matches": len(rows) > size,
     }
 
@@ -84,13 +85,13 @@ def _items_by_hash(tx: Reading, batch_id: int, sieve: Sieve, start: int, size: i
 def _retryable(row: dict[str, Any], counts: dict[str, int]) -> bool:
     """Return whether failed or open items or containers can be retried."""
     ended = row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED)
-    return ended and any(decision in counts for decision in SETTLED)
+    return ended and any(decision in counts for decision in DONE_DECISIONS)
 
 
 def _item_count(row: dict[str, Any], counts: dict[str, int]) -> int:
     """Return the number of items; beyond the bound, that of the manifest."""
     listed: int = row["item_count"]
-    return sum(counts.values()) if max(counts.values(), default=0) <= BOUND else listed
+    return sum(counts.values()) if max(counts.values(), default=0) <= COUNT_LIMIT else listed
 
 
 def _outdated(row: dict[str, Any], counts: dict[str, int]) -> bool:
@@ -98,7 +99,7 @@ def _outdated(row: dict[str, Any], counts: dict[str, int]) -> bool:
     return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
 
 
-def _changed(tx: Reading, row: dict[str, Any]) -> dict[str, Any] | None:
+def _changed(tx: ReadTransaction, row: dict[str, Any]) -> dict[str, Any] | None:
     """Return the manifest change since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
     if not event or event["payload"].get("phase") != "import":

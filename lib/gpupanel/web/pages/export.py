@@ -10,52 +10,53 @@ from typing import IO, Any
 
 from ... import ledger
 from ...config import Settings
-from ...database import Database
-from ...errors import InvalidInput
-from .. import formats, items, render
-from .. import visit as parameters
-from ..answers import File
-from ..visit import Visit
+from ...db import Database
+from ...errors import InvalidInputError
+from .. import template_filters, templating
+from . import item_list
+from .. import request as parameters
+from ..responses import FileResponse
+from ..request import Request
 
 AT_ONCE = 1000  # items in memory
 IN_MEMORY = 1024 * 1024  # bytes of the file; a larger one goes to the disk
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet evaluates a cell that starts so
 
 
-def show(db: Database, visit: Visit, settings: Settings) -> File:
-    """Return a batch's items as csv or json. Raises InvalidInput, NotFound.
+def view(db: Database, request: Request, settings: Settings) -> FileResponse:
+    """Return a batch's items as csv or json. Raises InvalidInputError, NotFoundError.
 
     A temporary file comes first, so that a database error cannot leave a truncated download.
     """
-    sync_id = parameters.sync_id(visit.query.get("sync_id"))
-    kind = visit.choice("format", list(WRITERS)) or "json"
-    sieve = items.wanted(visit)
+    sync_id = parameters.sync_id(request.query.get("sync_id"))
+    kind = request.choice("format", list(WRITERS)) or "json"
+    sieve = item_list.parse_item_filter(request)
     if sieve.hash_start:
-        raise InvalidInput("q: an export contains all items, or those of one decision or mark")
-    batch_id = db.read(ledger.batch, sync_id)["id"]
+        raise InvalidInputError("q: an export contains all items, or those of one decision or mark")
+    batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed after the response)
     WRITERS[kind](file, _items(db, batch_id, sieve))
     length = file.tell()
     file.seek(0)
     name = "-".join([sync_id, "items", *(value for value in sieve if value)])
-    return File(file, {
+    return FileResponse(file, {
         "Content-Type": TYPES[kind], "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     })
 
 
-def _items(db: Database, batch_id: int, sieve: items.Sieve) -> Iterator[dict[str, Any]]:
+def _items(db: Database, batch_id: int, sieve: item_list.ItemFilter) -> Iterator[dict[str, Any]]:
     start: int | None = 0
     while start is not None:
-        rows, start = db.read(items.page, batch_id, sieve, start, AT_ONCE)
-        yield from map(items.shown, rows)
+        rows, start = db.run_read(item_list.list_page, batch_id, sieve, start, AT_ONCE)
+        yield from map(item_list.serialize_item, rows)
 
 
 def _write_csv(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
-    writer.writerow(items.KEYS)
-    writer.writerows([_cell(row[key]) for key in items.KEYS] for row in rows)
+    writer.writerow(item_list.ITEM_KEYS)
+    writer.writerows([_cell(row[key]) for key in item_list.ITEM_KEYS] for row in rows)
     text.detach()
 
 
@@ -63,7 +64,7 @@ def _write_json(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
     """Write one array, with one item per line."""
     file.write(b"[")
     for number, row in enumerate(rows):
-        file.write((b",\n" if number else b"\n") + render.as_json(row).rstrip(b"\n"))
+        file.write((b",\n" if number else b"\n") + templating.as_json(row).rstrip(b"\n"))
     file.write(b"\n]\n")
 
 
@@ -75,7 +76,7 @@ def _cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False) if value else ""
-    text = formats.iso(value) or "" if isinstance(value, datetime) else str(value)
+    text = template_filters.iso(value) or "" if isinstance(value, datetime) else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

@@ -1,6 +1,6 @@
 """Health check for load balancers: one word, no authentication."""
 
-from ...database import Database
+from ...db import Database
 from ...errors import PanelError
 
 ANSWERS = {True: (200, b"ok\n"), False: (503, b"unavailable\n")}
@@ -13,6 +13,6 @@ def answer(db: Database) -> tuple[int, bytes]:
 
 def _is_available(db: Database) -> bool:
     try:
-        return bool(db.read(lambda tx: tx.value("queue.now")))
+        return bool(db.run_read(lambda tx: tx.fetch_value("job_queue.now")))
     except PanelError:
         return False

@@ -7,30 +7,30 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from ... import queue
+from ... import job_queue
 from ...config import Settings
-from ...database import Database, Reading
-from ...model import BOUND
-from .. import glance
-from .tasks import ENDED
+from ...db import Database, ReadTransaction
+from ...models import COUNT_LIMIT
+from .. import status_bar
+from .import_tasks import ENDED
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-BOUNDED = f"counted up to {BOUND + 1}"
+BOUNDED = f"counted up to {COUNT_LIMIT + 1}"
 
 
 def answer(db: Database, settings: Settings) -> bytes:
     """Return all metrics as of now."""
-    values = db.read(_read, timedelta(minutes=settings.panel.stale_minutes))
+    values = db.run_read(_read, timedelta(minutes=settings.panel.stale_minutes))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(values))
     return generate_latest(registry)
 
 
-def _read(tx: Reading, stale: timedelta) -> dict[str, Any]:
+def _read(tx: ReadTransaction, stale: timedelta) -> dict[str, Any]:
     return {
-        "glance": glance.read(tx),
-        "silent": tx.value("queue.count_silent", seconds=stale.total_seconds()),
-        "ended": {str(state): queue.count_ended(tx, state) for state in ENDED},
+        "glance": status_bar.load(tx),
+        "silent": tx.fetch_value("job_queue.count_silent", seconds=stale.total_seconds()),
+        "ended": {str(state): job_queue.count_ended(tx, state) for state in ENDED},
     }
 
 

@@ -1,0 +1,138 @@
+"""Actions on many batches: preview, and run within a time limit (decision 0027).
+
+Each batch is handled by itself, according to its present status. So a selection that is sent twice has no effect the
+second time, and a refused batch does not hold up the others.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple
+
+from . import job_queue, ledger, services
+from .services import BatchResult
+from .db import Database, ReadTransaction, Transaction, chunked
+from .errors import InvalidStateError, MountTimeoutError, PanelError
+from .models import BatchStatus as Status
+from .mount import Mount
+from .rows import ChosenBatch, LockedJob
+
+QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
+BULK_ACTIONS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
+TIME_SHARE = 0.5  # share of a request's time after which the next batch is left to the next request
+
+QUEUED, PREFLIGHTED, CANCELED = "queued", "preflighted", "canceled"
+BOTH, RETRIED = "preflighted, and queued if that passes", "failed items are queued again, the others kept"
+FREE = [status for status in Status if not status.has_active_job]
+# action -> status -> its effect on a batch in that status; in any other status it is refused.
+EFFECTS = {
+    QUEUE: {status: QUEUED if status is Status.PREFLIGHT_PASSED else BOTH for status in FREE},
+    PREFLIGHT: dict.fromkeys(FREE, PREFLIGHTED),
+    RETRY: {status: BOTH if status is Status.PREFLIGHT_FAILED else RETRIED for status in services.RETRYABLE_STATUSES},
+    CANCEL: {Status.QUEUED: CANCELED},
+}
+BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
+
+
+class BatchPreview(NamedTuple):
+    """The effect of an action on a batch, or why it would be refused."""
+
+    sync_id: str
+    status: str
+    will: str | None
+    refusal: str | None
+
+
+def select_batches(tx: ReadTransaction, ids: list[int]) -> dict[int, ChosenBatch]:
+    """id -> batch, in the order given."""
+    rows = {row["id"]: row for chunk in chunked(ids) for row in tx.fetch_all("search.by_ids", ids=chunk)}
+    return {number: rows[number] for number in ids if number in rows}
+
+
+def in_order(tx: ReadTransaction, ids: list[int]) -> list[int]:
+    """Sort the batches by when upstream completed them."""
+    by_sync_id = {row["sync_id"]: number for number, row in select_batches(tx, ids).items()}
+    return [by_sync_id[sync_id] for sync_id in ledger.sort_by_upstream_order(tx, list(by_sync_id))]
+
+
+def preview(tx: ReadTransaction, what: str, ids: list[int]) -> list[BatchPreview]:
+    """Preview an action on each batch in its present status."""
+    return [_foreseen(what, row["sync_id"], row["status"]) for row in select_batches(tx, ids).values()]
+
+
+def _foreseen(what: str, sync_id: str, status: str) -> BatchPreview:
+    effect = EFFECTS[what].get(Status(status))
+    return BatchPreview(sync_id, status, effect, None if effect else _refusal(what, Status(status)))
+
+
+def _refusal(what: str, status: Status) -> str:
+    if what == CANCEL:
+        if status is Status.IMPORTING:
+            return "its job is running; only stopping the service ends it"
+        return "it has no queued job"
+    return BUSY.get(status) or services.reason_not_retried(status)
+
+
+def run(
+    db: Database, mount: Mount, what: str, sync_ids: list[str], actor: str, *, seconds: float
+) -> tuple[list[BatchResult], list[str]]:
+    """Run an action; return the results, and the batches not reached.
+
+    A batch has all of the time that is left. If that is too little, the batch is the first of the next request; it
+    fails only if all of the time is too little.
+    """
+    started = monotonic()
+    results: list[BatchResult] = []
+    for number, sync_id in enumerate(sync_ids):
+        passed = monotonic() - started
+        if number and passed > seconds * TIME_SHARE:
+            return results, sync_ids[number:]
+        try:
+            results.append(HANDLERS[what](db, mount, sync_id, actor, seconds - passed))
+        except MountTimeoutError as error:
+            if number:
+                return results, sync_ids[number:]
+            results.append(BatchResult(sync_id, problem=str(error), hint=error.hint))
+        except PanelError as error:
+            results.append(BatchResult(sync_id, problem=str(error), hint=error.hint))
+    return results, []
+
+
+def _queue(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+    job_id = services.queue_batch(db, mount, sync_id, actor, seconds=seconds)
+    return BatchResult(sync_id, job_id, did=f"queued as job {job_id}")
+
+
+def _preflight(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+    outcome = services.preflight_batch(db, mount, sync_id, actor, seconds=seconds)
+    if not outcome.ok:
+        problem = f"The preflight failed: {'; '.join(outcome.problems)}."
+        return BatchResult(sync_id, problem=problem, hint="Ask upstream to fix the bundle, then preflight it again.")
+    counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
+    return BatchResult(sync_id, did=f"preflight passed: {counts or 'no item was planned'}")
+
+
+def _retry(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+    foreseen = _foreseen(RETRY, sync_id, db.run_read(ledger.get_batch, sync_id)["status"])
+    if foreseen.refusal:
+        raise InvalidStateError(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
+    job_id = services.retry_batch(db, mount, sync_id, actor, seconds=seconds)
+    return BatchResult(sync_id, job_id, did=f"failed items are queued as job {job_id}")
+
+
+def _cancel(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+    job_id = db.run_transaction(_cancel_job_of, sync_id, actor)
+    return BatchResult(sync_id, job_id, did=f"job {job_id} canceled")
+
+
+def _cancel_job_of(tx: Transaction, sync_id: str, actor: str) -> int:
+    batch = ledger.get_batch(tx, sync_id)
+    job: LockedJob | None = tx.fetch_one("job_queue.active_job", batch_id=batch["id"])
+    if job is None:
+        raise InvalidStateError(f"Batch {sync_id} is {batch['status']}: it has no queued job.")
+    job_queue.cancel(tx, job["id"], actor)
+    return job["id"]
+
+
+HANDLERS: dict[str, Callable[[Database, Mount, str, str, float], BatchResult]] = {
+    QUEUE: _queue, PREFLIGHT: _preflight, RETRY: _retry, CANCEL: _cancel,
+}

@@ -1,0 +1,22 @@
+"""MariaDB access; the only room that imports pymysql."""
+
+from .connection import Database
+from .errors import ConnectionLostError, DataError, DatabaseInternalError, DuplicateKeyError, translate_error
+from .queries import fill, queries, query
+from .transaction import ReadTransaction, Transaction, chunk_by_first, chunked
+
+__all__ = [
+    "ConnectionLostError",
+    "DataError",
+    "Database",
+    "DatabaseInternalError",
+    "DuplicateKeyError",
+    "ReadTransaction",
+    "Transaction",
+    "chunk_by_first",
+    "chunked",
+    "fill",
+    "queries",
+    "query",
+    "translate_error",
+]

@@ -1,0 +1,188 @@
+"""One connection a thread, and the retry loop around transactions.
+
+docs/CONTRACT.md, 8. Queue.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import pymysql
+from pymysql.constants import CLIENT
+from pymysql.cursors import DictCursor
+
+from .. import errors
+from ..config import DatabaseSettings
+from .errors import ConnectionLostError, translate_error
+from .transaction import Connection, ReadTransaction, Transaction
+
+P = ParamSpec("P")
+Tx = TypeVar("Tx", bound=ReadTransaction)
+Result = TypeVar("Result")
+
+MAX_ATTEMPTS = 6
+# Seconds that a connection may be idle before it is tested for being alive.
+PING_AFTER_SECONDS = 1
+
+# A statement, since the variable's name differs between servers.
+ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+
+class Database:
+    """One database and account; each thread keeps its own connection.
+
+    The server ends a transaction that was idle for `idle_seconds`, so that a stopped process cannot keep its row locks
+    (0: the server's own setting). A statement fails after `read_timeout` seconds, which must be more than
+    `lock_seconds`, the time that it waits for a row lock.
+    """
+
+    def __init__(
+        self, settings: DatabaseSettings, *, idle_seconds: int = 0, lock_seconds: int = 10, read_timeout: float = 60
+    ) -> None:
+        self.settings = settings
+        self._idle_seconds, self._lock_seconds = idle_seconds, lock_seconds
+        self._read_timeout = read_timeout
+        self._local = threading.local()
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadTransaction]:
+        """Open a read-only transaction."""
+        connection = self._connection()
+        try:
+            connection.query("START TRANSACTION READ ONLY")
+        except pymysql.MySQLError as error:
+            self.close()
+            raise translate_error(error) from error
+        try:
+            yield ReadTransaction(connection)
+        finally:
+            self._rollback(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction, which is committed or rolled back as a whole.
+
+        Raises CommitUnknownError when the reply to COMMIT was lost.
+        """
+        connection = self._connection()
+        try:
+            yield Transaction(connection)
+        except BaseException:
+            self._rollback(connection)
+            raise
+        self._commit(connection)
+
+    def run_read(self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run `work(tx, ...)` in a read-only transaction, with retries."""
+        return self._run_with_retry(self.reading, lambda tx: work(tx, *args, **kwargs))
+
+    def run_transaction(
+        self, work: Callable[Concatenate[Transaction, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run `work(tx, ...)` in a transaction; a retry repeats all of it."""
+        return self._run_with_retry(self.transaction, lambda tx: work(tx, *args, **kwargs))
+
+    def execute(self, statement: str, **params: Any) -> list[Any]:
+        """Execute one statement outside of a transaction; return its rows.
+
+        For schema, grants and server variables, which a node cut off from its cluster still answers.
+        """
+        connection = self._connection()
+        cursor = connection.cursor(DictCursor)
+        try:
+            connection.autocommit(True)
+            cursor.execute(statement, params or None)
+            connection.autocommit(False)
+        except pymysql.MySQLError as error:
+            self.close()
+            raise translate_error(error) from error
+        return list(cursor.fetchall())
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            with suppress(pymysql.MySQLError):
+                connection.close()
+
+    def _run_with_retry(self, begin: Callable[[], AbstractContextManager[Tx]], work: Callable[[Tx], Result]) -> Result:
+        deadline = time.monotonic() + self._read_timeout  # a server that hangs is waited for once, not ATTEMPTS times
+        attempt = 1
+        while True:
+            try:
+                with begin() as tx:
+                    return work(tx)
+            except (errors.DatabaseConflictError, ConnectionLostError):
+                if attempt == MAX_ATTEMPTS or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))
+            attempt += 1
+
+    def _commit(self, connection: Connection) -> None:
+        """Commit; a Galera node may report a conflict only here."""
+        try:
+            connection.commit()
+        except pymysql.MySQLError as error:
+            problem = translate_error(error)
+            if isinstance(problem, errors.DatabaseConflictError):
+                self._rollback(connection)
+                raise problem from error
+            self.close()
+            raise errors.CommitUnknownError() from error
+
+    def _rollback(self, connection: Connection) -> None:
+        """Roll back; close a connection on which that fails."""
+        try:
+            connection.rollback()
+        except (pymysql.MySQLError, AttributeError):
+            self.close()
+
+    def _connection(self) -> Connection:
+        """This thread's connection; one that died while idle is replaced."""
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and time.monotonic() - self._local.used > PING_AFTER_SECONDS and not _is_alive(connection):
+            self.close()
+        if connection is None or not connection.open:
+            connection = self._local.connection = self._connect()
+        self._local.used = time.monotonic()
+        return connection
+
+    def _connect(self) -> Connection:
+        settings = self.settings
+        server: dict[str, Any] = {"host": settings.host, "port": settings.port}
+        if settings.unix_socket:
+            server = {"unix_socket": settings.unix_socket}
+        try:
+            connection: Connection = pymysql.connect(
+                **server, user=settings.user, password=settings.password, database=settings.name or None,
+                charset="utf8mb4", autocommit=None, client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION,
+                connect_timeout=5, read_timeout=self._read_timeout, write_timeout=self._read_timeout,
+                ssl_disabled=self._is_local(),
+            )
+            connection.query(self._session())
+            return connection
+        except pymysql.MySQLError as error:
+            raise translate_error(error) from error
+
+    def _session(self) -> str:
+        idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
+        return (
+            f"SET NAMES utf8mb4, autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
+            f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
+        )
+
+    def _is_local(self) -> bool:
+        """Whether the server is on this host, so that TLS adds only costs."""
+        return bool(self.settings.unix_socket) or self.settings.host in ("localhost", "127.0.0.1", "::1")
+
+
+def _is_alive(connection: Connection) -> bool:
+    try:
+        connection.ping(reconnect=False)
+    except pymysql.MySQLError:
+        return False
+    return True

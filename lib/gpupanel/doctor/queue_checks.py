@@ -1,0 +1,85 @@
+"""Checks of the queue: the claim's plan, stale and orphaned jobs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..config import Settings
+from ..db import Database, query
+from .findings import Finding, NOTE, judge
+
+MAX_NAMED = 20  # named in one finding
+
+
+def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Check that a claim reads its index in order: any other plan locks every queued row."""
+    plans = db.execute(f"EXPLAIN {query('worker.next_job')}", aside=[0])
+    found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
+    yield judge(
+        "claim plan", all(plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "") for plan in plans), found,
+        "key claim, no filesort", "Give import_job the index of etc/schema.sql: KEY claim (state, priority, id).",
+    )
+
+
+def stale_jobs(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Jobs with a stale heartbeat, which any running worker requeues."""
+    limit = settings.worker.stale_minutes
+    found = [f"job {job['id']} on {job['worker']}" for job in _rows(db, "doctor.stale_jobs", seconds=limit * 60)]
+    yield judge(
+        "stale jobs", not found, _listed(found), f"no running job without a heartbeat for {limit:g} minutes",
+        "Start the worker: it requeues them within a minute.",
+    )
+
+
+def running_without_claim(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Running jobs without a claim or a heartbeat, which no worker requeues."""
+    rows = _rows(db, "doctor.running_without_claim")
+    ids = ", ".join(str(job["id"]) for job in rows)
+    yield judge(
+        "jobs without a claim", not rows, _listed([f"job {job['id']}" for job in rows]),
+        "a running job has a claim_token and a heartbeat",
+        f"UPDATE import_job SET heartbeat_at = queued_at WHERE state = 'running' AND id IN ({ids});"
+        " a worker then requeues them.",
+    )
+
+
+def status_mismatch(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Active jobs whose batch has another status."""
+    rows = _rows(db, "doctor.status_mismatch")
+    found = [f"job {job['id']} is {job['state']} and batch {job['sync_id']} {job['status']}" for job in rows]
+    yield judge(
+        "jobs of other batches", not found, _listed(found),
+        "queued jobs of queued batches, running jobs of importing ones",
+        "Check that no other worker or panel writes to this queue. A worker ends these jobs when it claims them; "
+        "then queue the batches again.",
+    )
+
+
+def batches_without_job(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Queued and importing batches without an active job."""
+    rows = _rows(db, "doctor.batches_without_job")
+    found = [f"batch {batch['sync_id']} is {batch['status']}" for batch in rows]
+    names = ", ".join(f"'{batch['sync_id']}'" for batch in rows)
+    yield judge(
+        "batches without a job", not found, _listed(found), "a queued or importing batch has a queued or running job",
+        f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
+        " then preflight and queue them again.",
+    )
+
+
+def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
+    """The next job, if it has been queued for long."""
+    limit = settings.worker.stale_minutes
+    jobs = _rows(db, "doctor.waiting", seconds=limit * 60)
+    found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in jobs]
+    yield judge(
+        "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
+        "Check that a worker runs, and read its log.", otherwise=NOTE,
+    )
+
+
+def _rows(db: Database, name: str, **params: float) -> list[dict[str, Any]]:
+    return db.run_read(lambda tx: tx.fetch_all(name, limit=MAX_NAMED, **params))
+
+
+def _listed(found: list[str]) -> str:
+    return ("; ".join(found) or "none") + ("; possibly more" if len(found) == MAX_NAMED else "")

@@ -1,0 +1,78 @@
+"""Checks of the MariaDB server's settings, from our own sessions."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ..config import Settings
+from ..db import Database
+from .findings import Finding, NOTE, judge
+
+OLDEST = (10, 6)
+CLOCK_SECONDS = 2
+PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
+
+
+def check_version(db: Database, settings: Settings) -> Iterator[Finding]:
+    """SKIP LOCKED needs MariaDB 10.6."""
+    text = _value(db, "VERSION()")
+    numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+    yield judge(
+        "MariaDB version", "MariaDB" in text and numbers >= OLDEST, text, "MariaDB 10.6 or later",
+        "Upgrade MariaDB: the queue needs SELECT ... FOR UPDATE SKIP LOCKED.",
+    )
+
+
+def check_isolation(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Sessions must run at READ COMMITTED."""
+    level = _value(db, "@@tx_isolation")
+    yield judge(
+        "isolation of our sessions", level == "READ-COMMITTED", level, "READ-COMMITTED",
+        "A proxy or init_connect resets it: remove that setting.",
+    )
+
+
+def check_snapshot_isolation(db: Database, settings: Settings) -> Iterator[Finding]:
+    """With it, a claim of changed rows fails, except at READ COMMITTED."""
+    rows = db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
+    value = rows[0]["Value"] if rows else "unknown to this version"
+    yield judge(
+        "innodb_snapshot_isolation", value != "ON" or _value(db, "@@tx_isolation") == "READ-COMMITTED", value,
+        "OFF, or sessions at READ COMMITTED", "Set innodb_snapshot_isolation = OFF in MariaDB's configuration.",
+        otherwise=NOTE,
+    )
+
+
+def check_binlog_format(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Statement-based logging cannot record which row SKIP LOCKED takes."""
+    logging, written = _value(db, "@@log_bin"), _value(db, "@@binlog_format")
+    yield judge(
+        "binary log", not logging or written in ("ROW", "MIXED"), written if logging else "off", "off, ROW or MIXED",
+        "Set binlog_format = MIXED in MariaDB's configuration.",
+    )
+
+
+def check_max_packet(db: Database, settings: Settings) -> Iterator[Finding]:
+    """A quoted document must fit into one packet."""
+    size = _value(db, "@@max_allowed_packet") / 2**20
+    yield judge(
+        "max_allowed_packet", size >= PACKET, f"{size:g} MiB", f"{PACKET} MiB or more",
+        f"Set max_allowed_packet = {PACKET}M in MariaDB's configuration: larger documents could not be stored.",
+    )
+
+
+def check_clock(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Stored times are the database's; logs have those of this host."""
+    theirs = _value(db, "UTC_TIMESTAMP(6)").replace(tzinfo=UTC)
+    offset = abs((datetime.now(UTC) - theirs).total_seconds())
+    yield judge(
+        "clocks", offset < CLOCK_SECONDS, f"{offset:.1f} s apart",
+        f"less than {CLOCK_SECONDS} s between this host and MariaDB",
+        "Synchronise both hosts by NTP.", otherwise=NOTE,
+    )
+
+
+def _value(db: Database, expression: str) -> Any:
+    [row] = db.execute(f"SELECT {expression} AS value")
+    return row["value"]

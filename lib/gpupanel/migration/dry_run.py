@@ -1,0 +1,139 @@
+"""import-worker --dry-run: import one batch and roll it back.
+
+A dry run needs no job and no claim, and writes no ledger row. Until the rollback it holds the library rows that it
+wrote. Therefore it takes `seconds` at most and does not wait for rows that an import holds; an import that needs its
+rows waits for them for up to a minute.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from .. import ledger, preflight
+from ..library_reader import AssetKey
+from ..db import DataError, Database, Transaction
+from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
+from ..manifest import Manifest
+from ..models import BatchStatus, Decision, ItemPlan
+from ..mount import Mount
+from ..worker.chunk_writer import ChunkWriter
+from ..worker.containers import Step
+from ..worker.pipeline import Limits, Pipeline, result_of_counts
+from .dry_run_output import Line, NaturalKeyFormatter
+from ..worker.document_prefetch import ImportItem
+from .recording_transaction import RecordingTransaction
+
+# A worker waits for longer than this before it releases a job.
+SECONDS = 40
+
+
+class RollbackSignal(Exception):
+    """Rolls the transaction back."""
+
+
+class DryRun:
+    """A dry run of one batch; `tell` receives each line of the plan."""
+
+    def __init__(
+        self, db: Database, mount: Mount, sync_id: str, tell: Callable[[Line], None],
+        *, chunk_items: int, readers: int, seconds: float = SECONDS,
+    ):
+        self._db, self._mount, self._sync_id, self._tell = db, mount, sync_id, tell
+        self._limits, self._seconds = Limits(chunk_items, readers), seconds
+
+    def run(self) -> Line:
+        """Print the plan; return its last line.
+
+        Raises: NotFoundError, InvalidStateError, ValidationProblemsError, MountUnavailableError or DatabaseUnavailableError.
+        """
+        batch = self._db.run_read(ledger.get_batch, self._sync_id)
+        if BatchStatus(batch["status"]) is BatchStatus.IMPORTING:
+            raise InvalidStateError(f"Batch {self._sync_id} is importing.", "Try again when its job has ended.")
+        manifest = self._manifest(batch["status"])
+        self._tell({"plan": 1, "sync_id": self._sync_id, "action": manifest.action, "manifest_sha256": manifest.sha256})
+        try:
+            with self._db.transaction() as tx:
+                last = self._import(RolledBackImport(tx, batch, self._tell, self._seconds), manifest)
+                raise RollbackSignal
+        except RollbackSignal:
+            self._tell(last)
+            return last
+        except DatabaseConflictError as error:
+            raise InvalidStateError("An import holds rows that this batch needs.", "Try again when it has ended.") from error
+
+    def _manifest(self, status: str) -> Manifest:
+        bundle = preflight.inspect_bundle(self._mount, self._sync_id)
+        preflight.raise_if_bundle_gone(bundle, status)
+        if bundle.problems or bundle.manifest is None:
+            raise ValidationProblemsError(
+                f"Batch {self._sync_id} cannot be imported.", bundle.problems, "An import would fail for the same reasons."
+            )
+        return bundle.manifest
+
+    def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
+        failures = Pipeline(target, self._mount, target.batch_id, manifest, self._limits).run()
+        ended = result_of_counts(dict(target.counts), len(failures))
+        return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
+            "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
+        }}
+
+
+class RolledBackImport:
+    """The target of a dry run: one transaction whose writes are printed."""
+
+    def __init__(self, tx: Transaction, batch: dict[str, Any], tell: Callable[[Line], None], seconds: float):
+        self._tx, self._tell, self._seconds = RecordingTransaction(tx), tell, seconds
+        self.batch_id, self._sync_id = batch["id"], batch["sync_id"]
+        self._deadline = monotonic() + seconds
+        self.counts: Counter[str] = Counter()
+        self._tx.fetch_all("dry_run.patience")
+
+    def checkpoint(self) -> None:
+        """Stop the dry run when its time is over."""
+        if monotonic() > self._deadline:
+            raise InvalidStateError(
+                f"The dry run would hold rows for more than {self._seconds:g} s, so it was rolled back.",
+                "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
+            )
+
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+        """Return the ledger's rows of these items."""
+        return ledger.planned_items(self._tx, self.batch_id, keys)
+
+    def is_open(self, row: dict[str, Any]) -> bool:
+        """Return True: a dry run imports every item."""
+        return True
+
+    def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+        """Write a chunk and print its lines."""
+        try:
+            with self._tx.savepoint():
+                done = writer.write(self._tx, chunk)
+        except DataError:
+            done = writer.write_individually(self._tx, chunk)
+        self._print_writes()
+        self.counts.update(str(plan.decision) for plan in done)
+        for plan in done:
+            self._tell(self._item_line(plan))
+        return []
+
+    def take(self, step: Step) -> list[str]:
+        """Take one step of a container and print its lines."""
+        with self._tx.savepoint():
+            missing = step(self._tx)
+        self._print_writes()
+        return missing
+
+    def _print_writes(self) -> None:
+        written = self._tx.take_writes()
+        for line in NaturalKeyFormatter(self._tx, self._sync_id, written).lines(written):
+            self._tell(line)
+
+    def _item_line(self, plan: ItemPlan) -> Line:
+        key = {"batch_id.sync_id": self._sync_id, "asset_type": plan.asset_type, "asset_hash": plan.asset_hash}
+        failed = plan.reason if plan.decision is Decision.FAILED else None
+        return {"table": "ingest_batch_item", "key": key, "values": {
+            "position": plan.position, "cover_hash": plan.cover_hash, "decision": str(plan.decision),
+            "reason": plan.reason, "last_error": failed,
+        }}

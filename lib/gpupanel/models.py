@@ -1,0 +1,119 @@
+"""The states of batch, job and item, and the plan of an item.
+
+docs/CONTRACT.md, 5. Words for states.
+"""
+
+import re
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+COUNT_LIMIT = 10_000  # where counts on pages stop, so that a page costs the same in a ledger of any size
+BIGINT_MAX = 2**63 - 1  # the greatest BIGINT
+SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the name of a bundle: a lowercase UUID
+
+Changes = dict[str, list[Any]]  # field -> [before, after]
+
+
+class BatchStatus(StrEnum):
+    """The states of a batch.
+
+    discovered -> preflight_passed | preflight_failed; queued; importing; completed | partial | failed.
+    """
+
+    DISCOVERED = "discovered"
+    PREFLIGHT_PASSED = "preflight_passed"
+    PREFLIGHT_FAILED = "preflight_failed"
+    QUEUED = "queued"
+    IMPORTING = "importing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+    @property
+    def has_active_job(self) -> bool:
+        """Whether an active job blocks preflight and queueing."""
+        return self in (BatchStatus.QUEUED, BatchStatus.IMPORTING)
+
+
+class JobState(StrEnum):
+    """The states of a job.
+
+    queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Decision(StrEnum):
+    """What an import will do with an item (`will_...`), or has done."""
+
+    WILL_CREATE = "will_create"
+    WILL_UPDATE = "will_update"
+    WILL_LINK = "will_link"
+    WILL_SKIP = "will_skip"
+    WILL_FAIL = "will_fail"
+    WILL_REMOVE = "will_remove"
+    CREATED = "created"
+    UPDATED = "updated"
+    LINKED = "linked"
+    SKIPPED = "skipped"
+    REMOVED = "removed"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def done(self) -> "Decision":
+        """The decision after this plan was carried out: will_create -> created."""
+        return DONE_BY_PLAN[self]
+
+
+DONE_BY_PLAN = {
+    Decision.WILL_CREATE: Decision.CREATED,
+    Decision.WILL_UPDATE: Decision.UPDATED,
+    Decision.WILL_LINK: Decision.LINKED,
+    Decision.WILL_SKIP: Decision.SKIPPED,
+    Decision.WILL_REMOVE: Decision.REMOVED,
+    Decision.WILL_FAIL: Decision.FAILED,
+}
+
+DONE_DECISIONS = tuple(DONE_BY_PLAN.values())  # the decisions that a job writes
+
+# The decisions that a preflight counts; `will_remove` is counted in a `remove` batch only.
+COUNTED_PLANS = (Decision.WILL_CREATE, Decision.WILL_FAIL, Decision.WILL_LINK, Decision.WILL_SKIP, Decision.WILL_UPDATE)
+
+EMPTY: tuple[Any, ...] = (None, "", [])
+
+# The reason of an item that failed because the database refused a value starts with this.
+REFUSED_BY_DATABASE = "the database refused it"
+
+
+def cleared_fields(decision: str, changes: Changes | None) -> list[str]:
+    """The fields that an update clears."""
+    if decision not in (Decision.WILL_UPDATE, Decision.UPDATED):
+        return []
+    return [field for field, (before, after) in (changes or {}).items() if before not in EMPTY and after in EMPTY]
+
+
+class ItemPlan(NamedTuple):
+    """The decision for one item, and its reason.
+
+    `path` is the item's folder on the mount, `picture` the file in it that shows the item, `id` the id of the item's
+    row if it has one.
+    """
+
+    position: int
+    asset_type: str
+    asset_hash: str
+    cover_hash: str | None
+    decision: Decision
+    reason: str
+    changes: Changes | None = None
+    asset_id: int | None = None
+    cover_id: int | None = None
+    path: str | None = None
+    picture: str | None = None
+    id: int | None = None

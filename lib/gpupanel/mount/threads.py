@@ -1,0 +1,154 @@
+"""Daemon-thread pool and timeouts for a mount that may hang.
+
+All reads of the mount run in daemon threads. The interpreter waits for the threads of an executor when it exits, and
+a thread that hangs in a system call never ends.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from itertools import repeat, takewhile
+from math import inf
+from queue import SimpleQueue
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+from ..errors import MountTimeoutError
+
+POLL_SECONDS = 0.5  # seconds between two calls of `checkpoint` while waiting
+SCALE_UP_AFTER_SECONDS = 0.025  # seconds of uninterrupted waiting after which the number of threads is doubled
+PREFETCH = 16  # items that `bounded` reads ahead
+_SENTINEL = object()
+
+
+class DaemonThreadPool:
+    """A pool of daemon threads that grows while callers wait for results.
+
+    One thread reads files from the page cache fastest, since Python runs one thread at a time; many threads are faster
+    if each read waits for the network. When the `with` block ends, queued reads are dropped and hanging ones abandoned.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._started, self._left = threads, 0, False
+        self._wanted: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._waited, self._there = 0.0, 0
+
+    def __enter__(self) -> "DaemonThreadPool":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._left = True
+        for _ in range(self._started):
+            self._wanted.put(None)
+
+    def submit(self, read: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Submit `read(*args)` to the pool."""
+        future: Future[Any] = Future()
+        self._wanted.put(partial(_fulfil, future, read, args))
+        if not self._started:
+            self._start(1)
+        return future
+
+    def result_scaling_up(self, future: Future[Any]) -> Future[Any]:
+        """Wait for the future, adding threads; it may still be running.
+
+        The number of threads doubles after each LONG of waiting. The waiting time restarts at zero after as many
+        consecutive futures were done at once as there are threads, since those often finish together.
+        """
+        self._there = self._there + 1 if future.done() else 0
+        if self._there >= self._started:
+            self._waited = 0.0
+        while not future.done() and self._started < self._threads:
+            since = monotonic()
+            try:
+                future.exception(SCALE_UP_AFTER_SECONDS - self._waited)
+                self._waited = min(SCALE_UP_AFTER_SECONDS, self._waited + monotonic() - since)
+            except TimeoutError:
+                self._waited = 0.0
+                self._start(self._started)
+        return future
+
+    def map(
+        self, read: Callable[[Any], Any], things: Iterable[Any], window: int,
+        wait: Callable[[Future[Any]], Any] = Future.result,
+    ) -> Iterator[Any]:
+        """Map `read` over the things in their order; raise what it raised.
+
+        At most `window` reads are submitted and not yet yielded; `wait(future)` waits for one result.
+        """
+        begun: deque[Future[Any]] = deque()
+        for thing in things:
+            begun.append(self.submit(read, thing))
+            if len(begun) >= window:
+                yield wait(self.result_scaling_up(begun.popleft()))
+        while begun:
+            yield wait(self.result_scaling_up(begun.popleft()))
+
+    def _start(self, more: int) -> None:
+        for _ in range(min(more, self._threads - self._started)):
+            self._started += 1
+            Thread(target=self._serve, name="mount reader", daemon=True).start()
+
+    def _serve(self) -> None:
+        # The main thread handles signals; one that is delivered here would not interrupt its waiting.
+        pthread_sigmask(SIG_BLOCK, valid_signals())
+        while (task := self._wanted.get()) is not None and not self._left:
+            task()
+
+
+def iterate_with_timeout(iterable: Iterable[Any], seconds: float | None) -> Iterator[Any]:
+    """Iterate over an iterable that reads the mount, with a time limit.
+
+    A daemon thread reads a few items ahead. At the timeout it is abandoned if it hangs in a system call; otherwise it
+    stops at its next item. Its exceptions are raised here. Signals are handled while waiting.
+
+    Raises MountTimeoutError.
+    """
+    iterator = iter(iterable)
+    deadline = inf if seconds is None else monotonic() + seconds
+    with DaemonThreadPool(1) as reader:
+        items = reader.map(lambda _: next(iterator, _SENTINEL), repeat(None), PREFETCH, partial(_outcome, deadline, seconds))
+        yield from takewhile(lambda item: item is not _SENTINEL, items)
+
+
+def map_in_threads(look: Callable[[Any], Any], things: Iterable[Any], threads: int) -> Iterator[Any]:
+    """Map `look` over the things, in order, in up to `threads` threads."""
+    with DaemonThreadPool(threads) as readers:
+        yield from readers.map(look, things, 2 * threads)
+
+
+def call_with_timeout(look: Callable[[], Any], checkpoint: Callable[[], None], seconds: float) -> Any:
+    """Call `look()` in a daemon thread; return or raise what it does.
+
+    `checkpoint` is called every TICK meanwhile and may raise to stop waiting. Raises MountTimeoutError after `seconds`.
+    """
+    with DaemonThreadPool(1) as reader:
+        return wait_for(reader.submit(look), checkpoint, seconds)
+
+
+def wait_for(future: Future[Any], checkpoint: Callable[[], None], seconds: float) -> Any:
+    """Wait for the result of a submitted read, as `elsewhere` does."""
+    return _outcome(monotonic() + seconds, seconds, future, checkpoint)
+
+
+def _outcome(
+    deadline: float, seconds: float | None, future: Future[Any], checkpoint: Callable[[], None] = lambda: None
+) -> Any:
+    while (left := deadline - monotonic()) > 0:
+        try:
+            return future.result(min(left, POLL_SECONDS))
+        except TimeoutError:
+            if future.done():  # it ended just now, or `look` itself raised TimeoutError
+                return future.result()
+            checkpoint()
+    raise MountTimeoutError(f"The mount did not answer within {seconds:g} seconds.")
+
+
+def _fulfil(future: Future[Any], read: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        future.set_result(read(*args))
+    except BaseException as error:
+        future.set_exception(error)

@@ -1,0 +1,15 @@
+"""Find the files that ship with the code.
+
+They are beside lib/ in a checkout, under share/ in an installation.
+"""
+
+import sys
+from pathlib import Path
+
+TREE = Path(__file__).resolve().parents[2]
+
+
+def resource_dir(name: str) -> Path:
+    """The folder `name` (templates, static or etc) of this version."""
+    in_checkout = TREE / name
+    return in_checkout if in_checkout.is_dir() else Path(sys.prefix) / "share" / "gpupanel" / name

@@ -1,0 +1,23 @@
+"""Search for batches, by filters and cursor, with counts."""
+
+from ..models import COUNT_LIMIT
+from .batches import (
+    BoundedCount, STATUS_COUNT_LIMIT, count_batches, count_by_status, count_list_and_statuses, list_batches,
+    list_hosts, list_ids,
+)
+from .access_path import AccessPath, MAX_ROWS_SCANNED, choose_access_path
+
+__all__ = [
+    "COUNT_LIMIT",
+    "MAX_ROWS_SCANNED",
+    "STATUS_COUNT_LIMIT",
+    "AccessPath",
+    "BoundedCount",
+    "choose_access_path",
+    "count_batches",
+    "count_by_status",
+    "count_list_and_statuses",
+    "list_batches",
+    "list_hosts",
+    "list_ids",
+]

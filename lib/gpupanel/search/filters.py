@@ -1,0 +1,82 @@
+"""The filters of a batch search, from URL parameters or options."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
+
+from ..errors import InvalidInputError
+from ..models import BatchStatus
+
+STATUSES = tuple(map(str, BatchStatus))
+TYPES = ("asset", "gallery", "collection", "video_simple")
+ACTIONS = ("create", "update", "remove")
+
+# Up to eight hexadecimal characters may start a sync_id or a hash; they are taken for a sync_id.
+SYNC_ID_PREFIX = re.compile(r"[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
+HASH_PREFIX = re.compile(r"[0-9a-f]{9,64}")
+DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
+MAX_HOST_LENGTH = 255
+
+
+class BatchFilter(NamedTuple):
+    """The conditions of a search; None is no condition.
+
+    `since` and `until` are days (UTC), both included. `sync_id` and `asset_hash` may be prefixes.
+    """
+
+    status: str | None = None
+    sync_type: str | None = None
+    action: str | None = None
+    host: str | None = None
+    sync_id: str | None = None
+    asset_hash: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+
+# parameter -> its allowed values
+WORDS = {"status": STATUSES, "type": TYPES, "action": ACTIONS}
+NAMES = (*WORDS, "host", "from", "to", "q")
+
+
+def parse_filter(texts: Mapping[str, str]) -> BatchFilter:
+    """Parse the filters; an empty text is none. Raises InvalidInputError."""
+    given = {name: texts.get(name, "").strip() for name in NAMES}
+    words = {name: _word(name, given[name]) for name in WORDS}
+    if len(given["host"]) > MAX_HOST_LENGTH:
+        raise InvalidInputError(f"host: found {len(given['host'])} characters, expected up to {MAX_HOST_LENGTH}")
+    return BatchFilter(
+        words["status"], words["type"], words["action"], given["host"] or None, *_searched(given["q"]),
+        since=_day("from", given["from"]), until=_day("to", given["to"]),
+    )
+
+
+def _word(name: str, text: str) -> str | None:
+    if text and text not in WORDS[name]:
+        raise InvalidInputError(f"{name}: found {text[:80]!r}, expected one of {', '.join(WORDS[name])}")
+    return text or None
+
+
+def _day(name: str, text: str) -> date | None:
+    try:
+        if text and not DAY.fullmatch(text):
+            raise ValueError
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidInputError(f"{name}: found {text[:80]!r}, expected a day such as 2026-04-30") from None
+
+
+def _searched(text: str) -> tuple[str | None, str | None]:
+    """(sync_id, asset_hash) of a search text, whole or cut: `6df12fb8...`."""
+    wanted = text.lower().removesuffix("...")
+    if not wanted:
+        return None, None
+    if SYNC_ID_PREFIX.fullmatch(wanted):
+        return wanted, None
+    if HASH_PREFIX.fullmatch(wanted):
+        return None, wanted
+    raise InvalidInputError(
+        f"q: {text[:80]!r} is not a sync_id or an asset hash.",
+        "Enter at least the first 9 characters of a hash; up to 8 characters are taken for a sync_id.",
+    )

@@ -1,0 +1,261 @@
+"""The operator's actions, shared by panel and shell.
+
+Each reads the mount outside of any transaction, then writes in as few transactions as its promise allows. `seconds`
+limits the time for the mount; None sets no limit.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from time import monotonic
+from typing import NamedTuple
+
+from . import job_queue, ledger, preflight, scan
+from .library_reader import AssetKey
+from .db import Database, Transaction, chunked
+from .errors import (
+    InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
+)
+from .models import BatchStatus
+from .mount import Mount, iterate_with_timeout
+from .preflight import BundleInspection
+
+LIST_BATCH_SIZE = 1000  # sentinels that the listing thread yields at a time
+SAVE_BATCH_SIZE = 50  # bundles recorded in one transaction
+RETRYABLE_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL, BatchStatus.PREFLIGHT_FAILED)
+
+Progress = Callable[[int, int], None]  # called with (done, total)
+
+
+def no_progress(done: int, total: int) -> None:
+    """Ignore progress (default callback)."""
+
+
+@dataclass
+class ScanReport:
+    """The result of a scan.
+
+    `passed_over` maps a skipped bundle to the reason; `strays` are sentinels whose name is no sync_id; `left` are the
+    bundles that were not read for lack of time.
+    """
+
+    sentinels: int = 0
+    known: int = 0
+    discovered: list[str] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def add(self, findings: list[scan.ScannedBundle], outcomes: dict[str, str]) -> None:
+        """Add bundles that were read, with what `scan.record` returned for them."""
+        for finding in findings:
+            if outcomes[finding.sync_id] == scan.DISCOVERED:
+                self.discovered.append(finding.sync_id)
+            elif outcomes[finding.sync_id] == scan.PASSED_OVER:
+                self.passed_over[finding.sync_id] = finding.problem or ""
+            else:
+                self.known += 1
+
+
+class BatchResult(NamedTuple):
+    """The result of an action on one batch: what it `did`, or the `problem`."""
+
+    sync_id: str
+    job_id: int | None = None
+    problem: str | None = None
+    hint: str = ""
+    did: str | None = None
+
+
+def scan_mount(
+    db: Database, mount: Mount, actor: str, *, seconds: float | None = None, progress: Progress = no_progress,
+) -> ScanReport:
+    """Record the new bundles on the mount. Raises MountUnavailableError."""
+    deadline = None if seconds is None else monotonic() + seconds
+    report = ScanReport()
+    sync_ids: list[str] = []
+    for sentinel in chain.from_iterable(iterate_with_timeout(chunked(mount.list_sentinels(), LIST_BATCH_SIZE), seconds)):
+        (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
+    recorded = db.run_read(ledger.known_sync_ids, sync_ids)
+    unknown = sorted(set(sync_ids) - recorded)
+    report.sentinels, report.known = len(sync_ids), len(recorded)
+    if not sync_ids and not report.strays and db.run_read(ledger.count_batches, limit=1):
+        raise MountUnavailableError(
+            f"The mount {mount.sync_dir} has no bundles, but the ledger has: it is empty, or not mounted."
+        )
+    examined = iterate_with_timeout((scan.inspect_bundle(mount, sync_id) for sync_id in unknown), _seconds_left(deadline))
+    done = 0
+    for findings in chunked(_until_timeout(examined), SAVE_BATCH_SIZE):
+        report.add(findings, db.run_transaction(scan.save_scan, findings, actor))
+        done += len(findings)
+        progress(done, len(unknown))
+    report.left = unknown[done:]
+    return report
+
+
+def preflight_batch(
+    db: Database, mount: Mount, sync_id: str, actor: str, *, seconds: float | None = None
+) -> preflight.PreflightResult:
+    """Plan each item of a batch.
+
+    Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
+    """
+    db.run_read(ledger.get_batch, sync_id)
+    return db.run_transaction(preflight.save_preflight, _inspect_bundle(mount, sync_id, seconds), actor)
+
+
+def queue_batch(
+    db: Database, mount: Mount, sync_id: str, actor: str, *,
+    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+) -> int:
+    """Queue a batch, preflighting it first if needed; return the job's id.
+
+    Raises NotFoundError, MountUnavailableError, PreflightFailedError, and InvalidStateError if a job is active or the bundle gone.
+    """
+    status = db.run_read(ledger.get_batch, sync_id)["status"]
+    if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).has_active_job:
+        return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
+    return _queue_whole(db, _preflight_and_enqueue, _inspect_bundle(mount, sync_id, seconds), actor, priority)
+
+
+def retry_batch(
+    db: Database, mount: Mount, sync_id: str, actor: str, *,
+    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+) -> int:
+    """Queue the open items of a batch again; return the job's id.
+
+    If no item was processed successfully, or the manifest has changed, all items are queued. Raises NotFoundError,
+    MountUnavailableError, PreflightFailedError, and InvalidStateError if nothing failed, nothing would succeed, or the bundle is gone.
+    """
+    deadline = None if seconds is None else monotonic() + seconds
+    batch = db.run_read(ledger.get_batch, sync_id)
+    status = batch["status"]
+    if BatchStatus(status).has_active_job:
+        return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
+    if status not in RETRYABLE_STATUSES:
+        raise InvalidStateError(f"Batch {sync_id} is {status}: {reason_not_retried(status)}.", "Queue the batch instead.")
+    if db.run_read(ledger.has_done_items, batch["id"]):
+        examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
+        is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
+        if is_same or examined.sha256 is None:
+            return db.run_transaction(_reopen_and_enqueue, examined, actor, priority)
+    return _queue_whole(db, _retry_whole, _inspect_bundle(mount, sync_id, _seconds_left(deadline)), actor, priority)
+
+
+def reason_not_retried(status: str) -> str:
+    """Why a batch that has no active job cannot be retried."""
+    return "none of its items failed" if status == BatchStatus.COMPLETED else "it has not been imported yet"
+
+
+def queue_batches(
+    db: Database, mount: Mount, sync_ids: Iterable[str], actor: str, *,
+    priority: int = job_queue.PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
+) -> list[BatchResult]:
+    """Queue batches one by one, in the order of their completion upstream.
+
+    So an update follows the bundle that it updates. A database error is raised at the first batch, and reported as
+    the result of later ones.
+    """
+    deadline = None if seconds is None else monotonic() + seconds
+    ordered = db.run_read(ledger.sort_by_upstream_order, list(dict.fromkeys(sync_ids)))
+    results: list[BatchResult] = []
+    for done, sync_id in enumerate(ordered):
+        try:
+            results.append(_queue_one(db, mount, sync_id, actor, priority, _seconds_left(deadline)))
+        except PanelError as error:
+            if not results:
+                raise
+            return results + _not_reached(ordered[done:], error)
+        progress(done + 1, len(ordered))
+    return results
+
+
+def cancel_job(db: Database, job_id: int, actor: str) -> str:
+    """Cancel a queued job; return the sync_id. Raises NotFoundError, InvalidStateError."""
+    return db.run_transaction(job_queue.cancel, job_id, actor)
+
+
+def set_priority(db: Database, job_id: int, priority: int, actor: str) -> int:
+    """Change a queued job's priority; return its position in the queue.
+
+    Raises NotFoundError, InvalidInputError, InvalidStateError.
+    """
+    return db.run_transaction(job_queue.set_priority, job_id, priority, actor)
+
+
+def _queue_one(
+    db: Database, mount: Mount, sync_id: str, actor: str, priority: int, seconds: float | None
+) -> BatchResult:
+    """Queue one batch; raise only errors that concern the others too."""
+    if seconds is not None and seconds <= 0:
+        return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
+    try:
+        return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, priority=priority, seconds=seconds))
+    except (NotFoundError, InvalidStateError, MountUnavailableError) as error:
+        return BatchResult(sync_id, problem=str(error), hint=error.hint)
+
+
+def _not_reached(sync_ids: list[str], error: PanelError) -> list[BatchResult]:
+    """The results from a database error on, without server messages."""
+    first, *others = sync_ids
+    return [
+        BatchResult(first, problem=type(error).message, hint=type(error).hint),
+        *(
+            BatchResult(sync_id, problem="not reached: the database failed at a batch before", hint="Queue it again.")
+            for sync_id in others
+        ),
+    ]
+
+
+Queueing = Callable[[Transaction, BundleInspection, str, int], tuple[preflight.PreflightResult, int | None]]
+
+
+def _queue_whole(db: Database, work: Queueing, examined: BundleInspection, actor: str, priority: int) -> int:
+    """Preflight and queue all items. Raises InvalidStateError, PreflightFailedError."""
+    outcome, job_id = db.run_transaction(work, examined, actor, priority)
+    if job_id is None:
+        raise PreflightFailedError(examined.sync_id, outcome.problems)
+    return job_id
+
+
+def _retry_whole(
+    tx: Transaction, examined: BundleInspection, actor: str, priority: int
+) -> tuple[preflight.PreflightResult, int | None]:
+    """Retry all items. Raises InvalidStateError if the batch has changed meanwhile."""
+    status = ledger.lock_batch(tx, examined.sync_id)["status"]
+    if status not in RETRYABLE_STATUSES:
+        raise InvalidStateError(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
+    return _preflight_and_enqueue(tx, examined, actor, priority)
+
+
+def _preflight_and_enqueue(
+    tx: Transaction, examined: BundleInspection, actor: str, priority: int
+) -> tuple[preflight.PreflightResult, int | None]:
+    """Record the preflight, also a failed one, and queue the batch."""
+    outcome = preflight.save_preflight(tx, examined, actor)
+    if not outcome.ok:
+        return outcome, None
+    return outcome, job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
+
+
+def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str, priority: int) -> int:
+    preflight.replan_open_items(tx, examined, actor)
+    return job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
+
+
+def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None) -> BundleInspection:
+    examined: BundleInspection
+    (examined,) = iterate_with_timeout((preflight.inspect_bundle(mount, each, only) for each in (sync_id,)), seconds)
+    return examined
+
+
+def _seconds_left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - monotonic())
+
+
+def _until_timeout(findings: Iterable[scan.ScannedBundle]) -> Iterator[scan.ScannedBundle]:
+    """Yield the bundles that were read in time; the caller reports the others."""
+    try:
+        yield from findings
+    except MountTimeoutError:
+        return

@@ -1,0 +1,140 @@
+-- name: enqueue
+-- Insert a job; the key on active_batch_id refuses a second active one of the batch.
+INSERT INTO import_job (batch_id, priority, requested_by, items_total)
+VALUES (%(batch_id)s, %(priority)s, %(requested_by)s, %(items_total)s)
+
+-- name: lock
+-- Lock one job until the transaction ends; this waits for a claim in progress.
+SELECT * FROM import_job WHERE id = %(job_id)s FOR UPDATE
+
+-- name: cancel
+-- Cancel a queued job.
+UPDATE import_job SET state = 'canceled', finished_at = NOW(6), last_error = %(reason)s
+WHERE id = %(job_id)s AND state = 'queued'
+
+-- name: job
+-- One job with its bundle.
+SELECT j.*, b.sync_id, b.sync_type, b.action FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.id = %(job_id)s
+
+-- name: active_job
+-- The queued or running job of a batch.
+SELECT * FROM import_job WHERE active_batch_id = %(batch_id)s
+
+-- name: history
+-- All jobs of a batch, newest first.
+SELECT * FROM import_job WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
+
+-- name: ended_at
+-- The end of a job, by which the finished jobs are sorted.
+SELECT finished_at FROM import_job WHERE id = %(job_id)s
+
+-- name: set_priority
+-- Change the priority of a queued job.
+UPDATE import_job SET priority = %(priority)s WHERE id = %(job_id)s AND state = 'queued'
+
+-- name: count_ahead
+-- Number of queued jobs that are claimed before this one, counted up to `limit`.
+SELECT COUNT(*) AS jobs FROM (
+  SELECT 1 FROM import_job
+  WHERE state = 'queued' AND (priority < %(priority)s OR (priority = %(priority)s AND id < %(job_id)s))
+  LIMIT %(limit)s
+) bounded
+
+-- name: last_worker_activity
+-- Time of the last worker activity: the latest heartbeat, or the latest end that a worker wrote.
+SELECT GREATEST(
+  COALESCE((SELECT MAX(heartbeat_at) FROM import_job WHERE state = 'running'), TIMESTAMP('1000-01-01')),
+  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'completed'), TIMESTAMP('1000-01-01')),
+  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'failed'), TIMESTAMP('1000-01-01'))
+) AS seen, NOW(6) AS now
+
+-- name: latest_events
+-- The newest 50 events, so that one is among them that was committed after events with higher ids.
+SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50
+
+-- name: hours
+-- Items of the latest jobs, at most `limit`, that ended since a time, by hour of claim and hour of end.
+SELECT COUNT(*) AS jobs, SUM(items_done) AS items, MIN(claimed_at) AS first, MAX(finished_at) AS last,
+       MIN(finished_at) AS reach
+FROM (SELECT items_done, claimed_at, finished_at FROM import_job FORCE INDEX (finished)
+      WHERE finished_at >= %(since)s ORDER BY finished_at DESC, id DESC LIMIT %(limit)s) latest
+WHERE claimed_at IS NOT NULL AND items_done > 0
+GROUP BY TIMESTAMPDIFF(HOUR, '2000-01-01', claimed_at), TIMESTAMPDIFF(HOUR, '2000-01-01', finished_at)
+
+-- name: count_ended
+-- Number of jobs that finished in a state in the last hours, counted up to `limit`.
+SELECT COUNT(*) AS jobs FROM (
+  SELECT 1 FROM import_job WHERE state = %(state)s AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT %(limit)s
+) bounded
+
+-- name: count_silent
+-- Number of running jobs whose heartbeat is older than a number of seconds.
+SELECT COUNT(*) AS jobs FROM import_job
+WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+
+-- name: count_in
+-- Number of jobs in one state, or `bound` + 1 if there are more; a column of a statement.
+-- The first part skips `bound` rows by OFFSET, which is faster than counting the rows of a limited subquery.
+COALESCE(
+  (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = '{state}' LIMIT 1 OFFSET %(bound)s),
+  (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = '{state}')
+) AS {state}
+
+-- name: summary
+-- Summary of the queue: bounded counts as above, and the age of the oldest queued job.
+SELECT COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'queued' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'queued')
+       ) AS queued,
+       COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'running' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'running')
+       ) AS running,
+       COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended)
+          WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended)
+          WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR)
+       ) AS failed,
+       (SELECT queued_at FROM import_job FORCE INDEX (ended)
+        WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1) AS oldest, NOW(6) AS now
+
+-- name: now
+-- The database's time; also the cheapest round trip.
+SELECT NOW(6) AS now
+
+-- name: count_by_state
+-- Exact number of jobs in each state.
+SELECT state, COUNT(*) AS jobs FROM import_job GROUP BY state
+
+-- Holes of the following: {beyond} is the keyset condition of a page, {order} is ASC or DESC.
+
+-- name: list_active
+-- Queued or running jobs beyond a cursor, in the order in which they are claimed, with their bundles.
+SELECT j.*, b.sync_id, b.sync_type, b.action, NOW(6) AS now
+FROM import_job j FORCE INDEX (claim) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = %(state)s AND {beyond}
+ORDER BY j.priority {order}, j.id {order} LIMIT %(limit)s
+
+-- name: list_finished
+-- Finished jobs beyond a cursor, with their bundles.
+SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
+FROM import_job j FORCE INDEX (finished) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE {beyond}
+ORDER BY j.finished_at {order}, j.id {order} LIMIT %(limit)s
+
+-- name: ended_in_state
+-- Finished jobs of one state beyond a cursor, with their bundles.
+SELECT j.*, b.sync_id, b.sync_type, b.action, b.status, NOW(6) AS now
+FROM import_job j FORCE INDEX (ended) JOIN ingest_batch b ON b.id = j.batch_id
+WHERE j.state = %(state)s AND {beyond}
+ORDER BY j.finished_at {order}, j.id {order} LIMIT %(limit)s
+
+-- name: progress_events
+-- The claim event and the latest progress events of a batch; one part of a UNION for several batches.
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_claimed' ORDER BY id DESC LIMIT 1)
+UNION ALL
+(SELECT id, batch_id, payload, created_at FROM ingest_event
+ WHERE batch_id = {batch_id} AND event_type = 'job_progress' ORDER BY id DESC LIMIT %(limit)s)

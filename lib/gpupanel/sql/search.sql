@@ -1,0 +1,56 @@
+-- name: rows
+-- These batches, each with its latest job.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
+FROM ingest_batch b
+LEFT JOIN import_job j
+  ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
+WHERE b.id IN %(ids)s
+
+-- name: by_ids
+-- Key and status of these batches.
+SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
+
+-- name: ids
+-- The ids of these bundles.
+SELECT id, sync_id FROM ingest_batch WHERE sync_id IN %(sync_ids)s
+
+-- name: discovered_at
+-- Discovery time of the batch with this id, or of the last one before it.
+SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
+
+-- name: hosts
+-- The source hosts of bundles; the server reads one index entry for each.
+SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
+WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
+
+-- name: id_span
+-- Difference between the first and the last batch's id; there is at most one batch more than that.
+SELECT COALESCE(MAX(id) - MIN(id), 0) AS span FROM ingest_batch
+
+-- name: batches_with_asset
+-- Batches that list an asset, the latest first; a batch that lists it twice appears twice.
+SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
+WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIMIT %(most)s
+
+-- Holes of the following: {source} is the table with the index to use, {where} the filters, {order} is ASC or DESC.
+
+-- name: count
+-- Number of batches.
+SELECT COUNT(*) AS batches FROM {source} WHERE {where}
+
+-- name: count_to
+-- Number of batches, or `bound` + 1 if there are more.
+-- The first part skips `bound` rows by OFFSET, which is faster than counting the rows of a limited subquery.
+SELECT COALESCE(
+  (SELECT %(bound)s + 1 FROM {source} WHERE {where} LIMIT 1 OFFSET %(bound)s),
+  (SELECT COUNT(*) FROM {source} WHERE {where})
+) AS batches
+
+-- name: count_by_status
+-- Number of batches of each status.
+SELECT b.status, COUNT(*) AS batches FROM {source} WHERE {where} GROUP BY b.status
+
+-- name: page_keys
+-- Keys of batches in the order of discovery.
+SELECT b.id, b.discovered_at FROM {source} WHERE {where}
+ORDER BY b.discovered_at {order}, b.id {order} LIMIT %(limit)s OFFSET %(offset)s

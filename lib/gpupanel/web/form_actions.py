@@ -1,0 +1,144 @@
+"""Form actions on one batch or job, and the scan."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .. import services
+from .. import job_queue as jobs
+from ..services import ScanReport
+from ..config import MountSettings
+from ..db import Database
+from ..errors import InvalidInputError, PreflightFailedError
+from ..mount import Mount
+from . import request, template_filters
+
+MOUNT_SECONDS = 20  # a request waits for the mount at most this long (docs/CONTRACT.md, "10. Pages")
+
+
+class ActionResult(NamedTuple):
+    """Result of a form action, for people (`summary`, `lines`) and programs."""
+
+    action: str
+    ok: bool
+    summary: str
+    lines: list[str]
+    result: dict[str, Any]
+
+
+class FormContext(NamedTuple):
+    """Form fields of an action, its user, and what the action works on."""
+
+    db: Database
+    mount: Mount
+    form: dict[str, list[str]]
+    by: str
+
+    def one(self, name: str) -> str:
+        """Return the only value of a field. Raises InvalidInputError."""
+        values = self.form.get(name, [])
+        if len(values) != 1:
+            raise InvalidInputError(f"{name}: found {len(values)} values, expected one")
+        return values[0]
+
+    @property
+    def sync_id(self) -> str:
+        """The field `sync_id`. Raises InvalidInputError."""
+        return request.sync_id(self.one("sync_id"))
+
+    @property
+    def job_id(self) -> int:
+        """The field `job_id`. Raises InvalidInputError."""
+        return request.number("job_id", self.one("job_id"))
+
+
+def perform(db: Database, settings: MountSettings, form: dict[str, list[str]], actor: str) -> ActionResult:
+    """Run the action in the field `do`. Raises InvalidInputError and its errors."""
+    request = FormContext(db, Mount(settings), form, actor)
+    operation = FORM_ACTIONS.get(request.one("do"))
+    if operation is None:
+        raise InvalidInputError(f"do: found {request.one('do')[:80]!r}, expected one of {', '.join(FORM_ACTIONS)}")
+    return operation(request)
+
+
+def scan(request: FormContext) -> ActionResult:
+    """Scan the mount for new bundles."""
+    report = services.scan_mount(request.db, request.mount, request.by, seconds=MOUNT_SECONDS)
+    summary = f"Scan: {pluralize(len(report.discovered), 'new bundle')}, {report.known} already known"
+    summary += f", {len(report.passed_over)} skipped." if report.passed_over else "."
+    return ActionResult("scan", not report.left, summary, _scan_lines(report), vars(report))
+
+
+def preflight(request: FormContext) -> ActionResult:
+    """Preflight a batch."""
+    sync_id = request.sync_id
+    outcome = services.preflight_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
+    verdict = "passed" if outcome.ok else "failed"
+    summary = f"Preflight {verdict}: {counts or 'no items planned'}."
+    return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
+
+
+def queue(request: FormContext) -> ActionResult:
+    """Queue a batch."""
+    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
+    try:
+        job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightFailedError as error:
+        summary = "Not queued: the preflight failed."
+        return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
+    return ActionResult("queue", True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
+
+
+def retry(request: FormContext) -> ActionResult:
+    """Queue the failed items of a batch; finished items stay as they are."""
+    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
+    try:
+        job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightFailedError as error:
+        summary = "Nothing was retried: the preflight failed."
+        return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
+    items = request.db.run_read(jobs.job, job_id)["items_total"]
+    what = pluralize(items, "item") if items else "the containers"
+    result |= {"job_id": job_id, "items": items}
+    return ActionResult("retry", True, f"Retry of {what} queued as job {job_id}.", [], result)
+
+
+def cancel(request: FormContext) -> ActionResult:
+    """Cancel a queued job."""
+    job_id = request.job_id
+    sync_id = services.cancel_job(request.db, job_id, request.by)
+    summary = f"Canceled job {job_id}. Batch {sync_id} can be queued again."
+    return ActionResult("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
+
+
+def priority(request: FormContext) -> ActionResult:
+    """Change the priority of a queued job."""
+    job_id, number = request.job_id, _priority(request.one("priority"))
+    place = services.set_priority(request.db, job_id, number, request.by)
+    summary = f"Job {job_id} now has priority {number} and place {template_filters.count(place)} in the queue."
+    return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": place})
+
+
+def _priority(text: str) -> int:
+    """Parse a whole number, which may be negative. Raises InvalidInputError."""
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * request.number("priority", digits)
+
+
+FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
+    "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
+}
+
+
+def _scan_lines(report: ScanReport) -> list[str]:
+    left = f"Time ran out before {pluralize(len(report.left), 'bundle')} could be read. Scan again to continue."
+    return [
+        *([left] if report.left else []),
+        *(f"{sync_id}: skipped: {reason}" for sync_id, reason in report.passed_over.items()),
+        *(f"{name}: skipped: the name is not a sync_id" for name in report.strays),
+    ]
+
+
+def pluralize(count: int, one: str, several: str = "") -> str:
+    """Format a count with its noun: `1 batch`, `1,234 batches`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -1,0 +1,100 @@
+"""Throughput, estimated time left and liveness of a running job.
+
+The estimate uses the job's row and its events: `job_claimed` records the progress at the claim, `job_progress` (at most
+one per 10 s; docs/CONTRACT.md, "7. Events") the progress since.
+"""
+
+import json
+from datetime import datetime, timedelta
+from math import sqrt
+from typing import Any, NamedTuple
+
+RUNNING, STALLED, DEAD = "running", "stalled", "dead"
+EVENT_GAP = timedelta(seconds=10)  # items finished this soon after an event get no event of their own
+MIN_SAMPLE = timedelta(seconds=10)  # shorter measurements give no rate
+STALLED_FRACTION = 1 / 3  # of the time after which a job is dead: without a finished item for this long, the job is stalled
+
+
+class ProgressSample(NamedTuple):
+    """Number of finished items at a time."""
+
+    at: datetime
+    items: int
+
+
+class JobProgress(NamedTuple):
+    """Progress of a running job.
+
+    `condition` is RUNNING, STALLED (the worker lives, but finished no item for a while) or DEAD (the heartbeat is older
+    than the threshold). `quiet` is the time since the last finished item, or since the claim. `per_second`, and `left`
+    (the least and the most time left), are None until enough is measured.
+    """
+
+    condition: str
+    quiet: timedelta
+    per_second: float | None
+    left: tuple[timedelta, timedelta] | None
+
+
+def estimate(job: dict[str, Any], events: list[dict[str, Any]], stale: timedelta) -> JobProgress:
+    """Estimate a running job's progress from its events, oldest first."""
+    marks = _marks(job, events)
+    quiet = _idle_for(job, marks)
+    condition = _liveness(job, quiet, stale)
+    rates = _rates(job, marks) if condition == RUNNING else []
+    return JobProgress(condition, quiet, rates[0] if rates else None, _eta_range(job, rates, len(marks)))
+
+
+def _marks(job: dict[str, Any], events: list[dict[str, Any]]) -> list[ProgressSample]:
+    """Return the samples of this claim since the job last started over."""
+    payloads = [(event["created_at"], json.loads(event["payload"])) for event in events]
+    samples = [ProgressSample(at, payload["items_done"]) for at, payload in payloads
+               if at >= _claimed_at(job) and payload.get("job_id") == job["id"] and "items_done" in payload]
+    latest, kept = job["items_done"], []
+    for sample in reversed(samples):
+        if sample.items > latest:
+            break
+        latest = sample.items
+        kept.append(sample)
+    return kept[::-1]
+
+
+def _claimed_at(job: dict[str, Any]) -> datetime:
+    """Return the time of the claim, or of queueing if it is unknown."""
+    started: datetime = job["claimed_at"] or job["queued_at"]
+    return started
+
+
+def _idle_for(job: dict[str, Any], marks: list[ProgressSample]) -> timedelta:
+    now: datetime = job["now"]
+    if not marks:
+        return now - _claimed_at(job)
+    last = marks[-1]
+    unrecorded = EVENT_GAP if job["items_done"] > last.items else timedelta()
+    return max(timedelta(), now - last.at - unrecorded)
+
+
+def _liveness(job: dict[str, Any], quiet: timedelta, stale: timedelta) -> str:
+    if job["heartbeat_at"] is None or job["now"] - job["heartbeat_at"] > stale:
+        return DEAD
+    return STALLED if quiet > stale * STALLED_FRACTION else RUNNING
+
+
+def _rates(job: dict[str, Any], marks: list[ProgressSample]) -> list[float]:
+    """Return the measurable rates: since the second sample and the first."""
+    first, later = marks[:1], marks[1:2]
+    rates = [_rate(mark, job) for mark in later + first if job["now"] - mark.at >= MIN_SAMPLE]
+    return [rate for rate in rates if rate > 0]
+
+
+def _rate(mark: ProgressSample, job: dict[str, Any]) -> float:
+    seconds: float = (job["now"] - mark.at).total_seconds()
+    return (job["items_done"] - mark.items) / seconds
+
+
+def _eta_range(job: dict[str, Any], rates: list[float], marks: int) -> tuple[timedelta, timedelta] | None:
+    """Return the range of time left; more samples make it narrower."""
+    if not rates:
+        return None
+    doubt, items = 1 + 1 / sqrt(marks), max(0, job["items_total"] - job["items_done"])
+    return timedelta(seconds=items / max(rates) / doubt), timedelta(seconds=items / min(rates) * doubt)

@@ -1,0 +1,78 @@
+"""Items of a batch for page and export: filter, pages, public fields."""
+
+import re
+from typing import Any, NamedTuple
+
+from ... import ledger
+from ...db import ReadTransaction
+from ...errors import InvalidInputError
+from ...models import DONE_BY_PLAN, Decision, REFUSED_BY_DATABASE, cleared_fields
+from ..serializers import ITEM, pick
+from ..request import Request
+
+ITEM_KEYS = (*ITEM, "as_planned", "empties", "remedy")
+FAILING = (Decision.FAILED, Decision.WILL_FAIL)
+DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))  # decisions that need action first
+HASH = re.compile(r"[0-9a-f]{1,64}")
+MISSING_FILE = "is not on the mount"
+
+Rows = list[dict[str, Any]]
+
+
+class ItemFilter(NamedTuple):
+    """Filter of items: by decision, mark or start of the hash, or none."""
+
+    decision: Decision | None = None
+    mark: str | None = None
+    hash_start: str | None = None
+
+
+def parse_item_filter(request: Request) -> ItemFilter:
+    """Return the filter of a request. Raises InvalidInputError."""
+    decision = request.choice("decision", [str(decision) for decision in Decision])
+    mark = request.choice("mark", list(ledger.ITEM_FLAGS))
+    start = request.query.get("q", "").strip().rstrip(".").lower() or None
+    if start and not HASH.fullmatch(start):
+        raise InvalidInputError(f"q: found {start[:80]!r}, expected the start of a hash (0-9, a-f)")
+    sieve = ItemFilter(Decision(decision) if decision else None, mark, start)
+    if sum(value is not None for value in sieve) > 1:
+        raise InvalidInputError("decision, mark, q: found several, expected at most one")
+    return sieve
+
+
+def list_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> tuple[Rows, int | None]:
+    """Return about `size` items from `start`, and the next page's start.
+
+    Withdrawn items may share a position with listed ones, so all items of one position are on one page.
+    """
+    rows = ledger.list_items(tx, batch_id, decision=sieve.decision, mark=sieve.mark, start=start, limit=size + 1)
+    if len(rows) <= size:
+        return rows, None
+    following = rows[size]["position"]
+    complete = [row for row in rows[:size] if row["position"] < following]
+    return (complete, following) if complete else (rows[:size], following + 1)
+
+
+def serialize_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the public fields (KEYS) of an item."""
+    return pick(
+        item, ITEM, as_planned=_as_planned(item), empties=cleared_fields(item["decision"], item["changes"]),
+        remedy=suggested_fix(item),
+    )
+
+
+def suggested_fix(item: dict[str, Any]) -> str | None:
+    """Return what a failing item needs: fixed `bundle`, `library` or `retry`."""
+    if item["decision"] not in FAILING:
+        return None
+    error = item["last_error"] or item["reason"]
+    if error.startswith(REFUSED_BY_DATABASE):
+        return "library"
+    # A file that was there at the preflight may return.
+    return "retry" if MISSING_FILE in error and item["planned"] not in (None, *FAILING) else "bundle"
+
+
+def _as_planned(item: dict[str, Any]) -> bool:
+    """Return whether the result of an item, if it has one, is the planned one."""
+    planned, decision = item["planned"], item["decision"]
+    return planned is None or decision in (planned, DONE_BY_PLAN[Decision(planned)])

@@ -1,0 +1,50 @@
+"""Status bar of each page, read from a few index entries."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from .. import job_queue
+from ..db import Database, ReadTransaction
+from ..errors import PanelError
+
+AGE_STEP_SECONDS = 15  # seconds between updates of the ages on a page where nothing else changes
+
+
+class QueueSummary(NamedTuple):
+    """Summary of the queue, with counts up to 10,001.
+
+    `oldest` is how long the first queued job has waited, `failed` counts the last 24 hours, and `now` is the time for
+    which pages show ages.
+    """
+
+    queued: int
+    oldest: timedelta | None
+    running: int
+    failed: int
+    now: datetime
+
+
+def load_or_none(db: Database) -> QueueSummary | None:
+    """Return the rounded summary, or None if the database fails."""
+    try:
+        return db.run_read(load_rounded)
+    except PanelError:
+        return None
+
+
+def load(tx: ReadTransaction) -> QueueSummary:
+    """Return the summary by the database's clock."""
+    return QueueSummary(**job_queue.summary(tx))
+
+
+def load_rounded(tx: ReadTransaction) -> QueueSummary:
+    """Return the summary with its ages as of `told_at`."""
+    summary = load(tx)
+    now = round_down(summary.now)
+    oldest = None if summary.oldest is None else max(timedelta(), summary.oldest - (summary.now - now))
+    return summary._replace(now=now, oldest=oldest)
+
+
+def round_down(now: datetime) -> datetime:
+    """Round a time down to STEP seconds, so that idle pages keep their ETag."""
+    return now - (now - datetime.min) % timedelta(seconds=AGE_STEP_SECONDS)

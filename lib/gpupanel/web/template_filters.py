@@ -1,0 +1,143 @@
+"""Template filters, in the Perl panel's formats (CONTRACT, "10. Pages")."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+from ..models import COUNT_LIMIT, SYNC_ID
+from ..text import format_duration, format_size, short_hash, truncate
+
+if TYPE_CHECKING:
+    from .request import UrlBuilder
+
+NOTHING = "-"
+SPANS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))  # seconds, unit
+WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
+
+
+def digest(text: str | None) -> str:
+    """The first 16 characters of a hash, then `...`."""
+    return short_hash(text) if text else NOTHING
+
+
+def clip(text: str | None, length: int = 200) -> str:
+    """A text cut at `length` characters, then `...`."""
+    return truncate(text, length) if text else NOTHING
+
+
+def size(count: int | None) -> str:
+    """Bytes by 1024 with one decimal: 181162647 is `172.8 MB`."""
+    return NOTHING if count is None else format_size(count)
+
+
+def format_datetime(time: datetime | None) -> str:
+    """Format a time for people: `YYYY-MM-DD HH:MM:SS`, UTC."""
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else NOTHING
+
+
+def iso(time: datetime | None) -> str | None:
+    """Format a time for programs: RFC 3339 with microseconds and `Z`."""
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z" if time else None
+
+
+def progress(done: int, total: int) -> str:
+    return f"{done}/{total}"
+
+
+def count(number: int) -> str:
+    """Format a bounded count: `1,234`, or `10,000+` beyond the bound."""
+    return f"{number:,}" if number <= COUNT_LIMIT else f"{COUNT_LIMIT:,}+"
+
+
+def at_least(number: int, exact: bool) -> str:
+    """Format a count, with a plus if it is a lower bound: `37+`, `10,000+`."""
+    return f"{min(number, COUNT_LIMIT):,}{'' if exact else '+'}"
+
+
+def count_exactly(number: int) -> str:
+    """Format a complete count with thousands separators."""
+    return f"{number:,}"
+
+
+def value(data: Any) -> str:
+    """Format one side of a change: a value of the library or the manifest."""
+    if isinstance(data, list):
+        return ", ".join(map(str, data)) or NOTHING
+    return dash_if_empty(data)
+
+
+def dash_if_empty(value: Any) -> str:
+    return NOTHING if value is None or value == "" else str(value)
+
+
+def duration(span: timedelta | None) -> str:
+    """The two largest units: `2 h 5 min`, `41 s`."""
+    return NOTHING if span is None else format_duration(span.total_seconds())
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """Format an age: `8 min ago`, `just now` (constant for a whole minute)."""
+    number, unit = duration(now - time).split()[:2]
+    return "just now" if unit == "s" else f"{number} {unit} ago"
+
+
+def format_elapsed(span: timedelta | None) -> str:
+    """Format elapsed time: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
+    if span is None:
+        return NOTHING
+    tenths = round(span.total_seconds() * 10)
+    minutes, tenths_left = divmod(max(0, tenths), 600)
+    if minutes >= 60:
+        return duration(span)
+    return f"{minutes} min {tenths_left / 10:.1f} s" if minutes else f"{tenths_left / 10:.1f} s"
+
+
+def rate(per_second: float | None) -> str:
+    """Format items per second: `0.25`, `3.1`, `120`."""
+    if per_second is None:
+        return NOTHING
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+
+
+def format_eta(spans: tuple[timedelta, timedelta] | None) -> str:
+    """Format a range of time in whole units of its upper end: `3 to 5 min`."""
+    if spans is None:
+        return NOTHING
+    low, high = (span.total_seconds() for span in spans)
+    seconds, unit = next(((seconds, unit) for seconds, unit in SPANS if high < 100 * seconds), SPANS[-1])
+    least, most = int(low / seconds), max(1, ceil(high / seconds))
+    return f"{least:,} to {most:,} {unit}" if least else f"under {most:,} {unit}"
+
+
+def library_targets(item: dict[str, Any]) -> str:
+    """Name the library rows of an item: `asset 12, cover 3`."""
+    rows = [f"{kind} {item[f'{kind}_id']}" for kind in ("asset", "cover") if item[f"{kind}_id"] is not None]
+    return ", ".join(rows) or NOTHING
+
+
+def format_fact(value: Any) -> str:
+    """Format a value of the manifest summary: true, none, 528."""
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def link_sync_ids(text: str, links: "UrlBuilder") -> Markup:
+    """Escape a text and link each sync_id in it to its batch."""
+    def link(match: re.Match[str]) -> str:
+        return f'<a class="id" href="{escape(links.batch(match[0]))}">{match[0]}</a>'
+
+    return Markup(WHOLE_SYNC_ID.sub(link, escape(text)))
+
+
+# Filter name in templates -> function; templates of a host panel may use them too.
+FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": ago, "at_least": at_least, "between": format_eta, "clip": clip, "count": count, "count_exactly": count_exactly,
+    "digest": digest, "duration": duration, "fact": format_fact, "iso": iso, "linked": link_sync_ids, "moment": format_datetime,
+    "or_dash": dash_if_empty, "progress": progress, "rate": rate, "size": size, "spent": format_elapsed, "targets": library_targets,
+    "value": value,
+}

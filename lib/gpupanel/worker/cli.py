@@ -1,0 +1,96 @@
+"""The command bin/import-worker: options and exit statuses.
+
+See docs/CONTRACT.md, "11. Commands and configuration".
+"""
+
+import argparse
+import sys
+from importlib import import_module
+
+from .. import config
+from ..db import Database
+from ..errors import ConfigurationError, PanelError
+from ..mount import Mount
+from ..resources import resource_dir
+from . import self_check
+from .log import join_sentences, make_logger
+from .systemd import SystemdNotifier
+from .shutdown import ShutdownSignals
+from .worker import Worker
+
+DONE, TROUBLE, USAGE = 0, 1, 2
+DRY_RUN_SECONDS = 40  # below innodb_lock_wait_timeout of imports that wait for its rows
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker and return its exit status.
+
+    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option or configuration.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.dry_run != bool(options.batch):
+        parser.error("--dry-run and --batch SYNC_ID go together")
+    try:
+        settings = config.load(config.locate(options.config, str(resource_dir("etc") / "worker.conf")))
+    except ConfigurationError as error:
+        print(join_sentences(str(error), error.hint), *error.problems, sep="\n  ", file=sys.stderr)
+        return USAGE
+    if options.check:
+        return _check(settings)
+    if options.dry_run:
+        return _dry_run(settings, options)
+    worker = Worker(settings, ShutdownSignals().install(), make_logger(), SystemdNotifier())
+    if options.once:
+        return DONE if worker.drain() else TROUBLE
+    worker.run()
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="import-worker", description="Imports queued batches into the media library.")
+    parser.add_argument("--config", metavar="FILE", help="default: $GPUPANEL_CONF, else etc/worker.conf")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="import what is queued, and exit; 1 when a job had trouble")
+    how.add_argument("--check", action="store_true", help="check configuration, database, grants and mount, and exit")
+    how.add_argument("--dry-run", action="store_true", help="import --batch SYNC_ID, roll it back, and print what it would write")
+    parser.add_argument("--batch", metavar="SYNC_ID", help="the sync_id of the batch for --dry-run")
+    parser.add_argument("--seconds", type=_seconds, default=DRY_RUN_SECONDS, metavar="N", help=f"how long it may hold row locks ({DRY_RUN_SECONDS})")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
+    """Print the plan to stdout, and how the import would end to stderr.
+
+    The migration package leaves the product after the cutover.
+    """
+    migration = import_module("gpupanel.migration.dry_run")
+    output = import_module("gpupanel.migration.dry_run_output")
+    worker = settings.worker
+    try:
+        last = migration.DryRun(
+            Database(settings.database), Mount(settings.mount), options.batch, lambda value: print(output.line(value)),
+            chunk_items=worker.chunk_items, readers=worker.readers, seconds=options.seconds,
+        ).run()
+    except PanelError as error:
+        print(join_sentences(str(error), error.hint), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
+        return TROUBLE
+    status, problem = last["values"]["status"], last["values"]["last_error"]
+    print(f"batch {options.batch} would end {status}: {problem or 'no problems'}", file=sys.stderr)
+    return DONE
+
+
+def _check(settings: config.Settings) -> int:
+    problems = self_check.find_problems(settings)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print(f"{settings.path}: configuration, database, grants and mount are correct")
+    return TROUBLE if problems else DONE

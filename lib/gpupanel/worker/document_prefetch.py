@@ -1,0 +1,167 @@
+"""Prefetch the documents of the next items while others are written.
+
+Memory is bounded by a budget of bytes, in which the next item in order always has room (docs/CONTRACT.md, "9. Import").
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from itertools import count
+from threading import Condition
+from typing import NamedTuple
+
+from ..errors import MountUnavailableError, PanelError
+from ..manifest import InvalidItem, Item
+from ..models import Decision
+from ..mount import Document, Mount
+from ..mount.threads import DaemonThreadPool as Threads
+from ..mount.threads import wait_for
+from .item_documents import ItemDocuments, collect_documents
+
+PREFETCH_BYTES = 16 * 1024 * 1024
+# Seconds that the mount may take for one read.
+MOUNT_TIMEOUT_SECONDS = 120
+
+
+class ImportItem(NamedTuple):
+    """An item that is imported; `id` is that of its row in the ledger.
+
+    `papers` are its documents, when they were read; `problem` says why they could not be.
+    """
+
+    position: int
+    item: Item | InvalidItem
+    planned: Decision | None
+    documents: ItemDocuments | None = None
+    problem: str | None = None
+    id: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.item.asset_type, self.item.asset_hash
+
+    @property
+    def asset(self) -> Item:
+        """The item, which is valid."""
+        assert isinstance(self.item, Item)
+        return self.item
+
+    @property
+    def size(self) -> int:
+        return self.documents.size if self.documents else 0
+
+
+class MemoryBudget:
+    """The budget of document bytes in memory.
+
+    Items have turns, counted from 0. The first one that is not consumed may exceed the budget, so that it cannot block
+    forever.
+    """
+
+    def __init__(self, most: int):
+        self._most, self._first, self._closed = most, 0, False
+        self._bytes: dict[int, int] = {}
+        self.held = 0
+        self._changed = Condition()
+
+    def wait(self, turn: int) -> None:
+        """Wait for room for a document; raise MountUnavailableError after `close`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or turn == self._first or self.held < self._most)
+            if self._closed:
+                raise MountUnavailableError("The worker stopped reading documents from the mount.")
+
+    def add(self, turn: int, size: int) -> None:
+        """Count the bytes of a document that was read."""
+        with self._changed:
+            self._bytes[turn] = self._bytes.get(turn, 0) + size
+            self.held += size
+
+    def hand_over(self, turn: int) -> None:
+        """Free the bytes of a consumed item; the next one becomes the first."""
+        with self._changed:
+            self.held -= self._bytes.pop(turn, 0)
+            self._first = turn + 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class DocumentPrefetcher:
+    """Reads documents in threads; calls `checkpoint` while it waits for them.
+
+    Memory holds at most BYTES_AHEAD bytes, one more document for each thread, and all documents of the first item.
+    """
+
+    def __init__(self, mount: Mount, threads: int, checkpoint: Callable[[], None]):
+        self._mount, self._attend = mount, checkpoint
+        self._threads, self._room = Threads(threads), MemoryBudget(PREFETCH_BYTES)
+        self._turns = count()
+
+    def __enter__(self) -> "DocumentPrefetcher":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._threads.__exit__(*exc)
+        self._room.close()
+
+    def prefetch(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool], window: int) -> Iterator[ImportItem]:
+        """Yield the items in order, with their documents where `needed`.
+
+        Raises: MountUnavailableError.
+        """
+        waiting: deque[tuple[ImportItem, int, Future[ImportItem] | None]] = deque()
+        for entry in entries:
+            waiting.append((entry, *(self._begin(entry) if needed(entry) else (0, None))))
+            if len(waiting) >= window:
+                yield self._take(*waiting.popleft())
+        while waiting:
+            yield self._take(*waiting.popleft())
+
+    def _begin(self, entry: ImportItem) -> tuple[int, Future[ImportItem]]:
+        turn = next(self._turns)
+        return turn, self._threads.submit(self._fetch, turn, entry)
+
+    def _take(self, entry: ImportItem, turn: int, future: Future[ImportItem] | None) -> ImportItem:
+        if future is None:
+            return entry
+        try:
+            read: ImportItem = wait_for(self._threads.result_scaling_up(future), self._attend, MOUNT_TIMEOUT_SECONDS)
+            return read
+        finally:
+            self._room.hand_over(turn)
+
+    def _fetch(self, turn: int, entry: ImportItem) -> ImportItem:
+        try:
+            return entry._replace(documents=collect_documents(self._one_by_one(turn, entry.asset.path or "")))
+        except MountUnavailableError:
+            raise
+        except PanelError as error:
+            return entry._replace(problem=str(error))
+
+    def _one_by_one(self, turn: int, path: str) -> Iterator[Document]:
+        """Yield the documents of an item, each after a wait for room."""
+        documents = iter(self._mount.read_documents(path))
+        self._room.wait(turn)
+        for document in documents:
+            self._room.add(turn, len(document.content))
+            yield document
+            self._room.wait(turn)
+
+
+def chunk_by_size(entries: Iterable[ImportItem], most: int, most_bytes: int = PREFETCH_BYTES) -> Iterator[list[ImportItem]]:
+    """Yield chunks, ended by a number of items or of document bytes."""
+    chunk: list[ImportItem] = []
+    size = 0
+    for entry in entries:
+        chunk.append(entry)
+        size += entry.size
+        if len(chunk) >= most or size >= most_bytes:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

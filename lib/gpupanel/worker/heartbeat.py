@@ -1,0 +1,87 @@
+"""The heartbeat: a thread that keeps the claim of the running job alive.
+
+A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
+resets its job (docs/CONTRACT.md, "8. Queue").
+"""
+
+from threading import Event, Lock, Thread
+from time import monotonic
+
+from ..db import Database
+from ..errors import ClaimLostError
+from . import claims
+from .claims import Claim
+from .shutdown import block_signals
+
+STALE_FRACTION = 2 / 3
+
+
+class Heartbeat:
+    """Writes a heartbeat each `every` seconds for one claim.
+
+    `check` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
+    """
+
+    def __init__(self, db: Database, every: float, threshold: float):
+        self._db, self._every = db, every
+        self._longest = threshold * STALE_FRACTION
+        self._claim: Claim | None = None
+        self._last = 0.0
+        self._lost = False
+        self._lock = Lock()
+        self._ended = Event()
+        self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+
+    def start(self, claim: Claim, since: float) -> None:
+        """Start for this claim, made at monotonic time `since` or later."""
+        with self._lock:
+            self._claim, self._last, self._lost = claim, since, False
+
+    def pause(self) -> None:
+        """Pause until the next claim."""
+        with self._lock:
+            self._claim = None
+
+    def record_beat(self, since: float) -> None:
+        """Record the heartbeat of a commit that began at `since`."""
+        with self._lock:
+            self._last = max(self._last, since)
+
+    def raise_if_lost(self) -> None:
+        """Raise ClaimLostError when the claim is lost or close to its stale threshold."""
+        with self._lock:
+            claim, silent, lost = self._claim, monotonic() - self._last, self._lost
+        if claim is None or lost:
+            raise ClaimLostError("The claim was lost: another worker may run the job.")
+        if silent > self._longest:
+            raise ClaimLostError(f"No heartbeat was written for {silent:.0f} s, so this worker gives up the claim.")
+
+    def _run(self) -> None:
+        block_signals()
+        while not self._ended.wait(self._every):
+            with self._lock:
+                claim = self._claim
+            if claim is not None:
+                self._beat(claim)
+        self._db.close()
+
+    def _beat(self, claim: Claim) -> None:
+        since = monotonic()
+        try:
+            self._db.run_transaction(claims.heartbeat, claim)
+        except ClaimLostError:
+            with self._lock:
+                self._lost = self._lost or self._claim == claim
+        except Exception:
+            return  # the next heartbeat tries again; `check` reads the age of the last one
+        else:
+            with self._lock:
+                if self._claim == claim:
+                    self._last = max(self._last, since)

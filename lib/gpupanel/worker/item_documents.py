@@ -1,0 +1,111 @@
+"""The documents of an item: its source and the results of analyses.
+
+See docs/CONTRACT.md, "6. Tables".
+"""
+
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from ..errors import PanelError
+from ..mount import Document
+
+KINDS = {
+    "photo.manifest.json": "manifest",
+    "photo.analysis.json": "analysis",
+    "photo.meaning.json": "meaning",
+    "photo.family.json": "family",
+}
+ITEM_LIMIT = 32 * 1024 * 1024
+
+
+class InvalidDocumentError(PanelError):
+    """A document of the item cannot be imported."""
+
+    message = "A document of the item cannot be imported."
+
+
+class AnalysisDocument(NamedTuple):
+    """An analysis document; `text` is None and `parse_error` set if not JSON."""
+
+    kind: str
+    file: str
+    text: str | None
+    parse_error: str | None
+    sha256: str
+
+
+class ItemDocuments(NamedTuple):
+    """All documents of an item; `size` is the sum of their bytes."""
+
+    source: str
+    source_sha256: str
+    runs: tuple[AnalysisDocument, ...]
+    size: int
+
+
+def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
+    """Return an item's documents; the source comes first.
+
+    Raises: InvalidDocumentError, for a document that must be JSON and is not, and for documents that are too large together.
+    """
+    source: AnalysisDocument | None = None
+    runs: list[AnalysisDocument] = []
+    size = 0
+    for document in documents:
+        size += len(document.content)
+        if size > ITEM_LIMIT:
+            raise InvalidDocumentError(f"The documents of the item are larger than {ITEM_LIMIT} bytes together.")
+        if document.is_source:
+            source = _parsed(document)
+        else:
+            runs.append(_analysis(document))
+    assert source is not None and source.text is not None
+    return ItemDocuments(source.text, source.sha256, tuple(runs), size)
+
+
+def text_of(content: bytes) -> str:
+    """Return the text of a JSON document.
+
+    Raises: ValueError, with the reason why it is not JSON.
+    """
+    text = content.decode("utf-8")
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        _decode_strictly(text)
+    return text
+
+
+def _decode_strictly(text: str) -> None:
+    """Decode with the standard parser, which explains errors better."""
+    try:
+        json.loads(text, parse_constant=_refuse_constant, parse_int=str)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _parsed(document: Document) -> AnalysisDocument:
+    run = _captured(document, KINDS.get(document.name, "source"))
+    if run.parse_error:
+        raise InvalidDocumentError(f"{document.name} is not JSON: {run.parse_error}")
+    return run
+
+
+def _analysis(document: Document) -> AnalysisDocument:
+    return _parsed(document) if document.name in KINDS else _captured(document, f"source_data:{document.name}")
+
+
+def _captured(document: Document, kind: str) -> AnalysisDocument:
+    digest = sha256(document.content).hexdigest()
+    try:
+        return AnalysisDocument(kind, document.name, text_of(document.content), None, digest)
+    except ValueError as error:
+        return AnalysisDocument(kind, document.name, None, str(error)[:2000], digest)

@@ -1,0 +1,44 @@
+"""import-worker --check: every problem that keeps a worker from working.
+
+The checks are the doctor's; only its findings about the worker's account and the mount count
+(docs/CONTRACT.md, "11. Commands and configuration").
+"""
+
+from collections.abc import Iterator
+
+from ..config import Settings
+from ..db import Database
+from ..doctor import Finding, MOUNT_CHECKS, WRONG, grants
+from ..db.expected import ACCOUNTS
+from ..errors import PanelError
+from ..mount import iterate_with_timeout
+from .document_prefetch import MOUNT_TIMEOUT_SECONDS
+
+DUTY = ACCOUNTS[1]
+
+
+def find_problems(settings: Settings) -> list[str]:
+    """Return the problems, a line each."""
+    findings = [*_of_the_database(settings), *_of_the_mount(settings)]
+    return [_line(finding) for finding in findings if finding.level == WRONG]
+
+
+def _of_the_database(settings: Settings) -> Iterator[Finding]:
+    db = Database(settings.database)
+    try:
+        yield from grants.check_own_grants(db, settings, DUTY)
+    except PanelError as error:
+        yield Finding("database", WRONG, str(error), "an answer", error.hint)
+    finally:
+        db.close()
+
+
+def _of_the_mount(settings: Settings) -> Iterator[Finding]:
+    try:
+        yield from iterate_with_timeout((finding for check in MOUNT_CHECKS for finding in check(settings.mount)), MOUNT_TIMEOUT_SECONDS)
+    except PanelError as error:
+        yield Finding("mount", WRONG, str(error), "both folders of [mount] can be read", error.hint)
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.check}: found {finding.found.rstrip('.')}, expected {finding.expected}. {finding.advice}".rstrip()

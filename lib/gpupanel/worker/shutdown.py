@@ -1,0 +1,62 @@
+"""Shutdown signals: a handler sets a flag that the program checks."""
+
+import os
+import select
+import signal
+from collections.abc import Sequence
+from types import FrameType
+
+EXIT_FORCED = 130
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ShutdownSignals:
+    """The shutdown signals of a process; the first one sets `stopping`.
+
+    A second signal ends the process at once unless `force` is False. As a context manager it restores the handlers.
+    """
+
+    def __init__(self, numbers: Sequence[int] = STOP_SIGNALS, *, force: bool = True):
+        self.stopping = False
+        self._numbers, self._force = numbers, force
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def install(self) -> "ShutdownSignals":
+        """Install the handlers."""
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._handlers = [signal.signal(number, self._handle) for number in self._numbers]
+        return self
+
+    def __enter__(self) -> "ShutdownSignals":
+        return self.install()
+
+    def __exit__(self, *exc: object) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in zip(self._numbers, self._handlers, strict=True):
+            signal.signal(number, handler)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable after a signal, for `select`."""
+        return self._reader
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a signal comes."""
+        if not self.stopping and select.select([self], [], [], seconds)[0]:
+            os.read(self._reader, 64)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt after a signal."""
+        if self.stopping:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.stopping and self._force:
+            os._exit(EXIT_FORCED)
+        self.stopping = True
+
+
+def block_signals() -> None:
+    """Block the signals here, so that they interrupt the main thread."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

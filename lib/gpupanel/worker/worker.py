@@ -1,0 +1,311 @@
+"""The worker's loop: reset stale jobs, claim, import, wait.
+
+A job never ends the loop: a failed import is released, retried or failed, and the next job is claimed
+(docs/CONTRACT.md, "8. Queue").
+"""
+
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from logging import Logger
+from time import monotonic
+
+from ..config import Settings
+from ..db import Database, DatabaseInternalError, Transaction
+from ..errors import (
+    BundleIncompleteError, ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError,
+    PanelError,
+)
+from ..models import BatchStatus, JobState
+from ..mount import Mount, call_with_timeout
+from ..text import short_hash
+from . import claims
+from .job_backoff import FAULT_SECONDS, FIRST_SECONDS, JobBackoff
+from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
+from .claims import Claim, ClaimRequest, ImportResult
+from .heartbeat import Heartbeat
+from .importer import Importer
+from .log import describe_error, join_sentences
+from .systemd import SystemdNotifier
+from .document_prefetch import MOUNT_TIMEOUT_SECONDS
+from .shutdown import ShutdownSignals
+
+RESET_SECONDS = 60
+# A check of the mount costs as much as the claim of a small job, so it is not made for each job.
+MOUNT_CHECK_SECONDS = 1
+# `drain` gives up after this many database errors in a row.
+DRAIN_FAULTS = 5
+
+
+class Worker:
+    """One worker: `run` ends on a signal, `drain` with the queue."""
+
+    def __init__(self, settings: Settings, signals: ShutdownSignals, log: Logger, notifier: SystemdNotifier):
+        self._worker = settings.worker
+        self._signals, self._log, self._notifier = signals, log, notifier
+        self._threshold = self._worker.stale_minutes * 60
+        idle = idle_seconds(self._threshold)
+        self._asking = DatabaseRetrier(signals, log, notifier)
+        self._db = Database(settings.database, idle_seconds=idle)
+        self._mount = Mount(settings.mount)
+        beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
+        self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._aside = JobBackoff()
+        self._claimed_since = 0.0
+        self._reset_at = 0.0
+        self._mount_checked_at = float("-inf")
+        self._blocked_reason = ""
+        self._had_failures = False
+        self._faults = 0
+
+    def run(self) -> None:
+        """Import queued jobs until a signal comes."""
+        self._log.info(f"worker {self._name}: started")
+        with self._heartbeat:
+            self._notifier.ready()
+            while not self._signals.stopping:
+                if not self._run_once():
+                    self._notifier.status(self._blocked_reason or "waiting for jobs")
+                    self._signals.wait(self._pause())
+        self._notifier.stopping()
+        self._db.close()
+        self._log.info(f"worker {self._name}: stopped")
+
+    def drain(self) -> bool:
+        """Import what can be imported now; return whether every job ended well."""
+        with self._heartbeat:
+            while not self._signals.stopping and (self._run_once() or 0 < self._faults <= DRAIN_FAULTS):
+                self._signals.wait(self._pause() if self._faults else 0)
+        self._db.close()
+        return not self._had_failures and not self._blocked_reason
+
+    # --------------------------------------------------------------------------------------------- one turn
+
+    def _run_once(self) -> bool:
+        """Reset, claim and import once; return whether a job was imported.
+
+        A database error would fail the next job too, so the loop then waits, longer each time.
+        """
+        faults = self._faults
+        try:
+            self._reset_stale()
+            imported = self._mount_is_there() and self._claim_and_import()
+        except ShutdownRequested:
+            return False
+        except Exception as error:  # no error of one claim may end the daemon
+            self._handle_unexpected_error(error)
+            return False
+        if self._faults > faults:
+            return False
+        self._faults = 0
+        return imported
+
+    def _handle_unexpected_error(self, error: Exception) -> None:
+        self._faults += 1
+        self._had_failures = True
+        self._log.error(f"worker {self._name}: {join_sentences(describe_error(error), 'No job was running. Retrying.')}")
+        self._db.close()
+
+    def _pause(self) -> float:
+        if self._faults:
+            return self._asking.backoff_seconds(self._faults)
+        return self._worker.poll_seconds * random.uniform(0.75, 1.25)
+
+    def _claim_and_import(self) -> bool:
+        claim = self._claim()
+        if claim is None:
+            return False
+        self._heartbeat.start(claim, self._claimed_since)
+        try:
+            self._import(claim)
+        finally:
+            self._heartbeat.pause()
+        return True
+
+    def _reset_stale(self) -> None:
+        if monotonic() < self._reset_at:
+            return
+        self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
+        for job_id, name in self._asking.retry(self._db.run_read, claims.list_stale, self._threshold).items():
+            if done := self._reset(job_id):
+                self._log.warning(f"{name}: {done}")
+
+    def _reset(self, job_id: int) -> str | None:
+        try:
+            return self._asking.retry(
+                self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts, self._name
+            )
+        except CommitUnknownError:
+            return "stale, perhaps requeued: the reply to the COMMIT was lost, and the next check will show it"
+
+    def _mount_is_there(self) -> bool:
+        """Return whether the mount was available at the last check.
+
+        Without it, nothing is claimed.
+        """
+        if not self._blocked_reason and monotonic() < self._mount_checked_at + MOUNT_CHECK_SECONDS:
+            return True
+        self._mount_checked_at = monotonic()
+        try:
+            call_with_timeout(self._mount.check_available, self._keep_going, MOUNT_TIMEOUT_SECONDS)
+            problem = ""
+        except MountUnavailableError as error:
+            problem = str(error)
+        self._log_blocked_once(f"cannot claim jobs: {problem}" if problem else "")
+        return not problem
+
+    def _log_blocked_once(self, problem: str) -> None:
+        """Log a problem of the mount once, and its end once."""
+        if problem != self._blocked_reason:
+            (self._log.warning if problem else self._log.info)(problem or "the mount is available again")
+        self._blocked_reason = problem
+
+    def _claim(self) -> Claim | None:
+        """Claim the next job.
+
+        After a lost reply to the COMMIT, the token shows whether the claim took effect.
+        """
+        while True:
+            token = secrets.token_hex(16)
+            try:
+                return self._asking.retry(self._db.run_transaction, self._claim_next, token)
+            except CommitUnknownError:
+                if claim := self._asking.retry_idempotent(self._db.run_transaction, claims.find_claim_locking, token):
+                    return claim
+
+    def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
+        self._claimed_since = monotonic()
+        return claims.claim(tx, ClaimRequest(token, self._name, self._aside.deferred_ids()))
+
+    # ------------------------------------------------------------------------------------------- one import
+
+    def _import(self, claim: Claim) -> None:
+        """Import one job, and end or release it whatever happens."""
+        started = monotonic()
+        self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
+        importer = Importer(
+            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
+            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
+        )
+        try:
+            outcome = importer.run()
+        except ClaimLostError as lost:
+            self._handle_claim_lost(claim, lost)
+        except ShutdownRequested:
+            self._end_claim(claim, claims.release, "the worker was stopped")
+        except FileUnreadableError as error:
+            self._fail_attempt_and_defer(claim, str(error), unavailable=True)
+        except (MountUnavailableError, BundleIncompleteError) as gone:
+            self._release_and_defer(claim, str(gone), unavailable=True)
+        except DatabaseInternalError as error:
+            self._faults += 1
+            self._fail_attempt_and_defer(claim, f"the database: {join_sentences(str(error), error.hint)}")
+        except UNAVAILABLE_ERRORS as error:
+            self._faults += 1
+            self._release_and_defer(claim, f"the database: {join_sentences(str(error), error.hint)}")
+        except PanelError as error:
+            self._had_failures |= self._end_claim(claim, claims.fail, str(error))
+        except Exception as error:  # an unexpected error of one job must not stop the queue
+            self._fail_attempt_and_defer(claim, describe_error(error))
+        else:
+            self._report(claim, outcome, importer.progress, monotonic() - started)
+
+    def checkpoint(self, claim: Claim, progress: str) -> None:
+        """Report progress; raise Stopping after a signal, or ClaimLostError."""
+        self._notifier.status(f"importing {claim.name}: {progress}")
+        self._keep_going()
+        self._heartbeat.raise_if_lost()
+
+    def warn(self, claim: Claim, text: str) -> None:
+        """Log a warning about a job."""
+        self._log.warning(f"{claim.name}: {text}")
+
+    def _keep_going(self) -> None:
+        self._notifier.ping_watchdog()
+        if self._signals.stopping:
+            raise ShutdownRequested
+
+    def _report(self, claim: Claim, outcome: ImportResult, progress: str, seconds: float) -> None:
+        self._aside.clear(claim.job_id)
+        line = f"{claim.name}: {outcome.status}, {progress} in {seconds:.1f} s"
+        if outcome.problem:
+            self._log.warning(f"{line}; {outcome.problem}; see the batch page")
+        else:
+            self._log.info(line)
+        self._had_failures = self._had_failures or outcome.status is BatchStatus.FAILED
+
+    def _release_and_defer(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
+        """Release the job with its attempt, and defer it."""
+        self._defer(claim, FIRST_SECONDS, reason)
+        self._had_failures |= self._end_claim(claim, claims.release, reason, unavailable=unavailable)
+
+    def _fail_attempt_and_defer(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
+        """Release the job with its attempt counted, and defer it for longer.
+
+        The error may be the job's own.
+        """
+        self._defer(claim, FAULT_SECONDS, reason)
+        self._had_failures |= self._end_claim(
+            claim, claims.retry_or_fail, reason, self._worker.max_attempts, unavailable=unavailable
+        )
+
+    def _defer(self, claim: Claim, least: float, reason: str) -> None:
+        seconds = self._aside.defer(claim.job_id, least)
+        self._mount_checked_at = float("-inf")  # the reason may be the mount
+        self.warn(claim, join_sentences(reason, f"Retrying in {seconds:.0f} s."))
+
+    def _end_claim(self, claim: Claim, write: Callable[..., str], *args: object, **kwargs: object) -> bool:
+        """Write how the claim ended; return whether it was written.
+
+        Retries until the database answers.
+        """
+        try:
+            done = self._asking.retry_idempotent(self._db.run_transaction, write, claim, *args, **kwargs)
+        except ClaimLostError as lost:
+            self._handle_claim_lost(claim, lost)
+        except Exception as error:
+            why = "" if isinstance(error, ShutdownRequested) else f" ({describe_error(error).rstrip('.')})"
+            self.warn(claim, f"still running{why}; a worker resets it in {self._worker.stale_minutes:g} minutes")
+        else:
+            self.warn(claim, done)
+            return True
+        return False
+
+    def _handle_claim_lost(self, claim: Claim, lost: ClaimLostError) -> None:
+        """Handle a lost claim.
+
+        If only the reply to our own COMMIT was lost, the job has already ended.
+        """
+        state = self._asking.retry(self._db.run_read, claims.state_of_claim, claim.token)
+        if state in (None, JobState.RUNNING):
+            self._had_failures = True
+            self.warn(claim, join_sentences(str(lost), "This worker writes nothing more for it."))
+            return
+        self._had_failures |= state is JobState.FAILED
+        self._log.info(f"{claim.name}: {state} already")
+
+
+class JobHooks:
+    """The importer's hooks for one job of a worker."""
+
+    def __init__(self, worker: Worker, claim: Claim):
+        self._worker, self._claim = worker, claim
+
+    def checkpoint(self, progress: str) -> None:
+        self._worker.checkpoint(self._claim, progress)
+
+    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+        found = f"found {short_hash(after)}, expected {short_hash(before)}"
+        again = "; planned again" if is_valid else ""
+        self._worker.warn(self._claim, f"the manifest changed since the preflight: {found}{again}")
+
+
+def idle_seconds(threshold: float) -> int:
+    """Return after how long idle the server ends a worker's transaction.
+
+    Well before the worker is presumed dead.
+    """
+    return max(1, int(min(30, threshold / 3)))
