@@ -1,7 +1,7 @@
 """Parse the bytes of a manifest, or report every problem found, in bounded memory and time.
 
-The bytes are checked as JSON once, then cut into runs of elements. Each run is decoded, checked and dropped; only
-digests of what must be unique in the whole manifest stay. A `Manifest` decodes its items again while they are iterated over
+The bytes are checked as JSON once, then cut into runs of elements. Each run is decoded, checked and dropped. Only
+digests of what must be unique in the whole manifest stay. A `Manifest` decodes its items again on each iteration
 (docs/decisions/0101-one-manifest-parser.md).
 """
 
