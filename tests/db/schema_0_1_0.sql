@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- A bundle is one batch, however often it is scanned and by however many at once.
   UNIQUE KEY sync_id (sync_id),
   -- The list from any place on, in either direction, by any one of its filters; the columns at the end let the others be
-  -- looked up without the row (docs/DECISIONS.md).
+  -- looked up without the row (docs/decisions/0024).
   KEY discovered (discovered_at, id),
   KEY by_status (status, discovered_at, id, sync_type, action, source_host),
   KEY by_type (sync_type, discovered_at, id, status, action, source_host),

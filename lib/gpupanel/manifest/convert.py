@@ -1,6 +1,7 @@
 """Convert JSON text to the types of schema.py, or explain each value that does not fit.
 
-A struct that does not fit is split into the raw text of its fields, so that no tree is made and unknown keys cost nothing.
+A struct that does not fit is split into the raw text of its fields, so that no tree is made and unknown keys
+cost nothing.
 """
 
 from collections.abc import Iterator

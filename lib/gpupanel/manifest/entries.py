@@ -1,6 +1,7 @@
 """The items and containers of a manifest: kept as text, decoded while they are iterated over.
 
-A sequence keeps the manifest's bytes and where runs of its elements are, so that 500,000 items take no more than their text.
+A sequence keeps the manifest's bytes and where runs of its elements are, so that 500,000 items take no more than
+their text.
 """
 
 from abc import abstractmethod
@@ -67,7 +68,9 @@ class Entries(Sequence[T], Generic[T]):
         return list(self._read(run))[index - self._firsts[run]]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        if not isinstance(other, Sequence) or len(self) != len(other):
+            return False
+        return all(mine == its for mine, its in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -95,7 +98,7 @@ class Items(Entries[Item | InvalidItem]):
             yield _invalid(item, told) if told else item
 
     def checked(self, start: int, end: int, first: int) -> Iterator[tuple[Item | None, Iterable[str]]]:
-        """Yield each item as far as its fields are valid, None without an identity; and its own problems, found lazily."""
+        """Yield each item as far as its fields are valid, None without an identity; and its own problems."""
         try:
             items = ITEMS.decode(b"[%b]" % bytes(self._text[start:end])) if end - start <= BIG_BYTES else None
         except UNFIT:

@@ -1,7 +1,8 @@
-"""Manifest bytes to a `Manifest`, or to every problem found, in bounded memory and time (docs/decisions/0101-one-manifest-parser.md).
+"""Parse the bytes of a manifest, or report every problem found, in bounded memory and time.
 
-The bytes are checked as JSON once, then cut into runs of elements. Each run is decoded, checked and dropped; only digests of
-what must be unique in the whole manifest stay. A `Manifest` decodes its items again while they are iterated over.
+The bytes are checked as JSON once, then cut into runs of elements. Each run is decoded, checked and dropped. Only
+digests of what must be unique in the whole manifest stay. A `Manifest` decodes its items again on each iteration
+(docs/decisions/0101-one-manifest-parser.md).
 """
 
 import hashlib
@@ -184,7 +185,8 @@ class _Parsing:
             raise _refused(ProblemList.report(lists))
         types = dict(sorted(self._types.items()))
         return Manifest(
-            **self._values, items=self._items, containers=self._containers, item_type_counts=types, sha256=sha256_hex(raw)
+            **self._values, items=self._items, containers=self._containers, item_type_counts=types,
+            sha256=sha256_hex(raw),
         )
 
     def _field_problems(self) -> Iterator[str]:
@@ -209,7 +211,8 @@ class _Parsing:
 
     def _key(self, key: re.Match[bytes]) -> str:
         if len(key[1]) > self._limits.max_text_bytes:
-            self._stop_at(f"manifest: found a key of {len(key[1]) - 2} bytes, expected at most {self._limits.max_text_bytes}")
+            size, most = len(key[1]) - 2, self._limits.max_text_bytes
+            self._stop_at(f"manifest: found a key of {size} bytes, expected at most {most}")
         return decode_string(key[1])
 
     def _read_value(self, name: str, start: int) -> int:
@@ -284,7 +287,8 @@ class _Parsing:
         self._types[item.asset_type] += 1
         most = self._limits.max_derivatives
         if len(item.derivatives) > most:
-            self._text_problems.add(f"items[{position}].derivatives: found {len(item.derivatives)}, expected at most {most}")
+            found = f"found {len(item.derivatives)}, expected at most {most}"
+            self._text_problems.add(f"items[{position}].derivatives: {found}")
 
     def _check_text(self, where: str, start: int, end: int, name: str, most: int) -> tuple[int, bool]:
         """Check the text of a run, and that the list `name` of each element has at most `most` elements.

@@ -1,7 +1,8 @@
 """The types of a manifest, and its limits: the only statement of types and bounds.
 
-Each `Meta` description completes the sentence "expected ..." of a refusal. Unknown keys are ignored. A key that has a default
-may be missing. `gc=False`: there are many values and they form no cycle, so the garbage collector need not track them.
+Each `Meta` description completes the sentence "expected ..." of a refusal. Unknown keys are ignored. A key that has a
+default may be missing. `gc=False`: there are many values and they form no cycle, so the garbage collector need not
+track them.
 """
 
 import sys

@@ -1,6 +1,7 @@
-"""Strict JSON in bounded memory: check the syntax, cut arrays and objects into runs, find what JSON allows and we refuse.
+"""Strict JSON in bounded memory: check the syntax, cut values into runs, find what a manifest may not have.
 
-No function here makes a tree of more than BIG_BYTES of text, whatever the text contains (docs/decisions/0101-one-manifest-parser.md).
+No function here makes a tree of more than BIG_BYTES of text, whatever the text contains
+(docs/decisions/0101-one-manifest-parser.md).
 """
 
 import json
@@ -96,10 +97,10 @@ def _decoder_problem(text: Text, message: str) -> str:
     if not reported:  # "Input data was truncated"
         offset, reason = len(text), "truncated" if bytes(text[:1024]).strip() else "expecting value"
     else:
-        # Bytes after the value are reported one too far.
-        offset, reason = (
-            (int(reported[2]) - 1, "extra data") if reported[1] == "trailing characters" else (int(reported[2]), reported[1])
-        )
+        offset, reason = int(reported[2]), reported[1]
+        if reason == "trailing characters":
+            # Bytes after the value are reported one too far.
+            offset, reason = offset - 1, "extra data"
     if constant := re.compile(rb"NaN|-?Infinity").match(text, offset - (text[offset - 1 : offset] == b"-")):
         return f"{path_at(text, offset)[0]}: found {constant[0].decode()}, expected a finite number"
     rest = bytes(text[offset : offset + 80]).decode("utf-8", "ignore")
@@ -126,7 +127,7 @@ STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 
 
 def _nested(levels: int, string: bytes) -> bytes:
-    """Return the pattern of an array or object of at most so many levels; without `string`, strings are not recognised."""
+    """Return the pattern of an array or object of at most so many levels; `string` may be empty."""
     flat = rb'[^][{}"]*+(?:' + string + rb'[^][{}"]*+)*+' if string else rb"[^][{}]*+"
     pattern = rb"[\[{]" + flat + rb"[\]}]"
     for _ in range(levels - 1):
@@ -200,7 +201,7 @@ def _is_json_array(text: bytes) -> bool:
 
 
 def count_elements(text: Text, start: int, enough: int) -> int:
-    """Return how many elements the array at `start` has; counting stops past `enough`, and before one that is too deep."""
+    """Return how many elements the array at `start` has; counting stops past `enough`, and at one too deep."""
     count, at = 0, start + 1
     while count <= enough and not EMPTY.match(text, start):
         element = ELEMENT.match(text, at)
@@ -213,10 +214,11 @@ def count_elements(text: Text, start: int, enough: int) -> int:
 
 
 def path_at(text: Text, offset: int, at: int = 0, where: str = "") -> tuple[str, bool]:
-    """Return the path of the value at `offset`, and whether the offset is in its key; of the value that begins at `at`."""
+    """Return the path of the value at `offset`, below the value at `at`, and whether the offset is in its key."""
     at = skip_space(text, at)
     while at < offset and text[at] in b"[{":
-        inner = _member_at(text, at + 1, offset, where) if text[at] == ord("{") else _element_at(text, at + 1, offset, where)
+        find = _member_at if text[at] == ord("{") else _element_at
+        inner = find(text, at + 1, offset, where)
         if inner is None:
             break
         where, at, is_key = inner

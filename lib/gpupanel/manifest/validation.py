@@ -1,4 +1,4 @@
-"""The rules that types cannot state: about paths, and between the parts of a manifest (docs/CONTRACT.md, "4. Mount")."""
+"""The rules that types cannot state: about paths, and between the parts of a manifest (docs/CONTRACT.md, 4)."""
 
 import re
 from array import array
@@ -165,7 +165,8 @@ class Identities:
 
 
 def repeat_problem(where: str, position: int, first: int, name: str) -> str:
-    return f"{where}[{position}]: found {name} again, expected it once (it is {where.rpartition('.')[2]}[{first}] already)"
+    earlier = f"{where.rpartition('.')[2]}[{first}]"
+    return f"{where}[{position}]: found {name} again, expected it once (it is {earlier} already)"
 
 
 def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
@@ -181,8 +182,8 @@ def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
 def bundle_problems(values: dict[str, Any], item_count: int | None, sync_id: str, completed_at: Any) -> Iterator[str]:
     """The problems between keys at the top.
 
-    `values` are the valid fields, `item_count` how many items there are, None when it is not known; `completed_at` is None
-    or MISSING when the manifest does not give it.
+    `values` are the valid fields, `item_count` how many items there are, None when it is not known; `completed_at` is
+    None or MISSING when the manifest does not give it.
     """
     if values.get("sync_id", sync_id) != sync_id:
         yield problem("sync_id", values["sync_id"], f"{shown(sync_id)}, as the file is named")
