@@ -27,7 +27,8 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
             DuplicateKeyError               (database)
         ClaimLostError
         InvalidDocumentError, ImportRejectedError   (worker)
-        AuthenticationRequiredError, Forbidden, PageNotFoundError, MethodNotAllowedError, TooLarge, RangeNotSatisfiableError   (web)
+        HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
+            PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """
 
 

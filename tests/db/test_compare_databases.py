@@ -79,7 +79,7 @@ def bring(db, conf, folder):
         worker_helpers.queue(db, mount, writer.bundle(name, items, **facts))
         worker_helpers.drain(conf)
     writer.bundle("waiting", writer.assets("waiting", 1), status="processing")
-    worker_helpers.actions.scan_mount(db, mount, "operator")
+    worker_helpers.services.scan_mount(db, mount, "operator")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from argparse import Namespace
 
 import pytest
 from constants import TREE
+from gpupanel import text
 from gpupanel.cli import main, output
 from gpupanel.errors import PanelError
 
@@ -128,7 +129,7 @@ def test_what_could_steer_a_terminal_is_shown_as_an_escape(hostile, shown):
     (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KB"), (181162647, "172.8 MB"), (2**60, "1.0 EB"), (2**80, "1048576.0 EB"),
 ])
 def test_bytes_are_formatted_by_1024_with_one_decimal(count, shown):
-    assert output.size(count) == shown
+    assert text.format_size(count) == shown
 
 
 def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(capfd):

@@ -53,28 +53,28 @@ def test_sentinels_are_listed_and_odd_names_do_not_vanish(subject, assets):
     for name in (f"{SYNC_ID}.ready", f"{SYNC_ID.upper()[:-1]}A.ready", "x.ready", ".ready", f"{SYNC_ID}.json", "ready"):
         (assets / "sync" / name).touch()
     (assets / "sync" / os.fsdecode(b"\xff.ready")).touch()
-    assert sorted(subject.sentinels(), key=lambda each: each.name) == [
+    assert sorted(subject.list_sentinels(), key=lambda each: each.name) == [
         Sentinel(".ready", None), Sentinel(f"{SYNC_ID}.ready", SYNC_ID), Sentinel(f"{SYNC_ID[:-1]}A.ready", None),
         Sentinel("\\udcff.ready", None), Sentinel("x.ready", None),
     ]
 
 
 def test_an_empty_sync_dir_has_no_sentinels(subject):
-    assert list(subject.sentinels()) == []
+    assert list(subject.list_sentinels()) == []
 
 
 def test_a_sync_dir_that_is_gone_or_no_folder_is_an_unavailable_mount(subject, assets):
     (assets / "sync").rmdir()
     with pytest.raises(MountUnavailableError):
-        list(subject.sentinels())
+        list(subject.list_sentinels())
     (assets / "sync").touch()
     with pytest.raises(MountUnavailableError):
-        list(subject.sentinels())
+        list(subject.list_sentinels())
 
 
 def test_a_manifest_is_read_as_it_stands(subject, assets):
     hand_over(assets, '{"a": 1}\n')
-    assert subject.manifest(SYNC_ID) == b'{"a": 1}\n'
+    assert subject.read_manifest(SYNC_ID) == b'{"a": 1}\n'
 
 
 @pytest.mark.parametrize("missing", ["ready", "json"])
@@ -82,52 +82,52 @@ def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missin
     hand_over(assets)
     (assets / f"sync/{SYNC_ID}.{missing}").unlink()
     with pytest.raises(BundleIncompleteError, match=f"{SYNC_ID}.{missing} is not on the mount"):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
 
 
 def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, deny):
     allow = deny(hand_over(assets))
     with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
     allow()
-    assert subject.manifest(SYNC_ID)
+    assert subject.read_manifest(SYNC_ID)
 
 
 def test_a_sentinel_that_may_not_be_looked_up_is_as_good_as_missing(subject, assets, deny):
     hand_over(assets)
     (assets / "sync").chmod(0o400)
     with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.ready may not be read by this account"):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
 
 
 def test_a_folder_of_bundles_that_may_not_even_be_listed_is_an_unavailable_mount(subject, assets, deny):
     hand_over(assets)
     deny(assets / "sync")
     with pytest.raises(MountUnavailableError):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
 
 
 def test_a_vanished_mount_is_never_a_missing_bundle(subject, assets):
     with pytest.raises(MountUnavailableError):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
     (assets / "sync").rmdir()
     with pytest.raises(MountUnavailableError):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
 
 
 def test_a_manifest_up_to_the_limit_is_read_and_one_over_it_is_refused(subject, assets):
     hand_over(assets, "x" * 100)
-    assert len(subject.manifest(SYNC_ID)) == 100
+    assert len(subject.read_manifest(SYNC_ID)) == 100
     hand_over(assets, "x" * 101)
     with pytest.raises(ManifestError) as caught:
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
     assert caught.value.problems == ["manifest: found 101 bytes, expected at most 100"]
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "", SYNC_ID + "\n", SYNC_ID.replace("0", "A")])
 def test_only_a_lowercase_uuid_names_a_bundle(subject, name):
     with pytest.raises(UnsafePathError, match="is not a lowercase UUID"):
-        subject.manifest(name)
+        subject.read_manifest(name)
 
 
 def test_a_manifest_that_leads_out_of_sync_dir_is_refused(subject, assets):
@@ -135,7 +135,7 @@ def test_a_manifest_that_leads_out_of_sync_dir_is_refused(subject, assets):
     manifest.unlink()
     manifest.symlink_to(assets.parent / "secret")
     with pytest.raises(UnsafePathError, match="leads out of the mount"):
-        subject.manifest(SYNC_ID)
+        subject.read_manifest(SYNC_ID)
 
 
 def test_a_complete_item_has_nothing_to_complain_about(subject, item):
@@ -170,7 +170,7 @@ def test_checking_an_item_on_a_vanished_mount_is_no_fact_about_the_item(subject,
 def test_documents_come_source_first_then_by_name(subject, item):
     for name in ("photo.meaning.json", "Zebra.json", "a.json", "note.txt", "x.JSON", ".hidden.json"):
         (item / "source/data" / name).write_text(name)
-    assert list(subject.documents("photos/1")) == [
+    assert list(subject.read_documents("photos/1")) == [
         Document("source.json", b"{}", is_source=True), Document("Zebra.json", b"Zebra.json"),
         Document("a.json", b"a.json"), Document("photo.meaning.json", b"photo.meaning.json"),
     ]
@@ -178,33 +178,33 @@ def test_documents_come_source_first_then_by_name(subject, item):
 
 def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
     (item / "source/data").rmdir()
-    assert [each.name for each in subject.documents("photos/1")] == ["source.json"]
+    assert [each.name for each in subject.read_documents("photos/1")] == ["source.json"]
 
 
 def test_documents_of_an_item_without_source_are_not_found(subject, item):
     (item / "source/source.json").unlink()
     with pytest.raises(NotFoundError, match="photos/1/source/source.json is not on the mount"):
-        next(subject.documents("photos/1"))
+        next(subject.read_documents("photos/1"))
 
 
 def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
     monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")
     with pytest.raises(PanelError, match="photos/1/source/data/big.json has 6 bytes, more than the 5"):
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
 
 
 def test_a_document_whose_name_is_not_utf8_is_refused(subject, item):
     (item / "source/data" / os.fsdecode(b"\xff.json")).touch()
     with pytest.raises(UnsafePathError, match=r"data/\\udcff.json has a name that is not UTF-8"):
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
 
 
 def test_a_data_folder_that_leads_out_is_refused(subject, item, assets):
     (item / "source/data").rmdir()
     (item / "source/data").symlink_to(assets.parent)
     with pytest.raises(UnsafePathError, match="photos/1/source/data leads out of the mount"):
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
 
 
 def test_a_file_is_opened_for_reading_only(subject, item):
@@ -312,7 +312,7 @@ def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, ite
     denied = "photos/1/source/source.json may not be read by this account: Permission denied."
     assert subject.check_item("photos/1") == denied
     with pytest.raises(UnsafePathError, match=denied):
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
 
 
 def test_nothing_stays_open_after_refusals(subject, assets, item):
@@ -322,7 +322,7 @@ def test_nothing_stays_open_after_refusals(subject, assets, item):
         assert subject.check_item(path) or True
         with pytest.raises(PanelError):
             subject.open(path)
-    list(subject.documents("photos/1"))
+    list(subject.read_documents("photos/1"))
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -338,15 +338,15 @@ def test_what_is_not_found_while_a_folder_of_the_mount_is_empty_is_no_fact_about
     with pytest.raises(MountUnavailableError, match="is empty, or not mounted"):
         subject.check_item("photos/2")
     with pytest.raises(MountUnavailableError):
-        list(subject.documents("photos/2"))
+        list(subject.read_documents("photos/2"))
 
 
 @pytest.mark.parametrize("gone", ["assets", "sync"])
 def test_the_mount_is_there_when_both_of_its_folders_have_something_in_them(subject, assets, item, gone):
-    subject.require()
+    subject.check_available()
     everything_but(assets if gone == "assets" else assets / "sync", "sync")
     with pytest.raises(MountUnavailableError, match=f"{gone} is empty, or not mounted"):
-        subject.require()
+        subject.check_available()
 
 
 def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, assets, item, monkeypatch):
@@ -355,10 +355,10 @@ def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, a
 
     monkeypatch.setattr(mount.safe_open, "_check", broken)
     with pytest.raises(FileUnreadableError, match="photos/1/source cannot be read: Input/output error"):
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
     monkeypatch.setattr(mount.safe_open, "_present", lambda root: False)
     with pytest.raises(MountUnavailableError) as gone:
-        list(subject.documents("photos/1"))
+        list(subject.read_documents("photos/1"))
     assert not isinstance(gone.value, FileUnreadableError)
 
 
@@ -426,7 +426,7 @@ def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
     for name in ("a.json", "b.json", "c.json"):
         (item / "source/data" / name).write_text("{}")
     with open_tracer.noted() as paths:
-        assert len(list(subject.documents("photos/1"))) == 4
+        assert len(list(subject.read_documents("photos/1"))) == 4
     folder = str(item / "source")
     assert paths == [folder, "source.json", "data", "a.json", "b.json", "c.json"]
 
@@ -453,7 +453,7 @@ def test_documents_and_folders_behind_links_that_stay_inside_are_read(subject, i
     (item / "source/data").rmdir()
     (item / "source/data").symlink_to(assets / "elsewhere")
     (assets / "elsewhere/b.json").symlink_to("a.json")
-    assert [each.content for each in subject.documents("photos/1")] == [b"{}", b"1", b"1"]
+    assert [each.content for each in subject.read_documents("photos/1")] == [b"{}", b"1", b"1"]
 
 
 def test_a_document_that_grows_while_it_is_read_is_read_to_its_end(item, monkeypatch):

@@ -18,7 +18,7 @@ sys.path.insert(0, sys.argv[1])
 from gpupanel import config, preflight
 from gpupanel.errors import MountTimeoutError
 from gpupanel.manifest import Manifest
-from gpupanel.mount import Mount, bounded
+from gpupanel.mount import Mount, iterate_with_timeout
 reading = threading.Event()
 
 def hang(self, path):
@@ -28,7 +28,7 @@ def hang(self, path):
 Mount.check_item = hang
 mount, sync_id = Mount(config.MountSettings(Path(sys.argv[2]), Path(sys.argv[2]).parent)), sys.argv[3]
 try:
-    list(bounded((preflight.examine(mount, each) for each in [sync_id]), 1))
+    list(iterate_with_timeout((preflight.inspect_bundle(mount, each) for each in [sync_id]), 1))
 except MountTimeoutError:
     print("timed out", reading.is_set())
 """
@@ -42,7 +42,7 @@ def test_a_process_ends_though_its_preflight_hangs_in_the_mount(assets_dir, bund
 
 
 def test_a_mount_that_hangs_is_left_behind_after_a_while(monkeypatch):
-    monkeypatch.setattr(threads, "TICK", 0.01)
+    monkeypatch.setattr(threads, "POLL_SECONDS", 0.01)
     for_ever, attended = threading.Event(), []
     with pytest.raises(MountTimeoutError):
         call_with_timeout(for_ever.wait, lambda: attended.append(1), 0.05)
@@ -51,7 +51,7 @@ def test_a_mount_that_hangs_is_left_behind_after_a_while(monkeypatch):
 
 
 def test_whoever_is_asked_to_stop_does_not_wait_for_a_mount_that_hangs(monkeypatch):
-    monkeypatch.setattr(threads, "TICK", 0.01)
+    monkeypatch.setattr(threads, "POLL_SECONDS", 0.01)
     for_ever = threading.Event()
 
     def stop():
@@ -76,7 +76,7 @@ def test_several_look_at_once_and_answer_in_order():
 
 
 def test_what_is_not_long_waited_for_is_read_by_one_thread(monkeypatch):
-    monkeypatch.setattr(threads, "LONG", 3600)
+    monkeypatch.setattr(threads, "SCALE_UP_AFTER_SECONDS", 3600)
     assert len(set(map_in_threads(lambda _: threading.get_ident(), range(50), 4))) == 1
 
 

@@ -11,7 +11,7 @@ from gpupanel.resources import TREE
 SQL = TREE / "lib/gpupanel/sql"
 FILES = sorted(path.stem for path in SQL.glob("*.sql"))
 NAMES = {f"{file}.{name}" for file in FILES for name in queries(file)}
-LOOKS_LIKE_A_QUERY = re.compile(rf"({'|'.join(FILES)})\.(\w|\\w\+)+")
+LOOKS_LIKE_A_QUERY = re.compile(rf"(?!worker\.conf$)({'|'.join(FILES)})\.(\w|\\w\+)+")
 
 
 def patterns(tree):

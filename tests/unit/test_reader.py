@@ -17,7 +17,7 @@ def entries(count: int) -> list[ImportItem]:
 
 def mount(documents) -> SimpleNamespace:
     """A mount whose item folders give what `documents(path)` yields."""
-    return SimpleNamespace(documents=documents)
+    return SimpleNamespace(read_documents=documents)
 
 
 def source(path: str, size: int = 2) -> Document:
@@ -86,7 +86,7 @@ def test_no_more_than_the_window_is_read_ahead():
 @pytest.fixture
 def ample(monkeypatch):
     """Room for 1000 bytes."""
-    monkeypatch.setattr(document_prefetch, "BYTES_AHEAD", 1000)
+    monkeypatch.setattr(document_prefetch, "PREFETCH_BYTES", 1000)
 
 
 def test_no_more_bytes_are_held_than_the_bound_and_one_document_a_thread(ample):

@@ -72,12 +72,12 @@ def test_a_database_that_is_away_is_told_in_sentences():
 
 def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
     waiting = JobBackoff()
-    seconds = [waiting.put(7) for _ in range(20)]
+    seconds = [waiting.defer(7) for _ in range(20)]
     assert seconds[:3] == [job_backoff.FIRST_SECONDS * 2**n for n in range(3)]
     assert seconds[-1] == job_backoff.MAX_SECONDS
-    assert waiting.now() == [7]
-    waiting.forget(7)
-    assert waiting.now() == []
+    assert waiting.deferred_ids() == [7]
+    waiting.clear(7)
+    assert waiting.deferred_ids() == []
 
 
 @pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two\\nwords\n"), ({}, "Z two\\nwords\n")])

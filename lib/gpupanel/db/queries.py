@@ -1,4 +1,4 @@
-"""The named queries: `"queue.lock"` is `lock` of sql/queue.sql.
+"""The named queries: `"job_queue.lock"` is `lock` of sql/job_queue.sql.
 
 A query may have holes such as {where}, for what no parameter can stand for. Only `fill` fills them, and only with
 constants of the code: each value from outside is a parameter, `%(name)s`.

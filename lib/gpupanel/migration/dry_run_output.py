@@ -34,13 +34,13 @@ class NaturalKeyFormatter:
         self._members: dict[str, dict[int, Line]] = {}
         for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
             rows = [row for row in written if row.statement.startswith(f"containers.{kind}_")]
-            self._containers[kind] = _named(tx, f"plan.{plural}", _ids(rows, "container_id"))
-            self._members[kind] = _named(tx, f"plan.{kind}_members", _listed(rows, f"containers.{kind}_remove_members"))
+            self._containers[kind] = _named(tx, f"dry_run.{plural}", _ids(rows, "container_id"))
+            self._members[kind] = _named(tx, f"dry_run.{kind}_members", _listed(rows, f"containers.{kind}_remove_members"))
 
     def lines(self, written: Iterable[RecordedWrite]) -> Iterator[Line]:
         """Yield the lines of each recorded row."""
         for row in written:
-            if row.statement.startswith("library."):
+            if row.statement.startswith("library_write."):
                 yield from ASSET_LINES[row.statement](self, row.values)
             elif row.statement.startswith("containers."):
                 kind, _, verb = row.statement.removeprefix("containers.").partition("_")

@@ -112,7 +112,7 @@ class PanelApplication:
         tag, line = self._etag(request, module) if has_tag else ({}, None)
         if tag and tag["ETag"][3:-1] in request.environ.get("HTTP_IF_NONE_MATCH", ""):
             return _reply(b"", 304, tag)
-        values = module.show(self.db, request, self.settings)
+        values = module.view(self.db, request, self.settings)
         if isinstance(values, FileResponse):
             return _reply(values.body, values.status, values.headers)
         return self._page(page.name, request, values, tag, line)
@@ -141,7 +141,7 @@ class PanelApplication:
         It covers the page's version, reader and address. It is read before the page, so the page can only be newer
         than its ETag. It is weak, since ages may differ by seconds.
         """
-        version, line = module.version(self.db, request, self.settings)
+        version, line = module.etag_source(self.db, request, self.settings)
         reader = request.user, self._token(request), request.wants_json
         address = request.links.base, request.path, sorted(request.query.items())
         digest = sha256(repr((version, reader, address)).encode()).hexdigest()

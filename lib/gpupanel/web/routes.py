@@ -14,8 +14,8 @@ FOLDER = "/admin"  # the folder of the pages, if the web server chose none
 class Route(NamedTuple):
     """A page at `path` with the query `selected` and template `<name>.html`.
 
-    `module` in pages/ has `show(db, visit, settings)`, which returns template values or a File. With `has_version`, it
-    also has `version(...)`, which returns what the ETag depends on and the status bar's summary, if it read that.
+    `module` in pages/ has `view(db, request, settings)`, which returns template values or a FileResponse. With
+    `has_version`, it also has `etag_source(...)`, which returns the ETag's source and the status bar's summary, if read.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Route(NamedTuple):
 PAGES = (
     Route("batch", "batch", "/import-media.cgi", {"action": "detail"}, has_version=True),
     Route("items", "export", "/import-media.cgi", {"action": "items"}),
-    Route("picture", "picture", "/import-media.cgi", {"action": "picture"}),
+    Route("picture", "thumbnail", "/import-media.cgi", {"action": "picture"}),
     Route("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
-    Route("tasks", "tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
+    Route("tasks", "import_tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
     Route("batches", "batches", "/import-media.cgi", {}),
-    Route("tasks", "tasks", "/import-tasks.cgi", {}, has_version=True),
+    Route("tasks", "import_tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
 HEALTH, METRICS = "/health", "/metrics"  # for programs

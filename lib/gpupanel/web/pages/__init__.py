@@ -1,1 +1,1 @@
-"""Pages, a module each: `show(db, visit, settings)` returns the values."""
+"""Pages, a module each: `view(db, request, settings)` returns the values."""
