@@ -312,7 +312,7 @@ def test_assets_that_are_not_there_are_found(faults, sound, tmp_path):
 
 def test_a_mount_that_does_not_answer_is_found_in_time(faults, sound, monkeypatch):
     hangs = Event()
-    monkeypatch.setattr(Mount, "sentinels", lambda self: iter(hangs.wait, True))
+    monkeypatch.setattr(Mount, "list_sentinels", lambda self: iter(hangs.wait, True))
     found = [each for each in doctor.run_checks(sound, seconds=0.2) if each.check == "mount"]
     hangs.set()
     assert [(each.level, "did not answer" in each.found) for each in found] == [(doctor.WRONG, True)]

@@ -84,7 +84,7 @@ def test_several_filters_look_through_a_bounded_number_of_rows(ledger, filters, 
 @pytest.mark.parametrize("filters", ALONE + SEVERAL, ids=name)
 def test_no_list_sorts_more_than_it_may_look_through(ledger, filters):
     ledger.execute("FLUSH STATUS")
-    ledger.read(search.list_batches, filters, limit=PAGE)
+    ledger.run_read(search.list_batches, filters, limit=PAGE)
     [row] = ledger.execute("SHOW SESSION STATUS LIKE 'Sort_rows'")
     assert int(row["Value"]) <= (PAGE + 1 if filters.sync_id or filters.asset_hash else 0)
 
@@ -97,7 +97,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
     expected = wanted(filters)[::-1 if oldest_first else 1]
     there, place = [], None
     while True:
-        page = ledger.read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
+        page = ledger.run_read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
         there += [row["id"] for row in page.rows]
         if page.next is None:
             break
@@ -105,7 +105,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
     assert there == expected
     back, place = [], FIRST if not oldest_first else LAST
     while place:
-        page = ledger.read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
+        page = ledger.run_read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
         back = [row["id"] for row in page.rows] + back
         place = page.previous
     assert back == expected
@@ -120,7 +120,7 @@ def test_a_count_is_exact_or_says_that_it_is_the_least(ledger, wanted, filters):
         number = len(wanted(meant))
         assert found.number == number if found.exact else found.number <= number, meant
     assert read <= 2 * search.COUNT_LIMIT + 4 * MAX_ROWS_SCANNED
-    assert count == ledger.read(search.count_batches, filters)
+    assert count == ledger.run_read(search.count_batches, filters)
 
 
 @pytest.mark.parametrize("filters, times", [
@@ -128,7 +128,7 @@ def test_a_count_is_exact_or_says_that_it_is_the_least(ledger, wanted, filters):
     (BatchFilter(host="cloud-3.example.net"), 3),  # it is looked for where to stop, and each is put into its group
 ], ids=str)
 def test_a_small_ledger_is_counted_to_the_end_and_its_statuses_sum_up(ledger, monkeypatch, filters, times):
-    monkeypatch.setattr(search.batches, "BOUND", BATCHES)
+    monkeypatch.setattr(search.batches, "COUNT_LIMIT", BATCHES)
     (count, statuses), read = examined(ledger, lambda tx: search.count_list_and_statuses(tx, filters))
     assert all(each.exact for each in [count, *statuses.values()])
     assert count.number == sum(each.number for status, each in statuses.items() if filters.status in (None, status))
@@ -150,18 +150,18 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
         page, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(asset_hash=start)))
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
-    count, statuses = ledger.read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
+    count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
     for module in (search.batches, access_path):
         monkeypatch.setattr(module, "SCAN", 3)
-    count, statuses = ledger.read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
+    count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, False) and not any(each.exact for each in statuses.values())
 
 
 def test_all_that_match_are_frozen_up_to_a_bound_and_it_is_said_whether_that_is_all(ledger, wanted):
     few, most = BatchFilter(status="failed", action="update"), BatchFilter(status="completed", action="create")
-    assert ledger.read(search.list_ids, few) == (wanted(few), True)
-    ids, whole = ledger.read(search.list_ids, most, limit=10_000)
+    assert ledger.run_read(search.list_ids, few) == (wanted(few), True)
+    ids, whole = ledger.run_read(search.list_ids, most, limit=10_000)
     assert ids == wanted(most)[:len(ids)] and not whole
 
 

@@ -265,7 +265,7 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
 ):
     bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
     job_id, _ = worker_helpers.queue(panel_db, mount, bad, good)
-    monkeypatch.setattr(library_writer, "create", faulty_for(panel_db, bad, error))
+    monkeypatch.setattr(library_writer, "insert_assets", faulty_for(panel_db, bad, error))
     log = worker_helpers.drain(worker_conf)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
@@ -282,8 +282,8 @@ def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
     def full(tx, batch_id, items):
         raise DatabaseInternalError("the table is full.")
 
-    monkeypatch.setattr(library_writer, "create", full)
-    monkeypatch.setattr(db_retry.DatabaseRetrier, "backoff", lambda self, attempt: 0)
+    monkeypatch.setattr(library_writer, "insert_assets", full)
+    monkeypatch.setattr(db_retry.DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
     log = worker_helpers.drain(worker_conf)
     claimed = [job for job in admin_db.execute("SELECT attempts FROM import_job") if job["attempts"]]
     assert len(claimed) == worker.DRAIN_FAULTS + 1
@@ -295,7 +295,7 @@ def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
 ):
     bad = bundles.bundle("bad", bundles.assets("bad", 1))
     (job_id,) = worker_helpers.queue(panel_db, mount, bad)
-    monkeypatch.setattr(library_writer, "create", faulty_for(panel_db, bad, KeyError("a fault")))
+    monkeypatch.setattr(library_writer, "insert_assets", faulty_for(panel_db, bad, KeyError("a fault")))
     worker_helpers.drain(impatient)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
@@ -329,7 +329,7 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
 def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their_bytes(
     panel_db, admin_db, bundles, mount, worker_conf, monkeypatch
 ):
-    monkeypatch.setattr(document_prefetch, "BYTES_AHEAD", 1)
+    monkeypatch.setattr(document_prefetch, "PREFETCH_BYTES", 1)
     photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
     first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
     worker_helpers.queue(panel_db, mount, first)

@@ -32,8 +32,8 @@ def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next
     first, second = worker_helpers.enqueue(admin_db, 2)
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1")).job_id == first
-        assert worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1")).job_id == first
-    assert worker_on(2).transact(claims.claim, claims.ClaimRequest("c" * 32, "two:1")).job_id == second
+        assert worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1")).job_id == first
+    assert worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("c" * 32, "two:1")).job_id == second
 
 
 def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, admin_db, worker_on):
@@ -67,15 +67,15 @@ def photo(bundles, panel_db, mount):
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
     sync_id, job_id, asset = photo
-    lost = worker_on(2).transact(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
+    lost = worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, asset)
         claims.advance(tx, lost, 1)
         reset(worker_on(3), admin_db, job_id)
-        current = worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
+        current = worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
     with pytest.raises(ClaimLostError):
-        worker_on(2).transact(claims.advance, lost, 1)
-    worker_on(3).transact(claims.finish, current, WELL, "0" * 64)
+        worker_on(2).run_transaction(claims.advance, lost, 1)
+    worker_on(3).run_transaction(claims.finish, current, WELL, "0" * 64)
     assert agreed()["asset"] == []
 
 
@@ -84,7 +84,7 @@ def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, pa
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1"))
         panel_db.run_transaction(job_queue.cancel, job_id, "operator")
-    assert worker_on(2).transact(claims.claim, claims.ClaimRequest("b" * 32, "two:1")) is None
+    assert worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "two:1")) is None
     assert agreed()["import_job"][0]["state"] == "canceled"
 
 
@@ -92,7 +92,7 @@ def test_a_page_on_another_node_shows_what_was_done_a_moment_before(panel_db, pa
     _, job_id, _ = photo
     for priority in range(50):
         panel_db.run_transaction(job_queue.set_priority, job_id, priority, "operator")
-        assert panel_on(3).read(job_queue.job, job_id)["priority"] == priority
+        assert panel_on(3).run_read(job_queue.job, job_id)["priority"] == priority
 
 
 def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, bundles, mount, agreed):
@@ -105,7 +105,7 @@ def test_a_batch_that_is_queued_on_two_nodes_is_queued_once(panel_db, panel_on, 
         job_queue.enqueue(tx, sync_id, "operator")
         tries.append(1)
         if len(tries) == 1:
-            panel_on(3).transact(job_queue.enqueue, sync_id, "other")
+            panel_on(3).run_transaction(job_queue.enqueue, sync_id, "other")
 
     with pytest.raises(InvalidStateError, match="queued already"):
         panel_db.run_transaction(enqueue)
@@ -120,8 +120,8 @@ def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another
     worker_helpers.drain(worker_conf)
     first, second = (Container("gallery", "a" * 64, "Coast", items=(photo.asset_hash,)) for photo in photos)
     for _ in range(ROUNDS):
-        worker_on(1).transact(partial(bring, first))
-        worker_on(1).transact(partial(take, second))
+        worker_on(1).run_transaction(partial(bring, first))
+        worker_on(1).run_transaction(partial(take, second))
         at_once((worker_on(2), partial(bring, second)), (worker_on(3), partial(take, first)))
         held = agreed()
         assert [gallery["deleted_at"] for gallery in held["asset_gallery"]] == [None]

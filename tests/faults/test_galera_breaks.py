@@ -113,7 +113,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
-    assert panel_on(2).read(job_queue.job, job_id)["state"] == "completed"
+    assert panel_on(2).run_read(job_queue.job, job_id)["state"] == "completed"
 
 
 def test_a_worker_whose_node_is_cut_off_while_it_commits_goes_on_when_it_is_back(
@@ -138,15 +138,15 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
     cluster, admin_db, worker_on, bundle, photos, agreed
 ):
     _, job_id = bundle
-    lost = worker_on(2).transact(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
+    lost = worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
     with pytest.raises((DatabaseUnavailableError, DatabaseConflictError)), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, photos[0])
         claims.advance(tx, lost, 1)
         cluster.network.pull(2)
         cluster[1].wait_for("wsrep_cluster_size", 2)
         worker_helpers.make_stale(admin_db, job_id)
-        assert worker_on(3).transact(claims.requeue_stale, job_id, 900, 5, "other:3")
-        assert worker_on(3).transact(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
+        assert worker_on(3).run_transaction(claims.requeue_stale, job_id, 900, 5, "other:3")
+        assert worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
         cluster.network.plug(2)
         cluster.wait_until_whole()
     held = agreed()

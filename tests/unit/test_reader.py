@@ -105,7 +105,7 @@ def test_no_more_bytes_are_held_than_the_bound_and_one_document_a_thread(ample):
 
 
 def test_while_the_first_in_line_is_slow_the_others_fill_the_room_and_no_more(ample, monkeypatch):
-    monkeypatch.setattr(threads, "TICK", 0.01)
+    monkeypatch.setattr(threads, "POLL_SECONDS", 0.01)
     slow, opened = threading.Event(), []
 
     def documents(path):

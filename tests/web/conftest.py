@@ -72,7 +72,7 @@ def send(admin):
 @pytest.fixture
 def still(monkeypatch):
     """Stop the clock by which pages show ages."""
-    monkeypatch.setattr(status_bar, "STEP", 10**10)
+    monkeypatch.setattr(status_bar, "AGE_STEP_SECONDS", 10**10)
 
 
 @pytest.fixture

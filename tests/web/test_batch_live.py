@@ -49,7 +49,7 @@ def test_a_page_in_which_nothing_changed_is_not_sent_again(look, sync_id, header
 
 def test_the_tag_is_computed_without_reading_items_or_rendering(look, sync_id, monkeypatch):
     look(detail(sync_id))
-    monkeypatch.setattr(batch, "show", lambda *args: pytest.fail("read"))
+    monkeypatch.setattr(batch, "view", lambda *args: pytest.fail("read"))
     monkeypatch.setattr(templating.Renderer, "page", lambda *args, **values: pytest.fail("rendered"))
     assert look(detail(sync_id)) is None
 
@@ -105,7 +105,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
     seen, transact, reader = {}, Database.run_transaction, Database(panel_db.settings)
 
     def look():
-        stamp = reader.read(ledger.change_token, sync_id)
+        stamp = reader.run_read(ledger.change_token, sync_id)
         del stamp["now"]
         request = Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
         shown = batch.view(reader, request, settings)
@@ -118,7 +118,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
 
     sync_id = bundles.bundle("coast", bundles.assets("coast", 4, broken={1: worker_helpers.defects.no_source}))
     services.scan_mount(panel_db, mount, "admin")
-    monkeypatch.setattr(Database, "transact", watched)
+    monkeypatch.setattr(Database, "run_transaction", watched)
     job_id = services.queue_batch(panel_db, mount, sync_id, "admin")
     services.set_priority(panel_db, job_id, 7, "admin")
     services.cancel_job(panel_db, job_id, "admin")
@@ -141,7 +141,7 @@ def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, wo
         return shown
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "show", slow)
+        patch.setattr(batch, "view", slow)
         assert b"Status: queued" in look(detail(sync_id))
     assert b"Status: importing" in look(detail(sync_id))
 
@@ -149,7 +149,7 @@ def test_a_change_during_rendering_appears_in_the_next_refresh(look, sync_id, wo
 def test_ages_change_as_time_passes(look, sync_id, panel_db, monkeypatch):
     started = worker_helpers.batch(panel_db, sync_id)["started_at"]
     for now in (datetime(2040, 1, 1), datetime(2040, 1, 1, 0, 0, 15), datetime(2041, 1, 1)):
-        monkeypatch.setattr(status_bar, "told_at", lambda _, now=now: now)
+        monkeypatch.setattr(status_bar, "round_down", lambda _, now=now: now)
         assert f"{(now - started).days} d ago".encode() in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 
@@ -160,7 +160,7 @@ def test_a_running_job_shows_the_age_of_its_heartbeat(look, sync_id, worker_db, 
     ages = {-timedelta(seconds=14): b"just now", timedelta(minutes=8): b"8 min ago", timedelta(days=1): b"1 d ago"}
     for age, shown in ages.items():
         now = beat["heartbeat_at"] + age
-        monkeypatch.setattr(status_bar, "told_at", lambda _, now=now: now)
+        monkeypatch.setattr(status_bar, "round_down", lambda _, now=now: now)
         assert b"0/2, last heartbeat " + shown + b"." in look(detail(sync_id))
         assert look(detail(sync_id)) is None
 

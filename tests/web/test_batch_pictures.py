@@ -70,7 +70,7 @@ def test_what_is_no_image_is_not_shown(admin, shown, content):
 
 def test_a_file_that_is_too_large_is_not_shown(admin, shown, monkeypatch):
     url, file = shown
-    monkeypatch.setattr(thumbnails, "LIMIT", file.stat().st_size - 1)
+    monkeypatch.setattr(thumbnails, "MAX_FILE_BYTES", file.stat().st_size - 1)
     admin.get(url, status=404)
 
 

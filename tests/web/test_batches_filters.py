@@ -80,14 +80,14 @@ def test_each_status_shows_how_many_the_other_filters_leave(admin, four):
 
 
 def test_a_count_that_went_no_further_says_so(admin, four, monkeypatch):
-    monkeypatch.setattr(search.batches, "BOUND", 3)
+    monkeypatch.setattr(search.batches, "COUNT_LIMIT", 3)
     page = admin.get(BATCHES)
     assert text(page.html.main.h2) == "Batches 4+"
     assert admin.get(BATCHES, headers=JSON).json["count_is_exact"] is False
 
 
 def test_a_page_that_stopped_looking_says_where_and_leads_on(admin, four, monkeypatch):
-    monkeypatch.setattr(search.access_path, "SCAN", 1)
+    monkeypatch.setattr(search.access_path, "MAX_ROWS_SCANNED", 1)
     page = admin.get(f"{BATCHES}?status=failed&host=one")
     assert "Batches 0+" in text(page.html.main.h2) and "More batches may match" in text(page.html.main)
     page = page.click("continue the search")

@@ -47,7 +47,7 @@ def test_what_is_gone_is_a_line_and_not_an_error(configured, settings, tmp_path,
 
 def test_a_mount_that_hangs_is_a_line_too(scripted, monkeypatch):
     hangs = Event()
-    monkeypatch.setattr(Mount, "sentinels", lambda self: iter(hangs.wait, True))
+    monkeypatch.setattr(Mount, "list_sentinels", lambda self: iter(hangs.wait, True))
     monkeypatch.setattr("gpupanel.web.pages.doctor.PATIENCE", 0.5)
     findings = scripted.get(DOCTOR).json["findings"]
     hangs.set()

@@ -46,6 +46,6 @@ def test_it_is_on_each_page(line, found):
 
 
 def test_an_answer_without_it_does_not_ask_for_it(admin, monkeypatch):
-    monkeypatch.setattr(status_bar, "read", lambda tx: pytest.fail("asked"))
+    monkeypatch.setattr(status_bar, "load", lambda tx: pytest.fail("asked"))
     admin.get(BATCHES, headers=JSON)
     admin.get(f"{BATCHES}?status=nothing", status=400)

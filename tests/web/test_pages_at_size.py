@@ -105,7 +105,7 @@ def show(watched, settings, facts):
             {name: facts.get(value, value) for name, value in query.items()})})
         page = routes.match(request)
         module = page.load()
-        look(watched, lambda: module.show(watched, request, settings), looked_through)
+        look(watched, lambda: module.view(watched, request, settings), looked_through)
         if hasattr(module, "version"):
             look(watched, lambda: module.version(watched, request, settings))
         return page.name
@@ -115,9 +115,9 @@ def show(watched, settings, facts):
 
 def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="total_bytes"):
-        look(watched, lambda: watched.read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
+        look(watched, lambda: watched.run_read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
     with pytest.raises(AssertionError, match=r"read, .* allowed"):
-        look(watched, lambda: watched.read(lambda tx: tx.fetch_all("search.discovered_at", id=0) + tx.fetch_all_sql(
+        look(watched, lambda: watched.run_read(lambda tx: tx.fetch_all("search.discovered_at", id=0) + tx.fetch_all_sql(
             "SELECT id FROM ingest_batch FORCE INDEX (by_status)"
             " WHERE status = 'completed' AND total_bytes < 0 LIMIT 1")))
 
@@ -219,8 +219,8 @@ def test_the_tasks_read_what_they_show_and_count(show, place, state):
 # ------------------------------------------------------------------------------------------------ other statements
 
 def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings):
-    look(watched, lambda: watched.read(status_bar.load))
-    look(watched, lambda: watched.read(metrics._read, timedelta(minutes=15)))
+    look(watched, lambda: watched.run_read(status_bar.load))
+    look(watched, lambda: watched.run_read(metrics._read, timedelta(minutes=15)))
     look(watched, lambda: health.answer(watched))
     assert watched.seen[0].read < FLOOR
 

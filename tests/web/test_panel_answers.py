@@ -126,7 +126,7 @@ def test_a_mount_that_is_gone_is_503_and_nothing_is_changed(send, settings, moun
 
 def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, monkeypatch):
     sync_id, answered = found(), threading.Event()
-    monkeypatch.setattr(Mount, "manifest", lambda *_: answered.wait())
+    monkeypatch.setattr(Mount, "read_manifest", lambda *_: answered.wait())
     monkeypatch.setattr(form_actions, "MOUNT_SECONDS", 0.05)
     answer = send(detail(sync_id), do="preflight", sync_id=sync_id, status=504)
     answered.set()
@@ -152,7 +152,7 @@ def test_an_unexpected_error_is_500_without_its_traceback(configured, monkeypatc
     def broken(*_):
         raise RuntimeError("a detail for the log")
 
-    monkeypatch.setattr(batches, "show", broken)
+    monkeypatch.setattr(batches, "view", broken)
     browser = configured()
     for headers in ({}, JSON):
         answer = failing(browser, BATCHES, 500, headers=headers)

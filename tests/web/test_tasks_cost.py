@@ -44,9 +44,9 @@ def test_each_state_is_counted_to_the_bound_and_no_entry_beyond_it_is_read(fille
 
 @pytest.mark.parametrize("limit", [30, 31, 32, 6_655, 6_656])
 def test_a_count_is_exact_below_its_limit_and_ends_at_it(filled, limit):
-    counts, census = filled.read(job_queue.count_up_to, limit=limit), filled.read(job_queue.count_all)
+    counts, census = filled.run_read(job_queue.count_up_to, limit=limit), filled.run_read(job_queue.count_all)
     assert counts == {state: min(jobs, limit) for state, jobs in census.items()}
-    assert filled.read(job_queue.summary, limit=limit)["queued"] == min(census["queued"], limit)
+    assert filled.run_read(job_queue.summary, limit=limit)["queued"] == min(census["queued"], limit)
 
 
 @pytest.mark.parametrize("count", [job_queue.count_up_to, job_queue.summary])

@@ -20,7 +20,7 @@ from .access_path import (
     fetch_bounded_value, filter_names, parameters, run_query, scan_limit_row,
 )
 
-STATUS_COUNT_LIMIT = 100  # where counts by status stop in a ledger of more than BOUND batches, since each list shows eight of them
+STATUS_COUNT_LIMIT = 100  # where counts by status stop in a ledger of more than COUNT_LIMIT batches, since each list shows eight of them
 MAX_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 
@@ -70,7 +70,7 @@ def count_batches(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | 
 def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     """The number of matching batches, and status -> number without status.
 
-    Without filters but dates, all numbers are exact while the ids of batches span at most BOUND.
+    Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT.
     """
     large = not filter_names(filters._replace(status=None)) and tx.fetch_value("search.id_span") >= COUNT_LIMIT
     by_status = count_by_status(tx, filters, path, most=STATUS_COUNT_LIMIT if large else None)

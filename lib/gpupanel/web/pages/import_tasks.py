@@ -94,7 +94,7 @@ def _is_put_aside(job: dict[str, Any]) -> bool:
 
 
 def _queued(tx: ReadTransaction, jobs: list[dict[str, Any]], running: int, no_worker: bool) -> list[dict[str, Any]]:
-    """Return the jobs with their places in the queue, counted up to BOUND."""
+    """Return the jobs with their places in the queue, counted up to COUNT_LIMIT."""
     first = job_queue.queue_position(tx, jobs[0]["id"], jobs[0]["priority"]) if jobs else 1
     return [_waiting(min(place, COUNT_LIMIT + 1), job, running, no_worker) for place, job in enumerate(jobs, first)]
 
