@@ -111,8 +111,12 @@ def fill(db: Database, batches: int, *, first: int = 1, tables=tuple(FILL), sinc
 def fill_large(db: Database, batch: int, items: int) -> None:
     """Add one partly imported batch with this id and number of items."""
     db.execute(FILL["ingest_batch"].format(low=batch, high=batch), since=SINCE)
-    db.execute("UPDATE ingest_batch SET status = 'partial', sync_type = 'asset', action = 'update', item_count = %(items)s"
-               " WHERE id = %(batch)s", batch=batch, items=items)
+    db.execute(
+        "UPDATE ingest_batch SET status = 'partial', sync_type = 'asset', action = 'update', item_count = %(items)s"
+        " WHERE id = %(batch)s",
+        batch=batch,
+        items=items,
+    )
     db.execute(FILL["import_job"].format(low=batch, high=batch), since=SINCE)
     db.execute(FILL["ingest_event"].format(low=batch, high=batch))
     db.execute(LARGE.format(last=items - 1), batch=batch)
@@ -120,9 +124,12 @@ def fill_large(db: Database, batch: int, items: int) -> None:
 
 def freshen(db: Database) -> None:
     """Move the ends of the latest jobs into the last day, ten seconds apart."""
-    db.execute("UPDATE import_job j JOIN (SELECT MAX(id) AS last FROM import_job) m"
-               " SET claimed_at = NOW(6) - INTERVAL (m.last - id) * 10 + 9 SECOND, finished_at = NOW(6) - INTERVAL (m.last - id) * 10 SECOND"
-               " WHERE id > CAST(m.last AS SIGNED) - %(recent)s AND state IN ('completed', 'failed')", recent=RECENT)
+    db.execute(
+        "UPDATE import_job j JOIN (SELECT MAX(id) AS last FROM import_job) m"
+        " SET claimed_at = NOW(6) - INTERVAL (m.last - id) * 10 + 9 SECOND, finished_at = NOW(6) - INTERVAL (m.last - id) * 10 SECOND"
+        " WHERE id > CAST(m.last AS SIGNED) - %(recent)s AND state IN ('completed', 'failed')",
+        recent=RECENT,
+    )
 
 
 def main() -> int:

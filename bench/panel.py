@@ -43,7 +43,10 @@ def installed() -> Path:
 @contextmanager
 def ledger(batches: int) -> Iterator[InstalledPanel]:
     """Run a private MariaDB with this many batches and a panel's configuration."""
-    with TemporaryDirectory() as folder, MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server:
+    with (
+        TemporaryDirectory() as folder,
+        MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server,
+    ):
         schema.apply(server.admin(NAME))
         db = Database(server.admin(NAME))
         db.execute("SET foreign_key_checks = 0, unique_checks = 0")
@@ -82,7 +85,9 @@ def program(command: list) -> Iterator[tuple[str, int]]:
 def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
     """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM, and by nothing else
     that a terminal sends."""
-    with subprocess.Popen([*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        [*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield next(line for line in process.stdout if until in line), process.pid
         finally:

@@ -21,7 +21,9 @@ PACKAGES = ("bottle", "jinja2", "pymysql", "waitress", "msgspec")
 
 def lines(comparison: Comparison) -> list[str]:
     """Return a comparison as a Markdown table."""
-    rows = [f"**{comparison.work}**", "", f"| contender | {comparison.unit} | to {comparison.standard} |", "|---|---|---|"]
+    rows = [
+        f"**{comparison.work}**", "", f"| contender | {comparison.unit} | to {comparison.standard} |", "|---|---|---|",
+    ]
     for name, values in comparison.rounds.items():
         rows.append(f"| {name} | {_spread(values)} | {_spread(comparison.ratios(name), 2)} |")
     rows += ["", *([f"Target: {comparison.target}."] if comparison.target else []), *comparison.notes]
@@ -36,7 +38,9 @@ def record(row: str, title: str, size: str, comparisons: Iterable[Comparison]) -
     head, *others = text.split("\n## ")
     kept = {part.partition(":")[0]: part.rstrip("\n") for part in others}
     kept[row] = "\n".join(section).removeprefix("## ").rstrip("\n")
-    RESULTS.write_text("\n\n## ".join([head.rstrip("\n"), *(kept[name] for name in sorted(kept))]) + "\n", encoding="utf-8")
+    RESULTS.write_text(
+        "\n\n## ".join([head.rstrip("\n"), *(kept[name] for name in sorted(kept))]) + "\n", encoding="utf-8"
+    )
 
 
 def _spread(values: list[float], digits: int | None = None) -> str:
@@ -56,8 +60,13 @@ def _today() -> str:
 def _machine() -> str:
     """Return cores, memory and versions, which explain different figures."""
     memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal:")) / 1024**2
-    model = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    server = subprocess.run(["mariadbd", "--version"], capture_output=True, text=True).stdout.split("Ver ")[-1].split(" ")[0]
+    model = next(
+        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    server = (
+        subprocess.run(["mariadbd", "--version"], capture_output=True, text=True).stdout.split("Ver ")[-1].split(" ")[0]
+    )
     known = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     cores = len(os.sched_getaffinity(0))
     return f"{cores} cores ({model}), {memory:.0f} GiB; Python {platform.python_version()}, MariaDB {server}, {known}."

@@ -8,7 +8,10 @@ ZONE = "Etc/GMT-5"  # five hours before UTC, whatever the season
 # our table -> (theirs, {our column: theirs})
 NAMES = {
     "ingest_batch": ("import_batches", {"id": "batch_no", "sync_id": "bundle_uuid", "total_bytes": "size_bytes"}),
-    "ingest_batch_item": ("import_batch_items", {"batch_id": "batch_no", "decision": "verdict", "updated_at": "touched_at"}),
+    "ingest_batch_item": (
+        "import_batch_items",
+        {"batch_id": "batch_no", "decision": "verdict", "updated_at": "touched_at"},
+    ),
     "import_job": ("import_jobs", {"batch_id": "batch_no", "queued_at": "queued_on"}),
     "ingest_event": ("import_log", {"batch_id": "batch_no", "event_type": "event_kind", "payload": "payload_json"}),
     "asset": ("media_assets", {"asset_hash": "asset_digest", "title": "caption"}),
@@ -43,9 +46,14 @@ def build(db: Database, source: str, target: str) -> None:
 
 def mapping(absent: str = "") -> str:
     """Return the mapping file; `absent` is a table to mark as missing."""
-    lines = ["[side]", f"time_zone = {ZONE}", "[tables]", *(f"{ours} = {theirs}" for ours, theirs in (TABLES | {absent: "-"}).items() if ours)]
+    lines = [
+        "[side]", f"time_zone = {ZONE}", "[tables]",
+        *(f"{ours} = {theirs}" for ours, theirs in (TABLES | {absent: "-"}).items() if ours),
+    ]
     for ours, (_, columns) in NAMES.items():
-        lines += [f"[{ours}]", *(f"{column} = {theirs}" for column, theirs in columns.items())] if ours != absent else []
+        lines += (
+            [f"[{ours}]", *(f"{column} = {theirs}" for column, theirs in columns.items())] if ours != absent else []
+        )
     return "\n".join(lines)
 
 

@@ -213,8 +213,8 @@ class Program:
 
     def __init__(self, conf: Path, *arguments: str, within: Sequence[str] = (), **environ: str):
         self.process = subprocess.Popen(
-            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, env=os.environ | environ,
+            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, env=os.environ | environ,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -51,10 +51,17 @@ def _compared(place: BenchEnvironment, python: Path, workers: int, jobs: int, ro
     figures = run_in_turns({
         name: lambda name=name: Queue(place, python, *WAYS[name]).drained(workers, jobs) for name in WAYS
     }, rounds, warm=False)
-    best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)]
+    best = [
+        max(values)
+        for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)
+    ]
     ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best, strict=False))
-    told = f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
-    return Comparison(f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told))
+    told = (
+        f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
+    )
+    return Comparison(
+        f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told)
+    )
 
 
 class Queue:

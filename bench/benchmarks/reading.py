@@ -44,7 +44,8 @@ def _compared(place: BenchEnvironment, threads: int, count: int, rounds: int) ->
         "ours, no delay": lambda: _run(place, conf, sync_id, {}),
     }, rounds, warm=False)
     return Comparison(
-        f"{threads} threads, {count:,} items", "items a second", "the limit", figures, TARGET, (NOTE.format(delay=DELAY),)
+        f"{threads} threads, {count:,} items", "items a second", "the limit", figures, TARGET,
+        (NOTE.format(delay=DELAY),),
     )
 
 

@@ -54,7 +54,9 @@ def _compared(place: BenchEnvironment, sync_dir: Path, count: int, rounds: int) 
         "ours, the whole scan": lambda: services.scan_mount(place.admin, mount, "bench").known,
     }
     timed = {name: lambda work=work: _timed(work, count) for name, work in contenders.items()}
-    return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,))
+    return Comparison(
+        f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,)
+    )
 
 
 def _lists(mount: Mount) -> Iterator[list]:
@@ -62,7 +64,9 @@ def _lists(mount: Mount) -> Iterator[list]:
 
 
 def _find(sync_dir: Path, count: int) -> int:
-    return subprocess.run(["find", sync_dir, "-name", "*.ready"], stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+    return subprocess.run(["find", sync_dir, "-name", "*.ready"], stdout=subprocess.PIPE, check=True).stdout.count(
+        b"\n"
+    )
 
 
 def _timed(work, count: int) -> float:

@@ -43,9 +43,9 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued", "asset_type": "photo",
-    "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"], "hashes": ["0" * 63 + "1"],
-    "container_hash": "0" * 63 + "1",
+    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
+    "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1",
 }
 
 
@@ -71,7 +71,9 @@ def filled(server):
         yield db
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))]
+)
 def test_no_query_reads_a_whole_table(filled, name):
     plan = explain(filled, name)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]

@@ -96,7 +96,9 @@ def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
-    handed_over = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
+    handed_over = [
+        scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))
+    ]
     services.queue_batches(panel_db, mount, reversed(handed_over), "admin")
     assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == handed_over
 

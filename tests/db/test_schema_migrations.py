@@ -38,8 +38,10 @@ OLD_ROWS = (
     f"INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) VALUES (1, 'a', 'a', '{HASH}')",
     "INSERT INTO asset_derivative (asset_id, kind, path) VALUES (1, 'thumb', 'thumb.jpg')",
 )
-FILLED = ("ingest_batch", "import_job", "ingest_batch_item", "ingest_event", "asset", "asset_gallery", "asset_gallery_item",
-          "asset_ai_run", "asset_derivative")
+FILLED = (
+    "ingest_batch", "import_job", "ingest_batch_item", "ingest_event", "asset", "asset_gallery", "asset_gallery_item",
+    "asset_ai_run", "asset_derivative",
+)
 # As the Perl panel and worker insert: the columns that they know.
 PERL_ROWS = (
     "INSERT INTO ingest_batch (sync_id, sync_type, action, status) VALUES (UUID(), 'asset', 'create', 'preflight_passed')",
@@ -103,7 +105,10 @@ def without_counter(text: str) -> str:
 
 
 def rows(db: Database, columns_of: dict[str, list[str]]) -> dict[str, list[dict]]:
-    return {table: db.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id") for table, columns in columns_of.items()}
+    return {
+        table: db.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id")
+        for table, columns in columns_of.items()
+    }
 
 
 def columns(db: Database) -> dict[str, list[str]]:
@@ -165,7 +170,9 @@ def test_tables_are_not_changed_under_a_worker_that_imports(old, alive):
 
 def test_a_running_worker_is_no_obstacle_where_nothing_is_to_be_migrated(fresh):
     fresh.execute("INSERT INTO ingest_batch (id, sync_id, status) VALUES (1, UUID(), 'importing')")
-    fresh.execute("INSERT INTO import_job (batch_id, state, requested_by, heartbeat_at) VALUES (1, 'running', 'x', NOW(6))")
+    fresh.execute(
+        "INSERT INTO import_job (batch_id, state, requested_by, heartbeat_at) VALUES (1, 'running', 'x', NOW(6))"
+    )
     assert schema.apply(fresh.settings) == []
 
 
@@ -214,7 +221,9 @@ def test_a_held_job_counts_as_active_and_a_second_one_is_refused(fresh):
 
 
 def test_every_table_names_what_it_relies_on():
-    statements = [text for text in versions.split_statements((TREE / "etc" / "schema.sql").read_text()) if "CREATE TABLE" in text]
+    statements = [
+        text for text in versions.split_statements((TREE / "etc" / "schema.sql").read_text()) if "CREATE TABLE" in text
+    ]
     clauses = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
     assert [text for text in statements if not text.endswith(f") {clauses}")] == []
 

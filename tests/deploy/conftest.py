@@ -32,7 +32,9 @@ def world():
 def make_install(world):
     """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
     checkout = world / "checkout"
-    shutil.copytree(constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
+    shutil.copytree(
+        constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench")
+    )
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
     def make_install(more={}, **variables):

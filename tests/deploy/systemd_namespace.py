@@ -106,7 +106,9 @@ class Machine:
         """What `systemctl edit` does: these options of the unit's [Service] differ from now on."""
         folder = self.folder / "units" / f"{unit}.d"
         folder.mkdir(exist_ok=True)
-        (folder / "edited.conf").write_text("[Service]\n" + "".join(f"{name}={text}\n" for name, text in options.items()))
+        (folder / "edited.conf").write_text(
+            "[Service]\n" + "".join(f"{name}={text}\n" for name, text in options.items())
+        )
         self.systemctl("daemon-reload")
 
     def forget(self, unit: str) -> None:

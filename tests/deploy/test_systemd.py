@@ -70,7 +70,10 @@ def _user(etc):
 def _configuration(folder, who, server, more, uid):
     folder.mkdir()
     (folder / f"{who}.conf").write_text(CONFIGURATION.format(socket=server.socket.name, who=who) + more)
-    for name, text in ((f"{who}.password", password(f"gpu_{who}")), (f"{who}.secret", "a secret that signs the forms of tests")):
+    for name, text in (
+        (f"{who}.password", password(f"gpu_{who}")),
+        (f"{who}.secret", "a secret that signs the forms of tests"),
+    ):
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
         os.chown(folder / name, uid, uid)
@@ -156,7 +159,9 @@ def test_stopping_finishes_the_transaction_in_hand_and_gives_the_job_back(machin
         "SELECT asset_type, asset_hash FROM ingest_batch_item i JOIN import_job j USING (batch_id)"
         " WHERE j.id = (SELECT MIN(id) FROM import_job) AND i.position = 1"
     )
-    rival = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker")))
+    rival = Database(
+        DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker"))
+    )
     with worker_helpers.held_back(admin_db, rival, SimpleNamespace(**asset)) as wait_for_import:
         machine.systemctl("start", worker)
         wait_for_import()
@@ -243,7 +248,9 @@ def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, a
 def test_doctor_is_silent_on_an_installation_by_the_manual(machine, admin_db, unit, conf):
     told = machine.folder / f"doctor-{unit}.json"
     command = f"/opt/gpu-admin-panel/bin/gpupanel doctor --json --config {conf}"
-    machine.configure(unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}")
+    machine.configure(
+        unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}"
+    )
     machine.systemctl("start", unit)
     machine.forget(unit)
     findings = json.loads(told.read_text())

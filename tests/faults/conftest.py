@@ -49,7 +49,10 @@ def panel_on(cluster, panel_conf, admin_db):
 
 
 def _accounts_on(cluster, conf):
-    there = {number: worker_helpers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket) for number in cluster}
+    there = {
+        number: worker_helpers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket)
+        for number in cluster
+    }
     opened = {number: Database(config.load(conf).database) for number, conf in there.items()}
     yield opened.__getitem__
     for db in opened.values():

@@ -65,8 +65,12 @@ class Network:
         ip("-n", here, "addr", "add", f"{self.address(machine)}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             ip("-n", here, "link", "set", device, "up")
-        for other in self._machines:  # known for good: what was sent while a cable was out is then sent again, not given up
-            ip("-n", here, "neigh", "add", self.address(other), "lladdr", _hardware(other), "nud", "permanent", "dev", "eth0")
+        # known for good: what was sent while a cable was out is then sent again, not given up
+        for other in self._machines:
+            ip(
+                "-n", here, "neigh", "add", self.address(other), "lladdr", _hardware(other), "nud", "permanent", "dev",
+                "eth0",
+            )
 
     def address(self, machine: int) -> str:
         return f"{SUBNET}.{machine}"

@@ -60,7 +60,9 @@ def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bu
     job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["attempts"]) == (5, 1)
     library = worker_helpers.rows(admin_db)
-    assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")] == [5] * 4
+    assert [
+        len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")
+    ] == [5] * 4
 
 
 def completed_by(conf, admin_db, job_id: int) -> bool:

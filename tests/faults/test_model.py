@@ -114,7 +114,8 @@ class Story(RuleBasedStateMachine):
         photos = [*self._assets(f"own {n}"), *list(self._assets("shared"))[:1]]
         photos = [photo._replace(title=self._title(batch), revision=1) for photo in photos]
         self.writer.bundle(
-            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True, action="update"
+            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True,
+            action="update",
         )
 
     def _assets(self, name: str):
@@ -186,7 +187,10 @@ class Story(RuleBasedStateMachine):
     def _claimed(self, w: int, claim: claims.Claim | None):
         """The claim is of the first queued job."""
         waiting = sorted(
-            (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
+            (job.priority, job.id, n)
+            for n, batch in enumerate(self.batches)
+            for job in batch.jobs
+            if job.state == "queued"
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -292,7 +296,8 @@ class Story(RuleBasedStateMachine):
     def step_the_clock(self, hours):
         """The database's clock is set, so that what was noted before seems longer ago, or is yet to come."""
         self.admin.execute(
-            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'", hours=hours
+            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'",
+            hours=hours,
         )
 
     @rule()

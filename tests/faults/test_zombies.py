@@ -86,7 +86,9 @@ def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(admin_db,
     zombie = start(worker_helpers.with_options(impatient, "slow.conf", chunk_items=1))
     worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3)
     zombie.send(signal.SIGSTOP)
-    worker_helpers.wait_until(lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
+    worker_helpers.wait_until(
+        lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15
+    )
     assert worker_helpers.job(admin_db, job_id)["state"] == "running"
     outlived(zombie)
 

@@ -21,8 +21,8 @@ def item(**changed) -> Item:
 
 def existing(of: Item, *, removed=False, covers=(), containers=()) -> ExistingAsset:
     return ExistingAsset(
-        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS}, BATCH,
-        {cover: 1 for cover in covers}, frozenset(containers),
+        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS},
+        BATCH, {cover: 1 for cover in covers}, frozenset(containers),
         {(d.kind, d.path): {f: getattr(d, f) for f in library_reader.DERIVATIVE_FIELDS} for d in of.persisted},
     )
 
@@ -38,7 +38,10 @@ TABLE = [
     (existing(SAME), WITH_COVER, set(), "will_link", "will_link", "will_remove"),
     (existing(SAME), SAME, {GALLERY}, "will_link", "will_link", "will_remove"),
     (existing(SAME), SAME, set(), "will_skip", "will_skip", "will_remove"),
-    (existing(SAME, covers=[COVER], containers=[GALLERY]), WITH_COVER, {GALLERY}, "will_skip", "will_skip", "will_remove"),
+    (
+        existing(SAME, covers=[COVER], containers=[GALLERY]), WITH_COVER, {GALLERY}, "will_skip", "will_skip",
+        "will_remove",
+    ),
     (existing(SAME, removed=True), SAME, set(), "will_update", "will_update", "will_skip"),
     (existing(OTHER, removed=True), SAME, set(), "will_update", "will_update", "will_skip"),
 ]

@@ -87,7 +87,9 @@ def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missin
 
 def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, deny):
     allow = deny(hand_over(assets))
-    with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
+    with pytest.raises(
+        BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"
+    ):
         subject.read_manifest(SYNC_ID)
     allow()
     assert subject.read_manifest(SYNC_ID)

@@ -55,7 +55,8 @@ def test_without_a_claim_there_is_nothing_to_write_for(heartbeat):
 
 
 @pytest.mark.parametrize("texts, line", [
-    (("No mount.", "It waits."), "No mount. It waits."), (("expected completed", "It waits."), "expected completed. It waits."),
+    (("No mount.", "It waits."), "No mount. It waits."),
+    (("expected completed", "It waits."), "expected completed. It waits."),
     (("the server is away (2)", "", "It waits"), "the server is away (2). It waits."),
 ])
 def test_sentences_of_a_log_line_do_not_run_together(texts, line):
@@ -66,8 +67,12 @@ def test_a_database_that_is_away_is_told_in_sentences():
     out, signals = io.StringIO(), ShutdownSignals()
     signals.stopping = True
     with pytest.raises(ShutdownRequested):
-        DatabaseRetrier(signals, make_logger(out, {}), SystemdNotifier({})).retry(Database(DatabaseSettings(unix_socket="/nowhere")).run_read, len)
-    assert "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
+        DatabaseRetrier(signals, make_logger(out, {}), SystemdNotifier({})).retry(
+            Database(DatabaseSettings(unix_socket="/nowhere")).run_read, len
+        )
+    assert (
+        "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
+    )
 
 
 def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():

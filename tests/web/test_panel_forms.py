@@ -86,7 +86,9 @@ def test_an_outcome_that_the_panel_did_not_sign_is_not_shown(admin, value):
 
 
 def test_an_outcome_is_shown_to_its_user_only(settings, panel):
-    value = forms.dump_flash(forms.SigningKey(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []})
+    value = forms.dump_flash(
+        forms.SigningKey(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []}
+    )
     for user, shown in (("admin", True), ("viewer", False)):
         browser = TestApp(panel, extra_environ={"REMOTE_USER": user, "HTTP_COOKIE": f"{forms.COOKIE}={value}"})
         page = browser.get(BATCHES)

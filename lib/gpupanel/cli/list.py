@@ -38,7 +38,9 @@ def requested_filters(args: Namespace) -> BatchFilter:
 
 def _list(tx: ReadTransaction, wanted: BatchFilter, args: Namespace) -> dict[str, Any]:
     road = search.choose_access_path(tx, wanted)
-    page = search.list_batches(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, path=road)
+    page = search.list_batches(
+        tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, path=road
+    )
     count = search.count_batches(tx, wanted, road)
     return {
         "count": count.number, "count_is_exact": count.exact, "batches": [serialize_batch(row) for row in page.rows],

@@ -28,7 +28,8 @@ def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
     counts = _count(tx, wanted)
     return {
         "batches": {
-            name: count.number if count.exact else min(count.number, search.COUNT_LIMIT) for name, count in counts.items()
+            name: count.number if count.exact else min(count.number, search.COUNT_LIMIT)
+            for name, count in counts.items()
         },
         "at_least": [name for name, count in counts.items() if not count.exact],
         "jobs": job_queue.count_all(tx),

@@ -55,10 +55,17 @@ def choose_access_path(tx: ReadTransaction, filters: BatchFilter) -> AccessPath:
     """
     names = filter_names(filters)
     if "asset_hash" in names:
-        return AccessPath(TOUCHED.format(query("search.batches_with_asset")), "asset_hash", alone=len(names) == 1, short=True)
+        return AccessPath(
+            TOUCHED.format(query("search.batches_with_asset")), "asset_hash", alone=len(names) == 1, short=True
+        )
     numbers = {}
     if len(names) > 1 or names == ["sync_id"]:
-        numbers = {name: fetch_bounded_value(tx, "search.count_to", path_by_index(name), filters, only=True, bound=MAX_ROWS_SCANNED) for name in names}
+        numbers = {
+            name: fetch_bounded_value(
+                tx, "search.count_to", path_by_index(name), filters, only=True, bound=MAX_ROWS_SCANNED
+            )
+            for name in names
+        }
     return choose_index(names, numbers)
 
 
@@ -71,7 +78,9 @@ def choose_index(names: list[str], numbers: Mapping[str, int]) -> AccessPath:
     lead = min(names, key=numbers.__getitem__)
     if numbers[lead] <= MAX_ROWS_SCANNED:
         return path_by_index(lead)._replace(short=True, numbers=numbers)
-    return (path_by_index(lead) if lead != "sync_id" else AccessPath(TABLE.format("discovered"), None))._replace(numbers=numbers)
+    return (path_by_index(lead) if lead != "sync_id" else AccessPath(TABLE.format("discovered"), None))._replace(
+        numbers=numbers
+    )
 
 
 def path_by_index(name: str) -> AccessPath:
@@ -79,23 +88,29 @@ def path_by_index(name: str) -> AccessPath:
     return AccessPath(TABLE.format(INDEXES[name]), name)
 
 
-def scan_limit_row(tx: ReadTransaction, way: AccessPath, filters: BatchFilter, start: Cursor | None, ascending: bool) -> Cursor | None:
+def scan_limit_row(
+    tx: ReadTransaction, way: AccessPath, filters: BatchFilter, start: Cursor | None, ascending: bool
+) -> Cursor | None:
     """The cursor after SCAN rows of the access path; None if it has fewer."""
     if way.short:
         return None
-    last = run_query(tx, "search.page_keys", way, filters, ascending, start=start, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1)
+    last = run_query(
+        tx, "search.page_keys", way, filters, ascending, start=start, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1
+    )
     return row_cursor(last[0], KEY, ascending) if last else None
 
 
-def fetch_bounded_value(tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, horizon: Cursor | None = None, **more: Any) -> int:
+def fetch_bounded_value(
+    tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, horizon: Cursor | None = None, **more: Any
+) -> int:
     """The result of a query that counts batches."""
     [row] = run_query(tx, name, way, filters, horizon=horizon, **more)
     return int(row["batches"])
 
 
 def run_query(
-    tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, ascending: bool = False, *, start: Cursor | None = None,
-    horizon: Cursor | None = None, only: bool = False, **more: Any,
+    tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, ascending: bool = False, *,
+    start: Cursor | None = None, horizon: Cursor | None = None, only: bool = False, **more: Any,
 ) -> list[dict[str, Any]]:
     """Run a query of find.sql from `start` (excluded) to `horizon`.
 

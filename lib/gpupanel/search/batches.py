@@ -20,7 +20,8 @@ from .access_path import (
     fetch_bounded_value, filter_names, parameters, run_query, scan_limit_row,
 )
 
-STATUS_COUNT_LIMIT = 100  # where counts by status stop in a ledger of more than COUNT_LIMIT batches, since each list shows eight of them
+# where counts by status stop in a ledger of more than COUNT_LIMIT batches, since each list shows eight of them
+STATUS_COUNT_LIMIT = 100
 MAX_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 
@@ -33,15 +34,17 @@ class BoundedCount(NamedTuple):
 
 
 def list_batches(
-    tx: ReadTransaction, filters: BatchFilter, place: Cursor | None = None, *, oldest_first: bool = False, limit: int = 50,
-    path: AccessPath | None = None,
+    tx: ReadTransaction, filters: BatchFilter, place: Cursor | None = None, *, oldest_first: bool = False,
+    limit: int = 50, path: AccessPath | None = None,
 ) -> Page[ListedBatch]:
     """A page of batches from the cursor on, else from the start.
 
     `actor` is the access path of these filters, if the caller knows it.
     """
     start = place or Cursor(ENDS[0] if oldest_first else ENDS[1], oldest_first)
-    found, horizon = _look(tx, path or choose_access_path(tx, filters), filters, start if place else None, limit + 1, start.ascending)
+    found, horizon = _look(
+        tx, path or choose_access_path(tx, filters), filters, start if place else None, limit + 1, start.ascending
+    )
     batches = build_page(found, start, limit, KEY, list_ascending=oldest_first, horizon=horizon)
     return replace(batches, rows=_rows(tx, [row["id"] for row in batches.rows]))
 
@@ -64,10 +67,14 @@ def count_batches(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | 
         number = fetch_bounded_value(tx, "search.count_to", way, filters, bound=COUNT_LIMIT)
         return BoundedCount(number, number <= COUNT_LIMIT)
     horizon = scan_limit_row(tx, way, filters, None, False)
-    return BoundedCount(fetch_bounded_value(tx, "search.count", way, filters, horizon), horizon is None and _whole(tx, way, filters))
+    return BoundedCount(
+        fetch_bounded_value(tx, "search.count", way, filters, horizon), horizon is None and _whole(tx, way, filters)
+    )
 
 
-def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> tuple[BoundedCount, dict[str, BoundedCount]]:
+def count_list_and_statuses(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None
+) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     """The number of matching batches, and status -> number without status.
 
     Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT.
@@ -82,7 +89,9 @@ def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: Acc
     return own, by_status
 
 
-def count_by_status(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None, *, most: int | None) -> dict[str, BoundedCount]:
+def count_by_status(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None, *, most: int | None
+) -> dict[str, BoundedCount]:
     """status -> number of batches that match the other filters.
 
     Without filters but dates, each is counted up to `most`, or exactly if that is None.
@@ -107,7 +116,8 @@ def _count_each_status(tx: ReadTransaction, filters: BatchFilter, most: int | No
         parts.append(f"({fill(name, source=source, where=where)}) AS {status}")
     [numbers] = tx.fetch_all_sql(f"SELECT {', '.join(parts)}", **parameters(filters), bound=most)
     return {
-        status: BoundedCount(min(number, most or number), not most or number <= most) for status, number in numbers.items()
+        status: BoundedCount(min(number, most or number), not most or number <= most)
+        for status, number in numbers.items()
     }
 
 
@@ -118,7 +128,10 @@ def _sum(parts: Collection[BoundedCount]) -> BoundedCount:
 
 def _whole(tx: ReadTransaction, way: AccessPath, filters: BatchFilter) -> bool:
     """Whether the access path has all rows of its filter."""
-    return way.lead != "asset_hash" or len(tx.fetch_all("search.batches_with_asset", **parameters(filters))) < MAX_ROWS_SCANNED
+    return (
+        way.lead != "asset_hash"
+        or len(tx.fetch_all("search.batches_with_asset", **parameters(filters))) < MAX_ROWS_SCANNED
+    )
 
 
 def list_hosts(tx: ReadTransaction) -> list[str]:
@@ -133,7 +146,9 @@ def _look(
     if start and start.key is None:
         start = replace(start, key=tx.fetch_value("search.discovered_at", id=start.id) or BEFORE_ALL)
     horizon = None if way.alone else scan_limit_row(tx, way, filters, start, ascending)
-    rows = run_query(tx, "search.page_keys", way, filters, ascending, start=start, horizon=horizon, limit=limit, offset=0)
+    rows = run_query(
+        tx, "search.page_keys", way, filters, ascending, start=start, horizon=horizon, limit=limit, offset=0
+    )
     return rows, horizon
 
 

@@ -21,7 +21,10 @@ MOST_LISTED = 200
 MOST_IN_A_NOTICE = 100  # results in a flash message; more are shown on a page of their own
 
 DO = {f"{what}_selected": what for what in bulk_service.BULK_ACTIONS}
-DONE = {bulk_service.QUEUE: "queued", bulk_service.PREFLIGHT: "preflighted", bulk_service.RETRY: "queued again", bulk_service.CANCEL: "canceled"}
+DONE = {
+    bulk_service.QUEUE: "queued", bulk_service.PREFLIGHT: "preflighted", bulk_service.RETRY: "queued again",
+    bulk_service.CANCEL: "canceled",
+}
 
 
 def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any]:

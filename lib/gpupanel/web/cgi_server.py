@@ -30,7 +30,9 @@ class LocalProxyServer:
     def __init__(self, panel: PanelApplication, path: Path):
         self._panel, self._path = panel, path
         self._conf, password_file = panel.settings.path, panel.settings.database.password_file
-        self._files = [self._conf, Path(cgi_client.__file__).parent, resource_dir("templates"), *filter(None, [password_file])]
+        self._files = [
+            self._conf, Path(cgi_client.__file__).parent, resource_dir("templates"), *filter(None, [password_file]),
+        ]
         self._state = self._file_state()
         self._listener, self._ended = socket(AF_UNIX, SOCK_STREAM), Event()
         self._threads = [Thread(target=self._serve, name=f"cgi-{number}", daemon=True) for number in range(THREADS)]

@@ -58,7 +58,9 @@ def make_token(secret: SigningKey, user: str, back: int = 0) -> str:
 def verify_token(environ: Environ, secret: SigningKey, user: str, given: str) -> None:
     """Raise Forbidden for a form of another site or with a wrong token."""
     if _is_cross_site(environ):
-        raise ForbiddenError("The form came from another site. Nothing was changed.", "Use the form on this panel's page.")
+        raise ForbiddenError(
+            "The form came from another site. Nothing was changed.", "Use the form on this panel's page."
+        )
     valid = [make_token(secret, user, back) for back in (0, 1)]
     # A list, not a generator: comparing with both takes the same time whichever matches.
     if not any([hmac.compare_digest(given.encode(), candidate.encode()) for candidate in valid]):

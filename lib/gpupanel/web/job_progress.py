@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 RUNNING, STALLED, DEAD = "running", "stalled", "dead"
 EVENT_GAP = timedelta(seconds=10)  # items finished this soon after an event get no event of their own
 MIN_SAMPLE = timedelta(seconds=10)  # shorter measurements give no rate
-STALLED_FRACTION = 1 / 3  # of the time after which a job is dead: without a finished item for this long, the job is stalled
+# of the time after which a job is dead: without a finished item for this long, the job is stalled
+STALLED_FRACTION = 1 / 3
 
 
 class ProgressSample(NamedTuple):

@@ -130,8 +130,8 @@ ERROR_MAPPINGS = (
 
 # Errors of the web framework; it answers 403 for a file outside the folder of static files.
 ERROR_BY_STATUS: dict[int, type[errors.PanelError]] = {
-    400: errors.InvalidInputError, 403: PageNotFoundError, 404: PageNotFoundError, 405: MethodNotAllowedError, 413: PayloadTooLargeError,
-    416: RangeNotSatisfiableError,
+    400: errors.InvalidInputError, 403: PageNotFoundError, 404: PageNotFoundError, 405: MethodNotAllowedError,
+    413: PayloadTooLargeError, 416: RangeNotSatisfiableError,
 }
 
 UNEXPECTED = ("The panel failed: unexpected error.", "See the web server's error log for the details.")

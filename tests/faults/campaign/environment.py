@@ -125,7 +125,9 @@ class Environment:
                 return
             wait_until(lambda: nobody_holds_a_row(self.admin), "the end of all transactions", every=0.15)
             self.let_an_hour_pass()
-            said = self.fork_server.start("import-worker", "--once", "--config", str(self.direct["import-worker"])).wait()
+            said = self.fork_server.start(
+                "import-worker", "--once", "--config", str(self.direct["import-worker"])
+            ).wait()
         assert not self.unfinished(), f"jobs are left; the last worker printed {said}"
 
     def queue_again(self) -> None:

@@ -18,7 +18,9 @@ def main() -> None:
     from gpupanel.web import bulk_actions, entrypoints, form_actions, wsgi  # noqa: F401
     from gpupanel.worker import cli
 
-    programs = {"gpupanel": main.main, "import-worker": cli.main, "import-media.cgi": lambda _: entrypoints.serve_once(Path())}
+    programs = {
+        "gpupanel": main.main, "import-worker": cli.main, "import-media.cgi": lambda _: entrypoints.serve_once(Path()),
+    }
     # Objects of the parent are no garbage of a fork; collecting them would take as long as the fork's own work.
     gc.collect()
     gc.freeze()

@@ -9,7 +9,10 @@ from .deployment import Deployment, Supervisor
 
 PAUSE = (1.0, 5.0)  # seconds from one to the next
 STOPPED = (1.0, 20.0)  # seconds; others presume a worker dead after twelve
-WEIGHTS = {("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGSTOP"): 3, ("panel", "kill -9"): 1, ("panel", "SIGTERM"): 1}
+WEIGHTS = {
+    ("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGSTOP"): 3, ("panel", "kill -9"): 1,
+    ("panel", "SIGTERM"): 1,
+}
 
 
 class Chaos:
@@ -40,7 +43,9 @@ class Chaos:
 
     def _strike(self, keeper: Supervisor, what: str) -> None:
         if what == "SIGSTOP":
-            self._threads.append(threading.Thread(target=self._stop, args=(keeper.process, self._chance.uniform(*STOPPED))))
+            self._threads.append(
+                threading.Thread(target=self._stop, args=(keeper.process, self._chance.uniform(*STOPPED)))
+            )
             self._threads[-1].start()
         else:
             keeper.send(signal.SIGKILL if what == "kill -9" else signal.SIGTERM)

@@ -29,7 +29,10 @@ def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str
 
 
 def _parameters(request: Request) -> tuple[str, ItemFilter, int]:
-    return parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request), request.number("start") or 0
+    return (
+        parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request),
+        request.number("start") or 0,
+    )
 
 
 def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str, QueueSummary | None]:
@@ -77,8 +80,8 @@ def _items_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: in
 def _items_by_hash(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
     rows = ledger.list_items_by_hash(tx, batch_id, sieve.hash_start or "", limit=size + 1)
     return {
-        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
-        "more_matches": len(rows) > size,
+        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None,
+        "next_start": None, "more_matches": len(rows) > size,
     }
 
 

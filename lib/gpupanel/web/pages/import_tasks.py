@@ -36,7 +36,9 @@ def _version(tx: ReadTransaction, request: Request, size: int) -> str:
     """Return latest events, heartbeats and progress: each change has one."""
     running = job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    return repr((tx.fetch_all("job_queue.latest_events"), status_bar.round_down(tx.fetch_value("job_queue.now")), beats))
+    return repr(
+        (tx.fetch_all("job_queue.latest_events"), status_bar.round_down(tx.fetch_value("job_queue.now")), beats)
+    )
 
 
 def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | None, stale: timedelta) -> dict[str, Any]:

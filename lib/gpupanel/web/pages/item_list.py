@@ -12,7 +12,8 @@ from ..request import Request
 
 ITEM_KEYS = (*ITEM, "as_planned", "empties", "remedy")
 FAILING = (Decision.FAILED, Decision.WILL_FAIL)
-DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))  # decisions that need action first
+# decisions that need action first
+DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))
 HASH = re.compile(r"[0-9a-f]{1,64}")
 MISSING_FILE = "is not on the mount"
 
