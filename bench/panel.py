@@ -57,8 +57,10 @@ def ledger(batches: int) -> Iterator[InstalledPanel]:
 
 @contextmanager
 def kept_ledger(batches: int) -> Iterator[Path]:
-    """The same in var/bench, kept for the next time since a large one takes long: its panel.conf. One that is being served
-    already is used as it is."""
+    """Yield the panel.conf of a ledger in var/bench, which is kept since a large one takes long.
+
+    A ledger whose server runs already is used as it is.
+    """
     folder = FOLDER / "ledgers" / str(batches)
     conf = folder / "panel.conf"
     if _is_served(conf):
@@ -83,8 +85,10 @@ def program(command: list) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
-    """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM, and by nothing else
-    that a terminal sends."""
+    """Start a program; yield the first line that it prints with `until`, and its process id.
+
+    Only SIGTERM ends it; signals of the terminal do not reach it.
+    """
     with subprocess.Popen(
         [*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

@@ -13,8 +13,8 @@ from .runner import Comparison, spread
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
-Written by `make bench`; the newest run of each row. Figures are medians with the least and the most of all rounds; ratios are
-taken round by round. What counts are the ratios: the figures are of one machine on one day.
+Written by `make bench`; the newest run of each row. Figures are medians with the least and the most of all rounds;
+ratios are taken round by round. What counts are the ratios: the figures are of one machine on one day.
 """
 PACKAGES = ("bottle", "jinja2", "pymysql", "waitress", "msgspec")
 
@@ -57,16 +57,17 @@ def _today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
+def _proc_value(file: str, key: str) -> str:
+    lines = Path("/proc", file).read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
 def _machine() -> str:
     """Return cores, memory and versions, which explain different figures."""
-    memory = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal:")) / 1024**2
-    model = next(
-        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
-        platform.machine(),
-    )
-    server = (
-        subprocess.run(["mariadbd", "--version"], capture_output=True, text=True).stdout.split("Ver ")[-1].split(" ")[0]
-    )
+    memory = int(_proc_value("meminfo", "MemTotal").split()[0]) / 1024**2
+    model = _proc_value("cpuinfo", "model name") or platform.machine()
+    version = subprocess.run(["mariadbd", "--version"], capture_output=True, text=True).stdout
+    server = version.split("Ver ")[-1].split(" ")[0]
     known = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     cores = len(os.sched_getaffinity(0))
     return f"{cores} cores ({model}), {memory:.0f} GiB; Python {platform.python_version()}, MariaDB {server}, {known}."

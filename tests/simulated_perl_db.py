@@ -33,7 +33,10 @@ POINTS_TO = {
     "collection_id": "asset_collection",
 }
 JSON = {"manifest_summary", "plan", "changes", "document"}
-PLACES = "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %(db)s AND TABLE_NAME = %(table)s"
+COLUMNS = (
+    "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS"
+    " WHERE TABLE_SCHEMA = %(db)s AND TABLE_NAME = %(table)s"
+)
 
 
 def build(db: Database, source: str, target: str) -> None:
@@ -64,7 +67,8 @@ def _copy(db: Database, source: str, target: str, ours: str) -> None:
         db.execute(f"ALTER TABLE {target}.{theirs} DROP COLUMN active_batch_id")
     for column, name in renamed.items():
         db.execute(f"ALTER TABLE {target}.{theirs} RENAME COLUMN {column} TO {name}")
-    columns = {row["c"]: row["t"] for row in db.execute(PLACES, db=source, table=ours) if row["c"] != "active_batch_id"}
+    columns = {row["c"]: row["t"] for row in db.execute(COLUMNS, db=source, table=ours)}
+    columns.pop("active_batch_id", None)
     names = ", ".join(renamed.get(column, column) for column in columns)
     values = ", ".join(_value(ours, column, kind) for column, kind in columns.items())
     db.execute(f"INSERT INTO {target}.{theirs} ({names}) SELECT {values} FROM {source}.{ours}")

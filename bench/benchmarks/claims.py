@@ -31,10 +31,10 @@ WAYS = {
     "bare statements (the limit)": ("bare", JOBS_LEFT),
 }
 NOTE = (
-    "Workers are processes of one thread on the same server, READ COMMITTED, with a flush a commit; timed from the moment when"
-    " a twentieth is done until nothing is left. Ours writes job, batch and an event, twice a job. huey deletes a task before it"
-    " runs it, celery hides it: what a worker that is killed had in hand is lost there. The bare statements are SELECT ... FOR"
-    " UPDATE SKIP LOCKED, UPDATE, COMMIT, UPDATE."
+    "Workers are single-threaded processes on the same server: READ COMMITTED, a flush a commit. The time runs"
+    " from the moment when a twentieth of the jobs is done until none is left. Ours writes job, batch and event"
+    " twice a job. huey deletes a task before it runs it, and celery hides it: both lose the task of a killed"
+    " worker. The bare statements are SELECT ... FOR UPDATE SKIP LOCKED, UPDATE, COMMIT, UPDATE."
 )
 
 

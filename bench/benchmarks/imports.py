@@ -22,9 +22,10 @@ OTHERS = {
     "a transaction an item": "naive",
 }
 NOTE = (
-    "Ours reads the manifest and {files} documents an item, hashes and checks them, looks for what the library has, writes, moves"
-    " the ledger's items on and beats, all under its claim; the others insert the same rows from memory, the ledger's as new"
-    " ones, {chunk} items a transaction (LOAD DATA: one file a table, with known ids). Ours is timed from claim to end."
+    "Ours reads the manifest and {files} documents an item, hashes and checks them, reads the library, writes,"
+    " updates the items of the ledger and sends heartbeats, all under its claim. The others insert the same rows"
+    " from memory, with new ledger items, {chunk} items a transaction (LOAD DATA: one file a table, with known"
+    " ids). Ours is timed from claim to end."
 )
 
 
@@ -76,7 +77,10 @@ class Ours:
             two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"], strict=False)
         )
         middle = ratios[len(ratios) // 2]
-        return f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one. Peak memory of a worker: {self._peak:.0f} MiB."
+        return (
+            f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one."
+            f" Peak memory of a worker: {self._peak:.0f} MiB."
+        )
 
 
 class Others:

@@ -20,8 +20,9 @@ TITLE = "a manifest: read, hash, decode, validate"
 PLAIN, TYPED = "msgspec, plain types, decoding alone", "msgspec, our types, decoding alone"
 TARGET = "ours at most 3 times msgspec alone"
 NOTE = (
-    "Plain types are structs of str, int and list, which accept nearly anything; our types carry the rules that a type can."
-    " Ours and json read the file; collector off throughout. Iterating decodes the items of a parsed manifest again."
+    "Plain types are structs of str, int and list, which accept nearly any value; our types have the rules that a"
+    " type can express. Ours and json read the file. The garbage collector is off. Iterating decodes the items of"
+    " a parsed manifest again."
 )
 
 
@@ -130,9 +131,8 @@ def _memory(place: BenchEnvironment, counts: tuple[int, ...]) -> Comparison:
     for count in counts:
         place.empty()
         sync_id = environment.bundle(place.assets_dir, f"memory {count}", count)
-        sizes.append(
-            f"{count:,} items: a manifest of {(place.assets_dir / 'sync' / f'{sync_id}.json').stat().st_size / 2**20:.1f} MiB"
-        )
+        manifest = place.assets_dir / "sync" / f"{sync_id}.json"
+        sizes.append(f"{count:,} items: a manifest of {manifest.stat().st_size / 2**20:.1f} MiB")
         mount = Mount(config.load(place.conf).mount)
         services.scan_mount(place.admin, mount, "bench")
         services.queue_batch(place.admin, mount, sync_id, "bench")

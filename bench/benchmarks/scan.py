@@ -17,9 +17,10 @@ from ..runner import Comparison, run_in_turns
 TITLE = "a scan of bundles that are all known"
 TARGET = "the listing at most 1.5 times find"
 NOTE = (
-    "Like with like: find and our listing both read the folder, twice as many names as bundles, and tell the sentinels; ours also"
-    " tells which name a bundle. find is a process of its own, started each time. The whole scan then asks the ledger which of"
-    " them need no second look; no file is opened, which tests/db/test_scan.py holds."
+    "find and our listing do the same work: both read the folder, with two names a bundle, and select the"
+    " sentinels. Ours also checks which names are sync_ids. find is a process of its own, started each time. The"
+    " whole scan then queries the ledger for bundles to read again. No file is opened, which tests/db/test_scan.py"
+    " checks."
 )
 
 

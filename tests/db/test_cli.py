@@ -332,13 +332,15 @@ def test_other_closed_or_full_streams_give_no_traceback(known, panel_conf, argum
 
 def test_a_user_id_without_a_login_name_is_asked_for_a_name(known, panel_conf):
     """With an empty /etc/passwd, as in a container that runs under any user id."""
-    program = f"import pwd, runpy; pwd.getpwuid = {{}}.__getitem__; import sys; sys.argv = {['gpupanel', '--config', str(panel_conf)]}"
+    arguments = ["gpupanel", "--config", str(panel_conf)]
+    start = "import pwd, runpy, sys; pwd.getpwuid = {}.__getitem__; sys.argv = "
     environ = {
         name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")
     }
 
     def preflight(*options):
-        run = f"{program} + {[*options, 'preflight', known]}; runpy.run_path({str(TREE / 'bin' / 'gpupanel')!r}, run_name='__main__')"
+        program = str(TREE / "bin" / "gpupanel")
+        run = f"{start}{[*arguments, *options, 'preflight', known]}; runpy.run_path({program!r}, run_name='__main__')"
         return subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, env=environ)
 
     refused = preflight()

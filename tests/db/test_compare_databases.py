@@ -1,5 +1,7 @@
-"""compare databases: a simulated Perl side with other names, ids, times and JSON; whatever is different on purpose is found
-and named, and nothing else is."""
+"""compare databases: a simulated Perl side with other names, ids, times and JSON.
+
+Each deliberate difference is found and named, and nothing else is.
+"""
 
 import dataclasses
 import json
@@ -91,8 +93,11 @@ def perl(server, admin, ours, folder):
     return configure(server, folder / "perl.conf", PERL), mapping
 
 
-def differences(perl, ours, strictness=ComparisonOptions(tolerance=60), accepted=()):
-    """What is found between the two sides."""
+TOLERANT = ComparisonOptions(tolerance=60)
+
+
+def differences(perl, ours, strictness=TOLERANT, accepted=()):
+    """Return the differences between the two sides."""
     findings = Findings(accepted)
     with ComparedDatabase(perl[0], perl[1]).opened() as left, ComparedDatabase(ours).opened() as right:
         database_diff.compare_databases(left, right, strictness, findings)
@@ -134,7 +139,10 @@ def test_without_its_time_zone_the_mapping_leaves_every_time_five_hours_off(perl
 
 # The bundles and assets that the seeds are about: the batch by the order of its scan, the asset by its place in `many`.
 BATCH = "(SELECT MIN(batch_no) + {n} FROM {db}.import_batches)"
-ASSET = "(SELECT asset_id FROM {db}.import_batch_items WHERE batch_no = (SELECT MIN(batch_no) FROM {db}.import_batches) AND position = {n})"
+ASSET = (
+    "(SELECT asset_id FROM {db}.import_batch_items"
+    " WHERE batch_no = (SELECT MIN(batch_no) FROM {db}.import_batches) AND position = {n})"
+)
 
 
 def sql(text):
@@ -302,8 +310,9 @@ SEEDS = [
     (
         "the same derivative twice",
         "ALTER TABLE media_derivatives DROP INDEX derivative; INSERT INTO media_derivatives (media_id, kind,"
-        " path, bytes, sha256, content_type, width, height, created_at, updated_at) SELECT media_id, kind, path, bytes, sha256,"
-        " content_type, width, height, created_at, updated_at FROM media_derivatives WHERE media_id = asset(4) LIMIT 1",
+        " path, bytes, sha256, content_type, width, height, created_at, updated_at) SELECT media_id, kind, path, bytes,"
+        " sha256, content_type, width, height, created_at, updated_at FROM media_derivatives"
+        " WHERE media_id = asset(4) LIMIT 1",
         ("twice", "asset_derivative"),
     ),
     # containers
@@ -332,7 +341,8 @@ SEEDS = [
     ),
     (
         "another change",
-        "UPDATE import_batch_items SET changes = REPLACE(changes, 'New', 'Newer') WHERE batch_no = batch(1) AND position = 0",
+        "UPDATE import_batch_items SET changes = REPLACE(changes, 'New', 'Newer')"
+        " WHERE batch_no = batch(1) AND position = 0",
         ("json_value", "ingest_batch_item.changes: title[]"),
     ),
     (
@@ -440,7 +450,8 @@ def test_accepted_differences_are_honoured_listed_and_told_when_they_are_not_met
     seed(admin, "UPDATE media_assets SET caption = 'Other words' WHERE id = asset(0)")
     decisions = tmp_path / "accepted"
     decisions.write_text(
-        "[titles]\ntable = asset\ncolumn = title\nreason = Perl trims titles.\n[old]\nkind = twice\nreason = Was once so.\n"
+        "[titles]\ntable = asset\ncolumn = title\nreason = Perl trims titles.\n"
+        "[old]\nkind = twice\nreason = Was once so.\n"
     )
     answer = command("databases", perl[0], ours, "--left-mapping", perl[1], "--accept", decisions, "--json")
     report = json.loads(answer.stdout)
@@ -485,8 +496,9 @@ def test_compare_events_shows_both_streams_side_by_side_and_tells_types_from_spa
     [many] = admin.execute(f"SELECT sync_id FROM {OURS}.ingest_batch WHERE item_count = 24")
     seed(
         admin,
-        "DELETE FROM import_log WHERE batch_no = batch(0) AND event_kind = 'job_claimed'; UPDATE import_log SET payload_json ="
-        " REPLACE(payload_json, '\"24\"', '24') WHERE batch_no = batch(0) AND event_kind = 'job_queued'",
+        "DELETE FROM import_log WHERE batch_no = batch(0) AND event_kind = 'job_claimed'; UPDATE import_log"
+        " SET payload_json = REPLACE(payload_json, '\"24\"', '24')"
+        " WHERE batch_no = batch(0) AND event_kind = 'job_queued'",
     )
     answer = command("events", perl[0], ours, many["sync_id"], "--left-mapping", perl[1], "--json")
     report = json.loads(answer.stdout)

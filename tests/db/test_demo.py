@@ -39,7 +39,7 @@ def test_every_bundle_ends_as_expected_and_a_second_run_changes_nothing(once, ad
     scenarios = demo_set(assets_dir / "sync", assets_dir)
     assert first.returncode == 0, first.stderr
     assert [bundle["sync_id"] for bundle in report["bundles"]] == [scenario.sync_id for scenario in scenarios]
-    for bundle, scenario in zip(report["bundles"], scenarios):
+    for bundle, scenario in zip(report["bundles"], scenarios, strict=True):
         assert bundle["as_told"], bundle
         assert (bundle["status"], bundle["planned"], bundle["done"]) == (
             scenario.expected.status, scenario.expected.planned, scenario.expected.done

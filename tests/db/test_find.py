@@ -1,6 +1,7 @@
 """Finding batches costs what is shown, whatever the filters, wherever the page (docs/decisions/0024)."""
 
 from datetime import date
+from functools import partial
 
 import pytest
 from constants import NAME, bench_load, empty
@@ -142,10 +143,8 @@ def test_a_small_ledger_is_counted_to_the_end_and_its_statuses_sum_up(ledger, mo
 def test_a_large_ledger_is_passed_over_to_its_bound_and_each_status_to_a_smaller_one(ledger):
     (count, statuses), read = examined(ledger, lambda tx: search.count_list_and_statuses(tx, BatchFilter()))
     assert count == (search.COUNT_LIMIT + 1, False)
-    assert statuses["completed"] == statuses["failed"] == (search.STATUS_COUNT_LIMIT, False) and statuses["queued"] == (
-        12,
-        True,
-    )
+    assert statuses["completed"] == statuses["failed"] == (search.STATUS_COUNT_LIMIT, False)
+    assert statuses["queued"] == (12, True)
     assert read <= search.COUNT_LIMIT + 2 * len(statuses) * (search.STATUS_COUNT_LIMIT + 1)
 
 
@@ -154,7 +153,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     ledger.execute("UPDATE ingest_batch_item SET asset_hash = %(hash)s WHERE batch_id IN (70, 700) AND position = 0",
                    hash=item["asset_hash"])
     for start in (item["asset_hash"], item["asset_hash"][:16]):
-        page, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(asset_hash=start)))
+        page, read = examined(ledger, partial(search.list_batches, filters=BatchFilter(asset_hash=start)))
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))

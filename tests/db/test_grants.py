@@ -135,7 +135,7 @@ def test_no_account_deletes_alters_locks_or_gives_away_a_table(account, table, s
 @pytest.mark.parametrize("statement", REFUSED_ELSEWHERE)
 @pytest.mark.parametrize("account", ACCOUNTS, indirect=True)
 def test_no_account_reaches_beyond_the_tables(account, statement):
-    with pytest.raises(PanelError, match="denied|need|privilege|permission|Invalid role"):
+    with pytest.raises(PanelError, match=r"denied|need|privilege|permission|Invalid role"):
         account.execute(statement)
 
 

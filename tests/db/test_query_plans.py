@@ -29,7 +29,8 @@ FILL = [
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
     "INSERT INTO asset_source (asset_id, document, sha256) SELECT id, '{}', asset_hash FROM asset",
-    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) SELECT id, 'a', 'a', asset_hash FROM asset",
+    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256)"
+    " SELECT id, 'a', 'a', asset_hash FROM asset",
     "INSERT INTO asset_cover (asset_id, cover_hash) SELECT id, asset_hash FROM asset",
     "INSERT INTO asset_derivative (asset_id, kind, path) SELECT id, 'thumb', 'thumb.jpg' FROM asset",
 ]

@@ -152,7 +152,7 @@ def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
     services.cancel_job(panel_db, enqueue(sync_id), "admin")
     second = enqueue(sync_id)
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
-    assert [job["id"] for job in panel_db.run_read(job_queue.list_of_batch, batch_id)][0] == second
+    assert panel_db.run_read(job_queue.list_of_batch, batch_id)[0]["id"] == second
 
 
 def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):

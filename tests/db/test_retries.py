@@ -60,7 +60,7 @@ def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, 
         worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial),
         worker_helpers.events(panel_db, partial),
     )
-    with pytest.raises(InvalidStateError, match="the only item would fail: .*source.json is not on the mount"):
+    with pytest.raises(InvalidStateError, match=r"the only item would fail: .*source.json is not on the mount"):
         retry(partial)
     assert (
         worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial),
@@ -76,7 +76,7 @@ def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, r
 def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    with pytest.raises(InvalidStateError, match="is queued already, as job [0-9]+"):
+    with pytest.raises(InvalidStateError, match=r"is queued already, as job [0-9]+"):
         retry(partial)
     worker_helpers.drain(worker_conf)
     with pytest.raises(InvalidStateError, match="is completed: none of its items failed"):
@@ -151,7 +151,7 @@ def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, pa
     assert worker_helpers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
 
 
-class Stopped(Exception):
+class ImportStoppedError(Exception):
     """The import ends here."""
 
 
@@ -160,7 +160,7 @@ class StopAfterTwo:
 
     def checkpoint(self, progress):
         if progress.startswith("2 of "):
-            raise Stopped
+            raise ImportStoppedError
 
     def manifest_changed(self, before, after, is_valid):
         raise AssertionError("the manifest has not changed")
@@ -180,7 +180,7 @@ def stopped(worker_db, mount):
 
     def stopped() -> int:
         claim = worker_helpers.take(worker_db, "a")
-        with pytest.raises(Stopped):
+        with pytest.raises(ImportStoppedError):
             Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
         worker_db.run_transaction(claims.release, claim, "the worker was stopped")
         return claim.job_id
@@ -249,7 +249,7 @@ def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_
     manifest = mount.sync_dir / f"{partial}.json"
     manifest.unlink()
     manifest.symlink_to("/etc/passwd")
-    with pytest.raises(InvalidStateError, match="Nothing was retried: .* leads out of the mount"):
+    with pytest.raises(InvalidStateError, match=r"Nothing was retried: .* leads out of the mount"):
         retry(partial)
     assert worker_helpers.batch(panel_db, partial)["status"] == "partial"
 

@@ -162,7 +162,8 @@ def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_
         refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"gpupanel: Cannot listen on port {port}: Address already in use. Choose another one: make run PORT=N, or --port N.\n"
+        f"gpupanel: Cannot listen on port {port}: Address already in use."
+        " Choose another one: make run PORT=N, or --port N.\n"
     )
     assert not (tmp_path / "var").exists()
 

@@ -21,14 +21,18 @@ OLD_ROWS = (
     f"""INSERT INTO ingest_batch (id, sync_id, status, action, manifest_summary, last_error) VALUES
         (1, '{PRIOR}', 'queued', 'create', NULL, NULL),
         (2, '00000000-0000-0000-0000-000000000002', 'importing', 'update', '{SUMMARY}', NULL),
-        (3, '00000000-0000-0000-0000-000000000003', 'partial', 'remove', '{{"prior_sync_id": null}}', '1 of 2 failed')""",
-    """INSERT INTO import_job (id, batch_id, state, requested_by, worker, claim_token, heartbeat_at, finished_at, items_done) VALUES
+        (3, '00000000-0000-0000-0000-000000000003', 'partial', 'remove', '{{"prior_sync_id": null}}',
+         '1 of 2 failed')""",
+    """INSERT INTO import_job (id, batch_id, state, requested_by, worker, claim_token, heartbeat_at, finished_at,
+                               items_done) VALUES
         (1, 1, 'queued', 'jane', NULL, NULL, NULL, NULL, 0),
         (2, 2, 'running', 'jane', 'host:7', REPEAT('b', 32), NOW(6) - INTERVAL 16 MINUTE, NULL, 3),
         (3, 3, 'completed', 'jane', 'host:7', REPEAT('c', 32), NOW(6), '2026-04-11 08:00:00', 2)""",
-    f"""INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, job_id) VALUES
+    f"""INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, job_id)
+        VALUES
         (1, 0, 'photo', '{HASH}', 'will_create', 'will_create', '', NULL),
-        (2, 4, 'video', '{HASH}', 'updated', 'will_update', 'ü', 2), (3, 0, 'cover', '{HASH}', 'failed', 'will_remove', 'x', 3)""",
+        (2, 4, 'video', '{HASH}', 'updated', 'will_update', 'ü', 2),
+        (3, 0, 'cover', '{HASH}', 'failed', 'will_remove', 'x', 3)""",
     f"""INSERT INTO ingest_event (batch_id, event_type, payload) VALUES
         (3, 'job_finished', '{{"job_id":3,"manifest_sha256":"{HASH}"}}'), (1, 'scan', '{{}}')""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, title, fingerprint, first_batch_id, last_batch_id)
@@ -44,7 +48,8 @@ FILLED = (
 )
 # As the Perl panel and worker insert: the columns that they know.
 PERL_ROWS = (
-    "INSERT INTO ingest_batch (sync_id, sync_type, action, status) VALUES (UUID(), 'asset', 'create', 'preflight_passed')",
+    "INSERT INTO ingest_batch (sync_id, sync_type, action, status)"
+    " VALUES (UUID(), 'asset', 'create', 'preflight_passed')",
     "INSERT INTO import_job (batch_id, requested_by) SELECT MAX(id), 'perl' FROM ingest_batch",
     "INSERT INTO ingest_event (batch_id, event_type, payload) SELECT MAX(id), 'job_queued', '{}' FROM ingest_batch",
 )
@@ -55,7 +60,8 @@ PERL_ROWS_WITH_DEFAULTS = (
     """INSERT INTO asset (asset_type, asset_hash, title, first_batch_id, last_batch_id)
        SELECT 'photo', REPEAT('e', 64), 'x', MAX(id), MAX(id) FROM ingest_batch""",
     "INSERT INTO asset_gallery (gallery_hash) VALUES (REPEAT('e', 64))",
-    "INSERT INTO asset_gallery_item (gallery_id, asset_id) SELECT MAX(g.id), MAX(a.id) FROM asset_gallery g JOIN asset a",
+    "INSERT INTO asset_gallery_item (gallery_id, asset_id)"
+    " SELECT MAX(g.id), MAX(a.id) FROM asset_gallery g JOIN asset a",
     "INSERT INTO asset_derivative (asset_id, kind, path) SELECT MAX(id), 'medium', 'medium.jpg' FROM asset",
 )
 

@@ -37,9 +37,9 @@ def make_install(world):
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
-    def make_install(more={}, **variables):
+    def make_install(more=None, **variables):
         command = ["make", "-s", "-C", checkout, "install", *(f"{name}={value}" for name, value in variables.items())]
-        return subprocess.run(command, env=environ | more, capture_output=True, text=True, check=True)
+        return subprocess.run(command, env=environ | (more or {}), capture_output=True, text=True, check=True)
 
     return make_install
 

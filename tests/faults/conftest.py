@@ -1,4 +1,4 @@
-"""Workers that end with their test, and for the tests of several machines one cluster, since it takes its time to start."""
+"""Fixtures: workers that end with their test, and one cluster for all tests that need several machines."""
 
 import pytest
 import worker_helpers

@@ -1,4 +1,4 @@
-"""Machines that are cabled together: a network namespace each, and a switch whose cables can be pulled. Only for root."""
+"""Machines as network namespaces on one switch; tests can disconnect each. Only for root."""
 
 import itertools
 import os

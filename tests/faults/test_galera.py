@@ -70,7 +70,7 @@ def photo(bundles, panel_db, mount):
 
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
-    sync_id, job_id, asset = photo
+    _, job_id, asset = photo
     lost = worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, asset)
@@ -84,7 +84,7 @@ def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, wor
 
 
 def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
-    sync_id, job_id, _ = photo
+    _, job_id, _ = photo
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1"))
         panel_db.run_transaction(job_queue.cancel, job_id, "operator")

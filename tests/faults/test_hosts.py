@@ -57,8 +57,7 @@ def start(admin_db, network, worker_conf):
 
 @pytest.fixture
 def cut_off(admin_db, panel_db, worker_db, mount, bundles, network, start):
-    """A worker on machine 2 that lost its network in the middle of a bundle of PHOTOS photos, an hour ago, and may not know yet;
-    returns (worker, sync_id, job id)."""
+    """A worker on machine 2 that lost its network within a bundle an hour ago: (worker, sync_id, job id)."""
     photos = list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
     sync_id = bundles.bundle("many", photos)
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)

@@ -36,7 +36,7 @@ BUSY = ("queued", "importing")
 BUNDLES = some.integers(0, 2)
 
 
-class Killed(Exception):
+class WorkerKilledError(Exception):
     """The worker ends here, between two transactions."""
 
 
@@ -48,7 +48,7 @@ class KilledAfter:
 
     def checkpoint(self, progress: str) -> None:
         if next(self._left, None) is None:
-            raise Killed
+            raise WorkerKilledError
 
     def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
         """A bundle may come again at any time."""
@@ -214,7 +214,7 @@ class Story(RuleBasedStateMachine):
             return self._write_in_vain(held)
         try:
             self._import(held, steps)
-        except Killed:
+        except WorkerKilledError:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
@@ -262,7 +262,8 @@ class Story(RuleBasedStateMachine):
     def _brought(self, batch: Batch):
         """All that the bundle lists is there, as it lists it; another one may have changed since what they share."""
         rows = self.admin.execute(
-            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id JOIN ingest_batch b ON b.id = i.batch_id"
+            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id"
+            " JOIN ingest_batch b ON b.id = i.batch_id"
             " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL ORDER BY i.position",
             sync_id=self._sync_id(self.batches.index(batch)),
         )

@@ -16,7 +16,7 @@ WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
 
 
 class Later:
-    """What somebody else does meanwhile, in a thread with a connection of its own: `value`, or the `error` it ended in."""
+    """A concurrent operation in a thread with its own connection; its result is `value` or `error`."""
 
     def __init__(self, db: Database, work, *args):
         self.value = self.error = None
@@ -55,7 +55,7 @@ def snapshot_isolation(admin_db, request):
 
 @pytest.fixture
 def race(admin_db):
-    """`race(db, first, other, second)`: `second(tx)` comes on `other` before `first(tx)` has committed; returns how it ended."""
+    """`race(db, first, other, second)` runs `second(tx)` on `other` before `first(tx)` commits; returns its Later."""
 
     def run(db, first, other, second) -> Later:
         with db.transaction() as tx:
@@ -155,7 +155,7 @@ def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db
 
 
 def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
-    sync_id, job_id = job
+    _, job_id = job
     claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
 

@@ -1,4 +1,4 @@
-"""bin/gpupanel before it reaches a database: usage, broken configuration, text for a terminal (docs/CONTRACT.md, 11)."""
+"""bin/gpupanel without a database: usage, broken configuration, text for a terminal (docs/CONTRACT.md, 11)."""
 
 import json
 import os

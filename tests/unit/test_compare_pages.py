@@ -14,7 +14,8 @@ HTML = """<!doctype html><html><body><nav><a href="/">Home</a></nav><p>No site s
 <dl><div><dt>Items</dt><dd>4</dd></div><div><dt>Bytes</dt><dd>172.8 MB</dd></div></dl>
 <form><label>Press</label><button>Queue</button></form>
 <h3>Items <span>1</span></h3><table><thead><tr><th>id</th><th>decision</th><th>updated_at</th></tr></thead>
-<tbody><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr><tr class="note"><td colspan="3">ours</td></tr></tbody></table>
+<tbody><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>\
+<tr class="note"><td colspan="3">ours</td></tr></tbody></table>
 </body></html>"""
 
 TEXT = """Import Media
@@ -33,8 +34,10 @@ In words.
 """
 
 OTHER_MARKUP = """<body><div><h1>Import Media</h1></div><h2>Batch 1</h2><div>Status: queued; action: update</div>
-<div class=card><div class=label>Items</div><div class=value>4</div></div><div class=card><span><div>Bytes</div></span><div>172.8 MB</div></div>
-<h3>Items 1</h3><table><tr><th>id</th><th>decision</th><th>updated_at</th></tr><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>
+<div class=card><div class=label>Items</div><div class=value>4</div></div>\
+<div class=card><span><div>Bytes</div></span><div>172.8 MB</div></div>
+<h3>Items 1</h3><table><tr><th>id</th><th>decision</th><th>updated_at</th></tr>\
+<tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>
 </table></body>"""
 
 

@@ -1,4 +1,4 @@
-"""compare: when two values mean the same, mapping files, accepted differences, and the report; all without a database."""
+"""compare without a database: equal values, mapping files, accepted differences, and the report."""
 
 from datetime import datetime, timedelta, UTC
 from decimal import Decimal
@@ -134,7 +134,8 @@ def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
         mapping.load_mapping,
         tmp_path,
         (
-            "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
+            "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n"
+            "[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
         ),
     )
     for word in (

@@ -38,7 +38,7 @@ def test_each_decision_has_number_date_status_and_sections(path):
     assert re.match(rf"# {path.name[:4]}\. \S", text)
     assert re.search(r"(?m)^- Date: 2026-\d\d-\d\d$", text)
     assert re.fullmatch(r"accepted|superseded by \d{4}", status(path))
-    heading, *parts = re.split(r"(?m)^## ", text)
+    _, *parts = re.split(r"(?m)^## ", text)
     assert [part.split("\n")[0] for part in parts] == SECTIONS
     assert all(part.split("\n", 1)[1].strip() for part in parts)
 

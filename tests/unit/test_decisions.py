@@ -68,7 +68,7 @@ def test_an_update_lists_the_fields_before_and_after():
 
 
 def test_a_create_that_would_overwrite_says_what_stays():
-    decision, reason, changes = decide("create", item(title="Sea"), existing(SAME))
+    decision, reason, _ = decide("create", item(title="Sea"), existing(SAME))
     assert decision is Decision.WILL_SKIP
     assert "never overwrites" in reason and "title" in reason
 
@@ -87,4 +87,4 @@ def test_a_derivative_no_longer_listed_is_no_instruction():
 @pytest.mark.parametrize("kind", ["frosted", "blurred", "vivid_blurred"])
 def test_derivatives_that_are_never_persisted_make_no_difference(kind):
     veiled = Derivative(kind, "x.jpg", 1, "f" * 64, "image/jpeg", 1, 1)
-    assert decide("update", item(derivatives=SAME.derivatives + (veiled,)), existing(SAME))[0] is Decision.WILL_SKIP
+    assert decide("update", item(derivatives=(*SAME.derivatives, veiled)), existing(SAME))[0] is Decision.WILL_SKIP

@@ -1,4 +1,4 @@
-"""Whatever a manifest contains, parsing it takes at most its bytes and 192 MiB (docs/decisions/0101-one-manifest-parser.md)."""
+"""Parsing any manifest takes at most its bytes and 192 MiB (docs/decisions/0101-one-manifest-parser.md)."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ SYNC_ID = "00000000-0000-4000-8000-000000000001"
 ALLOWED_BYTES = 192 * 2**20
 SIZE = 6 * 2**20
 
-# Parses a manifest that an expression makes; prints the peak of the memory it took beyond the manifest, and the problems.
+# Parses a manifest that an expression makes; prints the peak of the memory beyond the manifest, and the problems.
 PROGRAM = """
 import sys
 from gpupanel.errors import ManifestError
@@ -84,7 +84,8 @@ SHAPES = {
         "manifest: found more than 500000 keys",
     ),
     "members": (
-        """b'{"containers":[{"type":"gallery","container_hash":"' + b"a" * 64 + b'","items":' + repeat(b'"%064x"' % 1, SIZE) + b'}]}'""",
+        """b'{"containers":[{"type":"gallery","container_hash":"' + b"a" * 64 + b'","items":'"""
+        """ + repeat(b'"%064x"' % 1, SIZE) + b'}]}'""",
         "sync_id: found nothing",
     ),
     "containers": (
@@ -92,7 +93,8 @@ SHAPES = {
         "sync_id: found nothing",
     ),
     "nested paths": (
-        """b'{"items":[' + b",".join(item(n, path=b"/".join([b"a"] * (1 + n % 250))) for n in range(SIZE // 400)) + b"]}\"""",
+        """b'{"items":[' + b",".join("""
+        """item(n, path=b"/".join([b"a"] * (1 + n % 250))) for n in range(SIZE // 400)) + b"]}\"""",
         "sync_id: found nothing",
     ),
 }

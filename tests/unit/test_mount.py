@@ -185,14 +185,14 @@ def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
 
 def test_documents_of_an_item_without_source_are_not_found(subject, item):
     (item / "source/source.json").unlink()
-    with pytest.raises(NotFoundError, match="photos/1/source/source.json is not on the mount"):
+    with pytest.raises(NotFoundError, match=r"photos/1/source/source\.json is not on the mount"):
         next(subject.read_documents("photos/1"))
 
 
 def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
     monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")
-    with pytest.raises(PanelError, match="photos/1/source/data/big.json has 6 bytes, more than the 5"):
+    with pytest.raises(PanelError, match=r"photos/1/source/data/big\.json has 6 bytes, more than the 5"):
         list(subject.read_documents("photos/1"))
 
 
@@ -391,7 +391,7 @@ def test_a_reader_that_hangs_is_abandoned_when_the_time_is_over():
 
     items = iterate_with_timeout(reader(), 0.05)
     assert next(items) == 1
-    with pytest.raises(MountTimeoutError, match="The mount did not answer within 0.05 seconds"):
+    with pytest.raises(MountTimeoutError, match=r"The mount did not answer within 0\.05 seconds"):
         next(items)
     assert not ended.is_set()
     release.set()

@@ -1,8 +1,8 @@
 """Unix-socket server that renders pages for CGI scripts of its user.
 
-A CGI program (`cgi_client`) states who the visitor is, so only programs that could render the page themselves are served:
-the kernel reports their user, which must be this process's own. Each request names its configuration and code. If
-these files changed since this process started, the request is left to the CGI program, which reads them anew.
+A CGI program (`cgi_client`) states who the visitor is, so only programs that could render the page themselves are
+served: the kernel reports their user, which must be this process's own. Each request names its configuration and code.
+If these files changed since this process started, the CGI program renders the page itself from the new files.
 """
 
 import io

@@ -162,7 +162,10 @@ def _columns_of(db: Database, table: str) -> list[str]:
 
 @contextmanager
 def open_environment(folder: Path) -> Iterator[Environment]:
-    """An environment in this folder; all its processes end with it."""
-    with installation.installed(folder / "mariadb", *OPTIONS) as server, closing(ForkServer(folder)) as fork_server:
-        with closing(Environment(folder, server, fork_server)) as environment:
-            yield environment
+    """Yield an environment in this folder; all its processes end with it."""
+    with (
+        installation.installed(folder / "mariadb", *OPTIONS) as server,
+        closing(ForkServer(folder)) as fork_server,
+        closing(Environment(folder, server, fork_server)) as environment,
+    ):
+        yield environment

@@ -1,4 +1,4 @@
-"""What there is when all is over, by names that do not depend on ids and times; and whether the events tell it truly."""
+"""Snapshots of ledger and library, without ids and times, and checks that the events agree with them."""
 
 import json
 import re
@@ -98,7 +98,7 @@ def _of_plans(events: list[dict]) -> list[str]:
 
 
 def _of_counts(db, events: list[dict], jobs: list[dict]) -> list[str]:
-    """The last import of a batch that went through says what its items say, and how many were done, until they are planned anew."""
+    """Check the counts of each batch's last finished import against its items, unless they were planned again."""
     latest, problems = {job["sync_id"]: job for job in jobs}, []
     planned = {event["sync_id"]: event["id"] for event in events if event["event_type"] == "preflight_finished"}
     for event in events:

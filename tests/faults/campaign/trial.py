@@ -90,7 +90,7 @@ def faults(point: Point) -> tuple[str, ...]:
 
 
 def _at_file(call: str) -> tuple[str, ...]:
-    """Looking at what is open already can only fail; nothing lies between it and the opening that a signal could part."""
+    """Return the faults of a file operation; an open descriptor can only fail with an error."""
     if call in ("fstat", "entry"):
         return ERRORS
     return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
@@ -183,7 +183,7 @@ def _compare(environment: Environment, stage: Stage, ended: Ended, reference: di
 
 
 def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
-    """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
+    """Check that, after a missing file was reported, queueing the bundle again completes the library."""
     if stage.works:
         environment.finish()
         environment.queue_again()

@@ -34,7 +34,7 @@ class Chaos:
             thread.join()
 
     def _run(self) -> None:
-        kinds, weights = zip(*WEIGHTS.items())
+        kinds, weights = zip(*WEIGHTS.items(), strict=True)
         while not self._over.wait(self._chance.uniform(*PAUSE)):
             role, what = self._chance.choices(kinds, weights)[0]
             keeper = self._chance.choice([each for each in self._site.keepers if each.role == role])

@@ -123,7 +123,7 @@ class OperatorTraffic:
             thread.join()
 
     def _click(self, operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
-        kinds, weights = zip(*CLICKS.items())
+        kinds, weights = zip(*CLICKS.items(), strict=True)
         while not self._over.wait(chance.uniform(*THINK)):
             chance.choices(kinds, weights)[0](operator, sync_ids, chance)
 
