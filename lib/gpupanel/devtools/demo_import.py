@@ -188,7 +188,7 @@ def _wait_for_other_worker(db: Database, scenarios: list[Scenario]) -> None:
         sleep(0.1)
 
 
-def _batch(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
+def _batch(tx: ReadTransaction, sync_id: str) -> Mapping[str, Any]:
     try:
         return ledger.get_batch(tx, sync_id)
     except NotFoundError:
