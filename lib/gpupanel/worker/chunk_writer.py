@@ -65,7 +65,7 @@ class ChunkWriter:
         Raises: DocumentsRequired, when the documents of some items are needed after all.
         Raises: DataError or DatabaseConflictError.
         """
-        return self._write(tx, self._with_fresh(tx, self._decide_chunk(tx, entries)))
+        return self._write(tx, self._with_fresh(tx, self._decide_all(tx, entries)))
 
     def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemPlan]:
         """Write each item under a savepoint; only those that the database refuses fail."""
@@ -85,18 +85,18 @@ class ChunkWriter:
 
     # ------------------------------------------------------------------------------------------ decide
 
-    def _decide_chunk(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemDecision]:
+    def _decide_all(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemDecision]:
         """Lock the assets that the library has, and decide about each item."""
         valid = [entry for entry in entries if not isinstance(entry.item, InvalidItem)]
         locked = library_writer.lock_assets(tx, [entry.key for entry in valid])
         existing: dict[AssetKey, ExistingAsset] = {}
         for chunk in chunked(entry for entry in valid if entry.key in locked):
             existing |= library_reader.find_assets(tx, [entry.asset for entry in chunk], self._containers_of(chunk))
-        verdicts = [self._decide_item(entry, existing.get(entry.key)) for entry in entries]
+        verdicts = [self._decide(entry, existing.get(entry.key)) for entry in entries]
         self._require_documents(verdicts)
         return verdicts
 
-    def _decide_item(self, entry: ImportItem, existing: ExistingAsset | None) -> ItemDecision:
+    def _decide(self, entry: ImportItem, existing: ExistingAsset | None) -> ItemDecision:
         if isinstance(entry.item, InvalidItem):
             return ItemDecision(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         memberships = self._memberships.containers_of(entry.item)
