@@ -8,7 +8,7 @@ from gpupanel.db import queries, query
 from gpupanel.resources import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
-# Those of find.py that are completed with a source and filters have tests of their own, in test_find.py.
+# Those of find.py that are completed with a source and filters have tests of their own, in test_search.py.
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
