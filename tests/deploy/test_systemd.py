@@ -35,13 +35,13 @@ request = urllib.request.Request("http://127.0.0.1:8080/admin/import-media.cgi",
 request.add_header("X-Remote-User", "admin")
 print(urllib.request.urlopen(request).read().decode())
 """
-# What a CGI program asks of the panel's service, here for whoever runs it.
-ASK_AS_CGI = """
+# The request of a CGI program to the panel's service, sent by any user.
+FORWARD_AS_CGI = """
 import sys
 sys.path.insert(0, "/opt/gpu-admin-panel/lib")
-from gpupanel.web import ask
+from gpupanel.web import cgi_client
 request = {b"REQUEST_METHOD": b"GET", b"SCRIPT_NAME": b"/admin/import-media.cgi", b"REMOTE_USER": b"admin"}
-print(ask.answer(b"/opt/gpu-admin-panel/etc/panel.conf", request))
+print(cgi_client.forward(b"/opt/gpu-admin-panel/etc/panel.conf", request))
 """
 
 
@@ -216,7 +216,7 @@ def test_the_panel_answers_on_loopback(machine, admin_db):
 
 def test_the_panel_answers_cgi_programs_of_its_own_user_and_no_other(machine, admin_db):
     machine.systemctl("start", PANEL)
-    ask = ["/opt/gpu-admin-panel/venv/bin/python", "-c", ASK_AS_CGI]
+    ask = ["/opt/gpu-admin-panel/venv/bin/python", "-c", FORWARD_AS_CGI]
     as_web_user = ["runuser", "-u", WEB_USER, "--", *ask]
     wait_until(lambda: "Status: 200 OK" in machine.run(*as_web_user))
     assert machine.run(*ask).strip() == "None"  # which is root's

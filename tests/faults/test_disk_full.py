@@ -11,8 +11,9 @@ import worker_helpers
 from campaign import snapshot
 from campaign.environment import OPTIONS
 from constants import TREE
-from gpupanel.web import forms
+from gpupanel.web import csrf
 from gpupanel.web.wsgi import application
+from gpupanel.web.signing_key import SigningKey
 from webtest import TestApp
 
 ITEMS = 800
@@ -103,7 +104,7 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
     admin = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
     form = {
         "do": "preflight", "sync_id": second,
-        "csrf_token": forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin"),
+        "csrf_token": csrf.make_token(SigningKey(settings.panel.secret_file), "admin"),
     }
     answer = admin.post("/admin/import-media.cgi", form, expect_errors=True)
     assert answer.status_int == 503

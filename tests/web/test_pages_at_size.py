@@ -19,7 +19,7 @@ from gpupanel.errors import PanelError
 from gpupanel.search.filters import BatchFilter
 from gpupanel.models import BIGINT_MAX, COUNT_LIMIT
 from gpupanel.web import auth, bulk_actions, routes, status_bar
-from gpupanel.web.forms import SigningKey
+from gpupanel.web.signing_key import SigningKey
 from gpupanel.web.pages import batch, health, metrics, throughput_chart
 from gpupanel.web.request import FORM_TYPE, Request
 from query_recorder import Watched

@@ -84,11 +84,11 @@ class LocalProxyServer:
         if cgi_client.peer_uid(connection) != os.geteuid():
             return
         variables = _variables(connection)
-        if not cgi_client.can_ask(variables) or not self._is_meant(variables):
+        if not cgi_client.can_forward(variables) or not self._is_meant(variables):
             return
         connection.sendall(cgi_client.TAKEN)
         log, out = io.StringIO(), io.BytesIO()
-        entrypoints.answer(self._panel, entrypoints.environ(variables, io.BytesIO(), log), out)
+        entrypoints.respond(self._panel, entrypoints.environ(variables, io.BytesIO(), log), out)
         for part in (log.getvalue().encode(errors="replace"), out.getvalue()):
             connection.sendall(len(part).to_bytes(4, "big"))
             connection.sendall(part)
