@@ -28,7 +28,7 @@ def dump(secret: SigningKey, user: str, message: dict[str, Any]) -> str:
 def load(secret: SigningKey, user: str, value: str) -> dict[str, Any] | None:
     """Return a cookie's flash message, or None if not signed for this user."""
     text, _, signature = value.partition(".")
-    if not signature or not secret.verify(signature, "message", user, text):
+    if not signature or not secret.verify(signature, "outcome", user, text):
         return None
     message: dict[str, Any] = json.loads(zlib.decompress(urlsafe_b64decode(text)))
     return message
