@@ -1,4 +1,4 @@
-"""What there is when all is over, by names that do not depend on ids and times; and whether the events tell it truly."""
+"""Snapshots of ledger and library, without ids and times, and checks that the events agree with them."""
 
 import json
 import re
@@ -81,7 +81,9 @@ def _of_job(job: dict, told: Counter) -> list[str]:
     running = int(job["state"] == "running")
     problems = [] if ended == expected else [f"job {job['id']} is {job['state']}, with {ended} events of its end"]
     problems += [] if told["job_queued"] == 1 else [f"job {job['id']} was queued {told['job_queued']} times"]
-    problems += [] if told["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
+    problems += (
+        [] if told["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
+    )
     if claims != back + running + (expected if claims else 0):
         problems.append(f"job {job['id']} ({job['state']}): {dict(told)}")
     if job["attempts"] != claims - told["given_back"]:
@@ -98,7 +100,7 @@ def _of_plans(events: list[dict]) -> list[str]:
 
 
 def _of_counts(db, events: list[dict], jobs: list[dict]) -> list[str]:
-    """The last import of a batch that went through says what its items say, and how many were done, until they are planned anew."""
+    """Check the counts of each batch's last finished import against its items, unless they were planned again."""
     latest, problems = {job["sync_id"]: job for job in jobs}, []
     planned = {event["sync_id"]: event["id"] for event in events if event["event_type"] == "preflight_finished"}
     for event in events:
@@ -109,12 +111,16 @@ def _of_counts(db, events: list[dict], jobs: list[dict]) -> list[str]:
             continue
         rows = db.execute(
             "SELECT decision, COUNT(*) AS n, SUM(i.job_id = %(job)s) AS mine FROM ingest_batch_item i"
-            " WHERE batch_id = %(batch)s AND decision <> 'withdrawn' GROUP BY decision", batch=job["batch_id"], job=job["id"],
+            " WHERE batch_id = %(batch)s AND decision <> 'withdrawn' GROUP BY decision",
+            batch=job["batch_id"],
+            job=job["id"],
         )
         counts = {row["decision"]: row["n"] for row in rows}
         settled = sum(int(row["mine"] or 0) for row in rows)
         if counts != event["payload"]["counts"]:
             problems.append(f"job {job['id']}: the event says {event['payload']['counts']}, the items {counts}")
         if not job["items_done"] == job["items_total"] == settled:
-            problems.append(f"job {job['id']}: {job['items_done']} of {job['items_total']} items done, {settled} settled")
+            problems.append(
+                f"job {job['id']}: {job['items_done']} of {job['items_total']} items done, {settled} settled"
+            )
     return problems
