@@ -48,11 +48,13 @@ def differences(before: dict[str, list], after: dict[str, list]) -> list[str]:
 
 def everything(db) -> dict[str, list]:
     """Every row of every table, ids and times included."""
-    return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+    return {table: db.execute(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES}
 
 
 def ids(db) -> dict[str, set[int]]:
-    return {table: {row["id"] for row in db.execute(f"SELECT id FROM {table}")} for table in TABLES}
+    """The ids of each table that numbers its rows."""
+    rows = {table: db.execute(f"SELECT * FROM {table}") for table in TABLES}
+    return {table: {row["id"] for row in found} for table, found in rows.items() if all("id" in row for row in found)}
 
 
 def broken_invariants(db) -> list[str]:
@@ -64,7 +66,7 @@ def broken_invariants(db) -> list[str]:
         told[int(event["payload"].get("job_id", 0))][event["event_type"]] += 1
         told[int(event["payload"].get("job_id", 0))]["given_back"] += event["payload"].get("attempt_counts") == 0
     problems = [problem for job in jobs for problem in _of_job(job, told[job["id"]])]
-    for name in ("astray", "orphaned", "unclaimed"):
+    for name in ("status_mismatch", "batches_without_job", "running_without_claim"):
         problems += [f"{name}: {row}" for row in db.execute(queries("doctor")[name], limit=10)]
     tokens = [job["claim_token"] for job in jobs if job["claim_token"]]
     problems += ["a claim token was used twice"] if len(tokens) != len(set(tokens)) else []
