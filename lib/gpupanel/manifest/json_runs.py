@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +18,23 @@ MAX_LEVELS = 64
 RUN_BYTES = 64 * 1024
 
 Text = bytes | memoryview
+
+
+class Span(NamedTuple):
+    """A part of a text: a value, or a run of elements or members."""
+
+    text: Text
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.end - self.start
+
+    def decode(self) -> str:
+        """Return the characters."""
+        return bytes(self.text[self.start : self.end]).decode("utf-8")
 
 
 class NestingError(ValueError):
@@ -135,10 +153,10 @@ def path_at(text: Text, offset: int, at: int = 0, path: str = "") -> tuple[str, 
     return path or "manifest", False
 
 
-def element_path(text: Text, start: int, offset: int, path: Callable[[int], str], first: int) -> str:
-    """Return the path of the value at `offset` in a run that begins at `start`; `path` is that of an element."""
-    element = _element_at(text, start, offset, first)
-    return path_at(text, offset, element[1], path(element[0]))[0] if element else path(first)
+def path_in_run(run: Span, offset: int, path: Callable[[int], str], first: int) -> str:
+    """Return the path of the value at `offset` in a run; `path` is that of an element, `first` the first index."""
+    element = _element_at(run.text, run.start, offset, first)
+    return path_at(run.text, offset, element[1], path(element[0]))[0] if element else path(first)
 
 
 def _member_at(text: Text, at: int, offset: int) -> tuple[str, int] | None:

@@ -21,7 +21,7 @@ from .convert import (
 )
 from .entries import Containers, Entries, Items, decode_known_items, identity_of, safe_folder
 from .json_runs import (
-    EMPTY, MEMBER_KEY, MEMBER_VALUE, NestingError, SPACE, Text, array_runs, count_elements, decode_string,
+    EMPTY, MEMBER_KEY, MEMBER_VALUE, NestingError, SPACE, Span, Text, array_runs, count_elements, decode_string,
 )
 from .manifest import Manifest
 from .messages import MISSING, ProblemList, member_path
@@ -174,14 +174,14 @@ class _Parsing:
 
     def _read_value(self, name: str, start: int) -> int:
         """Check a member's value; returns its end."""
+        name_path = member_path("", name)
         value = MEMBER_VALUE.match(self._text, start)
         if value is None:
-            self._stop_at(nesting_problem(member_path("", name)))
+            self._stop_at(nesting_problem(name_path))
         end = value.end(1)
         if end - start > MAX_PLAIN_BYTES or self._text[start] in b"[{" or b"e" in value[1].lower():
-            self._text_problems.extend(
-                text_problems(self._text, start, end, member_path("", name), self._limits.max_text_bytes)
-            )
+            span = Span(self._text, start, end)
+            self._text_problems.extend(text_problems(span, name_path, self._limits.max_text_bytes))
         if self._text_problems.is_full:
             raise _LimitExceeded
         return end
@@ -253,9 +253,8 @@ class _Parsing:
         Returns how many elements the run has, and whether they cost too much to decode them.
         """
         first = len(self._lists[where])
-        count, problems = run_problems(
-            self._text, start, end, partial(member_path, where), first, self._limits.max_text_bytes
-        )
+        run = Span(self._text, start, end)
+        count, problems = run_problems(run, partial(member_path, where), first, self._limits.max_text_bytes)
         is_wrong = self._text_problems.extend(problems)
         is_long = self._text_problems.extend(self._limited(where, start, end, name, most))
         return count, is_long or (is_wrong and end - start > BIG_BYTES)

@@ -10,14 +10,15 @@ from array import array
 from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from .json_runs import (
-    EMPTY, MAX_LEVELS, MEMBER_KEY, STRINGS, Text, WHOLE_RUN, array_runs, count_elements, decode_string, element_path,
-    member_runs, path_at, skip_space,
+    EMPTY, MAX_LEVELS, MEMBER_KEY, STRINGS, Span, Text, WHOLE_RUN, array_runs, count_elements, decode_string,
+    member_runs, path_at, path_in_run, skip_space,
 )
 from .messages import describe_start, escape, format_problem, is_finite, member_path
 
@@ -114,55 +115,42 @@ def _line_and_column(text: Text, offset: int) -> tuple[int, int]:
 # ------------------------------------------------------------------ repeated keys, infinite numbers, long texts
 
 
-def run_problems(
-    text: Text, start: int, end: int, path: ElementPath, first: int, max_text_bytes: int
-) -> tuple[int, Iterable[str]]:
+def run_problems(run: Span, path: ElementPath, first: int, max_text_bytes: int) -> tuple[int, Iterable[str]]:
     """Check a run of elements, the first of which has the index `first` in its array.
 
     Returns the number of elements, and the problems: repeated keys, infinite numbers, long texts, deep nesting.
     """
-    if not WHOLE_RUN.fullmatch(text, start, end):
+    if not WHOLE_RUN.fullmatch(*run):
         return 1, [nesting_problem(path(first))]
-    if long := long_text_problem(
-        text, start, end, max_text_bytes, lambda at: element_path(text, start, at, path, first)
-    ):
+    if long := long_text_problem(run, max_text_bytes, lambda at: path_in_run(run, at, path, first)):
         return 1, [long]
-    return _check_run(text, start, end, path, first)
+    return _check_run(run, path, first)
 
 
-def value_problems(text: Text, start: int, end: int, path: str, max_text_bytes: int) -> Iterable[str]:
+def value_problems(value: Span, path: str, max_text_bytes: int) -> Iterable[str]:
     """Check one value as `run_problems` checks a run, without its nesting."""
-    if long := long_text_problem(text, start, end, max_text_bytes, lambda at: path_at(text, at, start, path)[0]):
+    if long := long_text_problem(value, max_text_bytes, lambda at: path_at(value.text, at, value.start, path)[0]):
         return [long]
-    return _check_run(text, start, end, _always(path))[1]
+    return _check_run(value, lambda _: path)[1]
 
 
-def _always(path: str) -> ElementPath:
-    """Return the path of a single value, whatever the index."""
-    return lambda _: path
-
-
-def _check_run(
-    text: Text, start: int, end: int, path: ElementPath, first: int = 0, level: int = 1
-) -> tuple[int, Iterable[str]]:
+def _check_run(run: Span, path: ElementPath, first: int = 0, level: int = 1) -> tuple[int, Iterable[str]]:
     """Check a run or value for repeated keys and infinite numbers; return the number of elements, and the problems."""
-    if end - start > BIG_BYTES:
-        return 1, _big_value_problems(text, skip_space(text, start), end, path(first), level)
-    elements = f"[{bytes(text[start:end]).decode('utf-8')}]"
+    if run.size > BIG_BYTES:
+        return 1, _big_value_problems(run, path(first), level)
+    elements = f"[{run.decode()}]"
     count = count_strict(elements)
     if count is not None:
         return count, []
     tree = TREE.decode(elements)
-    return len(tree), chain.from_iterable(
-        _tree_problems(element, path(first + n)) for n, element in enumerate(tree)
-    )
+    return len(tree), chain.from_iterable(_tree_problems(value, path(first + n)) for n, value in enumerate(tree))
 
 
-def long_text_problem(text: Text, start: int, end: int, max_bytes: int, path: Callable[[int], str]) -> str | None:
+def long_text_problem(span: Span, max_bytes: int, path: Callable[[int], str]) -> str | None:
     """Return the problem of the first text of more than `max_bytes`."""
-    if end - start <= max_bytes:
+    if span.size <= max_bytes:
         return None
-    for string in STRINGS.finditer(text, start, end):
+    for string in STRINGS.finditer(*span):
         size = string.end() - string.start() - 2
         if max_bytes < size <= 6 * max_bytes:  # an escape takes up to six bytes
             size = len(decode_string(string[0]).encode("utf-8"))
@@ -171,16 +159,17 @@ def long_text_problem(text: Text, start: int, end: int, max_bytes: int, path: Ca
     return None
 
 
-def _big_value_problems(text: Text, start: int, end: int, path: str, level: int) -> Iterator[str]:
+def _big_value_problems(value: Span, path: str, level: int) -> Iterator[str]:
     """Check a value of more than BIG_BYTES, which is cut once more for each of its levels."""
+    text, start = value.text, skip_space(value.text, value.start)
     if text[start] not in b"[{":
         return
     if level > MAX_BIG_LEVELS:
-        yield f"{path}: found {end - start} bytes in deep nesting, expected at most {BIG_BYTES}"
+        yield f"{path}: found {value.end - start} bytes in deep nesting, expected at most {BIG_BYTES}"
     elif text[start] == ord("["):
         first = 0
-        for at, run_end in array_runs(text, start):
-            count, problems = _check_run(text, at, run_end, lambda n: member_path(path, n), first, level + 1)
+        for at, end in array_runs(text, start):
+            count, problems = _check_run(Span(text, at, end), partial(member_path, path), first, level + 1)
             first += count
             yield from problems
     else:
@@ -195,27 +184,32 @@ def _big_object_problems(text: Text, start: int, path: str, level: int) -> Itera
             return
     yield from keys.duplicates(path, lambda: _keys(text, start))
     del keys
-    for at, end in member_runs(text, start):
-        if end - at <= BIG_BYTES:
-            members = _as_object(text, at, end)
-            if count_strict(f"[{members}]") is None:
-                yield from _tree_problems(TREE.decode(members), path, check_keys=False)
-        elif key_match := MEMBER_KEY.match(text, at):
+    for members in _member_spans(text, start):
+        if members.size <= BIG_BYTES:
+            json_object = f"{{{members.decode()}}}"
+            if count_strict(f"[{json_object}]") is None:
+                yield from _tree_problems(TREE.decode(json_object), path, check_keys=False)
+        elif key_match := MEMBER_KEY.match(text, members.start):
             inner = member_path(path, decode_string(key_match[1]))
-            yield from _check_run(text, key_match.end(), end, _always(inner), level=level + 1)[1]
+            value = members._replace(start=key_match.end())
+            yield from _check_run(value, partial(_same_path, inner), level=level + 1)[1]
+
+
+def _same_path(path: str, _: int) -> str:
+    return path
 
 
 def _keys(text: Text, start: int) -> Iterator[str]:
     """Yield the keys of the object at `start`."""
-    for at, end in member_runs(text, start):
-        if end - at <= BIG_BYTES:
-            yield from KEYS.decode(_as_object(text, at, end))
-        elif key := MEMBER_KEY.match(text, at):
+    for members in _member_spans(text, start):
+        if members.size <= BIG_BYTES:
+            yield from KEYS.decode(f"{{{members.decode()}}}")
+        elif key := MEMBER_KEY.match(text, members.start):
             yield decode_string(key[1])
 
 
-def _as_object(text: Text, start: int, end: int) -> str:
-    return "{" + bytes(text[start:end]).decode("utf-8") + "}"
+def _member_spans(text: Text, start: int) -> Iterator[Span]:
+    return (Span(text, at, end) for at, end in member_runs(text, start))
 
 
 class KeyDigests:
