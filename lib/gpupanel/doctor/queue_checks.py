@@ -5,7 +5,7 @@ from typing import Any
 
 from ..config import Settings
 from ..db import Database, query
-from .findings import Finding, judge, judge_note
+from .findings import Finding, NOTE, judge
 
 MAX_NAMED = 20  # named in one finding
 
@@ -71,9 +71,9 @@ def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
     limit = settings.worker.stale_minutes
     jobs = _rows(db, "doctor.waiting", seconds=limit * 60)
     found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in jobs]
-    yield judge_note(
+    yield judge(
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
-        "Check that a worker runs, and read its log.",
+        "Check that a worker runs, and read its log.", otherwise=NOTE,
     )
 
 
