@@ -132,7 +132,7 @@ def promised(library: Library, handovers: tuple[Handover, ...]) -> dict[str, Any
 def _entries(handover: Handover) -> set[tuple[str, str]]:
     manifest = handover.manifest
     return ({(item.asset_type, item.asset_hash) for item in manifest.items}
-            | {(each.type, each.container_hash) for each in manifest.containers})
+            | {(container.type, container.container_hash) for container in manifest.containers})
 
 
 def _named(handovers: tuple[Handover, ...], actions: tuple[str, ...]) -> set[tuple[str, str]]:

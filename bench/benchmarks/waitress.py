@@ -68,7 +68,7 @@ def _sql(conf: Path) -> Callable[[], float]:
     """Return the median of the page's statements on one connection, in ms."""
     settings = config.load(conf)
     page = PanelApplication(settings)
-    texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
+    texts = [query.text for query in page_queries.record_queries(page, "import-media.cgi")]
     page.db.close()
     database = settings.database
     connection = pymysql.connect(

@@ -73,7 +73,7 @@ def bring(db, conf, folder):
     hung = [writer.container(kind, kind, photos[:6], cover=many[1]) for kind in ("gallery", "collection")]
     bundles = [
         ("many", many, {"containers": hung, "sync_type": "gallery"}),
-        ("again", [each._replace(title="New", revision=2) for each in photos[6:9]], {"action": "update"}),
+        ("again", [photo._replace(title="New", revision=2) for photo in photos[6:9]], {"action": "update"}),
         ("gone", photos[9:10], {"action": "remove"}),
         ("bad", writer.assets("bad", 3, broken={1: defects.broken_document}), {}),
     ]
@@ -519,7 +519,7 @@ def doctor(conf, mapping):
         sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json",
     ]
     answer = subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    return answer.returncode, [(each["level"], each["check"]) for each in json.loads(answer.stdout)]
+    return answer.returncode, [(finding["level"], finding["check"]) for finding in json.loads(answer.stdout)]
 
 
 def test_doctor_says_what_a_database_with_other_names_lacks(perl, admin):

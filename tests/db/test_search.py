@@ -157,11 +157,11 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
-    assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
+    assert count == (3, True) and sum(number.number for number in statuses.values()) == 3
     for module in (search.batches, access_path):
         monkeypatch.setattr(module, "MAX_ROWS_SCANNED", 3)
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
-    assert count == (3, False) and not any(each.exact for each in statuses.values())
+    assert count == (3, False) and not any(number.exact for number in statuses.values())
 
 
 def test_all_that_match_are_frozen_up_to_a_bound_and_it_is_said_whether_that_is_all(ledger, wanted):

@@ -102,9 +102,9 @@ def test_whatever_is_accepted_is_strict_json_and_problems_can_be_stored(document
     found = outcome(raw)
     if not isinstance(found, list):
         tree = reference_tree(raw)
-        identities = [(each["asset_type"], each["asset_hash"].lower()) for each in tree["items"]]
-        assert [(each.asset_type, each.asset_hash) for each in found.items] == identities
-    bad = [] if isinstance(found, list) else [each for each in found.items if isinstance(each, InvalidItem)]
+        identities = [(item["asset_type"], item["asset_hash"].lower()) for item in tree["items"]]
+        assert [(item.asset_type, item.asset_hash) for item in found.items] == identities
+    bad = [] if isinstance(found, list) else [item for item in found.items if isinstance(item, InvalidItem)]
     for problem in found if isinstance(found, list) else [text for each in bad for text in each.problems]:
         problem.encode("utf-8")
         assert ": found " in problem and problem.isprintable()

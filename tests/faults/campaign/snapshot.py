@@ -75,7 +75,7 @@ def broken_invariants(db) -> list[str]:
 
 def _of_job(job: dict, told: Counter) -> list[str]:
     """A claim ends in one way: released, put back, or with the job."""
-    ended = sum(told[each] for each in ENDS)
+    ended = sum(told[end] for end in ENDS)
     expected = {"completed": 1, "failed": 1}.get(job["state"], 0)
     claims, back = told["job_claimed"], told["job_released"] + told["job_reset"]
     running = int(job["state"] == "running")
