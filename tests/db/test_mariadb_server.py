@@ -1,4 +1,4 @@
-"""A private server ends with whoever began it, however that one ends."""
+"""A private server ends with the process that started it, however that process ends."""
 
 import os
 import select

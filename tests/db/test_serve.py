@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from constants import TREE
 
-# A panel whose only page waits until somebody writes a line to standard input.
+# A panel whose only page waits for a line on standard input.
 WAITING = """
 import sys
 from gpupanel.cli import main, serve

@@ -30,7 +30,7 @@ def world():
 
 @pytest.fixture(scope="session")
 def make_install(world):
-    """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
+    """Run `make install` as in a shell, also within `make test`, on a checkout that does not change meanwhile."""
     checkout = world / "checkout"
     shutil.copytree(
         constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench")
@@ -66,7 +66,7 @@ def bundle_ids(world):
 
 @pytest.fixture(scope="session")
 def site(tree, world, server, bundle_ids):
-    """The tree, configured as docs/install.md says: secrets for the web server's user, and for nobody else."""
+    """The tree, configured as in docs/install.md: only the web server's user can read the secrets."""
     server.socket.parent.chmod(0o711)
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):

@@ -16,7 +16,7 @@ from pwd import getpwnam
 from typing import NamedTuple
 
 START_SECONDS = 20
-WEB_USER = "www-data" if os.geteuid() == 0 else None  # whoever is not root runs everything as himself
+WEB_USER = "www-data" if os.geteuid() == 0 else None  # without root, everything runs as the present user
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 APACHE = """
@@ -207,7 +207,7 @@ def _running(folder: Path, *command, ready, user=None):
 
 
 def identity(user: str | None) -> dict:
-    """subprocess's options to run a program as this user, and as nobody else besides."""
+    """Return the options of subprocess that run a program as this user, without other groups."""
     return {"user": user, "group": getpwnam(user).pw_gid, "extra_groups": []} if user else {}
 
 

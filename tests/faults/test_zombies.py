@@ -73,7 +73,7 @@ def wrote_and_waits(admin_db) -> bool:
 
 
 def library_rows_written(admin_db) -> bool:
-    """Whether somebody has assets in hand that are not committed."""
+    """Return whether a transaction has uncommitted assets."""
     db = Database(admin_db.settings)
     db.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
     seen = db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]

@@ -1,4 +1,4 @@
-"""A mount that hangs: whoever reads it is left behind, by a request, by a signal, and by the process when it ends."""
+"""A hanging mount: requests, signals and the end of the process do not wait for its threads."""
 
 import subprocess
 import sys

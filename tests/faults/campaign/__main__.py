@@ -113,7 +113,7 @@ def _report(outcomes, total: int, noted: Done) -> bool:
 
 
 def _open_environment() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the process that started the environments handles Ctrl-C
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
