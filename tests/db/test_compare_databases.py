@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of its own: the accounts get rights in both databases here, which doctor's tests would rightly find."""
+    """A separate server: the accounts get rights in both databases, which the tests of doctor would report."""
     with MariaDBServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
         yield running
 
@@ -105,7 +105,7 @@ def differences(perl, ours, strictness=TOLERANT, accepted=()):
 
 
 def found(findings):
-    """(kind, place) -> how often."""
+    """Return (kind, place) -> number of differences."""
     return {(group.kind, group.place): group.count for group in findings.groups}
 
 
@@ -146,7 +146,7 @@ ASSET = (
 
 
 def sql(text):
-    """Seeds speak of `batch(0)` and `photo(4)`."""
+    """Replace `batch(0)` and `photo(4)` by subqueries."""
     for n in range(30):
         text = text.replace(f"asset({n})", ASSET.format(n=n, db=PERL)).replace(
             f"batch({n})", BATCH.format(n=n, db=PERL)

@@ -1,4 +1,4 @@
-"""bin/gpupanel serve: the panel over HTTP, from the moment it says where until a signal ends it."""
+"""bin/gpupanel serve: the panel over HTTP, from its first line of output to a signal."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ sys.exit(main.main(sys.argv[1:]))
 
 @pytest.fixture
 def serve(panel_conf):
-    """Starts a server on a free port; (process, address)."""
+    """Start a server on a free port; return (process, address)."""
     started = []
 
     def start(*program):

@@ -20,7 +20,7 @@ USERS = ("admin", "viewer", "stranger")
 
 @pytest.fixture(scope="session")
 def world():
-    """A folder that every user of this machine can enter; pytest's own are closed to the web server's."""
+    """A folder that every user can enter; the web server's user cannot enter those of pytest."""
     folder, umask = Path(tempfile.mkdtemp(prefix="gpupanel-deploy-")), os.umask(0o022)
     folder.chmod(0o755)
     yield folder
@@ -46,7 +46,7 @@ def make_install(world):
 
 @pytest.fixture(scope="session")
 def tree(world, make_install):
-    """Staged under DESTDIR and moved to PREFIX, as a package does it."""
+    """The installed tree, staged under DESTDIR and moved to PREFIX, as by a package."""
     prefix, stage = world / "opt" / "panel", world / "stage"
     make_install(PREFIX=prefix, DESTDIR=stage)
     prefix.parent.mkdir()
@@ -56,7 +56,7 @@ def tree(world, make_install):
 
 @pytest.fixture(scope="session")
 def bundle_ids(world):
-    """Two sound bundles and one that fails its preflight."""
+    """Two valid bundles and one that fails its preflight."""
     assets = world / "assets"
     (assets / "sync").mkdir(parents=True)
     writer = BundleWriter(assets / "sync", assets, pictures=2)

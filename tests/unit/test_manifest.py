@@ -1,4 +1,4 @@
-"""A manifest becomes values, or every problem at once; a bad item fails alone (docs/CONTRACT.md, 4)."""
+"""A manifest is parsed, or all problems are reported; an invalid item fails alone (docs/CONTRACT.md, 4)."""
 
 import hashlib
 import json

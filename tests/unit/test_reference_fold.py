@@ -1,4 +1,4 @@
-"""The reference fold: each rule of upstream's order by name, and the same library for any order of arrival."""
+"""The reference fold: each rule of upstream's order, and the same library for any order of arrival."""
 
 import dataclasses
 
