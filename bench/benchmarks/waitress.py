@@ -92,9 +92,9 @@ def _rate(address: str) -> Callable[[], float]:
     command = ["wrk", "-t1", "-c4", "-d2s", address]
 
     def rate() -> float:
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        assert "Non-2xx" not in told, told
-        return float(told.partition("Requests/sec:")[2].split()[0])
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert "Non-2xx" not in output, output
+        return float(output.partition("Requests/sec:")[2].split()[0])
 
     return rate
 

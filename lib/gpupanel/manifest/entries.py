@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import eq
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 from msgspec import Raw
@@ -35,7 +35,7 @@ ITEMS = msgspec.json.Decoder(list[Item])
 KNOWN_ITEMS = msgspec.json.Decoder(list[KnownItem])
 
 
-class Entries(Generic[T]):
+class Entries(Sequence[T], Generic[T]):
     """Values that are decoded on iteration, in the manifest's order."""
 
     def __init__(self, text: Text):
@@ -57,7 +57,13 @@ class Entries(Generic[T]):
         for run in range(len(self._firsts)):
             yield from self._read(run)
 
-    def __getitem__(self, position: int) -> T:
+    @overload
+    def __getitem__(self, position: int) -> T: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[T]: ...
+    def __getitem__(self, position: int | slice) -> T | Sequence[T]:
+        if isinstance(position, slice):
+            return [self[index] for index in range(*position.indices(self._length))]
         index = position + self._length if position < 0 else position
         if not 0 <= index < self._length:
             raise IndexError(position)
@@ -65,7 +71,7 @@ class Entries(Generic[T]):
         return list(self._read(run))[index - self._firsts[run]]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (Entries, Sequence)) and len(self) == len(other) and all(map(eq, self, other))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]
 
