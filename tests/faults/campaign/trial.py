@@ -18,7 +18,7 @@ ERRORS = ("EIO", "ESTALE")
 READS = ("short read", "cut short")
 ZOMBIES = ("SIGSTOP, SIGCONT",)
 MOUNT_FAULTS = (*ERRORS, "ENOENT", "hang", "kill -9", "SIGTERM", "SIGTERM twice", *ZOMBIES)
-# A stopped command ends with its terminal; no other process continues it.
+# A stopped command ends with its terminal; nobody takes over what a person had begun.
 OF_WORKERS = ("SIGTERM twice", *ZOMBIES)
 # These say something about a bundle, and an operator may have to queue it again.
 FACTS = ("ENOENT",)
