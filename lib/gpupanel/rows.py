@@ -42,6 +42,15 @@ class ListedBatch(BatchRow):
     items_total: int | None
 
 
+class SkippedBundle(TypedDict):
+    """A skipped bundle, and the state of its manifest then."""
+
+    sync_id: str
+    status: str
+    last_error: str | None
+    skipped_state: str
+
+
 class ChosenBatch(TypedDict):
     """The key and status of a batch."""
 

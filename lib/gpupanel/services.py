@@ -4,7 +4,8 @@ Each reads the mount outside of any transaction, then writes in as few transacti
 limits the time for the mount; None sets no limit.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
 from time import monotonic
@@ -17,11 +18,12 @@ from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
 )
 from .models import BatchStatus
-from .mount import Mount, iterate_with_timeout
+from .mount import Mount, iterate_unordered, iterate_with_timeout
 from .preflight import BundleInspection
+from .rows import SkippedBundle
 
 LIST_BATCH_SIZE = 1000  # sentinels that the listing thread yields at a time
-SAVE_BATCH_SIZE = 50  # bundles recorded in one transaction
+SCAN_THREADS, COSTLY_THREADS = 8, 2  # threads that read manifests; each large one takes memory
 RETRYABLE_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL, BatchStatus.PREFLIGHT_FAILED)
 
 Progress = Callable[[int, int], None]  # called with (done, total)
@@ -57,6 +59,14 @@ class ScanReport:
                 self.known += 1
 
 
+    def add_skipped(self, bundle: SkippedBundle) -> None:
+        """Add a bundle that was skipped before and not read again."""
+        if bundle["status"] == BatchStatus.DISCOVERED:
+            self.passed_over[bundle["sync_id"]] = bundle["last_error"] or ""
+        else:
+            self.known += 1
+
+
 class BatchResult(NamedTuple):
     """The result of an action on one batch: what it `did`, or the `problem`."""
 
@@ -83,14 +93,55 @@ def scan_mount(
         raise MountUnavailableError(
             f"The mount {mount.sync_dir} has no bundles, but the ledger has: it is empty, or not mounted."
         )
-    examined = iterate_with_timeout((scan.inspect_bundle(mount, sync_id) for sync_id in unknown), _seconds_left(deadline))
-    done = 0
-    for findings in chunked(_until_timeout(examined), SAVE_BATCH_SIZE):
-        report.add(findings, db.run_transaction(scan.save_scan, findings, actor))
-        done += len(findings)
-        progress(done, len(unknown))
-    report.left = unknown[done:]
+    _Scan(db, mount, actor, report, progress, unknown).run(deadline)
     return report
+
+
+class _Scan:
+    """Reads bundles that are not known, and records them in groups as they are read."""
+
+    def __init__(self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress, sync_ids: list[str]):
+        self._db, self._mount, self._actor, self._report, self._progress = db, mount, actor, report, progress
+        self._left, self._total = dict.fromkeys(sync_ids), len(sync_ids)
+        self._skipped = db.run_read(ledger.skipped_bundles, sync_ids)
+        self._costly: list[scan.CostlyBundle] = []
+
+    def run(self, deadline: float | None) -> None:
+        """Read small manifests, then large ones by size. Raises MountUnavailableError."""
+        try:
+            self._read_all(list(self._left), scan.COSTLY_BYTES, SCAN_THREADS, deadline)
+            by_size = [bundle.sync_id for bundle in sorted(self._costly, key=lambda bundle: bundle.size)]
+            self._read_all(by_size, None, COSTLY_THREADS, deadline)
+        except MountTimeoutError:
+            pass  # the report names what is left
+        self._report.left = list(self._left)
+
+    def _read_all(self, sync_ids: list[str], most_bytes: int | None, threads: int, deadline: float | None) -> None:
+        def read(sync_id: str) -> scan.ScannedBundle | scan.CostlyBundle | scan.UnchangedBundle:
+            skipped = self._skipped.get(sync_id)
+            return scan.inspect_bundle(
+                self._mount, sync_id, most_bytes=most_bytes, skipped_state=skipped and skipped["skipped_state"],
+            )
+
+        for group in iterate_unordered(read, sync_ids, threads, _seconds_left(deadline)):
+            self._record([future for _, future in group])
+
+    def _record(self, reads: list["Future[scan.ScannedBundle | scan.CostlyBundle | scan.UnchangedBundle]"]) -> None:
+        """Record what was read, then raise what a read raised."""
+        results = [read.result() for read in reads if read.exception() is None]
+        findings = [result for result in results if isinstance(result, scan.ScannedBundle)]
+        if findings:
+            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+        for result in results:
+            if isinstance(result, scan.CostlyBundle):
+                self._costly.append(result)
+                continue
+            if isinstance(result, scan.UnchangedBundle):
+                self._report.add_skipped(self._skipped[result.sync_id])
+            del self._left[result.sync_id]
+        self._progress(self._total - len(self._left), self._total)
+        for read in reads:
+            read.result()
 
 
 def preflight_batch(
@@ -251,11 +302,3 @@ def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set
 
 def _seconds_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - monotonic())
-
-
-def _until_timeout(findings: Iterable[scan.ScannedBundle]) -> Iterator[scan.ScannedBundle]:
-    """Yield the bundles that were read in time; the caller reports the others."""
-    try:
-        yield from findings
-    except MountTimeoutError:
-        return

@@ -9,6 +9,7 @@ from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.importer import Importer
+from gpupanel.worker.pipeline import Limits
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def stopped(worker_db, mount):
     def stopped() -> int:
         claim = worker_helpers.take(worker_db, "a")
         with pytest.raises(Stopped):
-            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
+            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), Limits(1, 1)).run()
         worker_db.run_transaction(claims.release, claim, "the worker was stopped")
         return claim.job_id
 

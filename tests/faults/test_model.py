@@ -18,6 +18,7 @@ from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.heartbeat import Heartbeat
 from gpupanel.worker.importer import Importer
+from gpupanel.worker.pipeline import Limits
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
@@ -237,7 +238,7 @@ class Story(RuleBasedStateMachine):
         before = self._shared_of(held.batch)
         heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
         heartbeat.start(held.claim, monotonic())
-        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), chunk_items=1, readers=1)
+        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), Limits(1, 1))
         try:
             importer.run()
         finally:

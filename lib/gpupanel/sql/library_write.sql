@@ -46,12 +46,14 @@ INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_
 VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
 
 -- name: write_derivatives
--- Insert or update derivatives; others of the assets stay.
-INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height)
-VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s)
+-- Insert or update derivatives; others of the assets stay. Where the file was not checked, the check before stays.
+INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height, checked_how, checked_at)
+VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s, %(checked_how)s,
+        IF(%(checked_how)s IS NULL, NULL, NOW(6)))
 ON DUPLICATE KEY UPDATE
   bytes = VALUES(bytes), sha256 = VALUES(sha256), mime_type = VALUES(mime_type), width = VALUES(width),
-  height = VALUES(height), deleted_at = NULL
+  height = VALUES(height), deleted_at = NULL, checked_at = COALESCE(VALUES(checked_at), checked_at),
+  checked_how = COALESCE(VALUES(checked_how), checked_how)
 
 -- name: write_covers
 -- Insert cover links; a removed one is restored.

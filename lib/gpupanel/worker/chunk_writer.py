@@ -132,7 +132,8 @@ class ChunkWriter:
         ids = self._write_assets(tx, verdicts)
         written = {ids[verdict.entry.key]: verdict for verdict in verdicts if verdict.decision in WRITES}
         library_writer.write_documents(tx, {asset_id: verdict.fresh for asset_id, verdict in written.items() if verdict.fresh})
-        library_writer.write_derivatives(tx, {asset_id: verdict.entry.asset for asset_id, verdict in written.items()})
+        checks = {asset_id: how for asset_id, verdict in written.items() if (how := verdict.entry.checked_how)}
+        library_writer.write_derivatives(tx, {asset_id: verdict.entry.asset for asset_id, verdict in written.items()}, checks)
         links = library_writer.write_covers(tx, {
             ids[verdict.entry.key]: cover_hash for verdict in verdicts if (cover_hash := _missing_cover(verdict))
         })

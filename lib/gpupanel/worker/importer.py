@@ -12,7 +12,7 @@ from .. import ledger, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, PanelError
-from ..manifest import Manifest, parse_manifest
+from ..manifest import Manifest, ManifestLimits, parse_manifest
 from ..models import DONE_DECISIONS, Decision, ItemPlan
 from ..mount import Mount, call_with_timeout
 from . import claims
@@ -55,11 +55,10 @@ class Importer:
     """
 
     def __init__(
-        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks,
-        *, chunk_items: int, readers: int,
+        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks, limits: Limits
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
-        self._limits = Limits(chunk_items, readers)
+        self._limits = limits
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
 
@@ -91,7 +90,7 @@ class Importer:
     def _as_planned(self, planned: str | None) -> Manifest | None:
         try:
             raw = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
-            manifest = parse_manifest(raw, self._claim.sync_id, checkpoint=self.checkpoint)
+            manifest = parse_manifest(raw, self._claim.sync_id, ManifestLimits.of(self._mount.settings), self.checkpoint)
         except ManifestError:
             return None  # planning these bytes reports their problems
         return manifest if manifest.sha256 == planned else None

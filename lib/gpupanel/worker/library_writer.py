@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import library_reader
+from ..file_check import checked_how
 from ..library_reader import AssetKey, DERIVATIVE_FIELDS, FIELDS
 from ..db import DuplicateKeyError, ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import DatabaseConflictError
@@ -79,10 +80,11 @@ def write_documents(tx: Transaction, documents: dict[int, ItemDocuments]) -> Non
     ])
 
 
-def write_derivatives(tx: Transaction, items: dict[int, Item]) -> None:
-    """Write the derivatives of items by asset id."""
+def write_derivatives(tx: Transaction, items: dict[int, Item], checks: dict[int, str]) -> None:
+    """Write the derivatives of items by asset id; `checks` says how the files of an item were checked."""
     tx.insert_many("library_write.write_derivatives", [
         {"asset_id": asset_id, "kind": derivative.kind, "path": derivative.path}
+        | {"checked_how": checked_how(derivative, checks[asset_id]) if asset_id in checks else None}
         | {field: getattr(derivative, field) for field in DERIVATIVE_FIELDS}
         for asset_id, item in items.items() for derivative in item.persisted
     ])

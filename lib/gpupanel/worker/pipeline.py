@@ -5,18 +5,23 @@ claim, the dry run writes all of them in one transaction that is rolled back (do
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
 from ..library_reader import AssetKey
 from ..db import DataError, chunked
-from ..manifest import Container, Manifest
+from .. import file_check
+from ..manifest import Container, Item, Manifest
 from ..models import BatchStatus, Decision
-from ..mount import Mount
+from ..mount import Mount, call_with_timeout
+from ..preflight import first_folder
 from . import containers
-from .chunk_writer import ChunkWriter, DocumentsRequired, needs_documents
+from .chunk_writer import ChunkWriter, DocumentsRequired, LEAVES, needs_documents
 from .claims import ImportResult
 from .containers import ContainerFailure, Step
-from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
+from .document_prefetch import (
+    AllUnreadableError, DocumentPrefetcher, ImportItem, MOUNT_TIMEOUT_SECONDS, chunk_by_size,
+)
 
 NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None}
 
@@ -41,10 +46,15 @@ class ImportTarget(Protocol):
 
 
 class Limits(NamedTuple):
-    """Items in one transaction, and threads that read documents."""
+    """Items in one transaction, threads that read documents, and how files are checked.
+
+    `fails_unreadable`: a chunk of which nothing can be read fails, as in the last attempt; else it stops the import.
+    """
 
     chunk_items: int
     readers: int
+    verify: str = file_check.SIZE
+    fails_unreadable: bool = False
 
 
 class Pipeline:
@@ -58,7 +68,7 @@ class Pipeline:
     def run(self) -> list[ContainerFailure]:
         """Import everything still open; return the incomplete containers."""
         action = self._manifest.action
-        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry))
+        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
         failures = (self._container(container) for container in self._manifest.containers)
         return [failure for failure in failures if failure]
 
@@ -71,11 +81,35 @@ class Pipeline:
                     planned = Decision(row["planned"]) if row["planned"] else None
                     yield entry._replace(id=row["id"], planned=planned)
 
-    def _read_and_write(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool]) -> None:
+    def _read_and_write(
+        self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool],
+        needs_check: Callable[[ImportItem], bool] = lambda entry: True,
+    ) -> None:
         chunk_items = self._limits.chunk_items
-        with DocumentPrefetcher(self._mount, self._limits.readers, self._target.checkpoint) as readers:
+        with DocumentPrefetcher(
+            self._mount, self._limits.readers, self._target.checkpoint,
+            verify=self._limits.verify, needs_check=needs_check,
+        ) as readers:
             for chunk in chunk_by_size(readers.prefetch(entries, needed, 2 * chunk_items), chunk_items):
+                self._suspect_mount(chunk)
                 self._settle(chunk)
+
+    def _suspect_mount(self, chunk: list[ImportItem]) -> None:
+        """Tell a mount that is away or fails from items whose files are missing or unreadable.
+
+        Raises: MountUnavailableError, AllUnreadableError.
+        """
+        if any(entry.is_missing for entry in chunk):
+            look = partial(self._mount.check_available, self._first_folders)
+            call_with_timeout(look, self._target.checkpoint, MOUNT_TIMEOUT_SECONDS)
+        read = [entry for entry in chunk if entry.was_read]
+        if read and all(entry.is_io_error for entry in read) and not self._limits.fails_unreadable:
+            number = f"none of {len(read)} items" if len(read) > 1 else "the item"
+            raise AllUnreadableError(f"{number} could be read: {read[0].problem}")
+
+    @cached_property
+    def _first_folders(self) -> set[str]:
+        return {first_folder(item) for item in self._manifest.items if isinstance(item, Item)}
 
     def _settle(self, chunk: list[ImportItem]) -> None:
         """Settle a chunk, again with documents when these are needed."""
@@ -96,6 +130,11 @@ class Pipeline:
         except DataError as error:
             return containers.rejected(container, error)
         return containers.missing_members(container, missing) if missing else None
+
+
+def _is_written(entry: ImportItem) -> bool:
+    """Whether an item is planned to be written; the preflight alone checks the files of the others."""
+    return entry.planned not in LEAVES
 
 
 def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:

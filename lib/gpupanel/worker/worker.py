@@ -27,6 +27,7 @@ from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
 from .heartbeat import Heartbeat
 from .importer import Importer
+from .pipeline import Limits
 from .log import describe_error, join_sentences
 from .systemd import SystemdNotifier
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
@@ -187,8 +188,7 @@ class Worker:
         started = monotonic()
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
-            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
+            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim), self._limits(claim),
         )
         try:
             outcome = importer.run()
@@ -212,6 +212,10 @@ class Worker:
             self._fail_attempt_and_defer(claim, describe_error(error))
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
+
+    def _limits(self, claim: Claim) -> Limits:
+        last = claim.attempts >= self._worker.max_attempts
+        return Limits(self._worker.chunk_items, self._worker.readers, self._worker.verify, fails_unreadable=last)
 
     def checkpoint(self, claim: Claim, progress: str) -> None:
         """Report progress; raise Stopping after a signal, or ClaimLostError."""
