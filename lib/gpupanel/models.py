@@ -39,6 +39,7 @@ class JobState(StrEnum):
     """The states of a job.
 
     queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    queued, running -> held -> queued | canceled.
     """
 
     QUEUED = "queued"
@@ -46,6 +47,16 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    HELD = "held"
+
+
+class HoldKind(StrEnum):
+    """Why a held job is not claimable."""
+
+    PRIOR = "prior"  # the job of its prior bundle is active
+    BUNDLE = "bundle"  # its bundle or the mount is away
+    BACKOFF = "backoff"  # an attempt failed
+    OPERATOR = "operator"  # a person holds it
 
 
 class Decision(StrEnum):

@@ -111,6 +111,23 @@ class LockedJob(TypedDict):
     items_total: int
     finished_at: datetime | None
     last_error: str | None
+    hold: str | None
+    hold_reason: str | None
+    hold_batch_id: int | None
+    not_before: datetime | None
+    held_at: datetime | None
+    hold_count: int
+
+
+class HeldJob(TypedDict):
+    """A held or queued job with its bundle, as the sweep reads it; `prior_job_id` is the prior's active job."""
+
+    id: int
+    batch_id: int
+    priority: int
+    sync_id: str
+    hold: str | None
+    prior_job_id: int | None
 
 
 class JobRow(LockedJob):
@@ -126,6 +143,14 @@ class ListedJob(JobRow):
 
     now: datetime
     status: str
+
+
+class QueueControl(TypedDict):
+    """Who paused the queue, why and since when."""
+
+    paused_by: str
+    reason: str
+    since: datetime
 
 
 class QueueSummary(TypedDict):

@@ -17,7 +17,7 @@ LEVELS = [
     {"models", "reference_fold"},
     {"config", "pagination", "resources", "rows", "text"},
     {"db", "mount", "manifest"},
-    {"library_reader", "search", "ledger", "thumbnails", "job_queue"},
+    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds"},
     {"decision", "digests"},
     {"scan", "preflight"},
     {"services", "doctor"},
@@ -28,7 +28,7 @@ LEVELS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # `job_queue` writes the ledger's part of its own transactions.
-WITHIN_A_LEVEL = {("job_queue", "ledger")}
+WITHIN_A_LEVEL = {("job_queue", "ledger"), ("job_queue", "holds"), ("holds", "ledger")}
 ONLY = {"pymysql": {"db"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
