@@ -145,6 +145,23 @@ class ListedJob(JobRow):
     status: str
 
 
+class WorkerRow(TypedDict):
+    """A row of import_worker; `age` is the time in seconds since the worker was seen."""
+
+    host: str
+    slot: int
+    pid: int
+    version: str
+    state: str
+    job_id: int | None
+    mount_ok: int | None
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    age: float
+    is_late: int
+
+
 class QueueControl(TypedDict):
     """Who paused the queue, why and since when."""
 

@@ -14,10 +14,10 @@ PACKAGE = TREE / "lib" / "gpupanel"
 # room -> its level; a room imports from lower levels only, or from itself.
 LEVELS = [
     {"errors"},
-    {"models", "reference_fold"},
+    {"models", "reference_fold", "window"},
     {"config", "pagination", "resources", "rows", "text"},
     {"db", "mount", "manifest"},
-    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds"},
+    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers"},
     {"decision", "digests"},
     {"scan", "preflight"},
     {"services", "doctor"},
