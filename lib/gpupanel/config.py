@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from . import window
 from .errors import ConfigurationError
+from .window import Window
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -64,6 +66,12 @@ def _verification(text: str) -> str:
     return text
 
 
+def _on_change(text: str) -> str:
+    if text not in ("hold", "replan"):
+        raise ValueError
+    return text
+
+
 def _whole(high: int) -> Kind:
     return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
 
@@ -72,6 +80,8 @@ TEXT, PATH, NAMES = Kind(str, "text"), Kind(_path, "a path"), Kind(_names, "user
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = Kind(_authentication, "remote_user or none")
 VERIFY = Kind(_verification, "size or sha256")
+ON_CHANGE = Kind(_on_change, "hold or replan")
+WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
 COUNT = _whole(2**31)
 BYTES = Kind(_number(int, 1, 2**40), "a number of bytes, at least 1")
@@ -132,6 +142,8 @@ class WorkerSettings:
     readers: Annotated[int, _whole(256), "Threads that read documents from the mount, at most."] = 16
     max_attempts: Annotated[int, _whole(1000), "Attempts after which a stale job fails."] = 5
     verify: Annotated[str, VERIFY, "What an import compares of each file: its size, or also its SHA-256."] = "size"
+    on_change: Annotated[str, ON_CHANGE, "What follows a change after approval: wait for a person, or plan again."] = "hold"
+    window: Annotated[Window, WINDOW, "Local times in which this worker claims jobs; empty: always."] = window.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

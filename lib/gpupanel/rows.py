@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from .models import Changes
-
 
 class Facts(TypedDict):
     """The columns of ingest_batch that come from the manifest."""
@@ -27,6 +25,15 @@ class BatchRow(Facts):
     status: str
     plan: Any
     last_error: str | None
+    prior_sync_id: str | None
+    source_at: datetime | None
+    although_older: int
+    undo_of: int | None
+    changed_at: datetime | None
+    changed_sha256: str | None
+    imported_at: datetime | None
+    imported_job_id: int | None
+    imported_sha256: str | None
     discovered_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -60,7 +67,7 @@ class ChosenBatch(TypedDict):
 
 
 class PlannedItem(TypedDict):
-    """The plan of an item, and what a job did with it."""
+    """The plan of an item, and what a job did with it; only ItemRow has `changes` decoded."""
 
     id: int
     asset_type: str
@@ -68,6 +75,9 @@ class PlannedItem(TypedDict):
     planned: str | None
     decision: str
     job_id: int | None
+    changes: Any
+    item_digest: str | None
+    target_digest: str | None
 
 
 class ItemRow(PlannedItem):
@@ -77,7 +87,6 @@ class ItemRow(PlannedItem):
     position: int
     cover_hash: str | None
     reason: str
-    changes: Changes | None
     asset_id: int | None
     cover_id: int | None
     last_error: str | None
@@ -120,6 +129,23 @@ class LockedJob(TypedDict):
     items_total: int
     finished_at: datetime | None
     last_error: str | None
+    hold: str | None
+    hold_reason: str | None
+    hold_batch_id: int | None
+    not_before: datetime | None
+    held_at: datetime | None
+    hold_count: int
+
+
+class HeldJob(TypedDict):
+    """A held or queued job with its bundle, as the sweep reads it; `prior_job_id` is the prior's active job."""
+
+    id: int
+    batch_id: int
+    priority: int
+    sync_id: str
+    hold: str | None
+    prior_job_id: int | None
 
 
 class JobRow(LockedJob):
@@ -135,6 +161,31 @@ class ListedJob(JobRow):
 
     now: datetime
     status: str
+
+
+class WorkerRow(TypedDict):
+    """A row of import_worker; `age` is the time in seconds since the worker was seen."""
+
+    host: str
+    slot: int
+    pid: int
+    version: str
+    state: str
+    job_id: int | None
+    mount_ok: int | None
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    age: float
+    is_late: int
+
+
+class QueueControl(TypedDict):
+    """Who paused the queue, why and since when."""
+
+    paused_by: str
+    reason: str
+    since: datetime
 
 
 class QueueSummary(TypedDict):
