@@ -5,13 +5,16 @@ docs/CONTRACT.md, 5. Words for states.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
-from . import file_check, ledger, library_reader, thumbnails
+from . import file_check, ledger, library_reader, preflight_requests, thumbnails
 from .library_reader import AssetKey, ExistingAsset
 from .db import ReadTransaction, Transaction, chunked
 from .decision import ContainerMemberships, decide
-from .errors import BundleIncompleteError, InvalidStateError, ManifestError, UnsafePathError
+from .errors import (
+    BundleIncompleteError, InvalidStateError, ManifestError, PreflightTooLongError, UnsafePathError,
+)
 from .manifest import (
     InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
 )
@@ -76,12 +79,19 @@ def inspect_bundle(
 
 
 def read_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
+    *, most_bytes: int | None = None,
 ) -> BundleInspection:
-    """Read the manifest alone. Raises MountUnavailableError."""
+    """Read the manifest alone.
+
+    Raises MountUnavailableError, and PreflightTooLongError if the manifest has more than `most_bytes`.
+    """
     raw = None
     try:
-        raw = mount.read_manifest(sync_id)
+        with closing(mount.open_manifest(sync_id)) as file:
+            if most_bytes is not None and file.size > most_bytes:
+                raise PreflightTooLongError
+            raw = file.read()
         manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
     except ManifestError as error:
         return BundleInspection(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
@@ -188,6 +198,7 @@ def _lock(tx: Transaction, examined: BundleInspection) -> BatchRow:
     """Lock the batch. Raises NotFoundError, and InvalidStateError if its bundle is gone."""
     batch = ledger.lock_batch(tx, examined.sync_id)
     raise_if_bundle_gone(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).has_active_job else REPEAT)
+    preflight_requests.raise_if_open(tx, batch)
     return batch
 
 

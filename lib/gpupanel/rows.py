@@ -80,6 +80,24 @@ class PlannedItem(TypedDict):
     target_digest: str | None
 
 
+class PreflightRequest(TypedDict):
+    """A row of preflight_request."""
+
+    batch_id: int
+    requested_by: str
+    requested_at: datetime
+    then_queue: int
+    priority: int
+    although_older: int
+    state: str
+    worker: str | None
+    claim_token: str | None
+    attempts: int
+    heartbeat_at: datetime | None
+    last_error: str | None
+    finished_at: datetime | None
+
+
 class ItemRow(PlannedItem):
     """An item with `changes` decoded and the result of the job before."""
 

@@ -11,19 +11,23 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import job_queue, ledger, preflight, scan
+from . import job_queue, ledger, preflight, preflight_requests, scan
 from .library_reader import AssetKey
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
+    PreflightRequested, PreflightTooLongError,
 )
 from .holds import Hold
+from .manifest import Item
 from .models import BatchStatus
 from .mount import Mount, iterate_unordered, iterate_with_timeout
 from .preflight import BundleInspection
-from .rows import SkippedBundle
+from .rows import BatchRow, SkippedBundle
 
 LIST_BATCH_SIZE = 1000  # sentinels that the listing thread yields at a time
+MAX_REQUEST_BYTES = 32 * 1024 * 1024  # of a manifest that is preflighted in a request
+MAX_REQUEST_LOOKUPS = 2_000  # items and derivatives of a bundle that is preflighted in a request
 SCAN_THREADS, COSTLY_THREADS = 8, 2  # threads that read manifests; each large one takes memory
 RETRYABLE_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL, BatchStatus.PREFLIGHT_FAILED)
 
@@ -150,10 +154,15 @@ def preflight_batch(
 ) -> preflight.PreflightResult:
     """Plan each item of a batch.
 
-    Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
+    Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
+    PreflightRequested if `seconds` are given and a worker is to make it.
     """
-    db.run_read(ledger.get_batch, sync_id)
-    return db.run_transaction(preflight.save_preflight, _inspect_bundle(mount, sync_id, seconds), actor)
+    batch = db.run_read(ledger.get_batch, sync_id)
+    try:
+        examined = _inspect_bundle(mount, sync_id, seconds)
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor) from None
+    return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
 def queue_batch(
@@ -164,10 +173,14 @@ def queue_batch(
 
     Raises NotFoundError, MountUnavailableError, PreflightFailedError, and InvalidStateError if a job is active or the bundle gone.
     """
-    status = db.run_read(ledger.get_batch, sync_id)["status"]
-    if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).has_active_job:
+    batch = db.run_read(ledger.get_batch, sync_id)
+    if batch["status"] == BatchStatus.PREFLIGHT_PASSED or BatchStatus(batch["status"]).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
-    return _queue_whole(db, _preflight_and_enqueue, _inspect_bundle(mount, sync_id, seconds), actor, priority)
+    try:
+        examined = _inspect_bundle(mount, sync_id, seconds)
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor, then_queue=priority) from None
+    return _queue_whole(db, _preflight_and_enqueue, examined, actor, priority)
 
 
 def retry_batch(
@@ -186,12 +199,37 @@ def retry_batch(
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:
         raise InvalidStateError(f"Batch {sync_id} is {status}: {reason_not_retried(status)}.", "Queue the batch instead.")
-    if db.run_read(ledger.has_done_items, batch["id"]):
-        examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
-        is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
-        if is_same or examined.sha256 is None:
-            return db.run_transaction(_reopen_and_enqueue, examined, actor, priority)
-    return _queue_whole(db, _retry_whole, _inspect_bundle(mount, sync_id, _seconds_left(deadline)), actor, priority)
+    try:
+        if db.run_read(ledger.has_done_items, batch["id"]):
+            examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
+            is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
+            if is_same or examined.sha256 is None:
+                return db.run_transaction(_reopen_and_enqueue, examined, actor, priority)
+        examined = _inspect_bundle(mount, sync_id, _seconds_left(deadline))
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor, then_queue=priority) from None
+    return _queue_whole(db, _retry_whole, examined, actor, priority)
+
+
+def request_preflight(db: Database, batch: BatchRow, actor: str, *, then_queue: int | None = None) -> PreflightRequested:
+    """Ask a worker for a preflight; `then_queue` is the priority with which to queue the batch, None not to queue it.
+
+    Returns what a caller raises. Raises InvalidStateError if a request is open or a job is active.
+    """
+    queues, priority = then_queue is not None, job_queue.PRIORITY if then_queue is None else then_queue
+    db.run_transaction(preflight_requests.request, batch["id"], actor, then_queue=queues, priority=priority)
+    return PreflightRequested(batch["sync_id"], then_queue=queues)
+
+
+def cancel_preflight(db: Database, sync_id: str, actor: str) -> None:
+    """Cancel the open preflight request of a batch. Raises NotFoundError, InvalidStateError."""
+    batch = db.run_read(ledger.get_batch, sync_id)
+    db.run_transaction(preflight_requests.cancel, batch["id"], actor)
+
+
+def is_too_long(size_bytes: int, items: int, derivatives: int) -> bool:
+    """Whether a preflight takes too long for a request."""
+    return size_bytes > MAX_REQUEST_BYTES or items + derivatives > MAX_REQUEST_LOOKUPS
 
 
 def reason_not_retried(status: str) -> str:
@@ -263,6 +301,8 @@ def _queue_one(
         return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
     try:
         return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, priority=priority, seconds=seconds))
+    except PreflightRequested as requested:
+        return BatchResult(sync_id, did=str(requested))
     except (NotFoundError, InvalidStateError, MountUnavailableError) as error:
         return BatchResult(sync_id, problem=str(error), hint=error.hint)
 
@@ -319,9 +359,22 @@ def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str,
 
 
 def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None) -> BundleInspection:
+    """Inspect a bundle; with a time limit raise PreflightTooLongError for a long one."""
+    inspect = preflight.inspect_bundle if seconds is None else _inspect_short
     examined: BundleInspection
-    (examined,) = iterate_with_timeout((preflight.inspect_bundle(mount, each, only) for each in (sync_id,)), seconds)
+    (examined,) = iterate_with_timeout((inspect(mount, each, only) for each in (sync_id,)), seconds)
     return examined
+
+
+def _inspect_short(mount: Mount, sync_id: str, only: set[AssetKey] | None) -> BundleInspection:
+    examined = preflight.read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
+    items = derivatives = 0
+    for _, item in examined.entries(examined.manifest) if examined.manifest else ():
+        items += 1
+        derivatives += len(item.derivatives) if isinstance(item, Item) else 0
+        if is_too_long(0, items, derivatives):
+            raise PreflightTooLongError
+    return preflight.check_files(mount, examined)
 
 
 def _seconds_left(deadline: float | None) -> float | None:

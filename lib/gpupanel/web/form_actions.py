@@ -8,7 +8,7 @@ from .. import job_queue as jobs
 from ..services import ScanReport
 from ..config import MountSettings
 from ..db import Database
-from ..errors import InvalidInputError, PreflightFailedError
+from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
 from ..mount import Mount
 from . import request, template_filters
 
@@ -71,7 +71,10 @@ def scan(request: FormContext) -> ActionResult:
 def preflight(request: FormContext) -> ActionResult:
     """Preflight a batch."""
     sync_id = request.sync_id
-    outcome = services.preflight_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    try:
+        outcome = services.preflight_batch(request.db, request.mount, sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightRequested as requested:
+        return _requested("preflight", requested, {"sync_id": sync_id})
     counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
     verdict = "passed" if outcome.ok else "failed"
     summary = f"Preflight {verdict}: {counts or 'no items planned'}."
@@ -83,6 +86,8 @@ def queue(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
     try:
         job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightRequested as requested:
+        return _requested("queue", requested, result)
     except PreflightFailedError as error:
         summary = "Not queued: the preflight failed."
         return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
@@ -94,6 +99,8 @@ def retry(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
     try:
         job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+    except PreflightRequested as requested:
+        return _requested("retry", requested, result)
     except PreflightFailedError as error:
         summary = "Nothing was retried: the preflight failed."
         return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
@@ -101,6 +108,18 @@ def retry(request: FormContext) -> ActionResult:
     what = pluralize(items, "item") if items else "the containers"
     result |= {"job_id": job_id, "items": items}
     return ActionResult("retry", True, f"Retry of {what} queued as job {job_id}.", [], result)
+
+
+def _requested(action: str, requested: PreflightRequested, result: dict[str, Any]) -> ActionResult:
+    """Return that a worker makes the preflight."""
+    return ActionResult(action, True, str(requested), [requested.hint], result | {"preflight_requested": True})
+
+
+def cancel_preflight(request: FormContext) -> ActionResult:
+    """Cancel the preflight that a worker is to make."""
+    sync_id = request.sync_id
+    services.cancel_preflight(request.db, sync_id, request.by)
+    return ActionResult("cancel_preflight", True, "Canceled the preflight request.", [], {"sync_id": sync_id})
 
 
 def cancel(request: FormContext) -> ActionResult:
@@ -126,7 +145,8 @@ def _priority(text: str) -> int:
 
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
-    "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
+    "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel,
+    "cancel_preflight": cancel_preflight, "priority": priority,
 }
 
 

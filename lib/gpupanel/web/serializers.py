@@ -19,6 +19,9 @@ JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
     "items_done", "items_total", "finished_at", "last_error",
 )
+PREFLIGHT_REQUEST = (
+    "state", "requested_by", "requested_at", "then_queue", "priority", "worker", "attempts", "last_error", "finished_at",
+)
 BUNDLE = ("sync_id", "sync_type", "action")
 EVENT = ("id", "event_type", "payload", "actor", "created_at")
 

@@ -4,13 +4,14 @@ A worker without a heartbeat for two thirds of the stale threshold stops importi
 resets its job (docs/CONTRACT.md, "8. Queue").
 """
 
+from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Any
 
 from ..db import Database
 from ..errors import ClaimLostError
 from . import claims
-from .claims import Claim
 from .shutdown import block_signals
 
 STALE_FRACTION = 2 / 3
@@ -25,7 +26,8 @@ class Heartbeat:
     def __init__(self, db: Database, every: float, threshold: float):
         self._db, self._every = db, every
         self._longest = threshold * STALE_FRACTION
-        self._claim: Claim | None = None
+        self._claim: Any = None
+        self._write: Callable[..., None] = claims.heartbeat
         self._last = 0.0
         self._lost = False
         self._lock = Lock()
@@ -39,10 +41,10 @@ class Heartbeat:
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
 
-    def start(self, claim: Claim, since: float) -> None:
-        """Start for this claim, made at monotonic time `since` or later."""
+    def start(self, claim: Any, since: float, write: Callable[..., None] = claims.heartbeat) -> None:
+        """Start for this claim, made at monotonic time `since` or later; `write(tx, claim)` writes its heartbeat."""
         with self._lock:
-            self._claim, self._last, self._lost = claim, since, False
+            self._claim, self._write, self._last, self._lost = claim, write, since, False
 
     def pause(self) -> None:
         """Pause until the next claim."""
@@ -67,15 +69,15 @@ class Heartbeat:
         block_signals()
         while not self._ended.wait(self._every):
             with self._lock:
-                claim = self._claim
+                claim, write = self._claim, self._write
             if claim is not None:
-                self._beat(claim)
+                self._beat(claim, write)
         self._db.close()
 
-    def _beat(self, claim: Claim) -> None:
+    def _beat(self, claim: Any, write: Callable[..., None]) -> None:
         since = monotonic()
         try:
-            self._db.run_transaction(claims.heartbeat, claim)
+            self._db.run_transaction(write, claim)
         except ClaimLostError:
             with self._lock:
                 self._lost = self._lost or self._claim == claim

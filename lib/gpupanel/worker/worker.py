@@ -21,13 +21,14 @@ from ..errors import (
 from ..models import BatchStatus, JobState
 from ..mount import Mount, call_with_timeout
 from ..text import short_hash
-from . import claims
+from . import claims, preflights
 from .job_backoff import FAULT_SECONDS, FIRST_SECONDS, JobBackoff
 from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
 from .heartbeat import Heartbeat
 from .importer import Importer
 from .pipeline import Limits
+from .preflights import PreflightRunner
 from .log import describe_error, join_sentences
 from .systemd import SystemdNotifier
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
@@ -55,6 +56,10 @@ class Worker:
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._aside = JobBackoff()
+        self._preflights = PreflightRunner(
+            self._db, self._mount, self._heartbeat, self._asking, self,
+            worker=self._name, max_attempts=self._worker.max_attempts,
+        )
         self._claimed_since = 0.0
         self._reset_at = 0.0
         self._mount_checked_at = float("-inf")
@@ -93,7 +98,7 @@ class Worker:
         faults = self._faults
         try:
             self._reset_stale()
-            imported = self._mount_is_there() and self._claim_and_import()
+            imported = self._mount_is_there() and (self._preflights.run_next() or self._claim_and_import())
         except ShutdownRequested:
             return False
         except Exception as error:  # no error of one claim may end the daemon
@@ -130,6 +135,9 @@ class Worker:
         if monotonic() < self._reset_at:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
+        self._asking.retry_idempotent(
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+        )
         for job_id, name in self._asking.retry(self._db.run_read, claims.list_stale, self._threshold).items():
             if done := self._reset(job_id):
                 self._log.warning(f"{name}: {done}")
@@ -222,6 +230,15 @@ class Worker:
         self._notifier.status(f"importing {claim.name}: {progress}")
         self._keep_going()
         self._heartbeat.raise_if_lost()
+
+    def preflighting(self, text: str) -> None:
+        """Report a preflight that runs; raise ShutdownRequested after a signal."""
+        self._notifier.status(f"making the {text}")
+        self._keep_going()
+
+    def report(self, text: str) -> None:
+        """Log how a preflight ended."""
+        self._log.info(text)
 
     def warn(self, claim: Claim, text: str) -> None:
         """Log a warning about a job."""

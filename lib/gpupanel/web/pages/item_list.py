@@ -15,6 +15,7 @@ FAILING = (Decision.FAILED, Decision.WILL_FAIL)
 DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))  # decisions that need action first
 HASH = re.compile(r"[0-9a-f]{1,64}")
 MISSING_FILE = "is not on the mount"
+MAY_RETURN = (MISSING_FILE, "found no file", "cannot be read")  # reasons of an item that later files may mend
 
 Rows = list[dict[str, Any]]
 
@@ -69,7 +70,7 @@ def suggested_fix(item: dict[str, Any]) -> str | None:
     if error.startswith(REFUSED_BY_DATABASE):
         return "library"
     # A file that was there at the preflight may return.
-    return "retry" if MISSING_FILE in error and item["planned"] not in (None, *FAILING) else "bundle"
+    return "retry" if any(words in error for words in MAY_RETURN) and item["planned"] not in (None, *FAILING) else "bundle"
 
 
 def _as_planned(item: dict[str, Any]) -> bool:
