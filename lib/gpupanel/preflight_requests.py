@@ -41,10 +41,9 @@ def request(
             f"Batch {batch['sync_id']} is {active['state']} already, as job {active['id']}.", "Follow it on Import Tasks."
         )
     raise_if_open(tx, batch)
-    tx.execute(
-        "preflights.request", batch_id=batch_id, actor=actor, then_queue=int(then_queue), priority=priority,
-        although_older=int(although_older),
-    )
+    facts = {"actor": actor, "then_queue": int(then_queue), "priority": priority, "although_older": int(although_older)}
+    if not tx.execute("preflights.request_again", batch_id=batch_id, **facts):
+        tx.execute("preflights.request", batch_id=batch_id, **facts)
     payload = {"phase": "preflight_request", "priority": priority, "requested_by": actor, "then_queue": int(then_queue)}
     _append_event(tx, batch_id, "preflight_requested", payload, actor)
 

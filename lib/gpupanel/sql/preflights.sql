@@ -3,13 +3,16 @@
 SELECT * FROM preflight_request WHERE batch_id = %(batch_id)s
 
 -- name: request
--- Insert the request of a batch, or overwrite one that has ended.
+-- Insert the first request of a batch.
 INSERT INTO preflight_request (batch_id, requested_by, requested_at, then_queue, priority, although_older, state)
 VALUES (%(batch_id)s, %(actor)s, NOW(6), %(then_queue)s, %(priority)s, %(although_older)s, 'queued')
-ON DUPLICATE KEY UPDATE
-  requested_by = VALUES(requested_by), requested_at = VALUES(requested_at), then_queue = VALUES(then_queue),
-  priority = VALUES(priority), although_older = VALUES(although_older), state = VALUES(state), attempts = 0,
-  last_error = NULL, finished_at = NULL
+
+-- name: request_again
+-- Overwrite the request of a batch that has ended.
+UPDATE preflight_request
+SET requested_by = %(actor)s, requested_at = NOW(6), then_queue = %(then_queue)s, priority = %(priority)s,
+    although_older = %(although_older)s, state = 'queued', attempts = 0, last_error = NULL, finished_at = NULL
+WHERE batch_id = %(batch_id)s AND state IN ('completed', 'failed')
 
 -- name: cancel
 -- End an open request; a worker that holds its claim loses it.
