@@ -6,6 +6,6 @@ from .safe_open import ItemFolder
 from .threads import call_with_timeout, iterate_unordered, iterate_with_timeout, map_in_threads
 
 __all__ = [
-    "DOCUMENT_LIMIT", "SYNC_ID", "Document", "ItemFolder", "ManifestFile", "Mount", "Sentinel", "call_with_timeout", "iterate_unordered",
-    "iterate_with_timeout", "map_in_threads",
+    "DOCUMENT_LIMIT", "SYNC_ID", "Document", "ItemFolder", "ManifestFile", "Mount", "Sentinel", "call_with_timeout",
+    "iterate_unordered", "iterate_with_timeout", "map_in_threads",
 ]

@@ -21,7 +21,8 @@ from ..errors import (
 from ..models import SYNC_ID
 from ..text import escape_unprintable
 from .safe_open import (
-    ItemFolder, OpenDirectory, close_on_error, decode_name, open_checked, open_directory, path_below, translate_os_errors,
+    ItemFolder, OpenDirectory, close_on_error, decode_name, open_checked, open_directory, path_below,
+    translate_os_errors,
 )
 
 SENTINEL = ".ready"
@@ -80,7 +81,8 @@ class Mount:
         if looked_at and not any(map(self._holds_folder, looked_at)):
             names = ", ".join(escape_unprintable(name) for name in looked_at[:3])
             more = f" and {len(first_folders) - 3} more" if len(first_folders) > 3 else ""
-            raise MountUnavailableError(f"The mount is away: {self.assets_dir} has no folder with items in {names}{more}.")
+            found = f"{self.assets_dir} has no folder with items in {names}{more}"
+            raise MountUnavailableError(f"The mount is away: {found}.")
 
     def _check_roots(self) -> None:
         for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):

@@ -133,15 +133,16 @@ def iterate_unordered(
     left, done = iter(things), SimpleQueue[tuple[Any, Future[Any]]]()
     with DaemonThreadPool(threads) as pool:
 
-        def begin(thing: Any) -> None:
+        def begin(thing: Any) -> int:
             pool.submit(read, thing).add_done_callback(lambda future: done.put((thing, future)))
+            return 1
 
-        running = sum(begin(thing) is None for thing in islice(left, 2 * threads))
+        running = sum(map(begin, islice(left, 2 * threads)))
         while running:
             group = [_first_done(pool, done, deadline, seconds)]
             until = min(deadline, monotonic() + GROUP_SECONDS)
             while True:
-                running += sum(begin(thing) is None for thing in islice(left, 1)) - 1
+                running += sum(map(begin, islice(left, 1))) - 1
                 if not running or len(group) == GROUP_SIZE or (another := _next_done(done, until)) is None:
                     break
                 group.append(another)
