@@ -7,6 +7,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         ValidationProblemsError                    several problems at once
             ConfigurationError
             ManifestError
+            OrderError                  the bundle has no position in upstream's order
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
@@ -62,6 +63,16 @@ class ConfigurationError(ValidationProblemsError):
 class ManifestError(ValidationProblemsError):
     message = "The manifest cannot be used."
     hint = "Ask upstream to fix and resend the bundle."
+
+
+class OrderError(ValidationProblemsError):
+    """The bundle follows itself, or its time is in the future."""
+
+    message = "The bundle has no position in upstream's order."
+    hint = "Ask upstream to fix and resend the bundle."
+
+    def __init__(self, sync_id: str, problems: list[str]) -> None:
+        super().__init__(f"Bundle {sync_id} has no position in upstream's order.", problems)
 
 
 class NotFoundError(PanelError):

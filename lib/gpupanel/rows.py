@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from .models import Changes
-
 
 class Facts(TypedDict):
     """The columns of ingest_batch that come from the manifest."""
@@ -27,6 +25,15 @@ class BatchRow(Facts):
     status: str
     plan: Any
     last_error: str | None
+    prior_sync_id: str | None
+    source_at: datetime | None
+    although_older: int
+    undo_of: int | None
+    changed_at: datetime | None
+    changed_sha256: str | None
+    imported_at: datetime | None
+    imported_job_id: int | None
+    imported_sha256: str | None
     discovered_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -51,7 +58,7 @@ class ChosenBatch(TypedDict):
 
 
 class PlannedItem(TypedDict):
-    """The plan of an item, and what a job did with it."""
+    """The plan of an item, and what a job did with it; only ItemRow has `changes` decoded."""
 
     id: int
     asset_type: str
@@ -59,6 +66,9 @@ class PlannedItem(TypedDict):
     planned: str | None
     decision: str
     job_id: int | None
+    changes: Any
+    item_digest: str | None
+    target_digest: str | None
 
 
 class ItemRow(PlannedItem):
@@ -68,7 +78,6 @@ class ItemRow(PlannedItem):
     position: int
     cover_hash: str | None
     reason: str
-    changes: Changes | None
     asset_id: int | None
     cover_id: int | None
     last_error: str | None

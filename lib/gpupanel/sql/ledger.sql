@@ -74,15 +74,18 @@ WHERE id = %(batch_id)s
 -- name: plan_items
 -- Insert or update plans of items; the result of an earlier job moves to earlier... (assignments run in order).
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
-                               changes, asset_id, cover_id, last_error, path, picture, empties)
+                               changes, asset_id, cover_id, last_error, path, picture, empties, item_digest,
+                               target_digest)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
-        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s)
+        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s,
+        %(item_digest)s, %(target_digest)s)
 ON DUPLICATE KEY UPDATE
   earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
   earlier_job_id = COALESCE(job_id, earlier_job_id), path = VALUES(path), picture = VALUES(picture),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
   planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
-  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL
+  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL,
+  item_digest = VALUES(item_digest), target_digest = VALUES(target_digest)
 
 -- name: settle_items
 -- Write the results of items beside their plans, and mark in `differs` where the two differ.
@@ -103,7 +106,8 @@ ON DUPLICATE KEY UPDATE
 
 -- name: planned_items
 -- Plan, decision and job of some items of a batch.
-SELECT id, asset_type, asset_hash, planned, decision, job_id FROM ingest_batch_item FORCE INDEX (item)
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
+FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
 -- name: listed_items

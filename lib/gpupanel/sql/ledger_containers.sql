@@ -1,3 +1,28 @@
+-- name: plan
+-- Insert or update plans of containers; the members that an earlier job went through count no more.
+INSERT INTO ingest_batch_container (batch_id, position, type, container_hash, container_digest, target_digest, title,
+                                    cover_hash, decision, planned, reason, changes, members, missing, missing_count,
+                                    target_id, last_error)
+VALUES (%(batch_id)s, %(position)s, %(type)s, %(container_hash)s, %(container_digest)s, %(target_digest)s, %(title)s,
+        %(cover_hash)s, %(decision)s, %(decision)s, %(reason)s, %(changes)s, %(members)s, %(missing)s,
+        %(missing_count)s, %(target_id)s, %(last_error)s)
+ON DUPLICATE KEY UPDATE
+  position = VALUES(position), container_digest = VALUES(container_digest), target_digest = VALUES(target_digest),
+  title = VALUES(title), cover_hash = VALUES(cover_hash), decision = VALUES(decision), planned = VALUES(planned),
+  reason = VALUES(reason), changes = VALUES(changes), members = VALUES(members), members_done = 0,
+  missing = VALUES(missing), missing_count = VALUES(missing_count), target_id = VALUES(target_id),
+  last_error = VALUES(last_error), job_id = NULL
+
+-- name: listed
+-- Keys of the containers that are not withdrawn.
+SELECT id, type, container_hash FROM ingest_batch_container WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
+
+-- name: withdraw
+-- Mark containers as withdrawn.
+UPDATE ingest_batch_container
+SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL, members_done = 0
+WHERE id IN %(ids)s
+
 -- name: planned
 -- The plans of some containers of a batch, without withdrawn ones.
 SELECT id, type, container_hash, container_digest, target_digest, planned, decision, reason, changes, members_done, missing,
