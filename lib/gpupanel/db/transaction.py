@@ -14,7 +14,7 @@ from pymysql.cursors import Cursor, DictCursor, SSDictCursor
 from .. import errors
 from . import bulk_insert
 from .errors import DataError, PacketTooLargeError, translate_error
-from .queries import query
+from .queries import fill, query
 
 Item = TypeVar("Item")
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class InsertTemplate(NamedTuple):
 
 
 @cache
-def _insert(name: str) -> InsertTemplate:
-    head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", query(name), maxsplit=1)
+def _insert(name: str, **fragments: str) -> InsertTemplate:
+    statement = fill(name, **fragments) if fragments else query(name)
+    head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", statement, maxsplit=1)
     row, *tail = re.split(r"(?=\nON DUPLICATE|\nRETURNING)", rest, maxsplit=1)
     return InsertTemplate(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), "".join(tail))
 
@@ -137,11 +138,14 @@ class Transaction(ReadTransaction):
         """Execute one INSERT; return the new row's id."""
         return self._execute(query(name), params).lastrowid
 
-    def insert_many(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
-        """Execute an INSERT for many rows; return its RETURNING rows."""
+    def insert_many(self, name: str, rows: list[dict[str, Any]], **fragments: str) -> list[Any]:
+        """Execute an INSERT for many rows; return its RETURNING rows.
+
+        `fragments` fill the holes of the named query.
+        """
         if not rows:
             return []
-        insert, writers = _insert(name), bulk_insert.literal_writers(self._connection)
+        insert, writers = _insert(name, **fragments), bulk_insert.literal_writers(self._connection)
         columns = itemgetter(*insert.names)
         texts = (insert.row % tuple([writers[type(value)](value) for value in columns(row)]) for row in rows)
         return [

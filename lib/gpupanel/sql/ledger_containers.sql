@@ -22,3 +22,48 @@ SELECT id, type, container_hash FROM ingest_batch_container WHERE batch_id = %(b
 UPDATE ingest_batch_container
 SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL, members_done = 0
 WHERE id IN %(ids)s
+
+-- name: planned
+-- The plans of some containers of a batch, without withdrawn ones.
+SELECT id, type, container_hash, container_digest, target_digest, planned, decision, reason, changes, members_done, missing,
+       missing_count, target_id, last_error, job_id
+FROM ingest_batch_container
+WHERE batch_id = %(batch_id)s AND type = %(type)s AND container_hash IN %(hashes)s AND decision <> 'withdrawn'
+
+-- name: settle
+-- Write how far a job is with containers, or what it did; the plan stays. A container without a row is inserted.
+INSERT INTO ingest_batch_container (batch_id, position, type, container_hash, container_digest, title, cover_hash, decision,
+                                    reason, changes, members, members_done, missing, missing_count, target_id, last_error,
+                                    job_id)
+VALUES (%(batch_id)s, %(position)s, %(type)s, %(container_hash)s, %(container_digest)s, %(title)s, %(cover_hash)s,
+        %(decision)s, %(reason)s, %(changes)s, %(members)s, %(members_done)s, %(missing)s, %(missing_count)s,
+        %(target_id)s, %(last_error)s, %(job_id)s)
+ON DUPLICATE KEY UPDATE
+  decision = VALUES(decision), reason = VALUES(reason), changes = VALUES(changes), members_done = VALUES(members_done),
+  missing = VALUES(missing), missing_count = VALUES(missing_count), target_id = VALUES(target_id),
+  last_error = VALUES(last_error), job_id = VALUES(job_id)
+
+-- name: counts
+-- Number of containers of each decision, without withdrawn ones.
+SELECT decision, COUNT(*) AS containers FROM ingest_batch_container FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
+GROUP BY decision
+
+-- name: has_open
+-- Whether a container failed, or no job has settled it.
+SELECT EXISTS (
+  SELECT 1 FROM ingest_batch_container FORCE INDEX (decision)
+  WHERE batch_id = %(batch_id)s AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip',
+                                                 'will_fail', 'will_remove', 'will_unlink')
+) AS has_open
+
+-- name: page
+-- Containers of a batch from position `start` on.
+SELECT * FROM ingest_batch_container
+WHERE batch_id = %(batch_id)s AND position >= %(start)s
+ORDER BY position, id LIMIT %(limit)s
+
+-- name: result_of_job
+-- What a job has recorded of a container.
+SELECT id, decision, reason, last_error, changes FROM ingest_result
+WHERE job_id = %(job_id)s AND kind = %(kind)s AND hash = %(hash)s

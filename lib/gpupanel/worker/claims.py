@@ -5,8 +5,8 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,8 +14,7 @@ from typing import Any
 from .. import ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
-from ..models import BatchStatus, JobState
-from .containers import ContainerFailure
+from ..models import BatchStatus, Decision, JobState
 
 # No job has the id 0: `IN ()` is no SQL.
 NO_JOB = [0]
@@ -80,9 +79,13 @@ class ImportResult:
 
     status: BatchStatus
     counts: dict[str, int]
-    container_failures: int
+    container_counts: dict[str, int]
     problem: str | None
     open_entries: int = 0
+
+    @property
+    def container_failures(self) -> int:
+        return self.container_counts.get(Decision.FAILED, 0)
 
     @property
     def has_failed(self) -> bool:
@@ -236,13 +239,8 @@ def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int,
     return release(tx, claim, reason, unavailable=unavailable, counts=True)
 
 
-def finish(
-    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd,
-    failures: Iterable[ContainerFailure] = (),
-) -> None:
+def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> None:
     """End a complete import; the job fails only if the whole batch did.
-
-    The events of incomplete containers are appended here, so that a resumed job does not append them twice.
 
     Raises: JobNotDoneError, when an entry is open: then nothing may be written.
     Raises: ClaimLostError.
@@ -251,9 +249,6 @@ def finish(
         raise JobNotDoneError(result.open_entries)
     state = JobState.FAILED if result.status is BatchStatus.FAILED else JobState.COMPLETED
     end(tx, claim, JobEnd(state, result.status, result.problem, True, manifest))
-    for failure in failures:
-        payload = asdict(failure) | {"job_id": claim.job_id, "phase": "import"}
-        ledger.append_event(tx, claim.batch_id, "container_failed", payload, claim.worker)
     if manifest.state is ManifestState.CHANGED:
         changed = {"after": manifest.sha256, "before": claim.manifest_sha256, "phase": "import_end"}
         ledger.append_event(tx, claim.batch_id, "manifest_changed", changed, claim.worker)
@@ -261,12 +256,13 @@ def finish(
 
 
 def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
-    """The payload of job_finished."""
-    at_end = {} if manifest.state is ManifestState.SAME else {"manifest_at_end": manifest.state}
-    return at_end | {
-        "counts": result.counts, "items_total": sum(result.counts.values()), "status": result.status,
-        "container_failures": result.container_failures, "manifest_sha256": claim.manifest_sha256,
+    """Return the payload of job_finished."""
+    facts: dict[str, object] = {
+        "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),
+        "counts": result.counts, "failure_samples": failure_samples(tx, claim.batch_id) if result.problem else [],
+        "items_total": sum(result.counts.values()), "manifest_sha256": claim.manifest_sha256, "status": result.status,
     }
+    return facts if manifest.state is ManifestState.SAME else facts | {"manifest_at_end": manifest.state}
 
 
 def fail(tx: Transaction, claim: Claim, reason: str) -> str:
