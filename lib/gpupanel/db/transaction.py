@@ -76,21 +76,19 @@ class ReadTransaction:
             cursor.execute(statement)
         except pymysql.MySQLError as error:
             raise translate_error(error) from error
+        except UnicodeEncodeError as error:
+            raise DataError(f"UTF-8 has no encoding of the character {error.object[error.start]!a}.") from error
         return cursor
 
     def _raise_if_too_large(self, statement: str) -> None:
         """Check a statement before it is sent: after one that is too large, the server closes the connection.
 
         Raises: PacketTooLargeError.
-        Raises: DataError, for a character that UTF-8 cannot encode.
         """
         limit: int = self._connection.max_allowed_packet
         if len(statement) * MAX_CHARACTER_BYTES < limit - 1:
             return
-        try:
-            needed = len(statement.encode()) + 1  # the command's byte
-        except UnicodeEncodeError as error:
-            raise DataError(f"UTF-8 has no encoding of the character {error.object[error.start]!a}.") from error
+        needed = len(statement.encode()) + 1  # the command's byte
         if needed >= limit:
             raise PacketTooLargeError(f"the statement needs {needed:,} bytes, max_allowed_packet is {limit:,}")
 
