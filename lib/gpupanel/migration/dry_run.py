@@ -73,7 +73,7 @@ class DryRun:
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
         failures = Pipeline(target, self._mount, target.batch_id, manifest, self._limits).run()
-        ended = result_of_counts(dict(target.counts), len(failures))
+        ended = result_of_counts(dict(target.counts), {Decision.FAILED: len(failures)})
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
         }}

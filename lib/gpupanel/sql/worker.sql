@@ -83,6 +83,15 @@ WHERE j.id = %(job_id)s
 INSERT INTO import_job (batch_id, priority, requested_by, items_total, replaces_job_id)
 SELECT batch_id, priority, requested_by, %(items_total)s, id FROM import_job WHERE id = %(job_id)s
 
+-- name: write_order
+-- Write the position in upstream's order of a batch that was planned without one.
+UPDATE ingest_batch SET source_at = %(source_at)s, prior_sync_id = %(prior_sync_id)s
+WHERE id = %(batch_id)s AND source_at IS NULL
+
+-- name: requested_by
+-- Who queued a job.
+SELECT requested_by FROM import_job WHERE id = %(job_id)s
+
 -- name: open_failures
 -- Number of items that an earlier job failed with, and that this one has not reached.
 SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)

@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .. import ledger
+from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
+from ..ledger import results
 from ..models import BatchStatus, Decision, JobState
 
 # No job has the id 0: `IN ()` is no SQL.
@@ -128,7 +129,7 @@ def _claim_noted(tx: Transaction, token: str) -> Claim:
     claimed = find_claim(tx, token)
     if claimed is None:
         raise ClaimLostError("The job vanished while it was claimed.")
-    _note(
+    note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
         items_total=claimed.items_total,
     )
@@ -208,7 +209,7 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
 
 def append_progress_event(tx: Transaction, claim: Claim, items_done: int, items_total: int) -> None:
     """Append a job_progress event."""
-    _note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
+    note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
 
 
 # ---------------------------------------------------------------------------------------------- how it ends
@@ -224,8 +225,8 @@ def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = F
     _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts))
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
     if unavailable:
-        _note(tx, claim, "mount_unavailable", "import", reason=reason)
-    _note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
+        note(tx, claim, "mount_unavailable", "import", reason=reason)
+    note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
     return f"released, {reason}"
 
 
@@ -252,14 +253,15 @@ def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: Manife
     if manifest.state is ManifestState.CHANGED:
         changed = {"after": manifest.sha256, "before": claim.manifest_sha256, "phase": "import_end"}
         ledger.append_event(tx, claim.batch_id, "manifest_changed", changed, claim.worker)
-    _note(tx, claim, "job_finished", "job_finish", **_finished(tx, claim, result, manifest))
+    note(tx, claim, "job_finished", "job_finish", **_finished(tx, claim, result, manifest))
+    holds.wake(tx, claim.batch_id, claim.worker)
 
 
 def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
     """Return the payload of job_finished."""
     facts: dict[str, object] = {
         "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),
-        "counts": result.counts, "failure_samples": failure_samples(tx, claim.batch_id) if result.problem else [],
+        "counts": result.counts, "failure_samples": results.failure_samples(tx, claim.batch_id) if result.problem else [],
         "items_total": sum(result.counts.values()), "manifest_sha256": claim.manifest_sha256, "status": result.status,
     }
     return facts if manifest.state is ManifestState.SAME else facts | {"manifest_at_end": manifest.state}
@@ -271,7 +273,8 @@ def fail(tx: Transaction, claim: Claim, reason: str) -> str:
     Raises: ClaimLostError.
     """
     end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.FAILED, reason))
-    _note(tx, claim, "job_failed", "job_fail", reason=reason)
+    note(tx, claim, "job_failed", "job_fail", reason=reason)
+    holds.wake(tx, claim.batch_id, claim.worker)
     return f"failed, {reason}"
 
 
@@ -296,7 +299,8 @@ def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: obje
         raise ClaimLostError(LOST)
 
 
-def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+def note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+    """Append an event about the job."""
     payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
     ledger.append_event(tx, claim.batch_id, event_type, payload, claim.worker)
 

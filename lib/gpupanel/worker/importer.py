@@ -1,28 +1,33 @@
 """The import of one claimed batch, up to the end of its job.
 
-Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing
-(docs/CONTRACT.md, "9. Import").
+Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing. A job ends only when
+nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
-from .. import ledger, preflight
+from .. import ledger, order, preflight
+from ..db import DataError, Database, ReadTransaction, Transaction
+from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, JobNotDoneError, ManifestError, PanelError
 from ..library_reader import AssetKey
-from ..db import DataError, Database, Transaction
-from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, PanelError
-from ..manifest import Manifest, parse_manifest
+from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_hex
 from ..models import DONE_DECISIONS, Decision, ItemPlan
 from ..mount import Mount, call_with_timeout
-from . import claims
+from ..rows import PlannedItem
+from ..text import short_hash
+from . import bundle_change, claims
 from .chunk_writer import ChunkWriter
-from .claims import Claim, ImportResult
-from .containers import ContainerFailure, Step
-from .heartbeat import Heartbeat
-from .pipeline import Limits, NOT_PLANNED, Pipeline, result_of_counts
+from .claims import Claim, ImportResult, ManifestAtEnd, ManifestState
+from .containers import Step
 from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
+from .heartbeat import Heartbeat
+from .pipeline import Limits, Pipeline, result_of_counts
 
+P = ParamSpec("P")
 T = TypeVar("T")
 # write(tx, chunk) -> what was done with each item
 Write = Callable[[Transaction, list[ImportItem]], list[ItemPlan]]
@@ -30,6 +35,8 @@ Write = Callable[[Transaction, list[ImportItem]], list[ItemPlan]]
 EVENT_SECONDS = 10
 # Bounds the check of all files of a bundle.
 EXAMINE_SECONDS = 3600
+# A job fails after this many rounds in a row in which no open entry was settled.
+FUTILE_ROUNDS = 5
 
 
 class ImportRejectedError(PanelError):
@@ -38,14 +45,30 @@ class ImportRejectedError(PanelError):
     message = "The batch cannot be imported as it is."
 
 
+class BundleChangedError(Exception):
+    """The job has ended, since its bundle is not the approved one."""
+
+    def __init__(self, result: ImportResult):
+        super().__init__()
+        self.result = result
+
+
 class ImportHooks(Protocol):
     """What an importer calls while it works."""
 
     def checkpoint(self, progress: str) -> None:
         """Run between transactions; may raise to stop the import there."""
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        """Report the SHA-256 of the planned manifest and of its replacement."""
+    def warn(self, text: str) -> None:
+        """Log a warning about the job."""
+
+
+class ImportOptions(NamedTuple):
+    """Options of an import; `on_change` says what follows a change after the approval: hold or replan."""
+
+    chunk_items: int
+    readers: int
+    on_change: str = "hold"
 
 
 class Importer:
@@ -55,13 +78,13 @@ class Importer:
     """
 
     def __init__(
-        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks,
-        *, chunk_items: int, readers: int,
+        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks, options: ImportOptions
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
-        self._limits = Limits(chunk_items, readers)
+        self._options = options
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
+        self._epoch = db.epoch
 
     def run(self) -> ImportResult:
         """Import everything that is not settled yet, and end the job.
@@ -71,51 +94,106 @@ class Importer:
         Raises: ImportRejectedError.
         Raises: DatabaseUnavailableError.
         """
-        manifest = self._manifest()
-        failures = Pipeline(self, self._mount, self._claim.batch_id, manifest, self._limits).run()
-        self.checkpoint()
-        return self._finish(manifest, failures)
+        if self._claim.attempts > 1 or self._claim.items_done:
+            self._recount()
+        try:
+            manifest = self._approved_manifest()
+        except BundleChangedError as changed:
+            return changed.result
+        self._claim = replace(self._claim, manifest_sha256=manifest.sha256, source_at=self._source_at(manifest))
+        return self._import_until_done(manifest)
 
     @property
     def progress(self) -> str:
         """How many items are settled, failed ones included, in words."""
         return f"{self.items_done} of {self.items_total} items"
 
+    def _import_until_done(self, manifest: Manifest) -> ImportResult:
+        """Import in rounds: a server that lost commits leaves entries open that were settled before."""
+        limits = Limits(self._options.chunk_items, self._options.readers)
+        left, futile = 0, 0
+        while True:
+            Pipeline(self, self._mount, self._claim.batch_id, manifest, limits).run()
+            self.checkpoint()
+            try:
+                return self._finish(manifest, self._manifest_at_end())
+            except JobNotDoneError as error:
+                futile = futile + 1 if left and error.open_entries >= left else 0
+                left = error.open_entries
+                if futile == FUTILE_ROUNDS:
+                    raise ImportRejectedError(f"{error} after {futile} rounds without progress") from error
+                self._hooks.warn(f"{error}; they are imported again")
+                self._recount()
+
     # ------------------------------------------------------------------------------------------- the manifest
 
-    def _manifest(self) -> Manifest:
-        """Return the manifest; plan the batch again when it has changed."""
-        planned = self._db.run_read(ledger.get_batch, self._claim.sync_id)["manifest_sha256"]
-        return self._as_planned(planned) or self._replanned(planned)
+    def _approved_manifest(self) -> Manifest:
+        """Return the manifest, if it has the entries that were approved.
 
-    def _as_planned(self, planned: str | None) -> Manifest | None:
+        Raises: BundleChangedError, when the job has ended because it has others.
+        """
+        read = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
         try:
-            raw = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
-            manifest = parse_manifest(raw, self._claim.sync_id, checkpoint=self.checkpoint)
+            manifest = parse_manifest(read, self._claim.sync_id, checkpoint=self.checkpoint)
         except ManifestError:
-            return None  # planning these bytes reports their problems
-        return manifest if manifest.sha256 == planned else None
+            return self._end_changed()
+        return manifest if self._is_approved(manifest) else self._end_changed()
 
-    def _replanned(self, planned: str | None) -> Manifest:
+    def _is_approved(self, manifest: Manifest) -> bool:
+        if manifest.sha256 == self._claim.manifest_sha256:
+            return True
+        if problems := reasons_not_consumable(manifest):
+            raise BundleIncompleteError("; ".join(problems))
+        is_approved = self._run_again(bundle_change.accept, self._claim, manifest)
+        self._warn_of_change(manifest.sha256, "its entries are the approved ones" if is_approved else "")
+        return is_approved
+
+    def _source_at(self, manifest: Manifest) -> datetime:
+        """Return the bundle's position in upstream's order; a plan of 0.1.0 has none."""
+        return self._claim.source_at or self._run_again(self._write_order, manifest)
+
+    def _write_order(self, tx: Transaction, manifest: Manifest) -> datetime:
+        claims.heartbeat(tx, self._claim)
+        source_at = order.source_at(tx, self._claim.sync_id, manifest)
+        tx.execute(
+            "worker.write_order", batch_id=self._claim.batch_id, source_at=source_at,
+            prior_sync_id=manifest.prior_sync_id,
+        )
+        return source_at
+
+    def _warn_of_change(self, sha256: str, consequence: str) -> None:
+        before = self._claim.manifest_sha256
+        found = f"found {short_hash(sha256)}, expected {short_hash(before)}" if before else f"found {short_hash(sha256)}"
+        self._hooks.warn("; ".join(filter(None, (f"the manifest changed since the preflight: {found}", consequence))))
+
+    def _end_changed(self) -> Manifest:
+        """End the job with a new plan; return the manifest if upstream has put back the approved one meanwhile.
+
+        Raises: BundleChangedError.
+        """
         bundle = self._from_mount(EXAMINE_SECONDS, lambda: preflight.inspect_bundle(self._mount, self._claim.sync_id))
         if bundle.gone or (bundle.manifest and bundle.problems):
             raise BundleIncompleteError("; ".join(bundle.problems))
-        result = self._db.run_transaction(self._plan_anew, bundle)
-        if planned and bundle.sha256 and bundle.sha256 != planned:
-            self._hooks.manifest_changed(planned, bundle.sha256, result.ok)
-        if not result.ok or bundle.manifest is None:
-            raise ImportRejectedError("; ".join(result.problems))
-        self.items_done, self.items_total = 0, result.item_count
-        return bundle.manifest
+        if bundle.manifest and bundle.sha256 == self._claim.manifest_sha256:
+            return bundle.manifest
+        self._heartbeat.raise_if_lost()
+        changed = self._run_again(bundle_change.end_job, self._claim, bundle, self._options.on_change)
+        if changed.successor_id:
+            self._hooks.warn(f"queued again as job {changed.successor_id}, with the new plan")
+        raise BundleChangedError(changed.result)
+
+    def _manifest_at_end(self) -> ManifestAtEnd:
+        """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""
+        try:
+            read = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
+        except PanelError:
+            return ManifestAtEnd(ManifestState.UNKNOWN)
+        sha256 = sha256_hex(read)
+        is_same = sha256 == self._claim.manifest_sha256
+        return ManifestAtEnd(ManifestState.SAME if is_same else ManifestState.CHANGED, sha256)
 
     def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
         return call_with_timeout(look, self.checkpoint, seconds)
-
-    def _plan_anew(self, tx: Transaction, bundle: preflight.BundleInspection) -> preflight.PreflightResult:
-        claims.reset_progress(tx, self._claim, len(bundle.manifest.items) if bundle.manifest else 0)
-        batch = tx.fetch_one("ledger.lock_by_id", batch_id=self._claim.batch_id)
-        assert batch is not None
-        return preflight.write_plan(tx, batch, bundle, self._claim.worker, phase="import")
 
     # ------------------------------------------------------------------------------------- the pipeline's target
 
@@ -123,11 +201,11 @@ class Importer:
         """Run the hook; it may raise to stop the import."""
         self._hooks.checkpoint(self.progress)
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
         return self._db.run_read(ledger.planned_items, self._claim.batch_id, keys)
 
-    def is_open(self, row: dict[str, Any]) -> bool:
+    def is_open(self, row: PlannedItem) -> bool:
         """Return whether no job has settled the item, or only as failed before."""
         failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
         return failed_before or row["decision"] not in DONE_DECISIONS
@@ -138,15 +216,16 @@ class Importer:
         Items are still open only when a lost COMMIT had no effect.
         """
         since = monotonic()
+        still_open: list[ImportItem] = []
         try:
             noted = self._write(writer, chunk)
-            still_open = []
         except CommitUnknownError:
-            noted, still_open = False, self._db.run_transaction(self._unfinished, chunk)
-        self.items_done += len(chunk) - len(still_open)
+            noted, still_open = False, self._run_again(self._unfinished, chunk)
+        self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
         self._heartbeat.record_beat(since)
         if noted:
             self._noted = monotonic()
+        self._recount_after_reconnect()
         return still_open
 
     def _write(self, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
@@ -162,7 +241,8 @@ class Importer:
         ledger.record_results(tx, self._claim.batch_id, self._claim.job_id, done)
         noting = monotonic() - self._noted >= EVENT_SECONDS
         if noting:
-            claims.append_progress_event(tx, self._claim, self.items_done + len(done), self.items_total)
+            items_done = min(self.items_total, self.items_done + len(done))
+            claims.append_progress_event(tx, self._claim, items_done, self.items_total)
         self._heartbeat.raise_if_lost()
         return noting
 
@@ -173,45 +253,79 @@ class Importer:
         """
         claims.heartbeat(tx, self._claim)
         rows = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
-        return [entry for entry in chunk if rows.get(entry.key, NOT_PLANNED)["job_id"] != self._claim.job_id]
+        return [entry for entry in chunk if entry.key not in rows or rows[entry.key]["job_id"] != self._claim.job_id]
 
     def take(self, step: Step) -> list[str]:
         """Take one step of a container; repeat it after a lost reply."""
-        try:
-            return self._db.run_transaction(self._take, step)
-        except CommitUnknownError:
-            return self._db.run_transaction(self._take, step)
+        missing = self._run_again(self._take, step)
+        self._recount_after_reconnect()
+        return missing
 
     def _take(self, tx: Transaction, step: Step) -> list[str]:
         missing = step(tx)
         claims.heartbeat(tx, self._claim)
         return missing
 
+    # -------------------------------------------------------------------------------------------- lost commits
+
+    def _run_again(self, work: Callable[..., T], *args: object) -> T:
+        """Run an idempotent transaction, once more after a lost reply to its COMMIT."""
+        try:
+            return self._db.run_transaction(work, *args)
+        except CommitUnknownError:
+            return self._db.run_transaction(work, *args)
+
+    def _recount_after_reconnect(self) -> None:
+        """Count from the ledger after a new connection: the server may have lost its last commits."""
+        if self._db.epoch != self._epoch:
+            self._recount()
+
+    def _recount(self) -> None:
+        """Read how far the job is.
+
+        Raises: ClaimLostError, also when the claim itself was among the lost commits.
+        """
+        self._epoch = self._db.epoch
+        self.items_done, self.items_total = self._run_again(claims.recount, self._claim)
+
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest, at_end)
         except CommitUnknownError:
-            return self._finish_again(manifest, failures)
+            return self._finish_again(manifest, at_end)
 
-    def _finish_again(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish_again(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         """Finish after a lost reply.
 
         If the first COMMIT took effect, the job has ended under our token.
         """
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest, at_end)
         except ClaimLostError:
             if not self._db.run_read(claims.has_ended, self._claim.token):
                 raise
-            return self._db.run_read(self._outcome, failures)
+            return self._db.run_read(self._result, manifest)
 
-    def _end(self, tx: Transaction, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _end(self, tx: Transaction, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         self._heartbeat.raise_if_lost()
-        outcome = self._outcome(tx, failures)
-        claims.finish(tx, self._claim, outcome, manifest.sha256, failures)
-        return outcome
+        result = self._result(tx, manifest)
+        claims.finish(tx, self._claim, result, at_end)
+        return result
 
-    def _outcome(self, tx: Transaction, failures: list[ContainerFailure]) -> ImportResult:
-        return result_of_counts(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
+    def _result(self, tx: ReadTransaction, manifest: Manifest) -> ImportResult:
+        """Count the entries by decision; those that are open, and those without a row, are left to be done."""
+        batch_id = self._claim.batch_id
+        items = ledger.decision_counts(tx, batch_id)
+        containers = ledger.container_counts(tx, batch_id) if manifest.containers else {}
+        left = _count_open(items, len(manifest.items)) + _count_open(containers, len(manifest.containers))
+        if items.get(Decision.FAILED):
+            left += tx.fetch_value("worker.open_failures", batch_id=batch_id, job_id=self._claim.job_id)
+        return replace(result_of_counts(items, containers), open_entries=left)
+
+
+def _count_open(counts: dict[str, int], listed: int) -> int:
+    """Return how many entries no job has settled; `listed` is their number in the manifest."""
+    planned = sum(count for decision, count in counts.items() if decision not in DONE_DECISIONS)
+    return planned + max(0, listed - sum(counts.values()))

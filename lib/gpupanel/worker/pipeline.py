@@ -98,12 +98,14 @@ class Pipeline:
         return containers.missing_members(container, missing) if missing else None
 
 
-def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:
-    """Return how a batch ends, by the decisions of its items."""
-    total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
-    if not failed and not container_failures:
-        return ImportResult(BatchStatus.COMPLETED, counts, 0, None)
+def result_of_counts(items: dict[str, int], containers: dict[str, int]) -> ImportResult:
+    """Return how a batch ends, by the decisions of its items and containers."""
+    total, failed = sum(items.values()), items.get(Decision.FAILED, 0)
+    incomplete = containers.get(Decision.FAILED, 0)
+    if not failed and not incomplete:
+        return ImportResult(BatchStatus.COMPLETED, items, containers, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"incomplete containers: {container_failures}"] if container_failures else []
-    status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
-    return ImportResult(status, counts, container_failures, "; ".join(problems))
+    problems += [f"incomplete containers: {incomplete}"] if incomplete else []
+    has_no_success = failed == total if total else incomplete == sum(containers.values())
+    status = BatchStatus.FAILED if has_no_success else BatchStatus.PARTIAL
+    return ImportResult(status, items, containers, "; ".join(problems))
