@@ -7,19 +7,21 @@ claim, the dry run writes all of them in one transaction that is rolled back (do
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from .. import ledger, order
 from ..library_reader import AssetKey
-from ..db import DataError, chunked
+from ..db import DataError, ReadTransaction, chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
-from ..order import BundleOrder
+from ..order import BundleOrder, Order
 from . import containers
-from .chunk_writer import ChunkWriter, DocumentsRequired, needs_documents
+from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
 from .containers import ContainerFailure, Step
 from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
+from .item_decision import needs_documents
 
-NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None}
+NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None, "changes": None, "target_digest": None}
 
 
 class ImportTarget(Protocol):
@@ -51,10 +53,10 @@ class Limits(NamedTuple):
 class Pipeline:
     """Imports the items and containers of one manifest into a target."""
 
-    def __init__(self, target: ImportTarget, mount: Mount, bundle: BundleOrder, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._batch_id, self._manifest = target, mount, bundle.batch_id, manifest
+    def __init__(self, target: ImportTarget, mount: Mount, run: ImportRun, manifest: Manifest, limits: Limits):
+        self._target, self._mount, self._batch_id, self._manifest = target, mount, run.batch_id, manifest
         self._limits = limits
-        self._writer = ChunkWriter(bundle, manifest)
+        self._writer = ChunkWriter(run, manifest)
 
     def run(self) -> list[ContainerFailure]:
         """Import everything still open; return the incomplete containers."""
@@ -70,7 +72,9 @@ class Pipeline:
                 row = rows.get(entry.key, NOT_PLANNED)
                 if self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
-                    yield entry._replace(id=row["id"], planned=planned)
+                    yield entry._replace(
+                        id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"]
+                    )
 
     def _read_and_write(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool]) -> None:
         chunk_items = self._limits.chunk_items
@@ -99,14 +103,22 @@ class Pipeline:
         return containers.missing_members(container, missing) if missing else None
 
 
-def result_of_counts(items: dict[str, int], containers: dict[str, int]) -> ImportResult:
-    """Return how a batch ends, by the decisions of its items and containers."""
-    total, failed = sum(items.values()), items.get(Decision.FAILED, 0)
-    incomplete = containers.get(Decision.FAILED, 0)
-    if not failed and not incomplete:
-        return ImportResult(BatchStatus.COMPLETED, items, containers, None)
+def bundle_order(tx: ReadTransaction, sync_id: str, manifest: Manifest) -> BundleOrder:
+    """Return the bundle's position in upstream's order; it is computed for a batch that no preflight of ours planned.
+
+    Raises: OrderError.
+    """
+    batch = ledger.get_batch(tx, sync_id)
+    source_at = batch["source_at"] or order.source_at(tx, sync_id, manifest)
+    return BundleOrder(Order(source_at, sync_id), batch["id"], bool(batch["although_older"]))
+
+
+def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:
+    """Return how a batch ends, by the decisions of its items."""
+    total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
+    if not failed and not container_failures:
+        return ImportResult(BatchStatus.COMPLETED, counts, 0, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"incomplete containers: {incomplete}"] if incomplete else []
-    has_no_success = failed == total if total else incomplete == sum(containers.values())
-    status = BatchStatus.FAILED if has_no_success else BatchStatus.PARTIAL
-    return ImportResult(status, items, containers, "; ".join(problems))
+    problems += [f"incomplete containers: {container_failures}"] if container_failures else []
+    status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
+    return ImportResult(status, counts, container_failures, "; ".join(problems))
