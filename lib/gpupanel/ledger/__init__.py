@@ -10,7 +10,7 @@ from .batches import (
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
-    planned_containers, settle_containers, withdraw_missing_containers,
+    planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
 )
 from .events import append_event, canonical_json, latest_event, list_events, spaced_json
 from .items import (
@@ -25,5 +25,6 @@ __all__ = [
     "has_done_items", "has_open_containers", "known_sync_ids", "latest_event", "list_containers", "list_events",
     "list_items", "list_items_by_hash", "lock_batch", "manifest_columns", "open_items", "plan_containers",
     "plan_items", "planned_containers", "planned_items", "previous_page_start", "record_results", "set_status",
-    "settle_containers", "sort_by_upstream_order", "spaced_json", "withdraw_missing", "withdraw_missing_containers",
+    "settle_containers", "settled_containers", "sort_by_upstream_order", "spaced_json", "withdraw_missing",
+    "withdraw_missing_containers",
 ]

@@ -70,6 +70,12 @@ def plan_containers(tx: Transaction, batch_id: int, plans: list[ContainerPlan]) 
     tx.insert_many("ledger_containers.plan", [_row(batch_id, plan) for plan in plans])
 
 
+def settled_containers(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
+    """Keys of the containers that a job has processed successfully."""
+    rows = tx.fetch_all("ledger_containers.settled", batch_id=batch_id)
+    return {(row["type"], row["container_hash"]) for row in rows}
+
+
 def withdraw_missing_containers(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
     """Mark containers that the manifest no longer lists; return their number."""
     rows = tx.fetch_all("ledger_containers.listed", batch_id=batch_id)

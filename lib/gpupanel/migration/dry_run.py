@@ -10,13 +10,15 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from .. import ledger, preflight
+from .. import ledger, order, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
 from ..manifest import Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
+from ..order import BundleOrder
+from ..rows import BatchRow
 from ..worker.chunk_writer import ChunkWriter
 from ..worker.containers import Step
 from ..worker.pipeline import Limits, Pipeline, result_of_counts
@@ -72,7 +74,7 @@ class DryRun:
         return bundle.manifest
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
-        failures = Pipeline(target, self._mount, target.batch_id, manifest, self._limits).run()
+        failures = Pipeline(target, self._mount, target.bundle_order(manifest), manifest, self._limits).run()
         ended = result_of_counts(dict(target.counts), len(failures))
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
@@ -82,12 +84,16 @@ class DryRun:
 class RolledBackImport:
     """The target of a dry run: one transaction whose writes are printed."""
 
-    def __init__(self, tx: Transaction, batch: dict[str, Any], tell: Callable[[Line], None], seconds: float):
+    def __init__(self, tx: Transaction, batch: BatchRow, tell: Callable[[Line], None], seconds: float):
         self._tx, self._tell, self._seconds = RecordingTransaction(tx), tell, seconds
-        self.batch_id, self._sync_id = batch["id"], batch["sync_id"]
+        self._batch, self.batch_id, self._sync_id = batch, batch["id"], batch["sync_id"]
         self._deadline = monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self._tx.fetch_all("dry_run.patience")
+
+    def bundle_order(self, manifest: Manifest) -> BundleOrder:
+        """Return the bundle's position in upstream's order."""
+        return order.bundle_order(self._tx, self._batch, manifest)
 
     def checkpoint(self) -> None:
         """Stop the dry run when its time is over."""

@@ -71,3 +71,8 @@ ORDER BY position, id LIMIT %(limit)s
 -- What a job has recorded of a container.
 SELECT id, decision FROM ingest_result
 WHERE job_id = %(job_id)s AND kind = %(kind)s AND hash = %(hash)s
+
+-- name: settled
+-- Keys of the containers that a job has processed successfully since they were planned.
+SELECT type, container_hash FROM ingest_batch_container FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')

@@ -10,8 +10,9 @@ from .. import library_reader
 from ..library_reader import AssetKey, ExistingAsset
 from ..db import DataError, Transaction, chunked
 from ..decision import ContainerMemberships, decide
-from ..manifest import Container, InvalidItem, Item, Manifest
+from ..manifest import InvalidItem, Item, Manifest
 from ..models import Decision, ItemPlan, REFUSED_BY_DATABASE
+from ..order import BundleOrder
 from . import library_writer
 from .item_documents import ItemDocuments
 from .document_prefetch import ImportItem
@@ -52,12 +53,9 @@ def needs_documents(action: str, entry: ImportItem) -> bool:
 class ChunkWriter:
     """Writes the chunks of one batch."""
 
-    def __init__(self, batch_id: int, manifest: Manifest):
-        self._batch_id, self._action = batch_id, manifest.action
+    def __init__(self, bundle: BundleOrder, manifest: Manifest):
+        self._bundle, self._batch_id, self._action = bundle, bundle.batch_id, manifest.action
         self._memberships = ContainerMemberships(manifest)
-        self._containers: dict[tuple[str, str], Container] = {
-            (container.type, container.container_hash): container for container in self._memberships.containers
-        }
 
     def write(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemPlan]:
         """Write a chunk; return what was done with each item.
@@ -79,10 +77,6 @@ class ChunkWriter:
                 done.append(_plan(ItemDecision(entry, Decision.WILL_FAIL, reason), None, {}))
         return done
 
-    def _containers_of(self, entries: list[ImportItem]) -> list[Container]:
-        keys = set().union(*(self._memberships.containers_of(entry.asset) for entry in entries))
-        return [self._containers[key] for key in sorted(keys)]
-
     # ------------------------------------------------------------------------------------------ decide
 
     def _decide_all(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemDecision]:
@@ -91,7 +85,8 @@ class ChunkWriter:
         locked = library_writer.lock_assets(tx, [entry.key for entry in valid])
         existing: dict[AssetKey, ExistingAsset] = {}
         for chunk in chunked(entry for entry in valid if entry.key in locked):
-            existing |= library_reader.find_assets(tx, [entry.asset for entry in chunk], self._containers_of(chunk))
+            items = [entry.asset for entry in chunk]
+            existing |= library_reader.existing_assets(tx, items, self._memberships.containers_listing(items))
         verdicts = [self._decide(entry, existing.get(entry.key)) for entry in entries]
         self._require_documents(verdicts)
         return verdicts
@@ -100,7 +95,7 @@ class ChunkWriter:
         if isinstance(entry.item, InvalidItem):
             return ItemDecision(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         memberships = self._memberships.containers_of(entry.item)
-        decision, reason, changes = decide(self._action, entry.item, existing, memberships)
+        decision, reason, changes = decide(self._action, entry.item, existing, self._bundle, memberships)
         if entry.problem and (entry.planned is Decision.WILL_FAIL or self._reads(decision)):
             return ItemDecision(entry, Decision.WILL_FAIL, entry.problem, None, existing)
         return ItemDecision(entry, decision, reason, changes, existing)

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from .. import ledger, preflight
+from .. import ledger, order, preflight
 from ..library_reader import AssetKey
-from ..db import DataError, Database, Transaction
-from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, PanelError
+from ..db import DataError, Database, ReadTransaction, Transaction
+from ..errors import (
+    BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError,
+)
 from ..manifest import Manifest, parse_manifest
 from ..models import DONE_DECISIONS, Decision, ItemPlan
 from ..mount import Mount, call_with_timeout
+from ..order import BundleOrder
 from . import claims
 from .chunk_writer import ChunkWriter
 from .claims import Claim, ImportResult
@@ -72,7 +75,8 @@ class Importer:
         Raises: DatabaseUnavailableError.
         """
         manifest = self._manifest()
-        failures = Pipeline(self, self._mount, self._claim.batch_id, manifest, self._limits).run()
+        bundle = self._db.run_read(self._bundle_order, manifest)
+        failures = Pipeline(self, self._mount, bundle, manifest, self._limits).run()
         self.checkpoint()
         return self._finish(manifest, failures)
 
@@ -107,6 +111,13 @@ class Importer:
             raise ImportRejectedError("; ".join(result.problems))
         self.items_done, self.items_total = 0, result.item_count
         return bundle.manifest
+
+    def _bundle_order(self, tx: ReadTransaction, manifest: Manifest) -> BundleOrder:
+        """Return the bundle's position in upstream's order, which the preflight fixed."""
+        try:
+            return order.bundle_order(tx, ledger.get_batch(tx, self._claim.sync_id), manifest)
+        except OrderError as error:
+            raise ImportRejectedError("; ".join(error.problems)) from error
 
     def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
         return call_with_timeout(look, self.checkpoint, seconds)

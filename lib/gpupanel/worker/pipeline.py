@@ -12,6 +12,7 @@ from ..db import DataError, chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
+from ..order import BundleOrder
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, needs_documents
 from .claims import ImportResult
@@ -50,10 +51,10 @@ class Limits(NamedTuple):
 class Pipeline:
     """Imports the items and containers of one manifest into a target."""
 
-    def __init__(self, target: ImportTarget, mount: Mount, batch_id: int, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._batch_id, self._manifest = target, mount, batch_id, manifest
+    def __init__(self, target: ImportTarget, mount: Mount, bundle: BundleOrder, manifest: Manifest, limits: Limits):
+        self._target, self._mount, self._batch_id, self._manifest = target, mount, bundle.batch_id, manifest
         self._limits = limits
-        self._writer = ChunkWriter(batch_id, manifest)
+        self._writer = ChunkWriter(bundle, manifest)
 
     def run(self) -> list[ContainerFailure]:
         """Import everything still open; return the incomplete containers."""
