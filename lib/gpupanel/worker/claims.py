@@ -207,11 +207,6 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
     return row["items_done"], row["items_total"]
 
 
-def append_progress_event(tx: Transaction, claim: Claim, items_done: int, items_total: int) -> None:
-    """Append a job_progress event."""
-    note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
-
-
 # ---------------------------------------------------------------------------------------------- how it ends
 
 

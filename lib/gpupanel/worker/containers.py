@@ -75,16 +75,6 @@ class SettledContainer(NamedTuple):
     is_refused: bool = False
 
 
-def pending_container(position: int, container: Container, plan: PlannedContainer | None, job_id: int | None) -> PendingContainer:
-    """Return a container as a job finds it; a job continues where it was."""
-    members: dict[str, int] = {}
-    for index, asset_hash in enumerate(container.items):
-        members.setdefault(asset_hash, index)
-    is_resumed = plan is not None and job_id is not None and plan["job_id"] == job_id
-    start = plan["members_done"] if plan and is_resumed and plan["members_done"] < len(members) else 0
-    return PendingContainer(position, container, members, plan, start)
-
-
 def group(
     pending: Iterable[PendingContainer], *, members: int = GROUP_MEMBERS, containers: int = GROUP_CONTAINERS
 ) -> Iterator[list[PendingContainer]]:
@@ -129,6 +119,14 @@ def _is_open(plan: PlannedContainer | None, job_id: int) -> bool:
         return True
     failed_before = plan["decision"] == Decision.FAILED and plan["job_id"] != job_id
     return failed_before or plan["decision"].startswith("will_")
+
+
+def remaining(settled: list[SettledContainer]) -> list[PendingContainer]:
+    """Return the large containers of which further members are to be imported."""
+    return [
+        each.entry._replace(start=each.entry.end) for each in settled
+        if not each.entry.is_last_step and not each.is_refused
+    ]
 
 
 def record(tx: Transaction, claim: Claim, settled: list[SettledContainer]) -> None:

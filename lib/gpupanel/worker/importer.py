@@ -8,29 +8,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
-from typing import NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from .. import ledger, order, preflight
 from ..db import DataError, Database, ReadTransaction, Transaction
-from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, JobNotDoneError, ManifestError, PanelError
+from ..errors import (
+    BundleIncompleteError, ClaimLostError, CommitUnknownError, JobNotDoneError, ManifestError, PanelError,
+)
 from ..library_reader import AssetKey
-from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_hex
-from ..models import DONE_DECISIONS, Decision, ItemPlan
+from ..manifest import Container, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
+from ..models import DONE_DECISIONS, Decision
 from ..mount import Mount, call_with_timeout
+from ..order import BundleOrder, Order
 from ..rows import PlannedItem
 from ..text import short_hash
-from . import bundle_change, claims
-from .chunk_writer import ChunkWriter
+from . import bundle_change, claims, containers
+from .chunk_writer import HOLD, ChunkWriter, ImportRun
 from .claims import Claim, ImportResult, ManifestAtEnd, ManifestState
-from .containers import Step
-from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
+from .container_writer import ContainerWriter
+from .containers import PendingContainer, SettledContainer
+from .document_prefetch import MOUNT_TIMEOUT_SECONDS, ImportItem
 from .heartbeat import Heartbeat
 from .pipeline import Limits, Pipeline, result_of_counts
 
-P = ParamSpec("P")
 T = TypeVar("T")
-# write(tx, chunk) -> what was done with each item
-Write = Callable[[Transaction, list[ImportItem]], list[ItemPlan]]
 
 EVENT_SECONDS = 10
 # Bounds the check of all files of a bundle.
@@ -68,7 +69,7 @@ class ImportOptions(NamedTuple):
 
     chunk_items: int
     readers: int
-    on_change: str = "hold"
+    on_change: str = HOLD
 
 
 class Importer:
@@ -83,6 +84,7 @@ class Importer:
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
         self._options = options
         self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._containers_total = 0
         self._noted = monotonic()
         self._epoch = db.epoch
 
@@ -100,20 +102,21 @@ class Importer:
             manifest = self._approved_manifest()
         except BundleChangedError as changed:
             return changed.result
-        self._claim = replace(self._claim, manifest_sha256=manifest.sha256, source_at=self._source_at(manifest))
-        return self._import_until_done(manifest)
+        self._claim = replace(self._claim, manifest_sha256=manifest.sha256)
+        self._containers_total = len(manifest.containers)
+        return self._import_until_done(manifest, self._import_run(manifest))
 
     @property
     def progress(self) -> str:
         """How many items are settled, failed ones included, in words."""
         return f"{self.items_done} of {self.items_total} items"
 
-    def _import_until_done(self, manifest: Manifest) -> ImportResult:
+    def _import_until_done(self, manifest: Manifest, run: ImportRun) -> ImportResult:
         """Import in rounds: a server that lost commits leaves entries open that were settled before."""
         limits = Limits(self._options.chunk_items, self._options.readers)
         left, futile = 0, 0
         while True:
-            Pipeline(self, self._mount, self._claim.batch_id, manifest, limits).run()
+            Pipeline(self, self._mount, run, manifest, limits).run()
             self.checkpoint()
             try:
                 return self._finish(manifest, self._manifest_at_end())
@@ -148,9 +151,15 @@ class Importer:
         self._warn_of_change(manifest.sha256, "its entries are the approved ones" if is_approved else "")
         return is_approved
 
-    def _source_at(self, manifest: Manifest) -> datetime:
-        """Return the bundle's position in upstream's order; a plan of 0.1.0 has none."""
-        return self._claim.source_at or self._run_again(self._write_order, manifest)
+    def _import_run(self, manifest: Manifest) -> ImportRun:
+        """Return the bundle with its position in upstream's order; a plan of 0.1.0 has none.
+
+        Raises: OrderError.
+        """
+        claim = self._claim
+        source_at = claim.source_at or self._run_again(self._write_order, manifest)
+        bundle = BundleOrder(Order(source_at, claim.sync_id), claim.batch_id, bool(claim.although_older))
+        return ImportRun(bundle, claim.job_id, self._options.on_change)
 
     def _write_order(self, tx: Transaction, manifest: Manifest) -> datetime:
         claims.heartbeat(tx, self._claim)
@@ -222,29 +231,40 @@ class Importer:
         except CommitUnknownError:
             noted, still_open = False, self._run_again(self._unfinished, chunk)
         self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
-        self._heartbeat.record_beat(since)
-        if noted:
-            self._noted = monotonic()
-        self._recount_after_reconnect()
+        self._end_step(since, noted)
         return still_open
 
     def _write(self, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
         try:
-            return self._db.run_transaction(self._commit_chunk, writer.write, chunk)
+            return self._db.run_transaction(self._commit_chunk, writer, chunk)
         except DataError:
-            return self._db.run_transaction(self._commit_chunk, writer.write_individually, chunk)
+            return self._db.run_transaction(self._commit_individually, writer, chunk)
 
-    def _commit_chunk(self, tx: Transaction, write: Write, chunk: list[ImportItem]) -> bool:
-        """Write library, fence and ledger; return whether an event was due."""
-        done = write(tx, chunk)
-        claims.advance(tx, self._claim, len(done))
-        ledger.record_results(tx, self._claim.batch_id, self._claim.job_id, done)
-        noting = monotonic() - self._noted >= EVENT_SECONDS
-        if noting:
-            items_done = min(self.items_total, self.items_done + len(done))
-            claims.append_progress_event(tx, self._claim, items_done, self.items_total)
+    def _commit_chunk(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+        """Write library, fence, ledger and results; return whether an event was due."""
+        settled = writer.write(tx, chunk)
+        claims.advance(tx, self._claim, len(settled))
+        writer.record(tx, settled)
+        return self._note_progress(tx, len(settled))
+
+    def _commit_individually(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+        """Do the same item by item; only those that the database refuses fail."""
+        settled = writer.write_individually(tx, chunk)
+        claims.advance(tx, self._claim, len(settled))
+        return self._note_progress(tx, len(settled))
+
+    def _note_progress(self, tx: Transaction, items: int) -> bool:
+        """Append an event now and then; return whether it was due."""
         self._heartbeat.raise_if_lost()
-        return noting
+        if monotonic() - self._noted < EVENT_SECONDS:
+            return False
+        facts = {"items_done": min(self.items_total, self.items_done + items), "items_total": self.items_total}
+        if self._containers_total:
+            counts = ledger.container_counts(tx, self._claim.batch_id)
+            done = sum(count for decision, count in counts.items() if decision in DONE_DECISIONS)
+            facts |= {"containers_done": done, "containers_total": self._containers_total}
+        claims.note(tx, self._claim, "job_progress", "job_progress", **facts)
+        return True
 
     def _unfinished(self, tx: Transaction, chunk: list[ImportItem]) -> list[ImportItem]:
         """Return the items that are not settled.
@@ -255,16 +275,52 @@ class Importer:
         rows = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
         return [entry for entry in chunk if entry.key not in rows or rows[entry.key]["job_id"] != self._claim.job_id]
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container; repeat it after a lost reply."""
-        missing = self._run_again(self._take, step)
-        self._recount_after_reconnect()
-        return missing
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return those of these containers that this job has not settled."""
+        return self._db.run_read(containers.open_containers, self._claim.batch_id, self._claim.job_id, entries)
 
-    def _take(self, tx: Transaction, step: Step) -> list[str]:
-        missing = step(tx)
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers in one transaction; return what is still open.
+
+        That are the members of a large container, and a group whose lost COMMIT had no effect.
+        """
+        since = monotonic()
+        try:
+            still_open, noted = self._write_containers(writer, group)
+        except CommitUnknownError:
+            still_open, noted = self._run_again(self._unfinished_containers, group), False
+        self._end_step(since, noted)
+        return still_open
+
+    def _write_containers(
+        self, writer: ContainerWriter, group: list[PendingContainer]
+    ) -> tuple[list[PendingContainer], bool]:
+        try:
+            return self._db.run_transaction(self._commit_containers, writer.write, group)
+        except DataError:
+            return self._db.run_transaction(self._commit_containers, writer.write_individually, group)
+
+    def _commit_containers(
+        self, tx: Transaction, write: Callable[[Transaction, list[PendingContainer]], list[SettledContainer]],
+        group: list[PendingContainer],
+    ) -> tuple[list[PendingContainer], bool]:
+        settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
-        return missing
+        containers.record(tx, self._claim, settled)
+        return containers.remaining(settled), self._note_progress(tx, 0)
+
+    def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Return the containers that are not settled, after our own transaction has ended."""
+        claims.heartbeat(tx, self._claim)
+        entries = [(entry.position, entry.container) for entry in group]
+        return containers.open_containers(tx, self._claim.batch_id, self._claim.job_id, entries)
+
+    def _end_step(self, since: float, noted: bool) -> None:
+        """Note what a transaction that began at `since` wrote beside its entries."""
+        self._heartbeat.record_beat(since)
+        if noted:
+            self._noted = monotonic()
+        self._recount_after_reconnect()
 
     # -------------------------------------------------------------------------------------------- lost commits
 
