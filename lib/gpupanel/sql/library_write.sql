@@ -69,7 +69,6 @@ WHERE asset_id IN %(asset_ids)s AND deleted_at IS NULL ORDER BY id
 -- Insert analysis documents; older versions stay, and one that an undo took back is restored.
 INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_error, content_sha256)
 VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
-ON DUPLICATE KEY UPDATE deleted_at = NULL
 
 -- name: write_derivatives
 -- Insert or update derivatives; others of the assets stay.

@@ -1,41 +1,36 @@
 """The import of one claimed batch, up to the end of its job.
 
-Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing. A job ends only when
-nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
+Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing. A job ends only
+when nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
-from .. import ledger, order, preflight
+from .. import ledger, order
 from ..db import DataError, Database, ReadTransaction, Transaction
-from ..errors import (
-    BundleIncompleteError, ClaimLostError, CommitUnknownError, JobNotDoneError, ManifestError, PanelError,
-)
+from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
 from ..library_reader import AssetKey
-from ..manifest import Container, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
+from ..manifest import Container, Manifest
 from ..models import DONE_DECISIONS, Decision
-from ..mount import Mount, call_with_timeout
+from ..mount import Mount
 from ..order import BundleOrder, Order
 from ..rows import PlannedItem
-from ..text import short_hash
-from . import bundle_change, claims, containers
+from . import claims, containers
 from .chunk_writer import HOLD, ChunkWriter, ImportRun
-from .claims import Claim, ImportResult, ManifestAtEnd, ManifestState
+from .claims import Claim, ImportResult, ManifestAtEnd
 from .container_writer import ContainerWriter
 from .containers import PendingContainer, SettledContainer
-from .document_prefetch import MOUNT_TIMEOUT_SECONDS, ImportItem
+from .db_retry import run_idempotent
+from .document_prefetch import ImportItem
 from .heartbeat import Heartbeat
+from .job_manifest import BundleChangedError, JobManifest
 from .pipeline import Limits, Pipeline, result_of_counts
 
-T = TypeVar("T")
-
 EVENT_SECONDS = 10
-# Bounds the check of all files of a bundle.
-EXAMINE_SECONDS = 3600
 # A job fails after this many rounds in a row in which no open entry was settled.
 FUTILE_ROUNDS = 5
 
@@ -44,14 +39,6 @@ class ImportRejectedError(PanelError):
     """The batch cannot be imported as it is; the job fails with this reason."""
 
     message = "The batch cannot be imported as it is."
-
-
-class BundleChangedError(Exception):
-    """The job has ended, since its bundle is not the approved one."""
-
-    def __init__(self, result: ImportResult):
-        super().__init__()
-        self.result = result
 
 
 class ImportHooks(Protocol):
@@ -83,6 +70,7 @@ class Importer:
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
         self._options = options
+        self._manifest = JobManifest(db, mount, claim, self, options.on_change)
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._containers_total = 0
         self._noted = monotonic()
@@ -99,7 +87,7 @@ class Importer:
         if self._claim.attempts > 1 or self._claim.items_done:
             self._recount()
         try:
-            manifest = self._approved_manifest()
+            manifest = self._manifest.read_approved()
         except BundleChangedError as changed:
             return changed.result
         self._claim = replace(self._claim, manifest_sha256=manifest.sha256)
@@ -119,7 +107,7 @@ class Importer:
             Pipeline(self, self._mount, run, manifest, limits).run()
             self.checkpoint()
             try:
-                return self._finish(manifest, self._manifest_at_end())
+                return self._finish(manifest, self._manifest.compare_at_end(manifest))
             except JobNotDoneError as error:
                 futile = futile + 1 if left and error.open_entries >= left else 0
                 left = error.open_entries
@@ -128,36 +116,13 @@ class Importer:
                 self._hooks.warn(f"{error}; they are imported again")
                 self._recount()
 
-    # ------------------------------------------------------------------------------------------- the manifest
-
-    def _approved_manifest(self) -> Manifest:
-        """Return the manifest, if it has the entries that were approved.
-
-        Raises: BundleChangedError, when the job has ended because it has others.
-        """
-        read = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
-        try:
-            manifest = parse_manifest(read, self._claim.sync_id, checkpoint=self.checkpoint)
-        except ManifestError:
-            return self._end_changed()
-        return manifest if self._is_approved(manifest) else self._end_changed()
-
-    def _is_approved(self, manifest: Manifest) -> bool:
-        if manifest.sha256 == self._claim.manifest_sha256:
-            return True
-        if problems := reasons_not_consumable(manifest):
-            raise BundleIncompleteError("; ".join(problems))
-        is_approved = self._run_again(bundle_change.accept, self._claim, manifest)
-        self._warn_of_change(manifest.sha256, "its entries are the approved ones" if is_approved else "")
-        return is_approved
-
     def _import_run(self, manifest: Manifest) -> ImportRun:
         """Return the bundle with its position in upstream's order; a plan of 0.1.0 has none.
 
         Raises: OrderError.
         """
         claim = self._claim
-        source_at = claim.source_at or self._run_again(self._write_order, manifest)
+        source_at = claim.source_at or run_idempotent(self._db, self._write_order, manifest)
         bundle = BundleOrder(Order(source_at, claim.sync_id), claim.batch_id, bool(claim.although_older))
         return ImportRun(bundle, claim.job_id, self._options.on_change)
 
@@ -170,45 +135,15 @@ class Importer:
         )
         return source_at
 
-    def _warn_of_change(self, sha256: str, consequence: str) -> None:
-        before = self._claim.manifest_sha256
-        found = f"found {short_hash(sha256)}, expected {short_hash(before)}" if before else f"found {short_hash(sha256)}"
-        self._hooks.warn("; ".join(filter(None, (f"the manifest changed since the preflight: {found}", consequence))))
-
-    def _end_changed(self) -> Manifest:
-        """End the job with a new plan; return the manifest if upstream has put back the approved one meanwhile.
-
-        Raises: BundleChangedError.
-        """
-        bundle = self._from_mount(EXAMINE_SECONDS, lambda: preflight.inspect_bundle(self._mount, self._claim.sync_id))
-        if bundle.gone or (bundle.manifest and bundle.problems):
-            raise BundleIncompleteError("; ".join(bundle.problems))
-        if bundle.manifest and bundle.sha256 == self._claim.manifest_sha256:
-            return bundle.manifest
-        self._heartbeat.raise_if_lost()
-        changed = self._run_again(bundle_change.end_job, self._claim, bundle, self._options.on_change)
-        if changed.successor_id:
-            self._hooks.warn(f"queued again as job {changed.successor_id}, with the new plan")
-        raise BundleChangedError(changed.result)
-
-    def _manifest_at_end(self) -> ManifestAtEnd:
-        """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""
-        try:
-            read = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
-        except PanelError:
-            return ManifestAtEnd(ManifestState.UNKNOWN)
-        sha256 = sha256_hex(read)
-        is_same = sha256 == self._claim.manifest_sha256
-        return ManifestAtEnd(ManifestState.SAME if is_same else ManifestState.CHANGED, sha256)
-
-    def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
-        return call_with_timeout(look, self.checkpoint, seconds)
-
     # ------------------------------------------------------------------------------------- the pipeline's target
 
     def checkpoint(self) -> None:
         """Run the hook; it may raise to stop the import."""
         self._hooks.checkpoint(self.progress)
+
+    def warn(self, text: str) -> None:
+        """Log a warning about the job."""
+        self._hooks.warn(text)
 
     def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
@@ -229,7 +164,7 @@ class Importer:
         try:
             noted = self._write(writer, chunk)
         except CommitUnknownError:
-            noted, still_open = False, self._run_again(self._unfinished, chunk)
+            noted, still_open = False, run_idempotent(self._db, self._unfinished, chunk)
         self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
         self._end_step(since, noted)
         return still_open
@@ -288,7 +223,7 @@ class Importer:
         try:
             still_open, noted = self._write_containers(writer, group)
         except CommitUnknownError:
-            still_open, noted = self._run_again(self._unfinished_containers, group), False
+            still_open, noted = run_idempotent(self._db, self._unfinished_containers, group), False
         self._end_step(since, noted)
         return still_open
 
@@ -324,13 +259,6 @@ class Importer:
 
     # -------------------------------------------------------------------------------------------- lost commits
 
-    def _run_again(self, work: Callable[..., T], *args: object) -> T:
-        """Run an idempotent transaction, once more after a lost reply to its COMMIT."""
-        try:
-            return self._db.run_transaction(work, *args)
-        except CommitUnknownError:
-            return self._db.run_transaction(work, *args)
-
     def _recount_after_reconnect(self) -> None:
         """Count from the ledger after a new connection: the server may have lost its last commits."""
         if self._db.epoch != self._epoch:
@@ -342,7 +270,7 @@ class Importer:
         Raises: ClaimLostError, also when the claim itself was among the lost commits.
         """
         self._epoch = self._db.epoch
-        self.items_done, self.items_total = self._run_again(claims.recount, self._claim)
+        self.items_done, self.items_total = run_idempotent(self._db, claims.recount, self._claim)
 
     # ------------------------------------------------------------------------------------------------- the end
 

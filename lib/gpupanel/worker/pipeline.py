@@ -96,9 +96,11 @@ class Pipeline:
             self._target.checkpoint()
             try:
                 chunk = self._target.settle(self._writer, chunk)
-            except DocumentsRequired as unread:
-                unread_keys = {entry.key for entry in unread.entries}
-                return self._read_and_write(chunk, lambda entry: entry.key in unread_keys)
+            except DocumentsRequired as required:
+                unread = {entry.key for entry in required.entries}
+                break
+        if chunk:
+            self._read_and_write(chunk, lambda entry: entry.key in unread)
 
     # ----------------------------------------------------------------------------------------- containers
 
