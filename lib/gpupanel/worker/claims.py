@@ -71,6 +71,8 @@ class ManifestAtEnd:
     sha256: str | None = None
 
 
+SAME_MANIFEST = ManifestAtEnd(ManifestState.SAME)
+
 @dataclass(frozen=True, slots=True)
 class ImportResult:
     """How an import ended; `problem` is None when nothing went wrong.

@@ -14,7 +14,7 @@ from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_
 from ..mount import Mount, call_with_timeout
 from ..text import short_hash
 from . import bundle_change
-from .claims import Claim, ImportResult, ManifestAtEnd, ManifestState
+from .claims import SAME_MANIFEST, Claim, ImportResult, ManifestAtEnd, ManifestState
 from .db_retry import run_idempotent
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 
@@ -67,7 +67,7 @@ class JobManifest:
         except PanelError:
             return ManifestAtEnd(ManifestState.UNKNOWN)
         if sha256 == imported.sha256:
-            return ManifestAtEnd(ManifestState.SAME, sha256)
+            return SAME_MANIFEST
         self._warn_of_change("the manifest changed during the import", sha256, imported.sha256)
         return ManifestAtEnd(ManifestState.CHANGED, sha256)
 
