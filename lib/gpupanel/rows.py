@@ -147,12 +147,24 @@ class QueueSummary(TypedDict):
     now: datetime
 
 
-class AssetRow(TypedDict):
+class SayRow(TypedDict):
+    """What says which bundle decided about a row last: its columns, and those of the batch of last_batch_id."""
+
+    source_at: datetime | None
+    source_batch_id: int | None
+    last_batch_id: int
+    last_sync_id: str | None
+    last_source_at: datetime | None
+    last_prior_sync_id: str | None
+    last_completed_at: str | None
+    last_discovered_at: datetime
+
+
+class AssetRow(SayRow):
     """The columns of `asset` that have a use here, and FIELDS."""
 
     id: int
     asset_type: str
     asset_hash: str
-    fingerprint: str
     first_sync_id: str | None
     deleted_at: Any

@@ -94,14 +94,16 @@ def scan_mount(
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
 ) -> preflight.PreflightResult:
-    """Plan each item of a batch.
+    """Plan each item and container of a batch.
 
+    `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
     """
     db.run_read(ledger.get_batch, sync_id)
-    return db.run_transaction(preflight.save_preflight, _inspect_bundle(mount, sync_id, seconds), actor)
+    examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+    return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
 def queue_batch(

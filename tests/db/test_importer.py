@@ -132,6 +132,8 @@ def test_a_removed_asset_is_kept_and_comes_back_with_the_next_create(admin_db, p
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None
     assert worker_helpers.counts(panel_db, removal) == {"removed": 1}
     bring(create)
+    assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None, "the removal is newer"
+    bring(bundles.bundle("again", [photo]))
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is None
     assert worker_helpers.counts(panel_db, create) == {"updated": 1}
 

@@ -1,11 +1,13 @@
 """The decision table of docs/CONTRACT.md, 5, row by row."""
 
-import pytest
+from datetime import datetime
 
+import pytest
 from gpupanel import library_reader
 from gpupanel.library_reader import ExistingAsset
 from gpupanel.manifest import Derivative, Item
 from gpupanel.models import Decision
+from gpupanel.order import BundleOrder, Order, Say
 from gpupanel.decision import decide
 
 COVER = "c" * 64
@@ -19,11 +21,20 @@ def item(**changed) -> Item:
     return Item(**facts | changed)
 
 
-def existing(of: Item, *, removed=False, covers=(), containers=()) -> ExistingAsset:
+def say(day: int, batch_id: int = 1) -> Say:
+    return Say(Order(datetime(2026, 4, day), f"{day:08d}-0000-0000-0000-000000000000"), batch_id)
+
+
+BUNDLE = BundleOrder(say(10).order, 2)
+NEWER, OLDER = say(11), say(9)
+
+
+def existing(of: Item, *, removed=False, covers=(), containers=(), by=OLDER, derivatives_by=None, members=None):
+    derivatives = {(d.kind, d.path): {f: getattr(d, f) for f in library_reader.DERIVATIVE_FIELDS} for d in of.persisted}
     return ExistingAsset(
-        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS}, BATCH,
-        {cover: 1 for cover in covers}, frozenset(containers),
-        {(d.kind, d.path): {f: getattr(d, f) for f in library_reader.DERIVATIVE_FIELDS} for d in of.persisted},
+        12, removed, {field: getattr(of, field) for field in library_reader.FIELDS}, BATCH,
+        {cover: 1 for cover in covers}, frozenset(containers), derivatives, by,
+        {file: derivatives_by or by for file in derivatives}, members or {},
     )
 
 
@@ -48,40 +59,40 @@ TABLE = [
 @pytest.mark.parametrize("row", range(len(TABLE)))
 def test_the_decision_table(row, action):
     known, wanted, containers, *expected = TABLE[row]
-    decision, reason, _ = decide(action, wanted, known, containers)
+    decision, reason, _ = decide(action, wanted, known, BUNDLE, containers)
     assert decision == expected[["create", "update", "remove"].index(action)]
     assert reason
 
 
 def test_a_skip_names_the_asset_and_the_batch_that_brought_it():
-    _, reason, _ = decide("create", SAME, existing(SAME))
+    _, reason, _ = decide("create", SAME, existing(SAME), BUNDLE)
     assert "asset 12" in reason and BATCH in reason
 
 
 def test_an_update_lists_the_fields_before_and_after():
-    _, reason, changes = decide("update", item(title="Sea", width=5), existing(SAME))
+    _, reason, changes = decide("update", item(title="Sea", width=5), existing(SAME), BUNDLE)
     assert changes == {"title": ["Lake", "Sea"], "width": [None, 5]}
     assert "title, width" in reason
 
 
 def test_a_create_that_would_overwrite_says_what_stays():
-    decision, reason, changes = decide("create", item(title="Sea"), existing(SAME))
+    decision, reason, changes = decide("create", item(title="Sea"), existing(SAME), BUNDLE)
     assert decision is Decision.WILL_SKIP
     assert "never overwrites" in reason and "title" in reason
 
 
 def test_a_changed_derivative_is_a_difference():
     other = item(derivatives=(Derivative("thumb", "thumb.jpg", 11, "e" * 64, "image/jpeg", 4, 3),))
-    decision, _, changes = decide("update", other, existing(SAME))
+    decision, _, changes = decide("update", other, existing(SAME), BUNDLE)
     assert decision is Decision.WILL_UPDATE
     assert changes == {"derivatives": [["thumb thumb.jpg"], ["thumb thumb.jpg"]]}
 
 
 def test_a_derivative_no_longer_listed_is_no_instruction():
-    assert decide("update", item(derivatives=()), existing(SAME))[0] is Decision.WILL_SKIP
+    assert decide("update", item(derivatives=()), existing(SAME), BUNDLE)[0] is Decision.WILL_SKIP
 
 
 @pytest.mark.parametrize("kind", ["frosted", "blurred", "vivid_blurred"])
 def test_derivatives_that_are_never_persisted_make_no_difference(kind):
     veiled = Derivative(kind, "x.jpg", 1, "f" * 64, "image/jpeg", 1, 1)
-    assert decide("update", item(derivatives=SAME.derivatives + (veiled,)), existing(SAME))[0] is Decision.WILL_SKIP
+    assert decide("update", item(derivatives=SAME.derivatives + (veiled,)), existing(SAME), BUNDLE)[0] is Decision.WILL_SKIP

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..db import Transaction, chunked
+from ..db import ReadTransaction, Transaction, chunked
 from ..models import ContainerPlan, Decision, MAX_REASON_LENGTH
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 def plan_containers(tx: Transaction, batch_id: int, plans: list[ContainerPlan]) -> None:
     """Write the plans of some containers of a batch."""
     tx.insert_many("ledger_containers.plan", [_row(batch_id, plan) for plan in plans])
+
+
+def settled_containers(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
+    """Keys of the containers that a job has processed successfully."""
+    rows = tx.fetch_all("ledger_containers.settled", batch_id=batch_id)
+    return {(row["type"], row["container_hash"]) for row in rows}
 
 
 def withdraw_missing_containers(tx: Transaction, batch_id: int, manifest: Manifest) -> int:

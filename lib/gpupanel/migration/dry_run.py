@@ -10,16 +10,17 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from .. import ledger, preflight
+from .. import ledger, order, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
 from ..manifest import Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
+from ..rows import BatchRow
 from ..worker.chunk_writer import ChunkWriter, ImportRun
 from ..worker.containers import Step
-from ..worker.pipeline import Limits, Pipeline, bundle_order, result_of_counts
+from ..worker.pipeline import Limits, Pipeline, result_of_counts
 from .dry_run_output import Line, NaturalKeyFormatter
 from ..worker.document_prefetch import ImportItem
 from .recording_transaction import RecordingTransaction
@@ -82,16 +83,16 @@ class DryRun:
 class RolledBackImport:
     """The target of a dry run: one transaction whose writes are printed."""
 
-    def __init__(self, tx: Transaction, batch: dict[str, Any], tell: Callable[[Line], None], seconds: float):
+    def __init__(self, tx: Transaction, batch: BatchRow, tell: Callable[[Line], None], seconds: float):
         self._tx, self._tell, self._seconds = RecordingTransaction(tx), tell, seconds
-        self.batch_id, self._sync_id = batch["id"], batch["sync_id"]
+        self._batch, self.batch_id, self._sync_id = batch, batch["id"], batch["sync_id"]
         self._deadline = monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self._tx.fetch_all("dry_run.patience")
 
     def run(self, manifest: Manifest) -> ImportRun:
         """Return the import of this bundle, which has no job."""
-        return ImportRun(bundle_order(self._tx, self._sync_id, manifest))
+        return ImportRun(order.bundle_order(self._tx, self._batch, manifest))
 
     def checkpoint(self) -> None:
         """Stop the dry run when its time is over."""

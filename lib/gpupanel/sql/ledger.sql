@@ -58,7 +58,14 @@ UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 -- name: preflighted
 -- Write the result of a preflight.
 UPDATE ingest_batch
-SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s
+SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s, changed_at = NULL,
+    changed_sha256 = NULL
+WHERE id = %(batch_id)s
+
+-- name: place
+-- Write the position of a batch in upstream's order.
+UPDATE ingest_batch
+SET prior_sync_id = %(prior_sync_id)s, source_at = %(source_at)s, although_older = %(although_older)s
 WHERE id = %(batch_id)s
 
 -- name: planned

@@ -22,3 +22,8 @@ SELECT id, type, container_hash FROM ingest_batch_container WHERE batch_id = %(b
 UPDATE ingest_batch_container
 SET decision = 'withdrawn', planned = NULL, reason = %(reason)s, job_id = NULL, members_done = 0
 WHERE id IN %(ids)s
+
+-- name: settled
+-- Keys of the containers that a job has processed successfully since they were planned.
+SELECT type, container_hash FROM ingest_batch_container FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')

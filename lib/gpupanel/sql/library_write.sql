@@ -61,15 +61,18 @@ INSERT INTO asset_source (asset_id, document, sha256) VALUES (%(asset_id)s, %(do
 ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256)
 
 -- name: runs
--- Kind and digest of the analysis documents of these assets, the oldest first; those that an undo took back are left out.
-SELECT asset_id, analysis_kind, content_sha256 FROM asset_ai_run
-WHERE asset_id IN %(asset_ids)s AND deleted_at IS NULL ORDER BY id
+-- Kind and digest of the analysis documents of these assets, the oldest first.
+SELECT id, asset_id, analysis_kind, content_sha256, deleted_at FROM asset_ai_run
+WHERE asset_id IN %(asset_ids)s ORDER BY id
 
 -- name: add_runs
--- Insert analysis documents; older versions stay, and one that an undo took back is restored.
+-- Insert analysis documents; older versions stay.
 INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_error, content_sha256)
 VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
-ON DUPLICATE KEY UPDATE deleted_at = NULL
+
+-- name: restore_runs
+-- Restore analysis documents that an undo took back.
+UPDATE asset_ai_run SET deleted_at = NULL WHERE id IN %(ids)s
 
 -- name: write_derivatives
 -- Insert or update derivatives; others of the assets stay.

@@ -12,15 +12,13 @@ from ..db import DataError, Transaction, chunked
 from ..decision import ContainerMemberships, decide
 from ..ledger import results
 from ..library_reader import AssetKey, ExistingAsset
-from ..manifest import Container, Derivative, InvalidItem, Item, Manifest
+from ..manifest import Derivative, InvalidItem, Item, Manifest
 from ..models import Decision, REFUSED_BY_DATABASE
 from ..order import BundleOrder, Say
 from . import drift, library_writer
 from .document_prefetch import ImportItem
 from .drift import OwnJob
-from .item_decision import (
-    WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say,
-)
+from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
 from .item_documents import NewDocuments
 from .item_results import SettledItem, Written, settled_item
 from .library_writer import Assigned, CoverLink, DerivativeWrite
@@ -54,9 +52,6 @@ class ChunkWriter:
     def __init__(self, run: ImportRun, manifest: Manifest):
         self._run, self._action = run, manifest.action
         self._memberships = ContainerMemberships(manifest)
-        self._containers: dict[tuple[str, str], Container] = {
-            (container.type, container.container_hash): container for container in self._memberships.containers
-        }
 
     def write(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
         """Write the library rows of a chunk; return what is to be recorded of each item.
@@ -98,14 +93,10 @@ class ChunkWriter:
         locked = library_writer.lock_assets(tx, [entry.key for entry in valid])
         existing: dict[AssetKey, ExistingAsset] = {}
         for chunk in chunked(entry for entry in valid if entry.key in locked):
-            containers = self._containers_of(chunk)
-            existing |= library_reader.existing_assets(tx, [entry.asset for entry in chunk], containers)
+            items = [entry.asset for entry in chunk]
+            existing |= library_reader.existing_assets(tx, items, self._memberships.containers_listing(items))
         tombstones = order.tombstones(tx, (entry.key for entry in valid if entry.key not in locked))
         return [self._decide(entry, existing.get(entry.key), tombstones.get(entry.key)) for entry in entries]
-
-    def _containers_of(self, entries: list[ImportItem]) -> list[Container]:
-        keys = set().union(*(self._memberships.containers_of(entry.asset) for entry in entries))
-        return [self._containers[key] for key in sorted(keys)]
 
     def _decide(self, entry: ImportItem, existing: ExistingAsset | None, tombstone: Say | None) -> ItemDecision:
         if isinstance(entry.item, InvalidItem):
@@ -225,7 +216,7 @@ def _with_documents(decided: ItemDecision, unknown: dict[int, NewDocuments]) -> 
     """
     if decided.existing is None:
         assert decided.entry.documents is not None
-        return decided._replace(new=library_writer.all_new(decided.entry.documents))
+        return decided._replace(new=NewDocuments(*decided.entry.documents[:3]))
     new = unknown[decided.existing.id]
     if decided.is_older:
         new = new._replace(source="")

@@ -8,19 +8,20 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from .. import ledger, preflight
+from .. import ledger, order, preflight
 from ..library_reader import AssetKey
-from ..db import DataError, Database, Transaction
+from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError
 from ..manifest import Manifest, parse_manifest
 from ..models import DONE_DECISIONS, Decision
 from ..mount import Mount, call_with_timeout
+from ..order import BundleOrder
 from . import claims
 from .chunk_writer import HOLD, ChunkWriter, ImportRun
 from .claims import Claim, ImportResult
 from .containers import ContainerFailure, Step
 from .heartbeat import Heartbeat
-from .pipeline import Limits, NOT_PLANNED, Pipeline, bundle_order, result_of_counts
+from .pipeline import Limits, NOT_PLANNED, Pipeline, result_of_counts
 from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
 
 T = TypeVar("T")
@@ -70,7 +71,8 @@ class Importer:
         Raises: DatabaseUnavailableError.
         """
         manifest = self._manifest()
-        failures = Pipeline(self, self._mount, self._import_run(manifest), manifest, self._limits).run()
+        run = ImportRun(self._db.run_read(self._bundle_order, manifest), self._claim.job_id, self._on_change)
+        failures = Pipeline(self, self._mount, run, manifest, self._limits).run()
         self.checkpoint()
         return self._finish(manifest, failures)
 
@@ -106,6 +108,13 @@ class Importer:
         self.items_done, self.items_total = 0, result.item_count
         return bundle.manifest
 
+    def _bundle_order(self, tx: ReadTransaction, manifest: Manifest) -> BundleOrder:
+        """Return the bundle's position in upstream's order, which the preflight fixed."""
+        try:
+            return order.bundle_order(tx, ledger.get_batch(tx, self._claim.sync_id), manifest)
+        except OrderError as error:
+            raise ImportRejectedError("; ".join(error.problems)) from error
+
     def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
         return call_with_timeout(look, self.checkpoint, seconds)
 
@@ -114,13 +123,6 @@ class Importer:
         batch = tx.fetch_one("ledger.lock_by_id", batch_id=self._claim.batch_id)
         assert batch is not None
         return preflight.write_plan(tx, batch, bundle, self._claim.worker, phase="import")
-
-    def _import_run(self, manifest: Manifest) -> ImportRun:
-        try:
-            bundle = self._db.run_read(bundle_order, self._claim.sync_id, manifest)
-        except OrderError as error:
-            raise ImportRejectedError("; ".join(error.problems)) from error
-        return ImportRun(bundle, self._claim.job_id, self._on_change)
 
     # ------------------------------------------------------------------------------------- the pipeline's target
 

@@ -7,13 +7,11 @@ claim, the dry run writes all of them in one transaction that is rolled back (do
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from .. import ledger, order
 from ..library_reader import AssetKey
-from ..db import DataError, ReadTransaction, chunked
+from ..db import DataError, chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
-from ..order import BundleOrder, Order
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
@@ -101,16 +99,6 @@ class Pipeline:
         except DataError as error:
             return containers.rejected(container, error)
         return containers.missing_members(container, missing) if missing else None
-
-
-def bundle_order(tx: ReadTransaction, sync_id: str, manifest: Manifest) -> BundleOrder:
-    """Return the bundle's position in upstream's order; it is computed for a batch that no preflight of ours planned.
-
-    Raises: OrderError.
-    """
-    batch = ledger.get_batch(tx, sync_id)
-    source_at = batch["source_at"] or order.source_at(tx, sync_id, manifest)
-    return BundleOrder(Order(source_at, sync_id), batch["id"], bool(batch["although_older"]))
 
 
 def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:
