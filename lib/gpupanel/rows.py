@@ -15,6 +15,7 @@ class Facts(TypedDict):
     manifest_sha256: str | None
     manifest_summary: Any
     container_count: int
+    prior_sync_id: str | None
 
 
 class BatchRow(Facts):
@@ -25,7 +26,6 @@ class BatchRow(Facts):
     status: str
     plan: Any
     last_error: str | None
-    prior_sync_id: str | None
     source_at: datetime | None
     although_older: int
     undo_of: int | None

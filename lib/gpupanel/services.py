@@ -35,14 +35,16 @@ def no_progress(done: int, total: int) -> None:
 class ScanReport:
     """The result of a scan.
 
-    `passed_over` maps a skipped bundle to the reason; `strays` are sentinels whose name is no sync_id; `left` are the
-    bundles that were not read for lack of time.
+    `passed_over` maps a skipped bundle to the reason; `changed_upstream` are bundles that upstream replaced after their
+    approval or import; `strays` are sentinels whose name is no sync_id; `left` are the bundles that were not read for
+    lack of time.
     """
 
     sentinels: int = 0
     known: int = 0
     discovered: list[str] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)
+    changed_upstream: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -53,6 +55,8 @@ class ScanReport:
                 self.discovered.append(finding.sync_id)
             elif outcomes[finding.sync_id] == scan.PASSED_OVER:
                 self.passed_over[finding.sync_id] = finding.problem or ""
+            elif outcomes[finding.sync_id] == scan.CHANGED:
+                self.changed_upstream.append(finding.sync_id)
             else:
                 self.known += 1
 

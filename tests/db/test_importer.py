@@ -133,9 +133,11 @@ def test_a_removed_asset_is_kept_and_comes_back_with_the_next_create(admin_db, p
     assert worker_helpers.counts(panel_db, removal) == {"removed": 1}
     bring(create)
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None, "the removal is newer"
-    bring(bundles.bundle("again", [photo]))
+    again = bundles.bundle("again", [photo])
+    bring(again)
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is None
-    assert worker_helpers.counts(panel_db, create) == {"updated": 1}
+    assert worker_helpers.counts(panel_db, create) == {"skipped": 1}
+    assert worker_helpers.counts(panel_db, again) == {"updated": 1}
 
 
 def test_a_cover_link_that_is_missing_is_added(admin_db, panel_db, bundles, bring):
