@@ -80,7 +80,7 @@ def test_a_newer_bundle_wins_and_the_approved_change_can_still_be_read(admin_db,
 
 def test_an_import_by_the_perl_worker_is_followed(admin_db, panel_db, mount, bundles, bring):
     update, photo = planned_update(panel_db, mount, bundles, bring)
-    other = bundles.bundle("perl", [photo], completed_at="2026-01-01T00:00:00Z", created_at="2026-01-01T00:00:00Z")
+    other = bundles.bundle("perl", [photo], completed_at="2020-01-01T00:00:00Z", created_at="2020-01-01T00:00:00Z")
     services.scan_mount(panel_db, mount, "operator")
     perl = worker_helpers.batch(panel_db, other)["id"]
     admin_db.execute("UPDATE asset SET title = 'by Perl', last_batch_id = %(id)s", id=perl)
