@@ -36,16 +36,15 @@ UPDATE asset SET last_batch_id = %(batch_id)s, source_batch_id = %(batch_id)s, s
 WHERE id IN %(ids)s
 
 -- name: insert_tombstones
--- Record removals of what the library does not have; of two, the later in upstream's order stays.
+-- Record removals of what the library does not have.
 INSERT INTO ingest_tombstone (kind, hash, source_at, batch_id)
 VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
-ON DUPLICATE KEY UPDATE
-  batch_id = IF(VALUES(source_at) > source_at
-                OR (VALUES(source_at) = source_at
-                    AND (SELECT b.sync_id FROM ingest_batch b WHERE b.id = VALUES(batch_id))
-                        > (SELECT b.sync_id FROM ingest_batch b WHERE b.id = ingest_tombstone.batch_id)),
-                VALUES(batch_id), batch_id),
-  source_at = GREATEST(source_at, VALUES(source_at))
+
+-- name: replace_tombstones
+-- Record later removals in locked rows.
+INSERT INTO ingest_tombstone (kind, hash, source_at, batch_id)
+VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
+ON DUPLICATE KEY UPDATE source_at = VALUES(source_at), batch_id = VALUES(batch_id)
 
 -- name: sources
 -- Digest of each asset's source document.
@@ -61,14 +60,18 @@ INSERT INTO asset_source (asset_id, document, sha256) VALUES (%(asset_id)s, %(do
 ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256)
 
 -- name: runs
--- Kind and digest of the analysis documents of these assets, the oldest first; those that an undo took back are left out.
-SELECT asset_id, analysis_kind, content_sha256 FROM asset_ai_run
-WHERE asset_id IN %(asset_ids)s AND deleted_at IS NULL ORDER BY id
+-- Kind and digest of the analysis documents of these assets, the oldest first.
+SELECT id, asset_id, analysis_kind, content_sha256, deleted_at FROM asset_ai_run
+WHERE asset_id IN %(asset_ids)s ORDER BY id
 
 -- name: add_runs
--- Insert analysis documents; older versions stay, and one that an undo took back is restored.
+-- Insert analysis documents; older versions stay.
 INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, document, parse_error, content_sha256)
 VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
+
+-- name: restore_runs
+-- Restore analysis documents that an undo took back.
+UPDATE asset_ai_run SET deleted_at = NULL WHERE id IN %(ids)s
 
 -- name: write_derivatives
 -- Insert or update derivatives; others of the assets stay.

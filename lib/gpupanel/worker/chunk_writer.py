@@ -18,9 +18,7 @@ from ..order import BundleOrder, Say
 from . import drift, library_writer
 from .document_prefetch import ImportItem
 from .drift import OwnJob
-from .item_decision import (
-    WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say,
-)
+from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
 from .item_documents import NewDocuments
 from .item_results import SettledItem, Written, settled_item
 from .library_writer import Assigned, CoverLink, DerivativeWrite
@@ -218,7 +216,7 @@ def _with_documents(decided: ItemDecision, unknown: dict[int, NewDocuments]) -> 
     """
     if decided.existing is None:
         assert decided.entry.documents is not None
-        return decided._replace(new=library_writer.all_new(decided.entry.documents))
+        return decided._replace(new=NewDocuments(*decided.entry.documents[:3]))
     new = unknown[decided.existing.id]
     if decided.is_older:
         new = new._replace(source="")

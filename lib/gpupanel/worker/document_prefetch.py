@@ -26,8 +26,8 @@ MOUNT_TIMEOUT_SECONDS = 120
 class ImportItem(NamedTuple):
     """An item that is imported; `id` is that of its row in the ledger.
 
-    `documents` are those that were read, `problem` says why they could not be. `approved` has the changes of the plan as
-    JSON, `target_digest` the asset that it saw. `checked_how` says how the files of its derivatives were compared.
+    `documents` are those that were read, `problem` says why they could not be. `approved` has the changes of the plan
+    as JSON, `target_digest` the asset that it saw. `checked_how` says how the files of its derivatives were compared.
     """
 
     position: int

@@ -50,13 +50,15 @@ class ItemDocuments(NamedTuple):
 class NewDocuments(NamedTuple):
     """The documents of an item that the library lacks; `source` is empty if the library has it.
 
-    `before` maps the name of each (`source`, or the kind of analysis) to the digest of the document before it.
+    `before` maps the name of each (`source`, or the kind of analysis) to the digest of the document before it,
+    `taken_back` the digest of an analysis that an undo took back to the id of its row.
     """
 
     source: str
     source_sha256: str
     runs: tuple[AnalysisDocument, ...]
-    before: dict[str, str | None]
+    before: dict[str, str | None] = {}
+    taken_back: dict[tuple[str, str], int] = {}
 
     @property
     def files(self) -> list[str]:

@@ -80,11 +80,34 @@ def set_say(tx: Transaction, asset_ids: Iterable[int], say: Assigned) -> None:
 
 
 def insert_tombstones(tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assigned]]) -> None:
-    """Record the removal of what the library does not have; a later say stays."""
-    tx.insert_many("library_write.insert_tombstones", [
-        {"kind": kind, "hash": hash_, "source_at": str(say.source_at), "batch_id": say.batch_id}
-        for (kind, hash_), say in sorted(keys)
-    ])
+    """Record the removal of what the library does not have; a later say stays.
+
+    Raises: DatabaseConflictError, when another import recorded one of these removals meanwhile.
+    """
+    says = dict(keys)
+    known = order.tombstones(tx, says, lock=True)
+    sync_ids = _sync_ids(tx, {say.batch_id for say in says.values()} if known else set())
+    later = {
+        key: says[key] for key, latest in known.items()
+        if latest.order < (says[key].source_at, sync_ids[says[key].batch_id])
+    }
+    try:
+        tx.insert_many("library_write.insert_tombstones", _tombstone_rows(says, says.keys() - known.keys()))
+    except DuplicateKeyError as error:
+        raise DatabaseConflictError(f"Another import removed one of these meanwhile: {error}") from error
+    tx.insert_many("library_write.replace_tombstones", _tombstone_rows(later, later))
+
+
+def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[TombstoneKey]) -> list[dict[str, Any]]:
+    return [
+        {"kind": kind, "hash": hash_, "source_at": str(says[kind, hash_].source_at), "batch_id": says[kind, hash_].batch_id}
+        for kind, hash_ in sorted(keys)
+    ]
+
+
+def _sync_ids(tx: ReadTransaction, batch_ids: set[int]) -> dict[int, str]:
+    ids = [row for chunk in chunked(sorted(batch_ids)) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
+    return {row["id"]: row["sync_id"] for row in ids}
 
 
 def confirm_created(tx: Transaction, keys: Iterable[AssetKey], known: dict[TombstoneKey, Say]) -> None:
@@ -114,29 +137,24 @@ def new_documents(tx: ReadTransaction, documents: dict[int, ItemDocuments]) -> d
     if not documents:
         return {}
     sources = {row["asset_id"]: row["sha256"] for row in _of_assets(tx, "library_write.sources", documents)}
-    runs: dict[int, dict[str, dict[str, None]]] = {}
+    runs: dict[int, list[dict[str, Any]]] = {}
     for row in _of_assets(tx, "library_write.runs", documents):
-        runs.setdefault(row["asset_id"], {}).setdefault(row["analysis_kind"], {})[row["content_sha256"]] = None
+        runs.setdefault(row["asset_id"], []).append(row)
     return {
-        asset_id: _new_documents(each, sources.get(asset_id), runs.get(asset_id, {}))
+        asset_id: _new_documents(each, sources.get(asset_id), runs.get(asset_id, []))
         for asset_id, each in documents.items()
     }
 
 
-def _new_documents(
-    documents: ItemDocuments, source: str | None, runs: dict[str, dict[str, None]]
-) -> NewDocuments:
-    """Compare documents with the digests of the library's; the last one of a kind is the newest."""
-    before: dict[str, str | None] = {kind: list(digests)[-1] for kind, digests in runs.items()}
+def _new_documents(documents: ItemDocuments, source: str | None, runs: list[dict[str, Any]]) -> NewDocuments:
+    """Compare documents with the library's; the last analysis of a kind is the newest."""
+    live = [(row["analysis_kind"], row["content_sha256"]) for row in runs if row["deleted_at"] is None]
+    before: dict[str, str | None] = dict(live)
     return NewDocuments(
         "" if source == documents.source_sha256 else documents.source, documents.source_sha256,
-        tuple(run for run in documents.runs if run.sha256 not in runs.get(run.kind, ())), before | {"source": source},
+        tuple(run for run in documents.runs if (run.kind, run.sha256) not in live), before | {"source": source},
+        {(row["analysis_kind"], row["content_sha256"]): row["id"] for row in runs if row["deleted_at"] is not None},
     )
-
-
-def all_new(documents: ItemDocuments) -> NewDocuments:
-    """The documents of an item whose asset is created."""
-    return NewDocuments(documents.source, documents.source_sha256, documents.runs, {})
 
 
 def write_documents(tx: Transaction, documents: dict[int, NewDocuments]) -> None:
@@ -147,8 +165,14 @@ def write_documents(tx: Transaction, documents: dict[int, NewDocuments]) -> None
         for asset_id, each in documents.items() if each.source
     ])
     tx.insert_many("library_write.add_runs", [
-        {"asset_id": asset_id} | run._asdict() for asset_id, each in documents.items() for run in each.runs
+        {"asset_id": asset_id} | run._asdict()
+        for asset_id, each in documents.items() for run in each.runs if (run.kind, run.sha256) not in each.taken_back
     ])
+    for ids in chunked([
+        each.taken_back[run.kind, run.sha256]
+        for each in documents.values() for run in each.runs if (run.kind, run.sha256) in each.taken_back
+    ]):
+        tx.execute("library_write.restore_runs", ids=ids)
 
 
 def keep_documents(tx: Transaction, asset_ids: list[int]) -> None:
@@ -179,7 +203,8 @@ def write_covers(tx: Transaction, covers: dict[int, str]) -> dict[int, CoverLink
 
 
 def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
-    return [_asset_row(item, say) for item, say in sorted(items, key=lambda pair: (pair[0].asset_type, pair[0].asset_hash))]
+    in_order = sorted(items, key=lambda pair: (pair[0].asset_type, pair[0].asset_hash))
+    return [_asset_row(item, say) for item, say in in_order]
 
 
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
