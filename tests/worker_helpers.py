@@ -195,6 +195,7 @@ def write(tx, asset) -> None:
     """Write an asset to the library, as an import does."""
     row = dict.fromkeys(library_reader.FIELDS) | {
         "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+        "source_at": None,
     }
     tx.insert_many("library_write.create_assets", [row])
 
