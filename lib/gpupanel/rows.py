@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from .models import Changes
+
 
 class Facts(TypedDict):
     """The columns of ingest_batch that come from the manifest."""

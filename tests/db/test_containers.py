@@ -5,7 +5,7 @@ import time
 
 import pytest
 import worker_helpers
-from gpupanel import config, ledger, services
+from gpupanel import ledger, services
 from gpupanel.devtools.bundle_factory.deterministic import derive_hash
 from gpupanel.errors import DatabaseConflictError
 from gpupanel.worker import claims, containers, importer

@@ -42,7 +42,7 @@ VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
 ON DUPLICATE KEY UPDATE
   batch_id = IF(VALUES(source_at) > source_at
                 OR (VALUES(source_at) = source_at
-                    AND (SELECT b.sync_id FROM ingest_batch b WHERE b.id = VALUES(batch_id))
+                    AND (SELECT b.sync_id FROM ingest_batch b WHERE b.id = VALUE(batch_id))
                         > (SELECT b.sync_id FROM ingest_batch b WHERE b.id = ingest_tombstone.batch_id)),
                 VALUES(batch_id), batch_id),
   source_at = GREATEST(source_at, VALUES(source_at))

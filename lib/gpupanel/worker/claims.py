@@ -5,15 +5,14 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .. import ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError
 from ..models import BatchStatus, JobState
-from .containers import ContainerFailure
 
 # No job has the id 0: `IN ()` is no SQL.
 NO_JOB = [0]
@@ -154,9 +153,13 @@ def reset_progress(tx: Transaction, claim: Claim, items_total: int) -> None:
     _update_fenced(tx, claim, "worker.restart", items_total=items_total)
 
 
-def append_progress_event(tx: Transaction, claim: Claim, items_done: int, items_total: int) -> None:
-    """Append a job_progress event."""
-    _note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
+def append_progress_event(
+    tx: Transaction, claim: Claim, items_done: int, items_total: int, containers: tuple[int, int] | None
+) -> None:
+    """Append a job_progress event; `containers` are (done, total)."""
+    facts = {"items_done": items_done, "items_total": items_total}
+    facts |= {"containers_done": containers[0], "containers_total": containers[1]} if containers else {}
+    _note(tx, claim, "job_progress", "job_progress", **facts)
 
 
 # ---------------------------------------------------------------------------------------------- how it ends
@@ -187,21 +190,15 @@ def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int,
     return release(tx, claim, reason, unavailable=unavailable, counts=True)
 
 
-def finish(
-    tx: Transaction, claim: Claim, outcome: ImportResult, manifest_sha256: str, failures: Iterable[ContainerFailure] = ()
-) -> None:
+def finish(tx: Transaction, claim: Claim, outcome: ImportResult, manifest_sha256: str) -> None:
     """End a complete import; the job fails only if the whole batch did.
 
-    `manifest_sha256` is the digest of the imported bytes. The events of incomplete containers are appended here, so that
-    a resumed job does not append them twice.
+    `manifest_sha256` is the digest of the imported bytes.
 
     Raises: ClaimLostError.
     """
     state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
     _end(tx, claim, state, outcome.status, outcome.problem)
-    for failure in failures:
-        payload = asdict(failure) | {"job_id": claim.job_id, "phase": "import"}
-        ledger.append_event(tx, claim.batch_id, "container_failed", payload, claim.worker)
     _note(
         tx, claim, "job_finished", "job_finish", counts=outcome.counts, items_total=sum(outcome.counts.values()),
         status=outcome.status, container_failures=outcome.container_failures, manifest_sha256=manifest_sha256,

@@ -12,19 +12,22 @@ from .. import ledger, order, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError
-from ..manifest import Manifest, parse_manifest
+from ..manifest import Container, Manifest, parse_manifest
 from ..models import DONE_DECISIONS, Decision
 from ..mount import Mount, call_with_timeout
 from ..order import BundleOrder
-from . import claims
+from . import claims, containers
 from .chunk_writer import HOLD, ChunkWriter, ImportRun
 from .claims import Claim, ImportResult
-from .containers import ContainerFailure, Step
+from .container_writer import ContainerWriter
+from .containers import PendingContainer, SettledContainer
 from .heartbeat import Heartbeat
 from .pipeline import Limits, NOT_PLANNED, Pipeline, result_of_counts
 from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
 
 T = TypeVar("T")
+# write(tx, group) -> what was done with each container
+WriteContainers = Callable[[Transaction, list[PendingContainer]], list[SettledContainer]]
 
 EVENT_SECONDS = 10
 # Bounds the check of all files of a bundle.
@@ -60,6 +63,7 @@ class Importer:
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
         self._limits, self._on_change = Limits(chunk_items, readers), on_change
         self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._containers_total = 0
         self._noted = monotonic()
 
     def run(self) -> ImportResult:
@@ -72,9 +76,10 @@ class Importer:
         """
         manifest = self._manifest()
         run = ImportRun(self._db.run_read(self._bundle_order, manifest), self._claim.job_id, self._on_change)
-        failures = Pipeline(self, self._mount, run, manifest, self._limits).run()
+        self._containers_total = len(manifest.containers)
+        Pipeline(self, self._mount, run, manifest, self._limits).run()
         self.checkpoint()
-        return self._finish(manifest, failures)
+        return self._finish(manifest)
 
     @property
     def progress(self) -> str:
@@ -178,9 +183,16 @@ class Importer:
     def _note_progress(self, tx: Transaction, items: int) -> bool:
         noting = monotonic() - self._noted >= EVENT_SECONDS
         if noting:
-            claims.append_progress_event(tx, self._claim, self.items_done + items, self.items_total)
+            claims.append_progress_event(tx, self._claim, self.items_done + items, self.items_total, self._containers(tx))
         self._heartbeat.raise_if_lost()
         return noting
+
+    def _containers(self, tx: ReadTransaction) -> tuple[int, int] | None:
+        """How many containers are settled, and of how many; None where the bundle has none."""
+        if not self._containers_total:
+            return None
+        counts = ledger.container_counts(tx, self._claim.batch_id)
+        return sum(counts.get(decision, 0) for decision in DONE_DECISIONS), self._containers_total
 
     def _unfinished(self, tx: Transaction, chunk: list[ImportItem]) -> list[ImportItem]:
         """Return the items that are not settled.
@@ -191,43 +203,75 @@ class Importer:
         rows = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
         return [entry for entry in chunk if rows.get(entry.key, NOT_PLANNED)["job_id"] != self._claim.job_id]
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container; repeat it after a lost reply."""
-        try:
-            return self._db.run_transaction(self._take, step)
-        except CommitUnknownError:
-            return self._db.run_transaction(self._take, step)
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return those of these containers that this job has not settled."""
+        return self._db.run_read(containers.open_containers, self._claim.batch_id, self._claim.job_id, entries)
 
-    def _take(self, tx: Transaction, step: Step) -> list[str]:
-        missing = step(tx)
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers in one transaction; return those still open.
+
+        A large container is open until its last step; others only when a lost COMMIT had no effect.
+        """
+        since = monotonic()
+        try:
+            noted, settled = self._write_containers(writer, group)
+            still_open = [each.entry.next_step() for each in settled if not each.is_final]
+        except CommitUnknownError:
+            noted, still_open = False, self._db.run_transaction(self._unfinished_containers, group)
+        self._heartbeat.record_beat(since)
+        if noted:
+            self._noted = monotonic()
+        return still_open
+
+    def _write_containers(
+        self, writer: ContainerWriter, group: list[PendingContainer]
+    ) -> tuple[bool, list[SettledContainer]]:
+        try:
+            return self._db.run_transaction(self._commit_containers, writer.write, group)
+        except DataError:
+            return self._db.run_transaction(self._commit_containers, writer.write_individually, group)
+
+    def _commit_containers(
+        self, tx: Transaction, write: WriteContainers, group: list[PendingContainer]
+    ) -> tuple[bool, list[SettledContainer]]:
+        """Write library, fence, results and ledger; return whether an event was due."""
+        settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
-        return missing
+        containers.record(tx, self._claim, settled)
+        return self._note_progress(tx, 0), settled
+
+    def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Return the containers that are not settled; the heartbeat waits as for items."""
+        claims.heartbeat(tx, self._claim)
+        entries = [(entry.position, entry.container) for entry in group]
+        return containers.open_containers(tx, self._claim.batch_id, self._claim.job_id, entries)
 
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish(self, manifest: Manifest) -> ImportResult:
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest)
         except CommitUnknownError:
-            return self._finish_again(manifest, failures)
+            return self._finish_again(manifest)
 
-    def _finish_again(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish_again(self, manifest: Manifest) -> ImportResult:
         """Finish after a lost reply.
 
         If the first COMMIT took effect, the job has ended under our token.
         """
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest)
         except ClaimLostError:
             if not self._db.run_read(claims.has_ended, self._claim.token):
                 raise
-            return self._db.run_read(self._outcome, failures)
+            return self._db.run_read(self._outcome)
 
-    def _end(self, tx: Transaction, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _end(self, tx: Transaction, manifest: Manifest) -> ImportResult:
         self._heartbeat.raise_if_lost()
-        outcome = self._outcome(tx, failures)
-        claims.finish(tx, self._claim, outcome, manifest.sha256, failures)
+        outcome = self._outcome(tx)
+        claims.finish(tx, self._claim, outcome, manifest.sha256)
         return outcome
 
-    def _outcome(self, tx: Transaction, failures: list[ContainerFailure]) -> ImportResult:
-        return result_of_counts(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
+    def _outcome(self, tx: ReadTransaction) -> ImportResult:
+        batch_id = self._claim.batch_id
+        return result_of_counts(ledger.decision_counts(tx, batch_id), ledger.container_counts(tx, batch_id))

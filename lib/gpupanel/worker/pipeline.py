@@ -4,18 +4,19 @@ The worker and the dry run share this code and differ in their `ImportTarget`: t
 claim, the dry run writes all of them in one transaction that is rolled back (docs/CONTRACT.md, "9. Import").
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..library_reader import AssetKey
-from ..db import DataError, chunked
+from ..db import chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
-from .containers import ContainerFailure, Step
+from .container_writer import ContainerWriter
+from .containers import PendingContainer
 from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
 from .item_decision import needs_documents
 
@@ -37,8 +38,11 @@ class ImportTarget(Protocol):
     def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         """Write a chunk, or item by item when the database refuses it; return what is still open."""
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container; return the hashes of missing members."""
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return those of these containers that are still to be imported."""
+
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers, or a step of a large one; return what is still open."""
 
 
 class Limits(NamedTuple):
@@ -52,16 +56,17 @@ class Pipeline:
     """Imports the items and containers of one manifest into a target."""
 
     def __init__(self, target: ImportTarget, mount: Mount, run: ImportRun, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._batch_id, self._manifest = target, mount, run.batch_id, manifest
-        self._limits = limits
-        self._writer = ChunkWriter(run, manifest)
+        self._target, self._mount, self._manifest, self._limits = target, mount, manifest, limits
+        self._writer, self._container_writer = ChunkWriter(run, manifest), ContainerWriter(run, manifest.action)
 
-    def run(self) -> list[ContainerFailure]:
-        """Import everything still open; return the incomplete containers."""
+    def run(self) -> None:
+        """Import everything still open: all items first, then the containers."""
         action = self._manifest.action
         self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry))
-        failures = (self._container(container) for container in self._manifest.containers)
-        return [failure for failure in failures if failure]
+        for group in containers.group(self._open_containers()):
+            while group:
+                self._target.checkpoint()
+                group = self._target.settle_containers(self._container_writer, group)
 
     def _open_items(self) -> Iterator[ImportItem]:
         for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._manifest.items)):
@@ -90,23 +95,19 @@ class Pipeline:
                 unread_keys = {entry.key for entry in unread.entries}
                 return self._read_and_write(chunk, lambda entry: entry.key in unread_keys)
 
-    def _container(self, container: Container) -> ContainerFailure | None:
-        missing: list[str] = []
-        try:
-            for step in containers.container_steps(self._manifest.action, self._batch_id, container):
-                self._target.checkpoint()
-                missing += self._target.take(step)
-        except DataError as error:
-            return containers.rejected(container, error)
-        return containers.missing_members(container, missing) if missing else None
+    def _open_containers(self) -> Iterator[PendingContainer]:
+        for entries in chunked(enumerate(self._manifest.containers)):
+            yield from self._target.open_containers(entries)
 
 
-def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:
-    """Return how a batch ends, by the decisions of its items."""
+def result_of_counts(counts: dict[str, int], container_counts: Mapping[str, int]) -> ImportResult:
+    """Return how a batch ends, by the decisions of its items and containers."""
     total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
-    if not failed and not container_failures:
+    incomplete = container_counts.get(Decision.FAILED, 0)
+    if not failed and not incomplete:
         return ImportResult(BatchStatus.COMPLETED, counts, 0, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"incomplete containers: {container_failures}"] if container_failures else []
-    status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
-    return ImportResult(status, counts, container_failures, "; ".join(problems))
+    problems += [f"incomplete containers: {incomplete}"] if incomplete else []
+    all_failed = failed == total if total else incomplete == sum(container_counts.values())
+    status = BatchStatus.FAILED if all_failed else BatchStatus.PARTIAL
+    return ImportResult(status, counts, incomplete, "; ".join(problems))
