@@ -446,4 +446,5 @@ def _wide(admin_db, bundles, kind: str, count: int) -> str:
         f" SELECT 'photo', SHA2(seq, 256), 1, 1 FROM seq_1_to_{count}"
     )
     hashes = [row["asset_hash"] for row in admin_db.execute("SELECT asset_hash FROM asset ORDER BY id")]
-    return bundles.bundle("wide", [], [bundles.container(kind, "Wide", []) | {"items": hashes}])
+    photo = list(bundles.assets("wide", 1, derivatives=("icon",)))  # a mount without a file counts as away
+    return bundles.bundle("wide", photo, [bundles.container(kind, "Wide", []) | {"items": hashes}])
