@@ -1,6 +1,7 @@
 """Worlds of bundle_strategies.py as real bundles on a mount, and a database read as the reference fold's library."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ def _write(writer: FixedWriter, number: int, handover: Handover) -> Handover:
     containers = [msgspec.structs.asdict(each) | {"items": list(each.items)} for each in manifest.containers]
     facts = {name: getattr(manifest, name) for name in FACTS}
     writer.bundle(manifest.sync_id, assets, containers, **facts)
-    return Handover(msgspec.structs.replace(manifest, items=tuple(items)), documents)
+    return Handover(replace(manifest, items=tuple(items)), documents)
 
 
 def _documents(documents: Documents) -> dict[str, bytes]:
