@@ -18,6 +18,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
+from gpupanel.worker.importer import Importer
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -279,6 +280,31 @@ class Programs:
 def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
     return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST, aside))
+
+
+class NoHeartbeat:
+    """The heartbeat of a claim that is never lost."""
+
+    def raise_if_lost(self) -> None:
+        """Nothing is lost."""
+
+    def record_beat(self, since: float) -> None:
+        """Nothing watches."""
+
+
+class NoHooks:
+    """Hooks that let an import run to its end."""
+
+    def checkpoint(self, progress: str) -> None:
+        """Go on."""
+
+    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+        """Go on."""
+
+
+def import_claimed(db, mount, claim: claims.Claim):
+    """Import the batch of a claim in this thread."""
+    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), chunk_items=500, readers=2).run()
 
 
 def status(db, claim: claims.Claim) -> str:

@@ -30,11 +30,11 @@ def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResul
     return {(row["kind"], row["hash"]): row["id"] for row in rows}
 
 
-def insert_members(tx: Transaction, changes: Mapping[int, Iterable[MemberChange]]) -> None:
-    """Append the members that each result added, moved or took out; `changes` is by the result's id."""
+def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]]) -> None:
+    """Append the members that results added, moved or took out; `members` has them by the id of the result."""
     tx.insert_many("results.insert_members", [
         change._asdict() | {"result_id": result_id, "came": int(change.came)}
-        for result_id, members in changes.items() for change in members
+        for result_id, changes in members.items() for change in changes
     ])
 
 

@@ -8,22 +8,23 @@ rows waits for them for up to a minute.
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from .. import ledger, order, preflight
+from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
-from ..library_reader import AssetKey
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
-from ..rows import BatchRow, PlannedItem
+from ..rows import BatchRow
 from ..worker import containers
 from ..worker.chunk_writer import ChunkWriter, ImportRun
 from ..worker.container_writer import ContainerWriter
 from ..worker.containers import PendingContainer
-from ..worker.document_prefetch import ImportItem
 from ..worker.pipeline import Limits, Pipeline, result_of_counts
 from .dry_run_output import Line, NaturalKeyFormatter
+from ..worker.document_prefetch import ImportItem
 from .recording_transaction import RecordingTransaction
 
 # A worker waits for longer than this before it releases a job.
@@ -75,7 +76,7 @@ class DryRun:
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
         Pipeline(target, self._mount, target.run(manifest), manifest, self._limits).run()
-        ended = result_of_counts(dict(target.counts), dict(target.container_counts))
+        ended = result_of_counts(dict(target.counts), target.container_counts)
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
         }}
@@ -104,11 +105,11 @@ class RolledBackImport:
                 "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
             )
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
         """Return the ledger's rows of these items."""
         return ledger.planned_items(self._tx, self.batch_id, keys)
 
-    def is_open(self, row: PlannedItem) -> bool:
+    def is_open(self, row: dict[str, Any]) -> bool:
         """Return True: a dry run imports every item."""
         return True
 
@@ -137,10 +138,8 @@ class RolledBackImport:
         except DataError:
             settled = writer.write_individually(self._tx, group)
         self._print_writes()
-        self.container_counts.update(
-            str(each.decision) for each in settled if each.entry.is_first_step or each.is_refused
-        )
-        return containers.remaining(settled)
+        self.container_counts.update(str(each.decision) for each in settled if each.entry.is_first_step)
+        return [each.entry.next_step() for each in settled if not each.is_final]
 
     def _print_writes(self) -> None:
         written = self._tx.take_writes()

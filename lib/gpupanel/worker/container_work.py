@@ -162,7 +162,8 @@ class ContainerWork:
         title, cover_hash = self.values
         return {
             "container_hash": self.entry.container.container_hash, "title": title, "cover_hash": cover_hash,
-            "is_removed": int(self.is_removed), **self.columns._asdict(),
+            "is_removed": int(self.is_removed), "is_last": self.columns.last_batch_id == self.bundle.batch_id,
+            **self.columns._asdict(),
         }
 
     @property

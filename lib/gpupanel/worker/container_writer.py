@@ -161,7 +161,7 @@ class ContainerWriter:
             {
                 "container_id": work.id, "asset_id": write.asset_id, "position": write.position,
                 "source_at": str(write.source_at), "source_batch_id": self._run.batch_id,
-                "is_removed": int(write.is_removed),
+                "is_removed": int(write.is_removed), "is_change": write.change is not None,
             }
             for write in work.part
         ]

@@ -5,7 +5,7 @@ each membership keeps the say of its latest bundle (docs/decisions/0111-upstream
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import ledger
 from ..db import ReadTransaction, Transaction
@@ -13,7 +13,9 @@ from ..ledger import results
 from ..manifest import Container
 from ..models import Changes, Decision, EntryResult, MemberChange
 from ..rows import PlannedContainer
-from .claims import Claim
+
+if TYPE_CHECKING:
+    from .claims import Claim
 
 # Bounds of one transaction: a group of small containers, or one step of a large one.
 GROUP_CONTAINERS = 100
@@ -46,6 +48,10 @@ class PendingContainer(NamedTuple):
         """The number of members after the next transaction."""
         return min(self.start + STEP_MEMBERS, len(self.members))
 
+    def next_step(self) -> "PendingContainer":
+        """The same container after this step."""
+        return self._replace(start=self.end)
+
     @property
     def is_first_step(self) -> bool:
         return self.start == 0
@@ -74,21 +80,34 @@ class SettledContainer(NamedTuple):
     last_error: str | None = None
     is_refused: bool = False
 
+    @property
+    def is_final(self) -> bool:
+        """Whether no later step of the container follows."""
+        return self.is_refused or self.entry.is_last_step
 
-def group(
-    pending: Iterable[PendingContainer], *, members: int = GROUP_MEMBERS, containers: int = GROUP_CONTAINERS
-) -> Iterator[list[PendingContainer]]:
-    """Cut containers into groups for one transaction each; one with more members than a step is alone."""
-    group_: list[PendingContainer] = []
+
+def pending_container(position: int, container: Container, plan: PlannedContainer | None, job_id: int | None) -> PendingContainer:
+    """Return a container as a job finds it; a job continues where it was."""
+    members: dict[str, int] = {}
+    for index, asset_hash in enumerate(container.items):
+        members.setdefault(asset_hash, index)
+    is_resumed = plan is not None and job_id is not None and plan["job_id"] == job_id
+    start = plan["members_done"] if plan and is_resumed and plan["members_done"] < len(members) else 0
+    return PendingContainer(position, container, members, plan, start)
+
+
+def group(pending: Iterable[PendingContainer]) -> Iterator[list[PendingContainer]]:
+    """Cut containers into groups for one transaction each; a large container is alone."""
+    cut: list[PendingContainer] = []
     size = 0
     for entry in pending:
-        if group_ and (size + len(entry.members) > members or len(group_) == containers):
-            yield group_
-            group_, size = [], 0
-        group_.append(entry)
+        if cut and (size + len(entry.members) > GROUP_MEMBERS or len(cut) == GROUP_CONTAINERS):
+            yield cut
+            cut, size = [], 0
+        cut.append(entry)
         size += len(entry.members)
-    if group_:
-        yield group_
+    if cut:
+        yield cut
 
 
 def open_containers(
@@ -121,15 +140,7 @@ def _is_open(plan: PlannedContainer | None, job_id: int) -> bool:
     return failed_before or plan["decision"].startswith("will_")
 
 
-def remaining(settled: list[SettledContainer]) -> list[PendingContainer]:
-    """Return the large containers of which further members are to be imported."""
-    return [
-        each.entry._replace(start=each.entry.end) for each in settled
-        if not each.entry.is_last_step and not each.is_refused
-    ]
-
-
-def record(tx: Transaction, claim: Claim, settled: list[SettledContainer]) -> None:
+def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> None:
     """Append the results of containers and their events, and write their ledger rows."""
     first = [each for each in settled if each.entry.is_first_step]
     ids = results.insert(tx, claim.batch_id, claim.job_id, [_result(each) for each in first])
@@ -158,12 +169,11 @@ def _result(settled: SettledContainer) -> EntryResult:
 def _ledger_row(settled: SettledContainer) -> dict[str, Any]:
     """Return the ledger's columns; a container with further steps stays planned."""
     entry = settled.entry
-    is_done = entry.is_last_step or settled.is_refused
     planned = (entry.plan["planned"] if entry.plan else None) or Decision.WILL_LINK
     return {
         "position": entry.position, "type": entry.container.type, "container_hash": entry.container.container_hash,
         "title": entry.container.title, "cover_hash": entry.container.cover_hash,
-        "decision": settled.decision if is_done else planned, "reason": settled.reason, "changes": settled.changes,
+        "decision": settled.decision if settled.is_final else planned, "reason": settled.reason, "changes": settled.changes,
         "members": len(entry.members), "members_done": entry.end, "missing": settled.missing[:MISSING_SAMPLES],
         "missing_count": len(settled.missing), "target_id": settled.target_id, "last_error": settled.last_error,
     }

@@ -75,9 +75,9 @@ def _drift(decided: ItemDecision) -> Drift:
 
 
 def format_fields(fields: Changes) -> str:
-    """Say of each field what was found, and what the plan had."""
+    """Name the fields with the values that were found and planned."""
     return ", ".join(
-        f"{name} is {_shown(found)}, the plan had {_shown(planned)}" for name, (planned, found) in fields.items()
+        f"{name} is {_shown(value)}, the plan had {_shown(planned)}" for name, (planned, value) in fields.items()
     )
 
 

@@ -242,7 +242,7 @@ class Importer:
         settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
         containers.record(tx, self._claim, settled)
-        return containers.remaining(settled), self._note_progress(tx, 0)
+        return [each.entry.next_step() for each in settled if not each.is_final], self._note_progress(tx, 0)
 
     def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
         """Return the containers that are not settled, after our own transaction has ended."""

@@ -25,7 +25,7 @@ def create_containers(tx: Transaction, container_type: str, rows: list[Row]) -> 
     Raises: DatabaseConflictError, when another import created one of them meanwhile.
     """
     try:
-        created = tx.insert_many("containers.create", rows, type=container_type)
+        created = tx.insert_many("containers.create", _typed(container_type, rows), type=container_type)
     except DuplicateKeyError as error:
         raise DatabaseConflictError(f"Another import created this {container_type} meanwhile.") from error
     return {row["container_hash"]: row["id"] for row in created}
@@ -33,12 +33,12 @@ def create_containers(tx: Transaction, container_type: str, rows: list[Row]) -> 
 
 def write_containers(tx: Transaction, container_type: str, rows: list[Row]) -> None:
     """Write fields, mark and say of locked containers."""
-    tx.insert_many("containers.write", rows, type=container_type)
+    tx.insert_many("containers.write", _typed(container_type, rows), type=container_type)
 
 
 def write_members(tx: Transaction, container_type: str, rows: list[Row]) -> None:
     """Insert, restore, move or remove memberships of locked containers."""
-    tx.insert_many("containers.write_members", rows, type=container_type)
+    tx.insert_many("containers.write_members", _typed(container_type, rows), type=container_type)
 
 
 def containers_with_members(tx: ReadTransaction, container_type: str, ids: Iterable[int]) -> set[int]:
@@ -51,3 +51,8 @@ def count_members(tx: ReadTransaction, container_type: str, container_id: int) -
     """Return the number of live memberships of a container."""
     [row] = tx.fetch_all_sql(fill("containers.count_members", type=container_type), container_id=container_id)
     return int(row["members"])
+
+
+def _typed(container_type: str, rows: list[Row]) -> list[Row]:
+    """Name the type in the rows, for those who record them."""
+    return [row | {"type": container_type} for row in rows]
