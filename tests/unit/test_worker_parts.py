@@ -1,4 +1,4 @@
-"""The small parts of the worker: silence that ends a claim, jobs put aside, log lines, grants."""
+"""The small parts of the worker: silence that ends a claim, log lines, grants."""
 
 import io
 from time import monotonic
@@ -7,8 +7,6 @@ import pytest
 from gpupanel.config import DatabaseSettings
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError
-from gpupanel.worker import job_backoff
-from gpupanel.worker.job_backoff import JobBackoff
 from gpupanel.worker.db_retry import DatabaseRetrier, ShutdownRequested
 from gpupanel.worker.claims import Claim
 from gpupanel.worker.heartbeat import Heartbeat
@@ -17,6 +15,7 @@ from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.pipeline import result_of_counts
 from gpupanel.worker.shutdown import ShutdownSignals
 from gpupanel.worker.worker import idle_seconds
+from gpupanel.worker.worker_slot import Process, WorkerSlot
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 
@@ -24,7 +23,7 @@ CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 @pytest.fixture
 def heartbeat():
     """One whose database never answers."""
-    return Heartbeat(Database(DatabaseSettings(unix_socket="/nowhere")), 15, 900)
+    return Heartbeat(Database(DatabaseSettings(unix_socket="/nowhere")), 15, 900, WorkerSlot(Process("h", 1, "")))
 
 
 def test_a_worker_that_could_not_beat_for_two_thirds_of_the_threshold_gives_up_its_claim(heartbeat):
@@ -68,16 +67,6 @@ def test_a_database_that_is_away_is_told_in_sentences():
     with pytest.raises(ShutdownRequested):
         DatabaseRetrier(signals, make_logger(out, {}), SystemdNotifier({})).retry(Database(DatabaseSettings(unix_socket="/nowhere")).run_read, len)
     assert "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
-
-
-def test_a_job_put_aside_waits_longer_each_time_and_not_for_ever():
-    waiting = JobBackoff()
-    seconds = [waiting.defer(7) for _ in range(20)]
-    assert seconds[:3] == [job_backoff.FIRST_SECONDS * 2**n for n in range(3)]
-    assert seconds[-1] == job_backoff.MAX_SECONDS
-    assert waiting.deferred_ids() == [7]
-    waiting.clear(7)
-    assert waiting.deferred_ids() == []
 
 
 @pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two\\nwords\n"), ({}, "Z two\\nwords\n")])
