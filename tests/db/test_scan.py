@@ -19,7 +19,9 @@ def scan(panel_db, mount):
 
 def events(db, sync_id):
     batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
-    return [(event["event_type"], event["payload"], event["actor"]) for event in db.run_read(ledger.list_events, batch_id)]
+    return [
+        (event["event_type"], event["payload"], event["actor"]) for event in db.run_read(ledger.list_events, batch_id)
+    ]
 
 
 def test_a_consumable_bundle_is_discovered_with_its_facts(scan, panel_db, bundles):
@@ -52,7 +54,7 @@ def test_scanning_again_changes_nothing_and_opens_nothing(scan, panel_db, bundle
     scan()
     before = panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)
     opened = []
-    monkeypatch.setattr(mount, "manifest", opened.append)
+    monkeypatch.setattr(mount, "read_manifest", opened.append)
     report = scan()
     assert (report.known, report.discovered, opened) == (1, [], [])
     assert (panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)) == before
@@ -114,7 +116,9 @@ def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, p
     bundles.bundle("astray", bundles.assets("astray", 1))
     bundles.bundle("unfinished", bundles.assets("unfinished", 1), replace=True)
     assert sorted(scan().discovered) == sorted([astray, unfinished])
-    assert {panel_db.run_read(ledger.get_batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {"discovered"}
+    assert {panel_db.run_read(ledger.get_batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {
+        "discovered"
+    }
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):
@@ -196,7 +200,7 @@ def test_what_the_time_does_not_suffice_for_is_named(scan, panel_db, bundles, mo
     slow = bundles.bundle("b", bundles.assets("b", 1))
     hung, read = threading.Event(), mount.read_manifest
     first, second = sorted([fast, slow])
-    monkeypatch.setattr(mount, "manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
+    monkeypatch.setattr(mount, "read_manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
     report = scan(seconds=1)
     hung.set()
     assert (report.discovered, report.left) == ([first], [second])
