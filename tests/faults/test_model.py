@@ -17,6 +17,7 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.heartbeat import Heartbeat
+from gpupanel.worker.worker_slot import Process, WorkerSlot
 from gpupanel.worker.importer import Importer, ImportOptions
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
@@ -239,7 +240,7 @@ class Story(RuleBasedStateMachine):
 
     def _import(self, held: Held, steps: int) -> None:
         before = self._shared_of(held.batch)
-        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
+        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600, WorkerSlot(Process("h", 1, "")))
         heartbeat.start(held.claim, monotonic())
         importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), ImportOptions(1, 1))
         try:

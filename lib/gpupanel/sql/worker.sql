@@ -1,7 +1,7 @@
 -- name: next_job
--- Select and lock the next queued job. Any other index would lock every queued row.
+-- Select and lock the next queued job, unless the queue is paused. Any other index would lock every queued row.
 SELECT id AS job_id, batch_id FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued' AND id NOT IN %(aside)s
+WHERE state = 'queued' AND COALESCE((SELECT paused FROM queue_control WHERE id = 1), 0) = 0
 ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
 -- name: claim
@@ -22,6 +22,16 @@ WHERE j.claim_token = %(token)s
 -- Lock the same job; this waits for a COMMIT of the claim that is still under way.
 SELECT id FROM import_job WHERE claim_token = %(token)s FOR UPDATE
 
+-- name: recount
+-- Count the settled items of a job that continues from its ledger; no more than its total.
+UPDATE import_job j
+SET j.items_done = GREATEST(0, CAST(j.items_total AS SIGNED) - (
+  SELECT COUNT(*) FROM ingest_batch_item i FORCE INDEX (decision)
+  WHERE i.batch_id = j.batch_id
+    AND (i.decision IN ('will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail', 'will_unlink')
+         OR (i.decision = 'failed' AND COALESCE(i.job_id, 0) <> j.id))))
+WHERE j.id = %(job_id)s AND j.items_done > 0 AND j.state = 'running'
+
 -- name: heartbeat
 -- Write a heartbeat.
 UPDATE import_job SET heartbeat_at = NOW(6)
@@ -29,7 +39,7 @@ WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: progress
 -- Count settled items.
-UPDATE import_job SET heartbeat_at = NOW(6), items_done = LEAST(items_total, items_done + %(items)s)
+UPDATE import_job SET heartbeat_at = NOW(6), items_done = LEAST(items_total, items_done + %(items)s), hold_count = 0
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: recount
@@ -49,8 +59,9 @@ WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
 SELECT items_done, items_total FROM import_job WHERE id = %(job_id)s
 
 -- name: release
--- Release the job; `given_back` is 1 when the attempt does not count.
-UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, heartbeat_at = NULL, last_error = %(reason)s
+-- Release the job; `given_back` is 1 when the attempt does not count. `hold_reason` is kept for the next release.
+UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, heartbeat_at = NULL, last_error = %(reason)s,
+                      hold_reason = COALESCE(%(hold_reason)s, hold_reason)
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish
@@ -103,23 +114,23 @@ UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(rea
 WHERE id = %(job_id)s AND state = 'queued'
 
 -- name: stale
--- List running jobs whose heartbeat is older than the threshold.
+-- List running jobs whose heartbeat is older than the threshold; one without a heartbeat is judged by its claim.
 SELECT j.id, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.state = 'running' AND j.heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 ORDER BY j.heartbeat_at LIMIT 100
 
 -- name: lock_stale
 -- Lock one of them. A row that a stopped process still locks is skipped, so that it cannot block this worker.
 SELECT id AS job_id, batch_id, worker, attempts FROM import_job
-WHERE id = %(job_id)s AND state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 FOR UPDATE SKIP LOCKED
 
 -- name: reset
 -- Requeue a stale job; its attempt counts.
 UPDATE import_job SET state = 'queued', heartbeat_at = NULL, last_error = %(reason)s
-WHERE id = %(job_id)s AND state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 
 -- name: fail_stale
 -- Fail a stale job after its last attempt.
 UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(reason)s
-WHERE id = %(job_id)s AND state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND

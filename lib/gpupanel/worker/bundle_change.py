@@ -1,7 +1,7 @@
 """What happens when upstream replaced a bundle after its approval.
 
-An approval binds the action, the set of entries and their digests (docs/decisions/0110-plan-approval-result.md). A manifest
-with the same ones is imported under its old plan. Any other one ends the job: its plan needs an approval of its own.
+An approval binds the action, the set of entries and their digests. A manifest with the same ones is imported under its
+old plan. Any other one ends the job: its plan needs an approval of its own (docs/decisions/0110-plan-approval-result.md).
 """
 
 from typing import NamedTuple
@@ -58,7 +58,8 @@ def accept(tx: Transaction, claim: Claim, manifest: Manifest) -> bool:
         return False
     batch = _lock_batch(tx, claim)
     if batch["manifest_sha256"] != manifest.sha256:
-        preflight._note_change(tx, batch, BundleInspection(claim.sync_id, manifest.sha256, manifest, [], {}), claim.worker, "import")
+        inspection = BundleInspection(claim.sync_id, manifest.sha256, manifest, [], {})
+        preflight.note_change(tx, batch, inspection, claim.worker, "import")
     return True
 
 
@@ -75,7 +76,8 @@ def end_job(tx: Transaction, claim: Claim, bundle: BundleInspection, on_change: 
     claims.note(tx, claim, "job_failed", "job_fail", reason=reason)
     is_queued = outcome.ok and on_change == REPLAN
     successor_id = _queue_successor(tx, claim, outcome) if is_queued else None
-    holds.wake(tx, claim.batch_id, claim.worker)
+    if not is_queued:
+        holds.wake(tx, claim.batch_id, claim.worker)
     return NewPlan(ImportResult(BatchStatus.QUEUED if is_queued else status, {}, {}, reason), successor_id)
 
 

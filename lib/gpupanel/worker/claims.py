@@ -5,7 +5,6 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,11 +13,10 @@ from typing import Any
 from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
+from ..holds import Hold
 from ..ledger import results
-from ..models import BatchStatus, Decision, JobState
+from ..models import BatchStatus, Decision, HoldKind, JobState
 
-# No job has the id 0: `IN ()` is no SQL.
-NO_JOB = [0]
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
 
 
@@ -48,11 +46,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """A request for the next queued job that is not in `aside`."""
+    """A request for the next queued job."""
 
     token: str
     worker: str
-    aside: Sequence[int] = ()
 
 
 class ManifestState(StrEnum):
@@ -72,6 +69,7 @@ class ManifestAtEnd:
 
 
 SAME_MANIFEST = ManifestAtEnd(ManifestState.SAME)
+
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
@@ -116,12 +114,13 @@ def job_label(job_id: int, sync_id: str) -> str:
 
 
 def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
-    """Claim the next job; None when each queued one is locked or deferred.
+    """Claim the next job; None when each queued one is locked, or the queue is paused.
 
     A job whose batch is not queued cannot run: it fails, and the next job is claimed.
     """
-    while job := tx.fetch_one("worker.next_job", aside=request.aside or NO_JOB):
+    while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
+            tx.execute("worker.recount", job_id=job["job_id"])
             return _claim_noted(tx, request.token)
         _refuse(tx, job, request.worker)
     return None
@@ -141,8 +140,10 @@ def _claim_noted(tx: Transaction, token: str) -> Claim:
 def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
     reason = "the batch of this job was not in status queued when a worker claimed it"
     tx.execute("worker.fail_invalid", job_id=job["job_id"], reason=reason)
+    tx.fetch_one("ledger.lock_by_id", batch_id=job["batch_id"])
     payload = {"job_id": job["job_id"], "phase": "job_fail", "reason": reason}
     ledger.append_event(tx, job["batch_id"], "job_failed", payload, worker)
+    holds.wake(tx, job["batch_id"], worker)
 
 
 def find_claim(tx: ReadTransaction, token: str) -> Claim | None:
@@ -212,29 +213,46 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
 # ---------------------------------------------------------------------------------------------- how it ends
 
 
-def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = False, counts: bool = False) -> str:
-    """Release the job to the queue; returns what was done, for the log.
+def release(tx: Transaction, claim: Claim, reason: str, hold: Hold | None = None, *, counts: bool = False) -> str:
+    """Release the job to the queue, or hold it; returns what was done, for the log.
 
-    The attempt is given back unless it `counts`. `unavailable` says that the mount or the bundle is gone.
+    The attempt is given back unless it `counts`. Without a hold of its own, the job is held while its prior's job is
+    active.
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts))
+    remembered = None if hold or counts else reason
+    _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts), hold_reason=remembered)
+    hold = holds.decide(tx, claim.batch_id) or hold
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
-    if unavailable:
-        note(tx, claim, "mount_unavailable", "import", reason=reason)
-    note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
-    return f"released, {reason}"
+    if hold is None:
+        note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
+        return f"released, {reason}"
+    holds.hold(tx, claim.job_id, hold, claim.worker)
+    return f"held, {reason}"
 
 
-def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, unavailable: bool = False) -> str:
-    """Release the job, its attempt counted; fail it after the last one.
+def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
+    """Hold the job for a time that doubles, its attempt counted; fail it after the last one.
 
     Raises: ClaimLostError.
     """
     if claim.attempts >= max_attempts:
         return fail(tx, claim, f"gave up after {claim.attempts} attempts: {reason}")
-    return release(tx, claim, reason, unavailable=unavailable, counts=True)
+    return release(tx, claim, reason, Hold(HoldKind.BACKOFF, reason), counts=True)
+
+
+def release_interrupted(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
+    """Release the job after trouble with the server; hold it where its latest release had the same reason.
+
+    So an outage costs no attempt, and a job that the server never lets through does not keep the others waiting.
+
+    Raises: ClaimLostError.
+    """
+    (job,) = tx.fetch_all("holds.reasons", job_ids=[claim.job_id])
+    if job["hold_reason"] == reason[:ledger.MAX_REASON_LENGTH]:
+        return retry_or_fail(tx, claim, reason, max_attempts)
+    return release(tx, claim, reason)
 
 
 def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> None:
@@ -256,9 +274,10 @@ def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: Manife
 
 def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
     """Return the payload of job_finished."""
+    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
     facts: dict[str, object] = {
         "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),
-        "counts": result.counts, "failure_samples": results.failure_samples(tx, claim.batch_id) if result.problem else [],
+        "counts": result.counts, "failure_samples": samples,
         "items_total": sum(result.counts.values()), "manifest_sha256": claim.manifest_sha256, "status": result.status,
     }
     return facts if manifest.state is ManifestState.SAME else facts | {"manifest_at_end": manifest.state}
@@ -323,8 +342,11 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
         return _fail_stale(tx, job, seconds, f"gave up after {job['attempts']} attempts: in the last one, {reason}", actor)
     if not tx.execute("worker.reset", job_id=job_id, seconds=seconds, reason=reason):
         return None
+    hold = holds.decide(tx, job["batch_id"])
     ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
     _note_reset(tx, job, "job_reset", "job_reset", reason, actor)
+    if hold:
+        holds.hold(tx, job_id, hold, actor)
     return f"requeued, {reason}"
 
 
@@ -333,6 +355,7 @@ def _fail_stale(tx: Transaction, job: dict[str, Any], seconds: float, reason: st
         return None
     tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
     _note_reset(tx, job, "job_failed", "job_fail", reason, actor)
+    holds.wake(tx, job["batch_id"], actor)
     return f"failed, {reason}"
 
 
