@@ -42,14 +42,16 @@ def no_progress(done: int, total: int) -> None:
 class ScanReport:
     """The result of a scan.
 
-    `passed_over` maps a skipped bundle to the reason; `strays` are sentinels whose name is no sync_id; `left` are the
-    bundles that were not read for lack of time.
+    `passed_over` maps a skipped bundle to the reason; `changed_upstream` are bundles that upstream replaced after their
+    approval or import; `strays` are sentinels whose name is no sync_id; `left` are the bundles that were not read for
+    lack of time.
     """
 
     sentinels: int = 0
     known: int = 0
     discovered: list[str] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)
+    changed_upstream: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -60,6 +62,8 @@ class ScanReport:
                 self.discovered.append(finding.sync_id)
             elif outcomes[finding.sync_id] == scan.PASSED_OVER:
                 self.passed_over[finding.sync_id] = finding.problem or ""
+            elif outcomes[finding.sync_id] == scan.CHANGED:
+                self.changed_upstream.append(finding.sync_id)
             else:
                 self.known += 1
 
@@ -150,18 +154,19 @@ class _Scan:
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
 ) -> preflight.PreflightResult:
-    """Plan each item of a batch.
+    """Plan each item and container of a batch.
 
+    `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
     PreflightRequested if `seconds` are given and a worker is to make it.
     """
     batch = db.run_read(ledger.get_batch, sync_id)
     try:
-        examined = _inspect_bundle(mount, sync_id, seconds)
+        examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
     except PreflightTooLongError:
-        raise request_preflight(db, batch, actor) from None
+        raise request_preflight(db, batch, actor, although_older=although_older) from None
     return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
@@ -211,13 +216,18 @@ def retry_batch(
     return _queue_whole(db, _retry_whole, examined, actor, priority)
 
 
-def request_preflight(db: Database, batch: BatchRow, actor: str, *, then_queue: int | None = None) -> PreflightRequested:
+def request_preflight(
+    db: Database, batch: BatchRow, actor: str, *, then_queue: int | None = None, although_older: bool = False
+) -> PreflightRequested:
     """Ask a worker for a preflight; `then_queue` is the priority with which to queue the batch, None not to queue it.
 
     Returns what a caller raises. Raises InvalidStateError if a request is open or a job is active.
     """
     queues, priority = then_queue is not None, job_queue.PRIORITY if then_queue is None else then_queue
-    db.run_transaction(preflight_requests.request, batch["id"], actor, then_queue=queues, priority=priority)
+    db.run_transaction(
+        preflight_requests.request, batch["id"], actor,
+        then_queue=queues, priority=priority, although_older=although_older,
+    )
     return PreflightRequested(batch["sync_id"], then_queue=queues)
 
 

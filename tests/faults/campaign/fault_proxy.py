@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import threading
+from contextlib import suppress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +23,8 @@ class FaultProxy:
     """Listens at `path` for the connections of one program to `server`, a MariaDBServer.
 
     The proxy numbers the statements of all connections from 1, or only those of connection number `counted`. `fault`
-    happens at number `at`. Statement `hold` of the first connection waits for statement `until`, so that the thread of
-    the heartbeat surely reaches it.
+    happens at number `at`, and `prepare` before number `prepare_at`. Statement `hold` of the first connection waits for
+    statement `until`, so that the thread of the heartbeat surely reaches it.
     """
 
     def __init__(self, path: Path, server, at: int = 0, fault: Fault | None = None, *, counted: int = 0,
@@ -32,6 +33,7 @@ class FaultProxy:
         self.statements: list[str] = []
         self.struck, self.reached = threading.Event(), threading.Event()
         self.next: Callable[[], None] | None = None
+        self.prepare_at, self.prepare = 0, lambda server: None
         self._lock = threading.Lock()
         self._links: list[ProxiedConnection] = []
         path.unlink(missing_ok=True)
@@ -71,6 +73,8 @@ class FaultProxy:
                 number = len(self.statements)
         if due:
             due()
+        if number and number == self.prepare_at:
+            self.prepare(self.server)
         if number and number == self.until:
             self.reached.set()
         return number
@@ -101,16 +105,12 @@ class ProxiedConnection:
     def cut(self) -> None:
         """Cut the connection to both ends."""
         for end in (self.client, self.upstream):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def signal(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def _serve(self) -> None:
         try:

@@ -96,7 +96,9 @@ def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
-    handed_over = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
+    handed_over = [
+        scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))
+    ]
     services.queue_batches(panel_db, mount, reversed(handed_over), "admin")
     assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == handed_over
 
@@ -117,7 +119,7 @@ def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, 
             return transact(*args, **kwargs)
         raise denied
 
-    monkeypatch.setattr(panel_db, "transact", once)
+    monkeypatch.setattr(panel_db, "run_transaction", once)
     first, second, third = services.queue_batches(panel_db, mount, ids, "admin")
     assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
     assert "gpu_panel" not in second.problem and third.problem.startswith("not reached")
@@ -129,7 +131,7 @@ def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel
     def gone(*args, **kwargs):
         raise DatabaseUnavailableError()
 
-    monkeypatch.setattr(panel_db, "transact", gone)
+    monkeypatch.setattr(panel_db, "run_transaction", gone)
     with pytest.raises(DatabaseUnavailableError):
         services.queue_batches(panel_db, mount, [sync_id], "admin")
 
@@ -150,7 +152,7 @@ def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
     services.cancel_job(panel_db, enqueue(sync_id), "admin")
     second = enqueue(sync_id)
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
-    assert [job["id"] for job in panel_db.run_read(job_queue.list_of_batch, batch_id)][0] == second
+    assert panel_db.run_read(job_queue.list_of_batch, batch_id)[0]["id"] == second
 
 
 def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):
