@@ -18,6 +18,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         MountUnavailableError
             MountTimeoutError
             FileUnreadableError
+                AllUnreadableError          (worker)
         UnsafePathError
             PermissionDeniedError
         DatabaseUnavailableError

@@ -22,16 +22,6 @@ WHERE j.claim_token = %(token)s
 -- Lock the same job; this waits for a COMMIT of the claim that is still under way.
 SELECT id FROM import_job WHERE claim_token = %(token)s FOR UPDATE
 
--- name: recount
--- Count the settled items of a job that continues from its ledger; no more than its total.
-UPDATE import_job j
-SET j.items_done = GREATEST(0, CAST(j.items_total AS SIGNED) - (
-  SELECT COUNT(*) FROM ingest_batch_item i FORCE INDEX (decision)
-  WHERE i.batch_id = j.batch_id
-    AND (i.decision IN ('will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail', 'will_unlink')
-         OR (i.decision = 'failed' AND COALESCE(i.job_id, 0) <> j.id))))
-WHERE j.id = %(job_id)s AND j.items_done > 0 AND j.state = 'running'
-
 -- name: heartbeat
 -- Write a heartbeat.
 UPDATE import_job SET heartbeat_at = NOW(6)

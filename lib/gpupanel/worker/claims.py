@@ -120,7 +120,7 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
     """
     while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
-            tx.execute("worker.recount", job_id=job["job_id"])
+            tx.execute("worker.recount", job_id=job["job_id"], batch_id=job["batch_id"], token=request.token)
             return _claim_noted(tx, request.token)
         _refuse(tx, job, request.worker)
     return None
