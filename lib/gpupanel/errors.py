@@ -18,6 +18,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         MountUnavailableError
             MountTimeoutError
             FileUnreadableError
+                AllUnreadableError          (worker)
         UnsafePathError
             PermissionDeniedError
         DatabaseUnavailableError
@@ -103,6 +104,7 @@ class PreflightTooLongError(PanelError):
 class PreflightRequested(PanelError):  # noqa: N818  # no failure, but the end of what a request can do
     """The preflight is too long for a request, and a worker is to make it."""
 
+    message = "A worker makes the preflight."
     hint = "The batch page shows when it is done."
 
     def __init__(self, sync_id: str, *, then_queue: bool) -> None:

@@ -74,7 +74,7 @@ class Heartbeat:
                 self._beat(claim, write)
         self._db.close()
 
-    def _beat(self, claim: Any, write: Callable[..., None]) -> None:
+    def _beat(self, claim: Any, write: Callable[..., None] = claims.heartbeat) -> None:
         since = monotonic()
         try:
             self._db.run_transaction(write, claim)
