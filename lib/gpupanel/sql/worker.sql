@@ -72,6 +72,16 @@ SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, j.ho
     b.changed_sha256 = IF(%(at_end)s = 'unknown', b.changed_sha256, %(changed_sha256)s)
 WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
 
+-- name: mark_imported
+-- Write what was imported last, if a job that ended wrote an entry.
+UPDATE ingest_batch b
+SET b.imported_at = NOW(6), b.imported_job_id = %(job_id)s, b.imported_sha256 = b.manifest_sha256
+WHERE b.id = %(batch_id)s
+  AND (EXISTS (SELECT 1 FROM ingest_batch_item WHERE job_id = %(job_id)s
+               AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked'))
+       OR EXISTS (SELECT 1 FROM ingest_batch_container WHERE job_id = %(job_id)s
+                  AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')))
+
 -- name: end_changed
 -- Write why a job ended whose bundle had changed, and the new plan of its batch.
 UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id
