@@ -99,7 +99,8 @@ def read_bundle(
             raw = file.read()
         manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
     except ManifestError as error:
-        return BundleInspection(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
+        sha256 = None if raw is None else sha256_hex(raw)
+        return BundleInspection(sync_id, sha256, None, error.problems or [str(error)], {})
     except (BundleIncompleteError, UnsafePathError) as error:
         problems = [str(error).rstrip(".")]
         return BundleInspection(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncompleteError))

@@ -23,13 +23,15 @@ def raise_if_open(tx: ReadTransaction, batch: BatchRow) -> None:
     request = of_batch(tx, batch["id"])
     if request and request["state"] in OPEN_STATES:
         raise InvalidStateError(
-            f"A preflight of batch {batch['sync_id']} was requested by {request['requested_by']}; it is {request['state']}.",
+            f"A preflight of batch {batch['sync_id']} was requested by {request['requested_by']};"
+            f" it is {request['state']}.",
             "Wait until a worker has made it, or cancel the request.",
         )
 
 
 def request(
-    tx: Transaction, batch_id: int, actor: str, *, then_queue: bool = False, priority: int = 100, although_older: bool = False
+    tx: Transaction, batch_id: int, actor: str,
+    *, then_queue: bool = False, priority: int = 100, although_older: bool = False,
 ) -> None:
     """Ask the workers for a preflight; `then_queue` queues the batch if it passes.
 
@@ -38,7 +40,8 @@ def request(
     batch: BatchRow = tx.fetch_one("ledger.lock_by_id", batch_id=batch_id)
     if active := tx.fetch_one("job_queue.active_job", batch_id=batch_id):
         raise InvalidStateError(
-            f"Batch {batch['sync_id']} is {active['state']} already, as job {active['id']}.", "Follow it on Import Tasks."
+            f"Batch {batch['sync_id']} is {active['state']} already, as job {active['id']}.",
+            "Follow it on Import Tasks.",
         )
     raise_if_open(tx, batch)
     facts = {"actor": actor, "then_queue": int(then_queue), "priority": priority, "although_older": int(although_older)}
@@ -55,7 +58,8 @@ def cancel(tx: Transaction, batch_id: int, actor: str) -> None:
     """
     batch: BatchRow = tx.fetch_one("ledger.lock_by_id", batch_id=batch_id)
     if not tx.execute("preflights.cancel", batch_id=batch_id, reason=f"canceled by {actor}"):
-        raise InvalidStateError(f"Batch {batch['sync_id']} has no open preflight request.", "There is nothing left to cancel.")
+        message = f"Batch {batch['sync_id']} has no open preflight request."
+        raise InvalidStateError(message, "There is nothing left to cancel.")
     _append_event(tx, batch_id, "preflight_canceled", {"cancelled_by": actor, "phase": "preflight_cancel"}, actor)
 
 

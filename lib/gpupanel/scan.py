@@ -80,8 +80,10 @@ def _inspect(mount: Mount, sync_id: str, file: ManifestFile) -> ScannedBundle:
     except ManifestError as error:
         glimpsed = salvage_fields(raw) if raw is not None else {}
         problem = f"{error}: {'; '.join(error.problems)}"
-        return ScannedBundle(sync_id, ledger.manifest_columns(None, glimpsed, sha256_hex(raw) if raw is not None else None), problem)
-    return ScannedBundle(sync_id, ledger.manifest_columns(manifest, {}, None), "; ".join(reasons_not_consumable(manifest)) or None)
+        sha256 = None if raw is None else sha256_hex(raw)
+        return ScannedBundle(sync_id, ledger.manifest_columns(None, glimpsed, sha256), problem)
+    problems = reasons_not_consumable(manifest)
+    return ScannedBundle(sync_id, ledger.manifest_columns(manifest, {}, None), "; ".join(problems) or None)
 
 
 def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dict[str, str]:

@@ -109,7 +109,9 @@ def scan_mount(
 class _Scan:
     """Reads bundles that are not known, and records them in groups as they are read."""
 
-    def __init__(self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress, sync_ids: list[str]):
+    def __init__(
+        self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress, sync_ids: list[str]
+    ):
         self._db, self._mount, self._actor, self._report, self._progress = db, mount, actor, report, progress
         self._left, self._total = dict.fromkeys(sync_ids), len(sync_ids)
         self._skipped = db.run_read(ledger.skipped_bundles, sync_ids)
@@ -176,7 +178,8 @@ def queue_batch(
 ) -> int:
     """Queue a batch, preflighting it first if needed; return the job's id.
 
-    Raises NotFoundError, MountUnavailableError, PreflightFailedError, and InvalidStateError if a job is active or the bundle gone.
+    Raises NotFoundError, MountUnavailableError, PreflightFailedError, InvalidStateError if a job is active or the
+    bundle gone, and PreflightRequested as `preflight_batch` does.
     """
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED or BatchStatus(batch["status"]).has_active_job:
@@ -195,7 +198,8 @@ def retry_batch(
     """Queue the open items of a batch again; return the job's id.
 
     If no item was processed successfully, or the manifest has changed, all items are queued. Raises NotFoundError,
-    MountUnavailableError, PreflightFailedError, and InvalidStateError if nothing failed, nothing would succeed, or the bundle is gone.
+    MountUnavailableError, PreflightFailedError, InvalidStateError if nothing failed, nothing would succeed, or the
+    bundle is gone, and PreflightRequested as `preflight_batch` does.
     """
     deadline = None if seconds is None else monotonic() + seconds
     batch = db.run_read(ledger.get_batch, sync_id)
@@ -203,7 +207,8 @@ def retry_batch(
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:
-        raise InvalidStateError(f"Batch {sync_id} is {status}: {reason_not_retried(status)}.", "Queue the batch instead.")
+        message = f"Batch {sync_id} is {status}: {reason_not_retried(status)}."
+        raise InvalidStateError(message, "Queue the batch instead.")
     try:
         if db.run_read(ledger.has_done_items, batch["id"]):
             examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
@@ -347,7 +352,8 @@ def _retry_whole(
     job_queue.lock_chain(tx, examined.sync_id)
     status = ledger.lock_batch(tx, examined.sync_id)["status"]
     if status not in RETRYABLE_STATUSES:
-        raise InvalidStateError(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
+        message = f"Batch {examined.sync_id} has changed meanwhile; it is {status}."
+        raise InvalidStateError(message, "Check it, then retry.")
     return _preflight_and_enqueue(tx, examined, actor, priority)
 
 
@@ -368,7 +374,9 @@ def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str,
     return job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 
 
-def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None) -> BundleInspection:
+def _inspect_bundle(
+    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None
+) -> BundleInspection:
     """Inspect a bundle; with a time limit raise PreflightTooLongError for a long one."""
     inspect = preflight.inspect_bundle if seconds is None else _inspect_short
     examined: BundleInspection
@@ -378,9 +386,8 @@ def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set
 
 def _inspect_short(mount: Mount, sync_id: str, only: set[AssetKey] | None) -> BundleInspection:
     examined = preflight.read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
-    items = derivatives = 0
-    for _, item in examined.entries(examined.manifest) if examined.manifest else ():
-        items += 1
+    derivatives = 0
+    for items, (_, item) in enumerate(examined.entries(examined.manifest) if examined.manifest else (), 1):
         derivatives += len(item.derivatives) if isinstance(item, Item) else 0
         if is_too_long(0, items, derivatives):
             raise PreflightTooLongError

@@ -30,13 +30,15 @@ def locales(tmp_path_factory) -> Path:
 def run(program: str, locales: Path, name: str, *arguments) -> subprocess.CompletedProcess:
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHONUTF8"))}
     return subprocess.run(
-        [sys.executable, TREE / "bin" / program, *arguments], capture_output=True, text=True, encoding="utf-8", errors="replace",
+        [sys.executable, TREE / "bin" / program, *arguments], capture_output=True, encoding="utf-8", errors="replace",
         env=environ | {"LOCPATH": str(locales)} | LOCALES[name], timeout=120,
     )
 
 
 @pytest.mark.parametrize("name", LOCALES)
-def test_folders_and_files_with_letters_beyond_ascii_are_found(panel_db, mount, bundles, locales, panel_conf, worker_conf, name):
+def test_folders_and_files_with_letters_beyond_ascii_are_found(
+    panel_db, mount, bundles, locales, panel_conf, worker_conf, name
+):
     photos = list(bundles.assets("coast", 2, derivatives=("icon",)))
 
     def rename(raw: bytes) -> bytes:
@@ -59,7 +61,9 @@ def test_folders_and_files_with_letters_beyond_ascii_are_found(panel_db, mount, 
 
 
 @pytest.mark.parametrize("name", LOCALES)
-def test_a_mount_whose_own_folder_has_such_a_name_is_found(panel_db, tmp_path, bundles, mount, locales, panel_conf, name):
+def test_a_mount_whose_own_folder_has_such_a_name_is_found(
+    panel_db, tmp_path, bundles, mount, locales, panel_conf, name
+):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     other = tmp_path / "Küste"
     shutil.copytree(mount.assets_dir, other)

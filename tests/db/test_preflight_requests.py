@@ -118,7 +118,7 @@ def test_while_a_request_is_open_nothing_else_preflights_or_queues_the_batch(pan
         if claimed:
             assert take(worker_db)
         for act in (services.preflight_batch, services.queue_batch):
-            with pytest.raises(InvalidStateError, match="A preflight of batch .* was requested by operator"):
+            with pytest.raises(InvalidStateError, match=r"A preflight of batch .* was requested by operator"):
                 act(panel_db, mount, bundle, "other")
         with pytest.raises(InvalidStateError, match="was requested by operator"):
             ask(panel_db, bundle)
@@ -143,7 +143,7 @@ def test_two_workers_claim_two_requests_the_oldest_first(panel_db, worker_db, mo
     assert (first.sync_id, second.sync_id) == (other, bundle) and take(worker_db) is None
 
 
-def test_a_canceled_request_is_not_made_and_a_running_one_writes_nothing(panel_db, worker_db, mount, bundle, worker_conf):
+def test_a_canceled_request_is_not_made_and_a_running_one_writes_nothing(panel_db, worker_db, mount, bundle):
     ask(panel_db, bundle)
     services.cancel_preflight(panel_db, bundle, "jane")
     assert take(worker_db) is None
@@ -217,7 +217,8 @@ def test_a_fault_of_the_worker_counts_as_an_attempt(panel_db, bundle, worker_con
 def test_the_claim_reads_its_index_in_order(panel_db, worker_db, bundle):
     ask(panel_db, bundle)
     (plan,) = worker_db.execute(
-        "EXPLAIN SELECT batch_id FROM preflight_request FORCE INDEX (claim) WHERE state = 'queued' AND batch_id NOT IN (0)"
+        "EXPLAIN SELECT batch_id FROM preflight_request FORCE INDEX (claim)"
+        " WHERE state = 'queued' AND batch_id NOT IN (0)"
         " ORDER BY requested_at, batch_id LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
     assert plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "")

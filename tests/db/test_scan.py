@@ -233,7 +233,12 @@ def parsed(monkeypatch):
     """The bundles whose manifests were parsed, in order."""
     names: list[str] = []
     parse = scan_module.parse_manifest
-    monkeypatch.setattr(scan_module, "parse_manifest", lambda raw, sync_id, *more: [names.append(sync_id), parse(raw, sync_id, *more)][1])
+
+    def noted(raw, sync_id, *more):
+        names.append(sync_id)
+        return parse(raw, sync_id, *more)
+
+    monkeypatch.setattr(scan_module, "parse_manifest", noted)
     return names
 
 
@@ -245,7 +250,9 @@ def test_a_large_manifest_is_read_after_all_others(scan, bundles, costly, parsed
     assert parsed[-1] == large and sorted(parsed[:-1]) == sorted(good)
 
 
-def test_what_was_read_is_recorded_though_the_scan_ends_in_a_large_manifest(scan, panel_db, bundles, costly, monkeypatch):
+def test_what_was_read_is_recorded_though_the_scan_ends_in_a_large_manifest(
+    scan, panel_db, bundles, costly, monkeypatch
+):
     large = costly()
     good = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("a", "b")]
     parse = scan_module.parse_manifest

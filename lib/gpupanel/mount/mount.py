@@ -215,7 +215,8 @@ def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:
     try:
         return folder.open_directory(name)
     except NotFoundError:
-        raise FileUnreadableError(f"{escape_unprintable(folder.relative_path(name))} is listed, but cannot be found.") from None
+        path = escape_unprintable(folder.relative_path(name))
+        raise FileUnreadableError(f"{path} is listed, but cannot be found.") from None
 
 
 def _json_files(folder: OpenDirectory) -> list[str]:
@@ -234,7 +235,8 @@ def _utf8(folder: OpenDirectory, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise UnsafePathError(f"{escape_unprintable(folder.relative_path(name))} has a name that is not UTF-8.") from None
+        path = escape_unprintable(folder.relative_path(name))
+        raise UnsafePathError(f"{path} has a name that is not UTF-8.") from None
     return name
 
 

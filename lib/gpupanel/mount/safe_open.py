@@ -262,9 +262,11 @@ def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
     if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
         return NotFoundError(f"{escape_unprintable(relative)} is not on the mount.")
     if relative and error.errno == EACCES and _present(root):
-        return PermissionDeniedError(f"{escape_unprintable(relative)} may not be read by this account: {error.strerror}.")
+        path = escape_unprintable(relative)
+        return PermissionDeniedError(f"{path} may not be read by this account: {error.strerror}.")
     kind = FileUnreadableError if relative and _present(root) else MountUnavailableError
-    return kind(f"{escape_unprintable(f'{root}/{relative}' if relative else str(root))} cannot be read: {error.strerror}.")
+    path = escape_unprintable(f"{root}/{relative}" if relative else str(root))
+    return kind(f"{path} cannot be read: {error.strerror}.")
 
 
 def _present(root: Path) -> bool:

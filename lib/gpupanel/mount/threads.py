@@ -118,7 +118,8 @@ def iterate_with_timeout(iterable: Iterable[Any], seconds: float | None) -> Iter
     iterator = iter(iterable)
     deadline = inf if seconds is None else monotonic() + seconds
     with DaemonThreadPool(1) as reader:
-        items = reader.map(lambda _: next(iterator, _SENTINEL), repeat(None), PREFETCH, partial(_outcome, deadline, seconds))
+        wait = partial(_outcome, deadline, seconds)
+        items = reader.map(lambda _: next(iterator, _SENTINEL), repeat(None), PREFETCH, wait)
         yield from takewhile(lambda item: item is not _SENTINEL, items)
 
 

@@ -119,8 +119,8 @@ class AllUnreadableError(FileUnreadableError):
 class DocumentPrefetcher:
     """Reads documents and checks files in threads; calls `checkpoint` while it waits for them.
 
-    `needs_check` says of which items the files are checked, `verify` how. Memory holds at most PREFETCH_BYTES bytes, one
-    more document for each thread, and all documents of the first item.
+    `needs_check` says of which items the files are checked, `verify` how. Memory holds at most PREFETCH_BYTES bytes,
+    one more document for each thread, and all documents of the first item.
     """
 
     def __init__(
@@ -141,7 +141,9 @@ class DocumentPrefetcher:
         self._threads.__exit__(*exc)
         self._room.close()
 
-    def prefetch(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool], window: int) -> Iterator[ImportItem]:
+    def prefetch(
+        self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool], window: int
+    ) -> Iterator[ImportItem]:
         """Yield the items in order, with their documents where `needed`.
 
         Raises: MountUnavailableError.
@@ -215,7 +217,9 @@ class DocumentPrefetcher:
             self._room.wait(turn)
 
 
-def chunk_by_size(entries: Iterable[ImportItem], most: int, most_bytes: int = PREFETCH_BYTES) -> Iterator[list[ImportItem]]:
+def chunk_by_size(
+    entries: Iterable[ImportItem], most: int, most_bytes: int = PREFETCH_BYTES
+) -> Iterator[list[ImportItem]]:
     """Yield chunks, ended by a number of items or of document bytes."""
     chunk: list[ImportItem] = []
     size = 0

@@ -1,7 +1,7 @@
 """The heartbeat: a thread that keeps the worker's slot and the claim of its running job alive.
 
-It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
-resets its job (docs/CONTRACT.md, "8. Queue").
+It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the
+stale threshold stops importing by itself, before another worker resets its job (docs/CONTRACT.md, "8. Queue").
 """
 
 from collections.abc import Callable
