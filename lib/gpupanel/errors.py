@@ -7,14 +7,18 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         ValidationProblemsError                    several problems at once
             ConfigurationError
             ManifestError
+            OrderError                  the bundle has no position in upstream's order
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+        PreflightTooLongError
+        PreflightRequested                    a worker makes the preflight
         InvalidInputError
         BundleIncompleteError
         MountUnavailableError
             MountTimeoutError
             FileUnreadableError
+                AllUnreadableError          (worker)
         UnsafePathError
             PermissionDeniedError
         DatabaseUnavailableError
@@ -25,7 +29,9 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         DatabaseConflictError
         DataError                 (database)
             DuplicateKeyError               (database)
+            PacketTooLargeError             (database)
         ClaimLostError
+        JobNotDoneError
         InvalidDocumentError, ImportRejectedError   (worker)
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
@@ -64,6 +70,16 @@ class ManifestError(ValidationProblemsError):
     hint = "Ask upstream to fix and resend the bundle."
 
 
+class OrderError(ValidationProblemsError):
+    """The bundle follows itself, or its time is in the future."""
+
+    message = "The bundle has no position in upstream's order."
+    hint = "Ask upstream to fix and resend the bundle."
+
+    def __init__(self, sync_id: str, problems: list[str]) -> None:
+        super().__init__(f"Bundle {sync_id} has no position in upstream's order.", problems)
+
+
 class NotFoundError(PanelError):
     message = "Not found."
 
@@ -80,6 +96,23 @@ class PreflightFailedError(InvalidStateError):
     def __init__(self, sync_id: str, reasons: list[str]) -> None:
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
         self.reasons = reasons
+
+
+class PreflightTooLongError(PanelError):
+    message = "The preflight takes too long for a request."
+    hint = "Run it with bin/gpupanel, which has no time limit."
+
+
+class PreflightRequested(PanelError):  # noqa: N818  # no failure, but the end of what a request can do
+    """The preflight is too long for a request, and a worker is to make it."""
+
+    message = "A worker makes the preflight."
+    hint = "The batch page shows when it is done."
+
+    def __init__(self, sync_id: str, *, then_queue: bool) -> None:
+        then = ", and queues it if it passes" if then_queue else ""
+        super().__init__(f"A worker preflights batch {sync_id}{then}: it is too large for a request.")
+        self.sync_id = sync_id
 
 
 class InvalidInputError(PanelError):
@@ -140,3 +173,13 @@ class CommitUnknownError(DatabaseUnavailableError):
 
 class ClaimLostError(PanelError):
     message = "Another worker has claimed the job; nothing was written."
+
+
+class JobNotDoneError(PanelError):
+    """A job cannot end yet; `open_entries` are the items and containers that are not settled."""
+
+    message = "The job has open items or containers."
+
+    def __init__(self, open_entries: int) -> None:
+        super().__init__(f"{open_entries:,} items and containers are not settled")
+        self.open_entries = open_entries
