@@ -27,6 +27,8 @@ from gpupanel.worker.worker import Worker
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
+# Shared by all drains: each of these opens a pipe.
+NO_SIGNALS = ShutdownSignals()
 
 # What the library says, by names that do not depend on who came first.
 MEANING = {
@@ -130,7 +132,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
 def drain(conf: Path) -> str:
     """Import all queued jobs in this process; return the log."""
     out = io.StringIO()
-    Worker(config.load(conf), ShutdownSignals(), make_logger(out, {}), SystemdNotifier({})).drain()
+    Worker(config.load(conf), NO_SIGNALS, make_logger(out, {}), SystemdNotifier({})).drain()
     return out.getvalue()
 
 
