@@ -53,7 +53,8 @@ def rows(db, sync_id: str) -> list[dict]:
 def results(db, sync_id: str, kind: str) -> list[dict]:
     """What was recorded of the containers of a batch, oldest first."""
     batch_id = worker_helpers.batch(db, sync_id)["id"]
-    return db.execute("SELECT * FROM ingest_result WHERE batch_id = %(id)s AND kind = %(kind)s ORDER BY id", id=batch_id, kind=kind)
+    select = "SELECT * FROM ingest_result WHERE batch_id = %(id)s AND kind = %(kind)s ORDER BY id"
+    return db.execute(select, id=batch_id, kind=kind)
 
 
 def came_and_went(db, result_id: int) -> list[tuple]:
@@ -107,7 +108,9 @@ def test_only_an_update_changes_title_cover_and_places(admin_db, bundles, bring,
     assert members(admin_db, kind) == placed(b, a)
 
 
-def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(admin_db, panel_db, bundles, bring, kind):
+def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(
+    admin_db, panel_db, bundles, bring, kind
+):
     (a,) = bundles.assets("coast", 1)
     held = bundles.container(kind, "Coast", [a])
     unknown = derive_hash("nowhere")
@@ -165,7 +168,9 @@ def picky(admin_db, kind):
     admin_db.execute(f"ALTER TABLE asset_{kind} DROP CONSTRAINT picky")
 
 
-def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(admin_db, panel_db, bundles, bring, kind, picky):
+def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(
+    admin_db, panel_db, bundles, bring, kind, picky
+):
     (a,) = bundles.assets("coast", 1)
     bad, good = (bundles.container(kind, title, [a]) for title in ("Refused", "Coast"))
     sync_id = bring("coast", [a], [bad, good])
@@ -227,7 +232,8 @@ def test_a_result_names_the_values_and_the_members_before_and_after(admin_db, pa
     (created,), (updated,), (removed,) = (results(admin_db, each, kind) for each in (first, second, third))
     assert [each["decision"] for each in (created, updated, removed)] == ["created", "updated", "removed"]
     changes = json.loads(updated["changes"])
-    assert changes["title"] == ["Coast", "Shore"] and changes["source_batch_id"] == [created["batch_id"], updated["batch_id"]]
+    assert changes["title"] == ["Coast", "Shore"]
+    assert changes["source_batch_id"] == [created["batch_id"], updated["batch_id"]]
     assert json.loads(removed["changes"]) == {"deleted": [False, True]}
     assert came_and_went(admin_db, created["id"]) == [(a.asset_hash, 1, 0, None), (b.asset_hash, 1, 1, None)]
     assert came_and_went(admin_db, updated["id"]) == [(b.asset_hash, 1, 0, 1), (c.asset_hash, 1, 1, None)]
@@ -239,7 +245,7 @@ def test_a_result_names_the_values_and_the_members_before_and_after(admin_db, pa
 
 def test_a_container_that_failed_is_retried_alone(admin_db, panel_db, bundles, mount, worker_conf, kind):
     a, b = bundles.assets("coast", 2)
-    late = list(bundles.assets("late", 1))[0]
+    (late,) = bundles.assets("late", 1)
     whole, lacking = bundles.container(kind, "Whole", [a, b]), bundles.container(kind, "Lacking", [a, late])
     sync_id = bundles.bundle("coast", [a, b], [whole, lacking])
     worker_helpers.queue(panel_db, mount, sync_id)
@@ -312,7 +318,9 @@ def test_a_container_whose_members_a_newer_bundle_all_took_out_stays_removed(adm
     assert row["decision"] == "skipped" and "newer" in row["reason"]
 
 
-def test_a_title_that_was_edited_by_hand_after_the_plan_is_not_overwritten(admin_db, panel_db, bundles, bring, mount, worker_conf, kind):
+def test_a_title_that_was_edited_by_hand_after_the_plan_is_not_overwritten(
+    admin_db, panel_db, bundles, bring, mount, worker_conf, kind
+):
     (a,) = bundles.assets("coast", 1)
     held = bundles.container(kind, "Coast", [a])
     bring("first", [a], [held])
@@ -324,7 +332,8 @@ def test_a_title_that_was_edited_by_hand_after_the_plan_is_not_overwritten(admin
     (row,) = rows(panel_db, sync_id)
     assert row["decision"] == "failed"
     assert row["last_error"] == (
-        'changed outside of an import since the plan: title is "By hand", the plan had "Coast"; preflight again, look, queue'
+        'changed outside of an import since the plan: title is "By hand", the plan had "Coast";'
+        " preflight again, look, queue"
     )
 
 
@@ -350,7 +359,7 @@ def test_five_thousand_galleries_are_written_in_seconds_and_counted_as_they_go(
     assert seconds < 10
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Ends an import between two transactions."""
 
 
@@ -365,10 +374,10 @@ def stop_after(worker_db, mount):
 
         def record(tx, claim, settled):
             if next(left, None) is None:
-                raise Stopped
+                raise StoppedError
             written(tx, claim, settled)
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
             patch.setattr(containers, "record", record)
             worker_helpers.import_claimed(worker_db, mount, claim)
         worker_db.run_transaction(claims.release, claim, "stopped")

@@ -1,8 +1,8 @@
 """Write galleries and collections of one bundle, a group in one transaction.
 
-Container rows are locked by type and hash, then members' assets are read without a lock, then tombstones. A container that
-no import has brought yet has no row to lock: who inserts it reads the tombstones afterwards, and a `remove` that finds none
-reads the containers again after it wrote its tombstones, so that neither misses the other
+Container rows are locked by type and hash, then members' assets are read without a lock, then tombstones. A container
+that no import has brought yet has no row to lock: an import that inserts one reads the tombstones afterwards, and a
+`remove` that finds none reads the containers again after it wrote its tombstones, so that neither misses the other
 (docs/decisions/0111-upstream-order.md, "Race of create and remove").
 """
 
@@ -134,11 +134,13 @@ class ContainerWriter:
         self._tombstones(tx, works, [])
         for work, members in listed.items():
             for name in members:
-                places = [(each, known[work.id, each]) for each in ids.get(name, ()) if work.id and (work.id, each) in known]
+                pairs = ((each, known.get((work.id or 0, each))) for each in ids.get(name, ()))
+                places = [(each, place) for each, place in pairs if place]
                 writes = [work.rules.remove(asset_id, place) for asset_id, place in places]
                 work.writes[name] = [write for write in writes if write]
                 work.present += any(write and write.change for write in writes)
-                work.stopped += any(not each.removed and must_yield(work.bundle, work.say_of(each)) for _, each in places)
+                live = [place for _, place in places if not place.removed]
+                work.stopped += any(must_yield(work.bundle, work.say_of(place)) for place in live)
                 if not places:
                     work.unknown.append(name)
 

@@ -183,7 +183,8 @@ class Importer:
     def _note_progress(self, tx: Transaction, items: int) -> bool:
         noting = monotonic() - self._noted >= EVENT_SECONDS
         if noting:
-            claims.append_progress_event(tx, self._claim, self.items_done + items, self.items_total, self._containers(tx))
+            items_done = self.items_done + items
+            claims.append_progress_event(tx, self._claim, items_done, self.items_total, self._containers(tx))
         self._heartbeat.raise_if_lost()
         return noting
 
