@@ -229,10 +229,7 @@ def _place(
         source_at = kept or order.source_at(tx, examined.sync_id, manifest)
     except OrderError as error:
         source_at, examined = None, examined._replace(problems=examined.problems + error.problems)
-    tx.execute(
-        "ledger.place", batch_id=batch["id"], prior_sync_id=manifest.prior_sync_id, source_at=source_at,
-        although_older=int(although_older),
-    )
+    tx.execute("ledger.place", batch_id=batch["id"], source_at=source_at, although_older=int(although_older))
     if source_at is None or examined.problems:
         return examined, None
     return examined, BundleOrder(Order(source_at, examined.sync_id), batch["id"], although_older)

@@ -107,6 +107,7 @@ class NaturalKeyFormatter:
 ASSET_LISTS = ("library_write.remove_assets", "library_write.set_say")
 ASSET_LINES = {
     "library_write.set_say": NaturalKeyFormatter.set_say, "library_write.insert_tombstones": NaturalKeyFormatter.skip,
+    "library_write.replace_tombstones": NaturalKeyFormatter.skip,
     "library_write.keep_documents": NaturalKeyFormatter.skip, "library_write.restore_runs": NaturalKeyFormatter.skip,
     "library_write.create_assets": NaturalKeyFormatter.create_assets, "library_write.update_assets": NaturalKeyFormatter.update_assets,
     "library_write.remove_assets": NaturalKeyFormatter.remove_assets, "library_write.write_sources": NaturalKeyFormatter.write_sources,

@@ -36,16 +36,15 @@ UPDATE asset SET last_batch_id = %(batch_id)s, source_batch_id = %(batch_id)s, s
 WHERE id IN %(ids)s
 
 -- name: insert_tombstones
--- Record removals of what the library does not have; of two, the later in upstream's order stays.
+-- Record removals of what the library does not have.
 INSERT INTO ingest_tombstone (kind, hash, source_at, batch_id)
 VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
-ON DUPLICATE KEY UPDATE
-  batch_id = IF(VALUES(source_at) > source_at
-                OR (VALUES(source_at) = source_at
-                    AND (SELECT b.sync_id FROM ingest_batch b WHERE b.id = VALUE(batch_id))
-                        > (SELECT b.sync_id FROM ingest_batch b WHERE b.id = ingest_tombstone.batch_id)),
-                VALUES(batch_id), batch_id),
-  source_at = GREATEST(source_at, VALUES(source_at))
+
+-- name: replace_tombstones
+-- Record later removals in locked rows.
+INSERT INTO ingest_tombstone (kind, hash, source_at, batch_id)
+VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
+ON DUPLICATE KEY UPDATE source_at = VALUES(source_at), batch_id = VALUES(batch_id)
 
 -- name: sources
 -- Digest of each asset's source document.

@@ -80,11 +80,34 @@ def set_say(tx: Transaction, asset_ids: Iterable[int], say: Assigned) -> None:
 
 
 def insert_tombstones(tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assigned]]) -> None:
-    """Record the removal of what the library does not have; a later say stays."""
-    tx.insert_many("library_write.insert_tombstones", [
-        {"kind": kind, "hash": hash_, "source_at": str(say.source_at), "batch_id": say.batch_id}
-        for (kind, hash_), say in sorted(keys)
-    ])
+    """Record the removal of what the library does not have; a later say stays.
+
+    Raises: DatabaseConflictError, when another import recorded one of these removals meanwhile.
+    """
+    says = dict(keys)
+    known = order.tombstones(tx, says, lock=True)
+    sync_ids = _sync_ids(tx, {say.batch_id for say in says.values()} if known else set())
+    later = {
+        key: says[key] for key, latest in known.items()
+        if latest.order < (says[key].source_at, sync_ids[says[key].batch_id])
+    }
+    try:
+        tx.insert_many("library_write.insert_tombstones", _tombstone_rows(says, says.keys() - known.keys()))
+    except DuplicateKeyError as error:
+        raise DatabaseConflictError(f"Another import removed one of these meanwhile: {error}") from error
+    tx.insert_many("library_write.replace_tombstones", _tombstone_rows(later, later))
+
+
+def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[TombstoneKey]) -> list[dict[str, Any]]:
+    return [
+        {"kind": kind, "hash": hash_, "source_at": str(says[kind, hash_].source_at), "batch_id": says[kind, hash_].batch_id}
+        for kind, hash_ in sorted(keys)
+    ]
+
+
+def _sync_ids(tx: ReadTransaction, batch_ids: set[int]) -> dict[int, str]:
+    ids = [row for chunk in chunked(sorted(batch_ids)) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
+    return {row["id"]: row["sync_id"] for row in ids}
 
 
 def confirm_created(tx: Transaction, keys: Iterable[AssetKey], known: dict[TombstoneKey, Say]) -> None:
