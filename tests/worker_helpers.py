@@ -124,7 +124,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
     batch_id = tx.insert(
         "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
         item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
-        container_count=0, last_error=None,
+        container_count=0, prior_sync_id=None, last_error=None,
     )
     ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
     return tx.insert("job_queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
