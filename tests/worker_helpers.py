@@ -63,6 +63,15 @@ def rows(db) -> dict[str, list]:
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
 
 
+def rows_but_says(db) -> dict[str, list]:
+    """Return the same without which bundle decided last, and when."""
+    says = {"source_at", "source_batch_id", "last_batch_id", "updated_at"}
+    return {
+        table: [{name: value for name, value in row.items() if name not in says} for row in found]
+        for table, found in rows(db).items()
+    }
+
+
 def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
     """Return the first true value of `condition()`; fail after a minute."""
     deadline, pause = time.monotonic() + SECONDS, threading.Event()
@@ -199,6 +208,7 @@ def write(tx, asset) -> None:
     """Write an asset to the library, as an import does."""
     row = dict.fromkeys(library_reader.FIELDS) | {
         "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+        "source_at": None,
     }
     tx.insert_many("library_write.create_assets", [row])
 

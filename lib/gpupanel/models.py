@@ -39,8 +39,8 @@ class BatchStatus(StrEnum):
 class JobState(StrEnum):
     """The states of a job.
 
-    queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued);
-    queued -> held -> queued (HoldKind says why).
+    queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    queued, running -> held -> queued | canceled.
     """
 
     QUEUED = "queued"
@@ -52,12 +52,12 @@ class JobState(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """Why a held job is not claimable yet."""
+    """Why a held job is not claimable."""
 
-    PRIOR = "prior"
-    BUNDLE = "bundle"
-    BACKOFF = "backoff"
-    OPERATOR = "operator"
+    PRIOR = "prior"  # the job of its prior bundle is active
+    BUNDLE = "bundle"  # its bundle or the mount is away
+    BACKOFF = "backoff"  # an attempt failed
+    OPERATOR = "operator"  # a person holds it
 
 
 class Decision(StrEnum):

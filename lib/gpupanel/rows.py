@@ -120,6 +120,23 @@ class LockedJob(TypedDict):
     items_total: int
     finished_at: datetime | None
     last_error: str | None
+    hold: str | None
+    hold_reason: str | None
+    hold_batch_id: int | None
+    not_before: datetime | None
+    held_at: datetime | None
+    hold_count: int
+
+
+class HeldJob(TypedDict):
+    """A held or queued job with its bundle, as the sweep reads it; `prior_job_id` is the prior's active job."""
+
+    id: int
+    batch_id: int
+    priority: int
+    sync_id: str
+    hold: str | None
+    prior_job_id: int | None
 
 
 class JobRow(LockedJob):
@@ -135,6 +152,31 @@ class ListedJob(JobRow):
 
     now: datetime
     status: str
+
+
+class WorkerRow(TypedDict):
+    """A row of import_worker; `age` is the time in seconds since the worker was seen."""
+
+    host: str
+    slot: int
+    pid: int
+    version: str
+    state: str
+    job_id: int | None
+    mount_ok: int | None
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    age: float
+    is_late: int
+
+
+class QueueControl(TypedDict):
+    """Who paused the queue, why and since when."""
+
+    paused_by: str
+    reason: str
+    since: datetime
 
 
 class QueueSummary(TypedDict):

@@ -16,6 +16,7 @@ from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
 )
+from .holds import Hold
 from .models import BatchStatus
 from .mount import Mount, iterate_with_timeout
 from .preflight import BundleInspection
@@ -177,12 +178,32 @@ def queue_batches(
 
 
 def cancel_job(db: Database, job_id: int, actor: str) -> str:
-    """Cancel a queued job; return the sync_id. Raises NotFoundError, InvalidStateError."""
+    """Cancel a queued or held job; return the sync_id. Raises NotFoundError, InvalidStateError."""
     return db.run_transaction(job_queue.cancel, job_id, actor)
 
 
+def hold_job(db: Database, job_id: int, actor: str, reason: str = "") -> None:
+    """Hold a queued job. Raises NotFoundError, InvalidInputError, InvalidStateError."""
+    db.run_transaction(job_queue.hold, job_id, actor, reason)
+
+
+def release_job(db: Database, job_id: int, actor: str) -> Hold | None:
+    """End the hold of a job; return the hold that takes its place. Raises NotFoundError, InvalidStateError."""
+    return db.run_transaction(job_queue.release, job_id, actor)
+
+
+def pause_queue(db: Database, actor: str, reason: str) -> None:
+    """Pause all claims. Raises InvalidInputError."""
+    db.run_transaction(job_queue.pause, actor, reason)
+
+
+def resume_queue(db: Database, actor: str) -> bool:
+    """Resume claims; return whether the queue was paused."""
+    return db.run_transaction(job_queue.resume, actor)
+
+
 def set_priority(db: Database, job_id: int, priority: int, actor: str) -> int:
-    """Change a queued job's priority; return its position in the queue.
+    """Change the priority of a queued or held job; return its position in the queue.
 
     Raises NotFoundError, InvalidInputError, InvalidStateError.
     """
@@ -228,6 +249,7 @@ def _retry_whole(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
     """Retry all items. Raises InvalidStateError if the batch has changed meanwhile."""
+    job_queue.lock_chain(tx, examined.sync_id)
     status = ledger.lock_batch(tx, examined.sync_id)["status"]
     if status not in RETRYABLE_STATUSES:
         raise InvalidStateError(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
@@ -238,6 +260,7 @@ def _preflight_and_enqueue(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
     """Record the preflight, also a failed one, and queue the batch."""
+    job_queue.lock_chain(tx, examined.sync_id)
     outcome = preflight.save_preflight(tx, examined, actor)
     if not outcome.ok:
         return outcome, None
@@ -245,6 +268,7 @@ def _preflight_and_enqueue(
 
 
 def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str, priority: int) -> int:
+    job_queue.lock_chain(tx, examined.sync_id)
     preflight.replan_open_items(tx, examined, actor)
     return job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 

@@ -17,9 +17,8 @@ from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblem
 from ..manifest import Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
-from ..order import BundleOrder
 from ..rows import BatchRow
-from ..worker.chunk_writer import ChunkWriter
+from ..worker.chunk_writer import ChunkWriter, ImportRun
 from ..worker.containers import Step
 from ..worker.pipeline import Limits, Pipeline, result_of_counts
 from .dry_run_output import Line, NaturalKeyFormatter
@@ -74,7 +73,7 @@ class DryRun:
         return bundle.manifest
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
-        failures = Pipeline(target, self._mount, target.bundle_order(manifest), manifest, self._limits).run()
+        failures = Pipeline(target, self._mount, target.run(manifest), manifest, self._limits).run()
         ended = result_of_counts(dict(target.counts), len(failures))
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
@@ -91,9 +90,9 @@ class RolledBackImport:
         self.counts: Counter[str] = Counter()
         self._tx.fetch_all("dry_run.patience")
 
-    def bundle_order(self, manifest: Manifest) -> BundleOrder:
-        """Return the bundle's position in upstream's order."""
-        return order.bundle_order(self._tx, self._batch, manifest)
+    def run(self, manifest: Manifest) -> ImportRun:
+        """Return the import of this bundle, which has no job."""
+        return ImportRun(order.bundle_order(self._tx, self._batch, manifest))
 
     def checkpoint(self) -> None:
         """Stop the dry run when its time is over."""
@@ -115,13 +114,13 @@ class RolledBackImport:
         """Write a chunk and print its lines."""
         try:
             with self._tx.savepoint():
-                done = writer.write(self._tx, chunk)
+                settled = writer.write(self._tx, chunk)
         except DataError:
-            done = writer.write_individually(self._tx, chunk)
+            settled = writer.write_individually(self._tx, chunk)
         self._print_writes()
-        self.counts.update(str(plan.decision) for plan in done)
-        for plan in done:
-            self._tell(self._item_line(plan))
+        self.counts.update(str(each.plan.decision) for each in settled)
+        for each in settled:
+            self._tell(self._item_line(each.plan))
         return []
 
     def take(self, step: Step) -> list[str]:

@@ -29,7 +29,7 @@ class NaturalKeyFormatter:
 
     def __init__(self, tx: ReadTransaction, sync_id: str, written: list[RecordedWrite]):
         self._sync_id, self._last = sync_id, {"last_batch_id.sync_id": sync_id}
-        self._assets = _named(tx, "dry_run.assets", _ids(written, "asset_id") | _listed(written, "library_write.remove_assets"))
+        self._assets = _named(tx, "dry_run.assets", _ids(written, "asset_id") | _listed(written, *ASSET_LISTS))
         self._containers: dict[str, dict[int, Line]] = {}
         self._members: dict[str, dict[int, Line]] = {}
         for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
@@ -60,6 +60,15 @@ class NaturalKeyFormatter:
     def remove_assets(self, row: Line) -> Iterator[Line]:
         for asset_id in row["ids"]:
             yield _line("asset", self._assets[asset_id], self._last | REMOVED)
+
+    def set_say(self, row: Line) -> Iterator[Line]:
+        """Yield a line without values: no column changes but those of the latest bundle."""
+        for asset_id in row["ids"]:
+            yield _line("asset", self._assets[asset_id], {})
+
+    def skip(self, row: Line) -> Iterator[Line]:
+        """Yield nothing: the Perl panel has no such table."""
+        return iter(())
 
     def write_sources(self, row: Line) -> Iterator[Line]:
         yield self._of_asset("asset_source", row, {}, _picked(row, ("document", "sha256")))
@@ -105,7 +114,11 @@ class NaturalKeyFormatter:
             yield _line(f"asset_{kind}_item", self._members[kind][member], dict(REMOVED))
 
 
+ASSET_LISTS = ("library_write.remove_assets", "library_write.set_say")
 ASSET_LINES = {
+    "library_write.set_say": NaturalKeyFormatter.set_say, "library_write.insert_tombstones": NaturalKeyFormatter.skip,
+    "library_write.replace_tombstones": NaturalKeyFormatter.skip,
+    "library_write.keep_documents": NaturalKeyFormatter.skip, "library_write.restore_runs": NaturalKeyFormatter.skip,
     "library_write.create_assets": NaturalKeyFormatter.create_assets, "library_write.update_assets": NaturalKeyFormatter.update_assets,
     "library_write.remove_assets": NaturalKeyFormatter.remove_assets, "library_write.write_sources": NaturalKeyFormatter.write_sources,
     "library_write.add_runs": NaturalKeyFormatter.add_runs, "library_write.write_derivatives": NaturalKeyFormatter.write_derivatives,
@@ -134,8 +147,8 @@ def _ids(written: Iterable[RecordedWrite], column: str) -> set[int]:
     return {row.values[column] for row in written if column in row.values}
 
 
-def _listed(written: Iterable[RecordedWrite], statement: str) -> set[int]:
-    return {id_ for row in written if row.statement == statement for id_ in row.values["ids"]}
+def _listed(written: Iterable[RecordedWrite], *statements: str) -> set[int]:
+    return {id_ for row in written if row.statement in statements for id_ in row.values["ids"]}
 
 
 def _named(tx: ReadTransaction, query: str, ids: set[int]) -> dict[int, Line]:

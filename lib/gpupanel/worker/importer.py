@@ -11,15 +11,13 @@ from typing import Any, Protocol, TypeVar
 from .. import ledger, order, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, ReadTransaction, Transaction
-from ..errors import (
-    BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError,
-)
+from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError
 from ..manifest import Manifest, parse_manifest
-from ..models import DONE_DECISIONS, Decision, ItemPlan
+from ..models import DONE_DECISIONS, Decision
 from ..mount import Mount, call_with_timeout
 from ..order import BundleOrder
 from . import claims
-from .chunk_writer import ChunkWriter
+from .chunk_writer import HOLD, ChunkWriter, ImportRun
 from .claims import Claim, ImportResult
 from .containers import ContainerFailure, Step
 from .heartbeat import Heartbeat
@@ -27,8 +25,6 @@ from .pipeline import Limits, NOT_PLANNED, Pipeline, result_of_counts
 from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
 
 T = TypeVar("T")
-# write(tx, chunk) -> what was done with each item
-Write = Callable[[Transaction, list[ImportItem]], list[ItemPlan]]
 
 EVENT_SECONDS = 10
 # Bounds the check of all files of a bundle.
@@ -59,10 +55,10 @@ class Importer:
 
     def __init__(
         self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks,
-        *, chunk_items: int, readers: int,
+        *, chunk_items: int, readers: int, on_change: str = HOLD,
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
-        self._limits = Limits(chunk_items, readers)
+        self._limits, self._on_change = Limits(chunk_items, readers), on_change
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._noted = monotonic()
 
@@ -75,8 +71,8 @@ class Importer:
         Raises: DatabaseUnavailableError.
         """
         manifest = self._manifest()
-        bundle = self._db.run_read(self._bundle_order, manifest)
-        failures = Pipeline(self, self._mount, bundle, manifest, self._limits).run()
+        run = ImportRun(self._db.run_read(self._bundle_order, manifest), self._claim.job_id, self._on_change)
+        failures = Pipeline(self, self._mount, run, manifest, self._limits).run()
         self.checkpoint()
         return self._finish(manifest, failures)
 
@@ -162,18 +158,27 @@ class Importer:
 
     def _write(self, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
         try:
-            return self._db.run_transaction(self._commit_chunk, writer.write, chunk)
+            return self._db.run_transaction(self._commit_chunk, writer, chunk)
         except DataError:
-            return self._db.run_transaction(self._commit_chunk, writer.write_individually, chunk)
+            return self._db.run_transaction(self._commit_individually, writer, chunk)
 
-    def _commit_chunk(self, tx: Transaction, write: Write, chunk: list[ImportItem]) -> bool:
-        """Write library, fence and ledger; return whether an event was due."""
-        done = write(tx, chunk)
-        claims.advance(tx, self._claim, len(done))
-        ledger.record_results(tx, self._claim.batch_id, self._claim.job_id, done)
+    def _commit_chunk(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+        """Write library, fence, ledger and results; return whether an event was due."""
+        settled = writer.write(tx, chunk)
+        claims.advance(tx, self._claim, len(settled))
+        writer.record(tx, settled)
+        return self._note_progress(tx, len(settled))
+
+    def _commit_individually(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+        """Do the same item by item; only those that the database refuses fail."""
+        settled = writer.write_individually(tx, chunk)
+        claims.advance(tx, self._claim, len(settled))
+        return self._note_progress(tx, len(settled))
+
+    def _note_progress(self, tx: Transaction, items: int) -> bool:
         noting = monotonic() - self._noted >= EVENT_SECONDS
         if noting:
-            claims.append_progress_event(tx, self._claim, self.items_done + len(done), self.items_total)
+            claims.append_progress_event(tx, self._claim, self.items_done + items, self.items_total)
         self._heartbeat.raise_if_lost()
         return noting
 

@@ -12,14 +12,14 @@ from ..db import DataError, chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
-from ..order import BundleOrder
 from . import containers
-from .chunk_writer import ChunkWriter, DocumentsRequired, needs_documents
+from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
 from .containers import ContainerFailure, Step
 from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
+from .item_decision import needs_documents
 
-NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None}
+NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None, "changes": None, "target_digest": None}
 
 
 class ImportTarget(Protocol):
@@ -51,10 +51,10 @@ class Limits(NamedTuple):
 class Pipeline:
     """Imports the items and containers of one manifest into a target."""
 
-    def __init__(self, target: ImportTarget, mount: Mount, bundle: BundleOrder, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._batch_id, self._manifest = target, mount, bundle.batch_id, manifest
+    def __init__(self, target: ImportTarget, mount: Mount, run: ImportRun, manifest: Manifest, limits: Limits):
+        self._target, self._mount, self._batch_id, self._manifest = target, mount, run.batch_id, manifest
         self._limits = limits
-        self._writer = ChunkWriter(bundle, manifest)
+        self._writer = ChunkWriter(run, manifest)
 
     def run(self) -> list[ContainerFailure]:
         """Import everything still open; return the incomplete containers."""
@@ -70,7 +70,9 @@ class Pipeline:
                 row = rows.get(entry.key, NOT_PLANNED)
                 if self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
-                    yield entry._replace(id=row["id"], planned=planned)
+                    yield entry._replace(
+                        id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"]
+                    )
 
     def _read_and_write(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool]) -> None:
         chunk_items = self._limits.chunk_items

@@ -189,6 +189,7 @@ class Worker:
         importer = Importer(
             self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
             chunk_items=self._worker.chunk_items, readers=self._worker.readers,
+            on_change=self._worker.on_change,
         )
         try:
             outcome = importer.run()
