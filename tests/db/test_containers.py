@@ -2,13 +2,21 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
 
 import pytest
 import worker_helpers
 from gpupanel import ledger, services
 from gpupanel.devtools.bundle_factory.deterministic import derive_hash
 from gpupanel.errors import DatabaseConflictError
+from gpupanel.db import Database
+from gpupanel.manifest import Container
+from gpupanel.order import BundleOrder, Order
 from gpupanel.worker import claims, containers, importer
+from gpupanel.worker.chunk_writer import ImportRun
+from gpupanel.worker.container_writer import ContainerWriter
 
 KINDS = ("gallery", "collection")
 
@@ -337,6 +345,38 @@ def test_a_title_that_was_edited_by_hand_after_the_plan_is_not_overwritten(
     )
 
 
+@pytest.mark.parametrize("leader", ["create", "remove"])
+def test_a_create_and_a_newer_remove_of_a_new_container_at_once_do_not_miss_each_other(
+    admin_db, panel_db, worker_db, bundles, mount, bring, leader, kind
+):
+    (a,) = bundles.assets("coast", 1)
+    bring("assets", [a], [])
+    entry = Container(kind, "a" * 64, "Coast", items=(a.asset_hash,))
+    older = bundles.bundle("older", [], [], completed_at="2026-03-01T10:00:00Z")
+    newer = bundles.bundle("newer", [], [], completed_at="2026-03-02T10:00:00Z")
+    services.scan_mount(panel_db, mount, "operator")
+    works = {"create": partial(write, older, "create", entry), "remove": partial(write, newer, "remove", entry)}
+    follower = Database(worker_db.settings)
+    with ThreadPoolExecutor(1) as pool:
+        with worker_db.transaction() as tx:
+            works.pop(leader)(tx)
+            (work,) = works.values()
+            other = pool.submit(lambda: (follower.run_transaction(work), follower.close()))
+            worker_helpers.wait_for_lock_wait(admin_db)
+        other.result()
+    assert members(admin_db, kind) == []
+    assert [row["deleted_at"] is None for row in admin_db.execute(f"SELECT * FROM asset_{kind}")] == [False]
+
+
+def write(sync_id: str, action: str, entry: Container, tx) -> None:
+    """Import a container as a job of this bundle does."""
+    batch = ledger.get_batch(tx, sync_id)
+    completed_at = datetime.fromisoformat(batch["manifest_summary"]["completed_at"].removesuffix("Z"))
+    pending = containers.open_containers(tx, batch["id"], None, [(0, entry)])
+    run = ImportRun(BundleOrder(Order(completed_at, sync_id), batch["id"]))
+    ContainerWriter(run, action).write(tx, pending)
+
+
 # ------------------------------------------------------------------------------------------------- many, and large
 
 
@@ -435,6 +475,25 @@ def test_a_large_container_that_a_remove_empties_in_steps_is_removed_with_its_la
     assert (container(admin_db, kind)["deleted_at"] is None) == bool(kept)
     (result,) = results(admin_db, sync_id, kind)
     assert ("deleted" in json.loads(result["changes"] or "{}")) == (not kept)
+
+
+def test_a_step_that_the_database_refuses_ends_its_container_alone(
+    admin_db, panel_db, bundles, bring, monkeypatch, kind
+):
+    monkeypatch.setattr(containers, "STEP_MEMBERS", 3)
+    monkeypatch.setattr(containers, "GROUP_MEMBERS", 2)
+    assets = list(bundles.assets("coast", 8, derivatives=("icon",)))
+    large, small = bundles.container(kind, "Large", assets), bundles.container(kind, "Small", assets[:1])
+    admin_db.execute(f"ALTER TABLE asset_{kind}_item ADD CONSTRAINT few CHECK (position < 4)")
+    try:
+        sync_id = bring("coast", assets, [large, small])
+    finally:
+        admin_db.execute(f"ALTER TABLE asset_{kind}_item DROP CONSTRAINT few")
+    refused, written = rows(panel_db, sync_id)
+    assert (refused["decision"], written["decision"]) == ("failed", "created")
+    assert refused["last_error"].startswith("the database refused it: ")
+    assert [each["decision"] for each in results(admin_db, sync_id, kind)] == ["created", "created"]
+    assert len(worker_helpers.events(panel_db, sync_id, "container_failed")) == 1
 
 
 def test_twelve_thousand_members_are_three_steps(admin_db, panel_db, bundles, mount, worker_conf, kind, stop_after):
