@@ -220,6 +220,11 @@ class RolledBackError(Exception):
     """Rolls back the other transaction."""
 
 
+def make_due(db) -> None:
+    """Let the time of all held jobs come."""
+    db.execute("UPDATE import_job SET not_before = NOW(6) WHERE state = 'held' AND not_before IS NOT NULL")
+
+
 def make_stale(db, job_id: int) -> None:
     """Make the heartbeat of a job an hour older."""
     db.execute("UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 1 HOUR WHERE id = %(id)s", id=job_id)
@@ -279,9 +284,9 @@ class Programs:
             program.end()
 
 
-def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
+def take(db, token: str) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
-    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST, aside))
+    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST))
 
 
 class NoHeartbeat:

@@ -8,7 +8,6 @@ rows waits for them for up to a minute.
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from .. import ledger, order, preflight
 from ..library_reader import AssetKey
@@ -17,7 +16,7 @@ from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblem
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
-from ..rows import BatchRow
+from ..rows import BatchRow, PlannedItem
 from ..worker import containers
 from ..worker.chunk_writer import ChunkWriter, ImportRun
 from ..worker.container_writer import ContainerWriter
@@ -105,11 +104,11 @@ class RolledBackImport:
                 "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
             )
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
         return ledger.planned_items(self._tx, self.batch_id, keys)
 
-    def is_open(self, row: dict[str, Any]) -> bool:
+    def is_open(self, row: PlannedItem) -> bool:
         """Return True: a dry run imports every item."""
         return True
 
