@@ -217,6 +217,7 @@ class QueueSummary(TypedDict):
 
     queued: int
     running: int
+    held: int
     failed: int
     oldest: timedelta | None
     now: datetime

@@ -46,6 +46,10 @@ class FormContext(NamedTuple):
             raise InvalidInputError(f"{name}: found {values[0][:80]!r}, expected 1 or nothing")
         return bool(values)
 
+    def optional(self, name: str) -> str:
+        """Return the value of a field that may be missing. Raises InvalidInputError."""
+        return self.single(name) if name in self.form else ""
+
     @property
     def sync_id(self) -> str:
         """The field `sync_id`. Raises InvalidInputError."""
@@ -127,6 +131,34 @@ def priority(request: FormContext) -> ActionResult:
     return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": position})
 
 
+def hold(request: FormContext) -> ActionResult:
+    """Hold a queued job."""
+    job_id = request.job_id
+    services.hold_job(request.db, job_id, request.actor, request.optional("reason"))
+    return ActionResult("hold", True, f"Job {job_id} is held until somebody releases it.", [], {"job_id": job_id})
+
+
+def release(request: FormContext) -> ActionResult:
+    """Put a held job back into the queue."""
+    job_id = request.job_id
+    again = services.release_job(request.db, job_id, request.actor)
+    summary = f"Job {job_id} is still held: it {again.reason}." if again else f"Job {job_id} is queued again."
+    return ActionResult("release", again is None, summary, [], {"job_id": job_id, "state": "held" if again else "queued"})
+
+
+def pause(request: FormContext) -> ActionResult:
+    """Pause the queue."""
+    services.pause_queue(request.db, request.actor, request.optional("reason"))
+    return ActionResult("pause", True, "The queue is paused. Running jobs continue.", [], {"paused": True})
+
+
+def resume(request: FormContext) -> ActionResult:
+    """Resume the queue."""
+    was_paused = services.resume_queue(request.db, request.actor)
+    summary = "The queue is resumed." if was_paused else "The queue was not paused."
+    return ActionResult("resume", True, summary, [], {"paused": False})
+
+
 def _priority(text: str) -> int:
     """Parse a whole number, which may be negative. Raises InvalidInputError."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
@@ -135,6 +167,7 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
+    "hold": hold, "release": release, "pause": pause, "resume": resume,
 }
 
 

@@ -114,7 +114,8 @@ class HoldSweeper:
         return True
 
     def _from_mount(self, look: Callable[[], T]) -> T:
-        return call_with_timeout(look, self._checkpoint, MOUNT_TIMEOUT_SECONDS)
+        found: T = call_with_timeout(look, self._checkpoint, MOUNT_TIMEOUT_SECONDS)
+        return found
 
 
 def _release_left_behind(tx: Transaction, job_ids: list[int]) -> int:

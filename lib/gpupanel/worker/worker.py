@@ -115,7 +115,8 @@ class Worker:
         if queued and self._paused_reason:
             self._log.info(f"worker {self._name}: {queued} jobs are left, {self._paused_reason}")
         if held:
-            self._log.info(f"worker {self._name}: {held} {'job is' if held == 1 else 'jobs are'} held; gpupanel status says why")
+            jobs = "job is" if held == 1 else "jobs are"
+            self._log.info(f"worker {self._name}: {held} {jobs} held; gpupanel status says why")
 
     def _count(self, state: JobState) -> int:
         return self._asking.retry(self._db.run_read, job_queue.count_up_to)[state]
@@ -145,7 +146,8 @@ class Worker:
     def _handle_unexpected_error(self, error: Exception) -> None:
         self._faults += 1
         self._had_failures = True
-        self._log.error(f"worker {self._name}: {join_sentences(describe_error(error), 'No job was running. Retrying.')}")
+        text = join_sentences(describe_error(error), "No job was running. Retrying.")
+        self._log.error(f"worker {self._name}: {text}")
         self._db.close()
 
     def _pause(self) -> float:
@@ -206,7 +208,8 @@ class Worker:
     def _reset(self, job_id: int) -> str | None:
         try:
             return self._asking.retry(
-                self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts, self._name
+                self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts,
+                self._name,
             )
         except CommitUnknownError:
             return "stale, perhaps requeued: the reply to the COMMIT was lost, and the next check will show it"

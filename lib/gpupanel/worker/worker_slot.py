@@ -76,14 +76,15 @@ def take(tx: Transaction, process: Process, boot: str) -> int:
     """Take a slot of the host: the wanted one if it is free, else the lowest free one, else a new one."""
     for _ in range(TAKE_ATTEMPTS):
         rows = tx.fetch_all("workers.slots", host=process.host, late=LATE_SECONDS)
-        free = [row["slot"] for row in rows if row["is_free"]]
-        taken = [row["slot"] for row in rows if not row["is_free"]]
+        free: list[int] = [row["slot"] for row in rows if row["is_free"]]
+        taken: list[int] = [row["slot"] for row in rows if not row["is_free"]]
         facts = {"host": process.host, "pid": process.pid, "boot": boot, "version": process.version}
-        if process.wanted in free or (free and (process.wanted is None or process.wanted in taken)):
-            slot = process.wanted if process.wanted in free else free[0]
+        is_new = process.wanted is not None and process.wanted not in free + taken
+        if free and not is_new:
+            slot = process.wanted if process.wanted and process.wanted in free else free[0]
             tx.execute("workers.take", slot=slot, **facts)
-            return int(slot)
-        new = process.wanted if process.wanted and process.wanted not in taken else max(taken, default=0) + 1
+            return slot
+        new = process.wanted if is_new and process.wanted else max(taken, default=0) + 1
         try:
             with tx.savepoint():
                 tx.execute("workers.add", slot=new, **facts)
