@@ -60,12 +60,12 @@ def test_the_tasks(scripted, found, panel_db, mount):
     assert list(values) == [
         *HEAD,
         "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued",
-        "finished",
+        "held", "paused", "workers", "finished",
         "pages", "chart", "state", "states",
     ]
     (job,) = values["queued"]
     assert list(job) == [*serializers.BUNDLE, *serializers.JOB, "place", "ahead", "waited", "why"]
-    assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0}
+    assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0, "held": 0}
 
 
 def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, admin_db):
