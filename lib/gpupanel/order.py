@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .db import ReadTransaction, chunk_by_first, chunked
 from .errors import OrderError
 from .manifest import Manifest
+from .rows import BatchRow, SayRow
 
 MICROSECOND = timedelta(microseconds=1)
 FUTURE = timedelta(hours=24)  # how far completed_at may be ahead of the database's clock: clocks and time zones differ
@@ -55,6 +56,11 @@ def is_newer(say: Say | None, bundle: BundleOrder) -> bool:
     return say is not None and say.batch_id != bundle.batch_id and say.order > bundle.order
 
 
+def must_yield(bundle: BundleOrder, say: Say | None) -> bool:
+    """Whether the bundle leaves what a later one decided; an operator may have overridden that."""
+    return is_newer(say, bundle) and not bundle.although_older
+
+
 def manifest_time(manifest: Manifest) -> datetime:
     """When upstream completed the bundle, cut to microseconds."""
     return _parse_time(manifest.completed_at or manifest.created_at)
@@ -69,16 +75,24 @@ def source_at(tx: ReadTransaction, sync_id: str, manifest: Manifest) -> datetime
     own, problems = manifest_time(manifest), []
     if own > now + FUTURE:
         found = manifest.completed_at or manifest.created_at
-        problems.append(
-            f"completed_at: found {found}, expected at most 24 hours after the database's time, {now:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        clock = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        problems.append(f"completed_at: found {found}, expected at most 24 hours after the database's time, {clock}")
     priors = _priors(tx, manifest.prior_sync_id, sync_id)
     if manifest.prior_sync_id == sync_id or (priors and priors[-1].prior_sync_id == sync_id):
-        chain = " -> ".join([sync_id, *(prior.sync_id for prior in priors[:3]), *(["..."] if priors[3:] else []), sync_id])
-        problems.append(f"prior_sync_id: the bundle is its own prior: {chain}")
+        between = [prior.sync_id for prior in priors[:3]] + (["..."] if priors[3:] else [])
+        problems.append(f"prior_sync_id: the bundle is its own prior: {' -> '.join([sync_id, *between, sync_id])}")
     if problems:
         raise OrderError(sync_id, problems)
     return _after(own, priors, now + FUTURE)
+
+
+def bundle_order(tx: ReadTransaction, batch: BatchRow, manifest: Manifest) -> BundleOrder:
+    """The position that the preflight fixed, or the present one where an earlier version planned the batch.
+
+    Raises: OrderError.
+    """
+    time = batch["source_at"] or source_at(tx, batch["sync_id"], manifest)
+    return BundleOrder(Order(time, batch["sync_id"]), batch["id"], bool(batch["although_older"]))
 
 
 class Resolver:
@@ -89,17 +103,16 @@ class Resolver:
         self._computed: dict[int, datetime] = {}
         self._latest: datetime | None = None
 
-    def say(self, row: Mapping[str, Any]) -> Say | None:
+    def say(self, row: SayRow) -> Say | None:
         """The latest say of an asset or container, None where each bundle is later.
 
-        The row has source_at, source_batch_id, last_batch_id and, of the batch of last_batch_id, last_sync_id,
-        last_source_at, last_prior_sync_id, last_completed_at and last_discovered_at.
+        Where another program wrote the row last, the order of that bundle counts.
         """
         if not row["last_batch_id"] or row["last_sync_id"] is None:
             return None
         if row["source_batch_id"] == row["last_batch_id"] and row["source_at"] is not None:
             return Say(Order(row["source_at"], row["last_sync_id"]), row["last_batch_id"])
-        time = row["last_source_at"] or self._compute(row)
+        time = row["last_source_at"] or self._compute(row, row["last_sync_id"])
         return Say(Order(time, row["last_sync_id"]), row["last_batch_id"])
 
     def own_say(self, row: Mapping[str, Any], of_owner: Say | None) -> Say | None:
@@ -111,7 +124,7 @@ class Resolver:
             return of_owner
         return Say(Order(row["source_at"], row["say_sync_id"]), row["source_batch_id"])
 
-    def _compute(self, row: Mapping[str, Any]) -> datetime:
+    def _compute(self, row: SayRow, sync_id: str) -> datetime:
         """The order of a batch that no preflight of ours has planned."""
         batch_id = row["last_batch_id"]
         if batch_id not in self._computed:
@@ -119,7 +132,7 @@ class Resolver:
                 self._latest = self._tx.fetch_value("order.now") + FUTURE
             own = _own_time(row["last_completed_at"], row["last_discovered_at"])
             prior = row["last_prior_sync_id"]
-            priors = _priors(self._tx, prior, row["last_sync_id"]) if prior else []
+            priors = _priors(self._tx, prior, sync_id) if prior else []
             self._computed[batch_id] = _after(own, priors, self._latest)
         return self._computed[batch_id]
 
@@ -129,7 +142,8 @@ def tombstones(tx: ReadTransaction, keys: Iterable[TombstoneKey], *, lock: bool 
     name = "order.lock_tombstones" if lock else "order.tombstones"
     rows = [row for kind, hashes in chunk_by_first(keys) for row in tx.fetch_all(name, kind=kind, hashes=hashes)]
     batch_ids = sorted({row["batch_id"] for row in rows})
-    sync_ids = {row["id"]: row["sync_id"] for chunk in chunked(batch_ids) for row in tx.fetch_all("order.sync_ids", ids=chunk)}
+    batches = [row for chunk in chunked(batch_ids) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
+    sync_ids = {row["id"]: row["sync_id"] for row in batches}
     return {
         (row["kind"], row["hash"]): Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"])
         for row in rows if row["batch_id"] in sync_ids
@@ -156,7 +170,8 @@ def _priors(tx: ReadTransaction, prior_sync_id: str | None, sync_id: str) -> lis
             break
         seen.add(prior_sync_id)
         prior_sync_id = row["prior_sync_id"]
-        priors.append(_Prior(row["sync_id"], prior_sync_id, row["source_at"], _own_time(row["completed_at"], row["discovered_at"])))
+        own = _own_time(row["completed_at"], row["discovered_at"])
+        priors.append(_Prior(row["sync_id"], prior_sync_id, row["source_at"], own))
         if row["source_at"] is not None:
             if is_followed is None:
                 is_followed = bool(tx.fetch_value("order.is_followed", sync_id=sync_id))

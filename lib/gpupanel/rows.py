@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from .models import Changes
+
 
 class Facts(TypedDict):
     """The columns of ingest_batch that come from the manifest."""
@@ -15,6 +17,7 @@ class Facts(TypedDict):
     manifest_sha256: str | None
     manifest_summary: Any
     container_count: int
+    prior_sync_id: str | None
 
 
 class BatchRow(Facts):
@@ -25,7 +28,6 @@ class BatchRow(Facts):
     status: str
     plan: Any
     last_error: str | None
-    prior_sync_id: str | None
     source_at: datetime | None
     although_older: int
     undo_of: int | None
@@ -88,6 +90,37 @@ class ItemRow(PlannedItem):
     earlier_job_id: int | None
     empties: int | None
     differs: int | None
+    updated_at: datetime
+
+
+class PlannedContainer(TypedDict):
+    """The plan of a container, and how far a job is with it; `changes` is decoded."""
+
+    id: int
+    type: str
+    container_hash: str
+    target_digest: str | None
+    planned: str | None
+    decision: str
+    changes: Changes | None
+    members_done: int
+    job_id: int | None
+
+
+class ContainerRow(PlannedContainer):
+    """A container of a batch, with `changes` and `missing` decoded."""
+
+    batch_id: int
+    position: int
+    container_digest: str | None
+    title: str | None
+    cover_hash: str | None
+    reason: str
+    members: int
+    missing: list[str]
+    missing_count: int
+    target_id: int | None
+    last_error: str | None
     updated_at: datetime
 
 
@@ -190,12 +223,24 @@ class QueueSummary(TypedDict):
     now: datetime
 
 
-class AssetRow(TypedDict):
+class SayRow(TypedDict):
+    """What says which bundle decided about a row last: its columns, and those of the batch of last_batch_id."""
+
+    source_at: datetime | None
+    source_batch_id: int | None
+    last_batch_id: int
+    last_sync_id: str | None
+    last_source_at: datetime | None
+    last_prior_sync_id: str | None
+    last_completed_at: str | None
+    last_discovered_at: datetime
+
+
+class AssetRow(SayRow):
     """The columns of `asset` that have a use here, and FIELDS."""
 
     id: int
     asset_type: str
     asset_hash: str
-    fingerprint: str
     first_sync_id: str | None
     deleted_at: Any

@@ -36,14 +36,16 @@ def no_progress(done: int, total: int) -> None:
 class ScanReport:
     """The result of a scan.
 
-    `passed_over` maps a skipped bundle to the reason; `strays` are sentinels whose name is no sync_id; `left` are the
-    bundles that were not read for lack of time.
+    `passed_over` maps a skipped bundle to the reason; `changed_upstream` are bundles that upstream replaced after their
+    approval or import; `strays` are sentinels whose name is no sync_id; `left` are the bundles that were not read for
+    lack of time.
     """
 
     sentinels: int = 0
     known: int = 0
     discovered: list[str] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)
+    changed_upstream: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -54,6 +56,8 @@ class ScanReport:
                 self.discovered.append(finding.sync_id)
             elif outcomes[finding.sync_id] == scan.PASSED_OVER:
                 self.passed_over[finding.sync_id] = finding.problem or ""
+            elif outcomes[finding.sync_id] == scan.CHANGED:
+                self.changed_upstream.append(finding.sync_id)
             else:
                 self.known += 1
 
@@ -95,14 +99,16 @@ def scan_mount(
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
 ) -> preflight.PreflightResult:
-    """Plan each item of a batch.
+    """Plan each item and container of a batch.
 
+    `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
     """
     db.run_read(ledger.get_batch, sync_id)
-    return db.run_transaction(preflight.save_preflight, _inspect_bundle(mount, sync_id, seconds), actor)
+    examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+    return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
 def queue_batch(

@@ -100,13 +100,13 @@ def test_no_job_is_claimed_twice_by_workers_that_race(worker_db, enqueue):
 # ----------------------------------------------------------------------------------------------- the fence
 
 
-ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, {}, None)
 WRITES = {
     "beat": lambda tx, claim: claims.heartbeat(tx, claim),
     "progress": lambda tx, claim: claims.advance(tx, claim, 1),
-    "restart": lambda tx, claim: claims.reset_progress(tx, claim, 1),
+    "recount": lambda tx, claim: claims.recount(tx, claim),
     "release": lambda tx, claim: claims.release(tx, claim, "stopped"),
-    "finish": lambda tx, claim: claims.finish(tx, claim, ENDED, "0" * 64),
+    "finish": lambda tx, claim: claims.finish(tx, claim, ENDED, claims.SAME_MANIFEST),
     "fail": lambda tx, claim: claims.fail(tx, claim, "broken"),
 }
 
@@ -148,7 +148,7 @@ def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why
 def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
     enqueue(1)
     claim = take(worker_db, "a")
-    worker_db.run_transaction(claims.finish, claim, ENDED, "0" * 64)
+    worker_db.run_transaction(claims.finish, claim, ENDED, claims.SAME_MANIFEST)
     with pytest.raises(ClaimLostError):
-        worker_db.run_transaction(claims.finish, claim, ENDED, "0" * 64)
+        worker_db.run_transaction(claims.finish, claim, ENDED, claims.SAME_MANIFEST)
     assert worker_db.run_read(claims.has_ended, claim.token)

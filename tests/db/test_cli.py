@@ -96,6 +96,12 @@ def test_preflight_counts_what_would_happen(known, as_json, command):
     assert command("preflight", known).stdout == f"{known}  passed: 3 will_create\n"
 
 
+def test_preflight_although_older_is_recorded_until_the_next_preflight(known, command, admin_db):
+    for options, recorded in ((["--although-older"], 1), ([], 0)):
+        assert command("preflight", *options, known).returncode == 0
+        assert admin_db.execute("SELECT although_older FROM ingest_batch") == [{"although_older": recorded}]
+
+
 def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
     bundles.bundle("there", bundles.assets("there", 1))
     sync_id = bundles.bundle("lost", bundles.assets("lost", 2), files=False)

@@ -198,7 +198,8 @@ def test_an_asset_that_another_import_is_bringing_just_now_is_waited_for_and_fou
     rival = Database(worker_db.settings)
     importing = threading.Thread(target=worker_helpers.drain, args=(worker_conf,))
     with rival.transaction() as tx:
-        library_writer.insert_assets(tx, worker_helpers.batch(panel_db, sync_id)["id"], [item])
+        row = worker_helpers.batch(panel_db, sync_id)
+        library_writer.insert_assets(tx, [(item, library_writer.Assigned(row["source_at"], row["id"]))])
         importing.start()
         worker_helpers.wait_for_lock_wait(admin_db)
     importing.join()
@@ -254,10 +255,10 @@ def faulty_for(db, bad: str, error: Exception):
     """library.create with a fault for one batch."""
     create = library_writer.insert_assets
 
-    def faulty(tx, batch_id, items):
-        if batch_id == worker_helpers.batch(db, bad)["id"]:
+    def faulty(tx, items):
+        if any(say.batch_id == worker_helpers.batch(db, bad)["id"] for _, say in items):
             raise error
-        return create(tx, batch_id, items)
+        return create(tx, items)
 
     return faulty
 
@@ -288,7 +289,7 @@ def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
     ids = [bundles.bundle(f"b{n}", bundles.assets(f"b{n}", 1)) for n in range(12)]
     worker_helpers.queue(panel_db, mount, *ids)
 
-    def full(tx, batch_id, items):
+    def full(tx, items):
         raise DatabaseInternalError("the table is full.")
 
     monkeypatch.setattr(library_writer, "insert_assets", full)
@@ -345,5 +346,5 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
     worker_helpers.drain(worker_conf)
     worker_helpers.queue(panel_db, mount, again)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    worker_helpers.drain(worker_conf)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
     assert worker_helpers.counts(panel_db, again) == {"updated": 6}

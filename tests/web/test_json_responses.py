@@ -79,7 +79,7 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
 
 
 @pytest.mark.parametrize("do, keys", [
-    ("scan", ["sentinels", "known", "discovered", "passed_over", "strays", "left"]),
+    ("scan", ["sentinels", "known", "discovered", "passed_over", "changed_upstream", "strays", "left"]),
     ("preflight", ["sync_id", "ok", "item_count", "counts", "problems"]),
     ("queue", ["sync_id", "job_id", "problems"]),
     ("queue_selected", ["batches", "left", "selection"]),

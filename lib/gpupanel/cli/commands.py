@@ -84,6 +84,12 @@ def _sync_id_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sync_ids", nargs="+", metavar="SYNC_ID", help=SYNC_IDS_HELP)
 
 
+def _preflight_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--although-older", action="store_true",
+                        help="plan to write the bundle although a newer one was imported")
+
+
 def _queue_options(parser: argparse.ArgumentParser) -> None:
     _sync_id_options(parser)
     parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
@@ -138,7 +144,7 @@ def _completion_options(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS: tuple[Command, ...] = (
     Command("scan", "gpupanel.cli.scan", "Record the bundles on the mount that are not recorded yet.", _scan_options),
-    Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _sync_id_options),
+    Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _preflight_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),

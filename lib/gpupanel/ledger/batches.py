@@ -66,13 +66,13 @@ def manifest_columns(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha
     if manifest is None:
         columns: Any = {"sync_type": None, "action": None, "item_count": 0, "total_bytes": 0, "source_host": None}
         columns |= glimpsed
-        columns |= {"manifest_sha256": sha256, "manifest_summary": None, "container_count": 0}
+        columns |= {"manifest_sha256": sha256, "manifest_summary": None, "container_count": 0, "prior_sync_id": None}
         return columns  # type: ignore[no-any-return]
     return {
         "sync_type": manifest.sync_type, "action": manifest.action, "item_count": manifest.item_count,
         "total_bytes": manifest.total_bytes, "source_host": manifest.source_host,
         "manifest_sha256": manifest.sha256, "manifest_summary": json.dumps(manifest.summary),
-        "container_count": len(manifest.containers),
+        "container_count": len(manifest.containers), "prior_sync_id": manifest.prior_sync_id,
     }
 
 

@@ -12,9 +12,9 @@ SET j.state = 'running', j.worker = %(worker)s, j.claim_token = %(token)s, j.att
 WHERE j.id = %(job_id)s AND b.status = 'queued'
 
 -- name: job_by_token
--- Select the job that this token claimed, in any state.
+-- Select the job that this token claimed, in any state, with what was approved of its batch.
 SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.attempts, j.items_done, j.items_total,
-       j.state
+       b.manifest_sha256, b.source_at, b.although_older, j.state
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.claim_token = %(token)s
 
@@ -39,13 +39,24 @@ WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: progress
 -- Count settled items.
-UPDATE import_job SET heartbeat_at = NOW(6), items_done = LEAST(items_done + %(items)s, items_total), hold_count = 0
+UPDATE import_job SET heartbeat_at = NOW(6), items_done = LEAST(items_total, items_done + %(items)s), hold_count = 0
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
--- name: restart
--- Reset the progress of a job whose batch is planned again.
-UPDATE import_job SET heartbeat_at = NOW(6), items_done = 0, items_total = %(items_total)s
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+-- name: recount
+-- Count the progress of a job from the open items of its batch; those that an earlier job failed with are open.
+UPDATE import_job j JOIN (
+  SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
+  WHERE batch_id = %(batch_id)s
+    AND (decision IN ('will_create', 'will_update', 'will_link', 'will_skip', 'will_fail', 'will_remove', 'will_unlink')
+         OR (decision = 'failed' AND NOT job_id <=> %(job_id)s))
+) open
+SET j.heartbeat_at = NOW(6), j.items_done = IF(j.items_total > open.items, j.items_total - open.items, 0),
+    j.items_total = GREATEST(j.items_total, open.items)
+WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
+
+-- name: figures
+-- Select the progress of a job.
+SELECT items_done, items_total FROM import_job WHERE id = %(job_id)s
 
 -- name: release
 -- Release the job; `given_back` is 1 when the attempt does not count. `hold_reason` is kept for the next release.
@@ -54,11 +65,48 @@ UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, he
 WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
 
 -- name: finish
--- End the job and its batch.
-UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id
-SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, j.hold_count = 0, b.status = %(status)s,
-    b.completed_at = NOW(6), b.last_error = %(reason)s
+-- End the job and its batch. `imported_...` changes if the job wrote an entry; `at_end` says which manifest is on the mount.
+UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id JOIN (
+  SELECT EXISTS (SELECT 1 FROM ingest_batch_item WHERE job_id = %(job_id)s
+                 AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked'))
+      OR EXISTS (SELECT 1 FROM ingest_batch_container WHERE job_id = %(job_id)s
+                 AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')) AS entries
+) done
+SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, j.hold_count = 0,
+    j.items_done = IF(%(is_complete)s, j.items_total, j.items_done),
+    b.status = %(status)s, b.completed_at = NOW(6), b.last_error = %(reason)s,
+    b.imported_at = IF(done.entries, NOW(6), b.imported_at),
+    b.imported_job_id = IF(done.entries, j.id, b.imported_job_id),
+    b.imported_sha256 = IF(done.entries, b.manifest_sha256, b.imported_sha256),
+    b.changed_at = CASE %(at_end)s WHEN 'same' THEN NULL WHEN 'changed' THEN NOW(6) ELSE b.changed_at END,
+    b.changed_sha256 = IF(%(at_end)s = 'unknown', b.changed_sha256, %(changed_sha256)s)
 WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
+
+-- name: end_changed
+-- Write why a job ended whose bundle had changed, and the new plan of its batch.
+UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id
+SET j.last_error = %(reason)s, b.status = %(status)s, b.last_error = %(reason)s, b.started_at = NOW(6),
+    b.completed_at = NULL, b.changed_at = NOW(6), b.changed_sha256 = %(changed_sha256)s
+WHERE j.id = %(job_id)s
+
+-- name: enqueue_successor
+-- Queue a job for the new plan, in the place of the one that ended.
+INSERT INTO import_job (batch_id, priority, requested_by, items_total, replaces_job_id)
+SELECT batch_id, priority, requested_by, %(items_total)s, id FROM import_job WHERE id = %(job_id)s
+
+-- name: write_order
+-- Write the position in upstream's order of a batch that was planned without one.
+UPDATE ingest_batch SET source_at = %(source_at)s, prior_sync_id = %(prior_sync_id)s
+WHERE id = %(batch_id)s AND source_at IS NULL
+
+-- name: requested_by
+-- Who queued a job.
+SELECT requested_by FROM import_job WHERE id = %(job_id)s
+
+-- name: open_failures
+-- Number of items that an earlier job failed with, and that this one has not reached.
+SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision = 'failed' AND NOT job_id <=> %(job_id)s
 
 -- name: fail_invalid
 -- Fail a queued job that cannot run.

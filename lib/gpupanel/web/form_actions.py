@@ -39,6 +39,13 @@ class FormContext(NamedTuple):
             raise InvalidInputError(f"{name}: found {len(values)} values, expected one")
         return values[0]
 
+    def is_checked(self, name: str) -> bool:
+        """Return whether a box is checked. Raises InvalidInputError."""
+        values = self.form.get(name, [])
+        if values not in ([], ["1"]):
+            raise InvalidInputError(f"{name}: found {values[0][:80]!r}, expected 1 or nothing")
+        return bool(values)
+
     def optional(self, name: str) -> str:
         """Return the value of a field that may be missing. Raises InvalidInputError."""
         return self.single(name) if name in self.form else ""
@@ -72,9 +79,11 @@ def scan(request: FormContext) -> ActionResult:
 
 
 def preflight(request: FormContext) -> ActionResult:
-    """Preflight a batch."""
-    sync_id = request.sync_id
-    outcome = services.preflight_batch(request.db, request.mount, sync_id, request.actor, seconds=MOUNT_SECONDS)
+    """Preflight a batch; the box `although_older` plans to write it although a newer bundle was imported."""
+    sync_id, although_older = request.sync_id, request.is_checked("although_older")
+    outcome = services.preflight_batch(
+        request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
+    )
     counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
@@ -167,6 +176,7 @@ def _scan_lines(report: ScanReport) -> list[str]:
     return [
         *([left] if report.left else []),
         *(f"{sync_id}: skipped: {reason}" for sync_id, reason in report.passed_over.items()),
+        *(f"{sync_id}: upstream replaced this bundle; preflight it again" for sync_id in report.changed_upstream),
         *(f"{name}: skipped: the name is not a sync_id" for name in report.strays),
     ]
 

@@ -10,8 +10,9 @@ from ..rows import ListedBatch
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
+    "imported_at", "imported_job_id", "imported_sha256",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan")
+PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "changed_at")
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",

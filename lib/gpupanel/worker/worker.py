@@ -20,17 +20,16 @@ from ..errors import (
     PanelError,
 )
 from ..holds import Hold
-from ..models import BatchStatus, HoldKind, JobState
+from ..models import HoldKind, JobState
 from ..mount import Mount, call_with_timeout
 from ..rows import QueueControl
 from ..resources import version
-from ..text import short_hash
 from . import claims
 from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
 from .heartbeat import Heartbeat
 from .hold_sweep import HoldSweeper
-from .importer import Importer
+from .importer import Importer, ImportOptions
 from .log import describe_error, join_sentences
 from .systemd import SystemdNotifier
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
@@ -265,7 +264,7 @@ class Worker:
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         importer = Importer(
             self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
-            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
+            ImportOptions(self._worker.chunk_items, self._worker.readers, self._worker.on_change),
         )
         try:
             outcome = importer.run()
@@ -313,7 +312,7 @@ class Worker:
             self._log.warning(f"{line}; {outcome.problem}; see the batch page")
         else:
             self._log.info(line)
-        self._had_failures = self._had_failures or outcome.status is BatchStatus.FAILED
+        self._had_failures |= outcome.has_failed
 
     def _hold_for_bundle(self, claim: Claim, reason: str) -> None:
         """Hold the job until its bundle can be read, and those behind it whose bundles are gone too."""
@@ -367,10 +366,8 @@ class JobHooks:
     def checkpoint(self, progress: str) -> None:
         self._worker.checkpoint(self._claim, progress)
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        found = f"found {short_hash(after)}, expected {short_hash(before)}"
-        again = "; planned again" if is_valid else ""
-        self._worker.warn(self._claim, f"the manifest changed since the preflight: {found}{again}")
+    def warn(self, text: str) -> None:
+        self._worker.warn(self._claim, text)
 
 
 def _database_reason(error: PanelError) -> str:

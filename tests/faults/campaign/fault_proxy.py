@@ -23,8 +23,8 @@ class FaultProxy:
     """Listens at `path` for the connections of one program to `server`, a MariaDBServer.
 
     The proxy numbers the statements of all connections from 1, or only those of connection number `counted`. `fault`
-    happens at number `at`. Statement `hold` of the first connection waits for statement `until`, so that the thread of
-    the heartbeat surely reaches it.
+    happens at number `at`, and `prepare` before number `prepare_at`. Statement `hold` of the first connection waits for
+    statement `until`, so that the thread of the heartbeat surely reaches it.
     """
 
     def __init__(self, path: Path, server, at: int = 0, fault: Fault | None = None, *, counted: int = 0,
@@ -33,6 +33,7 @@ class FaultProxy:
         self.statements: list[str] = []
         self.struck, self.reached = threading.Event(), threading.Event()
         self.next: Callable[[], None] | None = None
+        self.prepare_at, self.prepare = 0, lambda server: None
         self._lock = threading.Lock()
         self._links: list[ProxiedConnection] = []
         path.unlink(missing_ok=True)
@@ -72,6 +73,8 @@ class FaultProxy:
                 number = len(self.statements)
         if due:
             due()
+        if number and number == self.prepare_at:
+            self.prepare(self.server)
         if number and number == self.until:
             self.reached.set()
         return number
