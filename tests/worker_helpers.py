@@ -18,7 +18,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.importer import Importer, ImportOptions
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -305,13 +305,13 @@ class NoHooks:
     def checkpoint(self, progress: str) -> None:
         """Go on."""
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+    def warn(self, text: str) -> None:
         """Go on."""
 
 
 def import_claimed(db, mount, claim: claims.Claim):
     """Import the batch of a claim in this thread."""
-    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), chunk_items=500, readers=2).run()
+    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), ImportOptions(500, 2)).run()
 
 
 def status(db, claim: claims.Claim) -> str:

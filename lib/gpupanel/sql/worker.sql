@@ -22,16 +22,6 @@ WHERE j.claim_token = %(token)s
 -- Lock the same job; this waits for a COMMIT of the claim that is still under way.
 SELECT id FROM import_job WHERE claim_token = %(token)s FOR UPDATE
 
--- name: recount
--- Count the settled items of a job that continues from its ledger; no more than its total.
-UPDATE import_job j
-SET j.items_done = GREATEST(0, CAST(j.items_total AS SIGNED) - (
-  SELECT COUNT(*) FROM ingest_batch_item i FORCE INDEX (decision)
-  WHERE i.batch_id = j.batch_id
-    AND (i.decision IN ('will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail', 'will_unlink')
-         OR (i.decision = 'failed' AND COALESCE(i.job_id, 0) <> j.id))))
-WHERE j.id = %(job_id)s AND j.items_done > 0 AND j.state = 'running'
-
 -- name: heartbeat
 -- Write a heartbeat.
 UPDATE import_job SET heartbeat_at = NOW(6)
@@ -81,6 +71,16 @@ SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, j.ho
     b.changed_at = CASE %(at_end)s WHEN 'same' THEN NULL WHEN 'changed' THEN NOW(6) ELSE b.changed_at END,
     b.changed_sha256 = IF(%(at_end)s = 'unknown', b.changed_sha256, %(changed_sha256)s)
 WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
+
+-- name: mark_imported
+-- Write what was imported last, if a job that ended wrote an entry.
+UPDATE ingest_batch b
+SET b.imported_at = NOW(6), b.imported_job_id = %(job_id)s, b.imported_sha256 = b.manifest_sha256
+WHERE b.id = %(batch_id)s
+  AND (EXISTS (SELECT 1 FROM ingest_batch_item WHERE job_id = %(job_id)s
+               AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked'))
+       OR EXISTS (SELECT 1 FROM ingest_batch_container WHERE job_id = %(job_id)s
+                  AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')))
 
 -- name: end_changed
 -- Write why a job ended whose bundle had changed, and the new plan of its batch.

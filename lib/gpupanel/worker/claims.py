@@ -120,7 +120,6 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
     """
     while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
-            tx.execute("worker.recount", job_id=job["job_id"])
             return _claim_noted(tx, request.token)
         _refuse(tx, job, request.worker)
     return None
@@ -354,6 +353,7 @@ def _fail_stale(tx: Transaction, job: dict[str, Any], seconds: float, reason: st
     if not tx.execute("worker.fail_stale", job_id=job["job_id"], seconds=seconds, reason=reason):
         return None
     tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
+    tx.execute("worker.mark_imported", batch_id=job["batch_id"], job_id=job["job_id"])
     _note_reset(tx, job, "job_failed", "job_fail", reason, actor)
     holds.wake(tx, job["batch_id"], actor)
     return f"failed, {reason}"
