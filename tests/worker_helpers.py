@@ -18,7 +18,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.importer import Importer, ImportOptions
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -27,6 +27,8 @@ from gpupanel.worker.worker import Worker
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
+# Shared by all drains: each of these opens a pipe.
+NO_SIGNALS = ShutdownSignals()
 
 # What the library says, by names that do not depend on who came first.
 MEANING = {
@@ -134,7 +136,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
     batch_id = tx.insert(
         "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
         item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
-        container_count=0, last_error=None, prior_sync_id=None,
+        container_count=0, prior_sync_id=None, last_error=None,
     )
     ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
     return tx.insert("job_queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
@@ -143,7 +145,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
 def drain(conf: Path) -> str:
     """Import all queued jobs in this process; return the log."""
     out = io.StringIO()
-    Worker(config.load(conf), ShutdownSignals(), make_logger(out, {}), SystemdNotifier({})).drain()
+    Worker(config.load(conf), NO_SIGNALS, make_logger(out, {}), SystemdNotifier({})).drain()
     return out.getvalue()
 
 
@@ -303,13 +305,13 @@ class NoHooks:
     def checkpoint(self, progress: str) -> None:
         """Go on."""
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+    def warn(self, text: str) -> None:
         """Go on."""
 
 
 def import_claimed(db, mount, claim: claims.Claim):
     """Import the batch of a claim in this thread."""
-    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), chunk_items=500, readers=2).run()
+    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), ImportOptions(500, 2)).run()
 
 
 def status(db, claim: claims.Claim) -> str:

@@ -15,7 +15,7 @@ from gpupanel.reference_fold import (
     Asset, Container, Derivative, Documents, FIELDS, Handover, Library, Member, Order, VALUES,
 )
 
-FILES = {"meaning": "photo.meaning.json", "family": "photo.family.json"}
+FILES = {"meaning": "source/data/photo.meaning.json", "family": "source/data/photo.family.json"}
 # Facts of a manifest that the writer takes as they are.
 FACTS = ("action", "sync_type", "status", "source_host", "created_at", "completed_at", "prior_sync_id")
 
@@ -65,7 +65,7 @@ def _write(writer: FixedWriter, number: int, handover: Handover) -> Handover:
         items.append(placed)
         documents[key] = Documents(
             _digest(contents["source/source.json"]),
-            frozenset((kind, _digest(contents[path])) for kind, file in FILES.items() if (path := f"source/data/{file}") in contents),
+            frozenset((kind, _digest(contents[path])) for kind, path in FILES.items() if path in contents),
         )
     containers = [msgspec.structs.asdict(each) | {"items": list(each.items)} for each in manifest.containers]
     facts = {name: getattr(manifest, name) for name in FACTS}
@@ -76,7 +76,7 @@ def _write(writer: FixedWriter, number: int, handover: Handover) -> Handover:
 def _documents(documents: Documents) -> dict[str, bytes]:
     """path -> content; a bundle has one document of a kind."""
     kinds = dict(sorted(documents.analyses))
-    contents = {f"source/data/{FILES[kind]}": json.dumps({kind: value}).encode() for kind, value in kinds.items()}
+    contents = {FILES[kind]: json.dumps({kind: value}).encode() for kind, value in kinds.items()}
     return {"source/source.json": json.dumps({"source": documents.source}).encode()} | contents
 
 
@@ -89,14 +89,16 @@ def _digest(content: bytes) -> str:
 
 def library_of(db) -> Library:
     """Read the library of a database; a row without a say of its own has that of its owner."""
-    library, sync_ids = Library(), {row["id"]: row["sync_id"] for row in db.execute("SELECT id, sync_id FROM ingest_batch")}
+    library = Library()
+    sync_ids = {row["id"]: row["sync_id"] for row in db.execute("SELECT id, sync_id FROM ingest_batch")}
 
     def say(row, owner=None) -> Order:
         return Order(row["source_at"], sync_ids[row["source_batch_id"]]) if row["source_at"] else owner
 
     assets = {}
     for row in db.execute("SELECT a.*, s.sha256 FROM asset a LEFT JOIN asset_source s ON s.asset_id = a.id"):
-        asset = Asset(say(row), row["deleted_at"] is not None, {name: row[name] for name in FIELDS}, row["sha256"] or "")
+        fields = {name: row[name] for name in FIELDS}
+        asset = Asset(say(row), row["deleted_at"] is not None, fields, row["sha256"] or "")
         library.assets[row["asset_type"], row["asset_hash"]] = assets[row["id"]] = asset
     for row in db.execute("SELECT * FROM asset_cover WHERE deleted_at IS NULL"):
         assets[row["asset_id"]].covers.add(row["cover_hash"])
@@ -118,4 +120,5 @@ def _read_containers(db, library: Library, kind: str, say) -> None:
         library.containers[kind, row[f"{kind}_hash"]] = containers[row["id"]] = container
     for row in db.execute(f"SELECT m.*, a.asset_hash FROM asset_{kind}_item m JOIN asset a ON a.id = m.asset_id"):
         container = containers[row[f"{kind}_id"]]
-        container.members[row["asset_hash"]] = Member(row["position"], say(row, container.say), row["deleted_at"] is not None)
+        member = Member(row["position"], say(row, container.say), row["deleted_at"] is not None)
+        container.members[row["asset_hash"]] = member

@@ -16,11 +16,12 @@ def title(db) -> str:
 
 
 def write_chain(bundles, photo) -> list[str]:
-    """A create and two updates of one photo, each the prior of the next."""
+    """A create and two updates of one photo, each completed after the one before."""
     first = bundles.bundle("first", [photo._replace(title="one")])
-    second = bundles.bundle("second", [photo._replace(title="two")], action="update", prior_sync_id=first)
-    third = bundles.bundle("third", [photo._replace(title="three")], action="update", prior_sync_id=second)
-    return [first, second, third]
+    updates = [
+        bundles.bundle(title, [photo._replace(title=title)], action="update") for title in ("two", "three")
+    ]
+    return [first, *updates]
 
 
 def planned_update(panel_db, mount, bundles, bring) -> tuple[str, object]:
@@ -59,25 +60,6 @@ def test_a_skip_that_an_older_import_made_an_update_is_written(admin_db, panel_d
     assert title(admin_db) == "one"
 
 
-def test_a_newer_bundle_wins_and_the_approved_change_can_still_be_read(admin_db, panel_db, mount, bundles, bring):
-    (photo,) = bundles.assets("coast", 1)
-    first, second, third = write_chain(bundles, photo)
-    bring(first)
-    worker_helpers.queue(panel_db, mount, second)
-    [job] = admin_db.execute("SELECT id FROM import_job WHERE state = 'queued'")
-    services.cancel_job(panel_db, job["id"], "operator")
-    bring(third)
-    worker_helpers.services.queue_batch  # the plan of `second` is the one that was made before
-    admin_db.execute(
-        "UPDATE ingest_batch_item i JOIN ingest_batch b ON b.id = i.batch_id SET i.decision = i.decision"
-        " WHERE b.sync_id = %(sync_id)s", sync_id=second,
-    )
-    bring(second)
-    item = settled(panel_db, second)
-    assert item["decision"] == "skipped" and f"a newer bundle, {third}" in item["reason"]
-    assert title(admin_db) == "three"
-
-
 def test_an_import_by_the_perl_worker_is_followed(admin_db, panel_db, mount, bundles, bring):
     update, photo = planned_update(panel_db, mount, bundles, bring)
     other = bundles.bundle("perl", [photo], completed_at="2020-01-01T00:00:00Z", created_at="2020-01-01T00:00:00Z")
@@ -89,7 +71,7 @@ def test_an_import_by_the_perl_worker_is_followed(admin_db, panel_db, mount, bun
     assert title(admin_db) == "two"
 
 
-def test_an_older_bundle_of_the_perl_worker_counts_by_its_manifest_time(admin_db, panel_db, mount, bundles, bring):
+def test_a_newer_bundle_that_the_perl_worker_imported_wins(admin_db, panel_db, mount, bundles, bring):
     update, photo = planned_update(panel_db, mount, bundles, bring)
     newer = bundles.bundle("perl", [photo])
     services.scan_mount(panel_db, mount, "operator")

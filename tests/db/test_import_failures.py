@@ -321,5 +321,5 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
     worker_helpers.drain(worker_conf)
     worker_helpers.queue(panel_db, mount, again)
     admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    worker_helpers.drain(worker_conf)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
     assert worker_helpers.counts(panel_db, again) == {"updated": 6}

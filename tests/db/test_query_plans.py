@@ -1,10 +1,11 @@
 """Every named query finds its rows by an index (etc/schema.sql says which, and why)."""
 
+import json
 import re
 
 import installation
 import pytest
-from gpupanel.db import queries, query
+from gpupanel.db import fill, queries, query
 from gpupanel.resources import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
@@ -81,6 +82,18 @@ def test_no_query_reads_a_whole_table(filled, name):
     plan = explain(filled, name)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]
     assert name in FROM_THE_END or not scans, scans
+
+
+@pytest.mark.parametrize("container_type", ["gallery", "collection"])
+@pytest.mark.parametrize("name", ["library_read.containers", "library_read.members"])
+def test_containers_and_their_members_are_found_by_their_keys(filled, name, container_type):
+    """The pairs of container and asset are a table of the statement itself."""
+    statement = fill(name, type=container_type)
+    pairs = json.dumps([[number, number] for number in range(1, 500)])
+    parameters = examples(statement) | ({"pairs": pairs} if name == "library_read.members" else {})
+    plan = filled.execute(f"EXPLAIN {statement}", **parameters)
+    scans = [row for row in plan if row["type"] in ("ALL", "index") and row["table"] != "pair"]
+    assert not scans, scans
 
 
 @pytest.mark.parametrize("name", ["search.batches_with_asset", "ledger.items", "ledger.events", "job_queue.history"])

@@ -2,7 +2,9 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
+from itertools import count
 
 import pytest
 import worker_helpers
@@ -10,8 +12,11 @@ from gpupanel import job_queue, services
 from gpupanel.errors import ClaimLostError, DatabaseConflictError, InvalidStateError
 from gpupanel.manifest import Container
 from gpupanel.models import BatchStatus
+from gpupanel.order import BundleOrder, Order
 from gpupanel.worker import claims, containers
+from gpupanel.worker.chunk_writer import ImportRun
 from gpupanel.worker.claims import ImportResult
+from gpupanel.worker.container_writer import ContainerWriter
 
 WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
 JOBS, ROUNDS = 200, 10
@@ -120,26 +125,27 @@ def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another
     panel_db, worker_on, bundles, mount, worker_conf, agreed
 ):
     photos = list(bundles.assets("coast", 2))
-    worker_helpers.queue(panel_db, mount, bundles.bundle("coast", photos))
+    sync_id = bundles.bundle("coast", photos)
+    worker_helpers.queue(panel_db, mount, sync_id)
     worker_helpers.drain(worker_conf)
     first, second = (Container("gallery", "a" * 64, "Coast", items=(photo.asset_hash,)) for photo in photos)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    moments = count()
     for _ in range(ROUNDS):
-        worker_on(1).run_transaction(partial(bring, first))
-        worker_on(1).run_transaction(partial(take, second))
-        at_once((worker_on(2), partial(bring, second)), (worker_on(3), partial(take, first)))
+        worker_on(1).run_transaction(partial(write, batch, next(moments), "create", first))
+        worker_on(1).run_transaction(partial(write, batch, next(moments), "remove", second))
+        take, bring = (partial(write, batch, next(moments)) for _ in range(2))
+        at_once((worker_on(2), partial(bring, "create", second)), (worker_on(3), partial(take, "remove", first)))
         held = agreed()
         assert [gallery["deleted_at"] for gallery in held["asset_gallery"]] == [None]
         assert [member["deleted_at"] for member in held["asset_gallery_item"]].count(None) == 1
 
 
-def bring(gallery: Container, tx) -> None:
-    for step in containers.container_steps("create", 1, gallery):
-        step(tx)
-
-
-def take(gallery: Container, tx) -> None:
-    for step in containers.container_steps("remove", 1, gallery):
-        step(tx)
+def write(batch: dict, moment: int, action: str, gallery: Container, tx) -> None:
+    """Import a gallery as a bundle that was completed `moment` seconds after the batch."""
+    order = Order(batch["source_at"] + timedelta(seconds=moment), batch["sync_id"])
+    entries = containers.open_containers(tx, batch["id"], None, [(0, gallery)])
+    ContainerWriter(ImportRun(BundleOrder(order, batch["id"])), action).write(tx, entries)
 
 
 def at_once(*transactions) -> None:

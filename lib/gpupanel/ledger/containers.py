@@ -53,7 +53,8 @@ def list_containers(tx: ReadTransaction, batch_id: int, *, start: int = 0, limit
 
 def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dict[str, Any]:
     """Id and decision of the result that the first step of a job recorded."""
-    row: dict[str, Any] | None = tx.fetch_one("ledger_containers.result_of_job", job_id=job_id, kind=key[0], hash=key[1])
+    kind, hash_ = key
+    row: dict[str, Any] | None = tx.fetch_one("ledger_containers.result_of_job", job_id=job_id, kind=kind, hash=hash_)
     assert row is not None
     return row
 

@@ -20,7 +20,7 @@ ITEM = (
 )
 JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
-    "items_done", "items_total", "finished_at", "last_error",
+    "items_done", "items_total", "finished_at", "last_error", "hold", "hold_reason", "not_before", "held_at",
 )
 PREFLIGHT_REQUEST = (
     "state", "requested_by", "requested_at", "then_queue", "priority", "worker", "attempts", "last_error", "finished_at",

@@ -67,7 +67,8 @@ class ContainerWork:
         return list(self._between(self.entry.end, None))
 
     def _between(self, start: int, end: int | None) -> Iterator[MemberWrite]:
-        return (write for name in islice(self.entry.members, start, end) for write in self.writes.get(name, ()))
+        names = islice(self.entry.members, start, end)
+        return (write for name in names for write in self.writes.get(name, ()))
 
     # ---------------------------------------------------------------------------------------------- decide
 
@@ -83,8 +84,8 @@ class ContainerWork:
         moving = sum(1 for change in changes if change.came and change.position_before is not None)
         arriving = sum(1 for change in changes if change.came) - moving
         return MemberSummary(
-            len(self.entry.members), arriving, moving, self.present, self.stopped, tuple(self.missing[:MISSING_SAMPLES]),
-            len(self.missing), self.tombstone,
+            len(self.entry.members), arriving, moving, self.present, self.stopped,
+            tuple(self.missing[:MISSING_SAMPLES]), len(self.missing), self.tombstone,
         )
 
     # ---------------------------------------------------------------------------------------------- say and mark
@@ -125,8 +126,8 @@ class ContainerWork:
     def may_be_removed(self) -> bool:
         """Whether the container is removed if it has no live member.
 
-        The latest `remove` that named it is later than its latest create or update, or another program removed it and no
-        later bundle brought it back.
+        The latest `remove` that named it is later than its latest create or update, or another program removed it and
+        no later bundle brought it back.
         """
         say, tombstone = self.say_after, self.tombstone_after
         if tombstone is not None and (say is None or tombstone.order > say.order):
@@ -187,8 +188,8 @@ class ContainerWork:
         members = tuple(write.change for write in self.part if write.change)
         error = self._missing_error()
         return SettledContainer(
-            self.entry, Decision.FAILED if error else self.decision.done, self.reason, self.changes, self._written() or None,
-            members, tuple(self.missing), self.id, self._digest(), error,
+            self.entry, Decision.FAILED if error else self.decision.done, self.reason, self.changes,
+            self._written() or None, members, tuple(self.missing), self.id, self._digest(), error,
         )
 
     def _missing_error(self) -> str | None:

@@ -1,7 +1,8 @@
 """Galleries and collections with their memberships, many in one transaction.
 
-Membership is additive, importing a bundle twice changes nothing, and only a `remove` takes members out. Each container and
-each membership keeps the say of its latest bundle (docs/decisions/0111-upstream-order.md, 0113-containers-in-the-ledger.md).
+Membership is additive, importing a bundle twice changes nothing, and only a `remove` takes members out. Each container
+and each membership keeps the say of its latest bundle (docs/decisions/0111-upstream-order.md,
+docs/decisions/0113-containers-in-the-ledger.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -86,16 +87,6 @@ class SettledContainer(NamedTuple):
         return self.is_refused or self.entry.is_last_step
 
 
-def pending_container(position: int, container: Container, plan: PlannedContainer | None, job_id: int | None) -> PendingContainer:
-    """Return a container as a job finds it; a job continues where it was."""
-    members: dict[str, int] = {}
-    for index, asset_hash in enumerate(container.items):
-        members.setdefault(asset_hash, index)
-    is_resumed = plan is not None and job_id is not None and plan["job_id"] == job_id
-    start = plan["members_done"] if plan and is_resumed and plan["members_done"] < len(members) else 0
-    return PendingContainer(position, container, members, plan, start)
-
-
 def group(pending: Iterable[PendingContainer]) -> Iterator[list[PendingContainer]]:
     """Cut containers into groups for one transaction each; a large container is alone."""
     cut: list[PendingContainer] = []
@@ -117,12 +108,15 @@ def open_containers(
     keys = [(container.type, container.container_hash) for _, container in entries]
     plans = ledger.planned_containers(tx, batch_id, keys)
     pending = [
-        _pending(position, container, plans.get(key), job_id) for (position, container), key in zip(entries, keys, strict=True)
+        _pending(position, container, plans.get(key), job_id)
+        for (position, container), key in zip(entries, keys, strict=True)
     ]
     return [entry for entry in pending if job_id is None or _is_open(entry.plan, job_id)]
 
 
-def _pending(position: int, container: Container, plan: PlannedContainer | None, job_id: int | None) -> PendingContainer:
+def _pending(
+    position: int, container: Container, plan: PlannedContainer | None, job_id: int | None
+) -> PendingContainer:
     """Return a container as a job finds it; a job continues where it was."""
     members: dict[str, int] = {}
     for index, asset_hash in enumerate(container.items):
@@ -161,8 +155,9 @@ def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> 
 def _result(settled: SettledContainer) -> EntryResult:
     plan = settled.entry.plan
     return EntryResult(
-        *settled.entry.key, plan["planned"] if plan else None, plan["changes"] if plan else None, settled.decision,
-        settled.reason, settled.last_error, settled.written, settled.target_digest, settled.target_id,
+        *settled.entry.key, plan["planned"] if plan else None, plan["changes"] if plan else None,
+        settled.decision, settled.reason, settled.last_error, settled.written, settled.target_digest,
+        settled.target_id,
     )
 
 
@@ -173,9 +168,10 @@ def _ledger_row(settled: SettledContainer) -> dict[str, Any]:
     return {
         "position": entry.position, "type": entry.container.type, "container_hash": entry.container.container_hash,
         "title": entry.container.title, "cover_hash": entry.container.cover_hash,
-        "decision": settled.decision if settled.is_final else planned, "reason": settled.reason, "changes": settled.changes,
-        "members": len(entry.members), "members_done": entry.end, "missing": settled.missing[:MISSING_SAMPLES],
-        "missing_count": len(settled.missing), "target_id": settled.target_id, "last_error": settled.last_error,
+        "decision": settled.decision if settled.is_final else planned, "reason": settled.reason,
+        "changes": settled.changes, "members": len(entry.members), "members_done": entry.end,
+        "missing": settled.missing[:MISSING_SAMPLES], "missing_count": len(settled.missing),
+        "target_id": settled.target_id, "last_error": settled.last_error,
     }
 
 

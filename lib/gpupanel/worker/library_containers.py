@@ -1,7 +1,7 @@
 """Lock and write galleries and collections, many rows at once.
 
-Every import locks the rows of its containers by type and hash before it reads or writes a membership, so that imports that
-share a container follow each other (docs/decisions/0113-containers-in-the-ledger.md).
+Every import locks the rows of its containers by type and hash before it reads or writes a membership, so that imports
+that share a container follow each other (docs/decisions/0113-containers-in-the-ledger.md).
 """
 
 from collections.abc import Iterable

@@ -32,7 +32,9 @@ class MemberRules(NamedTuple):
     def add(self, asset_id: int, position: int, tombstone: Say | None) -> MemberWrite | None:
         """Insert a membership; None where a later bundle removed the member."""
         source_at = time_of_say(self.bundle, tombstone)
-        return source_at and MemberWrite(asset_id, position, False, source_at, MemberChange(asset_id, position, True))
+        if source_at is None:
+            return None
+        return MemberWrite(asset_id, position, False, source_at, MemberChange(asset_id, position, True))
 
     def keep(self, asset_id: int, position: int, known: Membership) -> MemberWrite | None:
         """Restore or move a member; None where its row stays. A create moves no live member."""
