@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
-from ..models import EntryResult, MemberChange
-from .items import MAX_REASON_LENGTH
+from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange
 
 Key = tuple[str, str]  # (kind, hash)
 

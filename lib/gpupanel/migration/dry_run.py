@@ -17,7 +17,7 @@ from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblem
 from ..manifest import Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
-from ..rows import BatchRow
+from ..rows import BatchRow, PlannedItem
 from ..worker.chunk_writer import ChunkWriter, ImportRun
 from ..worker.containers import Step
 from ..worker.pipeline import Limits, Pipeline, result_of_counts
@@ -102,7 +102,7 @@ class RolledBackImport:
                 "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
             )
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
         return ledger.planned_items(self._tx, self.batch_id, keys)
 

@@ -99,9 +99,10 @@ def insert_tombstones(tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assign
 
 
 def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[TombstoneKey]) -> list[dict[str, Any]]:
+    rows = ((key, says[key]) for key in sorted(keys))
     return [
-        {"kind": kind, "hash": hash_, "source_at": str(says[kind, hash_].source_at), "batch_id": says[kind, hash_].batch_id}
-        for kind, hash_ in sorted(keys)
+        {"kind": kind, "hash": hash_, "source_at": str(say.source_at), "batch_id": say.batch_id}
+        for (kind, hash_), say in rows
     ]
 
 
