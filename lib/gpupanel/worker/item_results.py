@@ -4,6 +4,7 @@ docs/decisions/0112-results-are-append-only.md
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
@@ -14,6 +15,7 @@ from .item_decision import WRITES, ItemDecision, derivative_values
 from .library_writer import Assigned, CoverLink
 
 NOTHING = SayColumns()
+Files = dict[tuple[str, str], dict[str, Any]]  # (kind, path) -> values
 
 
 class Written(NamedTuple):
@@ -40,15 +42,14 @@ def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
         entry.position, *entry.key, entry.item.cover_hash, done, decided.reason, decided.changes, written.asset_id,
         cover_id, id=entry.id,
     )
-    if decided.is_failing:
-        changes, digest, error = None, None, decided.reason
-    else:
-        (changes, digest), error = (_changes(decided, written), _digest_after(decided, written)), None
     result = EntryResult(
-        *entry.key, entry.planned, entry.approved, done, decided.reason, error, changes or None, digest,
-        written.asset_id, cover_id,
+        *entry.key, entry.planned, entry.approved, done, decided.reason, target_id=written.asset_id, cover_id=cover_id
     )
-    return SettledItem(plan, result)
+    if decided.is_failing:
+        return SettledItem(plan, result._replace(last_error=decided.reason))
+    files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+    changes = _changes(decided, written, files)
+    return SettledItem(plan, result._replace(changes=changes, target_digest=_digest_after(decided, written, files)))
 
 
 def _cover_id(decided: ItemDecision, written: Written) -> int | None:
@@ -58,14 +59,13 @@ def _cover_id(decided: ItemDecision, written: Written) -> int | None:
     return decided.existing.covers.get(cover_hash) if decided.existing and cover_hash else None
 
 
-def _changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
+def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str, Any]:
     """name -> [before, after] of each value that was written."""
     changes = _field_changes(decided) | _say_changes(decided, written)
     before = decided.existing.derivatives if decided.existing else {}
-    pairs = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
-    files = {" ".join(key): [before.get(key), after] for key, after in pairs.items() if before.get(key) != after}
-    if files:
-        changes["derivatives"] = files
+    changed = {" ".join(key): [before.get(key), after] for key, after in files.items() if before.get(key) != after}
+    if changed:
+        changes["derivatives"] = changed
     if written.cover:
         link_before = written.cover.id if written.cover.is_restored else None
         changes["covers"] = {decided.entry.item.cover_hash: [link_before, written.cover.id]}
@@ -100,13 +100,12 @@ def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
     return {name: [was, now] for name, was, now in values if was != now}
 
 
-def _digest_after(decided: ItemDecision, written: Written) -> str:
+def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
     """The digest of the asset as it is after the write."""
     existing = decided.existing
     if existing is None and written.asset_id is None:
         return digests.ABSENT
-    files = dict(existing.derivatives) if existing else {}
-    files |= {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+    files = {**existing.derivatives, **files} if existing else files
     if decided.decision in WRITES:
         item = decided.entry.asset
         return digests.asset_digest({name: getattr(item, name) for name in FIELDS}, False, files)
@@ -114,5 +113,6 @@ def _digest_after(decided: ItemDecision, written: Written) -> str:
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)
 
 
+@lru_cache(maxsize=64)
 def _text(time: datetime | None) -> str | None:
     return time.isoformat(" ", "microseconds") if time else None
