@@ -36,20 +36,21 @@ class SettledItem(NamedTuple):
 
 def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
     """Return what is recorded of an item."""
-    entry, done = decided.entry, decided.decision.done
-    cover_id = _cover_id(decided, written)
+    entry, done, reason = decided.entry, decided.decision.done, decided.reason
+    (kind, asset_hash), cover_id = entry.key, _cover_id(decided, written)
     plan = ItemPlan(
-        entry.position, *entry.key, entry.item.cover_hash, done, decided.reason, decided.changes, written.asset_id,
+        entry.position, kind, asset_hash, entry.item.cover_hash, done, reason, decided.changes, written.asset_id,
         cover_id, id=entry.id,
     )
-    result = EntryResult(
-        *entry.key, entry.planned, entry.approved, done, decided.reason, target_id=written.asset_id, cover_id=cover_id
-    )
+    error = changes = digest = None
     if decided.is_failing:
-        return SettledItem(plan, result._replace(last_error=decided.reason))
-    files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
-    changes = _changes(decided, written, files)
-    return SettledItem(plan, result._replace(changes=changes, target_digest=_digest_after(decided, written, files)))
+        error = reason
+    else:
+        files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+        changes, digest = _changes(decided, written, files), _digest_after(decided, written, files)
+    return SettledItem(plan, EntryResult(
+        kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id, cover_id
+    ))
 
 
 def _cover_id(decided: ItemDecision, written: Written) -> int | None:
@@ -62,7 +63,7 @@ def _cover_id(decided: ItemDecision, written: Written) -> int | None:
 def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str, Any]:
     """name -> [before, after] of each value that was written."""
     changes = _field_changes(decided) | _say_changes(decided, written)
-    before = decided.existing.derivatives if decided.existing else {}
+    before: Files = decided.existing.derivatives if decided.existing else {}
     changed = {" ".join(key): [before.get(key), after] for key, after in files.items() if before.get(key) != after}
     if changed:
         changes["derivatives"] = changed
@@ -83,21 +84,25 @@ def _field_changes(decided: ItemDecision) -> dict[str, Any]:
     if decided.decision not in WRITES:
         return {}
     item = decided.entry.asset
-    values = [(name, existing.fields[name] if existing else None, getattr(item, name)) for name in FIELDS]
+    if existing is None:
+        return {name: [None, value] for name in FIELDS if (value := getattr(item, name)) is not None}
+    values = ((name, existing.fields[name], getattr(item, name)) for name in FIELDS)
     changes = {name: [before, after] for name, before, after in values if before != after}
-    return changes | ({"deleted": [True, False]} if existing and existing.removed else {})
+    return changes | {"deleted": [True, False]} if existing.removed else changes
 
 
 def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
     if written.say is None:
         return {}
     before, (source_at, batch_id) = decided.existing.columns if decided.existing else NOTHING, written.say
-    values = (
-        ("source_at", _text(before.source_at), _text(source_at)),
-        ("source_batch_id", before.source_batch_id, batch_id),
-        ("last_batch_id", before.last_batch_id or None, batch_id),
-    )
-    return {name: [was, now] for name, was, now in values if was != now}
+    changes: dict[str, Any] = {}
+    if before.source_at != source_at:
+        changes["source_at"] = [_text(before.source_at), _text(source_at)]
+    if before.source_batch_id != batch_id:
+        changes["source_batch_id"] = [before.source_batch_id, batch_id]
+    if before.last_batch_id != batch_id:
+        changes["last_batch_id"] = [before.last_batch_id or None, batch_id]
+    return changes
 
 
 def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:

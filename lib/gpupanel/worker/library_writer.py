@@ -209,10 +209,12 @@ def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
 
 
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
-    return {field: getattr(item, field) for field in FIELDS} | {
+    row = {field: getattr(item, field) for field in FIELDS}
+    row |= {
         "asset_type": item.asset_type, "asset_hash": item.asset_hash, "fingerprint": library_reader.fingerprint(item),
         "batch_id": say.batch_id, "source_at": str(say.source_at),
     }
+    return row
 
 
 def _of_assets(tx: ReadTransaction, name: str, asset_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
