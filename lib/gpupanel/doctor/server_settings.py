@@ -1,15 +1,14 @@
 """Checks of the MariaDB server's settings, from our own sessions."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from ..config import Settings
 from ..db import Database
+from ..db.sign_in import is_supported
 from .findings import Finding, NOTE, judge
 
-OLDEST = (10, 6)
 CLOCK_SECONDS = 2
 PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 
@@ -17,9 +16,8 @@ PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 def check_version(db: Database, settings: Settings) -> Iterator[Finding]:
     """SKIP LOCKED needs MariaDB 10.6."""
     text = _value(db, "VERSION()")
-    numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:2])
     yield judge(
-        "MariaDB version", "MariaDB" in text and numbers >= OLDEST, text, "MariaDB 10.6 or later",
+        "MariaDB version", is_supported(text), text, "MariaDB 10.6 or later",
         "Upgrade MariaDB: the queue needs SELECT ... FOR UPDATE SKIP LOCKED.",
     )
 

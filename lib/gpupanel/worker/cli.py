@@ -40,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
+    if refusal := self_check.find_unsupported_server(settings):
+        print(join_sentences(str(refusal), refusal.hint), file=sys.stderr)
+        return USAGE
     worker = Worker(settings, ShutdownSignals().install(), make_logger(), SystemdNotifier())
     if options.once:
         return DONE if worker.drain() else TROUBLE
