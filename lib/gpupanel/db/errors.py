@@ -12,7 +12,7 @@ from .. import errors
 CONFLICT = {1020, 1205, 1213}
 LOST = {0, 1053, 1077, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031}
 UNREACHABLE = {1021, 1040, 1041, 1047, 1114, 1129, 1203, 1226, 1290, 1836, 2002, 2003, 2005}
-DENIED = {1044, 1045, 1130, 1142, 1143, 1227, 1251, 1370, 1524, 1698, 1820, 1862, 3159, 4151}
+DENIED = {1044, 1045, 1130, 1142, 1143, 1227, 1251, 1275, 1370, 1524, 1698, 1820, 1862, 3159, 4151}
 NO_SCHEMA = {1049, 1054, 1146, 1176}
 REFUSED_DATA = {1048, 1062, 1264, 1265, 1292, 1366, 1406, 1452, 4025}
 DUPLICATE = 1062
@@ -30,6 +30,7 @@ HINTS |= {
     1047: "This node has left its Galera cluster: check wsrep_cluster_status, or name another node.",
     1129: "After many failed connections MariaDB blocks this host: mariadb-admin flush-hosts.",
     1130: "The accounts of etc/grants.sql are for localhost: use unix_socket, or create them for this host.",
+    1275: "Set old_passwords = OFF in MariaDB's configuration, then ALTER USER ... IDENTIFIED BY '...'.",
     1251: "Give the account a password of the usual kind: ALTER USER ... IDENTIFIED BY '...'.",
     1524: "MariaDB has not loaded the account's plugin: INSTALL SONAME, or ALTER USER ... IDENTIFIED BY '...'.",
     1665: "Set binlog_format = MIXED or ROW in MariaDB's configuration.",

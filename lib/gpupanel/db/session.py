@@ -7,7 +7,7 @@ reported by doctor. DEFAULT would be the server's own value, so each value is wr
 # A statement of its own: the names of these variables differ between versions. It also sets tx_read_only.
 TRANSACTIONS = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
 
-SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 MAX = 2**64 - 1
 
 VARIABLES: dict[str, int | str] = {
@@ -17,6 +17,7 @@ VARIABLES: dict[str, int | str] = {
     "old_mode": "UTF8_IS_UTF8MB3",
     "time_zone": "+00:00",
     "lc_time_names": "en_US",
+    "lc_messages": "en_US",
     # Rows that a statement reads, changes or refuses.
     "sql_select_limit": MAX,
     "max_join_size": MAX,
@@ -33,9 +34,10 @@ VARIABLES: dict[str, int | str] = {
     "default_week_format": 0,
     "default_regex_flags": "",
     "max_recursive_iterations": 1000,
-    # SHOW CREATE TABLE and DDL, for init-db and doctor.
+    # SHOW CREATE TABLE, DDL and accounts, for init-db and doctor.
     "sql_quote_show_create": 1,
     "sql_if_exists": 0,
+    "old_passwords": 0,
     "alter_algorithm": "DEFAULT",
     # A plan that chunks of 500 keys rely on.
     "in_predicate_conversion_threshold": 1000,
