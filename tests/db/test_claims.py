@@ -37,7 +37,7 @@ def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worke
     take(worker_db, "l")
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        selected = mine.one("worker.next_job", aside=[0])
+        selected = mine.fetch_one("worker.next_job", aside=[0])
         assert selected["job_id"] == jobs[1]
         assert locks(admin_db, mine) == 2
         assert claims.claim(theirs, claims.ClaimRequest("b", HOST)).job_id == jobs[2]

@@ -153,7 +153,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
     for module in (search.batches, access_path):
-        monkeypatch.setattr(module, "SCAN", 3)
+        monkeypatch.setattr(module, "MAX_ROWS_SCANNED", 3)
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, False) and not any(each.exact for each in statuses.values())
 

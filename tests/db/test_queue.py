@@ -117,7 +117,7 @@ def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, 
             return transact(*args, **kwargs)
         raise denied
 
-    monkeypatch.setattr(panel_db, "transact", once)
+    monkeypatch.setattr(panel_db, "run_transaction", once)
     first, second, third = services.queue_batches(panel_db, mount, ids, "admin")
     assert (first.job_id is not None, second.job_id, third.job_id) == (True, None, None)
     assert "gpu_panel" not in second.problem and third.problem.startswith("not reached")
@@ -129,7 +129,7 @@ def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel
     def gone(*args, **kwargs):
         raise DatabaseUnavailableError()
 
-    monkeypatch.setattr(panel_db, "transact", gone)
+    monkeypatch.setattr(panel_db, "run_transaction", gone)
     with pytest.raises(DatabaseUnavailableError):
         services.queue_batches(panel_db, mount, [sync_id], "admin")
 

@@ -87,7 +87,7 @@ def slow_mount(mount, monkeypatch):
             meanwhile()
             return raw
 
-        monkeypatch.setattr(mount, "manifest", manifest)
+        monkeypatch.setattr(mount, "read_manifest", manifest)
         return mount
 
     return slow
@@ -159,10 +159,10 @@ class StopAfterTwo:
 
 
 class NoHeart:
-    def check(self):
+    def raise_if_lost(self):
         """The claim is never lost."""
 
-    def noted(self, since):
+    def record_beat(self, since):
         """It has no watch."""
 
 

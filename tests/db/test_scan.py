@@ -52,7 +52,7 @@ def test_scanning_again_changes_nothing_and_opens_nothing(scan, panel_db, bundle
     scan()
     before = panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)
     opened = []
-    monkeypatch.setattr(mount, "manifest", opened.append)
+    monkeypatch.setattr(mount, "read_manifest", opened.append)
     report = scan()
     assert (report.known, report.discovered, opened) == (1, [], [])
     assert (panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)) == before
@@ -196,7 +196,7 @@ def test_what_the_time_does_not_suffice_for_is_named(scan, panel_db, bundles, mo
     slow = bundles.bundle("b", bundles.assets("b", 1))
     hung, read = threading.Event(), mount.read_manifest
     first, second = sorted([fast, slow])
-    monkeypatch.setattr(mount, "manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
+    monkeypatch.setattr(mount, "read_manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
     report = scan(seconds=1)
     hung.set()
     assert (report.discovered, report.left) == ([first], [second])

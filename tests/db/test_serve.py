@@ -22,7 +22,7 @@ def page(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"answered"]
 
-serve.app.served = lambda panel: page
+serve.wsgi.served = lambda panel: page
 sys.exit(main.main(sys.argv[1:]))
 """
 

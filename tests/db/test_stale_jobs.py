@@ -65,7 +65,7 @@ def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqu
     worker_helpers.make_stale(admin_db, job_id)
     other = Database(worker_db.settings)
     with other.transaction() as zombie:
-        zombie.one("job_queue.lock", job_id=job_id)
+        zombie.fetch_one("job_queue.lock", job_id=job_id)
         assert worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2") is None
     assert worker_db.run_read(claims.find_claim, claim.token) == claim
     other.close()

@@ -65,7 +65,7 @@ class ChunkWriter:
         Raises: DocumentsRequired, when the documents of some items are needed after all.
         Raises: DataError or DatabaseConflictError.
         """
-        return self._write(tx, self._with_fresh(tx, self._decide(tx, entries)))
+        return self._write(tx, self._with_fresh(tx, self._decide_all(tx, entries)))
 
     def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemPlan]:
         """Write each item under a savepoint; only those that the database refuses fail."""
@@ -85,7 +85,7 @@ class ChunkWriter:
 
     # ------------------------------------------------------------------------------------------ decide
 
-    def _decide(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemDecision]:
+    def _decide_all(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemDecision]:
         """Lock the assets that the library has, and decide about each item."""
         valid = [entry for entry in entries if not isinstance(entry.item, InvalidItem)]
         locked = library_writer.lock_assets(tx, [entry.key for entry in valid])
