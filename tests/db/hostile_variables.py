@@ -9,8 +9,9 @@ FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_SCOPE LIKE 'SESSION%' OR
 
 # Values that neither an extreme nor a flipped switch gives.
 CHOSEN = {
-    "sql_mode": "ORACLE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,HIGH_NOT_PRECEDENCE,"
-                "NO_UNSIGNED_SUBTRACTION,PAD_CHAR_TO_FULL_LENGTH,ONLY_FULL_GROUP_BY,TIME_ROUND_FRACTIONAL,EMPTY_STRING_IS_NULL",
+    "sql_mode": "ORACLE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO,"
+                "HIGH_NOT_PRECEDENCE,NO_UNSIGNED_SUBTRACTION,PAD_CHAR_TO_FULL_LENGTH,ONLY_FULL_GROUP_BY,"
+                "TIME_ROUND_FRACTIONAL,EMPTY_STRING_IS_NULL",
     "old_mode": "ZERO_DATE_TIME_CAST,NO_PROGRESS_INFO",
     "time_zone": "+09:30",
     "lc_time_names": "de_DE",
@@ -33,12 +34,14 @@ CHOSEN = {
     "system_versioning_asof": "2001-01-01 00:00:00",
     "session_track_system_variables": "*",
     "optimizer_switch": "index_merge=off,derived_merge=off,firstmatch=off,loosescan=off,materialization=off,semijoin=off,"
-                        "index_condition_pushdown=off,subquery_cache=off,exists_to_in=off,rowid_filter=off,split_materialized=off",
+                        "index_condition_pushdown=off,subquery_cache=off,exists_to_in=off,"
+                        "rowid_filter=off,split_materialized=off",
     "optimizer_trace": "enabled=on",
     "binlog_format": "STATEMENT",
+    "max_session_mem_used": 2**20,  # with its lowest value, MariaDB 10.11 ends
 }
-# Settings under which no program can work; doctor reports each, or the server ends every session before it can be set.
-REPORTED = {"max_allowed_packet", "enforce_storage_engine", "max_session_mem_used"}
+# Settings under which no program can work; doctor reports each.
+REPORTED = {"max_allowed_packet", "enforce_storage_engine"}
 
 
 def hostile_values(row, extreme: str):

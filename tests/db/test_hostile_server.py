@@ -57,7 +57,7 @@ def test_sixty_assets_are_created_and_removed_and_every_page_answers(hostile, tm
     client = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
     for page in (
         "/import-media.cgi", "/import-tasks.cgi", f"/import-media.cgi?action=detail&sync_id={created}", "/metrics", "/health",
-        f"/import-media.cgi?action=items&sync_id={created}&format=csv", "/import-media.cgi?action=doctor", "/import-media.cgi?q=a+lake",
+        f"/import-media.cgi?action=items&sync_id={created}&format=csv", "/import-media.cgi?action=doctor", f"/import-media.cgi?q={created}",
     ):
         assert client.get(page).status_int == 200
     export = client.get(f"/import-media.cgi?action=items&sync_id={removed}&format=json").json

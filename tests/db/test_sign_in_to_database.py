@@ -217,7 +217,7 @@ def test_a_server_of_another_product_or_age_is_refused_by_name_and_version(tmp_p
 
         conf = installation.write(tmp_path / "worker.conf", server.socket, tmp_path / "assets", server.admin().user)
         for program, *arguments in (
-            ["gpupanel", "init-db"], ["gpupanel", "list"], ["import-worker", "--check"], ["import-worker"], ["import-worker", "--once"],
+            ["gpupanel", "init-db"], ["gpupanel", "list"], ["gpupanel", "doctor"], ["import-worker", "--check"], ["import-worker"], ["import-worker", "--once"],
         ):
             status, output = run(program, conf, *arguments)
             assert status and version in output and "MariaDB 10.6" in output, (program, arguments, output)
