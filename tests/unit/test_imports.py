@@ -15,7 +15,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"models", "reference_fold"},
-    {"config", "pagination", "resources", "rows", "text"},
+    {"config", "pagination", "resources", "rows", "streams", "text"},
     {"db", "mount", "manifest"},
     {"library_reader", "search", "ledger", "thumbnails", "job_queue"},
     {"decision", "digests"},

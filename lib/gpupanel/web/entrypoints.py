@@ -43,7 +43,7 @@ def serve_once(tree: str) -> None:
 def application(tree: str) -> "Application":
     """Return the WSGI application, configured as `serve_once` is."""
     settings = _settings(_configuration(tree))
-    if settings is None:
+    if settings is None or not _speaks_utf8():
         return _unusable_application
     from .wsgi import application
 
@@ -111,6 +111,18 @@ def _settings(conf: str) -> "Settings | None":
     except ConfigurationError as error:
         print(error, *error.problems, error.hint, sep="\n", file=sys.stderr, flush=True)
         return None
+
+
+def _speaks_utf8() -> bool:
+    """Check that this process can open files with names in UTF-8; log what to do if not."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return True
+    print(
+        f"This server's Python names files in {sys.getfilesystemencoding()}, but names on the mount are UTF-8. Start it"
+        " with the locale C.UTF-8 (mod_wsgi: lang=C.UTF-8 locale=C.UTF-8 at WSGIDaemonProcess), or with PYTHONUTF8=1.",
+        file=sys.stderr, flush=True,
+    )
+    return False
 
 
 def _unusable_response() -> "Response":
