@@ -28,7 +28,10 @@ class Kind(NamedTuple):
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(text.replace(",", " ").split())
+    """Split at commas and line ends; `Jane Doe` without either could be one name or two."""
+    if len(text.split()) > 1 and not set(",\n") & set(text):
+        raise ValueError
+    return frozenset(name for part in text.replace("\n", ",").split(",") if (name := part.strip()))
 
 
 def _networks(text: str) -> "Networks":
@@ -70,7 +73,7 @@ def _whole(high: int) -> Kind:
     return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
 
 
-TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(_names, "user names")
+TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(_names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,")
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = Kind(_authentication, "remote_user or none")
 TLS = Kind(_tls_mode, "auto, required or off")
