@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNUSABLE = b"The panel's configuration is invalid. The web server's error log names the problems.\n"
 LOCATION = "GPUPANEL_CONF"
 PIECE_BYTES = 64 * 1024
+REFUSED = (401, 403, 404, 405)  # before any field was read
 SECURE = ("on", "1", "yes")
 
 
@@ -58,12 +59,14 @@ def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]
 
 
 def answer(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> None:
-    """Respond after reading the request body to its end.
+    """Respond; after a form of a signed-in user, once its body has been read to the end.
 
-    A web server that is still sending the body when the process ends discards the response.
+    A web server that is still sending the body when the process ends discards the response. Nobody else may let this
+    process wait for a body that does not come.
     """
     reply = panel.handle(panel.normalize_environ(request))
-    if "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request:
+    if request["REQUEST_METHOD"] == "POST" and reply.status not in REFUSED:
+        panel.db.close()
         while request["wsgi.input"].read(PIECE_BYTES):
             pass
     write(reply, out, with_body=request["REQUEST_METHOD"] != "HEAD")
