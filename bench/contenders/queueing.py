@@ -28,7 +28,9 @@ def huey() -> None:
             for _ in range(JOBS):
                 nothing()
     else:
-        queue.create_consumer(workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False).run()
+        queue.create_consumer(
+            workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False
+        ).run()
 
 
 def celery() -> None:
@@ -94,7 +96,8 @@ def bare() -> None:
     import pymysql
 
     connection = pymysql.connect(
-        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True, init_command=READ_COMMITTED
+        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True,
+        init_command=READ_COMMITTED,
     )
     cursor = connection.cursor()
     while True:

@@ -45,8 +45,10 @@ def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worke
 
 
 def locks(admin_db, tx) -> int:
-    """How many rows and index entries the transaction has locked. The server renews its answer only when it was not asked for
-    0.1 s."""
+    """Return how many rows and index entries the transaction has locked.
+
+    The server refreshes this table only if no query read it for 0.1 s.
+    """
     asked = "SELECT trx_rows_locked AS locked FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = %(id)s"
     [row] = worker_helpers.wait_until(lambda: admin_db.execute(asked, id=tx._connection.thread_id()), every=0.15)
     return row["locked"]

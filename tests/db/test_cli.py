@@ -134,8 +134,12 @@ def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, 
     assert (job["id"], job["items_total"], job["priority"]) == (outcome["job_id"], 1, 3)
 
 
-@pytest.mark.parametrize("asking, verdict", [("preflight", "not preflighted"), ("queue", "not queued"), ("retry", "not queued")])
-def test_a_bundle_that_is_gone_is_refused_with_what_to_do(known, as_json, command, admin_db, assets_dir, asking, verdict):
+@pytest.mark.parametrize(
+    "asking, verdict", [("preflight", "not preflighted"), ("queue", "not queued"), ("retry", "not queued")]
+)
+def test_a_bundle_that_is_gone_is_refused_with_what_to_do(
+    known, as_json, command, admin_db, assets_dir, asking, verdict
+):
     admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
     (assets_dir / "sync" / f"{known}.json").unlink()
     refusal = f"{known}.json is not on the mount; the batch stays as it is: partial."
@@ -164,7 +168,9 @@ def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
 def test_an_invalid_sync_id_is_a_usage_error_that_describes_a_valid_one(command, asking):
     answer = command(asking, "zz")
     assert answer.returncode == 2
-    assert answer.stderr.startswith("gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case")
+    assert answer.stderr.startswith(
+        "gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case"
+    )
 
 
 def test_a_command_records_the_login_name_or_the_given_name_as_actor(known, command, panel_db):
@@ -237,8 +243,8 @@ def test_status_shows_why_a_worker_released_a_job(known, as_json, command, admin
 
 
 @pytest.mark.parametrize("seconds, told", [
-    (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"), (7500, "2 h 5 min ago"),
-    (86400, "1 d ago"), (86460, "1 d ago"),
+    (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"),
+    (7500, "2 h 5 min ago"), (86400, "1 d ago"), (86460, "1 d ago"),
 ])
 def test_an_age_has_its_two_largest_units(seconds, told):
     assert format_age(seconds) == told
@@ -326,14 +332,21 @@ def test_other_closed_or_full_streams_give_no_traceback(known, panel_conf, argum
 
 def test_a_user_id_without_a_login_name_is_asked_for_a_name(known, panel_conf):
     """With an empty /etc/passwd, as in a container that runs under any user id."""
-    program = f"import pwd, runpy; pwd.getpwuid = {{}}.__getitem__; import sys; sys.argv = {['gpupanel', '--config', str(panel_conf)]}"
-    environ = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
+    arguments = ["gpupanel", "--config", str(panel_conf)]
+    start = "import pwd, runpy, sys; pwd.getpwuid = {}.__getitem__; sys.argv = "
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")
+    }
 
     def preflight(*options):
-        run = f"{program} + {[*options, 'preflight', known]}; runpy.run_path({str(TREE / 'bin' / 'gpupanel')!r}, run_name='__main__')"
+        program = str(TREE / "bin" / "gpupanel")
+        run = f"{start}{[*arguments, *options, 'preflight', known]}; runpy.run_path({program!r}, run_name='__main__')"
         return subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, env=environ)
 
     refused = preflight()
     assert refused.returncode == 2
-    assert refused.stderr == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
+    assert (
+        refused.stderr
+        == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
+    )
     assert preflight("--as", "admin").returncode == 0

@@ -85,7 +85,9 @@ def test_only_an_update_changes_title_cover_and_places(admin_db, bundles, bring,
     assert members(admin_db, kind) == placed(b, a)
 
 
-def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(admin_db, panel_db, bundles, bring, kind):
+def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(
+    admin_db, panel_db, bundles, bring, kind
+):
     (a,) = bundles.assets("coast", 1)
     held = bundles.container(kind, "Coast", [a])
     unknown = derive_hash("nowhere")
@@ -144,7 +146,9 @@ def picky(admin_db, kind):
     admin_db.execute(f"ALTER TABLE asset_{kind} DROP CONSTRAINT picky")
 
 
-def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(admin_db, panel_db, bundles, bring, kind, picky):
+def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(
+    admin_db, panel_db, bundles, bring, kind, picky
+):
     (a,) = bundles.assets("coast", 1)
     bad, good = (bundles.container(kind, title, [a]) for title in ("Refused", "Coast"))
     sync_id = bring("coast", [a], [bad, good])

@@ -8,7 +8,7 @@ from gpupanel.db import queries, query
 from gpupanel.resources import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
-# Those of find.py that are completed with a source and filters have tests of their own, in test_find.py.
+# Those of find.py that are completed with a source and filters have tests of their own, in test_search.py.
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
@@ -29,7 +29,8 @@ FILL = [
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
     "INSERT INTO asset_source (asset_id, document, sha256) SELECT id, '{}', asset_hash FROM asset",
-    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) SELECT id, 'a', 'a', asset_hash FROM asset",
+    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256)"
+    " SELECT id, 'a', 'a', asset_hash FROM asset",
     "INSERT INTO asset_cover (asset_id, cover_hash) SELECT id, asset_hash FROM asset",
     "INSERT INTO asset_derivative (asset_id, kind, path) SELECT id, 'thumb', 'thumb.jpg' FROM asset",
 ]
@@ -43,9 +44,9 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued", "asset_type": "photo",
-    "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"], "hashes": ["0" * 63 + "1"],
-    "container_hash": "0" * 63 + "1",
+    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
+    "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1",
 }
 
 
@@ -71,7 +72,9 @@ def filled(server):
         yield db
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))]
+)
 def test_no_query_reads_a_whole_table(filled, name):
     plan = explain(filled, name)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]

@@ -51,7 +51,9 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
 @pytest.mark.parametrize("attempts, done", [
     (5, "requeued, worker"), (1, "failed, gave up after 1 attempts: in the last one, worker"),
 ])
-def test_the_log_names_job_and_batch_of_what_was_put_back_or_failed(admin_db, worker_db, worker_conf, enqueue, attempts, done):
+def test_the_log_names_job_and_batch_of_what_was_put_back_or_failed(
+    admin_db, worker_db, worker_conf, enqueue, attempts, done
+):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
     worker_helpers.make_stale(admin_db, job_id)

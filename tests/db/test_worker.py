@@ -40,7 +40,9 @@ def many(bundles, panel_db, mount, request):
 
 def run(conf, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, worker_helpers.PROGRAM, "--config", conf, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS)
+    return subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS
+    )
 
 
 # ------------------------------------------------------------------------------------------------ --once, --check
@@ -91,7 +93,10 @@ def test_check_refuses_an_account_that_can_delete(admin_db, worker_conf, bundles
     finally:
         admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
     assert answer.returncode == 1
-    assert "on asset: found DELETE, too, expected those of etc/grants.sql and no more. REVOKE DELETE ON asset" in answer.stderr
+    assert (
+        "on asset: found DELETE, too, expected those of etc/grants.sql and no more. REVOKE DELETE ON asset"
+        in answer.stderr
+    )
 
 
 def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_conf):

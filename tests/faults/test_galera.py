@@ -41,7 +41,9 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
     together(partial(end_all, worker_on(number), number) for number in cluster)
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
+    told = admin_db.execute(
+        "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
+    )
     assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
         ("job_claimed", JOBS, JOBS), ("job_finished", JOBS, JOBS),
     }
@@ -51,7 +53,9 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
 def end_all(db, number: int) -> None:
     """Claim and end jobs until there are none."""
     count = 0
-    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")):
+    while claim := db.run_transaction(
+        claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")
+    ):
         db.run_transaction(claims.finish, claim, WELL, "0" * 64)
         count += 1
     db.close()
@@ -66,7 +70,7 @@ def photo(bundles, panel_db, mount):
 
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
-    sync_id, job_id, asset = photo
+    _, job_id, asset = photo
     lost = worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, asset)
@@ -80,7 +84,7 @@ def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, wor
 
 
 def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
-    sync_id, job_id, _ = photo
+    _, job_id, _ = photo
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1"))
         panel_db.run_transaction(job_queue.cancel, job_id, "operator")

@@ -36,7 +36,7 @@ BUSY = ("queued", "importing")
 BUNDLES = some.integers(0, 2)
 
 
-class Killed(Exception):
+class WorkerKilledError(Exception):
     """The worker ends here, between two transactions."""
 
 
@@ -48,7 +48,7 @@ class KilledAfter:
 
     def checkpoint(self, progress: str) -> None:
         if next(self._left, None) is None:
-            raise Killed
+            raise WorkerKilledError
 
     def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
         """A bundle may come again at any time."""
@@ -114,7 +114,8 @@ class Story(RuleBasedStateMachine):
         photos = [*self._assets(f"own {n}"), *list(self._assets("shared"))[:1]]
         photos = [photo._replace(title=self._title(batch), revision=1) for photo in photos]
         self.writer.bundle(
-            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True, action="update"
+            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True,
+            action="update",
         )
 
     def _assets(self, name: str):
@@ -186,7 +187,10 @@ class Story(RuleBasedStateMachine):
     def _claimed(self, w: int, claim: claims.Claim | None):
         """The claim is of the first queued job."""
         waiting = sorted(
-            (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
+            (job.priority, job.id, n)
+            for n, batch in enumerate(self.batches)
+            for job in batch.jobs
+            if job.state == "queued"
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -210,7 +214,7 @@ class Story(RuleBasedStateMachine):
             return self._write_in_vain(held)
         try:
             self._import(held, steps)
-        except Killed:
+        except WorkerKilledError:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
@@ -258,7 +262,8 @@ class Story(RuleBasedStateMachine):
     def _brought(self, batch: Batch):
         """All that the bundle lists is there, as it lists it; another one may have changed since what they share."""
         rows = self.admin.execute(
-            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id JOIN ingest_batch b ON b.id = i.batch_id"
+            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id"
+            " JOIN ingest_batch b ON b.id = i.batch_id"
             " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL ORDER BY i.position",
             sync_id=self._sync_id(self.batches.index(batch)),
         )
@@ -292,7 +297,8 @@ class Story(RuleBasedStateMachine):
     def step_the_clock(self, hours):
         """The database's clock is set, so that what was noted before seems longer ago, or is yet to come."""
         self.admin.execute(
-            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'", hours=hours
+            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'",
+            hours=hours,
         )
 
     @rule()

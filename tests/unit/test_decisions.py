@@ -21,8 +21,8 @@ def item(**changed) -> Item:
 
 def existing(of: Item, *, removed=False, covers=(), containers=()) -> ExistingAsset:
     return ExistingAsset(
-        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS}, BATCH,
-        {cover: 1 for cover in covers}, frozenset(containers),
+        12, removed, library_reader.fingerprint(of), {field: getattr(of, field) for field in library_reader.FIELDS},
+        BATCH, {cover: 1 for cover in covers}, frozenset(containers),
         {(d.kind, d.path): {f: getattr(d, f) for f in library_reader.DERIVATIVE_FIELDS} for d in of.persisted},
     )
 
@@ -38,7 +38,10 @@ TABLE = [
     (existing(SAME), WITH_COVER, set(), "will_link", "will_link", "will_remove"),
     (existing(SAME), SAME, {GALLERY}, "will_link", "will_link", "will_remove"),
     (existing(SAME), SAME, set(), "will_skip", "will_skip", "will_remove"),
-    (existing(SAME, covers=[COVER], containers=[GALLERY]), WITH_COVER, {GALLERY}, "will_skip", "will_skip", "will_remove"),
+    (
+        existing(SAME, covers=[COVER], containers=[GALLERY]), WITH_COVER, {GALLERY}, "will_skip", "will_skip",
+        "will_remove",
+    ),
     (existing(SAME, removed=True), SAME, set(), "will_update", "will_update", "will_skip"),
     (existing(OTHER, removed=True), SAME, set(), "will_update", "will_update", "will_skip"),
 ]
@@ -65,7 +68,7 @@ def test_an_update_lists_the_fields_before_and_after():
 
 
 def test_a_create_that_would_overwrite_says_what_stays():
-    decision, reason, changes = decide("create", item(title="Sea"), existing(SAME))
+    decision, reason, _ = decide("create", item(title="Sea"), existing(SAME))
     assert decision is Decision.WILL_SKIP
     assert "never overwrites" in reason and "title" in reason
 
@@ -84,4 +87,4 @@ def test_a_derivative_no_longer_listed_is_no_instruction():
 @pytest.mark.parametrize("kind", ["frosted", "blurred", "vivid_blurred"])
 def test_derivatives_that_are_never_persisted_make_no_difference(kind):
     veiled = Derivative(kind, "x.jpg", 1, "f" * 64, "image/jpeg", 1, 1)
-    assert decide("update", item(derivatives=SAME.derivatives + (veiled,)), existing(SAME))[0] is Decision.WILL_SKIP
+    assert decide("update", item(derivatives=(*SAME.derivatives, veiled)), existing(SAME))[0] is Decision.WILL_SKIP

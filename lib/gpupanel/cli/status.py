@@ -1,9 +1,11 @@
 """gpupanel status: count batches and jobs, list active jobs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from .. import job_queue, search
 from ..db import ReadTransaction
+from ..rows import ListedJob
 from ..search.filters import BatchFilter
 from .context import CommandContext
 from .list import requested_filters
@@ -28,7 +30,8 @@ def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
     counts = _count(tx, wanted)
     return {
         "batches": {
-            name: count.number if count.exact else min(count.number, search.COUNT_LIMIT) for name, count in counts.items()
+            name: count.number if count.exact else min(count.number, search.COUNT_LIMIT)
+            for name, count in counts.items()
         },
         "at_least": [name for name, count in counts.items() if not count.exact],
         "jobs": job_queue.count_all(tx),
@@ -43,12 +46,12 @@ def _count(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, search.Bounded
     return {status: count for status, count in counts.items() if wanted.status in (None, status)}
 
 
-def _running_job(job: dict[str, Any]) -> dict[str, Any]:
+def _running_job(job: ListedJob) -> dict[str, Any]:
     heartbeat = job["heartbeat_at"]
     return public_job(job) | {"heartbeat_age": (job["now"] - heartbeat).total_seconds() if heartbeat else None}
 
 
-def public_job(job: dict[str, Any]) -> dict[str, Any]:
+def public_job(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job without its claim token, which is the worker's secret."""
     return {key: value for key, value in job.items() if key not in ("claim_token", "active_batch_id", "now")}
 

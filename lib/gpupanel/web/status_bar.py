@@ -38,7 +38,7 @@ def load(tx: ReadTransaction) -> QueueSummary:
 
 
 def load_rounded(tx: ReadTransaction) -> QueueSummary:
-    """Return the summary with its ages as of `told_at`."""
+    """Return the summary with its ages as of a rounded time."""
     summary = load(tx)
     now = round_down(summary.now)
     oldest = None if summary.oldest is None else max(timedelta(), summary.oldest - (summary.now - now))
@@ -46,5 +46,5 @@ def load_rounded(tx: ReadTransaction) -> QueueSummary:
 
 
 def round_down(now: datetime) -> datetime:
-    """Round a time down to STEP seconds, so that idle pages keep their ETag."""
+    """Round a time down to a multiple of 15 seconds, so that idle pages keep their ETag."""
     return now - (now - datetime.min) % timedelta(seconds=AGE_STEP_SECONDS)

@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import threading
+from contextlib import suppress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,16 +102,12 @@ class ProxiedConnection:
     def cut(self) -> None:
         """Cut the connection to both ends."""
         for end in (self.client, self.upstream):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def signal(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def _serve(self) -> None:
         try:

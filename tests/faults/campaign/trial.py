@@ -74,7 +74,9 @@ def _mount_calls(environment: Environment, stage: Stage) -> list[Point]:
     trace.unlink(missing_ok=True)
     environment.start(stage, environment.direct[stage.program], **_watched(environment, trace)).wait()
     calls = trace.read_text().splitlines() if trace.exists() else []
-    return [Point(stage.name, "mount", n, call.replace(str(environment.assets_dir), "")) for n, call in enumerate(calls, 1)]
+    return [
+        Point(stage.name, "mount", n, call.replace(str(environment.assets_dir), "")) for n, call in enumerate(calls, 1)
+    ]
 
 
 def _short(statement: str) -> str:
@@ -88,7 +90,7 @@ def faults(point: Point) -> tuple[str, ...]:
 
 
 def _at_file(call: str) -> tuple[str, ...]:
-    """Looking at what is open already can only fail; nothing lies between it and the opening that a signal could part."""
+    """Return the faults of a file operation; an open descriptor can only fail with an error."""
     if call in ("fstat", "entry"):
         return ERRORS
     return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
@@ -96,7 +98,9 @@ def _at_file(call: str) -> tuple[str, ...]:
 
 def plan(environment: Environment, stages: Iterable[str]) -> list[Trial]:
     """All trials of these stages, in an order that stays the same."""
-    return [Trial(point, fault) for name in stages for point in points(environment, STAGES[name]) for fault in faults(point)]
+    return [
+        Trial(point, fault) for name in stages for point in points(environment, STAGES[name]) for fault in faults(point)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- run a trial
@@ -179,14 +183,18 @@ def _compare(environment: Environment, stage: Stage, ended: Ended, reference: di
 
 
 def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
-    """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
+    """Check that, after a missing file was reported, queueing the bundle again completes the library."""
     if stage.works:
         environment.finish()
         environment.queue_again()
         found = snapshot.library(environment.admin)
         return snapshot.differences({name: expected[name] for name in found}, found)
     environment.start(stage, environment.direct[stage.program]).wait()
-    return [each for each in snapshot.differences(expected, snapshot.take_snapshot(environment.admin)) if "passed_over" not in each]
+    return [
+        each
+        for each in snapshot.differences(expected, snapshot.take_snapshot(environment.admin))
+        if "passed_over" not in each
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ parts
@@ -197,7 +205,10 @@ def _door(environment: Environment, stage: Stage, at: int = 0, fault=None) -> Fa
     proxy = StoppingDoor if stage.stop else FaultProxy
     until = (at or BEATS) if stage.counted else 0
     # Which of the connections beats, and when, is left out of the numbers, unless it is the one that counts.
-    opened = proxy(environment.proxy_path, environment.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
+    opened = proxy(
+        environment.proxy_path, environment.server, at, fault, counted=stage.counted or int(stage.works),
+        hold=stage.hold, until=until,
+    )
     opened.words = stage.stop
     return opened
 

@@ -37,7 +37,9 @@ def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(
     ("10:00:00", "10:00:00"), ("10:00:14.999999", "10:00:00"), ("23:59:59", "23:59:45"),
 ])
 def test_pages_tell_ages_for_the_last_quarter_of_a_minute(now, told):
-    assert status_bar.round_down(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(f"2026-05-01T{told}")
+    assert status_bar.round_down(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(
+        f"2026-05-01T{told}"
+    )
 
 
 def test_it_is_on_each_page(line, found):

@@ -102,7 +102,9 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
     before, ended, _ = worker_helpers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
     # One that is too big was not read, so nobody knows whether it is another one.
-    assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
+    assert (
+        ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
+    )
     job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
@@ -256,7 +258,10 @@ def faulty_for(db, bad: str, error: Exception):
     return faulty
 
 
-FAULTS = {"of ours": (KeyError("a fault"), "unexpected KeyError"), "of the server": (DatabaseInternalError("error 1037"), "error 1037")}
+FAULTS = {
+    "of ours": (KeyError("a fault"), "unexpected KeyError"),
+    "of the server": (DatabaseInternalError("error 1037"), "error 1037"),
+}
 
 
 @pytest.mark.parametrize("error, words", FAULTS.values(), ids=FAULTS.keys())

@@ -1,0 +1,39 @@
+"""Log lines of the worker: sentences, journal levels, one line a message."""
+
+import io
+
+import pytest
+from gpupanel.config import DatabaseSettings
+from gpupanel.db import Database
+from gpupanel.worker.db_retry import DatabaseRetrier, ShutdownRequested
+from gpupanel.worker.log import join_sentences, make_logger
+from gpupanel.worker.shutdown import ShutdownSignals
+from gpupanel.worker.systemd import SystemdNotifier
+
+
+@pytest.mark.parametrize("texts, line", [
+    (("No mount.", "It waits."), "No mount. It waits."),
+    (("expected completed", "It waits."), "expected completed. It waits."),
+    (("the server is away (2)", "", "It waits"), "the server is away (2). It waits."),
+])
+def test_sentences_of_a_log_line_do_not_run_together(texts, line):
+    assert join_sentences(*texts) == line
+
+
+def test_an_unavailable_database_is_logged_in_sentences():
+    out, signals = io.StringIO(), ShutdownSignals()
+    signals.stopping = True
+    with pytest.raises(ShutdownRequested):
+        DatabaseRetrier(signals, make_logger(out, {}), SystemdNotifier({})).retry(
+            Database(DatabaseSettings(unix_socket="/nowhere")).run_read, len
+        )
+    assert (
+        "). Check that MariaDB runs" in out.getvalue() and "try again. Retrying until it answers.\n" in out.getvalue()
+    )
+
+
+@pytest.mark.parametrize("environ, line", [({"JOURNAL_STREAM": "8:1"}, "<4>two\\nwords\n"), ({}, "Z two\\nwords\n")])
+def test_a_log_line_carries_a_level_for_the_journal_and_a_time_elsewhere(environ, line):
+    out = io.StringIO()
+    make_logger(out, environ).warning("two\nwords")
+    assert out.getvalue().endswith(line) and out.getvalue().count("\n") == 1
