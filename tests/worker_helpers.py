@@ -18,6 +18,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
+from gpupanel.worker.importer import Importer
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -61,6 +62,15 @@ def meaning(db) -> dict[str, list]:
 def rows(db) -> dict[str, list]:
     """Return every library row, with ids and times."""
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LIBRARY}
+
+
+def rows_but_says(db) -> dict[str, list]:
+    """Return the same without which bundle decided last, and when."""
+    says = {"source_at", "source_batch_id", "last_batch_id", "updated_at"}
+    return {
+        table: [{name: value for name, value in row.items() if name not in says} for row in found]
+        for table, found in rows(db).items()
+    }
 
 
 def wait_until(condition, what: str = "what the test waits for", every: float = 0.01):
@@ -124,7 +134,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
     batch_id = tx.insert(
         "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
         item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
-        container_count=0, last_error=None,
+        container_count=0, last_error=None, prior_sync_id=None,
     )
     ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
     return tx.insert("job_queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
@@ -199,12 +209,18 @@ def write(tx, asset) -> None:
     """Write an asset to the library, as an import does."""
     row = dict.fromkeys(library_reader.FIELDS) | {
         "asset_type": asset.asset_type, "asset_hash": asset.asset_hash, "fingerprint": "0" * 64, "batch_id": 1,
+        "source_at": None,
     }
     tx.insert_many("library_write.create_assets", [row])
 
 
 class RolledBackError(Exception):
     """Rolls back the other transaction."""
+
+
+def make_due(db) -> None:
+    """Let the time of all held jobs come."""
+    db.execute("UPDATE import_job SET not_before = NOW(6) WHERE state = 'held' AND not_before IS NOT NULL")
 
 
 def make_stale(db, job_id: int) -> None:
@@ -266,9 +282,34 @@ class Programs:
             program.end()
 
 
-def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
+def take(db, token: str) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
-    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST, aside))
+    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST))
+
+
+class NoHeartbeat:
+    """The heartbeat of a claim that is never lost."""
+
+    def raise_if_lost(self) -> None:
+        """Nothing is lost."""
+
+    def record_beat(self, since: float) -> None:
+        """Nothing watches."""
+
+
+class NoHooks:
+    """Hooks that let an import run to its end."""
+
+    def checkpoint(self, progress: str) -> None:
+        """Go on."""
+
+    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+        """Go on."""
+
+
+def import_claimed(db, mount, claim: claims.Claim):
+    """Import the batch of a claim in this thread."""
+    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), chunk_items=500, readers=2).run()
 
 
 def status(db, claim: claims.Claim) -> str:

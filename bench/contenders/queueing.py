@@ -87,9 +87,9 @@ def ours() -> None:
     from gpupanel.worker import claims
 
     db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
-    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, {}, None)
     while claim := db.run_transaction(claims.claim, claims.ClaimRequest(secrets.token_hex(16), "host:1")):
-        db.run_transaction(claims.finish, claim, ended, "0" * 64)
+        db.run_transaction(claims.finish, claim, ended, claims.SAME_MANIFEST)
 
 
 def bare() -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from . import window
 from .errors import ConfigurationError
+from .window import Window
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -62,6 +64,12 @@ def _tls_mode(text: str) -> str:
     return text
 
 
+def _on_change(text: str) -> str:
+    if text not in ("hold", "replan"):
+        raise ValueError
+    return text
+
+
 def _flag(text: str) -> bool | None:
     try:
         return ConfigParser.BOOLEAN_STATES[text.lower()] if text else None
@@ -78,6 +86,8 @@ NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0
 AUTH = Kind(_authentication, "remote_user or none")
 TLS = Kind(_tls_mode, "auto, required or off")
 FLAG = Kind(_flag, "yes or no")
+ON_CHANGE = Kind(_on_change, "hold or replan")
+WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
 BYTES = Kind(_number(int, 1, 2**40), "a number of bytes, at least 1")
 SECONDS = Kind(_number(float, 0.01, 3600), "seconds from 0.01 to 3600")
@@ -156,6 +166,8 @@ class WorkerSettings:
     chunk_items: Annotated[int, _whole(10_000), "Items written in one transaction, at most."] = 100
     readers: Annotated[int, _whole(256), "Threads that read documents from the mount, at most."] = 16
     max_attempts: Annotated[int, _whole(1000), "Attempts after which a stale job fails."] = 5
+    on_change: Annotated[str, ON_CHANGE, "A change after approval waits for a person, or is planned again."] = "hold"
+    window: Annotated[Window, WINDOW, "Local times in which this worker claims jobs; empty: always."] = window.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

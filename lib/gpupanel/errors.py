@@ -7,6 +7,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         ValidationProblemsError                    several problems at once
             ConfigurationError
             ManifestError
+            OrderError                  the bundle has no position in upstream's order
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
@@ -26,7 +27,9 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         DatabaseConflictError
         DataError                 (database)
             DuplicateKeyError               (database)
+            PacketTooLargeError             (database)
         ClaimLostError
+        JobNotDoneError
         InvalidDocumentError, ImportRejectedError   (worker)
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
@@ -63,6 +66,16 @@ class ConfigurationError(ValidationProblemsError):
 class ManifestError(ValidationProblemsError):
     message = "The manifest cannot be used."
     hint = "Ask upstream to fix and resend the bundle."
+
+
+class OrderError(ValidationProblemsError):
+    """The bundle follows itself, or its time is in the future."""
+
+    message = "The bundle has no position in upstream's order."
+    hint = "Ask upstream to fix and resend the bundle."
+
+    def __init__(self, sync_id: str, problems: list[str]) -> None:
+        super().__init__(f"Bundle {sync_id} has no position in upstream's order.", problems)
 
 
 class NotFoundError(PanelError):
@@ -146,3 +159,13 @@ class CommitUnknownError(DatabaseUnavailableError):
 
 class ClaimLostError(PanelError):
     message = "Another worker has claimed the job; nothing was written."
+
+
+class JobNotDoneError(PanelError):
+    """A job cannot end yet; `open_entries` are the items and containers that are not settled."""
+
+    message = "The job has open items or containers."
+
+    def __init__(self, open_entries: int) -> None:
+        super().__init__(f"{open_entries:,} items and containers are not settled")
+        self.open_entries = open_entries

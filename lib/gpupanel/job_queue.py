@@ -1,4 +1,4 @@
-"""The import queue for operators: enqueue, cancel, reprioritise, list.
+"""The import queue for operators: enqueue, cancel, hold, reprioritise, pause, list.
 
 It never claims (docs/CONTRACT.md, 8. Queue).
 """
@@ -6,17 +6,21 @@ It never claims (docs/CONTRACT.md, 8. Queue).
 from datetime import datetime
 from typing import Any
 
-from . import ledger
+from . import holds, ledger
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
-from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, JobState
+from .holds import Hold
+from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
-from .rows import BatchRow, EventRow, JobRow, ListedJob, LockedJob, QueueSummary
+from .rows import BatchRow, EventRow, JobRow, ListedJob, LockedJob, QueueControl, QueueSummary
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
 SERVICE = "gpu-admin-panel-import-worker"
 STOP = f"systemctl stop {SERVICE}"
+WAITING = (JobState.QUEUED, JobState.HELD)  # the states that no worker works on
+REASON_LENGTH = 500  # characters of a reason that a person gives
+HELD_BY_OPERATOR = "held by {}"
 
 # The cursors before and after all active jobs, which are listed by (priority, id), and all finished ones, by (end, id).
 FIRST, LAST = Cursor(0, True, PRIORITIES[0]), Cursor(BIGINT_MAX, False, PRIORITIES[-1])
@@ -28,8 +32,10 @@ def enqueue(
 ) -> int:
     """Queue the failed and unprocessed items of a batch.
 
-    Returns the job's id. Raises NotFoundError, and InvalidStateError unless the batch is preflight_passed.
+    Returns the job's id. The job is held while the job of its prior batch is active. Raises NotFoundError, and
+    InvalidStateError unless the batch is preflight_passed.
     """
+    lock_chain(tx, sync_id)
     batch = ledger.lock_batch(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
@@ -46,31 +52,114 @@ def enqueue(
         "phase": "job_queue", "requested_by": actor,
     }
     ledger.append_event(tx, batch["id"], "job_queued", payload, actor)
+    if reason := holds.decide(tx, batch["id"]):
+        holds.hold(tx, job_id, reason, actor)
     return job_id
 
 
+def lock_chain(tx: Transaction, sync_id: str) -> None:
+    """Lock a batch and its prior by ascending id: the first locks of a transaction that queues the batch."""
+    batch_id = tx.fetch_value("holds.batch_id", sync_id=sync_id)
+    if batch_id is not None:
+        holds.lock_chain(tx, batch_id)
+
+
 def cancel(tx: Transaction, job_id: int, actor: str) -> str:
-    """Cancel a queued job; return its sync_id. Raises NotFoundError, InvalidStateError."""
+    """Cancel a queued or held job; return its sync_id. Raises NotFoundError, InvalidStateError."""
     job = _lock(tx, job_id)
-    if job["state"] != JobState.QUEUED:
-        raise _refused(job, "only a queued job can be canceled", "There is nothing left to cancel.")
+    if job["state"] not in WAITING:
+        raise _refused(job, "only a queued or held job can be canceled", "There is nothing left to cancel.")
     batch: BatchRow = tx.fetch_one("ledger.lock_by_id", batch_id=job["batch_id"])
     tx.execute("job_queue.cancel", job_id=job_id, reason="canceled by operator")
     ledger.set_status(tx, batch["id"], BatchStatus.PREFLIGHT_PASSED)
     payload = {"cancelled_by": actor, "job_id": str(job_id), "phase": "job_cancel"}
     ledger.append_event(tx, batch["id"], "job_canceled", payload, actor)
+    holds.wake(tx, batch["id"], actor)
     return batch["sync_id"]
 
 
-def set_priority(tx: Transaction, job_id: int, priority: int, actor: str) -> int:
-    """Change a queued job's priority, lower first; return its position.
+def hold(tx: Transaction, job_id: int, actor: str, reason: str = "") -> None:
+    """Hold a queued or held job until a person releases it.
 
-    Raises NotFoundError, InvalidInputError, and InvalidStateError unless the job is queued.
+    Raises NotFoundError, InvalidInputError, InvalidStateError.
+    """
+    reason = _checked_reason(reason)
+    job = _lock(tx, job_id)
+    if job["state"] not in WAITING:
+        raise _refused(job, "only a queued job can be held", "There is nothing left to hold.")
+    if job["hold"] == HoldKind.OPERATOR:
+        raise InvalidStateError(f"Job {job_id} is {job['hold_reason']} already.", f"gpupanel release {job_id} ends that.")
+    tx.execute("holds.unhold", job_ids=[job_id])
+    text = HELD_BY_OPERATOR.format(actor) + (f": {reason}" if reason else "")
+    holds.hold(tx, job_id, Hold(HoldKind.OPERATOR, text), actor)
+    touch(tx, job["batch_id"])
+
+
+def release(tx: Transaction, job_id: int, actor: str) -> Hold | None:
+    """End the hold of a job, whatever its kind; return the hold that takes its place.
+
+    Only the active job of a prior batch holds it again. Raises NotFoundError, InvalidStateError.
+    """
+    job = _lock(tx, job_id)
+    if job["state"] != JobState.HELD:
+        raise InvalidStateError(f"Job {job_id} is {job['state']}, not held.", "There is no hold to end.")
+    if job["hold"] == HoldKind.PRIOR:
+        raise InvalidStateError(
+            f"Job {job_id} {job['hold_reason']}.", "The end of that job ends the hold; cancel that job to end it now."
+        )
+    again = holds.release(tx, job_id, job["batch_id"], actor)
+    touch(tx, job["batch_id"])
+    return again
+
+
+def touch(tx: Transaction, batch_id: int) -> None:
+    """Change the batch's `updated_at`, by which open pages see that its job changed."""
+    tx.execute("job_queue.touch", batch_id=batch_id)
+
+
+def pause(tx: Transaction, actor: str, reason: str) -> None:
+    """Pause the queue: no worker of this version claims a job; running jobs continue.
+
+    Raises InvalidInputError.
+    """
+    tx.execute("job_queue.control", paused=1, actor=actor, reason=_checked_reason(reason))
+
+
+def resume(tx: Transaction, actor: str) -> bool:
+    """Resume the queue; return whether it was paused."""
+    if not is_paused(tx):
+        return False
+    tx.execute("job_queue.control", paused=0, actor=actor, reason="")
+    return True
+
+
+def control(tx: ReadTransaction) -> QueueControl | None:
+    """Who paused the queue, why and since when; None while it is not paused."""
+    row: QueueControl | None = tx.fetch_one("job_queue.paused")
+    return row
+
+
+def is_paused(tx: ReadTransaction) -> bool:
+    """Whether claims are paused."""
+    return control(tx) is not None
+
+
+def _checked_reason(reason: str) -> str:
+    reason = reason.strip()
+    if len(reason) > REASON_LENGTH or not reason.isprintable():
+        raise InvalidInputError(f"reason: expected at most {REASON_LENGTH} printable characters")
+    return reason
+
+
+def set_priority(tx: Transaction, job_id: int, priority: int, actor: str) -> int:
+    """Change the priority of a queued or held job, lower first; return its position among the queued ones.
+
+    Raises NotFoundError, InvalidInputError, and InvalidStateError if the job is neither queued nor held.
     """
     if priority not in PRIORITIES:
         raise InvalidInputError(f"priority: found {priority}, expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
     job = _lock(tx, job_id)
-    if job["state"] != JobState.QUEUED:
+    if job["state"] not in WAITING:
         raise _refused(job, "only a queued job's priority can be changed", "It has no position in the queue any more.")
     if job["priority"] != priority:
         tx.execute("job_queue.set_priority", job_id=job_id, priority=priority)
@@ -119,7 +208,7 @@ def list_running(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
 
 
 def list_active(tx: ReadTransaction, state: JobState, start: Cursor | None = None, *, limit: int = 50) -> Page[ListedJob]:
-    """A page of queued or running jobs, in the order of their claims."""
+    """A page of queued, held or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "job_queue.list_active", start, limit + 1, "j.priority", state=state)
     return build_page(found, start, limit, "priority", list_ascending=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 COUNT_LIMIT = 10_000  # where counts on pages stop, so that a page costs the same in a ledger of any size
 BIGINT_MAX = 2**63 - 1  # the greatest BIGINT
+MAX_REASON_LENGTH = 2000  # characters stored of a reason, which may contain any path or name of a bundle
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the name of a bundle: a lowercase UUID
 
 Changes = dict[str, list[Any]]  # field -> [before, after]
@@ -39,6 +40,7 @@ class JobState(StrEnum):
     """The states of a job.
 
     queued -> running -> completed | failed; queued -> canceled; running -> queued (released, requeued).
+    queued, running -> held -> queued | canceled.
     """
 
     QUEUED = "queued"
@@ -46,6 +48,16 @@ class JobState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    HELD = "held"
+
+
+class HoldKind(StrEnum):
+    """Why a held job is not claimable."""
+
+    PRIOR = "prior"  # the job of its prior bundle is active
+    BUNDLE = "bundle"  # its bundle or the mount is away
+    BACKOFF = "backoff"  # an attempt failed
+    OPERATOR = "operator"  # a person holds it
 
 
 class Decision(StrEnum):
@@ -57,11 +69,13 @@ class Decision(StrEnum):
     WILL_SKIP = "will_skip"
     WILL_FAIL = "will_fail"
     WILL_REMOVE = "will_remove"
+    WILL_UNLINK = "will_unlink"
     CREATED = "created"
     UPDATED = "updated"
     LINKED = "linked"
     SKIPPED = "skipped"
     REMOVED = "removed"
+    UNLINKED = "unlinked"
     FAILED = "failed"
     WITHDRAWN = "withdrawn"
 
@@ -77,6 +91,7 @@ DONE_BY_PLAN = {
     Decision.WILL_LINK: Decision.LINKED,
     Decision.WILL_SKIP: Decision.SKIPPED,
     Decision.WILL_REMOVE: Decision.REMOVED,
+    Decision.WILL_UNLINK: Decision.UNLINKED,
     Decision.WILL_FAIL: Decision.FAILED,
 }
 
@@ -102,7 +117,7 @@ class ItemPlan(NamedTuple):
     """The decision for one item, and its reason.
 
     `path` is the item's folder on the mount, `picture` the file in it that shows the item, `id` the id of the item's
-    row if it has one.
+    row if it has one. The digests are what an approval binds (docs/decisions/0110-plan-approval-result.md).
     """
 
     position: int
@@ -117,3 +132,57 @@ class ItemPlan(NamedTuple):
     path: str | None = None
     picture: str | None = None
     id: int | None = None
+    item_digest: str | None = None
+    target_digest: str | None = None
+
+
+class ContainerPlan(NamedTuple):
+    """The decision for one container, and its reason.
+
+    `members` counts distinct hashes, `missing` has the first of the `missing_count` members that are neither in the
+    library nor brought by the bundle, `id` is that of the container's row if it has one.
+    """
+
+    position: int
+    type: str
+    container_hash: str
+    container_digest: str | None
+    target_digest: str | None
+    title: str | None
+    cover_hash: str | None
+    decision: Decision
+    reason: str
+    changes: Changes | None = None
+    members: int = 0
+    missing: tuple[str, ...] = ()
+    missing_count: int = 0
+    target_id: int | None = None
+    id: int | None = None
+
+
+class EntryResult(NamedTuple):
+    """What a job did with an item or container: a row of ingest_result.
+
+    `planned` and `approved` are the decision and changes of the plan; `changes` names each value that was written.
+    """
+
+    kind: str
+    hash: str
+    planned: str | None
+    approved: Any
+    decision: Decision
+    reason: str
+    last_error: str | None = None
+    changes: dict[str, Any] | None = None
+    target_digest: str | None = None
+    target_id: int | None = None
+    cover_id: int | None = None
+
+
+class MemberChange(NamedTuple):
+    """A member that came into a container or moved in it (`came`), or went."""
+
+    asset_id: int
+    position: int
+    came: bool
+    position_before: int | None = None

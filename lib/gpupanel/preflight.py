@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
-from . import ledger, library_reader, thumbnails
-from .library_reader import AssetKey, ExistingAsset
+from . import digests, ledger, library_reader, order, thumbnails
+from .container_plans import iterate_container_plans
 from .db import ReadTransaction, Transaction, chunked
 from .decision import ContainerMemberships, decide
-from .errors import BundleIncompleteError, InvalidStateError, ManifestError, UnsafePathError
+from .errors import BundleIncompleteError, InvalidStateError, ManifestError, OrderError, UnsafePathError
+from .library_reader import AssetKey, ExistingAsset
 from .manifest import InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
 from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan
 from .mount import Mount, map_in_threads
+from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
 CHECKERS = 16  # threads that check the files of items
 CHECKED_AT_ONCE = 64  # items that a thread checks at a time
+BRINGS = (Decision.WILL_CREATE, Decision.WILL_UPDATE)  # after them the library has the asset, and it is live
 SAMPLES = 5  # reasons of failing items in the problems and the event of a preflight
 MEND = "Ask upstream to fix the bundle, or correct the library, first."
 BRING_BACK = "Restore the bundle or make it readable, or ask upstream to resend it"
@@ -32,7 +35,8 @@ class BundleInspection(NamedTuple):
 
     `problems` are those of the bundle, `missing` maps the position of an item to its missing file; `manifest` is None
     if it was refused. `only` are the items to plan, None for all. `gone`: manifest or sentinel is missing or
-    unreadable for this account, which says nothing about the batch.
+    unreadable for this account, which says nothing about the batch. `although_older`: an operator asked to write the
+    bundle although a newer one was imported.
     """
 
     sync_id: str
@@ -42,6 +46,7 @@ class BundleInspection(NamedTuple):
     missing: dict[int, str]
     only: set[AssetKey] | None = None
     gone: bool = False
+    although_older: bool = False
 
     def entries(self, manifest: Manifest) -> Iterator[tuple[int, Item | InvalidItem]]:
         """Position and item of those that are to be planned."""
@@ -97,34 +102,46 @@ def _missing(mount: Mount, entries: Iterator[tuple[int, Item | InvalidItem]]) ->
 # ---------------------------------------------------------------------------------------------- writing the ledger
 
 
-def iterate_plans(tx: ReadTransaction, examined: BundleInspection, manifest: Manifest) -> Iterator[list[ItemPlan]]:
+class _ItemState(NamedTuple):
+    """What a chunk of items is decided by: assets of the library, tombstones of those it lacks."""
+
+    bundle: BundleOrder
+    assets: dict[AssetKey, ExistingAsset]
+    tombstones: dict[AssetKey, Say]
+    memberships: ContainerMemberships
+
+
+def iterate_plans(
+    tx: ReadTransaction, examined: BundleInspection, manifest: Manifest, bundle: BundleOrder,
+    memberships: ContainerMemberships,
+) -> Iterator[list[ItemPlan]]:
     """Decide each item in the manifest's order; yield the plans in chunks."""
-    memberships = ContainerMemberships(manifest)
     for entries in chunked(examined.entries(manifest)):
         sound = [item for position, item in entries if position not in examined.missing and isinstance(item, Item)]
-        existing = library_reader.find_assets(tx, sound, memberships.containers)
-        yield [
-            _plan(manifest.action, entry, examined.missing.get(entry[0]), existing, memberships) for entry in entries
-        ]
+        assets = library_reader.existing_assets(tx, sound, memberships.containers_listing(sound))
+        absent = {(item.asset_type, item.asset_hash) for item in sound} - assets.keys()
+        state = _ItemState(bundle, assets, order.tombstones(tx, absent), memberships)
+        yield [_plan(manifest.action, entry, examined.missing.get(entry[0]), state) for entry in entries]
 
 
-def _plan(
-    action: str, entry: tuple[int, Item | InvalidItem], missing: str | None, assets: dict[AssetKey, ExistingAsset],
-    memberships: ContainerMemberships,
-) -> ItemPlan:
+def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | None, state: _ItemState) -> ItemPlan:
     position, item = entry
     identity = (position, item.asset_type, item.asset_hash, item.cover_hash)
     if isinstance(item, InvalidItem):
         return ItemPlan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
-    picture = thumbnails.choose_thumbnail(item)
+    picture, digest = thumbnails.choose_thumbnail(item), digests.item_digest(item)
     if missing is not None:
         reason = f"items[{position}].path: {missing.rstrip('.')}"
-        return ItemPlan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture)
-    existing = assets.get((item.asset_type, item.asset_hash))
-    decision, reason, changes = decide(action, item, existing, memberships.containers_of(item))
+        return ItemPlan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture, item_digest=digest)
+    key = item.asset_type, item.asset_hash
+    existing, listing = state.assets.get(key), state.memberships.containers_of(item)
+    decision, reason, changes = decide(action, item, existing, state.bundle, listing, state.tombstones.get(key))
     asset_id = existing.id if existing else None
     cover_id = existing.covers.get(item.cover_hash) if existing and item.cover_hash else None
-    return ItemPlan(*identity, decision, reason, changes, asset_id, cover_id, item.path, picture)
+    return ItemPlan(
+        *identity, decision, reason, changes, asset_id, cover_id, item.path, picture, item_digest=digest,
+        target_digest=existing.target_digest if existing else digests.ABSENT,
+    )
 
 
 def raise_if_bundle_gone(examined: BundleInspection, status: str, hint: str = REPEAT) -> None:
@@ -177,15 +194,18 @@ def replan_open_items(tx: Transaction, examined: BundleInspection, actor: str) -
     return outcome
 
 
-def write_plan(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str = "preflight") -> PreflightResult:
+def write_plan(
+    tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str = "preflight"
+) -> PreflightResult:
     """Write decisions, columns and events for a locked batch.
 
     `phase` says who noticed a changed manifest: the preflight or the import. The counts of the batch are written only
     if all of its items are planned.
     """
-    _note_change(tx, batch, examined, actor, phase)
+    note_change(tx, batch, examined, actor, phase)
     ledger.append_event(tx, batch["id"], "preflight_started", _started(examined), actor)
-    counts, failures = _write_items(tx, batch["id"], examined)
+    examined, bundle = _place(tx, batch, examined)
+    counts, failures = _write_entries(tx, bundle, examined) if bundle else (Counter(), [])
     outcome = _judge(examined, counts, failures)
     if examined.only is None:
         tx.execute("ledger.planned", batch_id=batch["id"], plan=ledger.canonical_json(outcome.counts))
@@ -193,7 +213,29 @@ def write_plan(tx: Transaction, batch: BatchRow, examined: BundleInspection, act
     return outcome
 
 
-def _note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str) -> None:
+def _place(
+    tx: Transaction, batch: BatchRow, examined: BundleInspection
+) -> tuple[BundleInspection, BundleOrder | None]:
+    """Fix the bundle's position in upstream's order, or add the reasons why it has none.
+
+    A retry of some items keeps position and option of the plan that it continues.
+    """
+    manifest, kept, although_older = examined.manifest, None, examined.although_older
+    if examined.only is not None:
+        kept, although_older = batch["source_at"], bool(batch["although_older"])
+    if manifest is None:
+        return examined, None
+    try:
+        source_at = kept or order.source_at(tx, examined.sync_id, manifest)
+    except OrderError as error:
+        source_at, examined = None, examined._replace(problems=examined.problems + error.problems)
+    tx.execute("ledger.place", batch_id=batch["id"], source_at=source_at, although_older=int(although_older))
+    if source_at is None or examined.problems:
+        return examined, None
+    return examined, BundleOrder(Order(source_at, examined.sync_id), batch["id"], although_older)
+
+
+def note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str) -> None:
     """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
@@ -203,19 +245,27 @@ def _note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, a
         tx.execute("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
 
 
-def _write_items(tx: Transaction, batch_id: int, examined: BundleInspection) -> tuple[Counter[Decision], list[str]]:
-    """Write the plans; return counts by decision, and reasons of failures."""
+def _write_entries(
+    tx: Transaction, bundle: BundleOrder, examined: BundleInspection
+) -> tuple[Counter[Decision], list[str]]:
+    """Write the plans of items and containers; return counts of items by decision, and reasons of failures."""
+    manifest = examined.manifest
+    assert manifest is not None  # a bundle with a position has one
     counts: Counter[Decision] = Counter()
     failures: list[str] = []
-    if examined.manifest is None or examined.problems:
-        return counts, failures
-    for planned in iterate_plans(tx, examined, examined.manifest):
-        ledger.plan_items(tx, batch_id, planned)
+    memberships, brought = ContainerMemberships(manifest), set[str]()
+    for planned in iterate_plans(tx, examined, manifest, bundle, memberships):
+        ledger.plan_items(tx, bundle.batch_id, planned)
         counts.update(plan.decision for plan in planned)
         failing = (plan.reason[:ledger.MAX_REASON_LENGTH] for plan in planned if plan.decision is Decision.WILL_FAIL)
         failures += list(failing)[: SAMPLES - len(failures)]
+        brought |= {plan.asset_hash for plan in planned if plan.decision in BRINGS} & memberships.members
+    settled = set() if examined.only is None else ledger.settled_containers(tx, bundle.batch_id)
+    for containers in iterate_container_plans(tx, manifest, bundle, brought, settled):
+        ledger.plan_containers(tx, bundle.batch_id, containers)
     if examined.only is None:
-        ledger.withdraw_missing(tx, batch_id, examined.manifest)
+        ledger.withdraw_missing(tx, bundle.batch_id, manifest)
+        ledger.withdraw_missing_containers(tx, bundle.batch_id, manifest)
     return counts, failures
 
 

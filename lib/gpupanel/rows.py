@@ -17,6 +17,7 @@ class Facts(TypedDict):
     manifest_sha256: str | None
     manifest_summary: Any
     container_count: int
+    prior_sync_id: str | None
 
 
 class BatchRow(Facts):
@@ -27,6 +28,14 @@ class BatchRow(Facts):
     status: str
     plan: Any
     last_error: str | None
+    source_at: datetime | None
+    although_older: int
+    undo_of: int | None
+    changed_at: datetime | None
+    changed_sha256: str | None
+    imported_at: datetime | None
+    imported_job_id: int | None
+    imported_sha256: str | None
     discovered_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -51,7 +60,7 @@ class ChosenBatch(TypedDict):
 
 
 class PlannedItem(TypedDict):
-    """The plan of an item, and what a job did with it."""
+    """The plan of an item, and what a job did with it; only ItemRow has `changes` decoded."""
 
     id: int
     asset_type: str
@@ -59,6 +68,9 @@ class PlannedItem(TypedDict):
     planned: str | None
     decision: str
     job_id: int | None
+    changes: Any
+    item_digest: str | None
+    target_digest: str | None
 
 
 class ItemRow(PlannedItem):
@@ -68,7 +80,6 @@ class ItemRow(PlannedItem):
     position: int
     cover_hash: str | None
     reason: str
-    changes: Changes | None
     asset_id: int | None
     cover_id: int | None
     last_error: str | None
@@ -79,6 +90,37 @@ class ItemRow(PlannedItem):
     earlier_job_id: int | None
     empties: int | None
     differs: int | None
+    updated_at: datetime
+
+
+class PlannedContainer(TypedDict):
+    """The plan of a container, and how far a job is with it; `changes` is decoded."""
+
+    id: int
+    type: str
+    container_hash: str
+    target_digest: str | None
+    planned: str | None
+    decision: str
+    changes: Changes | None
+    members_done: int
+    job_id: int | None
+
+
+class ContainerRow(PlannedContainer):
+    """A container of a batch, with `changes` and `missing` decoded."""
+
+    batch_id: int
+    position: int
+    container_digest: str | None
+    title: str | None
+    cover_hash: str | None
+    reason: str
+    members: int
+    missing: list[str]
+    missing_count: int
+    target_id: int | None
+    last_error: str | None
     updated_at: datetime
 
 
@@ -111,6 +153,23 @@ class LockedJob(TypedDict):
     items_total: int
     finished_at: datetime | None
     last_error: str | None
+    hold: str | None
+    hold_reason: str | None
+    hold_batch_id: int | None
+    not_before: datetime | None
+    held_at: datetime | None
+    hold_count: int
+
+
+class HeldJob(TypedDict):
+    """A held or queued job with its bundle, as the sweep reads it; `prior_job_id` is the prior's active job."""
+
+    id: int
+    batch_id: int
+    priority: int
+    sync_id: str
+    hold: str | None
+    prior_job_id: int | None
 
 
 class JobRow(LockedJob):
@@ -128,22 +187,60 @@ class ListedJob(JobRow):
     status: str
 
 
+class WorkerRow(TypedDict):
+    """A row of import_worker; `age` is the time in seconds since the worker was seen."""
+
+    host: str
+    slot: int
+    pid: int
+    version: str
+    state: str
+    job_id: int | None
+    mount_ok: int | None
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    age: float
+    is_late: int
+
+
+class QueueControl(TypedDict):
+    """Who paused the queue, why and since when."""
+
+    paused_by: str
+    reason: str
+    since: datetime
+
+
 class QueueSummary(TypedDict):
     """Bounded counts of jobs, and the age of the oldest queued one."""
 
     queued: int
     running: int
+    held: int
     failed: int
     oldest: timedelta | None
     now: datetime
 
 
-class AssetRow(TypedDict):
+class SayRow(TypedDict):
+    """What says which bundle decided about a row last: its columns, and those of the batch of last_batch_id."""
+
+    source_at: datetime | None
+    source_batch_id: int | None
+    last_batch_id: int
+    last_sync_id: str | None
+    last_source_at: datetime | None
+    last_prior_sync_id: str | None
+    last_completed_at: str | None
+    last_discovered_at: datetime
+
+
+class AssetRow(SayRow):
     """The columns of `asset` that have a use here, and FIELDS."""
 
     id: int
     asset_type: str
     asset_hash: str
-    fingerprint: str
     first_sync_id: str | None
     deleted_at: Any

@@ -13,7 +13,7 @@ from .models import BatchStatus
 from .mount import Mount
 from .rows import BatchRow, Facts
 
-DISCOVERED, PASSED_OVER, KNOWN = "discovered", "passed_over", "known"
+DISCOVERED, PASSED_OVER, KNOWN, CHANGED = "discovered", "passed_over", "known", "changed_upstream"
 
 
 class ScannedBundle(NamedTuple):
@@ -40,10 +40,11 @@ def inspect_bundle(mount: Mount, sync_id: str) -> ScannedBundle:
 
 
 def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dict[str, str]:
-    """Write scanned bundles; return sync_id -> DISCOVERED, PASSED_OVER, KNOWN.
+    """Write scanned bundles; return sync_id -> DISCOVERED, PASSED_OVER, KNOWN, CHANGED.
 
     A skipped bundle that is consumable now becomes discovered, and so does a failed preflight with another manifest.
-    A bundle that another scan has recorded meanwhile is known.
+    A bundle that another scan has recorded meanwhile is known. One that upstream replaced after its approval or import
+    is changed until the next preflight, and nothing is written of it.
     """
     return {finding.sync_id: _record(tx, finding, actor) for finding in findings}
 
@@ -53,7 +54,7 @@ def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
     if row is None:
         return _discover(tx, finding, actor)
     if not _has_changed(row, finding):
-        return KNOWN
+        return CHANGED if row["changed_at"] else KNOWN
     if finding.problem is None or finding.problem != row["last_error"]:
         tx.execute("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
         tx.execute("ledger.discover_again", batch_id=row["id"])

@@ -16,6 +16,7 @@ from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
 )
+from .holds import Hold
 from .models import BatchStatus
 from .mount import Mount, iterate_with_timeout
 from .preflight import BundleInspection
@@ -35,14 +36,16 @@ def no_progress(done: int, total: int) -> None:
 class ScanReport:
     """The result of a scan.
 
-    `passed_over` maps a skipped bundle to the reason; `strays` are sentinels whose name is no sync_id; `left` are the
-    bundles that were not read for lack of time.
+    `passed_over` maps a skipped bundle to the reason; `changed_upstream` are bundles that upstream replaced after their
+    approval or import; `strays` are sentinels whose name is no sync_id; `left` are the bundles that were not read for
+    lack of time.
     """
 
     sentinels: int = 0
     known: int = 0
     discovered: list[str] = field(default_factory=list)
     passed_over: dict[str, str] = field(default_factory=dict)
+    changed_upstream: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -53,6 +56,8 @@ class ScanReport:
                 self.discovered.append(finding.sync_id)
             elif outcomes[finding.sync_id] == scan.PASSED_OVER:
                 self.passed_over[finding.sync_id] = finding.problem or ""
+            elif outcomes[finding.sync_id] == scan.CHANGED:
+                self.changed_upstream.append(finding.sync_id)
             else:
                 self.known += 1
 
@@ -94,14 +99,16 @@ def scan_mount(
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
 ) -> preflight.PreflightResult:
-    """Plan each item of a batch.
+    """Plan each item and container of a batch.
 
+    `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
     """
     db.run_read(ledger.get_batch, sync_id)
-    return db.run_transaction(preflight.save_preflight, _inspect_bundle(mount, sync_id, seconds), actor)
+    examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+    return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
 def queue_batch(
@@ -171,12 +178,32 @@ def queue_batches(
 
 
 def cancel_job(db: Database, job_id: int, actor: str) -> str:
-    """Cancel a queued job; return the sync_id. Raises NotFoundError, InvalidStateError."""
+    """Cancel a queued or held job; return the sync_id. Raises NotFoundError, InvalidStateError."""
     return db.run_transaction(job_queue.cancel, job_id, actor)
 
 
+def hold_job(db: Database, job_id: int, actor: str, reason: str = "") -> None:
+    """Hold a queued job. Raises NotFoundError, InvalidInputError, InvalidStateError."""
+    db.run_transaction(job_queue.hold, job_id, actor, reason)
+
+
+def release_job(db: Database, job_id: int, actor: str) -> Hold | None:
+    """End the hold of a job; return the hold that takes its place. Raises NotFoundError, InvalidStateError."""
+    return db.run_transaction(job_queue.release, job_id, actor)
+
+
+def pause_queue(db: Database, actor: str, reason: str) -> None:
+    """Pause all claims. Raises InvalidInputError."""
+    db.run_transaction(job_queue.pause, actor, reason)
+
+
+def resume_queue(db: Database, actor: str) -> bool:
+    """Resume claims; return whether the queue was paused."""
+    return db.run_transaction(job_queue.resume, actor)
+
+
 def set_priority(db: Database, job_id: int, priority: int, actor: str) -> int:
-    """Change a queued job's priority; return its position in the queue.
+    """Change the priority of a queued or held job; return its position in the queue.
 
     Raises NotFoundError, InvalidInputError, InvalidStateError.
     """
@@ -222,6 +249,7 @@ def _retry_whole(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
     """Retry all items. Raises InvalidStateError if the batch has changed meanwhile."""
+    job_queue.lock_chain(tx, examined.sync_id)
     status = ledger.lock_batch(tx, examined.sync_id)["status"]
     if status not in RETRYABLE_STATUSES:
         raise InvalidStateError(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
@@ -232,6 +260,7 @@ def _preflight_and_enqueue(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
     """Record the preflight, also a failed one, and queue the batch."""
+    job_queue.lock_chain(tx, examined.sync_id)
     outcome = preflight.save_preflight(tx, examined, actor)
     if not outcome.ok:
         return outcome, None
@@ -239,6 +268,7 @@ def _preflight_and_enqueue(
 
 
 def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str, priority: int) -> int:
+    job_queue.lock_chain(tx, examined.sync_id)
     preflight.replan_open_items(tx, examined, actor)
     return job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 

@@ -210,7 +210,7 @@ def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json,
     status, seen = as_json("status")
     assert status == 0
     assert seen["batches"]["queued"] == 1 and sum(seen["batches"].values()) == 1
-    assert seen["jobs"] == {"queued": 0, "running": 1, "completed": 0, "failed": 0, "canceled": 0}
+    assert seen["jobs"] == {"queued": 0, "running": 1, "completed": 0, "failed": 0, "canceled": 0, "held": 0}
     [job] = seen["running"]
     assert (job["sync_id"], job["worker"], job["items_total"]) == (known, "host:1", 3)
     assert job["queued_at"].endswith("Z")

@@ -89,11 +89,13 @@ def test_the_same_update_again_changes_no_library_row(admin_db, panel_db, bundle
 def test_a_create_overwrites_nothing_and_reads_no_document_of_what_is_there(admin_db, panel_db, bundles, bring):
     (photo,) = bundles.assets("coast", 1)
     bring(bundles.bundle("coast", [photo]))
-    before = worker_helpers.rows(admin_db)
+    before = worker_helpers.rows_but_says(admin_db)
     other = photo._replace(title="Other", revision=2, broken=defects.broken_document)
     again = bundles.bundle("again", [other])
     bring(again)
-    assert worker_helpers.rows(admin_db) == before
+    assert worker_helpers.rows_but_says(admin_db) == before
+    [said] = admin_db.execute("SELECT source_batch_id, last_batch_id FROM asset")
+    assert set(said.values()) == {worker_helpers.batch(panel_db, again)["id"]}, "the later bundle has the latest say"
     ((decision, reason),) = worker_helpers.reasons(panel_db, again).values()
     assert decision == "skipped" and "title" in reason
 
@@ -132,8 +134,12 @@ def test_a_removed_asset_is_kept_and_comes_back_with_the_next_create(admin_db, p
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None
     assert worker_helpers.counts(panel_db, removal) == {"removed": 1}
     bring(create)
+    assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is not None, "the removal is newer"
+    again = bundles.bundle("again", [photo])
+    bring(again)
     assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is None
-    assert worker_helpers.counts(panel_db, create) == {"updated": 1}
+    assert worker_helpers.counts(panel_db, create) == {"skipped": 1}
+    assert worker_helpers.counts(panel_db, again) == {"updated": 1}
 
 
 def test_a_cover_link_that_is_missing_is_added(admin_db, panel_db, bundles, bring):
@@ -146,15 +152,15 @@ def test_a_cover_link_that_is_missing_is_added(admin_db, panel_db, bundles, brin
     assert item["cover_id"] == admin_db.execute("SELECT id FROM asset_cover")[0]["id"]
 
 
-def test_the_library_decides_when_it_changed_after_the_preflight(admin_db, panel_db, bundles, mount, bring):
+def test_the_library_decides_when_an_import_changed_it_after_the_preflight(admin_db, panel_db, bundles, mount, bring):
     (photo,) = bundles.assets("coast", 1)
-    create = bundles.bundle("coast", [photo])
-    bring(create)
-    worker_helpers.queue(panel_db, mount, create)
-    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
+    bring(bundles.bundle("coast", [photo]))
+    removal, again = bundles.bundle("removal", [photo], action="remove"), bundles.bundle("again", [photo])
+    worker_helpers.queue(panel_db, mount, removal, again)
     bring()
-    (item,) = worker_helpers.items(panel_db, create)
+    (item,) = worker_helpers.items(panel_db, again)
     assert (item["planned"], item["decision"]) == ("will_skip", "updated")
+    assert admin_db.execute("SELECT deleted_at FROM asset")[0]["deleted_at"] is None
 
 
 # ------------------------------------------------------------------------------------------- the mount

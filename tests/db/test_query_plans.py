@@ -12,7 +12,7 @@ FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
-FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state"}
+FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest"}
 
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
@@ -28,6 +28,7 @@ FILL = [
        SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
+    "INSERT INTO import_worker (host, slot, pid, boot) SELECT CONCAT('host', seq), 1, seq, 'x' FROM seq_1_to_1000",
     "INSERT INTO asset_source (asset_id, document, sha256) SELECT id, '{}', asset_hash FROM asset",
     "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256)"
     " SELECT id, 'a', 'a', asset_hash FROM asset",
@@ -46,7 +47,8 @@ for kind in ("gallery", "collection"):
 KNOWN = {
     "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
     "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
-    "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1",
+    "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1", "host": "host7",
+    "worker": "host7:7", "hold": "operator", "boot": "x",
 }
 
 

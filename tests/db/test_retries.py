@@ -8,7 +8,7 @@ from gpupanel import job_queue, preflight, services
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
 from gpupanel.worker import claims
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.importer import Importer, ImportOptions
 
 
 @pytest.fixture
@@ -162,8 +162,8 @@ class StopAfterTwo:
         if progress.startswith("2 of "):
             raise ImportStoppedError
 
-    def manifest_changed(self, before, after, is_valid):
-        raise AssertionError("the manifest has not changed")
+    def warn(self, text):
+        raise AssertionError(text)
 
 
 class NoHeart:
@@ -181,7 +181,7 @@ def stopped(worker_db, mount):
     def stopped() -> int:
         claim = worker_helpers.take(worker_db, "a")
         with pytest.raises(ImportStoppedError):
-            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
+            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), ImportOptions(1, 1)).run()
         worker_db.run_transaction(claims.release, claim, "the worker was stopped")
         return claim.job_id
 

@@ -13,7 +13,7 @@ from gpupanel.models import BatchStatus
 from gpupanel.worker import claims, containers
 from gpupanel.worker.claims import ImportResult
 
-WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
 JOBS, ROUNDS = 200, 10
 
 
@@ -56,7 +56,7 @@ def end_all(db, number: int) -> None:
     while claim := db.run_transaction(
         claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")
     ):
-        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
+        db.run_transaction(claims.finish, claim, WELL, claims.SAME_MANIFEST)
         count += 1
     db.close()
 
@@ -79,7 +79,7 @@ def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, wor
         current = worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
     with pytest.raises(ClaimLostError):
         worker_on(2).run_transaction(claims.advance, lost, 1)
-    worker_on(3).run_transaction(claims.finish, current, WELL, "0" * 64)
+    worker_on(3).run_transaction(claims.finish, current, WELL, claims.SAME_MANIFEST)
     assert agreed()["asset"] == []
 
 

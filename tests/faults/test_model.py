@@ -17,7 +17,8 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.heartbeat import Heartbeat
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.worker_slot import Process, WorkerSlot
+from gpupanel.worker.importer import Importer, ImportOptions
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
@@ -50,7 +51,7 @@ class KilledAfter:
         if next(self._left, None) is None:
             raise WorkerKilledError
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+    def warn(self, text: str) -> None:
         """A bundle may come again at any time."""
 
 
@@ -239,9 +240,9 @@ class Story(RuleBasedStateMachine):
 
     def _import(self, held: Held, steps: int) -> None:
         before = self._shared_of(held.batch)
-        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
+        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600, WorkerSlot(Process("h", 1, "")))
         heartbeat.start(held.claim, monotonic())
-        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), chunk_items=1, readers=1)
+        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), ImportOptions(1, 1))
         try:
             importer.run()
         finally:

@@ -12,7 +12,7 @@ from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
 from gpupanel.worker.claims import ImportResult
 
-WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
 
 
 class Later:
@@ -97,7 +97,7 @@ def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worke
     sync_id, job_id = job
     claim = worker_db.run_transaction(take)
     later = race(
-        worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db,
+        worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), panel_db,
         lambda tx: job_queue.cancel(tx, job_id, "operator"),
     )
     assert isinstance(later.error, InvalidStateError) and "completed already" in str(later.error)
@@ -162,7 +162,7 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
     def reset(tx):
         return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
 
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), worker_db, reset)
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), worker_db, reset)
     assert (later.error, later.value) == (None, None)
     assert worker_db.run_transaction(reset) is None
     assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
@@ -171,7 +171,7 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
 @pytest.mark.parametrize(
     "write",
     [
-        lambda tx, claim: claims.finish(tx, claim, WELL, "0" * 64), claims.heartbeat,
+        lambda tx, claim: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), claims.heartbeat,
         lambda tx, claim: claims.advance(tx, claim, 1), lambda tx, claim: claims.release(tx, claim, "stopped"),
         lambda tx, claim: claims.fail(tx, claim, "broken"),
     ],
@@ -218,7 +218,7 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
     found = preflight.inspect_bundle(mount, sync_id)
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: look(tx, found))
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), panel_db, lambda tx: look(tx, found))
     assert isinstance(later.error, InvalidStateError) and str(later.error).endswith("stays as it is: completed.")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
@@ -310,6 +310,6 @@ def end_all(settings, number: int) -> None:
     while claim := db.run_transaction(
         claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")
     ):
-        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
+        db.run_transaction(claims.finish, claim, WELL, claims.SAME_MANIFEST)
         count += 1
     db.close()

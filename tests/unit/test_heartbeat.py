@@ -9,6 +9,7 @@ from gpupanel.errors import ClaimLostError
 from gpupanel.worker.claims import Claim
 from gpupanel.worker.heartbeat import Heartbeat
 from gpupanel.worker.worker import idle_seconds
+from gpupanel.worker.worker_slot import Process, WorkerSlot
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 
@@ -16,7 +17,7 @@ CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)
 @pytest.fixture
 def heartbeat():
     """A heartbeat whose database never answers."""
-    return Heartbeat(Database(DatabaseSettings(unix_socket="/nowhere")), 15, 900)
+    return Heartbeat(Database(DatabaseSettings(unix_socket="/nowhere")), 15, 900, WorkerSlot(Process("h", 1, "")))
 
 
 def test_a_worker_that_could_not_beat_for_two_thirds_of_the_threshold_gives_up_its_claim(heartbeat):

@@ -14,12 +14,15 @@ PACKAGE = TREE / "lib" / "gpupanel"
 # room -> its level; a room imports from lower levels only, or from itself.
 LEVELS = [
     {"errors"},
-    {"models", "reference_fold"},
+    {"models", "reference_fold", "window"},
     {"config", "pagination", "resources", "rows", "streams", "text"},
     {"db", "mount", "manifest"},
-    {"library_reader", "search", "ledger", "thumbnails", "job_queue"},
-    {"decision", "digests"},
-    {"scan", "preflight"},
+    {"digests", "order"},
+    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers"},
+    {"container_reader"},
+    {"decision"},
+    {"container_plans", "scan"},
+    {"preflight"},
     {"services", "doctor"},
     {"bulk_service"},
     {"web", "worker"},
@@ -28,7 +31,7 @@ LEVELS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # `job_queue` writes the ledger's part of its own transactions.
-WITHIN_A_LEVEL = {("job_queue", "ledger")}
+WITHIN_A_LEVEL = {("job_queue", "ledger"), ("job_queue", "holds"), ("holds", "ledger")}
 ONLY = {"pymysql": {"db"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))

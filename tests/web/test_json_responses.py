@@ -65,7 +65,7 @@ def test_the_tasks(scripted, found, panel_db, mount):
     ]
     (job,) = values["queued"]
     assert list(job) == [*serializers.BUNDLE, *serializers.JOB, "place", "ahead", "waited", "why"]
-    assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0}
+    assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0, "held": 0}
 
 
 def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, admin_db):
@@ -79,7 +79,7 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
 
 
 @pytest.mark.parametrize("do, keys", [
-    ("scan", ["sentinels", "known", "discovered", "passed_over", "strays", "left"]),
+    ("scan", ["sentinels", "known", "discovered", "passed_over", "changed_upstream", "strays", "left"]),
     ("preflight", ["sync_id", "ok", "item_count", "counts", "problems"]),
     ("queue", ["sync_id", "job_id", "problems"]),
     ("queue_selected", ["batches", "left", "selection"]),

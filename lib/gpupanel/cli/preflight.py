@@ -23,7 +23,9 @@ def run(context: CommandContext) -> int:
 def _preflight(context: CommandContext, sync_id: str, actor: str) -> dict[str, Any]:
     """Return the result for JSON; a refusal has no counts."""
     try:
-        result = services.preflight_batch(context.db, context.mount, sync_id, actor)
+        result = services.preflight_batch(
+            context.db, context.mount, sync_id, actor, although_older=context.args.although_older
+        )
     except PanelError as error:
         refused = {"ok": False, "item_count": 0, "counts": {}, "problems": [str(error)], "hint": error.hint}
         return {"sync_id": sync_id} | refused

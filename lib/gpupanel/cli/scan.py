@@ -10,8 +10,8 @@ from .output import format_section
 def run(context: CommandContext) -> int:
     """Scan the mount.
 
-    JSON: {sentinels, known, discovered: [SYNC_ID], passed_over: {SYNC_ID: reason}, strays: [name], left:
-    [SYNC_ID]}.
+    JSON: {sentinels, known, discovered: [SYNC_ID], passed_over: {SYNC_ID: reason}, changed_upstream: [SYNC_ID],
+    strays: [name], left: [SYNC_ID]}.
     """
     report = services.scan_mount(context.db, context.mount, context.actor, progress=context.progress("scan"))
     if context.args.json or not context.args.quiet or report.discovered:
@@ -25,6 +25,7 @@ def _format(report: services.ScanReport) -> list[str]:
         f" {len(report.passed_over)} skipped.",
         *format_section("New:", ((sync_id,) for sync_id in report.discovered)),
         *format_section("Skipped:", sorted(report.passed_over.items())),
+        *format_section("Replaced by upstream since their last preflight:", ((each,) for each in report.changed_upstream)),
         *format_section("Not the name of a bundle:", ((name,) for name in sorted(report.strays))),
         *format_section("Left for the next scan:", ((sync_id,) for sync_id in report.left)),
     ]

@@ -19,7 +19,8 @@ OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = 
     "others": grants.check_other_accounts, "claim plan": queue_checks.check_claim_plan,
     "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim,
     "astray": queue_checks.status_mismatch, "orphaned": queue_checks.batches_without_job,
-    "waiting": queue_checks.check_queue_age,
+    "waiting": queue_checks.check_queue_age, "workers": queue_checks.check_workers,
+    "held": queue_checks.check_held_long,
 }
 MOUNT_CHECKS = (mount_checks.check_sentinels, mount_checks.check_assets, mount_checks.check_read_only)
 FILE_CHECKS = (

@@ -66,6 +66,19 @@ class Mount:
                 if entry.name.endswith(SENTINEL):
                     yield _sentinel(entry.name)
 
+    def has_bundle(self, sync_id: str) -> bool:
+        """Return whether the sentinel and the manifest of a bundle exist.
+
+        Raises MountUnavailableError.
+        """
+        try:
+            for name in (f"{sync_id}.ready", f"{sync_id}.json"):
+                with translate_os_errors(self.sync_dir, name):
+                    os.lstat(self.sync_dir / name)
+        except (NotFoundError, PermissionDeniedError):
+            return False
+        return True
+
     def read_manifest(self, sync_id: str) -> bytes:
         """Read the manifest of a bundle, unparsed.
 

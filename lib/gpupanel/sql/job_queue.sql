@@ -8,9 +8,26 @@ VALUES (%(batch_id)s, %(priority)s, %(requested_by)s, %(items_total)s)
 SELECT * FROM import_job WHERE id = %(job_id)s FOR UPDATE
 
 -- name: cancel
--- Cancel a queued job.
-UPDATE import_job SET state = 'canceled', finished_at = NOW(6), last_error = %(reason)s
-WHERE id = %(job_id)s AND state = 'queued'
+-- Cancel a queued or held job.
+UPDATE import_job
+SET state = 'canceled', finished_at = NOW(6), last_error = %(reason)s, hold = NULL, hold_batch_id = NULL,
+    not_before = NULL, hold_count = 0
+WHERE id = %(job_id)s AND state IN ('queued', 'held')
+
+-- name: touch
+-- Change the time of a batch whose job was held or released.
+UPDATE ingest_batch SET updated_at = NOW(6) WHERE id = %(batch_id)s
+
+-- name: control
+-- Pause or resume the queue.
+INSERT INTO queue_control (id, paused, paused_by, reason, since)
+VALUES (1, %(paused)s, %(actor)s, %(reason)s, NOW(6))
+ON DUPLICATE KEY UPDATE paused = VALUES(paused), paused_by = VALUES(paused_by), reason = VALUES(reason),
+                        since = VALUES(since)
+
+-- name: paused
+-- Who paused the queue, why and since when; no row while it is not paused.
+SELECT paused_by, reason, since FROM queue_control WHERE id = 1 AND paused
 
 -- name: job
 -- One job with its bundle.
@@ -18,7 +35,7 @@ SELECT j.*, b.sync_id, b.sync_type, b.action FROM import_job j JOIN ingest_batch
 WHERE j.id = %(job_id)s
 
 -- name: active_job
--- The queued or running job of a batch.
+-- The queued, held or running job of a batch.
 SELECT * FROM import_job WHERE active_batch_id = %(batch_id)s
 
 -- name: history
@@ -30,8 +47,8 @@ SELECT * FROM import_job WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(
 SELECT finished_at FROM import_job WHERE id = %(job_id)s
 
 -- name: set_priority
--- Change the priority of a queued job.
-UPDATE import_job SET priority = %(priority)s WHERE id = %(job_id)s AND state = 'queued'
+-- Change the priority of a queued or held job.
+UPDATE import_job SET priority = %(priority)s WHERE id = %(job_id)s AND state IN ('queued', 'held')
 
 -- name: count_ahead
 -- Number of queued jobs that are claimed before this one, counted up to `limit`.
@@ -71,7 +88,7 @@ SELECT COUNT(*) AS jobs FROM (
 -- name: count_silent
 -- Number of running jobs whose heartbeat is older than a number of seconds.
 SELECT COUNT(*) AS jobs FROM import_job
-WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 
 -- name: count_in
 -- Number of jobs in one state, or `bound` + 1 if there are more; a column of a statement.
@@ -92,6 +109,10 @@ SELECT COALESCE(
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'running')
        ) AS running,
        COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'held' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'held')
+       ) AS held,
+       COALESCE(
          (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended)
           WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT 1 OFFSET %(bound)s),
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended)
@@ -111,7 +132,7 @@ SELECT state, COUNT(*) AS jobs FROM import_job GROUP BY state
 -- Holes of the following: {beyond} is the keyset condition of a page, {order} is ASC or DESC.
 
 -- name: list_active
--- Queued or running jobs beyond a cursor, in the order in which they are claimed, with their bundles.
+-- Queued, held or running jobs beyond a cursor, in the order in which they are claimed, with their bundles.
 SELECT j.*, b.sync_id, b.sync_type, b.action, NOW(6) AS now
 FROM import_job j FORCE INDEX (claim) JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state = %(state)s AND {beyond}

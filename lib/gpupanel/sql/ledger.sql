@@ -1,22 +1,23 @@
 -- name: recorded
--- Those of these bundles that a scan need not read again; skipped ones and failed preflights are left out.
+-- Those of these bundles that a scan need not read again; skipped ones, failed preflights and those that upstream
+-- replaced are left out.
 SELECT sync_id FROM ingest_batch
 WHERE sync_id IN %(sync_ids)s AND status <> 'preflight_failed'
-  AND NOT (status = 'discovered' AND last_error IS NOT NULL)
+  AND NOT (status = 'discovered' AND last_error IS NOT NULL) AND changed_at IS NULL
 
 -- name: discover
 -- Insert the batch of a new bundle.
 INSERT INTO ingest_batch (sync_id, sync_type, action, item_count, total_bytes, source_host, manifest_sha256,
-                          manifest_summary, container_count, last_error)
+                          manifest_summary, container_count, prior_sync_id, last_error)
 VALUES (%(sync_id)s, %(sync_type)s, %(action)s, %(item_count)s, %(total_bytes)s, %(source_host)s, %(manifest_sha256)s,
-        %(manifest_summary)s, %(container_count)s, %(last_error)s)
+        %(manifest_summary)s, %(container_count)s, %(prior_sync_id)s, %(last_error)s)
 
 -- name: facts
 -- Write the columns that come from the manifest.
 UPDATE ingest_batch
 SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s, total_bytes = %(total_bytes)s,
     source_host = %(source_host)s, manifest_sha256 = %(manifest_sha256)s, manifest_summary = %(manifest_summary)s,
-    container_count = %(container_count)s, last_error = %(last_error)s
+    container_count = %(container_count)s, prior_sync_id = %(prior_sync_id)s, last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
 -- name: discover_again
@@ -58,7 +59,14 @@ UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 -- name: preflighted
 -- Write the result of a preflight.
 UPDATE ingest_batch
-SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s
+SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s, changed_at = NULL,
+    changed_sha256 = NULL
+WHERE id = %(batch_id)s
+
+-- name: place
+-- Write the position of a batch in upstream's order.
+UPDATE ingest_batch
+SET source_at = %(source_at)s, although_older = %(although_older)s
 WHERE id = %(batch_id)s
 
 -- name: planned
@@ -74,15 +82,18 @@ WHERE id = %(batch_id)s
 -- name: plan_items
 -- Insert or update plans of items; the result of an earlier job moves to earlier... (assignments run in order).
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
-                               changes, asset_id, cover_id, last_error, path, picture, empties)
+                               changes, asset_id, cover_id, last_error, path, picture, empties, item_digest,
+                               target_digest)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
-        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s)
+        %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s,
+        %(item_digest)s, %(target_digest)s)
 ON DUPLICATE KEY UPDATE
   earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
   earlier_job_id = COALESCE(job_id, earlier_job_id), path = VALUES(path), picture = VALUES(picture),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
   planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
-  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL
+  cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL,
+  item_digest = VALUES(item_digest), target_digest = VALUES(target_digest)
 
 -- name: settle_items
 -- Write the results of items beside their plans, and mark in `differs` where the two differ.
@@ -103,7 +114,8 @@ ON DUPLICATE KEY UPDATE
 
 -- name: planned_items
 -- Plan, decision and job of some items of a batch.
-SELECT id, asset_type, asset_hash, planned, decision, job_id FROM ingest_batch_item FORCE INDEX (item)
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
+FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
 -- name: listed_items

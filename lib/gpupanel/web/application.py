@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, PanelError
 from . import auth, csrf, error_mapping, flash, proxy_headers, routes, status_bar, templating
 from .request import Request
 from .responses import Environ, FileResponse, HEADERS, Response
-from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS
+from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS, READY
 from .signing_key import SigningKey
 from .status_bar import QueueSummary
 
@@ -50,7 +50,7 @@ class PanelApplication:
             return self.handle_error_status(environ, 404)
         if method not in METHODS[path]:
             return self.handle_error_status(environ, 405)
-        handlers = {"/": self._home, HEALTH: self._health, METRICS: self._metrics}
+        handlers = {"/": self._home, HEALTH: self._health, READY: self._ready, METRICS: self._metrics}
         return handlers.get(path, self._show)(environ)
 
     def handle_error_status(self, environ: Environ, status: int) -> Response:
@@ -81,6 +81,13 @@ class PanelApplication:
         from .pages import health
 
         status, body = health.answer(self.db)
+        return _reply(body, status, TEXT)
+
+    def _ready(self, environ: Environ) -> Response:
+        """Respond whether the database answers and a worker beats, without authentication."""
+        from .pages import health
+
+        status, body = health.readiness(self.db)
         return _reply(body, status, TEXT)
 
     def _metrics(self, environ: Environ) -> Response:

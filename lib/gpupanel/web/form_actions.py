@@ -39,6 +39,17 @@ class FormContext(NamedTuple):
             raise InvalidInputError(f"{name}: found {len(values)} values, expected one")
         return values[0]
 
+    def is_checked(self, name: str) -> bool:
+        """Return whether a box is checked. Raises InvalidInputError."""
+        values = self.form.get(name, [])
+        if values not in ([], ["1"]):
+            raise InvalidInputError(f"{name}: found {values[0][:80]!r}, expected 1 or nothing")
+        return bool(values)
+
+    def optional(self, name: str) -> str:
+        """Return the value of a field that may be missing. Raises InvalidInputError."""
+        return self.single(name) if name in self.form else ""
+
     @property
     def sync_id(self) -> str:
         """The field `sync_id`. Raises InvalidInputError."""
@@ -68,9 +79,11 @@ def scan(request: FormContext) -> ActionResult:
 
 
 def preflight(request: FormContext) -> ActionResult:
-    """Preflight a batch."""
-    sync_id = request.sync_id
-    outcome = services.preflight_batch(request.db, request.mount, sync_id, request.actor, seconds=MOUNT_SECONDS)
+    """Preflight a batch; the box `although_older` plans to write it although a newer bundle was imported."""
+    sync_id, although_older = request.sync_id, request.is_checked("although_older")
+    outcome = services.preflight_batch(
+        request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
+    )
     counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
@@ -118,6 +131,34 @@ def priority(request: FormContext) -> ActionResult:
     return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": position})
 
 
+def hold(request: FormContext) -> ActionResult:
+    """Hold a queued job."""
+    job_id = request.job_id
+    services.hold_job(request.db, job_id, request.actor, request.optional("reason"))
+    return ActionResult("hold", True, f"Job {job_id} is held until somebody releases it.", [], {"job_id": job_id})
+
+
+def release(request: FormContext) -> ActionResult:
+    """Put a held job back into the queue."""
+    job_id = request.job_id
+    again = services.release_job(request.db, job_id, request.actor)
+    summary = f"Job {job_id} is still held: it {again.reason}." if again else f"Job {job_id} is queued again."
+    return ActionResult("release", again is None, summary, [], {"job_id": job_id, "state": "held" if again else "queued"})
+
+
+def pause(request: FormContext) -> ActionResult:
+    """Pause the queue."""
+    services.pause_queue(request.db, request.actor, request.optional("reason"))
+    return ActionResult("pause", True, "The queue is paused. Running jobs continue.", [], {"paused": True})
+
+
+def resume(request: FormContext) -> ActionResult:
+    """Resume the queue."""
+    was_paused = services.resume_queue(request.db, request.actor)
+    summary = "The queue is resumed." if was_paused else "The queue was not paused."
+    return ActionResult("resume", True, summary, [], {"paused": False})
+
+
 def _priority(text: str) -> int:
     """Parse a whole number, which may be negative. Raises InvalidInputError."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
@@ -126,6 +167,7 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
+    "hold": hold, "release": release, "pause": pause, "resume": resume,
 }
 
 
@@ -134,6 +176,7 @@ def _scan_lines(report: ScanReport) -> list[str]:
     return [
         *([left] if report.left else []),
         *(f"{sync_id}: skipped: {reason}" for sync_id, reason in report.passed_over.items()),
+        *(f"{sync_id}: upstream replaced this bundle; preflight it again" for sync_id in report.changed_upstream),
         *(f"{name}: skipped: the name is not a sync_id" for name in report.strays),
     ]
 

@@ -78,7 +78,8 @@ def _idle_for(job: ListedJob, samples: list[ProgressSample]) -> timedelta:
 
 
 def _liveness(job: ListedJob, quiet: timedelta, stale: timedelta) -> str:
-    if job["heartbeat_at"] is None or job["now"] - job["heartbeat_at"] > stale:
+    seen = job["heartbeat_at"] or job["claimed_at"]
+    if seen is None or job["now"] - seen > stale:
         return DEAD
     return STALLED if quiet > stale * STALLED_FRACTION else RUNNING
 

@@ -41,10 +41,10 @@ PAGES = (
     Route("tasks", "import_tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
-HEALTH, METRICS = "/health", "/metrics"  # for programs
+HEALTH, READY, METRICS = "/health", "/ready", "/metrics"  # for programs
 READING = ("GET", "HEAD")
 # path -> accepted methods
-METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, METRICS), READING)
+METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, READY, METRICS), READING)
 
 
 def match(request: Request) -> Route:
@@ -64,7 +64,7 @@ def normalize_path(environ: Environ) -> Environ:
     script = environ.get("SCRIPT_NAME", "").rstrip("/")
     path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
     folder, slash, name = script.rpartition("/")
-    if slash + name in (*PATHS, HEALTH, METRICS):
+    if slash + name in (*PATHS, HEALTH, READY, METRICS):
         script, path = folder, slash + name + path
     elif path == FOLDER or path.startswith(FOLDER + "/"):
         script, path = script + FOLDER, path[len(FOLDER):]

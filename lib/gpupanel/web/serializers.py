@@ -10,8 +10,9 @@ from ..rows import ListedBatch
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
+    "imported_at", "imported_job_id", "imported_sha256",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan")
+PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "changed_at")
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",
@@ -21,6 +22,8 @@ JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
     "items_done", "items_total", "finished_at", "last_error",
 )
+HOLD = ("hold", "hold_reason", "not_before", "held_at")
+WORKER = ("host", "slot", "pid", "version", "job_id", "started_at", "seen_at", "ended_at")
 BUNDLE = ("sync_id", "sync_type", "action")
 EVENT = ("id", "event_type", "payload", "actor", "created_at")
 

@@ -1,23 +1,29 @@
 """Write one chunk of a batch in one transaction.
 
 Each item is decided again, since the library may have changed since the preflight; the rules are those of `decision`
-(docs/CONTRACT.md, "9. Import").
+(docs/CONTRACT.md, "9. Import"). What was written is recorded in the same transaction, in ledger and results.
 """
 
-from typing import Any, NamedTuple
+from collections import defaultdict
+from typing import NamedTuple
 
-from .. import library_reader
-from ..library_reader import AssetKey, ExistingAsset
+from .. import ledger, library_reader, order
 from ..db import DataError, Transaction, chunked
 from ..decision import ContainerMemberships, decide
-from ..manifest import Container, InvalidItem, Item, Manifest
-from ..models import Decision, ItemPlan, REFUSED_BY_DATABASE
-from . import library_writer
-from .item_documents import ItemDocuments
+from ..ledger import results
+from ..library_reader import AssetKey, ExistingAsset
+from ..manifest import Derivative, InvalidItem, Item, Manifest
+from ..models import Decision, REFUSED_BY_DATABASE
+from ..order import BundleOrder, Say
+from . import drift, library_writer
 from .document_prefetch import ImportItem
+from .drift import OwnJob
+from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
+from .item_documents import NewDocuments
+from .item_results import SettledItem, Written, settled_item
+from .library_writer import Assigned, CoverLink, DerivativeWrite
 
-WRITES = (Decision.WILL_CREATE, Decision.WILL_UPDATE)
-LEAVES = (Decision.WILL_SKIP, Decision.WILL_LINK)
+HOLD, REPLAN = "hold", "replan"
 
 
 class DocumentsRequired(Exception):
@@ -28,60 +34,56 @@ class DocumentsRequired(Exception):
         self.entries = entries
 
 
-class ItemDecision(NamedTuple):
-    """The decision about an item; `fresh` are its new documents."""
+class ImportRun(NamedTuple):
+    """The bundle that is imported, its job (a dry run has none), and what to do when the library changed."""
 
-    entry: ImportItem
-    decision: Decision
-    reason: str
-    changes: dict[str, Any] | None = None
-    existing: ExistingAsset | None = None
-    fresh: ItemDocuments | None = None
+    bundle: BundleOrder
+    job_id: int | None = None
+    on_change: str = HOLD
 
-
-def needs_documents(action: str, entry: ImportItem) -> bool:
-    """Return whether to prefetch an item's documents.
-
-    A create needs none of an existing asset.
-    """
-    if action == "remove" or isinstance(entry.item, InvalidItem):
-        return False
-    return action == "update" or entry.planned not in LEAVES
+    @property
+    def batch_id(self) -> int:
+        return self.bundle.batch_id
 
 
 class ChunkWriter:
     """Writes the chunks of one batch."""
 
-    def __init__(self, batch_id: int, manifest: Manifest):
-        self._batch_id, self._action = batch_id, manifest.action
+    def __init__(self, run: ImportRun, manifest: Manifest):
+        self._run, self._action = run, manifest.action
         self._memberships = ContainerMemberships(manifest)
-        self._containers: dict[tuple[str, str], Container] = {
-            (container.type, container.container_hash): container for container in self._memberships.containers
-        }
 
-    def write(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemPlan]:
-        """Write a chunk; return what was done with each item.
+    def write(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
+        """Write the library rows of a chunk; return what is to be recorded of each item.
 
         Raises: DocumentsRequired, when the documents of some items are needed after all.
         Raises: DataError or DatabaseConflictError.
         """
-        return self._write(tx, self._with_fresh(tx, self._decide_all(tx, entries)))
+        decided = self._without_drift(tx, self._decide_all(tx, entries))
+        self._require_documents(decided)
+        return self._write(tx, self._with_new_documents(tx, decided))
 
-    def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[ItemPlan]:
-        """Write each item under a savepoint; only those that the database refuses fail."""
-        done = []
+    def record(self, tx: Transaction, settled: list[SettledItem]) -> None:
+        """Write ledger rows and results; a dry run has neither."""
+        if self._run.job_id is None:
+            return
+        ledger.record_results(tx, self._run.batch_id, self._run.job_id, [each.plan for each in settled])
+        results.insert(tx, self._run.batch_id, self._run.job_id, [each.result for each in settled])
+
+    def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
+        """Write and record each item under a savepoint; only those that the database refuses fail."""
+        settled = []
         for entry in entries:
             try:
                 with tx.savepoint():
-                    done += self.write(tx, [entry])
+                    done = self.write(tx, [entry])
+                    self.record(tx, done)
             except DataError as error:
-                reason = f"{REFUSED_BY_DATABASE}: {error}"
-                done.append(_plan(ItemDecision(entry, Decision.WILL_FAIL, reason), None, {}))
-        return done
-
-    def _containers_of(self, entries: list[ImportItem]) -> list[Container]:
-        keys = set().union(*(self._memberships.containers_of(entry.asset) for entry in entries))
-        return [self._containers[key] for key in sorted(keys)]
+                refused = ItemDecision(entry, Decision.WILL_FAIL, f"{REFUSED_BY_DATABASE}: {error}")
+                done = [settled_item(refused, Written())]
+                self.record(tx, done)
+            settled += done
+        return settled
 
     # ------------------------------------------------------------------------------------------ decide
 
@@ -91,92 +93,143 @@ class ChunkWriter:
         locked = library_writer.lock_assets(tx, [entry.key for entry in valid])
         existing: dict[AssetKey, ExistingAsset] = {}
         for chunk in chunked(entry for entry in valid if entry.key in locked):
-            existing |= library_reader.find_assets(tx, [entry.asset for entry in chunk], self._containers_of(chunk))
-        verdicts = [self._decide(entry, existing.get(entry.key)) for entry in entries]
-        self._require_documents(verdicts)
-        return verdicts
+            items = [entry.asset for entry in chunk]
+            existing |= library_reader.existing_assets(tx, items, self._memberships.containers_listing(items))
+        tombstones = order.tombstones(tx, (entry.key for entry in valid if entry.key not in locked))
+        return [self._decide(entry, existing.get(entry.key), tombstones.get(entry.key)) for entry in entries]
 
-    def _decide(self, entry: ImportItem, existing: ExistingAsset | None) -> ItemDecision:
+    def _decide(self, entry: ImportItem, existing: ExistingAsset | None, tombstone: Say | None) -> ItemDecision:
         if isinstance(entry.item, InvalidItem):
             return ItemDecision(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
+        bundle = bundle_for(self._run.bundle, entry, existing)
         memberships = self._memberships.containers_of(entry.item)
-        decision, reason, changes = decide(self._action, entry.item, existing, memberships)
-        if entry.problem and (entry.planned is Decision.WILL_FAIL or self._reads(decision)):
-            return ItemDecision(entry, Decision.WILL_FAIL, entry.problem, None, existing)
-        return ItemDecision(entry, decision, reason, changes, existing)
+        decision, reason, changes = decide(self._action, entry.item, existing, bundle, memberships, tombstone)
+        source_at = time_of_say(bundle, existing.say if existing else tombstone)
+        decided = ItemDecision(entry, decision, reason, changes, existing, tombstone, source_at)
+        if entry.problem and (entry.planned is Decision.WILL_FAIL or decided.reads_documents(self._action)):
+            return decided.failed(entry.problem)
+        return decided
 
-    def _reads(self, decision: Decision) -> bool:
-        return decision in WRITES or self._action == "update"
+    def _without_drift(self, tx: Transaction, decided: list[ItemDecision]) -> list[ItemDecision]:
+        """Fail the items whose assets a person or another program changed, or note it under `replan`."""
+        drifts = drift.check(tx, decided, OwnJob(self._run.batch_id, self._run.job_id))
+        if not drifts:
+            return decided
+        if self._run.on_change == REPLAN:
+            return [each._replace(drift=drifts[each.key].fields) if each.key in drifts else each for each in decided]
+        return [each.failed(drifts[each.key].reason) if each.key in drifts else each for each in decided]
 
-    def _needs_documents(self, verdict: ItemDecision) -> bool:
-        return verdict.decision is not Decision.WILL_FAIL and self._reads(verdict.decision)
-
-    def _require_documents(self, verdicts: list[ItemDecision]) -> None:
-        unread = [verdict.entry for verdict in verdicts if self._needs_documents(verdict) and not verdict.entry.documents]
+    def _require_documents(self, decided: list[ItemDecision]) -> None:
+        unread = [each.entry for each in decided if each.reads_documents(self._action) and not each.entry.documents]
         if unread:
             raise DocumentsRequired(unread)
 
-    def _with_fresh(self, tx: Transaction, verdicts: list[ItemDecision]) -> list[ItemDecision]:
+    def _with_new_documents(self, tx: Transaction, decided: list[ItemDecision]) -> list[ItemDecision]:
         """Keep new documents only; one of an existing asset makes an update."""
-        reading = [verdict for verdict in verdicts if self._needs_documents(verdict)]
-        unknown = library_writer.new_documents(tx, {v.existing.id: v.entry.documents for v in reading if v.existing and v.entry.documents})
-        return [
-            _refreshed(verdict, verdict.existing, unknown) if verdict.existing
-            else verdict._replace(fresh=verdict.entry.documents)
-            for verdict in verdicts
-        ]
+        reading = [each for each in decided if each.reads_documents(self._action)]
+        unknown = library_writer.new_documents(
+            tx, {each.existing.id: each.entry.documents for each in reading if each.existing and each.entry.documents}
+        )
+        keys = {each.key for each in reading}
+        return [_with_documents(each, unknown) if each.key in keys else each for each in decided]
 
     # ------------------------------------------------------------------------------------------- write
 
-    def _write(self, tx: Transaction, verdicts: list[ItemDecision]) -> list[ItemPlan]:
-        ids = self._write_assets(tx, verdicts)
-        written = {ids[verdict.entry.key]: verdict for verdict in verdicts if verdict.decision in WRITES}
-        library_writer.write_documents(tx, {asset_id: verdict.fresh for asset_id, verdict in written.items() if verdict.fresh})
-        library_writer.write_derivatives(tx, {asset_id: verdict.entry.asset for asset_id, verdict in written.items()})
+    def _write(self, tx: Transaction, decided: list[ItemDecision]) -> list[SettledItem]:
+        ids = self._write_assets(tx, decided)
+        library_writer.write_documents(tx, {ids[each.key]: each.new for each in decided if each.new})
+        derivatives = self._write_derivatives(tx, decided, ids)
         links = library_writer.write_covers(tx, {
-            ids[verdict.entry.key]: cover_hash for verdict in verdicts if (cover_hash := _missing_cover(verdict))
+            ids[each.key]: cover_hash for each in decided if (cover_hash := _missing_cover(each))
         })
-        return [_plan(verdict, ids.get(verdict.entry.key), links) for verdict in verdicts]
+        self._write_says(tx, decided)
+        return [self._settled(each, ids.get(each.key), links, derivatives.get(each.key, ())) for each in decided]
 
-    def _write_assets(self, tx: Transaction, verdicts: list[ItemDecision]) -> dict[AssetKey, int]:
+    def _write_assets(self, tx: Transaction, decided: list[ItemDecision]) -> dict[AssetKey, int]:
         """Return (asset_type, asset_hash) -> id of existing and created assets."""
-        by_decision: dict[Decision, list[ItemDecision]] = {}
-        for verdict in verdicts:
-            by_decision.setdefault(verdict.decision, []).append(verdict)
+        by_decision: dict[Decision, list[tuple[Item, Assigned]]] = defaultdict(list)
+        for each in decided:
+            if each.decision in WRITES and (say := self._say(each)):
+                by_decision[each.decision].append((each.entry.asset, say))
+        library_writer.update_assets(tx, by_decision[Decision.WILL_UPDATE])
+        created = library_writer.insert_assets(tx, by_decision[Decision.WILL_CREATE])
+        known = {each.key: each.tombstone for each in decided if each.tombstone}
+        library_writer.confirm_created(tx, created, known)
+        return {each.key: each.existing.id for each in decided if each.existing} | created
 
-        def items(decision: Decision) -> list[Item]:
-            return [verdict.entry.asset for verdict in by_decision.get(decision, ())]
+    def _write_derivatives(
+        self, tx: Transaction, decided: list[ItemDecision], ids: dict[AssetKey, int]
+    ) -> dict[AssetKey, tuple[Derivative, ...]]:
+        """Write derivatives with a say of their own; return them by asset."""
+        bundle = self._run.bundle
+        written = {each.key: (each, derivatives_to_write(self._action, each, bundle)) for each in decided}
+        library_writer.write_derivatives(tx, [
+            DerivativeWrite(
+                ids[key], derivative, Assigned(each.source_at or bundle.order.source_at, bundle.batch_id),
+                each.entry.checked_how,
+            )
+            for key, (each, derivatives) in written.items() for derivative in derivatives
+        ])
+        return {key: tuple(derivatives) for key, (_, derivatives) in written.items() if derivatives}
 
-        ids = {verdict.entry.key: verdict.existing.id for verdict in verdicts if verdict.existing}
-        library_writer.update_assets(tx, self._batch_id, items(Decision.WILL_UPDATE))
-        library_writer.remove_assets(tx, self._batch_id, [v.existing.id for v in by_decision.get(Decision.WILL_REMOVE, ()) if v.existing])
-        return ids | library_writer.insert_assets(tx, self._batch_id, items(Decision.WILL_CREATE))
+    def _write_says(self, tx: Transaction, decided: list[ItemDecision]) -> None:
+        """Remove assets, and write the say about those that stay as they are or are not there."""
+        removed: dict[Assigned, list[int]] = defaultdict(list)
+        said: dict[Assigned, list[int]] = defaultdict(list)
+        tombstones: dict[AssetKey, Assigned] = {}
+        for each in decided:
+            say = self._say(each)
+            if say is None or each.decision in WRITES:
+                continue
+            if each.existing is None:
+                tombstones[each.key] = say
+            elif each.decision is Decision.WILL_REMOVE:
+                removed[say].append(each.existing.id)
+            elif each.existing.columns != (*say, say.batch_id):
+                said[say].append(each.existing.id)
+        for say, asset_ids in removed.items():
+            library_writer.remove_assets(tx, asset_ids, say)
+        for say, asset_ids in said.items():
+            library_writer.set_say(tx, asset_ids, say)
+        if tombstones:
+            library_writer.insert_tombstones(tx, tombstones.items())
+            library_writer.confirm_absent(tx, tombstones)
+
+    def _say(self, decided: ItemDecision) -> Assigned | None:
+        """What is written into the source columns, None where the latest say stays."""
+        if decided.is_failing or decided.source_at is None:
+            return None
+        return Assigned(decided.source_at, self._run.batch_id)
+
+    def _settled(
+        self, decided: ItemDecision, asset_id: int | None, links: dict[int, CoverLink],
+        derivatives: tuple[Derivative, ...],
+    ) -> SettledItem:
+        cover = links.get(asset_id) if asset_id else None
+        return settled_item(decided, Written(asset_id, cover, derivatives, self._say(decided) if asset_id else None))
 
 
-def _refreshed(verdict: ItemDecision, existing: ExistingAsset, unknown: dict[int, ItemDocuments]) -> ItemDecision:
-    """Return the decision about an asset after comparing its documents."""
-    fresh = unknown.get(existing.id)
-    new = (["source.json"] if fresh.source else []) + [run.file for run in fresh.runs] if fresh else []
-    if not new:
-        return verdict._replace(fresh=fresh)
-    reason = f"{verdict.reason}; new in this batch: {', '.join(new)}"
-    return verdict._replace(decision=Decision.WILL_UPDATE, reason=reason, fresh=fresh)
+def _with_documents(decided: ItemDecision, unknown: dict[int, NewDocuments]) -> ItemDecision:
+    """Return the decision about an item after comparing its documents.
+
+    An older bundle adds analyses, and leaves the source.
+    """
+    if decided.existing is None:
+        assert decided.entry.documents is not None
+        return decided._replace(new=NewDocuments(*decided.entry.documents[:3]))
+    new = unknown[decided.existing.id]
+    if decided.is_older:
+        new = new._replace(source="")
+    if not new.files:
+        return decided
+    reason = f"{decided.reason}; new in this batch: {', '.join(new.files)}"
+    decision = Decision.WILL_LINK if decided.is_older else Decision.WILL_UPDATE
+    return decided._replace(decision=decision, reason=reason, new=new)
 
 
-def _missing_cover(verdict: ItemDecision) -> str | None:
+def _missing_cover(decided: ItemDecision) -> str | None:
     """Return the cover hash that is still to be linked, if any."""
-    cover_hash = verdict.entry.item.cover_hash
-    linked = verdict.existing.covers if verdict.existing else ()
-    links = verdict.decision in (*WRITES, Decision.WILL_LINK) and cover_hash not in linked
+    cover_hash = decided.entry.item.cover_hash
+    linked = decided.existing.covers if decided.existing else ()
+    links = decided.decision in (*WRITES, Decision.WILL_LINK) and cover_hash not in linked
     return cover_hash if links else None
-
-
-def _plan(verdict: ItemDecision, asset_id: int | None, links: dict[int, int]) -> ItemPlan:
-    item, existing = verdict.entry.item, verdict.existing
-    cover_id = links.get(asset_id) if asset_id else None
-    if cover_id is None and existing and item.cover_hash:
-        cover_id = existing.covers.get(item.cover_hash)
-    return ItemPlan(
-        verdict.entry.position, item.asset_type, item.asset_hash, item.cover_hash, verdict.decision.done,
-        verdict.reason, verdict.changes, asset_id, cover_id, id=verdict.entry.id,
-    )

@@ -14,7 +14,7 @@ from ..mount import Mount
 from ..resources import resource_dir
 from ..streams import discard_output, discard_unwritable_output, prepare_streams, wait_for_output
 from . import self_check
-from .log import join_sentences, make_logger
+from .log import flush, join_sentences, make_logger, open_standard_streams
 from .systemd import SystemdNotifier
 from .shutdown import ShutdownSignals
 from .worker import Worker
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     server.
     """
     has_output = prepare_streams()
+    open_standard_streams()
     try:
         status = _run(arguments, has_output)
         sys.stdout.flush()
@@ -71,11 +72,15 @@ def _run(arguments: list[str] | None, has_output: bool) -> int:
     if refusal := self_check.find_unsupported_server(settings):
         print(join_sentences(str(refusal), refusal.hint), file=sys.stderr)
         return USAGE
-    worker = Worker(settings, ShutdownSignals().install(), make_logger(), SystemdNotifier())
-    if options.once:
-        return DONE if worker.drain() else TROUBLE
-    worker.run()
-    return DONE
+    log = make_logger()
+    worker = Worker(settings, ShutdownSignals().install(), log, SystemdNotifier())
+    try:
+        if options.once:
+            return DONE if worker.drain() else TROUBLE
+        worker.run()
+        return DONE
+    finally:
+        flush(log)
 
 
 def _parser() -> argparse.ArgumentParser:

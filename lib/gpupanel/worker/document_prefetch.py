@@ -26,7 +26,8 @@ MOUNT_TIMEOUT_SECONDS = 120
 class ImportItem(NamedTuple):
     """An item that is imported; `id` is that of its row in the ledger.
 
-    `papers` are its documents, when they were read; `problem` says why they could not be.
+    `documents` are those that were read, `problem` says why they could not be. `approved` has the changes of the plan
+    as JSON, `target_digest` the asset that it saw. `checked_how` says how the files of its derivatives were compared.
     """
 
     position: int
@@ -35,6 +36,9 @@ class ImportItem(NamedTuple):
     documents: ItemDocuments | None = None
     problem: str | None = None
     id: int | None = None
+    approved: str | None = None
+    target_digest: str | None = None
+    checked_how: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

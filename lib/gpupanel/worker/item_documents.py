@@ -47,6 +47,31 @@ class ItemDocuments(NamedTuple):
     size: int
 
 
+class NewDocuments(NamedTuple):
+    """The documents of an item that the library lacks; `source` is empty if the library has it.
+
+    `before` maps the name of each (`source`, or the kind of analysis) to the digest of the document before it,
+    `taken_back` the digest of an analysis that an undo took back to the id of its row.
+    """
+
+    source: str
+    source_sha256: str
+    runs: tuple[AnalysisDocument, ...]
+    before: dict[str, str | None] = {}
+    taken_back: dict[tuple[str, str], int] = {}
+
+    @property
+    def files(self) -> list[str]:
+        return (["source.json"] if self.source else []) + [run.file for run in self.runs]
+
+    @property
+    def changes(self) -> dict[str, list[str | None]]:
+        """name -> [digest before, digest] of each document."""
+        after = {"source": self.source_sha256} if self.source else {}
+        after |= {run.kind: run.sha256 for run in self.runs}
+        return {name: [self.before.get(name), digest] for name, digest in after.items()}
+
+
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
     """Return an item's documents; the source comes first.
 

@@ -99,9 +99,10 @@ class Environment:
             "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR"
             " WHERE state = 'running' AND (id = %(job_id)s OR %(job_id)s = 0)", job_id=job_id,
         )
+        self.admin.execute("UPDATE import_job SET not_before = not_before - INTERVAL 2 HOUR WHERE state = 'held'")
 
     def unfinished(self) -> bool:
-        return bool(self.admin.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')"))
+        return bool(self.admin.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'held', 'running')"))
 
     # ---------------------------------------------------------------------------------------------- programs
 

@@ -112,7 +112,7 @@ def _let_two_die(environment) -> None:
     first = environment.worker.run_transaction(claims.claim, claims.ClaimRequest("0" * 32, "lost:1"))
     for attempt in range(1, 6):
         claim = environment.worker.run_transaction(
-            claims.claim, claims.ClaimRequest(f"{attempt:032d}", "lost:2", [first.job_id])
+            claims.claim, claims.ClaimRequest(f"{attempt:032d}", "lost:2")
         )
         environment.let_an_hour_pass(claim.job_id)
         if attempt < 5:

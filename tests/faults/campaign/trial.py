@@ -10,7 +10,7 @@ from worker_helpers import wait_until
 from . import form_requests, snapshot
 from .environment import Environment
 from .fault_proxy import FaultProxy
-from .faults import FAULTS, state
+from .faults import COMMITS_LOST, FAULTS, LOST_STATEMENTS, keep_data, state
 from .programs import Ended, Program
 from .scenario import BEATS, STAGES, Stage
 
@@ -19,7 +19,8 @@ READS = ("short read", "cut short")
 ZOMBIES = ("SIGSTOP, SIGCONT",)
 MOUNT_FAULTS = (*ERRORS, "ENOENT", "hang", "kill -9", "SIGTERM", "SIGTERM twice", *ZOMBIES)
 # A stopped command ends with its terminal; nobody takes over what a person had begun.
-OF_WORKERS = ("SIGTERM twice", *ZOMBIES)
+# A command that had said that all is well is not run again, so that what the server then forgets is nobody's.
+OF_WORKERS = ("SIGTERM twice", *ZOMBIES, COMMITS_LOST)
 # These say something about a bundle, and an operator may have to queue it again.
 FACTS = ("ENOENT",)
 
@@ -124,7 +125,10 @@ def run(environment: Environment, trial: Trial) -> list[str]:
 
 def _at_door(environment: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     zombie = trial.fault in ZOMBIES
-    with _door(environment, stage, trial.point.number, FAULTS[trial.fault]) as proxy:
+    proxy = _door(environment, stage, trial.point.number, FAULTS[trial.fault])
+    if trial.fault == COMMITS_LOST:
+        proxy.prepare_at, proxy.prepare = max(1, trial.point.number - LOST_STATEMENTS), keep_data
+    with proxy:
         program = environment.start(stage, _through(environment, stage, impatient=zombie))
         if zombie:
             return _outlive(environment, proxy.struck.is_set, program, reference)

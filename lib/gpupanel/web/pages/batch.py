@@ -38,7 +38,7 @@ def _parameters(request: Request) -> tuple[str, ItemFilter, int]:
 def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str, QueueSummary | None]:
     token = ledger.change_token(tx, sync_id)
     summary = status_bar.load_rounded(tx) if with_summary else None
-    return repr((token | {"now": status_bar.round_down(token["now"])}, summary)), summary
+    return repr((token | {"now": status_bar.round_down(token["now"])}, summary and summary.etag_source)), summary
 
 
 def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int, size: int) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""Import Tasks: running, queued and finished jobs, and a chart."""
+"""Import Tasks: running, queued, held and finished jobs, workers, and a chart."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from ... import job_queue
+from ... import job_queue, workers
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT, JobState
-from ...rows import EventRow, ListedJob
+from ...rows import EventRow, ListedJob, WorkerRow
 from .. import cursors, job_progress, status_bar
 from ..request import Request
-from ..serializers import BUNDLE, JOB, pick
+from ..serializers import BUNDLE, HOLD, JOB, WORKER, pick
 from . import throughput_chart
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
@@ -29,7 +29,7 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 
 
 def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, None]:
-    """Return a change token, no summary: its events cover the status bar."""
+    """Return a change token, no summary: events, workers and pause cover the status bar."""
     return db.run_read(_version, request, settings.panel.page_size), None
 
 
@@ -37,9 +37,10 @@ def _version(tx: ReadTransaction, request: Request, size: int) -> str:
     """Return latest events, heartbeats and progress: each change has one."""
     running = job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    return repr(
-        (tx.fetch_all("job_queue.latest_events"), status_bar.round_down(tx.fetch_value("job_queue.now")), beats)
-    )
+    presence = workers.presence(tx)
+    return repr((
+        tx.fetch_all("job_queue.latest_events"), status_bar.round_down(presence.now), beats, presence.alive, presence.pause,
+    ))
 
 
 def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | None, stale: timedelta) -> dict[str, Any]:
@@ -47,21 +48,26 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     pages = {
         "running": job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size),
         "queued": job_queue.list_active(tx, JobState.QUEUED, cursors.active_cursor(request, "queued"), limit=size),
+        "held": job_queue.list_active(tx, JobState.HELD, cursors.active_cursor(request, "held"), limit=size),
         "finished": job_queue.list_finished(tx, cursors.finished_cursor(tx, request), state=state, limit=size),
     }
     events = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=EVENT_LIMIT)
     running = [_running(job, events[job["batch_id"]], stale) for job in pages["running"].rows]
-    alive = counts[JobState.RUNNING] > len(running) or any(job["condition"] != job_progress.DEAD for job in running)
+    presence = workers.presence(tx)
+    alive = presence.alive or counts[JobState.RUNNING] > len(running) or any(job["condition"] != job_progress.DEAD for job in running)
     idle_since = None if alive else _idle_since(tx, size)
     return {
         "counts": counts,
         "finished_count": counts[state] if state else sum(counts[ended] for ended in ENDED),
-        "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED]),
+        "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED] or counts[JobState.HELD]),
         "look_again": BUSY_SECONDS if idle_since is None else QUIET_SECONDS,
         "running": running,
         "no_worker": idle_since is not None,
         "no_worker_since": idle_since or None,
         "queued": _queued(tx, pages["queued"].rows, counts[JobState.RUNNING], idle_since is not None),
+        "held": [_held(job) for job in pages["held"].rows],
+        "paused": presence.pause,
+        "workers": [_worker(row) for row in workers.latest(tx, limit=size)],
         "finished": [_ended(job) for job in pages["finished"].rows],
         "pages": {name: cursors.neighbours(name, page) for name, page in pages.items()},
         "chart": throughput_chart.load_chart(tx),
@@ -109,6 +115,17 @@ def _waiting(position: int, job: ListedJob, running: int, no_worker: bool) -> di
     return pick(
         job, BUNDLE + JOB, place=position, ahead=position - 1, waited=job["now"] - job["queued_at"],
         why=_wait_reason(position, job, running, no_worker),
+    )
+
+
+def _held(job: ListedJob) -> dict[str, Any]:
+    return pick(job, BUNDLE + JOB + HOLD, waited=job["now"] - job["queued_at"])
+
+
+def _worker(row: WorkerRow) -> dict[str, Any]:
+    return pick(
+        row, WORKER, state=workers.state_of(row), seen_age=timedelta(seconds=row["age"]),
+        mount_ok=None if row["mount_ok"] is None else bool(row["mount_ok"]),
     )
 
 

@@ -1,0 +1,88 @@
+"""The rows of ingest_batch: find, lock, change.
+
+docs/CONTRACT.md, 6. Tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..db import ReadTransaction, Transaction, chunked
+from ..errors import NotFoundError
+from ..models import BatchStatus, COUNT_LIMIT
+from ..rows import BatchRow, Facts
+
+if TYPE_CHECKING:
+    from ..manifest import Manifest
+
+
+def known_sync_ids(tx: ReadTransaction, sync_ids: list[str]) -> set[str]:
+    """Those of the bundles that a scan need not read again."""
+    return {row["sync_id"] for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.recorded", sync_ids=chunk)}
+
+
+def get_batch(tx: ReadTransaction, sync_id: str) -> BatchRow:
+    """The row of a batch. Raises NotFoundError."""
+    return _decoded(tx.fetch_one("ledger.batch", sync_id=sync_id), sync_id)
+
+
+def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:
+    """Lock and return the row of a batch. Raises NotFoundError."""
+    return _decoded(tx.fetch_one("ledger.lock", sync_id=sync_id), sync_id)
+
+
+def change_token(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
+    """A change token, with `now`, the database's time.
+
+    It reads a few index entries. Raises NotFoundError.
+    """
+    token: dict[str, Any] | None = tx.fetch_one("ledger.stamp", sync_id=sync_id)
+    if token is None:
+        raise _not_found(sync_id)
+    return token
+
+
+def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:
+    """Sort bundles by when upstream completed them, unknown times last."""
+    rows = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.handed_over", sync_ids=chunk)]
+    completed = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
+    return sorted(completed, key=completed.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in completed]
+
+
+def count_batches(tx: ReadTransaction, *, limit: int = COUNT_LIMIT + 1) -> int:
+    """The number of batches, counted up to `limit`."""
+    return int(tx.fetch_value("ledger.count", limit=limit))
+
+
+def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:
+    """Write the status of a batch."""
+    tx.execute("ledger.set_status", batch_id=batch_id, status=status)
+
+
+def manifest_columns(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha256: str | None) -> Facts:
+    """The manifest's columns, or those salvaged from a refused manifest."""
+    if manifest is None:
+        columns: Any = {"sync_type": None, "action": None, "item_count": 0, "total_bytes": 0, "source_host": None}
+        columns |= glimpsed
+        columns |= {"manifest_sha256": sha256, "manifest_summary": None, "container_count": 0, "prior_sync_id": None}
+        return columns  # type: ignore[no-any-return]
+    return {
+        "sync_type": manifest.sync_type, "action": manifest.action, "item_count": manifest.item_count,
+        "total_bytes": manifest.total_bytes, "source_host": manifest.source_host,
+        "manifest_sha256": manifest.sha256, "manifest_summary": json.dumps(manifest.summary),
+        "container_count": len(manifest.containers), "prior_sync_id": manifest.prior_sync_id,
+    }
+
+
+def _decoded(row: BatchRow | None, sync_id: str) -> BatchRow:
+    if row is None:
+        raise _not_found(sync_id)
+    row["plan"] = json.loads(row["plan"]) if row["plan"] else None
+    row["manifest_summary"] = json.loads(row["manifest_summary"]) if row["manifest_summary"] else None
+    return row
+
+
+def _not_found(sync_id: str) -> NotFoundError:
+    return NotFoundError(f"Batch {sync_id} is not recorded.", "Scan the mount first, or check the id.")

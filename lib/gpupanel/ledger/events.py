@@ -1,0 +1,40 @@
+"""Events of a batch: append them, list them.
+
+docs/CONTRACT.md, 7. Events.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..db import ReadTransaction, Transaction
+from ..rows import EventRow
+
+
+def canonical_json(value: Any) -> str:
+    """Encode JSON as Perl's canonical encoder does: sorted, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def spaced_json(value: Mapping[str, str]) -> str:
+    """Encode JSON as MariaDB's JSON_OBJECT does: unsorted, with spaces."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def append_event(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, actor: str) -> None:
+    """Append an event; a dict is encoded canonically."""
+    text = payload if isinstance(payload, str) else canonical_json(payload)
+    tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=actor)
+
+
+def list_events(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[EventRow]:
+    """The latest events of a batch, newest first, with payloads as text."""
+    return tx.fetch_all("ledger.events", batch_id=batch_id, limit=limit)
+
+
+def latest_event(tx: ReadTransaction, batch_id: int, event_type: str) -> EventRow | None:
+    """The newest event of one type, with `payload` decoded."""
+    row: EventRow | None = tx.fetch_one("ledger.latest_event", batch_id=batch_id, event_type=event_type)
+    if row:
+        row["payload"] = json.loads(row["payload"])
+    return row

@@ -1,0 +1,152 @@
+"""The items of a batch: their plans and results, and the pages that list them.
+
+docs/CONTRACT.md, 6. Tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..db import ReadTransaction, Transaction, chunk_by_first, chunked, fill
+from ..errors import NotFoundError
+from ..models import COUNT_LIMIT, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
+from ..rows import ItemRow, PlannedItem
+
+if TYPE_CHECKING:
+    from ..manifest import Manifest
+
+ASSET_TYPES = ("photo", "cover", "video")
+ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
+
+
+def plan_items(tx: Transaction, batch_id: int, plans: list[ItemPlan]) -> None:
+    """Write the plans of some items of a batch."""
+    tx.insert_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
+
+
+def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemPlan]) -> None:
+    """Write the results of a job (`created`, `failed`, ...) for some items.
+
+    An item without `id` is found by its key, or inserted.
+    """
+    tx.insert_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
+
+
+def withdraw_missing(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
+    """Mark items that the manifest no longer lists; return their number."""
+    listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
+    withdrawn = [
+        row["id"] for row in tx.fetch_all("ledger.listed_items", batch_id=batch_id)
+        if (row["asset_type"], row["asset_hash"]) not in listed
+    ]
+    for ids in chunked(withdrawn):
+        tx.execute("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
+    return len(withdrawn)
+
+
+def list_items(
+    tx: ReadTransaction, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0,
+    limit: int = 50,
+) -> list[ItemRow]:
+    """Up to `limit` items from a position on, including withdrawn ones.
+
+    Either all items, those with a decision, or those with one of MARKS.
+    """
+    names = ("ledger.items", "ledger.items_of")
+    return _items(_filtered(tx, names, decision, mark, batch_id=batch_id, start=start, limit=limit))
+
+
+def previous_page_start(
+    tx: ReadTransaction, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None,
+    limit: int = 50,
+) -> int | None:
+    """The position at which the previous page of items begins, or None.
+
+    Items are paged by position rather than by row, since listed and withdrawn items may share one.
+    """
+    if not start:
+        return None
+    names = ("ledger.place_before", "ledger.place_before_of")
+    [row] = _filtered(tx, names, decision, mark, batch_id=batch_id, start=start, limit=limit)
+    return int(row["place"])
+
+
+def list_items_by_hash(tx: ReadTransaction, batch_id: int, start: str, *, limit: int = 50) -> list[ItemRow]:
+    """Up to `limit` items whose hash begins with `start` (hex digits)."""
+    rows: list[Any] = []
+    for asset_type in ASSET_TYPES:
+        rows += tx.fetch_all(
+            "ledger.items_of_hash", batch_id=batch_id, asset_type=asset_type, pattern=f"{start}%",
+            limit=limit - len(rows),
+        )
+    return _items(rows)
+
+
+def get_item(tx: ReadTransaction, batch_id: int, item_id: int) -> ItemRow:
+    """One item of a batch. Raises NotFoundError."""
+    rows = tx.fetch_all("ledger.item", batch_id=batch_id, item_id=item_id)
+    if not rows:
+        raise NotFoundError(f"The batch has no item {item_id}.")
+    return _items(rows)[0]
+
+
+def open_items(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
+    """Keys of the items that failed or that no job has processed."""
+    return {(row["asset_type"], row["asset_hash"]) for row in tx.fetch_all("ledger.open_items", batch_id=batch_id)}
+
+
+def planned_items(
+    tx: ReadTransaction, batch_id: int, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], PlannedItem]:
+    """(asset_type, asset_hash) -> row of these items, if not withdrawn."""
+    return {
+        (row["asset_type"], row["asset_hash"]): row
+        for asset_type, hashes in chunk_by_first(keys)
+        for row in tx.fetch_all("ledger.planned_items", batch_id=batch_id, asset_type=asset_type, hashes=hashes)
+    }
+
+
+def has_done_items(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether a job has processed an item since the plan, successfully."""
+    return bool(tx.fetch_value("ledger.any_done", batch_id=batch_id))
+
+
+def decision_counts(tx: ReadTransaction, batch_id: int) -> dict[str, int]:
+    """decision -> number of items, without withdrawn ones."""
+    return {row["decision"]: row["items"] for row in tx.fetch_all("ledger.decision_counts", batch_id=batch_id)}
+
+
+def bounded_decision_counts(tx: ReadTransaction, batch_id: int, *, limit: int = COUNT_LIMIT + 1) -> dict[str, int]:
+    """decision or mark -> number of items, counted up to `limit`; no zeros."""
+    parts = [
+        fill("ledger.count_of", column="decision", value=str(decision), sought=f"'{decision}'")
+        for decision in Decision
+    ]
+    parts += [fill("ledger.count_of", column=mark, value=mark, sought="1") for mark in ITEM_FLAGS]
+    rows = tx.fetch_all_sql("\nUNION ALL\n".join(parts), batch_id=batch_id, limit=limit)
+    return {row["value"]: row["items"] for row in rows if row["items"]}
+
+
+def _filtered(
+    tx: ReadTransaction, names: tuple[str, str], decision: Decision | None, mark: str | None, **params: int
+) -> list[Any]:
+    """Run the first query for all items, the second for a filter."""
+    if decision is None and mark is None:
+        return tx.fetch_all(names[0], **params)
+    return tx.fetch_all_sql(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
+
+
+def _items(rows: list[Any]) -> list[ItemRow]:
+    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
+
+
+def _item_row(batch_id: int, plan: ItemPlan) -> dict[str, Any]:
+    failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
+    reason = plan.reason[:MAX_REASON_LENGTH]
+    return plan._asdict() | {
+        "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
+        "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
+        "empties": 1 if cleared_fields(plan.decision, plan.changes) else None,
+    }

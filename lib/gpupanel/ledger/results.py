@@ -1,0 +1,71 @@
+"""Results: what each job did with each item and container, append-only.
+
+A row is written in the transaction that settles its entry (docs/decisions/0112-results-are-append-only.md).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
+from ..models import EntryResult, MemberChange
+from .items import MAX_REASON_LENGTH
+
+Key = tuple[str, str]  # (kind, hash)
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class LatestResult(NamedTuple):
+    """The latest result of an asset or container that did not fail."""
+
+    job_id: int
+    target_digest: str
+
+
+def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResult]) -> dict[Key, int]:
+    """Append the results of a job; return (kind, hash) -> id."""
+    owner = {"batch_id": batch_id, "job_id": job_id}
+    rows = tx.insert_many("results.insert", [_row(result) | owner for result in results])
+    return {(row["kind"], row["hash"]): row["id"] for row in rows}
+
+
+def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]]) -> None:
+    """Append the members that results added, moved or took out; `members` has them by the id of the result."""
+    tx.insert_many("results.insert_members", [
+        change._asdict() | {"result_id": result_id, "came": int(change.came)}
+        for result_id, changes in members.items() for change in changes
+    ])
+
+
+def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
+    """(kind, hash) -> latest result that did not fail, of these targets."""
+    ids = [
+        row["id"] for kind, hashes in chunk_by_first(keys)
+        for row in tx.fetch_all("results.latest_ids", kind=kind, hashes=hashes)
+    ]
+    return {
+        (row["kind"], row["hash"]): LatestResult(row["job_id"], row["target_digest"])
+        for chunk in chunked(ids) for row in tx.fetch_all("results.by_ids", ids=chunk)
+    }
+
+
+def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = 5) -> list[str]:
+    """The first reasons of failed items by position, then of containers."""
+    rows = tx.fetch_all("results.failed_items", batch_id=batch_id, limit=limit)
+    if len(rows) < limit:
+        rows += tx.fetch_all("results.failed_containers", batch_id=batch_id, limit=limit - len(rows))
+    return [row["reason"] for row in rows]
+
+
+def _row(result: EntryResult) -> dict[str, Any]:
+    reason = result.reason[:MAX_REASON_LENGTH]
+    return result._asdict() | {
+        "reason": reason, "last_error": result.last_error and result.last_error[:MAX_REASON_LENGTH],
+        "approved": result.approved if isinstance(result.approved, str) else _json(result.approved),
+        "changes": _json(result.changes),
+    }
+
+
+def _json(changes: Any) -> str | None:
+    return _encode(changes) if changes else None

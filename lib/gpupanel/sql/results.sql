@@ -1,0 +1,31 @@
+-- name: insert
+-- Append what a job did with items or containers.
+INSERT INTO ingest_result (batch_id, job_id, kind, hash, planned, approved, decision, reason, last_error, changes,
+                           target_digest, target_id, cover_id)
+VALUES (%(batch_id)s, %(job_id)s, %(kind)s, %(hash)s, %(planned)s, %(approved)s, %(decision)s, %(reason)s,
+        %(last_error)s, %(changes)s, %(target_digest)s, %(target_id)s, %(cover_id)s)
+RETURNING id, kind, hash
+
+-- name: insert_members
+-- Append the members that a result added, moved or took out.
+INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_before)
+VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s)
+
+-- name: latest_ids
+-- The latest result of each of these targets that has a digest; a failed one has none.
+SELECT MAX(id) AS id FROM ingest_result FORCE INDEX (target)
+WHERE kind = %(kind)s AND hash IN %(hashes)s AND target_digest IS NOT NULL GROUP BY kind, hash
+
+-- name: by_ids
+-- Job and digest of some results.
+SELECT kind, hash, job_id, target_digest FROM ingest_result WHERE id IN %(ids)s
+
+-- name: failed_items
+-- Reasons of the first failed items of a batch.
+SELECT reason FROM ingest_batch_item FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision = 'failed' ORDER BY position LIMIT %(limit)s
+
+-- name: failed_containers
+-- Reasons of the first failed containers of a batch.
+SELECT COALESCE(last_error, reason) AS reason FROM ingest_batch_container FORCE INDEX (decision)
+WHERE batch_id = %(batch_id)s AND decision = 'failed' ORDER BY position LIMIT %(limit)s

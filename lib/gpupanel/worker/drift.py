@@ -1,0 +1,111 @@
+"""Find assets that something other than an import changed since their plan.
+
+An approval binds what the plan saw. What only imports changed, this bundle follows in upstream's order
+(docs/decisions/0110-plan-approval-result.md, "The library changed").
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from .. import digests, library_reader
+from ..db import ReadTransaction
+from ..ledger import results
+from ..ledger.results import LatestResult
+from ..library_reader import AssetKey, ExistingAsset
+from ..models import Changes, Decision
+from ..text import truncate
+from .item_decision import ItemDecision, found_digest
+
+STRONG = (Decision.WILL_CREATE, Decision.WILL_UPDATE, Decision.WILL_REMOVE)
+MAX_VALUE_LENGTH = 100  # characters of a value in a reason, which names two values a field
+REMEDY = "preflight again, look, queue"
+
+
+class Drift(NamedTuple):
+    """Why an item is not written, and its fields as field -> [planned before, found]."""
+
+    reason: str
+    fields: Changes
+
+
+class OwnJob(NamedTuple):
+    """The batch and job that import; a dry run has no job."""
+
+    batch_id: int
+    job_id: int | None
+
+
+def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict[AssetKey, Drift]:
+    """Return the items whose asset is not what their plan saw, for no import's reason."""
+    doubtful = [each for each in decided if _is_doubtful(each)]
+    if not doubtful:
+        return {}
+    latest = results.latest(tx, [each.key for each in doubtful])
+    return {each.key: _drift(each) for each in doubtful if not _is_by_import(each, latest.get(each.key), own)}
+
+
+def _is_doubtful(decided: ItemDecision) -> bool:
+    """Whether an item writes to an asset that is not what its plan saw."""
+    planned = decided.entry.target_digest
+    is_bound = planned is not None and decided.decision in STRONG and not decided.is_older
+    return is_bound and found_digest(decided.existing) != planned
+
+
+def _is_by_import(decided: ItemDecision, latest: LatestResult | None, own: OwnJob) -> bool:
+    """Whether imports alone changed the asset: this job, one with a result, or the Perl worker."""
+    existing = decided.existing
+    if latest and latest.target_digest == found_digest(existing):
+        return True
+    if existing is None:
+        return False
+    columns = existing.columns
+    if latest and columns.source_batch_id == own.batch_id and latest.job_id == own.job_id:
+        return True
+    return bool(columns.last_batch_id) and columns.last_batch_id != columns.source_batch_id
+
+
+# ------------------------------------------------------------------------------------------------------ the reason
+
+
+def _drift(decided: ItemDecision) -> Drift:
+    fields = _fields(decided)
+    found = format_fields(fields)
+    reason = f"changed outside of an import since the plan: {found or 'it has other derivatives'}; {REMEDY}"
+    return Drift(reason, fields or {"derivatives": [None, None]})
+
+
+def format_fields(fields: Changes) -> str:
+    """Name the fields with the values that were found and planned."""
+    return ", ".join(
+        f"{name} is {_shown(value)}, the plan had {_shown(planned)}" for name, (planned, value) in fields.items()
+    )
+
+
+def _fields(decided: ItemDecision) -> Changes:
+    """field -> [planned before, found]; the mark is named where it alone explains the digest."""
+    existing = decided.existing
+    if existing is None:
+        return {"asset": [decided.entry.planned, None]}
+    if decided.entry.target_digest == digests.ABSENT:
+        return {"asset": [None, existing.id]}
+    if _digest_if(existing, not existing.removed) == decided.entry.target_digest:
+        return {"deleted": [not existing.removed, existing.removed]}
+    planned = _planned_fields(decided)
+    return {name: [value, existing.fields[name]] for name, value in planned.items() if existing.fields[name] != value}
+
+
+def _digest_if(existing: ExistingAsset, is_removed: bool) -> str:
+    return digests.asset_digest(existing.fields, is_removed, existing.derivatives)
+
+
+def _planned_fields(decided: ItemDecision) -> dict[str, Any]:
+    """The fields that the plan saw: those of the item, but for its changes. A removal plans no fields."""
+    if decided.decision is Decision.WILL_REMOVE:
+        return {}
+    item, approved = decided.entry.asset, json.loads(decided.entry.approved or "null") or {}
+    fields = {name: getattr(item, name) for name in library_reader.FIELDS}
+    return fields | {name: before for name, (before, _) in approved.items() if name in fields}
+
+
+def _shown(value: Any) -> str:
+    return truncate(json.dumps(value, ensure_ascii=False), MAX_VALUE_LENGTH) if value is not None else "empty"

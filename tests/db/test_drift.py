@@ -1,0 +1,189 @@
+"""What the library holds when an approved plan is imported: changes by imports are followed, others are not overwritten."""
+
+import json
+
+import worker_helpers
+from gpupanel import services
+
+
+def settled(db, sync_id: str) -> dict:
+    (item,) = worker_helpers.items(db, sync_id)
+    return item
+
+
+def title(db) -> str:
+    return db.execute("SELECT title FROM asset")[0]["title"]
+
+
+def write_chain(bundles, photo) -> list[str]:
+    """A create and two updates of one photo, each the prior of the next."""
+    first = bundles.bundle("first", [photo._replace(title="one")])
+    second = bundles.bundle("second", [photo._replace(title="two")], action="update", prior_sync_id=first)
+    third = bundles.bundle("third", [photo._replace(title="three")], action="update", prior_sync_id=second)
+    return [first, second, third]
+
+
+def planned_update(panel_db, mount, bundles, bring) -> tuple[str, object]:
+    """A photo in the library, and a queued update of its title."""
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    update = bundles.bundle("second", [photo._replace(title="two")], action="update")
+    worker_helpers.queue(panel_db, mount, update)
+    return update, photo
+
+
+# ------------------------------------------------------------------------------------------- changes by imports
+
+
+def test_a_chain_that_was_queued_together_imports_without_a_person(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    chain = write_chain(bundles, photo)
+    worker_helpers.queue(panel_db, mount, *chain)
+    bring()
+    decisions = [settled(panel_db, sync_id)["decision"] for sync_id in chain]
+    assert decisions == ["created", "updated", "updated"]
+    assert title(admin_db) == "three"
+    approved = admin_db.execute("SELECT planned, approved, changes FROM ingest_result ORDER BY id")
+    assert [row["planned"] for row in approved] == ["will_create"] * 3
+    assert [json.loads(row["changes"])["title"] for row in approved] == [[None, "one"], ["one", "two"], ["two", "three"]]
+
+
+def test_a_skip_that_an_older_import_made_an_update_is_written(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    other = bundles.bundle("other", [photo._replace(title="two")], action="update")
+    back = bundles.bundle("back", [photo._replace(title="one")], action="update")
+    worker_helpers.queue(panel_db, mount, other, back)
+    bring()
+    assert (settled(panel_db, back)["planned"], settled(panel_db, back)["decision"]) == ("will_skip", "updated")
+    assert title(admin_db) == "one"
+
+
+def test_a_newer_bundle_wins_and_the_approved_change_can_still_be_read(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    first, second, third = write_chain(bundles, photo)
+    bring(first)
+    worker_helpers.queue(panel_db, mount, second)
+    [job] = admin_db.execute("SELECT id FROM import_job WHERE state = 'queued'")
+    services.cancel_job(panel_db, job["id"], "operator")
+    bring(third)
+    worker_helpers.services.queue_batch  # the plan of `second` is the one that was made before
+    admin_db.execute(
+        "UPDATE ingest_batch_item i JOIN ingest_batch b ON b.id = i.batch_id SET i.decision = i.decision"
+        " WHERE b.sync_id = %(sync_id)s", sync_id=second,
+    )
+    bring(second)
+    item = settled(panel_db, second)
+    assert item["decision"] == "skipped" and f"a newer bundle, {third}" in item["reason"]
+    assert title(admin_db) == "three"
+
+
+def test_an_import_by_the_perl_worker_is_followed(admin_db, panel_db, mount, bundles, bring):
+    update, photo = planned_update(panel_db, mount, bundles, bring)
+    other = bundles.bundle("perl", [photo], completed_at="2020-01-01T00:00:00Z", created_at="2020-01-01T00:00:00Z")
+    services.scan_mount(panel_db, mount, "operator")
+    perl = worker_helpers.batch(panel_db, other)["id"]
+    admin_db.execute("UPDATE asset SET title = 'by Perl', last_batch_id = %(id)s", id=perl)
+    bring()
+    assert settled(panel_db, update)["decision"] == "updated"
+    assert title(admin_db) == "two"
+
+
+def test_an_older_bundle_of_the_perl_worker_counts_by_its_manifest_time(admin_db, panel_db, mount, bundles, bring):
+    update, photo = planned_update(panel_db, mount, bundles, bring)
+    newer = bundles.bundle("perl", [photo])
+    services.scan_mount(panel_db, mount, "operator")
+    perl = worker_helpers.batch(panel_db, newer)["id"]
+    admin_db.execute("UPDATE asset SET title = 'by Perl', last_batch_id = %(id)s", id=perl)
+    bring()
+    assert settled(panel_db, update)["decision"] == "skipped" and newer in settled(panel_db, update)["reason"]
+    assert title(admin_db) == "by Perl"
+
+
+# ------------------------------------------------------------------------------------------ changes by others
+
+
+def test_a_field_that_a_person_changed_is_not_overwritten(admin_db, panel_db, mount, bundles, bring):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    item = settled(panel_db, update)
+    assert item["decision"] == "failed"
+    assert item["reason"] == (
+        'changed outside of an import since the plan: title is "by hand", the plan had "one"; preflight again, look, queue'
+    )
+    assert title(admin_db) == "by hand"
+    bring(update)
+    assert settled(panel_db, update)["decision"] == "updated" and title(admin_db) == "two", "a new plan was approved"
+
+
+def test_a_removal_of_what_a_person_changed_fails_too(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo]))
+    removal = bundles.bundle("removal", [photo], action="remove")
+    worker_helpers.queue(panel_db, mount, removal)
+    admin_db.execute("UPDATE asset_derivative SET bytes = bytes + 1 LIMIT 1")
+    bring()
+    item = settled(panel_db, removal)
+    assert item["decision"] == "failed" and "changed outside of an import since the plan" in item["reason"]
+    assert admin_db.execute("SELECT deleted_at FROM asset") == [{"deleted_at": None}]
+
+
+def test_a_mark_that_a_person_set_is_named(admin_db, panel_db, mount, bundles, bring):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
+    bring()
+    assert "deleted is true, the plan had false" in settled(panel_db, update)["reason"]
+
+
+def test_an_asset_that_a_person_inserted_is_not_overwritten(admin_db, panel_db, worker_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    update = bundles.bundle("update", [photo], action="update")
+    worker_helpers.queue(panel_db, mount, update)
+    admin_db.execute(
+        "INSERT INTO asset (asset_type, asset_hash, title) VALUES ('photo', %(hash)s, 'by hand')", hash=photo.asset_hash
+    )
+    bring()
+    assert "asset is" in settled(panel_db, update)["reason"] and title(admin_db) == "by hand"
+
+
+def test_a_weaker_decision_goes_on_whatever_a_person_changed(admin_db, panel_db, mount, bundles, bring):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    admin_db.execute("UPDATE asset SET title = 'two'")
+    bring()
+    assert settled(panel_db, update)["decision"] == "skipped"
+
+
+def test_a_plan_without_digests_binds_nothing(admin_db, panel_db, mount, bundles, bring):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    admin_db.execute("UPDATE ingest_batch_item SET target_digest = NULL, item_digest = NULL")
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    assert settled(panel_db, update)["decision"] == "updated" and title(admin_db) == "two"
+
+
+def test_under_replan_it_is_written_and_both_befores_are_recorded(
+    admin_db, panel_db, mount, bundles, bring, worker_conf
+):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    assert settled(panel_db, update)["decision"] == "updated" and title(admin_db) == "two"
+    [row] = admin_db.execute("SELECT changes FROM ingest_result WHERE decision = 'updated'")
+    changes = json.loads(row["changes"])
+    assert changes["title"] == ["by hand", "two"] and changes["drift"] == {"title": ["one", "by hand"]}
+
+
+def test_values_that_the_plan_did_not_see_are_compared_by_columns_and_not_by_the_fingerprint(
+    admin_db, panel_db, mount, bundles, bring
+):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo]))
+    admin_db.execute("UPDATE asset SET title = 'by hand', width = 1")
+    update = bundles.bundle("second", [photo], action="update", files=False)
+    worker_helpers.queue(panel_db, mount, update)
+    assert settled(panel_db, update)["decision"] == "will_update"
+    bring()
+    item = settled(panel_db, update)
+    assert item["decision"] == "updated" and set(item["changes"]) == {"title", "width"}
+    assert title(admin_db) != "by hand"
