@@ -1,4 +1,4 @@
-#!/usr/bin/env -S python3 -IS
+#!/usr/bin/env -S python3 -ISXutf8
 """Import Media (Batches) as a CGI program: one process for each request."""
 import os
 import sys

@@ -30,7 +30,10 @@ class Kind(NamedTuple):
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(text.replace(",", " ").split())
+    """Split at commas and line ends; `Jane Doe` without either could be one name or two."""
+    if len(text.split()) > 1 and not set(",\n") & set(text):
+        raise ValueError
+    return frozenset(name for part in text.replace("\n", ",").split(",") if (name := part.strip()))
 
 
 def _path(text: str) -> Path:
@@ -66,20 +69,36 @@ def _verification(text: str) -> str:
     return text
 
 
+def _tls_mode(text: str) -> str:
+    if text not in ("auto", "required", "off"):
+        raise ValueError
+    return text
+
+
 def _on_change(text: str) -> str:
     if text not in ("hold", "replan"):
         raise ValueError
     return text
 
 
+def _flag(text: str) -> bool | None:
+    try:
+        return ConfigParser.BOOLEAN_STATES[text.lower()] if text else None
+    except KeyError:
+        raise ValueError from None
+
+
 def _whole(high: int) -> Kind:
     return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
 
 
-TEXT, PATH, NAMES = Kind(str, "text"), Kind(_path, "a path"), Kind(_names, "user names")
+TEXT, PATH = Kind(str, "text"), Kind(_path, "a path")
+NAMES = Kind(_names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,")
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = Kind(_authentication, "remote_user or none")
 VERIFY = Kind(_verification, "size or sha256")
+TLS = Kind(_tls_mode, "auto, required or off")
+FLAG = Kind(_flag, "yes or no")
 ON_CHANGE = Kind(_on_change, "hold or replan")
 WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
@@ -100,6 +119,31 @@ class DatabaseSettings:
     password: Annotated[str, TEXT, "The account's password."] = field(default="", repr=False)
     name: Annotated[str, TEXT, "Database that holds the tables."] = "admin_panel"
     password_file: Annotated[Path | None, PATH, "File that holds the password and nothing else."] = None
+    ssl: Annotated[str, TLS, "TLS: if the server offers it, always, or never; auto has none on this machine."] = "auto"
+    ssl_ca: Annotated[Path | None, PATH, "Certificates of the authorities that may sign the server's."] = None
+    ssl_cert: Annotated[Path | None, PATH, "Certificate of this client, if the account needs one."] = None
+    ssl_key: Annotated[Path | None, PATH, "Key of that certificate."] = None
+    ssl_verify: Annotated[bool | None, FLAG, "Whether the server's certificate is verified; yes with ssl_ca."] = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        return bool(self.unix_socket) or self.host in ("localhost", "127.0.0.1", "::1")
+
+    @property
+    def verifies_tls(self) -> bool:
+        """Whether a certificate must prove who the server is."""
+        return self.ssl_ca is not None if self.ssl_verify is None else self.ssl_verify
+
+    @property
+    def requires_tls(self) -> bool:
+        """Whether a server without TLS is refused, so that nobody can strip it."""
+        return self.ssl == "required" or self.verifies_tls or self.ssl_cert is not None
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether TLS is tried."""
+        return self.ssl != "off" and (self.requires_tls or not self.is_local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +293,7 @@ def _read_password(database: dict[str, Any], path: Path) -> list[str]:
 
 def _resolve_paths(values: Values, path: Path) -> None:
     """Make paths relative to the configuration file's folder."""
-    for section in ("mount", "panel"):
+    for section in ("database", "mount", "panel"):
         for option, value in values[section].items():
             if isinstance(value, Path):
                 values[section][option] = path.parent.absolute() / value
@@ -259,6 +303,24 @@ def _resolve_paths(values: Values, path: Path) -> None:
 
 
 def _contradictions(values: Values) -> list[str]:
+    return [*_tls_contradictions(DatabaseSettings(**values["database"])), *_worker_contradictions(values)]
+
+
+def _tls_contradictions(database: DatabaseSettings) -> list[str]:
+    """Return what [database] says twice, and files that cannot be read."""
+    problems = []
+    if database.ssl == "off" and database.requires_tls:
+        problems.append("[database] ssl: found off beside other ssl_ options, expected auto or required")
+    if (database.ssl_cert is None) != (database.ssl_key is None):
+        problems.append("[database] ssl_cert and ssl_key: found one of them, expected both or neither")
+    for option in ("ssl_ca", "ssl_cert", "ssl_key"):
+        file: Path | None = getattr(database, option)
+        if file is not None and not os.access(file, os.R_OK):
+            problems.append(f"[database] {option}: {file} cannot be read")
+    return problems
+
+
+def _worker_contradictions(values: Values) -> list[str]:
     worker = WorkerSettings(**values["worker"])
     if worker.heartbeat_seconds * 2 > worker.stale_minutes * 60:
         return [

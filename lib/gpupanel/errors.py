@@ -26,6 +26,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
             ConnectionLostError          (database)
             DatabaseInternalError         (database)
         DatabaseAccessError
+            UnsupportedServerError
         DatabaseConflictError
         DataError                 (database)
             DuplicateKeyError               (database)
@@ -159,6 +160,11 @@ class DatabaseUnavailableError(PanelError):
 class DatabaseAccessError(PanelError):
     message = "The database refused the account."
     hint = "Load etc/grants.sql and check user and password in the configuration."
+
+
+class UnsupportedServerError(DatabaseAccessError):
+    message = "The database server is not MariaDB 10.6 or later."
+    hint = "Point [database] at a MariaDB server of version 10.6 or later."
 
 
 class DatabaseConflictError(PanelError):

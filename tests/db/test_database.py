@@ -9,7 +9,7 @@ import pytest
 
 from gpupanel import errors, ledger, search
 from gpupanel.config import DatabaseSettings
-from gpupanel.db import ConnectionLostError, Database, DuplicateKeyError
+from gpupanel.db import ConnectionLostError, Database, DuplicateKeyError, session
 from gpupanel.search.filters import BatchFilter
 
 S1, S2 = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
@@ -48,7 +48,7 @@ def test_every_session_is_read_committed_in_utc_and_strict(panel_db):
 def test_every_session_speaks_utf8mb4_though_the_server_made_it_begin_otherwise(panel_db):
     """In some character sets a backslash is part of the letter before it, so that a quote after it ends the string."""
     panel_db.execute("SET NAMES gbk")
-    panel_db.execute(panel_db._session())
+    panel_db.execute(session.session_statement(idle_seconds=0, lock_seconds=1))
     (row,) = panel_db.execute(
         "SELECT @@character_set_client AS client, @@character_set_connection AS it, @@character_set_results AS back"
     )

@@ -15,7 +15,7 @@ NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net")
 WORKER, PANEL = "gpu-admin-panel-import-worker.service", "gpu-admin-panel.service"
 SCAN, TIMER = "gpu-admin-panel-scan.service", "gpu-admin-panel-scan.timer"
 TARGETS = ("sysinit", "basic", "shutdown", "network", "network-online", "remote-fs", "multi-user", "timers", "default")
-WORKER_UID = 64901  # stands for gpu-worker, whom no machine of ours has
+WORKER_UID = 64901  # of gpu-worker inside the namespace, whether the machine has one or not
 
 BOOT = """
 set -eu

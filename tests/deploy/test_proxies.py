@@ -36,7 +36,12 @@ def test_the_servers_own_user_counts_more_than_the_proxys():
     assert received("10.1.2.3", REMOTE_USER="viewer")["REMOTE_USER"] == "viewer"
 
 
-@pytest.mark.parametrize("told", ["javascript", "https, http", "", "HTTPS\r\nX: y"])
+@pytest.mark.parametrize("told", ["https, http", "https,http", " HTTPS , http, http"])
+def test_the_first_scheme_of_a_chain_of_proxies_is_the_browsers(told):
+    assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=told)["wsgi.url_scheme"] == "https"
+
+
+@pytest.mark.parametrize("told", ["javascript", "", "HTTPS\r\nX: y", ", https"])
 def test_a_scheme_that_is_none_is_not_believed(told):
     assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=told)["wsgi.url_scheme"] == "http"
 

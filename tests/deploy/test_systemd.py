@@ -62,9 +62,15 @@ def _user(etc):
     """adduser --system --group gpu-worker"""
     etc.mkdir()
     (etc / "passwd").write_text(
-        Path("/etc/passwd").read_text() + f"gpu-worker:x:{WORKER_UID}:{WORKER_UID}::/nonexistent:/usr/sbin/nologin\n"
+        _others("/etc/passwd") + f"gpu-worker:x:{WORKER_UID}:{WORKER_UID}::/nonexistent:/usr/sbin/nologin\n"
     )
-    (etc / "group").write_text(Path("/etc/group").read_text() + f"gpu-worker:x:{WORKER_UID}:\n")
+    (etc / "group").write_text(_others("/etc/group") + f"gpu-worker:x:{WORKER_UID}:\n")
+
+
+def _others(file):
+    """The lines of all others: the machine of the tests may have a gpu-worker of its own."""
+    lines = Path(file).read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("gpu-worker:"))
 
 
 def _configuration(folder, who, server, more, uid):

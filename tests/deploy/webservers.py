@@ -36,6 +36,7 @@ LoadModule auth_basic_module {modules}/mod_auth_basic.so
 LoadModule alias_module {modules}/mod_alias.so
 LoadModule mime_module {modules}/mod_mime.so
 LoadModule headers_module {modules}/mod_headers.so
+LoadModule reqtimeout_module {modules}/mod_reqtimeout.so
 LoadModule {extra}_module {modules}/mod_{extra}.so
 TypesConfig /dev/null
 {socket}

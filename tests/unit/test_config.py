@@ -115,3 +115,34 @@ def test_each_option_has_a_purpose_in_one_sentence():
         for option, hint in settings.__annotations__.items():
             kind, purpose = hint.__metadata__
             assert kind.expected and re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", purpose), option
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("jane", {"jane"}), ("Jane Doe,", {"Jane Doe"}), ("Jane Doe, bob", {"Jane Doe", "bob"}), ("a,b ,c", {"a", "b", "c"}), ("*", {"*"}),
+    ("", set()), ("\n  Jane Doe\n  bob", {"Jane Doe", "bob"}), (" , ", set()),
+])
+def test_names_are_separated_by_commas_and_may_have_spaces(load, text, names):
+    assert load(f"[panel]\noperators = {text}").panel.operators == names
+
+
+def test_a_line_that_could_be_one_name_or_two_is_a_problem(load):
+    [problem] = problems_of(load, "[panel]\noperators = Jane Doe")
+    assert "found 'Jane Doe'" in problem and "ends with a comma" in problem
+
+
+@pytest.mark.parametrize("text", [
+    "ssl = on", "ssl_verify = maybe", "ssl = off\nssl_verify = yes", "ssl_ca = nowhere.pem", "ssl_cert = secret", "ssl_key = secret",
+])
+def test_encryption_that_contradicts_itself_or_lacks_files_is_a_problem(load, tmp_path, text):
+    (tmp_path / "secret").write_text("x")
+    assert all(problem.startswith("[database] ssl") for problem in problems_of(load, f"[database]\n{text}"))
+
+
+def test_encryption_is_required_by_everything_that_names_its_certificates(load, tmp_path):
+    (tmp_path / "ca.pem").write_text("x")
+    plain, remote, verified = (
+        load(f"[database]\n{text}").database for text in ("", "host = db.example", "host = 127.0.0.1\nssl_ca = ca.pem")
+    )
+    assert (plain.wants_tls, remote.wants_tls, remote.requires_tls) == (False, True, False)
+    assert (verified.wants_tls, verified.requires_tls, verified.verifies_tls) == (True, True, True)
+    assert verified.ssl_ca == tmp_path / "ca.pem"

@@ -15,7 +15,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"models", "reference_fold", "window"},
-    {"config", "pagination", "resources", "rows", "text"},
+    {"config", "pagination", "resources", "rows", "streams", "text"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
     {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check", "preflight_requests"},

@@ -288,7 +288,7 @@ def test_items_are_exported_as_json_in_full(admin, planned, settle):
 def test_items_are_exported_as_csv_in_full(admin, planned, settle):
     settle(1, "failed", changes='{"title": ["ä", "b"]}')
     answer = export(admin, planned, format="csv", decision="failed")
-    (row,) = csv.DictReader(io.StringIO(answer.body.decode()))
+    (row,) = csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))
     assert (row["position"], row["decision"], json.loads(row["changes"])) == ("1", "failed", {"title": ["ä", "b"]})
     assert answer.content_type == "text/csv"
 
@@ -296,9 +296,27 @@ def test_items_are_exported_as_csv_in_full(admin, planned, settle):
 @pytest.mark.parametrize("start", "=+-@\t\r\n")
 def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
     settle(0, "failed", last_error=f"{start}1+1")
-    body = export(admin, planned, format="csv", decision="failed").body.decode()
+    body = export(admin, planned, format="csv", decision="failed").body.decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(body, newline=""))
     assert row["last_error"] == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("delimiter", ",;\t|")
+@pytest.mark.parametrize("text", [
+    "photos/a;=HYPERLINK(1);b", "a;-1+1", "a; =1+1", 'a;"=1+1";b', "a;'\"@SUM(1)", "a,=1", "a\t=1\tb", "a\n=1", "a\r\n+1", "a|=1",
+    "\uff1d1+1", "a;\uff0b1", " =1+1", '"=1+1"', '";=1+1', '"";"=1', "a;;=1",
+])
+def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, delimiter):
+    """A list's separator is a semicolon in Germany; the quotes of a comma-separated file then hold nothing together."""
+    settle(0, "failed", last_error=text, changes=json.dumps({"title": [text, text], text: text}))
+    answer = export(admin, planned, format="csv", decision="failed")
+    assert answer.body.startswith(b"\xef\xbb\xbf")
+    body = answer.body.decode("utf-8-sig")
+    for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter):
+        for cell in row:
+            assert not cell.strip().lstrip("\"'" if cell.startswith('"') else "").startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20"))
+    [row] = csv.DictReader(io.StringIO(body, newline=""))
+    assert json.loads(row["changes"]) == {"title": [text, text], text: text}
 
 
 def test_an_export_of_many_items_has_all_of_them_once(admin, many, planned):

@@ -18,7 +18,7 @@ SCRIPTS = {"import-media.cgi": BATCHES, "import-tasks.cgi": TASKS}
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_can_be_run_as_it_stands(script):
     assert os.access(CGI_BIN / script, os.X_OK)
-    assert (CGI_BIN / script).read_text().startswith("#!/usr/bin/env -S python3 -IS\n")
+    assert (CGI_BIN / script).read_text().startswith("#!/usr/bin/env -S python3 -ISXutf8\n")
 
 
 @pytest.mark.parametrize("script, query", [

@@ -17,6 +17,8 @@ def run(context: CommandContext) -> int:
     try:
         made = schema.apply(settings)
     except DatabaseAccessError as error:
+        if error.hint != DatabaseAccessError.hint:  # a reason of its own, such as another server
+            raise
         raise DatabaseAccessError(str(error), "Use an account that may create databases, tables and users.") from None
     summary = f"Database {settings.name}: {len(made)} created." if made else f"Database {settings.name} is complete."
     data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}

@@ -4,15 +4,14 @@ Each failure becomes one message and an exit status (docs/CONTRACT.md, 11).
 """
 
 import argparse
-import io
 import json
-import os
 import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
 
 from ..errors import ConfigurationError, InvalidInputError, PanelError
+from ..streams import discard_output, discard_unwritable_output, prepare_streams, wait_for_output
 from .commands import build_parser
 from .output import format_cell, format_lines
 
@@ -25,36 +24,20 @@ def main(argv: list[str] | None = None) -> int:
     Return 0 done, 1 refused or problems found, 2 usage or broken configuration. SIGTERM ends a
     command as Ctrl-C does, so that the command stops what it has started.
     """
-    if not _prepare_streams():
+    if not prepare_streams():
+        print("gpupanel: standard output is closed. Redirect it to a file or to /dev/null.", file=sys.stderr)
         return REFUSED
+    wait_for_output()
     try:
         status = _run(build_parser().parse_args(argv))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         return REFUSED
     except SystemExit:  # after --help or a wrong usage
-        _discard_unwritable_output()
+        discard_unwritable_output()
         raise
-
-
-def _prepare_streams() -> bool:
-    """Make the streams usable; return whether standard output is open."""
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
-    for stream in (sys.stdout, sys.stderr):
-        if stream is None:
-            print("gpupanel: standard output is closed. Redirect it to a file or to /dev/null.", file=sys.stderr)
-            return False
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    return True
-
-
-def _discard_output() -> None:
-    """Drop the buffered output, which Python would write again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -69,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _discard_unwritable_output()
+        discard_unwritable_output()
         return _fail(args, PanelError(f"{error.filename or 'Input or output'}: {error.strerror}"))
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -87,14 +70,6 @@ def _handle_signals() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # bin/gpupanel has set it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _discard_unwritable_output() -> None:
-    """Drop the buffered output if it cannot be written."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _discard_output()
 
 
 def _fail(args: argparse.Namespace, error: PanelError) -> int:

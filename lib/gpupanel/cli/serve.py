@@ -18,6 +18,8 @@ from ..web.cgi_server import LocalProxyServer
 from .context import CommandContext
 
 THREADS = 8
+CONNECTIONS = 500  # at 100, silent clients keep all others out; a process may have 1,024 open files
+IDLE_SECONDS = 30  # without a byte in either direction, after which a connection is closed
 STOP_SECONDS = 10
 POLL_SECONDS = 30  # a signal ends the wait earlier
 BODY_BYTES = 1024 * 1024  # as in the samples of etc/; waitress would buffer a larger body on disk before authentication
@@ -35,6 +37,7 @@ def run(context: CommandContext) -> int:
         server = create_server(
             wsgi.served(panel), map={}, sockets=[listener], threads=THREADS, ident=None,
             clear_untrusted_proxy_headers=False, max_request_body_size=BODY_BYTES,
+            connection_limit=CONNECTIONS, channel_timeout=IDLE_SECONDS, cleanup_interval=IDLE_SECONDS // 2,
         )
         received = _record_signals(server)
         with _serve_cgi(panel):

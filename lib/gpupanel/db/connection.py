@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pymysql
@@ -16,6 +17,7 @@ from pymysql.cursors import DictCursor
 
 from .. import errors
 from ..config import DatabaseSettings
+from . import session, sign_in
 from .errors import ConnectionLostError, translate_error
 from .transaction import Connection, ReadTransaction, Transaction
 
@@ -26,16 +28,14 @@ Result = TypeVar("Result")
 MAX_ATTEMPTS = 6
 # Seconds that a connection may be idle before it is tested for being alive.
 PING_AFTER_SECONDS = 1
-
-# A statement, since the variable's name differs between servers.
-ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+CONNECT_SECONDS = 5
 
 
 class Database:
     """One database and account; each thread keeps its own connection.
 
     The server ends a transaction that was idle for `idle_seconds`, so that a stopped process cannot keep its row locks
-    (0: the server's own setting). A statement fails after `read_timeout` seconds, which must be more than
+    (0: no limit). A statement fails after `read_timeout` seconds, which must be more than
     `lock_seconds`, the time that it waits for a row lock.
     """
 
@@ -83,7 +83,9 @@ class Database:
             raise
         self._commit(connection)
 
-    def run_read(self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    def run_read(
+        self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
         """Run `work(tx, ...)` in a read-only transaction, with retries."""
         return self._run_with_retry(self.reading, lambda tx: work(tx, *args, **kwargs))
 
@@ -152,7 +154,8 @@ class Database:
     def _connection(self) -> Connection:
         """This thread's connection; one that died while idle is replaced."""
         connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is not None and time.monotonic() - self._local.used > PING_AFTER_SECONDS and not _is_alive(connection):
+        was_idle = connection is not None and time.monotonic() - self._local.used > PING_AFTER_SECONDS
+        if was_idle and connection is not None and not _is_alive(connection):
             self.close()
         if connection is None or not connection.open:
             connection = self._local.connection = self._open()
@@ -173,32 +176,23 @@ class Database:
         return connection
 
     def _connect(self) -> Connection:
-        settings = self.settings
-        server: dict[str, Any] = {"host": settings.host, "port": settings.port}
-        if settings.unix_socket:
-            server = {"unix_socket": settings.unix_socket}
-        try:
-            connection: Connection = pymysql.connect(
-                **server, user=settings.user, password=settings.password, database=settings.name or None,
-                charset="utf8mb4", autocommit=None, client_flag=CLIENT.FOUND_ROWS, init_command=ISOLATION,
-                connect_timeout=5, read_timeout=self._read_timeout, write_timeout=self._read_timeout,
-                ssl_disabled=self._is_local(),
-            )
-            connection.query(self._session())
-            return connection
-        except pymysql.MySQLError as error:
-            raise translate_error(error) from error
-
-    def _session(self) -> str:
-        idle = f", idle_transaction_timeout = {self._idle_seconds}" if self._idle_seconds else ""
-        return (
-            f"SET NAMES utf8mb4, autocommit = 0, time_zone = '+00:00', innodb_lock_wait_timeout = {self._lock_seconds},"
-            f" sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'{idle}"
+        connection = sign_in.connect(
+            self.settings, self._tls_context, autocommit=None, client_flag=CLIENT.FOUND_ROWS,
+            connect_timeout=CONNECT_SECONDS, read_timeout=self._read_timeout, write_timeout=self._read_timeout,
         )
+        try:
+            connection.query(session.TRANSACTIONS)
+            connection.query(
+                session.session_statement(idle_seconds=self._idle_seconds, lock_seconds=self._lock_seconds)
+            )
+        except pymysql.MySQLError as error:
+            connection.close()
+            raise translate_error(error) from error
+        return connection
 
-    def _is_local(self) -> bool:
-        """Whether the server is on this host, so that TLS adds only costs."""
-        return bool(self.settings.unix_socket) or self.settings.host in ("localhost", "127.0.0.1", "::1")
+    @cached_property
+    def _tls_context(self) -> sign_in.TlsContext | None:
+        return sign_in.tls_context(self.settings)
 
 
 def _is_alive(connection: Connection) -> bool:

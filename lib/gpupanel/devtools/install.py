@@ -21,7 +21,7 @@ FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info", "devtools")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
-BARE_PYTHON = b"#!/usr/bin/env -S python3 -IS\n"  # CGI programs set their own module path
+BARE_PYTHON = b"#!/usr/bin/env -S python3 -ISXutf8\n"  # CGI programs set their own module path
 NEXT_INSTALL = (
     'Next: create the database and configure it, docs/install.md, "2. Create the database and its two accounts".'
 )
@@ -99,7 +99,7 @@ def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
         path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     programs = [*(new / "bin").iterdir(), *(new / "cgi-bin").iterdir()]
     _replace(programs, ANY_PYTHON, f"#!{sys.executable}\n".encode())
-    _replace(programs, BARE_PYTHON, f"#!{sys.executable} {'-I' if debian_packages else '-IS'}\n".encode())
+    _replace(programs, BARE_PYTHON, f"#!{sys.executable} {'-IXutf8' if debian_packages else '-ISXutf8'}\n".encode())
     _replace((new / "etc").rglob("*"), STANDARD_PREFIX, os.fsencode(prefix))
 
 

@@ -5,6 +5,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -41,7 +42,7 @@ class MariaDBServer:
         self.port = 0
         self._process: subprocess.Popen | None = None
         # Also for temporary files: a starting server empties their folder, so two servers must not share one.
-        self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-"))
+        self._sockets = Path(tempfile.mkdtemp(prefix="gpupanel-", dir=_short_folder()))
 
     @property
     def socket(self) -> Path:
@@ -148,6 +149,12 @@ class MariaDBServer:
                     log = last_lines(self.log.read_text(errors="replace"))
                     raise PanelError("MariaDB did not start.", f"The end of {self.log}:\n{log}") from None
                 time.sleep(0.05)
+
+
+def _short_folder() -> str | None:
+    """Return /tmp where TMPDIR is too long for a socket, or has characters that mariadb-install-db does not quote."""
+    usual = tempfile.gettempdir()
+    return None if re.fullmatch(r"[\w./-]{1,60}", usual, re.ASCII) else "/tmp"
 
 
 def _run_shielded(command: list[str], temporary: Path) -> tuple[int, str]:

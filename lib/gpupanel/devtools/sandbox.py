@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self, TextIO
 
-from ..errors import InvalidStateError
+from ..errors import InvalidStateError, PanelError
 from ..db import schema
 from .mariadb_server import MariaDBServer
 
@@ -39,7 +39,7 @@ class Sandbox:
         Raises InvalidStateError while another process is inside, PanelError if MariaDB does not start.
         """
         for folder in (self.logs, self.sync_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
         self._lock = self._acquire_lock()
         try:
             stop_leftovers(self.folder)
@@ -87,15 +87,25 @@ class Sandbox:
         if not file.exists():
             with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
                 out.write(secrets.token_urlsafe(24))
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
 
     def _configure(self, file: Path, account: str, section: str) -> None:
         """Write a configuration; each start has another socket."""
         file.write_text(
             f"# Written by bin/gpupanel at each start; changes are lost.\n"
             f"[database]\nunix_socket = {self.server.socket}\nuser = {account}\npassword_file = {account}.password\n"
-            f"name = {DATABASE_NAME}\n\n[mount]\nsync_dir = {self.sync_dir}\n\n{section}\n"
+            f"name = {DATABASE_NAME}\n\n[mount]\nsync_dir = {self.sync_dir}\n\n{section}\n",
+            encoding="utf-8",
         )
+
+
+def _make_folder(folder: Path) -> None:
+    """Create the folder. Raises PanelError that names another place, as for a read-only checkout."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "Use a folder that you may write: make run VAR=DIR, make demo VAR=DIR, or bin/gpupanel with --var DIR."
+        raise PanelError(f"{folder}: {error.strerror}.", hint) from None
 
 
 def stop_leftovers(folder: Path) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from ..config import Settings
 from ..db import Database
-from ..errors import DatabaseUnavailableError, MountUnavailableError, PanelError
+from ..errors import DatabaseUnavailableError, MountUnavailableError, PanelError, UnsupportedServerError
 from ..mount import iterate_with_timeout
 from . import file_permissions, grants, mount_checks, queue_checks, schema_diff, server_settings
 from .findings import Finding, WRONG
@@ -13,7 +13,8 @@ from .findings import Finding, WRONG
 OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = {
     "version": server_settings.check_version, "isolation": server_settings.check_isolation,
     "snapshots": server_settings.check_snapshot_isolation, "binlog": server_settings.check_binlog_format,
-    "packet": server_settings.check_max_packet, "clock": server_settings.check_clock,
+    "packet": server_settings.check_max_packet,
+    "session settings": server_settings.check_session_settings, "clock": server_settings.check_clock,
     "schema version": schema_diff.version, "compare": schema_diff.compare_schema, "own": grants.check_own_grants,
     "others": grants.check_other_accounts, "claim plan": queue_checks.check_claim_plan,
     "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim,
@@ -44,12 +45,14 @@ def _of_the_database(settings: Settings, seconds: float | None) -> Iterator[Find
         for name, check in OF_THE_DATABASE.items():
             try:
                 yield from check(db, settings)
-            except DatabaseUnavailableError:
+            except (DatabaseUnavailableError, UnsupportedServerError):
                 raise
             except PanelError as error:
                 yield _failed(name, error)
     except DatabaseUnavailableError as error:
         yield _failed("database", error)
+    except UnsupportedServerError as error:
+        yield Finding("MariaDB version", WRONG, str(error), "MariaDB 10.6 or later", error.hint)
     finally:
         db.close()
 

@@ -1,25 +1,28 @@
 """Checks of the MariaDB server's settings, from our own sessions."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from ..config import Settings
 from ..db import Database
-from .findings import Finding, NOTE, judge
+from ..db.sign_in import is_supported
+from .findings import Finding, NOTE, WRONG, judge
 
-OLDEST = (10, 6)
 CLOCK_SECONDS = 2
+# Values of variables that a session cannot set without a privilege, or in every build of MariaDB.
+USUAL = {
+    "enforce_storage_engine": ("", "InnoDB"), "old": ("OFF",),
+    "wsrep_dirty_reads": ("OFF",), "wsrep_osu_method": ("TOI",),
+}
 PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 
 
 def check_version(db: Database, settings: Settings) -> Iterator[Finding]:
     """SKIP LOCKED needs MariaDB 10.6."""
     text = _value(db, "VERSION()")
-    numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:2])
     yield judge(
-        "MariaDB version", "MariaDB" in text and numbers >= OLDEST, text, "MariaDB 10.6 or later",
+        "MariaDB version", is_supported(text), text, "MariaDB 10.6 or later",
         "Upgrade MariaDB: the queue needs SELECT ... FOR UPDATE SKIP LOCKED.",
     )
 
@@ -60,6 +63,17 @@ def check_max_packet(db: Database, settings: Settings) -> Iterator[Finding]:
         "max_allowed_packet", size >= PACKET, f"{size:g} MiB", f"{PACKET} MiB or more",
         f"Set max_allowed_packet = {PACKET}M in MariaDB's configuration: larger documents could not be stored.",
     )
+
+
+def check_session_settings(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Check what a session may not set (docs/decisions/0120-session-variables.md)."""
+    rows = db.execute("SHOW SESSION VARIABLES WHERE Variable_name IN %(names)s", names=list(USUAL))
+    other = {name: value for name, value in (row.values() for row in rows) if value not in USUAL[name]}
+    for name, value in other.items():
+        expected = " or ".join(text or "empty" for text in USUAL[name])
+        yield Finding(name, WRONG, value, expected, f"Set {name} so in MariaDB's configuration.")
+    if not other:
+        yield judge("session settings", True, "as usual", "the usual values", "")
 
 
 def check_clock(db: Database, settings: Settings) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNUSABLE = b"The panel's configuration is invalid. The web server's error log names the problems.\n"
 LOCATION = "GPUPANEL_CONF"
 PIECE_BYTES = 64 * 1024
+REFUSED = (401, 403, 404, 405)  # before any field was read
 SECURE = ("on", "1", "yes")
 
 
@@ -43,7 +44,7 @@ def serve_once(tree: str) -> None:
 def application(tree: str) -> "Application":
     """Return the WSGI application, configured as `serve_once` is."""
     settings = _settings(_configuration(tree))
-    if settings is None:
+    if settings is None or not _speaks_utf8():
         return _unusable_application
     from .wsgi import application
 
@@ -58,12 +59,14 @@ def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]
 
 
 def respond(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> None:
-    """Respond after reading the request body to its end.
+    """Respond; after a form of a signed-in user, once its body has been read to the end.
 
-    A web server that is still sending the body when the process ends discards the response.
+    A web server that is still sending the body when the process ends discards the response. Nobody else may let this
+    process wait for a body that does not come.
     """
     reply = panel.handle(panel.normalize_environ(request))
-    if "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request:
+    if request["REQUEST_METHOD"] == "POST" and reply.status not in REFUSED:
+        panel.db.close()
         while request["wsgi.input"].read(PIECE_BYTES):
             pass
     write(reply, out, with_body=request["REQUEST_METHOD"] != "HEAD")
@@ -111,6 +114,18 @@ def _settings(conf: str) -> "Settings | None":
     except ConfigurationError as error:
         print(error, *error.problems, error.hint, sep="\n", file=sys.stderr, flush=True)
         return None
+
+
+def _speaks_utf8() -> bool:
+    """Check that this process can open files with names in UTF-8; log what to do if not."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return True
+    print(
+        f"This server's Python names files in {sys.getfilesystemencoding()}, but names on the mount are UTF-8. Start it"
+        " with the locale C.UTF-8 (mod_wsgi: lang=C.UTF-8 locale=C.UTF-8 at WSGIDaemonProcess), or with PYTHONUTF8=1.",
+        file=sys.stderr, flush=True,
+    )
+    return False
 
 
 def _unusable_response() -> "Response":

@@ -36,7 +36,8 @@ def _user(environ: Environ) -> dict[str, str]:
 
 
 def _scheme(environ: Environ) -> dict[str, str]:
-    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").lower()
+    # Each proxy of a chain may add its own at the end; the first is the browser's.
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")[0].strip().lower()
     return {"wsgi.url_scheme": scheme} if scheme in ("http", "https") else {}
 
 

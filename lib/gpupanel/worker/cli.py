@@ -12,6 +12,7 @@ from ..db import Database
 from ..errors import ConfigurationError, PanelError
 from ..mount import Mount
 from ..resources import resource_dir
+from ..streams import discard_output, discard_unwritable_output, prepare_streams, wait_for_output
 from . import self_check
 from .log import flush, join_sentences, make_logger, open_standard_streams
 from .pipeline import Limits
@@ -19,18 +20,45 @@ from .systemd import SystemdNotifier
 from .shutdown import ShutdownSignals
 from .worker import Worker
 
-DONE, TROUBLE, USAGE = 0, 1, 2
+DONE, TROUBLE, USAGE, INTERRUPTED = 0, 1, 2, 130
 DRY_RUN_SECONDS = 40  # below innodb_lock_wait_timeout of imports that wait for its rows
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker and return its exit status.
 
-    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option or configuration.
+    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option, configuration or
+    server.
     """
+    has_output = prepare_streams()
     open_standard_streams()
+    try:
+        status = _run(arguments, has_output)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        discard_output()
+        return TROUBLE
+    except OSError as error:
+        discard_unwritable_output()
+        print(f"import-worker: {error.filename or 'Input or output'}: {error.strerror}.", file=sys.stderr)
+        return TROUBLE
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit:  # after --help or a wrong option
+        discard_unwritable_output()
+        raise
+
+
+def _run(arguments: list[str] | None, has_output: bool) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
+    if (options.check or options.dry_run) and not has_output:
+        print("import-worker: standard output is closed. Redirect it to a file or to /dev/null.", file=sys.stderr)
+        return USAGE
+    if options.check or options.dry_run:
+        wait_for_output()
     if options.dry_run != bool(options.batch):
         parser.error("--dry-run and --batch SYNC_ID go together")
     try:
@@ -42,6 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
+    if refusal := self_check.find_unsupported_server(settings):
+        print(join_sentences(str(refusal), refusal.hint), file=sys.stderr)
+        return USAGE
     log = make_logger()
     worker = Worker(settings, ShutdownSignals().install(), log, SystemdNotifier())
     try:

@@ -10,10 +10,11 @@ from ..config import Settings
 from ..db import Database
 from ..doctor import Finding, MOUNT_CHECKS, WRONG, grants
 from ..db.expected import ACCOUNTS
-from ..errors import PanelError
+from ..errors import PanelError, UnsupportedServerError
 from ..mount import iterate_with_timeout
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 
+START_SECONDS = 5  # systemd waits 90 s for the worker to be ready
 DUTY = ACCOUNTS[1]
 
 
@@ -21,6 +22,20 @@ def find_problems(settings: Settings) -> list[str]:
     """Return the problems, a line each."""
     findings = [*_of_the_database(settings), *_of_the_mount(settings)]
     return [_line(finding) for finding in findings if finding.level == WRONG]
+
+
+def find_unsupported_server(settings: Settings) -> UnsupportedServerError | None:
+    """Return why the server cannot be used, or None: also while no server answers, which a worker waits for."""
+    db = Database(settings.database, read_timeout=START_SECONDS)
+    try:
+        db.execute("SELECT VERSION()")
+    except UnsupportedServerError as error:
+        return error
+    except PanelError:
+        return None
+    finally:
+        db.close()
+    return None
 
 
 def _of_the_database(settings: Settings) -> Iterator[Finding]:

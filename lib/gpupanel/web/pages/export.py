@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
@@ -20,7 +21,10 @@ from ..request import Request
 
 AT_ONCE = 1000  # items in memory
 IN_MEMORY = 1024 * 1024  # bytes of the file; a larger one goes to the disk
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet evaluates a cell that starts so
+BOM = b"\xef\xbb\xbf"  # without it, spreadsheets read the file in the encoding of their locale
+# A spreadsheet evaluates a cell that starts with one of these, the wide ones in East Asian locales. Where lists are
+# separated by semicolons, it begins a cell after each semicolon, whatever the quotes of this file say.
+FORMULA = re.compile(r"""(^|[;,|\t\r\n])(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])""")
 
 
 def view(db: Database, request: Request, settings: Settings) -> FileResponse:
@@ -53,6 +57,7 @@ def _items(db: Database, batch_id: int, item_filter: item_list.ItemFilter) -> It
 
 
 def _write_csv(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
+    file.write(BOM)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(item_list.ITEM_KEYS)
@@ -69,15 +74,20 @@ def _write_json(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _cell(value: Any) -> str:
-    """Return a value as text, with ' before what a spreadsheet would run."""
+    """Return a value as text, with ' before all that a spreadsheet would run."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False) if value else ""
+        return _json_cell(value) if value else ""
     text = template_filters.iso(value) or "" if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'", text)
+
+
+def _json_cell(value: dict[str, Any] | list[Any]) -> str:
+    """Return JSON without separators of cells outside of commas; these two occur only within its strings."""
+    return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b").replace("|", "\\u007c")
 
 
 WRITERS: dict[str, Callable[[IO[bytes], Iterator[dict[str, Any]]], None]] = {"csv": _write_csv, "json": _write_json}
