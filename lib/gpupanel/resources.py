@@ -4,8 +4,6 @@ They are beside lib/ in a checkout, under share/ in an installation.
 """
 
 import sys
-from configparser import ConfigParser
-from importlib import metadata
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
@@ -19,6 +17,9 @@ def resource_dir(name: str) -> Path:
 
 def version() -> str:
     """The version of this code: of the checkout, else of the installed package; empty if neither says it."""
+    from configparser import ConfigParser  # imported here, since no page needs them
+    from importlib import metadata
+
     setup = ConfigParser()
     if setup.read(TREE / "setup.cfg"):
         return setup.get("metadata", "version", fallback="")

@@ -356,3 +356,42 @@ def test_a_user_id_without_a_login_name_is_asked_for_a_name(known, panel_conf):
         == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
     )
     assert preflight("--as", "admin").returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------ holds and pause
+
+
+def test_a_job_is_held_reprioritised_and_released(known, command, as_json):
+    command("queue", known)
+    [job] = as_json("status")[1]["waiting"]
+    assert command("hold", job["id"], "--reason", "wait").returncode == 0
+    assert command("priority", job["id"], -3).returncode == 0
+    [held] = as_json("status")[1]["held"]
+    assert (held["id"], held["hold"], held["priority"]) == (job["id"], "operator", -3)
+    assert held["hold_reason"].endswith(": wait")
+    assert "operator" in command("status").stdout and "Held" in command("status").stdout
+    assert as_json("release", job["id"])[1] == {"job_id": job["id"], "state": "queued", "hold_reason": None}
+    again = command("release", job["id"])
+    assert (again.returncode, "is queued, not held" in again.stderr) == (1, True)
+
+
+def test_the_queue_is_paused_with_a_reason_and_resumed(command, as_json):
+    assert command("pause").returncode == 2
+    assert command("--as", "ada", "pause", "--reason", "the library moves").returncode == 0
+    assert as_json("status")[1]["paused"]["reason"] == "the library moves"
+    assert command("status").stdout.startswith("The queue is paused by ada since ")
+    assert command("resume").stdout == "The queue is resumed.\n"
+    assert as_json("resume") == (0, {"paused": False, "was_paused": False})
+    assert as_json("status")[1]["paused"] is None
+
+
+def test_status_tells_which_workers_live(command, as_json, admin_db):
+    assert as_json("status")[1]["workers_alive"] == 0
+    assert command("status").stdout.startswith("No worker is alive\n")
+    admin_db.execute(
+        "INSERT INTO import_worker (host, slot, pid, boot, seen_at)"
+        " VALUES ('a', 1, 7, 'x', NOW(6)), ('a', 2, 8, 'y', NOW(6) - INTERVAL 46 SECOND)"
+    )
+    seen = as_json("status")[1]
+    assert seen["workers_alive"] == 1
+    assert {worker["pid"]: worker["state"] for worker in seen["workers"]} == {7: "idle", 8: "late"}

@@ -20,8 +20,9 @@ STATEMENT = re.compile(r"(?:ALTER|REVOKE|GRANT) .*?;")
 
 
 @pytest.fixture
-def sound(settings, bundles):
-    """A secret and a bundle are there, as they are after the first day."""
+def sound(settings, bundles, admin_db):
+    """A secret, a bundle and a worker are there, as they are after the first day."""
+    admin_db.execute("INSERT INTO import_worker (host, slot, pid, boot) VALUES ('here', 1, 7, 'x')")
     settings.panel.secret_file.write_text("x" * 32)
     settings.panel.secret_file.chmod(0o600)
     bundles.bundle("first", bundles.assets("first", 1))
@@ -196,7 +197,10 @@ RUNNING = "state, worker, claim_token, heartbeat_at"
 @pytest.mark.parametrize(("status", "job", "check", "says"), [
     ("importing", (RUNNING, "'running', 'host:7', 'x', NOW(6) - INTERVAL 16 MINUTE"), "stale jobs", "on host:7"),
     ("importing", ("state, claim_token", "'running', 'x'"), "jobs without a claim", "job "),
-    ("importing", ("state, heartbeat_at", "'running', NOW(6)"), "jobs without a claim", "job "),
+    (
+        "importing", ("state, worker, claimed_at", "'running', 'host:7', NOW(6) - INTERVAL 16 MINUTE"), "stale jobs",
+        "on host:7",
+    ),
     ("importing", ("state", "'queued'"), "jobs of other batches", "is queued and batch 37e428d2"),
     (
         "queued", (RUNNING, "'running', 'host:7', 'x', NOW(6)"), "jobs of other batches",
@@ -216,6 +220,35 @@ def test_a_job_or_batch_that_nobody_looks_after_is_found(faults, admin_db, statu
     found = faults()
     assert list(found) == [check]
     assert says in found[check].found
+
+
+@pytest.mark.parametrize("columns, values", [
+    ("state, heartbeat_at", "'running', NOW(6) - INTERVAL 2 MINUTE"), ("state, claimed_at", "'running', NOW(6)"),
+])
+def test_a_running_perl_job_without_a_token_or_a_heartbeat_is_left_to_its_worker(faults, admin_db, columns, values):
+    admin_db.execute(BATCH.format("importing"))
+    admin_db.execute(JOB.format(columns, values))
+    assert faults() == {}
+
+
+def test_a_worker_that_was_killed_is_found_after_three_heartbeats(faults, admin_db):
+    admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 44 SECOND")
+    assert faults() == {}
+    admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 46 SECOND")
+    found = faults()
+    assert list(found) == ["workers", "late workers"]
+    assert (found["workers"].found, found["late workers"].found) == ("0, seen 46 s ago", "here:7")
+
+
+def test_a_pause_and_a_bundle_that_is_away_for_a_day_are_worth_a_look(faults, admin_db):
+    admin_db.execute(BATCH.format("queued"))
+    admin_db.execute(JOB.format(
+        "state, hold, not_before, held_at", "'held', 'bundle', NOW(6), NOW(6) - INTERVAL 25 HOUR"
+    ))
+    admin_db.execute("INSERT INTO queue_control (paused, paused_by, reason, since) VALUES (1, 'ada', 'move', NOW(6))")
+    found = faults()
+    assert list(found) == ["pause", "held jobs"]
+    assert found["pause"].found == "paused by ada: move"
 
 
 @pytest.mark.parametrize(("status", "job"), [

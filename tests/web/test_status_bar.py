@@ -14,7 +14,7 @@ def line(admin):
 
 
 def test_an_idle_queue(line):
-    assert line() == "0 queued 0 running 0 failed in 24 h"
+    assert line() == "0 queued 0 running 0 failed in 24 h no worker"
 
 
 def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
@@ -25,12 +25,12 @@ def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
         forgotten: "state = 'failed', finished_at = NOW(6) - INTERVAL 25 HOUR",
     }.items():
         admin_db.execute(f"UPDATE import_job SET {change} WHERE id = %(id)s", id=job_id)
-    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h"
+    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h no worker"
 
 
 def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(line, panel_db, still):
     enqueue(panel_db, 1)
-    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h"
+    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h no worker"
 
 
 @pytest.mark.parametrize("now, told", [

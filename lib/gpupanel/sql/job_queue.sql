@@ -87,7 +87,7 @@ SELECT COUNT(*) AS jobs FROM (
 
 -- name: count_silent
 -- Number of running jobs whose heartbeat is older than a number of seconds.
-SELECT COUNT(*) AS jobs FROM import_job
+SELECT COUNT(*) AS jobs FROM import_job FORCE INDEX (heartbeat)
 WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 
 -- name: count_in

@@ -118,4 +118,4 @@ def _changed(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
 
 
 def _is_active(job: LockedJob) -> bool:
-    return job["state"] in (JobState.QUEUED, JobState.RUNNING)
+    return job["state"] in (JobState.QUEUED, JobState.HELD, JobState.RUNNING)

@@ -10,7 +10,7 @@ from ...models import COUNT_LIMIT, JobState
 from ...rows import EventRow, ListedJob, WorkerRow
 from .. import cursors, job_progress, status_bar
 from ..request import Request
-from ..serializers import BUNDLE, HOLD, JOB, WORKER, pick
+from ..serializers import BUNDLE, JOB, WORKER, pick
 from . import throughput_chart
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
@@ -119,7 +119,7 @@ def _waiting(position: int, job: ListedJob, running: int, no_worker: bool) -> di
 
 
 def _held(job: ListedJob) -> dict[str, Any]:
-    return pick(job, BUNDLE + JOB + HOLD, waited=job["now"] - job["queued_at"])
+    return pick(job, BUNDLE + JOB, waited=job["now"] - job["queued_at"])
 
 
 def _worker(row: WorkerRow) -> dict[str, Any]:
