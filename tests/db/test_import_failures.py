@@ -341,10 +341,10 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
 ):
     monkeypatch.setattr(document_prefetch, "PREFETCH_BYTES", 1)
     photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
-    first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
+    first, gone = bundles.bundle("coast", photos), bundles.bundle("gone", photos, action="remove")
+    again = bundles.bundle("again", photos)
     worker_helpers.queue(panel_db, mount, first)
     worker_helpers.drain(worker_conf)
-    worker_helpers.queue(panel_db, mount, again)
-    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    worker_helpers.queue(panel_db, mount, gone, again)
+    worker_helpers.drain(worker_conf)
     assert worker_helpers.counts(panel_db, again) == {"updated": 6}
