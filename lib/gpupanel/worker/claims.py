@@ -175,7 +175,8 @@ def has_ended(tx: ReadTransaction, token: str) -> bool:
 
 
 def _claimed(tx: ReadTransaction, token: str) -> dict[str, Any] | None:
-    return tx.fetch_one("worker.job_by_token", token=token)
+    row: dict[str, Any] | None = tx.fetch_one("worker.job_by_token", token=token)
+    return row
 
 
 # ---------------------------------------------------------------------------------------------- while it runs
@@ -338,7 +339,8 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
         return None
     reason = f"worker {job['worker']} sent no heartbeat for over {seconds:g} s"
     if job["attempts"] >= max_attempts:
-        return _fail_stale(tx, job, seconds, f"gave up after {job['attempts']} attempts: in the last one, {reason}", actor)
+        last = f"gave up after {job['attempts']} attempts: in the last one, {reason}"
+        return _fail_stale(tx, job, seconds, last, actor)
     if not tx.execute("worker.reset", job_id=job_id, seconds=seconds, reason=reason):
         return None
     hold = holds.decide(tx, job["batch_id"])
