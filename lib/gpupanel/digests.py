@@ -4,11 +4,12 @@ Compact JSON in UTF-8, keys in the order below. The parts are those of docs/deci
 change of any of them makes every plan that was approved before differ, so that its jobs are held.
 """
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any
+
+import msgspec
 
 from .manifest import Container, Item
 
@@ -16,7 +17,7 @@ FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "byt
 DERIVATIVE_VALUES = ("bytes", "sha256", "mime_type", "width", "height")
 BY_FILE = itemgetter(0, 1)
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
 
 
 def item_digest(item: Item) -> str:
@@ -52,7 +53,7 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _digest(parts: object) -> str:
-    return sha256(_encode(parts).encode()).hexdigest()
+    return sha256(_encode(parts)).hexdigest()
 
 
 # Of an asset or container that the library does not have.

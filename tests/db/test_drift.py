@@ -1,4 +1,4 @@
-"""What the library holds when an approved plan is imported: changes by imports are followed, others are not overwritten."""
+"""What an approved plan meets in the library: changes by imports are followed, others are not overwritten."""
 
 import json
 
@@ -44,9 +44,10 @@ def test_a_chain_that_was_queued_together_imports_without_a_person(admin_db, pan
     decisions = [settled(panel_db, sync_id)["decision"] for sync_id in chain]
     assert decisions == ["created", "updated", "updated"]
     assert title(admin_db) == "three"
-    approved = admin_db.execute("SELECT planned, approved, changes FROM ingest_result ORDER BY id")
-    assert [row["planned"] for row in approved] == ["will_create"] * 3
-    assert [json.loads(row["changes"])["title"] for row in approved] == [[None, "one"], ["one", "two"], ["two", "three"]]
+    found = admin_db.execute("SELECT planned, changes FROM ingest_result ORDER BY id")
+    assert [row["planned"] for row in found] == ["will_create"] * 3
+    titles = [json.loads(row["changes"])["title"] for row in found]
+    assert titles == [[None, "one"], ["one", "two"], ["two", "three"]]
 
 
 def test_a_skip_that_an_older_import_made_an_update_is_written(admin_db, panel_db, mount, bundles, bring):
@@ -92,7 +93,8 @@ def test_a_field_that_a_person_changed_is_not_overwritten(admin_db, panel_db, mo
     item = settled(panel_db, update)
     assert item["decision"] == "failed"
     assert item["reason"] == (
-        'changed outside of an import since the plan: title is "by hand", the plan had "one"; preflight again, look, queue'
+        'changed outside of an import since the plan: title is "by hand", the plan had "one"; '
+        "preflight again, look, queue"
     )
     assert title(admin_db) == "by hand"
     bring(update)

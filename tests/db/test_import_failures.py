@@ -64,7 +64,9 @@ def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, 
 # ------------------------------------------------------------------------------------------------ the manifest
 
 
-def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_anew(panel_db, bundles, mount, bring):
+def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_its_plan_waits_for_an_operator(
+    panel_db, bundles, mount, bring
+):
     first, second = bundles.assets("coast", 2)
     sync_id = bundles.bundle("coast", [first])
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
@@ -73,13 +75,13 @@ def test_a_changed_manifest_is_an_event_and_a_line_of_the_log_and_is_planned_ane
     log = bring()
     batch = worker_helpers.batch(panel_db, sync_id)
     found = f"found {batch['manifest_sha256'][:16]}..., expected {planned[:16]}..."
-    assert f"job {job_id} (batch {sync_id}): the manifest changed since the preflight: {found}; planned again\n" in log
+    assert f"job {job_id} (batch {sync_id}): the manifest changed since the preflight: {found}\n" in log
     (event,) = worker_helpers.events(panel_db, sync_id, "manifest_changed")
     payload = json.loads(event["payload"])
     assert (payload["before"], payload["after"], payload["phase"]) == (planned, batch["manifest_sha256"], "import")
     decided = worker_helpers.reasons(panel_db, sync_id)
-    assert decided[second.asset_hash][0] == "created" and decided[first.asset_hash][0] == "withdrawn"
-    assert batch["status"] == "completed"
+    assert decided[second.asset_hash][0] == "will_create" and decided[first.asset_hash][0] == "withdrawn"
+    assert batch["status"] == "preflight_passed"
 
 
 def test_the_digest_of_what_was_imported_is_in_the_last_event(panel_db, bundles, bring):
@@ -100,14 +102,13 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, spoil=spoil)
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
-    before, ended, _ = worker_helpers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
-    # One that is too big was not read, so nobody knows whether it is another one.
-    assert (
-        ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
-    )
+    log = worker_helpers.drain(worker_conf)
+    assert f"job {job_id} (batch {sync_id}): preflight_failed, 0 of 1 items in" in log and problem in log
     job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
-    assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
+    assert job["last_error"].startswith("the bundle changed after it was approved: ")
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert batch["status"] == "preflight_failed" and batch["changed_at"]
     assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_failed"
     assert worker_helpers.rows(admin_db)["asset"] == []
 
@@ -341,10 +342,10 @@ def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their
 ):
     monkeypatch.setattr(document_prefetch, "PREFETCH_BYTES", 1)
     photos = list(bundles.assets("coast", 6, derivatives=("icon",)))
-    first, again = bundles.bundle("coast", photos), bundles.bundle("again", photos)
+    first, gone = bundles.bundle("coast", photos), bundles.bundle("gone", photos, action="remove")
+    again = bundles.bundle("again", photos)
     worker_helpers.queue(panel_db, mount, first)
     worker_helpers.drain(worker_conf)
-    worker_helpers.queue(panel_db, mount, again)
-    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
-    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    worker_helpers.queue(panel_db, mount, gone, again)
+    worker_helpers.drain(worker_conf)
     assert worker_helpers.counts(panel_db, again) == {"updated": 6}

@@ -154,7 +154,7 @@ def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_wait
     job_id = services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     job = worker_helpers.job(panel_db, job_id)
-    assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
+    assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("held", "queued")
     assert f"{sync_id}.json is not on the mount" in job["last_error"]
 
 

@@ -95,7 +95,9 @@ def test_although_older_writes_and_is_the_latest_say_from_then_on(admin_db, pane
 def queue_as_planned(admin_db, panel_db, sync_id: str) -> None:
     """Queue a batch with the plan that it has."""
     batch_id = worker_helpers.batch(panel_db, sync_id)["id"]
-    admin_db.execute("INSERT INTO import_job (batch_id, requested_by, items_total) VALUES (%(id)s, 'operator', 1)", id=batch_id)
+    admin_db.execute(
+        "INSERT INTO import_job (batch_id, requested_by, items_total) VALUES (%(id)s, 'operator', 1)", id=batch_id
+    )
     admin_db.execute("UPDATE ingest_batch SET status = 'queued' WHERE id = %(id)s", id=batch_id)
 
 
@@ -170,9 +172,8 @@ def test_nothing_is_added_to_an_asset_that_a_newer_bundle_removed(admin_db, pane
     bring(bundle(bundles, "first", photo, "2026-04-10T08:00:00Z"))
     bring(bundle(bundles, "removal", photo, "2026-04-12T08:00:00Z", action="remove"))
     before = worker_helpers.rows(admin_db)
-    older = bundle(
-        bundles, "older", photo._replace(derivatives=("icon", "thumb"), title="x"), "2026-04-11T08:00:00Z", action="update"
-    )
+    other = photo._replace(derivatives=("icon", "thumb"), title="x")
+    older = bundle(bundles, "older", other, "2026-04-11T08:00:00Z", action="update")
     bring(older)
     assert worker_helpers.rows(admin_db) == before
     assert settled(panel_db, older)["decision"] == "skipped"

@@ -14,7 +14,8 @@ from gpupanel.models import Decision, EntryResult, MemberChange
 def results_of(db, sync_id: str) -> list[dict]:
     """The results of a batch in the order of their commits, their JSON decoded."""
     rows = db.execute(
-        "SELECT r.* FROM ingest_result r JOIN ingest_batch b ON b.id = r.batch_id WHERE b.sync_id = %(sync_id)s ORDER BY r.id",
+        "SELECT r.* FROM ingest_result r JOIN ingest_batch b ON b.id = r.batch_id"
+        " WHERE b.sync_id = %(sync_id)s ORDER BY r.id",
         sync_id=sync_id,
     )
     decoded = ("approved", "changes")
@@ -30,7 +31,8 @@ def digest_now(db, asset_hash: str) -> str:
     """The digest of an asset as its rows are now."""
     (row,) = db.execute("SELECT * FROM asset WHERE asset_hash = %(hash)s", hash=asset_hash)
     files = db.execute("SELECT * FROM asset_derivative WHERE asset_id = %(id)s AND deleted_at IS NULL", id=row["id"])
-    return digests.asset_digest(row, row["deleted_at"] is not None, {(each["kind"], each["path"]): each for each in files})
+    by_file = {(each["kind"], each["path"]): each for each in files}
+    return digests.asset_digest(row, row["deleted_at"] is not None, by_file)
 
 
 def document(assets_dir, asset, name: str):
@@ -159,7 +161,9 @@ def test_why_an_item_failed_stays_after_a_retry_and_a_preflight(
     assert (rows[0]["changes"], rows[0]["target_digest"], rows[0]["target_id"]) == (None, None, None)
 
 
-def test_an_item_that_the_database_refuses_fails_alone_and_has_a_result(admin_db, worker_conf, panel_db, mount, bundles):
+def test_an_item_that_the_database_refuses_fails_alone_and_has_a_result(
+    admin_db, worker_conf, panel_db, mount, bundles
+):
     photos = list(bundles.assets("coast", 3))
     sync_id = bundles.bundle("coast", photos)
     admin_db.execute("ALTER TABLE asset ADD CONSTRAINT refused CHECK (title <> 'no')")

@@ -3,17 +3,15 @@
 A row is written in the transaction that settles its entry (docs/decisions/0112-results-are-append-only.md).
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
-from ..models import EntryResult, MemberChange
-from .items import MAX_REASON_LENGTH
+from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange
 
 Key = tuple[str, str]  # (kind, hash)
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class LatestResult(NamedTuple):
@@ -27,7 +25,7 @@ def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResul
     """Append the results of a job; return (kind, hash) -> id."""
     owner = {"batch_id": batch_id, "job_id": job_id}
     rows = tx.insert_many("results.insert", [_row(result) | owner for result in results])
-    return {(row["kind"], row["hash"]): row["id"] for row in rows}
+    return {(result.kind, result.hash): row["id"] for result, row in zip(results, rows, strict=True)}
 
 
 def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]]) -> None:
@@ -68,4 +66,4 @@ def _row(result: EntryResult) -> dict[str, Any]:
 
 
 def _json(changes: Any) -> str | None:
-    return _encode(changes) if changes else None
+    return msgspec.json.encode(changes).decode() if changes else None

@@ -78,7 +78,7 @@ UPDATE asset_ai_run SET deleted_at = NULL WHERE id IN %(ids)s
 INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height, source_at, source_batch_id,
                               checked_how, checked_at)
 VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s, %(source_at)s,
-        %(batch_id)s, %(checked_how)s, IF(%(checked_how)s IS NULL, NULL, NOW(6)))
+        %(batch_id)s, %(checked_how)s, IF(checked_how IS NULL, NULL, NOW(6)))
 ON DUPLICATE KEY UPDATE
   bytes = VALUES(bytes), sha256 = VALUES(sha256), mime_type = VALUES(mime_type), width = VALUES(width),
   height = VALUES(height), source_at = VALUES(source_at), source_batch_id = VALUES(source_batch_id),

@@ -6,16 +6,18 @@ that no import has brought yet has no row to lock: an import that inserts one re
 (docs/decisions/0111-upstream-order.md, "Race of create and remove").
 """
 
+from collections import defaultdict
+from collections.abc import Container as Collection
 from itertools import groupby, islice
 from typing import Any
 
 from .. import digests, library_reader, order
-from ..container_reader import ExistingContainer, existing_containers
-from ..db import DataError, Transaction
+from ..container_reader import ExistingContainer, existing_containers, removed_later
+from ..db import DataError, ReadTransaction, Transaction
 from ..errors import DatabaseConflictError
 from ..library_reader import Membership
 from ..models import Decision, REFUSED_BY_DATABASE
-from ..order import Resolver, Say, TombstoneKey, must_yield
+from ..order import BundleOrder, Resolver, Say, TombstoneKey, must_yield
 from . import container_drift, library_containers, library_writer
 from .chunk_writer import ImportRun
 from .container_work import ContainerWork
@@ -109,8 +111,12 @@ class ContainerWriter:
             for work, members in listed.items() for name in members if name in ids and (work.id, ids[name]) not in known
         }
         tombstones = self._tombstones(tx, works, list(absent.values()))
+        removed = _removed_later(tx, listed, ids)
         for work, members in listed.items():
             for name, position in members.items():
+                if name in removed[work.bundle]:
+                    work.stopped += 1
+                    continue
                 if name not in ids:
                     work.missing.append(name)
                     continue
@@ -213,3 +219,13 @@ def _resolved(entry: PendingContainer) -> dict[str, int]:
     if entry.is_first_step:
         return entry.members
     return dict(islice(entry.members.items(), entry.start, entry.end))
+
+
+def _removed_later(
+    tx: ReadTransaction, listed: dict[ContainerWork, dict[str, int]], live: Collection[str]
+) -> dict[BundleOrder, set[str]]:
+    """Members whose assets a later bundle removed: they are as it left them, and not missing."""
+    lacking: dict[BundleOrder, set[str]] = defaultdict(set)
+    for work, members in listed.items():
+        lacking[work.bundle] |= {name for name in members if name not in live}
+    return {bundle: removed_later(tx, names, bundle) for bundle, names in lacking.items()}

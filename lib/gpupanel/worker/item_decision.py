@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from .. import digests
-from ..library_reader import DERIVATIVE_FIELDS, AssetKey, ExistingAsset
+from ..library_reader import AssetKey, ExistingAsset
 from ..manifest import Derivative, InvalidItem
 from ..models import Changes, Decision
 from ..order import MICROSECOND, BundleOrder, Say, is_newer
@@ -129,4 +129,7 @@ def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder
 
 def derivative_values(derivative: Derivative) -> dict[str, Any]:
     """The values of a derivative that the library stores."""
-    return {name: getattr(derivative, name) for name in DERIVATIVE_FIELDS}
+    return {
+        "bytes": derivative.bytes, "sha256": derivative.sha256, "mime_type": derivative.mime_type,
+        "width": derivative.width, "height": derivative.height,
+    }

@@ -4,8 +4,9 @@ See docs/CONTRACT.md, "6. Tables".
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -57,8 +58,8 @@ class NewDocuments(NamedTuple):
     source: str
     source_sha256: str
     runs: tuple[AnalysisDocument, ...]
-    before: dict[str, str | None] = {}
-    taken_back: dict[tuple[str, str], int] = {}
+    before: Mapping[str, str | None] = MappingProxyType({})
+    taken_back: Mapping[tuple[str, str], int] = MappingProxyType({})
 
     @property
     def files(self) -> list[str]:
@@ -75,7 +76,7 @@ class NewDocuments(NamedTuple):
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
     """Return an item's documents; the source comes first.
 
-    Raises: InvalidDocumentError, for a document that must be JSON and is not, and for documents that are too large together.
+    Raises: InvalidDocumentError, for a document that must be JSON and is not, and for documents too large together.
     """
     source: AnalysisDocument | None = None
     runs: list[AnalysisDocument] = []

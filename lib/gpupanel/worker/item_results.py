@@ -4,6 +4,7 @@ docs/decisions/0112-results-are-append-only.md
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
@@ -14,6 +15,7 @@ from .item_decision import WRITES, ItemDecision, derivative_values
 from .library_writer import Assigned, CoverLink
 
 NOTHING = SayColumns()
+Files = dict[tuple[str, str], dict[str, Any]]  # (kind, path) -> values
 
 
 class Written(NamedTuple):
@@ -34,21 +36,21 @@ class SettledItem(NamedTuple):
 
 def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
     """Return what is recorded of an item."""
-    entry, done = decided.entry, decided.decision.done
-    cover_id = _cover_id(decided, written)
+    entry, done, reason = decided.entry, decided.decision.done, decided.reason
+    (kind, asset_hash), cover_id = entry.key, _cover_id(decided, written)
     plan = ItemPlan(
-        entry.position, *entry.key, entry.item.cover_hash, done, decided.reason, decided.changes, written.asset_id,
+        entry.position, kind, asset_hash, entry.item.cover_hash, done, reason, decided.changes, written.asset_id,
         cover_id, id=entry.id,
     )
+    error = changes = digest = None
     if decided.is_failing:
-        changes, digest, error = None, None, decided.reason
+        error = reason
     else:
-        (changes, digest), error = (_changes(decided, written), _digest_after(decided, written)), None
-    result = EntryResult(
-        *entry.key, entry.planned, entry.approved, done, decided.reason, error, changes or None, digest,
-        written.asset_id, cover_id,
-    )
-    return SettledItem(plan, result)
+        files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+        changes, digest = _changes(decided, written, files), _digest_after(decided, written, files)
+    return SettledItem(plan, EntryResult(
+        kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id, cover_id
+    ))
 
 
 def _cover_id(decided: ItemDecision, written: Written) -> int | None:
@@ -58,14 +60,13 @@ def _cover_id(decided: ItemDecision, written: Written) -> int | None:
     return decided.existing.covers.get(cover_hash) if decided.existing and cover_hash else None
 
 
-def _changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
+def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str, Any]:
     """name -> [before, after] of each value that was written."""
     changes = _field_changes(decided) | _say_changes(decided, written)
-    before = decided.existing.derivatives if decided.existing else {}
-    pairs = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
-    files = {" ".join(key): [before.get(key), after] for key, after in pairs.items() if before.get(key) != after}
-    if files:
-        changes["derivatives"] = files
+    before: Files = decided.existing.derivatives if decided.existing else {}
+    changed = {" ".join(key): [before.get(key), after] for key, after in files.items() if before.get(key) != after}
+    if changed:
+        changes["derivatives"] = changed
     if written.cover:
         link_before = written.cover.id if written.cover.is_restored else None
         changes["covers"] = {decided.entry.item.cover_hash: [link_before, written.cover.id]}
@@ -83,30 +84,33 @@ def _field_changes(decided: ItemDecision) -> dict[str, Any]:
     if decided.decision not in WRITES:
         return {}
     item = decided.entry.asset
-    values = [(name, existing.fields[name] if existing else None, getattr(item, name)) for name in FIELDS]
+    if existing is None:
+        return {name: [None, value] for name in FIELDS if (value := getattr(item, name)) is not None}
+    values = ((name, existing.fields[name], getattr(item, name)) for name in FIELDS)
     changes = {name: [before, after] for name, before, after in values if before != after}
-    return changes | ({"deleted": [True, False]} if existing and existing.removed else {})
+    return changes | {"deleted": [True, False]} if existing.removed else changes
 
 
 def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
     if written.say is None:
         return {}
     before, (source_at, batch_id) = decided.existing.columns if decided.existing else NOTHING, written.say
-    values = (
-        ("source_at", _text(before.source_at), _text(source_at)),
-        ("source_batch_id", before.source_batch_id, batch_id),
-        ("last_batch_id", before.last_batch_id or None, batch_id),
-    )
-    return {name: [was, now] for name, was, now in values if was != now}
+    changes: dict[str, Any] = {}
+    if before.source_at != source_at:
+        changes["source_at"] = [_text(before.source_at), _text(source_at)]
+    if before.source_batch_id != batch_id:
+        changes["source_batch_id"] = [before.source_batch_id, batch_id]
+    if before.last_batch_id != batch_id:
+        changes["last_batch_id"] = [before.last_batch_id or None, batch_id]
+    return changes
 
 
-def _digest_after(decided: ItemDecision, written: Written) -> str:
+def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
     """The digest of the asset as it is after the write."""
     existing = decided.existing
     if existing is None and written.asset_id is None:
         return digests.ABSENT
-    files = dict(existing.derivatives) if existing else {}
-    files |= {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+    files = {**existing.derivatives, **files} if existing else files
     if decided.decision in WRITES:
         item = decided.entry.asset
         return digests.asset_digest({name: getattr(item, name) for name in FIELDS}, False, files)
@@ -114,5 +118,6 @@ def _digest_after(decided: ItemDecision, written: Written) -> str:
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)
 
 
+@lru_cache(maxsize=64)
 def _text(time: datetime | None) -> str | None:
     return time.isoformat(" ", "microseconds") if time else None

@@ -99,9 +99,10 @@ def insert_tombstones(tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assign
 
 
 def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[TombstoneKey]) -> list[dict[str, Any]]:
+    rows = ((key, says[key]) for key in sorted(keys))
     return [
-        {"kind": kind, "hash": hash_, "source_at": str(says[kind, hash_].source_at), "batch_id": says[kind, hash_].batch_id}
-        for kind, hash_ in sorted(keys)
+        {"kind": kind, "hash": hash_, "source_at": str(say.source_at), "batch_id": say.batch_id}
+        for (kind, hash_), say in rows
     ]
 
 
@@ -208,10 +209,12 @@ def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
 
 
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
-    return {field: getattr(item, field) for field in FIELDS} | {
+    row = {field: getattr(item, field) for field in FIELDS}
+    row |= {
         "asset_type": item.asset_type, "asset_hash": item.asset_hash, "fingerprint": library_reader.fingerprint(item),
         "batch_id": say.batch_id, "source_at": str(say.source_at),
     }
+    return row
 
 
 def _of_assets(tx: ReadTransaction, name: str, asset_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
