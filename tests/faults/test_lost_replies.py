@@ -23,7 +23,7 @@ class Losing(FaultProxy):
 
 @pytest.fixture
 def bundle(bundles, panel_db, mount):
-    """A queued batch of five photos that hang in a gallery and a collection; returns (sync_id, job id)."""
+    """A queued batch of five photos in a gallery and a collection: (sync_id, job id)."""
     photos = list(bundles.assets("coast", 5, derivatives=("icon",)))
     held = [bundles.container(kind, "Coast", photos) for kind in ("gallery", "collection")]
     sync_id = bundles.bundle("coast", photos, held)
@@ -67,7 +67,7 @@ def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bu
 
 
 def completed_by(conf, admin_db, job_id: int) -> bool:
-    """Whether the job is completed once another worker took what the queue had for it."""
+    """Return whether another worker completes the job."""
     worker_helpers.drain(conf)
     return worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
