@@ -5,7 +5,7 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -126,9 +126,13 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
 
 
 def _claim_noted(tx: Transaction, token: str) -> Claim:
+    """Return the claim, after its event; the progress of a job that continues is counted from the ledger."""
     claimed = find_claim(tx, token)
     if claimed is None:
         raise ClaimLostError("The job vanished while it was claimed.")
+    if claimed.items_done or claimed.attempts > 1:
+        items_done, items_total = recount(tx, claimed)
+        claimed = replace(claimed, items_done=items_done, items_total=items_total)
     note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
         items_total=claimed.items_total,
