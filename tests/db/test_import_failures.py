@@ -9,8 +9,6 @@ import worker_helpers
 from gpupanel import manifest
 from gpupanel.db import Database, DatabaseInternalError
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import FileUnreadableError
-from gpupanel.mount import Mount
 from gpupanel.worker import db_retry, document_prefetch, importer, library_writer, worker
 
 # ----------------------------------------------------------------------------------------- one item fails alone
@@ -313,29 +311,6 @@ def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["last_error"].startswith("gave up after 2 attempts: unexpected KeyError")
     assert worker_helpers.batch(panel_db, bad)["status"] == "failed"
-
-
-def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_number_of_times(
-    admin_db, panel_db, bundles, mount, drain_twice, monkeypatch
-):
-    photos = list(bundles.assets("coast", 2))
-    sync_id = bundles.bundle("coast", photos)
-    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
-    read = Mount._document
-
-    def broken(self, folder, name):
-        if folder.relative_path(name).startswith(photos[1].path):
-            raise FileUnreadableError(f"{name} cannot be read: Input/output error.")
-        return read(self, folder, name)
-
-    monkeypatch.setattr(Mount, "_document", broken)
-    drain_twice()
-    job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("failed", 2)
-    assert job["last_error"].startswith("gave up after 2 attempts: ") and "Input/output error" in job["last_error"]
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-4:] == ["job_claimed", "job_held", "job_claimed", "job_failed"]
-    assert worker_helpers.counts(panel_db, sync_id) == {"will_create": 2}
 
 
 def test_documents_that_are_needed_after_all_are_read_in_chunks_that_bound_their_bytes(

@@ -21,7 +21,7 @@ from gpupanel.manifest import Manifest
 from gpupanel.mount import Mount, iterate_with_timeout
 reading = threading.Event()
 
-def hang(self, path):
+def hang(self, path, check_files):
     reading.set()
     threading.Event().wait()
 
