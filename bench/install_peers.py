@@ -16,7 +16,7 @@ def python(*packages: str) -> Path:
         venv.create(FOLDER / "venv", with_pip=True)
     marks = FOLDER / "installed.txt"
     known = set(marks.read_text().split()) if marks.exists() else set()
-    if missing := [each for each in packages if each not in known]:
+    if missing := [package for package in packages if package not in known]:
         print(f"Installing {' '.join(missing)} for the comparison", file=sys.stderr, flush=True)
         command = [interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", *missing]
         subprocess.run(command, check=True, stdout=sys.stderr)
@@ -26,7 +26,9 @@ def python(*packages: str) -> Path:
 
 def debian(*packages: str) -> None:
     """Install missing Debian packages, as root."""
-    missing = [each for each in packages if subprocess.run(["dpkg", "-s", each], capture_output=True).returncode]
+    missing = [
+        package for package in packages if subprocess.run(["dpkg", "-s", package], capture_output=True).returncode
+    ]
     if missing:
         print(f"Installing {' '.join(missing)} for the comparison", file=sys.stderr, flush=True)
         subprocess.run(["apt-get", "update", "-q"], check=True, stdout=sys.stderr)

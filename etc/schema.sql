@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   although_older   TINYINT UNSIGNED NOT NULL DEFAULT 0,
   -- The batch that a batch of action `undo` takes back.
   undo_of          BIGINT UNSIGNED NULL,
+  -- Size, time and limits of a large manifest that was refused: the scan reads it again when they change.
+  skipped_state    VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL,
   -- Upstream replaced the bundle after its approval or import; NULL again after the next preflight.
   changed_at       DATETIME(6) NULL,
   changed_sha256   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,

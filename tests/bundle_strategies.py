@@ -1,4 +1,4 @@
-"""Small worlds of bundles for property tests, and what of a library upstream's order promises whatever the arrivals."""
+"""Small worlds of bundles for property tests, and the library that upstream's order promises."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -55,7 +55,7 @@ def handover(
     number: int, action: str, *entries: Item | Container, at: float | None = None, prior: int | None = None,
     documents: dict[int, Documents] | None = None,
 ) -> Handover:
-    """A bundle completed `at` minutes, by default its number; documents by the number of the asset."""
+    """Return a bundle completed at minute `at` (default: its number); `documents` are by asset number."""
     items = tuple(entry for entry in entries if isinstance(entry, Item))
     manifest = Manifest(
         sync_id=sync_id(number), sync_type="asset", action=action, status="completed", source_host="media-1",
@@ -95,13 +95,16 @@ def _handovers(draw: st.DrawFn, number: int) -> Handover:
 
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 6) -> World:
-    """Up to `most` bundles with equal times and chains of priors, in any order of arrival, some more than once."""
+    """Generate up to `most` bundles with equal times and chains of priors, in any order, some repeated."""
     return _arriving(draw, tuple(draw(_handovers(number)) for number in range(draw(st.integers(1, most)))))
 
 
 @st.composite
 def peopled_worlds(draw: st.DrawFn, most: int = 6) -> World:
-    """The same after a bundle that brings all assets, so that few containers lack a member."""
+    """Generate such bundles after one that creates all assets.
+
+    Few containers then lack a member.
+    """
     first = handover(0, "create", *(photo(asset) for asset in range(len(ASSETS))), at=-1)
     return _arriving(draw, (first, *(draw(_handovers(number)) for number in range(1, draw(st.integers(3, most))))))
 
@@ -113,7 +116,7 @@ def _arriving(draw: st.DrawFn, handovers: tuple[Handover, ...]) -> World:
 
 
 def promised(library: Library, handovers: tuple[Handover, ...]) -> dict[str, Any]:
-    """What does not depend on the order of arrival, in a form that can be compared.
+    """Return the part of a library that does not depend on the order of arrival.
 
     Fields of an asset or container are left out where a create is not the first that brought it; additive parts where
     a bundle removed the asset; a container without a visible member where a bundle removed members of it.
@@ -142,7 +145,7 @@ def promised(library: Library, handovers: tuple[Handover, ...]) -> dict[str, Any
 def _entries(handover: Handover) -> set[tuple[str, str]]:
     manifest = handover.manifest
     return ({(item.asset_type, item.asset_hash) for item in manifest.items}
-            | {(each.type, each.container_hash) for each in manifest.containers})
+            | {(container.type, container.container_hash) for container in manifest.containers})
 
 
 def _named(handovers: tuple[Handover, ...], actions: tuple[str, ...]) -> set[tuple[str, str]]:
@@ -150,7 +153,7 @@ def _named(handovers: tuple[Handover, ...], actions: tuple[str, ...]) -> set[tup
 
 
 def _loose(handovers: tuple[Handover, ...]) -> set[tuple[str, str]]:
-    """Assets and containers that a create names which is not the first to bring them."""
+    """Return the assets and containers that a second create names."""
     order_of, seen, loose = orders(handovers), set(), set()
     bringing = [each for each in handovers if each.manifest.action != "remove"]
     for each in sorted(bringing, key=lambda handover: order_of[handover.manifest.sync_id]):

@@ -82,7 +82,7 @@ def worker_conf(server, tmp_path, assets_dir):
 
 @pytest.fixture
 def deny():
-    """Denies this account, even root, access to a file or folder; returns a function that restores it."""
+    """Deny this account, even root, access to a file or folder; return a function that restores it."""
     with file_permissions.modes_hold():
         yield file_permissions.deny
 

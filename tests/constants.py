@@ -33,7 +33,7 @@ def empty(db) -> None:
 
 
 def bench_load() -> ModuleType:
-    """bench/make_ledger.py, which makes ledgers of any size."""
+    """Import bench/make_ledger.py, which makes ledgers of any size."""
     spec = importlib.util.spec_from_file_location("make_ledger", TREE / "bench" / "make_ledger.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,5 +1,6 @@
 """Record the files that this process opens, by an audit hook."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ _hooked = False
 
 
 def _note(event: str, arguments: tuple) -> None:
-    if event == "open" and _noted is not None and isinstance(arguments[0], str):
-        _noted.append(arguments[0])
+    if event == "open" and _noted is not None and isinstance(arguments[0], str | bytes):
+        _noted.append(os.fsdecode(arguments[0]))
 
 
 @contextmanager

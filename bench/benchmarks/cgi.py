@@ -64,6 +64,8 @@ def _hit(command: list[str], environ: dict[str, str]) -> float:
 
 def _peak(command: list[str], environ: dict[str, str]) -> int:
     """Return peak memory in MiB, measured from a small parent process."""
-    told = subprocess.run([panel.PYTHON, "-IS", "-c", PARENT, *command], env=REQUEST | environ, stderr=subprocess.PIPE,
-                          stdout=subprocess.DEVNULL, check=True)
-    return int(told.stderr.split()[-1]) // 1024
+    process = subprocess.run(
+        [panel.PYTHON, "-IS", "-c", PARENT, *command], env=REQUEST | environ, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, check=True,
+    )
+    return int(process.stderr.split()[-1]) // 1024

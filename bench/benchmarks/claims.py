@@ -56,11 +56,11 @@ def _compared(place: BenchEnvironment, python: Path, workers: int, jobs: int, ro
         for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)
     ]
     ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best, strict=False))
-    told = (
+    summary = (
         f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
     )
     return Comparison(
-        f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told)
+        f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, summary)
     )
 
 

@@ -43,7 +43,7 @@ def _compared(place: BenchEnvironment, python: Path, count: int, rounds: int) ->
     figures = run_in_turns(contenders, rounds)
     return Comparison(
         f"{count:,} items a bundle", "items a second", "SQLAlchemy Core", figures, TARGET,
-        (NOTE.format(files=1 + len(DOCUMENTS), chunk=100), ours.told(figures)),
+        (NOTE.format(files=1 + len(DOCUMENTS), chunk=100), ours.summary(figures)),
     )
 
 
@@ -72,7 +72,7 @@ class Ours:
         assert row["workers"] == workers or self._count < 1000, row
         return float(row["items"]) / float(row["seconds"])
 
-    def told(self, figures: dict[str, list[float]]) -> str:
+    def summary(self, figures: dict[str, list[float]]) -> str:
         ratios = sorted(
             two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"], strict=False)
         )

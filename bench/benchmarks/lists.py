@@ -113,10 +113,10 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def _rows_read(dbs: dict[int, Database], settings: dict[int, config.Settings], query: str) -> str:
-    told = []
+    shares = []
     for size, db in dbs.items():
         db.execute("FLUSH STATUS")
         _page(db, settings[size], query)()
         rows = db.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-        told.append(f"{sum(int(row['Value']) for row in rows):,} of {size:,}")
-    return ", ".join(told)
+        shares.append(f"{sum(int(row['Value']) for row in rows):,} of {size:,}")
+    return ", ".join(shares)

@@ -84,9 +84,9 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
     sync_id = environment.sync_id("manifest")
     ways = {
         "ours": items,
-        "ours, a key more in each item": [each | {"camera": "x-100"} for each in items],
+        "ours, a key more in each item": [item | {"camera": "x-100"} for item in items],
         "ours, a key less in each item": [
-            {key: each[key] for key in each if key != "duration_seconds"} for each in items
+            {key: item[key] for key in item if key != "duration_seconds"} for item in items
         ],
         "ours, an invalid item": [*items[:-1], items[-1] | {"path": ""}],
     }

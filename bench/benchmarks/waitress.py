@@ -68,7 +68,7 @@ def _sql(conf: Path) -> Callable[[], float]:
     """Return the median of the page's statements on one connection, in ms."""
     settings = config.load(conf)
     page = PanelApplication(settings)
-    texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
+    texts = [query.text for query in page_queries.record_queries(page, "import-media.cgi")]
     page.db.close()
     database = settings.database
     connection = pymysql.connect(
@@ -92,9 +92,9 @@ def _rate(address: str) -> Callable[[], float]:
     command = ["wrk", "-t1", "-c4", "-d2s", address]
 
     def rate() -> float:
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        assert "Non-2xx" not in told, told
-        return float(told.partition("Requests/sec:")[2].split()[0])
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert "Non-2xx" not in output, output
+        return float(output.partition("Requests/sec:")[2].split()[0])
 
     return rate
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from . import job_queue, ledger, services
 from .services import BatchResult
 from .db import Database, ReadTransaction, Transaction, chunked
-from .errors import InvalidStateError, MountTimeoutError, PanelError
+from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
 from .models import BatchStatus as Status
 from .mount import Mount
 from .rows import ChosenBatch, LockedJob
@@ -92,6 +92,8 @@ def run(
             if number:
                 return results, sync_ids[number:]
             results.append(BatchResult(sync_id, problem=str(error), hint=error.hint))
+        except PreflightRequested as requested:
+            results.append(BatchResult(sync_id, did=str(requested)))
         except PanelError as error:
             results.append(BatchResult(sync_id, problem=str(error), hint=error.hint))
     return results, []

@@ -33,6 +33,11 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.replace(",", " ").split())
 
 
+def _path(text: str) -> Path:
+    """A path, whose bytes are UTF-8 as those of the file are, whatever the locale is."""
+    return Path(os.fsdecode(text.encode("utf-8")))
+
+
 def _networks(text: str) -> "Networks":
     from ipaddress import ip_network  # imported here, since a CGI program without proxies does not need it
 
@@ -55,6 +60,12 @@ def _authentication(text: str) -> str:
     return text
 
 
+def _verification(text: str) -> str:
+    if text not in ("size", "sha256"):
+        raise ValueError
+    return text
+
+
 def _on_change(text: str) -> str:
     if text not in ("hold", "replan"):
         raise ValueError
@@ -65,12 +76,14 @@ def _whole(high: int) -> Kind:
     return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
 
 
-TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(_names, "user names")
+TEXT, PATH, NAMES = Kind(str, "text"), Kind(_path, "a path"), Kind(_names, "user names")
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = Kind(_authentication, "remote_user or none")
+VERIFY = Kind(_verification, "size or sha256")
 ON_CHANGE = Kind(_on_change, "hold or replan")
 WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
+COUNT = _whole(2**31)
 BYTES = Kind(_number(int, 1, 2**40), "a number of bytes, at least 1")
 SECONDS = Kind(_number(float, 0.01, 3600), "seconds from 0.01 to 3600")
 MINUTES = Kind(_number(float, 0.01, 1440), "minutes from 0.01 to 1440")
@@ -96,6 +109,11 @@ class MountSettings:
     sync_dir: Annotated[Path, PATH, "Folder of the manifests and sentinels."] = Path("/mnt/s3-sync/assets/sync")
     assets_dir: Annotated[Path, PATH, "Folder that the paths of items are relative to."] = Path("/mnt/s3-sync/assets")
     manifest_limit: Annotated[int, BYTES, "Size of the largest manifest that is read."] = 256 * 1024 * 1024
+    max_items: Annotated[int, COUNT, "Items of a manifest, at most."] = 500_000
+    max_derivatives: Annotated[int, COUNT, "Derivatives of an item, at most."] = 1_000
+    max_members: Annotated[int, COUNT, "Members of a container, at most."] = 500_000
+    max_containers: Annotated[int, COUNT, "Containers of a manifest, at most."] = 500_000
+    max_text_bytes: Annotated[int, BYTES, "Bytes of a text in a manifest, at most."] = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +141,7 @@ class WorkerSettings:
     chunk_items: Annotated[int, _whole(10_000), "Items written in one transaction, at most."] = 100
     readers: Annotated[int, _whole(256), "Threads that read documents from the mount, at most."] = 16
     max_attempts: Annotated[int, _whole(1000), "Attempts after which a stale job fails."] = 5
+    verify: Annotated[str, VERIFY, "What an import compares of each file: its size, or also its SHA-256."] = "size"
     on_change: Annotated[str, ON_CHANGE, "A change after approval waits for a person, or is planned again."] = "hold"
     window: Annotated[Window, WINDOW, "Local times in which this worker claims jobs; empty: always."] = window.ALWAYS
 

@@ -11,11 +11,14 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+        PreflightTooLongError
+        PreflightRequested                    a worker makes the preflight
         InvalidInputError
         BundleIncompleteError
         MountUnavailableError
             MountTimeoutError
             FileUnreadableError
+                AllUnreadableError          (worker)
         UnsafePathError
             PermissionDeniedError
         DatabaseUnavailableError
@@ -93,6 +96,23 @@ class PreflightFailedError(InvalidStateError):
     def __init__(self, sync_id: str, reasons: list[str]) -> None:
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
         self.reasons = reasons
+
+
+class PreflightTooLongError(PanelError):
+    message = "The preflight takes too long for a request."
+    hint = "Run it with bin/gpupanel, which has no time limit."
+
+
+class PreflightRequested(PanelError):  # noqa: N818  # no failure, but the end of what a request can do
+    """The preflight is too long for a request, and a worker is to make it."""
+
+    message = "A worker makes the preflight."
+    hint = "The batch page shows when it is done."
+
+    def __init__(self, sync_id: str, *, then_queue: bool) -> None:
+        then = ", and queues it if it passes" if then_queue else ""
+        super().__init__(f"A worker preflights batch {sync_id}{then}: it is too large for a request.")
+        self.sync_id = sync_id
 
 
 class InvalidInputError(PanelError):

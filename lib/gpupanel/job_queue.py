@@ -6,7 +6,7 @@ It never claims (docs/CONTRACT.md, 8. Queue).
 from datetime import datetime
 from typing import Any
 
-from . import holds, ledger
+from . import holds, ledger, preflight_requests
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
@@ -39,6 +39,7 @@ def enqueue(
     batch = ledger.lock_batch(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
+    preflight_requests.raise_if_open(tx, batch)
     total = max(0, batch["item_count"] - tx.fetch_value("ledger.count_done", batch_id=batch["id"]))
     try:
         job_id = tx.insert(

@@ -4,17 +4,21 @@ docs/CONTRACT.md, 5. Words for states.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
-from . import digests, ledger, library_reader, order, thumbnails
+from . import digests, file_check, ledger, library_reader, order, preflight_requests, thumbnails
 from .container_plans import iterate_container_plans
 from .db import ReadTransaction, Transaction, chunked
 from .decision import ContainerMemberships, decide
-from .errors import BundleIncompleteError, InvalidStateError, ManifestError, OrderError, UnsafePathError
+from .errors import (
+    BundleIncompleteError, InvalidStateError, ManifestError, OrderError, PreflightTooLongError, UnsafePathError,
+)
 from .library_reader import AssetKey, ExistingAsset
-from .manifest import InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex
+from .manifest import (
+    InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
+)
 from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan
 from .mount import Mount, map_in_threads
 from .order import BundleOrder, Order, Say
@@ -33,10 +37,11 @@ QUEUE = "To import its containers without these items, queue the whole batch."
 class BundleInspection(NamedTuple):
     """A bundle as read from the mount.
 
-    `problems` are those of the bundle, `missing` maps the position of an item to its missing file; `manifest` is None
-    if it was refused. `only` are the items to plan, None for all. `gone`: manifest or sentinel is missing or
-    unreadable for this account, which says nothing about the batch. `although_older`: an operator asked to write the
-    bundle although a newer one was imported.
+    `problems` are those of the bundle, `missing` maps the position of an item to what is wrong with its files;
+    `manifest` is None if it was refused. `only` are the items to plan, None for all. `gone`: manifest or sentinel is
+    missing or unreadable for this account, which says nothing about the batch. `although_older`: an operator asked to
+    write the bundle although a newer one was imported. `files_listed` is how many derivatives the manifest names, None
+    if they were not counted.
     """
 
     sync_id: str
@@ -47,6 +52,7 @@ class BundleInspection(NamedTuple):
     only: set[AssetKey] | None = None
     gone: bool = False
     although_older: bool = False
+    files_listed: int | None = None
 
     def entries(self, manifest: Manifest) -> Iterator[tuple[int, Item | InvalidItem]]:
         """Position and item of those that are to be planned."""
@@ -67,36 +73,92 @@ class PreflightResult(NamedTuple):
 # ---------------------------------------------------------------------------------------------- reading the mount
 
 
-def inspect_bundle(mount: Mount, sync_id: str, only: set[AssetKey] | None = None) -> BundleInspection:
-    """Read the manifest, and check the documents of (`only` some) items.
+def inspect_bundle(
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None
+) -> BundleInspection:
+    """Read the manifest, and check the files of (`only` some) items.
 
     Faults of the bundle are in the result. Raises MountUnavailableError.
     """
+    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint)
+
+
+def read_bundle(
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
+    *, most_bytes: int | None = None,
+) -> BundleInspection:
+    """Read the manifest alone.
+
+    Raises MountUnavailableError, and PreflightTooLongError if the manifest has more than `most_bytes`.
+    """
     raw = None
     try:
-        raw = mount.read_manifest(sync_id)
-        manifest = parse_manifest(raw, sync_id)
+        with closing(mount.open_manifest(sync_id)) as file:
+            if most_bytes is not None and file.size > most_bytes:
+                raise PreflightTooLongError
+            raw = file.read()
+        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
     except ManifestError as error:
-        return BundleInspection(sync_id, sha256_hex(raw) if raw is not None else None, None, error.problems or [str(error)], {})
+        sha256 = None if raw is None else sha256_hex(raw)
+        return BundleInspection(sync_id, sha256, None, error.problems or [str(error)], {})
     except (BundleIncompleteError, UnsafePathError) as error:
         problems = [str(error).rstrip(".")]
         return BundleInspection(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncompleteError))
-    problems = reasons_not_consumable(manifest)
-    examined = BundleInspection(sync_id, manifest.sha256, manifest, problems, {}, only)
-    if problems or manifest.action == "remove":
+    return BundleInspection(sync_id, manifest.sha256, manifest, reasons_not_consumable(manifest), {}, only)
+
+
+def check_files(
+    mount: Mount, examined: BundleInspection, checkpoint: Callable[[], None] = lambda: None
+) -> BundleInspection:
+    """Check the files of the items that are to be planned, in several threads; a `remove` needs none.
+
+    Raises MountUnavailableError.
+    """
+    manifest = examined.manifest
+    if manifest is None or examined.problems or manifest.action == "remove":
         return examined
-    return examined._replace(missing=_missing(mount, examined.entries(manifest)))
+    check = FileChecks(mount)
+    chunks = chunked(examined.entries(manifest), CHECKED_AT_ONCE)
+    for _ in map_in_threads(check.check, map(check.count, chunks), CHECKERS):
+        checkpoint()
+    check.confirm_absences()
+    return examined._replace(missing=check.missing, files_listed=check.files if examined.only is None else None)
 
 
-def _missing(mount: Mount, entries: Iterator[tuple[int, Item | InvalidItem]]) -> dict[int, str]:
-    """Position -> missing file, checked by several threads."""
-    paths = [(position, item.path) for position, item in entries if isinstance(item, Item)]
+class FileChecks:
+    """Collects what is wrong with the files of items, by their positions in `missing`."""
 
-    def check(chunk: list[tuple[int, str]]) -> list[tuple[int, str | None]]:
-        return [(position, mount.check_item(path)) for position, path in chunk]
+    def __init__(self, mount: Mount) -> None:
+        self._mount = mount
+        self.missing: dict[int, str] = {}
+        self.files = 0
+        self._first_folders: set[str] = set()
+        self._is_any_sound = False
 
-    checked = chain.from_iterable(map_in_threads(check, list(chunked(paths, CHECKED_AT_ONCE)), CHECKERS))
-    return {position: problem for position, problem in checked if problem}
+    def count(self, entries: list[tuple[int, Item | InvalidItem]]) -> list[tuple[int, Item]]:
+        """Count the files of some items; return the valid items."""
+        valid = [(position, item) for position, item in entries if isinstance(item, Item)]
+        self.files += sum(len(item.derivatives) for _, item in valid)
+        return valid
+
+    def check(self, entries: list[tuple[int, Item]]) -> None:
+        """Check some items; called by several threads."""
+        for position, item in entries:
+            if problems := file_check.check_item(self._mount, item):
+                self.missing[position] = "; ".join(f"items[{position}].{problem}" for problem in problems)
+                self._first_folders.add(first_folder(item))
+            else:
+                self._is_any_sound = True
+
+    def confirm_absences(self) -> None:
+        """If no item is sound, check that the mount is there. Raises MountUnavailableError."""
+        if self.missing and not self._is_any_sound:
+            self._mount.check_available(self._first_folders)
+
+
+def first_folder(item: Item) -> str:
+    """The first folder of an item's path."""
+    return (item.path or "").partition("/")[0]
 
 
 # ---------------------------------------------------------------------------------------------- writing the ledger
@@ -131,8 +193,7 @@ def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | Non
         return ItemPlan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
     picture, digest = thumbnails.choose_thumbnail(item), digests.item_digest(item)
     if missing is not None:
-        reason = f"items[{position}].path: {missing.rstrip('.')}"
-        return ItemPlan(*identity, Decision.WILL_FAIL, reason, path=item.path, picture=picture, item_digest=digest)
+        return ItemPlan(*identity, Decision.WILL_FAIL, missing, path=item.path, picture=picture, item_digest=digest)
     key = item.asset_type, item.asset_hash
     existing, listing = state.assets.get(key), state.memberships.containers_of(item)
     decision, reason, changes = decide(action, item, existing, state.bundle, listing, state.tombstones.get(key))
@@ -155,6 +216,7 @@ def _lock(tx: Transaction, examined: BundleInspection) -> BatchRow:
     """Lock the batch. Raises NotFoundError, and InvalidStateError if its bundle is gone."""
     batch = ledger.lock_batch(tx, examined.sync_id)
     raise_if_bundle_gone(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).has_active_job else REPEAT)
+    preflight_requests.raise_if_open(tx, batch)
     return batch
 
 
@@ -292,7 +354,9 @@ def _started(examined: BundleInspection) -> dict[str, Any]:
 
 def _finished(examined: BundleInspection, outcome: PreflightResult, failures: list[str]) -> dict[str, Any]:
     manifest = examined.manifest
-    return {
+    expected, listed = (manifest.verification.total_files if manifest else None), examined.files_listed
+    files = {"files_expected": expected, "files_listed": listed} if listed not in (None, expected) else {}
+    return files | {
         "counts": outcome.counts, "failure_samples": (examined.problems or failures)[:SAMPLES],
         "item_count": manifest.item_count if manifest else 0, "ok": int(outcome.ok), "phase": _phase(examined),
         "item_type_counts": manifest.item_type_counts if manifest else {},

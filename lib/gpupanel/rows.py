@@ -51,6 +51,15 @@ class ListedBatch(BatchRow):
     items_total: int | None
 
 
+class SkippedBundle(TypedDict):
+    """A skipped bundle, and the state of its manifest then."""
+
+    sync_id: str
+    status: str
+    last_error: str | None
+    skipped_state: str
+
+
 class ChosenBatch(TypedDict):
     """The key and status of a batch."""
 
@@ -71,6 +80,24 @@ class PlannedItem(TypedDict):
     changes: Any
     item_digest: str | None
     target_digest: str | None
+
+
+class PreflightRequest(TypedDict):
+    """A row of preflight_request."""
+
+    batch_id: int
+    requested_by: str
+    requested_at: datetime
+    then_queue: int
+    priority: int
+    although_older: int
+    state: str
+    worker: str | None
+    claim_token: str | None
+    attempts: int
+    heartbeat_at: datetime | None
+    last_error: str | None
+    finished_at: datetime | None
 
 
 class ItemRow(PlannedItem):

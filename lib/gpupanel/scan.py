@@ -3,40 +3,87 @@
 docs/CONTRACT.md, 3 and 4.
 """
 
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from . import ledger
 from .db import DuplicateKeyError, Transaction
-from .errors import BundleIncompleteError, ManifestError, UnsafePathError
-from .manifest import parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
+from .errors import BundleIncompleteError, FileUnreadableError, ManifestError, UnsafePathError
+from .manifest import ManifestLimits, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
 from .models import BatchStatus
-from .mount import Mount
+from .mount import ManifestFile, Mount
 from .rows import BatchRow, Facts
 
 DISCOVERED, PASSED_OVER, KNOWN, CHANGED = "discovered", "passed_over", "known", "changed_upstream"
+# A manifest above this size is read after all others, and not again if it was skipped and is the same.
+COSTLY_BYTES = 1024 * 1024
 
 
 class ScannedBundle(NamedTuple):
-    """A scanned bundle; `problem` says why it is skipped, if it is."""
+    """A scanned bundle; `problem` says why it is skipped, if it is.
+
+    `state` is that of its manifest if the bundle is skipped and reading it again would be costly.
+    """
 
     sync_id: str
     facts: Facts
     problem: str | None
+    state: str | None = None
 
 
-def inspect_bundle(mount: Mount, sync_id: str) -> ScannedBundle:
-    """Read a manifest; its faults are in the result. Raises MountUnavailableError."""
+class CostlyBundle(NamedTuple):
+    """A bundle whose manifest is to be read after the others; `size` is in bytes."""
+
+    sync_id: str
+    size: int
+
+
+class UnchangedBundle(NamedTuple):
+    """A bundle that was skipped before, whose costly manifest has not changed."""
+
+    sync_id: str
+
+
+def inspect_bundle(
+    mount: Mount, sync_id: str, *, most_bytes: int | None = None, skipped_state: str | None = None
+) -> ScannedBundle | CostlyBundle | UnchangedBundle:
+    """Read a manifest of up to `most_bytes`; its faults are in the result.
+
+    `skipped_state` is that of the manifest when the bundle was skipped. Raises MountUnavailableError.
+    """
+    try:
+        with closing(mount.open_manifest(sync_id)) as manifest:
+            state = _state(mount, manifest)
+            if state == skipped_state:
+                return UnchangedBundle(sync_id)
+            if most_bytes is not None and manifest.size > most_bytes:
+                return CostlyBundle(sync_id, manifest.size)
+            found = _inspect(mount, sync_id, manifest)
+            return found._replace(state=state) if found.problem and manifest.size > COSTLY_BYTES else found
+    except (BundleIncompleteError, UnsafePathError, FileUnreadableError) as error:
+        return ScannedBundle(sync_id, ledger.manifest_columns(None, {}, None), str(error).rstrip("."))
+
+
+def _state(mount: Mount, manifest: ManifestFile) -> str:
+    """Size and time of a manifest, and the limits that it is read with."""
+    settings = mount.settings
+    limits = (settings.manifest_limit, settings.max_items, settings.max_derivatives, settings.max_members,
+              settings.max_containers, settings.max_text_bytes)
+    return f"{manifest.state} {'/'.join(map(str, limits))}"
+
+
+def _inspect(mount: Mount, sync_id: str, file: ManifestFile) -> ScannedBundle:
     raw = None
     try:
-        raw = mount.read_manifest(sync_id)
-        manifest = parse_manifest(raw, sync_id)
+        raw = file.read()
+        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings))
     except ManifestError as error:
         glimpsed = salvage_fields(raw) if raw is not None else {}
         problem = f"{error}: {'; '.join(error.problems)}"
-        return ScannedBundle(sync_id, ledger.manifest_columns(None, glimpsed, sha256_hex(raw) if raw is not None else None), problem)
-    except (BundleIncompleteError, UnsafePathError) as error:
-        return ScannedBundle(sync_id, ledger.manifest_columns(None, {}, None), str(error).rstrip("."))
-    return ScannedBundle(sync_id, ledger.manifest_columns(manifest, {}, None), "; ".join(reasons_not_consumable(manifest)) or None)
+        sha256 = None if raw is None else sha256_hex(raw)
+        return ScannedBundle(sync_id, ledger.manifest_columns(None, glimpsed, sha256), problem)
+    problems = reasons_not_consumable(manifest)
+    return ScannedBundle(sync_id, ledger.manifest_columns(manifest, {}, None), "; ".join(problems) or None)
 
 
 def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dict[str, str]:
@@ -54,11 +101,13 @@ def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
     if row is None:
         return _discover(tx, finding, actor)
     if not _has_changed(row, finding):
+        _note_state(tx, row["id"], finding)
         return CHANGED if row["changed_at"] else KNOWN
     if finding.problem is None or finding.problem != row["last_error"]:
         tx.execute("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
         tx.execute("ledger.discover_again", batch_id=row["id"])
         _append(tx, row["id"], finding, actor)
+    _note_state(tx, row["id"], finding)
     return PASSED_OVER if finding.problem else DISCOVERED
 
 
@@ -75,9 +124,15 @@ def _discover(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
                 "ledger.discover", sync_id=finding.sync_id, last_error=finding.problem, **finding.facts
             )
             _append(tx, batch_id, finding, actor)
+            _note_state(tx, batch_id, finding)
     except DuplicateKeyError:
         return KNOWN
     return PASSED_OVER if finding.problem else DISCOVERED
+
+
+def _note_state(tx: Transaction, batch_id: int, finding: ScannedBundle) -> None:
+    if finding.state:
+        tx.execute("ledger.note_skipped_state", batch_id=batch_id, state=finding.state)
 
 
 def _append(tx: Transaction, batch_id: int, finding: ScannedBundle, actor: str) -> None:

@@ -4,25 +4,31 @@ Each reads the mount outside of any transaction, then writes in as few transacti
 limits the time for the mount; None sets no limit.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import job_queue, ledger, preflight, scan
+from . import job_queue, ledger, preflight, preflight_requests, scan
 from .library_reader import AssetKey
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
+    PreflightRequested, PreflightTooLongError,
 )
 from .holds import Hold
+from .manifest import Item
 from .models import BatchStatus
-from .mount import Mount, iterate_with_timeout
+from .mount import Mount, iterate_unordered, iterate_with_timeout
 from .preflight import BundleInspection
+from .rows import BatchRow, SkippedBundle
 
 LIST_BATCH_SIZE = 1000  # sentinels that the listing thread yields at a time
-SAVE_BATCH_SIZE = 50  # bundles recorded in one transaction
+MAX_REQUEST_BYTES = 32 * 1024 * 1024  # of a manifest that is preflighted in a request
+MAX_REQUEST_LOOKUPS = 2_000  # items and derivatives of a bundle that is preflighted in a request
+SCAN_THREADS, COSTLY_THREADS = 8, 2  # threads that read manifests; each large one takes memory
 RETRYABLE_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL, BatchStatus.PREFLIGHT_FAILED)
 
 Progress = Callable[[int, int], None]  # called with (done, total)
@@ -62,6 +68,14 @@ class ScanReport:
                 self.known += 1
 
 
+    def add_skipped(self, bundle: SkippedBundle) -> None:
+        """Add a bundle that was skipped before and not read again."""
+        if bundle["status"] == BatchStatus.DISCOVERED:
+            self.passed_over[bundle["sync_id"]] = bundle["last_error"] or ""
+        else:
+            self.known += 1
+
+
 class BatchResult(NamedTuple):
     """The result of an action on one batch: what it `did`, or the `problem`."""
 
@@ -88,14 +102,57 @@ def scan_mount(
         raise MountUnavailableError(
             f"The mount {mount.sync_dir} has no bundles, but the ledger has: it is empty, or not mounted."
         )
-    examined = iterate_with_timeout((scan.inspect_bundle(mount, sync_id) for sync_id in unknown), _seconds_left(deadline))
-    done = 0
-    for findings in chunked(_until_timeout(examined), SAVE_BATCH_SIZE):
-        report.add(findings, db.run_transaction(scan.save_scan, findings, actor))
-        done += len(findings)
-        progress(done, len(unknown))
-    report.left = unknown[done:]
+    _Scan(db, mount, actor, report, progress, unknown).run(deadline)
     return report
+
+
+class _Scan:
+    """Reads bundles that are not known, and records them in groups as they are read."""
+
+    def __init__(
+        self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress, sync_ids: list[str]
+    ):
+        self._db, self._mount, self._actor, self._report, self._progress = db, mount, actor, report, progress
+        self._left, self._total = dict.fromkeys(sync_ids), len(sync_ids)
+        self._skipped = db.run_read(ledger.skipped_bundles, sync_ids)
+        self._costly: list[scan.CostlyBundle] = []
+
+    def run(self, deadline: float | None) -> None:
+        """Read small manifests, then large ones by size. Raises MountUnavailableError."""
+        try:
+            self._read_all(list(self._left), scan.COSTLY_BYTES, SCAN_THREADS, deadline)
+            by_size = [bundle.sync_id for bundle in sorted(self._costly, key=lambda bundle: bundle.size)]
+            self._read_all(by_size, None, COSTLY_THREADS, deadline)
+        except MountTimeoutError:
+            pass  # the report names what is left
+        self._report.left = list(self._left)
+
+    def _read_all(self, sync_ids: list[str], most_bytes: int | None, threads: int, deadline: float | None) -> None:
+        def read(sync_id: str) -> scan.ScannedBundle | scan.CostlyBundle | scan.UnchangedBundle:
+            skipped = self._skipped.get(sync_id)
+            return scan.inspect_bundle(
+                self._mount, sync_id, most_bytes=most_bytes, skipped_state=skipped and skipped["skipped_state"],
+            )
+
+        for group in iterate_unordered(read, sync_ids, threads, _seconds_left(deadline)):
+            self._record([future for _, future in group])
+
+    def _record(self, reads: list["Future[scan.ScannedBundle | scan.CostlyBundle | scan.UnchangedBundle]"]) -> None:
+        """Record what was read, then raise what a read raised."""
+        results = [read.result() for read in reads if read.exception() is None]
+        findings = [result for result in results if isinstance(result, scan.ScannedBundle)]
+        if findings:
+            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+        for result in results:
+            if isinstance(result, scan.CostlyBundle):
+                self._costly.append(result)
+                continue
+            if isinstance(result, scan.UnchangedBundle):
+                self._report.add_skipped(self._skipped[result.sync_id])
+            del self._left[result.sync_id]
+        self._progress(self._total - len(self._left), self._total)
+        for read in reads:
+            read.result()
 
 
 def preflight_batch(
@@ -104,10 +161,14 @@ def preflight_batch(
     """Plan each item and container of a batch.
 
     `although_older` plans to write the bundle although a newer one was imported.
-    Raises NotFoundError, MountUnavailableError, and InvalidStateError if a job is active or the bundle is gone.
+    Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
+    PreflightRequested if `seconds` are given and a worker is to make it.
     """
-    db.run_read(ledger.get_batch, sync_id)
-    examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+    batch = db.run_read(ledger.get_batch, sync_id)
+    try:
+        examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor, although_older=although_older) from None
     return db.run_transaction(preflight.save_preflight, examined, actor)
 
 
@@ -117,12 +178,17 @@ def queue_batch(
 ) -> int:
     """Queue a batch, preflighting it first if needed; return the job's id.
 
-    Raises NotFoundError, MountUnavailableError, PreflightFailedError, and InvalidStateError if a job is active or the bundle gone.
+    Raises NotFoundError, MountUnavailableError, PreflightFailedError, InvalidStateError if a job is active or the
+    bundle gone, and PreflightRequested as `preflight_batch` does.
     """
-    status = db.run_read(ledger.get_batch, sync_id)["status"]
-    if status == BatchStatus.PREFLIGHT_PASSED or BatchStatus(status).has_active_job:
+    batch = db.run_read(ledger.get_batch, sync_id)
+    if batch["status"] == BatchStatus.PREFLIGHT_PASSED or BatchStatus(batch["status"]).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
-    return _queue_whole(db, _preflight_and_enqueue, _inspect_bundle(mount, sync_id, seconds), actor, priority)
+    try:
+        examined = _inspect_bundle(mount, sync_id, seconds)
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor, then_queue=priority) from None
+    return _queue_whole(db, _preflight_and_enqueue, examined, actor, priority)
 
 
 def retry_batch(
@@ -132,7 +198,8 @@ def retry_batch(
     """Queue the open items of a batch again; return the job's id.
 
     If no item was processed successfully, or the manifest has changed, all items are queued. Raises NotFoundError,
-    MountUnavailableError, PreflightFailedError, and InvalidStateError if nothing failed, nothing would succeed, or the bundle is gone.
+    MountUnavailableError, PreflightFailedError, InvalidStateError if nothing failed, nothing would succeed, or the
+    bundle is gone, and PreflightRequested as `preflight_batch` does.
     """
     deadline = None if seconds is None else monotonic() + seconds
     batch = db.run_read(ledger.get_batch, sync_id)
@@ -140,13 +207,44 @@ def retry_batch(
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:
-        raise InvalidStateError(f"Batch {sync_id} is {status}: {reason_not_retried(status)}.", "Queue the batch instead.")
-    if db.run_read(ledger.has_done_items, batch["id"]):
-        examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
-        is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
-        if is_same or examined.sha256 is None:
-            return db.run_transaction(_reopen_and_enqueue, examined, actor, priority)
-    return _queue_whole(db, _retry_whole, _inspect_bundle(mount, sync_id, _seconds_left(deadline)), actor, priority)
+        message = f"Batch {sync_id} is {status}: {reason_not_retried(status)}."
+        raise InvalidStateError(message, "Queue the batch instead.")
+    try:
+        if db.run_read(ledger.has_done_items, batch["id"]):
+            examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
+            is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
+            if is_same or examined.sha256 is None:
+                return db.run_transaction(_reopen_and_enqueue, examined, actor, priority)
+        examined = _inspect_bundle(mount, sync_id, _seconds_left(deadline))
+    except PreflightTooLongError:
+        raise request_preflight(db, batch, actor, then_queue=priority) from None
+    return _queue_whole(db, _retry_whole, examined, actor, priority)
+
+
+def request_preflight(
+    db: Database, batch: BatchRow, actor: str, *, then_queue: int | None = None, although_older: bool = False
+) -> PreflightRequested:
+    """Ask a worker for a preflight; `then_queue` is the priority with which to queue the batch, None not to queue it.
+
+    Returns what a caller raises. Raises InvalidStateError if a request is open or a job is active.
+    """
+    queues, priority = then_queue is not None, job_queue.PRIORITY if then_queue is None else then_queue
+    db.run_transaction(
+        preflight_requests.request, batch["id"], actor,
+        then_queue=queues, priority=priority, although_older=although_older,
+    )
+    return PreflightRequested(batch["sync_id"], then_queue=queues)
+
+
+def cancel_preflight(db: Database, sync_id: str, actor: str) -> None:
+    """Cancel the open preflight request of a batch. Raises NotFoundError, InvalidStateError."""
+    batch = db.run_read(ledger.get_batch, sync_id)
+    db.run_transaction(preflight_requests.cancel, batch["id"], actor)
+
+
+def is_too_long(size_bytes: int, items: int, derivatives: int) -> bool:
+    """Whether a preflight takes too long for a request."""
+    return size_bytes > MAX_REQUEST_BYTES or items + derivatives > MAX_REQUEST_LOOKUPS
 
 
 def reason_not_retried(status: str) -> str:
@@ -218,6 +316,8 @@ def _queue_one(
         return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
     try:
         return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, priority=priority, seconds=seconds))
+    except PreflightRequested as requested:
+        return BatchResult(sync_id, did=str(requested))
     except (NotFoundError, InvalidStateError, MountUnavailableError) as error:
         return BatchResult(sync_id, problem=str(error), hint=error.hint)
 
@@ -252,7 +352,8 @@ def _retry_whole(
     job_queue.lock_chain(tx, examined.sync_id)
     status = ledger.lock_batch(tx, examined.sync_id)["status"]
     if status not in RETRYABLE_STATUSES:
-        raise InvalidStateError(f"Batch {examined.sync_id} has changed meanwhile; it is {status}.", "Check it, then retry.")
+        message = f"Batch {examined.sync_id} has changed meanwhile; it is {status}."
+        raise InvalidStateError(message, "Check it, then retry.")
     return _preflight_and_enqueue(tx, examined, actor, priority)
 
 
@@ -273,19 +374,25 @@ def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str,
     return job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 
 
-def _inspect_bundle(mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None) -> BundleInspection:
+def _inspect_bundle(
+    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None
+) -> BundleInspection:
+    """Inspect a bundle; with a time limit raise PreflightTooLongError for a long one."""
+    inspect = preflight.inspect_bundle if seconds is None else _inspect_short
     examined: BundleInspection
-    (examined,) = iterate_with_timeout((preflight.inspect_bundle(mount, each, only) for each in (sync_id,)), seconds)
+    (examined,) = iterate_with_timeout((inspect(mount, each, only) for each in (sync_id,)), seconds)
     return examined
+
+
+def _inspect_short(mount: Mount, sync_id: str, only: set[AssetKey] | None) -> BundleInspection:
+    examined = preflight.read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
+    derivatives = 0
+    for items, (_, item) in enumerate(examined.entries(examined.manifest) if examined.manifest else (), 1):
+        derivatives += len(item.derivatives) if isinstance(item, Item) else 0
+        if is_too_long(0, items, derivatives):
+            raise PreflightTooLongError
+    return preflight.check_files(mount, examined)
 
 
 def _seconds_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - monotonic())
-
-
-def _until_timeout(findings: Iterable[scan.ScannedBundle]) -> Iterator[scan.ScannedBundle]:
-    """Yield the bundles that were read in time; the caller reports the others."""
-    try:
-        yield from findings
-    except MountTimeoutError:
-        return

@@ -14,10 +14,10 @@ from gpupanel.devtools.bundle_factory.assets import GeneratedAsset
 from gpupanel.mount import Mount
 from gpupanel.worker import claims
 
-BY = "mara.ellison"
+ACTOR = "mara.ellison"
 
 
-class Evening(NamedTuple):
+class BusyDataset(NamedTuple):
     """The sync_ids of one batch for each case."""
 
     completed: str
@@ -42,39 +42,39 @@ def without_title(item, files):
     return item | {"title": None}, files
 
 
-class Day:
-    """Makes the data set in these databases and on this mount."""
+class DatasetBuilder:
+    """Builds the data set in these databases and on this mount."""
 
     def __init__(self, admin_db, panel_db, worker_db, worker_conf, mount: Mount):
         self.admin, self.panel, self.worker, self.conf, self.mount = admin_db, panel_db, worker_db, worker_conf, mount
         self.sync, self.assets = mount.sync_dir, mount.assets_dir
         self.writer = BundleWriter(self.sync, self.assets, "evening", pictures=5)
 
-    def pass_by(self) -> Evening:
-        """Make the data set."""
+    def build(self) -> BusyDataset:
+        """Build the data set; return the sync_ids of its cases."""
         scenarios = [
             scenario.sync_id for group in demo_import.write_bundles(self.sync, self.assets) for scenario in group
         ]
         partial, refused, failed = scenarios[6:9]
         self._scan()
         self._import(*scenarios[:7], failed)
-        services.preflight_batch(self.panel, self.mount, refused, BY)
-        retry, changed = self._surprised()
+        services.preflight_batch(self.panel, self.mount, refused, ACTOR)
+        retry, changed = self._import_changed_bundles()
         self._spread_over_the_day()
-        planned, emptying = self._planned()
-        discovered = self._many()
-        queued, running = self._queue()
-        return Evening(
+        planned, emptying = self._preflight_two()
+        discovered = self._scan_many()
+        queued, running = self._make_jobs()
+        return BusyDataset(
             completed=scenarios[0], gallery=scenarios[1], updated=scenarios[4], films=scenarios[3],
             partial=partial, failed=failed, refused=refused, passed_over=scenarios[11], discovered=discovered,
             planned=planned, emptying=emptying, retry=retry, changed=changed, queued=queued, running=running,
         )
 
     def _scan(self) -> None:
-        services.scan_mount(self.panel, self.mount, BY)
+        services.scan_mount(self.panel, self.mount, ACTOR)
 
     def _queue_all(self, *sync_ids: str, **kwargs) -> list[int]:
-        return [services.queue_batch(self.panel, self.mount, sync_id, BY, **kwargs) for sync_id in sync_ids]
+        return [services.queue_batch(self.panel, self.mount, sync_id, ACTOR, **kwargs) for sync_id in sync_ids]
 
     def _import(self, *sync_ids: str) -> None:
         for sync_id in sync_ids:
@@ -87,7 +87,7 @@ class Day:
     def _photos(self, name: str, count: int) -> list[GeneratedAsset]:
         return list(self.writer.assets(name, count, derivatives=("thumb",), documents=("photo.manifest.json",)))
 
-    def _surprised(self) -> tuple[str, str]:
+    def _import_changed_bundles(self) -> tuple[str, str]:
         """Import a bundle that lost a file, and one with a changed manifest."""
         lost, new = self._bundle("orchard", 12), self._bundle("ferry", 3)
         self._scan()
@@ -98,7 +98,7 @@ class Day:
         worker_helpers.drain(self.conf)
         return lost, new
 
-    def _planned(self) -> tuple[str, str]:
+    def _preflight_two(self) -> tuple[str, str]:
         """Preflight two bundles: new photos, and an update that clears titles."""
         photos = self._photos("ferry", 5)
         untitled = photos[0]._replace(broken=without_title)
@@ -106,10 +106,10 @@ class Day:
         ids = self._bundle("harbour", 18), self.writer.bundle("ferry again", again, action="update")
         self._scan()
         for sync_id in ids:
-            services.preflight_batch(self.panel, self.mount, sync_id, BY)
+            services.preflight_batch(self.panel, self.mount, sync_id, ACTOR)
         return ids
 
-    def _many(self) -> str:
+    def _scan_many(self) -> str:
         """Scan more bundles than one page lists, from several hosts."""
         hosts = ("cloud-sync.example", "studio-berlin.cloud-sync.example", "archive-02.cloud-sync.example")
         ids = [self._bundle(f"crowd {n}", 1 + n % 9, files=False, source_host=hosts[n % 3]) for n in range(84)]
@@ -119,7 +119,7 @@ class Day:
                      WHERE sync_id IN %(ids)s""", ids=ids)
         return ids[5]
 
-    def _queue(self) -> tuple[str, str]:
+    def _make_jobs(self) -> tuple[str, str]:
         """Make running, stalled and dead jobs, and queued ones."""
         ids = [self._bundle(f"line {n}", 2) for n in range(8)]
         self._scan()

@@ -6,7 +6,7 @@ import installation
 import pytest
 import worker_helpers
 from browser_session import Panel, Window
-from busy_dataset import Day
+from busy_dataset import DatasetBuilder
 from constants import NAME, empty
 from gpupanel import config
 from gpupanel.db import Database
@@ -99,7 +99,7 @@ def start_worker():
 
 
 @pytest.fixture(scope="module")
-def evening(server, room, panel_conf, worker_conf):
+def dataset(server, room, panel_conf, worker_conf):
     """A panel with many batches, made once per module; tests only read."""
     shutil.rmtree(room / "assets", ignore_errors=True)
     (room / "assets" / "sync").mkdir(parents=True)
@@ -107,6 +107,6 @@ def evening(server, room, panel_conf, worker_conf):
         server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
     ))
     empty(admin)
-    yield Day(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).pass_by()
+    yield DatasetBuilder(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).build()
     for database in (admin, panel, worker):
         database.close()

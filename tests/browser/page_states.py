@@ -5,8 +5,8 @@ from browser_session import BATCHES, TASKS
 
 def _at(address: str, *unfold: str):
     """Return a function that opens a URL and clicks these selectors."""
-    def go(page, evening):
-        page.goto(address.format(**evening._asdict()) if evening else address)
+    def go(page, dataset):
+        page.goto(address.format(**dataset._asdict()) if dataset else address)
         for selector in unfold:
             page.click(selector)
 
@@ -18,7 +18,7 @@ def _batch(name: str, *unfold: str, **more: str):
     return _at(f"{BATCHES}?action=detail&sync_id={{{name}}}{query}", *unfold)
 
 
-def _preview(page, evening):
+def _preview(page, dataset):
     """Open the preview of queueing the first batches of the list."""
     page.goto(BATCHES)
     for box in page.locator("td.tick input").all()[:7]:
@@ -26,14 +26,14 @@ def _preview(page, evening):
     page.click("button:text-is('Queue selected')")
 
 
-def _preview_of_all(page, evening):
+def _preview_of_all(page, dataset):
     page.goto(f"{BATCHES}?status=discovered")
     page.check("input[name=all]")
     page.click("button:text-is('Preflight')")
     page.click(".each summary")
 
 
-def _outcome(page, evening):
+def _outcome(page, dataset):
     """Preflight more batches than a flash message lists (changes data)."""
     page.goto(BATCHES)
     page.check("input[name=all]")

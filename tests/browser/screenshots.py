@@ -20,9 +20,9 @@ LOAD_IMAGES = """() => Promise.all([...document.images].map((image) => {
 }))"""
 
 
-def _take(open_window, name: str, variant: str, evening=None) -> None:
+def _take(open_window, name: str, variant: str, dataset=None) -> None:
     page = open_window(**VARIANTS[variant]).page
-    (EMPTY | FULL)[name](page, evening)
+    (EMPTY | FULL)[name](page, dataset)
     page.emulate_media(media="print" if variant == "print" else "screen")
     page.evaluate(LOAD_IMAGES)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -37,5 +37,5 @@ def test_empty(open_window, admin_db, assets_dir, name, variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", FULL)
-def test_full(open_window, evening, name, variant):
-    _take(open_window, name, variant, evening)
+def test_full(open_window, dataset, name, variant):
+    _take(open_window, name, variant, dataset)

@@ -55,12 +55,12 @@ def one_window(browser, panel):
 
 
 @pytest.fixture
-def screen(one_window, evening):
+def screen(one_window, dataset):
     """Open a page on a screen: `screen("tasks", width=320)`."""
     def screen(name, width=1280, scheme="light"):
         one_window.page.set_viewport_size({"width": width, "height": 900})
         one_window.page.emulate_media(media="screen", color_scheme=scheme)
-        FULL[name](one_window.page, evening)
+        FULL[name](one_window.page, dataset)
         return one_window.page
 
     yield screen

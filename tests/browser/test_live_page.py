@@ -116,5 +116,5 @@ def test_an_unavailable_panel_is_reported_the_page_stays_and_recovers(
             page.clock.run_for(15_000)
         expect(page.locator("#finished")).to_have_text("Finished 1")
         expect(page.locator("#pulse")).to_have_text("0 running, 0 queued.")
-        assert window.complaints and all("ERR_CONNECTION_REFUSED" in each for each in window.complaints)
+        assert window.complaints and all("ERR_CONNECTION_REFUSED" in complaint for complaint in window.complaints)
         window.complaints.clear()

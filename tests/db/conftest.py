@@ -1,4 +1,4 @@
-"""Imports in this process, for the tests of what is written."""
+"""Fixtures of imports that run in the test process."""
 
 import pytest
 import worker_helpers
@@ -6,7 +6,7 @@ import worker_helpers
 
 @pytest.fixture
 def bring(panel_db, mount, worker_conf):
-    """Queues bundles and imports them; returns the worker's log."""
+    """Queue bundles and import them; return the worker's log."""
 
     def run(*sync_ids: str) -> str:
         worker_helpers.queue(panel_db, mount, *sync_ids)

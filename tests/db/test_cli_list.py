@@ -1,4 +1,4 @@
-"""gpupanel list finds what the panel finds, and a shell completes its words."""
+"""gpupanel list finds the same batches as the panel; shells complete its options."""
 
 import json
 import subprocess

@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of its own: the accounts get rights in both databases here, which doctor's tests would rightly find."""
+    """A separate server: the accounts get rights in both databases, which the tests of doctor would report."""
     with MariaDBServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
         yield running
 
@@ -73,7 +73,7 @@ def bring(db, conf, folder):
     hung = [writer.container(kind, kind, photos[:6], cover=many[1]) for kind in ("gallery", "collection")]
     bundles = [
         ("many", many, {"containers": hung, "sync_type": "gallery"}),
-        ("again", [each._replace(title="New", revision=2) for each in photos[6:9]], {"action": "update"}),
+        ("again", [photo._replace(title="New", revision=2) for photo in photos[6:9]], {"action": "update"}),
         ("gone", photos[9:10], {"action": "remove"}),
         ("bad", writer.assets("bad", 3, broken={1: defects.broken_document}), {}),
     ]
@@ -105,7 +105,7 @@ def differences(perl, ours, strictness=TOLERANT, accepted=()):
 
 
 def found(findings):
-    """(kind, place) -> how often."""
+    """Return (kind, place) -> number of differences."""
     return {(group.kind, group.place): group.count for group in findings.groups}
 
 
@@ -146,7 +146,7 @@ ASSET = (
 
 
 def sql(text):
-    """Seeds speak of `batch(0)` and `photo(4)`."""
+    """Replace `batch(0)` and `photo(4)` by subqueries."""
     for n in range(30):
         text = text.replace(f"asset({n})", ASSET.format(n=n, db=PERL)).replace(
             f"batch({n})", BATCH.format(n=n, db=PERL)
@@ -519,7 +519,7 @@ def doctor(conf, mapping):
         sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json",
     ]
     answer = subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    return answer.returncode, [(each["level"], each["check"]) for each in json.loads(answer.stdout)]
+    return answer.returncode, [(finding["level"], finding["check"]) for finding in json.loads(answer.stdout)]
 
 
 def test_doctor_says_what_a_database_with_other_names_lacks(perl, admin):

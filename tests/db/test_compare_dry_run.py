@@ -1,4 +1,4 @@
-"""compare plan: what a dry run planned against what was then written."""
+"""compare plan: the plan of a dry run against the rows that the import wrote."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def compare(*arguments):
 
 @pytest.fixture
 def planned(panel_db, mount, worker_conf, bundles, tmp_path):
-    """(sync_id, plan file) of a bundle with a gallery, covers and one broken item, planned and then imported."""
+    """(sync_id, plan file) of an imported bundle with a gallery, covers and one broken item."""
     members = list(bundles.assets("coast", 6, ("photo", "cover"), broken={4: defects.broken_document}))
     hung = bundles.container("gallery", "Coast", members[:3:2], cover=members[1])
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")

@@ -52,7 +52,7 @@ def test_every_bundle_ends_as_expected_and_a_second_run_changes_nothing(once, ad
 
 @pytest.fixture
 def ticked(panel_db, mount, worker_conf, assets_dir):
-    """Queues and imports all recorded bundles at once, as an operator who selects the whole list."""
+    """Queue and import all recorded bundles at once, as an operator who selects the whole list."""
     def queue_and_import():
         scenarios = demo_set(assets_dir / "sync", assets_dir)
         (assets_dir / "sync" / demo_import.MARKER_FILE).touch()

@@ -11,6 +11,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError, ValidationProblemsError
 from gpupanel.migration.dry_run import DryRun
+from gpupanel.worker.pipeline import Limits
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def dry_run(worker_db, mount):
 
     def run(sync_id, **options):
         lines = []
-        DryRun(worker_db, mount, sync_id, lines.append, **({"chunk_items": 4, "readers": 2} | options)).run()
+        DryRun(worker_db, mount, sync_id, lines.append, Limits(4, 2), **options).run()
         return lines
 
     return run
@@ -142,7 +143,7 @@ def test_an_import_that_meets_it_waits_and_then_goes_through(admin_db, panel_db,
             worker_helpers.wait_for_lock_wait(admin_db)
 
     try:
-        DryRun(other, mount, known, tell, chunk_items=100, readers=2).run()
+        DryRun(other, mount, known, tell, Limits(100, 2)).run()
         assert worker[0].ends() == 0
     finally:
         programs.end()

@@ -1,4 +1,4 @@
-"""Promises 1, 2 and 3: MariaDB itself refuses what an account has no duty to do (etc/grants.sql)."""
+"""MariaDB refuses every statement that an account does not need (etc/grants.sql)."""
 
 import re
 
@@ -82,7 +82,7 @@ def account(request):
 
 
 def allowed(account: str, table: str, privilege: str) -> set[str]:
-    """The columns that the duty names; `*` for all of them, nothing for none."""
+    """Return the columns that the privilege names; `*` for all columns."""
     for right in DUTIES[table][ACCOUNTS.index(account)]:
         verb, *columns = right.split()
         if verb == privilege:
@@ -91,13 +91,13 @@ def allowed(account: str, table: str, privilege: str) -> set[str]:
 
 
 def columns(db, table) -> list[str]:
-    """The columns that are not computed."""
+    """Return the columns that are not generated."""
     rows = db.execute(f"SHOW COLUMNS FROM {table}")
     return [row["Field"] for row in rows if "GENERATED" not in row["Extra"]]
 
 
 def is_denied(db, statement) -> bool:
-    """Whether the account was what stood in the way; that other things do is no denial."""
+    """Return whether the error is a lack of privileges."""
     try:
         db.execute(statement)
     except DatabaseAccessError:

@@ -1,4 +1,4 @@
-"""A private server ends with whoever began it, however that one ends."""
+"""A private server ends with the process that started it, however that process ends."""
 
 import os
 import select
@@ -16,7 +16,7 @@ SECONDS = 60
 
 @pytest.fixture
 def building(tmp_path):
-    """bench/make_ledger.py at work on a ledger: its process, and a handle of its server's."""
+    """A running bench/make_ledger.py: its process, and a handle of its server's process."""
     command = [sys.executable, TREE / "bench" / "make_ledger.py", tmp_path / "ledger", "--batches", "20000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline().startswith("ingest_batch: ")

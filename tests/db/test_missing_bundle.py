@@ -27,7 +27,7 @@ def alone(do, db, mount, sync_id):
 
 
 def in_bulk(do, db, mount, sync_id):
-    """The same for one of many, where a refusal is an outcome."""
+    """Run the action as a bulk action, which reports a refusal as a result."""
     ((outcome,), _) = bulk_service.run(db, mount, do, [sync_id], "operator", seconds=20)
     raise InvalidStateError(outcome.problem, outcome.hint)
 
@@ -38,13 +38,13 @@ def written(db):
 
 @pytest.fixture
 def imported(panel_db, mount, bundles, worker_conf):
-    """A bundle of two photos, imported but for the second."""
+    """A bundle of two photos, of which the first is imported."""
     return worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
 
 
 @pytest.fixture
 def lose(mount, tmp_path):
-    """Move files of a bundle away; returns how to bring them back."""
+    """Move files of a bundle away; return a function that restores them."""
     def lose(sync_id, *suffixes):
         files = [mount.sync_dir / f"{sync_id}.{suffix}" for suffix in suffixes]
         for file in files:
@@ -154,7 +154,7 @@ def test_a_batch_that_has_passed_its_preflight_is_queued_unseen_and_its_job_wait
     job_id = services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     job = worker_helpers.job(panel_db, job_id)
-    assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("queued", "queued")
+    assert (job["state"], worker_helpers.batch(panel_db, sync_id)["status"]) == ("held", "queued")
     assert f"{sync_id}.json is not on the mount" in job["last_error"]
 
 

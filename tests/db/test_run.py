@@ -1,4 +1,4 @@
-"""`make run`: what it starts it stops, by process id, also what a killed run left behind; its data stays."""
+"""`make run` stops by process id what it started, also after a killed run; its data stays."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PARTS = ("mariadb/mariadb", "worker", "panel")
 
 
 class Running:
-    """`gpupanel run` on a folder, from the moment it says where the panel is."""
+    """`gpupanel run` on a folder, after it has printed the address of the panel."""
 
     def __init__(self, folder, *options):
         self.folder = folder
@@ -34,7 +34,7 @@ class Running:
         self.pids = {part: int((folder / f"{part}.pid").read_text()) for part in PARTS}
 
     def _line(self):
-        """The next line up to the one that ends the welcome."""
+        """Return the next line before the end of the welcome."""
         line = self.process.stdout.readline()
         return "" if line.startswith("Ctrl-C") else line
 
@@ -44,7 +44,7 @@ class Running:
         return address
 
     def ended(self):
-        """(exit status, what it said last), once it has ended by itself."""
+        """Wait for the end; return (exit status, last output)."""
         rest = self.process.communicate(timeout=60)[0]
         return self.process.returncode, rest
 
@@ -58,7 +58,7 @@ class Running:
 
 
 def alive(pid):
-    """Whether the process runs; one that has ended and waits to be buried has no command line."""
+    """Return whether the process runs; a zombie process has no command line."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
     except OSError:
@@ -67,7 +67,7 @@ def alive(pid):
 
 @pytest.fixture
 def run(tmp_path):
-    """Starts runs on one folder, and ends whatever a failed test leaves of them."""
+    """Start runs on one folder, and end those that a failed test leaves."""
     folder, started = tmp_path / "var", []
 
     def start():

@@ -1,15 +1,19 @@
 """Scan: the mount is recorded once, nothing is silently skipped, and nothing is taken from absence."""
 
 import json
+import os
 import shutil
 import threading
+from dataclasses import replace
 
 import open_tracer
 import pytest
 from gpupanel import ledger, services
+from gpupanel import scan as scan_module
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.errors import MountUnavailableError
+from gpupanel.errors import FileUnreadableError, MountUnavailableError
+from gpupanel.mount import Mount
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_scanning_again_changes_nothing_and_opens_nothing(scan, panel_db, bundle
     scan()
     before = panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)
     opened = []
-    monkeypatch.setattr(mount, "read_manifest", opened.append)
+    monkeypatch.setattr(mount, "open_manifest", opened.append)
     report = scan()
     assert (report.known, report.discovered, opened) == (1, [], [])
     assert (panel_db.run_read(ledger.get_batch, sync_id), events(panel_db, sync_id)) == before
@@ -198,12 +202,107 @@ def test_two_scans_at_once_record_each_bundle_once(panel_db, settings, mount, bu
 def test_what_the_time_does_not_suffice_for_is_named(scan, panel_db, bundles, mount, monkeypatch):
     fast = bundles.bundle("a", bundles.assets("a", 1))
     slow = bundles.bundle("b", bundles.assets("b", 1))
-    hung, read = threading.Event(), mount.read_manifest
-    first, second = sorted([fast, slow])
-    monkeypatch.setattr(mount, "read_manifest", lambda sync_id: read(sync_id) if sync_id == first else hung.wait())
+    hung, read = threading.Event(), mount.open_manifest
+    monkeypatch.setattr(mount, "open_manifest", lambda sync_id: read(sync_id) if sync_id == fast else hung.wait())
     report = scan(seconds=1)
     hung.set()
-    assert (report.discovered, report.left) == ([first], [second])
+    assert (report.discovered, report.left) == ([fast], [slow])
+
+
+def hostile(sync_id: str, megabytes: int) -> bytes:
+    """A manifest that is refused and takes long to read."""
+    element = b'{"a":1,"a":2},'
+    return b'{"sync_id":"%b","items":[%b{}]}' % (sync_id.encode(), element * (megabytes * 1024 * 1024 // len(element)))
+
+
+@pytest.fixture
+def costly(bundles, mount):
+    """A sentinel whose manifest is large and refused, first by name; returns how to write it."""
+
+    def write(megabytes: int = 3) -> str:
+        sync_id = "00000000-0000-4000-8000-000000000000"
+        (mount.sync_dir / f"{sync_id}.json").write_bytes(hostile(sync_id, megabytes))
+        (mount.sync_dir / f"{sync_id}.ready").touch()
+        return sync_id
+
+    return write
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The bundles whose manifests were parsed, in order."""
+    names: list[str] = []
+    parse = scan_module.parse_manifest
+
+    def noted(raw, sync_id, *more):
+        names.append(sync_id)
+        return parse(raw, sync_id, *more)
+
+    monkeypatch.setattr(scan_module, "parse_manifest", noted)
+    return names
+
+
+def test_a_large_manifest_is_read_after_all_others(scan, bundles, costly, parsed):
+    large = costly()
+    good = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("a", "b")]
+    report = scan()
+    assert sorted(report.discovered) == sorted(good) and list(report.passed_over) == [large]
+    assert parsed[-1] == large and sorted(parsed[:-1]) == sorted(good)
+
+
+def test_what_was_read_is_recorded_though_the_scan_ends_in_a_large_manifest(
+    scan, panel_db, bundles, costly, monkeypatch
+):
+    large = costly()
+    good = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("a", "b")]
+    parse = scan_module.parse_manifest
+
+    def killed(raw, sync_id, *more):
+        if sync_id == large:
+            raise KeyboardInterrupt
+        return parse(raw, sync_id, *more)
+
+    monkeypatch.setattr(scan_module, "parse_manifest", killed)
+    with pytest.raises(KeyboardInterrupt):
+        scan()
+    assert panel_db.run_read(ledger.known_sync_ids, good) == set(good)
+
+
+def test_a_large_refused_manifest_is_read_again_only_when_its_size_or_time_changes(scan, mount, costly, parsed):
+    large = costly()
+    reason = scan().passed_over[large]
+    del parsed[:]
+    assert scan().passed_over == {large: reason} and parsed == []
+    file = mount.sync_dir / f"{large}.json"
+    os.utime(file, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns + 1))
+    assert scan().passed_over == {large: reason} and parsed == [large]
+    costly(4)
+    scan()
+    assert parsed == [large] * 2
+
+
+def test_other_limits_are_a_reason_to_read_a_large_refused_manifest_again(panel_db, mount, costly, parsed):
+    large = costly()
+    services.scan_mount(panel_db, mount, "admin")
+    del parsed[:]
+    wider = Mount(replace(mount.settings, max_items=600_000))
+    assert list(services.scan_mount(panel_db, wider, "admin").passed_over) == [large] and parsed == [large]
+
+
+def test_a_manifest_that_cannot_be_read_holds_up_no_other(scan, bundles, mount, monkeypatch):
+    bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("a", "b"))
+    opened = mount.open_manifest
+
+    def broken(sync_id):
+        if sync_id == bad:
+            raise FileUnreadableError(f"{sync_id}.json cannot be read: Input/output error.")
+        return opened(sync_id)
+
+    monkeypatch.setattr(mount, "open_manifest", broken)
+    report = scan()
+    assert report.discovered == [good] and "Input/output error" in report.passed_over[bad]
+    monkeypatch.setattr(mount, "open_manifest", opened)
+    assert scan().discovered == [bad]
 
 
 def test_no_file_of_a_known_bundle_is_opened_however_many_there_are(scan, assets_dir, bundles):

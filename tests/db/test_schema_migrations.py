@@ -1,4 +1,4 @@
-"""init-db brings a database of 0.1.0 to the newest schema, with its rows, and rows that Perl writes stay sound."""
+"""init-db migrates a database of 0.1.0 with its rows; rows that Perl writes stay valid."""
 
 from itertools import count
 
@@ -68,7 +68,7 @@ PERL_ROWS_WITH_DEFAULTS = (
 
 @pytest.fixture
 def create(server):
-    """Create databases of their own, empty or with statements run in them; they are dropped at the end."""
+    """Create databases, empty or with these statements; they are dropped at the end."""
     made = []
 
     def create(*statements: str) -> Database:

@@ -1,4 +1,4 @@
-"""Finding batches costs what is shown, whatever the filters, wherever the page (docs/decisions/0024)."""
+"""A batch search reads about as many rows as it shows, for all filters and pages (docs/decisions/0024)."""
 
 from datetime import date
 from functools import partial
@@ -39,7 +39,7 @@ def name(filters):
 
 @pytest.fixture(scope="module")
 def ledger(server):
-    """What bench/make_ledger.py makes, in small; the first thousand batches share one moment, as after a migration."""
+    """A small ledger of bench/make_ledger.py; its first thousand batches have one time, as after a migration."""
     db = Database(server.admin(NAME))
     empty(db)
     db.execute("SET foreign_key_checks = 0, unique_checks = 0")
@@ -51,7 +51,7 @@ def ledger(server):
 
 @pytest.fixture(scope="module")
 def wanted(ledger):
-    """The ids of all that fit, newest first, found the long way: `wanted(filters)`."""
+    """`wanted(filters)`: the ids of all matching batches, newest first, from a full scan."""
     rows = ledger.execute("SELECT id, sync_id, status, sync_type, action, source_host, DATE(discovered_at) AS day"
                           " FROM ingest_batch ORDER BY discovered_at DESC, id DESC")
     return lambda filters: [row["id"] for row in rows if _fits(row, filters)]
@@ -157,11 +157,11 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
-    assert count == (3, True) and sum(each.number for each in statuses.values()) == 3
+    assert count == (3, True) and sum(number.number for number in statuses.values()) == 3
     for module in (search.batches, access_path):
         monkeypatch.setattr(module, "MAX_ROWS_SCANNED", 3)
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
-    assert count == (3, False) and not any(each.exact for each in statuses.values())
+    assert count == (3, False) and not any(number.exact for number in statuses.values())
 
 
 def test_all_that_match_are_frozen_up_to_a_bound_and_it_is_said_whether_that_is_all(ledger, wanted):

@@ -1,4 +1,4 @@
-"""bin/gpupanel serve: the panel over HTTP, from the moment it says where until a signal ends it."""
+"""bin/gpupanel serve: the panel over HTTP, from its first line of output to a signal."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from constants import TREE
 
-# A panel whose only page waits until somebody writes a line to standard input.
+# A panel whose only page waits for a line on standard input.
 WAITING = """
 import sys
 from gpupanel.cli import main, serve
@@ -29,7 +29,7 @@ sys.exit(main.main(sys.argv[1:]))
 
 @pytest.fixture
 def serve(panel_conf):
-    """Starts a server on a free port; (process, address)."""
+    """Start a server on a free port; return (process, address)."""
     started = []
 
     def start(*program):

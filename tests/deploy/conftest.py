@@ -20,7 +20,7 @@ USERS = ("admin", "viewer", "stranger")
 
 @pytest.fixture(scope="session")
 def world():
-    """A folder that every user of this machine can enter; pytest's own are closed to the web server's."""
+    """A folder that every user can enter; the web server's user cannot enter those of pytest."""
     folder, umask = Path(tempfile.mkdtemp(prefix="gpupanel-deploy-")), os.umask(0o022)
     folder.chmod(0o755)
     yield folder
@@ -30,7 +30,7 @@ def world():
 
 @pytest.fixture(scope="session")
 def make_install(world):
-    """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
+    """Run `make install` as in a shell, also within `make test`, on a checkout that does not change meanwhile."""
     checkout = world / "checkout"
     shutil.copytree(
         constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench")
@@ -46,7 +46,7 @@ def make_install(world):
 
 @pytest.fixture(scope="session")
 def tree(world, make_install):
-    """Staged under DESTDIR and moved to PREFIX, as a package does it."""
+    """The installed tree, staged under DESTDIR and moved to PREFIX, as by a package."""
     prefix, stage = world / "opt" / "panel", world / "stage"
     make_install(PREFIX=prefix, DESTDIR=stage)
     prefix.parent.mkdir()
@@ -56,7 +56,7 @@ def tree(world, make_install):
 
 @pytest.fixture(scope="session")
 def bundle_ids(world):
-    """Two sound bundles and one that fails its preflight."""
+    """Two valid bundles and one that fails its preflight."""
     assets = world / "assets"
     (assets / "sync").mkdir(parents=True)
     writer = BundleWriter(assets / "sync", assets, pictures=2)
@@ -66,7 +66,7 @@ def bundle_ids(world):
 
 @pytest.fixture(scope="session")
 def site(tree, world, server, bundle_ids):
-    """The tree, configured as docs/install.md says: secrets for the web server's user, and for nobody else."""
+    """The tree, configured as in docs/install.md: only the web server's user can read the secrets."""
     server.socket.parent.chmod(0o711)
     etc = tree / "etc"
     for name, proxies in (("panel.conf", ""), ("proxied.conf", "127.0.0.1")):
@@ -118,12 +118,13 @@ def _hashed(password: str) -> str:
 
 @pytest.fixture(scope="session")
 def emptied(server):
-    """Makes every table as empty as a new one's, its counters too."""
+    """`emptied()` empties all tables and resets their counters; the schema version stays."""
     def emptied():
         db = Database(server.admin("admin_panel"))
         db.execute("SET foreign_key_checks = 0")
-        for row in db.execute("SHOW TABLES"):
-            db.execute(f"TRUNCATE {next(iter(row.values()))}")
+        tables = {next(iter(row.values())) for row in db.execute("SHOW TABLES")}
+        for table in tables - {"schema_version"}:
+            db.execute(f"TRUNCATE {table}")
         db.close()
 
     return emptied

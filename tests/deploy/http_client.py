@@ -28,13 +28,13 @@ class Answer(NamedTuple):
 
     @property
     def comparable(self) -> tuple:
-        """Status, headers and body; moments read alike."""
+        """Return status, headers and body, with equal times."""
         kept = {name: values for name, values in self.headers.items() if name not in SERVERS_OWN}
         return self.status, kept, TIMES.sub(b"TIME", self.body)
 
 
 def ask(port: int, method: str, target: str, body=None, user="admin", certificate=None, **headers) -> Answer:
-    """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list goes out in chunks. With
+    """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list is sent in chunks. With
     a certificate, it goes by https to the server that has it."""
     known = {"Host": "panel.example"} | ({"Authorization": basic(user, password(user))} if user else {})
     given = known | {name.replace("_", "-"): value for name, value in headers.items()}

@@ -135,7 +135,7 @@ REFUSED = (
 )
 
 class Conversation:
-    """Asks one server all of it, and remembers what later questions need."""
+    """Sends all requests to one server, and keeps the values that later requests need."""
 
     def __init__(self, port: int, known: dict[str, str]):
         self.port, self.known = port, dict(known)

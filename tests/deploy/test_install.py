@@ -16,7 +16,7 @@ EMPTY_REQUEST = {
 
 
 def snapshot(tree):
-    """Every file that is not bytecode: its mode and content."""
+    """Return mode and content of every file that is not bytecode."""
     files = (path for path in tree.rglob("*") if path.is_file() and path.suffix != ".pyc" and "venv" not in path.parts)
     return {str(path.relative_to(tree)): (path.stat().st_mode, path.read_bytes()) for path in files}
 
@@ -56,7 +56,7 @@ def test_the_tests_and_the_demo_bring_no_package_into_it(tree):
 
 
 def test_a_process_of_the_web_server_compiles_nothing(site):
-    """Neither modules nor templates, and it could not keep the result if it did."""
+    """It compiles neither modules nor templates, and could not store the result."""
     program = site.tree / "cgi-bin" / "import-media.cgi"
     answer = as_web_user("/usr/bin/python3", "-v", program, **EMPTY_REQUEST)
     assert answer.stdout.startswith(b"Status: 200 OK")

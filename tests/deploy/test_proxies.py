@@ -68,7 +68,7 @@ def test_behind_a_proxy_that_speaks_https_cookies_are_secure(site, emptied):
 
 @pytest.fixture
 def overheard(site):
-    """What nginx, by the sample for waitress, passes on: `overheard(**headers)` returns the headers of the request."""
+    """`overheard(**headers)`: the headers that nginx passes on, configured by the sample for waitress."""
     heard = []
 
     class Listener(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Who can read which secret, set up as docs/install.md says: checked by the kernel, as the user in question."""
+"""Only the documented users can read each secret; checked as that user."""
 
 import os
 import subprocess

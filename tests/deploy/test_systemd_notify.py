@@ -25,16 +25,16 @@ class Supervisor:
         self._thread.start()
 
     def environ(self, **more: str) -> dict[str, str]:
-        """What systemd tells a service with WatchdogSec about its socket."""
+        """The environment that systemd gives a service with WatchdogSec."""
         return {"NOTIFY_SOCKET": self._address, "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1_000_000))} | more
 
     def hears(self, message: str, after: int = 0) -> int:
-        """The place of the first such message from `after` on, as soon as there is one."""
+        """Wait for the first such message from index `after` on; return its index."""
         worker_helpers.wait_until(lambda: message in self.said[after:], message)
         return self.said.index(message, after)
 
     def fell_silent(self) -> bool:
-        """Whether nothing came for as long as the watchdog waits."""
+        """Return whether no message arrived for the watchdog's interval."""
         heard, pause = len(self.said), threading.Event()
         pause.wait(WATCHDOG_SECONDS)
         return len(self.said) == heard

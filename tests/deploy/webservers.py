@@ -16,7 +16,7 @@ from pwd import getpwnam
 from typing import NamedTuple
 
 START_SECONDS = 20
-WEB_USER = "www-data" if os.geteuid() == 0 else None  # whoever is not root runs everything as himself
+WEB_USER = "www-data" if os.geteuid() == 0 else None  # without root, everything runs as the present user
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 APACHE = """
@@ -75,7 +75,7 @@ NGINX_HTTPS = " ssl; ssl_certificate {certificate}; ssl_certificate_key {certifi
 
 
 class Site(NamedTuple):
-    """An installed tree, a folder for the servers' own files, where the pages shall be, whether behind Basic, and the
+    """An installed tree, a folder for the servers' files, the URL folder of the pages, whether behind Basic, and the
     key and certificate in one file, for https."""
 
     tree: Path
@@ -126,7 +126,7 @@ def nginx_waitress(site: Site):
 
 @contextlib.contextmanager
 def waitress(site: Site):
-    """`bin/gpupanel serve` alone, with a configuration that trusts the proxy; yields its port."""
+    """Run `bin/gpupanel serve` with a configuration that trusts the proxy; yield its port."""
     folder = new_folder(site, "waitress")
     config, port = site.tree / "etc" / "proxied.conf", free_port()
     command = [site.tree / "bin" / "gpupanel", "serve", "--config", config, "--port", str(port)]
@@ -143,7 +143,7 @@ def free_port() -> int:
 
 
 def new_folder(site: Site, name: str) -> Path:
-    """A new one each time: no socket of an earlier run in it."""
+    """Return a new folder without sockets of earlier runs."""
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=site.folder))
     if WEB_USER:
         shutil.chown(folder, WEB_USER, WEB_USER)
@@ -176,7 +176,7 @@ def _apache(site: Site, folder: Path, name: str, extra: str, its_socket: str):
 
 @contextlib.contextmanager
 def nginx(site: Site, folder: Path, name: str, replacements: dict[str, str]):
-    """nginx with one of our samples, and what it needs around it; yields its port."""
+    """Run nginx with one of our samples; yield its port."""
     port, config = free_port(), folder / "nginx.conf"
     replacements |= {} if site.guarded else {'auth_basic "Admin panel";': "auth_basic off;"}
     https = NGINX_HTTPS.format(certificate=site.certificate) if site.certificate else ";"
@@ -192,7 +192,7 @@ def nginx(site: Site, folder: Path, name: str, replacements: dict[str, str]):
 
 @contextlib.contextmanager
 def _running(folder: Path, *command, ready, user=None):
-    """A program in a process group of its own, from when it is ready until the block ends."""
+    """Run a program in its own process group until the block ends; wait until it is ready."""
     with open(folder / "output.log", "ab") as log:
         process = subprocess.Popen(
             [shutil.which(command[0], path=PATH), *command[1:]], cwd=folder, env={"PATH": PATH, "LANG": "C.UTF-8"},
@@ -207,7 +207,7 @@ def _running(folder: Path, *command, ready, user=None):
 
 
 def identity(user: str | None) -> dict:
-    """subprocess's options to run a program as this user, and as nobody else besides."""
+    """Return the options of subprocess that run a program as this user, without other groups."""
     return {"user": user, "group": getpwnam(user).pw_gid, "extra_groups": []} if user else {}
 
 

@@ -11,7 +11,7 @@ from network import Network
 
 @pytest.fixture
 def start(admin_db):
-    """Starts workers; none outlives its test."""
+    """Start workers; they end with the test."""
     programs = worker_helpers.Programs()
     yield programs
     programs.end()
@@ -61,7 +61,7 @@ def _accounts_on(cluster, conf):
 
 @pytest.fixture
 def agreed(cluster, admin_db):
-    """Whether all nodes hold the same; returns what."""
+    """Check that all nodes have the same rows, and return them."""
 
     def ask() -> dict:
         first, *others = [everything(cluster, number) for number in cluster]

@@ -13,7 +13,7 @@ _numbers = itertools.count()
 
 
 def lacking() -> str:
-    """Why there can be no other machines here; empty when there can."""
+    """Return why network namespaces are impossible here; "" if they are possible."""
     if shutil.which("ip") is None:
         return "Debian's iproute2 is not installed"
     allowed = subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True).returncode == 0
@@ -28,7 +28,7 @@ def ip(*words: str) -> None:
 
 
 class Network:
-    """Machines 1 to `machines`. The switch is in a namespace of its own, so that nothing of this machine's changes."""
+    """Machines 1 to `machines`. The switch has its own namespace, so that this machine's network does not change."""
 
     def __init__(self, machines: int):
         self._machines = range(1, machines + 1)
@@ -76,15 +76,15 @@ class Network:
         return f"{SUBNET}.{machine}"
 
     def within(self, machine: int) -> tuple[str, ...]:
-        """What a command begins with in order to run on that machine."""
+        """Return the prefix of a command that runs on that machine."""
         return ("ip", "netns", "exec", f"{self._name}m{machine}")
 
     def pull(self, machine: int) -> None:
-        """Take the machine's cable out of the switch."""
+        """Disconnect the machine from the switch."""
         ip("-n", self._switch, "link", "set", f"port{machine}", "down")
 
     def plug(self, machine: int) -> None:
-        """Put it back."""
+        """Connect the machine again."""
         ip("-n", self._switch, "link", "set", f"port{machine}", "up")
 
 

@@ -31,7 +31,7 @@ def test_what_goes_wrong_at_any_point_leaves_the_same_library_and_a_true_story(e
 
 
 def at(points, words: str) -> trial.Point:
-    """The first point where these words are said."""
+    """Return the first point with these words."""
     return next(point for point in points if words in point.what)
 
 

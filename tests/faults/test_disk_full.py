@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
-    """A file system that holds just the server's data."""
+    """A file system that holds only the server's data."""
     folder = tmp_path_factory.mktemp("disk")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m", "gpupanel-test", folder], check=True)
     yield folder
@@ -34,7 +34,7 @@ def disk(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(disk, tmp_path_factory):
-    """In place of the server of all other tests."""
+    """A server on the small disk."""
     folder = disk / "mariadb"
     folder.mkdir()
     (folder / "mariadb.log").symlink_to(tmp_path_factory.mktemp("log") / "mariadb.log")  # of which the end is wanted
@@ -43,7 +43,7 @@ def server(disk, tmp_path_factory):
 
 
 class Filler:
-    """A file that takes all the space there is, until it is removed."""
+    """A file that fills the disk until it is removed."""
 
     def __init__(self, disk):
         self._path = disk / "filler"
@@ -69,7 +69,7 @@ def filler(disk):
 
 @pytest.fixture
 def shell(panel_conf):
-    """Run bin/gpupanel; returns (exit status, what it said)."""
+    """Run bin/gpupanel; return (exit status, output)."""
     def shell(*arguments):
         command = [sys.executable, TREE / "bin" / "gpupanel", *arguments, "--config", panel_conf, "--as", "operator"]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -84,7 +84,7 @@ def many(bundles, name: str) -> str:
 
 
 def start_again(server) -> None:
-    """As systemd does: a server that cannot even roll back for want of space has ended itself."""
+    """Restart the server as systemd does: it ends itself when it has no space to roll back."""
     if server.process.poll() is not None:
         server.start()
 

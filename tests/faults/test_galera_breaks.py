@@ -18,7 +18,7 @@ PHOTOS = 40
 
 @pytest.fixture
 def server(cluster):
-    """The first node is where the tests look, and where the panel is; it is the second one that breaks."""
+    """The first node, which tests and panel use; the second node breaks."""
     return cluster[1]
 
 
@@ -36,7 +36,7 @@ def bundle(bundles, panel_db, mount, photos):
 
 @pytest.fixture
 def in_the_middle(cluster, worker_on, start, on, photos):
-    """While inside, a worker at node 2 has imported half of the batch and waits in the middle of a transaction."""
+    """Hold a worker at node 2 within a transaction, after half of the batch."""
 
     @contextmanager
     def wait():

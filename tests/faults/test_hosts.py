@@ -21,14 +21,14 @@ PHOTOS = 60  # of the job that is cut off
 
 @pytest.fixture(scope="module")
 def network():
-    """Four machines: the server's is the first, and each of the others has a worker."""
+    """Four machines: the first runs the server, the others a worker each."""
     with Network(4) as cabled:
         yield cabled
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, network):
-    """A server that answers to the other machines, with accounts for them as docs/install.md says."""
+    """A server for the other machines, with their accounts as in docs/install.md."""
     options = (*THROWAWAY, "--bind-address=0.0.0.0", f"--port={PORT}", "--skip-name-resolve")
     with installation.installed(tmp_path_factory.mktemp("host"), *options, within=network.within(1)) as running:
         admin = Database(running.admin(NAME))
@@ -44,7 +44,7 @@ def server(tmp_path_factory, network):
 
 @pytest.fixture
 def start(admin_db, network, worker_conf):
-    """`start(2)` starts a worker on machine 2; none outlives its test."""
+    """`start(2)` starts a worker on machine 2; it ends with the test."""
     programs = worker_helpers.Programs()
 
     def on(machine: int, **options) -> worker_helpers.Program:

@@ -223,7 +223,7 @@ class Story(RuleBasedStateMachine):
             self._brought(held.batch)
 
     def _write_in_vain(self, held: Held):
-        """Presumed dead or not: as long as nobody has put its job back, it may go on; afterwards it writes nothing."""
+        """A stale worker may continue until its job is requeued; afterwards it writes nothing."""
         if self._has(held):
             self.dead.remove(held)
             self._import(held, 1000)
@@ -283,7 +283,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.dead)
     @rule()
     def reset(self):
-        """An hour passes for those that are dead, and somebody puts their jobs back."""
+        """An hour passes, and another worker requeues the jobs of dead workers."""
         for held in [held for held in self.dead if self._has(held)]:
             worker_helpers.make_stale(self.admin, held.job.id)
             self._put_back(held)
@@ -304,7 +304,7 @@ class Story(RuleBasedStateMachine):
 
     @rule()
     def look_for_the_silent(self):
-        """Whoever seems silent for too long loses its job, alive or not; nobody else does."""
+        """A worker without a heartbeat for too long loses its job, alive or not; no other worker does."""
         for job_id in self.db.run_read(claims.list_stale, 900):
             (held,) = [held for held in self.hands.values() if held.job.id == job_id and self._has(held)]
             self._put_back(held)

@@ -36,7 +36,7 @@ def by_command(environment, sync_id: str) -> None:
 
 
 def by_click(environment, sync_id: str) -> None:
-    """The button of the batch's own page, which says too why it is parked."""
+    """Retry with the button of the batch page, which also states the failure."""
     panel = application(config.load(environment.direct["gpupanel"]))
     operator = TestApp(panel, extra_environ={"REMOTE_USER": scenario.OPERATOR})
     page = operator.get(f"/admin/import-media.cgi?action=detail&sync_id={sync_id}")

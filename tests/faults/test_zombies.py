@@ -26,7 +26,7 @@ def impatient(worker_conf):
 
 
 def everything(admin_db, sync_id: str) -> tuple:
-    """All that a worker could write: library, ledger, job and events, times included."""
+    """Return all rows that a worker could write: library, ledger, job and events, with times."""
     tables = ("ingest_batch", "ingest_batch_item", "import_job", "ingest_event")
     return worker_helpers.rows(admin_db), [admin_db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
@@ -66,14 +66,14 @@ def test_a_worker_stopped_in_the_middle_of_a_transaction_neither_blocks_the_next
 
 
 def wrote_and_waits(admin_db) -> bool:
-    """Whether a transaction that has written rows waits for a lock."""
+    """Return whether a transaction that has written rows waits for a lock."""
     return bool(admin_db.execute(
         "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified > 0"
     ))
 
 
 def library_rows_written(admin_db) -> bool:
-    """Whether somebody has assets in hand that are not committed."""
+    """Return whether a transaction has uncommitted assets."""
     db = Database(admin_db.settings)
     db.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
     seen = db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]

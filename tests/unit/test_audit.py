@@ -1,4 +1,4 @@
-"""bin/audit: sound, vulnerable, or not known; and never sound because nobody answered."""
+"""bin/audit: sound, vulnerable or unknown; without a response never sound."""
 
 import subprocess
 import sys

@@ -17,7 +17,7 @@ S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
 
 def gpupanel(*args, **environ):
-    """The real program, as a process of its own."""
+    """Run the real program as a process."""
     command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, args)]
     kept = {key: value for key, value in os.environ.items() if key != "GPUPANEL_CONF"}
     return subprocess.run(command, capture_output=True, text=True, env=kept | environ, stdin=subprocess.DEVNULL)

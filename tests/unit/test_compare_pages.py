@@ -1,4 +1,4 @@
-"""compare pages: what is taken out of a page, and what counts as a difference."""
+"""compare pages: the values parsed from a page, and the differences."""
 
 import json
 import subprocess

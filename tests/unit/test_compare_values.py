@@ -10,7 +10,7 @@ from gpupanel.migration import (
     accepted, difference_kinds, event_diff, mapping, mapping_proposal, table_specs, value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
-from gpupanel.migration.findings import Findings, SAMPLES
+from gpupanel.migration.findings import Difference, Findings, SAMPLES
 from gpupanel.migration.report import Report, format_report, render_html
 
 UTC = UTC
@@ -184,7 +184,7 @@ def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_to
     told = []
     findings = Findings(each=told.append)
     for n in range(3 * SAMPLES):
-        findings.add("value", "Library", "asset", "title", row=str(n), left="a", right="b")
+        findings.add(Difference("value", "Library", "asset", "title", row=str(n), left="a", right="b"))
     [group] = findings.groups
     assert (group.count, len(group.samples), len(told)) == (3 * SAMPLES, SAMPLES, 3 * SAMPLES)
 
@@ -205,7 +205,9 @@ def report():
         ("Library", "asset", "title", "value"),
         ("Ledger", "ingest_event", "payload", "json_spacing"),
     ):
-        findings.add(kind, area, table, column, row="photo <x>", bundle="b", left="<script>1</script>", right="\x1b[2J")
+        findings.add(Difference(
+            kind, area, table, column, row="photo <x>", bundle="b", left="<script>1</script>", right="\x1b[2J"
+        ))
     return Report("Two databases", "left & co", "right", [("Times", "order")], findings, NOON)
 
 

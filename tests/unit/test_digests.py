@@ -1,4 +1,4 @@
-"""Digests differ where an approval would bind something else, and nowhere else."""
+"""Digests differ exactly where an approval would approve something different."""
 
 import pytest
 

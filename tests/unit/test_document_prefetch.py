@@ -1,4 +1,4 @@
-"""Reading ahead: in order, bounded, at once, and never for ever."""
+"""Prefetch of documents: in order, in bounded memory, in parallel, without hanging."""
 
 import threading
 from types import SimpleNamespace
@@ -85,7 +85,7 @@ def test_no_more_than_the_window_is_read_ahead():
 
 @pytest.fixture
 def ample(monkeypatch):
-    """Room for 1000 bytes."""
+    """A memory budget of 1000 bytes."""
     monkeypatch.setattr(document_prefetch, "PREFETCH_BYTES", 1000)
 
 

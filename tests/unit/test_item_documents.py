@@ -1,4 +1,4 @@
-"""The documents of an item: what is known must be JSON, what is unknown is captured as it came."""
+"""The documents of an item: known kinds must be JSON, unknown kinds are stored unchanged."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""A manifest becomes values, or every problem at once; a bad item fails alone (docs/CONTRACT.md, 4)."""
+"""A manifest is parsed, or all problems are reported; an invalid item fails alone (docs/CONTRACT.md, 4)."""
 
 import hashlib
 import json
@@ -333,7 +333,7 @@ def test_items_and_containers_can_be_iterated_over_again_and_counted_and_picked(
     assert list(found.items) == list(found.items)
     assert (found.items[699].path, found.items[-1].path) == ("p/699", "p/1499")
     assert isinstance(found.items[700], InvalidItem)
-    assert [each.container_hash for each in found.containers] == [f"{n:064x}" for n in range(3)]
+    assert [container.container_hash for container in found.containers] == [f"{n:064x}" for n in range(3)]
     with pytest.raises(IndexError):
         found.items[1500]
 

@@ -1,4 +1,4 @@
-"""What a manifest may contain, and what makes it or one of its items invalid, whatever else it contains."""
+"""Valid and invalid values of a manifest, alone and combined with others."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a manifest, it is parsed or refused, and what is parsed is strict JSON (docs/CONTRACT.md, 4)."""
+"""Every manifest is parsed or refused; parsed ones are strict JSON (docs/CONTRACT.md, 4)."""
 
 import json
 import math
@@ -29,7 +29,7 @@ ODD = st.sampled_from([None, True, 0, 1.5, "", "x", [], {}, [1], {"a": 1}])
 
 
 def objects(usual: dict, **inner):
-    """Objects whose values are mostly what they should be, and sometimes anything."""
+    """Generate objects with mostly valid values."""
     members = {key: st.one_of(st.sampled_from(values), st.sampled_from(values), ODD) for key, values in usual.items()}
     required = {key: st.sampled_from(values) for key, values in usual.items()}
     return st.one_of(st.fixed_dictionaries(required | inner), st.fixed_dictionaries({}, optional=members | inner))
@@ -76,7 +76,7 @@ def outcome(raw: bytes):
 
 
 def reference_tree(raw: bytes):
-    """The manifest as `json` reads it, with the rules of strict JSON; None when it breaks one."""
+    """Return the manifest as parsed by `json`; None if it is not strict JSON."""
     def once(pairs):
         if len(dict(pairs)) != len(pairs):
             raise ValueError
@@ -102,9 +102,9 @@ def test_whatever_is_accepted_is_strict_json_and_problems_can_be_stored(document
     found = outcome(raw)
     if not isinstance(found, list):
         tree = reference_tree(raw)
-        identities = [(each["asset_type"], each["asset_hash"].lower()) for each in tree["items"]]
-        assert [(each.asset_type, each.asset_hash) for each in found.items] == identities
-    bad = [] if isinstance(found, list) else [each for each in found.items if isinstance(each, InvalidItem)]
+        identities = [(item["asset_type"], item["asset_hash"].lower()) for item in tree["items"]]
+        assert [(item.asset_type, item.asset_hash) for item in found.items] == identities
+    bad = [] if isinstance(found, list) else [item for item in found.items if isinstance(item, InvalidItem)]
     for problem in found if isinstance(found, list) else [text for each in bad for text in each.problems]:
         problem.encode("utf-8")
         assert ": found " in problem and problem.isprintable()

@@ -1,4 +1,4 @@
-"""The manifest's bytes must be strict JSON; each way of not being so has its own message (docs/CONTRACT.md, 4)."""
+"""A manifest must be strict JSON; each violation has its own message (docs/CONTRACT.md, 4)."""
 
 import pytest
 

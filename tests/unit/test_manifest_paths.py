@@ -1,4 +1,4 @@
-"""Paths of a manifest can neither leave the mount nor meet each other (docs/CONTRACT.md, 4)."""
+"""Paths of a manifest can neither leave the mount nor overlap (docs/CONTRACT.md, 4)."""
 
 import pytest
 

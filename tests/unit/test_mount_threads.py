@@ -1,4 +1,4 @@
-"""A mount that hangs: whoever reads it is left behind, by a request, by a signal, and by the process when it ends."""
+"""A hanging mount: requests, signals and the end of the process do not wait for its threads."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from gpupanel.manifest import Manifest
 from gpupanel.mount import Mount, iterate_with_timeout
 reading = threading.Event()
 
-def hang(self, path):
+def hang(self, path, check_files):
     reading.set()
     threading.Event().wait()
 
@@ -81,7 +81,7 @@ def test_what_is_not_long_waited_for_is_read_by_one_thread(monkeypatch):
 
 
 def test_a_wait_is_broken_by_as_many_answers_in_a_row_as_there_are_threads():
-    """Two threads that begin together answer together: each second answer is there already, and both are slow."""
+    """Two threads that start together also end together: every second result is ready at once."""
     answered, readers = Future(), DaemonThreadPool(4)
     answered.set_result(None)
     readers._started, readers._waited = 2, 0.02

@@ -1,4 +1,4 @@
-"""docs/PERL-PARITY.md is honest: what it names exists, and it speaks of every fact of the reference page."""
+"""docs/PERL-PARITY.md names existing files and tests only, and every fact of the reference page."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Named queries: each one that the code uses exists, each that exists is used, and holes take constants only."""
+"""Named queries: the used queries exist, the existing ones are used, holes take constants only."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The reference fold: each rule of upstream's order by name, and the same library for any order of arrival."""
+"""The reference fold: each rule of upstream's order, and the same library for any order of arrival."""
 
 import dataclasses
 
@@ -125,7 +125,7 @@ def test_a_derivative_that_only_older_updates_named_is_written_by_the_latest_of_
 
 def test_derivatives_that_are_never_persisted_are_no_part_of_the_library():
     item = photo(files={"s.jpg": 1})
-    frosted = [type(each)("frosted", each.path, each.bytes) for each in item.derivatives]
+    frosted = [type(derivative)("frosted", derivative.path, derivative.bytes) for derivative in item.derivatives]
     item = type(item)(item.asset_type, item.asset_hash, path=item.path, derivatives=tuple(frosted))
     assert library_of([handover(0, "create", item)]).assets[A].derivatives == {}
 

@@ -75,7 +75,7 @@ def test_refusals_with_a_hint_come_before_those_without(found, send, admin_db):
     fine, bad = found("fine"), found("bad", files=False)
     admin_db.execute("UPDATE ingest_batch SET status = IF(sync_id = %(bad)s, 'failed', 'completed')", bad=bad)
     notice = send(do="retry_selected", sync_id=[fine, bad]).follow().html.find(class_="notice")
-    assert [text(each).split()[0] for each in notice.find_all("li")] == [bad, fine]
+    assert [text(element).split()[0] for element in notice.find_all("li")] == [bad, fine]
 
 
 def test_a_refused_batch_does_not_stop_the_others(preview, found, panel_db):

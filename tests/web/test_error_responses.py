@@ -190,7 +190,7 @@ def test_no_page_has_inline_code(admin, url):
     page = admin.get(url, expect_errors=True).html
     assert page.find_all(style=True) == page.find_all("style") == []
     assert all(script["src"] and not script.string for script in page.find_all("script"))
-    assert not [name for each in page.find_all(True) for name in each.attrs if name.startswith("on")]
+    assert not [name for element in page.find_all(True) for name in element.attrs if name.startswith("on")]
 
 
 @pytest.mark.parametrize("name, kind", [

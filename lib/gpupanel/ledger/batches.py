@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..db import ReadTransaction, Transaction, chunked
 from ..errors import NotFoundError
 from ..models import BatchStatus, COUNT_LIMIT
-from ..rows import BatchRow, Facts
+from ..rows import BatchRow, Facts, SkippedBundle
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 def known_sync_ids(tx: ReadTransaction, sync_ids: list[str]) -> set[str]:
     """Those of the bundles that a scan need not read again."""
     return {row["sync_id"] for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.recorded", sync_ids=chunk)}
+
+
+def skipped_bundles(tx: ReadTransaction, sync_ids: list[str]) -> dict[str, SkippedBundle]:
+    """sync_id -> those of these bundles whose costly manifests were refused before."""
+    rows = (row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.skipped_states", sync_ids=chunk))
+    return {row["sync_id"]: row for row in rows}
 
 
 def get_batch(tx: ReadTransaction, sync_id: str) -> BatchRow:

@@ -1,6 +1,7 @@
 """The manifest of a bundle: its types, its limits, and its parser."""
 
-from .parser import Manifest, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
+from .manifest import Manifest, reasons_not_consumable
+from .parser import parse_manifest, salvage_fields, sha256_hex
 from .schema import Container, Derivative, InvalidItem, Item, ManifestFields, ManifestLimits, Verification
 
 __all__ = [

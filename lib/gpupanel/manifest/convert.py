@@ -1,4 +1,4 @@
-"""Convert JSON text to the types of schema.py, or explain each value that does not fit.
+"""Convert JSON text to the types of schema.py, or explain info value that does not fit.
 
 A struct that does not fit is split into the raw text of its fields, so that no tree is made and unknown keys
 cost nothing.
@@ -14,13 +14,14 @@ from msgspec import Raw, Struct, defstruct, field
 from msgspec.json import Decoder
 from msgspec.structs import FieldInfo, fields, replace
 
-from .messages import MISSING, expected, place, problem
+from .messages import MISSING, expected, format_problem, member_path
 from .schema import Container, Item
-from .strict_json import BIG_BYTES, Text, array_runs, described, skip_space
+from .json_runs import Text, array_runs, skip_space
+from .strict_json import BIG_BYTES, describe_value
 
 # Raised for a value that breaks a rule, and for numbers with thousands of digits.
 UNFIT = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
-# So many problems of one array are counted; the manifest is refused long before.
+# Problems counted in one array; a manifest is refused long before.
 MAX_COUNTED = 10_000
 
 T = TypeVar("T")
@@ -38,9 +39,9 @@ def _decoder(kind: Any) -> Decoder[Any]:
 
 @cache
 def _raw_decoder(kind: type[Struct]) -> Decoder[Any]:
-    """A decoder for the raw text of each field; a missing one is empty."""
-    raw_fields = [(each.name, Raw, field(default_factory=Raw)) for each in _fields(kind)]
-    return Decoder(defstruct(f"Raw{kind.__name__}", raw_fields))
+    """A decoder for the raw text of info field; a missing one is empty."""
+    raw = [(info.name, Raw, field(default_factory=Raw)) for info in _fields(kind)]
+    return Decoder(defstruct(f"Raw{kind.__name__}", raw))
 
 
 @cache
@@ -49,34 +50,34 @@ def _list_decoder() -> Decoder[list[Raw]]:
 
 
 def raw_fields(text: Text | Raw, kind: type[Struct]) -> dict[str, Raw]:
-    """Return the raw text of each field of `kind` that the object `text` has."""
-    values = _raw_decoder(kind).decode(memoryview(text))
-    found = {name: getattr(values, name) for name in values.__struct_fields__}
-    return {name: raw for name, raw in found.items() if len(memoryview(raw))}
+    """Return the raw text of info field of `kind` that the object `text` has."""
+    struct = _raw_decoder(kind).decode(memoryview(text))
+    values = {name: getattr(struct, name) for name in struct.__struct_fields__}
+    return {name: raw for name, raw in values.items() if len(memoryview(raw))}
 
 
 def raw_elements(text: Text) -> Iterator[Raw]:
-    """The raw text of each element of the array `text`; only those of one run are in memory."""
+    """The raw text of info element of the array `text`; only those of one run are in memory."""
     for start, end in array_runs(text, 0):
         yield from run_elements(text, start, end)
 
 
 def run_elements(text: Text, start: int, end: int) -> Iterator[Raw]:
-    """The raw text of each element of a run; a big one is not copied."""
+    """The raw text of info element of a run; a big one is not copied."""
     if end - start > BIG_BYTES:
         yield Raw(memoryview(text)[skip_space(text, start) : end])
     else:
         yield from _list_decoder().decode(b"[%b]" % bytes(text[start:end]))
 
 
-def begins_with(raw: Raw, bracket: str) -> bool:
-    """Whether a value begins with this bracket."""
+def starts_with(raw: Raw, bracket: str) -> bool:
+    """Return whether a value starts with this bracket."""
     return bool(memoryview(raw)[0] == ord(bracket))
 
 
 def convert(raw: Raw, kind: Any) -> Any:
     """Decode a value of type `kind`. Raises one of UNFIT."""
-    if begins_with(raw, '"') and len(memoryview(raw)) > BIG_BYTES:
+    if starts_with(raw, '"') and len(memoryview(raw)) > BIG_BYTES:
         raise msgspec.ValidationError("longer than any text may be")
     return _decoder(kind).decode(raw)
 
@@ -84,47 +85,47 @@ def convert(raw: Raw, kind: Any) -> Any:
 def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
     """Return the values of those fields of `kind` that fit their types, by name."""
     values = {}
-    for each in _fields(kind):
-        if each.name in raw:
+    for info in _fields(kind):
+        if info.name in raw:
             try:
-                values[each.name] = convert(raw[each.name], each.type)
+                values[info.name] = convert(raw[info.name], info.type)
             except UNFIT:
                 continue
     return values
 
 
-def field_problems(raw: dict[str, Raw], kind: type[Struct], where: str) -> Iterator[str]:
-    """The problems of an object whose fields have the texts `raw`."""
-    for each in _fields(kind):
-        path = place(where, each.name)
-        if each.name in raw:
-            yield from value_problems(raw[each.name], each.type, path)
-        elif each.required:
-            yield problem(path, MISSING, expected(each.type))
+def field_problems(raw: dict[str, Raw], kind: type[Struct], path: str) -> Iterator[str]:
+    """Yield the problems of an object whose fields have the texts `raw`."""
+    for info in _fields(kind):
+        inner = member_path(path, info.name)
+        if info.name in raw:
+            yield from value_problems(raw[info.name], info.type, inner)
+        elif info.required:
+            yield format_problem(inner, MISSING, expected(info.type))
 
 
-def value_problems(raw: Raw, kind: Any, where: str) -> Iterator[str]:
-    """Every problem of `raw` as a value of type `kind`; none when it is one."""
+def value_problems(raw: Raw, kind: Any, path: str) -> Iterator[str]:
+    """Yield every problem of `raw` as a value of type `kind`."""
     try:
         convert(raw, kind)
     except UNFIT:
-        yield from _explained(raw, kind, where)
+        yield from _explain(raw, kind, path)
 
 
-def _explained(raw: Raw, kind: Any, where: str) -> Iterator[str]:
-    if isinstance(kind, type) and issubclass(kind, Struct) and begins_with(raw, "{"):
-        yield from field_problems(raw_fields(raw, kind), kind, where)
-    elif get_origin(kind) is tuple and begins_with(raw, "["):
+def _explain(raw: Raw, kind: Any, path: str) -> Iterator[str]:
+    if isinstance(kind, type) and issubclass(kind, Struct) and starts_with(raw, "{"):
+        yield from field_problems(raw_fields(raw, kind), kind, path)
+    elif get_origin(kind) is tuple and starts_with(raw, "["):
         member = get_args(kind)[0]
         elements = enumerate(raw_elements(memoryview(raw)))
-        every = (text for index, each in elements for text in value_problems(each, member, place(where, index)))
-        yield from islice(every, MAX_COUNTED)
+        problems = (text for n, element in elements for text in value_problems(element, member, member_path(path, n)))
+        yield from islice(problems, MAX_COUNTED)
     else:
-        yield f"{where}: found {described(memoryview(raw))}, expected {expected(kind)}"
+        yield f"{path}: found {describe_value(memoryview(raw))}, expected {expected(kind)}"
 
 
 def with_lowercase_hashes(item: Item) -> Item:
-    """Return the item with its hashes in lowercase; nearly all have them so already."""
+    """Return the item with lowercase hashes, which nearly all items have already."""
     digits = item.asset_hash + (item.cover_hash or "") + "".join([file.sha256 or "" for file in item.derivatives])
     if digits == digits.lower():
         return item

@@ -9,18 +9,20 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
+from operator import eq
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 from msgspec import Raw
 
 from .convert import (
-    UNFIT, begins_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
+    UNFIT, starts_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
     valid_fields, value_problems, with_lowercase_hashes,
 )
-from .messages import limit_problems, one_per_place
-from .schema import Container, InvalidItem, Item
-from .strict_json import BIG_BYTES, Text
+from .json_runs import RUN_BYTES, Text
+from .messages import first_per_path, limit_problems
+from .schema import Container, InvalidItem, Item, KnownItem
+from .strict_json import BIG_BYTES, count_strict
 from .validation import Folders, item_problems, path_faults
 
 # How many problems of an item are reported, and in how many characters, so that a column of the ledger holds them.
@@ -30,6 +32,7 @@ IDENTITY = {"asset_type", "asset_hash"}
 
 T = TypeVar("T")
 ITEMS = msgspec.json.Decoder(list[Item])
+KNOWN_ITEMS = msgspec.json.Decoder(list[KnownItem])
 
 
 class Entries(Sequence[T], Generic[T]):
@@ -60,7 +63,7 @@ class Entries(Sequence[T], Generic[T]):
     def __getitem__(self, position: slice) -> Sequence[T]: ...
     def __getitem__(self, position: int | slice) -> T | Sequence[T]:
         if isinstance(position, slice):
-            return [self[each] for each in range(*position.indices(self._length))]
+            return [self[index] for index in range(*position.indices(self._length))]
         index = position + self._length if position < 0 else position
         if not 0 <= index < self._length:
             raise IndexError(position)
@@ -68,9 +71,7 @@ class Entries(Sequence[T], Generic[T]):
         return list(self._read(run))[index - self._firsts[run]]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or len(self) != len(other):
-            return False
-        return all(mine == its for mine, its in zip(self, other, strict=True))
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -94,8 +95,8 @@ class Items(Entries[Item | InvalidItem]):
         for position, (item, problems) in enumerate(self.checked(start, end, first), first):
             assert item is not None  # a manifest with an item that has no identity is refused
             clash = self.folders.clash(position, item.path)
-            told = [*islice(problems, MAX_COUNTED), *([clash] if clash else [])]
-            yield _invalid(item, told) if told else item
+            reasons = [*islice(problems, MAX_COUNTED), *([clash] if clash else [])]
+            yield _invalid(item, reasons) if reasons else item
 
     def checked(self, start: int, end: int, first: int) -> Iterator[tuple[Item | None, Iterable[str]]]:
         """Yield each item as far as its fields are valid, None without an identity; and its own problems."""
@@ -117,13 +118,13 @@ class Items(Entries[Item | InvalidItem]):
         except UNFIT:
             pass
         where = f"items[{position}]"
-        if not begins_with(raw, "{"):
+        if not starts_with(raw, "{"):
             return None, value_problems(raw, Item, where)
         values = raw_fields(raw, Item)
-        found, problems = valid_fields(values, Item), field_problems(values, Item, where)
-        if not found.keys() >= IDENTITY:
+        valid, problems = valid_fields(values, Item), field_problems(values, Item, where)
+        if not valid.keys() >= IDENTITY:
             return None, problems
-        item = with_lowercase_hashes(Item(**found))
+        item = with_lowercase_hashes(Item(**valid))
         return item, chain(problems, item_problems(position, item, self._sync_type, self._action))
 
     def paths(self) -> Iterator[str | None]:
@@ -139,7 +140,7 @@ def safe_folder(item: Item | None) -> str | None:
 
 
 def _invalid(item: Item, problems: list[str]) -> InvalidItem:
-    reasons = limit_problems(one_per_place(problems), *MAX_ITEM_PROBLEMS)
+    reasons = limit_problems(first_per_path(problems), *MAX_ITEM_PROBLEMS)
     return InvalidItem(item.asset_type, item.asset_hash, item.cover_hash, tuple(reasons))
 
 
@@ -153,3 +154,15 @@ class Containers(Entries[Container]):
 
 def identity_of(item: Any) -> tuple[str, str]:
     return item.asset_type, item.asset_hash
+
+
+def decode_known_items(text: Text, start: int, end: int) -> list[KnownItem] | None:
+    """Decode a run of items; return None if one may have an unknown key, a repeated key or an invalid value."""
+    if end - start > RUN_BYTES:
+        return None
+    array_text = b"[%b]" % bytes(text[start:end])
+    try:
+        items = KNOWN_ITEMS.decode(array_text)
+    except UNFIT:
+        return None
+    return items if count_strict(array_text.decode("utf-8")) else None

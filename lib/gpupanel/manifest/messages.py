@@ -1,4 +1,4 @@
-"""How a problem is worded: `path-in-manifest: found ..., expected ...` (docs/CONTRACT.md, 4)."""
+"""The wording of problems: `path-in-manifest: found ..., expected ...` (docs/CONTRACT.md, 4)."""
 
 import json
 import math
@@ -18,20 +18,20 @@ STRING_START = re.compile(r'(?:[^"\\]|\\u[dD][89abAB]..\\u....|\\u....|\\[^u]){0
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{1,60}")
 
 
-def problem(where: str, found: Any, expected: str) -> str:
-    """One problem at the place `where`; `found` is a JSON value, or MISSING."""
-    return f"{where}: found {shown(found)}, expected {expected}"
+def format_problem(path: str, value: Any, expected: str) -> str:
+    """Return the problem of a value at `path`; `value` is a JSON value, or MISSING."""
+    return f"{path}: found {format_value(value)}, expected {expected}"
 
 
-def place(where: str, key: str | int) -> str:
-    """The place of a member: `items` and 3 give `items[3]`, `items[3]` and "title" give `items[3].title`."""
+def member_path(path: str, key: str | int) -> str:
+    """Return the path of a member: `items` and 3 give `items[3]`, `items[3]` and "title" give `items[3].title`."""
     if isinstance(key, str) and PLAIN_KEY.fullmatch(key):
-        return f"{where}.{key}" if where else key
-    return f"{where}[{shown(key)}]"
+        return f"{path}.{key}" if path else key
+    return f"{path}[{format_value(key)}]"
 
 
-def shown(value: Any) -> str:
-    """A JSON value for a person: short, on one line, and with what is invisible made visible."""
+def format_value(value: Any) -> str:
+    """Format a JSON value: short, on one line, invisible characters escaped."""
     if value is MISSING:
         return "nothing"
     if isinstance(value, dict):
@@ -44,8 +44,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
-def describe(raw: bytes, size: int) -> str:
-    """Describe a JSON value other than an array; `raw` is how it begins, `size` its length in bytes."""
+def describe_start(raw: bytes) -> str:
+    """Describe a JSON value other than an array by its first bytes."""
     text = raw.decode("utf-8", "ignore")
     if text.startswith("{"):
         return "an object"
@@ -54,8 +54,8 @@ def describe(raw: bytes, size: int) -> str:
         return digits if len(digits) <= LONGEST else digits[:LONGEST] + "..."
     start = STRING_START.match(text, 1)
     value = json.loads(f'"{start[0] if start else ""}"')
-    is_whole = start is not None and text[start.end() :].startswith('"')
-    return shown(value) if is_whole or len(value) > LONGEST else shown(value) + "..."
+    is_complete = start is not None and text[start.end() :].startswith('"')
+    return format_value(value) if is_complete or len(value) > LONGEST else format_value(value) + "..."
 
 
 def escape(text: str) -> str:
@@ -64,7 +64,7 @@ def escape(text: str) -> str:
 
 
 def expected(kind: Any) -> str:
-    """What a value of type `kind` must be, in the words that its rule carries."""
+    """Return what a value of type `kind` must be, in the words of its rule."""
     if get_origin(kind) is Annotated:
         return next(meta.description or "" for meta in get_args(kind) if isinstance(meta, Meta))
     if get_origin(kind) is tuple:
@@ -74,20 +74,20 @@ def expected(kind: Any) -> str:
 
 
 def limit_problems(problems: list[str], most: int, length: int) -> list[str]:
-    """Return the first `most` problems, in at most `length` characters, and how many more there are."""
+    """Return the first `most` problems in at most `length` characters, and the number of the other ones."""
     lengths = accumulate(len(problem) for problem in problems[:most])
     kept = max(1, sum(total <= length for total in lengths))
     first = [truncate(problem, length) for problem in problems[:kept]]
     return [*first, f"and {len(problems) - kept} more"] if len(problems) > kept else first
 
 
-def finite(value: Any) -> bool:
-    """False only for NaN and the infinities."""
+def is_finite(value: Any) -> bool:
+    """Return False for NaN and the infinities only."""
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def one_per_place(problems: Iterable[str]) -> list[str]:
-    """Return the first problem of each place: a value of the wrong type needs no second one."""
+def first_per_path(problems: Iterable[str]) -> list[str]:
+    """Return the first problem of each path: a value of the wrong type needs no second problem."""
     first: dict[str, str] = {}
     for text in problems:
         first.setdefault(text.partition(": ")[0], text)
@@ -95,7 +95,7 @@ def one_per_place(problems: Iterable[str]) -> list[str]:
 
 
 class ProblemList:
-    """The problems of a manifest, one for each place: the first few as text, all others as a number."""
+    """The problems of a manifest, one for each path: the first few as text, all others as a number."""
 
     MAX_REPORTED = 50
     MAX_CHARACTERS = 15_000  # fits the ledger's column
@@ -103,8 +103,8 @@ class ProblemList:
 
     def __init__(self) -> None:
         self._first: list[str] = []
-        self._places: set[int] = set()
-        self._more_unknown = False
+        self._paths: set[int] = set()
+        self._is_incomplete = False
 
     def __bool__(self) -> bool:
         return bool(self._first)
@@ -112,23 +112,23 @@ class ProblemList:
     @property
     def is_full(self) -> bool:
         """Whether no more problems are counted."""
-        return len(self._places) >= self.MAX_COUNTED
+        return len(self._paths) >= self.MAX_COUNTED
 
     def add(self, text: str) -> None:
         """Add one problem."""
         self.add_lazily(text.partition(": ")[0], lambda: text)
 
-    def add_lazily(self, where: str, make: Callable[[], str]) -> None:
-        """Add the problem of the place `where`; its text is made only when it will be reported."""
-        place = hash(where)
-        if self.is_full or place in self._places:
+    def add_lazily(self, path: str, make: Callable[[], str]) -> None:
+        """Add the problem at `path`; its text is made only if it will be reported."""
+        digest = hash(path)
+        if self.is_full or digest in self._paths:
             return
-        self._places.add(place)
+        self._paths.add(digest)
         if len(self._first) < self.MAX_REPORTED:
             self._first.append(truncate(make(), self.MAX_CHARACTERS))
 
     def extend(self, problems: Iterable[str]) -> bool:
-        """Add problems until no more are counted; returns whether there were any."""
+        """Add problems until no more are counted; return whether there were any."""
         text = None
         for text in problems:
             self.add(text)
@@ -136,19 +136,18 @@ class ProblemList:
                 break
         return text is not None
 
-    def stop(self) -> None:
-        """Note that the manifest was not read to its end, so that the number of problems is not known."""
-        self._more_unknown = True
+    def mark_incomplete(self) -> None:
+        """Record that the manifest was not read to its end, so that the number of problems is unknown."""
+        self._is_incomplete = True
 
     @classmethod
-    def report(cls, lists: Iterable["ProblemList"]) -> list[str]:
-        """The problems of all lists, and how many more there are where that is known."""
-        lists = list(lists)
-        every = one_per_place(text for each in lists for text in each._first)
-        lengths = accumulate(len(text) for text in every[: cls.MAX_REPORTED])
+    def report(cls, lists: list["ProblemList"]) -> list[str]:
+        """Return the problems of all lists, and how many more there are if that is known."""
+        first = first_per_path(text for problems in lists for text in problems._first)
+        lengths = accumulate(len(text) for text in first[: cls.MAX_REPORTED])
         kept = max(1, sum(total <= cls.MAX_CHARACTERS for total in lengths))
-        counted = len(set().union(*(each._places for each in lists)))
+        counted = len(set().union(*(problems._paths for problems in lists)))
         if counted <= kept:
-            return every
-        is_known = not any(each.is_full or each._more_unknown for each in lists)
-        return [*every[:kept], f"and {counted - kept} more" if is_known else "and more"]
+            return first
+        is_known = not any(problems.is_full or problems._is_incomplete for problems in lists)
+        return [*first[:kept], f"and {counted - kept} more" if is_known else "and more"]

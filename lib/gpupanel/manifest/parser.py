@@ -9,26 +9,25 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
-import msgspec
 from msgspec import Raw
 
 from ..errors import ManifestError
 from .convert import (
-    UNFIT, begins_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
+    UNFIT, starts_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
     valid_fields, value_problems, with_lowercase_hashes,
 )
-from .entries import Containers, Entries, Items, identity_of, safe_folder
-from .messages import MISSING, ProblemList, place, problem
-from .schema import Container, Item, KnownItem, ManifestFields, ManifestLimits, Verification
-from .strict_json import (
-    BIG_BYTES, BYTE_ORDER_MARK, EMPTY, KeyDigests, MEMBER_KEY, MEMBER_VALUE, NestingError, RUN_BYTES, SPACE, Text,
-    array_runs, count_elements, count_strict, decode_string, described, nesting_problem, run_problems,
-    syntax_problem,
+from .entries import Containers, Entries, Items, decode_known_items, identity_of, safe_folder
+from .json_runs import (
+    EMPTY, MEMBER_KEY, MEMBER_VALUE, NestingError, SPACE, Span, Text, array_runs, count_elements, decode_string,
 )
+from .manifest import Manifest
+from .messages import MISSING, ProblemList, member_path
+from .schema import Container, Item, ManifestFields, ManifestLimits
+from .strict_json import BIG_BYTES, BYTE_ORDER_MARK, KeyDigests, describe_value, nesting_problem
+from .strict_json import run_problems, syntax_problem
 from .strict_json import value_problems as text_problems
 from .validation import Identities, bundle_problems, member_repeats, repeat_problem
 
@@ -38,40 +37,7 @@ SEPARATOR = re.compile(SPACE + rb",?")
 MAX_PLAIN_BYTES = 256
 SALVAGED = ("sync_type", "action", "item_count", "total_bytes", "source_host")
 LISTS = ("items", "containers")
-KNOWN_ITEMS = msgspec.json.Decoder(list[KnownItem])
 DEFAULT_LIMITS = ManifestLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A valid manifest: hashes are lowercase; `items` are an Item or an InvalidItem each, in the file's order."""
-
-    sync_id: str
-    sync_type: str
-    action: str
-    status: str
-    source_host: str
-    created_at: str
-    item_count: int
-    total_bytes: int
-    verification: Verification
-    items: Items
-    containers: Containers
-    item_type_counts: dict[str, int]
-    sha256: str
-    completed_at: str | None = None
-    prior_sync_id: str | None = None
-
-    @property
-    def summary(self) -> dict[str, str | int | bool | None]:
-        """The five facts that the batch page shows, in its order."""
-        return {
-            "created_at": self.created_at,
-            "completed_at": self.completed_at,
-            "verification.passed": self.verification.passed,
-            "verification.total_files": self.verification.total_files,
-            "prior_sync_id": self.prior_sync_id,
-        }
 
 
 def no_checkpoint() -> None:
@@ -81,15 +47,6 @@ def no_checkpoint() -> None:
 def sha256_hex(raw: bytes) -> str:
     """Return the SHA-256 of a manifest's bytes, in lowercase hex."""
     return hashlib.sha256(raw).hexdigest()
-
-
-def reasons_not_consumable(manifest: Manifest) -> list[str]:
-    """Return why the bundle may not be imported yet; nothing when it may."""
-    passed = manifest.verification.passed
-    return [
-        *([] if manifest.status == "completed" else [problem("status", manifest.status, "completed")]),
-        *([] if passed else [problem("verification.passed", passed, "true")]),
-    ]
 
 
 def salvage_fields(raw: bytes) -> dict[str, Any]:
@@ -124,7 +81,7 @@ def parse_manifest(
     if wrong := syntax_problem(text):
         raise ManifestError("The manifest is not strict JSON", [*marked, wrong])
     if not _is_object(text):
-        raise _refused([*marked, f"manifest: found {described(text)}, expected an object"])
+        raise _refused([*marked, f"manifest: found {describe_value(text)}, expected an object"])
     return _Parsing(text, sync_id, limits, checkpoint).manifest(marked, raw)
 
 
@@ -179,7 +136,7 @@ class _Parsing:
             self._read_members()
             self._compare_entries()
         except _LimitExceeded:
-            self._text_problems.stop()
+            self._text_problems.mark_incomplete()
         lists = [self._text_problems, self._head_problems, self._entry_problems]
         if any(lists):
             raise _refused(ProblemList.report(lists))
@@ -191,7 +148,7 @@ class _Parsing:
 
     def _field_problems(self) -> Iterator[str]:
         """The problems of all fields but the elements of the two lists."""
-        empty = {name: Raw(b"[]") for name in LISTS if name in self._raw and begins_with(self._raw[name], "[")}
+        empty = {name: Raw(b"[]") for name in LISTS if name in self._raw and starts_with(self._raw[name], "[")}
         yield from field_problems(self._raw | empty, ManifestFields, "")
 
     # --------------------------------------------------------------------------------------------- the members
@@ -217,14 +174,14 @@ class _Parsing:
 
     def _read_value(self, name: str, start: int) -> int:
         """Check a member's value; returns its end."""
+        name_path = member_path("", name)
         value = MEMBER_VALUE.match(self._text, start)
         if value is None:
-            self._stop_at(nesting_problem(place("", name)))
+            self._stop_at(nesting_problem(name_path))
         end = value.end(1)
         if end - start > MAX_PLAIN_BYTES or self._text[start] in b"[{" or b"e" in value[1].lower():
-            self._text_problems.extend(
-                text_problems(self._text, start, end, place("", name), self._limits.max_text_bytes)
-            )
+            span = Span(self._text, start, end)
+            self._text_problems.extend(text_problems(span, name_path, self._limits.max_text_bytes))
         if self._text_problems.is_full:
             raise _LimitExceeded
         return end
@@ -262,7 +219,7 @@ class _Parsing:
     def _read_items(self, start: int, end: int) -> int:
         """Check a run of items; returns how many they are."""
         first = len(self._items)
-        known = _known_items(self._text, start, end)
+        known = decode_known_items(self._text, start, end)
         if known is None:
             count, is_costly = self._check_text("items", start, end, "derivatives", self._limits.max_derivatives)
             if is_costly:
@@ -296,7 +253,8 @@ class _Parsing:
         Returns how many elements the run has, and whether they cost too much to decode them.
         """
         first = len(self._lists[where])
-        count, problems = run_problems(self._text, start, end, where, first, self._limits.max_text_bytes)
+        run = Span(self._text, start, end)
+        count, problems = run_problems(run, partial(member_path, where), first, self._limits.max_text_bytes)
         is_wrong = self._text_problems.extend(problems)
         is_long = self._text_problems.extend(self._limited(where, start, end, name, most))
         return count, is_long or (is_wrong and end - start > BIG_BYTES)
@@ -307,7 +265,7 @@ class _Parsing:
         kind, first = Item if where == "items" else Container, len(self._lists[where])
         if end - start > 2 * most:
             for position, raw in enumerate(run_elements(self._text, start, end), first):
-                listed = raw_fields(raw, kind).get(name) if begins_with(raw, "{") else None
+                listed = raw_fields(raw, kind).get(name) if starts_with(raw, "{") else None
                 if listed is not None and _is_longer(memoryview(listed), most):
                     problems.append(f"{where}[{position}].{name}: found more than {most}, expected at most {most}")
         return problems
@@ -335,7 +293,7 @@ class _Parsing:
 
     def _compare_entries(self) -> None:
         """Find what only all items, and all containers, show together."""
-        count = len(self._items) if "items" in self._raw and begins_with(self._raw["items"], "[") else None
+        count = len(self._items) if "items" in self._raw and starts_with(self._raw["items"], "[") else None
         completed_at = MISSING if "completed_at" not in self._raw else self._values.get("completed_at")
         self._head_problems.extend(bundle_problems(self._values, count, self._sync_id, completed_at))
         for at, first in self._container_identities.repeats():
@@ -360,15 +318,3 @@ class _Parsing:
 def _is_longer(text: memoryview, most: int) -> bool:
     """Whether an array has more than `most` elements; its text is longer than so many commas then."""
     return text[0] == ord("[") and len(text) > 2 * most and count_elements(text, 0, most) > most
-
-
-def _known_items(text: Text, start: int, end: int) -> list[KnownItem] | None:
-    """The items of a run that have no unknown, no repeated and no invalid value; None when there may be one."""
-    if end - start > RUN_BYTES:
-        return None
-    array_text = b"[%b]" % bytes(text[start:end])
-    try:
-        items = KNOWN_ITEMS.decode(array_text)
-    except UNFIT:
-        return None
-    return items if count_strict(array_text.decode("utf-8")) else None

@@ -7,11 +7,14 @@ track them.
 
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from ..models import BIGINT_MAX
+
+if TYPE_CHECKING:
+    from ..config import MountSettings
 
 NEVER_PERSISTED = frozenset({"frosted", "blurred", "vivid_blurred"})
 UUID_PATTERN = r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
@@ -50,6 +53,14 @@ class ManifestLimits:
     max_members: int = 500_000
     max_containers: int = 500_000
     max_text_bytes: int = 64 * 1024
+
+    @classmethod
+    def of(cls, settings: "MountSettings") -> "ManifestLimits":
+        """Return the limits of a configuration."""
+        return cls(
+            settings.manifest_limit, settings.max_items, settings.max_derivatives, settings.max_members,
+            settings.max_containers, settings.max_text_bytes,
+        )
 
 
 class Derivative(Struct, frozen=True, gc=False):

@@ -1,6 +1,6 @@
-"""Strict JSON in bounded memory: check the syntax, cut values into runs, find what a manifest may not have.
+"""Strict JSON in bounded memory: check the syntax, and find what JSON allows but a manifest must not have.
 
-No function here makes a tree of more than BIG_BYTES of text, whatever the text contains
+No function makes a tree of more than BIG_BYTES of text, whatever the text contains
 (docs/decisions/0101-one-manifest-parser.md).
 """
 
@@ -10,17 +10,19 @@ from array import array
 from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
-from .messages import describe, escape, finite, place, problem
+from .json_runs import (
+    EMPTY, MAX_LEVELS, MEMBER_KEY, STRINGS, Span, Text, WHOLE_RUN, array_runs, count_elements, decode_string,
+    member_runs, path_at, path_in_run, skip_space,
+)
+from .messages import describe_start, escape, format_problem, is_finite, member_path
 
-MAX_LEVELS = 64
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Text that is handled at once: small enough for the processor's cache, and for the tree that `json` makes of it.
-RUN_BYTES = 64 * 1024
 # The largest value that `json` reads; a larger one is cut further.
 BIG_BYTES = 1024 * 1024
 # A value above BIG_BYTES is read once for each level of such values, so they are few.
@@ -29,20 +31,11 @@ MAX_BIG_LEVELS = 4
 MAX_DIGITS = 400
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
 
-Text = bytes | memoryview
+# The path of the element with an index, in the array that a run belongs to.
+ElementPath = Callable[[int], str]
 
 
-class NestingError(ValueError):
-    """A value is nested deeper than MAX_LEVELS."""
-
-
-class DuplicateKeyDict(dict[str, Any]):
-    """An object in which keys are given more than once; `duplicate_keys` names them."""
-
-    duplicate_keys: list[str]
-
-
-# ------------------------------------------------------------------------------------------------ the syntax
+# ------------------------------------------------------------------------------------------------ syntax
 
 
 def syntax_problem(text: Text) -> str | None:
@@ -119,349 +112,186 @@ def _line_and_column(text: Text, offset: int) -> tuple[int, int]:
     return line, column
 
 
-# ---------------------------------------------------------------------------------- cutting, by regular expressions
-
-# All of them expect valid JSON. Their groups are atomic, so that they neither backtrack nor keep a stack.
-SPACE = rb"[ \t\r\n]*+"
-STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# ------------------------------------------------------------------ repeated keys, infinite numbers, long texts
 
 
-def _nested(levels: int, string: bytes) -> bytes:
-    """Return the pattern of an array or object of at most so many levels; `string` may be empty."""
-    flat = rb'[^][{}"]*+(?:' + string + rb'[^][{}"]*+)*+' if string else rb"[^][{}]*+"
-    pattern = rb"[\[{]" + flat + rb"[\]}]"
-    for _ in range(levels - 1):
-        pattern = rb"[\[{]" + flat + rb"(?:" + pattern + flat + rb")*+[\]}]"
-    return pattern
+def run_problems(run: Span, path: ElementPath, first: int, max_text_bytes: int) -> tuple[int, Iterable[str]]:
+    """Check a run of elements, the first of which has the index `first` in its array.
 
-
-def _value(levels: int, string: bytes = STRING) -> bytes:
-    return rb"(?>" + STRING + rb'|[^][{}",: \t\r\n]++|' + _nested(levels, string) + rb")"
-
-
-KEY = SPACE + rb"(" + STRING + rb")" + SPACE + rb":" + SPACE
-# The manifest is level 1, its members' values begin at level 2, elements of its arrays at level 3.
-MEMBER_KEY = re.compile(KEY, re.DOTALL)
-MEMBER_VALUE = re.compile(rb"(" + _value(MAX_LEVELS - 1) + rb")" + SPACE + rb"([,}])", re.DOTALL)
-ELEMENT = re.compile(SPACE + rb"(" + _value(MAX_LEVELS - 2) + rb")" + SPACE + rb"([,\]])", re.DOTALL)
-MEMBER_RUN = re.compile(rb"(?>" + KEY + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
-RUN = re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
-# Three times as fast, but wrong where a string contains brackets.
-QUICK_RUN = re.compile(rb"(?>" + SPACE + _value(4, b"") + SPACE + rb",)++", re.DOTALL)
-WHOLE_RUN = re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",?)++", re.DOTALL)
-EMPTY = re.compile(rb"[\[{]" + SPACE + rb"[\]}]")
-STRINGS = re.compile(STRING, re.DOTALL)
-
-
-def array_runs(text: Text, start: int) -> Iterator[tuple[int, int]]:
-    """Cut the array whose bracket opens at `start` into runs of whole elements, as (start, end) without the last comma.
-
-    A run has at most RUN_BYTES, unless it is one element. The array's closing bracket is at the end of the last run.
-    Raises NestingError.
+    Returns the number of elements, and the problems: repeated keys, infinite numbers, long texts, deep nesting.
     """
-    return _runs(text, start, _element_run, ELEMENT)
-
-
-def member_runs(text: Text, start: int) -> Iterator[tuple[int, int]]:
-    """Cut an object into runs of whole members, as `array_runs` cuts an array."""
-    member = re.compile(KEY + MEMBER_VALUE.pattern, re.DOTALL)
-    return _runs(text, start, lambda text, at: MEMBER_RUN.match(text, at, at + RUN_BYTES), member)
-
-
-def _runs(
-    text: Text, start: int, find: Callable[[Text, int], re.Match[bytes] | None], single: re.Pattern[bytes]
-) -> Iterator[tuple[int, int]]:
-    if EMPTY.match(text, start):
-        return
-    at = start + 1
-    while True:
-        run = find(text, at) or single.match(text, at)
-        if run is None:
-            raise NestingError
-        yield at, run.end() - 1
-        at = run.end()
-        if text[at - 1] != ord(","):
-            return
-
-
-def _element_run(text: Text, at: int) -> re.Match[bytes] | None:
-    quick = QUICK_RUN.match(text, at, at + RUN_BYTES)
-    if quick and _is_json_array(b"[%b]" % bytes(text[at : quick.end() - 1])):
-        return quick
-    return RUN.match(text, at, at + RUN_BYTES)
-
-
-def _is_json_array(text: bytes) -> bool:
-    """Whether a run was cut between elements: the beginning of a value is never a value."""
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
-
-
-def count_elements(text: Text, start: int, enough: int) -> int:
-    """Return how many elements the array at `start` has; counting stops past `enough`, and at one too deep."""
-    count, at = 0, start + 1
-    while count <= enough and not EMPTY.match(text, start):
-        element = ELEMENT.match(text, at)
-        if element is None:
-            break
-        count, at = count + 1, element.end()
-        if element[2] == b"]":
-            break
-    return count
-
-
-def path_at(text: Text, offset: int, at: int = 0, where: str = "") -> tuple[str, bool]:
-    """Return the path of the value at `offset`, below the value at `at`, and whether the offset is in its key."""
-    at = skip_space(text, at)
-    while at < offset and text[at] in b"[{":
-        find = _member_at if text[at] == ord("{") else _element_at
-        inner = find(text, at + 1, offset, where)
-        if inner is None:
-            break
-        where, at, is_key = inner
-        if is_key:
-            return where, True
-    return where or "manifest", False
-
-
-def _member_at(text: Text, at: int, offset: int, where: str) -> tuple[str, int, bool] | None:
-    while key := MEMBER_KEY.match(text, at):
-        value = MEMBER_VALUE.match(text, key.end())
-        if offset < key.end():
-            return place(where, decode_string(key[1])), at, True
-        if value is None or offset < value.end():
-            return place(where, decode_string(key[1])), key.end(), False
-        at = value.end()
-    return None
-
-
-def _element_at(text: Text, at: int, offset: int, where: str, index: int = 0) -> tuple[str, int, bool] | None:
-    while element := ELEMENT.match(text, at):
-        if offset < element.end():
-            return place(where, index), skip_space(text, at), False
-        index, at = index + 1, element.end()
-    return None
-
-
-def skip_space(text: Text, at: int) -> int:
-    """Return where the next value begins."""
-    space = re.compile(SPACE).match(text, at)
-    return space.end() if space else at
-
-
-def decode_string(raw: bytes) -> str:
-    """Return the text of a JSON string."""
-    if b"\\" not in raw:
-        return raw[1:-1].decode("utf-8")
-    return str(json.loads(raw.decode("utf-8")))
-
-
-# ------------------------------------------------------------------ what JSON allows, but a manifest must not have
-
-
-def run_problems(text: Text, start: int, end: int, where: str, first: int, max_text: int) -> tuple[int, Iterable[str]]:
-    """Check a run of an array's elements, the first of which has the index `first`.
-
-    Returns how many elements it has, and its problems: repeated keys, infinite numbers, long texts, deep nesting.
-    """
-    if not WHOLE_RUN.fullmatch(text, start, end):
-        return 1, [nesting_problem(place(where, first))]
-    if long := long_text_problem(text, start, end, max_text, lambda at: _path_in_run(text, start, at, where, first)):
+    if not WHOLE_RUN.fullmatch(*run):
+        return 1, [nesting_problem(path(first))]
+    if long := long_text_problem(run, max_text_bytes, lambda at: path_in_run(run, at, path, first)):
         return 1, [long]
-    return _run_faults(text, start, end, where, first)
+    return _check_run(run, path, first)
 
 
-def _run_faults(text: Text, start: int, end: int, where: str, first: int, level: int = 1) -> tuple[int, Iterable[str]]:
-    if end - start > BIG_BYTES:
-        return 1, _big_faults(text, skip_space(text, start), end, place(where, first), level)
-    elements = f"[{bytes(text[start:end]).decode('utf-8')}]"
+def value_problems(value: Span, path: str, max_text_bytes: int) -> Iterable[str]:
+    """Check one value as `run_problems` checks a run, without its nesting."""
+    if long := long_text_problem(value, max_text_bytes, lambda at: path_at(value.text, at, value.start, path)[0]):
+        return [long]
+    return _check_run(value, lambda _: path)[1]
+
+
+def _check_run(run: Span, path: ElementPath, first: int = 0, level: int = 1) -> tuple[int, Iterable[str]]:
+    """Check a run or value for repeated keys and infinite numbers; return the number of elements, and the problems."""
+    if run.size > BIG_BYTES:
+        return 1, _big_value_problems(run, path(first), level)
+    elements = f"[{run.decode()}]"
     count = count_strict(elements)
     if count is not None:
         return count, []
-    tree = _tree(elements)
-    return len(tree), chain.from_iterable(_faults(each, place(where, first + n)) for n, each in enumerate(tree))
+    tree = TREE.decode(elements)
+    return len(tree), chain.from_iterable(_tree_problems(value, path(first + n)) for n, value in enumerate(tree))
 
 
-def value_problems(text: Text, start: int, end: int, where: str, max_text: int) -> Iterable[str]:
-    """Check one value as `run_problems` checks a run; its nesting is known to be right."""
-    if long := long_text_problem(text, start, end, max_text, lambda at: path_at(text, at, start, where)[0]):
-        return [long]
-    return _value_faults(text, start, end, where)
-
-
-def _value_faults(text: Text, start: int, end: int, where: str, level: int = 1) -> Iterator[str]:
-    if end - start > BIG_BYTES:
-        return _big_faults(text, start, end, where, level)
-    value = bytes(text[start:end]).decode("utf-8")
-    return iter(()) if count_strict(f"[{value}]") else _faults(_tree(value), where)
-
-
-def _path_in_run(text: Text, start: int, offset: int, where: str, first: int) -> str:
-    element = _element_at(text, start, offset, where, first)
-    return path_at(text, offset, element[1], element[0])[0] if element else where
-
-
-def long_text_problem(text: Text, start: int, end: int, max_text: int, path: Callable[[int], str]) -> str | None:
-    """Return the problem of the first text of more than `max_text` bytes."""
-    if end - start <= max_text:
+def long_text_problem(span: Span, max_bytes: int, path: Callable[[int], str]) -> str | None:
+    """Return the problem of the first text of more than `max_bytes`."""
+    if span.size <= max_bytes:
         return None
-    for string in STRINGS.finditer(text, start, end):
+    for string in STRINGS.finditer(*span):
         size = string.end() - string.start() - 2
-        if size > max_text:
-            if size <= 6 * max_text:  # as much as escapes may take
-                size = len(decode_string(string[0]).encode("utf-8"))
-            if size > max_text:
-                return f"{path(string.start())}: found a text of {size} bytes, expected at most {max_text}"
+        if max_bytes < size <= 6 * max_bytes:  # an escape takes up to six bytes
+            size = len(decode_string(string[0]).encode("utf-8"))
+        if size > max_bytes:
+            return f"{path(string.start())}: found a text of {size} bytes, expected at most {max_bytes}"
     return None
 
 
-def _big_faults(text: Text, start: int, end: int, where: str, level: int) -> Iterator[str]:
-    """The faults of a value of more than BIG_BYTES, which is cut once more for each of its levels."""
+def _big_value_problems(value: Span, path: str, level: int) -> Iterator[str]:
+    """Check a value of more than BIG_BYTES, which is cut once more for each of its levels."""
+    text, start = value.text, skip_space(value.text, value.start)
     if text[start] not in b"[{":
         return
     if level > MAX_BIG_LEVELS:
-        yield f"{where}: found {end - start} bytes in deep nesting, expected at most {BIG_BYTES}"
+        yield f"{path}: found {value.end - start} bytes in deep nesting, expected at most {BIG_BYTES}"
     elif text[start] == ord("["):
         first = 0
-        for at, run_end in array_runs(text, start):
-            count, problems = _run_faults(text, at, run_end, where, first, level + 1)
+        for at, end in array_runs(text, start):
+            count, problems = _check_run(Span(text, at, end), partial(member_path, path), first, level + 1)
             first += count
             yield from problems
     else:
-        yield from _big_object_faults(text, start, where, level)
+        yield from _big_object_problems(text, start, path, level)
 
 
-def _big_object_faults(text: Text, start: int, where: str, level: int) -> Iterator[str]:
+def _big_object_problems(text: Text, start: int, path: str, level: int) -> Iterator[str]:
     keys = KeyDigests()
     for key in _keys(text, start):  # before the values, so that digests of one object only are in memory
-        if wrong := keys.add(key, where):
-            yield wrong
+        if limit_problem := keys.add(key, path):
+            yield limit_problem
             return
-    yield from keys.duplicates(where, lambda: _keys(text, start))
+    yield from keys.duplicates(path, lambda: _keys(text, start))
     del keys
-    for at, end in member_runs(text, start):
-        if end - at <= BIG_BYTES:
-            members = "{" + bytes(text[at:end]).decode("utf-8") + "}"
-            if count_strict(f"[{members}]") is None:
-                yield from _faults(_tree(members), where, duplicates=False)
-        elif key_match := MEMBER_KEY.match(text, at):
-            path = place(where, decode_string(key_match[1]))
-            yield from _value_faults(text, key_match.end(), end, path, level + 1)
+    for members in _member_spans(text, start):
+        if members.size <= BIG_BYTES:
+            json_object = f"{{{members.decode()}}}"
+            if count_strict(f"[{json_object}]") is None:
+                yield from _tree_problems(TREE.decode(json_object), path, check_keys=False)
+        elif key_match := MEMBER_KEY.match(text, members.start):
+            inner = member_path(path, decode_string(key_match[1]))
+            value = members._replace(start=key_match.end())
+            yield from _check_run(value, partial(_same_path, inner), level=level + 1)[1]
+
+
+def _same_path(path: str, _: int) -> str:
+    return path
 
 
 def _keys(text: Text, start: int) -> Iterator[str]:
-    """The keys of the object at `start`."""
-    for at, end in member_runs(text, start):
-        if end - at > BIG_BYTES:
-            key = MEMBER_KEY.match(text, at)
-            yield from [decode_string(key[1])] if key else []
-        else:
-            yield from KEYS.decode("{" + bytes(text[at:end]).decode("utf-8") + "}")
+    """Yield the keys of the object at `start`."""
+    for members in _member_spans(text, start):
+        if members.size <= BIG_BYTES:
+            yield from KEYS.decode(f"{{{members.decode()}}}")
+        elif key := MEMBER_KEY.match(text, members.start):
+            yield decode_string(key[1])
+
+
+def _member_spans(text: Text, start: int) -> Iterator[Span]:
+    return (Span(text, at, end) for at, end in member_runs(text, start))
 
 
 class KeyDigests:
-    """The keys of one object as 64-bit digests, salted for each process, so that any number of them can be compared."""
+    """The keys of one object as 64-bit digests, salted for each process, so that any number of keys can be compared."""
 
     MAX_KEYS = 500_000
 
     def __init__(self) -> None:
         self._digests = array("q")
 
-    def add(self, key: str, where: str) -> str | None:
-        """Add a key; returns the problem when there are too many of them."""
+    def add(self, key: str, path: str) -> str | None:
+        """Add a key; return the problem if there are too many."""
         self._digests.append(hash(key))
         if len(self._digests) <= self.MAX_KEYS:
             return None
-        return f"{where or 'manifest'}: found more than {self.MAX_KEYS} keys, expected at most {self.MAX_KEYS}"
+        return f"{path or 'manifest'}: found more than {self.MAX_KEYS} keys, expected at most {self.MAX_KEYS}"
 
-    def duplicates(self, where: str, keys: Callable[[], Iterator[str]]) -> Iterator[str]:
-        """The problems of keys that are repeated; `keys` gives all of them once more."""
+    def duplicates(self, path: str, keys: Callable[[], Iterator[str]]) -> Iterator[str]:
+        """Yield the problems of repeated keys; `keys` yields all keys once more."""
         if len(set(self._digests)) == len(self._digests):
             return
-        counted = Counter(self._digests)
-        repeated = set(islice((digest for digest, times in counted.items() if times > 1), 100))
-        names: Counter[str] = Counter()
-        for key in keys():
-            if hash(key) in repeated:
-                names[key] += 1
-                if names[key] == 2:
-                    yield duplicate_key_problem(where, key)
+        repeated = set(islice((digest for digest, times in Counter(self._digests).items() if times > 1), 100))
+        yield from _duplicate_key_problems(path, (key for key in keys() if hash(key) in repeated))
 
 
-def duplicate_key_problem(where: str, key: str) -> str:
-    return f"{place(where, key)}: found the key more than once, expected it once"
+def _duplicate_key_problems(path: str, keys: Iterable[str]) -> Iterator[str]:
+    for key, times in Counter(keys).items():
+        if times > 1:
+            yield f"{member_path(path, key)}: found the key more than once, expected it once"
 
 
-class _DoubtError(ValueError):
-    """Ends a reading that found a repeated key or an infinite number."""
+class _NotStrictError(ValueError):
+    """Ends a check at a repeated key or an infinite number."""
 
 
-def _dropped(pairs: list[tuple[str, Any]]) -> None:
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """An object with all its keys, also the repeated ones."""
+
+
+def _check_keys(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) != len(pairs):
-        raise _DoubtError
+        raise _NotStrictError
 
 
-def _listed(pairs: list[tuple[str, Any]]) -> list[str]:
-    return [key for key, _ in pairs]
+def _check_float(digits: str) -> None:
+    if not is_finite(float(digits)):
+        raise _NotStrictError
 
 
-def _checked_float(digits: str) -> None:
-    if not finite(float(digits)):
-        raise _DoubtError
-
-
-# `len` instead of `int`: the numbers are not needed, and many digits would take long.
-CHECK = json.JSONDecoder(object_pairs_hook=_dropped, parse_float=_checked_float, parse_int=len)
-KEYS = json.JSONDecoder(object_pairs_hook=_listed, parse_int=len)
+# `len` instead of `int`: the numbers are not needed, and converting many digits takes long.
+CHECK = json.JSONDecoder(object_pairs_hook=_check_keys, parse_float=_check_float, parse_int=len)
+KEYS = json.JSONDecoder(object_pairs_hook=lambda pairs: [key for key, _ in pairs], parse_int=len)
+TREE = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=lambda digits: int(digits[:MAX_DIGITS]))
 
 
 def count_strict(array_text: str) -> int | None:
-    """Return how many elements the array has; None when a key is repeated in one of them, or a number infinite."""
+    """Return the number of elements, or None if a key in one is repeated or a number infinite."""
     try:
         return len(CHECK.decode(array_text))
-    except _DoubtError:
+    except _NotStrictError:
         return None
 
 
-def _tree(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object, parse_int=_clipped_int)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) == len(pairs):
-        return made
-    repeated = DuplicateKeyDict(made)
-    repeated.duplicate_keys = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
-    return repeated
-
-
-def _clipped_int(digits: str) -> int:
-    return int(digits[:MAX_DIGITS])
-
-
-def _faults(value: Any, where: str, duplicates: bool = True) -> Iterator[str]:
-    """The repeated keys and infinite numbers in `value`, which is at `where`."""
-    if isinstance(value, dict):
-        for key in getattr(value, "duplicate_keys", ()) if duplicates else ():
-            yield duplicate_key_problem(where, key)
-        for key, inner in value.items():
-            yield from _faults(inner, place(where, key))
+def _tree_problems(value: Any, path: str, check_keys: bool = True) -> Iterator[str]:
+    """Yield the repeated keys and infinite numbers of a value of TREE."""
+    if isinstance(value, _Pairs):
+        if check_keys:
+            yield from _duplicate_key_problems(path, (key for key, _ in value))
+        for key, member in dict(value).items():
+            yield from _tree_problems(member, member_path(path, key))
     elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _faults(inner, place(where, index))
-    elif not finite(value):
-        yield problem(where or "manifest", value, "a finite number")
+        for index, element in enumerate(value):
+            yield from _tree_problems(element, member_path(path, index))
+    elif not is_finite(value):
+        yield format_problem(path or "manifest", value, "a finite number")
 
 
-def described(text: Text) -> str:
-    """Describe a JSON value for a message, whatever its size."""
+def describe_value(text: Text) -> str:
+    """Describe a JSON value of any size for a message."""
     start = skip_space(text, 0)
     if text[start] != ord("["):
-        return describe(bytes(text[start : start + 1024]), len(text) - start)
+        return describe_start(bytes(text[start : start + 1024]))
     count = count_elements(text, start, 10_000)
-    is_whole = count <= 10_000 and (count or EMPTY.match(text, start))
-    return f"an array of {count}" if is_whole else "an array"
+    is_complete = count <= 10_000 and (count or EMPTY.match(text, start))
+    return f"an array of {count}" if is_complete else "an array"

@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Any
 from unicodedata import normalize
 
-from .messages import MISSING, problem, shown
+from .messages import MISSING, format_problem, format_value
 from .schema import Derivative, Item
 
 SAME, INSIDE, HOLDS = 1, 2, 3
 RELATIONS = ("", "is that of", "lies inside that of", "holds that of")
 LONGEST_NAME = 255
-# Most paths are made of such names alone; none of the rules below can concern them.
+# Most paths consist of such names, which break none of the rules below.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
 PATH_RULES = (
     (re.compile(r"\A\Z"), "a path that is not empty"),
@@ -32,7 +32,7 @@ PATH_RULES = (
 
 @lru_cache(maxsize=1024)  # derivatives mostly have the same few paths
 def path_faults(path: str) -> str:
-    """Which rules for paths `path` breaks, in the words of what is expected; "" when it is safe."""
+    """Return what is expected of `path` by the rules that it breaks; "" for a safe path."""
     if PLAIN_PATH.fullmatch(path) and len(path) <= LONGEST_NAME:
         return ""
     broken = [words for pattern, words in PATH_RULES if pattern.search(path)]
@@ -45,28 +45,28 @@ def item_problems(position: int, item: Item, sync_type: str | None, action: str 
     """Yield the problems of one item whose fields are of the right types."""
     path, subtype = item.path, item.asset_subtype
     if path is None and action != "remove":
-        yield problem(f"items[{position}].path", MISSING, "the item's folder")
+        yield format_problem(f"items[{position}].path", MISSING, "the item's folder")
     if path is not None and (faults := path_faults(path)):
-        yield problem(f"items[{position}].path", path, faults)
+        yield format_problem(f"items[{position}].path", path, faults)
     if item.derivatives:
         yield from _derivative_problems(f"items[{position}].derivatives", item.derivatives)
     if subtype and item.asset_type != "video":
-        yield problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}")
+        yield format_problem(f"items[{position}].asset_subtype", subtype, f"null for a {item.asset_type}")
     if sync_type == "video_simple" and item.asset_type == "video" and not subtype:
-        yield problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says")
+        yield format_problem(f"items[{position}].asset_subtype", subtype, "video_simple, as sync_type says")
 
 
 def _derivative_problems(where: str, derivatives: tuple[Derivative, ...]) -> Iterator[str]:
-    seen: dict[tuple[str, str], int] = {}
+    positions: dict[tuple[str, str], int] = {}
     for index, file in enumerate(derivatives):
         if faults := path_faults(file.path):
-            yield problem(f"{where}[{index}].path", file.path, faults)
-        if (first := seen.setdefault((file.kind, file.path), index)) != index:
+            yield format_problem(f"{where}[{index}].path", file.path, faults)
+        if (first := positions.setdefault((file.kind, file.path), index)) != index:
             yield f"{where}[{index}]: found the kind and path of {where}[{first}], expected each once"
 
 
 def _folder_key(path: str) -> str:
-    """Equal for paths that a case-blind or a normalising file system takes for one."""
+    """Return a key that is equal for paths that a case-insensitive or normalising file system treats as one."""
     return path.lower() if path.isascii() else normalize("NFD", normalize("NFD", path).casefold())
 
 
@@ -94,7 +94,7 @@ class Folders:
         self._spellings.append(0 if path is None else hash(path))
 
     def find_clashes(self, paths: Callable[[], Iterable[str | None]]) -> None:
-        """Compare all folders; `paths` gives what was added once more, for folders of several depths."""
+        """Compare all folders; `paths` yields the added paths once more, for folders of several depths."""
         first: dict[int, int] = {}
         if len(self._depths) < 2 and len(set(self._keys)) == len(self._keys):
             return
@@ -116,7 +116,7 @@ class Folders:
             self._note(outer, position, HOLDS)
 
     def _outer(self, path: str, first: dict[int, int]) -> int | None:
-        """The item whose folder is the nearest around `path`."""
+        """Return the item whose folder is the nearest one that contains `path`."""
         digest, outer = 0, None
         names = _folder_key(path).split("/")
         for depth, name in enumerate(names[:-1], 1):
@@ -133,7 +133,7 @@ class Folders:
             self._relations[position], self._clashes[position] = relation, other
 
     def clash(self, position: int, path: str | None) -> str | None:
-        """Return why the folder of an item is not its own, None when it is."""
+        """Return why the folder of an item is not its own, None if it is."""
         if not self._relations or not self._relations[position]:
             return None
         other = self._clashes[position]
@@ -141,21 +141,21 @@ class Folders:
         if relation == RELATIONS[SAME] and self._spellings[position] != self._spellings[other]:
             relation = "differs only by case or Unicode normalisation from that of"
         expected = f"a folder of its own, but it {relation} items[{other}]"
-        return problem(f"items[{position}].path", path, expected)
+        return format_problem(f"items[{position}].path", path, expected)
 
 
 class Identities:
-    """What each item or container is identified by, as 64-bit digests that are salted for each process."""
+    """Identities of items or containers as 64-bit digests, salted for each process."""
 
     def __init__(self) -> None:
         self._digests = array("q")
 
     def add(self, identity: Hashable) -> None:
-        """Add the identity of the next one."""
+        """Add the identity of the next entry."""
         self._digests.append(hash(identity))
 
     def repeats(self) -> Iterator[tuple[int, int]]:
-        """Yield (position, first position) of each one that was added before."""
+        """Yield (position, first position) of each repeated identity."""
         if len(set(self._digests)) == len(self._digests):
             return
         first: dict[int, int] = {}
@@ -170,7 +170,7 @@ def repeat_problem(where: str, position: int, first: int, name: str) -> str:
 
 
 def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
-    """The problems of hashes that a container lists more than once."""
+    """Yield the problems of hashes that a container lists more than once."""
     if len(set(members)) == len(members):
         return
     first: dict[str, int] = {}
@@ -180,20 +180,20 @@ def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
 
 
 def bundle_problems(values: dict[str, Any], item_count: int | None, sync_id: str, completed_at: Any) -> Iterator[str]:
-    """The problems between keys at the top.
+    """Yield the problems between top-level keys.
 
-    `values` are the valid fields, `item_count` how many items there are, None when it is not known; `completed_at` is
-    None or MISSING when the manifest does not give it.
+    `values` are the valid fields. `item_count` is the number of items, None if it is unknown. `completed_at` is None or
+    MISSING if the manifest has none.
     """
     if values.get("sync_id", sync_id) != sync_id:
-        yield problem("sync_id", values["sync_id"], f"{shown(sync_id)}, as the file is named")
+        yield format_problem("sync_id", values["sync_id"], f"{format_value(sync_id)}, as the file is named")
     if item_count is not None and values.get("item_count", item_count) != item_count:
-        yield problem("item_count", values["item_count"], f"{item_count}, as many as there are items")
+        yield format_problem("item_count", values["item_count"], f"{item_count}, as many as there are items")
     for key in ("created_at", "completed_at"):
         if values.get(key) and not _is_on_the_calendar(values[key]):
-            yield problem(key, values[key], "a date and time that exist")
+            yield format_problem(key, values[key], "a date and time that exist")
     if values.get("status") == "completed" and (completed_at is None or completed_at is MISSING):
-        yield problem("completed_at", completed_at, "the time when status became completed")
+        yield format_problem("completed_at", completed_at, "the time when status became completed")
 
 
 def _is_on_the_calendar(time: str) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from . import table_specs
 from .compared_database import ComparedDatabase, Row, key_of
-from .findings import Findings, TableCounts
+from .findings import Difference, Findings, TableCounts
 from .row_diff import ComparisonOptions, RowComparer
 from .table_specs import NATURAL, REFERENCES, TABLES, TableSpec
 from .value_diff import ValueDifference
@@ -71,21 +71,23 @@ def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabas
     has = [side.has(table.name) for side in (left, right)]
     if not all(has):
         if any(has):
-            findings.add("table_missing", table.area, table.name, left=_presence(has[0]), right=_presence(has[1]))
+            left_has, right_has = map(_presence, has)
+            findings.add(Difference("table_missing", table.area, table.name, left=left_has, right=right_has))
         return False
     for column in table_specs.column_types(table.name):
         has = [side.has(table.name, column) for side in (left, right)]
         if any(has) and not all(has) and column not in table_specs.NEVER_COMPARED:
             left_has, right_has = map(_presence, has)
-            findings.add("column_missing", table.area, table.name, column, left=left_has, right=right_has)
+            findings.add(Difference("column_missing", table.area, table.name, column, left=left_has, right=right_has))
     expected = list(table_specs.column_types(table.name))
     unknown = [side.unknown_columns(table.name, expected) for side in (left, right)]
     for column in sorted({*unknown[0]} ^ {*unknown[1]}):
         has = [column in columns for columns in unknown]
-        findings.add("column_unknown", table.area, table.name, column, left=_presence(has[0]), right=_presence(has[1]))
+        left_has, right_has = map(_presence, has)
+        findings.add(Difference("column_unknown", table.area, table.name, column, left=left_has, right=right_has))
     lacking = [part for part in table.key for side in (left, right) if not _reaches(side, table, part)]
     if lacking:
-        findings.add("no_key", table.area, table.name, row=", ".join(dict.fromkeys(lacking)))
+        findings.add(Difference("no_key", table.area, table.name, row=", ".join(dict.fromkeys(lacking))))
     return not lacking
 
 
@@ -136,18 +138,18 @@ class TableComparison:
         for side, count, read_count in zip(("left", "right"), counts, read, strict=True):
             if count > read_count:
                 text = f"{count - read_count} of {count} rows"
-                self._findings.add("orphan", self._table.area, self._table.name, **{side: text})
+                self._findings.add(Difference("orphan", self._table.area, self._table.name, **{side: text}))
 
     def _pair(self, pair: RowPair) -> None:
         if not pair.left or not pair.right:
             self._alone(pair)
             return
         if max(len(pair.left), len(pair.right)) > 1:
-            self._add("twice", "", pair, f"{len(pair.left)} rows", f"{len(pair.right)} rows")
+            self._add("", pair, ValueDifference("twice", f"{len(pair.left)} rows", f"{len(pair.right)} rows"))
         differences = self._comparer.differences(pair.left[0], pair.right[0])
         # A list, so that every difference is recorded, also after one that counts.
         if any([
-            self._add(difference.kind, column, pair, difference.left, difference.right, difference.path)
+            self._add(column, pair, difference)
             for column, difference in differences if not self._follows(column, difference)
         ]):
             self._counts.different += 1
@@ -166,32 +168,29 @@ class TableComparison:
             return
         kind, rows = ("left_only", pair.left) if pair.left else ("right_only", pair.right)
         text = self._describe(rows[0])
-        if self._add(kind, "", pair, *((text, "") if pair.left else ("", text))):
+        if self._add("", pair, ValueDifference(kind, *((text, "") if pair.left else ("", text)))):
             setattr(self._counts, kind, getattr(self._counts, kind) + 1)
         else:
             self._counts.accepted += 1
 
-    def _add(
-        self, kind: str, column: str, pair: RowPair, left: object = "", right: object = "", path: str = ""
-    ) -> bool:
+    def _add(self, column: str, pair: RowPair, difference: ValueDifference) -> bool:
         bundles = (row.get(self._table.bundle) for rows in (pair.right, pair.left) for row in rows[:1])
         bundle = next(filter(None, bundles), None)
-        if self._table.jobs_in and not path:
-            path = pair.key[1]
-        elif self._table.jobs_in:
-            path = f"{path} of {pair.key[1]}"
+        kind, left, right, path = difference
+        if self._table.jobs_in:
+            path = f"{path} of {pair.key[1]}" if path else pair.key[1]
+        row = " ".join(map(str, pair.key))
         return self._findings.add(
-            kind, self._table.area, self._table.name, column, path=path, row=" ".join(map(str, pair.key)),
-            bundle=bundle, left=left, right=right,
+            Difference(kind, self._table.area, self._table.name, column, path, row, bundle or "", left, right)
         )
 
     def _parents(self, key: tuple) -> Iterator[tuple[str, tuple]]:
         """Yield (table, natural key) of each row that a key refers to."""
         values = dict(zip(self._table.key, key, strict=True))
-        for way in dict.fromkeys(part.rpartition(".")[0] for part in self._table.key):
-            if way:
-                target = REFERENCES[way]
-                yield target, tuple(values[f"{way}.{part}"] for part in NATURAL[target])
+        for reference in dict.fromkeys(part.rpartition(".")[0] for part in self._table.key):
+            if reference:
+                target = REFERENCES[reference]
+                yield target, tuple(values[f"{reference}.{part}"] for part in NATURAL[target])
 
     def _follows(self, column: str, difference: ValueDifference) -> bool:
         """Return whether an id differs only because its row is missing."""
@@ -227,5 +226,5 @@ class EventOrder:
         moved = [(left, right) for left, right in zip(by_left, by_right, strict=True) if left is not right]
         if moved:
             orders = [" then ".join(str(pair.key[1]) for pair in pairs[:12]) for pairs in zip(*moved, strict=True)]
-            self._add("sequence", "", moved[0][0], *orders)
+            self._add("", moved[0][0], ValueDifference("sequence", *orders))
         self._pairs = []

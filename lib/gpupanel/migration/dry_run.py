@@ -38,11 +38,11 @@ class DryRun:
     """A dry run of one batch; `tell` receives each line of the plan."""
 
     def __init__(
-        self, db: Database, mount: Mount, sync_id: str, tell: Callable[[Line], None],
-        *, chunk_items: int, readers: int, seconds: float = SECONDS,
+        self, db: Database, mount: Mount, sync_id: str, tell: Callable[[Line], None], limits: Limits,
+        *, seconds: float = SECONDS,
     ):
         self._db, self._mount, self._sync_id, self._tell = db, mount, sync_id, tell
-        self._limits, self._seconds = Limits(chunk_items, readers), seconds
+        self._limits, self._seconds = limits, seconds
 
     def run(self) -> Line:
         """Print the plan; return its last line.

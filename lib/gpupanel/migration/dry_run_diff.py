@@ -15,7 +15,7 @@ from ..errors import ConfigurationError
 from . import table_specs, value_diff
 from .compared_database import ComparedDatabase, Row, key_of
 from .database_diff import Progress, no_progress
-from .findings import Findings, TableCounts
+from .findings import Difference, Findings, TableCounts
 from .table_specs import BY_NAME, JSON, TableSpec
 from .value_diff import ValueDifference
 
@@ -87,7 +87,8 @@ class PlanComparison:
         paths = sorted({path for line in lines for path in line["values"]})
         lacking = [part for part in table.key if part != "#" and not self._side.has(*_column_of(table, part))]
         if not self._side.has(table.name) or lacking:
-            self._findings.add("table_missing", table.area, table.name, left="planned", right="missing, or without key")
+            missing = "missing, or without key"
+            self._findings.add(Difference("table_missing", table.area, table.name, left="planned", right=missing))
             return
         where = {part: list({line["key"][part] for line in lines}) for part in table.key}
         written = {key_of(table, row): row for row in self._side.among(table, [*paths, table.bundle], where)}
@@ -101,13 +102,13 @@ class PlanComparison:
         counts = self._tally(table)
         if row is None:
             text = ", ".join(f"{name} {value}" for name, value in line["values"].items() if value is not None)[:300]
-            if self._add("left_only", table, "", key, text, ""):
+            if self._add(table, "", key, ValueDifference("left_only", text, "")):
                 counts.left_only += 1
             return
         differences = [
-            self._add(found.kind, table, path.partition(".")[0], key, found.left, found.right, found.path)
+            self._add(table, path.partition(".")[0], key, difference)
             for path, value in line["values"].items() if path in row
-            for found in _differences(table, path, value, row[path])
+            for difference in _differences(table, path, value, row[path])
         ]
         if any(differences):
             counts.different += 1
@@ -122,15 +123,14 @@ class PlanComparison:
         for row in self._side.among(table, ["title", "path"], {"last_batch_id.sync_id": [self._sync_id]}):
             if key_of(table, row) not in self._assets:
                 text = ", ".join(f"{name} {row[name]}" for name in ("title", "path") if row.get(name))
-                if self._add("right_only", table, "", key_of(table, row), "", text):
+                if self._add(table, "", key_of(table, row), ValueDifference("right_only", "", text)):
                     self._tally(table).right_only += 1
 
-    def _add(
-        self, kind: str, table: TableSpec, column: str, key: tuple, left: object, right: object, path: str = ""
-    ) -> bool:
+    def _add(self, table: TableSpec, column: str, key: tuple, difference: ValueDifference) -> bool:
+        kind, left, right, path = difference
+        row = " ".join(map(str, key))
         return self._findings.add(
-            kind, table.area, table.name, column, path=path, row=" ".join(map(str, key)), bundle=self._sync_id,
-            left=left, right=right,
+            Difference(kind, table.area, table.name, column, path, row, self._sync_id, left, right)
         )
 
 

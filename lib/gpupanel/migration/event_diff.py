@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..errors import NotFoundError
 from . import value_diff
 from .compared_database import ComparedDatabase, Row
-from .findings import Findings
+from .findings import Difference, Findings
 from .table_specs import BY_NAME
 
 EVENT = BY_NAME["ingest_event"]
@@ -64,9 +64,10 @@ def _compare_pair(pair: EventPair, sync_id: str, findings: Findings) -> str:
     event_type = row["event_type"]
 
     def add(kind: str, column: str, left: object, right: object, path: str = "") -> bool:
+        path = f"{path} of {event_type}" if path else event_type
+        row_name = f"event {row['@']}: {event_type}"
         return findings.add(
-            kind, EVENT.area, EVENT.name, column, path=f"{path} of {event_type}" if path else event_type,
-            row=f"event {row['@']}: {event_type}", bundle=sync_id, left=left, right=right,
+            Difference(kind, EVENT.area, EVENT.name, column, path, row_name, sync_id, left, right)
         )
 
     if pair.left is None or pair.right is None:

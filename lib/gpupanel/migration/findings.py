@@ -27,12 +27,12 @@ class Difference(NamedTuple):
     kind: str
     area: str
     table: str
-    column: str
-    path: str
-    row: str
-    bundle: str
-    left: str
-    right: str
+    column: str = ""
+    path: str = ""
+    row: str = ""
+    bundle: str = ""
+    left: Any = ""
+    right: Any = ""
 
 
 @dataclass
@@ -107,13 +107,10 @@ class Findings:
         self.tallies.append(TableCounts(area, table, noun))
         return self.tallies[-1]
 
-    def add(
-        self, kind: str, area: str, table: str, column: str = "", *, path: str = "", row: str = "", bundle: Any = None,
-        left: Any = "", right: Any = "",
-    ) -> bool:
-        """Record a difference; return False if it is an accepted one."""
-        values = format_value(left), format_value(right)
-        difference = Difference(kind, area, table, column, path, row, bundle or "", *values)
+    def add(self, difference: Difference) -> bool:
+        """Record a difference, with its values as text; return False if it is an accepted one."""
+        left, right = format_value(difference.left), format_value(difference.right)
+        difference = difference._replace(bundle=difference.bundle or "", left=left, right=right)
         for decision in self.accepted:
             if decision.covers(difference):
                 self.met[decision.name] += 1
@@ -123,8 +120,8 @@ class Findings:
 
     def _record(self, difference: Difference) -> None:
         path = difference.path if len(self._groups) < MAX_GROUPS else ""
-        place = (difference.kind, difference.table, difference.column, path)
-        group = self._groups.setdefault(place, DifferenceGroup(difference.kind, difference.area, *place[1:]))
+        key = (difference.kind, difference.table, difference.column, path)
+        group = self._groups.setdefault(key, DifferenceGroup(difference.kind, difference.area, *key[1:]))
         group.count += 1
         if len(group.samples) < SAMPLES:
             group.samples.append(difference)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Comment, Tag
 
-from .findings import Findings, TableCounts
+from .findings import Difference, Findings, TableCounts
 
 DECORATION = (
     "script, style, template, nav, form, button, select, footer, progress, .note, .skip, [role=note], [role=status]"
@@ -225,13 +225,14 @@ class _PageComparison:
         counts = self._findings.tally("Page", section or "table", "cell")
         heads = [rows[0] if rows else () for rows in (left, right)]
         if heads[0] != heads[1]:
-            self._findings.add("columns", "Page", section, left=" | ".join(heads[0]), right=" | ".join(heads[1]))
+            left_head, right_head = map(" | ".join, heads)
+            self._findings.add(Difference("columns", "Page", section, left=left_head, right=right_head))
             return
         for number, rows in enumerate(zip_longest(left[1:], right[1:]), 1):
             row = f"row {number}"
             if None in rows:
                 texts = [" | ".join(cells or ()) for cells in rows]
-                self._findings.add("row", "Page", section, row=row, left=texts[0], right=texts[1])
+                self._findings.add(Difference("row", "Page", section, row=row, left=texts[0], right=texts[1]))
                 continue
             for column, *cells in zip_longest(heads[0], *rows, fillvalue=""):
                 is_id = column in ("id", "target ids") and not self._exact
@@ -247,7 +248,7 @@ class _PageComparison:
         if self._same(left) == self._same(right):
             counts.equal += 1
         elif self._findings.add(
-            place.kind, "Page", place.table, place.column, row=place.row, left=left or "", right=right or ""
+            Difference(place.kind, "Page", place.table, place.column, row=place.row, left=left or "", right=right or "")
         ):
             counts.different += 1
 

@@ -31,7 +31,7 @@ NEVER_COMPARED = {
     "id", "active_batch_id", "prior_sync_id", "source_at", "source_batch_id", "although_older", "undo_of", "changed_at",
     "changed_sha256", "imported_at", "imported_job_id", "imported_sha256", "seen_by", "seen_at", "hold", "hold_reason",
     "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id", "item_digest", "target_digest",
-    "checked_at", "checked_how",
+    "checked_at", "checked_how", "skipped_state",
 }
 
 # Documents from files; their columns are text in the database.

@@ -8,8 +8,8 @@ it raises MountUnavailableError, since absence is no instruction (docs/CONTRACT.
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,11 +20,15 @@ from ..errors import (
 )
 from ..models import SYNC_ID
 from ..text import escape_unprintable
-from .safe_open import OpenDirectory, open_checked, open_directory, translate_os_errors
+from .safe_open import (
+    ItemFolder, OpenDirectory, close_on_error, decode_name, open_checked, open_directory, path_below,
+    translate_os_errors,
+)
 
 SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024  # bytes
 BLOCK = 1024 * 1024  # bytes of one read
+MAX_FIRST_FOLDERS = 100  # of a bundle, so that one with a folder for each item does not take long to check
 
 
 class Sentinel(NamedTuple):
@@ -32,6 +36,23 @@ class Sentinel(NamedTuple):
 
     name: str
     sync_id: str | None
+
+
+class ManifestFile:
+    """The open manifest of a bundle; `state` changes with its size and its time."""
+
+    def __init__(self, root: Path, name: str, descriptor: int, limit: int) -> None:
+        self._root, self._name, self._descriptor, self._limit = root, name, descriptor, limit
+        with close_on_error(descriptor), translate_os_errors(root, name):
+            found = os.fstat(descriptor)
+        self.size, self.state = found.st_size, f"{found.st_size} {found.st_mtime_ns}"
+
+    def read(self) -> bytes:
+        """Read the manifest, unparsed. Raises ManifestError, MountUnavailableError."""
+        return _content(self._descriptor, self._root, self._name, self._limit, _manifest_too_big)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 class Document(NamedTuple):
@@ -47,24 +68,41 @@ class Mount:
 
     def __init__(self, settings: MountSettings) -> None:
         self.sync_dir, self.assets_dir = settings.sync_dir, settings.assets_dir
-        self.manifest_limit = settings.manifest_limit
+        self.settings = settings
 
-    def check_available(self) -> None:
+    def check_available(self, first_folders: Collection[str] = ()) -> None:
         """Check that both folders are mounted: present and not empty.
 
-        Raises MountUnavailableError.
+        With the first folders of a bundle's items: one of them must hold a folder, or another file system that is
+        mounted below assets_dir is away. Raises MountUnavailableError.
         """
+        self._check_roots()
+        looked_at = sorted(first_folders)[:MAX_FIRST_FOLDERS]
+        if looked_at and not any(map(self._holds_folder, looked_at)):
+            names = ", ".join(escape_unprintable(name) for name in looked_at[:3])
+            more = f" and {len(first_folders) - 3} more" if len(first_folders) > 3 else ""
+            found = f"{self.assets_dir} has no folder with items in {names}{more}"
+            raise MountUnavailableError(f"The mount is away: {found}.")
+
+    def _check_roots(self) -> None:
         for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):
             with translate_os_errors(folder, ""), os.scandir(folder) as entries:
                 if all(folder / entry.name == other for entry in entries):
                     raise MountUnavailableError(f"{folder} is empty, or not mounted.")
+
+    def _holds_folder(self, name: str) -> bool:
+        try:
+            with os.scandir(path_below(self.assets_dir, name)) as entries:
+                return any(entry.is_dir() for entry in entries)
+        except OSError:
+            return False
 
     def list_sentinels(self) -> Iterator[Sentinel]:
         """List all sentinels of sync_dir, in no order. Raises MountUnavailableError."""
         with translate_os_errors(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(SENTINEL):
-                    yield _sentinel(entry.name)
+                    yield _sentinel(decode_name(entry.name))
 
     def has_bundle(self, sync_id: str) -> bool:
         """Return whether the sentinel and the manifest of a bundle exist.
@@ -83,36 +121,54 @@ class Mount:
         """Read the manifest of a bundle, unparsed.
 
         Raises:
-            BundleIncompleteError: a file is missing or may not be read; the message names it.
             ManifestError: the manifest exceeds the limit.
+            BundleIncompleteError, UnsafePathError, MountUnavailableError
+        """
+        with closing(self.open_manifest(sync_id)) as manifest:
+            return manifest.read()
+
+    def open_manifest(self, sync_id: str) -> ManifestFile:
+        """Open the manifest of a bundle.
+
+        Raises:
+            BundleIncompleteError: a file is missing or may not be read; the message names it.
             UnsafePathError, MountUnavailableError
         """
         if not SYNC_ID.fullmatch(sync_id):
             raise UnsafePathError(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
         try:
             with translate_os_errors(self.sync_dir, f"{sync_id}.ready"):
-                os.lstat(self.sync_dir / f"{sync_id}.ready")
+                os.lstat(path_below(self.sync_dir, f"{sync_id}.ready"))
             name = f"{sync_id}.json"
             opened = open_checked(self.sync_dir, name, stat.S_ISREG)
-            return _content(opened, self.sync_dir, name, self.manifest_limit, _manifest_too_big)
+            return ManifestFile(self.sync_dir, name, opened, self.settings.manifest_limit)
         except (NotFoundError, PermissionDeniedError) as missing:
             raise BundleIncompleteError(str(missing)) from None
 
-    def check_item(self, path: str) -> str | None:
-        """Return why an item's documents cannot be read, or None.
+    def check_item(self, path: str, check_files: Callable[[ItemFolder], object] = lambda folder: None) -> str | None:
+        """Return why an item's documents cannot be read; if they can, call `check_files` and return None.
 
         Raises MountUnavailableError.
         """
         try:
             with self._confirm_absence():
-                self.open(f"{path}/source/source.json").close()
-        except NotFoundError as missing:
-            if self._has_folder(path):
-                return str(missing)
+                folder = self.open_item(path)
+        except NotFoundError:
             return f"The folder {escape_unprintable(path)} is not on the mount."
         except UnsafePathError as unsafe:
             return str(unsafe)
+        with folder:
+            try:
+                with self._confirm_absence():
+                    folder.check_document("source/source.json")
+            except (NotFoundError, UnsafePathError) as problem:
+                return str(problem)
+            check_files(folder)
         return None
+
+    def open_item(self, path: str) -> ItemFolder:
+        """Open the folder of an item. Raises NotFoundError, UnsafePathError, MountUnavailableError."""
+        return ItemFolder(self.assets_dir, path)
 
     def read_documents(self, path: str) -> Iterator[Document]:
         """Read source/source.json of an item, then source/data/*.json by name.
@@ -147,14 +203,11 @@ class Mount:
             raise
 
     def _document(self, folder: OpenDirectory, name: str) -> bytes:
-        return _content(folder.open(name), self.assets_dir, folder.relative_path(name), DOCUMENT_LIMIT, _document_too_big)
-
-    def _has_folder(self, path: str) -> bool:
+        descriptor = folder.open(name)
         try:
-            os.close(open_checked(self.assets_dir, path, stat.S_ISDIR))
-        except (NotFoundError, UnsafePathError):
-            return False
-        return True
+            return _content(descriptor, self.assets_dir, folder.relative_path(name), DOCUMENT_LIMIT, _document_too_big)
+        finally:
+            os.close(descriptor)
 
 
 def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:
@@ -162,7 +215,8 @@ def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:
     try:
         return folder.open_directory(name)
     except NotFoundError:
-        raise FileUnreadableError(f"{escape_unprintable(folder.relative_path(name))} is listed, but cannot be found.") from None
+        path = escape_unprintable(folder.relative_path(name))
+        raise FileUnreadableError(f"{path} is listed, but cannot be found.") from None
 
 
 def _json_files(folder: OpenDirectory) -> list[str]:
@@ -181,7 +235,8 @@ def _utf8(folder: OpenDirectory, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise UnsafePathError(f"{escape_unprintable(folder.relative_path(name))} has a name that is not UTF-8.") from None
+        path = escape_unprintable(folder.relative_path(name))
+        raise UnsafePathError(f"{path} has a name that is not UTF-8.") from None
     return name
 
 
@@ -197,16 +252,13 @@ def _document_too_big(name: str, size: int, limit: int) -> PanelError:
 def _content(
     descriptor: int, root: Path, relative: str, limit: int, too_big: Callable[[str, int, int], PanelError]
 ) -> bytes:
-    """Read and close an open file; `too_big` makes the error for a larger one.
+    """Read an open file; `too_big` makes the error for a larger one.
 
     A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
     """
-    try:
-        with translate_os_errors(root, relative):
-            size = os.fstat(descriptor).st_size
-            content = _read(descriptor, size, limit) if size <= limit else b""
-    finally:
-        os.close(descriptor)
+    with translate_os_errors(root, relative):
+        size = os.fstat(descriptor).st_size
+        content = _read(descriptor, size, limit) if size <= limit else b""
     if max(size, len(content)) > limit:
         raise too_big(relative, max(size, len(content)), limit)
     if len(content) < size:

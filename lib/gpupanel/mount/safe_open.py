@@ -2,12 +2,15 @@
 
 Each name look-up is a round trip to the mount and may take long. A regular file or folder that a listing shows is
 therefore opened in one step, relative to the open folder; any other path is opened in two steps, with all checks.
+
+Names on the mount are UTF-8, whatever the locale of the process is: they are encoded and decoded here.
 """
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR
 from pathlib import Path
 
@@ -17,6 +20,9 @@ from ..errors import (
 from ..text import escape_unprintable
 
 IsKind = Callable[[int], bool]  # stat.S_ISREG or stat.S_ISDIR
+ON_PATH = os.O_PATH | os.O_CLOEXEC
+# The locale's encoding, in which Python returns the names of an open folder.
+IS_UTF8 = sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
 READ_ONLY = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
@@ -35,12 +41,27 @@ def open_checked(root: Path, relative: str, wanted: IsKind) -> int:
     """
     _require_inside(relative)
     with translate_os_errors(root, relative):
-        located = os.open(root / relative, os.O_PATH | os.O_CLOEXEC)
+        located = os.open(path_below(root, relative), ON_PATH)
         try:
             _check(located, root, relative, wanted)
             return os.open(f"/proc/self/fd/{located}", READ_ONLY)
         finally:
             os.close(located)
+
+
+def path_below(root: Path, relative: str) -> bytes:
+    """The path of a file below `root`, as bytes."""
+    return b"%b/%b" % (os.fsencode(root), encode_name(relative))
+
+
+def encode_name(name: str) -> bytes:
+    """Encode a name of the mount; a surrogate stands for a byte that is not UTF-8."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def decode_name(name: str) -> str:
+    """Return a name of the mount, which Python decoded by the locale, decoded as UTF-8."""
+    return name if IS_UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 class OpenDirectory:
@@ -82,11 +103,11 @@ class OpenDirectory:
     def _open(self, name: str, flags: int) -> int:
         """Open a listed entry, following no symlink that has replaced it."""
         with translate_os_errors(self._root, self.relative_path(name)):
-            return os.open(name, READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
+            return os.open(encode_name(name), READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
 
     def _listed(self) -> dict[str, str]:
         with translate_os_errors(self._root, self._relative), os.scandir(self._descriptor) as entries:
-            return {entry.name: _kind(entry) for entry in entries}
+            return {decode_name(entry.name): _kind(entry) for entry in entries}
 
 
 def _kind(entry: "os.DirEntry[str]") -> str:
@@ -100,12 +121,79 @@ def open_directory(root: Path, relative: str) -> OpenDirectory:
 
     Raises NotFoundError, UnsafePathError, MountUnavailableError.
     """
+    return OpenDirectory(root, relative, _open_folder(root, relative))
+
+
+def _open_folder(root: Path, relative: str) -> int:
     _require_inside(relative)
     with translate_os_errors(root, relative):
-        descriptor = os.open(f"{root}/{relative}", READ_ONLY | os.O_DIRECTORY)
+        descriptor = os.open(path_below(root, relative), READ_ONLY | os.O_DIRECTORY)
         with close_on_error(descriptor):
             _check(descriptor, root, relative, stat.S_ISDIR)
-    return OpenDirectory(root, relative, descriptor)
+    return descriptor
+
+
+class ItemFolder:
+    """The open folder of an item, whose files are looked up one by one.
+
+    It is not listed, since an item has few files and its folder may have many. The constructor and the methods raise
+    NotFoundError, UnsafePathError and MountUnavailableError.
+    """
+
+    def __init__(self, root: Path, relative: str) -> None:
+        self._root, self._relative = root, relative
+        self._descriptor = _open_folder(root, relative)
+
+    def __enter__(self) -> "ItemFolder":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._descriptor)
+
+    def size(self, name: str) -> int:
+        """The size of a regular file in it, in nearly all cases by one look-up."""
+        with self._errors_of(name):
+            if "/" not in name:
+                found = os.stat(encode_name(name), dir_fd=self._descriptor, follow_symlinks=False)
+                if not stat.S_ISLNK(found.st_mode):
+                    _require(found.st_mode, self._path(name), stat.S_ISREG)
+                    return found.st_size
+            with self._located(name) as located:
+                return os.fstat(located).st_size
+
+    def open(self, name: str) -> int:
+        """Open a regular file in it for reading; return its descriptor."""
+        with self._errors_of(name), self._located(name) as located:
+            return os.open(f"/proc/self/fd/{located}", READ_ONLY)
+
+    def read(self, descriptor: int, name: str, most: int) -> bytes:
+        """Read the next bytes of an open file in it, at most so many."""
+        with self._errors_of(name):
+            return os.read(descriptor, most)
+
+    def check_document(self, name: str) -> None:
+        """Check that a document can be opened; as for all documents, a symlink may lead anywhere on the mount."""
+        with self._errors_of(name), self._located(name, anywhere=True) as located:
+            os.close(os.open(f"/proc/self/fd/{located}", READ_ONLY))
+
+    @contextmanager
+    def _located(self, name: str, *, anywhere: bool = False) -> Iterator[int]:
+        """Yield an O_PATH descriptor of a regular file in the folder, or `anywhere` on the mount."""
+        _require_inside(name)
+        located = os.open(encode_name(name), ON_PATH, dir_fd=self._descriptor)
+        try:
+            if not anywhere and not _location(located).startswith(_location(self._descriptor) + b"/"):
+                raise UnsafePathError(f"{escape_unprintable(self._path(name))} leads out of the folder of its item.")
+            _check(located, self._root, self._path(name), stat.S_ISREG)
+            yield located
+        finally:
+            os.close(located)
+
+    def _path(self, name: str) -> str:
+        return f"{self._relative}/{name}"
+
+    def _errors_of(self, name: str) -> AbstractContextManager[None]:
+        return translate_os_errors(self._root, self._path(name))
 
 
 @contextmanager
@@ -124,10 +212,11 @@ def _require_inside(relative: str) -> None:
 
 
 def _check(descriptor: int, root: Path, relative: str, wanted: IsKind) -> None:
-    opened = os.readlink(f"/proc/self/fd/{descriptor}")
+    opened = _location(descriptor)
     # The kernel reports a path without symlinks; only a root with symlinks needs to be resolved for the comparison.
-    if not opened.startswith(f"{root}/") and not opened.startswith(_resolved(root).rstrip("/") + "/"):
-        raise UnsafePathError(f"{escape_unprintable(relative)} leads out of the mount, to {escape_unprintable(opened)}.")
+    if not opened.startswith(os.fsencode(root) + b"/") and not opened.startswith(_resolved(root).rstrip(b"/") + b"/"):
+        path = opened.decode("utf-8", "surrogateescape")
+        raise UnsafePathError(f"{escape_unprintable(relative)} leads out of the mount, to {escape_unprintable(path)}.")
     _require(os.fstat(descriptor).st_mode, relative, wanted)
 
 
@@ -138,17 +227,22 @@ def _require(mode: int, relative: str, wanted: IsKind) -> None:
         raise UnsafePathError(f"{escape_unprintable(relative)} is {kind}, expected {expected}.")
 
 
-def _resolved(root: Path) -> str:
+def _resolved(root: Path) -> bytes:
     """Resolve the symlinks of `root` in the kernel, faster than realpath.
 
     Raises MountUnavailableError if the root is missing, since that says nothing about the files below it.
     """
     with translate_os_errors(root, ""):
-        descriptor = os.open(root, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(root, ON_PATH)
         try:
-            return os.readlink(f"/proc/self/fd/{descriptor}")
+            return _location(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _location(descriptor: int) -> bytes:
+    """The path of an open file without symlinks, as the kernel reports it."""
+    return os.readlink(b"/proc/self/fd/%d" % descriptor)
 
 
 @contextmanager
@@ -168,9 +262,11 @@ def _meaning(root: Path, relative: str, error: OSError) -> PanelError:
     if relative and error.errno in (ENOENT, ENOTDIR) and _present(root):
         return NotFoundError(f"{escape_unprintable(relative)} is not on the mount.")
     if relative and error.errno == EACCES and _present(root):
-        return PermissionDeniedError(f"{escape_unprintable(relative)} may not be read by this account: {error.strerror}.")
+        path = escape_unprintable(relative)
+        return PermissionDeniedError(f"{path} may not be read by this account: {error.strerror}.")
     kind = FileUnreadableError if relative and _present(root) else MountUnavailableError
-    return kind(f"{escape_unprintable(str(root / relative))} cannot be read: {error.strerror}.")
+    path = escape_unprintable(f"{root}/{relative}" if relative else str(root))
+    return kind(f"{path} cannot be read: {error.strerror}.")
 
 
 def _present(root: Path) -> bool:

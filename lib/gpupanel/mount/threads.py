@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from itertools import repeat, takewhile
+from itertools import islice, repeat, takewhile
 from math import inf
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from threading import Thread
 from time import monotonic
@@ -21,6 +21,8 @@ from ..errors import MountTimeoutError
 POLL_SECONDS = 0.5  # seconds between two calls of `checkpoint` while waiting
 SCALE_UP_AFTER_SECONDS = 0.025  # seconds of uninterrupted waiting after which the number of threads is doubled
 PREFETCH = 16  # items that `bounded` reads ahead
+GROUP_SIZE = 50  # results that are yielded together, at most
+GROUP_SECONDS = 0.2  # seconds that a result waits for others of its group
 _SENTINEL = object()
 
 
@@ -87,6 +89,12 @@ class DaemonThreadPool:
         while begun:
             yield wait(self.result_scaling_up(begun.popleft()))
 
+    def scale_up(self) -> bool:
+        """Double the number of threads; return False if there are as many as allowed."""
+        before = self._started
+        self._start(max(1, before))
+        return self._started > before
+
     def _start(self, more: int) -> None:
         for _ in range(min(more, self._threads - self._started)):
             self._started += 1
@@ -110,8 +118,55 @@ def iterate_with_timeout(iterable: Iterable[Any], seconds: float | None) -> Iter
     iterator = iter(iterable)
     deadline = inf if seconds is None else monotonic() + seconds
     with DaemonThreadPool(1) as reader:
-        items = reader.map(lambda _: next(iterator, _SENTINEL), repeat(None), PREFETCH, partial(_outcome, deadline, seconds))
+        wait = partial(_outcome, deadline, seconds)
+        items = reader.map(lambda _: next(iterator, _SENTINEL), repeat(None), PREFETCH, wait)
         yield from takewhile(lambda item: item is not _SENTINEL, items)
+
+
+def iterate_unordered(
+    read: Callable[[Any], Any], things: Iterable[Any], threads: int, seconds: float | None
+) -> Iterator[list[tuple[Any, Future[Any]]]]:
+    """Yield (thing, future) in groups as the reads are done; one that takes long holds up no other.
+
+    Raises MountTimeoutError.
+    """
+    deadline = inf if seconds is None else monotonic() + seconds
+    left, done = iter(things), SimpleQueue[tuple[Any, Future[Any]]]()
+    with DaemonThreadPool(threads) as pool:
+
+        def begin(thing: Any) -> int:
+            pool.submit(read, thing).add_done_callback(lambda future: done.put((thing, future)))
+            return 1
+
+        running = sum(map(begin, islice(left, 2 * threads)))
+        while running:
+            group = [_first_done(pool, done, deadline, seconds)]
+            until = min(deadline, monotonic() + GROUP_SECONDS)
+            while True:
+                running += sum(map(begin, islice(left, 1))) - 1
+                if not running or len(group) == GROUP_SIZE or (another := _next_done(done, until)) is None:
+                    break
+                group.append(another)
+            yield group
+
+
+def _first_done(
+    pool: DaemonThreadPool, done: SimpleQueue[tuple[Any, Future[Any]]], deadline: float, seconds: float | None
+) -> tuple[Any, Future[Any]]:
+    """Wait for a result, adding threads."""
+    wait = SCALE_UP_AFTER_SECONDS
+    while (now := monotonic()) < deadline:
+        if found := _next_done(done, min(deadline, now + wait)):
+            return found
+        wait = SCALE_UP_AFTER_SECONDS if pool.scale_up() else POLL_SECONDS
+    raise MountTimeoutError(f"The mount did not answer within {seconds:g} seconds.")
+
+
+def _next_done(done: SimpleQueue[tuple[Any, Future[Any]]], until: float) -> tuple[Any, Future[Any]] | None:
+    try:
+        return done.get(timeout=max(0.0, until - monotonic()))
+    except Empty:
+        return None
 
 
 def map_in_threads(look: Callable[[Any], Any], things: Iterable[Any], threads: int) -> Iterator[Any]:

@@ -27,6 +27,16 @@ class AccessPath(NamedTuple):
     numbers: Mapping[str, int] = MappingProxyType({})
 
 
+class BatchScan(NamedTuple):
+    """The batches that a query reads: access path, filters, direction, start (excluded) and last row of the scan."""
+
+    path: AccessPath
+    filters: BatchFilter
+    ascending: bool = False
+    start: Cursor | None = None
+    horizon: Cursor | None = None
+
+
 # filter -> its index
 INDEXES = {
     "status": "by_status", "sync_type": "by_type", "action": "by_action", "host": "by_host", "sync_id": "sync_id",
@@ -61,8 +71,8 @@ def choose_access_path(tx: ReadTransaction, filters: BatchFilter) -> AccessPath:
     numbers = {}
     if len(names) > 1 or names == ["sync_id"]:
         numbers = {
-            name: fetch_bounded_value(
-                tx, "search.count_to", path_by_index(name), filters, only=True, bound=MAX_ROWS_SCANNED
+            name: fetch_count(
+                tx, "search.count_to", BatchScan(path_by_index(name), filters), only=True, bound=MAX_ROWS_SCANNED
             )
             for name in names
         }
@@ -87,41 +97,35 @@ def path_by_index(name: str) -> AccessPath:
     return AccessPath(TABLE.format(INDEXES[name]), name)
 
 
-def scan_limit_row(
-    tx: ReadTransaction, path: AccessPath, filters: BatchFilter, start: Cursor | None, ascending: bool
-) -> Cursor | None:
+def scan_limit_row(tx: ReadTransaction, scan: BatchScan) -> Cursor | None:
     """The cursor after MAX_ROWS_SCANNED rows of the access path; None if it has fewer."""
-    if path.short:
+    if scan.path.short:
         return None
-    last = run_query(
-        tx, "search.page_keys", path, filters, ascending, start=start, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1
-    )
-    return row_cursor(last[0], KEY, ascending) if last else None
+    last = run_query(tx, "search.page_keys", scan, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1)
+    return row_cursor(last[0], KEY, scan.ascending) if last else None
 
 
-def fetch_bounded_value(
-    tx: ReadTransaction, name: str, path: AccessPath, filters: BatchFilter, horizon: Cursor | None = None, **more: Any
-) -> int:
+def fetch_count(tx: ReadTransaction, name: str, scan: BatchScan, *, only: bool = False, **params: int) -> int:
     """The result of a query that counts batches."""
-    [row] = run_query(tx, name, path, filters, horizon=horizon, **more)
+    [row] = run_query(tx, name, scan, only=only, **params)
     return int(row["batches"])
 
 
 def run_query(
-    tx: ReadTransaction, name: str, path: AccessPath, filters: BatchFilter, ascending: bool = False, *,
-    start: Cursor | None = None, horizon: Cursor | None = None, only: bool = False, **more: Any,
+    tx: ReadTransaction, name: str, scan: BatchScan, *, only: bool = False, **params: int
 ) -> list[dict[str, Any]]:
-    """Run a query of search.sql from `start` (excluded) to `horizon`.
+    """Run a query of search.sql.
 
     With `only`, the path's own filter and the dates apply, and no other filter.
     """
+    path, filters, ascending, start, horizon = scan
     where = conditions(filters, DATES | {path.lead or ""} if only else CONDITIONS)
     where += [keyset_condition("b.discovered_at", "b.id", "start", ascending)] if start else []
     where += ["NOT " + keyset_condition("b.discovered_at", "b.id", "horizon", ascending)] if horizon else []
     holes = {"source": path.source, "where": " AND ".join(where) or "TRUE"}
     if name == "search.page_keys":
         holes["order"] = sort_order(ascending)
-    return tx.fetch_all_sql(fill(name, **holes), **parameters(filters, start=start, horizon=horizon), **more)
+    return tx.fetch_all_sql(fill(name, **holes), **parameters(filters, start=start, horizon=horizon), **params)
 
 
 def conditions(filters: BatchFilter, names: Container[str]) -> list[str]:

@@ -15,8 +15,8 @@ from ..models import BatchStatus, COUNT_LIMIT
 from ..pagination import Cursor, ENDS, Page, build_page
 from ..rows import ListedBatch
 from .access_path import (
-    AccessPath, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, TABLE, choose_access_path, choose_index, conditions,
-    fetch_bounded_value, filter_names, parameters, run_query, scan_limit_row,
+    AccessPath, BatchScan, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, TABLE, choose_access_path, choose_index, conditions,
+    fetch_count, filter_names, parameters, run_query, scan_limit_row,
 )
 from .filters import BatchFilter
 
@@ -43,30 +43,32 @@ def list_batches(
     """
     start = cursor or Cursor(ENDS[0] if oldest_first else ENDS[1], oldest_first)
     path = path or choose_access_path(tx, filters)
-    keys, horizon = _scan(tx, path, filters, cursor and start, limit + 1, start.ascending)
+    scan = BatchScan(path, filters, start.ascending, cursor and start)
+    keys, horizon = _next_keys(tx, scan, limit + 1)
     batches = build_page(keys, start, limit, KEY, list_ascending=oldest_first, horizon=horizon)
     return replace(batches, rows=_rows(tx, [row["id"] for row in batches.rows]))
 
 
 def list_ids(tx: ReadTransaction, filters: BatchFilter, *, limit: int = COUNT_LIMIT) -> tuple[list[int], bool]:
     """The ids of the latest matching batches, and whether these are all."""
-    path, ids, horizon = choose_access_path(tx, filters), list[int](), None
+    scan, ids = BatchScan(choose_access_path(tx, filters), filters), list[int]()
     for _ in range(limit // MAX_ROWS_SCANNED):
-        rows, horizon = _scan(tx, path, filters, horizon, limit + 1 - len(ids), False)
+        rows, horizon = _next_keys(tx, scan, limit + 1 - len(ids))
         ids += [row["id"] for row in rows]
+        scan = scan._replace(start=horizon)
         if horizon is None or len(ids) > limit:
             break
-    return ids[:limit], horizon is None and len(ids) <= limit
+    return ids[:limit], scan.start is None and len(ids) <= limit
 
 
 def count_batches(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> BoundedCount:
     """The number of matching batches, exact or a lower limit."""
     path = path or choose_access_path(tx, filters)
     if path.alone and not path.short:
-        number = fetch_bounded_value(tx, "search.count_to", path, filters, bound=COUNT_LIMIT)
+        number = fetch_count(tx, "search.count_to", BatchScan(path, filters), bound=COUNT_LIMIT)
         return BoundedCount(number, number <= COUNT_LIMIT)
-    horizon = scan_limit_row(tx, path, filters, None, False)
-    number = fetch_bounded_value(tx, "search.count", path, filters, horizon)
+    horizon = scan_limit_row(tx, BatchScan(path, filters))
+    number = fetch_count(tx, "search.count", BatchScan(path, filters, horizon=horizon))
     return BoundedCount(number, horizon is None and _is_complete(tx, path, filters))
 
 
@@ -101,9 +103,9 @@ def count_by_status(
         path = choose_index(filter_names(other_filters), path.numbers)
     else:
         path = choose_access_path(tx, other_filters)
-    horizon = scan_limit_row(tx, path, other_filters, None, False)
+    horizon = scan_limit_row(tx, BatchScan(path, other_filters))
     exact = horizon is None and _is_complete(tx, path, other_filters)
-    rows = run_query(tx, "search.count_by_status", path, other_filters, horizon=horizon)
+    rows = run_query(tx, "search.count_by_status", BatchScan(path, other_filters, horizon=horizon))
     numbers = {row["status"]: row["batches"] for row in rows}
     return {str(status): BoundedCount(numbers.get(status, 0), exact) for status in BatchStatus}
 
@@ -140,17 +142,14 @@ def list_hosts(tx: ReadTransaction) -> list[str]:
     return [row["source_host"] for row in tx.fetch_all("search.hosts", limit=MAX_HOSTS)]
 
 
-def _scan(
-    tx: ReadTransaction, path: AccessPath, filters: BatchFilter, start: Cursor | None, limit: int, ascending: bool
-) -> tuple[list[dict[str, Any]], Cursor | None]:
+def _next_keys(tx: ReadTransaction, scan: BatchScan, limit: int) -> tuple[list[dict[str, Any]], Cursor | None]:
     """The next keys, and the cursor at which the scan stopped, if it did."""
+    start = scan.start
     if start and start.key is None:
-        start = replace(start, key=tx.fetch_value("search.discovered_at", id=start.id) or BEFORE_ALL)
-    horizon = None if path.alone else scan_limit_row(tx, path, filters, start, ascending)
-    rows = run_query(
-        tx, "search.page_keys", path, filters, ascending, start=start, horizon=horizon, limit=limit, offset=0
-    )
-    return rows, horizon
+        key = tx.fetch_value("search.discovered_at", id=start.id) or BEFORE_ALL
+        scan = scan._replace(start=replace(start, key=key))
+    horizon = None if scan.path.alone else scan_limit_row(tx, scan)
+    return run_query(tx, "search.page_keys", scan._replace(horizon=horizon), limit=limit, offset=0), horizon
 
 
 def _rows(tx: ReadTransaction, ids: list[int]) -> list[ListedBatch]:

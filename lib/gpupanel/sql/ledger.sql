@@ -5,6 +5,15 @@ SELECT sync_id FROM ingest_batch
 WHERE sync_id IN %(sync_ids)s AND status <> 'preflight_failed'
   AND NOT (status = 'discovered' AND last_error IS NOT NULL) AND changed_at IS NULL
 
+-- name: skipped_states
+-- State of the manifests of those of these bundles that were skipped and whose manifests are costly to read.
+SELECT sync_id, status, last_error, skipped_state FROM ingest_batch
+WHERE sync_id IN %(sync_ids)s AND skipped_state IS NOT NULL
+
+-- name: note_skipped_state
+-- Write the state of the manifest of a skipped bundle.
+UPDATE ingest_batch SET skipped_state = %(state)s WHERE id = %(batch_id)s
+
 -- name: discover
 -- Insert the batch of a new bundle.
 INSERT INTO ingest_batch (sync_id, sync_type, action, item_count, total_bytes, source_host, manifest_sha256,

@@ -74,7 +74,7 @@ VALUES (%(asset_id)s, %(kind)s, %(file)s, %(text)s, %(parse_error)s, %(sha256)s)
 UPDATE asset_ai_run SET deleted_at = NULL WHERE id IN %(ids)s
 
 -- name: write_derivatives
--- Insert or update derivatives; others of the assets stay.
+-- Insert or update derivatives; others of the assets stay. Where the file was not checked, the check before stays.
 INSERT INTO asset_derivative (asset_id, kind, path, bytes, sha256, mime_type, width, height, source_at, source_batch_id,
                               checked_how, checked_at)
 VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, %(width)s, %(height)s, %(source_at)s,
@@ -82,7 +82,8 @@ VALUES (%(asset_id)s, %(kind)s, %(path)s, %(bytes)s, %(sha256)s, %(mime_type)s, 
 ON DUPLICATE KEY UPDATE
   bytes = VALUES(bytes), sha256 = VALUES(sha256), mime_type = VALUES(mime_type), width = VALUES(width),
   height = VALUES(height), source_at = VALUES(source_at), source_batch_id = VALUES(source_batch_id),
-  checked_how = VALUES(checked_how), checked_at = VALUES(checked_at), deleted_at = NULL
+  checked_how = COALESCE(VALUES(checked_how), checked_how), checked_at = COALESCE(VALUES(checked_at), checked_at),
+  deleted_at = NULL
 
 -- name: write_covers
 -- Insert cover links; a removed one is restored.

@@ -35,4 +35,10 @@ def _is_cross_site(environ: Environ) -> bool:
     if site:
         return site not in ("same-origin", "none")
     origin: str = environ.get("HTTP_ORIGIN") or ""
-    return bool(origin) and origin.partition("://")[2] != environ.get("HTTP_HOST", "")
+    scheme, _, host = origin.lower().partition("://")
+    return bool(origin) and _without_port(host, scheme) != _without_port(environ.get("HTTP_HOST", "").lower(), scheme)
+
+
+def _without_port(host: str, scheme: str) -> str:
+    """Remove the scheme's own port, which browsers leave out and proxies may add."""
+    return host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ":"))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from .. import job_queue, services
 from ..config import MountSettings
 from ..db import Database
-from ..errors import InvalidInputError, PreflightFailedError
+from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
 from ..mount import Mount
 from ..services import ScanReport
 from . import request, template_filters
@@ -81,9 +81,12 @@ def scan(request: FormContext) -> ActionResult:
 def preflight(request: FormContext) -> ActionResult:
     """Preflight a batch; the box `although_older` plans to write it although a newer bundle was imported."""
     sync_id, although_older = request.sync_id, request.is_checked("although_older")
-    outcome = services.preflight_batch(
-        request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
-    )
+    try:
+        outcome = services.preflight_batch(
+            request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
+        )
+    except PreflightRequested as requested:
+        return _requested("preflight", requested, {"sync_id": sync_id})
     counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
@@ -95,6 +98,8 @@ def queue(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
     try:
         job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
+    except PreflightRequested as requested:
+        return _requested("queue", requested, result)
     except PreflightFailedError as error:
         summary = "Not queued: the preflight failed."
         return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
@@ -106,6 +111,8 @@ def retry(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
     try:
         job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
+    except PreflightRequested as requested:
+        return _requested("retry", requested, result)
     except PreflightFailedError as error:
         summary = "Nothing was retried: the preflight failed."
         return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
@@ -113,6 +120,18 @@ def retry(request: FormContext) -> ActionResult:
     scope = pluralize(items, "item") if items else "the containers"
     result |= {"job_id": job_id, "items": items}
     return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
+
+
+def _requested(action: str, requested: PreflightRequested, result: dict[str, Any]) -> ActionResult:
+    """Return that a worker makes the preflight."""
+    return ActionResult(action, True, str(requested), [requested.hint], result | {"preflight_requested": True})
+
+
+def cancel_preflight(request: FormContext) -> ActionResult:
+    """Cancel the preflight that a worker is to make."""
+    sync_id = request.sync_id
+    services.cancel_preflight(request.db, sync_id, request.actor)
+    return ActionResult("cancel_preflight", True, "Canceled the preflight request.", [], {"sync_id": sync_id})
 
 
 def cancel(request: FormContext) -> ActionResult:
@@ -167,7 +186,7 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
-    "hold": hold, "release": release, "pause": pause, "resume": resume,
+    "cancel_preflight": cancel_preflight, "hold": hold, "release": release, "pause": pause, "resume": resume,
 }
 
 

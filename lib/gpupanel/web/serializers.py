@@ -22,6 +22,10 @@ JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
     "items_done", "items_total", "finished_at", "last_error", "hold", "hold_reason", "not_before", "held_at",
 )
+PREFLIGHT_REQUEST = (
+    "state", "requested_by", "requested_at", "then_queue", "priority", "worker", "attempts", "last_error", "finished_at",
+)
+HOLD = ("hold", "hold_reason", "not_before", "held_at")
 WORKER = ("host", "slot", "pid", "version", "job_id", "started_at", "seen_at", "ended_at")
 BUNDLE = ("sync_id", "sync_type", "action")
 EVENT = ("id", "event_type", "payload", "actor", "created_at")

@@ -14,6 +14,7 @@ from ..mount import Mount
 from ..resources import resource_dir
 from . import self_check
 from .log import flush, join_sentences, make_logger, open_standard_streams
+from .pipeline import Limits
 from .systemd import SystemdNotifier
 from .shutdown import ShutdownSignals
 from .worker import Worker
@@ -82,7 +83,7 @@ def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
     try:
         last = migration.DryRun(
             Database(settings.database), Mount(settings.mount), options.batch, lambda value: print(output.line(value)),
-            chunk_items=worker.chunk_items, readers=worker.readers, seconds=options.seconds,
+            Limits(worker.chunk_items, worker.readers, worker.verify, fails_unreadable=True), seconds=options.seconds,
         ).run()
     except PanelError as error:
         print(join_sentences(str(error), error.hint), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Prefetch the documents of the next items while others are written.
+"""Prefetch the documents of the next items, and check their files, while others are written.
 
 Memory is bounded by a budget of bytes, in which the next item in order always has room (docs/CONTRACT.md, "9. Import").
 """
@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import count
-from threading import Condition
+from threading import Condition, Event
+from time import monotonic
 from typing import NamedTuple
 
-from ..errors import MountUnavailableError, PanelError
+from .. import file_check
+from ..errors import FileUnreadableError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError
 from ..manifest import InvalidItem, Item
 from ..models import Decision
 from ..mount import Document, Mount
@@ -26,8 +28,10 @@ MOUNT_TIMEOUT_SECONDS = 120
 class ImportItem(NamedTuple):
     """An item that is imported; `id` is that of its row in the ledger.
 
-    `documents` are those that were read, `problem` says why they could not be. `approved` has the changes of the plan
-    as JSON, `target_digest` the asset that it saw. `checked_how` says how the files of its derivatives were compared.
+    `documents` are its documents, when they were read; `problem` says why they could not be, or what is wrong with its
+    files. `is_io_error`: a file could not be read again and again; `is_missing`: its folder or source is missing.
+    `approved` has the changes of the plan as JSON, `target_digest` the asset that it saw. `checked_how` says how the
+    files of its derivatives were compared.
     """
 
     position: int
@@ -38,6 +42,8 @@ class ImportItem(NamedTuple):
     id: int | None = None
     approved: str | None = None
     target_digest: str | None = None
+    is_io_error: bool = False
+    is_missing: bool = False
     checked_how: str | None = None
 
     @property
@@ -53,6 +59,11 @@ class ImportItem(NamedTuple):
     @property
     def size(self) -> int:
         return self.documents.size if self.documents else 0
+
+    @property
+    def was_read(self) -> bool:
+        """Whether its files were read, or could not be."""
+        return self.documents is not None or self.problem is not None
 
 
 class MemoryBudget:
@@ -81,6 +92,12 @@ class MemoryBudget:
             self._bytes[turn] = self._bytes.get(turn, 0) + size
             self.held += size
 
+    def forget(self, turn: int) -> None:
+        """Free the bytes of an item that is read again."""
+        with self._changed:
+            self.held -= self._bytes.pop(turn, 0)
+            self._changed.notify_all()
+
     def hand_over(self, turn: int) -> None:
         """Free the bytes of a consumed item; the next one becomes the first."""
         with self._changed:
@@ -95,25 +112,38 @@ class MemoryBudget:
             self._changed.notify_all()
 
 
-class DocumentPrefetcher:
-    """Reads documents in threads; calls `checkpoint` while it waits for them.
+class AllUnreadableError(FileUnreadableError):
+    """No item of a chunk could be read, so that the mount is in doubt rather than the items."""
 
-    Memory holds at most BYTES_AHEAD bytes, one more document for each thread, and all documents of the first item.
+
+class DocumentPrefetcher:
+    """Reads documents and checks files in threads; calls `checkpoint` while it waits for them.
+
+    `needs_check` says of which items the files are checked, `verify` how. Memory holds at most PREFETCH_BYTES bytes,
+    one more document for each thread, and all documents of the first item.
     """
 
-    def __init__(self, mount: Mount, threads: int, checkpoint: Callable[[], None]):
-        self._mount, self._attend = mount, checkpoint
+    def __init__(
+        self, mount: Mount, threads: int, checkpoint: Callable[[], None], *,
+        verify: str = file_check.SIZE, needs_check: Callable[[ImportItem], bool] = lambda entry: True,
+    ):
+        self._mount, self._attend, self._verify, self._needs_check = mount, checkpoint, verify, needs_check
         self._threads, self._room = Threads(threads), MemoryBudget(PREFETCH_BYTES)
-        self._turns = count()
+        self._turns, self._ended = count(), Event()
+        # turn -> monotonic time of the latest block or document that was read
+        self._read_at: dict[int, float] = {}
 
     def __enter__(self) -> "DocumentPrefetcher":
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._ended.set()
         self._threads.__exit__(*exc)
         self._room.close()
 
-    def prefetch(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool], window: int) -> Iterator[ImportItem]:
+    def prefetch(
+        self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool], window: int
+    ) -> Iterator[ImportItem]:
         """Yield the items in order, with their documents where `needed`.
 
         Raises: MountUnavailableError.
@@ -134,30 +164,62 @@ class DocumentPrefetcher:
         if future is None:
             return entry
         try:
-            read: ImportItem = wait_for(self._threads.result_scaling_up(future), self._attend, MOUNT_TIMEOUT_SECONDS)
-            return read
+            return self._wait(turn, self._threads.result_scaling_up(future))
         finally:
             self._room.hand_over(turn)
+            self._read_at.pop(turn, None)
+
+    def _wait(self, turn: int, future: Future[ImportItem]) -> ImportItem:
+        """Wait for an item as long as its files are being read."""
+        while True:
+            try:
+                read: ImportItem = wait_for(future, self._attend, MOUNT_TIMEOUT_SECONDS)
+                return read
+            except MountTimeoutError:
+                if monotonic() - self._read_at.get(turn, 0.0) >= MOUNT_TIMEOUT_SECONDS:
+                    raise
 
     def _fetch(self, turn: int, entry: ImportItem) -> ImportItem:
         try:
-            return entry._replace(documents=collect_documents(self._one_by_one(turn, entry.asset.path or "")))
+            return file_check.read_again(lambda: self._read(turn, entry), self._ended.wait)
+        except FileUnreadableError as error:
+            return entry._replace(problem=str(error), is_io_error=True)
         except MountUnavailableError:
             raise
         except PanelError as error:
-            return entry._replace(problem=str(error))
+            return entry._replace(problem=str(error), is_missing=isinstance(error, NotFoundError))
+
+    def _read(self, turn: int, entry: ImportItem) -> ImportItem:
+        """Read the documents of an item, then check its files. Raises PanelError."""
+        self._room.forget(turn)
+        documents = collect_documents(self._one_by_one(turn, entry.asset.path or ""))
+        if not self._needs_check(entry):
+            return entry._replace(documents=documents)
+        problems = file_check.check(self._mount, entry.asset, self._verify, lambda: self._note_read(turn))
+        if problems:
+            return entry._replace(problem="; ".join(problems))
+        return entry._replace(documents=documents, checked_how=self._verify)
+
+    def _note_read(self, turn: int) -> None:
+        """Note that an item is being read; raise MountUnavailableError after the end of the import."""
+        self._read_at[turn] = monotonic()
+        if self._ended.is_set():
+            raise MountUnavailableError("The worker stopped reading files from the mount.")
 
     def _one_by_one(self, turn: int, path: str) -> Iterator[Document]:
         """Yield the documents of an item, each after a wait for room."""
         documents = iter(self._mount.read_documents(path))
         self._room.wait(turn)
         for document in documents:
+            self._note_read(turn)
             self._room.add(turn, len(document.content))
             yield document
             self._room.wait(turn)
 
 
-def chunk_by_size(entries: Iterable[ImportItem], most: int, most_bytes: int = PREFETCH_BYTES) -> Iterator[list[ImportItem]]:
+def chunk_by_size(
+    entries: Iterable[ImportItem], most: int, most_bytes: int = PREFETCH_BYTES
+) -> Iterator[list[ImportItem]]:
     """Yield chunks, ended by a number of items or of document bytes."""
     chunk: list[ImportItem] = []
     size = 0

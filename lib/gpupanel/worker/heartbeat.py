@@ -1,20 +1,23 @@
 """The heartbeat: a thread that keeps the worker's slot and the claim of its running job alive.
 
-It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
-resets its job (docs/CONTRACT.md, "8. Queue").
+It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the
+stale threshold stops importing by itself, before another worker resets its job (docs/CONTRACT.md, "8. Queue").
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Any
 
 from ..db import Database, Transaction
 from ..errors import ClaimLostError, PanelError
 from ..workers import BEAT_SECONDS
 from . import claims
-from .claims import Claim
 from .shutdown import block_signals
 from .worker_slot import WorkerSlot
+
+WriteBeat = Callable[[Transaction, Any], None]  # write(tx, claim) writes the heartbeat of a claim
 
 STALE_FRACTION = 2 / 3
 END_SECONDS = 2  # the end of a worker waits this long for the row of its slot
@@ -29,7 +32,8 @@ class Heartbeat:
     def __init__(self, db: Database, every: float, threshold: float, slot: WorkerSlot):
         self._db, self._every, self.slot = db, min(every, BEAT_SECONDS), slot
         self._longest = threshold * STALE_FRACTION
-        self._claim: Claim | None = None
+        self._claim: Any = None
+        self._write_claim: WriteBeat = claims.heartbeat
         self._last = 0.0
         self._lost = False
         self._lock = Lock()
@@ -44,10 +48,10 @@ class Heartbeat:
         self._ended.set()
         self._thread.join(END_SECONDS)
 
-    def start(self, claim: Claim, since: float) -> None:
-        """Start for this claim, made at monotonic time `since` or later."""
+    def start(self, claim: Any, since: float, write: WriteBeat = claims.heartbeat) -> None:
+        """Start for this claim, made at monotonic time `since` or later; `write(tx, claim)` writes its heartbeat."""
         with self._lock:
-            self._claim, self._last, self._lost = claim, since, False
+            self._claim, self._write_claim, self._last, self._lost = claim, write, since, False
 
     def pause(self) -> None:
         """Pause until the next claim."""
@@ -72,18 +76,18 @@ class Heartbeat:
         block_signals()
         while True:
             with self._lock:
-                claim = self._claim
-            self._beat(claim)
+                claim, write = self._claim, self._write_claim
+            self._beat(claim, write)
             if self._ended.wait(self._every):
                 break
         with suppress(PanelError):
             self._db.run_transaction(self.slot.end)
         self._db.close()
 
-    def _beat(self, claim: Claim | None) -> None:
+    def _beat(self, claim: Any, write: WriteBeat = claims.heartbeat) -> None:
         since = monotonic()
         try:
-            self.slot.slot = self._db.run_transaction(self._write, claim)
+            self.slot.slot = self._db.run_transaction(self._write, claim, write)
         except ClaimLostError:
             with self._lock:
                 self._lost = self._lost or self._claim == claim
@@ -94,8 +98,8 @@ class Heartbeat:
                 if claim is not None and self._claim == claim:
                     self._last = max(self._last, since)
 
-    def _write(self, tx: Transaction, claim: Claim | None) -> int:
+    def _write(self, tx: Transaction, claim: Any, write: WriteBeat) -> int:
         """Write both heartbeats in one transaction."""
         if claim is not None:
-            claims.heartbeat(tx, claim)
+            write(tx, claim)
         return self.slot.beat(tx)

@@ -14,6 +14,7 @@ from .. import ledger, order
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
 from ..library_reader import AssetKey
+from ..file_check import SIZE
 from ..manifest import Container, Manifest
 from ..models import DONE_DECISIONS, Decision
 from ..mount import Mount
@@ -52,11 +53,16 @@ class ImportHooks(Protocol):
 
 
 class ImportOptions(NamedTuple):
-    """Options of an import; `on_change` says what follows a change after the approval: hold or replan."""
+    """Options of an import; `on_change` says what follows a change after the approval: hold or replan.
+
+    `verify` and `fails_unreadable` are those of `Limits`.
+    """
 
     chunk_items: int
     readers: int
     on_change: str = HOLD
+    verify: str = SIZE
+    fails_unreadable: bool = False
 
 
 class Importer:
@@ -84,8 +90,6 @@ class Importer:
         Raises: ImportRejectedError.
         Raises: DatabaseUnavailableError.
         """
-        if self._claim.attempts > 1 or self._claim.items_done:
-            self._recount()
         try:
             manifest = self._manifest.read_approved()
         except BundleChangedError as changed:
@@ -101,7 +105,8 @@ class Importer:
 
     def _import_until_done(self, manifest: Manifest, run: ImportRun) -> ImportResult:
         """Import in rounds: a server that lost commits leaves entries open that were settled before."""
-        limits = Limits(self._options.chunk_items, self._options.readers)
+        options = self._options
+        limits = Limits(options.chunk_items, options.readers, options.verify, options.fails_unreadable)
         left, futile = 0, 0
         while True:
             Pipeline(self, self._mount, run, manifest, limits).run()

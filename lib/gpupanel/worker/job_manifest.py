@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from .. import preflight
 from ..db import Database
 from ..errors import BundleIncompleteError, ManifestError, PanelError
-from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_hex
+from ..manifest import Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex
 from ..mount import Mount, call_with_timeout
 from ..text import short_hash
 from . import bundle_change
@@ -55,10 +55,13 @@ class JobManifest:
         Raises: BundleIncompleteError or MountUnavailableError.
         """
         try:
-            manifest = parse_manifest(self._read(), self._claim.sync_id, checkpoint=self._caller.checkpoint)
+            manifest = self._parse(self._read())
         except ManifestError:
             return self._end_changed()
         return manifest if self._is_approved(manifest) else self._end_changed()
+
+    def _parse(self, raw: bytes) -> Manifest:
+        return parse_manifest(raw, self._claim.sync_id, ManifestLimits.of(self._mount.settings), self._caller.checkpoint)
 
     def compare_at_end(self, imported: Manifest) -> ManifestAtEnd:
         """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""

@@ -5,21 +5,26 @@ claim, the dry run writes all of them in one transaction that is rolled back (do
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from ..db import chunked
 from ..library_reader import AssetKey
-from ..manifest import Container, Manifest
+from .. import file_check
+from ..manifest import Container, Item, Manifest
 from ..models import BatchStatus, Decision
-from ..mount import Mount
+from ..mount import Mount, call_with_timeout
+from ..preflight import first_folder
 from ..rows import PlannedItem
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
 from .container_writer import ContainerWriter
 from .containers import PendingContainer
-from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
-from .item_decision import needs_documents
+from .document_prefetch import (
+    AllUnreadableError, DocumentPrefetcher, ImportItem, MOUNT_TIMEOUT_SECONDS, chunk_by_size,
+)
+from .item_decision import LEAVES, needs_documents
 
 
 class ImportTarget(Protocol):
@@ -48,10 +53,15 @@ class ImportTarget(Protocol):
 
 
 class Limits(NamedTuple):
-    """Items in one transaction, and threads that read documents."""
+    """Items in one transaction, threads that read documents, and how files are checked.
+
+    `fails_unreadable`: a chunk of which nothing can be read fails, as in the last attempt; else it stops the import.
+    """
 
     chunk_items: int
     readers: int
+    verify: str = file_check.SIZE
+    fails_unreadable: bool = False
 
 
 class Pipeline:
@@ -65,7 +75,7 @@ class Pipeline:
     def run(self) -> None:
         """Import everything still open."""
         action = self._manifest.action
-        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry))
+        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
         for group in containers.group(self._open_containers()):
             self._import_group(group)
 
@@ -84,11 +94,35 @@ class Pipeline:
                         id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"]
                     )
 
-    def _read_and_write(self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool]) -> None:
+    def _read_and_write(
+        self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool],
+        needs_check: Callable[[ImportItem], bool] = lambda entry: True,
+    ) -> None:
         chunk_items = self._limits.chunk_items
-        with DocumentPrefetcher(self._mount, self._limits.readers, self._target.checkpoint) as readers:
+        with DocumentPrefetcher(
+            self._mount, self._limits.readers, self._target.checkpoint,
+            verify=self._limits.verify, needs_check=needs_check,
+        ) as readers:
             for chunk in chunk_by_size(readers.prefetch(entries, needed, 2 * chunk_items), chunk_items):
+                self._suspect_mount(chunk)
                 self._settle(chunk)
+
+    def _suspect_mount(self, chunk: list[ImportItem]) -> None:
+        """Tell a mount that is away or fails from items whose files are missing or unreadable.
+
+        Raises: MountUnavailableError, AllUnreadableError.
+        """
+        if any(entry.is_missing for entry in chunk):
+            look = partial(self._mount.check_available, self._first_folders)
+            call_with_timeout(look, self._target.checkpoint, MOUNT_TIMEOUT_SECONDS)
+        read = [entry for entry in chunk if entry.was_read]
+        if read and all(entry.is_io_error for entry in read) and not self._limits.fails_unreadable:
+            number = f"none of {len(read)} items" if len(read) > 1 else "the item"
+            raise AllUnreadableError(f"{number} could be read: {read[0].problem}")
+
+    @cached_property
+    def _first_folders(self) -> set[str]:
+        return {first_folder(item) for item in self._manifest.items if isinstance(item, Item)}
 
     def _settle(self, chunk: list[ImportItem]) -> None:
         """Settle a chunk, again with documents when these are needed."""
@@ -112,6 +146,11 @@ class Pipeline:
         while group:
             self._target.checkpoint()
             group = self._target.settle_containers(self._container_writer, group)
+
+
+def _is_written(entry: ImportItem) -> bool:
+    """Whether an item is planned to be written; the preflight alone checks the files of the others."""
+    return entry.planned not in LEAVES
 
 
 def result_of_counts(items: dict[str, int], container_counts: dict[str, int]) -> ImportResult:

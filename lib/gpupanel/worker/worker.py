@@ -24,12 +24,13 @@ from ..models import HoldKind, JobState
 from ..mount import Mount, call_with_timeout
 from ..rows import QueueControl
 from ..resources import version
-from . import claims
+from . import claims, preflights
 from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
 from .heartbeat import Heartbeat
 from .hold_sweep import HoldSweeper
 from .importer import Importer, ImportOptions
+from .preflights import PreflightRunner
 from .log import describe_error, join_sentences
 from .systemd import SystemdNotifier
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
@@ -63,6 +64,10 @@ class Worker:
         self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold, self._slot)
         self._name = f"{host}:{os.getpid()}"
         self._sweeper = HoldSweeper(self._db, self._mount, self._name, self._keep_going)
+        self._preflights = PreflightRunner(
+            self._db, self._mount, self._heartbeat, self._asking, self,
+            worker=self._name, max_attempts=self._worker.max_attempts,
+        )
         self._claimed_since = 0.0
         self._reset_at = self._sweep_at = 0.0
         self._paused_reason = ""
@@ -132,7 +137,8 @@ class Worker:
         try:
             self._reset_stale()
             self._sweep_holds()
-            imported = self._may_claim() and self._claim_and_import()
+            imported = self._mount_is_there() and self._preflights.run_next()
+            imported = imported or (self._may_claim() and self._claim_and_import())
         except ShutdownRequested:
             return False
         except Exception as error:  # no error of one claim may end the daemon
@@ -201,6 +207,9 @@ class Worker:
         if monotonic() < self._reset_at:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
+        self._asking.retry_idempotent(
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+        )
         for job_id, name in self._asking.retry(self._db.run_read, claims.list_stale, self._threshold).items():
             if done := self._reset(job_id):
                 self._log.warning(f"{name}: {done}")
@@ -263,8 +272,7 @@ class Worker:
         started = monotonic()
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         importer = Importer(
-            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
-            ImportOptions(self._worker.chunk_items, self._worker.readers, self._worker.on_change),
+            self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim), self._options(claim),
         )
         try:
             outcome = importer.run()
@@ -291,11 +299,27 @@ class Worker:
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
 
+    def _options(self, claim: Claim) -> ImportOptions:
+        worker = self._worker
+        last = claim.attempts >= worker.max_attempts
+        return ImportOptions(worker.chunk_items, worker.readers, worker.on_change, worker.verify, fails_unreadable=last)
+
     def checkpoint(self, claim: Claim, progress: str) -> None:
         """Report progress; raise Stopping after a signal, or ClaimLostError."""
         self._notifier.status(f"importing {claim.name}: {progress}")
         self._keep_going()
         self._heartbeat.raise_if_lost()
+
+    def preflighting(self, text: str) -> None:
+        """Report a preflight that runs; raise ShutdownRequested after a signal."""
+        self._slot.report("preflighting")
+        self._notifier.status(f"making the {text}")
+        self._keep_going()
+
+    def report(self, text: str) -> None:
+        """Log how a preflight ended."""
+        self._slot.report("idle")
+        self._log.info(text)
 
     def warn(self, claim: Claim, text: str) -> None:
         """Log a warning about a job."""

@@ -1,4 +1,4 @@
-"""make faults: every point with every fault, on all cores; prints how many were tried and survived.
+"""make faults: every point with every fault, on all cores; prints the numbers of trials and failures.
 
 `python -m campaign --stage import --fault "kill -9 before"` narrows it down, `--only import/sql/17` repeats a point,
 `--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N trials. With
@@ -48,7 +48,7 @@ def _outcomes(pool, trials: list) -> Iterator[tuple[int, trial.Trial, list[str]]
 
 
 class Done:
-    """What has survived, a line each, in a file that the next campaign reads; without a file it forgets."""
+    """The passed trials, one per line of a file that the next campaign reads, if a file is named."""
 
     def __init__(self, path: Path | None):
         self.before = set(path.read_text().splitlines()) if path and path.exists() else set()
@@ -91,7 +91,7 @@ def _selected(trials: list[trial.Trial], options: argparse.Namespace) -> list[tu
 
 
 def _report(outcomes, total: int, noted: Done) -> bool:
-    """Print what did not survive, and in the end the figures of each fault; True when all survived."""
+    """Print the failed trials and the figures of each fault; return whether all trials passed."""
     tried, survived, since = Counter(), Counter(), time.monotonic()
     for done, (number, each, problems) in enumerate(outcomes, 1):
         tried[each.fault] += 1
@@ -113,7 +113,7 @@ def _report(outcomes, total: int, noted: Done) -> bool:
 
 
 def _open_environment() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever has started the lanes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the process that started the environments handles Ctrl-C
     signal.signal(signal.SIGTERM, _leave)
     stack = ExitStack()
     multiprocessing.util.Finalize(None, stack.close, exitpriority=10)
@@ -131,7 +131,7 @@ def _environment() -> Environment:
 
 
 def _leave(number: int, frame) -> None:
-    """Asked to end, an environment first ends what it has started, and is not disturbed at that."""
+    """On SIGTERM, end the environment's processes first, and ignore further signals."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(1)
 

@@ -108,8 +108,8 @@ class Environment:
 
     def arguments(self, stage: scenario.Stage) -> list[str]:
         found = []
-        for each in stage.arguments:
-            found += {"{bundles}": self.bundles[:scenario.USABLE], "{job}": [str(self.job)]}.get(each, [each])
+        for argument in stage.arguments:
+            found += {"{bundles}": self.bundles[:scenario.USABLE], "{job}": [str(self.job)]}.get(argument, [argument])
         return found
 
     def start(self, stage: scenario.Stage, conf: Path, **environ: str) -> Program:

@@ -13,7 +13,7 @@ BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest
 JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by FROM import_job j
           JOIN ingest_batch b ON b.id = j.batch_id"""
 EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
-# What is told once, however often a program had to begin anew.
+# Events that are recorded once, however often a program starts again.
 ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
 ENDS = ("job_finished", "job_failed")
 # What differs from run to run: an id, and how patient the worker was that said so.
@@ -78,7 +78,7 @@ def broken_invariants(db) -> list[str]:
 
 def _of_job(job: dict, told: Counter) -> list[str]:
     """A claim ends in one way: released, put back, or with the job."""
-    ended = sum(told[each] for each in ENDS)
+    ended = sum(told[end] for end in ENDS)
     expected = {"completed": 1, "failed": 1}.get(job["state"], 0)
     claims, back = told["job_claimed"], told["job_released"] + told["job_reset"]
     running = int(job["state"] == "running")

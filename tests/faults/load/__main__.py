@@ -1,4 +1,4 @@
-"""make load: queue, bundles, sentinels and operators in numbers, and an upheaval of workers and panel, for MINUTES.
+"""make load: many bundles, jobs and operators for MINUTES, while workers and panel are killed.
 
 Prints its figures, and exits 1 when anything was lost, slow or too big.
 """

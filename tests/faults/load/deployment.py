@@ -17,7 +17,7 @@ from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.mount import Mount
 
-# Who waits for whom is told by the performance schema.
+# The performance schema shows which transaction waits for which.
 OPTIONS = (*THROWAWAY, "--innodb-buffer-pool-size=256M", "--performance-schema=ON")
 WORKER = {"heartbeat_seconds": 2, "stale_minutes": 0.2, "poll_seconds": 0.5, "readers": 4}
 LOOK_SECONDS = 0.1

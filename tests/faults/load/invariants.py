@@ -58,7 +58,9 @@ def lost(site: Deployment, sync_ids: list[str]) -> list[str]:
 
 
 def _members(site: Deployment, sync_ids: list[str]) -> list[str]:
-    listed = sum(len(each["items"]) for sync_id in sync_ids for each in bundles.manifest(site, sync_id)["containers"])
+    listed = sum(
+        len(container["items"]) for sync_id in sync_ids for container in bundles.manifest(site, sync_id)["containers"]
+    )
     (row,) = site.admin.execute("SELECT COUNT(*) AS n FROM asset_gallery_item WHERE deleted_at IS NULL")
     return [] if row["n"] == listed else [f"galleries have {row['n']} members, the bundles list {listed}"]
 

@@ -49,7 +49,10 @@ class Monitor:
         self._db.close()
 
     def _look_at_memory(self) -> None:
-        pids = [("server", self._site.server.pid), *((each.role, each.process.pid) for each in self._site.keepers)]
+        pids = [
+            ("server", self._site.server.pid),
+            *((keeper.role, keeper.process.pid) for keeper in self._site.keepers),
+        ]
         for role, pid in pids:
             self.memory[role] = max(self.memory[role], _peak(pid))
 

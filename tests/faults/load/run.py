@@ -50,7 +50,7 @@ def run(folder: Path, size: Size, say: Callable[[str], Any] = print) -> list[str
 
 
 def _queue(site: Deployment, ordinary: list[str], big: str, answers: operators.ResponseLog, figures: Figures) -> None:
-    """All at once by the page, and the big one, which takes longer than a request may, by the shell: it comes first."""
+    """Queue all bundles by the page, and the big one by the shell, since it takes longer than a request may."""
     first = operators.Operator(site, "first", answers)
     matched = figures.timed(f"{len(ordinary):,} bundles queued by one operator", operators.queue_all, site, first)
     figures.require(matched == len(ordinary) + 1, f"{matched} batches matched, {len(ordinary) + 1} are there")

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from ... import job_queue, ledger
+from ... import job_queue, ledger, preflight_requests
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
 from ...rows import BatchRow, LockedJob
 from .. import request as parameters, status_bar
 from ..request import Request
-from ..serializers import EVENT, JOB, PLANNED_BATCH, pick
+from ..serializers import EVENT, JOB, PLANNED_BATCH, PREFLIGHT_REQUEST, pick
 from ..status_bar import QueueSummary
 from . import item_list
 from .item_list import ItemFilter
@@ -43,13 +43,16 @@ def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str
 
 def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int, size: int) -> dict[str, Any]:
     row = ledger.get_batch(tx, sync_id)
+    preflight_request = preflight_requests.of_batch(tx, row["id"])
+    is_requested = preflight_request is not None and preflight_request["state"] in preflight_requests.OPEN_STATES
     jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
     counts = ledger.bounded_decision_counts(tx, row["id"], limit=COUNT_LIMIT + 1)
     marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     load_items = _items_by_hash if item_filter.hash_start else _items_page
     return {
-        "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job),
+        "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job and not is_requested),
+        "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
         "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,

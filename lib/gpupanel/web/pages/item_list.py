@@ -17,6 +17,7 @@ FAILING = (Decision.FAILED, Decision.WILL_FAIL)
 DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))
 HASH = re.compile(r"[0-9a-f]{1,64}")
 MISSING_FILE = "is not on the mount"
+MAY_RETURN = (MISSING_FILE, "found no file", "cannot be read")  # reasons of an item that later files may mend
 
 
 class ItemFilter(NamedTuple):
@@ -73,7 +74,7 @@ def suggested_fix(item: ItemRow) -> str | None:
     if error.startswith(REFUSED_BY_DATABASE):
         return "library"
     # A file that was there at the preflight may return.
-    return "retry" if MISSING_FILE in error and item["planned"] not in (None, *FAILING) else "bundle"
+    return "retry" if any(words in error for words in MAY_RETURN) and item["planned"] not in (None, *FAILING) else "bundle"
 
 
 def _as_planned(item: ItemRow) -> bool:
