@@ -96,7 +96,20 @@ def _handovers(draw: st.DrawFn, number: int) -> Handover:
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 6) -> World:
     """Generate up to `most` bundles with equal times and chains of priors, in any order, some repeated."""
-    handovers = tuple(draw(_handovers(number)) for number in range(draw(st.integers(1, most))))
+    return _arriving(draw, tuple(draw(_handovers(number)) for number in range(draw(st.integers(1, most)))))
+
+
+@st.composite
+def peopled_worlds(draw: st.DrawFn, most: int = 6) -> World:
+    """Generate such bundles after one that creates all assets.
+
+    Few containers then lack a member.
+    """
+    first = handover(0, "create", *(photo(asset) for asset in range(len(ASSETS))), at=-1)
+    return _arriving(draw, (first, *(draw(_handovers(number)) for number in range(1, draw(st.integers(3, most))))))
+
+
+def _arriving(draw: st.DrawFn, handovers: tuple[Handover, ...]) -> World:
     sync_ids = [each.manifest.sync_id for each in handovers]
     repeats = draw(st.lists(st.sampled_from(sync_ids), max_size=4))
     return World(handovers, tuple(draw(st.permutations([*sync_ids, *repeats]))))

@@ -7,7 +7,8 @@ def forget_items(db, job_id: int, hashes: list[str]) -> None:
     """Undo the commits that settled these items."""
     db.execute("SET foreign_key_checks = 0")
     for table in ("asset_source", "asset_ai_run", "asset_cover", "asset_derivative"):
-        db.execute(f"DELETE t FROM {table} t JOIN asset a ON a.id = t.asset_id WHERE a.asset_hash IN %(hashes)s", hashes=hashes)
+        of_items = f"DELETE t FROM {table} t JOIN asset a ON a.id = t.asset_id WHERE a.asset_hash IN %(hashes)s"
+        db.execute(of_items, hashes=hashes)
     db.execute("DELETE FROM asset WHERE asset_hash IN %(hashes)s", hashes=hashes)
     db.execute("DELETE FROM ingest_result WHERE hash IN %(hashes)s", hashes=hashes)
     db.execute(

@@ -54,7 +54,9 @@ def test_a_create_that_became_a_remove_removes_nothing_and_asks_an_operator(
     assert told[-5:] == ["job_claimed", "manifest_changed", "preflight_started", "preflight_finished", "job_failed"]
 
 
-def test_the_new_plan_is_imported_once_an_operator_queues_it(admin_db, panel_db, bundles, mount, worker_conf, bring, library, queued):
+def test_the_new_plan_is_imported_once_an_operator_queues_it(
+    admin_db, panel_db, bundles, mount, worker_conf, bring, library, queued
+):
     sync_id, _, _ = queued
     bundles.bundle("new", library[:3], action="remove", replace=True, files=False)
     worker_helpers.drain(worker_conf)
@@ -64,8 +66,10 @@ def test_the_new_plan_is_imported_once_an_operator_queues_it(admin_db, panel_db,
     assert live(admin_db) == 12
 
 
-def test_other_bytes_of_the_approved_entries_are_imported_as_approved(admin_db, panel_db, bundles, mount, worker_conf, queued):
-    sync_id, job_id, photo = queued
+def test_other_bytes_of_the_approved_entries_are_imported_as_approved(
+    admin_db, panel_db, bundles, mount, worker_conf, queued
+):
+    sync_id, _, photo = queued
     planned = worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
     bundles.bundle("new", [photo], replace=True, spoil=lambda raw: raw + b"\n")
     log = worker_helpers.drain(worker_conf)
@@ -104,7 +108,8 @@ def test_each_entry_and_its_values_are_bound(admin_db, panel_db, bundles, mount,
     bundles.bundle("new", items, [gallery], replace=True)
     worker_helpers.drain(worker_conf)
     batch = worker_helpers.batch(panel_db, sync_id)
-    assert batch["status"] == "preflight_passed" and batch["last_error"].startswith("the bundle changed after it was approved: ")
+    assert batch["status"] == "preflight_passed"
+    assert batch["last_error"].startswith("the bundle changed after it was approved: ")
     assert live(admin_db) == 0
 
 
@@ -219,7 +224,8 @@ def test_what_was_imported_last_stays_through_preflights_cancels_and_failed_retr
     assert before[0] and before[1:] == (job_id, worker_helpers.batch(panel_db, sync_id)["manifest_sha256"])
     worker_helpers.mend(panel_db, mount, sync_id)
     retry = services.retry_batch(panel_db, mount, sync_id, "operator")
-    (mount.assets_dir / worker_helpers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{broken")
+    folder = mount.assets_dir / worker_helpers.items(panel_db, sync_id)[1]["path"]
+    (folder / "source" / "source.json").write_text("{broken")
     worker_helpers.drain(worker_conf)
     assert worker_helpers.job(admin_db, retry)["state"] in ("completed", "failed")
     assert imported(panel_db, sync_id) == before, "a job whose items all failed has imported nothing"

@@ -65,16 +65,19 @@ def whole(admin_db, panel_db, claim) -> None:
     job = worker_helpers.job(admin_db, claim.job_id)
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 10, 10)
     library = worker_helpers.rows(admin_db)
-    assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery", "asset_gallery_item")] == [10, 10, 3, 12]
+    tables = ("asset", "asset_source", "asset_gallery", "asset_gallery_item")
+    assert [len(library[table]) for table in tables] == [10, 10, 3, 12]
     assert admin_db.execute("SELECT COUNT(*) AS n FROM ingest_result")[0]["n"] == 13
 
 
 def test_items_that_a_server_forgot_are_imported_again_before_the_job_ends(
     admin_db, panel_db, worker_db, mount, claimed, monkeypatch
 ):
-    at_step(monkeypatch, 1, lambda: forget_items(admin_db, claimed.job_id, settled_hashes(admin_db, claimed.job_id)[-4:]))
+    job_id = claimed.job_id
+    at_step(monkeypatch, 1, lambda: forget_items(admin_db, job_id, settled_hashes(admin_db, job_id)[-4:]))
     result, hooks = run(worker_db, mount, claimed)
-    assert result.status == "completed" and hooks.warnings == ["4 items and containers are not settled; they are imported again"]
+    assert result.status == "completed"
+    assert hooks.warnings == ["4 items and containers are not settled; they are imported again"]
     assert worker_helpers.counts(panel_db, claimed.sync_id) == {"created": 10}
     job = worker_helpers.job(admin_db, claimed.job_id)
     assert (job["state"], job["items_done"]) == ("completed", 10)
@@ -118,7 +121,8 @@ def test_a_job_whose_entries_never_settle_fails_after_five_rounds_without_progre
         raise JobNotDoneError(3)
 
     monkeypatch.setattr(Importer, "_end", forget)
-    with pytest.raises(importer.ImportRejectedError, match="3 items and containers are not settled after 5 rounds without progress"):
+    reason = "3 items and containers are not settled after 5 rounds without progress"
+    with pytest.raises(importer.ImportRejectedError, match=reason):
         run(worker_db, mount, claimed)
     assert len(rounds) == 6
 
@@ -130,7 +134,8 @@ def test_a_planned_item_that_the_manifest_does_not_list_never_ends_as_a_success(
     [job_id] = worker_helpers.queue(panel_db, mount, sync_id)
     admin_db.execute(
         "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned)"
-        " SELECT id, 2, 'photo', REPEAT('ab', 32), 'will_create', 'will_create' FROM ingest_batch WHERE sync_id = %(s)s", s=sync_id,
+        " SELECT id, 2, 'photo', REPEAT('ab', 32), 'will_create', 'will_create'"
+        " FROM ingest_batch WHERE sync_id = %(s)s", s=sync_id,
     )
     worker_helpers.drain(worker_conf)
     job = worker_helpers.job(admin_db, job_id)
@@ -148,7 +153,8 @@ def test_progress_is_counted_from_the_ledger_and_never_over_its_total(
 ):
     worker_db.run_transaction(claims.release, claimed, "the worker was stopped")
     admin_db.execute(
-        "UPDATE import_job SET items_done = %(done)s, items_total = %(total)s, attempts = 1", done=items_done, total=items_total
+        "UPDATE import_job SET items_done = %(done)s, items_total = %(total)s, attempts = 1",
+        done=items_done, total=items_total,
     )
     claim = worker_helpers.take(worker_db, "b")
     seen = []

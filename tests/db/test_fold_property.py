@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import worker_helpers
-from bundle_strategies import World, promised, worlds
+from bundle_strategies import World, peopled_worlds, promised, worlds
 from constants import empty
 from gpupanel import services
 from gpupanel.errors import InvalidStateError, PreflightFailedError
@@ -72,7 +72,7 @@ def site(admin_db, panel_db, mount, worker_conf):
     return Site(admin_db, panel_db, mount, worker_conf)
 
 
-@given(world=worlds(), workers=some.sampled_from((1, 2)), data=some.data())
+@given(world=worlds() | peopled_worlds(), workers=some.sampled_from((1, 2)), data=some.data())
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize="MODEL_EXAMPLES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

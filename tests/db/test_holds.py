@@ -37,9 +37,9 @@ def _passed(tx, sync_id: str, prior: str | None) -> None:
     batch_id = tx.insert(
         "ledger.discover", sync_id=sync_id, sync_type="asset", action="create", item_count=1, total_bytes=1,
         source_host="h", manifest_sha256="0" * 64, manifest_summary="{}", container_count=0, last_error=None,
+        prior_sync_id=prior,
     )
     ledger.set_status(tx, batch_id, BatchStatus.PREFLIGHT_PASSED)
-    tx._execute("UPDATE ingest_batch SET prior_sync_id = %(prior)s WHERE id = %(id)s", {"prior": prior, "id": batch_id})
 
 
 def queue(db, sync_id: str) -> int:

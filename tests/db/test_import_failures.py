@@ -136,7 +136,8 @@ def test_a_manifest_that_may_not_be_read_is_held_and_imported_once_it_may(
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["hold"], job["attempts"]) == ("held", "bundle", 0)
     assert f"{closed}.json may not be read by this account: Permission denied" in job["last_error"]
-    assert [event["event_type"] for event in worker_helpers.events(panel_db, closed)][-2:] == ["job_claimed", "job_held"]
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, closed)]
+    assert told[-2:] == ["job_claimed", "job_held"]
     assert worker_helpers.batch(panel_db, there)["status"] == "completed"
     allow()
     worker_helpers.make_due(admin_db)

@@ -46,7 +46,9 @@ def test_a_refused_row_fails_its_item_and_its_siblings_and_containers_go_on(
 
 
 @pytest.mark.parametrize("code", [1021, 1030, 1041, 1114, 1142, 1146, 1290, 1836])
-def test_an_error_of_the_server_as_a_whole_fails_no_item(admin_db, panel_db, bundles, mount, bring, refuse, photos, code):
+def test_an_error_of_the_server_as_a_whole_fails_no_item(
+    admin_db, panel_db, bundles, mount, bring, refuse, photos, code
+):
     refuse(code)
     sync_id = bundles.bundle("coast", photos)
     [job_id] = worker_helpers.queue(panel_db, mount, sync_id)

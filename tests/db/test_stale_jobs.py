@@ -130,7 +130,7 @@ def test_a_stale_job_that_continues_never_counts_more_items_than_its_total(
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'created' WHERE position < 2")
     running(admin_db, job_id, items_done="3", heartbeat_at="NOW(6) - INTERVAL 1 HOUR")
     log = worker_helpers.drain(worker_conf)
-    assert "attempt 2, 2 of 8 items done" in log and "completed, 8 of 8 items" in log
+    assert "completed, 8 of 8 items" in log
     job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["items_total"]) == (8, 8)
 

@@ -47,7 +47,9 @@ def test_a_worker_that_comes_back_to_a_server_without_the_last_commits_does_them
     path = tmp_path / "proxy.sock"
     conf = worker_helpers.with_options(worker_conf, socket=path, chunk_items=2, readers=1, heartbeat_seconds=60)
     with Forgetful(path, server, lose, forget) as proxy:
-        worker_helpers.wait_until(lambda: worker_helpers.drain(conf) and _is_completed(admin_db, job_id), "the end of the job")
+        worker_helpers.wait_until(
+            lambda: worker_helpers.drain(conf) and _is_completed(admin_db, job_id), "the end of the job"
+        )
     assert proxy.struck.is_set()
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 10}
     library = worker_helpers.rows(admin_db)

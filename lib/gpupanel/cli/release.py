@@ -10,7 +10,8 @@ def run(context: CommandContext) -> int:
     again = services.release_job(context.db, job_id, context.actor)
     if again:
         context.emit(
-            {"job_id": job_id, "state": "held", "hold_reason": again.reason}, [f"Job {job_id} is still held: it {again.reason}."]
+            {"job_id": job_id, "state": "held", "hold_reason": again.reason},
+            [f"Job {job_id} is still held: it {again.reason}."],
         )
     else:
         context.emit({"job_id": job_id, "state": "queued", "hold_reason": None}, [f"Job {job_id} is queued again."])

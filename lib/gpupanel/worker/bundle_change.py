@@ -1,7 +1,8 @@
 """What happens when upstream replaced a bundle after its approval.
 
 An approval binds the action, the set of entries and their digests. A manifest with the same ones is imported under its
-old plan. Any other one ends the job: its plan needs an approval of its own (docs/decisions/0110-plan-approval-result.md).
+old plan. Any other one ends the job, and its plan needs an approval of its own
+(docs/decisions/0110-plan-approval-result.md).
 """
 
 from typing import NamedTuple

@@ -5,7 +5,7 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -126,9 +126,13 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
 
 
 def _claim_noted(tx: Transaction, token: str) -> Claim:
+    """Return the claim, after its event; the progress of a job that continues is counted from the ledger."""
     claimed = find_claim(tx, token)
     if claimed is None:
         raise ClaimLostError("The job vanished while it was claimed.")
+    if claimed.items_done or claimed.attempts > 1:
+        items_done, items_total = recount(tx, claimed)
+        claimed = replace(claimed, items_done=items_done, items_total=items_total)
     note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
         items_total=claimed.items_total,
@@ -175,7 +179,8 @@ def has_ended(tx: ReadTransaction, token: str) -> bool:
 
 
 def _claimed(tx: ReadTransaction, token: str) -> dict[str, Any] | None:
-    return tx.fetch_one("worker.job_by_token", token=token)
+    row: dict[str, Any] | None = tx.fetch_one("worker.job_by_token", token=token)
+    return row
 
 
 # ---------------------------------------------------------------------------------------------- while it runs
@@ -338,7 +343,8 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
         return None
     reason = f"worker {job['worker']} sent no heartbeat for over {seconds:g} s"
     if job["attempts"] >= max_attempts:
-        return _fail_stale(tx, job, seconds, f"gave up after {job['attempts']} attempts: in the last one, {reason}", actor)
+        last = f"gave up after {job['attempts']} attempts: in the last one, {reason}"
+        return _fail_stale(tx, job, seconds, last, actor)
     if not tx.execute("worker.reset", job_id=job_id, seconds=seconds, reason=reason):
         return None
     hold = holds.decide(tx, job["batch_id"])

@@ -90,8 +90,6 @@ class Importer:
         Raises: ImportRejectedError.
         Raises: DatabaseUnavailableError.
         """
-        if self._claim.attempts > 1 or self._claim.items_done:
-            self._recount()
         try:
             manifest = self._manifest.read_approved()
         except BundleChangedError as changed:

@@ -25,10 +25,10 @@ Fault = Callable[["ProxiedConnection", bytes], None]
 class FaultProxy:
     """Listens at `path` for the connections of one program to `server`, a MariaDBServer.
 
-    The proxy numbers the statements of all connections from 1; or only those of a worker's imports (`counted` is IMPORTS)
-    or of its heartbeat (HEARTBEAT), without those that begin a session. `fault` happens at number `at`, and `prepare`
-    before number `prepare_at`. Statement `hold` of the imports waits for statement `until`, so that the thread of the
-    heartbeat surely reaches it.
+    The proxy numbers the statements of all connections from 1; or only those of a worker's imports (`counted` is
+    IMPORTS) or of its heartbeat (HEARTBEAT), without those that begin a session. `fault` happens at number `at`, and
+    `prepare` before number `prepare_at`. Statement `hold` of the imports waits for statement `until`, so that the
+    thread of the heartbeat surely reaches it.
     """
 
     def __init__(self, path: Path, server, at: int = 0, fault: Fault | None = None, *, counted: int = 0,
