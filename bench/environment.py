@@ -144,7 +144,7 @@ def document(*parts: object) -> bytes:
 
 
 def bundle(assets_dir: Path, name: str, count: int, documents: tuple[str, ...] = DOCUMENTS) -> str:
-    """Write a bundle of `count` items with documents; return its sync_id."""
+    """Write a bundle of `count` items with documents and files of holes; return its sync_id."""
     items = [item(name, number) for number in range(count)]
     for each in items:
         source = assets_dir / each["path"] / "source"
@@ -152,6 +152,10 @@ def bundle(assets_dir: Path, name: str, count: int, documents: tuple[str, ...] =
         (source / "source.json").write_bytes(document(each["path"]))
         for file in documents:
             (source / "data" / file).write_bytes(document(each["path"], file))
+        for derivative in each["derivatives"]:
+            file = source.parent / derivative["path"]
+            file.touch()
+            os.truncate(file, derivative["bytes"])
     own = sync_id(name)
     (assets_dir / "sync" / f"{own}.json").write_bytes(manifest(name, items))
     (assets_dir / "sync" / f"{own}.ready").touch()
