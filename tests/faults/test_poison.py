@@ -66,7 +66,7 @@ def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(envir
         "SELECT b.* FROM ingest_batch b JOIN import_job j ON j.batch_id = b.id AND j.id = %(job)s", job=environment.job
     )
     assert batch["status"] == "failed"
-    assert batch["last_error"].startswith(f"gave up after {ATTEMPTS} attempts: the last worker ")
+    assert batch["last_error"].startswith(f"gave up after {ATTEMPTS} attempts: in the last one, worker ")
     states = environment.admin.execute(
         "SELECT state FROM import_job WHERE id <> %(job)s AND state <> 'completed'", job=environment.job
     )

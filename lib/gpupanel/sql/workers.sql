@@ -39,7 +39,7 @@ SELECT (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
      + (SELECT COUNT(*) FROM import_job j FORCE INDEX (heartbeat)
         WHERE j.state = 'running' AND j.heartbeat_at >= NOW(6) - INTERVAL %(late)s SECOND
           AND NOT EXISTS (
-            SELECT 1 FROM import_worker w
+            SELECT 1 FROM import_worker w FORCE INDEX (PRIMARY)
             WHERE w.host = CONVERT(SUBSTRING_INDEX(j.worker, ':', 1) USING utf8mb4) COLLATE utf8mb4_bin
               AND w.pid = SUBSTRING_INDEX(j.worker, ':', -1))) AS alive,
        NULLIF(GREATEST(
