@@ -81,7 +81,9 @@ def _whole(high: int) -> Kind:
     return Kind(_number(int, 1, high), f"a whole number from 1 to {high}")
 
 
-TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(_names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,")
+TEXT, PATH, NAMES = Kind(str, "text"), Kind(Path, "a path"), Kind(
+    _names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,"
+)
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = Kind(_authentication, "remote_user or none")
 TLS = Kind(_tls_mode, "auto, required or off")
