@@ -27,7 +27,9 @@ class FalseServer:
         capabilities = struct.pack("<I", self.capabilities & 0xFFFFFFFF)
         return (
             b"\x0a" + self.version.encode() + b"\0" + struct.pack("<I", 7) + SALT[:8] + b"\0"
-            + capabilities[:2] + b"\x2d" + b"\x02\x00" + capabilities[2:] + bytes([len(SALT) + 1]) + b"\0" * 10 + SALT[8:] + b"\0" + self.default_method.encode() + b"\0"
+            + capabilities[:2] + b"\x2d" + b"\x02\x00" + capabilities[2:] + bytes(
+                [len(SALT) + 1]
+            ) + b"\0" * 10 + SALT[8:] + b"\0" + self.default_method.encode() + b"\0"
         )
 
     def respond(self, connection: socket.socket) -> None:

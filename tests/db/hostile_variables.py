@@ -33,7 +33,8 @@ CHOSEN = {
     "alter_algorithm": "INSTANT",
     "system_versioning_asof": "2001-01-01 00:00:00",
     "session_track_system_variables": "*",
-    "optimizer_switch": "index_merge=off,derived_merge=off,firstmatch=off,loosescan=off,materialization=off,semijoin=off,"
+    "optimizer_switch": "index_merge=off,derived_merge=off,firstmatch=off,loosescan=off,materialization=off,"
+                        "semijoin=off,"
                         "index_condition_pushdown=off,subquery_cache=off,exists_to_in=off,"
                         "rowid_filter=off,split_materialized=off",
     "optimizer_trace": "enabled=on",

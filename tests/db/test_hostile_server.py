@@ -3,7 +3,7 @@
 import installation
 import pytest
 from constants import NAME
-from gpupanel import config, scan
+from gpupanel import config
 from gpupanel.db import Database, session
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
@@ -35,7 +35,9 @@ def confs(server, folder):
     panel = installation.write(folder / "panel.conf", server.socket, assets, "gpu_panel", panel={
         "operators": "admin", "secret_file": folder / "panel.secret",
     })
-    worker = installation.write(folder / "worker.conf", server.socket, assets, "gpu_worker", worker={"poll_seconds": 0.05})
+    worker = installation.write(
+        folder / "worker.conf", server.socket, assets, "gpu_worker", worker={"poll_seconds": 0.05}
+    )
     return assets, panel, worker
 
 
@@ -56,8 +58,10 @@ def test_sixty_assets_are_created_and_removed_and_every_page_answers(hostile, tm
     assert worker_helpers.counts(db, removed) == {"removed": ASSETS}, log
     client = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
     for page in (
-        "/import-media.cgi", "/import-tasks.cgi", f"/import-media.cgi?action=detail&sync_id={created}", "/metrics", "/health",
-        f"/import-media.cgi?action=items&sync_id={created}&format=csv", "/import-media.cgi?action=doctor", f"/import-media.cgi?q={created}",
+        "/import-media.cgi", "/import-tasks.cgi", f"/import-media.cgi?action=detail&sync_id={created}", "/metrics",
+        "/health",
+        f"/import-media.cgi?action=items&sync_id={created}&format=csv", "/import-media.cgi?action=doctor",
+        f"/import-media.cgi?q={created}",
     ):
         assert client.get(page).status_int == 200
     export = client.get(f"/import-media.cgi?action=items&sync_id={removed}&format=json").json

@@ -25,7 +25,9 @@ NOBODY = 54321  # a user id without a line in /etc/passwd
 
 def run(program, *arguments, redirection="", environ=None, **options):
     """Run one of our programs by bash, and return status, output and errors."""
-    command = ["bash", "-c", f'"$@" {redirection}', "bash", sys.executable, TREE / "bin" / program, *map(str, arguments)]
+    command = [
+        "bash", "-c", f'"$@" {redirection}', "bash", sys.executable, TREE / "bin" / program, *map(str, arguments)
+    ]
     done = subprocess.run(
         command, capture_output=True, env=os.environ | (environ or {}), timeout=120, stdin=subprocess.DEVNULL, **options
     )
@@ -46,7 +48,9 @@ def coast(server, admin_db, tmp_path):
     assets = folder / "Bücher und Bilder"
     (assets / "sync").mkdir(parents=True)
     panel = installation.write(folder / "panel.conf", server.socket, assets, "gpu_panel", panel={"auth": "none"})
-    worker = installation.write(folder / "worker.conf", server.socket, assets, "gpu_worker", worker={"poll_seconds": 0.05})
+    worker = installation.write(
+        folder / "worker.conf", server.socket, assets, "gpu_worker", worker={"poll_seconds": 0.05}
+    )
     bundles = BundleWriter(assets / "sync", assets, seed=1, pictures=2)
     return bundles.bundle("coast", list(bundles.assets("coast", 2))), panel, worker
 
@@ -76,7 +80,8 @@ def test_output_is_utf8_in_every_locale(coast, panel_db):
 def test_a_cgi_program_opens_names_in_utf8_in_every_locale(coast):
     sync_id, panel, _ = coast
     run("gpupanel", "--config", panel, "scan")
-    environ = {"GPUPANEL_CONF": str(panel), "REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1", "SCRIPT_NAME": "/import-media.cgi",
+    environ = {"GPUPANEL_CONF": str(panel), "REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1",
+               "SCRIPT_NAME": "/import-media.cgi",
                "PATH": os.environ["PATH"], **POSIX_LOCALE}
     program = TREE / "cgi-bin" / "import-media.cgi"
     first = program.read_text().splitlines()[0].removeprefix("#!/usr/bin/env -S python3 ")
@@ -92,7 +97,8 @@ def test_a_server_that_names_files_in_another_encoding_is_told_what_to_change(co
         "print(application('/')({'REQUEST_METHOD': 'GET'}, lambda *a: print(a[0])))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | POSIX_LOCALE | {"GPUPANEL_CONF": "panel.conf"}, capture_output=True,
+        [sys.executable, "-c", code], env=os.environ | POSIX_LOCALE | {"GPUPANEL_CONF": "panel.conf"},
+        capture_output=True,
         cwd=panel.parent, timeout=60,
     )
     assert b"500" in done.stdout and b"C.UTF-8" in done.stderr, done
@@ -102,8 +108,10 @@ def test_a_server_that_names_files_in_another_encoding_is_told_what_to_change(co
 
 @pytest.mark.parametrize(("program", "arguments", "redirection"), [
     ("gpupanel", ["list"], ">&-"), ("gpupanel", ["list"], "<&- >&-"), ("gpupanel", ["status"], ">&- 2>&-"),
-    ("import-worker", ["--check"], ">&-"), ("import-worker", ["--check"], "2>&-"), ("import-worker", ["--check"], ">/dev/full"),
-    ("import-worker", ["--once"], "<&- >&- 2>&-"), ("import-worker", ["--once"], ">&-"), ("import-worker", ["--help"], ">/dev/full"),
+    ("import-worker", ["--check"], ">&-"), ("import-worker", ["--check"], "2>&-"),
+    ("import-worker", ["--check"], ">/dev/full"),
+    ("import-worker", ["--once"], "<&- >&- 2>&-"), ("import-worker", ["--once"], ">&-"),
+    ("import-worker", ["--help"], ">/dev/full"),
     ("import-worker", ["--help"], "| true"), ("import-worker", ["--help"], ">&-"), ("gpupanel", ["--help"], ">&-"),
 ])
 def test_closed_and_full_streams_give_no_traceback(
@@ -136,7 +144,9 @@ def test_a_reader_that_is_slow_to_read_gets_everything(panel_conf, admin_db):
     os.set_blocking(writer, False)
     os.write(writer, b"x" * 65000)
     process = subprocess.Popen(
-        [sys.executable, TREE / "bin" / "gpupanel", "--config", panel_conf, "doctor", "--json"], stdout=writer, stderr=subprocess.PIPE
+        [
+            sys.executable, TREE / "bin" / "gpupanel", "--config", panel_conf, "doctor", "--json"
+        ], stdout=writer, stderr=subprocess.PIPE
     )
     os.close(writer)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -149,7 +159,9 @@ def test_a_reader_that_is_slow_to_read_gets_everything(panel_conf, admin_db):
 
 
 def test_bytes_that_are_no_text_are_no_sync_id(panel_conf, admin_db):
-    status, _, errors = run("gpupanel", "--config", panel_conf, "preflight", "-", redirection="< <(printf '\\xff\\xfe')")
+    status, _, errors = run(
+        "gpupanel", "--config", panel_conf, "preflight", "-", redirection="< <(printf '\\xff\\xfe')"
+    )
     assert status == 2 and errors.startswith("gpupanel: Not a sync_id: ")
 
 
@@ -186,7 +198,8 @@ def test_a_user_id_without_a_name_runs_every_program(admin_db, container):
     """As in a container that runs under any user id."""
     environ = {name: "" for name in ("USER", "LOGNAME", "LNAME", "USERNAME", "HOME")}
     for program, arguments, expected in (
-        ("gpupanel", ["list"], 0), ("gpupanel", ["scan"], 2), ("gpupanel", ["--as", "admin", "scan"], 0), ("gpupanel", ["doctor"], None),
+        ("gpupanel", ["list"], 0), ("gpupanel", ["scan"], 2), ("gpupanel", ["--as", "admin", "scan"], 0),
+        ("gpupanel", ["doctor"], None),
         ("import-worker", ["--check"], None), ("import-worker", ["--once"], 0),
     ):
         conf = container / ("panel.conf" if program == "gpupanel" else "worker.conf")
@@ -204,9 +217,13 @@ def test_a_program_without_its_packages_names_them_in_one_line(tmp_path, program
     (tmp_path / "lib").symlink_to(TREE / "lib")
     shutil.copy(TREE / "bin" / program, tmp_path / "bin")
     (tmp_path / "a.conf").write_text("")
-    for arguments in (["--config", tmp_path / "a.conf", "list"], ["--help"]) if program == "gpupanel" else (["--check"], ["--help"]):
+    for arguments in (
+        ["--config", tmp_path / "a.conf", "list"], ["--help"]
+    ) if program == "gpupanel" else (["--check"], ["--help"]):
         done = subprocess.run(
-            [sys.executable, "-ISXutf8", tmp_path / "bin" / program, *arguments], capture_output=True, text=True, timeout=60
+            [
+                sys.executable, "-ISXutf8", tmp_path / "bin" / program, *arguments
+            ], capture_output=True, text=True, timeout=60
         )
         if done.returncode:
             assert len(no_traceback(done.stderr).splitlines()) == 2 and "make venv" in done.stderr
@@ -216,11 +233,15 @@ def test_a_program_without_its_packages_names_them_in_one_line(tmp_path, program
 def test_a_read_only_checkout_works_and_says_where_the_demo_may_write(tmp_path, panel_conf, admin_db):
     script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
     inside = ["unshare", "--mount", "sh", "-c", script, "sh", TREE]
-    done = subprocess.run([*inside, TREE / "bin" / "gpupanel", "--config", panel_conf, "list"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*inside, TREE / "bin" / "gpupanel", "--config", panel_conf, "list"], capture_output=True, text=True
+    )
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(done.stderr)
     assert (done.returncode, done.stderr) == (0, "")
-    done = subprocess.run([*inside, TREE / "bin" / "gpupanel", "run", "--var", TREE / "var-that-is-new"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*inside, TREE / "bin" / "gpupanel", "run", "--var", TREE / "var-that-is-new"], capture_output=True, text=True
+    )
     assert done.returncode == 1 and "Read-only file system" in no_traceback(done.stderr) and "VAR=" in done.stderr
 
 
@@ -257,7 +278,8 @@ def test_messages_are_there_in_optimized_python(tmp_path):
 def test_the_panel_serves_its_messages_in_optimized_python(coast, server):
     _, panel, _ = coast
     process = subprocess.Popen(
-        [sys.executable, TREE / "bin" / "gpupanel", "--config", panel, "serve", "--port", "0", "--json"], stdout=subprocess.PIPE,
+        [sys.executable, TREE / "bin" / "gpupanel", "--config", panel, "serve", "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONOPTIMIZE": "2"} | POSIX_LOCALE,
     )
     try:

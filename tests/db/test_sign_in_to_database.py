@@ -93,8 +93,8 @@ def authority(tmp_path_factory):
     """Two authorities, the server's certificate for 127.0.0.1, and a client's."""
     folder = tmp_path_factory.mktemp("tls")
     for name in ("ca", "other"):
-        _openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem",
-                 "-days", "2", "-subj", f"/CN={name}")
+        _openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key",
+                 "-out", f"{name}.pem", "-days", "2", "-subj", f"/CN={name}")
     (folder / "names").write_text("subjectAltName = IP:127.0.0.1\n")
     for name in ("server", "client"):
         _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
@@ -110,7 +110,9 @@ def _openssl(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory, authority):
-    options = [f"--ssl-ca={authority}/ca.pem", f"--ssl-cert={authority}/server.pem", f"--ssl-key={authority}/server.key"]
+    options = [
+        f"--ssl-ca={authority}/ca.pem", f"--ssl-cert={authority}/server.pem", f"--ssl-key={authority}/server.key"
+    ]
     with MariaDBServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY, *options) as server:
         db = Database(server.admin())
         for statement in (
@@ -142,7 +144,9 @@ def test_an_account_that_requires_tls_is_named_in_the_hint(tls_server):
     assert "ssl = required" in refusal(account(tls_server, "encrypted")).hint
 
 
-@pytest.mark.parametrize("options", [{"ssl": "required"}, {"ssl_ca": "ca.pem"}, {"ssl_ca": "ca.pem", "ssl": "required"}])
+@pytest.mark.parametrize(
+    "options", [{"ssl": "required"}, {"ssl_ca": "ca.pem"}, {"ssl_ca": "ca.pem", "ssl": "required"}]
+)
 def test_tls_is_used_where_it_is_required(tls_server, authority, options):
     options = options | ({"ssl_ca": authority / options["ssl_ca"]} if "ssl_ca" in options else {})
     assert sign_in(account(tls_server, "encrypted", **options), CIPHER)
@@ -217,7 +221,8 @@ def test_a_server_of_another_product_or_age_is_refused_by_name_and_version(tmp_p
 
         conf = installation.write(tmp_path / "worker.conf", server.socket, tmp_path / "assets", server.admin().user)
         for program, *arguments in (
-            ["gpupanel", "init-db"], ["gpupanel", "list"], ["gpupanel", "doctor"], ["import-worker", "--check"], ["import-worker"], ["import-worker", "--once"],
+            ["gpupanel", "init-db"], ["gpupanel", "list"], ["gpupanel", "doctor"], ["import-worker", "--check"],
+            ["import-worker"], ["import-worker", "--once"],
         ):
             status, output = run(program, conf, *arguments)
             assert status and version in output and "MariaDB 10.6" in output, (program, arguments, output)

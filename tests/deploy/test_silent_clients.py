@@ -8,6 +8,7 @@ import pytest
 import webservers
 from gpupanel.db import Database
 from http_client import ask, basic, password
+from gpupanel.web.request import FORM_TYPE
 from request_script import BATCHES
 
 CONNECTIONS = 200
@@ -66,8 +67,12 @@ def test_an_operators_page_answers_while_two_hundred_bodies_do_not_come(port, se
 @pytest.mark.parametrize("body", list(BODIES))
 @pytest.mark.parametrize("name", list(webservers.ALL))
 def test_the_form_of_a_signed_in_user_has_a_budget_too(site, name, body):
-    with webservers.ALL[name](site) as port, socket.create_connection(("127.0.0.1", port), timeout=BUDGET_SECONDS) as connection:
-        sign_in = f"Authorization: {basic('admin', password('admin'))}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        connection.sendall(f"POST {BATCHES} HTTP/1.1\r\nHost: panel.example\r\n{sign_in}{BODIES[body]}\r\n\r\n".encode())
+    with webservers.ALL[name](site) as port, socket.create_connection(
+        ("127.0.0.1", port), timeout=BUDGET_SECONDS
+    ) as connection:
+        sign_in = f"Authorization: {basic('admin', password('admin'))}\r\nContent-Type: {FORM_TYPE}\r\n"
+        connection.sendall(
+            f"POST {BATCHES} HTTP/1.1\r\nHost: panel.example\r\n{sign_in}{BODIES[body]}\r\n\r\n".encode()
+        )
         while connection.recv(65536):
             pass

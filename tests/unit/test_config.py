@@ -118,7 +118,8 @@ def test_each_option_has_a_purpose_in_one_sentence():
 
 
 @pytest.mark.parametrize(("text", "names"), [
-    ("jane", {"jane"}), ("Jane Doe,", {"Jane Doe"}), ("Jane Doe, bob", {"Jane Doe", "bob"}), ("a,b ,c", {"a", "b", "c"}), ("*", {"*"}),
+    ("jane", {"jane"}), ("Jane Doe,", {"Jane Doe"}), ("Jane Doe, bob", {"Jane Doe", "bob"}),
+    ("a,b ,c", {"a", "b", "c"}), ("*", {"*"}),
     ("", set()), ("\n  Jane Doe\n  bob", {"Jane Doe", "bob"}), (" , ", set()),
 ])
 def test_names_are_separated_by_commas_and_may_have_spaces(load, text, names):
@@ -131,7 +132,8 @@ def test_a_line_that_could_be_one_name_or_two_is_a_problem(load):
 
 
 @pytest.mark.parametrize("text", [
-    "ssl = on", "ssl_verify = maybe", "ssl = off\nssl_verify = yes", "ssl_ca = nowhere.pem", "ssl_cert = secret", "ssl_key = secret",
+    "ssl = on", "ssl_verify = maybe", "ssl = off\nssl_verify = yes", "ssl_ca = nowhere.pem", "ssl_cert = secret",
+    "ssl_key = secret",
 ])
 def test_encryption_that_contradicts_itself_or_lacks_files_is_a_problem(load, tmp_path, text):
     (tmp_path / "secret").write_text("x")

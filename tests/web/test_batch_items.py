@@ -303,7 +303,8 @@ def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
 
 @pytest.mark.parametrize("delimiter", ",;\t|")
 @pytest.mark.parametrize("text", [
-    "photos/a;=HYPERLINK(1);b", "a;-1+1", "a; =1+1", 'a;"=1+1";b', "a;'\"@SUM(1)", "a,=1", "a\t=1\tb", "a\n=1", "a\r\n+1", "a|=1",
+    "photos/a;=HYPERLINK(1);b", "a;-1+1", "a; =1+1", 'a;"=1+1";b', "a;'\"@SUM(1)", "a,=1", "a\t=1\tb", "a\n=1",
+    "a\r\n+1", "a|=1",
     "\uff1d1+1", "a;\uff0b1", " =1+1", '"=1+1"', '";=1+1', '"";"=1', "a;;=1",
 ])
 def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, delimiter):
@@ -314,7 +315,9 @@ def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, d
     body = answer.body.decode("utf-8-sig")
     for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter):
         for cell in row:
-            assert not cell.strip().lstrip("\"'" if cell.startswith('"') else "").startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20"))
+            assert not cell.strip().lstrip(
+                "\"'" if cell.startswith('"') else ""
+            ).startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20"))
     [row] = csv.DictReader(io.StringIO(body, newline=""))
     assert json.loads(row["changes"]) == {"title": [text, text], text: text}
 

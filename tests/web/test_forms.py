@@ -40,9 +40,12 @@ def test_a_token_holds_for_two_windows_of_time(send, settings, windows, status):
 @pytest.mark.parametrize("headers, status", [
     ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403), ({"Origin": "null"}, 403),
     ({"Origin": "https://elsewhere.example"}, 403), ({"Origin": "http://localhost:80"}, 303),
-    ({"Origin": "https://panel.example", "Host": "panel.example:443"}, 303), ({"Origin": "https://panel.example", "Host": "PANEL.example"}, 303),
-    ({"Origin": "http://panel.example:80", "Host": "panel.example"}, 303), ({"Origin": "http://panel.example", "Host": "panel.example:443"}, 403),
-    ({"Origin": "https://panel.example:8443", "Host": "panel.example"}, 403), ({"Origin": "https://panel.example", "Host": "panel.example:80"}, 403),
+    ({"Origin": "https://panel.example", "Host": "panel.example:443"}, 303),
+    ({"Origin": "https://panel.example", "Host": "PANEL.example"}, 303),
+    ({"Origin": "http://panel.example:80", "Host": "panel.example"}, 303),
+    ({"Origin": "http://panel.example", "Host": "panel.example:443"}, 403),
+    ({"Origin": "https://panel.example:8443", "Host": "panel.example"}, 403),
+    ({"Origin": "https://panel.example", "Host": "panel.example:80"}, 403),
     ({"Origin": "https://[::1]:443", "Host": "[::1]"}, 303),
     ({"Sec-Fetch-Site": "same-origin"}, 303), ({}, 303),
 ])

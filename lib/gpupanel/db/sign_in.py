@@ -1,8 +1,8 @@
 """Sign-in to the server: TLS, and authentication that never gives the password away.
 
-The driver answers each authentication method that a server asks for, and some methods carry the password in clear text.
-A false server on the configured address would get it so. This connection therefore proves its password by a challenge. It
-sends the password only to a server that TLS has verified, or through a Unix socket
+The driver answers each authentication method that a server asks for, and some methods carry the password in clear
+text. A false server on the configured address would get it so. This connection therefore proves its password by a
+challenge. It sends the password only to a server that TLS has verified, or through a Unix socket
 (docs/decisions/0121-database-connection.md).
 """
 

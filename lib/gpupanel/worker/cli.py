@@ -27,8 +27,8 @@ DRY_RUN_SECONDS = 40  # below innodb_lock_wait_timeout of imports that wait for 
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker and return its exit status.
 
-    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option, configuration or
-    server.
+    The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option,
+    configuration or server.
     """
     has_output = prepare_streams()
     open_standard_streams()
@@ -90,9 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="import what is queued, and exit; 1 when a job had trouble")
     how.add_argument("--check", action="store_true", help="check configuration, database, grants and mount, and exit")
-    how.add_argument("--dry-run", action="store_true", help="import --batch SYNC_ID, roll it back, and print what it would write")
+    how.add_argument(
+        "--dry-run", action="store_true", help="import --batch SYNC_ID, roll it back, and print what it would write"
+    )
     parser.add_argument("--batch", metavar="SYNC_ID", help="the sync_id of the batch for --dry-run")
-    parser.add_argument("--seconds", type=_seconds, default=DRY_RUN_SECONDS, metavar="N", help=f"how long it may hold row locks ({DRY_RUN_SECONDS})")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=DRY_RUN_SECONDS, metavar="N", help=f"how long it may hold row locks ({DRY_RUN_SECONDS})"
+    )
     return parser
 
 
