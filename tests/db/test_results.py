@@ -8,7 +8,9 @@ from gpupanel import digests, ledger
 from gpupanel.db import DuplicateKeyError
 from gpupanel.errors import PanelError
 from gpupanel.ledger import results
+from gpupanel.manifest import Derivative
 from gpupanel.models import Decision, EntryResult, MemberChange
+from gpupanel.worker import library_writer
 
 
 def results_of(db, sync_id: str) -> list[dict]:
@@ -136,6 +138,22 @@ def test_an_analysis_that_was_taken_back_comes_again_as_the_row_it_was(admin_db,
     runs = admin_db.execute("SELECT deleted_at FROM asset_ai_run WHERE analysis_kind = 'meaning'")
     assert [run["deleted_at"] for run in runs] == [None]
     assert list(only_result(admin_db, again)["changes"]["documents"]) == ["meaning"]
+
+
+def test_a_derivative_records_how_its_file_was_compared_and_when(admin_db, worker_db, bundles, bring):
+    (photo,) = bundles.assets("coast", 1, derivatives=("icon", "thumb"))
+    bring(bundles.bundle("coast", [photo]))
+    rows = admin_db.execute("SELECT * FROM asset_derivative ORDER BY id")
+    assert [(row["checked_how"], row["checked_at"]) for row in rows] == [(None, None)] * 2
+    say = library_writer.Assigned(rows[0]["source_at"], rows[0]["source_batch_id"])
+    writes = [
+        library_writer.DerivativeWrite(row["asset_id"], Derivative(row["kind"], row["path"]), say, how)
+        for row, how in zip(rows, ("size", None), strict=True)
+    ]
+    worker_db.run_transaction(library_writer.write_derivatives, writes)
+    first, second = admin_db.execute("SELECT * FROM asset_derivative ORDER BY id")
+    assert first["checked_how"] == "size" and first["checked_at"] is not None
+    assert (second["checked_how"], second["checked_at"]) == (None, None)
 
 
 # ------------------------------------------------------------------------------------------------- failures

@@ -71,6 +71,8 @@ class ReadTransaction:
 
     def _execute(self, sql: str, params: dict[str, Any] | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)
+        if params and any(type(value) is list for value in params.values()):
+            sql, params = sql % bulk_insert.literals(self._connection, params), None
         try:
             self._raise_if_too_large(statement := cursor.mogrify(sql, params))
             cursor.execute(statement)

@@ -48,9 +48,11 @@ def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
     else:
         files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
         changes, digest = _changes(decided, written, files), _digest_after(decided, written, files)
-    return SettledItem(plan, EntryResult(
-        kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id, cover_id
-    ))
+    result = EntryResult(
+        kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id,
+        cover_id,
+    )
+    return SettledItem(plan, result)
 
 
 def _cover_id(decided: ItemDecision, written: Written) -> int | None:
