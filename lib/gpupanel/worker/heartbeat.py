@@ -1,7 +1,7 @@
 """The heartbeat: a thread that keeps the worker's slot and the claim of its running job alive.
 
-It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
-resets its job (docs/CONTRACT.md, "8. Queue").
+It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the
+stale threshold stops importing by itself, before another worker resets its job (docs/CONTRACT.md, "8. Queue").
 """
 
 from contextlib import suppress
@@ -23,7 +23,8 @@ END_SECONDS = 2  # the end of a worker waits this long for the row of its slot
 class Heartbeat:
     """Writes a heartbeat each `every` seconds, at most BEAT_SECONDS, for the slot and one claim.
 
-    `raise_if_lost` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
+    `raise_if_lost` reads the clock itself: a process that was stopped and continued may call it before the thread
+    notices.
     """
 
     def __init__(self, db: Database, every: float, threshold: float, slot: WorkerSlot):
