@@ -41,7 +41,7 @@ screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/scre
 
 axe:  ## Run axe-core on every page at every width, light and dark
 	@bin/prepare test
-	@AXE=all venv/bin/python -m pytest tests/browser/test_everyone.py -k axe $(ARGS)
+	@AXE=all venv/bin/python -m pytest tests/browser/test_accessibility.py -k axe $(ARGS)
 
 million:  ## Build a ledger of a million batches in VAR/million and test every page against it
 	@bin/prepare test

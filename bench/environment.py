@@ -107,12 +107,23 @@ def item(name: str, number: int) -> dict:
     """Return an item of eight rows: asset, source, two analyses, two derivatives, cover, ledger item."""
     own = digest(name, number)
     return {
-        "asset_type": "photo", "asset_subtype": None, "asset_hash": own, "cover_hash": digest(name, number, "cover"),
-        "path": f"photo/{own[:2]}/{own[:24]}", "title": "First light over the salt marsh", "mime_type": "image/jpeg",
-        "width": 4000, "height": 3000, "bytes": 3298900, "duration_seconds": None,
+        "asset_type": "photo",
+        "asset_subtype": None,
+        "asset_hash": own,
+        "cover_hash": digest(name, number, "cover"),
+        "path": f"photo/{own[:2]}/{own[:24]}",
+        "title": "First light over the salt marsh",
+        "mime_type": "image/jpeg",
+        "width": 4000,
+        "height": 3000,
+        "bytes": 3298900,
+        "duration_seconds": None,
         "derivatives": [
-            {"kind": kind, "path": f"{kind}.jpg", "bytes": 23890, "sha256": digest(own, kind), "mime_type": "image/jpeg",
-             "width": 640, "height": 480} for kind in DERIVATIVES
+            {
+                "kind": kind, "path": f"{kind}.jpg", "bytes": 23890, "sha256": digest(own, kind),
+                "mime_type": "image/jpeg", "width": 640, "height": 480,
+            }
+            for kind in DERIVATIVES
         ],
     }
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Build a ledger of any size in a private MariaDB, to measure the pages.
 
-    bench/make_ledger.py /tmp/million                        1,000,000 batches, 5,000,000 items, 10,000,000 events
-    bench/make_ledger.py /tmp/small --batches 10000          the same in small: 5 items and 10 events a batch
-    bench/make_ledger.py /tmp/million -- COMMAND             runs a command, which finds the panel's configuration in LEDGER
+    bench/make_ledger.py /tmp/million                   1,000,000 batches, 5,000,000 items, 10,000,000 events
+    bench/make_ledger.py /tmp/small --batches 10000     the same in small: 5 items and 10 events a batch
+    bench/make_ledger.py /tmp/million -- COMMAND        runs a command with the path of panel.conf in LEDGER
 
-The rows are made inside the server, INSERT ... SELECT from its sequence engine, so that the disk is the limit. What a
-batch is derives from its number alone: two ledgers of one size are equal. When the folder holds the data already, only
-the server is started. One batch more has 100,000 items, of all decisions. The server runs until Ctrl-C; `panel.conf` in the folder leads `bin/gpupanel` and the panel to it.
+The server makes the rows itself, with INSERT ... SELECT from its sequence engine, so that the disk is the limit. A
+batch derives from its number alone: two ledgers of one size are equal. If the folder has the data already, only the
+server is started. One more batch has 100,000 items, with all decisions. The server runs until Ctrl-C; `bin/gpupanel`
+and the panel reach it with `panel.conf` in the folder.
 """
 
 import argparse
@@ -43,25 +44,27 @@ SYNC_ID = (
     f" CONCAT('a', SUBSTR({DIGEST}, 18, 3)), SUBSTR({DIGEST}, 21, 12))"
 )
 DISCOVERED = "TIMESTAMP(%(since)s) + INTERVAL n * 29 SECOND"
-# Of a thousand batches: 930 completed, 20 partial, 15 failed, 10 preflight_failed, 15 passed, 8 discovered, 1 importing, 1 queued.
+# Of a thousand batches: 930 completed, 20 partial, 15 failed, 10 preflight_failed, 15 preflight_passed, 8 discovered,
+# 1 importing, 1 queued.
 STATUS = (
     "ELT(INTERVAL(n * 7919 %% 1000, 0, 930, 950, 965, 975, 990, 998, 999), 'completed', 'partial', 'failed',"
     " 'preflight_failed', 'preflight_passed', 'discovered', 'importing', 'queued')"
 )
 STATE = "ELT(FIELD(status, 'completed', 'partial', 'failed', 'preflight_passed', 'importing', 'queued'),"\
     " 'completed', 'completed', 'failed', 'canceled', 'running', 'queued')"
-KIND = "ELT(1 + n %% 10, 'asset', 'asset', 'asset', 'asset', 'asset', 'asset', 'asset', 'gallery', 'gallery', 'video_simple')"
+KIND = "ELT(INTERVAL(n %% 10, 0, 7, 9), 'asset', 'gallery', 'video_simple')"
 ACTION = "ELT(INTERVAL(n * 31 %% 100, 0, 70, 98), 'create', 'update', 'remove')"
 ENDED = "('completed', 'partial', 'failed')"
 # An update of many items: of a hundred 60 updated, 25 skipped, 10 created, 4 failed, 1 not reached. Each fourth of the
 # updated ones empties a field, and each fiftieth item ended with another decision than planned.
 LARGE = f"""
-    INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, changes, job_id,
-                                   empties, differs)
+    INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, changes,
+                                   job_id, empties, differs)
     SELECT %(batch)s, n, 'photo', {HASH.format("'large '", "n")}, decision, IF(n %% 50 = 7, 'will_link',
                ELT(FIELD(decision, 'updated', 'skipped', 'created'), 'will_update', 'will_skip', 'will_create')),
            'it differs in title', IF(decision = 'updated', '{{{{"title": ["A title", null]}}}}', NULL),
-           IF(decision = 'will_update', NULL, %(batch)s), IF(decision = 'updated' AND n %% 4 = 0, 1, NULL), IF(n %% 50 = 7, 1, NULL)
+           IF(decision = 'will_update', NULL, %(batch)s), IF(decision = 'updated' AND n %% 4 = 0, 1, NULL),
+           IF(n %% 50 = 7, 1, NULL)
     FROM (SELECT seq AS n, ELT(INTERVAL(seq * 37 %% 100, 0, 60, 85, 95, 99), 'updated', 'skipped', 'created', 'failed',
                                'will_update') AS decision FROM seq_0_to_{{last}}) p"""
 RECENT = 6_000  # jobs that ended within the last day
@@ -76,14 +79,17 @@ FILL = {
                IF(n * 7919 %% 1000 BETWEEN 950 AND 974, 'items[3].path: found nothing there, expected a folder', NULL)
         FROM (SELECT seq AS n FROM seq_{{low}}_to_{{high}}) numbers""",
     "import_job": f"""
-        INSERT INTO import_job (id, batch_id, state, priority, requested_by, queued_at, claimed_at, worker, claim_token, attempts,
-                                heartbeat_at, items_done, items_total, finished_at)
+        INSERT INTO import_job (id, batch_id, state, priority, requested_by, queued_at, claimed_at, worker,
+                                claim_token, attempts, heartbeat_at, items_done, items_total, finished_at)
         SELECT id, id, state, 100 + id %% 3 * 50, 'operator', discovered_at, IF(claimed, discovered_at, NULL),
                IF(claimed, 'worker:7', NULL), IF(state = 'running', MD5(id), NULL), claimed,
-               IF(state = 'running', NOW(6), IF(claimed, discovered_at + INTERVAL 9 SECOND, NULL)), IF(ended, {ITEMS}, 0), {ITEMS},
+               IF(state = 'running', NOW(6), IF(claimed, discovered_at + INTERVAL 9 SECOND, NULL)),
+               IF(ended, {ITEMS}, 0), {ITEMS},
                IF(ended, discovered_at + INTERVAL 9 SECOND, IF(state = 'canceled', discovered_at, NULL))
-        FROM (SELECT id, discovered_at, {STATE} AS state, status IN {ENDED} AS ended, status IN {ENDED} OR status = 'importing' AS claimed
-              FROM ingest_batch WHERE id BETWEEN {{low}} AND {{high}} AND status NOT IN ('discovered', 'preflight_failed')) b""",
+        FROM (SELECT id, discovered_at, {STATE} AS state, status IN {ENDED} AS ended,
+                     status IN {ENDED} OR status = 'importing' AS claimed
+              FROM ingest_batch
+              WHERE id BETWEEN {{low}} AND {{high}} AND status NOT IN ('discovered', 'preflight_failed')) b""",
     "ingest_batch_item": f"""
         INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason)
         SELECT b.id, p.seq, 'photo', {HASH.format("b.id * 13 %% 700000, ' '", "p.seq")},
@@ -111,8 +117,12 @@ def fill(db: Database, batches: int, *, first: int = 1, tables=tuple(FILL), sinc
 def fill_large(db: Database, batch: int, items: int) -> None:
     """Add one partly imported batch with this id and number of items."""
     db.execute(FILL["ingest_batch"].format(low=batch, high=batch), since=SINCE)
-    db.execute("UPDATE ingest_batch SET status = 'partial', sync_type = 'asset', action = 'update', item_count = %(items)s"
-               " WHERE id = %(batch)s", batch=batch, items=items)
+    db.execute(
+        "UPDATE ingest_batch SET status = 'partial', sync_type = 'asset', action = 'update', item_count = %(items)s"
+        " WHERE id = %(batch)s",
+        batch=batch,
+        items=items,
+    )
     db.execute(FILL["import_job"].format(low=batch, high=batch), since=SINCE)
     db.execute(FILL["ingest_event"].format(low=batch, high=batch))
     db.execute(LARGE.format(last=items - 1), batch=batch)
@@ -120,9 +130,13 @@ def fill_large(db: Database, batch: int, items: int) -> None:
 
 def freshen(db: Database) -> None:
     """Move the ends of the latest jobs into the last day, ten seconds apart."""
-    db.execute("UPDATE import_job j JOIN (SELECT MAX(id) AS last FROM import_job) m"
-               " SET claimed_at = NOW(6) - INTERVAL (m.last - id) * 10 + 9 SECOND, finished_at = NOW(6) - INTERVAL (m.last - id) * 10 SECOND"
-               " WHERE id > CAST(m.last AS SIGNED) - %(recent)s AND state IN ('completed', 'failed')", recent=RECENT)
+    db.execute(
+        "UPDATE import_job j JOIN (SELECT MAX(id) AS last FROM import_job) m"
+        " SET claimed_at = NOW(6) - INTERVAL (m.last - id) * 10 + 9 SECOND,"
+        " finished_at = NOW(6) - INTERVAL (m.last - id) * 10 SECOND"
+        " WHERE id > CAST(m.last AS SIGNED) - %(recent)s AND state IN ('completed', 'failed')",
+        recent=RECENT,
+    )
 
 
 def main() -> int:

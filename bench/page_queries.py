@@ -20,7 +20,8 @@ def environ(address: str) -> dict:
     page, _, query = address.partition("?")
     return {
         "REQUEST_METHOD": "GET", "SCRIPT_NAME": f"/admin/{page}", "PATH_INFO": "", "QUERY_STRING": query,
-        "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO(),
+        "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
     }
 
 

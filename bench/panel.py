@@ -43,7 +43,10 @@ def installed() -> Path:
 @contextmanager
 def ledger(batches: int) -> Iterator[InstalledPanel]:
     """Run a private MariaDB with this many batches and a panel's configuration."""
-    with TemporaryDirectory() as folder, MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server:
+    with (
+        TemporaryDirectory() as folder,
+        MariaDBServer(Path(folder) / "mariadb", *THROWAWAY, within=KILL_WITH_PARENT) as server,
+    ):
         schema.apply(server.admin(NAME))
         db = Database(server.admin(NAME))
         db.execute("SET foreign_key_checks = 0, unique_checks = 0")
@@ -54,8 +57,10 @@ def ledger(batches: int) -> Iterator[InstalledPanel]:
 
 @contextmanager
 def kept_ledger(batches: int) -> Iterator[Path]:
-    """The same in var/bench, kept for the next time since a large one takes long: its panel.conf. One that is being served
-    already is used as it is."""
+    """Yield the panel.conf of a ledger in var/bench, which is kept since a large one takes long.
+
+    A ledger whose server runs already is used as it is.
+    """
     folder = FOLDER / "ledgers" / str(batches)
     conf = folder / "panel.conf"
     if _is_served(conf):
@@ -80,9 +85,13 @@ def program(command: list) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def _started(command: list, until: str) -> Iterator[tuple[str, int]]:
-    """A program, once it has printed a line with `until`: that line, and its process; ended with SIGTERM, and by nothing else
-    that a terminal sends."""
-    with subprocess.Popen([*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    """Start a program; yield the first line that it prints with `until`, and its process id.
+
+    Only SIGTERM ends it; signals of the terminal do not reach it.
+    """
+    with subprocess.Popen(
+        [*KILL_WITH_PARENT, *command], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             yield next(line for line in process.stdout if until in line), process.pid
         finally:

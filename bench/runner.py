@@ -8,8 +8,11 @@ Contender = Callable[[], float]
 
 
 class Comparison(NamedTuple):
-    """What was measured: contender -> a figure in `unit` for each round. Ratios are to the contender `standard`, round by
-    round. `target` says in words what ours should reach, and `notes` what else was seen, such as peak memory."""
+    """Measurements: contender -> a figure in `unit` for each round.
+
+    Ratios are to the contender `standard`, round by round. `target` is what ours should reach, in words; `notes` has
+    other measurements, such as peak memory.
+    """
 
     work: str
     unit: str

@@ -36,7 +36,9 @@ def time(minutes: float) -> str:
     return f"{(START + timedelta(minutes=minutes)).isoformat(timespec='microseconds')}Z"
 
 
-def photo(asset: int = 0, *, title: str | None = "t", cover: str | None = None, files: dict[str, int] | None = None) -> Item:
+def photo(
+    asset: int = 0, *, title: str | None = "t", cover: str | None = None, files: dict[str, int] | None = None
+) -> Item:
     """An item of one of ASSETS; `files` maps the path of a derivative to its size."""
     asset_type, asset_hash = ASSETS[asset]
     derivatives = tuple(Derivative("thumb", path, size, "f" * 64) for path, size in sorted((files or {}).items()))
@@ -56,10 +58,11 @@ def handover(
     """A bundle completed `at` minutes, by default its number; documents by the number of the asset."""
     items = tuple(entry for entry in entries if isinstance(entry, Item))
     manifest = Manifest(
-        sync_id=sync_id(number), sync_type="asset", action=action, status="completed", source_host="media-1", created_at=time(0),
-        completed_at=time(number if at is None else at), prior_sync_id=None if prior is None else sync_id(prior),
-        item_count=len(items), total_bytes=0, verification=Verification(True, 0), items=items,
-        item_type_counts={}, containers=tuple(entry for entry in entries if isinstance(entry, Container)), sha256="0" * 64,
+        sync_id=sync_id(number), sync_type="asset", action=action, status="completed", source_host="media-1",
+        created_at=time(0), completed_at=time(number if at is None else at),
+        prior_sync_id=None if prior is None else sync_id(prior), item_count=len(items), total_bytes=0,
+        verification=Verification(True, 0), items=items, item_type_counts={},
+        containers=tuple(entry for entry in entries if isinstance(entry, Container)), sha256="0" * 64,
     )
     known = {ASSETS[asset]: value for asset, value in (documents or {}).items()}
     return Handover(manifest, {(item.asset_type, item.asset_hash): Documents(f"s{number}") for item in items} | known)

@@ -7,12 +7,13 @@ from types import ModuleType
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
 RECORDS = (
-    "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document", "ingest_tombstone", "ingest_receipt",
-    "ingest_notice", "preflight_request", "queue_control", "import_worker",
+    "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document", "ingest_tombstone",
+    "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
 )
 TABLES = (
-    *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run", "asset_cover",
-    "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery", "asset_collection", "asset",
+    *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run",
+    "asset_cover", "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery",
+    "asset_collection", "asset",
 )
 LIBRARY = tuple(table for table in TABLES if table.startswith("asset"))
 
@@ -23,7 +24,8 @@ def password(account: str) -> str:
 
 def empty(db) -> None:
     """Empty all tables."""
-    db.execute("SELECT 1 FROM ingest_event LIMIT 1")  # on a cluster a read waits for the commits of other nodes, a DELETE does not
+    # on a cluster a read waits for the commits of other nodes, a DELETE does not
+    db.execute("SELECT 1 FROM ingest_event LIMIT 1")
     db.execute("SET foreign_key_checks = 0")
     for table in TABLES:
         db.execute(f"DELETE FROM {table}")

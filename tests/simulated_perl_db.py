@@ -8,7 +8,10 @@ ZONE = "Etc/GMT-5"  # five hours before UTC, whatever the season
 # our table -> (theirs, {our column: theirs})
 NAMES = {
     "ingest_batch": ("import_batches", {"id": "batch_no", "sync_id": "bundle_uuid", "total_bytes": "size_bytes"}),
-    "ingest_batch_item": ("import_batch_items", {"batch_id": "batch_no", "decision": "verdict", "updated_at": "touched_at"}),
+    "ingest_batch_item": (
+        "import_batch_items",
+        {"batch_id": "batch_no", "decision": "verdict", "updated_at": "touched_at"},
+    ),
     "import_job": ("import_jobs", {"batch_id": "batch_no", "queued_at": "queued_on"}),
     "ingest_event": ("import_log", {"batch_id": "batch_no", "event_type": "event_kind", "payload": "payload_json"}),
     "asset": ("media_assets", {"asset_hash": "asset_digest", "title": "caption"}),
@@ -30,7 +33,10 @@ POINTS_TO = {
     "collection_id": "asset_collection",
 }
 JSON = {"manifest_summary", "plan", "changes", "document"}
-PLACES = "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %(db)s AND TABLE_NAME = %(table)s"
+COLUMNS = (
+    "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS"
+    " WHERE TABLE_SCHEMA = %(db)s AND TABLE_NAME = %(table)s"
+)
 
 
 def build(db: Database, source: str, target: str) -> None:
@@ -43,9 +49,14 @@ def build(db: Database, source: str, target: str) -> None:
 
 def mapping(absent: str = "") -> str:
     """Return the mapping file; `absent` is a table to mark as missing."""
-    lines = ["[side]", f"time_zone = {ZONE}", "[tables]", *(f"{ours} = {theirs}" for ours, theirs in (TABLES | {absent: "-"}).items() if ours)]
+    lines = [
+        "[side]", f"time_zone = {ZONE}", "[tables]",
+        *(f"{ours} = {theirs}" for ours, theirs in (TABLES | {absent: "-"}).items() if ours),
+    ]
     for ours, (_, columns) in NAMES.items():
-        lines += [f"[{ours}]", *(f"{column} = {theirs}" for column, theirs in columns.items())] if ours != absent else []
+        lines += (
+            [f"[{ours}]", *(f"{column} = {theirs}" for column, theirs in columns.items())] if ours != absent else []
+        )
     return "\n".join(lines)
 
 
@@ -56,7 +67,8 @@ def _copy(db: Database, source: str, target: str, ours: str) -> None:
         db.execute(f"ALTER TABLE {target}.{theirs} DROP COLUMN active_batch_id")
     for column, name in renamed.items():
         db.execute(f"ALTER TABLE {target}.{theirs} RENAME COLUMN {column} TO {name}")
-    columns = {row["c"]: row["t"] for row in db.execute(PLACES, db=source, table=ours) if row["c"] != "active_batch_id"}
+    columns = {row["c"]: row["t"] for row in db.execute(COLUMNS, db=source, table=ours)}
+    columns.pop("active_batch_id", None)
     names = ", ".join(renamed.get(column, column) for column in columns)
     values = ", ".join(_value(ours, column, kind) for column, kind in columns.items())
     db.execute(f"INSERT INTO {target}.{theirs} ({names}) SELECT {values} FROM {source}.{ours}")

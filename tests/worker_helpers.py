@@ -18,6 +18,7 @@ from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
+from gpupanel.worker.importer import Importer, ImportOptions
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -26,12 +27,15 @@ from gpupanel.worker.worker import Worker
 PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
+# Shared by all drains: each of these opens a pipe.
+NO_SIGNALS = ShutdownSignals()
 
 # What the library says, by names that do not depend on who came first.
 MEANING = {
-    "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height, a.bytes,
-                a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id, a.deleted_at IS NULL AS live
-                FROM asset a JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
+    "asset": """SELECT a.asset_type, a.asset_hash, a.asset_subtype, a.path, a.title, a.mime_type, a.width, a.height,
+                a.bytes, a.duration_seconds, a.fingerprint, f.sync_id, l.sync_id AS last_sync_id,
+                a.deleted_at IS NULL AS live FROM asset a
+                JOIN ingest_batch f ON f.id = a.first_batch_id JOIN ingest_batch l ON l.id = a.last_batch_id""",
     "source": "SELECT a.asset_hash, s.document, s.sha256 FROM asset_source s JOIN asset a ON a.id = s.asset_id",
     "run": """SELECT a.asset_hash, r.analysis_kind, r.source_file, r.document, r.parse_error, r.content_sha256
               FROM asset_ai_run r JOIN asset a ON a.id = r.asset_id""",
@@ -40,11 +44,12 @@ MEANING = {
     "derivative": """SELECT a.asset_hash, d.kind, d.path, d.bytes, d.sha256, d.mime_type, d.width, d.height,
                      d.deleted_at IS NULL AS live FROM asset_derivative d JOIN asset a ON a.id = d.asset_id""",
     "gallery": """SELECT g.gallery_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash, m.position,
-                  m.deleted_at IS NULL AS member FROM asset_gallery g LEFT JOIN asset_gallery_item m ON m.gallery_id = g.id
-                  LEFT JOIN asset a ON a.id = m.asset_id""",
+                  m.deleted_at IS NULL AS member FROM asset_gallery g
+                  LEFT JOIN asset_gallery_item m ON m.gallery_id = g.id LEFT JOIN asset a ON a.id = m.asset_id""",
     "collection": """SELECT g.collection_hash, g.title, g.cover_hash, g.deleted_at IS NULL AS live, a.asset_hash,
                      m.position, m.deleted_at IS NULL AS member FROM asset_collection g
-                     LEFT JOIN asset_collection_item m ON m.collection_id = g.id LEFT JOIN asset a ON a.id = m.asset_id""",
+                     LEFT JOIN asset_collection_item m ON m.collection_id = g.id
+                     LEFT JOIN asset a ON a.id = m.asset_id""",
     "item": """SELECT b.sync_id, i.asset_type, i.asset_hash, i.cover_hash, i.position, i.decision, i.planned, i.reason,
                i.changes, i.asset_id IS NULL, i.cover_id IS NULL, i.last_error FROM ingest_batch_item i
                JOIN ingest_batch b ON b.id = i.batch_id""",
@@ -80,8 +85,10 @@ def wait_until(condition, what: str = "what the test waits for", every: float = 
 
 
 def wait_for_lock_wait(admin_db) -> None:
-    """Until a transaction waits for another's lock. The server renews its answer only when it was not asked for 0.1 s, and the
-    test before may just have asked."""
+    """Wait until a transaction waits for a lock.
+
+    The server refreshes this table only if no query read it for 0.1 s; the test before may just have read it.
+    """
     threading.Event().wait(0.15)
     waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
     wait_until(lambda: admin_db.execute(waiting), "a transaction that waits", every=0.15)
@@ -129,7 +136,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
     batch_id = tx.insert(
         "ledger.discover", sync_id=f"{number:08x}-0000-4000-8000-000000000000", sync_type="asset", action="create",
         item_count=1, total_bytes=1, source_host="h", manifest_sha256="0" * 64, manifest_summary="{}",
-        container_count=0, last_error=None,
+        container_count=0, prior_sync_id=None, last_error=None,
     )
     ledger.set_status(tx, batch_id, BatchStatus.QUEUED)
     return tx.insert("job_queue.enqueue", batch_id=batch_id, priority=priority, requested_by="operator", items_total=1)
@@ -138,7 +145,7 @@ def _enqueue_one(tx, number: int, priority: int) -> int:
 def drain(conf: Path) -> str:
     """Import all queued jobs in this process; return the log."""
     out = io.StringIO()
-    Worker(config.load(conf), ShutdownSignals(), make_logger(out, {}), SystemdNotifier({})).drain()
+    Worker(config.load(conf), NO_SIGNALS, make_logger(out, {}), SystemdNotifier({})).drain()
     return out.getvalue()
 
 
@@ -186,17 +193,17 @@ def job(db, job_id: int) -> dict:
 
 @contextmanager
 def held_back(admin_db, worker_db, asset):
-    """While inside, an import that comes to this asset waits in the middle of its transaction; yields how to wait for it.
+    """Block imports of this asset in the middle of their transaction; yield a function that waits for one.
 
-    The asset must be this test's own: where another test's was deleted, the index may be locked on both sides of it.
+    No other test may use the asset: where rows were deleted, the index may be locked on both sides of it.
     """
     rival = Database(worker_db.settings)
     try:
         with rival.transaction() as tx:
             write(tx, asset)
             yield lambda: wait_for_lock_wait(admin_db)
-            raise Undone
-    except Undone:
+            raise RolledBackError
+    except RolledBackError:
         rival.close()
 
 
@@ -209,8 +216,13 @@ def write(tx, asset) -> None:
     tx.insert_many("library_write.create_assets", [row])
 
 
-class Undone(Exception):
+class RolledBackError(Exception):
     """Rolls back the other transaction."""
+
+
+def make_due(db) -> None:
+    """Let the time of all held jobs come."""
+    db.execute("UPDATE import_job SET not_before = NOW(6) WHERE state = 'held' AND not_before IS NOT NULL")
 
 
 def make_stale(db, job_id: int) -> None:
@@ -223,8 +235,8 @@ class Program:
 
     def __init__(self, conf: Path, *arguments: str, within: Sequence[str] = (), **environ: str):
         self.process = subprocess.Popen(
-            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, env=os.environ | environ,
+            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, env=os.environ | environ,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -272,9 +284,34 @@ class Programs:
             program.end()
 
 
-def take(db, token: str, aside: Sequence[int] = ()) -> claims.Claim | None:
+def take(db, token: str) -> claims.Claim | None:
     """Claim the next job as the worker HOST; `token` is one character of the claim's token."""
-    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST, aside))
+    return db.run_transaction(claims.claim, claims.ClaimRequest(token * 32, HOST))
+
+
+class NoHeartbeat:
+    """The heartbeat of a claim that is never lost."""
+
+    def raise_if_lost(self) -> None:
+        """Nothing is lost."""
+
+    def record_beat(self, since: float) -> None:
+        """Nothing watches."""
+
+
+class NoHooks:
+    """Hooks that let an import run to its end."""
+
+    def checkpoint(self, progress: str) -> None:
+        """Go on."""
+
+    def warn(self, text: str) -> None:
+        """Go on."""
+
+
+def import_claimed(db, mount, claim: claims.Claim):
+    """Import the batch of a claim in this thread."""
+    return Importer(db, mount, claim, NoHeartbeat(), NoHooks(), ImportOptions(500, 2)).run()
 
 
 def status(db, claim: claims.Claim) -> str:

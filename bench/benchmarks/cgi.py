@@ -31,8 +31,10 @@ def measure(full: bool) -> Iterator[Comparison]:
     prefix = panel.installed()
     with panel.ledger(BATCHES) as place, panel.serving(prefix, place.served):
         compiled = place.conf.with_name("compiled")
-        known = {"BENCH_DSN": f"DBI:MariaDB:database={panel.NAME};mariadb_socket={place.database}", "BENCH_USER": "root",
-                 "BENCH_COMPILED": str(compiled)}
+        known = {
+            "BENCH_DSN": f"DBI:MariaDB:database={panel.NAME};mariadb_socket={place.database}", "BENCH_USER": "root",
+            "BENCH_COMPILED": str(compiled),
+        }
         script = str(prefix / "cgi-bin" / "import-media.cgi")
         programs = {
             "ours, by the service": ([script], {"GPUPANEL_CONF": str(place.served)}),
@@ -41,7 +43,9 @@ def measure(full: bool) -> Iterator[Comparison]:
             "lean Perl: DBI, print": ([str(PERL / "lean.cgi")], known),
             "limit: python3 -I -S -c pass": ([panel.PYTHON, "-I", "-S", "-c", "pass"], {}),
         }
-        rounds = run_in_turns({name: partial(_hit, *program) for name, program in programs.items()}, 100 if full else 30)
+        rounds = run_in_turns(
+            {name: partial(_hit, *program) for name, program in programs.items()}, 100 if full else 30
+        )
         memory = ", ".join(f"{name.partition(':')[0]} {_peak(*program)} MiB" for name, program in programs.items())
     yield Comparison(
         f"{TITLE}, of {BATCHES:,}", "ms", REFERENCE, rounds,

@@ -31,10 +31,10 @@ WAYS = {
     "bare statements (the limit)": ("bare", JOBS_LEFT),
 }
 NOTE = (
-    "Workers are processes of one thread on the same server, READ COMMITTED, with a flush a commit; timed from the moment when"
-    " a twentieth is done until nothing is left. Ours writes job, batch and an event, twice a job. huey deletes a task before it"
-    " runs it, celery hides it: what a worker that is killed had in hand is lost there. The bare statements are SELECT ... FOR"
-    " UPDATE SKIP LOCKED, UPDATE, COMMIT, UPDATE."
+    "Workers are single-threaded processes on the same server: READ COMMITTED, a flush a commit. The time runs"
+    " from the moment when a twentieth of the jobs is done until none is left. Ours writes job, batch and event"
+    " twice a job. huey deletes a task before it runs it, and celery hides it: both lose the task of a killed"
+    " worker. The bare statements are SELECT ... FOR UPDATE SKIP LOCKED, UPDATE, COMMIT, UPDATE."
 )
 
 
@@ -51,10 +51,17 @@ def _compared(place: BenchEnvironment, python: Path, workers: int, jobs: int, ro
     figures = run_in_turns({
         name: lambda name=name: Queue(place, python, *WAYS[name]).drained(workers, jobs) for name in WAYS
     }, rounds, warm=False)
-    best = [max(values) for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)]
+    best = [
+        max(values)
+        for values in zip(*(figures[name] for name in WAYS if WAYS[name][0] not in ("ours", "bare")), strict=False)
+    ]
     ratios = sorted(ours / peer for ours, peer in zip(figures["ours"], best, strict=False))
-    told = f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
-    return Comparison(f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told))
+    told = (
+        f"To the best peer of each round, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
+    )
+    return Comparison(
+        f"workers: {workers}", "jobs a second", "bare statements (the limit)", figures, TARGET, (NOTE, told)
+    )
 
 
 class Queue:

@@ -22,9 +22,10 @@ OTHERS = {
     "a transaction an item": "naive",
 }
 NOTE = (
-    "Ours reads the manifest and {files} documents an item, hashes and checks them, looks for what the library has, writes, moves"
-    " the ledger's items on and beats, all under its claim; the others insert the same rows from memory, the ledger's as new"
-    " ones, {chunk} items a transaction (LOAD DATA: one file a table, with known ids). Ours is timed from claim to end."
+    "Ours reads the manifest and {files} documents an item, hashes and checks them, reads the library, writes,"
+    " updates the items of the ledger and sends heartbeats, all under its claim. The others insert the same rows"
+    " from memory, with new ledger items, {chunk} items a transaction (LOAD DATA: one file a table, with known"
+    " ids). Ours is timed from claim to end."
 )
 
 
@@ -72,9 +73,14 @@ class Ours:
         return float(row["items"]) / float(row["seconds"])
 
     def told(self, figures: dict[str, list[float]]) -> str:
-        ratios = sorted(two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"], strict=False))
+        ratios = sorted(
+            two / one for one, two in zip(figures["ours, one worker"], figures["ours, two workers"], strict=False)
+        )
         middle = ratios[len(ratios) // 2]
-        return f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one. Peak memory of a worker: {self._peak:.0f} MiB."
+        return (
+            f"Two workers: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times one."
+            f" Peak memory of a worker: {self._peak:.0f} MiB."
+        )
 
 
 class Others:
@@ -93,16 +99,22 @@ class Others:
         self._place.empty()
         self._place.admin.execute("INSERT INTO ingest_batch (id, sync_id) VALUES (1, REPEAT('0', 36))")
         account = environment.account(self._place)
-        command = [self._python, environment.TREE / "bench/contenders/importing.py", way, account.unix_socket, account.user,
-                   account.password, self._rows, self._files]
-        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(environment.TREE)}, stdout=subprocess.PIPE, check=True)
+        command = [
+            self._python, environment.TREE / "bench/contenders/importing.py", way, account.unix_socket, account.user,
+            account.password, self._rows, self._files,
+        ]
+        done = subprocess.run(
+            command, env=os.environ | {"PYTHONPATH": str(environment.TREE)}, stdout=subprocess.PIPE, check=True
+        )
         return float(done.stdout)
 
 
 def _rows(name: str, count: int) -> list[dict]:
     """Return the rows that an import writes, by table and item."""
     raw = environment.manifest(name, [environment.item(name, number) for number in range(count)])
-    return [_of_item(position, item) for position, item in enumerate(parse_manifest(raw, environment.sync_id(name)).items)]
+    return [
+        _of_item(position, item) for position, item in enumerate(parse_manifest(raw, environment.sync_id(name)).items)
+    ]
 
 
 def _of_item(position: int, item) -> dict[str, list[dict]]:
@@ -114,17 +126,25 @@ def _of_item(position: int, item) -> dict[str, list[dict]]:
         "asset": [identity | fields | {"fingerprint": print_, "first_batch_id": 1, "last_batch_id": 1}],
         "asset_source": [{"document": document(item.path).decode(), "sha256": digest(item.path)}],
         "asset_ai_run": [
-            {"analysis_kind": file.split(".")[1], "source_file": file, "document": document(item.path, file).decode(),
-             "content_sha256": digest(item.path, file)} for file in DOCUMENTS
+            {
+                "analysis_kind": file.split(".")[1], "source_file": file,
+                "document": document(item.path, file).decode(), "content_sha256": digest(item.path, file),
+            }
+            for file in DOCUMENTS
         ],
         "asset_derivative": [
-            {"kind": each.kind, "path": each.path} | {name: getattr(each, name) for name in library_reader.DERIVATIVE_FIELDS}
+            {"kind": each.kind, "path": each.path}
+            | {name: getattr(each, name) for name in library_reader.DERIVATIVE_FIELDS}
             for each in item.persisted
         ],
         "asset_cover": [{"cover_hash": item.cover_hash}],
-        "ingest_batch_item": [identity | {
-            "batch_id": 1, "position": position, "cover_hash": item.cover_hash, "decision": "created", "reason": reason,
-        }],
+        "ingest_batch_item": [
+            identity
+            | {
+                "batch_id": 1, "position": position, "cover_hash": item.cover_hash, "decision": "created",
+                "reason": reason,
+            }
+        ],
     }
 
 

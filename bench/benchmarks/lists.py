@@ -26,7 +26,8 @@ FILTERS = {
     "status": {"status": "completed"}, "status, rare": {"status": "failed"}, "type": {"type": "gallery"},
     "action": {"action": "remove"}, "host": {"host": HOST}, "dates": {"from": "2025-12-22", "to": "2025-12-22"},
     "sync_id": {"q": "abc"}, "sync_id, one character": {"q": "a"}, "asset": {"q": ""},
-    "status and type": {"status": "failed", "type": "gallery"}, "status and action": {"status": "completed", "action": "create"},
+    "status and type": {"status": "failed", "type": "gallery"},
+    "status and action": {"status": "completed", "action": "create"},
     "four filters": {"status": "completed", "type": "video_simple", "action": "remove", "host": HOST},
     "none fits": {"status": "completed", "type": "collection"},
 }
@@ -48,9 +49,12 @@ def measure(full: bool) -> Iterator[Comparison]:
         dbs = {size: Database(each.database, read_timeout=PATIENCE) for size, each in settings.items()}
         for place, query in PLACES.items():
             ours = {f"ours, {size:,}": _page(dbs[size], settings[size], query) for size in sizes}
-            naive = {f"OFFSET and COUNT(*), {size:,}": _naive(dbs[size], place == "last" and size - 50) for size in sizes}
+            naive = {
+                f"OFFSET and COUNT(*), {size:,}": _naive(dbs[size], place == "last" and size - 50) for size in sizes
+            }
             yield Comparison(
-                f"the {place} page: its statements", "ms", f"ours, {sizes[0]:,}", run_in_turns(ours | naive, 30 if full else 10),
+                f"the {place} page: its statements", "ms", f"ours, {sizes[0]:,}",
+                run_in_turns(ours | naive, 30 if full else 10),
                 f"ours at most 1.3 times as long with {sizes[-1]:,} batches as with {sizes[0]:,}",
                 (f"Rows that the server reads for it: {_rows_read(dbs, settings, query)}.",),
             )
@@ -64,7 +68,9 @@ def _page(db: Database, settings: config.Settings, query: str) -> Callable[[], f
 
 
 def _naive(db: Database, offset: int) -> Callable[[], float]:
-    return lambda: _timed(lambda: [db.execute(text, **({"offset": offset} if "offset" in text else {})) for text in NAIVE])
+    return lambda: _timed(
+        lambda: [db.execute(text, **({"offset": offset} if "offset" in text else {})) for text in NAIVE]
+    )
 
 
 def _filters(dbs: dict[int, Database], rounds: int) -> Comparison:
@@ -89,7 +95,8 @@ def _asks(db: Database, name: str, texts: dict[str, str]) -> dict[str, Callable]
         texts = {"q": item["asset_hash"]}
     filters = parse_filter(texts)
     return {
-        "first page": lambda tx: search.list_batches(tx, filters), "last page": lambda tx: search.list_batches(tx, filters, LAST),
+        "first page": lambda tx: search.list_batches(tx, filters),
+        "last page": lambda tx: search.list_batches(tx, filters, LAST),
         "count": lambda tx: search.count_batches(tx, filters),
     }
 

@@ -20,8 +20,9 @@ TITLE = "a manifest: read, hash, decode, validate"
 PLAIN, TYPED = "msgspec, plain types, decoding alone", "msgspec, our types, decoding alone"
 TARGET = "ours at most 3 times msgspec alone"
 NOTE = (
-    "Plain types are structs of str, int and list, which accept nearly anything; our types carry the rules that a type can."
-    " Ours and json read the file; collector off throughout. Iterating decodes the items of a parsed manifest again."
+    "Plain types are structs of str, int and list, which accept nearly any value; our types have the rules that a"
+    " type can express. Ours and json read the file. The garbage collector is off. Iterating decodes the items of"
+    " a parsed manifest again."
 )
 
 
@@ -84,7 +85,9 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
     ways = {
         "ours": items,
         "ours, a key more in each item": [each | {"camera": "x-100"} for each in items],
-        "ours, a key less in each item": [{key: each[key] for key in each if key != "duration_seconds"} for each in items],
+        "ours, a key less in each item": [
+            {key: each[key] for key in each if key != "duration_seconds"} for each in items
+        ],
         "ours, an invalid item": [*items[:-1], items[-1] | {"path": ""}],
     }
     files = {name: folder / f"{number}.json" for number, name in enumerate(ways)}
@@ -101,7 +104,9 @@ def _compared(folder: Path, count: int, rounds: int) -> Comparison:
         "json.loads, with reading": lambda: json.loads(usual.read_bytes()),
         "ours, iterating": lambda: sum(1 for _ in parsed.items),
     } | {name: lambda file=file: manifest.parse_manifest(file.read_bytes(), sync_id) for name, file in files.items()}
-    figures = run_in_turns({name: lambda work=work: _timed(work, times) / count for name, work in contenders.items()}, rounds)
+    figures = run_in_turns(
+        {name: lambda work=work: _timed(work, times) / count for name, work in contenders.items()}, rounds
+    )
     ratios = sorted(mine / its for mine, its in zip(figures["ours"], figures[TYPED], strict=False))
     size = f"To msgspec with our types, ours is {ratios[len(ratios) // 2]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})."
     work = f"{count:,} items, {len(raw) / 1e6:.1f} MB"
@@ -126,7 +131,8 @@ def _memory(place: BenchEnvironment, counts: tuple[int, ...]) -> Comparison:
     for count in counts:
         place.empty()
         sync_id = environment.bundle(place.assets_dir, f"memory {count}", count)
-        sizes.append(f"{count:,} items: a manifest of {(place.assets_dir / 'sync' / f'{sync_id}.json').stat().st_size / 2**20:.1f} MiB")
+        manifest = place.assets_dir / "sync" / f"{sync_id}.json"
+        sizes.append(f"{count:,} items: a manifest of {manifest.stat().st_size / 2**20:.1f} MiB")
         mount = Mount(config.load(place.conf).mount)
         services.scan_mount(place.admin, mount, "bench")
         services.queue_batch(place.admin, mount, sync_id, "bench")

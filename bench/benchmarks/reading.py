@@ -18,8 +18,9 @@ DOCUMENTS = ("photo.analysis.json", "photo.family.json", "photo.manifest.json", 
 SHIM = environment.TREE / "bench" / "contenders" / "shim.c"
 TARGET = "at least 0.90 of the limit, threads / (5 x 25 ms), and writing overlaps reading"
 NOTE = (
-    "bin/import-worker from claim to end, manifest and writing included. A file: each opening of a document takes {delay} ms, which"
-    " is what the limit counts. Anything: each opening of a folder, too, of which an item has two: 0.71 of it is the most then."
+    "bin/import-worker from claim to end, with manifest and writes. File: each opening of a document takes"
+    " {delay} ms, which the limit counts. Anything: each opening of a folder takes as long, and an item has two"
+    " folders, so that 0.71 of the limit is the maximum."
 )
 
 
@@ -44,7 +45,8 @@ def _compared(place: BenchEnvironment, threads: int, count: int, rounds: int) ->
         "ours, no delay": lambda: _run(place, conf, sync_id, {}),
     }, rounds, warm=False)
     return Comparison(
-        f"{threads} threads, {count:,} items", "items a second", "the limit", figures, TARGET, (NOTE.format(delay=DELAY),)
+        f"{threads} threads, {count:,} items", "items a second", "the limit", figures, TARGET,
+        (NOTE.format(delay=DELAY),),
     )
 
 

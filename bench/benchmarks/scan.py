@@ -17,9 +17,10 @@ from ..runner import Comparison, run_in_turns
 TITLE = "a scan of bundles that are all known"
 TARGET = "the listing at most 1.5 times find"
 NOTE = (
-    "Like with like: find and our listing both read the folder, twice as many names as bundles, and tell the sentinels; ours also"
-    " tells which name a bundle. find is a process of its own, started each time. The whole scan then asks the ledger which of"
-    " them need no second look; no file is opened, which tests/db/test_scan.py holds."
+    "find and our listing do the same work: both read the folder, with two names a bundle, and select the"
+    " sentinels. Ours also checks which names are sync_ids. find is a process of its own, started each time. The"
+    " whole scan then queries the ledger for bundles to read again. No file is opened, which tests/db/test_scan.py"
+    " checks."
 )
 
 
@@ -54,7 +55,9 @@ def _compared(place: BenchEnvironment, sync_dir: Path, count: int, rounds: int) 
         "ours, the whole scan": lambda: services.scan_mount(place.admin, mount, "bench").known,
     }
     timed = {name: lambda work=work: _timed(work, count) for name, work in contenders.items()}
-    return Comparison(f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,))
+    return Comparison(
+        f"{count:,} bundles", "milliseconds", "find -name '*.ready'", run_in_turns(timed, rounds), TARGET, (NOTE,)
+    )
 
 
 def _lists(mount: Mount) -> Iterator[list]:
@@ -62,7 +65,9 @@ def _lists(mount: Mount) -> Iterator[list]:
 
 
 def _find(sync_dir: Path, count: int) -> int:
-    return subprocess.run(["find", sync_dir, "-name", "*.ready"], stdout=subprocess.PIPE, check=True).stdout.count(b"\n")
+    return subprocess.run(["find", sync_dir, "-name", "*.ready"], stdout=subprocess.PIPE, check=True).stdout.count(
+        b"\n"
+    )
 
 
 def _timed(work, count: int) -> float:

@@ -44,8 +44,8 @@ def measure(full: bool) -> Iterator[Comparison]:
         )
         contenders = {"ours": _rate(ours), "limit: hello world by bottle": _rate(hello)}
         yield Comparison(
-            f"{TITLE}: answers by the second to 4 connections", "requests/s", "ours", run_in_turns(contenders, rounds // 4),
-            notes=(f"Peak memory of the panel after that: {_peak(pid)} MiB.",),
+            f"{TITLE}: answers by the second to 4 connections", "requests/s", "ours",
+            run_in_turns(contenders, rounds // 4), notes=(f"Peak memory of the panel after that: {_peak(pid)} MiB.",),
         )
 
 
@@ -71,7 +71,9 @@ def _sql(conf: Path) -> Callable[[], float]:
     texts = [each.text for each in page_queries.record_queries(page, "import-media.cgi")]
     page.db.close()
     database = settings.database
-    connection = pymysql.connect(unix_socket=database.unix_socket, user=database.user, database=database.name, autocommit=True)
+    connection = pymysql.connect(
+        unix_socket=database.unix_socket, user=database.user, database=database.name, autocommit=True
+    )
 
     def once() -> float:
         started = perf_counter()

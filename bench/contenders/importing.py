@@ -89,8 +89,9 @@ def load_data(items: list[dict]) -> None:
     """The limit: LOAD DATA of existing files with known ids, without queries."""
     connection = connect(local_infile=True, autocommit=True)
     for table, columns, file in pickle.loads(Path(sys.argv[6]).read_bytes()):
+        names = ", ".join(f"`{column}`" for column in columns)
         connection.cursor().execute(
-            f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table} CHARACTER SET utf8mb4 ({', '.join(f'`{c}`' for c in columns)})"
+            f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table} CHARACTER SET utf8mb4 ({names})"
         )
 
 

@@ -28,7 +28,9 @@ def huey() -> None:
             for _ in range(JOBS):
                 nothing()
     else:
-        queue.create_consumer(workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False).run()
+        queue.create_consumer(
+            workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False
+        ).run()
 
 
 def celery() -> None:
@@ -85,16 +87,17 @@ def ours() -> None:
     from gpupanel.worker import claims
 
     db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
-    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, {}, None)
     while claim := db.run_transaction(claims.claim, claims.ClaimRequest(secrets.token_hex(16), "host:1")):
-        db.run_transaction(claims.finish, claim, ended, "0" * 64)
+        db.run_transaction(claims.finish, claim, ended, claims.SAME_MANIFEST)
 
 
 def bare() -> None:
     import pymysql
 
     connection = pymysql.connect(
-        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True, init_command=READ_COMMITTED
+        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True,
+        init_command=READ_COMMITTED,
     )
     cursor = connection.cursor()
     while True:

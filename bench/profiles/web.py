@@ -39,7 +39,9 @@ def _imports(file: Path, conf: Path) -> Path:
     quickest = min(runs, key=lambda lines: sum(own for own, *_ in lines))
     total = sum(own for own, *_ in quickest) / 1000
     head = f"One CGI hit of the list of batches, answered alone: {len(quickest)} modules, {total:.1f} ms."
-    rows = [f"{whole / 1000:8.1f} {own / 1000:7.1f}  {'   ' * depth}{name}" for own, whole, depth, name in _tree(quickest)]
+    rows = [
+        f"{whole / 1000:8.1f} {own / 1000:7.1f}  {'   ' * depth}{name}" for own, whole, depth, name in _tree(quickest)
+    ]
     file.write_text("\n".join([head, f"The quickest of {RUNS} runs; modules under {LEAST} us are left out.", "",
                                "   ms all     own  module", *rows]) + "\n")
     return file
@@ -87,7 +89,10 @@ def _plan(db: Database, text: str) -> list[str]:
     """Run ANALYZE; `r_rows` are the rows that the statement really read."""
     keys = ("table", "type", "key", "rows", "r_rows", "Extra")
     rows = db.execute(f"ANALYZE {text}")
-    return ["            " + "  ".join(f"{key} {row[key]}" for key in keys if row.get(key) not in (None, "")) for row in rows]
+    return [
+        "            " + "  ".join(f"{key} {row[key]}" for key in keys if row.get(key) not in (None, ""))
+        for row in rows
+    ]
 
 
 def _one_line(text: str, limit: int | None = 150) -> str:

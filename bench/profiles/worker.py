@@ -21,6 +21,10 @@ def write(folder: Path) -> Iterator[Path]:
             sync_id = environment.bundle(place.assets_dir, name, ITEMS)
             services.scan_mount(place.admin, mount, "bench")
             services.queue_batch(place.admin, mount, sync_id, "bench")
-            command = [spy, "record", "--nonblocking", "--rate", "200", *options, "--output", folder / f"{name}.svg", "--"]
-            subprocess.run([*command, *place.command()], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            command = [
+                spy, "record", "--nonblocking", "--rate", "200", *options, "--output", folder / f"{name}.svg", "--",
+            ]
+            subprocess.run(
+                [*command, *place.command()], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             yield folder / f"{name}.svg"

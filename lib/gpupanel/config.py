@@ -123,7 +123,7 @@ class WorkerSettings:
     chunk_items: Annotated[int, _whole(10_000), "Items written in one transaction, at most."] = 100
     readers: Annotated[int, _whole(256), "Threads that read documents from the mount, at most."] = 16
     max_attempts: Annotated[int, _whole(1000), "Attempts after which a stale job fails."] = 5
-    on_change: Annotated[str, ON_CHANGE, "What follows a change after approval: wait for a person, or plan again."] = "hold"
+    on_change: Annotated[str, ON_CHANGE, "A change after approval waits for a person, or is planned again."] = "hold"
     window: Annotated[Window, WINDOW, "Local times in which this worker claims jobs; empty: always."] = window.ALWAYS
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from . import digests, order
 from .db import ReadTransaction, chunked
 from .library_reader import (
-    ContainerKey, Membership, SayColumns, all_asset_ids_by_hash, asset_ids_by_hash, container_rows, memberships,
+    MEANT_LAST_TO_FIRST, ContainerKey, Membership, SayColumns, all_asset_ids_by_hash, asset_ids_by_hash,
+    container_rows, memberships,
 )
 from .manifest import Container
 from .order import BundleOrder, Resolver, Say
@@ -37,8 +38,9 @@ class MemberSummary(NamedTuple):
     """What a bundle would do with the members of one container.
 
     Distinct members: `arriving` would come, `moving` are elsewhere in it, `present` would be taken out by a `remove`,
-    `stopped` are as a newer bundle left them. `missing` has the first of those that are neither in the library nor
-    brought by the bundle. `tombstone` is the latest `remove` that named the container.
+    `stopped` are as a newer bundle left them, also where it removed the asset itself. `missing` has the first of those
+    that are neither in the library nor brought by the bundle. `tombstone` is the latest `remove` that named the
+    container.
     """
 
     total: int = 0
@@ -89,6 +91,18 @@ def existing_containers(tx: ReadTransaction, containers: Iterable[Container]) ->
         )
         for key, row in container_rows(tx, containers).items()
     }
+
+
+def removed_later(tx: ReadTransaction, hashes: Iterable[str], bundle: BundleOrder) -> set[str]:
+    """Those of these hashes without a live asset that a later bundle took out of the library."""
+    resolver, removed = Resolver(tx), set[str]()
+    for chunk in chunked(hashes):
+        buried = order.tombstones(tx, ((asset_type, each) for asset_type in MEANT_LAST_TO_FIRST for each in chunk))
+        removed |= {key[1] for key, say in buried.items() if order.must_yield(bundle, say)}
+        for asset_type in MEANT_LAST_TO_FIRST:
+            rows = tx.fetch_all("library_read.assets", asset_type=asset_type, hashes=chunk)
+            removed |= {row["asset_hash"] for row in rows if order.must_yield(bundle, resolver.say(row))}
+    return removed
 
 
 class MemberReader:
@@ -148,10 +162,14 @@ class MemberReader:
             for each, place in zip(chunk, places, strict=True) if place is None
         }
         buried = order.tombstones(self._tx, absent.values()) if absent else {}
+        lacking = {each.asset_hash for each in chunk} - ids.keys() - self._brought
+        removed = removed_later(self._tx, lacking, self._bundle)
         for each, place in zip(chunk, places, strict=True):
             tally = tallies[each.key]
             tally.total += 1
-            if each.asset_hash not in ids and each.asset_hash not in self._brought:
+            if each.asset_hash in removed:
+                tally.stopped += 1
+            elif each.asset_hash in lacking:
                 tally.missing_count += 1
                 tally.missing += [each.asset_hash] if len(tally.missing) < SAMPLES else []
             elif place is None:

@@ -26,7 +26,9 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         DatabaseConflictError
         DataError                 (database)
             DuplicateKeyError               (database)
+            PacketTooLargeError             (database)
         ClaimLostError
+        JobNotDoneError
         InvalidDocumentError, ImportRejectedError   (worker)
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
@@ -151,3 +153,13 @@ class CommitUnknownError(DatabaseUnavailableError):
 
 class ClaimLostError(PanelError):
     message = "Another worker has claimed the job; nothing was written."
+
+
+class JobNotDoneError(PanelError):
+    """A job cannot end yet; `open_entries` are the items and containers that are not settled."""
+
+    message = "The job has open items or containers."
+
+    def __init__(self, open_entries: int) -> None:
+        super().__init__(f"{open_entries:,} items and containers are not settled")
+        self.open_entries = open_entries

@@ -88,7 +88,7 @@ def hold(tx: Transaction, job_id: int, actor: str, reason: str = "") -> None:
     if job["state"] not in WAITING:
         raise _refused(job, "only a queued job can be held", "There is nothing left to hold.")
     if job["hold"] == HoldKind.OPERATOR:
-        raise InvalidStateError(f"Job {job_id} is {job['hold_reason']} already.", f"Release it: gpupanel release {job_id}")
+        raise InvalidStateError(f"Job {job_id} is {job['hold_reason']} already.", f"gpupanel release {job_id} ends that.")
     tx.execute("holds.unhold", job_ids=[job_id])
     text = HELD_BY_OPERATOR.format(actor) + (f": {reason}" if reason else "")
     holds.hold(tx, job_id, Hold(HoldKind.OPERATOR, text), actor)
@@ -105,7 +105,7 @@ def release(tx: Transaction, job_id: int, actor: str) -> Hold | None:
         raise InvalidStateError(f"Job {job_id} is {job['state']}, not held.", "There is no hold to end.")
     if job["hold"] == HoldKind.PRIOR:
         raise InvalidStateError(
-            f"Job {job_id} {job['hold_reason']}.", "It is claimable when that job has ended; cancel that one to end it now."
+            f"Job {job_id} {job['hold_reason']}.", "The end of that job ends the hold; cancel that job to end it now."
         )
     again = holds.release(tx, job_id, job["batch_id"], actor)
     touch(tx, job["batch_id"])

@@ -202,7 +202,7 @@ def write_plan(
     `phase` says who noticed a changed manifest: the preflight or the import. The counts of the batch are written only
     if all of its items are planned.
     """
-    _note_change(tx, batch, examined, actor, phase)
+    note_change(tx, batch, examined, actor, phase)
     ledger.append_event(tx, batch["id"], "preflight_started", _started(examined), actor)
     examined, bundle = _place(tx, batch, examined)
     counts, failures = _write_entries(tx, bundle, examined) if bundle else (Counter(), [])
@@ -235,7 +235,7 @@ def _place(
     return examined, BundleOrder(Order(source_at, examined.sync_id), batch["id"], although_older)
 
 
-def _note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str) -> None:
+def note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, actor: str, phase: str) -> None:
     """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:

@@ -65,7 +65,10 @@ class Member:
 
 @dataclass
 class Container:
-    """`say` is the latest create or update; the latest remove is a tombstone. `members` has those that were there once."""
+    """A container; `say` is the latest create or update, and the latest remove is a tombstone.
+
+    `members` also has the removed ones.
+    """
 
     say: Order
     title: str | None
@@ -225,7 +228,10 @@ def _bring_member(container: Container, asset_hash: str, position: int, order: O
 
 
 def _take_out(library: Library, container: Any, order: Order) -> None:
-    """Remove the members that are listed; one without a membership leaves a tombstone. An empty list removes nothing."""
+    """Remove the listed members; a member without a membership leaves a tombstone.
+
+    An empty list removes nothing.
+    """
     key = container.type, container.container_hash
     known = library.containers.get(key)
     if not container.items:

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from .models import Changes
+
 
 class Facts(TypedDict):
     """The columns of ingest_batch that come from the manifest."""
@@ -88,6 +90,37 @@ class ItemRow(PlannedItem):
     earlier_job_id: int | None
     empties: int | None
     differs: int | None
+    updated_at: datetime
+
+
+class PlannedContainer(TypedDict):
+    """The plan of a container, and how far a job is with it; `changes` is decoded."""
+
+    id: int
+    type: str
+    container_hash: str
+    target_digest: str | None
+    planned: str | None
+    decision: str
+    changes: Changes | None
+    members_done: int
+    job_id: int | None
+
+
+class ContainerRow(PlannedContainer):
+    """A container of a batch, with `changes` and `missing` decoded."""
+
+    batch_id: int
+    position: int
+    container_digest: str | None
+    title: str | None
+    cover_hash: str | None
+    reason: str
+    members: int
+    missing: list[str]
+    missing_count: int
+    target_id: int | None
+    last_error: str | None
     updated_at: datetime
 
 
@@ -184,6 +217,7 @@ class QueueSummary(TypedDict):
 
     queued: int
     running: int
+    held: int
     failed: int
     oldest: timedelta | None
     now: datetime

@@ -3,17 +3,39 @@
 Only workers write these rows (docs/decisions/0114-holds-and-workers-in-rows.md).
 """
 
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
 from .db import ReadTransaction
-from .rows import WorkerRow
+from .rows import QueueControl, WorkerRow
 
 BEAT_SECONDS = 15  # between two heartbeats of a worker, also of an idle one
 LATE_SECONDS = 3 * BEAT_SECONDS
-RUNNING_STATES = ("importing", "preflighting")
+
+
+class Presence(NamedTuple):
+    """The number of workers that beat, when one was seen last, and who paused the queue, if it is paused.
+
+    A worker without a slot, such as the Perl worker, counts while the heartbeat of its running job is young.
+    """
+
+    alive: int
+    seen_at: datetime | None
+    now: datetime
+    pause: QueueControl | None
+
+    @property
+    def age(self) -> timedelta | None:
+        """The time since a worker was seen."""
+        return None if self.seen_at is None else max(timedelta(), self.now - self.seen_at)
 
 
 def latest(tx: ReadTransaction, *, limit: int = 50) -> list[WorkerRow]:
     """The workers that were seen last, also late and ended ones."""
-    return tx.fetch_all("workers.latest", late=LATE_SECONDS, limit=limit)
+    rows: list[WorkerRow] = tx.fetch_all("workers.latest", late=LATE_SECONDS, limit=limit)
+    for row in rows:
+        row["age"] = max(0.0, float(row["age"]))
+    return rows
 
 
 def alive(tx: ReadTransaction, *, limit: int = 50) -> list[WorkerRow]:
@@ -21,14 +43,22 @@ def alive(tx: ReadTransaction, *, limit: int = 50) -> list[WorkerRow]:
     return [row for row in latest(tx, limit=limit) if is_alive(row)]
 
 
+def state_of(row: WorkerRow) -> str:
+    """What a worker does, or that it has ended or is late."""
+    if row["ended_at"]:
+        return "ended"
+    return "late" if row["is_late"] else row["state"]
+
+
 def is_alive(row: WorkerRow) -> bool:
     """Whether a worker runs and is not late."""
     return not row["is_late"] and row["ended_at"] is None
 
 
-def count_alive(tx: ReadTransaction) -> int:
-    """The number of workers that beat, of any kind.
-
-    A worker without a row, such as the Perl worker, counts while the heartbeat of its running job is young.
-    """
-    return int(tx.fetch_value("workers.alive", late=LATE_SECONDS))
+def presence(tx: ReadTransaction) -> Presence:
+    """Whether workers beat, and whether they may claim."""
+    row = tx.fetch_one("workers.presence", late=LATE_SECONDS)
+    pause: QueueControl | None = None
+    if row["since"]:
+        pause = {"paused_by": row["paused_by"], "reason": row["reason"], "since": row["since"]}
+    return Presence(int(row["alive"]), row["seen_at"], row["now"], pause)

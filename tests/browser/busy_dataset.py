@@ -52,7 +52,9 @@ class Day:
 
     def pass_by(self) -> Evening:
         """Make the data set."""
-        scenarios = [scenario.sync_id for group in demo_import.write_bundles(self.sync, self.assets) for scenario in group]
+        scenarios = [
+            scenario.sync_id for group in demo_import.write_bundles(self.sync, self.assets) for scenario in group
+        ]
         partial, refused, failed = scenarios[6:9]
         self._scan()
         self._import(*scenarios[:7], failed)

@@ -96,6 +96,12 @@ def test_preflight_counts_what_would_happen(known, as_json, command):
     assert command("preflight", known).stdout == f"{known}  passed: 3 will_create\n"
 
 
+def test_preflight_although_older_is_recorded_until_the_next_preflight(known, command, admin_db):
+    for options, recorded in ((["--although-older"], 1), ([], 0)):
+        assert command("preflight", *options, known).returncode == 0
+        assert admin_db.execute("SELECT although_older FROM ingest_batch") == [{"although_older": recorded}]
+
+
 def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
     bundles.bundle("there", bundles.assets("there", 1))
     sync_id = bundles.bundle("lost", bundles.assets("lost", 2), files=False)
@@ -134,8 +140,12 @@ def test_retry_queues_what_failed_and_refuses_where_nothing_did(known, as_json, 
     assert (job["id"], job["items_total"], job["priority"]) == (outcome["job_id"], 1, 3)
 
 
-@pytest.mark.parametrize("asking, verdict", [("preflight", "not preflighted"), ("queue", "not queued"), ("retry", "not queued")])
-def test_a_bundle_that_is_gone_is_refused_with_what_to_do(known, as_json, command, admin_db, assets_dir, asking, verdict):
+@pytest.mark.parametrize(
+    "asking, verdict", [("preflight", "not preflighted"), ("queue", "not queued"), ("retry", "not queued")]
+)
+def test_a_bundle_that_is_gone_is_refused_with_what_to_do(
+    known, as_json, command, admin_db, assets_dir, asking, verdict
+):
     admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
     (assets_dir / "sync" / f"{known}.json").unlink()
     refusal = f"{known}.json is not on the mount; the batch stays as it is: partial."
@@ -164,7 +174,9 @@ def test_bundles_can_be_named_on_standard_input(bundles, command, as_json):
 def test_an_invalid_sync_id_is_a_usage_error_that_describes_a_valid_one(command, asking):
     answer = command(asking, "zz")
     assert answer.returncode == 2
-    assert answer.stderr.startswith("gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case")
+    assert answer.stderr.startswith(
+        "gpupanel: Not a sync_id: zz\nA sync_id is the name of a bundle, a UUID in lower case"
+    )
 
 
 def test_a_command_records_the_login_name_or_the_given_name_as_actor(known, command, panel_db):
@@ -204,7 +216,7 @@ def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json,
     status, seen = as_json("status")
     assert status == 0
     assert seen["batches"]["queued"] == 1 and sum(seen["batches"].values()) == 1
-    assert seen["jobs"] == {"queued": 0, "running": 1, "completed": 0, "failed": 0, "canceled": 0}
+    assert seen["jobs"] == {"queued": 0, "running": 1, "completed": 0, "failed": 0, "canceled": 0, "held": 0}
     [job] = seen["running"]
     assert (job["sync_id"], job["worker"], job["items_total"]) == (known, "host:1", 3)
     assert job["queued_at"].endswith("Z")
@@ -237,8 +249,8 @@ def test_status_shows_why_a_worker_released_a_job(known, as_json, command, admin
 
 
 @pytest.mark.parametrize("seconds, told", [
-    (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"), (7500, "2 h 5 min ago"),
-    (86400, "1 d ago"), (86460, "1 d ago"),
+    (-3, "0 s ago"), (0, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (125, "2 min 5 s ago"),
+    (7500, "2 h 5 min ago"), (86400, "1 d ago"), (86460, "1 d ago"),
 ])
 def test_an_age_has_its_two_largest_units(seconds, told):
     assert format_age(seconds) == told
@@ -326,14 +338,60 @@ def test_other_closed_or_full_streams_give_no_traceback(known, panel_conf, argum
 
 def test_a_user_id_without_a_login_name_is_asked_for_a_name(known, panel_conf):
     """With an empty /etc/passwd, as in a container that runs under any user id."""
-    program = f"import pwd, runpy; pwd.getpwuid = {{}}.__getitem__; import sys; sys.argv = {['gpupanel', '--config', str(panel_conf)]}"
-    environ = {name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")}
+    arguments = ["gpupanel", "--config", str(panel_conf)]
+    start = "import pwd, runpy, sys; pwd.getpwuid = {}.__getitem__; sys.argv = "
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("LOGNAME", "USER", "LNAME", "USERNAME")
+    }
 
     def preflight(*options):
-        run = f"{program} + {[*options, 'preflight', known]}; runpy.run_path({str(TREE / 'bin' / 'gpupanel')!r}, run_name='__main__')"
+        program = str(TREE / "bin" / "gpupanel")
+        run = f"{start}{[*arguments, *options, 'preflight', known]}; runpy.run_path({program!r}, run_name='__main__')"
         return subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, env=environ)
 
     refused = preflight()
     assert refused.returncode == 2
-    assert refused.stderr == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
+    assert (
+        refused.stderr
+        == f"gpupanel: The user id {os.getuid()} has no login name to record.\nName the actor with --as NAME.\n"
+    )
     assert preflight("--as", "admin").returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------ holds and pause
+
+
+def test_a_job_is_held_reprioritised_and_released(known, command, as_json):
+    command("queue", known)
+    [job] = as_json("status")[1]["waiting"]
+    assert command("hold", job["id"], "--reason", "wait").returncode == 0
+    assert command("priority", job["id"], -3).returncode == 0
+    [held] = as_json("status")[1]["held"]
+    assert (held["id"], held["hold"], held["priority"]) == (job["id"], "operator", -3)
+    assert held["hold_reason"].endswith(": wait")
+    assert "operator" in command("status").stdout and "Held" in command("status").stdout
+    assert as_json("release", job["id"])[1] == {"job_id": job["id"], "state": "queued", "hold_reason": None}
+    again = command("release", job["id"])
+    assert (again.returncode, "is queued, not held" in again.stderr) == (1, True)
+
+
+def test_the_queue_is_paused_with_a_reason_and_resumed(command, as_json):
+    assert command("pause").returncode == 2
+    assert command("--as", "ada", "pause", "--reason", "the library moves").returncode == 0
+    assert as_json("status")[1]["paused"]["reason"] == "the library moves"
+    assert command("status").stdout.startswith("The queue is paused by ada since ")
+    assert command("resume").stdout == "The queue is resumed.\n"
+    assert as_json("resume") == (0, {"paused": False, "was_paused": False})
+    assert as_json("status")[1]["paused"] is None
+
+
+def test_status_tells_which_workers_live(command, as_json, admin_db):
+    assert as_json("status")[1]["workers_alive"] == 0
+    assert command("status").stdout.startswith("No worker is alive\n")
+    admin_db.execute(
+        "INSERT INTO import_worker (host, slot, pid, boot, seen_at)"
+        " VALUES ('a', 1, 7, 'x', NOW(6)), ('a', 2, 8, 'y', NOW(6) - INTERVAL 46 SECOND)"
+    )
+    seen = as_json("status")[1]
+    assert seen["workers_alive"] == 1
+    assert {worker["pid"]: worker["state"] for worker in seen["workers"]} == {7: "idle", 8: "late"}

@@ -34,8 +34,9 @@ def three(admin_db):
 
 
 @pytest.mark.parametrize("options, expected", [
-    ([], [2, 1, 0]), (["--status", "failed", "--action", "update"], [2, 1]), (["--sort", "oldest"], [0, 1, 2]), (["b00"], [1]),
-    (["--from", "2026-01-02", "--to", "2026-01-02"], [1]), (["--before", "3", "--limit", "1"], [1]), (["--host", "none"], []),
+    ([], [2, 1, 0]), (["--status", "failed", "--action", "update"], [2, 1]), (["--sort", "oldest"], [0, 1, 2]),
+    (["b00"], [1]), (["--from", "2026-01-02", "--to", "2026-01-02"], [1]), (["--before", "3", "--limit", "1"], [1]),
+    (["--host", "none"], []),
 ])
 def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, options, expected):
     assert gpupanel("list", "--ids", *options).splitlines() == [three[number] for number in expected]
@@ -49,8 +50,8 @@ def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
 
 
 @pytest.mark.parametrize("options, expected", [
-    ([], {"failed": 2, "queued": 1}), (["--to", "2026-01-02"], {"failed": 1, "queued": 1}), (["--status", "failed"], {"failed": 2}),
-    (["b00"], {"failed": 1}),
+    ([], {"failed": 2, "queued": 1}), (["--to", "2026-01-02"], {"failed": 1, "queued": 1}),
+    (["--status", "failed"], {"failed": 2}), (["b00"], {"failed": 1}),
 ])
 def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expected):
     seen = json.loads(gpupanel("status", *options, "--json"))

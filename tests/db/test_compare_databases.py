@@ -1,5 +1,7 @@
-"""compare databases: a simulated Perl side with other names, ids, times and JSON; whatever is different on purpose is found
-and named, and nothing else is."""
+"""compare databases: a simulated Perl side with other names, ids, times and JSON.
+
+Each deliberate difference is found and named, and nothing else is.
+"""
 
 import dataclasses
 import json
@@ -91,8 +93,11 @@ def perl(server, admin, ours, folder):
     return configure(server, folder / "perl.conf", PERL), mapping
 
 
-def differences(perl, ours, strictness=ComparisonOptions(tolerance=60), accepted=()):
-    """What is found between the two sides."""
+TOLERANT = ComparisonOptions(tolerance=60)
+
+
+def differences(perl, ours, strictness=TOLERANT, accepted=()):
+    """Return the differences between the two sides."""
     findings = Findings(accepted)
     with ComparedDatabase(perl[0], perl[1]).opened() as left, ComparedDatabase(ours).opened() as right:
         database_diff.compare_databases(left, right, strictness, findings)
@@ -118,7 +123,8 @@ def test_strictly_the_spacing_of_each_json_column_is_told_and_nothing_else(perl,
     groups = differences(perl, ours, ComparisonOptions(by_bytes=True)).groups
     assert {group.kind for group in groups} == {"json_spacing"}
     assert {(group.table, group.column) for group in groups} == {
-        ("ingest_batch", "plan"), ("ingest_event", "payload"), ("asset_source", "document"), ("asset_ai_run", "document"),
+        ("ingest_batch", "plan"), ("ingest_event", "payload"), ("asset_source", "document"),
+        ("asset_ai_run", "document"),
     }
 
 
@@ -133,109 +139,249 @@ def test_without_its_time_zone_the_mapping_leaves_every_time_five_hours_off(perl
 
 # The bundles and assets that the seeds are about: the batch by the order of its scan, the asset by its place in `many`.
 BATCH = "(SELECT MIN(batch_no) + {n} FROM {db}.import_batches)"
-ASSET = "(SELECT asset_id FROM {db}.import_batch_items WHERE batch_no = (SELECT MIN(batch_no) FROM {db}.import_batches) AND position = {n})"
+ASSET = (
+    "(SELECT asset_id FROM {db}.import_batch_items"
+    " WHERE batch_no = (SELECT MIN(batch_no) FROM {db}.import_batches) AND position = {n})"
+)
 
 
 def sql(text):
     """Seeds speak of `batch(0)` and `photo(4)`."""
     for n in range(30):
-        text = text.replace(f"asset({n})", ASSET.format(n=n, db=PERL)).replace(f"batch({n})", BATCH.format(n=n, db=PERL))
+        text = text.replace(f"asset({n})", ASSET.format(n=n, db=PERL)).replace(
+            f"batch({n})", BATCH.format(n=n, db=PERL)
+        )
     return text
 
 
 SEEDS = [
     # the ledger's batches
-    ("another status", "UPDATE import_batches SET status = 'failed' WHERE batch_no = batch(3)", ("value", "ingest_batch.status")),
-    ("a host in capitals", "UPDATE import_batches SET source_host = UPPER(source_host) WHERE batch_no = batch(0)",
-     ("wording", "ingest_batch.source_host")),
-    ("another size", "UPDATE import_batches SET size_bytes = 1 WHERE batch_no = batch(0)", ("value", "ingest_batch.total_bytes")),
-    ("an error that we do not have", "UPDATE import_batches SET last_error = 'odd' WHERE batch_no = batch(0)",
-     ("presence", "ingest_batch.last_error")),
-    ("no time of completion", "UPDATE import_batches SET completed_at = NULL WHERE batch_no = batch(1)",
-     ("presence", "ingest_batch.completed_at")),
-    ("another digest", "UPDATE import_batches SET manifest_sha256 = SHA2('x', 256) WHERE batch_no = batch(1)",
-     ("value", "ingest_batch.manifest_sha256")),
-    ("another fact in the summary", "UPDATE import_batches SET manifest_summary ="
-     " REGEXP_REPLACE(manifest_summary, 'total_files\": [0-9]+', 'total_files\": 7') WHERE batch_no = batch(0)",
-     ("json_value", "ingest_batch.manifest_summary: verification.total_files")),
-    ("a count as a string", "UPDATE import_batches SET plan = REPLACE(plan, '\"will_fail\": 0', '\"will_fail\": \"0\"')"
-     " WHERE batch_no = batch(0)", ("json_type", "ingest_batch.plan: will_fail")),
-    ("a count that is not written", "UPDATE import_batches SET plan = JSON_REMOVE(plan, '$.will_skip') WHERE batch_no = batch(1)",
-     ("json_key", "ingest_batch.plan: will_skip")),
-    ("a bundle that was never scanned", "DELETE FROM import_log WHERE batch_no = batch(4); DELETE FROM import_batches"
-     " WHERE batch_no = batch(4)", ("right_only", "ingest_batch")),
-    ("a bundle that only Perl knows", "INSERT INTO import_batches (bundle_uuid, status)"
-     " VALUES ('00000000-0000-4000-8000-00000000000a', 'failed')", ("left_only", "ingest_batch")),
+    (
+        "another status", "UPDATE import_batches SET status = 'failed' WHERE batch_no = batch(3)",
+        ("value", "ingest_batch.status"),
+    ),
+    (
+        "a host in capitals", "UPDATE import_batches SET source_host = UPPER(source_host) WHERE batch_no = batch(0)",
+        ("wording", "ingest_batch.source_host"),
+    ),
+    (
+        "another size", "UPDATE import_batches SET size_bytes = 1 WHERE batch_no = batch(0)",
+        ("value", "ingest_batch.total_bytes"),
+    ),
+    (
+        "an error that we do not have", "UPDATE import_batches SET last_error = 'odd' WHERE batch_no = batch(0)",
+        ("presence", "ingest_batch.last_error"),
+    ),
+    (
+        "no time of completion", "UPDATE import_batches SET completed_at = NULL WHERE batch_no = batch(1)",
+        ("presence", "ingest_batch.completed_at"),
+    ),
+    (
+        "another digest", "UPDATE import_batches SET manifest_sha256 = SHA2('x', 256) WHERE batch_no = batch(1)",
+        ("value", "ingest_batch.manifest_sha256"),
+    ),
+    (
+        "another fact in the summary",
+        "UPDATE import_batches SET manifest_summary ="
+        " REGEXP_REPLACE(manifest_summary, 'total_files\": [0-9]+', 'total_files\": 7') WHERE batch_no = batch(0)",
+        ("json_value", "ingest_batch.manifest_summary: verification.total_files"),
+    ),
+    (
+        "a count as a string",
+        "UPDATE import_batches SET plan = REPLACE(plan, '\"will_fail\": 0', '\"will_fail\": \"0\"')"
+        " WHERE batch_no = batch(0)",
+        ("json_type", "ingest_batch.plan: will_fail"),
+    ),
+    (
+        "a count that is not written",
+        "UPDATE import_batches SET plan = JSON_REMOVE(plan, '$.will_skip') WHERE batch_no = batch(1)",
+        ("json_key", "ingest_batch.plan: will_skip"),
+    ),
+    (
+        "a bundle that was never scanned",
+        "DELETE FROM import_log WHERE batch_no = batch(4); DELETE FROM import_batches WHERE batch_no = batch(4)",
+        ("right_only", "ingest_batch"),
+    ),
+    (
+        "a bundle that only Perl knows",
+        "INSERT INTO import_batches (bundle_uuid, status) VALUES ('00000000-0000-4000-8000-00000000000a', 'failed')",
+        ("left_only", "ingest_batch"),
+    ),
     # jobs
-    ("another state", "UPDATE import_jobs SET state = 'failed' WHERE batch_no = batch(3)", ("value", "import_job.state")),
+    (
+        "another state", "UPDATE import_jobs SET state = 'failed' WHERE batch_no = batch(3)",
+        ("value", "import_job.state"),
+    ),
     ("no worker", "UPDATE import_jobs SET worker = NULL WHERE batch_no = batch(0)", ("presence", "import_job.worker")),
-    ("claimed after it was finished", "UPDATE import_jobs SET claimed_at = finished_at + INTERVAL 1 SECOND WHERE batch_no = batch(1)",
-     ("time_order", "import_job")),
-    ("another number of attempts", "UPDATE import_jobs SET attempts = 4 WHERE batch_no = batch(1)", ("value", "import_job.attempts")),
-    ("a job that only Perl ran", "INSERT INTO import_jobs (batch_no, state, requested_by) VALUES (batch(3), 'canceled', 'admin')",
-     ("left_only", "import_job")),
+    (
+        "claimed after it was finished",
+        "UPDATE import_jobs SET claimed_at = finished_at + INTERVAL 1 SECOND WHERE batch_no = batch(1)",
+        ("time_order", "import_job"),
+    ),
+    (
+        "another number of attempts", "UPDATE import_jobs SET attempts = 4 WHERE batch_no = batch(1)",
+        ("value", "import_job.attempts"),
+    ),
+    (
+        "a job that only Perl ran",
+        "INSERT INTO import_jobs (batch_no, state, requested_by) VALUES (batch(3), 'canceled', 'admin')",
+        ("left_only", "import_job"),
+    ),
     # assets
     ("another title", "UPDATE media_assets SET caption = 'Other words' WHERE id = asset(0)", ("value", "asset.title")),
-    ("an asset that was not imported", "; ".join(
-        f"DELETE FROM {table} WHERE media_id = asset(2)" for table in ("media_sources", "media_ai_runs", "media_covers",
-        "media_derivatives", "media_gallery_items")) + "; DELETE FROM media_assets WHERE id = asset(2)", ("right_only", "asset")),
-    ("an asset that only Perl has", "INSERT INTO media_assets (asset_type, asset_digest, fingerprint, first_batch_id, last_batch_id)"
-     " VALUES ('photo', REPEAT('0', 64), '', batch(0), batch(0))", ("left_only", "asset")),
-    ("an asset taken out", "UPDATE media_assets SET deleted_at = NOW(6) + INTERVAL 5 HOUR WHERE id = asset(4)", ("removed", "asset.deleted_at")),
-    ("an asset brought by another bundle", "UPDATE media_assets SET last_batch_id = batch(1) WHERE id = asset(6)",
-     ("reference", "asset.last_batch_id")),
-    ("a time two hours off", "UPDATE media_assets SET created_at = created_at - INTERVAL 2 HOUR WHERE id = asset(8)",
-     ("time", "asset.created_at")),
-    ("a subtype", "UPDATE media_assets SET asset_subtype = 'x' WHERE id = asset(8)", ("presence", "asset.asset_subtype")),
+    (
+        "an asset that was not imported",
+        "; ".join(
+            f"DELETE FROM {table} WHERE media_id = asset(2)"
+            for table in ("media_sources", "media_ai_runs", "media_covers", "media_derivatives", "media_gallery_items")
+        )
+        + "; DELETE FROM media_assets WHERE id = asset(2)",
+        ("right_only", "asset"),
+    ),
+    (
+        "an asset that only Perl has",
+        "INSERT INTO media_assets (asset_type, asset_digest, fingerprint, first_batch_id, last_batch_id)"
+        " VALUES ('photo', REPEAT('0', 64), '', batch(0), batch(0))",
+        ("left_only", "asset"),
+    ),
+    (
+        "an asset taken out", "UPDATE media_assets SET deleted_at = NOW(6) + INTERVAL 5 HOUR WHERE id = asset(4)",
+        ("removed", "asset.deleted_at"),
+    ),
+    (
+        "an asset brought by another bundle", "UPDATE media_assets SET last_batch_id = batch(1) WHERE id = asset(6)",
+        ("reference", "asset.last_batch_id"),
+    ),
+    (
+        "a time two hours off", "UPDATE media_assets SET created_at = created_at - INTERVAL 2 HOUR WHERE id = asset(8)",
+        ("time", "asset.created_at"),
+    ),
+    (
+        "a subtype", "UPDATE media_assets SET asset_subtype = 'x' WHERE id = asset(8)",
+        ("presence", "asset.asset_subtype"),
+    ),
     # documents
-    ("another word in a source", "UPDATE media_sources SET document = REGEXP_REPLACE(document, '^.', '{\"seeded\": 1, ')"
-     " WHERE media_id = asset(0)", ("json_key", "asset_source.document: seeded")),
-    ("a source that is no JSON any more", "UPDATE media_sources SET document = CONCAT(document, '}') WHERE media_id = asset(1)",
-     ("value", "asset_source.document")),
-    ("an analysis that is missing", "DELETE FROM media_ai_runs WHERE media_id = asset(4) AND analysis_kind = 'meaning'",
-     ("right_only", "asset_ai_run")),
-    ("an analysis of another kind", "INSERT INTO media_ai_runs (media_id, analysis_kind, source_file, digest)"
-     " VALUES (asset(4), 'mood', 'photo.mood.json', '')", ("left_only", "asset_ai_run")),
-    ("a source of nothing", "INSERT INTO media_sources (media_id, document, sha256) VALUES (999999, '{}', '')", ("orphan", "asset_source")),
+    (
+        "another word in a source",
+        "UPDATE media_sources SET document = REGEXP_REPLACE(document, '^.', '{\"seeded\": 1, ')"
+        " WHERE media_id = asset(0)",
+        ("json_key", "asset_source.document: seeded"),
+    ),
+    (
+        "a source that is no JSON any more",
+        "UPDATE media_sources SET document = CONCAT(document, '}') WHERE media_id = asset(1)",
+        ("value", "asset_source.document"),
+    ),
+    (
+        "an analysis that is missing",
+        "DELETE FROM media_ai_runs WHERE media_id = asset(4) AND analysis_kind = 'meaning'",
+        ("right_only", "asset_ai_run"),
+    ),
+    (
+        "an analysis of another kind",
+        "INSERT INTO media_ai_runs (media_id, analysis_kind, source_file, digest)"
+        " VALUES (asset(4), 'mood', 'photo.mood.json', '')",
+        ("left_only", "asset_ai_run"),
+    ),
+    (
+        "a source of nothing", "INSERT INTO media_sources (media_id, document, sha256) VALUES (999999, '{}', '')",
+        ("orphan", "asset_source"),
+    ),
     # covers and derivatives
-    ("a cover link that is missing", "DELETE FROM media_covers WHERE media_id = asset(0)", ("right_only", "asset_cover")),
-    ("a cover link taken out", "UPDATE media_covers SET deleted_at = NOW(6) + INTERVAL 5 HOUR WHERE media_id = asset(4)",
-     ("removed", "asset_cover.deleted_at")),
-    ("a derivative that we leave out", "INSERT INTO media_derivatives (media_id, kind, path) VALUES (asset(0), 'frosted', 'f.jpg')",
-     ("left_only", "asset_derivative")),
-    ("another type", "UPDATE media_derivatives SET content_type = 'image/png' WHERE media_id = asset(0) AND kind = 'thumb'",
-     ("value", "asset_derivative.mime_type")),
-    ("the same derivative twice", "ALTER TABLE media_derivatives DROP INDEX derivative; INSERT INTO media_derivatives (media_id, kind,"
-     " path, bytes, sha256, content_type, width, height, created_at, updated_at) SELECT media_id, kind, path, bytes, sha256,"
-     " content_type, width, height, created_at, updated_at FROM media_derivatives WHERE media_id = asset(4) LIMIT 1",
-     ("twice", "asset_derivative")),
+    (
+        "a cover link that is missing", "DELETE FROM media_covers WHERE media_id = asset(0)",
+        ("right_only", "asset_cover"),
+    ),
+    (
+        "a cover link taken out",
+        "UPDATE media_covers SET deleted_at = NOW(6) + INTERVAL 5 HOUR WHERE media_id = asset(4)",
+        ("removed", "asset_cover.deleted_at"),
+    ),
+    (
+        "a derivative that we leave out",
+        "INSERT INTO media_derivatives (media_id, kind, path) VALUES (asset(0), 'frosted', 'f.jpg')",
+        ("left_only", "asset_derivative"),
+    ),
+    (
+        "another type",
+        "UPDATE media_derivatives SET content_type = 'image/png' WHERE media_id = asset(0) AND kind = 'thumb'",
+        ("value", "asset_derivative.mime_type"),
+    ),
+    (
+        "the same derivative twice",
+        "ALTER TABLE media_derivatives DROP INDEX derivative; INSERT INTO media_derivatives (media_id, kind,"
+        " path, bytes, sha256, content_type, width, height, created_at, updated_at) SELECT media_id, kind, path, bytes,"
+        " sha256, content_type, width, height, created_at, updated_at FROM media_derivatives"
+        " WHERE media_id = asset(4) LIMIT 1",
+        ("twice", "asset_derivative"),
+    ),
     # containers
-    ("another title of a gallery", "UPDATE media_galleries SET title = 'Other words'", ("value", "asset_gallery.title")),
-    ("a member that is missing", "DELETE FROM media_gallery_items WHERE media_id = asset(0)", ("right_only", "asset_gallery_item")),
-    ("a member at another place", "UPDATE media_gallery_items SET sort_order = 40 WHERE media_id = asset(4)",
-     ("value", "asset_gallery_item.position")),
+    (
+        "another title of a gallery", "UPDATE media_galleries SET title = 'Other words'",
+        ("value", "asset_gallery.title"),
+    ),
+    (
+        "a member that is missing", "DELETE FROM media_gallery_items WHERE media_id = asset(0)",
+        ("right_only", "asset_gallery_item"),
+    ),
+    (
+        "a member at another place", "UPDATE media_gallery_items SET sort_order = 40 WHERE media_id = asset(4)",
+        ("value", "asset_gallery_item.position"),
+    ),
     ("no memberships at all", "DROP TABLE media_collection_items", ("table_missing", "asset_collection_item")),
     # items
-    ("another decision", "UPDATE import_batch_items SET verdict = 'linked' WHERE batch_no = batch(0) AND position = 0",
-     ("value", "ingest_batch_item.decision")),
-    ("another reason", "UPDATE import_batch_items SET reason = 'odd' WHERE batch_no = batch(0) AND position = 0",
-     ("value", "ingest_batch_item.reason")),
-    ("another change", "UPDATE import_batch_items SET changes = REPLACE(changes, 'New', 'Newer') WHERE batch_no = batch(1) AND position = 0",
-     ("json_value", "ingest_batch_item.changes: title[]")),
-    ("another target", "UPDATE import_batch_items SET asset_id = asset(1) WHERE batch_no = batch(0) AND position = 3",
-     ("reference", "ingest_batch_item.asset_id")),
-    ("an item that is missing", "DELETE FROM import_batch_items WHERE batch_no = batch(3) AND position = 0", ("right_only", "ingest_batch_item")),
+    (
+        "another decision",
+        "UPDATE import_batch_items SET verdict = 'linked' WHERE batch_no = batch(0) AND position = 0",
+        ("value", "ingest_batch_item.decision"),
+    ),
+    (
+        "another reason", "UPDATE import_batch_items SET reason = 'odd' WHERE batch_no = batch(0) AND position = 0",
+        ("value", "ingest_batch_item.reason"),
+    ),
+    (
+        "another change",
+        "UPDATE import_batch_items SET changes = REPLACE(changes, 'New', 'Newer')"
+        " WHERE batch_no = batch(1) AND position = 0",
+        ("json_value", "ingest_batch_item.changes: title[]"),
+    ),
+    (
+        "another target",
+        "UPDATE import_batch_items SET asset_id = asset(1) WHERE batch_no = batch(0) AND position = 3",
+        ("reference", "ingest_batch_item.asset_id"),
+    ),
+    (
+        "an item that is missing", "DELETE FROM import_batch_items WHERE batch_no = batch(3) AND position = 0",
+        ("right_only", "ingest_batch_item"),
+    ),
     # events
-    ("an event that is missing", "DELETE FROM import_log WHERE batch_no = batch(3) AND event_kind = 'job_claimed'",
-     ("right_only", "ingest_event: job_claimed")),
-    ("a number that was a string", "UPDATE import_log SET payload_json = REPLACE(payload_json, '\"24\"', '24')"
-     " WHERE batch_no = batch(0) AND event_kind = 'job_queued'", ("json_type", "ingest_event.payload: items_total of job_queued")),
-    ("a fact that is not written", "UPDATE import_log SET payload_json = JSON_LOOSE(JSON_REMOVE(payload_json, '$.ok'))"
-     " WHERE batch_no = batch(0) AND event_kind = 'preflight_finished'", ("json_key", "ingest_event.payload: ok of preflight_finished")),
-    ("another fact", "UPDATE import_log SET payload_json = REPLACE(payload_json, 'filesystem', 'mount')"
-     " WHERE batch_no = batch(0) AND event_kind = 'scan'", ("json_value", "ingest_event.payload: source of scan")),
-    ("two events the other way round", "UPDATE import_log SET id = -id WHERE batch_no = batch(2) AND event_kind = 'job_queued'",
-     ("sequence", "ingest_event: job_queued")),
+    (
+        "an event that is missing", "DELETE FROM import_log WHERE batch_no = batch(3) AND event_kind = 'job_claimed'",
+        ("right_only", "ingest_event: job_claimed"),
+    ),
+    (
+        "a number that was a string",
+        "UPDATE import_log SET payload_json = REPLACE(payload_json, '\"24\"', '24')"
+        " WHERE batch_no = batch(0) AND event_kind = 'job_queued'",
+        ("json_type", "ingest_event.payload: items_total of job_queued"),
+    ),
+    (
+        "a fact that is not written",
+        "UPDATE import_log SET payload_json = JSON_LOOSE(JSON_REMOVE(payload_json, '$.ok'))"
+        " WHERE batch_no = batch(0) AND event_kind = 'preflight_finished'",
+        ("json_key", "ingest_event.payload: ok of preflight_finished"),
+    ),
+    (
+        "another fact",
+        "UPDATE import_log SET payload_json = REPLACE(payload_json, 'filesystem', 'mount')"
+        " WHERE batch_no = batch(0) AND event_kind = 'scan'",
+        ("json_value", "ingest_event.payload: source of scan"),
+    ),
+    (
+        "two events the other way round",
+        "UPDATE import_log SET id = -id WHERE batch_no = batch(2) AND event_kind = 'job_queued'",
+        ("sequence", "ingest_event: job_queued"),
+    ),
     # columns
     ("no column for who did it", "ALTER TABLE import_log DROP COLUMN actor", ("column_missing", "ingest_event.actor")),
     ("a column of its own", "ALTER TABLE media_assets ADD COLUMN mood INT", ("column_unknown", "asset.mood")),
@@ -304,7 +450,8 @@ def test_accepted_differences_are_honoured_listed_and_told_when_they_are_not_met
     seed(admin, "UPDATE media_assets SET caption = 'Other words' WHERE id = asset(0)")
     decisions = tmp_path / "accepted"
     decisions.write_text(
-        "[titles]\ntable = asset\ncolumn = title\nreason = Perl trims titles.\n[old]\nkind = twice\nreason = Was once so.\n"
+        "[titles]\ntable = asset\ncolumn = title\nreason = Perl trims titles.\n"
+        "[old]\nkind = twice\nreason = Was once so.\n"
     )
     answer = command("databases", perl[0], ours, "--left-mapping", perl[1], "--accept", decisions, "--json")
     report = json.loads(answer.stdout)
@@ -319,7 +466,9 @@ def test_accounts_that_may_only_read_suffice(perl, ours, server, admin, tmp_path
     confs = []
     for name in (PERL, OURS):
         confs.append(tmp_path / name)
-        confs[-1].write_text(f"[database]\nunix_socket = {server.socket}\nuser = looker\npassword = see\nname = {name}\n")
+        confs[-1].write_text(
+            f"[database]\nunix_socket = {server.socket}\nuser = looker\npassword = see\nname = {name}\n"
+        )
     assert command("databases", *confs, "--left-mapping", perl[1]).returncode == 0
 
 
@@ -345,13 +494,19 @@ def test_compare_schemas_proposes_the_mapping_with_which_the_databases_are_equal
 
 def test_compare_events_shows_both_streams_side_by_side_and_tells_types_from_spacing(perl, ours, admin):
     [many] = admin.execute(f"SELECT sync_id FROM {OURS}.ingest_batch WHERE item_count = 24")
-    seed(admin, "DELETE FROM import_log WHERE batch_no = batch(0) AND event_kind = 'job_claimed'; UPDATE import_log SET payload_json ="
-         " REPLACE(payload_json, '\"24\"', '24') WHERE batch_no = batch(0) AND event_kind = 'job_queued'")
+    seed(
+        admin,
+        "DELETE FROM import_log WHERE batch_no = batch(0) AND event_kind = 'job_claimed'; UPDATE import_log"
+        " SET payload_json = REPLACE(payload_json, '\"24\"', '24')"
+        " WHERE batch_no = batch(0) AND event_kind = 'job_queued'",
+    )
     answer = command("events", perl[0], ours, many["sync_id"], "--left-mapping", perl[1], "--json")
     report = json.loads(answer.stdout)
     assert answer.returncode == 1
     kinds = {(group["kind"], group["path"]) for group in report["groups"]}
-    assert {("json_type", "items_total of job_queued"), ("right_only", "job_claimed"), ("json_spacing", "job_finished")} <= kinds
+    assert {
+        ("json_type", "items_total of job_queued"), ("right_only", "job_claimed"), ("json_spacing", "job_finished"),
+    } <= kinds
     assert ("json_spacing", "scan") not in kinds
     assert [line[0] for line in report["lines"][1:]].count("only here") == 1
 
@@ -360,7 +515,9 @@ def test_compare_events_shows_both_streams_side_by_side_and_tells_types_from_spa
 
 
 def doctor(conf, mapping):
-    program = [sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json"]
+    program = [
+        sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json",
+    ]
     answer = subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return answer.returncode, [(each["level"], each["check"]) for each in json.loads(answer.stdout)]
 

@@ -1,4 +1,4 @@
-"""With `compare pages`, the reference page is reproduced by our panel from the same ledger rows (docs/CONTRACT.md, 12)."""
+"""Our panel reproduces the reference page from the same ledger rows (docs/CONTRACT.md, 12)."""
 
 import base64
 import json
@@ -24,11 +24,15 @@ SUMMARY = {
 }
 # The texts that the page shows cut, whole; the others are taken from the page itself.
 WHOLE = {
-    "scan": '{"source": "filesystem", "manifest_sha256": "%s", "sync_type": "asset", "action": "update", "item_count": "4",'
-            ' "total_bytes": "181162647", "source_host": "flux-1"}' % SHA256,
-    "preflight_started": '{"action":"update","container_count":1,"item_count":4,"item_type_counts":{"cover":2,"photo":2},'
-                         '"manifest_sha256":"%s","phase":"preflight","prior_sync_id":null,"sync_id":"%s","sync_type":"asset",'
-                         '"total_bytes":181162647}' % (SHA256, SYNC_ID),
+    "scan": (
+        f'{{"source": "filesystem", "manifest_sha256": "{SHA256}", "sync_type": "asset", "action": "update",'
+        ' "item_count": "4", "total_bytes": "181162647", "source_host": "flux-1"}'
+    ),
+    "preflight_started": (
+        '{"action":"update","container_count":1,"item_count":4,"item_type_counts":{"cover":2,"photo":2},'
+        f'"manifest_sha256":"{SHA256}","phase":"preflight","prior_sync_id":null,"sync_id":"{SYNC_ID}",'
+        '"sync_type":"asset","total_bytes":181162647}'
+    ),
 }
 
 
@@ -37,20 +41,30 @@ def ledger(admin_db):
     """The rows behind the reference page."""
     add = admin_db.execute
     add(
-        "INSERT INTO ingest_batch (id, sync_id, sync_type, action, item_count, total_bytes, source_host, status, manifest_sha256,"
-        " manifest_summary, container_count, started_at) VALUES (7, %(sync_id)s, 'asset', 'update', 4, 181162647, 'flux-1',"
-        " 'preflight_passed', %(sha256)s, %(summary)s, 1, %(at)s)", sync_id=SYNC_ID, sha256=SHA256, summary=json.dumps(SUMMARY), at=AT,
+        "INSERT INTO ingest_batch (id, sync_id, sync_type, action, item_count, total_bytes, source_host, status,"
+        " manifest_sha256, manifest_summary, container_count, started_at) VALUES (7, %(sync_id)s, 'asset', 'update', 4,"
+        " 181162647, 'flux-1', 'preflight_passed', %(sha256)s, %(summary)s, 1, %(at)s)",
+        sync_id=SYNC_ID, sha256=SHA256, summary=json.dumps(SUMMARY), at=AT,
     )
-    add("INSERT INTO import_job (id, batch_id, state, requested_by, queued_at, items_total, finished_at, last_error)"
-        " VALUES (3, 7, 'canceled', 'admin', %(at)s, 4, %(at)s, 'canceled by operator')", at=AT)
+    add(
+        "INSERT INTO import_job (id, batch_id, state, requested_by, queued_at, items_total, finished_at, last_error)"
+        " VALUES (3, 7, 'canceled', 'admin', %(at)s, 4, %(at)s, 'canceled by operator')",
+        at=AT,
+    )
     for n, digest in enumerate(HASHES):
-        add("INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, updated_at, reason)"
-            " VALUES (7, %(n)s, %(kind)s, %(hash)s, 'will_create', 'will_create', %(at)s, 'only this panel says why')",
-            n=n, kind=("photo", "cover")[n % 2], hash=digest.ljust(64, "0"), at=AT)
+        add(
+            "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, updated_at,"
+            " reason) VALUES (7, %(n)s, %(kind)s, %(hash)s, 'will_create', 'will_create', %(at)s,"
+            " 'only this panel says why')",
+            n=n, kind=("photo", "cover")[n % 2], hash=digest.ljust(64, "0"), at=AT,
+        )
     [(_, (_, *events))] = [table for table in page_diff.parse_page(REFERENCE).tables if table[0] == "Recent events"]
     for event_type, payload, at in reversed(events):
-        add("INSERT INTO ingest_event (batch_id, event_type, payload, created_at) VALUES (7, %(event_type)s, %(payload)s, %(at)s)",
-            event_type=event_type, payload=WHOLE.get(event_type, payload), at=at)
+        add(
+            "INSERT INTO ingest_event (batch_id, event_type, payload, created_at)"
+            " VALUES (7, %(event_type)s, %(payload)s, %(at)s)",
+            event_type=event_type, payload=WHOLE.get(event_type, payload), at=at,
+        )
 
 
 ADDRESS = f"/admin/import-media.cgi?action=detail&sync_id={SYNC_ID}"
@@ -87,7 +101,8 @@ def test_a_running_panel_is_asked_with_credentials_that_only_its_host_gets(ledge
         given = environ.get("HTTP_AUTHORIZATION", "")
         asked.append(given)
         if given != "Basic " + base64.b64encode(b"admin:open sesame").decode():
-            start_response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="panel"'), ("Content-Type", "text/plain")])
+            challenge = [("WWW-Authenticate", 'Basic realm="panel"'), ("Content-Type", "text/plain")]
+            start_response("401 Unauthorized", challenge)
             return [b""]
         return inner(environ | {"REMOTE_USER": "admin"}, start_response)
 

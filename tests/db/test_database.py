@@ -46,10 +46,12 @@ def test_every_session_is_read_committed_in_utc_and_strict(panel_db):
 
 
 def test_every_session_speaks_utf8mb4_though_the_server_made_it_begin_otherwise(panel_db):
-    """In some character sets the last byte of a letter and a backslash are one letter, after which a quote ends the string."""
+    """In some character sets a backslash is part of the letter before it, so that a quote after it ends the string."""
     panel_db.execute("SET NAMES gbk")
     panel_db.execute(panel_db._session())
-    (row,) = panel_db.execute("SELECT @@character_set_client AS client, @@character_set_connection AS it, @@character_set_results AS back")
+    (row,) = panel_db.execute(
+        "SELECT @@character_set_client AS client, @@character_set_connection AS it, @@character_set_results AS back"
+    )
     assert set(row.values()) == {"utf8mb4"}
 
 

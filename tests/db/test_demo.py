@@ -26,7 +26,10 @@ def once(admin_db, panel_conf, worker_conf):
 
 def library(db):
     """Every row that an import writes, times included."""
-    tables = ("asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item")
+    tables = (
+        "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery",
+        "asset_gallery_item",
+    )
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in tables}
 
 
@@ -36,7 +39,7 @@ def test_every_bundle_ends_as_expected_and_a_second_run_changes_nothing(once, ad
     scenarios = demo_set(assets_dir / "sync", assets_dir)
     assert first.returncode == 0, first.stderr
     assert [bundle["sync_id"] for bundle in report["bundles"]] == [scenario.sync_id for scenario in scenarios]
-    for bundle, scenario in zip(report["bundles"], scenarios):
+    for bundle, scenario in zip(report["bundles"], scenarios, strict=True):
         assert bundle["as_told"], bundle
         assert (bundle["status"], bundle["planned"], bundle["done"]) == (
             scenario.expected.status, scenario.expected.planned, scenario.expected.done
@@ -92,9 +95,12 @@ def test_a_job_of_another_worker_is_waited_for(panel_db, mount, assets_dir, work
     started = []
 
     def drain():
-        started.append(subprocess.Popen(
-            processes.program_command("import-worker", "--config", str(worker_conf), "--once"), stderr=subprocess.DEVNULL
-        ))
+        started.append(
+            subprocess.Popen(
+                processes.program_command("import-worker", "--config", str(worker_conf), "--once"),
+                stderr=subprocess.DEVNULL,
+            )
+        )
 
     groups = demo_import.write_bundles(assets_dir / "sync", assets_dir)[:1]
     report = demo_import.import_scenarios(demo_import.ImportTarget(panel_db, mount, "admin", drain), groups)
@@ -128,13 +134,17 @@ def test_the_demo_writes_to_no_mount_but_its_own(once, assets_dir, bundles):
 
 
 def test_the_bundles_that_the_docs_name_are_of_the_demo(assets_dir):
-    named = set(re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "docs" / "development.md").read_text()))
+    named = set(
+        re.findall(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", (TREE / "docs" / "development.md").read_text())
+    )
     assert named
     assert named <= {scenario.sync_id for scenario in demo_set(assets_dir / "sync", assets_dir)}
 
 
 def test_as_many_more_bundles_as_wanted_are_written(assets_dir):
-    *scenarios, more = demo_import.write_bundles(assets_dir / "sync", assets_dir, "9", demo_import.AdditionalBundles(2, 3))
+    *scenarios, more = demo_import.write_bundles(
+        assets_dir / "sync", assets_dir, "9", demo_import.AdditionalBundles(2, 3)
+    )
     *others, none = demo_import.write_bundles(assets_dir / "sync", assets_dir, "8")
     assert [len(group) for group in scenarios] == [1] * 15
     for bundle in more:

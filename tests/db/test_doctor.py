@@ -20,8 +20,9 @@ STATEMENT = re.compile(r"(?:ALTER|REVOKE|GRANT) .*?;")
 
 
 @pytest.fixture
-def sound(settings, bundles):
-    """A secret and a bundle are there, as they are after the first day."""
+def sound(settings, bundles, admin_db):
+    """A secret, a bundle and a worker are there, as they are after the first day."""
+    admin_db.execute("INSERT INTO import_worker (host, slot, pid, boot) VALUES ('here', 1, 7, 'x')")
     settings.panel.secret_file.write_text("x" * 32)
     settings.panel.secret_file.chmod(0o600)
     bundles.bundle("first", bundles.assets("first", 1))
@@ -79,28 +80,44 @@ OF_TABLES = {
     "ALTER TABLE asset DROP KEY asset, ADD KEY asset (asset_type, asset_hash)": "table asset: index asset",
     "ALTER TABLE asset_cover DROP COLUMN deleted_at": "table asset_cover: column deleted_at",
     "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(100) NULL": "table ingest_batch: column source_host",
-    "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(255) CHARACTER SET latin1": "table ingest_batch: column source_host",
-    "ALTER TABLE ingest_batch MODIFY item_count INT UNSIGNED NOT NULL DEFAULT 0": "table ingest_batch: column item_count",
+    "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(255) CHARACTER SET latin1": (
+        "table ingest_batch: column source_host"
+    ),
+    "ALTER TABLE ingest_batch MODIFY item_count INT UNSIGNED NOT NULL DEFAULT 0": (
+        "table ingest_batch: column item_count"
+    ),
     "ALTER TABLE ingest_batch MODIFY item_count BIGINT NOT NULL DEFAULT 0": "table ingest_batch: column item_count",
-    "ALTER TABLE ingest_batch MODIFY sync_id CHAR(36) CHARACTER SET ascii NOT NULL": "table ingest_batch: column sync_id",
-    "ALTER TABLE ingest_batch MODIFY updated_at DATETIME(6) NOT NULL DEFAULT NOW(6)": "table ingest_batch: column updated_at",
+    "ALTER TABLE ingest_batch MODIFY sync_id CHAR(36) CHARACTER SET ascii NOT NULL": (
+        "table ingest_batch: column sync_id"
+    ),
+    "ALTER TABLE ingest_batch MODIFY updated_at DATETIME(6) NOT NULL DEFAULT NOW(6)": (
+        "table ingest_batch: column updated_at"
+    ),
     "ALTER TABLE ingest_batch MODIFY status ENUM('discovered', 'queued') CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
     " DEFAULT 'discovered'": "table ingest_batch: column status",
-    "ALTER TABLE ingest_event MODIFY created_at DATETIME NOT NULL DEFAULT NOW()": "table ingest_event: column created_at",
+    "ALTER TABLE ingest_event MODIFY created_at DATETIME NOT NULL DEFAULT NOW()": (
+        "table ingest_event: column created_at"
+    ),
     "ALTER TABLE ingest_event MODIFY payload LONGTEXT NOT NULL": "table ingest_event: column payload",
     "ALTER TABLE ingest_event MODIFY id BIGINT UNSIGNED NOT NULL": "table ingest_event: column id",
     "ALTER TABLE ingest_event ADD site VARCHAR(20) NOT NULL": "table ingest_event: column site",
     "ALTER TABLE import_job MODIFY requested_by VARCHAR(255) NULL": "table import_job: column requested_by",
     "ALTER TABLE import_job ALTER priority SET DEFAULT 0": "table import_job: column priority",
-    "ALTER TABLE import_job DROP COLUMN active_batch_id, ADD COLUMN active_batch_id BIGINT UNSIGNED NULL":
-        "table import_job: column active_batch_id",
+    "ALTER TABLE import_job DROP COLUMN active_batch_id, ADD COLUMN active_batch_id BIGINT UNSIGNED NULL": (
+        "table import_job: column active_batch_id"
+    ),
     "ALTER TABLE import_job DROP KEY one_active_job_a_batch": "table import_job: index one_active_job_a_batch",
-    "ALTER TABLE ingest_event DROP FOREIGN KEY ingest_event_batch": "table ingest_event: foreign key ingest_event_batch",
-    "ALTER TABLE asset_source DROP FOREIGN KEY asset_source_asset; ALTER TABLE asset_source ADD CONSTRAINT asset_source_asset FOREIGN KEY"
-    " (asset_id) REFERENCES asset (id) ON DELETE CASCADE": "table asset_source: foreign key asset_source_asset",
+    "ALTER TABLE ingest_event DROP FOREIGN KEY ingest_event_batch": (
+        "table ingest_event: foreign key ingest_event_batch"
+    ),
+    "ALTER TABLE asset_source DROP FOREIGN KEY asset_source_asset; ALTER TABLE asset_source"
+    " ADD CONSTRAINT asset_source_asset FOREIGN KEY (asset_id) REFERENCES asset (id) ON DELETE CASCADE": (
+        "table asset_source: foreign key asset_source_asset"
+    ),
     "ALTER TABLE ingest_batch ADD UNIQUE KEY host (source_host)": "table ingest_batch: index host",
-    "ALTER TABLE asset ADD CONSTRAINT first_batch FOREIGN KEY (first_batch_id) REFERENCES ingest_batch (id)":
-        "table asset: foreign key first_batch",
+    "ALTER TABLE asset ADD CONSTRAINT first_batch FOREIGN KEY (first_batch_id) REFERENCES ingest_batch (id)": (
+        "table asset: foreign key first_batch"
+    ),
     "DROP TABLE asset_source": "table asset_source",
 }
 PANEL = "rights of gpu_panel@localhost on"
@@ -164,7 +181,9 @@ def test_an_account_that_sees_the_others_examines_them(faults, admin_db, sound):
 
 def test_no_finding_shows_a_password(admin_db, sound):
     admin_db.execute("GRANT USAGE ON *.* TO gpu_panel@localhost WITH MAX_USER_CONNECTIONS 0")
-    text = repr(doctor.run_checks(dataclasses.replace(sound, database=admin_db.settings))) + repr(doctor.run_checks(sound))
+    text = repr(doctor.run_checks(dataclasses.replace(sound, database=admin_db.settings))) + repr(
+        doctor.run_checks(sound)
+    )
     assert "has a 'secret'" not in text.replace('\\', '') and "PASSWORD" not in text
 
 
@@ -178,11 +197,20 @@ RUNNING = "state, worker, claim_token, heartbeat_at"
 @pytest.mark.parametrize(("status", "job", "check", "says"), [
     ("importing", (RUNNING, "'running', 'host:7', 'x', NOW(6) - INTERVAL 16 MINUTE"), "stale jobs", "on host:7"),
     ("importing", ("state, claim_token", "'running', 'x'"), "jobs without a claim", "job "),
-    ("importing", ("state, heartbeat_at", "'running', NOW(6)"), "jobs without a claim", "job "),
+    (
+        "importing", ("state, worker, claimed_at", "'running', 'host:7', NOW(6) - INTERVAL 16 MINUTE"), "stale jobs",
+        "on host:7",
+    ),
     ("importing", ("state", "'queued'"), "jobs of other batches", "is queued and batch 37e428d2"),
-    ("queued", (RUNNING, "'running', 'host:7', 'x', NOW(6)"), "jobs of other batches", "is running and batch 37e428d2"),
+    (
+        "queued", (RUNNING, "'running', 'host:7', 'x', NOW(6)"), "jobs of other batches",
+        "is running and batch 37e428d2",
+    ),
     ("completed", ("state", "'queued'"), "jobs of other batches", "completed"),
-    ("importing", ("state", "'completed'"), "batches without a job", "37e428d2-a4f6-4a31-bacf-0c835fb24084 is importing"),
+    (
+        "importing", ("state", "'completed'"), "batches without a job",
+        "37e428d2-a4f6-4a31-bacf-0c835fb24084 is importing",
+    ),
     ("queued", ("state", "'canceled'"), "batches without a job", "37e428d2-a4f6-4a31-bacf-0c835fb24084 is queued"),
     ("queued", ("state, queued_at", "'queued', NOW(6) - INTERVAL 1 HOUR"), "waiting jobs", "since "),
 ])
@@ -192,6 +220,35 @@ def test_a_job_or_batch_that_nobody_looks_after_is_found(faults, admin_db, statu
     found = faults()
     assert list(found) == [check]
     assert says in found[check].found
+
+
+@pytest.mark.parametrize("columns, values", [
+    ("state, heartbeat_at", "'running', NOW(6) - INTERVAL 2 MINUTE"), ("state, claimed_at", "'running', NOW(6)"),
+])
+def test_a_running_perl_job_without_a_token_or_a_heartbeat_is_left_to_its_worker(faults, admin_db, columns, values):
+    admin_db.execute(BATCH.format("importing"))
+    admin_db.execute(JOB.format(columns, values))
+    assert faults() == {}
+
+
+def test_a_worker_that_was_killed_is_found_after_three_heartbeats(faults, admin_db):
+    admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 44 SECOND")
+    assert faults() == {}
+    admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 46 SECOND")
+    found = faults()
+    assert list(found) == ["workers", "late workers"]
+    assert (found["workers"].found, found["late workers"].found) == ("0, seen 46 s ago", "here:7")
+
+
+def test_a_pause_and_a_bundle_that_is_away_for_a_day_are_worth_a_look(faults, admin_db):
+    admin_db.execute(BATCH.format("queued"))
+    admin_db.execute(JOB.format(
+        "state, hold, not_before, held_at", "'held', 'bundle', NOW(6), NOW(6) - INTERVAL 25 HOUR"
+    ))
+    admin_db.execute("INSERT INTO queue_control (paused, paused_by, reason, since) VALUES (1, 'ada', 'move', NOW(6))")
+    found = faults()
+    assert list(found) == ["pause", "held jobs"]
+    assert found["pause"].found == "paused by ada: move"
 
 
 @pytest.mark.parametrize(("status", "job"), [
@@ -260,7 +317,8 @@ def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_t
 
 
 @pytest.mark.parametrize(("name", "mode", "advice"), [
-    ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"), ("panel.conf", 0o666, "chmod o-w"),
+    ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"),
+    ("panel.conf", 0o666, "chmod o-w"),
 ])
 def test_a_file_that_is_open_to_others_is_found(faults, sound, name, mode, advice):
     file = sound.path.with_name(name)

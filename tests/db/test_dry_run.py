@@ -60,7 +60,9 @@ def test_it_tells_every_row_and_writes_none(admin_db, dry_run, known):
         "asset_derivative": told.count("asset_derivative"), "asset_gallery": 1, "asset_gallery_item": 3,
         "ingest_batch_item": 6, "ingest_batch": 1,
     }
-    assert lines[-1]["values"] == {"status": "completed", "last_error": None, "manifest_sha256": lines[0]["manifest_sha256"]}
+    assert lines[-1]["values"] == {
+        "status": "completed", "last_error": None, "manifest_sha256": lines[0]["manifest_sha256"],
+    }
 
 
 def test_the_import_then_writes_as_many_rows_as_were_told(admin_db, panel_db, mount, worker_conf, dry_run, known):
@@ -73,7 +75,9 @@ def test_the_import_then_writes_as_many_rows_as_were_told(admin_db, panel_db, mo
 
 def test_ids_are_told_by_what_they_stand_for(dry_run, known):
     lines = dry_run(known)
-    assert all({"asset_id.asset_type", "asset_id.asset_hash"} <= line["key"].keys() for line in of(lines, "asset_source"))
+    assert all(
+        {"asset_id.asset_type", "asset_id.asset_hash"} <= line["key"].keys() for line in of(lines, "asset_source")
+    )
     [member, *_] = of(lines, "asset_gallery_item")
     assert set(member["key"]) == {"gallery_id.gallery_hash", "asset_id.asset_type", "asset_id.asset_hash"}
     assert not any(isinstance(value, int) for line in lines[1:] for value in line["key"].values())
@@ -99,7 +103,11 @@ def test_an_item_that_would_fail_is_told_with_its_reason_and_no_row_of_it(panel_
 
 
 def test_what_the_database_refuses_fails_its_item_alone_and_is_not_told_as_written(admin_db, dry_run, known):
-    [position_2] = [line for line in dry_run(known) if line.get("values", {}).get("position") == 2 and line["table"] == "ingest_batch_item"]
+    [position_2] = [
+        line
+        for line in dry_run(known)
+        if line.get("values", {}).get("position") == 2 and line["table"] == "ingest_batch_item"
+    ]
     admin_db.execute(f"ALTER TABLE asset ADD CONSTRAINT odd CHECK (asset_hash <> '{position_2['key']['asset_hash']}')")
     try:
         lines = dry_run(known)
@@ -109,7 +117,9 @@ def test_what_the_database_refuses_fails_its_item_alone_and_is_not_told_as_writt
     assert len(of(lines, "asset")) == len(of(lines, "asset_source")) == 5
 
 
-def test_it_gives_way_to_an_import_that_holds_its_rows(worker_db, admin_db, panel_db, mount, worker_conf, dry_run, known):
+def test_it_gives_way_to_an_import_that_holds_its_rows(
+    worker_db, admin_db, panel_db, mount, worker_conf, dry_run, known
+):
     worker_helpers.queue(panel_db, mount, known)
     worker_helpers.drain(worker_conf)
     rival = Database(worker_db.settings)
@@ -159,7 +169,9 @@ def test_a_bundle_that_is_gone_is_refused_and_the_batch_stays_as_it_is(admin_db,
 def test_a_bundle_that_may_not_be_read_is_refused_and_the_batch_stays_as_it_is(admin_db, mount, dry_run, known, deny):
     deny(mount.sync_dir / f"{known}.json")
     before = everything(admin_db)
-    with pytest.raises(InvalidStateError, match=f"{known}.json may not be read by this account: .* stays as it is: discovered"):
+    with pytest.raises(
+        InvalidStateError, match=f"{known}.json may not be read by this account: .* stays as it is: discovered"
+    ):
         dry_run(known)
     assert everything(admin_db) == before
 
@@ -183,7 +195,11 @@ def test_the_program_prints_the_plan_and_says_how_it_would_end(admin_db, worker_
     assert "would end completed" in answer.stderr
 
 
-@pytest.mark.parametrize("arguments, status", [(["--dry-run"], 2), (["--batch", "x"], 2), (["--dry-run", "--batch", "x"], 1)])
+@pytest.mark.parametrize(
+    "arguments, status", [(["--dry-run"], 2), (["--batch", "x"], 2), (["--dry-run", "--batch", "x"], 1)]
+)
 def test_usage_and_a_batch_that_is_not_recorded(worker_conf, admin_db, arguments, status):
-    answer = subprocess.run([sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, *arguments], capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, *arguments], capture_output=True, text=True
+    )
     assert answer.returncode == status and "Traceback" not in answer.stderr

@@ -16,27 +16,45 @@ DUTIES = {
     "ingest_batch_item": (RIU, RIU),
     "ingest_event": (RI, RI),
     "import_job": (
-        {"SELECT", "INSERT batch_id priority requested_by items_total", f"UPDATE state priority finished_at last_error {HOLD}"},
-        {"SELECT", "INSERT batch_id priority requested_by items_total replaces_job_id",
-         "UPDATE state claimed_at worker claim_token attempts heartbeat_at items_done items_total finished_at"
-         f" last_error {HOLD}"},
+        {
+            "SELECT", "INSERT batch_id priority requested_by items_total",
+            f"UPDATE state priority finished_at last_error {HOLD}",
+        },
+        {
+            "SELECT",
+            "INSERT batch_id priority requested_by items_total replaces_job_id",
+            "UPDATE state claimed_at worker claim_token attempts heartbeat_at items_done items_total finished_at"
+            f" last_error {HOLD}",
+        },
     ),
     "ingest_batch_container": (RIU, RIU),
-    "ingest_result": (R, RI), "ingest_result_member": (R, RI), "ingest_document": (R, RI), "ingest_tombstone": (R, RIU),
+    "ingest_result": (R, RI),
+    "ingest_result_member": (R, RI),
+    "ingest_document": (R, RI),
+    "ingest_tombstone": (R, RIU),
     "ingest_receipt": (R, R),
     "ingest_notice": (
         {"SELECT", "INSERT batch_id event_id kind", "UPDATE sent_at attempts last_error"},
         {"SELECT", "INSERT batch_id event_id kind"},
     ),
     "preflight_request": (
-        {"SELECT", "INSERT batch_id requested_by requested_at then_queue priority although_older state",
-         "UPDATE requested_by requested_at then_queue priority although_older state attempts last_error finished_at"},
+        {
+            "SELECT", "INSERT batch_id requested_by requested_at then_queue priority although_older state",
+            "UPDATE requested_by requested_at then_queue priority although_older state attempts last_error finished_at",
+        },
         {"SELECT", "UPDATE state worker claim_token attempts heartbeat_at last_error finished_at"},
     ),
-    "queue_control": (RIU, R), "import_worker": (R, RIU),
-    "asset": (R, RIU), "asset_source": (R, RIU), "asset_ai_run": (R, {"SELECT", "INSERT", "UPDATE deleted_at"}), "asset_cover": (R, RIU),
-    "asset_derivative": (R, RIU), "asset_gallery": (R, RIU), "asset_gallery_item": (R, RIU),
-    "asset_collection": (R, RIU), "asset_collection_item": (R, RIU),
+    "queue_control": (RIU, R),
+    "import_worker": (R, RIU),
+    "asset": (R, RIU),
+    "asset_source": (R, RIU),
+    "asset_ai_run": (R, {"SELECT", "INSERT", "UPDATE deleted_at"}),
+    "asset_cover": (R, RIU),
+    "asset_derivative": (R, RIU),
+    "asset_gallery": (R, RIU),
+    "asset_gallery_item": (R, RIU),
+    "asset_collection": (R, RIU),
+    "asset_collection_item": (R, RIU),
 }
 ACCOUNTS = ("panel_db", "worker_db")
 CELLS = [(account, table) for account in ACCOUNTS for table in TABLES]
@@ -47,13 +65,14 @@ ALWAYS_DENIED = (
     "SELECT * FROM {} INTO OUTFILE '/tmp/import-media-outfile'", "LOAD DATA INFILE '/etc/hostname' INTO TABLE {}",
 )
 REFUSED_ELSEWHERE = (
-    f"DROP DATABASE {NAME}", "CREATE DATABASE another", "CREATE TABLE mine (id INT)", "CREATE TEMPORARY TABLE mine (id INT)",
-    "CREATE VIEW mine AS SELECT 1", "CREATE PROCEDURE mine() SELECT 1", "CREATE FUNCTION mine() RETURNS INT RETURN 1",
-    "CREATE EVENT mine ON SCHEDULE EVERY 1 DAY DO SELECT 1", "CREATE USER mine@localhost", "CREATE ROLE mine",
-    "SELECT * FROM mysql.user", "SELECT * FROM mysql.global_priv", "INSERT INTO mysql.user (User) VALUES ('mine')",
-    "SET GLOBAL max_connections = 7", "SHUTDOWN", "FLUSH TABLES", "RESET MASTER",
-    "SHOW GRANTS FOR root@localhost", "SELECT SLEEP(0) FROM mysql.db", "GRANT ALL ON *.* TO CURRENT_USER()",
-    "SET PASSWORD FOR root@localhost = PASSWORD('x')", "SET ROLE admin", "CHANGE MASTER TO MASTER_HOST = 'x'",
+    f"DROP DATABASE {NAME}", "CREATE DATABASE another", "CREATE TABLE mine (id INT)",
+    "CREATE TEMPORARY TABLE mine (id INT)", "CREATE VIEW mine AS SELECT 1", "CREATE PROCEDURE mine() SELECT 1",
+    "CREATE FUNCTION mine() RETURNS INT RETURN 1", "CREATE EVENT mine ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+    "CREATE USER mine@localhost", "CREATE ROLE mine", "SELECT * FROM mysql.user", "SELECT * FROM mysql.global_priv",
+    "INSERT INTO mysql.user (User) VALUES ('mine')", "SET GLOBAL max_connections = 7", "SHUTDOWN", "FLUSH TABLES",
+    "RESET MASTER", "SHOW GRANTS FOR root@localhost", "SELECT SLEEP(0) FROM mysql.db",
+    "GRANT ALL ON *.* TO CURRENT_USER()", "SET PASSWORD FOR root@localhost = PASSWORD('x')", "SET ROLE admin",
+    "CHANGE MASTER TO MASTER_HOST = 'x'",
 )
 
 
@@ -116,7 +135,7 @@ def test_no_account_deletes_alters_locks_or_gives_away_a_table(account, table, s
 @pytest.mark.parametrize("statement", REFUSED_ELSEWHERE)
 @pytest.mark.parametrize("account", ACCOUNTS, indirect=True)
 def test_no_account_reaches_beyond_the_tables(account, statement):
-    with pytest.raises(PanelError, match="denied|need|privilege|permission|Invalid role"):
+    with pytest.raises(PanelError, match=r"denied|need|privilege|permission|Invalid role"):
         account.execute(statement)
 
 

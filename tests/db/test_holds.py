@@ -6,10 +6,12 @@ from functools import partial
 import pytest
 import worker_helpers
 from gpupanel import holds, job_queue, ledger
-from gpupanel.db import Database
+from gpupanel.db import Database, query
 from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus, HoldKind
-from worker_helpers import event_types, events, take
+from gpupanel.worker import claims
+from gpupanel.worker.hold_sweep import HoldSweeper
+from worker_helpers import events, take
 
 
 @pytest.fixture
@@ -110,3 +112,210 @@ def _in_a_connection_of_its_own(db, work) -> None:
     other = Database(db.settings)
     other.run_transaction(work)
     other.close()
+
+
+# ------------------------------------------------------------------------------------------------ an operator's hold
+
+
+def test_an_operator_holds_a_job_and_releases_it_to_its_place(admin_db, panel_db, worker_db, enqueue):
+    first, second = enqueue(2)
+    panel_db.run_transaction(job_queue.hold, first, "ada", "wait for the press release")
+    assert state(panel_db, first) == ("held", "operator")
+    assert worker_helpers.job(panel_db, first)["hold_reason"] == "held by ada: wait for the press release"
+    assert panel_db.run_transaction(job_queue.release, first, "ada") is None
+    assert [take(worker_db, token).job_id for token in "ab"] == [first, second]
+
+
+def test_a_released_job_is_held_again_while_its_priors_job_is_active(panel_db, chain):
+    first, second = chain(2)
+    queue(panel_db, first)
+    follower = queue(panel_db, second)
+    panel_db.run_transaction(job_queue.hold, follower, "ada")
+    again = panel_db.run_transaction(job_queue.release, follower, "ada")
+    assert (again.kind, state(panel_db, follower)) == (HoldKind.PRIOR, ("held", "prior"))
+    with pytest.raises(InvalidStateError, match="waits for job"):
+        panel_db.run_transaction(job_queue.release, follower, "ada")
+
+
+def test_a_held_job_is_active_may_be_canceled_and_change_its_priority(panel_db, enqueue):
+    (job_id,) = enqueue(1)
+    panel_db.run_transaction(job_queue.hold, job_id, "ada")
+    panel_db.run_transaction(job_queue.set_priority, job_id, 5, "ada")
+    assert worker_helpers.job(panel_db, job_id)["active_batch_id"]
+    panel_db.run_transaction(job_queue.cancel, job_id, "ada")
+    job = worker_helpers.job(panel_db, job_id)
+    assert (job["state"], job["hold"], job["priority"], job["hold_count"]) == ("canceled", None, 5, 0)
+
+
+def test_a_running_job_cannot_be_held(panel_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    take(worker_db, "a")
+    with pytest.raises(InvalidStateError, match="is running on"):
+        panel_db.run_transaction(job_queue.hold, job_id, "ada")
+
+
+# ------------------------------------------------------------------------------------------------ backoff and sweep
+
+
+def back_off(db, token: str, reason: str) -> None:
+    """Claim the next job and let its attempt fail."""
+    db.run_transaction(claims.retry_or_fail, take(db, token), reason, 99)
+
+
+def sweeper(db, mount) -> HoldSweeper:
+    return HoldSweeper(db, mount, "host:1", lambda: None)
+
+
+def test_a_backoff_doubles_from_one_minute_to_one_hour_and_one_event_tells_a_reason(
+    admin_db, worker_db, enqueue, mount
+):
+    (job_id,) = enqueue(1)
+    minutes = []
+    for token in "abcdefgh":
+        back_off(worker_db, token, "Input/output error")
+        (row,) = admin_db.execute("SELECT TIMESTAMPDIFF(SECOND, held_at, not_before) AS wait FROM import_job")
+        minutes.append(row["wait"] / 60)
+        worker_helpers.make_due(admin_db)
+        assert sweeper(worker_db, mount).sweep().released == 1
+    assert minutes == [1, 2, 4, 8, 16, 32, 60, 60]
+    batch_id = worker_helpers.job(admin_db, job_id)["batch_id"]
+    told = admin_db.execute("SELECT event_type FROM ingest_event WHERE batch_id = %(id)s ORDER BY id", id=batch_id)
+    assert [row["event_type"] for row in told].count("job_held") == 1
+    back_off(worker_db, "i", "another reason")
+    assert admin_db.execute("SELECT COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_held'")[0]["n"] == 2
+
+
+def test_a_commit_of_items_starts_the_backoff_anew(admin_db, worker_db, enqueue, mount):
+    (job_id,) = enqueue(1)
+    back_off(worker_db, "a", "x")
+    worker_helpers.make_due(admin_db)
+    sweeper(worker_db, mount).sweep()
+    worker_db.run_transaction(claims.advance, take(worker_db, "b"), 1)
+    assert worker_helpers.job(admin_db, job_id)["hold_count"] == 0
+
+
+def test_trouble_with_the_server_holds_a_job_only_when_it_comes_again(admin_db, worker_db, enqueue):
+    (job_id,) = enqueue(1)
+    worker_db.run_transaction(claims.release_interrupted, take(worker_db, "a"), "the database: gone", 5)
+    job = worker_helpers.job(admin_db, job_id)
+    assert (job["state"], job["attempts"]) == ("queued", 0)
+    worker_db.run_transaction(claims.release_interrupted, take(worker_db, "b"), "the database: gone", 5)
+    job = worker_helpers.job(admin_db, job_id)
+    assert (job["state"], job["hold"], job["attempts"]) == ("held", "backoff", 1)
+
+
+def test_a_job_is_not_swept_before_its_time(worker_db, enqueue, mount):
+    (job_id,) = enqueue(1)
+    back_off(worker_db, "a", "x")
+    assert sweeper(worker_db, mount).sweep() == (0, False)
+    assert state(worker_db, job_id) == ("held", "backoff")
+
+
+def test_a_bundle_that_is_still_away_stays_held_without_an_event(admin_db, panel_db, worker_db, bundles, mount):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
+    manifest = mount.sync_dir / f"{sync_id}.json"
+    manifest.rename(away := manifest.with_suffix(".away"))
+    assert sweeper(worker_db, mount).hold_vanished() == 1
+    for _ in range(2):
+        worker_helpers.make_due(admin_db)
+        assert sweeper(worker_db, mount).sweep().released == 0
+    assert state(admin_db, job_id) == ("held", "bundle")
+    assert len(events(panel_db, sync_id, "job_held")) == 1
+    away.rename(manifest)
+    worker_helpers.make_due(admin_db)
+    assert sweeper(worker_db, mount).sweep().released == 1
+    assert state(admin_db, job_id) == ("queued", None)
+
+
+def test_while_the_whole_mount_is_away_no_job_is_held(panel_db, worker_db, bundles, mount, assets_dir):
+    worker_helpers.queue(panel_db, mount, *(bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two")))
+    assets_dir.rename(assets_dir.with_name("away"))
+    assert sweeper(worker_db, mount).hold_vanished() == 0
+
+
+def test_a_follower_whose_prior_another_program_ended_is_held_by_nothing_for_a_minute_at_most(
+    admin_db, panel_db, worker_db, chain, mount
+):
+    first, second = chain(2)
+    leader, follower = queue(panel_db, first), queue(panel_db, second)
+    assert sweeper(worker_db, mount).sweep().released == 0
+    admin_db.execute("UPDATE import_job SET state = 'completed' WHERE id = %(id)s", id=leader)
+    assert sweeper(worker_db, mount).sweep().released == 1
+    assert state(panel_db, follower) == ("queued", None)
+
+
+def test_a_job_whose_time_has_come_waits_for_a_prior_that_was_queued_meanwhile(
+    admin_db, panel_db, worker_db, chain, mount
+):
+    first, second = chain(2)
+    follower = queue(panel_db, second)
+    back_off(worker_db, "a", "x")
+    queue(panel_db, first)
+    worker_helpers.make_due(admin_db)
+    sweeper(worker_db, mount).sweep()
+    assert state(panel_db, follower) == ("held", "prior")
+
+
+def test_more_than_a_page_of_followers_is_woken_without_losing_one(admin_db, worker_db, enqueue, mount):
+    leader, *followers = enqueue(251)
+    batch_id = worker_helpers.job(admin_db, leader)["batch_id"]
+    admin_db.execute(
+        "UPDATE import_job SET state = 'held', hold = 'prior', hold_batch_id = %(batch)s WHERE id <> %(leader)s",
+        batch=batch_id, leader=leader,
+    )
+    claim = take(worker_db, "a")
+    worker_db.run_transaction(claims.fail, claim, "x")
+    assert count(admin_db, "queued") == holds.PAGE_JOBS
+    while sweeper(worker_db, mount).sweep().has_more:
+        pass
+    assert count(admin_db, "queued") == len(followers)
+
+
+def count(db, name: str) -> int:
+    return db.execute("SELECT COUNT(*) AS n FROM import_job WHERE state = %(name)s", name=name)[0]["n"]
+
+
+# ------------------------------------------------------------------------------------------------ many held jobs
+
+
+def test_ten_thousand_vanished_bundles_delay_a_sound_job_by_one_poll_and_write_one_event_each(
+    admin_db, panel_db, bundles, mount, worker_conf, enqueue
+):
+    enqueue(10_000)
+    sync_id = bundles.bundle("sound", bundles.assets("sound", 1))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    log = worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
+    assert log.count(": attempt 1, ") == 2  # one vanished bundle was claimed, then the sound one
+    assert count(admin_db, "held") == 10_000
+    (row,) = admin_db.execute(
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT batch_id) AS b FROM ingest_event WHERE event_type = 'job_held'"
+    )
+    assert (row["n"], row["b"]) == (10_000, 10_000)
+
+
+def test_held_jobs_change_neither_the_plan_of_a_claim_nor_the_rows_that_it_reads(admin_db, worker_db, enqueue):
+    """The claim reads the index (state, priority, id) from 'queued' on: held entries lie outside of that range."""
+    enqueue(3, priority=200)
+    plan, read = claim_cost(admin_db)
+    enqueue(5_000, priority=1)
+    admin_db.execute("UPDATE import_job SET state = 'held', hold = 'operator' WHERE priority = 1")
+    admin_db.execute("ANALYZE TABLE import_job")
+    assert claim_cost(admin_db) == (plan, read)
+    assert read <= 3
+    assert take(worker_db, "a") is not None
+
+
+def claim_cost(db) -> tuple[list, int]:
+    """Return the plan of the claim's SELECT without row estimates, and the rows that it reads."""
+    plan = db.execute(f"EXPLAIN {query('worker.next_job')}")
+    with db.transaction() as tx:
+        before = handler_reads(tx)
+        tx.fetch_one("worker.next_job")
+        read = handler_reads(tx) - before
+    return [(step["table"], step["type"], step["key"], step["ref"], step["Extra"]) for step in plan], read
+
+
+def handler_reads(tx) -> int:
+    return sum(int(row["Value"]) for row in tx.fetch_all_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'"))

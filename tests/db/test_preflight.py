@@ -29,7 +29,9 @@ def items(db, sync_id):
 
 
 def latest_events(db, sync_id):
-    return [(e["event_type"], json.loads(e["payload"])) for e in db.run_read(ledger.list_events, batch(db, sync_id)["id"])]
+    return [
+        (e["event_type"], json.loads(e["payload"])) for e in db.run_read(ledger.list_events, batch(db, sync_id)["id"])
+    ]
 
 
 def test_a_sound_bundle_passes_with_a_decision_for_each_item(preflight, panel_db, bundles):

@@ -1,18 +1,19 @@
 """Every named query finds its rows by an index (etc/schema.sql says which, and why)."""
 
+import json
 import re
 
 import installation
 import pytest
-from gpupanel.db import queries, query
+from gpupanel.db import fill, queries, query
 from gpupanel.resources import TREE
 
 FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
-# Those of find.py that are completed with a source and filters have tests of their own, in test_find.py.
+# Those of find.py that are completed with a source and filters have tests of their own, in test_search.py.
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
-FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state"}
+FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest"}
 
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
@@ -28,8 +29,10 @@ FILL = [
        SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
+    "INSERT INTO import_worker (host, slot, pid, boot) SELECT CONCAT('host', seq), 1, seq, 'x' FROM seq_1_to_1000",
     "INSERT INTO asset_source (asset_id, document, sha256) SELECT id, '{}', asset_hash FROM asset",
-    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) SELECT id, 'a', 'a', asset_hash FROM asset",
+    "INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256)"
+    " SELECT id, 'a', 'a', asset_hash FROM asset",
     "INSERT INTO asset_cover (asset_id, cover_hash) SELECT id, asset_hash FROM asset",
     "INSERT INTO asset_derivative (asset_id, kind, path) SELECT id, 'thumb', 'thumb.jpg' FROM asset",
 ]
@@ -43,9 +46,10 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued", "asset_type": "photo",
-    "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"], "hashes": ["0" * 63 + "1"],
-    "container_hash": "0" * 63 + "1",
+    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
+    "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1", "host": "host7",
+    "worker": "host7:7", "hold": "operator", "boot": "x",
 }
 
 
@@ -71,11 +75,25 @@ def filled(server):
         yield db
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if parts(name) and parts(name)[0].startswith(("SELECT", "UPDATE"))]
+)
 def test_no_query_reads_a_whole_table(filled, name):
     plan = explain(filled, name)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]
     assert name in FROM_THE_END or not scans, scans
+
+
+@pytest.mark.parametrize("container_type", ["gallery", "collection"])
+@pytest.mark.parametrize("name", ["library_read.containers", "library_read.members"])
+def test_containers_and_their_members_are_found_by_their_keys(filled, name, container_type):
+    """The pairs of container and asset are a table of the statement itself."""
+    statement = fill(name, type=container_type)
+    pairs = json.dumps([[number, number] for number in range(1, 500)])
+    parameters = examples(statement) | ({"pairs": pairs} if name == "library_read.members" else {})
+    plan = filled.execute(f"EXPLAIN {statement}", **parameters)
+    scans = [row for row in plan if row["type"] in ("ALL", "index") and row["table"] != "pair"]
+    assert not scans, scans
 
 
 @pytest.mark.parametrize("name", ["search.batches_with_asset", "ledger.items", "ledger.events", "job_queue.history"])

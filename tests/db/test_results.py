@@ -242,7 +242,7 @@ def test_members_are_recorded_with_their_container(admin_db, worker_db):
     def record(tx):
         ids = results.insert(tx, 1, 2, [RESULT._replace(kind="gallery")])
         changes = [MemberChange(7, 0, True), MemberChange(8, 3, True, 1), MemberChange(9, 2, False, 2)]
-        results.insert_members(tx, ids["gallery", "a" * 64], changes)
+        results.insert_members(tx, {ids["gallery", "a" * 64]: changes})
 
     worker_db.run_transaction(record)
     rows = admin_db.execute("SELECT * FROM ingest_result_member ORDER BY asset_id")

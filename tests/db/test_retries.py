@@ -8,7 +8,7 @@ from gpupanel import job_queue, preflight, services
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
 from gpupanel.worker import claims
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.importer import Importer, ImportOptions
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_only_what_failed_is_done_again(panel_db, partial, mend, retry, worker_c
     assert job["items_total"] == 1
     worker_helpers.drain(worker_conf)
     after = worker_helpers.items(panel_db, partial)
-    assert [item for number, item in enumerate(after) if number != 1] == [item for number, item in enumerate(before) if number != 1]
+    assert [item for number, item in enumerate(after) if number != 1] == [
+        item for number, item in enumerate(before) if number != 1
+    ]
     assert (after[1]["decision"], after[1]["job_id"], after[1]["earlier"]) == ("created", job["id"], "failed")
     job = panel_db.run_read(job_queue.job, job["id"])
     assert (job["state"], job["items_done"], job["items_total"]) == ("completed", 1, 1)
@@ -54,10 +56,16 @@ def test_the_events_of_a_retry_tell_that_it_is_one(panel_db, partial, mend, retr
 
 
 def test_a_retry_that_would_fail_again_is_refused_and_changes_nothing(panel_db, partial, retry):
-    before = worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)
-    with pytest.raises(InvalidStateError, match="the only item would fail: .*source.json is not on the mount"):
+    before = (
+        worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial),
+        worker_helpers.events(panel_db, partial),
+    )
+    with pytest.raises(InvalidStateError, match=r"the only item would fail: .*source.json is not on the mount"):
         retry(partial)
-    assert (worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
+    assert (
+        worker_helpers.items(panel_db, partial), worker_helpers.batch(panel_db, partial),
+        worker_helpers.events(panel_db, partial),
+    ) == before
 
 
 def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, retry, bundles):
@@ -68,7 +76,7 @@ def test_another_manifest_since_is_planned_and_queued_whole(panel_db, partial, r
 def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, retry, worker_conf):
     mend()
     retry(partial)
-    with pytest.raises(InvalidStateError, match="is queued already, as job [0-9]+"):
+    with pytest.raises(InvalidStateError, match=r"is queued already, as job [0-9]+"):
         retry(partial)
     worker_helpers.drain(worker_conf)
     with pytest.raises(InvalidStateError, match="is completed: none of its items failed"):
@@ -143,7 +151,7 @@ def test_to_queue_the_whole_batch_again_still_does_all_of_it(panel_db, mount, pa
     assert worker_helpers.counts(panel_db, partial) == {"created": 1, "skipped": 3}
 
 
-class Stopped(Exception):
+class ImportStoppedError(Exception):
     """The import ends here."""
 
 
@@ -152,10 +160,10 @@ class StopAfterTwo:
 
     def checkpoint(self, progress):
         if progress.startswith("2 of "):
-            raise Stopped
+            raise ImportStoppedError
 
-    def manifest_changed(self, before, after, is_valid):
-        raise AssertionError("the manifest has not changed")
+    def warn(self, text):
+        raise AssertionError(text)
 
 
 class NoHeart:
@@ -172,8 +180,8 @@ def stopped(worker_db, mount):
 
     def stopped() -> int:
         claim = worker_helpers.take(worker_db, "a")
-        with pytest.raises(Stopped):
-            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), chunk_items=1, readers=1).run()
+        with pytest.raises(ImportStoppedError):
+            Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), ImportOptions(1, 1)).run()
         worker_db.run_transaction(claims.release, claim, "the worker was stopped")
         return claim.job_id
 
@@ -196,7 +204,9 @@ def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
     items = worker_helpers.items(panel_db, sync_id)
     assert [item["decision"] for item in items] == ["created"] * 4
     assert [item["job_id"] for item in items] == [first, second, second, second]
-    assert [(item["earlier"], item["earlier_job_id"]) for item in items] == [(None, None), ("failed", first), (None, None), (None, None)]
+    assert [(item["earlier"], item["earlier_job_id"]) for item in items] == [
+        (None, None), ("failed", first), (None, None), (None, None),
+    ]
 
 
 def test_a_resumed_job_does_not_try_again_what_it_saw_fail(panel_db, mount, bundles, worker_conf, stopped):
@@ -218,7 +228,11 @@ def test_the_log_counts_the_items_of_the_retry(partial, mend, retry, worker_conf
 def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mount(
     panel_db, mount, partial, mend, retry, worker_conf
 ):
-    (photo,) = {("photo", item["asset_hash"]) for item in worker_helpers.items(panel_db, partial) if item["decision"] == "failed"}
+    (photo,) = {
+        ("photo", item["asset_hash"])
+        for item in worker_helpers.items(panel_db, partial)
+        if item["decision"] == "failed"
+    }
     mend()
     seen = preflight.inspect_bundle(mount, partial, {photo})
     retry(partial)
@@ -229,11 +243,13 @@ def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mou
     assert (worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)) == before
 
 
-def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_the_batch(panel_db, partial, retry, mount):
+def test_a_manifest_that_cannot_be_read_is_no_reason_to_change_what_is_known_of_the_batch(
+    panel_db, partial, retry, mount
+):
     manifest = mount.sync_dir / f"{partial}.json"
     manifest.unlink()
     manifest.symlink_to("/etc/passwd")
-    with pytest.raises(InvalidStateError, match="Nothing was retried: .* leads out of the mount"):
+    with pytest.raises(InvalidStateError, match=r"Nothing was retried: .* leads out of the mount"):
         retry(partial)
     assert worker_helpers.batch(panel_db, partial)["status"] == "partial"
 

@@ -7,7 +7,7 @@ from gpupanel.worker import claims
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, 0, None)
+ENDED = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, {}, None)
 
 
 def questions(db, scope: str) -> int:
@@ -22,12 +22,12 @@ def asked(db, work, *args) -> tuple[int, object]:
     return questions(db, "SESSION") - before - len(("autocommit off", "autocommit on", "SHOW STATUS")), answer
 
 
-def test_a_claim_takes_five_statements_and_an_end_three(admin_db, worker_db):
+def test_a_claim_takes_five_statements_and_an_end_four(admin_db, worker_db):
     worker_helpers.enqueue(admin_db, 1)
     for_claim, claim = asked(worker_db, claims.claim, claims.ClaimRequest("a" * 32, worker_helpers.HOST))
-    for_end, _ = asked(worker_db, claims.finish, claim, ENDED, "0" * 64)
+    for_end, _ = asked(worker_db, claims.finish, claim, ENDED, claims.SAME_MANIFEST)
     assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
-    assert for_end == len(("UPDATE job, batch", "INSERT event", "COMMIT"))
+    assert for_end == len(("UPDATE job, batch", "INSERT event", "SELECT followers", "COMMIT"))
 
 
 def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):

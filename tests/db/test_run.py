@@ -156,11 +156,14 @@ def test_it_serves_on_the_port_that_it_is_given_from_a_folder_with_spaces(tmp_pa
 def test_a_port_that_is_taken_is_refused_in_one_line_before_anything_starts(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(tmp_path / "var"), "--port", str(port)]
+        command = [
+            sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(tmp_path / "var"), "--port", str(port),
+        ]
         refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"gpupanel: Cannot listen on port {port}: Address already in use. Choose another one: make run PORT=N, or --port N.\n"
+        f"gpupanel: Cannot listen on port {port}: Address already in use."
+        " Choose another one: make run PORT=N, or --port N.\n"
     )
     assert not (tmp_path / "var").exists()
 

@@ -19,7 +19,9 @@ def scan(panel_db, mount):
 
 def events(db, sync_id):
     batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
-    return [(event["event_type"], event["payload"], event["actor"]) for event in db.run_read(ledger.list_events, batch_id)]
+    return [
+        (event["event_type"], event["payload"], event["actor"]) for event in db.run_read(ledger.list_events, batch_id)
+    ]
 
 
 def test_a_consumable_bundle_is_discovered_with_its_facts(scan, panel_db, bundles):
@@ -114,7 +116,9 @@ def test_a_failed_preflight_does_not_hide_that_the_bundle_came_after_all(scan, p
     bundles.bundle("astray", bundles.assets("astray", 1))
     bundles.bundle("unfinished", bundles.assets("unfinished", 1), replace=True)
     assert sorted(scan().discovered) == sorted([astray, unfinished])
-    assert {panel_db.run_read(ledger.get_batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {"discovered"}
+    assert {panel_db.run_read(ledger.get_batch, sync_id)["status"] for sync_id in (astray, unfinished)} == {
+        "discovered"
+    }
 
 
 def test_a_failed_preflight_stays_as_it_is_while_the_manifest_does(scan, panel_db, mount, bundles):

@@ -21,14 +21,18 @@ OLD_ROWS = (
     f"""INSERT INTO ingest_batch (id, sync_id, status, action, manifest_summary, last_error) VALUES
         (1, '{PRIOR}', 'queued', 'create', NULL, NULL),
         (2, '00000000-0000-0000-0000-000000000002', 'importing', 'update', '{SUMMARY}', NULL),
-        (3, '00000000-0000-0000-0000-000000000003', 'partial', 'remove', '{{"prior_sync_id": null}}', '1 of 2 failed')""",
-    """INSERT INTO import_job (id, batch_id, state, requested_by, worker, claim_token, heartbeat_at, finished_at, items_done) VALUES
+        (3, '00000000-0000-0000-0000-000000000003', 'partial', 'remove', '{{"prior_sync_id": null}}',
+         '1 of 2 failed')""",
+    """INSERT INTO import_job (id, batch_id, state, requested_by, worker, claim_token, heartbeat_at, finished_at,
+                               items_done) VALUES
         (1, 1, 'queued', 'jane', NULL, NULL, NULL, NULL, 0),
         (2, 2, 'running', 'jane', 'host:7', REPEAT('b', 32), NOW(6) - INTERVAL 16 MINUTE, NULL, 3),
         (3, 3, 'completed', 'jane', 'host:7', REPEAT('c', 32), NOW(6), '2026-04-11 08:00:00', 2)""",
-    f"""INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, job_id) VALUES
+    f"""INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision, planned, reason, job_id)
+        VALUES
         (1, 0, 'photo', '{HASH}', 'will_create', 'will_create', '', NULL),
-        (2, 4, 'video', '{HASH}', 'updated', 'will_update', 'ü', 2), (3, 0, 'cover', '{HASH}', 'failed', 'will_remove', 'x', 3)""",
+        (2, 4, 'video', '{HASH}', 'updated', 'will_update', 'ü', 2),
+        (3, 0, 'cover', '{HASH}', 'failed', 'will_remove', 'x', 3)""",
     f"""INSERT INTO ingest_event (batch_id, event_type, payload) VALUES
         (3, 'job_finished', '{{"job_id":3,"manifest_sha256":"{HASH}"}}'), (1, 'scan', '{{}}')""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, title, fingerprint, first_batch_id, last_batch_id)
@@ -38,11 +42,14 @@ OLD_ROWS = (
     f"INSERT INTO asset_ai_run (asset_id, analysis_kind, source_file, content_sha256) VALUES (1, 'a', 'a', '{HASH}')",
     "INSERT INTO asset_derivative (asset_id, kind, path) VALUES (1, 'thumb', 'thumb.jpg')",
 )
-FILLED = ("ingest_batch", "import_job", "ingest_batch_item", "ingest_event", "asset", "asset_gallery", "asset_gallery_item",
-          "asset_ai_run", "asset_derivative")
+FILLED = (
+    "ingest_batch", "import_job", "ingest_batch_item", "ingest_event", "asset", "asset_gallery", "asset_gallery_item",
+    "asset_ai_run", "asset_derivative",
+)
 # As the Perl panel and worker insert: the columns that they know.
 PERL_ROWS = (
-    "INSERT INTO ingest_batch (sync_id, sync_type, action, status) VALUES (UUID(), 'asset', 'create', 'preflight_passed')",
+    "INSERT INTO ingest_batch (sync_id, sync_type, action, status)"
+    " VALUES (UUID(), 'asset', 'create', 'preflight_passed')",
     "INSERT INTO import_job (batch_id, requested_by) SELECT MAX(id), 'perl' FROM ingest_batch",
     "INSERT INTO ingest_event (batch_id, event_type, payload) SELECT MAX(id), 'job_queued', '{}' FROM ingest_batch",
 )
@@ -53,7 +60,8 @@ PERL_ROWS_WITH_DEFAULTS = (
     """INSERT INTO asset (asset_type, asset_hash, title, first_batch_id, last_batch_id)
        SELECT 'photo', REPEAT('e', 64), 'x', MAX(id), MAX(id) FROM ingest_batch""",
     "INSERT INTO asset_gallery (gallery_hash) VALUES (REPEAT('e', 64))",
-    "INSERT INTO asset_gallery_item (gallery_id, asset_id) SELECT MAX(g.id), MAX(a.id) FROM asset_gallery g JOIN asset a",
+    "INSERT INTO asset_gallery_item (gallery_id, asset_id)"
+    " SELECT MAX(g.id), MAX(a.id) FROM asset_gallery g JOIN asset a",
     "INSERT INTO asset_derivative (asset_id, kind, path) SELECT MAX(id), 'medium', 'medium.jpg' FROM asset",
 )
 
@@ -103,7 +111,10 @@ def without_counter(text: str) -> str:
 
 
 def rows(db: Database, columns_of: dict[str, list[str]]) -> dict[str, list[dict]]:
-    return {table: db.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id") for table, columns in columns_of.items()}
+    return {
+        table: db.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY id")
+        for table, columns in columns_of.items()
+    }
 
 
 def columns(db: Database) -> dict[str, list[str]]:
@@ -165,7 +176,9 @@ def test_tables_are_not_changed_under_a_worker_that_imports(old, alive):
 
 def test_a_running_worker_is_no_obstacle_where_nothing_is_to_be_migrated(fresh):
     fresh.execute("INSERT INTO ingest_batch (id, sync_id, status) VALUES (1, UUID(), 'importing')")
-    fresh.execute("INSERT INTO import_job (batch_id, state, requested_by, heartbeat_at) VALUES (1, 'running', 'x', NOW(6))")
+    fresh.execute(
+        "INSERT INTO import_job (batch_id, state, requested_by, heartbeat_at) VALUES (1, 'running', 'x', NOW(6))"
+    )
     assert schema.apply(fresh.settings) == []
 
 
@@ -214,7 +227,9 @@ def test_a_held_job_counts_as_active_and_a_second_one_is_refused(fresh):
 
 
 def test_every_table_names_what_it_relies_on():
-    statements = [text for text in versions.split_statements((TREE / "etc" / "schema.sql").read_text()) if "CREATE TABLE" in text]
+    statements = [
+        text for text in versions.split_statements((TREE / "etc" / "schema.sql").read_text()) if "CREATE TABLE" in text
+    ]
     clauses = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
     assert [text for text in statements if not text.endswith(f") {clauses}")] == []
 

@@ -40,7 +40,9 @@ def many(bundles, panel_db, mount, request):
 
 def run(conf, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, worker_helpers.PROGRAM, "--config", conf, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS)
+    return subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS
+    )
 
 
 # ------------------------------------------------------------------------------------------------ --once, --check
@@ -91,7 +93,10 @@ def test_check_refuses_an_account_that_can_delete(admin_db, worker_conf, bundles
     finally:
         admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
     assert answer.returncode == 1
-    assert "on asset: found DELETE, too, expected those of etc/grants.sql and no more. REVOKE DELETE ON asset" in answer.stderr
+    assert (
+        "on asset: found DELETE, too, expected those of etc/grants.sql and no more. REVOKE DELETE ON asset"
+        in answer.stderr
+    )
 
 
 def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_conf):
@@ -198,7 +203,7 @@ def take_away(assets_dir, whole: bool):
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the whole mount", "the assets alone"])
-def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
+def test_a_mount_that_vanishes_during_an_import_holds_the_job_unharmed(
     admin_db, panel_db, worker_db, assets_dir, worker_conf, start, many, whole
 ):
     assets, sync_id, job_id = many
@@ -206,19 +211,22 @@ def test_a_mount_that_vanishes_during_an_import_gives_the_job_back_unharmed(
         worker = start(worker_helpers.with_options(worker_conf, chunk_items=5))
         wait()
         bring_back = take_away(assets_dir, whole)
-    worker.said(": released, ")
-    job = worker_helpers.wait_until(lambda: queued(admin_db, job_id))
-    assert job["attempts"] == 0 and ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
+    worker.said(": held, ")
+    job = worker_helpers.wait_until(lambda: held(admin_db, job_id))
+    assert (job["hold"], job["attempts"]) == ("bundle", 0)
+    assert ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
     assert "failed" not in worker_helpers.counts(panel_db, sync_id)
-    assert worker_helpers.events(panel_db, sync_id, "mount_unavailable")
+    assert len(worker_helpers.events(panel_db, sync_id, "job_held")) == 1
+    worker.said("cannot claim jobs")
+    worker_helpers.make_due(admin_db)
     bring_back()
     worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 30}
 
 
-def queued(admin_db, job_id: int) -> dict | None:
+def held(admin_db, job_id: int) -> dict | None:
     job = worker_helpers.job(admin_db, job_id)
-    return job if job["state"] == "queued" else None
+    return job if job["state"] == "held" else None
 
 
 def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_back(

@@ -32,12 +32,14 @@ def world():
 def make_install(world):
     """`make install` as a person calls it, also when `make test` runs us, on a checkout that nobody edits meanwhile."""
     checkout = world / "checkout"
-    shutil.copytree(constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench"))
+    shutil.copytree(
+        constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench")
+    )
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
-    def make_install(more={}, **variables):
+    def make_install(more=None, **variables):
         command = ["make", "-s", "-C", checkout, "install", *(f"{name}={value}" for name, value in variables.items())]
-        return subprocess.run(command, env=environ | more, capture_output=True, text=True, check=True)
+        return subprocess.run(command, env=environ | (more or {}), capture_output=True, text=True, check=True)
 
     return make_install
 

@@ -1,5 +1,7 @@
 """Requests for each of the four servers, in order, with the expected statuses."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -7,12 +9,16 @@ from http_client import Answer, ask
 
 FORM = "application/x-www-form-urlencoded"
 BATCHES, TASKS, CSS = "/admin/import-media.cgi", "/admin/import-tasks.cgi", "/admin/static/panel.css"
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_SYNC_ID = "00000000-0000-4000-8000-000000000000"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Question(NamedTuple):
-    """`{first}` and `{empty}` stand for sync_ids, `{token}` for the operator's CSRF token, `{outcome}` for the latest
-    cookie, `{etag}` and `{modified}` for the stylesheet's. `body` may be fields, bytes or a list of chunks."""
+    """A request and the expected status.
+
+    `{first}` and `{empty}` stand for sync_ids, `{token}` for the operator's CSRF token, `{outcome}` for the latest
+    cookie, `{etag}` and `{modified}` for the stylesheet's. `body` is fields, bytes or a list of chunks.
+    """
 
     name: str
     status: int
@@ -20,13 +26,15 @@ class Question(NamedTuple):
     method: str = "GET"
     body: Any = None
     user: str | None = "admin"
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = NO_HEADERS
 
 
-def form(name: str, status: int, user: str = "admin", target: str = BATCHES, headers={}, **fields: str) -> Question:
-    """The panel's own form with these fields; its token is right unless they say otherwise."""
+def form(
+    name: str, status: int, user: str = "admin", target: str = BATCHES, headers=NO_HEADERS, **fields: str
+) -> Question:
+    """Return a form with these fields and, unless they have one, a valid token."""
     body = {"csrf_token": "{token}"} | fields
-    return Question(name, status, target, "POST", body, user, {"Content_Type": FORM} | headers)
+    return Question(name, status, target, "POST", body, user, {"Content_Type": FORM, **headers})
 
 
 def raw(name: str, status: int, body, content_type: str = FORM) -> Question:
@@ -59,9 +67,9 @@ PANEL = (
     Question("metrics", 200, "/admin/metrics", user="viewer"),
     form("queue what is queued", 409, do="queue", sync_id="{first}"),
     form("cancel, as JSON", 200, do="cancel", job_id="1", headers=JSON),
-    Question("no such batch", 404, DETAIL + NOBODY),
-    Question("no such batch, as JSON", 404, DETAIL + NOBODY, headers=JSON),
-    Question("head of no such batch", 404, DETAIL + NOBODY, "HEAD"),
+    Question("no such batch", 404, DETAIL + UNKNOWN_SYNC_ID),
+    Question("no such batch, as JSON", 404, DETAIL + UNKNOWN_SYNC_ID, headers=JSON),
+    Question("head of no such batch", 404, DETAIL + UNKNOWN_SYNC_ID, "HEAD"),
     Question("a page below the page", 404, BATCHES + "/more"),
     Question("a page below the page, in Unicode", 404, BATCHES + "/%C3%A9%20%E2%80%AE"),
     Question("a page below the page, in no encoding", 404, BATCHES + "/%FF"),

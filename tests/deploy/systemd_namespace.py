@@ -43,7 +43,10 @@ exec env -i "PATH=$PATH" container=tests "SYSTEMD_UNIT_PATH=$PWD/units" \\
 
 
 class Machine:
-    """In `folder`: `etc` and `panel` are put over /etc and over the tree's etc/; `units` are all the units there are."""
+    """A systemd in its own namespaces, configured by `folder`.
+
+    `etc` and `panel` in it replace /etc and the tree's etc/; `units` has all units.
+    """
 
     def __init__(self, folder: Path, tree: Path, assets: Path, sockets: Path):
         self.folder, self._places = folder, (tree, assets, sockets)
@@ -106,7 +109,9 @@ class Machine:
         """What `systemctl edit` does: these options of the unit's [Service] differ from now on."""
         folder = self.folder / "units" / f"{unit}.d"
         folder.mkdir(exist_ok=True)
-        (folder / "edited.conf").write_text("[Service]\n" + "".join(f"{name}={text}\n" for name, text in options.items()))
+        (folder / "edited.conf").write_text(
+            "[Service]\n" + "".join(f"{name}={text}\n" for name, text in options.items())
+        )
         self.systemctl("daemon-reload")
 
     def forget(self, unit: str) -> None:

@@ -19,7 +19,7 @@ STATIC_FILES = [
 @pytest.fixture(scope="session")
 def answers(site, bundle_ids, emptied):
     """server -> question -> answer; each server starts from the same empty tables."""
-    known = dict(zip(("first", "second", "empty"), bundle_ids))
+    known = dict(zip(("first", "second", "empty"), bundle_ids, strict=True))
 
     def asked(serve):
         emptied()

@@ -28,7 +28,7 @@ def as_web_user(*command, **environ):
 
 
 def test_the_tree_is_laid_out_as_the_perl_panels_was(tree):
-    assert LAID_OUT <= {path.name for path in tree.iterdir()}
+    assert {path.name for path in tree.iterdir()} >= LAID_OUT
     assert not list(tree.glob(".*")) and not (tree / "tests").exists()
 
 

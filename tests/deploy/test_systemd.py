@@ -35,13 +35,13 @@ request = urllib.request.Request("http://127.0.0.1:8080/admin/import-media.cgi",
 request.add_header("X-Remote-User", "admin")
 print(urllib.request.urlopen(request).read().decode())
 """
-# What a CGI program asks of the panel's service, here for whoever runs it.
-ASK_AS_CGI = """
+# The request of a CGI program to the panel's service, sent by any user.
+FORWARD_AS_CGI = """
 import sys
 sys.path.insert(0, "/opt/gpu-admin-panel/lib")
-from gpupanel.web import ask
+from gpupanel.web import cgi_client
 request = {b"REQUEST_METHOD": b"GET", b"SCRIPT_NAME": b"/admin/import-media.cgi", b"REMOTE_USER": b"admin"}
-print(ask.answer(b"/opt/gpu-admin-panel/etc/panel.conf", request))
+print(cgi_client.forward(b"/opt/gpu-admin-panel/etc/panel.conf", request))
 """
 
 
@@ -70,7 +70,10 @@ def _user(etc):
 def _configuration(folder, who, server, more, uid):
     folder.mkdir()
     (folder / f"{who}.conf").write_text(CONFIGURATION.format(socket=server.socket.name, who=who) + more)
-    for name, text in ((f"{who}.password", password(f"gpu_{who}")), (f"{who}.secret", "a secret that signs the forms of tests")):
+    for name, text in (
+        (f"{who}.password", password(f"gpu_{who}")),
+        (f"{who}.secret", "a secret that signs the forms of tests"),
+    ):
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
         os.chown(folder / name, uid, uid)
@@ -156,7 +159,9 @@ def test_stopping_finishes_the_transaction_in_hand_and_gives_the_job_back(machin
         "SELECT asset_type, asset_hash FROM ingest_batch_item i JOIN import_job j USING (batch_id)"
         " WHERE j.id = (SELECT MIN(id) FROM import_job) AND i.position = 1"
     )
-    rival = Database(DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker")))
+    rival = Database(
+        DatabaseSettings(unix_socket=str(server.socket), user="gpu_worker", password=password("gpu_worker"))
+    )
     with worker_helpers.held_back(admin_db, rival, SimpleNamespace(**asset)) as wait_for_import:
         machine.systemctl("start", worker)
         wait_for_import()
@@ -211,7 +216,7 @@ def test_the_panel_answers_on_loopback(machine, admin_db):
 
 def test_the_panel_answers_cgi_programs_of_its_own_user_and_no_other(machine, admin_db):
     machine.systemctl("start", PANEL)
-    ask = ["/opt/gpu-admin-panel/venv/bin/python", "-c", ASK_AS_CGI]
+    ask = ["/opt/gpu-admin-panel/venv/bin/python", "-c", FORWARD_AS_CGI]
     as_web_user = ["runuser", "-u", WEB_USER, "--", *ask]
     wait_until(lambda: "Status: 200 OK" in machine.run(*as_web_user))
     assert machine.run(*ask).strip() == "None"  # which is root's
@@ -243,7 +248,9 @@ def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, a
 def test_doctor_is_silent_on_an_installation_by_the_manual(machine, admin_db, unit, conf):
     told = machine.folder / f"doctor-{unit}.json"
     command = f"/opt/gpu-admin-panel/bin/gpupanel doctor --json --config {conf}"
-    machine.configure(unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}")
+    machine.configure(
+        unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}"
+    )
     machine.systemctl("start", unit)
     machine.forget(unit)
     findings = json.loads(told.read_text())

@@ -111,7 +111,9 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(supervisor, sta
     assert "WATCHDOG=1" not in supervisor.said
 
 
-def test_a_worker_works_on_when_nobody_listens_any_more(supervisor, start, worker_conf, admin_db, panel_db, mount, bundles):
+def test_a_worker_works_on_when_nobody_listens_any_more(
+    supervisor, start, worker_conf, admin_db, panel_db, mount, bundles
+):
     start(worker_conf, **supervisor.environ())
     supervisor.hears("READY=1")
     supervisor.close()

@@ -106,18 +106,22 @@ def nginx_fcgiwrap(site: Site):
     """nginx, fcgiwrap, cgi-bin/*.cgi."""
     folder = new_folder(site, "nginx-fcgiwrap")
     fcgi = folder / "fcgi.sock"
-    with _running(folder, "fcgiwrap", "-f", "-c", "4", "-s", f"unix:{fcgi}", user=WEB_USER, ready=fcgi.is_socket):
-        with nginx(site, folder, "import-media-fcgiwrap.conf", {"/run/fcgiwrap.socket": str(fcgi)}) as port:
-            yield port
+    with (
+        _running(folder, "fcgiwrap", "-f", "-c", "4", "-s", f"unix:{fcgi}", user=WEB_USER, ready=fcgi.is_socket),
+        nginx(site, folder, "import-media-fcgiwrap.conf", {"/run/fcgiwrap.socket": str(fcgi)}) as port,
+    ):
+        yield port
 
 
 @contextlib.contextmanager
 def nginx_waitress(site: Site):
     """nginx in front of `bin/gpupanel serve`."""
     folder = new_folder(site, "nginx-waitress")
-    with waitress(site) as behind:
-        with nginx(site, folder, "import-media-waitress.conf", {"127.0.0.1:8080": f"127.0.0.1:{behind}"}) as port:
-            yield port
+    with (
+        waitress(site) as behind,
+        nginx(site, folder, "import-media-waitress.conf", {"127.0.0.1:8080": f"127.0.0.1:{behind}"}) as port,
+    ):
+        yield port
 
 
 @contextlib.contextmanager

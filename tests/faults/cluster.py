@@ -77,7 +77,9 @@ class Node(MariaDBServer):
         if not (self.folder / "data" / "gvwstate.dat").exists():
             return ()
         self.options = (*self._always, "--wsrep-recover")
-        said = subprocess.run([*self.within, "mariadbd", *self._arguments()], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [*self.within, "mariadbd", *self._arguments()], capture_output=True, text=True, check=True
+        )
         found = re.search(r"Recovered position: *(\S+)", said.stderr)
         return (f"--wsrep-start-position={found[1]}",)
 
@@ -92,7 +94,9 @@ class Node(MariaDBServer):
             db.close()
 
     def wait_for(self, name: str, value: object) -> None:
-        worker_helpers.wait_until(lambda: self.status(name) == str(value), f"{name} = {value} on node {self.number}", every=0.05)
+        worker_helpers.wait_until(
+            lambda: self.status(name) == str(value), f"{name} = {value} on node {self.number}", every=0.05
+        )
 
 
 def _sample(network: Network, number: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Workers that end with their test, and for the tests of several machines one cluster, since it takes its time to start."""
+"""Fixtures: workers that end with their test, and one cluster for all tests that need several machines."""
 
 import pytest
 import worker_helpers
@@ -49,7 +49,10 @@ def panel_on(cluster, panel_conf, admin_db):
 
 
 def _accounts_on(cluster, conf):
-    there = {number: worker_helpers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket) for number in cluster}
+    there = {
+        number: worker_helpers.with_options(conf, f"{conf.stem}{number}.conf", socket=cluster[number].socket)
+        for number in cluster
+    }
     opened = {number: Database(config.load(conf).database) for number, conf in there.items()}
     yield opened.__getitem__
     for db in opened.values():

@@ -1,4 +1,4 @@
-"""Machines that are cabled together: a network namespace each, and a switch whose cables can be pulled. Only for root."""
+"""Machines as network namespaces on one switch; tests can disconnect each. Only for root."""
 
 import itertools
 import os
@@ -65,8 +65,12 @@ class Network:
         ip("-n", here, "addr", "add", f"{self.address(machine)}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             ip("-n", here, "link", "set", device, "up")
-        for other in self._machines:  # known for good: what was sent while a cable was out is then sent again, not given up
-            ip("-n", here, "neigh", "add", self.address(other), "lladdr", _hardware(other), "nud", "permanent", "dev", "eth0")
+        # known for good: what was sent while a cable was out is then sent again, not given up
+        for other in self._machines:
+            ip(
+                "-n", here, "neigh", "add", self.address(other), "lladdr", _hardware(other), "nud", "permanent", "dev",
+                "eth0",
+            )
 
     def address(self, machine: int) -> str:
         return f"{SUBNET}.{machine}"

@@ -36,8 +36,9 @@ def at(points, words: str) -> trial.Point:
 
 
 @pytest.mark.parametrize("words, fault", [
-    ("INSERT INTO asset (", "SIGSTOP, SIGCONT"), ("COMMIT", "SIGSTOP, SIGCONT"), ("UPDATE import_job SET state", "SIGSTOP, SIGCONT"),
-    ("INSERT INTO asset_ai_run", "server killed"), ("COMMIT", "server restarted"),
+    ("INSERT INTO asset (", "SIGSTOP, SIGCONT"), ("COMMIT", "SIGSTOP, SIGCONT"),
+    ("UPDATE import_job SET state", "SIGSTOP, SIGCONT"), ("INSERT INTO asset_ai_run", "server killed"),
+    ("COMMIT", "server restarted"),
 ])
 def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(environment, import_points, words, fault):
     assert trial.run(environment, trial.Trial(at(import_points, words), fault)) == []
@@ -45,7 +46,9 @@ def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(environmen
 
 @pytest.mark.parametrize("fault", ["cut short", "short read", "hang", "kill -9", "SIGTERM twice"])
 @pytest.mark.parametrize("file", ["source.json", "photo.analysis.json", ".json"])
-def test_a_file_that_ends_early_or_hangs_or_is_read_by_a_worker_that_dies_is_never_taken_for_what_it_should_be(environment, import_points, file, fault):
+def test_a_file_that_ends_early_or_hangs_or_is_read_by_a_worker_that_dies_is_never_taken_for_what_it_should_be(
+    environment, import_points, file, fault
+):
     point = at([each for each in import_points if each.what.startswith("read")], file)
     assert trial.run(environment, trial.Trial(point, fault)) == []
 

@@ -29,5 +29,7 @@ def test_a_worker_whose_clock_is_hours_off_does_what_any_other_would(environment
 
 def told_by_its_own_clock(output: str, environment, seconds: int) -> bool:
     """Whether the worker really had another time: the lines of its log begin with it."""
-    (row,) = environment.admin.execute("SELECT TIMESTAMPDIFF(SECOND, %(told)s, UTC_TIMESTAMP()) AS behind", told=output[:19])
+    (row,) = environment.admin.execute(
+        "SELECT TIMESTAMPDIFF(SECOND, %(told)s, UTC_TIMESTAMP()) AS behind", told=output[:19]
+    )
     return abs(row["behind"] + seconds) < 600

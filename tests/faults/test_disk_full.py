@@ -11,8 +11,9 @@ import worker_helpers
 from campaign import snapshot
 from campaign.environment import OPTIONS
 from constants import TREE
-from gpupanel.web import forms
+from gpupanel.web import csrf
 from gpupanel.web.wsgi import application
+from gpupanel.web.signing_key import SigningKey
 from webtest import TestApp
 
 ITEMS = 800
@@ -101,7 +102,10 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
     status, said = shell("preflight", second)
     assert status == 1 and second in said and "try again" in said and "Traceback" not in said
     admin = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
-    form = {"do": "preflight", "sync_id": second, "csrf_token": forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")}
+    form = {
+        "do": "preflight", "sync_id": second,
+        "csrf_token": csrf.make_token(SigningKey(settings.panel.secret_file), "admin"),
+    }
     answer = admin.post("/admin/import-media.cgi", form, expect_errors=True)
     assert answer.status_int == 503
     assert "error log" in answer.text or "Check that MariaDB runs" in answer.text

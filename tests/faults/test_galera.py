@@ -2,7 +2,9 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
+from itertools import count
 
 import pytest
 import worker_helpers
@@ -10,10 +12,13 @@ from gpupanel import job_queue, services
 from gpupanel.errors import ClaimLostError, DatabaseConflictError, InvalidStateError
 from gpupanel.manifest import Container
 from gpupanel.models import BatchStatus
+from gpupanel.order import BundleOrder, Order
 from gpupanel.worker import claims, containers
+from gpupanel.worker.chunk_writer import ImportRun
 from gpupanel.worker.claims import ImportResult
+from gpupanel.worker.container_writer import ContainerWriter
 
-WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
 JOBS, ROUNDS = 200, 10
 
 
@@ -41,7 +46,9 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
     together(partial(end_all, worker_on(number), number) for number in cluster)
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
+    told = admin_db.execute(
+        "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
+    )
     assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
         ("job_claimed", JOBS, JOBS), ("job_finished", JOBS, JOBS),
     }
@@ -51,8 +58,10 @@ def test_claims_on_three_nodes_take_each_job_once_and_seldom_collide(cluster, ad
 def end_all(db, number: int) -> None:
     """Claim and end jobs until there are none."""
     count = 0
-    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")):
-        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
+    while claim := db.run_transaction(
+        claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")
+    ):
+        db.run_transaction(claims.finish, claim, WELL, claims.SAME_MANIFEST)
         count += 1
     db.close()
 
@@ -66,7 +75,7 @@ def photo(bundles, panel_db, mount):
 
 
 def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, worker_on, photo, agreed):
-    sync_id, job_id, asset = photo
+    _, job_id, asset = photo
     lost = worker_on(2).run_transaction(claims.claim, claims.ClaimRequest("a" * 32, "two:1"))
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         worker_helpers.write(tx, asset)
@@ -75,12 +84,12 @@ def test_a_worker_presumed_dead_commits_no_library_row_on_its_node(admin_db, wor
         current = worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
     with pytest.raises(ClaimLostError):
         worker_on(2).run_transaction(claims.advance, lost, 1)
-    worker_on(3).run_transaction(claims.finish, current, WELL, "0" * 64)
+    worker_on(3).run_transaction(claims.finish, current, WELL, claims.SAME_MANIFEST)
     assert agreed()["asset"] == []
 
 
 def test_of_a_claim_and_a_cancel_on_two_nodes_one_counts(admin_db, worker_on, panel_db, photo, agreed):
-    sync_id, job_id, _ = photo
+    _, job_id, _ = photo
     with pytest.raises(DatabaseConflictError), worker_on(2).transaction() as tx:
         assert claims.claim(tx, claims.ClaimRequest("a" * 32, "two:1"))
         panel_db.run_transaction(job_queue.cancel, job_id, "operator")
@@ -116,26 +125,27 @@ def test_a_gallery_that_gains_a_member_on_one_node_and_loses_its_last_on_another
     panel_db, worker_on, bundles, mount, worker_conf, agreed
 ):
     photos = list(bundles.assets("coast", 2))
-    worker_helpers.queue(panel_db, mount, bundles.bundle("coast", photos))
+    sync_id = bundles.bundle("coast", photos)
+    worker_helpers.queue(panel_db, mount, sync_id)
     worker_helpers.drain(worker_conf)
     first, second = (Container("gallery", "a" * 64, "Coast", items=(photo.asset_hash,)) for photo in photos)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    moments = count()
     for _ in range(ROUNDS):
-        worker_on(1).run_transaction(partial(bring, first))
-        worker_on(1).run_transaction(partial(take, second))
-        at_once((worker_on(2), partial(bring, second)), (worker_on(3), partial(take, first)))
+        worker_on(1).run_transaction(partial(write, batch, next(moments), "create", first))
+        worker_on(1).run_transaction(partial(write, batch, next(moments), "remove", second))
+        take, bring = (partial(write, batch, next(moments)) for _ in range(2))
+        at_once((worker_on(2), partial(bring, "create", second)), (worker_on(3), partial(take, "remove", first)))
         held = agreed()
         assert [gallery["deleted_at"] for gallery in held["asset_gallery"]] == [None]
         assert [member["deleted_at"] for member in held["asset_gallery_item"]].count(None) == 1
 
 
-def bring(gallery: Container, tx) -> None:
-    for step in containers.container_steps("create", 1, gallery):
-        step(tx)
-
-
-def take(gallery: Container, tx) -> None:
-    for step in containers.container_steps("remove", 1, gallery):
-        step(tx)
+def write(batch: dict, moment: int, action: str, gallery: Container, tx) -> None:
+    """Import a gallery as a bundle that was completed `moment` seconds after the batch."""
+    order = Order(batch["source_at"] + timedelta(seconds=moment), batch["sync_id"])
+    entries = containers.open_containers(tx, batch["id"], None, [(0, gallery)])
+    ContainerWriter(ImportRun(BundleOrder(order, batch["id"])), action).write(tx, entries)
 
 
 def at_once(*transactions) -> None:

@@ -35,7 +35,9 @@ def server(tmp_path_factory, network):
         for statement in read_statements("grants.sql"):
             admin.execute(statement.replace("@localhost", f"@'{SUBNET}.%'"))
         for account in schema.ACCOUNTS:
-            admin.execute(f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account))
+            admin.execute(
+                f"ALTER USER {account}@'{SUBNET}.%%' IDENTIFIED BY %(it)s ACCOUNT UNLOCK", it=password(account)
+            )
         admin.close()
         yield running
 
@@ -55,8 +57,7 @@ def start(admin_db, network, worker_conf):
 
 @pytest.fixture
 def cut_off(admin_db, panel_db, worker_db, mount, bundles, network, start):
-    """A worker on machine 2 that lost its network in the middle of a bundle of PHOTOS photos, an hour ago, and may not know yet;
-    returns (worker, sync_id, job id)."""
+    """A worker on machine 2 that lost its network within a bundle an hour ago: (worker, sync_id, job id)."""
     photos = list(bundles.assets("many", PHOTOS, derivatives=("icon",)))
     sync_id = bundles.bundle("many", photos)
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
@@ -64,7 +65,9 @@ def cut_off(admin_db, panel_db, worker_db, mount, bundles, network, start):
         worker = start(2, chunk_items=1, stale_minutes=0.05)
         wait()
         network.pull(2)
-    worker_helpers.wait_until(lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15)
+    worker_helpers.wait_until(
+        lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of its transaction", every=0.15
+    )
     assert worker_helpers.job(admin_db, job_id)["state"] == "running"
     worker_helpers.make_stale(admin_db, job_id)
     return worker, sync_id, job_id
@@ -81,12 +84,21 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
 ):
     worker, sync_id, job_id = cut_off
     shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))
-    jobs = worker_helpers.queue(panel_db, mount, *(
-        bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared], [bundles.container("gallery", "All", shared)])
-        for n in range(BUNDLES)
-    ))
+    jobs = worker_helpers.queue(
+        panel_db,
+        mount,
+        *(
+            bundles.bundle(
+                f"bundle {n}", [*bundles.assets(f"bundle {n}", 3), *shared],
+                [bundles.container("gallery", "All", shared)],
+            )
+            for n in range(BUNDLES)
+        ),
+    )
     others = [start(machine) for machine in (3, 4)]
-    worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed", "the end of its job")
+    worker_helpers.wait_until(
+        lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed", "the end of its job"
+    )
     told = worker_helpers.events(panel_db, sync_id)
     network.plug(2)
     worker.said("This worker writes nothing more for it")
@@ -97,7 +109,9 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
     assert attempts == {job_id: 2} | dict.fromkeys(jobs, 1)
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
     made = PHOTOS + 3 * BUNDLES + len(shared)
-    assert {row["decision"]: row["n"] for row in decided if row["decision"] not in ("skipped", "linked")} == {"created": made}
+    assert {row["decision"]: row["n"] for row in decided if row["decision"] not in ("skipped", "linked")} == {
+        "created": made
+    }
     assert len(worker_helpers.rows(admin_db)["asset"]) == made
 
 

@@ -24,7 +24,7 @@ def test_a_killed_import_ends_in_the_same_library_as_an_undisturbed_one(
     conf = worker_helpers.with_options(worker_conf, chunk_items=100)
     for mark in (1, 1500, 3500):
         worker = start(conf)
-        worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= mark)
+        worker_helpers.wait_until(lambda mark=mark: worker_helpers.job(admin_db, job_id)["items_done"] >= mark)
         worker.send(signal.SIGKILL)
         assert worker.ends() == -signal.SIGKILL
         done = worker_helpers.job(admin_db, job_id)

@@ -11,7 +11,7 @@ COMMITS = 7
 
 
 class Losing(FaultProxy):
-    """Numbers the COMMITs alone, and has the one of number `lose` end in silence, after the server executed it or before."""
+    """A proxy that loses the reply to COMMIT number `lose`, after or before the server executed it."""
 
     def __init__(self, path, server, lose: int, reached: bool):
         super().__init__(path, server, lose, cut_after if reached else cut_before)
@@ -34,7 +34,7 @@ BOTH = pytest.mark.parametrize("reached", [True, False], ids=["after it took eff
 
 @pytest.fixture
 def through(server, tmp_path, worker_conf):
-    """`through(2, reached)`: a configuration whose database loses the reply to its COMMIT number 2, and the proxy that does it."""
+    """`through(2, reached)`: a configuration whose database loses the reply to COMMIT number 2, and its proxy."""
 
     def through(lose: int, reached: bool):
         proxy = tmp_path / "proxy.sock"
@@ -60,7 +60,9 @@ def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bu
     job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["attempts"]) == (5, 1)
     library = worker_helpers.rows(admin_db)
-    assert [len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")] == [5] * 4
+    assert [
+        len(library[table]) for table in ("asset", "asset_source", "asset_gallery_item", "asset_collection_item")
+    ] == [5] * 4
 
 
 def completed_by(conf, admin_db, job_id: int) -> bool:

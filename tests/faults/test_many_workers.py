@@ -31,7 +31,9 @@ def test_two_workers_drain_200_bundles_each_once_and_a_second_run_changes_no_lib
     drain_with_two(panel_db, mount, sync_ids, worker_conf)
     jobs = admin_db.execute("SELECT state, attempts, worker FROM import_job")
     assert [(job["state"], job["attempts"]) for job in jobs] == [("completed", 1)] * BUNDLES
-    claimed = admin_db.execute("SELECT batch_id, COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_claimed' GROUP BY batch_id")
+    claimed = admin_db.execute(
+        "SELECT batch_id, COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_claimed' GROUP BY batch_id"
+    )
     assert [row["n"] for row in claimed] == [1] * BUNDLES
     library = worker_helpers.rows(admin_db)
     assert len(library["asset"]) == 3 * BUNDLES + len(shared)

@@ -17,7 +17,8 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.heartbeat import Heartbeat
-from gpupanel.worker.importer import Importer
+from gpupanel.worker.worker_slot import Process, WorkerSlot
+from gpupanel.worker.importer import Importer, ImportOptions
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
@@ -36,7 +37,7 @@ BUSY = ("queued", "importing")
 BUNDLES = some.integers(0, 2)
 
 
-class Killed(Exception):
+class WorkerKilledError(Exception):
     """The worker ends here, between two transactions."""
 
 
@@ -48,9 +49,9 @@ class KilledAfter:
 
     def checkpoint(self, progress: str) -> None:
         if next(self._left, None) is None:
-            raise Killed
+            raise WorkerKilledError
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
+    def warn(self, text: str) -> None:
         """A bundle may come again at any time."""
 
 
@@ -114,7 +115,8 @@ class Story(RuleBasedStateMachine):
         photos = [*self._assets(f"own {n}"), *list(self._assets("shared"))[:1]]
         photos = [photo._replace(title=self._title(batch), revision=1) for photo in photos]
         self.writer.bundle(
-            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True, action="update"
+            f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True,
+            action="update",
         )
 
     def _assets(self, name: str):
@@ -186,7 +188,10 @@ class Story(RuleBasedStateMachine):
     def _claimed(self, w: int, claim: claims.Claim | None):
         """The claim is of the first queued job."""
         waiting = sorted(
-            (job.priority, job.id, n) for n, batch in enumerate(self.batches) for job in batch.jobs if job.state == "queued"
+            (job.priority, job.id, n)
+            for n, batch in enumerate(self.batches)
+            for job in batch.jobs
+            if job.state == "queued"
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -210,7 +215,7 @@ class Story(RuleBasedStateMachine):
             return self._write_in_vain(held)
         try:
             self._import(held, steps)
-        except Killed:
+        except WorkerKilledError:
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
@@ -235,9 +240,9 @@ class Story(RuleBasedStateMachine):
 
     def _import(self, held: Held, steps: int) -> None:
         before = self._shared_of(held.batch)
-        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600)
+        heartbeat = Heartbeat(Database(self.db.settings), 3600, 3600, WorkerSlot(Process("h", 1, "")))
         heartbeat.start(held.claim, monotonic())
-        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), chunk_items=1, readers=1)
+        importer = Importer(self.db, self.mount, held.claim, heartbeat, KilledAfter(steps), ImportOptions(1, 1))
         try:
             importer.run()
         finally:
@@ -258,7 +263,8 @@ class Story(RuleBasedStateMachine):
     def _brought(self, batch: Batch):
         """All that the bundle lists is there, as it lists it; another one may have changed since what they share."""
         rows = self.admin.execute(
-            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id JOIN ingest_batch b ON b.id = i.batch_id"
+            "SELECT a.title FROM asset a JOIN ingest_batch_item i ON i.asset_id = a.id"
+            " JOIN ingest_batch b ON b.id = i.batch_id"
             " WHERE b.sync_id = %(sync_id)s AND a.deleted_at IS NULL ORDER BY i.position",
             sync_id=self._sync_id(self.batches.index(batch)),
         )
@@ -292,7 +298,8 @@ class Story(RuleBasedStateMachine):
     def step_the_clock(self, hours):
         """The database's clock is set, so that what was noted before seems longer ago, or is yet to come."""
         self.admin.execute(
-            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'", hours=hours
+            "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL %(hours)s HOUR WHERE state = 'running'",
+            hours=hours,
         )
 
     @rule()

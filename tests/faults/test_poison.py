@@ -29,7 +29,9 @@ def environment(tmp_path_factory):
 
 
 def by_command(environment, sync_id: str) -> None:
-    released = environment.fork_server.start("gpupanel", "queue", sync_id, "--config", str(environment.direct["gpupanel"])).wait()
+    released = environment.fork_server.start(
+        "gpupanel", "queue", sync_id, "--config", str(environment.direct["gpupanel"])
+    ).wait()
     assert released.status == 0, released.output
 
 
@@ -39,14 +41,18 @@ def by_click(environment, sync_id: str) -> None:
     operator = TestApp(panel, extra_environ={"REMOTE_USER": scenario.OPERATOR})
     page = operator.get(f"/admin/import-media.cgi?action=detail&sync_id={sync_id}")
     assert f"gave up after {ATTEMPTS} attempts" in page.text
-    (form,) = [each for each in page.forms.values() if "do" in each.fields and each["do"].value_if_submitted() == "queue"]
+    (form,) = [
+        each for each in page.forms.values() if "do" in each.fields and each["do"].value_if_submitted() == "queue"
+    ]
     assert "Queued as job" in form.submit("do").follow().text
 
 
 @pytest.mark.parametrize("release", [by_command, by_click])
 def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(environment, release):
     stage = scenario.STAGES["import"]
-    undisturbed = {name: rows for name, rows in environment.reference(stage).items() if name in snapshot.library(environment.admin)}
+    undisturbed = {
+        name: rows for name, rows in environment.reference(stage).items() if name in snapshot.library(environment.admin)
+    }
     environment.restore(stage.before)
     for attempt in range(1, ATTEMPTS + 1):
         with Poison(environment.proxy_path, environment.server):
@@ -56,10 +62,14 @@ def test_a_bundle_that_kills_its_worker_is_parked_and_one_step_releases_it(envir
         environment.let_an_hour_pass()
 
     environment.finish()
-    (batch,) = environment.admin.execute("SELECT b.* FROM ingest_batch b JOIN import_job j ON j.batch_id = b.id AND j.id = %(job)s", job=environment.job)
+    (batch,) = environment.admin.execute(
+        "SELECT b.* FROM ingest_batch b JOIN import_job j ON j.batch_id = b.id AND j.id = %(job)s", job=environment.job
+    )
     assert batch["status"] == "failed"
     assert batch["last_error"].startswith(f"gave up after {ATTEMPTS} attempts: the last worker ")
-    states = environment.admin.execute("SELECT state FROM import_job WHERE id <> %(job)s AND state <> 'completed'", job=environment.job)
+    states = environment.admin.execute(
+        "SELECT state FROM import_job WHERE id <> %(job)s AND state <> 'completed'", job=environment.job
+    )
     assert states == []
     assert snapshot.broken_invariants(environment.admin) == []
 

@@ -12,11 +12,11 @@ from gpupanel.models import BatchStatus
 from gpupanel.worker import claims
 from gpupanel.worker.claims import ImportResult
 
-WELL = ImportResult(BatchStatus.COMPLETED, {}, 0, None)
+WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
 
 
 class Later:
-    """What somebody else does meanwhile, in a thread with a connection of its own: `value`, or the `error` it ended in."""
+    """A concurrent operation in a thread with its own connection; its result is `value` or `error`."""
 
     def __init__(self, db: Database, work, *args):
         self.value = self.error = None
@@ -33,7 +33,9 @@ class Later:
 
     def waits_or_ended(self, admin_db) -> None:
         waiting = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
-        worker_helpers.wait_until(lambda: not self._thread.is_alive() or admin_db.execute(waiting), "the other one", every=0.15)
+        worker_helpers.wait_until(
+            lambda: not self._thread.is_alive() or admin_db.execute(waiting), "the other one", every=0.15
+        )
 
     def join(self) -> "Later":
         self._thread.join()
@@ -53,7 +55,7 @@ def snapshot_isolation(admin_db, request):
 
 @pytest.fixture
 def race(admin_db):
-    """`race(db, first, other, second)`: `second(tx)` comes on `other` before `first(tx)` has committed; returns how it ended."""
+    """`race(db, first, other, second)` runs `second(tx)` on `other` before `first(tx)` commits; returns its Later."""
 
     def run(db, first, other, second) -> Later:
         with db.transaction() as tx:
@@ -94,12 +96,17 @@ def test_a_claim_that_comes_while_the_job_is_canceled_finds_nothing(race, worker
 def test_a_cancel_that_comes_while_the_job_ends_waits_and_is_refused(race, worker_db, panel_db, job):
     sync_id, job_id = job
     claim = worker_db.run_transaction(take)
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: job_queue.cancel(tx, job_id, "operator"))
+    later = race(
+        worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), panel_db,
+        lambda tx: job_queue.cancel(tx, job_id, "operator"),
+    )
     assert isinstance(later.error, InvalidStateError) and "completed already" in str(later.error)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
 
 
-def test_a_claim_that_comes_while_a_job_is_claimed_waits_for_nobody_and_finds_nothing(race, admin_db, worker_db, panel_db, job):
+def test_a_claim_that_comes_while_a_job_is_claimed_waits_for_nobody_and_finds_nothing(
+    race, admin_db, worker_db, panel_db, job
+):
     sync_id, job_id = job
     later = race(worker_db, take, worker_db, lambda tx: take(tx, "b" * 32))
     assert (later.error, later.value) == (None, None)
@@ -121,11 +128,14 @@ def test_a_queueing_that_comes_while_the_batch_is_queued_waits_and_is_refused(ra
     assert len(worker_helpers.events(panel_db, sync_id, "job_queued")) == 1
 
 
-def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(race, admin_db, panel_db, mount, bundles):
+def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(
+    race, admin_db, panel_db, mount, bundles
+):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     found = [scan.inspect_bundle(mount, sync_id)]
     later = race(
-        panel_db, lambda tx: scan.save_scan(tx, found, "operator"), panel_db, lambda tx: scan.save_scan(tx, found, "another")
+        panel_db, lambda tx: scan.save_scan(tx, found, "operator"), panel_db,
+        lambda tx: scan.save_scan(tx, found, "another"),
     )
     assert (later.error, later.value) == (None, {sync_id: scan.KNOWN})
     assert len(worker_helpers.events(panel_db, sync_id, "scan")) == 1
@@ -145,29 +155,37 @@ def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db
 
 
 def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, worker_db, panel_db, job):
-    sync_id, job_id = job
+    _, job_id = job
     claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
         return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
 
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), worker_db, reset)
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), worker_db, reset)
     assert (later.error, later.value) == (None, None)
     assert worker_db.run_transaction(reset) is None
     assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
 
 
-@pytest.mark.parametrize("write", [
-    lambda tx, claim: claims.finish(tx, claim, WELL, "0" * 64), claims.heartbeat, lambda tx, claim: claims.advance(tx, claim, 1),
-    lambda tx, claim: claims.release(tx, claim, "stopped"), lambda tx, claim: claims.fail(tx, claim, "broken"),
-], ids=["finish", "beat", "progress", "release", "fail"])
-def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(race, admin_db, worker_db, panel_db, job, write):
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda tx, claim: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), claims.heartbeat,
+        lambda tx, claim: claims.advance(tx, claim, 1), lambda tx, claim: claims.release(tx, claim, "stopped"),
+        lambda tx, claim: claims.fail(tx, claim, "broken"),
+    ],
+    ids=["finish", "beat", "progress", "release", "fail"],
+)
+def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(
+    race, admin_db, worker_db, panel_db, job, write
+):
     sync_id, job_id = job
     claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
     later = race(
-        worker_db, lambda tx: claims.requeue_stale(tx, job_id, 900, 5, "other:2"), worker_db, lambda tx: write(tx, claim)
+        worker_db, lambda tx: claims.requeue_stale(tx, job_id, 900, 5, "other:2"), worker_db,
+        lambda tx: write(tx, claim),
     )
     assert isinstance(later.error, ClaimLostError)
     row = worker_helpers.job(admin_db, job_id)
@@ -184,10 +202,15 @@ def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(
     assert worker_helpers.items(panel_db, sync_id) == planned
 
 
-@pytest.mark.parametrize("look", [
-    lambda tx, found: preflight.save_preflight(tx, found, "operator"), lambda tx, found: preflight.replan_open_items(tx, found, "operator"),
-    lambda tx, found: services._preflight_and_enqueue(tx, found, "operator", 100),
-], ids=["a preflight", "a retry", "a queueing"])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda tx, found: preflight.save_preflight(tx, found, "operator"),
+        lambda tx, found: preflight.replan_open_items(tx, found, "operator"),
+        lambda tx, found: services._preflight_and_enqueue(tx, found, "operator", 100),
+    ],
+    ids=["a preflight", "a retry", "a queueing"],
+)
 def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_that_ended(
     race, admin_db, worker_db, panel_db, mount, job, look
 ):
@@ -195,7 +218,7 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
     found = preflight.inspect_bundle(mount, sync_id)
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, "0" * 64), panel_db, lambda tx: look(tx, found))
+    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), panel_db, lambda tx: look(tx, found))
     assert isinstance(later.error, InvalidStateError) and str(later.error).endswith("stays as it is: completed.")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"
@@ -220,18 +243,25 @@ def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
     sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
     worker_helpers.mend(panel_db, mount, sync_id)
-    return sync_id, preflight.inspect_bundle(mount, sync_id, panel_db.run_read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"]))
+    return sync_id, preflight.inspect_bundle(
+        mount, sync_id, panel_db.run_read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"])
+    )
 
 
 def retry(tx, found, actor: str = "operator") -> int:
     return services._reopen_and_enqueue(tx, found, actor, 100)
 
 
-@pytest.mark.parametrize("other", [
-    lambda tx, found: retry(tx, found, "another"), lambda tx, found: preflight.save_preflight(tx, found._replace(only=None), "another"),
-    lambda tx, found: services._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
-    lambda tx, found: services._retry_whole(tx, found._replace(only=None), "another", 100),
-], ids=["a retry", "a preflight", "a queueing", "a retry of the whole"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda tx, found: retry(tx, found, "another"),
+        lambda tx, found: preflight.save_preflight(tx, found._replace(only=None), "another"),
+        lambda tx, found: services._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
+        lambda tx, found: services._retry_whole(tx, found._replace(only=None), "another", 100),
+    ],
+    ids=["a retry", "a preflight", "a queueing", "a retry of the whole"],
+)
 def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admin_db, panel_db, failed, other):
     sync_id, found = failed
     later = race(panel_db, lambda tx: retry(tx, found), panel_db, lambda tx: other(tx, found))
@@ -265,7 +295,9 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
         thread.join()
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute("SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1")
+    told = admin_db.execute(
+        "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
+    )
     assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
         ("job_claimed", 1000, 1000), ("job_finished", 1000, 1000),
     }
@@ -275,7 +307,9 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
 def end_all(settings, number: int) -> None:
     """Claim and end jobs until there are none."""
     db, count = Database(settings), 0
-    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")):
-        db.run_transaction(claims.finish, claim, WELL, "0" * 64)
+    while claim := db.run_transaction(
+        claims.claim, claims.ClaimRequest(f"{number:016d}{count:016d}", f"host:{number}")
+    ):
+        db.run_transaction(claims.finish, claim, WELL, claims.SAME_MANIFEST)
         count += 1
     db.close()

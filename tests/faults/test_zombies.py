@@ -21,7 +21,7 @@ def bundle(bundles, panel_db, mount, assets):
 
 @pytest.fixture
 def impatient(worker_conf):
-    """A worker that others presume dead after three seconds, so that the server ends its idle transactions after one."""
+    """A worker that is stale after three seconds, so that the server ends its idle transactions after one second."""
     return worker_helpers.with_options(worker_conf, "impatient.conf", chunk_items=10, stale_minutes=0.05)
 
 
@@ -33,7 +33,7 @@ def everything(admin_db, sync_id: str) -> tuple:
 
 @pytest.fixture
 def outlived(admin_db, panel_db, worker_conf, bundle):
-    """`outlived(zombie)`: another worker takes its job to the end, and then it goes on, ends well, and has written nothing."""
+    """`outlived(zombie)` checks that a worker whose job another one finished ends well and writes nothing."""
 
     def outlived(zombie: worker_helpers.Program) -> None:
         sync_id, job_id = bundle
@@ -86,7 +86,9 @@ def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(admin_db,
     zombie = start(worker_helpers.with_options(impatient, "slow.conf", chunk_items=1))
     worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["items_done"] >= 3)
     zombie.send(signal.SIGSTOP)
-    worker_helpers.wait_until(lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15)
+    worker_helpers.wait_until(
+        lambda: worker_helpers.nobody_holds_a_row(admin_db), "the end of the zombie's transaction", every=0.15
+    )
     assert worker_helpers.job(admin_db, job_id)["state"] == "running"
     outlived(zombie)
 

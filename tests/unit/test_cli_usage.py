@@ -1,4 +1,4 @@
-"""bin/gpupanel before it reaches a database: usage, broken configuration, text for a terminal (docs/CONTRACT.md, 11)."""
+"""bin/gpupanel without a database: usage, broken configuration, text for a terminal (docs/CONTRACT.md, 11)."""
 
 import json
 import os
@@ -24,9 +24,10 @@ def gpupanel(*args, **environ):
 
 
 @pytest.mark.parametrize("usage", [
-    [], ["sing"], ["queue"], ["preflight"], ["show"], ["cancel"], ["cancel", "one"], ["cancel", "0"], ["scan", "--loud"],
-    ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)], ["show", S, "--items", "-1"],
-    ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"], ["scan", "--as", "a" * 256],
+    [], ["sing"], ["queue"], ["preflight"], ["show"], ["cancel"], ["cancel", "one"], ["cancel", "0"],
+    ["scan", "--loud"], ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)],
+    ["show", S, "--items", "-1"], ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"],
+    ["scan", "--as", "a" * 256],
 ])
 def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
     answer = gpupanel(*usage)
@@ -36,7 +37,8 @@ def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
 
 
 @pytest.mark.parametrize("command", [
-    "init-db", "scan", "preflight", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo", "run", "compare",
+    "init-db", "scan", "preflight", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo",
+    "run", "compare",
 ])
 def test_each_command_explains_itself(command):
     answer = gpupanel(command, "--help")
@@ -59,7 +61,9 @@ def test_without_its_packages_the_program_says_what_installs_them(tmp_path):
     (tmp_path / "bin").unlink()
     (tmp_path / "bin").mkdir()
     program = shutil.copy(TREE / "bin" / "gpupanel", tmp_path / "bin")
-    answer = subprocess.run([sys.executable, "-IS", program, "status"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    answer = subprocess.run(
+        [sys.executable, "-IS", program, "status"], capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr and "`make install` completes an installation." in answer.stderr
 
@@ -139,7 +143,9 @@ def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(
 
 
 def test_of_a_log_its_last_ten_lines_are_shown():
-    assert output.last_lines("\n".join(map(str, range(100))) + "\n").split("\n") == [str(line) for line in range(90, 100)]
+    assert output.last_lines("\n".join(map(str, range(100))) + "\n").split("\n") == [
+        str(line) for line in range(90, 100)
+    ]
 
 
 def test_columns_are_aligned():

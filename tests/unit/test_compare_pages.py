@@ -14,7 +14,8 @@ HTML = """<!doctype html><html><body><nav><a href="/">Home</a></nav><p>No site s
 <dl><div><dt>Items</dt><dd>4</dd></div><div><dt>Bytes</dt><dd>172.8 MB</dd></div></dl>
 <form><label>Press</label><button>Queue</button></form>
 <h3>Items <span>1</span></h3><table><thead><tr><th>id</th><th>decision</th><th>updated_at</th></tr></thead>
-<tbody><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr><tr class="note"><td colspan="3">ours</td></tr></tbody></table>
+<tbody><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>\
+<tr class="note"><td colspan="3">ours</td></tr></tbody></table>
 </body></html>"""
 
 TEXT = """Import Media
@@ -33,21 +34,30 @@ In words.
 """
 
 OTHER_MARKUP = """<body><div><h1>Import Media</h1></div><h2>Batch 1</h2><div>Status: queued; action: update</div>
-<div class=card><div class=label>Items</div><div class=value>4</div></div><div class=card><span><div>Bytes</div></span><div>172.8 MB</div></div>
-<h3>Items 1</h3><table><tr><th>id</th><th>decision</th><th>updated_at</th></tr><tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>
+<div class=card><div class=label>Items</div><div class=value>4</div></div>\
+<div class=card><span><div>Bytes</div></span><div>172.8 MB</div></div>
+<h3>Items 1</h3><table><tr><th>id</th><th>decision</th><th>updated_at</th></tr>\
+<tr><td>3</td><td>will_create</td><td>2026-04-30 00:32:19</td></tr>
 </table></body>"""
 
 
 def differences(left, right, exact=True):
     findings = Findings()
     page_diff.compare_pages(page_diff.parse_page(left), page_diff.parse_page(right), findings, exact)
-    return [(group.kind, group.table, group.column, sample.left, sample.right) for group in findings.groups for sample in group.samples]
+    return [
+        (group.kind, group.table, group.column, sample.left, sample.right)
+        for group in findings.groups
+        for sample in group.samples
+    ]
 
 
 def test_headings_facts_and_tables_are_taken_out_and_chrome_is_not():
     assert page_diff.parse_page(HTML) == page_diff.ParsedPage(
         ["Import Media", "Batch 1", "Items 1"],
-        [("Batch 1", "Status", "queued"), ("Batch 1", "action", "update"), ("Batch 1", "Items", "4"), ("Batch 1", "Bytes", "172.8 MB")],
+        [
+            ("Batch 1", "Status", "queued"), ("Batch 1", "action", "update"), ("Batch 1", "Items", "4"),
+            ("Batch 1", "Bytes", "172.8 MB"),
+        ],
         [("Items 1", [("id", "decision", "updated_at"), ("3", "will_create", "2026-04-30 00:32:19")])],
     )
 
@@ -61,7 +71,10 @@ def test_the_same_page_is_the_same_whatever_its_markup(other):
     ("172.8 MB", "172.79 MB", ("fact", "facts", "Bytes", "172.8 MB", "172.79 MB")),
     ("<dt>Bytes</dt>", "<dt>Size</dt>", ("fact", "facts", "Bytes", "172.8 MB", "")),
     ("will_create", "will_skip", ("cell", "Items 1", "decision", "will_create", "will_skip")),
-    ("<th>decision</th>", "<th>verdict</th>", ("columns", "Items 1", "", "id | decision | updated_at", "id | verdict | updated_at")),
+    (
+        "<th>decision</th>", "<th>verdict</th>",
+        ("columns", "Items 1", "", "id | decision | updated_at", "id | verdict | updated_at"),
+    ),
     ("Batch 1", "Batch 2", ("heading", "headings", "", "Batch 1", "Batch 2")),
     ("</tbody>", "<tr><td>4</td><td>x</td><td>-</td></tr></tbody>", ("row", "Items 1", "", "", "4 | x | -")),
     ("19</td>", "20</td>", ("cell", "Items 1", "updated_at", "2026-04-30 00:32:19", "2026-04-30 00:32:20")),

@@ -1,4 +1,4 @@
-"""compare: when two values mean the same, mapping files, accepted differences, and the report; all without a database."""
+"""compare without a database: equal values, mapping files, accepted differences, and the report."""
 
 from datetime import datetime, timedelta, UTC
 from decimal import Decimal
@@ -25,17 +25,20 @@ def kinds(found):
     ("a", "a", []), (None, None, []), (4, Decimal("4.0"), []), (1.5, Decimal("1.5"), []),
     ("asset 12, brought by x", "asset 7, brought by x", []), ("worker a:77 was silent", "worker b:8 was silent", []),
     ("a", "b", ["value"]), ("a", None, ["presence"]), (None, "", ["presence"]), ("Flux-1", "flux-1", ["wording"]),
-    ("4", 4, ["wording"]), ("a b", "ab", ["wording"]), ("assets 12", "assets 13", ["value"]), ("12:30", "12:31", ["value"]),
+    ("4", 4, ["wording"]), ("a b", "ab", ["wording"]), ("assets 12", "assets 13", ["value"]),
+    ("12:30", "12:31", ["value"]),
 ])
 def test_plain_values(left, right, found):
     assert kinds(value_diff.diff_plain(left, right)) == found
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
-    ('{"a":1,"b":2}', '{"b": 2, "a": 1}', []), ('{"a":"4"}', '{"a":4}', [("json_type", "a")]), ('{"a":true}', '{"a":1}', [("json_type", "a")]),
-    ('{"a":null}', '{"a":1}', [("json_value", "a")]), ('{"a":1}', '{}', [("json_key", "a")]), ('{"a":{"b":[1,2]}}', '{"a":{"b":[1,3]}}', [("json_value", "a.b[]")]),
-    ('[1]', '[1,2]', [("json_value", "")]), ('{"a":1.0}', '{"a":1}', []), ('{"a":"é"}', '{"a":"\\u00e9"}', []), ("{", "{}", [("value", "")]),
-    (None, "{}", [("presence", "")]), ('{"%s":1}' % ("a" * 64), '{"%s":2}' % ("a" * 64), [("json_value", "*")]),
+    ('{"a":1,"b":2}', '{"b": 2, "a": 1}', []), ('{"a":"4"}', '{"a":4}', [("json_type", "a")]),
+    ('{"a":true}', '{"a":1}', [("json_type", "a")]), ('{"a":null}', '{"a":1}', [("json_value", "a")]),
+    ('{"a":1}', '{}', [("json_key", "a")]), ('{"a":{"b":[1,2]}}', '{"a":{"b":[1,3]}}', [("json_value", "a.b[]")]),
+    ('[1]', '[1,2]', [("json_value", "")]), ('{"a":1.0}', '{"a":1}', []), ('{"a":"é"}', '{"a":"\\u00e9"}', []),
+    ("{", "{}", [("value", "")]), (None, "{}", [("presence", "")]),
+    ('{"%s":1}' % ("a" * 64), '{"%s":2}' % ("a" * 64), [("json_value", "*")]),
     ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
 ])
 def test_json_by_value(left, right, found):
@@ -43,8 +46,8 @@ def test_json_by_value(left, right, found):
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
-    ('{"a":1}', '{"a": 1}', ["json_spacing"]), ('{"a":1,"b":2}', '{"b":2,"a":1}', ["json_order"]), ('{"a":1}', '{"a":1}', []),
-    ('{"a":1}', '{"a": 2}', ["json_value"]), ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
+    ('{"a":1}', '{"a": 1}', ["json_spacing"]), ('{"a":1,"b":2}', '{"b":2,"a":1}', ["json_order"]),
+    ('{"a":1}', '{"a":1}', []), ('{"a":1}', '{"a": 2}', ["json_value"]), ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
 ])
 def test_json_byte_for_byte(left, right, found):
     assert kinds(value_diff.diff_json(left, right, by_bytes=True)) == found
@@ -56,8 +59,8 @@ def test_deep_json_is_compared_as_text_instead_of_failing():
 
 
 @pytest.mark.parametrize(("left", "right", "tolerance", "found"), [
-    (NOON, NOON + timedelta(hours=9), None, []), (NOON, None, None, ["presence"]), (NOON, NOON + timedelta(seconds=3), 2, ["time"]),
-    (NOON, NOON + timedelta(seconds=2), 2, []),
+    (NOON, NOON + timedelta(hours=9), None, []), (NOON, None, None, ["presence"]),
+    (NOON, NOON + timedelta(seconds=3), 2, ["time"]), (NOON, NOON + timedelta(seconds=2), 2, []),
 ])
 def test_times(left, right, tolerance, found):
     assert kinds(value_diff.diff_time(left, right, tolerance, (UTC, UTC))) == found
@@ -86,9 +89,9 @@ def test_a_job_is_told_by_its_place_and_keeps_its_type():
 
 def test_events_are_aligned_by_their_types():
     left, right = ([{"event_type": kind} for kind in kinds] for kinds in ("abcd", "axcd"))
-    assert [(one and one["event_type"], other and other["event_type"]) for one, other in event_diff.aligned(left, right)] == [
-        ("a", "a"), ("b", None), (None, "x"), ("c", "c"), ("d", "d"),
-    ]
+    assert [
+        (one and one["event_type"], other and other["event_type"]) for one, other in event_diff.aligned(left, right)
+    ] == [("a", "a"), ("b", None), (None, "x"), ("c", "c"), ("d", "d")]
 
 
 # ------------------------------------------------------------------------------------------------- vocabulary
@@ -109,7 +112,11 @@ def test_every_table_of_the_schema_is_compared_and_every_key_is_made_of_its_colu
 def test_every_id_of_the_schema_is_translated():
     for table in table_specs.TABLES:
         for column in table_specs.compared_columns(table.name):
-            assert not column.endswith("_id") or column == "sync_id" or table_specs.column_kind(table.name, column) is table_specs.REFERENCE
+            assert (
+                not column.endswith("_id")
+                or column == "sync_id"
+                or table_specs.column_kind(table.name, column) is table_specs.REFERENCE
+            )
 
 
 # ----------------------------------------------------------------------------------------------- mapping files
@@ -123,10 +130,17 @@ def problems(load, tmp_path, content):
 
 
 def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
-    found = problems(mapping.load_mapping, tmp_path, (
-        "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
-    ))
-    for word in ("Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]"):
+    found = problems(
+        mapping.load_mapping,
+        tmp_path,
+        (
+            "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n"
+            "[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
+        ),
+    )
+    for word in (
+        "Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]",
+    ):
         assert sum(word in problem for problem in found) == 1, word
     assert len(found) == 7
 
@@ -152,7 +166,9 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
 
 
 def test_every_problem_of_a_file_of_accepted_differences_is_told_at_once(tmp_path):
-    found = problems(accepted.load_accepted, tmp_path, "[a]\nkind = valeu\n[b]\nreason = x\n[c]\nreason = x\ntabel = asset\n")
+    found = problems(
+        accepted.load_accepted, tmp_path, "[a]\nkind = valeu\n[b]\nreason = x\n[c]\nreason = x\ntabel = asset\n"
+    )
     assert len(found) == 5
     for word in ("[a] reason", "valeu", "[b]: accepts everything", "[c] tabel"):
         assert any(word in problem for problem in found), word
@@ -175,21 +191,31 @@ def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_to
 
 def test_each_kind_says_what_it_means_and_what_is_likely_behind_it():
     for kind in difference_kinds.KINDS:
-        assert difference_kinds.likely_cause("asset", "title", kind) and difference_kinds.weight_of("Library", kind) in difference_kinds.WEIGHTS
+        assert (
+            difference_kinds.likely_cause("asset", "title", kind)
+            and difference_kinds.weight_of("Library", kind) in difference_kinds.WEIGHTS
+        )
 
 
 @pytest.fixture
 def report():
     findings = Findings()
     findings.tally("Library", "asset", "asset").equal = 7
-    for area, table, column, kind in (("Library", "asset", "title", "value"), ("Ledger", "ingest_event", "payload", "json_spacing")):
+    for area, table, column, kind in (
+        ("Library", "asset", "title", "value"),
+        ("Ledger", "ingest_event", "payload", "json_spacing"),
+    ):
         findings.add(kind, area, table, column, row="photo <x>", bundle="b", left="<script>1</script>", right="\x1b[2J")
     return Report("Two databases", "left & co", "right", [("Times", "order")], findings, NOON)
 
 
 def test_the_page_says_the_verdict_first_needs_nothing_else_and_escapes_all(report):
     html = render_html(report)
-    assert html.index("The two sides differ: 2 differences of 2 kinds.") < html.index("What to decide on first") < html.index("Every difference")
+    assert (
+        html.index("The two sides differ: 2 differences of 2 kinds.")
+        < html.index("What to decide on first")
+        < html.index("Every difference")
+    )
     assert "<script" not in html and "&lt;script&gt;" in html and "left &amp; co" in html
     assert not any(word in html for word in ("http:", "https:", "src=", "url(", "@import"))
 

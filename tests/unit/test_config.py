@@ -79,7 +79,7 @@ def test_a_heartbeat_slower_than_the_threshold_is_a_problem(load):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match="nothing.conf cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"nothing\.conf cannot be read"):
         config.load(tmp_path / "nothing.conf")
 
 

@@ -11,7 +11,10 @@ NUMBERS = {path.name[:4] for path in FILES}
 SECTIONS = ["Context", "Decision", "Consequences", "Rejected alternatives"]
 CITATION = re.compile(r"\bdocs/decisions/(\d+)")
 # Folders and files whose text may cite a decision.
-CITING = ("bench", "bin", "cgi-bin", "docs", "etc", "lib", "static", "templates", "tests", "CHANGELOG.md", "Makefile", "README.md")
+CITING = (
+    "bench", "bin", "cgi-bin", "docs", "etc", "lib", "static", "templates", "tests", "CHANGELOG.md", "Makefile",
+    "README.md",
+)
 TEXT_SUFFIXES = {"", ".cgi", ".css", ".example", ".html", ".js", ".md", ".py", ".sql", ".txt", ".wsgi"}
 
 
@@ -35,7 +38,7 @@ def test_each_decision_has_number_date_status_and_sections(path):
     assert re.match(rf"# {path.name[:4]}\. \S", text)
     assert re.search(r"(?m)^- Date: 2026-\d\d-\d\d$", text)
     assert re.fullmatch(r"accepted|superseded by \d{4}", status(path))
-    heading, *parts = re.split(r"(?m)^## ", text)
+    _, *parts = re.split(r"(?m)^## ", text)
     assert [part.split("\n")[0] for part in parts] == SECTIONS
     assert all(part.split("\n", 1)[1].strip() for part in parts)
 
@@ -65,4 +68,6 @@ def test_each_cited_number_exists():
 
 def test_no_text_cites_the_former_single_document():
     former = "DECISIONS" + ".md"
-    assert [str(path.relative_to(TREE)) for path, text in texts() if f"docs/{former}" in text and path.name != "README.md"] == []
+    assert [
+        str(path.relative_to(TREE)) for path, text in texts() if f"docs/{former}" in text and path.name != "README.md"
+    ] == []

@@ -17,9 +17,10 @@ def changed(item, **values):
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("title", "Kueste"), ("title", None), ("title", ""), ("path", "items/9"), ("cover_hash", None), ("cover_hash", COVERS[1]),
-    ("asset_subtype", "video_simple"), ("mime_type", "x"), ("width", 0), ("height", 1), ("bytes", 2**62), ("duration_seconds", 2.5),
-    ("asset_type", "cover"), ("asset_hash", "9" * 64), ("derivatives", ITEM.derivatives[:1]),
+    ("title", "Kueste"), ("title", None), ("title", ""), ("path", "items/9"), ("cover_hash", None),
+    ("cover_hash", COVERS[1]), ("asset_subtype", "video_simple"), ("mime_type", "x"), ("width", 0), ("height", 1),
+    ("bytes", 2**62), ("duration_seconds", 2.5), ("asset_type", "cover"), ("asset_hash", "9" * 64),
+    ("derivatives", ITEM.derivatives[:1]),
     ("derivatives", (changed(ITEM.derivatives[0], sha256="0" * 64), ITEM.derivatives[1])),
 ])
 def test_an_item_with_another_value_has_another_digest(name, value):
@@ -55,8 +56,16 @@ def test_an_asset_as_the_library_has_it():
         asset_digest(FIELDS, False, {("thumb", "s.jpg"): FILE | {"bytes": 1}}), ABSENT,
     ]
     assert len({known, *others}) == 6
-    assert asset_digest(FIELDS | {"duration_seconds": 2}, False, {}) == asset_digest(FIELDS | {"duration_seconds": 2.0}, False, {})
+    assert asset_digest(FIELDS | {"duration_seconds": 2}, False, {}) == asset_digest(
+        FIELDS | {"duration_seconds": 2.0}, False, {}
+    )
 
 
 def test_a_container_as_the_library_has_it():
-    assert len({library_container_digest(*each) for each in (("g", None, False), ("g", None, True), ("h", None, False))} | {ABSENT}) == 4
+    assert (
+        len(
+            {library_container_digest(*each) for each in (("g", None, False), ("g", None, True), ("h", None, False))}
+            | {ABSENT}
+        )
+        == 4
+    )

@@ -90,9 +90,9 @@ def test_what_refers_to_the_contract_names_a_section_of_it():
 
 def test_the_web_application_brings_no_importer_along():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.wsgi; import pkgutil, importlib, gpupanel.web;"
+        "import sys; sys.path.insert(0, sys.argv[1]); import gpupanel.web.wsgi, gpupanel.web, pkgutil, importlib;"
         "[importlib.import_module(m.name) for m in pkgutil.walk_packages(gpupanel.web.__path__, 'gpupanel.web.')];"
-        "print([name for name in sys.modules if name.startswith('gpupanel.worker')])"
+        "print([name for name in sys.modules if (name + '.').startswith('gpupanel.worker.')])"
     )
     result = subprocess.run([sys.executable, "-c", code, str(PACKAGE.parent)], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr

@@ -56,7 +56,9 @@ def venv_that_records(tree):
     """A venv whose pip writes the requirements it gets to `asked`; everything else is the real Python."""
     (tree / "venv" / "bin").mkdir(parents=True)
     python = tree / "venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\ncase "$*" in *"pip install"*) exec cat >"{tree}/asked";; esac\nexec {sys.executable} "$@"\n')
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *"pip install"*) exec cat >"{tree}/asked";; esac\nexec {sys.executable} "$@"\n'
+    )
     python.chmod(0o755)
     return tree / "asked"
 
@@ -79,7 +81,9 @@ def test_other_requirements_are_installed_into_a_venv_of_an_older_setup_cfg(chec
     asked = venv_that_records(checkout)
     prepare(checkout, "run")
     asked.unlink()
-    (checkout / "setup.cfg").write_text((checkout / "setup.cfg").read_text().replace("bottle >=0.12.25", "bottle >=0.13"))
+    (checkout / "setup.cfg").write_text(
+        (checkout / "setup.cfg").read_text().replace("bottle >=0.12.25", "bottle >=0.13")
+    )
     assert prepare(checkout, "run").returncode == 0
     assert "bottle >=0.13, <0.14" in asked.read_text()
 
@@ -105,7 +109,9 @@ def test_a_program_under_an_old_python_says_in_one_line_which_is_needed(tmp_path
     ast.parse((TREE / "bin" / program).read_text(), feature_version=(3, 6))
     (tmp_path / "bin").mkdir()
     copy = shutil.copy(TREE / "bin" / program, tmp_path / "bin")
-    pretend = f"import runpy, sys; sys.version_info = (3, 10, 12, 'final', 0); runpy.run_path({copy!r}, run_name='__main__')"
+    pretend = (
+        f"import runpy, sys; sys.version_info = (3, 10, 12, 'final', 0); runpy.run_path({copy!r}, run_name='__main__')"
+    )
     done = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, f"{program}: Python 3.11 or later is needed, found 3.10\n")
 

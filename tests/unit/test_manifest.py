@@ -56,9 +56,16 @@ def without(document: dict, key: str) -> dict:
 
 def test_a_sound_manifest_is_read_whole_with_hashes_in_lowercase():
     document = bundle(
-        item(asset_hash="AB" * 32, cover_hash="CD" * 32, title="Día", duration_seconds=3,
-             derivatives=[file(sha256="EF" * 32), file(kind="frosted")]),
-        containers=[{"type": "gallery", "container_hash": "AA" * 32, "title": "G", "cover_hash": "BB" * 32, "items": ["CC" * 32]}],
+        item(
+            asset_hash="AB" * 32, cover_hash="CD" * 32, title="Día", duration_seconds=3,
+            derivatives=[file(sha256="EF" * 32), file(kind="frosted")],
+        ),
+        containers=[
+            {
+                "type": "gallery", "container_hash": "AA" * 32, "title": "G", "cover_hash": "BB" * 32,
+                "items": ["CC" * 32],
+            }
+        ],
     )
     raw = json.dumps(document).encode()
     found = manifest.parse_manifest(raw, SYNC_ID)
@@ -146,7 +153,9 @@ def test_only_the_json_values_true_and_false_tell_whether_verification_passed(pa
 
 
 def test_every_problem_is_found_in_one_pass():
-    found = refused(bundle(item(asset_hash="xyz"), "x", item(1, asset_type="gif"), action="x", total_bytes=-1, item_count=9))
+    found = refused(
+        bundle(item(asset_hash="xyz"), "x", item(1, asset_type="gif"), action="x", total_bytes=-1, item_count=9)
+    )
     assert found == [
         'action: found "x", expected create, update or remove',
         "total_bytes: found -1, expected a whole number from 0 to 9223372036854775807",
@@ -184,25 +193,42 @@ def test_the_same_hash_as_photo_and_as_cover_are_two_items():
     [
         ({"asset_subtype": "clip"}, 'items[0].asset_subtype: found "clip", expected null or video_simple'),
         ({"asset_subtype": "video_simple"}, 'items[0].asset_subtype: found "video_simple", expected null for a photo'),
-        ({"cover_hash": "g" * 64}, f'items[0].cover_hash: found "{"g" * 60}"..., expected null or 64 hexadecimal digits'),
+        (
+            {"cover_hash": "g" * 64},
+            f'items[0].cover_hash: found "{"g" * 60}"..., expected null or 64 hexadecimal digits',
+        ),
         ({"title": "x" * 256}, f'items[0].title: found "{"x" * 60}"..., expected null or text of up to 255 characters'),
         ({"title": 5}, "items[0].title: found 5, expected null or text of up to 255 characters"),
         ({"width": 1.0}, "items[0].width: found 1.0, expected null or a whole number from 0 to 9223372036854775807"),
         ({"bytes": -1}, "items[0].bytes: found -1, expected null or a whole number from 0 to 9223372036854775807"),
-        ({"duration_seconds": -0.5},
-         "items[0].duration_seconds: found -0.5, expected null or a finite number of seconds, at least 0"),
-        ({"duration_seconds": 10**400}, f"items[0].duration_seconds: found 1{'0' * 59}..., expected null or a finite number"),
+        (
+            {"duration_seconds": -0.5},
+            "items[0].duration_seconds: found -0.5, expected null or a finite number of seconds, at least 0",
+        ),
+        (
+            {"duration_seconds": 10**400},
+            f"items[0].duration_seconds: found 1{'0' * 59}..., expected null or a finite number",
+        ),
         ({"path": 5}, "items[0].path: found 5, expected null or a path of up to 512 characters"),
         ({"path": None}, "items[0].path: found nothing, expected the item's folder"),
         ({"derivatives": None}, "items[0].derivatives: found null, expected an array"),
         ({"derivatives": [1]}, "items[0].derivatives[0]: found 1, expected an object"),
-        ({"derivatives": [{"kind": "a"}]},
-         "items[0].derivatives[0].path: found nothing, expected a path of up to 512 characters"),
-        ({"derivatives": [file(kind="A-b")]},
-         'items[0].derivatives[0].kind: found "A-b", expected 1 to 64 characters of a-z, 0-9 and _'),
-        ({"derivatives": [file(), file()]},
-         "items[0].derivatives[1]: found the kind and path of items[0].derivatives[0], expected each once"),
-        ({"derivatives": [file(path="../t.jpg")]}, 'items[0].derivatives[0].path: found "../t.jpg", expected no "." or ".."'),
+        (
+            {"derivatives": [{"kind": "a"}]},
+            "items[0].derivatives[0].path: found nothing, expected a path of up to 512 characters",
+        ),
+        (
+            {"derivatives": [file(kind="A-b")]},
+            'items[0].derivatives[0].kind: found "A-b", expected 1 to 64 characters of a-z, 0-9 and _',
+        ),
+        (
+            {"derivatives": [file(), file()]},
+            "items[0].derivatives[1]: found the kind and path of items[0].derivatives[0], expected each once",
+        ),
+        (
+            {"derivatives": [file(path="../t.jpg")]},
+            'items[0].derivatives[0].path: found "../t.jpg", expected no "." or ".."',
+        ),
     ],
 )
 def test_an_item_with_a_problem_of_its_own_fails_alone(changes, problem):
@@ -215,7 +241,9 @@ def test_an_item_with_a_problem_of_its_own_fails_alone(changes, problem):
 def test_a_bad_item_keeps_its_identity_and_all_its_problems():
     found = read(bundle(item(asset_hash=A.upper(), cover_hash=B.upper(), title=1, width="x", path="/x"))).items[0]
     assert (found.asset_type, found.asset_hash, found.cover_hash) == ("photo", A, B)
-    assert [problem.partition(":")[0] for problem in found.problems] == ["items[0].title", "items[0].width", "items[0].path"]
+    assert [problem.partition(":")[0] for problem in found.problems] == [
+        "items[0].title", "items[0].width", "items[0].path",
+    ]
 
 
 def test_when_every_item_is_bad_the_manifest_is_read_all_the_same():
@@ -276,7 +304,9 @@ def test_a_bundle_that_is_not_yet_consumable_can_be_read_and_says_why():
 
 def test_a_glimpse_gives_what_is_sound_in_a_refused_manifest():
     raw = json.dumps(bundle(item_count=-1, items=5, sync_id=None)).encode()
-    assert manifest.salvage_fields(raw) == {"sync_type": "asset", "action": "create", "total_bytes": 5, "source_host": "gpu-1"}
+    assert manifest.salvage_fields(raw) == {
+        "sync_type": "asset", "action": "create", "total_bytes": 5, "source_host": "gpu-1",
+    }
     assert manifest.salvage_fields(b'{"action": "create", "action": "remove", "item_count": 3}') == {"item_count": 3}
 
 
@@ -308,7 +338,9 @@ def test_items_and_containers_can_be_iterated_over_again_and_counted_and_picked(
         found.items[1500]
 
 
-LIMITS = ManifestLimits(max_bytes=20_000, max_items=3, max_derivatives=2, max_members=2, max_containers=2, max_text_bytes=300)
+LIMITS = ManifestLimits(
+    max_bytes=20_000, max_items=3, max_derivatives=2, max_members=2, max_containers=2, max_text_bytes=300
+)
 
 
 def limited(document: dict) -> list[str]:
@@ -321,14 +353,24 @@ def limited(document: dict) -> list[str]:
     "document, problem",
     [
         (bundle(*map(item, range(4))), "items: found more than 3, expected at most 3"),
-        (bundle(item(derivatives=[file(path=f"{n}") for n in range(3)])), "items[0].derivatives: found 3, expected at most 2"),
+        (
+            bundle(item(derivatives=[file(path=f"{n}") for n in range(3)])),
+            "items[0].derivatives: found 3, expected at most 2",
+        ),
         (bundle(item(derivatives=[{}] * 3)), "items[0].derivatives: found more than 2, expected at most 2"),
-        (bundle(containers=[{"type": "gallery", "container_hash": A, "items": [A, B, C]}]),
-         "containers[0].items: found more than 2, expected at most 2"),
-        (bundle(containers=[{"type": "gallery", "container_hash": each} for each in (A, B, C)]),
-         "containers: found more than 2, expected at most 2"),
+        (
+            bundle(containers=[{"type": "gallery", "container_hash": A, "items": [A, B, C]}]),
+            "containers[0].items: found more than 2, expected at most 2",
+        ),
+        (
+            bundle(containers=[{"type": "gallery", "container_hash": each} for each in (A, B, C)]),
+            "containers: found more than 2, expected at most 2",
+        ),
         (bundle(item(title="x" * 301)), "items[0].title: found a text of 301 bytes, expected at most 300"),
-        (bundle(item(extra=[1, {"note": "\u00e9" * 151}])), "items[0].extra[1].note: found a text of 302 bytes, expected at most 300"),
+        (
+            bundle(item(extra=[1, {"note": "\u00e9" * 151}])),
+            "items[0].extra[1].note: found a text of 302 bytes, expected at most 300",
+        ),
         (bundle(note="x" * 301), "note: found a text of 301 bytes, expected at most 300"),
         (bundle(note="x" * 30_000), None),
     ],

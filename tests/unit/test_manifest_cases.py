@@ -12,21 +12,27 @@ MOMENT = "2026-01-31T09:30:00Z"
 
 
 def derivative(number: int = 0, **facts) -> dict:
-    return {"kind": "thumb", "path": f"thumb-{number}.jpg", "bytes": 1, "sha256": f"{number:064x}", "mime_type": "image/jpeg",
-            "width": 1, "height": None} | facts
+    return {
+        "kind": "thumb", "path": f"thumb-{number}.jpg", "bytes": 1, "sha256": f"{number:064x}",
+        "mime_type": "image/jpeg", "width": 1, "height": None,
+    } | facts
 
 
 def item(number: int, **facts) -> dict:
-    return {"asset_type": "photo", "asset_subtype": None, "asset_hash": f"{number:064x}", "cover_hash": None,
-            "path": f"photo/{number}", "title": "At 9:30: a marsh", "mime_type": None, "width": 1, "height": 1, "bytes": 1,
-            "duration_seconds": 1.5, "derivatives": [derivative(0), derivative(1)]} | facts
+    return {
+        "asset_type": "photo", "asset_subtype": None, "asset_hash": f"{number:064x}", "cover_hash": None,
+        "path": f"photo/{number}", "title": "At 9:30: a marsh", "mime_type": None, "width": 1, "height": 1, "bytes": 1,
+        "duration_seconds": 1.5, "derivatives": [derivative(0), derivative(1)],
+    } | facts
 
 
 def bundle(items, **facts) -> dict:
     container = {"type": "gallery", "container_hash": "a" * 64, "title": "x:y", "cover_hash": None, "items": ["b" * 64]}
-    return {"sync_id": SYNC_ID, "sync_type": "asset", "action": "create", "status": "completed", "source_host": "h:1",
-            "created_at": MOMENT, "completed_at": MOMENT, "prior_sync_id": None, "item_count": len(items), "total_bytes": 1,
-            "verification": {"passed": True, "total_files": 1}, "items": items, "containers": [container]} | facts
+    return {
+        "sync_id": SYNC_ID, "sync_type": "asset", "action": "create", "status": "completed", "source_host": "h:1",
+        "created_at": MOMENT, "completed_at": MOMENT, "prior_sync_id": None, "item_count": len(items), "total_bytes": 1,
+        "verification": {"passed": True, "total_files": 1}, "items": items, "containers": [container],
+    } | facts
 
 
 def less(values: dict, *keys: str) -> dict:
@@ -40,13 +46,19 @@ def text(value) -> bytes:
 UNKNOWN = {"camera": "x: [y", "place": {"at": [{"lat": 1.0, "lon": -0.5e3}, None, 9 * 10**30]}}
 OPTIONAL = item(0).keys() - {"asset_type", "asset_hash", "path"}
 SOUND = [
-    bundle([item(n) for n in range(3)]), bundle([]), bundle([item(1)], containers=[]),
-    bundle([item(1, path="a/b"), item(2, path="c/d/e")]), bundle([item(1, path=None)], action="remove"),
+    bundle([item(n) for n in range(3)]),
+    bundle([]),
+    bundle([item(1)], containers=[]),
+    bundle([item(1, path="a/b"), item(2, path="c/d/e")]),
+    bundle([item(1, path=None)], action="remove"),
     bundle([item(1, asset_type="video", asset_subtype="video_simple")], sync_type="video_simple"),
     bundle([item(1), item(1, asset_type="cover", path="x")]),
     *[bundle([item(n, **UNKNOWN) for n in range(count)], **UNKNOWN) for count in (0, 1, 90, 600)],
     less(bundle([less(item(1), *OPTIONAL), item(2, **UNKNOWN)]), "prior_sync_id", "containers"),
-    bundle([item(1, derivatives=[less(derivative(), "bytes", "sha256")])], containers=[less(bundle([])["containers"][0], "title", "items")]),
+    bundle(
+        [item(1, derivatives=[less(derivative(), "bytes", "sha256")])],
+        containers=[less(bundle([])["containers"][0], "title", "items")],
+    ),
 ]
 
 
@@ -118,8 +130,9 @@ def test_whatever_is_wrong_with_an_item_refuses_it_or_the_bundle(case, others):
 
 
 HEADS = {
-    "another name": {"sync_id": SYNC_ID.replace("1", "2")}, "a wrong count": {"item_count": 7}, "a bad date": {"created_at": "x"},
-    "a date without a time": {"created_at": "2026-01-31"}, "a date of another zone": {"completed_at": "2026-01-31T09:30:00+05:00"},
+    "another name": {"sync_id": SYNC_ID.replace("1", "2")}, "a wrong count": {"item_count": 7},
+    "a bad date": {"created_at": "x"}, "a date without a time": {"created_at": "2026-01-31"},
+    "a date of another zone": {"completed_at": "2026-01-31T09:30:00+05:00"},
     "a date with a line break": {"created_at": MOMENT + "\n"}, "a bundle before that is none": {"prior_sync_id": "x"},
     "a date that is none": {"created_at": "2026-02-31T09:30:00Z"}, "no time of completion": {"completed_at": None},
     "a container twice": {"containers": 2 * bundle([])["containers"]},

@@ -1,4 +1,4 @@
-"""Whatever a manifest contains, parsing it takes at most its bytes and 192 MiB (docs/decisions/0101-one-manifest-parser.md)."""
+"""Parsing any manifest takes at most its bytes and 192 MiB (docs/decisions/0101-one-manifest-parser.md)."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ SYNC_ID = "00000000-0000-4000-8000-000000000001"
 ALLOWED_BYTES = 192 * 2**20
 SIZE = 6 * 2**20
 
-# Parses a manifest that an expression makes; prints the peak of the memory it took beyond the manifest, and the problems.
+# Parses a manifest that an expression makes; prints the peak of the memory beyond the manifest, and the problems.
 PROGRAM = """
 import sys
 from gpupanel.errors import ManifestError
@@ -46,10 +46,12 @@ print(problems[0])
 
 SHAPES = {
     "repeated keys": (
-        """b'{"items":' + repeat(b'{"a":1,"a":2}', SIZE) + b'}'""", "items[0].a: found the key more than once",
+        """b'{"items":' + repeat(b'{"a":1,"a":2}', SIZE) + b'}'""",
+        "items[0].a: found the key more than once",
     ),
     "empty derivatives": (
-        """b'{"items":[' + item(1, b',"derivatives":' + repeat(b"{}", SIZE)) + b"]}\"""", "items[0].derivatives: found more than 1000",
+        """b'{"items":[' + item(1, b',"derivatives":' + repeat(b"{}", SIZE)) + b"]}\"""",
+        "items[0].derivatives: found more than 1000",
     ),
     "numbers": ("""b'{"items":' + repeat(b"0", SIZE) + b'}'""", "sync_id: found nothing"),
     "empty arrays": ("""b'{"x":' + repeat(b"[]", SIZE) + b'}'""", "sync_id: found nothing"),
@@ -57,23 +59,33 @@ SHAPES = {
     "deep nesting": ("""b'{"x":' + b"[" * SIZE + b"]" * SIZE + b'}'""", "manifest: found deeper nesting"),
     "escapes": ("""b'{"x":' + repeat(b'"' + b"\\\\u0041" * 99 + b'"', SIZE) + b'}'""", "sync_id: found nothing"),
     "emoji": ("""b'{"x":' + repeat('"\\U0001f600"'.encode(), SIZE) + b'}'""", "sync_id: found nothing"),
-    "one text": ("""b'{"items":[' + item(1, b',"title":"' + b"x" * SIZE + b'"') + b"]}\"""", "items[0].title: found a text of"),
+    "one text": (
+        """b'{"items":[' + item(1, b',"title":"' + b"x" * SIZE + b'"') + b"]}\"""",
+        "items[0].title: found a text of",
+    ),
     "one text with an emoji": (
         """b'{"items":[' + item(1, b',"title":"' + '\\U0001f600'.encode() + b"x" * SIZE + b'"') + b"]}\"""",
         "items[0].title: found a text of",
     ),
     "a wide object": (
-        """b'{"x":{' + b",".join(b'"%x":0' % n for n in range(SIZE // 9)) + b'}}'""", "x: found more than 500000 keys",
+        """b'{"x":{' + b",".join(b'"%x":0' % n for n in range(SIZE // 9)) + b'}}'""",
+        "x: found more than 500000 keys",
     ),
     "wide items": (
-        """b'{"items":[' + item(1, b"," + b",".join(b'"%x":0' % n for n in range(SIZE // 20))) + b"]}\"""", "sync_id: found nothing",
+        """b'{"items":[' + item(1, b"," + b",".join(b'"%x":0' % n for n in range(SIZE // 20))) + b"]}\"""",
+        "sync_id: found nothing",
     ),
     "items as an object": (
-        """b'{"items":{' + b",".join(b'"%x":{}' % n for n in range(SIZE // 10)) + b'}}'""", "items: found more than 500000 keys",
+        """b'{"items":{' + b",".join(b'"%x":{}' % n for n in range(SIZE // 10)) + b'}}'""",
+        "items: found more than 500000 keys",
     ),
-    "items repeatedly": ("""b'{' + repeat(b'"items":[]', SIZE, b"", b"") + b'}'""", "manifest: found more than 500000 keys"),
+    "items repeatedly": (
+        """b'{' + repeat(b'"items":[]', SIZE, b"", b"") + b'}'""",
+        "manifest: found more than 500000 keys",
+    ),
     "members": (
-        """b'{"containers":[{"type":"gallery","container_hash":"' + b"a" * 64 + b'","items":' + repeat(b'"%064x"' % 1, SIZE) + b'}]}'""",
+        """b'{"containers":[{"type":"gallery","container_hash":"' + b"a" * 64 + b'","items":'"""
+        """ + repeat(b'"%064x"' % 1, SIZE) + b'}]}'""",
         "sync_id: found nothing",
     ),
     "containers": (
@@ -81,7 +93,8 @@ SHAPES = {
         "sync_id: found nothing",
     ),
     "nested paths": (
-        """b'{"items":[' + b",".join(item(n, path=b"/".join([b"a"] * (1 + n % 250))) for n in range(SIZE // 400)) + b"]}\"""",
+        """b'{"items":[' + b",".join("""
+        """item(n, path=b"/".join([b"a"] * (1 + n % 250))) for n in range(SIZE // 400)) + b"]}\"""",
         "sync_id: found nothing",
     ),
 }

@@ -16,8 +16,8 @@ FILES = {"kind": ["thumb", "X"], "path": ["t.jpg", "../t"], "sha256": [A, B, "z"
 ITEMS = {
     "asset_type": ["photo", "cover", "video", "gif"], "asset_hash": [A, B, "c" * 64, "d" * 63], "cover_hash": [B],
     "asset_subtype": ["video_simple"], "path": ["a", "b", "A", "a/b", "../a", "/", "\ud800", "e\u0301", "\u00e9"],
-    "title": ["x", "\U0001f600", "\ud800", ":", "\"a\": 1"], "duration_seconds": [1, 0.5, -0.0, -1, float("nan"), float("inf")],
-    "unknown": [1, "\ud800"],
+    "title": ["x", "\U0001f600", "\ud800", ":", "\"a\": 1"],
+    "duration_seconds": [1, 0.5, -0.0, -1, float("nan"), float("inf")], "unknown": [1, "\ud800"],
 }
 BUNDLES = {
     "sync_id": [SYNC_ID], "sync_type": ["asset", "video_simple"], "action": ["create", "remove"],
@@ -52,7 +52,10 @@ HEAD = {key: st.just(values[0]) for key, values in BUNDLES.items()} | {
 }
 # Each item has a hash of its own, so that these manifests are read; what else is wrong with an item is its own matter.
 KNOWN = st.fixed_dictionaries(
-    {"asset_type": st.sampled_from(["photo", "cover", "video"]), "asset_hash": st.sampled_from("0123456789aB").map("{:f<64}".format)},
+    {
+        "asset_type": st.sampled_from(["photo", "cover", "video"]),
+        "asset_hash": st.sampled_from("0123456789aB").map("{:f<64}".format),
+    },
     optional={
         key: st.one_of(st.just(values[0]), st.sampled_from(values), ODD)
         for key, values in ITEMS.items()
@@ -60,7 +63,9 @@ KNOWN = st.fixed_dictionaries(
     }
     | {"title": st.sampled_from(["\U0001f600:", '"a": 1', 5]), "derivatives": st.lists(objects(FILES), max_size=2)},
 )
-READABLE = st.fixed_dictionaries(HEAD | {"items": st.lists(KNOWN, max_size=4, unique_by=lambda one: one["asset_hash"])}).map(counted)
+READABLE = st.fixed_dictionaries(
+    HEAD | {"items": st.lists(KNOWN, max_size=4, unique_by=lambda one: one["asset_hash"])}
+).map(counted)
 
 
 def outcome(raw: bytes):
@@ -106,10 +111,13 @@ def test_whatever_is_accepted_is_strict_json_and_problems_can_be_stored(document
 
 
 # What is put somewhere into the text of a valid manifest.
-BYTES = st.sampled_from([
-    b'"', b":", b",", b"}", b"]", b"{", b"[", b"\\", b"\\u003a", b"\\u003A", b"\\/", b"\\ud800", b"\0", b"\xff", b"\xed\xa0\x80",
-    b"\xef\xbb\xbf", b'"title": "x", ', b'"x": {"y": 1, "y": 2}, ', b'"x": ["]", "}", "{["], ', b"NaN", b"1e999", b"-", b"0", b".0", b" ",
-])
+BYTES = st.sampled_from(
+    [
+        b'"', b":", b",", b"}", b"]", b"{", b"[", b"\\", b"\\u003a", b"\\u003A", b"\\/", b"\\ud800", b"\0", b"\xff",
+        b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"title": "x", ', b'"x": {"y": 1, "y": 2}, ', b'"x": ["]", "}", "{["], ',
+        b"NaN", b"1e999", b"-", b"0", b".0", b" ",
+    ]
+)
 SOUND = json.dumps({
     "sync_id": SYNC_ID, "sync_type": "asset", "action": "create", "status": "completed", "source_host": "h",
     "created_at": "2026-01-31T09:30:00Z", "completed_at": "2026-01-31T09:30:00Z", "item_count": 2, "total_bytes": 1,

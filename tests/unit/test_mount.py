@@ -87,7 +87,9 @@ def test_an_incomplete_bundle_says_which_file_is_missing(subject, assets, missin
 
 def test_a_manifest_that_may_not_be_read_is_as_good_as_missing(subject, assets, deny):
     allow = deny(hand_over(assets))
-    with pytest.raises(BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"):
+    with pytest.raises(
+        BundleIncompleteError, match=f"^{SYNC_ID}.json may not be read by this account: Permission denied.$"
+    ):
         subject.read_manifest(SYNC_ID)
     allow()
     assert subject.read_manifest(SYNC_ID)
@@ -183,14 +185,14 @@ def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
 
 def test_documents_of_an_item_without_source_are_not_found(subject, item):
     (item / "source/source.json").unlink()
-    with pytest.raises(NotFoundError, match="photos/1/source/source.json is not on the mount"):
+    with pytest.raises(NotFoundError, match=r"photos/1/source/source\.json is not on the mount"):
         next(subject.read_documents("photos/1"))
 
 
 def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
     monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")
-    with pytest.raises(PanelError, match="photos/1/source/data/big.json has 6 bytes, more than the 5"):
+    with pytest.raises(PanelError, match=r"photos/1/source/data/big\.json has 6 bytes, more than the 5"):
         list(subject.read_documents("photos/1"))
 
 
@@ -389,7 +391,7 @@ def test_a_reader_that_hangs_is_abandoned_when_the_time_is_over():
 
     items = iterate_with_timeout(reader(), 0.05)
     assert next(items) == 1
-    with pytest.raises(MountTimeoutError, match="The mount did not answer within 0.05 seconds"):
+    with pytest.raises(MountTimeoutError, match=r"The mount did not answer within 0\.05 seconds"):
         next(items)
     assert not ended.is_set()
     release.set()

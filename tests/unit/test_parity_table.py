@@ -9,7 +9,11 @@ from gpupanel.migration import page_diff
 
 TEXT = (TREE / "docs" / "PERL-PARITY.md").read_text()
 SECTION = TEXT.split("## Behaviour")[1].split("\n## ")[0]
-ROWS = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in SECTION.splitlines() if line.startswith("| ")][1:]
+ROWS = [
+    tuple(cell.strip() for cell in line.strip("|").split(" | "))
+    for line in SECTION.splitlines()
+    if line.startswith("| ")
+][1:]
 REFERENCE = page_diff.parse_page((TREE / "tests" / "reference" / "perl-batch-page.txt").read_text())
 
 
@@ -33,7 +37,9 @@ def test_each_row_names_a_place_a_test_and_a_verdict_that_exist(row):
     _, place, held, verdict = row
     assert (TREE / place.strip("`")).is_file()
     file, name = held.strip("`").split("::")
-    defined = {node.name for node in ast.walk(ast.parse((TREE / file).read_text())) if isinstance(node, ast.FunctionDef)}
+    defined = {
+        node.name for node in ast.walk(ast.parse((TREE / file).read_text())) if isinstance(node, ast.FunctionDef)
+    }
     assert name in defined
     assert verdict in ("same", "different", "unknown")
 

@@ -41,7 +41,9 @@ def test_the_order_is_by_completion_then_by_sync_id():
 
 
 def test_a_bundle_follows_its_prior_by_a_microsecond_where_clocks_disagree():
-    order_of = orders([handover(0, "create", at=50), handover(1, "update", at=3, prior=0), handover(2, "update", at=4, prior=1)])
+    order_of = orders(
+        [handover(0, "create", at=50), handover(1, "update", at=3, prior=0), handover(2, "update", at=4, prior=1)]
+    )
     gaps = [(order_of[sync_id(n)].source_at - order_of[sync_id(0)].source_at).microseconds for n in (1, 2)]
     assert gaps == [1, 2]
 
@@ -186,7 +188,9 @@ def test_a_member_that_is_not_in_the_library_yet_is_linked_by_a_retry():
 @settings(max_examples=300, deadline=None)
 @given(worlds())
 def test_any_order_of_arrival_with_repeats_ends_in_the_library_of_upstreams_order(world):
-    assert promised(fold(world.handovers, world.arrivals), world.handovers) == promised(fold(world.handovers), world.handovers)
+    assert promised(fold(world.handovers, world.arrivals), world.handovers) == promised(
+        fold(world.handovers), world.handovers
+    )
 
 
 @settings(max_examples=100, deadline=None)

@@ -196,7 +196,9 @@ def plan(panel_db, planned):
 
     def plan(position, decision, changes=None, done=None, job_id=None):
         item = panel_db.run_read(ledger.list_items, batch_id, start=position)[0]
-        made = ItemPlan(position, item["asset_type"], item["asset_hash"], None, Decision(decision), "it differs", changes)
+        made = ItemPlan(
+            position, item["asset_type"], item["asset_hash"], None, Decision(decision), "it differs", changes
+        )
         panel_db.run_transaction(ledger.plan_items, batch_id, [made])
         if done:
             panel_db.run_transaction(ledger.record_results, batch_id, job_id, [made._replace(decision=Decision(done))])

@@ -7,7 +7,7 @@ import pytest
 import worker_helpers
 from gpupanel import job_queue, ledger, services
 from gpupanel.db import Database
-from gpupanel.web import forms, status_bar, templating
+from gpupanel.web import csrf, status_bar, templating
 from gpupanel.web.pages import batch
 from gpupanel.web.request import Request
 from gpupanel.worker import claims
@@ -185,7 +185,7 @@ def test_other_rights_and_another_token_are_another_tag(configured, sync_id, set
     seen = [tag(), tag(operators=frozenset(), viewers=frozenset({"admin"}))]
     settings.panel.secret_file.write_bytes(b"another secret, of 32 characters")
     seen.append(tag())
-    monkeypatch.setattr(forms, "time", lambda: 10**10)
+    monkeypatch.setattr(csrf, "time", lambda: 10**10)
     seen.append(tag())
     assert len(set(seen)) == 4 and tag() == seen[-1]
 

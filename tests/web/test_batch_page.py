@@ -236,3 +236,21 @@ def test_looking_at_a_page_changes_nothing(admin, recorded, panel_db):
     before = panel_db.run_read(ledger.get_batch, recorded)
     admin.get(detail(recorded))
     assert panel_db.run_read(ledger.get_batch, recorded) == before
+
+
+def test_a_box_beside_preflight_plans_a_batch_although_older(admin, send, found, admin_db):
+    sync_id = found()
+    assert admin.get(detail(sync_id)).html.find("input", attrs={"name": "although_older"}) is None
+    for fields, recorded in (({}, 0), ({"although_older": "1"}, 1), ({}, 0)):
+        send(detail(sync_id), do="preflight", sync_id=sync_id, **fields)
+        assert admin_db.execute("SELECT although_older FROM ingest_batch") == [{"although_older": recorded}]
+        box = admin.get(detail(sync_id)).html.find("input", attrs={"name": "although_older"})
+        assert (box["type"], box.has_attr("checked")) == ("checkbox", bool(recorded))
+    send(detail(sync_id), do="preflight", sync_id=sync_id, although_older="maybe", status=400)
+
+
+def test_a_batch_shows_when_it_was_imported_last_whatever_its_status(admin, found, admin_db):
+    sync_id = found()
+    assert "Last imported" not in text(admin.get(detail(sync_id)).html)
+    admin_db.execute("UPDATE ingest_batch SET imported_at = '2026-04-12 20:47:14'")
+    assert "Last imported 2026-04-12 20:47:14" in text(admin.get(detail(sync_id)).html)

@@ -7,7 +7,8 @@ import sys
 from urllib.parse import urlencode
 
 import pytest
-from gpupanel.web import forms
+from gpupanel.web import csrf, flash
+from gpupanel.web.signing_key import SigningKey
 from page_helpers import BATCHES, CGI_BIN, TASKS, detail
 from webtest import TestApp, TestRequest
 
@@ -52,11 +53,11 @@ def test_links_lead_to_the_scripts_beside_it_whatever_the_folder(run, found):
 
 def test_a_form_sent_to_a_script_is_answered_by_a_redirect(run, settings, bundles):
     bundles.bundle("one", bundles.assets("one", 1))
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
     body = urlencode({"do": "scan", "csrf_token": token}).encode()
     status, headers, _, log = run("import-media.cgi", "status=failed", body, REQUEST_METHOD="POST")
     assert (status, headers["Location"], log) == (303, f"{BATCHES}?status=failed", "")
-    assert headers["Set-Cookie"].startswith(forms.COOKIE)
+    assert headers["Set-Cookie"].startswith(flash.COOKIE)
 
 
 def test_a_script_without_a_user_is_401(run):

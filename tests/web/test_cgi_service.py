@@ -16,7 +16,7 @@ import pytest
 from constants import TREE
 from gpupanel import config
 from gpupanel.errors import PanelError
-from gpupanel.web import cgi_client, cgi_server, forms
+from gpupanel.web import cgi_client, cgi_server, csrf, flash
 from gpupanel.web.application import PanelApplication
 from gpupanel.web.cgi_server import LocalProxyServer
 from page_helpers import BATCHES
@@ -37,7 +37,7 @@ QUESTIONS = {
     "no such tab": ("import-media.cgi", "tab=nonsense", {}),
     "below a page": ("import-media.cgi", "", {"PATH_INFO": "/m\xf6re"}),
     "the head alone": ("import-media.cgi", "", {"REQUEST_METHOD": "HEAD"}),
-    "over https": ("import-media.cgi", "", {"HTTPS": "on", "HTTP_COOKIE": f"{forms.COOKIE}=forged.x"}),
+    "over https": ("import-media.cgi", "", {"HTTPS": "on", "HTTP_COOKIE": f"{flash.COOKIE}=forged.x"}),
     "the tasks": ("import-tasks.cgi", "", {}),
     "health": ("import-tasks.cgi", "", {"SCRIPT_NAME": "/admin/health", "REMOTE_USER": ""}),
 }
@@ -124,7 +124,7 @@ def test_a_file_of_any_size_is_not_asked_for(run, panel, found):
 
 def test_a_form_is_done_once_while_a_service_runs(run, panel, admin_db, bundles):
     sync_id = bundles.bundle("one", bundles.assets("one", 1))
-    body = urlencode({"do": "scan", "csrf_token": forms.make_token(panel.secret, "admin")}).encode()
+    body = urlencode({"do": "scan", "csrf_token": csrf.make_token(panel.secret, "admin")}).encode()
     with running(panel):
         assert run("import-media.cgi", "", body, REQUEST_METHOD="POST")[0] == 303
         assert sync_id.encode() in run("import-media.cgi")[2]

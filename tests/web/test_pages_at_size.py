@@ -19,7 +19,7 @@ from gpupanel.errors import PanelError
 from gpupanel.search.filters import BatchFilter
 from gpupanel.models import BIGINT_MAX, COUNT_LIMIT
 from gpupanel.web import auth, bulk_actions, routes, status_bar
-from gpupanel.web.forms import SigningKey
+from gpupanel.web.signing_key import SigningKey
 from gpupanel.web.pages import batch, health, metrics, throughput_chart
 from gpupanel.web.request import FORM_TYPE, Request
 from query_recorder import Watched
@@ -115,7 +115,10 @@ def show(watched, settings, facts):
 
 def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="total_bytes"):
-        look(watched, lambda: watched.run_read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE total_bytes = 1")))
+        look(
+            watched,
+            lambda: watched.run_read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE total_bytes = 1")),
+        )
     with pytest.raises(AssertionError, match=r"read, .* allowed"):
         look(watched, lambda: watched.run_read(lambda tx: tx.fetch_all("search.discovered_at", id=0) + tx.fetch_all_sql(
             "SELECT id FROM ingest_batch FORCE INDEX (by_status)"
@@ -186,7 +189,9 @@ def test_a_small_batch_reads_little_beside_the_status_line(show, watched):
 def test_that_nothing_changed_is_found_in_a_few_rows_however_large_the_batch(watched, settings, facts, which, headers):
     query = urlencode({"action": "detail", "sync_id": facts[which]})
     watched.seen.clear()
-    batch.etag_source(watched, Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": query} | headers), settings)
+    batch.etag_source(
+        watched, Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": query} | headers), settings
+    )
     stamp, *line = watched.seen
     assert stamp.read <= 5
     assert [seen.statement for seen in line] == ([] if headers else [db.query("job_queue.summary")])
@@ -241,7 +246,9 @@ def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_p
 
 def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
     made = []
-    monkeypatch.setattr(doctor.checks, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1])
+    monkeypatch.setattr(
+        doctor.checks, "Database", lambda *args, **options: made.append(Watched(*args, **options)) or made[-1]
+    )
     counts = Database(settings.database).run_read(job_queue.count_up_to, limit=10**9)
     doctor.run_checks(settings, seconds=6)
     active = counts["queued"] + counts["running"]
@@ -253,4 +260,6 @@ def test_every_page_is_looked_at_here():
 
 
 def test_the_filters_of_the_list_are_those_looked_at_here():
-    assert set(BatchFilter._fields) == {"status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until"}
+    assert set(BatchFilter._fields) == {
+        "status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until",
+    }

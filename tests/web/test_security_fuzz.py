@@ -9,8 +9,9 @@ from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
 from gpupanel import services
-from gpupanel.web import forms
+from gpupanel.web import csrf, flash
 from gpupanel.web.form_actions import FORM_ACTIONS
+from gpupanel.web.signing_key import SigningKey
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ HEADERS = st.dictionaries(
         "HTTP_IF_NONE_MATCH", "HTTP_TRANSFER_ENCODING", "HTTP_X_REFRESH", "HTTP_X_REMOTE_USER",
         "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_REFERER",
     ]),
-    st.one_of(TEXT, TEXT.map((forms.COOKIE + "=").__add__), st.just("application/json")), max_size=4,
+    st.one_of(TEXT, TEXT.map((flash.COOKIE + "=").__add__), st.just("application/json")), max_size=4,
 )
 
 
@@ -65,7 +66,7 @@ def test_any_request_gets_an_answer_of_the_panels_own(panel, method, path, query
 @fuzzed(80)
 @given(st.sampled_from(sorted(FORM_ACTIONS)), st.lists(st.tuples(NAMES, TEXT), max_size=3), QUERIES)
 def test_any_form_with_its_token_is_done_or_refused(panel, settings, found, do, fields, query):
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
     body = urlencode([*fields, ("do", do), ("csrf_token", token)]).encode()
     answer = ask(panel, **form(body, QUERY_STRING=query, HTTP_SEC_FETCH_SITE="same-origin"))
     assert_sound(answer)

@@ -81,7 +81,9 @@ def test_a_document_that_is_no_file_of_the_mount_fails_its_item(tell, found, mou
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"] / "source" / "source.json", trap)
     assert SECRET not in tell(sync_id)
-    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    assert (
+        panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    )
 
 
 def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db, outside):
@@ -89,7 +91,9 @@ def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"], lambda path: path.symlink_to(outside))
     assert SECRET not in tell(sync_id)
-    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    assert (
+        panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    )
 
 
 @pytest.mark.parametrize("path", [
@@ -101,7 +105,9 @@ def test_a_path_in_a_manifest_leads_nowhere_else(tell, found, mount, panel_db, o
     manifest["items"][0]["path"] = path
     (mount.sync_dir / f"{sync_id}.json").write_text(json.dumps(manifest))
     assert SECRET not in tell(sync_id)
-    assert panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    assert (
+        panel_db.run_read(ledger.decision_counts, panel_db.run_read(ledger.get_batch, sync_id)["id"])["will_fail"] == 1
+    )
 
 
 @pytest.mark.parametrize("do", ["preflight", "queue", "queue_selected"])

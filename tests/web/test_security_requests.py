@@ -8,9 +8,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 from constants import TABLES, TREE
-from gpupanel.web import entrypoints, forms
+from gpupanel.web import csrf, entrypoints, flash
 from gpupanel.web.responses import HEADERS
 from gpupanel.web.form_actions import FORM_ACTIONS
+from gpupanel.web.signing_key import SigningKey
 from page_helpers import BATCHES, JSON, TASKS, text
 from raw_requests import ask, assert_sound, form
 
@@ -56,7 +57,7 @@ def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
     "http://localhost/",
 ])
 def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(panel, settings, origin):
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
     answer = ask(panel, **form(f"do=scan&csrf_token={token}".encode(), HTTP_ORIGIN=origin))
     assert answer.status == 403 and "came from another site" in answer.text
 
@@ -111,11 +112,11 @@ def test_sql_in_a_users_name_is_recorded_as_the_name(configured, panel_db, found
 def test_nothing_in_a_request_becomes_a_header_of_the_answer(panel, where):
     for answer in (ask(panel, **{where: SMUGGLED}), ask(panel, **form(b"do=scan", **{where: SMUGGLED}))):
         assert_sound(answer)
-        assert answer.headers.get("Set-Cookie", forms.COOKIE).startswith(forms.COOKIE)
+        assert answer.headers.get("Set-Cookie", flash.COOKIE).startswith(flash.COOKIE)
 
 
 def test_the_redirect_and_the_cookie_of_a_form_hold_nothing_that_was_smuggled(panel, settings):
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin")
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
     address = {
         "SCRIPT_NAME": "/" + SMUGGLED, "PATH_INFO": "/import-media.cgi",
         "QUERY_STRING": "status=x%0D%0Aa:b&tab=%0d%0a&next=//elsewhere.example",
@@ -208,10 +209,10 @@ def test_a_form_whose_address_cannot_be_read_is_still_answered_by_a_page(panel):
 
 
 def test_an_outcome_of_very_many_lines_stays_short_also_when_it_is_unpacked(tmp_path):
-    secret = forms.SigningKey(tmp_path / "secret")
-    value = forms.dump_flash(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})
-    told = forms.load_flash(secret, "admin", value)
-    assert (len(told["lines"]), told["cut"]) == (forms.MOST_LINES, 100_000 - forms.MOST_LINES)
+    secret = SigningKey(tmp_path / "secret")
+    value = flash.dump(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})
+    told = flash.load(secret, "admin", value)
+    assert (len(told["lines"]), told["cut"]) == (flash.MAX_LINES, 100_000 - flash.MAX_LINES)
 
 
 # ---------------------------------------------------------------------------------------------- names

@@ -4,7 +4,8 @@ from ipaddress import ip_network
 
 import pytest
 from gpupanel import job_queue
-from gpupanel.web import forms
+from gpupanel.web import csrf
+from gpupanel.web.signing_key import SigningKey
 from page_helpers import BATCHES, JSON, TASKS, detail, text
 from webtest import TestApp
 
@@ -64,7 +65,7 @@ def test_a_viewer_sees_every_page_and_no_button(viewer, found):
 
 @pytest.mark.parametrize("do", ["scan", "queue", "preflight", "queue_selected", "cancel"])
 def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, found, panel_db, settings, do):
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "viewer")
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "viewer")
     fields = {"do": do, "sync_id": found(), "job_id": 1, "csrf_token": token}
     assert "You have view-only access" in text(viewer.post(BATCHES, fields, status=403).html.main)
     assert panel_db.run_read(job_queue.list_queued) == []

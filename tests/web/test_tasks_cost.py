@@ -38,7 +38,7 @@ def test_the_status_line_reads_what_it_counts(filled):
 
 def test_each_state_is_counted_to_the_bound_and_no_entry_beyond_it_is_read(filled):
     counts, read = examined(filled, job_queue.count_up_to, limit=101)
-    assert counts == {"queued": 30, "running": 5, "completed": 101, "failed": 101, "canceled": 101}
+    assert counts == {"queued": 30, "running": 5, "completed": 101, "failed": 101, "canceled": 101, "held": 0}
     assert read < 2 * (30 + 5) + 3 * 101 + 20
 
 

@@ -164,7 +164,7 @@ def test_a_released_job_shows_the_reason_and_its_progress(admin, tasks, jobs, ch
     assert (page["no_worker"], page["queued"][0]["why"]) == (False, "put_back")
     said = text(region(admin.get(TASKS), "Queued jobs"))
     assert "3/9" in said
-    assert "Released: the mount is gone. A worker retries it within 15 minutes" in said
+    assert "Released: the mount is gone. A worker claims it again" in said
 
 
 # ------------------------------------------------------------------------------------------------ forms

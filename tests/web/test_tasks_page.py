@@ -4,7 +4,7 @@ import pytest
 from gpupanel import services
 from page_helpers import BATCHES, JSON, TASKS, cells, region, text
 
-CHART = ["Items imported per hour 0 in 24 h"]
+CHART = ["Held 0", "Workers", "Items imported per hour 0 in 24 h"]
 
 
 @pytest.fixture

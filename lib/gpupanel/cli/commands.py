@@ -99,6 +99,20 @@ def _cancel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
 
 
+def _hold_options(parser: argparse.ArgumentParser) -> None:
+    _cancel_options(parser)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the job's history")
+
+
+def _pause_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for the banner on each page")
+
+
+def _priority_options(parser: argparse.ArgumentParser) -> None:
+    _cancel_options(parser)
+    parser.add_argument("priority", type=_priority, metavar="N", help="the new priority, lower first")
+
+
 def _list_options(parser: argparse.ArgumentParser) -> None:
     filter_options(parser)
     parser.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
@@ -133,7 +147,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _preflight_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
-    Command("cancel", "gpupanel.cli.cancel", "Cancel a queued job.", _cancel_options),
+    Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),
+    Command("hold", "gpupanel.cli.hold", "Hold a queued job until a person releases it.", _hold_options),
+    Command("release", "gpupanel.cli.release", "Put a held job back into the queue.", _cancel_options),
+    Command("priority", "gpupanel.cli.priority", "Change the priority of a queued or held job.", _priority_options),
+    Command("pause", "gpupanel.cli.pause", "Pause the queue; running jobs continue.", _pause_options),
+    Command("resume", "gpupanel.cli.resume", "Resume the queue."),
     Command("list", "gpupanel.cli.list", "List batches, newest first, with the filters of the panel.", _list_options),
     Command("completion", "gpupanel.cli.completion", "Print a script that completes commands, options and sync_ids.",
             _completion_options),

@@ -3,11 +3,11 @@
 from argparse import Namespace
 from typing import Any
 
-from ..search import filters
 from .. import search
 from ..db import ReadTransaction
-from ..search.filters import BatchFilter
 from ..pagination import Cursor
+from ..search import filters
+from ..search.filters import BatchFilter
 from ..text import format_size
 from ..web.serializers import cursor_params, serialize_batch
 from .context import CommandContext
@@ -37,9 +37,11 @@ def requested_filters(args: Namespace) -> BatchFilter:
 
 
 def _list(tx: ReadTransaction, wanted: BatchFilter, args: Namespace) -> dict[str, Any]:
-    road = search.choose_access_path(tx, wanted)
-    page = search.list_batches(tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, path=road)
-    count = search.count_batches(tx, wanted, road)
+    path = search.choose_access_path(tx, wanted)
+    page = search.list_batches(
+        tx, wanted, _cursor(args), oldest_first=args.sort == "oldest", limit=args.limit, path=path
+    )
+    count = search.count_batches(tx, wanted, path)
     return {
         "count": count.number, "count_is_exact": count.exact, "batches": [serialize_batch(row) for row in page.rows],
         "next": cursor_params(page.next), "previous": cursor_params(page.previous),

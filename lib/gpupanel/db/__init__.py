@@ -1,7 +1,7 @@
 """MariaDB access; the only room that imports pymysql."""
 
 from .connection import Database
-from .errors import ConnectionLostError, DataError, DatabaseInternalError, DuplicateKeyError, translate_error
+from .errors import ConnectionLostError, DataError, DatabaseInternalError, DuplicateKeyError, PacketTooLargeError, translate_error
 from .queries import fill, queries, query
 from .transaction import ReadTransaction, Transaction, chunk_by_first, chunked
 
@@ -11,6 +11,7 @@ __all__ = [
     "Database",
     "DatabaseInternalError",
     "DuplicateKeyError",
+    "PacketTooLargeError",
     "ReadTransaction",
     "Transaction",
     "chunk_by_first",

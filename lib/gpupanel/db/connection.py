@@ -47,6 +47,14 @@ class Database:
         self._read_timeout = read_timeout
         self._local = threading.local()
 
+    @property
+    def epoch(self) -> int:
+        """How many connections this thread has made.
+
+        After a new one, the server may have lost its last commits: it restarted, or another one took its place.
+        """
+        return getattr(self._local, "epoch", 0)
+
     @contextmanager
     def reading(self) -> Iterator[ReadTransaction]:
         """Open a read-only transaction."""
@@ -147,8 +155,21 @@ class Database:
         if connection is not None and time.monotonic() - self._local.used > PING_AFTER_SECONDS and not _is_alive(connection):
             self.close()
         if connection is None or not connection.open:
-            connection = self._local.connection = self._connect()
+            connection = self._local.connection = self._open()
         self._local.used = time.monotonic()
+        return connection
+
+    def _open(self) -> Connection:
+        """Connect, count the connection, and read the server's limit of a statement's bytes."""
+        connection = self._connect()
+        self._local.epoch = self.epoch + 1
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                [[connection.max_allowed_packet]] = cursor.fetchall()
+        except pymysql.MySQLError as error:
+            connection.close()
+            raise translate_error(error) from error
         return connection
 
     def _connect(self) -> Connection:

@@ -13,8 +13,8 @@ from pymysql.cursors import Cursor, DictCursor, SSDictCursor
 
 from .. import errors
 from . import bulk_insert
-from .errors import translate_error
-from .queries import query
+from .errors import DataError, PacketTooLargeError, translate_error
+from .queries import fill, query
 
 Item = TypeVar("Item")
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ else:
 CHUNK_ROWS = 500
 # Characters of one INSERT of many rows.
 MAX_INSERT_CHARACTERS = 1024 * 1024
+MAX_CHARACTER_BYTES = 4  # in UTF-8
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -39,8 +40,9 @@ class InsertTemplate(NamedTuple):
 
 
 @cache
-def _insert(name: str) -> InsertTemplate:
-    head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", query(name), maxsplit=1)
+def _insert(name: str, **fragments: str) -> InsertTemplate:
+    statement = fill(name, **fragments) if fragments else query(name)
+    head, values, rest = re.split(r"(?<=\s)(VALUES )(?=\()", statement, maxsplit=1)
     row, *tail = re.split(r"(?=\nON DUPLICATE|\nRETURNING)", rest, maxsplit=1)
     return InsertTemplate(head + values, PARAMETER.sub("%s", row), tuple(PARAMETER.findall(row)), "".join(tail))
 
@@ -72,10 +74,25 @@ class ReadTransaction:
         if params and any(type(value) is list for value in params.values()):
             sql, params = sql % bulk_insert.literals(self._connection, params), None
         try:
-            cursor.execute(sql, params)
+            self._raise_if_too_large(statement := cursor.mogrify(sql, params))
+            cursor.execute(statement)
         except pymysql.MySQLError as error:
             raise translate_error(error) from error
+        except UnicodeEncodeError as error:
+            raise DataError(f"UTF-8 has no encoding of the character {error.object[error.start]!a}.") from error
         return cursor
+
+    def _raise_if_too_large(self, statement: str) -> None:
+        """Check a statement before it is sent: after one that is too large, the server closes the connection.
+
+        Raises: PacketTooLargeError.
+        """
+        limit: int = self._connection.max_allowed_packet
+        if len(statement) * MAX_CHARACTER_BYTES < limit - 1:
+            return
+        needed = len(statement.encode()) + 1  # the command's byte
+        if needed >= limit:
+            raise PacketTooLargeError(f"the statement needs {needed:,} bytes, max_allowed_packet is {limit:,}")
 
     def fetch_all(self, name: str, **params: Any) -> list[Any]:
         """All rows of a named query."""
@@ -121,17 +138,25 @@ class Transaction(ReadTransaction):
         """Execute one INSERT; return the new row's id."""
         return self._execute(query(name), params).lastrowid
 
-    def insert_many(self, name: str, rows: list[dict[str, Any]]) -> list[Any]:
-        """Execute an INSERT for many rows; return its RETURNING rows."""
+    def insert_many(self, name: str, rows: list[dict[str, Any]], **fragments: str) -> list[Any]:
+        """Execute an INSERT for many rows; return its RETURNING rows.
+
+        `fragments` fill the holes of the named query.
+        """
         if not rows:
             return []
-        insert, writers = _insert(name), bulk_insert.literal_writers(self._connection)
+        insert, writers = _insert(name, **fragments), bulk_insert.literal_writers(self._connection)
         columns = itemgetter(*insert.names)
         texts = (insert.row % tuple([writers[type(value)](value) for value in columns(row)]) for row in rows)
         return [
-            row for values in bulk_insert.join_up_to(texts, MAX_INSERT_CHARACTERS)
+            row for values in bulk_insert.join_up_to(texts, self._insert_characters())
             for row in self._execute(f"{insert.head}{values}{insert.tail}", None).fetchall()
         ]
+
+    def _insert_characters(self) -> int:
+        """Return how long one INSERT may be; half of the server's limit, since a character may have several bytes."""
+        limit: int = self._connection.max_allowed_packet
+        return min(MAX_INSERT_CHARACTERS, limit // 2)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -107,7 +107,9 @@ def write_bundles(
     """
     for folder in () if (sync_dir / MARKER_FILE).exists() else (sync_dir, assets_dir):
         if any(path.is_file() for path in folder.glob("**/*")):
-            raise InvalidStateError(f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount.")
+            raise InvalidStateError(
+                f"{folder} holds files that are not the demo's.", "Name an empty folder as the mount."
+            )
     sync_dir.mkdir(parents=True, exist_ok=True)
     (sync_dir / MARKER_FILE).touch()
     groups = [[scenario] for scenario in bundle_factory.write_demo_set(sync_dir, assets_dir, seed, checkpoint)]
@@ -186,7 +188,7 @@ def _wait_for_other_worker(db: Database, scenarios: list[Scenario]) -> None:
         sleep(0.1)
 
 
-def _batch(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
+def _batch(tx: ReadTransaction, sync_id: str) -> Mapping[str, Any]:
     try:
         return ledger.get_batch(tx, sync_id)
     except NotFoundError:

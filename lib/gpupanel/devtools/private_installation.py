@@ -28,4 +28,6 @@ def refuse_other_config(context: CommandContext, source: str, named: str, hint: 
     """Raises InvalidInputError if the named configuration is not the private one."""
     own = Sandbox(_folder(context)).panel_conf
     if Path(named).resolve() != own.resolve():
-        raise InvalidInputError(f"{context.args.command} has its own configuration, {own}; {source} names {named}.", hint)
+        raise InvalidInputError(
+            f"{context.args.command} has its own configuration, {own}; {source} names {named}.", hint
+        )

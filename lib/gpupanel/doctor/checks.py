@@ -11,14 +11,21 @@ from .findings import Finding, WRONG
 
 # check -> function; the name is reported if the database cannot answer it
 OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = {
-    "version": server_settings.check_version, "isolation": server_settings.check_isolation, "snapshots": server_settings.check_snapshot_isolation, "binlog": server_settings.check_binlog_format,
+    "version": server_settings.check_version, "isolation": server_settings.check_isolation,
+    "snapshots": server_settings.check_snapshot_isolation, "binlog": server_settings.check_binlog_format,
     "packet": server_settings.check_max_packet, "clock": server_settings.check_clock,
-    "schema version": schema_diff.version, "compare": schema_diff.compare_schema, "own": grants.check_own_grants, "others": grants.check_other_accounts,
-    "claim plan": queue_checks.check_claim_plan, "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim, "astray": queue_checks.status_mismatch,
-    "orphaned": queue_checks.batches_without_job, "waiting": queue_checks.check_queue_age,
+    "schema version": schema_diff.version, "compare": schema_diff.compare_schema, "own": grants.check_own_grants,
+    "others": grants.check_other_accounts, "claim plan": queue_checks.check_claim_plan,
+    "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim,
+    "astray": queue_checks.status_mismatch, "orphaned": queue_checks.batches_without_job,
+    "waiting": queue_checks.check_queue_age, "workers": queue_checks.check_workers,
+    "held": queue_checks.check_held_long,
 }
 MOUNT_CHECKS = (mount_checks.check_sentinels, mount_checks.check_assets, mount_checks.check_read_only)
-FILE_CHECKS = (file_permissions.check_configuration, file_permissions.check_password_file, file_permissions.check_secret_file, file_permissions.check_templates)
+FILE_CHECKS = (
+    file_permissions.check_configuration, file_permissions.check_password_file, file_permissions.check_secret_file,
+    file_permissions.check_templates,
+)
 
 ANSWER_SECONDS = 60
 
@@ -49,7 +56,9 @@ def _of_the_database(settings: Settings, seconds: float | None) -> Iterator[Find
 
 def _of_the_mount(settings: Settings, seconds: float | None) -> Iterator[Finding]:
     try:
-        yield from iterate_with_timeout((finding for check in MOUNT_CHECKS for finding in check(settings.mount)), seconds)
+        yield from iterate_with_timeout(
+            (finding for check in MOUNT_CHECKS for finding in check(settings.mount)), seconds
+        )
     except MountUnavailableError as error:
         sync_dir = settings.mount.sync_dir
         yield Finding("mount", WRONG, str(error), f"{sync_dir} is mounted and readable", error.hint)

@@ -3,19 +3,24 @@
 from collections.abc import Iterator
 from typing import Any
 
+from .. import workers
 from ..config import Settings
 from ..db import Database, query
+from ..text import format_duration
 from .findings import Finding, NOTE, judge
 
 MAX_NAMED = 20  # named in one finding
+DAY_SECONDS = 24 * 3600
 
 
 def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
     """Check that a claim reads its index in order: any other plan locks every queued row."""
-    plans = db.execute(f"EXPLAIN {query('worker.next_job')}", aside=[0])
-    found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
+    plans = [plan for plan in db.execute(f"EXPLAIN {query('worker.next_job')}") if plan["table"] == "import_job"]
+    found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans) or "paused"
+    # While the queue is paused, the server reads no job.
+    fine = all(plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "") for plan in plans)
     yield judge(
-        "claim plan", all(plan["key"] == "claim" and "filesort" not in (plan["Extra"] or "") for plan in plans), found,
+        "claim plan", fine, found,
         "key claim, no filesort", "Give import_job the index of etc/schema.sql: KEY claim (state, priority, id).",
     )
 
@@ -31,14 +36,46 @@ def stale_jobs(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def running_without_claim(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Running jobs without a claim or a heartbeat, which no worker requeues."""
+    """Running jobs without the time of a claim or a heartbeat, which no worker requeues."""
     rows = _rows(db, "doctor.running_without_claim")
     ids = ", ".join(str(job["id"]) for job in rows)
     yield judge(
         "jobs without a claim", not rows, _listed([f"job {job['id']}" for job in rows]),
-        "a running job has a claim_token and a heartbeat",
+        "a running job has claimed_at or a heartbeat",
         f"UPDATE import_job SET heartbeat_at = queued_at WHERE state = 'running' AND id IN ({ids});"
         " a worker then requeues them.",
+    )
+
+
+def check_workers(db: Database, settings: Settings) -> Iterator[Finding]:
+    """The workers that beat, late ones, and a pause."""
+    presence, rows = db.run_read(lambda tx: (workers.presence(tx), workers.latest(tx)))
+    found = str(presence.alive)
+    if presence.age is not None:
+        found += f", seen {format_duration(presence.age.total_seconds())} ago"
+    yield judge(
+        "workers", presence.alive > 0, found, f"a worker that beats every {workers.BEAT_SECONDS} s",
+        "Start the worker; its log says why it ended. An idle Perl worker is not seen here.", NOTE,
+    )
+    late = [f"{row['host']}:{row['pid']}" for row in rows if row["is_late"]]
+    yield judge(
+        "late workers", not late, _listed(late),
+        f"each worker was seen in the last {workers.LATE_SECONDS} s, or has ended",
+        "Check whether these workers were killed or lost the database. The next worker of the host takes the slot.",
+        otherwise=NOTE,
+    )
+    pause = presence.pause
+    why = f"paused by {pause['paused_by']}: {pause['reason']}" if pause else "not paused"
+    yield judge("pause", pause is None, why, "the queue is not paused", "Resume it: gpupanel resume", NOTE)
+
+
+def check_held_long(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Jobs that have waited for their bundle for a day."""
+    rows = _rows(db, "doctor.held_long", seconds=DAY_SECONDS)
+    yield judge(
+        "held jobs", not rows, _listed([f"job {row['id']} since {row['held_at']:%Y-%m-%d %H:%M:%S}" for row in rows]),
+        "no job waits for its bundle for over 24 hours",
+        "Bring the bundles back, or cancel the jobs: gpupanel cancel JOB.", NOTE,
     )
 
 
@@ -48,7 +85,7 @@ def status_mismatch(db: Database, settings: Settings) -> Iterator[Finding]:
     found = [f"job {job['id']} is {job['state']} and batch {job['sync_id']} {job['status']}" for job in rows]
     yield judge(
         "jobs of other batches", not found, _listed(found),
-        "queued jobs of queued batches, running jobs of importing ones",
+        "queued and held jobs of queued batches, running jobs of importing ones",
         "Check that no other worker or panel writes to this queue. A worker ends these jobs when it claims them; "
         "then queue the batches again.",
     )
@@ -60,7 +97,7 @@ def batches_without_job(db: Database, settings: Settings) -> Iterator[Finding]:
     found = [f"batch {batch['sync_id']} is {batch['status']}" for batch in rows]
     names = ", ".join(f"'{batch['sync_id']}'" for batch in rows)
     yield judge(
-        "batches without a job", not found, _listed(found), "a queued or importing batch has a queued or running job",
+        "batches without a job", not found, _listed(found), "a queued or importing batch has an active job",
         f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
         " then preflight and queue them again.",
     )

@@ -1,4 +1,4 @@
-"""The containers of a batch: their plans.
+"""The containers of a batch: their plans, progress and results.
 
 docs/decisions/0113-containers-in-the-ledger.md
 """
@@ -6,13 +6,64 @@ docs/decisions/0113-containers-in-the-ledger.md
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..db import ReadTransaction, Transaction, chunked
+from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..models import ContainerPlan, Decision, MAX_REASON_LENGTH
+from ..rows import ContainerRow, PlannedContainer
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
+
+ContainerKey = tuple[str, str]  # (type, container_hash)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def planned_containers(
+    tx: ReadTransaction, batch_id: int, keys: Iterable[ContainerKey]
+) -> dict[ContainerKey, PlannedContainer]:
+    """(type, container_hash) -> row of these containers, if not withdrawn."""
+    return {
+        (row["type"], row["container_hash"]): row | {"changes": _decoded(row["changes"])}
+        for kind, hashes in chunk_by_first(keys)
+        for row in tx.fetch_all("ledger_containers.planned", batch_id=batch_id, type=kind, hashes=hashes)
+    }
+
+
+def container_counts(tx: ReadTransaction, batch_id: int) -> dict[str, int]:
+    """decision -> number of containers, without withdrawn ones."""
+    return {row["decision"]: row["containers"] for row in tx.fetch_all("ledger_containers.counts", batch_id=batch_id)}
+
+
+def has_open_containers(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether a container failed, or no job has settled it."""
+    return bool(tx.fetch_value("ledger_containers.has_open", batch_id=batch_id))
+
+
+def list_containers(tx: ReadTransaction, batch_id: int, *, start: int = 0, limit: int = 50) -> list[ContainerRow]:
+    """Up to `limit` containers from a position on, including withdrawn ones."""
+    return [
+        row | {"changes": _decoded(row["changes"]), "missing": _decoded(row["missing"]) or []}
+        for row in tx.fetch_all("ledger_containers.page", batch_id=batch_id, start=start, limit=limit)
+    ]
+
+
+def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dict[str, Any]:
+    """Id and decision of the result that the first step of a job recorded."""
+    kind, hash_ = key
+    row: dict[str, Any] | None = tx.fetch_one("ledger_containers.result_of_job", job_id=job_id, kind=kind, hash=hash_)
+    assert row is not None
+    return row
+
+
+def _decoded(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+# ------------------------------------------------------------------------------------------------ writing
 
 
 def plan_containers(tx: Transaction, batch_id: int, plans: list[ContainerPlan]) -> None:
@@ -34,6 +85,29 @@ def withdraw_missing_containers(tx: Transaction, batch_id: int, manifest: Manife
     for ids in chunked(withdrawn):
         tx.execute("ledger_containers.withdraw", ids=ids, reason="the manifest does not list this container any more")
     return len(withdrawn)
+
+
+def settle_containers(tx: Transaction, batch_id: int, job_id: int, rows: list[dict[str, Any]]) -> None:
+    """Write what a job did with some containers, or how far it is with a large one."""
+    tx.insert_many("ledger_containers.settle", [
+        row | {
+            "batch_id": batch_id, "job_id": job_id, "reason": row["reason"][:MAX_REASON_LENGTH],
+            "last_error": row["last_error"] and row["last_error"][:MAX_REASON_LENGTH],
+            "changes": json.dumps(row["changes"], ensure_ascii=False) if row["changes"] else None,
+            "missing": json.dumps(row["missing"]) if row["missing"] else None,
+        }
+        for row in rows
+    ])
+
+
+def advance_container(
+    tx: Transaction, batch_id: int, key: ContainerKey, job_id: int, members_done: int, decision: str | None
+) -> None:
+    """Write how far a job is with a large container; `decision` settles it after the last step."""
+    tx.execute(
+        "ledger_containers.advance", batch_id=batch_id, type=key[0], container_hash=key[1], job_id=job_id,
+        members_done=members_done, decision=decision,
+    )
 
 
 def _row(batch_id: int, plan: ContainerPlan) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A row is written in the transaction that settles its entry (docs/decisions/0112-results-are-append-only.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,10 +28,11 @@ def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResul
     return {(result.kind, result.hash): row["id"] for result, row in zip(results, rows, strict=True)}
 
 
-def insert_members(tx: Transaction, result_id: int, changes: list[MemberChange]) -> None:
-    """Append the members that a result added, moved or took out."""
+def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]]) -> None:
+    """Append the members that results added, moved or took out; `members` has them by the id of the result."""
     tx.insert_many("results.insert_members", [
-        change._asdict() | {"result_id": result_id, "came": int(change.came)} for change in changes
+        change._asdict() | {"result_id": result_id, "came": int(change.came)}
+        for result_id, changes in members.items() for change in changes
     ])
 
 

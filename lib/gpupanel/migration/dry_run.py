@@ -8,18 +8,19 @@ rows waits for them for up to a minute.
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from .. import ledger, order, preflight
 from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
-from ..manifest import Manifest
+from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
 from ..rows import BatchRow, PlannedItem
+from ..worker import containers
 from ..worker.chunk_writer import ChunkWriter, ImportRun
-from ..worker.containers import Step
+from ..worker.container_writer import ContainerWriter
+from ..worker.containers import PendingContainer
 from ..worker.pipeline import Limits, Pipeline, result_of_counts
 from .dry_run_output import Line, NaturalKeyFormatter
 from ..worker.document_prefetch import ImportItem
@@ -73,8 +74,8 @@ class DryRun:
         return bundle.manifest
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
-        failures = Pipeline(target, self._mount, target.run(manifest), manifest, self._limits).run()
-        ended = result_of_counts(dict(target.counts), len(failures))
+        Pipeline(target, self._mount, target.run(manifest), manifest, self._limits).run()
+        ended = result_of_counts(dict(target.counts), target.container_counts)
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
         }}
@@ -88,6 +89,7 @@ class RolledBackImport:
         self._batch, self.batch_id, self._sync_id = batch, batch["id"], batch["sync_id"]
         self._deadline = monotonic() + seconds
         self.counts: Counter[str] = Counter()
+        self.container_counts: Counter[str] = Counter()
         self._tx.fetch_all("dry_run.patience")
 
     def run(self, manifest: Manifest) -> ImportRun:
@@ -106,7 +108,7 @@ class RolledBackImport:
         """Return the ledger's rows of these items."""
         return ledger.planned_items(self._tx, self.batch_id, keys)
 
-    def is_open(self, row: dict[str, Any]) -> bool:
+    def is_open(self, row: PlannedItem) -> bool:
         """Return True: a dry run imports every item."""
         return True
 
@@ -123,12 +125,20 @@ class RolledBackImport:
             self._tell(self._item_line(each.plan))
         return []
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container and print its lines."""
-        with self._tx.savepoint():
-            missing = step(self._tx)
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return all of these containers."""
+        return containers.open_containers(self._tx, self.batch_id, None, entries)
+
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers and print its lines."""
+        try:
+            with self._tx.savepoint():
+                settled = writer.write(self._tx, group)
+        except DataError:
+            settled = writer.write_individually(self._tx, group)
         self._print_writes()
-        return missing
+        self.container_counts.update(str(each.decision) for each in settled if each.entry.is_first_step)
+        return [each.entry.next_step() for each in settled if not each.is_final]
 
     def _print_writes(self) -> None:
         written = self._tx.take_writes()

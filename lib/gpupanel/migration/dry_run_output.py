@@ -31,11 +31,9 @@ class NaturalKeyFormatter:
         self._sync_id, self._last = sync_id, {"last_batch_id.sync_id": sync_id}
         self._assets = _named(tx, "dry_run.assets", _ids(written, "asset_id") | _listed(written, *ASSET_LISTS))
         self._containers: dict[str, dict[int, Line]] = {}
-        self._members: dict[str, dict[int, Line]] = {}
         for kind, plural in (("gallery", "galleries"), ("collection", "collections")):
-            rows = [row for row in written if row.statement.startswith(f"containers.{kind}_")]
+            rows = [row for row in written if row.values.get("type") == kind]
             self._containers[kind] = _named(tx, f"dry_run.{plural}", _ids(rows, "container_id"))
-            self._members[kind] = _named(tx, f"dry_run.{kind}_members", _listed(rows, f"containers.{kind}_remove_members"))
 
     def lines(self, written: Iterable[RecordedWrite]) -> Iterator[Line]:
         """Yield the lines of each recorded row."""
@@ -43,8 +41,7 @@ class NaturalKeyFormatter:
             if row.statement.startswith("library_write."):
                 yield from ASSET_LINES[row.statement](self, row.values)
             elif row.statement.startswith("containers."):
-                kind, _, verb = row.statement.removeprefix("containers.").partition("_")
-                yield from CONTAINER_LINES[verb](self, kind, row.values)
+                yield from CONTAINER_LINES[row.statement](self, row.values["type"], row.values)
 
     # ------------------------------------------------------------------------------------------------- assets
 
@@ -93,25 +90,18 @@ class NaturalKeyFormatter:
         values = _picked(row, CONTAINER_ROW) | {"first_batch_id.sync_id": self._sync_id} | self._last
         yield _line(f"asset_{kind}", {f"{kind}_hash": row["container_hash"]}, values | LIVE)
 
-    def container_update(self, kind: str, row: Line) -> Iterator[Line]:
-        values = _picked(row, CONTAINER_ROW) | self._last
-        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], values | LIVE)
+    def container_write(self, kind: str, row: Line) -> Iterator[Line]:
+        values = _picked(row, CONTAINER_ROW) | (self._last if row["is_last"] else {})
+        yield _line(f"asset_{kind}", {f"{kind}_hash": row["container_hash"]}, values | _mark(row))
 
-    def container_remove(self, kind: str, row: Line) -> Iterator[Line]:
-        yield _line(f"asset_{kind}", self._containers[kind][row["container_id"]], self._last | REMOVED)
-
-    def container_touch(self, kind: str, row: Line) -> Iterator[Line]:
-        """Yield nothing: only a time changed, and the plan has no times."""
-        return iter(())
-
-    def container_add_members(self, kind: str, row: Line) -> Iterator[Line]:
+    def container_members(self, kind: str, row: Line) -> Iterator[Line]:
+        """Yield nothing where only the latest bundle of a membership changes."""
+        if not row["is_change"]:
+            return
         container = _through(f"{kind}_id", self._containers[kind][row["container_id"]])
         asset = _through("asset_id", self._assets[row["asset_id"]])
-        yield _line(f"asset_{kind}_item", container | asset, {"position": row["position"]} | LIVE)
-
-    def container_remove_members(self, kind: str, row: Line) -> Iterator[Line]:
-        for member in row["ids"]:
-            yield _line(f"asset_{kind}_item", self._members[kind][member], dict(REMOVED))
+        values = {} if row["is_removed"] else {"position": row["position"]}
+        yield _line(f"asset_{kind}_item", container | asset, values | _mark(row))
 
 
 ASSET_LISTS = ("library_write.remove_assets", "library_write.set_say")
@@ -125,10 +115,13 @@ ASSET_LINES = {
     "library_write.write_covers": NaturalKeyFormatter.write_covers,
 }
 CONTAINER_LINES = {
-    "create": NaturalKeyFormatter.container_create, "update": NaturalKeyFormatter.container_update, "remove": NaturalKeyFormatter.container_remove,
-    "touch": NaturalKeyFormatter.container_touch, "add_members": NaturalKeyFormatter.container_add_members,
-    "remove_members": NaturalKeyFormatter.container_remove_members,
+    "containers.create": NaturalKeyFormatter.container_create, "containers.write": NaturalKeyFormatter.container_write,
+    "containers.write_members": NaturalKeyFormatter.container_members,
 }
+
+
+def _mark(row: Line) -> Line:
+    return REMOVED if row["is_removed"] else LIVE
 
 
 def _line(table: str, key: Line, values: Line) -> Line:

@@ -32,8 +32,8 @@ class RecordingTransaction(Transaction):
         self._written.append(RecordedWrite(name, params))
         return new_id
 
-    def insert_many(self, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        returned = super().insert_many(name, rows)
+    def insert_many(self, name: str, rows: list[dict[str, Any]], **fragments: str) -> list[dict[str, Any]]:
+        returned = super().insert_many(name, rows, **fragments)
         self._written += [RecordedWrite(name, row) for row in rows]
         return returned
 

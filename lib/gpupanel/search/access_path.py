@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, fill, query
-from .filters import BatchFilter
 from ..pagination import Cursor, keyset_condition, row_cursor, sort_order
+from .filters import BatchFilter
 
 MAX_ROWS_SCANNED = 5_000  # rows that one page, or one count of several filters, scans at most
 KEY = "discovered_at"  # the column that the list is sorted by
@@ -16,8 +16,8 @@ KEY = "discovered_at"  # the column that the list is sorted by
 class AccessPath(NamedTuple):
     """An access path: table and index, and the filter that it applies.
 
-    `alone`: it applies all filters. `short`: it has at most SCAN rows. `numbers`: rows of each filter, as far as they
-    were counted to choose the path.
+    `alone`: it applies all filters. `short`: it has at most MAX_ROWS_SCANNED rows. `numbers`: rows of each filter, as
+    far as they were counted to choose the path.
     """
 
     source: str
@@ -55,10 +55,17 @@ def choose_access_path(tx: ReadTransaction, filters: BatchFilter) -> AccessPath:
     """
     names = filter_names(filters)
     if "asset_hash" in names:
-        return AccessPath(TOUCHED.format(query("search.batches_with_asset")), "asset_hash", alone=len(names) == 1, short=True)
+        return AccessPath(
+            TOUCHED.format(query("search.batches_with_asset")), "asset_hash", alone=len(names) == 1, short=True
+        )
     numbers = {}
     if len(names) > 1 or names == ["sync_id"]:
-        numbers = {name: fetch_bounded_value(tx, "search.count_to", path_by_index(name), filters, only=True, bound=MAX_ROWS_SCANNED) for name in names}
+        numbers = {
+            name: fetch_bounded_value(
+                tx, "search.count_to", path_by_index(name), filters, only=True, bound=MAX_ROWS_SCANNED
+            )
+            for name in names
+        }
     return choose_index(names, numbers)
 
 
@@ -71,7 +78,8 @@ def choose_index(names: list[str], numbers: Mapping[str, int]) -> AccessPath:
     lead = min(names, key=numbers.__getitem__)
     if numbers[lead] <= MAX_ROWS_SCANNED:
         return path_by_index(lead)._replace(short=True, numbers=numbers)
-    return (path_by_index(lead) if lead != "sync_id" else AccessPath(TABLE.format("discovered"), None))._replace(numbers=numbers)
+    path = path_by_index(lead) if lead != "sync_id" else AccessPath(TABLE.format("discovered"), None)
+    return path._replace(numbers=numbers)
 
 
 def path_by_index(name: str) -> AccessPath:
@@ -79,32 +87,38 @@ def path_by_index(name: str) -> AccessPath:
     return AccessPath(TABLE.format(INDEXES[name]), name)
 
 
-def scan_limit_row(tx: ReadTransaction, way: AccessPath, filters: BatchFilter, start: Cursor | None, ascending: bool) -> Cursor | None:
-    """The cursor after SCAN rows of the access path; None if it has fewer."""
-    if way.short:
+def scan_limit_row(
+    tx: ReadTransaction, path: AccessPath, filters: BatchFilter, start: Cursor | None, ascending: bool
+) -> Cursor | None:
+    """The cursor after MAX_ROWS_SCANNED rows of the access path; None if it has fewer."""
+    if path.short:
         return None
-    last = run_query(tx, "search.page_keys", way, filters, ascending, start=start, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1)
+    last = run_query(
+        tx, "search.page_keys", path, filters, ascending, start=start, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1
+    )
     return row_cursor(last[0], KEY, ascending) if last else None
 
 
-def fetch_bounded_value(tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, horizon: Cursor | None = None, **more: Any) -> int:
+def fetch_bounded_value(
+    tx: ReadTransaction, name: str, path: AccessPath, filters: BatchFilter, horizon: Cursor | None = None, **more: Any
+) -> int:
     """The result of a query that counts batches."""
-    [row] = run_query(tx, name, way, filters, horizon=horizon, **more)
+    [row] = run_query(tx, name, path, filters, horizon=horizon, **more)
     return int(row["batches"])
 
 
 def run_query(
-    tx: ReadTransaction, name: str, way: AccessPath, filters: BatchFilter, ascending: bool = False, *, start: Cursor | None = None,
-    horizon: Cursor | None = None, only: bool = False, **more: Any,
+    tx: ReadTransaction, name: str, path: AccessPath, filters: BatchFilter, ascending: bool = False, *,
+    start: Cursor | None = None, horizon: Cursor | None = None, only: bool = False, **more: Any,
 ) -> list[dict[str, Any]]:
-    """Run a query of find.sql from `start` (excluded) to `horizon`.
+    """Run a query of search.sql from `start` (excluded) to `horizon`.
 
-    With `only`, of the filters only the path's own and the dates apply.
+    With `only`, the path's own filter and the dates apply, and no other filter.
     """
-    where = conditions(filters, DATES | {way.lead or ""} if only else CONDITIONS)
+    where = conditions(filters, DATES | {path.lead or ""} if only else CONDITIONS)
     where += [keyset_condition("b.discovered_at", "b.id", "start", ascending)] if start else []
     where += ["NOT " + keyset_condition("b.discovered_at", "b.id", "horizon", ascending)] if horizon else []
-    holes = {"source": way.source, "where": " AND ".join(where) or "TRUE"}
+    holes = {"source": path.source, "where": " AND ".join(where) or "TRUE"}
     if name == "search.page_keys":
         holes["order"] = sort_order(ascending)
     return tx.fetch_all_sql(fill(name, **holes), **parameters(filters, start=start, horizon=horizon), **more)

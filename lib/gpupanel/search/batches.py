@@ -1,8 +1,8 @@
 """Pages and counts of the batches that match filters (decision 0024).
 
 One filter, with or without dates, is read from an index in the order of the list, so a page costs what it shows. With
-several filters, the one with the fewest rows chooses the index, and its rows are checked against the others: at most
-SCAN rows at once, and a page that stops there says so.
+several filters, the filter with the fewest rows chooses the index, and its rows are checked against the other filters:
+at most MAX_ROWS_SCANNED rows at once, and a page that stops there says so.
 """
 
 from collections.abc import Collection
@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunked, fill
-from .filters import BatchFilter
 from ..models import BatchStatus, COUNT_LIMIT
 from ..pagination import Cursor, ENDS, Page, build_page
 from ..rows import ListedBatch
@@ -19,8 +18,10 @@ from .access_path import (
     AccessPath, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, TABLE, choose_access_path, choose_index, conditions,
     fetch_bounded_value, filter_names, parameters, run_query, scan_limit_row,
 )
+from .filters import BatchFilter
 
-STATUS_COUNT_LIMIT = 100  # where counts by status stop in a ledger of more than COUNT_LIMIT batches, since each list shows eight of them
+# In a ledger of more than COUNT_LIMIT batches counts by status stop here: each list shows eight of them.
+STATUS_COUNT_LIMIT = 100
 MAX_HOSTS = 100
 BEFORE_ALL = datetime(1000, 1, 1)
 
@@ -33,41 +34,45 @@ class BoundedCount(NamedTuple):
 
 
 def list_batches(
-    tx: ReadTransaction, filters: BatchFilter, place: Cursor | None = None, *, oldest_first: bool = False, limit: int = 50,
-    path: AccessPath | None = None,
+    tx: ReadTransaction, filters: BatchFilter, cursor: Cursor | None = None, *, oldest_first: bool = False,
+    limit: int = 50, path: AccessPath | None = None,
 ) -> Page[ListedBatch]:
     """A page of batches from the cursor on, else from the start.
 
-    `actor` is the access path of these filters, if the caller knows it.
+    `path` is the access path of these filters, if the caller has chosen it.
     """
-    start = place or Cursor(ENDS[0] if oldest_first else ENDS[1], oldest_first)
-    found, horizon = _look(tx, path or choose_access_path(tx, filters), filters, start if place else None, limit + 1, start.ascending)
-    batches = build_page(found, start, limit, KEY, list_ascending=oldest_first, horizon=horizon)
+    start = cursor or Cursor(ENDS[0] if oldest_first else ENDS[1], oldest_first)
+    path = path or choose_access_path(tx, filters)
+    keys, horizon = _scan(tx, path, filters, cursor and start, limit + 1, start.ascending)
+    batches = build_page(keys, start, limit, KEY, list_ascending=oldest_first, horizon=horizon)
     return replace(batches, rows=_rows(tx, [row["id"] for row in batches.rows]))
 
 
 def list_ids(tx: ReadTransaction, filters: BatchFilter, *, limit: int = COUNT_LIMIT) -> tuple[list[int], bool]:
     """The ids of the latest matching batches, and whether these are all."""
-    way, found, horizon = choose_access_path(tx, filters), list[int](), None
+    path, ids, horizon = choose_access_path(tx, filters), list[int](), None
     for _ in range(limit // MAX_ROWS_SCANNED):
-        rows, horizon = _look(tx, way, filters, horizon, limit + 1 - len(found), False)
-        found += [row["id"] for row in rows]
-        if horizon is None or len(found) > limit:
+        rows, horizon = _scan(tx, path, filters, horizon, limit + 1 - len(ids), False)
+        ids += [row["id"] for row in rows]
+        if horizon is None or len(ids) > limit:
             break
-    return found[:limit], horizon is None and len(found) <= limit
+    return ids[:limit], horizon is None and len(ids) <= limit
 
 
 def count_batches(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> BoundedCount:
     """The number of matching batches, exact or a lower limit."""
-    way = path or choose_access_path(tx, filters)
-    if way.alone and not way.short:
-        number = fetch_bounded_value(tx, "search.count_to", way, filters, bound=COUNT_LIMIT)
+    path = path or choose_access_path(tx, filters)
+    if path.alone and not path.short:
+        number = fetch_bounded_value(tx, "search.count_to", path, filters, bound=COUNT_LIMIT)
         return BoundedCount(number, number <= COUNT_LIMIT)
-    horizon = scan_limit_row(tx, way, filters, None, False)
-    return BoundedCount(fetch_bounded_value(tx, "search.count", way, filters, horizon), horizon is None and _whole(tx, way, filters))
+    horizon = scan_limit_row(tx, path, filters, None, False)
+    number = fetch_bounded_value(tx, "search.count", path, filters, horizon)
+    return BoundedCount(number, horizon is None and _is_complete(tx, path, filters))
 
 
-def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> tuple[BoundedCount, dict[str, BoundedCount]]:
+def count_list_and_statuses(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None
+) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     """The number of matching batches, and status -> number without status.
 
     Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT.
@@ -82,18 +87,23 @@ def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: Acc
     return own, by_status
 
 
-def count_by_status(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None, *, most: int | None) -> dict[str, BoundedCount]:
+def count_by_status(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None, *, most: int | None
+) -> dict[str, BoundedCount]:
     """status -> number of batches that match the other filters.
 
     Without filters but dates, each is counted up to `most`, or exactly if that is None.
     """
-    others = filters._replace(status=None)
-    if not filter_names(others):
-        return _count_each_status(tx, others, most)
-    way = choose_index(filter_names(others), path.numbers) if path and path.numbers else choose_access_path(tx, others)
-    horizon = scan_limit_row(tx, way, others, None, False)
-    exact = horizon is None and _whole(tx, way, others)
-    rows = run_query(tx, "search.count_by_status", way, others, horizon=horizon)
+    other_filters = filters._replace(status=None)
+    if not filter_names(other_filters):
+        return _count_each_status(tx, other_filters, most)
+    if path and path.numbers:
+        path = choose_index(filter_names(other_filters), path.numbers)
+    else:
+        path = choose_access_path(tx, other_filters)
+    horizon = scan_limit_row(tx, path, other_filters, None, False)
+    exact = horizon is None and _is_complete(tx, path, other_filters)
+    rows = run_query(tx, "search.count_by_status", path, other_filters, horizon=horizon)
     numbers = {row["status"]: row["batches"] for row in rows}
     return {str(status): BoundedCount(numbers.get(status, 0), exact) for status in BatchStatus}
 
@@ -107,7 +117,8 @@ def _count_each_status(tx: ReadTransaction, filters: BatchFilter, most: int | No
         parts.append(f"({fill(name, source=source, where=where)}) AS {status}")
     [numbers] = tx.fetch_all_sql(f"SELECT {', '.join(parts)}", **parameters(filters), bound=most)
     return {
-        status: BoundedCount(min(number, most or number), not most or number <= most) for status, number in numbers.items()
+        status: BoundedCount(min(number, most or number), not most or number <= most)
+        for status, number in numbers.items()
     }
 
 
@@ -116,9 +127,12 @@ def _sum(parts: Collection[BoundedCount]) -> BoundedCount:
     return BoundedCount(number, number <= COUNT_LIMIT and all(part.exact for part in parts))
 
 
-def _whole(tx: ReadTransaction, way: AccessPath, filters: BatchFilter) -> bool:
+def _is_complete(tx: ReadTransaction, path: AccessPath, filters: BatchFilter) -> bool:
     """Whether the access path has all rows of its filter."""
-    return way.lead != "asset_hash" or len(tx.fetch_all("search.batches_with_asset", **parameters(filters))) < MAX_ROWS_SCANNED
+    return (
+        path.lead != "asset_hash"
+        or len(tx.fetch_all("search.batches_with_asset", **parameters(filters))) < MAX_ROWS_SCANNED
+    )
 
 
 def list_hosts(tx: ReadTransaction) -> list[str]:
@@ -126,18 +140,20 @@ def list_hosts(tx: ReadTransaction) -> list[str]:
     return [row["source_host"] for row in tx.fetch_all("search.hosts", limit=MAX_HOSTS)]
 
 
-def _look(
-    tx: ReadTransaction, way: AccessPath, filters: BatchFilter, start: Cursor | None, limit: int, ascending: bool
+def _scan(
+    tx: ReadTransaction, path: AccessPath, filters: BatchFilter, start: Cursor | None, limit: int, ascending: bool
 ) -> tuple[list[dict[str, Any]], Cursor | None]:
     """The next keys, and the cursor at which the scan stopped, if it did."""
     if start and start.key is None:
         start = replace(start, key=tx.fetch_value("search.discovered_at", id=start.id) or BEFORE_ALL)
-    horizon = None if way.alone else scan_limit_row(tx, way, filters, start, ascending)
-    rows = run_query(tx, "search.page_keys", way, filters, ascending, start=start, horizon=horizon, limit=limit, offset=0)
+    horizon = None if path.alone else scan_limit_row(tx, path, filters, start, ascending)
+    rows = run_query(
+        tx, "search.page_keys", path, filters, ascending, start=start, horizon=horizon, limit=limit, offset=0
+    )
     return rows, horizon
 
 
-def _rows(tx: ReadTransaction, wanted: list[int]) -> list[ListedBatch]:
+def _rows(tx: ReadTransaction, ids: list[int]) -> list[ListedBatch]:
     """The batches with these ids, in this order."""
-    rows = {row["id"]: row for chunk in chunked(wanted) for row in tx.fetch_all("search.rows", ids=chunk)}
-    return [rows[number] for number in wanted]
+    rows = {row["id"]: row for chunk in chunked(ids) for row in tx.fetch_all("search.rows", ids=chunk)}
+    return [rows[batch_id] for batch_id in ids]

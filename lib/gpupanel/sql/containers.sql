@@ -1,91 +1,41 @@
--- name: gallery_hold
--- Lock one gallery, live or removed, until the transaction ends.
-SELECT id, title, cover_hash, deleted_at FROM asset_gallery WHERE gallery_hash = %(container_hash)s FOR UPDATE
+-- {type} is gallery or collection: both have the same tables and columns under other names.
 
--- name: gallery_create
--- Insert a gallery.
-INSERT INTO asset_gallery (gallery_hash, title, cover_hash, first_batch_id, last_batch_id)
-VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(batch_id)s, %(batch_id)s)
+-- name: lock
+-- Lock those of these containers that exist, in the order of the index, until the transaction ends.
+SELECT id FROM asset_{type} FORCE INDEX ({type})
+WHERE {type}_hash IN %(hashes)s ORDER BY {type}_hash FOR UPDATE
 
--- name: gallery_update
--- Write the fields of a gallery; a removed one is restored.
-UPDATE asset_gallery SET title = %(title)s, cover_hash = %(cover_hash)s, last_batch_id = %(batch_id)s, deleted_at = NULL
-WHERE id = %(container_id)s
+-- name: create
+-- Insert containers; if another worker has inserted one meanwhile, the key refuses it and the group is decided again.
+INSERT INTO asset_{type} ({type}_hash, title, cover_hash, first_batch_id, last_batch_id, source_at, source_batch_id)
+VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(batch_id)s, %(batch_id)s, %(source_at)s, %(batch_id)s)
+RETURNING id, {type}_hash AS container_hash
 
--- name: gallery_remove
--- Mark a gallery as removed.
-UPDATE asset_gallery SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
+-- name: write
+-- Write the fields, the mark and the say of locked containers. A row whose members alone change is written too: a row
+-- lock alone causes no conflict on other nodes of a Galera cluster.
+INSERT INTO asset_{type} ({type}_hash, title, cover_hash, last_batch_id, source_at, source_batch_id, deleted_at)
+VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(last_batch_id)s, %(source_at)s, %(source_batch_id)s,
+        IF(%(is_removed)s, NOW(6), NULL))
+ON DUPLICATE KEY UPDATE
+  title = VALUES(title), cover_hash = VALUES(cover_hash), last_batch_id = VALUES(last_batch_id),
+  source_at = VALUES(source_at), source_batch_id = VALUES(source_batch_id), updated_at = NOW(6),
+  deleted_at = IF(VALUES(deleted_at) IS NULL, NULL, COALESCE(deleted_at, VALUES(deleted_at)))
 
--- name: gallery_touch
--- Write the row when members change: a row lock alone causes no conflict on other nodes of a Galera cluster.
-UPDATE asset_gallery SET updated_at = NOW(6) WHERE id = %(container_id)s
+-- name: write_members
+-- Insert, restore, move or remove memberships, and write their say.
+INSERT INTO asset_{type}_item ({type}_id, asset_id, position, source_at, source_batch_id, deleted_at)
+VALUES (%(container_id)s, %(asset_id)s, %(position)s, %(source_at)s, %(source_batch_id)s,
+        IF(%(is_removed)s, NOW(6), NULL))
+ON DUPLICATE KEY UPDATE
+  position = VALUES(position), source_at = VALUES(source_at), source_batch_id = VALUES(source_batch_id),
+  deleted_at = IF(VALUES(deleted_at) IS NULL, NULL, COALESCE(deleted_at, VALUES(deleted_at)))
 
--- name: gallery_members
--- Memberships of some assets, live or removed.
-SELECT asset_id, position, deleted_at FROM asset_gallery_item
-WHERE gallery_id = %(container_id)s AND asset_id IN %(asset_ids)s
+-- name: with_members
+-- Those of these containers that have a live membership.
+SELECT c.id FROM asset_{type} c
+WHERE c.id IN %(ids)s AND EXISTS (SELECT 1 FROM asset_{type}_item m WHERE m.{type}_id = c.id AND m.deleted_at IS NULL)
 
--- name: gallery_add_members
--- Insert or update memberships; a removed one is restored.
-INSERT INTO asset_gallery_item (gallery_id, asset_id, position)
-VALUES (%(container_id)s, %(asset_id)s, %(position)s)
-ON DUPLICATE KEY UPDATE position = VALUES(position), deleted_at = NULL
-
--- name: gallery_find_members
--- Live memberships of assets with these hashes, live or removed.
-SELECT m.id FROM asset a STRAIGHT_JOIN asset_gallery_item m ON m.gallery_id = %(container_id)s AND m.asset_id = a.id
-WHERE a.asset_type IN ('photo', 'cover', 'video') AND a.asset_hash IN %(hashes)s AND m.deleted_at IS NULL
-
--- name: gallery_remove_members
--- Mark memberships as removed.
-UPDATE asset_gallery_item SET deleted_at = NOW(6) WHERE id IN %(ids)s
-
--- name: gallery_has_members
--- Whether the gallery has a live membership.
-SELECT 1 FROM asset_gallery_item WHERE gallery_id = %(container_id)s AND deleted_at IS NULL LIMIT 1
-
--- name: collection_hold
--- Lock one collection, live or removed, until the transaction ends.
-SELECT id, title, cover_hash, deleted_at FROM asset_collection WHERE collection_hash = %(container_hash)s FOR UPDATE
-
--- name: collection_create
--- Insert a collection.
-INSERT INTO asset_collection (collection_hash, title, cover_hash, first_batch_id, last_batch_id)
-VALUES (%(container_hash)s, %(title)s, %(cover_hash)s, %(batch_id)s, %(batch_id)s)
-
--- name: collection_update
--- Write the fields of a collection; a removed one is restored.
-UPDATE asset_collection SET title = %(title)s, cover_hash = %(cover_hash)s, last_batch_id = %(batch_id)s, deleted_at = NULL
-WHERE id = %(container_id)s
-
--- name: collection_remove
--- Mark a collection as removed.
-UPDATE asset_collection SET deleted_at = NOW(6), last_batch_id = %(batch_id)s WHERE id = %(container_id)s
-
--- name: collection_touch
--- Write the row when members change: a row lock alone causes no conflict on other nodes of a Galera cluster.
-UPDATE asset_collection SET updated_at = NOW(6) WHERE id = %(container_id)s
-
--- name: collection_members
--- Memberships of some assets, live or removed.
-SELECT asset_id, position, deleted_at FROM asset_collection_item
-WHERE collection_id = %(container_id)s AND asset_id IN %(asset_ids)s
-
--- name: collection_add_members
--- Insert or update memberships; a removed one is restored.
-INSERT INTO asset_collection_item (collection_id, asset_id, position)
-VALUES (%(container_id)s, %(asset_id)s, %(position)s)
-ON DUPLICATE KEY UPDATE position = VALUES(position), deleted_at = NULL
-
--- name: collection_find_members
--- Live memberships of assets with these hashes, live or removed.
-SELECT m.id FROM asset a STRAIGHT_JOIN asset_collection_item m ON m.collection_id = %(container_id)s AND m.asset_id = a.id
-WHERE a.asset_type IN ('photo', 'cover', 'video') AND a.asset_hash IN %(hashes)s AND m.deleted_at IS NULL
-
--- name: collection_remove_members
--- Mark memberships as removed.
-UPDATE asset_collection_item SET deleted_at = NOW(6) WHERE id IN %(ids)s
-
--- name: collection_has_members
--- Whether the collection has a live membership.
-SELECT 1 FROM asset_collection_item WHERE collection_id = %(container_id)s AND deleted_at IS NULL LIMIT 1
+-- name: count_members
+-- Number of live memberships of a container.
+SELECT COUNT(*) AS members FROM asset_{type}_item WHERE {type}_id = %(container_id)s AND deleted_at IS NULL

@@ -1,18 +1,18 @@
 -- name: stale_jobs
--- Running jobs with a stale heartbeat; any worker requeues them.
+-- Running jobs with a stale heartbeat, or with a stale claim and no heartbeat; any worker requeues them.
 SELECT id, worker, heartbeat_at FROM import_job
-WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 ORDER BY heartbeat_at LIMIT %(limit)s
 
 -- name: running_without_claim
--- Running jobs without claim or heartbeat, which no worker would ever requeue.
-SELECT id, worker FROM import_job WHERE state = 'running' AND (heartbeat_at IS NULL OR claim_token IS NULL)
+-- Running jobs without the time of a claim or a heartbeat, which no worker would ever requeue.
+SELECT id, worker FROM import_job WHERE state = 'running' AND heartbeat_at IS NULL AND claimed_at IS NULL
 LIMIT %(limit)s
 
 -- name: status_mismatch
--- Queued and running jobs whose batch has another status.
+-- Queued, held and running jobs whose batch has another status.
 SELECT j.id, j.state, b.sync_id, b.status FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.state IN ('queued', 'running') AND b.status <> IF(j.state = 'queued', 'queued', 'importing')
+WHERE j.state IN ('queued', 'held', 'running') AND b.status <> IF(j.state = 'running', 'importing', 'queued')
 LIMIT %(limit)s
 
 -- name: batches_without_job
@@ -26,3 +26,9 @@ LIMIT %(limit)s
 SELECT id, queued_at FROM import_job FORCE INDEX (claim)
 WHERE state = 'queued' AND queued_at < NOW(6) - INTERVAL %(seconds)s SECOND
 ORDER BY priority, id LIMIT 1
+
+-- name: held_long
+-- Jobs whose bundle has been away for a day.
+SELECT id, held_at FROM import_job FORCE INDEX (due)
+WHERE state = 'held' AND not_before IS NOT NULL AND hold = 'bundle' AND held_at < NOW(6) - INTERVAL %(seconds)s SECOND
+LIMIT %(limit)s

@@ -87,8 +87,8 @@ SELECT COUNT(*) AS jobs FROM (
 
 -- name: count_silent
 -- Number of running jobs whose heartbeat is older than a number of seconds.
-SELECT COUNT(*) AS jobs FROM import_job
-WHERE state = 'running' AND heartbeat_at < NOW(6) - INTERVAL %(seconds)s SECOND
+SELECT COUNT(*) AS jobs FROM import_job FORCE INDEX (heartbeat)
+WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
 
 -- name: count_in
 -- Number of jobs in one state, or `bound` + 1 if there are more; a column of a statement.
@@ -108,6 +108,10 @@ SELECT COALESCE(
          (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'running' LIMIT 1 OFFSET %(bound)s),
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'running')
        ) AS running,
+       COALESCE(
+         (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'held' LIMIT 1 OFFSET %(bound)s),
+         (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'held')
+       ) AS held,
        COALESCE(
          (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended)
           WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR LIMIT 1 OFFSET %(bound)s),

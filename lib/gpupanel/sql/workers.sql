@@ -31,11 +31,19 @@ SELECT host, slot, pid, version, state, job_id, mount_ok, started_at, seen_at, e
        ended_at IS NULL AND seen_at < NOW(6) - INTERVAL %(late)s SECOND AS is_late
 FROM import_worker FORCE INDEX (seen) ORDER BY seen_at DESC LIMIT %(limit)s
 
--- name: alive
--- Number of workers that beat; a running job with a young heartbeat whose worker has no slot counts as one (Perl).
+-- name: presence
+-- How many workers beat, when one was seen last, and who paused the queue.
+-- A running job with a young heartbeat whose worker has no slot counts as one (the Perl worker).
 SELECT (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
         WHERE seen_at >= NOW(6) - INTERVAL %(late)s SECOND AND ended_at IS NULL)
      + (SELECT COUNT(*) FROM import_job j FORCE INDEX (heartbeat)
         WHERE j.state = 'running' AND j.heartbeat_at >= NOW(6) - INTERVAL %(late)s SECOND
-          AND NOT EXISTS (SELECT 1 FROM import_worker w WHERE w.host = SUBSTRING_INDEX(j.worker, ':', 1)
-                          AND w.pid = SUBSTRING_INDEX(j.worker, ':', -1))) AS workers
+          AND NOT EXISTS (
+            SELECT 1 FROM import_worker w
+            WHERE w.host = CONVERT(SUBSTRING_INDEX(j.worker, ':', 1) USING utf8mb4) COLLATE utf8mb4_bin
+              AND w.pid = SUBSTRING_INDEX(j.worker, ':', -1))) AS alive,
+       NULLIF(GREATEST(
+         COALESCE((SELECT MAX(seen_at) FROM import_worker), TIMESTAMP('1000-01-01')),
+         COALESCE((SELECT MAX(heartbeat_at) FROM import_job WHERE state = 'running'), TIMESTAMP('1000-01-01'))
+       ), TIMESTAMP('1000-01-01')) AS seen_at, NOW(6) AS now, c.paused_by, c.reason, c.since
+FROM (SELECT 1 AS id) one LEFT JOIN queue_control c ON c.id = one.id AND c.paused

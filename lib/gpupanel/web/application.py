@@ -1,6 +1,6 @@
 """The panel as an application: WSGI environment in, response out.
 
-`app` serves it over WSGI, `cgi` over CGI. Modules that only some pages need are imported by those pages
+`wsgi` serves it over WSGI, `entrypoints` over CGI. Modules that only some pages need are imported by those pages
 (docs/CONTRACT.md, "10. Pages").
 """
 
@@ -14,11 +14,12 @@ from urllib.parse import quote
 from .. import config
 from ..db import Database
 from ..errors import ConfigurationError, PanelError
-from . import auth, forms, proxy_headers, responses, routes, status_bar, templating
-from .responses import Environ, FileResponse, HEADERS, Response
-from .status_bar import QueueSummary
-from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS
+from . import auth, csrf, error_mapping, flash, proxy_headers, routes, status_bar, templating
 from .request import Request
+from .responses import Environ, FileResponse, HEADERS, Response
+from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS, READY
+from .signing_key import SigningKey
+from .status_bar import QueueSummary
 
 IDLE_SECONDS = 30  # a process that was stopped within a transaction keeps its row locks this long
 LOCK_SECONDS = 2  # wait for a locked row, before the whole transaction is tried again
@@ -35,11 +36,11 @@ class PanelApplication:
         self.db = Database(
             settings.database, idle_seconds=IDLE_SECONDS, lock_seconds=LOCK_SECONDS, read_timeout=DATABASE_SECONDS
         )
-        self.secret = forms.SigningKey(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
+        self.secret = SigningKey(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
         self.renderer = templating.Renderer(settings.panel.templates, settings.mount.sync_dir)
 
     def normalize_environ(self, environ: Environ) -> Environ:
-        """Apply proxy headers, and split the path as `answer` expects it."""
+        """Apply proxy headers, and split the path as `handle` expects it."""
         return routes.normalize_path(proxy_headers.apply_proxy_headers(environ, self.settings.panel.trusted_proxies))
 
     def handle(self, environ: Environ) -> Response:
@@ -49,13 +50,13 @@ class PanelApplication:
             return self.handle_error_status(environ, 404)
         if method not in METHODS[path]:
             return self.handle_error_status(environ, 405)
-        handlers = {"/": self._home, HEALTH: self._health, METRICS: self._metrics}
+        handlers = {"/": self._home, HEALTH: self._health, READY: self._ready, METRICS: self._metrics}
         return handlers.get(path, self._show)(environ)
 
     def handle_error_status(self, environ: Environ, status: int) -> Response:
         """Respond with an error status, such as 404 or 405."""
         def fail(request: Request) -> Response:
-            raise responses.error_for_status(status)
+            raise error_mapping.error_for_status(status)
 
         reply = self._authenticated(environ, fail)
         if reply.status == 405:
@@ -80,6 +81,13 @@ class PanelApplication:
         from .pages import health
 
         status, body = health.answer(self.db)
+        return _reply(body, status, TEXT)
+
+    def _ready(self, environ: Environ) -> Response:
+        """Respond whether the database answers and a worker beats, without authentication."""
+        from .pages import health
+
+        status, body = health.readiness(self.db)
         return _reply(body, status, TEXT)
 
     def _metrics(self, environ: Environ) -> Response:
@@ -149,7 +157,7 @@ class PanelApplication:
 
     def _token(self, request: Request) -> str | None:
         user = request.signed_in
-        return forms.make_token(self.secret, user.name) if user.operator else None
+        return csrf.make_token(self.secret, user.name) if user.operator else None
 
     def _post(self, request: Request) -> Response:
         # Imported here, since reading a page needs neither the mount nor the manifest's parser.
@@ -157,7 +165,7 @@ class PanelApplication:
 
         user = request.signed_in
         auth.require_operator(user)
-        forms.verify_token(request.environ, self.secret, user.name, request.form.get("csrf_token", [""])[-1])
+        csrf.verify_token(request.environ, self.secret, user.name, request.form.get("csrf_token", [""])[-1])
         do, page = request.form.get("do", [""])[-1], None
         if "preview" in request.form:
             return self._page("selection", request, bulk_actions.preview(self.db, self.secret, request))
@@ -170,7 +178,7 @@ class PanelApplication:
         if page:
             return self._page("selection", request, page)
         message = {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines}
-        cookie = forms.dump_flash(self.secret, user.name, message)
+        cookie = flash.dump(self.secret, user.name, message)
         return _reply(b"", 303, {"Location": request.current_url, **_set_cookie(request, cookie)})
 
     def _flash(self, request: Request) -> tuple[dict[str, Any] | None, dict[str, str]]:
@@ -178,10 +186,10 @@ class PanelApplication:
         value = _flash_cookie(request)
         if not value:
             return None, {}
-        return forms.load_flash(self.secret, request.signed_in.name, value), _set_cookie(request, "")
+        return flash.load(self.secret, request.signed_in.name, value), _set_cookie(request, "")
 
     def _error_response(self, request: Request, error: Exception) -> Response:
-        problem = responses.error_payload(error)
+        problem = error_mapping.error_payload(error)
         status = problem["status"]
         if status >= 500:
             _log(request, error)
@@ -211,11 +219,11 @@ def _json(values: Mapping[str, Any], status: int = 200, headers: Mapping[str, st
 
 def _flash_cookie(request: Request) -> str | None:
     """Return the flash message's cookie, if a person will read the response."""
-    return None if request.is_background_refresh or request.wants_json else forms.cookie(request.environ)
+    return None if request.is_background_refresh or request.wants_json else flash.cookie(request.environ)
 
 
 def _set_cookie(request: Request, value: str) -> dict[str, str]:
-    return {"Set-Cookie": forms.set_cookie(request.environ, f"{request.links.base}/", value)}
+    return {"Set-Cookie": flash.set_cookie(request.environ, f"{request.links.base}/", value)}
 
 
 def _log(request: Request, error: Exception) -> None:

@@ -11,17 +11,20 @@ from ..db import Database, ReadTransaction, chunked
 from ..errors import InvalidInputError
 from ..mount import Mount
 from . import request as parameters
-from .forms import SigningKey
+from .signing_key import SigningKey
 from .form_actions import ActionResult, MOUNT_SECONDS, pluralize
 from .signed_selection import Selection, sign_selection, verify_selection
 from .request import Request
 
-MOST_TICKED = 1000
-MOST_LISTED = 200
-MOST_IN_A_NOTICE = 100  # results in a flash message; more are shown on a page of their own
+MAX_SELECTED = 1000
+MAX_LISTED = 200
+MAX_FLASH_RESULTS = 100  # results in a flash message; more are shown on a page of their own
 
-DO = {f"{what}_selected": what for what in bulk_service.BULK_ACTIONS}
-DONE = {bulk_service.QUEUE: "queued", bulk_service.PREFLIGHT: "preflighted", bulk_service.RETRY: "queued again", bulk_service.CANCEL: "canceled"}
+DO = {f"{action}_selected": action for action in bulk_service.BULK_ACTIONS}
+DONE = {
+    bulk_service.QUEUE: "queued", bulk_service.PREFLIGHT: "preflighted", bulk_service.RETRY: "queued again",
+    bulk_service.CANCEL: "canceled",
+}
 
 
 def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any]:
@@ -29,14 +32,15 @@ def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any
 
     The batches are the selected ones or, with the field `all`, those that match the page's filters now.
     """
-    what = request.form["preview"][-1]
-    if what not in bulk_service.BULK_ACTIONS:
-        raise InvalidInputError(f"preview: found {what[:80]!r}, expected one of {', '.join(bulk_service.BULK_ACTIONS)}")
-    selection = db.run_read(_matching if "all" in request.form else _ticked, request)
-    foreseen = db.run_read(bulk_service.preview, what, selection.ids)
-    page = _page(secret, request, what, selection, len(foreseen))
-    rows = [batch._asdict() for batch in foreseen[:MOST_LISTED]]
-    return page | {"groups": _groups(foreseen), "foreseen": rows, "outcomes": None}
+    action = request.form["preview"][-1]
+    if action not in bulk_service.BULK_ACTIONS:
+        expected = ", ".join(bulk_service.BULK_ACTIONS)
+        raise InvalidInputError(f"preview: found {action[:80]!r}, expected one of {expected}")
+    selection = db.run_read(_matching if "all" in request.form else _selected, request)
+    previews = db.run_read(bulk_service.preview, action, selection.ids)
+    page = _page(secret, request, action, selection, len(previews))
+    rows = [batch._asdict() for batch in previews[:MAX_LISTED]]
+    return page | {"groups": _groups(previews), "foreseen": rows, "outcomes": None}
 
 
 def perform(
@@ -46,28 +50,28 @@ def perform(
 
     Returns the result, and a page where a flash message is too small for it or batches are left.
     """
-    what = DO[do]
+    action = DO[do]
     selection, sync_ids = db.run_read(_from_form, secret, request)
     user = request.signed_in.name
-    outcomes, left = bulk_service.run(db, Mount(settings), what, sync_ids, user, seconds=MOUNT_SECONDS)
+    outcomes, left = bulk_service.run(db, Mount(settings), action, sync_ids, user, seconds=MOUNT_SECONDS)
     problems = [[outcome.sync_id, outcome.problem] for outcome in outcomes if outcome.problem]
     selection = selection.after(len(outcomes) - len(problems), problems, db.run_read(_ids, left))
     field = sign_selection(secret, user, selection) if left else None
     result = {"batches": [outcome._asdict() for outcome in outcomes], "left": len(left), "selection": field}
     listed = _refused_first(outcomes)
-    lines = [_format_result(what, outcome) for outcome in listed]
-    outcome = ActionResult(do, not problems and not left, _summary(what, selection), lines, result)
-    if not left and selection.total <= MOST_IN_A_NOTICE:
+    lines = [_format_result(action, outcome) for outcome in listed]
+    outcome = ActionResult(do, not problems and not left, _summary(action, selection), lines, result)
+    if not left and selection.total <= MAX_FLASH_RESULTS:
         return outcome, None
-    page = _page(secret, request, what, selection, len(outcomes))
-    rows = [outcome._asdict() for outcome in listed[:MOST_LISTED]]
+    page = _page(secret, request, action, selection, len(outcomes))
+    rows = [outcome._asdict() for outcome in listed[:MAX_LISTED]]
     return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows}
 
 
-# --------------------------------------------------------------------------------------------- which batches
+# --------------------------------------------------------------------------------------------- selection
 
 
-def _ticked(tx: ReadTransaction, request: Request) -> Selection:
+def _selected(tx: ReadTransaction, request: Request) -> Selection:
     ids = bulk_service.in_order(tx, _ids(tx, _sync_ids(request)))
     return Selection(ids, len(ids))
 
@@ -87,12 +91,12 @@ def _from_form(tx: ReadTransaction, secret: SigningKey, request: Request) -> tup
 
 
 def _sync_ids(request: Request) -> list[str]:
-    ticked = dict.fromkeys(parameters.sync_id(text) for text in request.form.get("sync_id", []))
-    if not 0 < len(ticked) <= MOST_TICKED:
+    selected = dict.fromkeys(parameters.sync_id(text) for text in request.form.get("sync_id", []))
+    if not 0 < len(selected) <= MAX_SELECTED:
         raise InvalidInputError(
-            f"{len(ticked)} batches are selected, expected 1 to {MOST_TICKED}.", "Select batches in the list."
+            f"{len(selected)} batches are selected, expected 1 to {MAX_SELECTED}.", "Select batches in the list."
         )
-    return list(ticked)
+    return list(selected)
 
 
 def _ids(tx: ReadTransaction, sync_ids: list[str]) -> list[int]:
@@ -102,17 +106,17 @@ def _ids(tx: ReadTransaction, sync_ids: list[str]) -> list[int]:
     return [ids[sync_id] for sync_id in sync_ids if sync_id in ids]
 
 
-# ------------------------------------------------------------------------------------------------ what is shown
+# ------------------------------------------------------------------------------------------------ output
 
 
-def _page(secret: SigningKey, request: Request, what: str, selection: Selection, rows: int) -> dict[str, Any]:
+def _page(secret: SigningKey, request: Request, action: str, selection: Selection, rows: int) -> dict[str, Any]:
     """Return the values that preview and result page share."""
     return {
-        "what": what, "done_word": DONE[what], "do": f"{what}_selected",
+        "what": action, "done_word": DONE[action], "do": f"{action}_selected",
         "total": selection.total, "whole": selection.whole, "left": len(selection.ids),
         "done": selection.done, "refused": selection.refused,
-        "not_listed": max(0, rows - MOST_LISTED),
-        "told": selection.told,
+        "not_listed": max(0, rows - MAX_LISTED),
+        "told": selection.problems,
         "selection": sign_selection(secret, request.signed_in.name, selection) if selection.ids else None,
     }
 
@@ -122,9 +126,9 @@ def _refused_first(outcomes: list[bulk_service.BatchResult]) -> list[bulk_servic
     return sorted(outcomes, key=lambda outcome: (outcome.problem is None, not outcome.hint))
 
 
-def _groups(foreseen: list[BatchPreview]) -> list[dict[str, Any]]:
+def _groups(previews: list[BatchPreview]) -> list[dict[str, Any]]:
     """Count the batches by status and effect; refused ones come last."""
-    ordered = sorted(foreseen, key=lambda batch: (batch.will is None, batch.will or "", batch.status))
+    ordered = sorted(previews, key=lambda batch: (batch.will is None, batch.will or "", batch.status))
     groups = Counter((batch.status, batch.will, batch.refusal) for batch in ordered)
     return [
         {"status": status, "will": will, "refusal": refusal, "batches": number}
@@ -132,13 +136,13 @@ def _groups(foreseen: list[BatchPreview]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(what: str, selection: Selection) -> str:
-    text = f"{DONE[what].capitalize()}: {selection.done:,} of {pluralize(selection.total, 'batch', 'batches')}."
+def _summary(action: str, selection: Selection) -> str:
+    text = f"{DONE[action].capitalize()}: {selection.done:,} of {pluralize(selection.total, 'batch', 'batches')}."
     text += f" {selection.refused:,} refused (listed first)." if selection.refused and selection.done else ""
     return text + (f" {len(selection.ids):,} left." if selection.ids else "")
 
 
-def _format_result(what: str, outcome: bulk_service.BatchResult) -> str:
+def _format_result(action: str, outcome: bulk_service.BatchResult) -> str:
     if outcome.did:
         return f"{outcome.sync_id}: {outcome.did}"
-    return f"{outcome.sync_id}: not {DONE[what]}: {(outcome.problem or '').rstrip('.')}. {outcome.hint}".rstrip()
+    return f"{outcome.sync_id}: not {DONE[action]}: {(outcome.problem or '').rstrip('.')}. {outcome.hint}".rstrip()

@@ -1,8 +1,8 @@
 """Client of the panel's local service, for CGI programs.
 
-The service (`service`) has every module loaded, so a CGI program that asks it responds faster than one that loads
-the panel. Only requests that change nothing are sent, so the program can always handle the request itself afterwards.
-Every CGI request imports this module: it uses built-in modules only.
+The service (`cgi_server`) has every module loaded, so it responds faster than a CGI program that loads the panel. Only
+requests that change nothing are forwarded, so the program can always handle the request itself afterwards. Every CGI
+request imports this module: it uses built-in modules only.
 """
 
 import os
@@ -21,7 +21,7 @@ CONFIGURATION, CODE = b"GPUPANEL_CONF", b"GPUPANEL_CODE"  # identify the panel t
 HERE = os.fsencode(os.path.dirname(os.path.realpath(__file__)))
 
 
-def can_ask(variables: "Mapping[bytes, bytes]") -> bool:
+def can_forward(variables: "Mapping[bytes, bytes]") -> bool:
     """Return whether the request changes nothing and has no body.
 
     Exports of items are excluded: the program streams them.
@@ -46,9 +46,9 @@ def socket_path(conf: bytes) -> bytes | None:
     return os.path.join(os.path.dirname(conf), path) if path else None
 
 
-def ask_server(conf: bytes, variables: "Mapping[bytes, bytes]") -> tuple[bytes, bytes] | None:
+def forward(conf: bytes, variables: "Mapping[bytes, bytes]") -> tuple[bytes, bytes] | None:
     """Return log text and response, or None if no service responded."""
-    path = socket_path(conf) if can_ask(variables) else None
+    path = socket_path(conf) if can_forward(variables) else None
     if path is None:
         return None
     connection = socket(AF_UNIX, SOCK_STREAM)

@@ -1,8 +1,8 @@
 """Unix-socket server that renders pages for CGI scripts of its user.
 
-A CGI program (`cgi_client`) states who the visitor is, so only programs that could render the page themselves are served:
-the kernel reports their user, which must be this process's own. Each request names its configuration and code. If
-these files changed since this process started, the request is left to the CGI program, which reads them anew.
+A CGI program (`cgi_client`) states who the visitor is, so only programs that could render the page themselves are
+served: the kernel reports their user, which must be this process's own. Each request names its configuration and code.
+If these files changed since this process started, the CGI program renders the page itself from the new files.
 """
 
 import io
@@ -30,7 +30,9 @@ class LocalProxyServer:
     def __init__(self, panel: PanelApplication, path: Path):
         self._panel, self._path = panel, path
         self._conf, password_file = panel.settings.path, panel.settings.database.password_file
-        self._files = [self._conf, Path(cgi_client.__file__).parent, resource_dir("templates"), *filter(None, [password_file])]
+        self._files = [
+            self._conf, Path(cgi_client.__file__).parent, resource_dir("templates"), *filter(None, [password_file]),
+        ]
         self._state = self._file_state()
         self._listener, self._ended = socket(AF_UNIX, SOCK_STREAM), Event()
         self._threads = [Thread(target=self._serve, name=f"cgi-{number}", daemon=True) for number in range(THREADS)]
@@ -82,11 +84,11 @@ class LocalProxyServer:
         if cgi_client.peer_uid(connection) != os.geteuid():
             return
         variables = _variables(connection)
-        if not cgi_client.can_ask(variables) or not self._is_meant(variables):
+        if not cgi_client.can_forward(variables) or not self._is_meant(variables):
             return
         connection.sendall(cgi_client.TAKEN)
         log, out = io.StringIO(), io.BytesIO()
-        entrypoints.answer(self._panel, entrypoints.environ(variables, io.BytesIO(), log), out)
+        entrypoints.respond(self._panel, entrypoints.environ(variables, io.BytesIO(), log), out)
         for part in (log.getvalue().encode(errors="replace"), out.getvalue()):
             connection.sendall(len(part).to_bytes(4, "big"))
             connection.sendall(part)

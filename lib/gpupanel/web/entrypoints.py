@@ -1,8 +1,8 @@
 """Entry points of cgi-bin/, and the Common Gateway Interface (RFC 3875).
 
-A CGI program first asks the panel's service, if the configuration names one (`ask`). Without a response it loads the
-panel and responds by itself; this module imports the panel only then. The standard library's CGIHandler is not used: it
-sends a body for HEAD requests, leaves request bodies unread, and takes 4 ms to import.
+A CGI program first forwards the request to the panel's service (`cgi_client`), if the configuration names one. Without
+a response it loads the panel and responds by itself; this module imports the panel only then. The standard library's
+CGIHandler is not used: it sends a body for HEAD requests, leaves request bodies unread, and takes 4 ms to import.
 """
 
 import os
@@ -29,7 +29,7 @@ SECURE = ("on", "1", "yes")
 def serve_once(tree: str) -> None:
     """Respond to a CGI request, and exit even if a thread hangs on the mount."""
     conf = os.path.abspath(_configuration(tree))
-    response = cgi_client.ask_server(os.fsencode(conf), os.environb)
+    response = cgi_client.forward(os.fsencode(conf), os.environb)
     if response:
         sys.stderr.buffer.write(response[0])
         sys.stdout.buffer.write(response[1])
@@ -57,7 +57,7 @@ def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]
     return values | {"wsgi.input": body, "wsgi.errors": log, "wsgi.url_scheme": scheme}
 
 
-def answer(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> None:
+def respond(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> None:
     """Respond after reading the request body to its end.
 
     A web server that is still sending the body when the process ends discards the response.
@@ -92,7 +92,7 @@ def _respond(conf: str) -> None:
         return write(_unusable_response(), sys.stdout.buffer)
     from .application import PanelApplication
 
-    answer(PanelApplication(settings), environ(os.environb, sys.stdin.buffer, sys.stderr), sys.stdout.buffer)
+    respond(PanelApplication(settings), environ(os.environb, sys.stdin.buffer, sys.stderr), sys.stdout.buffer)
 
 
 def _configuration(tree: str) -> str:

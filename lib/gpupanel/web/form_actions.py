@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import services
-from .. import job_queue as jobs
-from ..services import ScanReport
+from .. import job_queue, services
 from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError
 from ..mount import Mount
+from ..services import ScanReport
 from . import request, template_filters
 
 MOUNT_SECONDS = 20  # a request waits for the mount at most this long (docs/CONTRACT.md, "10. Pages")
@@ -26,14 +25,14 @@ class ActionResult(NamedTuple):
 
 
 class FormContext(NamedTuple):
-    """Form fields of an action, its user, and what the action works on."""
+    """Database, mount, form fields and user of an action."""
 
     db: Database
     mount: Mount
     form: dict[str, list[str]]
-    by: str
+    actor: str
 
-    def one(self, name: str) -> str:
+    def single(self, name: str) -> str:
         """Return the only value of a field. Raises InvalidInputError."""
         values = self.form.get(name, [])
         if len(values) != 1:
@@ -47,29 +46,33 @@ class FormContext(NamedTuple):
             raise InvalidInputError(f"{name}: found {values[0][:80]!r}, expected 1 or nothing")
         return bool(values)
 
+    def optional(self, name: str) -> str:
+        """Return the value of a field that may be missing. Raises InvalidInputError."""
+        return self.single(name) if name in self.form else ""
+
     @property
     def sync_id(self) -> str:
         """The field `sync_id`. Raises InvalidInputError."""
-        return request.sync_id(self.one("sync_id"))
+        return request.sync_id(self.single("sync_id"))
 
     @property
     def job_id(self) -> int:
         """The field `job_id`. Raises InvalidInputError."""
-        return request.number("job_id", self.one("job_id"))
+        return request.number("job_id", self.single("job_id"))
 
 
 def perform(db: Database, settings: MountSettings, form: dict[str, list[str]], actor: str) -> ActionResult:
     """Run the action in the field `do`. Raises InvalidInputError and its errors."""
     request = FormContext(db, Mount(settings), form, actor)
-    operation = FORM_ACTIONS.get(request.one("do"))
+    operation = FORM_ACTIONS.get(request.single("do"))
     if operation is None:
-        raise InvalidInputError(f"do: found {request.one('do')[:80]!r}, expected one of {', '.join(FORM_ACTIONS)}")
+        raise InvalidInputError(f"do: found {request.single('do')[:80]!r}, expected one of {', '.join(FORM_ACTIONS)}")
     return operation(request)
 
 
 def scan(request: FormContext) -> ActionResult:
     """Scan the mount for new bundles."""
-    report = services.scan_mount(request.db, request.mount, request.by, seconds=MOUNT_SECONDS)
+    report = services.scan_mount(request.db, request.mount, request.actor, seconds=MOUNT_SECONDS)
     summary = f"Scan: {pluralize(len(report.discovered), 'new bundle')}, {report.known} already known"
     summary += f", {len(report.passed_over)} skipped." if report.passed_over else "."
     return ActionResult("scan", not report.left, summary, _scan_lines(report), vars(report))
@@ -79,11 +82,11 @@ def preflight(request: FormContext) -> ActionResult:
     """Preflight a batch; the box `although_older` plans to write it although a newer bundle was imported."""
     sync_id, although_older = request.sync_id, request.is_checked("although_older")
     outcome = services.preflight_batch(
-        request.db, request.mount, sync_id, request.by, although_older=although_older, seconds=MOUNT_SECONDS
+        request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
     )
     counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
-    verdict = "passed" if outcome.ok else "failed"
-    summary = f"Preflight {verdict}: {counts or 'no items planned'}."
+    status = "passed" if outcome.ok else "failed"
+    summary = f"Preflight {status}: {counts or 'no items planned'}."
     return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
 
 
@@ -91,7 +94,7 @@ def queue(request: FormContext) -> ActionResult:
     """Queue a batch."""
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
     try:
-        job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+        job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
     except PreflightFailedError as error:
         summary = "Not queued: the preflight failed."
         return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
@@ -102,30 +105,58 @@ def retry(request: FormContext) -> ActionResult:
     """Queue the failed items of a batch; finished items stay as they are."""
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
     try:
-        job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.by, seconds=MOUNT_SECONDS)
+        job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
     except PreflightFailedError as error:
         summary = "Nothing was retried: the preflight failed."
         return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
-    items = request.db.run_read(jobs.job, job_id)["items_total"]
-    what = pluralize(items, "item") if items else "the containers"
+    items = request.db.run_read(job_queue.job, job_id)["items_total"]
+    scope = pluralize(items, "item") if items else "the containers"
     result |= {"job_id": job_id, "items": items}
-    return ActionResult("retry", True, f"Retry of {what} queued as job {job_id}.", [], result)
+    return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
 
 
 def cancel(request: FormContext) -> ActionResult:
     """Cancel a queued job."""
     job_id = request.job_id
-    sync_id = services.cancel_job(request.db, job_id, request.by)
+    sync_id = services.cancel_job(request.db, job_id, request.actor)
     summary = f"Canceled job {job_id}. Batch {sync_id} can be queued again."
     return ActionResult("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
 
 
 def priority(request: FormContext) -> ActionResult:
     """Change the priority of a queued job."""
-    job_id, number = request.job_id, _priority(request.one("priority"))
-    place = services.set_priority(request.db, job_id, number, request.by)
-    summary = f"Job {job_id} now has priority {number} and place {template_filters.count(place)} in the queue."
-    return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": place})
+    job_id, number = request.job_id, _priority(request.single("priority"))
+    position = services.set_priority(request.db, job_id, number, request.actor)
+    summary = f"Job {job_id} now has priority {number} and place {template_filters.count(position)} in the queue."
+    return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": position})
+
+
+def hold(request: FormContext) -> ActionResult:
+    """Hold a queued job."""
+    job_id = request.job_id
+    services.hold_job(request.db, job_id, request.actor, request.optional("reason"))
+    return ActionResult("hold", True, f"Job {job_id} is held until somebody releases it.", [], {"job_id": job_id})
+
+
+def release(request: FormContext) -> ActionResult:
+    """Put a held job back into the queue."""
+    job_id = request.job_id
+    again = services.release_job(request.db, job_id, request.actor)
+    summary = f"Job {job_id} is still held: it {again.reason}." if again else f"Job {job_id} is queued again."
+    return ActionResult("release", again is None, summary, [], {"job_id": job_id, "state": "held" if again else "queued"})
+
+
+def pause(request: FormContext) -> ActionResult:
+    """Pause the queue."""
+    services.pause_queue(request.db, request.actor, request.optional("reason"))
+    return ActionResult("pause", True, "The queue is paused. Running jobs continue.", [], {"paused": True})
+
+
+def resume(request: FormContext) -> ActionResult:
+    """Resume the queue."""
+    was_paused = services.resume_queue(request.db, request.actor)
+    summary = "The queue is resumed." if was_paused else "The queue was not paused."
+    return ActionResult("resume", True, summary, [], {"paused": False})
 
 
 def _priority(text: str) -> int:
@@ -136,6 +167,7 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
+    "hold": hold, "release": release, "pause": pause, "resume": resume,
 }
 
 
@@ -149,6 +181,6 @@ def _scan_lines(report: ScanReport) -> list[str]:
     ]
 
 
-def pluralize(count: int, one: str, several: str = "") -> str:
+def pluralize(count: int, singular: str, plural: str = "") -> str:
     """Format a count with its noun: `1 batch`, `1,234 batches`."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -7,12 +7,15 @@ one per 10 s; docs/CONTRACT.md, "7. Events") the progress since.
 import json
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from ..rows import EventRow, ListedJob
 
 RUNNING, STALLED, DEAD = "running", "stalled", "dead"
 EVENT_GAP = timedelta(seconds=10)  # items finished this soon after an event get no event of their own
 MIN_SAMPLE = timedelta(seconds=10)  # shorter measurements give no rate
-STALLED_FRACTION = 1 / 3  # of the time after which a job is dead: without a finished item for this long, the job is stalled
+# A job without a finished item for this fraction of the stale threshold is stalled.
+STALLED_FRACTION = 1 / 3
 
 
 class ProgressSample(NamedTuple):
@@ -36,22 +39,24 @@ class JobProgress(NamedTuple):
     left: tuple[timedelta, timedelta] | None
 
 
-def estimate(job: dict[str, Any], events: list[dict[str, Any]], stale: timedelta) -> JobProgress:
+def estimate(job: ListedJob, events: list[EventRow], stale: timedelta) -> JobProgress:
     """Estimate a running job's progress from its events, oldest first."""
-    marks = _marks(job, events)
-    quiet = _idle_for(job, marks)
+    samples = _samples(job, events)
+    quiet = _idle_for(job, samples)
     condition = _liveness(job, quiet, stale)
-    rates = _rates(job, marks) if condition == RUNNING else []
-    return JobProgress(condition, quiet, rates[0] if rates else None, _eta_range(job, rates, len(marks)))
+    rates = _rates(job, samples) if condition == RUNNING else []
+    return JobProgress(condition, quiet, rates[0] if rates else None, _eta_range(job, rates, len(samples)))
 
 
-def _marks(job: dict[str, Any], events: list[dict[str, Any]]) -> list[ProgressSample]:
+def _samples(job: ListedJob, events: list[EventRow]) -> list[ProgressSample]:
     """Return the samples of this claim since the job last started over."""
     payloads = [(event["created_at"], json.loads(event["payload"])) for event in events]
-    samples = [ProgressSample(at, payload["items_done"]) for at, payload in payloads
-               if at >= _claimed_at(job) and payload.get("job_id") == job["id"] and "items_done" in payload]
+    recorded = [
+        ProgressSample(at, payload["items_done"]) for at, payload in payloads
+        if at >= _claimed_at(job) and payload.get("job_id") == job["id"] and "items_done" in payload
+    ]
     latest, kept = job["items_done"], []
-    for sample in reversed(samples):
+    for sample in reversed(recorded):
         if sample.items > latest:
             break
         latest = sample.items
@@ -59,42 +64,40 @@ def _marks(job: dict[str, Any], events: list[dict[str, Any]]) -> list[ProgressSa
     return kept[::-1]
 
 
-def _claimed_at(job: dict[str, Any]) -> datetime:
+def _claimed_at(job: ListedJob) -> datetime:
     """Return the time of the claim, or of queueing if it is unknown."""
-    started: datetime = job["claimed_at"] or job["queued_at"]
-    return started
+    return job["claimed_at"] or job["queued_at"]
 
 
-def _idle_for(job: dict[str, Any], marks: list[ProgressSample]) -> timedelta:
-    now: datetime = job["now"]
-    if not marks:
-        return now - _claimed_at(job)
-    last = marks[-1]
+def _idle_for(job: ListedJob, samples: list[ProgressSample]) -> timedelta:
+    if not samples:
+        return job["now"] - _claimed_at(job)
+    last = samples[-1]
     unrecorded = EVENT_GAP if job["items_done"] > last.items else timedelta()
-    return max(timedelta(), now - last.at - unrecorded)
+    return max(timedelta(), job["now"] - last.at - unrecorded)
 
 
-def _liveness(job: dict[str, Any], quiet: timedelta, stale: timedelta) -> str:
-    if job["heartbeat_at"] is None or job["now"] - job["heartbeat_at"] > stale:
+def _liveness(job: ListedJob, quiet: timedelta, stale: timedelta) -> str:
+    seen = job["heartbeat_at"] or job["claimed_at"]
+    if seen is None or job["now"] - seen > stale:
         return DEAD
     return STALLED if quiet > stale * STALLED_FRACTION else RUNNING
 
 
-def _rates(job: dict[str, Any], marks: list[ProgressSample]) -> list[float]:
+def _rates(job: ListedJob, samples: list[ProgressSample]) -> list[float]:
     """Return the measurable rates: since the second sample and the first."""
-    first, later = marks[:1], marks[1:2]
-    rates = [_rate(mark, job) for mark in later + first if job["now"] - mark.at >= MIN_SAMPLE]
+    first, later = samples[:1], samples[1:2]
+    rates = [_rate(sample, job) for sample in later + first if job["now"] - sample.at >= MIN_SAMPLE]
     return [rate for rate in rates if rate > 0]
 
 
-def _rate(mark: ProgressSample, job: dict[str, Any]) -> float:
-    seconds: float = (job["now"] - mark.at).total_seconds()
-    return (job["items_done"] - mark.items) / seconds
+def _rate(sample: ProgressSample, job: ListedJob) -> float:
+    return (job["items_done"] - sample.items) / (job["now"] - sample.at).total_seconds()
 
 
-def _eta_range(job: dict[str, Any], rates: list[float], marks: int) -> tuple[timedelta, timedelta] | None:
+def _eta_range(job: ListedJob, rates: list[float], samples: int) -> tuple[timedelta, timedelta] | None:
     """Return the range of time left; more samples make it narrower."""
     if not rates:
         return None
-    doubt, items = 1 + 1 / sqrt(marks), max(0, job["items_total"] - job["items_done"])
-    return timedelta(seconds=items / max(rates) / doubt), timedelta(seconds=items / min(rates) * doubt)
+    margin, items = 1 + 1 / sqrt(samples), max(0, job["items_total"] - job["items_done"])
+    return timedelta(seconds=items / max(rates) / margin), timedelta(seconds=items / min(rates) * margin)

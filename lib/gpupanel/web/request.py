@@ -16,10 +16,10 @@ LONGEST_NUMBER = len(str(BIGINT_MAX))
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters of a page's filters and cursors; the redirect after a form keeps them.
-PLACE = (
+KEPT_PARAMETERS = (
     "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after",
     "start", "decision", "mark",
-    *(f"{jobs}_{way}" for jobs in ("running", "queued", "finished") for way in ("after", "before")),
+    *(f"{jobs}_{direction}" for jobs in ("running", "queued", "finished") for direction in ("after", "before")),
 )
 
 
@@ -111,11 +111,11 @@ class Request:
     def url_with(self, **changes: str | None) -> str:
         """Return this page's URL with `changes`; without query if malformed."""
         try:
-            place = {name: self.query.get(name) or None for name in PLACE} | changes
+            query = {name: self.query.get(name) or None for name in KEPT_PARAMETERS} | changes
         except InvalidInputError:
-            place = {}
+            query = {}
         # The client chose the path: one slash in front keeps it on this host, quoting keeps it a path.
-        return self.links.to("/" + quote(self.path.lstrip("/")), **place)
+        return self.links.to("/" + quote(self.path.lstrip("/")), **query)
 
     @property
     def wants_json(self) -> bool:

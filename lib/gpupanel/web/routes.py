@@ -15,7 +15,8 @@ class Route(NamedTuple):
     """A page at `path` with the query `selected` and template `<name>.html`.
 
     `module` in pages/ has `view(db, request, settings)`, which returns template values or a FileResponse. With
-    `has_version`, it also has `etag_source(...)`, which returns the ETag's source and the status bar's summary, if read.
+    `has_version`, it also has `etag_source(...)`, which returns the ETag's source and the status bar's summary, or
+    None if it was not read.
     """
 
     name: str
@@ -40,10 +41,10 @@ PAGES = (
     Route("tasks", "import_tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))
-HEALTH, METRICS = "/health", "/metrics"  # for programs
+HEALTH, READY, METRICS = "/health", "/ready", "/metrics"  # for programs
 READING = ("GET", "HEAD")
 # path -> accepted methods
-METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, METRICS), READING)
+METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH, READY, METRICS), READING)
 
 
 def match(request: Request) -> Route:
@@ -63,7 +64,7 @@ def normalize_path(environ: Environ) -> Environ:
     script = environ.get("SCRIPT_NAME", "").rstrip("/")
     path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
     folder, slash, name = script.rpartition("/")
-    if slash + name in (*PATHS, HEALTH, METRICS):
+    if slash + name in (*PATHS, HEALTH, READY, METRICS):
         script, path = folder, slash + name + path
     elif path == FOLDER or path.startswith(FOLDER + "/"):
         script, path = script + FOLDER, path[len(FOLDER):]

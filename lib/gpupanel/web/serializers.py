@@ -1,9 +1,11 @@
 """Public fields of rows, without claim tokens (docs/PANEL-JSON.md)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..models import BatchStatus
 from ..pagination import Cursor
+from ..rows import ListedBatch
 
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
@@ -18,23 +20,24 @@ ITEM = (
 )
 JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
-    "items_done", "items_total", "finished_at", "last_error",
+    "items_done", "items_total", "finished_at", "last_error", "hold", "hold_reason", "not_before", "held_at",
 )
+WORKER = ("host", "slot", "pid", "version", "job_id", "started_at", "seen_at", "ended_at")
 BUNDLE = ("sync_id", "sync_type", "action")
 EVENT = ("id", "event_type", "payload", "actor", "created_at")
 
 
-def pick(row: dict[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str, Any]:
+def pick(row: Mapping[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str, Any]:
     """Return these fields of a row, and `more`."""
     return {key: row[key] for key in keys} | more
 
 
-def serialize_batch(row: dict[str, Any]) -> dict[str, Any]:
+def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total"))
     return pick(row, BATCH, queueable=not BatchStatus(row["status"]).has_active_job, job=job if row["job_id"] else None)
 
 
 def cursor_params(cursor: Cursor | None) -> dict[str, int] | None:
-    """The parameter that leads to a neighbouring page of a list."""
-    return cursor and {"after" if cursor.ascending else "before": cursor.id}
+    """Return the query parameter of a cursor, None without one."""
+    return {"after" if cursor.ascending else "before": cursor.id} if cursor else None

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from ..errors import InvalidInputError
-from .forms import SigningKey
+from .signing_key import SigningKey
 
 MAX_PROBLEMS = 100  # problems that the form carries; each batch also records its own
 
@@ -15,8 +15,8 @@ MAX_PROBLEMS = 100  # problems that the form carries; each batch also records it
 class Selection(NamedTuple):
     """Ids of the batches left to do, in order, and the results so far.
 
-    `done` and `refused` count batches of all `total`; `told` has [sync_id, problem]. `whole` is false if more batches
-    matched than a selection holds.
+    `done` and `refused` count batches of all `total`; `problems` has [sync_id, problem]. `whole` is false if more
+    batches matched than a selection holds.
     """
 
     ids: list[int]
@@ -24,12 +24,12 @@ class Selection(NamedTuple):
     whole: bool = True
     done: int = 0
     refused: int = 0
-    told: list[list[str]] = []  # noqa: RUF012 (never changed in place)
+    problems: list[list[str]] = []  # noqa: RUF012 (never changed in place)
 
     def after(self, done: int, problems: list[list[str]], left: list[int]) -> "Selection":
         """Return the selection after one request's results."""
-        told = (self.told + problems)[:MAX_PROBLEMS]
-        return self._replace(ids=left, done=self.done + done, refused=self.refused + len(problems), told=told)
+        kept = (self.problems + problems)[:MAX_PROBLEMS]
+        return self._replace(ids=left, done=self.done + done, refused=self.refused + len(problems), problems=kept)
 
 
 def sign_selection(secret: SigningKey, user: str, selection: Selection) -> str:
@@ -43,7 +43,7 @@ def sign_selection(secret: SigningKey, user: str, selection: Selection) -> str:
 def verify_selection(secret: SigningKey, user: str, field: str) -> Selection:
     """Return the selection of a field signed for this user, or InvalidInputError."""
     text, _, signature = field.partition(".")
-    if not signature or not secret.signed(signature, "selection", user, text):
+    if not signature or not secret.verify(signature, "selection", user, text):
         raise InvalidInputError("This panel did not sign the selection for you.", "Select the batches again.")
     steps, *results = json.loads(zlib.decompress(urlsafe_b64decode(text)))
     return Selection(list(accumulate(steps)), *results)

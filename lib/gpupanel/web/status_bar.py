@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from .. import job_queue
+from .. import job_queue, workers
 from ..db import Database, ReadTransaction
 from ..errors import PanelError
+from ..rows import QueueControl
 
 AGE_STEP_SECONDS = 15  # seconds between updates of the ages on a page where nothing else changes
 
@@ -14,7 +15,7 @@ class QueueSummary(NamedTuple):
     """Summary of the queue, with counts up to 10,001.
 
     `oldest` is how long the first queued job has waited, `failed` counts the last 24 hours, and `now` is the time for
-    which pages show ages.
+    which pages show ages. `workers` is the number of workers that beat, `seen` how long ago one was seen.
     """
 
     queued: int
@@ -22,6 +23,15 @@ class QueueSummary(NamedTuple):
     running: int
     failed: int
     now: datetime
+    held: int = 0
+    workers: int = 0
+    seen: timedelta | None = None
+    pause: QueueControl | None = None
+
+    @property
+    def etag_source(self) -> "QueueSummary":
+        """The summary without the age of the last heartbeat, which changes with each request."""
+        return self._replace(seen=None)
 
 
 def load_or_none(db: Database) -> QueueSummary | None:
@@ -34,11 +44,14 @@ def load_or_none(db: Database) -> QueueSummary | None:
 
 def load(tx: ReadTransaction) -> QueueSummary:
     """Return the summary by the database's clock."""
-    return QueueSummary(**job_queue.summary(tx))
+    presence = workers.presence(tx)
+    return QueueSummary(
+        **job_queue.summary(tx), workers=presence.alive, seen=presence.age, pause=presence.pause
+    )
 
 
 def load_rounded(tx: ReadTransaction) -> QueueSummary:
-    """Return the summary with its ages as of `told_at`."""
+    """Return the summary with its ages as of a rounded time."""
     summary = load(tx)
     now = round_down(summary.now)
     oldest = None if summary.oldest is None else max(timedelta(), summary.oldest - (summary.now - now))
@@ -46,5 +59,5 @@ def load_rounded(tx: ReadTransaction) -> QueueSummary:
 
 
 def round_down(now: datetime) -> datetime:
-    """Round a time down to STEP seconds, so that idle pages keep their ETag."""
+    """Round a time down to a multiple of 15 seconds, so that idle pages keep their ETag."""
     return now - (now - datetime.min) % timedelta(seconds=AGE_STEP_SECONDS)

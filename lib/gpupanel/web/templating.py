@@ -47,7 +47,8 @@ class Renderer:
     def page(self, name: str, request: Request, **values: Any) -> bytes:
         """Render the template `<name>.html` for a request."""
         context = {
-            "request": request, "links": request.links, "user": request.user, "static": lambda file: _static_url(request, file),
+            "request": request, "links": request.links, "user": request.user,
+            "static": lambda file: _static_url(request, file),
         }
         return self._templates.get_template(f"{name}.html").render(context | values).encode()
 

@@ -5,24 +5,27 @@ Every later write names the token and raises ClaimLostError when the job is no l
 (docs/CONTRACT.md, "8. Queue").
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from .. import ledger
+from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
-from ..errors import ClaimLostError
-from ..models import BatchStatus, JobState
-from .containers import ContainerFailure
+from ..errors import ClaimLostError, JobNotDoneError
+from ..holds import Hold
+from ..ledger import results
+from ..models import BatchStatus, Decision, HoldKind, JobState
 
-# No job has the id 0: `IN ()` is no SQL.
-NO_JOB = [0]
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A running job as it was when it was claimed; `worker` is `host:pid`."""
+    """A running job as it was when it was claimed; `worker` is `host:pid`.
+
+    `manifest_sha256`, `source_at` and `although_older` are those of the batch as it was approved.
+    """
 
     job_id: int
     batch_id: int
@@ -32,6 +35,9 @@ class Claim:
     attempts: int
     items_done: int
     items_total: int
+    manifest_sha256: str | None = None
+    source_at: datetime | None = None
+    although_older: int = 0
 
     @property
     def name(self) -> str:
@@ -40,21 +46,63 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """A request for the next queued job that is not in `aside`."""
+    """A request for the next queued job."""
 
     token: str
     worker: str
-    aside: Sequence[int] = ()
+
+
+class ManifestState(StrEnum):
+    """What the end of a job found in the place of the manifest that it imported."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestAtEnd:
+    """The manifest at the end of a job; `sha256` is None where it cannot be read."""
+
+    state: ManifestState
+    sha256: str | None = None
+
+
+SAME_MANIFEST = ManifestAtEnd(ManifestState.SAME)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """How an import ended; `problem` is None when nothing went wrong."""
+    """How an import ended; `problem` is None when nothing went wrong.
+
+    `open_entries` counts items and containers that are not settled: the job cannot end then.
+    """
 
     status: BatchStatus
     counts: dict[str, int]
-    container_failures: int
+    container_counts: dict[str, int]
     problem: str | None
+    open_entries: int = 0
+
+    @property
+    def container_failures(self) -> int:
+        return self.container_counts.get(Decision.FAILED, 0)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the job failed, and nothing else was queued in its place."""
+        return self.status in (BatchStatus.FAILED, BatchStatus.PREFLIGHT_PASSED, BatchStatus.PREFLIGHT_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """The last states of a job and its batch; the job of a complete import has settled all of its items."""
+
+    state: JobState
+    status: BatchStatus
+    reason: str | None
+    is_complete: bool = False
+    manifest: ManifestAtEnd = ManifestAtEnd(ManifestState.UNKNOWN)
 
 
 def job_label(job_id: int, sync_id: str) -> str:
@@ -66,11 +114,11 @@ def job_label(job_id: int, sync_id: str) -> str:
 
 
 def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
-    """Claim the next job; None when each queued one is locked or deferred.
+    """Claim the next job; None when each queued one is locked, or the queue is paused.
 
     A job whose batch is not queued cannot run: it fails, and the next job is claimed.
     """
-    while job := tx.fetch_one("worker.next_job", aside=request.aside or NO_JOB):
+    while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
             return _claim_noted(tx, request.token)
         _refuse(tx, job, request.worker)
@@ -79,8 +127,9 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
 
 def _claim_noted(tx: Transaction, token: str) -> Claim:
     claimed = find_claim(tx, token)
-    assert claimed is not None
-    _note(
+    if claimed is None:
+        raise ClaimLostError("The job vanished while it was claimed.")
+    note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
         items_total=claimed.items_total,
     )
@@ -90,8 +139,10 @@ def _claim_noted(tx: Transaction, token: str) -> Claim:
 def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
     reason = "the batch of this job was not in status queued when a worker claimed it"
     tx.execute("worker.fail_invalid", job_id=job["job_id"], reason=reason)
+    tx.fetch_one("ledger.lock_by_id", batch_id=job["batch_id"])
     payload = {"job_id": job["job_id"], "phase": "job_fail", "reason": reason}
     ledger.append_event(tx, job["batch_id"], "job_failed", payload, worker)
+    holds.wake(tx, job["batch_id"], worker)
 
 
 def find_claim(tx: ReadTransaction, token: str) -> Claim | None:
@@ -146,66 +197,89 @@ def advance(tx: Transaction, claim: Claim, items: int) -> None:
     _update_fenced(tx, claim, "worker.progress", items=items)
 
 
-def reset_progress(tx: Transaction, claim: Claim, items_total: int) -> None:
-    """Reset the job's progress, since its batch is planned again.
+def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
+    """Count the job's progress from the ledger; return (items_done, items_total).
+
+    Another program, or a server that lost its last commits, may have left other figures.
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.restart", items_total=items_total)
-
-
-def append_progress_event(tx: Transaction, claim: Claim, items_done: int, items_total: int) -> None:
-    """Append a job_progress event."""
-    _note(tx, claim, "job_progress", "job_progress", items_done=items_done, items_total=items_total)
+    _update_fenced(tx, claim, "worker.recount", batch_id=claim.batch_id)
+    row = tx.fetch_one("worker.figures", job_id=claim.job_id)
+    return row["items_done"], row["items_total"]
 
 
 # ---------------------------------------------------------------------------------------------- how it ends
 
 
-def release(tx: Transaction, claim: Claim, reason: str, *, unavailable: bool = False, counts: bool = False) -> str:
-    """Release the job to the queue; returns what was done, for the log.
+def release(tx: Transaction, claim: Claim, reason: str, hold: Hold | None = None, *, counts: bool = False) -> str:
+    """Release the job to the queue, or hold it; returns what was done, for the log.
 
-    The attempt is given back unless it `counts`. `unavailable` says that the mount or the bundle is gone.
+    The attempt is given back unless it `counts`. Without a hold of its own, the job is held while its prior's job is
+    active.
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts))
+    remembered = None if hold or counts else reason
+    _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts), hold_reason=remembered)
+    hold = holds.decide(tx, claim.batch_id) or hold
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
-    if unavailable:
-        _note(tx, claim, "mount_unavailable", "import", reason=reason)
-    _note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
-    return f"released, {reason}"
+    if hold is None:
+        note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
+        return f"released, {reason}"
+    holds.hold(tx, claim.job_id, hold, claim.worker)
+    return f"held, {reason}"
 
 
-def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int, *, unavailable: bool = False) -> str:
-    """Release the job, its attempt counted; fail it after the last one.
+def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
+    """Hold the job for a time that doubles, its attempt counted; fail it after the last one.
 
     Raises: ClaimLostError.
     """
     if claim.attempts >= max_attempts:
         return fail(tx, claim, f"gave up after {claim.attempts} attempts: {reason}")
-    return release(tx, claim, reason, unavailable=unavailable, counts=True)
+    return release(tx, claim, reason, Hold(HoldKind.BACKOFF, reason), counts=True)
 
 
-def finish(
-    tx: Transaction, claim: Claim, outcome: ImportResult, manifest_sha256: str, failures: Iterable[ContainerFailure] = ()
-) -> None:
-    """End a complete import; the job fails only if the whole batch did.
+def release_interrupted(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
+    """Release the job after trouble with the server; hold it where its latest release had the same reason.
 
-    `manifest_sha256` is the digest of the imported bytes. The events of incomplete containers are appended here, so that
-    a resumed job does not append them twice.
+    So an outage costs no attempt, and a job that the server never lets through does not keep the others waiting.
 
     Raises: ClaimLostError.
     """
-    state = JobState.FAILED if outcome.status is BatchStatus.FAILED else JobState.COMPLETED
-    _end(tx, claim, state, outcome.status, outcome.problem)
-    for failure in failures:
-        payload = asdict(failure) | {"job_id": claim.job_id, "phase": "import"}
-        ledger.append_event(tx, claim.batch_id, "container_failed", payload, claim.worker)
-    _note(
-        tx, claim, "job_finished", "job_finish", counts=outcome.counts, items_total=sum(outcome.counts.values()),
-        status=outcome.status, container_failures=outcome.container_failures, manifest_sha256=manifest_sha256,
-    )
+    (job,) = tx.fetch_all("holds.reasons", job_ids=[claim.job_id])
+    if job["hold_reason"] == reason[:ledger.MAX_REASON_LENGTH]:
+        return retry_or_fail(tx, claim, reason, max_attempts)
+    return release(tx, claim, reason)
+
+
+def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> None:
+    """End a complete import; the job fails only if the whole batch did.
+
+    Raises: JobNotDoneError, when an entry is open: then nothing may be written.
+    Raises: ClaimLostError.
+    """
+    if result.open_entries:
+        raise JobNotDoneError(result.open_entries)
+    state = JobState.FAILED if result.status is BatchStatus.FAILED else JobState.COMPLETED
+    end(tx, claim, JobEnd(state, result.status, result.problem, True, manifest))
+    if manifest.state is ManifestState.CHANGED:
+        changed = {"after": manifest.sha256, "before": claim.manifest_sha256, "phase": "import_end"}
+        ledger.append_event(tx, claim.batch_id, "manifest_changed", changed, claim.worker)
+    note(tx, claim, "job_finished", "job_finish", **_finished(tx, claim, result, manifest))
+    holds.wake(tx, claim.batch_id, claim.worker)
+
+
+def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
+    """Return the payload of job_finished."""
+    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
+    facts: dict[str, object] = {
+        "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),
+        "counts": result.counts, "failure_samples": samples,
+        "items_total": sum(result.counts.values()), "manifest_sha256": claim.manifest_sha256, "status": result.status,
+    }
+    return facts if manifest.state is ManifestState.SAME else facts | {"manifest_at_end": manifest.state}
 
 
 def fail(tx: Transaction, claim: Claim, reason: str) -> str:
@@ -213,13 +287,26 @@ def fail(tx: Transaction, claim: Claim, reason: str) -> str:
 
     Raises: ClaimLostError.
     """
-    _end(tx, claim, JobState.FAILED, BatchStatus.FAILED, reason)
-    _note(tx, claim, "job_failed", "job_fail", reason=reason)
+    end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.FAILED, reason))
+    note(tx, claim, "job_failed", "job_fail", reason=reason)
+    holds.wake(tx, claim.batch_id, claim.worker)
     return f"failed, {reason}"
 
 
-def _end(tx: Transaction, claim: Claim, state: JobState, status: BatchStatus, problem: str | None) -> None:
-    _update_fenced(tx, claim, "worker.finish", state=state, status=status, reason=problem)
+def end(tx: Transaction, claim: Claim, job_end: JobEnd) -> None:
+    """End the job, and write to its batch what was imported of it.
+
+    Raises: ClaimLostError.
+    """
+    manifest = job_end.manifest
+    _update_fenced(
+        tx, claim, "worker.finish", state=job_end.state, status=job_end.status, reason=job_end.reason,
+        is_complete=int(job_end.is_complete), at_end=manifest.state, changed_sha256=_changed_sha256(manifest),
+    )
+
+
+def _changed_sha256(manifest: ManifestAtEnd) -> str | None:
+    return manifest.sha256 if manifest.state is ManifestState.CHANGED else None
 
 
 def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: object) -> None:
@@ -227,7 +314,8 @@ def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: obje
         raise ClaimLostError(LOST)
 
 
-def _note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+def note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+    """Append an event about the job."""
     payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
     ledger.append_event(tx, claim.batch_id, event_type, payload, claim.worker)
 
@@ -253,8 +341,11 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
         return _fail_stale(tx, job, seconds, f"gave up after {job['attempts']} attempts: in the last one, {reason}", actor)
     if not tx.execute("worker.reset", job_id=job_id, seconds=seconds, reason=reason):
         return None
+    hold = holds.decide(tx, job["batch_id"])
     ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
     _note_reset(tx, job, "job_reset", "job_reset", reason, actor)
+    if hold:
+        holds.hold(tx, job_id, hold, actor)
     return f"requeued, {reason}"
 
 
@@ -262,7 +353,9 @@ def _fail_stale(tx: Transaction, job: dict[str, Any], seconds: float, reason: st
     if not tx.execute("worker.fail_stale", job_id=job["job_id"], seconds=seconds, reason=reason):
         return None
     tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
+    tx.execute("worker.mark_imported", batch_id=job["batch_id"], job_id=job["job_id"])
     _note_reset(tx, job, "job_failed", "job_fail", reason, actor)
+    holds.wake(tx, job["batch_id"], actor)
     return f"failed, {reason}"
 
 

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, PanelError
 from ..mount import Mount
 from ..resources import resource_dir
 from . import self_check
-from .log import join_sentences, make_logger
+from .log import flush, join_sentences, make_logger, open_standard_streams
 from .systemd import SystemdNotifier
 from .shutdown import ShutdownSignals
 from .worker import Worker
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     The status is 0 on success, 1 when a job failed or a check found problems, and 2 for a wrong option or configuration.
     """
+    open_standard_streams()
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.dry_run != bool(options.batch):
@@ -40,11 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
-    worker = Worker(settings, ShutdownSignals().install(), make_logger(), SystemdNotifier())
-    if options.once:
-        return DONE if worker.drain() else TROUBLE
-    worker.run()
-    return DONE
+    log = make_logger()
+    worker = Worker(settings, ShutdownSignals().install(), log, SystemdNotifier())
+    try:
+        if options.once:
+            return DONE if worker.drain() else TROUBLE
+        worker.run()
+        return DONE
+    finally:
+        flush(log)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,136 +1,185 @@
-"""Galleries and collections with their memberships.
+"""Galleries and collections with their memberships, many in one transaction.
 
-Membership is additive, and importing a bundle twice changes nothing. Only a `remove` unlinks members
-(docs/CONTRACT.md, "9. Import").
+Membership is additive, importing a bundle twice changes nothing, and only a `remove` takes members out. Each container
+and each membership keeps the say of its latest bundle (docs/decisions/0111-upstream-order.md,
+docs/decisions/0113-containers-in-the-ledger.md).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import library_reader
-from ..db import DuplicateKeyError, Transaction, chunked
-from ..errors import DatabaseConflictError
+from .. import ledger
+from ..db import ReadTransaction, Transaction
+from ..ledger import results
 from ..manifest import Container
+from ..models import Changes, Decision, EntryResult, MemberChange
+from ..rows import PlannedContainer
 
-SAMPLES = 5
-# Bounds the members that one transaction writes.
-MEMBERS = 500
+if TYPE_CHECKING:
+    from .claims import Claim
 
-# One transaction's part of a container: step(tx) -> hashes of missing members. A step is idempotent.
-Step = Callable[[Transaction], list[str]]
-# (position, asset_hash)
-Members = list[tuple[int, str]]
+# Bounds of one transaction: a group of small containers, or one step of a large one.
+GROUP_CONTAINERS = 100
+GROUP_MEMBERS = 1000
+STEP_MEMBERS = 5000
+# Missing members that are named.
+MISSING_SAMPLES = 20
 
-
-@dataclass(frozen=True, slots=True)
-class ContainerFailure:
-    """An incomplete container; `missing` is a sample of missing hashes."""
-
-    container_type: str
-    container_hash: str
-    reason: str
-    missing: list[str]
-    missing_count: int
+ContainerKey = tuple[str, str]
 
 
-def container_steps(action: str, batch_id: int, container: Container) -> Iterator[Step]:
-    """Yield the steps of a container, each for one transaction."""
-    for members in list(chunked(enumerate(container.items), MEMBERS)) or [[]]:
-        if action == "remove":
-            yield partial(unlink_members, batch_id=batch_id, container=container, members=members)
-        else:
-            yield partial(link_members, batch_id=batch_id, action=action, container=container, members=members)
+class PendingContainer(NamedTuple):
+    """A container that is still to be imported; `members` maps each distinct hash to its first position.
 
-
-def missing_members(container: Container, missing: list[str]) -> ContainerFailure:
-    """Return the failure of a container that lacks members."""
-    reason = "these members are not in the library; the others were linked"
-    return ContainerFailure(container.type, container.container_hash, reason, missing[:SAMPLES], len(missing))
-
-
-def rejected(container: Container, problem: object) -> ContainerFailure:
-    """Return the failure of a container that the database refused."""
-    return ContainerFailure(container.type, container.container_hash, f"the database refused it: {problem}", [], 0)
-
-
-# ----------------------------------------------------------------------------------------- create and update
-
-
-def link_members(tx: Transaction, batch_id: int, action: str, container: Container, members: Members) -> list[str]:
-    """Link members to a container; return the hashes of missing members.
-
-    Raises: DataError.
-    Raises: DatabaseConflictError, when another import created the container meanwhile.
+    `start` counts the members that earlier transactions of the same job went through.
     """
-    container_id = _ensure(tx, batch_id, action, container)
-    assets = library_reader.asset_ids_by_hash(tx, [asset_hash for _, asset_hash in members])
-    wanted = {assets[asset_hash]: position for position, asset_hash in reversed(members) if asset_hash in assets}
-    known = _members(tx, container, container_id, list(wanted))
-    changes = [
-        {"container_id": container_id, "asset_id": asset_id, "position": position}
-        for asset_id, position in sorted(wanted.items()) if _differs(action, known.get(asset_id), position)
+
+    position: int
+    container: Container
+    members: dict[str, int]
+    plan: PlannedContainer | None = None
+    start: int = 0
+
+    @property
+    def key(self) -> ContainerKey:
+        return self.container.type, self.container.container_hash
+
+    @property
+    def end(self) -> int:
+        """The number of members after the next transaction."""
+        return min(self.start + STEP_MEMBERS, len(self.members))
+
+    def next_step(self) -> "PendingContainer":
+        """The same container after this step."""
+        return self._replace(start=self.end)
+
+    @property
+    def is_first_step(self) -> bool:
+        return self.start == 0
+
+    @property
+    def is_last_step(self) -> bool:
+        return self.end == len(self.members)
+
+
+class SettledContainer(NamedTuple):
+    """What one transaction did with a container.
+
+    The first step of a large container decides about all of it; a later one has members alone, or is refused.
+    `written` names each value of the container's row that was written.
+    """
+
+    entry: PendingContainer
+    decision: Decision
+    reason: str = ""
+    changes: Changes | None = None
+    written: dict[str, Any] | None = None
+    members: tuple[MemberChange, ...] = ()
+    missing: tuple[str, ...] = ()
+    target_id: int | None = None
+    target_digest: str | None = None
+    last_error: str | None = None
+    is_refused: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no later step of the container follows."""
+        return self.is_refused or self.entry.is_last_step
+
+
+def group(pending: Iterable[PendingContainer]) -> Iterator[list[PendingContainer]]:
+    """Cut containers into groups for one transaction each; a large container is alone."""
+    cut: list[PendingContainer] = []
+    size = 0
+    for entry in pending:
+        if cut and (size + len(entry.members) > GROUP_MEMBERS or len(cut) == GROUP_CONTAINERS):
+            yield cut
+            cut, size = [], 0
+        cut.append(entry)
+        size += len(entry.members)
+    if cut:
+        yield cut
+
+
+def open_containers(
+    tx: ReadTransaction, batch_id: int, job_id: int | None, entries: list[tuple[int, Container]]
+) -> list[PendingContainer]:
+    """Return those of these containers that a job has not settled; all of them for a job that is None."""
+    keys = [(container.type, container.container_hash) for _, container in entries]
+    plans = ledger.planned_containers(tx, batch_id, keys)
+    pending = [
+        _pending(position, container, plans.get(key), job_id)
+        for (position, container), key in zip(entries, keys, strict=True)
     ]
-    if changes:
-        tx.execute(f"containers.{container.type}_touch", container_id=container_id)
-        tx.insert_many(f"containers.{container.type}_add_members", changes)
-    return [asset_hash for _, asset_hash in members if asset_hash not in assets]
+    return [entry for entry in pending if job_id is None or _is_open(entry.plan, job_id)]
 
 
-def _ensure(tx: Transaction, batch_id: int, action: str, container: Container) -> int:
-    """Return the container's id; create, restore or update the container."""
-    facts = {"title": container.title, "cover_hash": container.cover_hash, "batch_id": batch_id}
-    row = _hold(tx, container)
-    if row is None:
-        return _create(tx, container, facts)
-    differs = (row["title"], row["cover_hash"]) != (container.title, container.cover_hash)
-    if row["deleted_at"] is not None or (differs and action == "update"):
-        tx.execute(f"containers.{container.type}_update", container_id=row["id"], **facts)
-    return row["id"]
+def _pending(
+    position: int, container: Container, plan: PlannedContainer | None, job_id: int | None
+) -> PendingContainer:
+    """Return a container as a job finds it; a job continues where it was."""
+    members: dict[str, int] = {}
+    for index, asset_hash in enumerate(container.items):
+        members.setdefault(asset_hash, index)
+    is_resumed = plan is not None and job_id is not None and plan["job_id"] == job_id
+    start = plan["members_done"] if plan and is_resumed and plan["members_done"] < len(members) else 0
+    return PendingContainer(position, container, members, plan, start)
 
 
-def _create(tx: Transaction, container: Container, facts: dict[str, Any]) -> int:
-    try:
-        return tx.insert(f"containers.{container.type}_create", container_hash=container.container_hash, **facts)
-    except DuplicateKeyError as error:
-        raise DatabaseConflictError(f"Another import created this {container.type} meanwhile.") from error
-
-
-def _members(tx: Transaction, container: Container, container_id: int, asset_ids: list[int]) -> dict[int, dict[str, Any]]:
-    if not asset_ids:
-        return {}
-    rows = tx.fetch_all(f"containers.{container.type}_members", container_id=container_id, asset_ids=asset_ids)
-    return {row["asset_id"]: row for row in rows}
-
-
-def _differs(action: str, member: dict[str, Any] | None, position: int) -> bool:
-    """Return whether to write a membership; a create never moves one."""
-    if member is None or member["deleted_at"] is not None:
+def _is_open(plan: PlannedContainer | None, job_id: int) -> bool:
+    """Return whether no job has settled the container, or only as failed before."""
+    if plan is None:
         return True
-    return action == "update" and member["position"] != position
+    failed_before = plan["decision"] == Decision.FAILED and plan["job_id"] != job_id
+    return failed_before or plan["decision"].startswith("will_")
 
 
-# ------------------------------------------------------------------------------------------------------ remove
+def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> None:
+    """Append the results of containers and their events, and write their ledger rows."""
+    first = [each for each in settled if each.entry.is_first_step]
+    ids = results.insert(tx, claim.batch_id, claim.job_id, [_result(each) for each in first])
+    for each in settled:
+        if not each.entry.is_first_step and not each.is_refused:
+            row = ledger.container_result(tx, claim.job_id, each.entry.key)
+            ids[each.entry.key] = row["id"]
+            decision = row["decision"] if each.entry.is_last_step else None
+            ledger.advance_container(tx, claim.batch_id, each.entry.key, claim.job_id, each.entry.end, decision)
+    results.insert_members(tx, {ids[each.entry.key]: each.members for each in settled if each.members})
+    whole = [each for each in settled if each.entry.is_first_step or each.is_refused]
+    ledger.settle_containers(tx, claim.batch_id, claim.job_id, [_ledger_row(each) for each in whole])
+    for each in whole:
+        if each.decision is Decision.FAILED:
+            ledger.append_event(tx, claim.batch_id, "container_failed", _failure(each, claim.job_id), claim.worker)
 
 
-def unlink_members(tx: Transaction, batch_id: int, container: Container, members: Members) -> list[str]:
-    """Unlink the listed members, and remove the container with its last one.
-
-    An empty list removes nothing: absence is never an instruction.
-    """
-    row = _hold(tx, container)
-    if row is None or row["deleted_at"] is not None or not members:
-        return []
-    hashes = [asset_hash for _, asset_hash in members]
-    rows = tx.fetch_all(f"containers.{container.type}_find_members", container_id=row["id"], hashes=hashes)
-    if rows:
-        tx.execute(f"containers.{container.type}_touch", container_id=row["id"])
-        tx.execute(f"containers.{container.type}_remove_members", ids=[member["id"] for member in rows])
-    if tx.fetch_one(f"containers.{container.type}_has_members", container_id=row["id"]) is None:
-        tx.execute(f"containers.{container.type}_remove", container_id=row["id"], batch_id=batch_id)
-    return []
+def _result(settled: SettledContainer) -> EntryResult:
+    plan = settled.entry.plan
+    return EntryResult(
+        *settled.entry.key, plan["planned"] if plan else None, plan["changes"] if plan else None,
+        settled.decision, settled.reason, settled.last_error, settled.written, settled.target_digest,
+        settled.target_id,
+    )
 
 
-def _hold(tx: Transaction, container: Container) -> dict[str, Any] | None:
-    return tx.fetch_one(f"containers.{container.type}_hold", container_hash=container.container_hash)
+def _ledger_row(settled: SettledContainer) -> dict[str, Any]:
+    """Return the ledger's columns; a container with further steps stays planned."""
+    entry = settled.entry
+    planned = (entry.plan["planned"] if entry.plan else None) or Decision.WILL_LINK
+    return {
+        "position": entry.position, "type": entry.container.type, "container_hash": entry.container.container_hash,
+        "title": entry.container.title, "cover_hash": entry.container.cover_hash,
+        "decision": settled.decision if settled.is_final else planned, "reason": settled.reason,
+        "changes": settled.changes, "members": len(entry.members), "members_done": entry.end,
+        "missing": settled.missing[:MISSING_SAMPLES], "missing_count": len(settled.missing),
+        "target_id": settled.target_id, "last_error": settled.last_error,
+    }
+
+
+def _failure(settled: SettledContainer, job_id: int) -> dict[str, Any]:
+    """Return the payload of container_failed."""
+    container = settled.entry.container
+    return {
+        "container_type": container.type, "container_hash": container.container_hash, "job_id": job_id,
+        "missing": list(settled.missing[:MISSING_SAMPLES]), "missing_count": len(settled.missing), "phase": "import",
+        "reason": settled.last_error,
+    }

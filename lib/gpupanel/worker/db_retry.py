@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from logging import Logger
 from time import monotonic
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
+from ..db import Database, Transaction
 from ..errors import (
     CommitUnknownError, DatabaseAccessError, DatabaseConflictError, DatabaseUnavailableError, PanelError,
 )
@@ -79,3 +80,13 @@ class DatabaseRetrier:
             raise ShutdownRequested
         self._notifier.status("waiting for the database")
         self._signals.wait(self.backoff_seconds(attempt))
+
+
+def run_idempotent(
+    db: Database, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run an idempotent transaction, once more after a lost reply to its COMMIT."""
+    try:
+        return db.run_transaction(work, *args, **kwargs)
+    except CommitUnknownError:
+        return db.run_transaction(work, *args, **kwargs)

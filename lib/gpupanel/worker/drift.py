@@ -69,11 +69,16 @@ def _is_by_import(decided: ItemDecision, latest: LatestResult | None, own: OwnJo
 
 def _drift(decided: ItemDecision) -> Drift:
     fields = _fields(decided)
-    found = ", ".join(
-        f"{name} is {_shown(value)}, the plan had {_shown(planned)}" for name, (planned, value) in fields.items()
-    )
+    found = format_fields(fields)
     reason = f"changed outside of an import since the plan: {found or 'it has other derivatives'}; {REMEDY}"
     return Drift(reason, fields or {"derivatives": [None, None]})
+
+
+def format_fields(fields: Changes) -> str:
+    """Name the fields with the values that were found and planned."""
+    return ", ".join(
+        f"{name} is {_shown(value)}, the plan had {_shown(planned)}" for name, (planned, value) in fields.items()
+    )
 
 
 def _fields(decided: ItemDecision) -> Changes:

@@ -1,29 +1,33 @@
-"""The heartbeat: a thread that keeps the claim of the running job alive.
+"""The heartbeat: a thread that keeps the worker's slot and the claim of its running job alive.
 
-A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
+It beats on a connection of its own, also while the worker is idle. A worker without a heartbeat for two thirds of the stale threshold stops importing by itself, before another worker
 resets its job (docs/CONTRACT.md, "8. Queue").
 """
 
+from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from ..db import Database
-from ..errors import ClaimLostError
+from ..db import Database, Transaction
+from ..errors import ClaimLostError, PanelError
+from ..workers import BEAT_SECONDS
 from . import claims
 from .claims import Claim
 from .shutdown import block_signals
+from .worker_slot import WorkerSlot
 
 STALE_FRACTION = 2 / 3
+END_SECONDS = 2  # the end of a worker waits this long for the row of its slot
 
 
 class Heartbeat:
-    """Writes a heartbeat each `every` seconds for one claim.
+    """Writes a heartbeat each `every` seconds, at most BEAT_SECONDS, for the slot and one claim.
 
-    `check` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
+    `raise_if_lost` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
     """
 
-    def __init__(self, db: Database, every: float, threshold: float):
-        self._db, self._every = db, every
+    def __init__(self, db: Database, every: float, threshold: float, slot: WorkerSlot):
+        self._db, self._every, self.slot = db, min(every, BEAT_SECONDS), slot
         self._longest = threshold * STALE_FRACTION
         self._claim: Claim | None = None
         self._last = 0.0
@@ -38,6 +42,7 @@ class Heartbeat:
 
     def __exit__(self, *exc: object) -> None:
         self._ended.set()
+        self._thread.join(END_SECONDS)
 
     def start(self, claim: Claim, since: float) -> None:
         """Start for this claim, made at monotonic time `since` or later."""
@@ -65,23 +70,32 @@ class Heartbeat:
 
     def _run(self) -> None:
         block_signals()
-        while not self._ended.wait(self._every):
+        while True:
             with self._lock:
                 claim = self._claim
-            if claim is not None:
-                self._beat(claim)
+            self._beat(claim)
+            if self._ended.wait(self._every):
+                break
+        with suppress(PanelError):
+            self._db.run_transaction(self.slot.end)
         self._db.close()
 
-    def _beat(self, claim: Claim) -> None:
+    def _beat(self, claim: Claim | None) -> None:
         since = monotonic()
         try:
-            self._db.run_transaction(claims.heartbeat, claim)
+            self.slot.slot = self._db.run_transaction(self._write, claim)
         except ClaimLostError:
             with self._lock:
                 self._lost = self._lost or self._claim == claim
         except Exception:
-            return  # the next heartbeat tries again; `check` reads the age of the last one
+            return  # the next heartbeat tries again; `raise_if_lost` reads the age of the last one
         else:
             with self._lock:
-                if self._claim == claim:
+                if claim is not None and self._claim == claim:
                     self._last = max(self._last, since)
+
+    def _write(self, tx: Transaction, claim: Claim | None) -> int:
+        """Write both heartbeats in one transaction."""
+        if claim is not None:
+            claims.heartbeat(tx, claim)
+        return self.slot.beat(tx)

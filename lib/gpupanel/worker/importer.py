@@ -1,34 +1,38 @@
 """The import of one claimed batch, up to the end of its job.
 
-Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing
-(docs/CONTRACT.md, "9. Import").
+Every transaction carries the fence of the claim, so that a worker that lost its claim commits nothing. A job ends only
+when nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
-from .. import ledger, order, preflight
-from ..library_reader import AssetKey
+from .. import ledger, order
 from ..db import DataError, Database, ReadTransaction, Transaction
-from ..errors import BundleIncompleteError, ClaimLostError, CommitUnknownError, ManifestError, OrderError, PanelError
-from ..manifest import Manifest, parse_manifest
+from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
+from ..library_reader import AssetKey
+from ..manifest import Container, Manifest
 from ..models import DONE_DECISIONS, Decision
-from ..mount import Mount, call_with_timeout
-from ..order import BundleOrder
-from . import claims
+from ..mount import Mount
+from ..order import BundleOrder, Order
+from ..rows import PlannedItem
+from . import claims, containers
 from .chunk_writer import HOLD, ChunkWriter, ImportRun
-from .claims import Claim, ImportResult
-from .containers import ContainerFailure, Step
+from .claims import Claim, ImportResult, ManifestAtEnd
+from .container_writer import ContainerWriter
+from .containers import PendingContainer, SettledContainer
+from .db_retry import run_idempotent
+from .document_prefetch import ImportItem
 from .heartbeat import Heartbeat
-from .pipeline import Limits, NOT_PLANNED, Pipeline, result_of_counts
-from .document_prefetch import ImportItem, MOUNT_TIMEOUT_SECONDS
-
-T = TypeVar("T")
+from .job_manifest import BundleChangedError, JobManifest
+from .pipeline import Limits, Pipeline, result_of_counts
 
 EVENT_SECONDS = 10
-# Bounds the check of all files of a bundle.
-EXAMINE_SECONDS = 3600
+# A job fails after this many rounds in a row in which no open entry was settled.
+FUTILE_ROUNDS = 5
 
 
 class ImportRejectedError(PanelError):
@@ -43,8 +47,16 @@ class ImportHooks(Protocol):
     def checkpoint(self, progress: str) -> None:
         """Run between transactions; may raise to stop the import there."""
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        """Report the SHA-256 of the planned manifest and of its replacement."""
+    def warn(self, text: str) -> None:
+        """Log a warning about the job."""
+
+
+class ImportOptions(NamedTuple):
+    """Options of an import; `on_change` says what follows a change after the approval: hold or replan."""
+
+    chunk_items: int
+    readers: int
+    on_change: str = HOLD
 
 
 class Importer:
@@ -54,13 +66,15 @@ class Importer:
     """
 
     def __init__(
-        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks,
-        *, chunk_items: int, readers: int, on_change: str = HOLD,
+        self, db: Database, mount: Mount, claim: Claim, heartbeat: Heartbeat, hooks: ImportHooks, options: ImportOptions
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
-        self._limits, self._on_change = Limits(chunk_items, readers), on_change
+        self._options = options
+        self._manifest = JobManifest(db, mount, claim, self, options.on_change)
         self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._containers_total = 0
         self._noted = monotonic()
+        self._epoch = db.epoch
 
     def run(self) -> ImportResult:
         """Import everything that is not settled yet, and end the job.
@@ -70,59 +84,56 @@ class Importer:
         Raises: ImportRejectedError.
         Raises: DatabaseUnavailableError.
         """
-        manifest = self._manifest()
-        run = ImportRun(self._db.run_read(self._bundle_order, manifest), self._claim.job_id, self._on_change)
-        failures = Pipeline(self, self._mount, run, manifest, self._limits).run()
-        self.checkpoint()
-        return self._finish(manifest, failures)
+        if self._claim.attempts > 1 or self._claim.items_done:
+            self._recount()
+        try:
+            manifest = self._manifest.read_approved()
+        except BundleChangedError as changed:
+            return changed.result
+        self._claim = replace(self._claim, manifest_sha256=manifest.sha256)
+        self._containers_total = len(manifest.containers)
+        return self._import_until_done(manifest, self._import_run(manifest))
 
     @property
     def progress(self) -> str:
         """How many items are settled, failed ones included, in words."""
         return f"{self.items_done} of {self.items_total} items"
 
-    # ------------------------------------------------------------------------------------------- the manifest
+    def _import_until_done(self, manifest: Manifest, run: ImportRun) -> ImportResult:
+        """Import in rounds: a server that lost commits leaves entries open that were settled before."""
+        limits = Limits(self._options.chunk_items, self._options.readers)
+        left, futile = 0, 0
+        while True:
+            Pipeline(self, self._mount, run, manifest, limits).run()
+            self.checkpoint()
+            try:
+                return self._finish(manifest, self._manifest.compare_at_end(manifest))
+            except JobNotDoneError as error:
+                futile = futile + 1 if left and error.open_entries >= left else 0
+                left = error.open_entries
+                if futile == FUTILE_ROUNDS:
+                    raise ImportRejectedError(f"{error} after {futile} rounds without progress") from error
+                self._hooks.warn(f"{error}; they are imported again")
+                self._recount()
 
-    def _manifest(self) -> Manifest:
-        """Return the manifest; plan the batch again when it has changed."""
-        planned = self._db.run_read(ledger.get_batch, self._claim.sync_id)["manifest_sha256"]
-        return self._as_planned(planned) or self._replanned(planned)
+    def _import_run(self, manifest: Manifest) -> ImportRun:
+        """Return the bundle with its position in upstream's order; a plan of 0.1.0 has none.
 
-    def _as_planned(self, planned: str | None) -> Manifest | None:
-        try:
-            raw = self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
-            manifest = parse_manifest(raw, self._claim.sync_id, checkpoint=self.checkpoint)
-        except ManifestError:
-            return None  # planning these bytes reports their problems
-        return manifest if manifest.sha256 == planned else None
+        Raises: OrderError.
+        """
+        claim = self._claim
+        source_at = claim.source_at or run_idempotent(self._db, self._write_order, manifest)
+        bundle = BundleOrder(Order(source_at, claim.sync_id), claim.batch_id, bool(claim.although_older))
+        return ImportRun(bundle, claim.job_id, self._options.on_change)
 
-    def _replanned(self, planned: str | None) -> Manifest:
-        bundle = self._from_mount(EXAMINE_SECONDS, lambda: preflight.inspect_bundle(self._mount, self._claim.sync_id))
-        if bundle.gone or (bundle.manifest and bundle.problems):
-            raise BundleIncompleteError("; ".join(bundle.problems))
-        result = self._db.run_transaction(self._plan_anew, bundle)
-        if planned and bundle.sha256 and bundle.sha256 != planned:
-            self._hooks.manifest_changed(planned, bundle.sha256, result.ok)
-        if not result.ok or bundle.manifest is None:
-            raise ImportRejectedError("; ".join(result.problems))
-        self.items_done, self.items_total = 0, result.item_count
-        return bundle.manifest
-
-    def _bundle_order(self, tx: ReadTransaction, manifest: Manifest) -> BundleOrder:
-        """Return the bundle's position in upstream's order, which the preflight fixed."""
-        try:
-            return order.bundle_order(tx, ledger.get_batch(tx, self._claim.sync_id), manifest)
-        except OrderError as error:
-            raise ImportRejectedError("; ".join(error.problems)) from error
-
-    def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
-        return call_with_timeout(look, self.checkpoint, seconds)
-
-    def _plan_anew(self, tx: Transaction, bundle: preflight.BundleInspection) -> preflight.PreflightResult:
-        claims.reset_progress(tx, self._claim, len(bundle.manifest.items) if bundle.manifest else 0)
-        batch = tx.fetch_one("ledger.lock_by_id", batch_id=self._claim.batch_id)
-        assert batch is not None
-        return preflight.write_plan(tx, batch, bundle, self._claim.worker, phase="import")
+    def _write_order(self, tx: Transaction, manifest: Manifest) -> datetime:
+        claims.heartbeat(tx, self._claim)
+        source_at = order.source_at(tx, self._claim.sync_id, manifest)
+        tx.execute(
+            "worker.write_order", batch_id=self._claim.batch_id, source_at=source_at,
+            prior_sync_id=manifest.prior_sync_id,
+        )
+        return source_at
 
     # ------------------------------------------------------------------------------------- the pipeline's target
 
@@ -130,11 +141,15 @@ class Importer:
         """Run the hook; it may raise to stop the import."""
         self._hooks.checkpoint(self.progress)
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+    def warn(self, text: str) -> None:
+        """Log a warning about the job."""
+        self._hooks.warn(text)
+
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
         return self._db.run_read(ledger.planned_items, self._claim.batch_id, keys)
 
-    def is_open(self, row: dict[str, Any]) -> bool:
+    def is_open(self, row: PlannedItem) -> bool:
         """Return whether no job has settled the item, or only as failed before."""
         failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
         return failed_before or row["decision"] not in DONE_DECISIONS
@@ -145,15 +160,13 @@ class Importer:
         Items are still open only when a lost COMMIT had no effect.
         """
         since = monotonic()
+        still_open: list[ImportItem] = []
         try:
             noted = self._write(writer, chunk)
-            still_open = []
         except CommitUnknownError:
-            noted, still_open = False, self._db.run_transaction(self._unfinished, chunk)
-        self.items_done += len(chunk) - len(still_open)
-        self._heartbeat.record_beat(since)
-        if noted:
-            self._noted = monotonic()
+            noted, still_open = False, run_idempotent(self._db, self._unfinished, chunk)
+        self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
+        self._end_step(since, noted)
         return still_open
 
     def _write(self, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
@@ -176,11 +189,17 @@ class Importer:
         return self._note_progress(tx, len(settled))
 
     def _note_progress(self, tx: Transaction, items: int) -> bool:
-        noting = monotonic() - self._noted >= EVENT_SECONDS
-        if noting:
-            claims.append_progress_event(tx, self._claim, self.items_done + items, self.items_total)
+        """Append an event now and then; return whether it was due."""
         self._heartbeat.raise_if_lost()
-        return noting
+        if monotonic() - self._noted < EVENT_SECONDS:
+            return False
+        facts = {"items_done": min(self.items_total, self.items_done + items), "items_total": self.items_total}
+        if self._containers_total:
+            counts = ledger.container_counts(tx, self._claim.batch_id)
+            done = sum(count for decision, count in counts.items() if decision in DONE_DECISIONS)
+            facts |= {"containers_done": done, "containers_total": self._containers_total}
+        claims.note(tx, self._claim, "job_progress", "job_progress", **facts)
+        return True
 
     def _unfinished(self, tx: Transaction, chunk: list[ImportItem]) -> list[ImportItem]:
         """Return the items that are not settled.
@@ -189,45 +208,108 @@ class Importer:
         """
         claims.heartbeat(tx, self._claim)
         rows = ledger.planned_items(tx, self._claim.batch_id, [entry.key for entry in chunk])
-        return [entry for entry in chunk if rows.get(entry.key, NOT_PLANNED)["job_id"] != self._claim.job_id]
+        return [entry for entry in chunk if entry.key not in rows or rows[entry.key]["job_id"] != self._claim.job_id]
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container; repeat it after a lost reply."""
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return those of these containers that this job has not settled."""
+        return self._db.run_read(containers.open_containers, self._claim.batch_id, self._claim.job_id, entries)
+
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers in one transaction; return what is still open.
+
+        That are the members of a large container, and a group whose lost COMMIT had no effect.
+        """
+        since = monotonic()
         try:
-            return self._db.run_transaction(self._take, step)
+            still_open, noted = self._write_containers(writer, group)
         except CommitUnknownError:
-            return self._db.run_transaction(self._take, step)
+            still_open, noted = run_idempotent(self._db, self._unfinished_containers, group), False
+        self._end_step(since, noted)
+        return still_open
 
-    def _take(self, tx: Transaction, step: Step) -> list[str]:
-        missing = step(tx)
+    def _write_containers(
+        self, writer: ContainerWriter, group: list[PendingContainer]
+    ) -> tuple[list[PendingContainer], bool]:
+        try:
+            return self._db.run_transaction(self._commit_containers, writer.write, group)
+        except DataError:
+            return self._db.run_transaction(self._commit_containers, writer.write_individually, group)
+
+    def _commit_containers(
+        self, tx: Transaction, write: Callable[[Transaction, list[PendingContainer]], list[SettledContainer]],
+        group: list[PendingContainer],
+    ) -> tuple[list[PendingContainer], bool]:
+        settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
-        return missing
+        containers.record(tx, self._claim, settled)
+        return [each.entry.next_step() for each in settled if not each.is_final], self._note_progress(tx, 0)
+
+    def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Return the containers that are not settled, after our own transaction has ended."""
+        claims.heartbeat(tx, self._claim)
+        entries = [(entry.position, entry.container) for entry in group]
+        return containers.open_containers(tx, self._claim.batch_id, self._claim.job_id, entries)
+
+    def _end_step(self, since: float, noted: bool) -> None:
+        """Note what a transaction that began at `since` wrote beside its entries."""
+        self._heartbeat.record_beat(since)
+        if noted:
+            self._noted = monotonic()
+        self._recount_after_reconnect()
+
+    # -------------------------------------------------------------------------------------------- lost commits
+
+    def _recount_after_reconnect(self) -> None:
+        """Count from the ledger after a new connection: the server may have lost its last commits."""
+        if self._db.epoch != self._epoch:
+            self._recount()
+
+    def _recount(self) -> None:
+        """Read how far the job is.
+
+        Raises: ClaimLostError, also when the claim itself was among the lost commits.
+        """
+        self._epoch = self._db.epoch
+        self.items_done, self.items_total = run_idempotent(self._db, claims.recount, self._claim)
 
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest, at_end)
         except CommitUnknownError:
-            return self._finish_again(manifest, failures)
+            return self._finish_again(manifest, at_end)
 
-    def _finish_again(self, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _finish_again(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         """Finish after a lost reply.
 
         If the first COMMIT took effect, the job has ended under our token.
         """
         try:
-            return self._db.run_transaction(self._end, manifest, failures)
+            return self._db.run_transaction(self._end, manifest, at_end)
         except ClaimLostError:
             if not self._db.run_read(claims.has_ended, self._claim.token):
                 raise
-            return self._db.run_read(self._outcome, failures)
+            return self._db.run_read(self._result, manifest)
 
-    def _end(self, tx: Transaction, manifest: Manifest, failures: list[ContainerFailure]) -> ImportResult:
+    def _end(self, tx: Transaction, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         self._heartbeat.raise_if_lost()
-        outcome = self._outcome(tx, failures)
-        claims.finish(tx, self._claim, outcome, manifest.sha256, failures)
-        return outcome
+        result = self._result(tx, manifest)
+        claims.finish(tx, self._claim, result, at_end)
+        return result
 
-    def _outcome(self, tx: Transaction, failures: list[ContainerFailure]) -> ImportResult:
-        return result_of_counts(ledger.decision_counts(tx, self._claim.batch_id), len(failures))
+    def _result(self, tx: ReadTransaction, manifest: Manifest) -> ImportResult:
+        """Count the entries by decision; those that are open, and those without a row, are left to be done."""
+        batch_id = self._claim.batch_id
+        items = ledger.decision_counts(tx, batch_id)
+        containers = ledger.container_counts(tx, batch_id) if manifest.containers else {}
+        left = _count_open(items, len(manifest.items)) + _count_open(containers, len(manifest.containers))
+        if items.get(Decision.FAILED):
+            left += tx.fetch_value("worker.open_failures", batch_id=batch_id, job_id=self._claim.job_id)
+        return replace(result_of_counts(items, containers), open_entries=left)
+
+
+def _count_open(counts: dict[str, int], listed: int) -> int:
+    """Return how many entries no job has settled; `listed` is their number in the manifest."""
+    planned = sum(count for decision, count in counts.items() if decision not in DONE_DECISIONS)
+    return planned + max(0, listed - sum(counts.values()))

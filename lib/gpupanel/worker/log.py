@@ -1,30 +1,45 @@
 """The worker's log on stderr: one line a message, for the person on call.
 
+A thread writes the lines, so that an output that nobody reads blocks neither an import nor the shutdown.
+
 Under systemd a line starts with its level, since the journal adds the time; elsewhere it starts with the time in UTC.
 """
 
 import logging
 import os
-import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, UTC
+from queue import Full, Queue
+from signal import SIG_BLOCK, pthread_sigmask, valid_signals
+from threading import Thread
+from time import monotonic, sleep
 from traceback import extract_tb
 from typing import TextIO
 
 from ..errors import PanelError
 from ..text import escape_unprintable
 
+STDERR = 2
+MAX_LINES = 1000  # lines that wait for a reader of the output
+FLUSH_SECONDS = 1  # a worker that ends waits this long for its last lines
 # The levels of syslog, which the journal reads.
 JOURNAL_LEVELS = {logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
 
 
 def make_logger(out: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> logging.Logger:
-    """Return a logger that writes to `out`, by default stderr."""
-    handler = LineHandler(out or sys.stderr)
+    """Return a logger that writes to `out`, by default to stderr in a thread."""
+    handler = logging.StreamHandler(out) if out else LineHandler()
     handler.setFormatter(LineFormatter("JOURNAL_STREAM" in environ))
     logger = logging.Logger("import-worker", logging.INFO)
     logger.addHandler(handler)
     return logger
+
+
+def flush(logger: logging.Logger) -> None:
+    """Wait until the lines are written, FLUSH_SECONDS at most."""
+    for handler in logger.handlers:
+        handler.flush()
 
 
 class LineFormatter(logging.Formatter):
@@ -42,13 +57,65 @@ class LineFormatter(logging.Formatter):
         return f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%d %H:%M:%SZ} {text}"
 
 
-class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines. A log that cannot be written must not stop an import."""
+class LineHandler(logging.Handler):
+    """Hands lines to a thread that writes them; drops and counts them while MAX_LINES wait."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore errors of the stream."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handleError(record)
+    def __init__(self, descriptor: int = STDERR):
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: Queue[str] = Queue(MAX_LINES)
+        self._dropped = 0
+        self._thread: Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line of a record."""
+        if self._thread is None:
+            self._thread = Thread(target=self._write_lines, name="log", daemon=True)
+            self._thread.start()
+        if self._dropped and not self._put(self.format(_dropped_record(self._dropped))):
+            self._dropped += 1
+            return
+        self._dropped = 0
+        self._dropped += not self._put(self.format(record))
+
+    def flush(self) -> None:
+        """Wait for the thread, FLUSH_SECONDS at most."""
+        deadline = monotonic() + FLUSH_SECONDS
+        while self._lines.unfinished_tasks and monotonic() < deadline:
+            sleep(0.01)
+
+    def _put(self, line: str) -> bool:
+        try:
+            self._lines.put_nowait(line)
+        except Full:
+            return False
+        return True
+
+    def _write_lines(self) -> None:
+        pthread_sigmask(SIG_BLOCK, valid_signals())
+        while True:
+            line = f"{self._lines.get()}\n".encode()
+            with suppress(OSError):  # a log that cannot be written must not stop an import
+                while line:
+                    line = line[os.write(self._descriptor, line):]
+            self._lines.task_done()
+
+
+def _dropped_record(count: int) -> logging.LogRecord:
+    text = f"log: {count} lines were dropped, since nothing read the output"
+    return logging.LogRecord("import-worker", logging.WARNING, "", 0, text, None, None)
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null where the process was started with closed standard streams.
+
+    Otherwise the next file or connection would take the descriptor of stderr, and the log would be written into it.
+    """
+    for descriptor in (0, 1, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def join_sentences(*texts: str) -> str:

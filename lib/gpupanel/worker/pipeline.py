@@ -1,25 +1,25 @@
-"""The import of one manifest: its items in chunks, then its containers.
+"""The import of one manifest: its items in chunks, then its containers in groups.
 
 The worker and the dry run share this code and differ in their `ImportTarget`: the worker commits each chunk under its
 claim, the dry run writes all of them in one transaction that is rolled back (docs/CONTRACT.md, "9. Import").
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from ..db import chunked
 from ..library_reader import AssetKey
-from ..db import DataError, chunked
 from ..manifest import Container, Manifest
 from ..models import BatchStatus, Decision
 from ..mount import Mount
+from ..rows import PlannedItem
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun
 from .claims import ImportResult
-from .containers import ContainerFailure, Step
+from .container_writer import ContainerWriter
+from .containers import PendingContainer
 from .document_prefetch import DocumentPrefetcher, ImportItem, chunk_by_size
 from .item_decision import needs_documents
-
-NOT_PLANNED = {"id": None, "planned": None, "decision": None, "job_id": None, "changes": None, "target_digest": None}
 
 
 class ImportTarget(Protocol):
@@ -28,17 +28,23 @@ class ImportTarget(Protocol):
     def checkpoint(self) -> None:
         """Run between transactions; may raise to stop the import."""
 
-    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, dict[str, Any]]:
+    def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
         """Return the ledger's rows of these items."""
 
-    def is_open(self, row: dict[str, Any]) -> bool:
+    def is_open(self, row: PlannedItem) -> bool:
         """Return whether the item of this row is still to be imported."""
 
     def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         """Write a chunk, or item by item when the database refuses it; return what is still open."""
 
-    def take(self, step: Step) -> list[str]:
-        """Take one step of a container; return the hashes of missing members."""
+    def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        """Return those of these containers that are still to be imported."""
+
+    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+        """Write a group of containers, or one step of a large one; return what is still open.
+
+        They are written one by one when the database refuses the group.
+        """
 
 
 class Limits(NamedTuple):
@@ -52,23 +58,27 @@ class Pipeline:
     """Imports the items and containers of one manifest into a target."""
 
     def __init__(self, target: ImportTarget, mount: Mount, run: ImportRun, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._batch_id, self._manifest = target, mount, run.batch_id, manifest
-        self._limits = limits
+        self._target, self._mount, self._manifest, self._limits = target, mount, manifest, limits
         self._writer = ChunkWriter(run, manifest)
+        self._container_writer = ContainerWriter(run, manifest.action)
 
-    def run(self) -> list[ContainerFailure]:
-        """Import everything still open; return the incomplete containers."""
+    def run(self) -> None:
+        """Import everything still open."""
         action = self._manifest.action
         self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry))
-        failures = (self._container(container) for container in self._manifest.containers)
-        return [failure for failure in failures if failure]
+        for group in containers.group(self._open_containers()):
+            self._import_group(group)
+
+    # ---------------------------------------------------------------------------------------------- items
 
     def _open_items(self) -> Iterator[ImportItem]:
         for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._manifest.items)):
             rows = self._target.planned_items([entry.key for entry in entries])
             for entry in entries:
-                row = rows.get(entry.key, NOT_PLANNED)
-                if self._target.is_open(row):
+                row = rows.get(entry.key)
+                if row is None:
+                    yield entry
+                elif self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
                     yield entry._replace(
                         id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"]
@@ -86,27 +96,32 @@ class Pipeline:
             self._target.checkpoint()
             try:
                 chunk = self._target.settle(self._writer, chunk)
-            except DocumentsRequired as unread:
-                unread_keys = {entry.key for entry in unread.entries}
-                return self._read_and_write(chunk, lambda entry: entry.key in unread_keys)
+            except DocumentsRequired as required:
+                unread = {entry.key for entry in required.entries}
+                break
+        if chunk:
+            self._read_and_write(chunk, lambda entry: entry.key in unread)
 
-    def _container(self, container: Container) -> ContainerFailure | None:
-        missing: list[str] = []
-        try:
-            for step in containers.container_steps(self._manifest.action, self._batch_id, container):
-                self._target.checkpoint()
-                missing += self._target.take(step)
-        except DataError as error:
-            return containers.rejected(container, error)
-        return containers.missing_members(container, missing) if missing else None
+    # ----------------------------------------------------------------------------------------- containers
+
+    def _open_containers(self) -> Iterator[PendingContainer]:
+        for entries in chunked(enumerate(self._manifest.containers)):
+            yield from self._target.open_containers(entries)
+
+    def _import_group(self, group: list[PendingContainer]) -> None:
+        while group:
+            self._target.checkpoint()
+            group = self._target.settle_containers(self._container_writer, group)
 
 
-def result_of_counts(counts: dict[str, int], container_failures: int) -> ImportResult:
-    """Return how a batch ends, by the decisions of its items."""
-    total, failed = sum(counts.values()), counts.get(Decision.FAILED, 0)
-    if not failed and not container_failures:
-        return ImportResult(BatchStatus.COMPLETED, counts, 0, None)
+def result_of_counts(items: dict[str, int], container_counts: dict[str, int]) -> ImportResult:
+    """Return how a batch ends, by the decisions of its items and containers."""
+    total, failed = sum(items.values()), items.get(Decision.FAILED, 0)
+    incomplete = container_counts.get(Decision.FAILED, 0)
+    if not failed and not incomplete:
+        return ImportResult(BatchStatus.COMPLETED, items, container_counts, None)
     problems = [f"{failed} of {total} items failed"] if failed else []
-    problems += [f"incomplete containers: {container_failures}"] if container_failures else []
-    status = BatchStatus.FAILED if failed and failed == total else BatchStatus.PARTIAL
-    return ImportResult(status, counts, container_failures, "; ".join(problems))
+    problems += [f"incomplete containers: {incomplete}"] if incomplete else []
+    has_no_success = failed == total if total else incomplete == sum(container_counts.values())
+    status = BatchStatus.FAILED if has_no_success else BatchStatus.PARTIAL
+    return ImportResult(status, items, container_counts, "; ".join(problems))

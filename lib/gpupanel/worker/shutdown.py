@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from types import FrameType
 
 EXIT_FORCED = 130
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ShutdownSignals:
     """The shutdown signals of a process; the first one sets `stopping`.
 
-    A second signal ends the process at once unless `force` is False. As a context manager it restores the handlers.
+    A second SIGTERM or SIGINT ends the process at once unless `force` is False; SIGHUP often comes twice, or beside
+    SIGTERM. SIGHUP stays ignored where `nohup` ignores it. As a context manager it restores the handlers.
     """
 
     def __init__(self, numbers: Sequence[int] = STOP_SIGNALS, *, force: bool = True):
         self.stopping = False
+        self._is_forcing = False
         self._numbers, self._force = numbers, force
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> "ShutdownSignals":
         """Install the handlers."""
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._handlers = [signal.signal(number, self._handle) for number in self._numbers]
+        self._handlers = {number: signal.signal(number, self._handle) for number in self._numbers if not _is_ignored(number)}
         return self
 
     def __enter__(self) -> "ShutdownSignals":
@@ -32,7 +34,7 @@ class ShutdownSignals:
 
     def __exit__(self, *exc: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
-        for number, handler in zip(self._numbers, self._handlers, strict=True):
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
         os.close(self._reader)
         os.close(self._writer)
@@ -52,9 +54,15 @@ class ShutdownSignals:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.stopping and self._force:
-            os._exit(EXIT_FORCED)
+        if number != signal.SIGHUP:
+            if self._is_forcing and self._force:
+                os._exit(EXIT_FORCED)
+            self._is_forcing = True
         self.stopping = True
+
+
+def _is_ignored(number: int) -> bool:
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 def block_signals() -> None:

@@ -1,4 +1,4 @@
-"""The worker's loop: reset stale jobs, claim, import, wait.
+"""The worker's loop: reset stale jobs, sweep holds, claim, import, wait.
 
 A job never ends the loop: a failed import is released, retried or failed, and the next job is claimed
 (docs/CONTRACT.md, "8. Queue").
@@ -12,27 +12,34 @@ from collections.abc import Callable
 from logging import Logger
 from time import monotonic
 
+from .. import job_queue
 from ..config import Settings
 from ..db import Database, DatabaseInternalError, Transaction
 from ..errors import (
     BundleIncompleteError, ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError,
     PanelError,
 )
-from ..models import BatchStatus, JobState
+from ..holds import Hold
+from ..models import HoldKind, JobState
 from ..mount import Mount, call_with_timeout
-from ..text import short_hash
+from ..rows import QueueControl
+from ..resources import version
 from . import claims
-from .job_backoff import FAULT_SECONDS, FIRST_SECONDS, JobBackoff
 from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
 from .heartbeat import Heartbeat
-from .importer import Importer
+from .hold_sweep import HoldSweeper
+from .importer import Importer, ImportOptions
 from .log import describe_error, join_sentences
 from .systemd import SystemdNotifier
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 from .shutdown import ShutdownSignals
+from .worker_slot import Process, WorkerSlot
 
 RESET_SECONDS = 60
+SWEEP_SECONDS = 60
+# `drain` waits this long for queued jobs whose rows are locked, such as by its own claim whose reply was lost.
+LOCKED_SECONDS = 60
 # A check of the mount costs as much as the claim of a small job, so it is not made for each job.
 MOUNT_CHECK_SECONDS = 1
 # `drain` gives up after this many database errors in a row.
@@ -51,11 +58,14 @@ class Worker:
         self._db = Database(settings.database, idle_seconds=idle)
         self._mount = Mount(settings.mount)
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
-        self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold)
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._aside = JobBackoff()
+        host = socket.gethostname()
+        self._slot = WorkerSlot(Process(host, os.getpid(), version(), _wanted_slot()))
+        self._heartbeat = Heartbeat(beats, self._worker.heartbeat_seconds, self._threshold, self._slot)
+        self._name = f"{host}:{os.getpid()}"
+        self._sweeper = HoldSweeper(self._db, self._mount, self._name, self._keep_going)
         self._claimed_since = 0.0
-        self._reset_at = 0.0
+        self._reset_at = self._sweep_at = 0.0
+        self._paused_reason = ""
         self._mount_checked_at = float("-inf")
         self._blocked_reason = ""
         self._had_failures = False
@@ -68,7 +78,7 @@ class Worker:
             self._notifier.ready()
             while not self._signals.stopping:
                 if not self._run_once():
-                    self._notifier.status(self._blocked_reason or "waiting for jobs")
+                    self._notifier.status(self._blocked_reason or self._paused_reason or "waiting for jobs")
                     self._signals.wait(self._pause())
         self._notifier.stopping()
         self._db.close()
@@ -76,23 +86,53 @@ class Worker:
 
     def drain(self) -> bool:
         """Import what can be imported now; return whether every job ended well."""
+        waited_since = monotonic()
         with self._heartbeat:
-            while not self._signals.stopping and (self._run_once() or 0 < self._faults <= DRAIN_FAULTS):
+            while not self._signals.stopping:
+                if self._run_once():
+                    waited_since = monotonic()
+                elif not 0 < self._faults <= DRAIN_FAULTS and not self._is_locked(waited_since):
+                    break
                 self._signals.wait(self._pause() if self._faults else 0)
+            self._report_drained()
         self._db.close()
         return not self._had_failures and not self._blocked_reason
+
+    def _is_locked(self, since: float) -> bool:
+        """Return whether jobs are still queued, though none could be claimed; give up after LOCKED_SECONDS."""
+        if self._faults or self._blocked_reason or self._paused_reason or monotonic() > since + LOCKED_SECONDS:
+            return False
+        is_locked = bool(self._count(JobState.QUEUED))
+        if is_locked:
+            self._signals.wait(self._pause())
+        return is_locked
+
+    def _report_drained(self) -> None:
+        """Say what keeps the jobs that are left from being claimed."""
+        if self._faults or self._signals.stopping:
+            return
+        held, queued = self._count(JobState.HELD), self._count(JobState.QUEUED)
+        if queued and self._paused_reason:
+            self._log.info(f"worker {self._name}: {queued} jobs are left, {self._paused_reason}")
+        if held:
+            jobs = "job is" if held == 1 else "jobs are"
+            self._log.info(f"worker {self._name}: {held} {jobs} held; gpupanel status says why")
+
+    def _count(self, state: JobState) -> int:
+        return self._asking.retry(self._db.run_read, job_queue.count_up_to)[state]
 
     # --------------------------------------------------------------------------------------------- one turn
 
     def _run_once(self) -> bool:
-        """Reset, claim and import once; return whether a job was imported.
+        """Reset, sweep, claim and import once; return whether a job was imported.
 
         A database error would fail the next job too, so the loop then waits, longer each time.
         """
         faults = self._faults
         try:
             self._reset_stale()
-            imported = self._mount_is_there() and self._claim_and_import()
+            self._sweep_holds()
+            imported = self._may_claim() and self._claim_and_import()
         except ShutdownRequested:
             return False
         except Exception as error:  # no error of one claim may end the daemon
@@ -106,7 +146,8 @@ class Worker:
     def _handle_unexpected_error(self, error: Exception) -> None:
         self._faults += 1
         self._had_failures = True
-        self._log.error(f"worker {self._name}: {join_sentences(describe_error(error), 'No job was running. Retrying.')}")
+        text = join_sentences(describe_error(error), "No job was running. Retrying.")
+        self._log.error(f"worker {self._name}: {text}")
         self._db.close()
 
     def _pause(self) -> float:
@@ -117,13 +158,44 @@ class Worker:
     def _claim_and_import(self) -> bool:
         claim = self._claim()
         if claim is None:
+            self._report_pause(self._asking.retry(self._db.run_read, job_queue.control))
             return False
+        self._report_pause(None)
         self._heartbeat.start(claim, self._claimed_since)
+        self._slot.report("importing", claim.job_id)
         try:
             self._import(claim)
         finally:
             self._heartbeat.pause()
+            self._slot.report("idle")
         return True
+
+    def _may_claim(self) -> bool:
+        """Return whether the window is open and the mount available."""
+        if not self._worker.window.is_open():
+            self._log_pause_once(f"outside of the window {self._worker.window.text}")
+            return False
+        return self._mount_is_there()
+
+    def _report_pause(self, control: QueueControl | None) -> None:
+        """Report that the queue is paused, or is not."""
+        why = control and join_sentences(f"the queue is paused by {control['paused_by']}", control["reason"])
+        self._log_pause_once(why or "")
+
+    def _log_pause_once(self, reason: str) -> None:
+        if reason != self._paused_reason:
+            self._log.info(f"worker {self._name}: {reason or 'claims jobs again'}")
+        self._paused_reason = reason
+        self._slot.report("paused" if reason else "idle")
+
+    def _sweep_holds(self) -> None:
+        """Sweep the holds each minute; a further page follows the next claim."""
+        if monotonic() < self._sweep_at:
+            return
+        swept = self._asking.retry_idempotent(self._sweeper.sweep)
+        self._sweep_at = monotonic() + (0 if swept.has_more else SWEEP_SECONDS * random.uniform(0.75, 1.25))
+        if swept.released:
+            self._log.info(f"worker {self._name}: {swept.released} held jobs are queued again")
 
     def _reset_stale(self) -> None:
         if monotonic() < self._reset_at:
@@ -136,7 +208,8 @@ class Worker:
     def _reset(self, job_id: int) -> str | None:
         try:
             return self._asking.retry(
-                self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts, self._name
+                self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts,
+                self._name,
             )
         except CommitUnknownError:
             return "stale, perhaps requeued: the reply to the COMMIT was lost, and the next check will show it"
@@ -154,6 +227,8 @@ class Worker:
             problem = ""
         except MountUnavailableError as error:
             problem = str(error)
+        self._slot.report_mount(not problem)
+        self._slot.report("blocked" if problem else "idle")
         self._log_blocked_once(f"cannot claim jobs: {problem}" if problem else "")
         return not problem
 
@@ -161,6 +236,7 @@ class Worker:
         """Log a problem of the mount once, and its end once."""
         if problem != self._blocked_reason:
             (self._log.warning if problem else self._log.info)(problem or "the mount is available again")
+            self._sweep_at = 0.0  # jobs may wait for the mount
         self._blocked_reason = problem
 
     def _claim(self) -> Claim | None:
@@ -178,7 +254,7 @@ class Worker:
 
     def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
         self._claimed_since = monotonic()
-        return claims.claim(tx, ClaimRequest(token, self._name, self._aside.deferred_ids()))
+        return claims.claim(tx, ClaimRequest(token, self._name))
 
     # ------------------------------------------------------------------------------------------- one import
 
@@ -188,8 +264,7 @@ class Worker:
         self._log.info(f"{claim.name}: attempt {claim.attempts}, {claim.items_done} of {claim.items_total} items done")
         importer = Importer(
             self._db, self._mount, claim, self._heartbeat, JobHooks(self, claim),
-            chunk_items=self._worker.chunk_items, readers=self._worker.readers,
-            on_change=self._worker.on_change,
+            ImportOptions(self._worker.chunk_items, self._worker.readers, self._worker.on_change),
         )
         try:
             outcome = importer.run()
@@ -198,19 +273,21 @@ class Worker:
         except ShutdownRequested:
             self._end_claim(claim, claims.release, "the worker was stopped")
         except FileUnreadableError as error:
-            self._fail_attempt_and_defer(claim, str(error), unavailable=True)
+            self._fail_attempt(claim, str(error))
         except (MountUnavailableError, BundleIncompleteError) as gone:
-            self._release_and_defer(claim, str(gone), unavailable=True)
+            self._hold_for_bundle(claim, str(gone))
         except DatabaseInternalError as error:
             self._faults += 1
-            self._fail_attempt_and_defer(claim, f"the database: {join_sentences(str(error), error.hint)}")
+            self._fail_attempt(claim, _database_reason(error))
         except UNAVAILABLE_ERRORS as error:
             self._faults += 1
-            self._release_and_defer(claim, f"the database: {join_sentences(str(error), error.hint)}")
+            self._had_failures |= self._end_claim(
+                claim, claims.release_interrupted, _database_reason(error), self._worker.max_attempts
+            )
         except PanelError as error:
             self._had_failures |= self._end_claim(claim, claims.fail, str(error))
         except Exception as error:  # an unexpected error of one job must not stop the queue
-            self._fail_attempt_and_defer(claim, describe_error(error))
+            self._fail_attempt(claim, describe_error(error))
         else:
             self._report(claim, outcome, importer.progress, monotonic() - started)
 
@@ -230,33 +307,24 @@ class Worker:
             raise ShutdownRequested
 
     def _report(self, claim: Claim, outcome: ImportResult, progress: str, seconds: float) -> None:
-        self._aside.clear(claim.job_id)
         line = f"{claim.name}: {outcome.status}, {progress} in {seconds:.1f} s"
         if outcome.problem:
             self._log.warning(f"{line}; {outcome.problem}; see the batch page")
         else:
             self._log.info(line)
-        self._had_failures = self._had_failures or outcome.status is BatchStatus.FAILED
+        self._had_failures |= outcome.has_failed
 
-    def _release_and_defer(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
-        """Release the job with its attempt, and defer it."""
-        self._defer(claim, FIRST_SECONDS, reason)
-        self._had_failures |= self._end_claim(claim, claims.release, reason, unavailable=unavailable)
-
-    def _fail_attempt_and_defer(self, claim: Claim, reason: str, *, unavailable: bool = False) -> None:
-        """Release the job with its attempt counted, and defer it for longer.
-
-        The error may be the job's own.
-        """
-        self._defer(claim, FAULT_SECONDS, reason)
-        self._had_failures |= self._end_claim(
-            claim, claims.retry_or_fail, reason, self._worker.max_attempts, unavailable=unavailable
-        )
-
-    def _defer(self, claim: Claim, least: float, reason: str) -> None:
-        seconds = self._aside.defer(claim.job_id, least)
+    def _hold_for_bundle(self, claim: Claim, reason: str) -> None:
+        """Hold the job until its bundle can be read, and those behind it whose bundles are gone too."""
         self._mount_checked_at = float("-inf")  # the reason may be the mount
-        self.warn(claim, join_sentences(reason, f"Retrying in {seconds:.0f} s."))
+        self._had_failures |= self._end_claim(claim, claims.release, reason, Hold(HoldKind.BUNDLE, reason))
+        if vanished := self._asking.retry_idempotent(self._sweeper.hold_vanished):
+            self._log.warning(f"worker {self._name}: {vanished} more jobs are held, their bundles are not on the mount")
+
+    def _fail_attempt(self, claim: Claim, reason: str) -> None:
+        """Hold the job for a while, its attempt counted: the error may be the job's own."""
+        self._mount_checked_at = float("-inf")
+        self._had_failures |= self._end_claim(claim, claims.retry_or_fail, reason, self._worker.max_attempts)
 
     def _end_claim(self, claim: Claim, write: Callable[..., str], *args: object, **kwargs: object) -> bool:
         """Write how the claim ended; return whether it was written.
@@ -298,10 +366,18 @@ class JobHooks:
     def checkpoint(self, progress: str) -> None:
         self._worker.checkpoint(self._claim, progress)
 
-    def manifest_changed(self, before: str, after: str, is_valid: bool) -> None:
-        found = f"found {short_hash(after)}, expected {short_hash(before)}"
-        again = "; planned again" if is_valid else ""
-        self._worker.warn(self._claim, f"the manifest changed since the preflight: {found}{again}")
+    def warn(self, text: str) -> None:
+        self._worker.warn(self._claim, text)
+
+
+def _database_reason(error: PanelError) -> str:
+    return f"the database: {join_sentences(str(error), error.hint)}"
+
+
+def _wanted_slot() -> int | None:
+    """Return the instance number of the unit, if it has one."""
+    text = os.environ.get("IMPORT_WORKER_SLOT", "")
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 2**16 else None
 
 
 def idle_seconds(threshold: float) -> int:

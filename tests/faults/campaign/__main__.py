@@ -1,8 +1,8 @@
 """make faults: every point with every fault, on all cores; prints how many were tried and survived.
 
 `python -m campaign --stage import --fault "kill -9 before"` narrows it down, `--only import/sql/17` repeats a point,
-`--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N of them. `--done FILE`
-notes there what survived and does not try it again, so that a campaign can be broken off and taken up.
+`--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N trials. With
+`--done FILE`, an interrupted campaign continues: trials that passed are recorded in the file and not repeated.
 """
 
 import argparse

@@ -99,9 +99,10 @@ class Environment:
             "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR"
             " WHERE state = 'running' AND (id = %(job_id)s OR %(job_id)s = 0)", job_id=job_id,
         )
+        self.admin.execute("UPDATE import_job SET not_before = not_before - INTERVAL 2 HOUR WHERE state = 'held'")
 
     def unfinished(self) -> bool:
-        return bool(self.admin.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')"))
+        return bool(self.admin.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'held', 'running')"))
 
     # ---------------------------------------------------------------------------------------------- programs
 
@@ -125,7 +126,9 @@ class Environment:
                 return
             wait_until(lambda: nobody_holds_a_row(self.admin), "the end of all transactions", every=0.15)
             self.let_an_hour_pass()
-            said = self.fork_server.start("import-worker", "--once", "--config", str(self.direct["import-worker"])).wait()
+            said = self.fork_server.start(
+                "import-worker", "--once", "--config", str(self.direct["import-worker"])
+            ).wait()
         assert not self.unfinished(), f"jobs are left; the last worker printed {said}"
 
     def queue_again(self) -> None:
@@ -160,7 +163,10 @@ def _columns_of(db: Database, table: str) -> list[str]:
 
 @contextmanager
 def open_environment(folder: Path) -> Iterator[Environment]:
-    """An environment in this folder; all its processes end with it."""
-    with installation.installed(folder / "mariadb", *OPTIONS) as server, closing(ForkServer(folder)) as fork_server:
-        with closing(Environment(folder, server, fork_server)) as environment:
-            yield environment
+    """Yield an environment in this folder; all its processes end with it."""
+    with (
+        installation.installed(folder / "mariadb", *OPTIONS) as server,
+        closing(ForkServer(folder)) as fork_server,
+        closing(Environment(folder, server, fork_server)) as environment,
+    ):
+        yield environment

@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import threading
+from contextlib import suppress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from . import mysql_protocol
 
 SIZE = 1 << 16
 SECONDS = 30
+IMPORTS, HEARTBEAT = 1, 2
+# How the statements of a new session begin.
+SESSION = ("SET SESSION ", "SET NAMES ", "SELECT @@max_allowed_packet", "START TRANSACTION READ ONLY")
 
 # What the proxy does at a point instead of forwarding the packet.
 Fault = Callable[["ProxiedConnection", bytes], None]
@@ -21,9 +25,10 @@ Fault = Callable[["ProxiedConnection", bytes], None]
 class FaultProxy:
     """Listens at `path` for the connections of one program to `server`, a MariaDBServer.
 
-    The proxy numbers the statements of all connections from 1, or only those of connection number `counted`. `fault`
-    happens at number `at`. Statement `hold` of the first connection waits for statement `until`, so that the thread of
-    the heartbeat surely reaches it.
+    The proxy numbers the statements of all connections from 1; or only those of a worker's imports (`counted` is IMPORTS)
+    or of its heartbeat (HEARTBEAT), without those that begin a session. `fault` happens at number `at`, and `prepare`
+    before number `prepare_at`. Statement `hold` of the imports waits for statement `until`, so that the thread of the
+    heartbeat surely reaches it.
     """
 
     def __init__(self, path: Path, server, at: int = 0, fault: Fault | None = None, *, counted: int = 0,
@@ -32,6 +37,7 @@ class FaultProxy:
         self.statements: list[str] = []
         self.struck, self.reached = threading.Event(), threading.Event()
         self.next: Callable[[], None] | None = None
+        self.prepare_at, self.prepare = 0, lambda server: None
         self._lock = threading.Lock()
         self._links: list[ProxiedConnection] = []
         path.unlink(missing_ok=True)
@@ -64,13 +70,15 @@ class FaultProxy:
         """Return the number of this statement; 0 if it does not count."""
         with self._lock:
             due, self.next = self.next, None
-            if self.counted and link.ordinal != self.counted:
+            if self.counted and link.role(statement) != self.counted:
                 number = 0
             else:
                 self.statements.append(statement)
                 number = len(self.statements)
         if due:
             due()
+        if number and number == self.prepare_at:
+            self.prepare(self.server)
         if number and number == self.until:
             self.reached.set()
         return number
@@ -85,7 +93,13 @@ class ProxiedConnection:
         self.upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread_id = 0
-        self._sent = 0
+        self._sent = self._role = 0
+
+    def role(self, statement: str) -> int:
+        """Return what a worker does on this connection, by its first statement; 0 while the session begins."""
+        if not self._role and not statement.startswith(SESSION):
+            self._role = HEARTBEAT if "import_worker" in statement else IMPORTS
+        return self._role
 
     def forward(self, packet: bytes) -> None:
         self.upstream.sendall(packet)
@@ -101,16 +115,12 @@ class ProxiedConnection:
     def cut(self) -> None:
         """Cut the connection to both ends."""
         for end in (self.client, self.upstream):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
     def signal(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def _serve(self) -> None:
         try:
@@ -143,7 +153,7 @@ class ProxiedConnection:
         if statement is None:
             return self.forward(packet)
         self._sent += 1
-        if self.ordinal == 1 and self._sent == self.proxy.hold:
+        if self._role == IMPORTS and self._sent == self.proxy.hold:
             self.proxy.reached.wait(SECONDS)
         if self.proxy.number(self, statement) != self.proxy.at or not self.proxy.fault:
             return self.forward(packet)

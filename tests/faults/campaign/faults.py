@@ -1,13 +1,21 @@
 """What can go wrong between a program and its database, each as something that a proxy does at one statement."""
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
 from gpupanel.db import Database
+from gpupanel.devtools.mariadb_server import MariaDBServer
 from worker_helpers import wait_until
 
 from . import mysql_protocol
 from .fault_proxy import Fault, ProxiedConnection
+
+KEPT = "data.kept"
+# The commits of so many statements are lost: some transactions.
+LOST_STATEMENTS = 25
+COMMITS_LOST = "commits lost"
 
 
 def error(code: int) -> Fault:
@@ -59,6 +67,27 @@ def server_restarted(link: ProxiedConnection, packet: bytes) -> None:
     link.proxy.server.start()
 
 
+def keep_data(server: MariaDBServer) -> None:
+    """Copy the data of a running server, as a replica has them that lags behind."""
+    os.kill(server.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)  # all of its threads
+    try:
+        shutil.rmtree(server.folder / KEPT, ignore_errors=True)
+        shutil.copytree(server.folder / "data", server.folder / KEPT)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+def commits_lost(link: ProxiedConnection, packet: bytes) -> None:
+    """The server comes back without the commits since the copy."""
+    server = link.proxy.server
+    server.kill()
+    link.cut()
+    shutil.rmtree(server.folder / "data")
+    (server.folder / KEPT).rename(server.folder / "data")
+    server.start()
+
+
 def terminated(link: ProxiedConnection, packet: bytes) -> None:
     link.signal(signal.SIGTERM)
     link.forward(packet)
@@ -91,5 +120,6 @@ FAULTS: dict[str, Fault] = {name: error(code) for name, code in ERRORS.items()} 
     "cut before": cut_before, "cut after": cut_after, "kill -9 before": killed_before, "kill -9 after": killed_after,
     "connection killed": connection_killed, "SIGTERM": terminated, "SIGTERM twice": terminated_twice,
     "SIGSTOP, SIGCONT": frozen, "server killed": server_killed, "server restarted": server_restarted,
+    COMMITS_LOST: commits_lost,
 }
-SLOW = ("server killed", "server restarted", "SIGSTOP, SIGCONT")
+SLOW = ("server killed", "server restarted", "SIGSTOP, SIGCONT", COMMITS_LOST)

@@ -1,7 +1,7 @@
 """Fork the tested programs, without the half second that Python takes to start.
 
-Reads one line of JSON per program: name, arguments, environment, standard input and output file. Replies with its process
-id. A line with a process id gets the exit status, after the process has ended.
+Reads one line of JSON per program: name, arguments, environment, standard input and output file. Replies with its
+process id. The reply to a line with a process id is the exit status, after the process has ended.
 """
 
 import gc
@@ -18,7 +18,9 @@ def main() -> None:
     from gpupanel.web import bulk_actions, entrypoints, form_actions, wsgi  # noqa: F401
     from gpupanel.worker import cli
 
-    programs = {"gpupanel": main.main, "import-worker": cli.main, "import-media.cgi": lambda _: entrypoints.serve_once(Path())}
+    programs = {
+        "gpupanel": main.main, "import-worker": cli.main, "import-media.cgi": lambda _: entrypoints.serve_once(Path()),
+    }
     # Objects of the parent are no garbage of a fork; collecting them would take as long as the fork's own work.
     gc.collect()
     gc.freeze()
@@ -38,7 +40,7 @@ def _fork(program, order: dict) -> int:
         return pid
     out = os.open(order["out"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(_input(order["given"]), 0)
-    sys.stdin = open(0)
+    sys.stdin = os.fdopen(0)
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.environ.update(order["environ"])
@@ -47,7 +49,7 @@ def _fork(program, order: dict) -> int:
 
 
 def _input(text: str) -> int:
-    """A descriptor to read it from; it fits into a pipe."""
+    """Return a descriptor to read `text` from; it fits into a pipe."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)

@@ -3,7 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlencode
 
-from gpupanel.web import forms
+from gpupanel.web import csrf
+from gpupanel.web.signing_key import SigningKey
 
 from .scenario import OPERATOR
 
@@ -18,7 +19,7 @@ ENVIRON = {
 def request(fields: list[str], secret: Path) -> tuple[str, dict[str, str]]:
     """Return body and environment of a form; each field is `name=value` or a sync_id."""
     pairs = [tuple(field.split("=")) if "=" in field else ("sync_id", field) for field in fields]
-    body = urlencode([*pairs, ("csrf_token", forms.make_token(forms.SigningKey(secret), OPERATOR))])
+    body = urlencode([*pairs, ("csrf_token", csrf.make_token(SigningKey(secret), OPERATOR))])
     return body, ENVIRON | {"CONTENT_LENGTH": str(len(body))}
 
 

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +40,8 @@ class Program:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless the program has ended."""
-        try:
+        with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, number)
-        except ProcessLookupError:
-            pass
 
     def wait(self) -> Ended:
         wait_until(self.ended, f"the end of the program, which said: {self.output()}")

@@ -98,7 +98,8 @@ def tell(environment) -> None:
     queued = services.queue_batches(environment.panel, environment.mount, environment.bundles[:USABLE], OPERATOR)
     # The last one looks as if planned from another manifest.
     environment.admin.execute(
-        "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s", sync_id=environment.bundles[3]
+        "UPDATE ingest_batch SET manifest_sha256 = REPEAT('0', 64) WHERE sync_id = %(sync_id)s",
+        sync_id=environment.bundles[3],
     )
     environment.job = min(each.job_id for each in queued if each.job_id)
     environment.keep("queued")
@@ -110,7 +111,9 @@ def _let_two_die(environment) -> None:
     """Make a job whose worker died once, and one whose worker died five times."""
     first = environment.worker.run_transaction(claims.claim, claims.ClaimRequest("0" * 32, "lost:1"))
     for attempt in range(1, 6):
-        claim = environment.worker.run_transaction(claims.claim, claims.ClaimRequest(f"{attempt:032d}", "lost:2", [first.job_id]))
+        claim = environment.worker.run_transaction(
+            claims.claim, claims.ClaimRequest(f"{attempt:032d}", "lost:2")
+        )
         environment.let_an_hour_pass(claim.job_id)
         if attempt < 5:
             environment.worker.run_transaction(claims.requeue_stale, claim.job_id, 900, 5, "other:3")

@@ -10,7 +10,7 @@ from worker_helpers import wait_until
 from . import form_requests, snapshot
 from .environment import Environment
 from .fault_proxy import FaultProxy
-from .faults import FAULTS, state
+from .faults import COMMITS_LOST, FAULTS, LOST_STATEMENTS, keep_data, state
 from .programs import Ended, Program
 from .scenario import BEATS, STAGES, Stage
 
@@ -19,7 +19,8 @@ READS = ("short read", "cut short")
 ZOMBIES = ("SIGSTOP, SIGCONT",)
 MOUNT_FAULTS = (*ERRORS, "ENOENT", "hang", "kill -9", "SIGTERM", "SIGTERM twice", *ZOMBIES)
 # A stopped command ends with its terminal; nobody takes over what a person had begun.
-OF_WORKERS = ("SIGTERM twice", *ZOMBIES)
+# A command that had said that all is well is not run again, so that what the server then forgets is nobody's.
+OF_WORKERS = ("SIGTERM twice", *ZOMBIES, COMMITS_LOST)
 # These say something about a bundle, and an operator may have to queue it again.
 FACTS = ("ENOENT",)
 
@@ -74,7 +75,9 @@ def _mount_calls(environment: Environment, stage: Stage) -> list[Point]:
     trace.unlink(missing_ok=True)
     environment.start(stage, environment.direct[stage.program], **_watched(environment, trace)).wait()
     calls = trace.read_text().splitlines() if trace.exists() else []
-    return [Point(stage.name, "mount", n, call.replace(str(environment.assets_dir), "")) for n, call in enumerate(calls, 1)]
+    return [
+        Point(stage.name, "mount", n, call.replace(str(environment.assets_dir), "")) for n, call in enumerate(calls, 1)
+    ]
 
 
 def _short(statement: str) -> str:
@@ -88,7 +91,7 @@ def faults(point: Point) -> tuple[str, ...]:
 
 
 def _at_file(call: str) -> tuple[str, ...]:
-    """Looking at what is open already can only fail; nothing lies between it and the opening that a signal could part."""
+    """Return the faults of a file operation; an open descriptor can only fail with an error."""
     if call in ("fstat", "entry"):
         return ERRORS
     return MOUNT_FAULTS + READS if call == "read" else MOUNT_FAULTS
@@ -96,7 +99,9 @@ def _at_file(call: str) -> tuple[str, ...]:
 
 def plan(environment: Environment, stages: Iterable[str]) -> list[Trial]:
     """All trials of these stages, in an order that stays the same."""
-    return [Trial(point, fault) for name in stages for point in points(environment, STAGES[name]) for fault in faults(point)]
+    return [
+        Trial(point, fault) for name in stages for point in points(environment, STAGES[name]) for fault in faults(point)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- run a trial
@@ -120,7 +125,10 @@ def run(environment: Environment, trial: Trial) -> list[str]:
 
 def _at_door(environment: Environment, stage: Stage, trial: Trial, reference: dict) -> list[str]:
     zombie = trial.fault in ZOMBIES
-    with _door(environment, stage, trial.point.number, FAULTS[trial.fault]) as proxy:
+    proxy = _door(environment, stage, trial.point.number, FAULTS[trial.fault])
+    if trial.fault == COMMITS_LOST:
+        proxy.prepare_at, proxy.prepare = max(1, trial.point.number - LOST_STATEMENTS), keep_data
+    with proxy:
         program = environment.start(stage, _through(environment, stage, impatient=zombie))
         if zombie:
             return _outlive(environment, proxy.struck.is_set, program, reference)
@@ -179,14 +187,18 @@ def _compare(environment: Environment, stage: Stage, ended: Ended, reference: di
 
 
 def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
-    """A file that was not there is a fact: it is said, and once the bundle is queued again, the library is as it should be."""
+    """Check that, after a missing file was reported, queueing the bundle again completes the library."""
     if stage.works:
         environment.finish()
         environment.queue_again()
         found = snapshot.library(environment.admin)
         return snapshot.differences({name: expected[name] for name in found}, found)
     environment.start(stage, environment.direct[stage.program]).wait()
-    return [each for each in snapshot.differences(expected, snapshot.take_snapshot(environment.admin)) if "passed_over" not in each]
+    return [
+        each
+        for each in snapshot.differences(expected, snapshot.take_snapshot(environment.admin))
+        if "passed_over" not in each
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ parts
@@ -197,7 +209,10 @@ def _door(environment: Environment, stage: Stage, at: int = 0, fault=None) -> Fa
     proxy = StoppingDoor if stage.stop else FaultProxy
     until = (at or BEATS) if stage.counted else 0
     # Which of the connections beats, and when, is left out of the numbers, unless it is the one that counts.
-    opened = proxy(environment.proxy_path, environment.server, at, fault, counted=stage.counted or int(stage.works), hold=stage.hold, until=until)
+    opened = proxy(
+        environment.proxy_path, environment.server, at, fault, counted=stage.counted or int(stage.works),
+        hold=stage.hold, until=until,
+    )
     opened.words = stage.stop
     return opened
 

@@ -1,5 +1,5 @@
 """A load test with chaos: operators use the panel, workers import, both get killed.
 
-`site` is the installation, `handover` what lies on its mount, `operators` click, `upheaval` kills, `watch` looks at memory and
-lock waits meanwhile, and `account` asks in the end whether anything was lost.
+`deployment` is the installation, `bundles` the content of its mount. `operators` send requests, `chaos` kills
+processes, `monitor` measures memory and lock waits, and `invariants` checks in the end that nothing was lost.
 """

@@ -9,7 +9,10 @@ from .deployment import Deployment, Supervisor
 
 PAUSE = (1.0, 5.0)  # seconds from one to the next
 STOPPED = (1.0, 20.0)  # seconds; others presume a worker dead after twelve
-WEIGHTS = {("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGSTOP"): 3, ("panel", "kill -9"): 1, ("panel", "SIGTERM"): 1}
+WEIGHTS = {
+    ("worker", "kill -9"): 4, ("worker", "SIGTERM"): 3, ("worker", "SIGSTOP"): 3, ("panel", "kill -9"): 1,
+    ("panel", "SIGTERM"): 1,
+}
 
 
 class Chaos:
@@ -31,7 +34,7 @@ class Chaos:
             thread.join()
 
     def _run(self) -> None:
-        kinds, weights = zip(*WEIGHTS.items())
+        kinds, weights = zip(*WEIGHTS.items(), strict=True)
         while not self._over.wait(self._chance.uniform(*PAUSE)):
             role, what = self._chance.choices(kinds, weights)[0]
             keeper = self._chance.choice([each for each in self._site.keepers if each.role == role])
@@ -40,7 +43,9 @@ class Chaos:
 
     def _strike(self, keeper: Supervisor, what: str) -> None:
         if what == "SIGSTOP":
-            self._threads.append(threading.Thread(target=self._stop, args=(keeper.process, self._chance.uniform(*STOPPED))))
+            self._threads.append(
+                threading.Thread(target=self._stop, args=(keeper.process, self._chance.uniform(*STOPPED)))
+            )
             self._threads[-1].start()
         else:
             keeper.send(signal.SIGKILL if what == "kill -9" else signal.SIGTERM)

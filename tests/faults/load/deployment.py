@@ -80,7 +80,8 @@ class Deployment:
         self.admin = Database(server.admin(NAME))
         self.port = 0
         self.panel_conf = self._configuration(
-            "gpu_panel", panel={"operators": "*", "trusted_proxies": "127.0.0.1/32", "secret_file": folder / "panel.secret"}
+            "gpu_panel",
+            panel={"operators": "*", "trusted_proxies": "127.0.0.1/32", "secret_file": folder / "panel.secret"},
         )
         self.worker_conf = self._configuration("gpu_worker", worker=WORKER)
         self.keepers: list[Supervisor] = []

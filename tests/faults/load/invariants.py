@@ -9,7 +9,9 @@ from . import bundles
 from .deployment import Deployment
 
 STILL_SECONDS = 90  # without any progress, the queue is taken for stuck
-UNFINISHED = "SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM import_job WHERE state IN ('queued', 'running')"
+UNFINISHED = (
+    "SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM import_job WHERE state IN ('queued', 'running')"
+)
 LEFT = "SELECT sync_id FROM ingest_batch WHERE source_host = %(host)s AND status <> 'completed'"
 
 
@@ -47,7 +49,11 @@ def lost(site: Deployment, sync_ids: list[str]) -> list[str]:
             expected[item["asset_type"], item["asset_hash"]] = item["title"]
     rows = site.admin.execute("SELECT asset_type, asset_hash, title FROM asset WHERE deleted_at IS NULL")
     found = {(row["asset_type"], row["asset_hash"]): row["title"] for row in rows}
-    problems = [f"{asset} is not as its bundle says" for asset in expected.keys() | found if expected.get(asset) != found.get(asset)]
+    problems = [
+        f"{asset} is not as its bundle says"
+        for asset in expected.keys() | found
+        if expected.get(asset) != found.get(asset)
+    ]
     return problems[:10] + _members(site, sync_ids)
 
 

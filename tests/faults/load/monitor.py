@@ -13,8 +13,8 @@ from .deployment import Deployment
 
 EVERY = 0.2
 WAITS = """
-SELECT r.trx_id AS waits, r.trx_query AS query, b.trx_id AS holds, b.trx_mysql_thread_id AS thread, b.trx_query AS holder,
-       (SELECT ATTR_VALUE FROM performance_schema.session_connect_attrs
+SELECT r.trx_id AS waits, r.trx_query AS query, b.trx_id AS holds, b.trx_mysql_thread_id AS thread,
+       b.trx_query AS holder, (SELECT ATTR_VALUE FROM performance_schema.session_connect_attrs
         WHERE PROCESSLIST_ID = b.trx_mysql_thread_id AND ATTR_NAME = '_pid') AS pid
 FROM information_schema.INNODB_LOCK_WAITS w
 JOIN information_schema.INNODB_TRX r ON r.trx_id = w.requesting_trx_id

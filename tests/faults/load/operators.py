@@ -106,7 +106,9 @@ class OperatorTraffic:
     def __init__(self, site: Deployment, sync_ids: list[str], answers: ResponseLog):
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._click, args=(Operator(site, f"operator {n}", answers), sync_ids, random.Random(n)))
+            threading.Thread(
+                target=self._click, args=(Operator(site, f"operator {n}", answers), sync_ids, random.Random(n))
+            )
             for n in range(site.size.operators)
         ]
 
@@ -121,7 +123,7 @@ class OperatorTraffic:
             thread.join()
 
     def _click(self, operator: Operator, sync_ids: list[str], chance: random.Random) -> None:
-        kinds, weights = zip(*CLICKS.items())
+        kinds, weights = zip(*CLICKS.items(), strict=True)
         while not self._over.wait(chance.uniform(*THINK)):
             chance.choices(kinds, weights)[0](operator, sync_ids, chance)
 
@@ -165,6 +167,7 @@ def _scan(operator: Operator, sync_ids: list[str], chance: random.Random) -> Non
 
 
 CLICKS = {
-    _batches: 20, _batch: 25, _tasks: 25, _figures: 6, _search: 6, _some("queue_selected", 20): 6, _some("preflight_selected", 5): 3,
-    _some("retry_selected", 20): 3, _some("cancel_selected", 3): 2, _priority: 3, _scan: 1,
+    _batches: 20, _batch: 25, _tasks: 25, _figures: 6, _search: 6, _some("queue_selected", 20): 6,
+    _some("preflight_selected", 5): 3, _some("retry_selected", 20): 3, _some("cancel_selected", 3): 2, _priority: 3,
+    _scan: 1,
 }

@@ -61,18 +61,26 @@ def _queue(site: Deployment, ordinary: list[str], big: str, answers: operators.R
 def _upheave(site: Deployment, ordinary: list[str], answers: operators.ResponseLog, figures: Figures) -> None:
     with Chaos(site) as upheaval, operators.OperatorTraffic(site, ordinary, answers):
         threading.Event().wait(site.size.minutes * 60)
-    figures.say(f"{sum(upheaval.befell.values())} blows: " + ", ".join(f"{n} {what}" for what, n in upheaval.befell.items()))
+    figures.say(
+        f"{sum(upheaval.befell.values())} blows: " + ", ".join(f"{n} {what}" for what, n in upheaval.befell.items())
+    )
 
 
 def _tell(site: Deployment, watch: Monitor, answers: operators.ResponseLog, figures: Figures) -> None:
     """Print the measurements, and check them against the limits."""
     jobs = site.admin.execute("SELECT state, COUNT(*) AS n, SUM(attempts) AS attempts FROM import_job GROUP BY state")
     figures.say("jobs: " + ", ".join(f"{row['n']} {row['state']} in {row['attempts']} attempts" for row in jobs))
-    told = ", ".join(f"{n} x {status}" for status, n in sorted(answers.statuses.items(), key=str))
-    figures.say(f"answers: {told}; half within {answers.middle():.2f} s, the slowest {answers.slowest[0]:.1f} s: {answers.slowest[1]}")
+    statuses = ", ".join(f"{n} x {status}" for status, n in sorted(answers.statuses.items(), key=str))
+    figures.say(
+        f"responses: {statuses}; half within {answers.middle():.2f} s,"
+        f" the slowest {answers.slowest[0]:.1f} s: {answers.slowest[1]}"
+    )
     figures.say("most memory: " + ", ".join(f"{role} {mib} MiB" for role, mib in sorted(watch.memory.items())))
-    figures.say(f"longest lock wait: {watch.longest[0]:.1f} s behind a process that ran, {watch.behind_stopped[0]:.1f} s behind a "
-                f"stopped one; {longest_wait_of_all(site.admin):.1f} s of all, as the server counts")
+    figures.say(
+        f"longest lock wait: {watch.longest[0]:.1f} s behind a running process,"
+        f" {watch.behind_stopped[0]:.1f} s behind a stopped one;"
+        f" the server counts {longest_wait_of_all(site.admin):.1f} s"
+    )
     figures.problems += answers.wrong[:10]
     figures.require(watch.longest[0] <= site.size.lock_seconds, f"a row was waited for too long: {watch.longest}")
     for role, most in MEMORY.items():

@@ -6,13 +6,13 @@ from ... import job_queue, ledger
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
-from .. import status_bar
-from . import item_list
-from .. import request as parameters
-from ..status_bar import QueueSummary
-from .item_list import ItemFilter
+from ...rows import BatchRow, LockedJob
+from .. import request as parameters, status_bar
 from ..request import Request
 from ..serializers import EVENT, JOB, PLANNED_BATCH, pick
+from ..status_bar import QueueSummary
+from . import item_list
+from .item_list import ItemFilter
 
 LATEST = 50
 
@@ -29,22 +29,25 @@ def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str
 
 
 def _parameters(request: Request) -> tuple[str, ItemFilter, int]:
-    return parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request), request.number("start") or 0
+    return (
+        parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request),
+        request.number("start") or 0,
+    )
 
 
 def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str, QueueSummary | None]:
-    stamp = ledger.change_token(tx, sync_id)
+    token = ledger.change_token(tx, sync_id)
     summary = status_bar.load_rounded(tx) if with_summary else None
-    return repr((stamp | {"now": status_bar.round_down(stamp["now"])}, summary)), summary
+    return repr((token | {"now": status_bar.round_down(token["now"])}, summary and summary.etag_source)), summary
 
 
-def _read(tx: ReadTransaction, sync_id: str, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
+def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int, size: int) -> dict[str, Any]:
     row = ledger.get_batch(tx, sync_id)
     jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
     counts = ledger.bounded_decision_counts(tx, row["id"], limit=COUNT_LIMIT + 1)
     marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
-    shown = (_items_by_hash if sieve.hash_start else _items_page)(tx, row["id"], sieve, start, size)
+    load_items = _items_by_hash if item_filter.hash_start else _items_page
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job),
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
@@ -54,52 +57,57 @@ def _read(tx: ReadTransaction, sync_id: str, sieve: ItemFilter, start: int, size
         "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
         "retryable": _retryable(row, counts),
-        **shown,
+        **load_items(tx, row["id"], item_filter, start, size),
         "events": [pick(event, EVENT) for event in ledger.list_events(tx, row["id"], limit=LATEST)],
-        "decision": sieve.decision,
-        "mark": sieve.mark,
-        "q": sieve.hash_start,
+        "decision": item_filter.decision,
+        "mark": item_filter.mark,
+        "q": item_filter.hash_start,
         "withdrawn": withdrawn,
         "outdated": _outdated(row, counts),
         "manifest_changed": _changed(tx, row),
     }
 
 
-def _items_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
-    rows, next_start = item_list.list_page(tx, batch_id, sieve, start, size)
-    previous = ledger.previous_page_start(tx, batch_id, start, decision=sieve.decision, mark=sieve.mark, limit=size)
+def _items_page(
+    tx: ReadTransaction, batch_id: int, item_filter: ItemFilter, start: int, size: int
+) -> dict[str, Any]:
+    rows, next_start = item_list.list_page(tx, batch_id, item_filter, start, size)
+    previous = ledger.previous_page_start(
+        tx, batch_id, start, decision=item_filter.decision, mark=item_filter.mark, limit=size
+    )
     return {
         "items": [item_list.serialize_item(row) for row in rows], "start": start, "previous_start": previous,
         "next_start": next_start, "more_matches": False,
     }
 
 
-def _items_by_hash(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> dict[str, Any]:
-    rows = ledger.list_items_by_hash(tx, batch_id, sieve.hash_start or "", limit=size + 1)
+def _items_by_hash(
+    tx: ReadTransaction, batch_id: int, item_filter: ItemFilter, start: int, size: int
+) -> dict[str, Any]:
+    rows = ledger.list_items_by_hash(tx, batch_id, item_filter.hash_start or "", limit=size + 1)
     return {
-        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None, "next_start": None,
-        "more_matches": len(rows) > size,
+        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None,
+        "next_start": None, "more_matches": len(rows) > size,
     }
 
 
-def _retryable(row: dict[str, Any], counts: dict[str, int]) -> bool:
+def _retryable(row: BatchRow, counts: dict[str, int]) -> bool:
     """Return whether failed or open items or containers can be retried."""
     ended = row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED)
     return ended and any(decision in counts for decision in DONE_DECISIONS)
 
 
-def _item_count(row: dict[str, Any], counts: dict[str, int]) -> int:
+def _item_count(row: BatchRow, counts: dict[str, int]) -> int:
     """Return the number of items; beyond the bound, that of the manifest."""
-    listed: int = row["item_count"]
-    return sum(counts.values()) if max(counts.values(), default=0) <= COUNT_LIMIT else listed
+    return sum(counts.values()) if max(counts.values(), default=0) <= COUNT_LIMIT else row["item_count"]
 
 
-def _outdated(row: dict[str, Any], counts: dict[str, int]) -> bool:
+def _outdated(row: BatchRow, counts: dict[str, int]) -> bool:
     """Return whether the last preflight failed before it planned items."""
     return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
 
 
-def _changed(tx: ReadTransaction, row: dict[str, Any]) -> dict[str, Any] | None:
+def _changed(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
     """Return the manifest change since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
     if not event or event["payload"].get("phase") != "import":
@@ -109,5 +117,5 @@ def _changed(tx: ReadTransaction, row: dict[str, Any]) -> dict[str, Any] | None:
     return None if stale else {"at": event["created_at"], "before": payload["before"], "after": payload["after"]}
 
 
-def _is_active(job: dict[str, Any]) -> bool:
-    return job["state"] in (JobState.QUEUED, JobState.RUNNING)
+def _is_active(job: LockedJob) -> bool:
+    return job["state"] in (JobState.QUEUED, JobState.HELD, JobState.RUNNING)

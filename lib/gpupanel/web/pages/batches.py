@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ...search import filters
 from ... import search
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
-from ...search.filters import BatchFilter
 from ...pagination import Cursor
+from ...search import filters
+from ...search.filters import BatchFilter
 from ..request import Request
 from ..serializers import cursor_params, serialize_batch
 
@@ -20,28 +20,28 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 
     The parameter `before` or `after` is the cursor: the id of a batch.
     """
-    wanted, place = filters.parse_filter(request.query), _place(request)
+    wanted, cursor = filters.parse_filter(request.query), _cursor(request)
     sort = request.choice("sort", list(SORTS)) or SORTS[0]
     chosen = {name: request.query.get(name) or None for name in filters.NAMES}
-    return db.run_read(_read, wanted, place, sort, settings.panel.page_size) | {
+    return db.run_read(_read, wanted, cursor, sort, settings.panel.page_size) | {
         "status": wanted.status, "statuses": filters.STATUSES, "before": request.number("before"),
         "after": request.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES,
         "actions": filters.ACTIONS,
     }
 
 
-def _place(request: Request) -> Cursor | None:
+def _cursor(request: Request) -> Cursor | None:
     before, after = request.number("before"), request.number("after")
     if before is not None and after is not None:
         raise InvalidInputError("before, after: found both, expected one of them")
-    given = before if after is None else after
-    return None if given is None else Cursor(given, ascending=after is not None)
+    batch_id = before if after is None else after
+    return None if batch_id is None else Cursor(batch_id, ascending=after is not None)
 
 
-def _read(tx: ReadTransaction, wanted: BatchFilter, place: Cursor | None, sort: str, size: int) -> dict:
-    road = search.choose_access_path(tx, wanted)
-    page = search.list_batches(tx, wanted, place, oldest_first=sort == "oldest", limit=size, path=road)
-    count, counts = search.count_list_and_statuses(tx, wanted, road)
+def _read(tx: ReadTransaction, wanted: BatchFilter, cursor: Cursor | None, sort: str, size: int) -> dict[str, Any]:
+    path = search.choose_access_path(tx, wanted)
+    page = search.list_batches(tx, wanted, cursor, oldest_first=sort == "oldest", limit=size, path=path)
+    count, counts = search.count_list_and_statuses(tx, wanted, path)
     return {
         "count": count.number,
         "count_is_exact": count.exact,

@@ -30,25 +30,25 @@ def view(db: Database, request: Request, settings: Settings) -> FileResponse:
     """
     sync_id = parameters.sync_id(request.query.get("sync_id"))
     kind = request.choice("format", list(WRITERS)) or "json"
-    sieve = item_list.parse_item_filter(request)
-    if sieve.hash_start:
+    item_filter = item_list.parse_item_filter(request)
+    if item_filter.hash_start:
         raise InvalidInputError("q: an export contains all items, or those of one decision or mark")
     batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed after the response)
-    WRITERS[kind](file, _items(db, batch_id, sieve))
+    WRITERS[kind](file, _items(db, batch_id, item_filter))
     length = file.tell()
     file.seek(0)
-    name = "-".join([sync_id, "items", *(value for value in sieve if value)])
+    name = "-".join([sync_id, "items", *(value for value in item_filter if value)])
     return FileResponse(file, {
         "Content-Type": TYPES[kind], "Content-Length": str(length),
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     })
 
 
-def _items(db: Database, batch_id: int, sieve: item_list.ItemFilter) -> Iterator[dict[str, Any]]:
+def _items(db: Database, batch_id: int, item_filter: item_list.ItemFilter) -> Iterator[dict[str, Any]]:
     start: int | None = 0
     while start is not None:
-        rows, start = db.run_read(item_list.list_page, batch_id, sieve, start, AT_ONCE)
+        rows, start = db.run_read(item_list.list_page, batch_id, item_filter, start, AT_ONCE)
         yield from map(item_list.serialize_item, rows)
 
 

@@ -1,21 +1,22 @@
-"""Import Tasks: running, queued and finished jobs, and a chart."""
+"""Import Tasks: running, queued, held and finished jobs, workers, and a chart."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from ... import job_queue
+from ... import job_queue, workers
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT, JobState
+from ...rows import EventRow, ListedJob, WorkerRow
 from .. import cursors, job_progress, status_bar
 from ..request import Request
+from ..serializers import BUNDLE, JOB, WORKER, pick
 from . import throughput_chart
-from ..serializers import BUNDLE, JOB, pick
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
-MARKS = 12  # progress events that a job's throughput is computed from: two minutes
+EVENT_LIMIT = 12  # progress events that a job's throughput is computed from: two minutes
 IDLE = timedelta(minutes=1)  # workers poll every second: without a claim for this long, none is running
-PUT_ASIDE = timedelta(minutes=16)  # longest backoff of a job that a worker released
+MAX_BACKOFF = timedelta(minutes=16)  # longest backoff of a job that a worker released
 BUSY_SECONDS, QUIET_SECONDS = 3, 10  # refresh interval of the page, while workers claim jobs and otherwise
 
 
@@ -28,7 +29,7 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 
 
 def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, None]:
-    """Return a change token, no summary: its events cover the status bar."""
+    """Return a change token, no summary: events, workers and pause cover the status bar."""
     return db.run_read(_version, request, settings.panel.page_size), None
 
 
@@ -36,7 +37,10 @@ def _version(tx: ReadTransaction, request: Request, size: int) -> str:
     """Return latest events, heartbeats and progress: each change has one."""
     running = job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size).rows
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    return repr((tx.fetch_all("job_queue.latest_events"), status_bar.round_down(tx.fetch_value("job_queue.now")), beats))
+    presence = workers.presence(tx)
+    return repr((
+        tx.fetch_all("job_queue.latest_events"), status_bar.round_down(presence.now), beats, presence.alive, presence.pause,
+    ))
 
 
 def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | None, stale: timedelta) -> dict[str, Any]:
@@ -44,29 +48,34 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     pages = {
         "running": job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size),
         "queued": job_queue.list_active(tx, JobState.QUEUED, cursors.active_cursor(request, "queued"), limit=size),
+        "held": job_queue.list_active(tx, JobState.HELD, cursors.active_cursor(request, "held"), limit=size),
         "finished": job_queue.list_finished(tx, cursors.finished_cursor(tx, request), state=state, limit=size),
     }
-    marks = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=MARKS)
-    running = [_running(job, marks[job["batch_id"]], stale) for job in pages["running"].rows]
-    alive = counts[JobState.RUNNING] > len(running) or any(job["condition"] != job_progress.DEAD for job in running)
+    events = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=EVENT_LIMIT)
+    running = [_running(job, events[job["batch_id"]], stale) for job in pages["running"].rows]
+    presence = workers.presence(tx)
+    alive = presence.alive or counts[JobState.RUNNING] > len(running) or any(job["condition"] != job_progress.DEAD for job in running)
     idle_since = None if alive else _idle_since(tx, size)
     return {
         "counts": counts,
         "finished_count": counts[state] if state else sum(counts[ended] for ended in ENDED),
-        "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED]),
+        "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED] or counts[JobState.HELD]),
         "look_again": BUSY_SECONDS if idle_since is None else QUIET_SECONDS,
         "running": running,
         "no_worker": idle_since is not None,
         "no_worker_since": idle_since or None,
         "queued": _queued(tx, pages["queued"].rows, counts[JobState.RUNNING], idle_since is not None),
+        "held": [_held(job) for job in pages["held"].rows],
+        "paused": presence.pause,
+        "workers": [_worker(row) for row in workers.latest(tx, limit=size)],
         "finished": [_ended(job) for job in pages["finished"].rows],
         "pages": {name: cursors.neighbours(name, page) for name, page in pages.items()},
         "chart": throughput_chart.load_chart(tx),
     }
 
 
-def _running(job: dict[str, Any], marks: list[dict[str, Any]], stale: timedelta) -> dict[str, Any]:
-    progress = job_progress.estimate(job, marks, stale)
+def _running(job: ListedJob, events: list[EventRow], stale: timedelta) -> dict[str, Any]:
+    progress = job_progress.estimate(job, events, stale)
     beat = job["heartbeat_at"]
     age = job["now"] - beat if beat else None
     return pick(job, BUNDLE + JOB, heartbeat_age=age, stale_after=stale, **progress._asdict())
@@ -76,46 +85,60 @@ def _idle_since(tx: ReadTransaction, size: int) -> datetime | str | None:
     """Return since when jobs are queued and no worker has claimed one.
 
     "" means that no worker ever has, None that a worker seems to be running. A released job is in backoff, which is
-    no sign of a missing worker.
+    no indication of a missing worker.
     """
     waiting = job_queue.list_queued(tx, limit=size)
-    if not waiting or any(_is_put_aside(job) for job in waiting):
+    if not waiting or any(_is_in_backoff(job) for job in waiting):
         return None
-    sign: dict[str, Any] = tx.fetch_one("job_queue.last_worker_activity") or {}
+    worker: dict[str, Any] = tx.fetch_one("job_queue.last_worker_activity") or {}
     claims = [job["claimed_at"] for job in waiting if job["claimed_at"]]
-    last_seen: datetime = max([sign["seen"], *claims])
-    if sign["now"] - max(last_seen, min(job["queued_at"] for job in waiting)) <= IDLE:
+    last_activity: datetime = max([worker["seen"], *claims])
+    if worker["now"] - max(last_activity, min(job["queued_at"] for job in waiting)) <= IDLE:
         return None
-    return last_seen if last_seen.year > 1000 else ""
+    return last_activity if last_activity.year > 1000 else ""
 
 
-def _is_put_aside(job: dict[str, Any]) -> bool:
-    return bool(job["last_error"] and job["claimed_at"] and job["now"] - job["claimed_at"] < PUT_ASIDE)
+def _is_in_backoff(job: ListedJob) -> bool:
+    return bool(job["last_error"] and job["claimed_at"] and job["now"] - job["claimed_at"] < MAX_BACKOFF)
 
 
-def _queued(tx: ReadTransaction, jobs: list[dict[str, Any]], running: int, no_worker: bool) -> list[dict[str, Any]]:
-    """Return the jobs with their places in the queue, counted up to COUNT_LIMIT."""
+def _queued(tx: ReadTransaction, jobs: list[ListedJob], running: int, no_worker: bool) -> list[dict[str, Any]]:
+    """Return the jobs with their positions in the queue, counted up to COUNT_LIMIT."""
     first = job_queue.queue_position(tx, jobs[0]["id"], jobs[0]["priority"]) if jobs else 1
-    return [_waiting(min(place, COUNT_LIMIT + 1), job, running, no_worker) for place, job in enumerate(jobs, first)]
+    return [
+        _waiting(min(position, COUNT_LIMIT + 1), job, running, no_worker) for position, job in enumerate(jobs, first)
+    ]
 
 
-def _waiting(place: int, job: dict[str, Any], running: int, no_worker: bool) -> dict[str, Any]:
-    """Return a queued job with its place and the reason why it waits."""
+def _waiting(position: int, job: ListedJob, running: int, no_worker: bool) -> dict[str, Any]:
+    """Return a queued job with its position and the reason why it waits."""
     return pick(
-        job, BUNDLE + JOB, place=place, ahead=place - 1, waited=job["now"] - job["queued_at"],
-        why=_why(place, job, running, no_worker),
+        job, BUNDLE + JOB, place=position, ahead=position - 1, waited=job["now"] - job["queued_at"],
+        why=_wait_reason(position, job, running, no_worker),
     )
 
 
-def _why(place: int, job: dict[str, Any], running: int, no_worker: bool) -> str:
+def _held(job: ListedJob) -> dict[str, Any]:
+    return pick(job, BUNDLE + JOB, waited=job["now"] - job["queued_at"])
+
+
+def _worker(row: WorkerRow) -> dict[str, Any]:
+    return pick(
+        row, WORKER, state=workers.state_of(row), seen_age=timedelta(seconds=row["age"]),
+        mount_ok=None if row["mount_ok"] is None else bool(row["mount_ok"]),
+    )
+
+
+def _wait_reason(position: int, job: ListedJob, running: int, no_worker: bool) -> str:
     if no_worker:
         return "no_worker"
-    if _is_put_aside(job):
+    if _is_in_backoff(job):
         return "put_back"
-    return "jobs_ahead" if place > 1 or running else "next"
+    return "jobs_ahead" if position > 1 or running else "next"
 
 
-def _ended(job: dict[str, Any]) -> dict[str, Any]:
+def _ended(job: ListedJob) -> dict[str, Any]:
     """Return a finished job, with the current status of its batch."""
-    took = job["finished_at"] - job["claimed_at"] if job["claimed_at"] else None
+    claimed, finished = job["claimed_at"], job["finished_at"]
+    took = finished - claimed if claimed and finished else None
     return pick(job, BUNDLE + JOB, took=took, batch_status=job["status"])

@@ -7,16 +7,16 @@ from ... import ledger
 from ...db import ReadTransaction
 from ...errors import InvalidInputError
 from ...models import DONE_BY_PLAN, Decision, REFUSED_BY_DATABASE, cleared_fields
-from ..serializers import ITEM, pick
+from ...rows import ItemRow
 from ..request import Request
+from ..serializers import ITEM, pick
 
 ITEM_KEYS = (*ITEM, "as_planned", "empties", "remedy")
 FAILING = (Decision.FAILED, Decision.WILL_FAIL)
-DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))  # decisions that need action first
+# Decisions that need action come first.
+DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))
 HASH = re.compile(r"[0-9a-f]{1,64}")
 MISSING_FILE = "is not on the mount"
-
-Rows = list[dict[str, Any]]
 
 
 class ItemFilter(NamedTuple):
@@ -34,18 +34,22 @@ def parse_item_filter(request: Request) -> ItemFilter:
     start = request.query.get("q", "").strip().rstrip(".").lower() or None
     if start and not HASH.fullmatch(start):
         raise InvalidInputError(f"q: found {start[:80]!r}, expected the start of a hash (0-9, a-f)")
-    sieve = ItemFilter(Decision(decision) if decision else None, mark, start)
-    if sum(value is not None for value in sieve) > 1:
+    item_filter = ItemFilter(Decision(decision) if decision else None, mark, start)
+    if sum(value is not None for value in item_filter) > 1:
         raise InvalidInputError("decision, mark, q: found several, expected at most one")
-    return sieve
+    return item_filter
 
 
-def list_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int, size: int) -> tuple[Rows, int | None]:
+def list_page(
+    tx: ReadTransaction, batch_id: int, item_filter: ItemFilter, start: int, size: int
+) -> tuple[list[ItemRow], int | None]:
     """Return about `size` items from `start`, and the next page's start.
 
     Withdrawn items may share a position with listed ones, so all items of one position are on one page.
     """
-    rows = ledger.list_items(tx, batch_id, decision=sieve.decision, mark=sieve.mark, start=start, limit=size + 1)
+    rows = ledger.list_items(
+        tx, batch_id, decision=item_filter.decision, mark=item_filter.mark, start=start, limit=size + 1
+    )
     if len(rows) <= size:
         return rows, None
     following = rows[size]["position"]
@@ -53,15 +57,15 @@ def list_page(tx: ReadTransaction, batch_id: int, sieve: ItemFilter, start: int,
     return (complete, following) if complete else (rows[:size], following + 1)
 
 
-def serialize_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return the public fields (KEYS) of an item."""
+def serialize_item(item: ItemRow) -> dict[str, Any]:
+    """Return the public fields (ITEM_KEYS) of an item."""
     return pick(
         item, ITEM, as_planned=_as_planned(item), empties=cleared_fields(item["decision"], item["changes"]),
         remedy=suggested_fix(item),
     )
 
 
-def suggested_fix(item: dict[str, Any]) -> str | None:
+def suggested_fix(item: ItemRow) -> str | None:
     """Return what a failing item needs: fixed `bundle`, `library` or `retry`."""
     if item["decision"] not in FAILING:
         return None
@@ -72,7 +76,7 @@ def suggested_fix(item: dict[str, Any]) -> str | None:
     return "retry" if MISSING_FILE in error and item["planned"] not in (None, *FAILING) else "bundle"
 
 
-def _as_planned(item: dict[str, Any]) -> bool:
+def _as_planned(item: ItemRow) -> bool:
     """Return whether the result of an item, if it has one, is the planned one."""
     planned, decision = item["planned"], item["decision"]
     return planned is None or decision in (planned, DONE_BY_PLAN[Decision(planned)])

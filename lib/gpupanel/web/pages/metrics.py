@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from ... import job_queue
+from ... import job_queue, workers
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT
@@ -30,6 +30,7 @@ def _read(tx: ReadTransaction, stale: timedelta) -> dict[str, Any]:
     return {
         "glance": status_bar.load(tx),
         "silent": tx.fetch_value("job_queue.count_silent", seconds=stale.total_seconds()),
+        "late": sum(bool(row["is_late"]) for row in workers.latest(tx)),
         "ended": {str(state): job_queue.count_ended(tx, state) for state in ENDED},
     }
 
@@ -43,8 +44,8 @@ class _Collector:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics; the client library calls this."""
         summary, ended = self._values["glance"], self._values["ended"]
-        yield _by_state("import_media_jobs", f"Queued and running jobs, {BOUNDED}.", {
-            "queued": summary.queued, "running": summary.running,
+        yield _by_state("import_media_jobs", f"Queued, held and running jobs, {BOUNDED}.", {
+            "queued": summary.queued, "held": summary.held, "running": summary.running,
         })
         yield _by_state("import_media_jobs_ended_24h", f"Jobs that ended in the last 24 hours, {BOUNDED}.", ended)
         yield GaugeMetricFamily(
@@ -55,6 +56,14 @@ class _Collector:
             "import_media_oldest_queued_seconds", "Waiting time of the oldest queued job; 0 without one.",
             (summary.oldest or timedelta()).total_seconds(),
         )
+        yield GaugeMetricFamily("import_media_queue_paused", "1 while the queue is paused.", int(bool(summary.pause)))
+        yield _by_state("import_media_workers", "Workers that beat, and workers that are late.", {
+            "alive": summary.workers, "late": self._values["late"],
+        })
+        if summary.seen is not None:
+            yield GaugeMetricFamily(
+                "import_media_worker_seen_seconds", "Time since a worker was seen.", summary.seen.total_seconds(),
+            )
 
 
 def _by_state(name: str, sentence: str, values: dict[str, int]) -> GaugeMetricFamily:

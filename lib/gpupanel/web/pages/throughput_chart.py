@@ -21,7 +21,7 @@ def load_chart(tx: ReadTransaction) -> dict[str, Any]:
     cut = sum(group["jobs"] for group in groups) >= MOST_JOBS
     items = _spread(groups, first, now)
     return {
-        "hours": [{"hour": first + place * HOUR, "items": number} for place, number in enumerate(items)],
+        "hours": [{"hour": first + index * HOUR, "items": number} for index, number in enumerate(items)],
         "total": sum(items),
         "since": min(group["reach"] for group in groups) if cut else None,
     }
@@ -32,8 +32,8 @@ def _spread(groups: list[dict[str, Any]], first: datetime, now: datetime) -> lis
     shares = [0.0] * HOURS
     for group in groups:
         begin, end = group["first"], max(group["last"], group["first"])
-        for place in range(HOURS):
-            shares[place] += int(group["items"]) * _overlap(begin, end, first + place * HOUR)
+        for index in range(HOURS):
+            shares[index] += int(group["items"]) * _overlap(begin, end, first + index * HOUR)
     return [round(share) for share in shares]
 
 

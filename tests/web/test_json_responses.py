@@ -60,7 +60,7 @@ def test_the_tasks(scripted, found, panel_db, mount):
     assert list(values) == [
         *HEAD,
         "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued",
-        "finished",
+        "held", "paused", "workers", "finished",
         "pages", "chart", "state", "states",
     ]
     (job,) = values["queued"]

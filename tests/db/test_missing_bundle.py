@@ -66,7 +66,9 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
         way(do, panel_db, mount, imported)
     assert str(refused.value) == f"{imported}.json is not on the mount; the batch stays as it is: {status}."
     assert refused.value.hint.startswith("Restore the bundle")
-    assert refused.value.hint.endswith("its job then continues by itself." if status.has_active_job else "then repeat this.")
+    assert refused.value.hint.endswith(
+        "its job then continues by itself." if status.has_active_job else "then repeat this."
+    )
     assert written(admin_db) == before
 
 
@@ -91,7 +93,9 @@ def test_a_bundle_that_may_not_be_read_is_refused_and_nothing_is_written_whateve
 def test_the_file_that_is_missing_is_named(panel_db, mount, bundles, imported, lose, do, lost, named):
     bundles.bundle("another", bundles.assets("another", 1))
     lose(imported, *lost)
-    with pytest.raises(InvalidStateError, match=f"^{imported}.{named} is not on the mount; the batch stays as it is: partial.$"):
+    with pytest.raises(
+        InvalidStateError, match=f"^{imported}.{named} is not on the mount; the batch stays as it is: partial.$"
+    ):
         alone(do, panel_db, mount, imported)
 
 
@@ -161,7 +165,9 @@ def test_in_bulk_a_bundle_that_is_gone_holds_up_none_of_the_others(admin_db, pan
     gone, queued = services.queue_batches(panel_db, mount, [imported, there], "operator")
     assert (gone.sync_id, gone.job_id, queued.sync_id) == (imported, None, there) and queued.job_id
     assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Restore the bundle")
-    (gone, _), left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, [imported, there], "operator", seconds=20)
+    (gone, _), left = bulk_service.run(
+        panel_db, mount, bulk_service.PREFLIGHT, [imported, there], "operator", seconds=20
+    )
     assert "stays as it is: partial" in gone.problem and gone.did is None and left == []
 
 
@@ -175,10 +181,15 @@ def unverify(manifest):
     manifest.write_text(json.dumps(document | {"verification": {"passed": False, "total_files": 1}}))
 
 
-@pytest.mark.parametrize("spoil, problem", [
-    (lambda manifest: manifest.write_text("{"), "JSON"), (lambda manifest: manifest.write_text(" " * 5000), "expected at most 4999"),
-    (lead_out, "leads out of the mount"), (unverify, "verification"),
-], ids=["broken", "too big", "leading out", "not consumable"])
+@pytest.mark.parametrize(
+    "spoil, problem",
+    [
+        (lambda manifest: manifest.write_text("{"), "JSON"),
+        (lambda manifest: manifest.write_text(" " * 5000), "expected at most 4999"),
+        (lead_out, "leads out of the mount"), (unverify, "verification"),
+    ],
+    ids=["broken", "too big", "leading out", "not consumable"],
+)
 @pytest.mark.parametrize("do", ["preflight", "queue"])
 def test_a_bundle_that_is_there_and_faulty_still_fails_its_preflight(panel_db, mount, imported, spoil, problem, do):
     spoil(mount.sync_dir / f"{imported}.json")

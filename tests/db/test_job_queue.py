@@ -96,7 +96,9 @@ def test_bulk_queueing_reports_each_batch_by_itself(scanned, panel_db, mount):
 
 
 def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount):
-    handed_over = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
+    handed_over = [
+        scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))
+    ]
     services.queue_batches(panel_db, mount, reversed(handed_over), "admin")
     assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == handed_over
 
@@ -150,7 +152,7 @@ def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
     services.cancel_job(panel_db, enqueue(sync_id), "admin")
     second = enqueue(sync_id)
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
-    assert [job["id"] for job in panel_db.run_read(job_queue.list_of_batch, batch_id)][0] == second
+    assert panel_db.run_read(job_queue.list_of_batch, batch_id)[0]["id"] == second
 
 
 def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):

@@ -14,7 +14,7 @@ def line(admin):
 
 
 def test_an_idle_queue(line):
-    assert line() == "0 queued 0 running 0 failed in 24 h"
+    assert line() == "0 queued 0 running 0 failed in 24 h no worker"
 
 
 def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
@@ -25,19 +25,21 @@ def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
         forgotten: "state = 'failed', finished_at = NOW(6) - INTERVAL 25 HOUR",
     }.items():
         admin_db.execute(f"UPDATE import_job SET {change} WHERE id = %(id)s", id=job_id)
-    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h"
+    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h no worker"
 
 
 def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(line, panel_db, still):
     enqueue(panel_db, 1)
-    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h"
+    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h no worker"
 
 
 @pytest.mark.parametrize("now, told", [
     ("10:00:00", "10:00:00"), ("10:00:14.999999", "10:00:00"), ("23:59:59", "23:59:45"),
 ])
 def test_pages_tell_ages_for_the_last_quarter_of_a_minute(now, told):
-    assert status_bar.round_down(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(f"2026-05-01T{told}")
+    assert status_bar.round_down(datetime.fromisoformat(f"2026-05-01T{now}")) == datetime.fromisoformat(
+        f"2026-05-01T{told}"
+    )
 
 
 def test_it_is_on_each_page(line, found):

@@ -5,8 +5,9 @@ import stat
 
 import pytest
 from gpupanel import config, job_queue, ledger
-from gpupanel.web import forms
+from gpupanel.web import csrf, flash
 from gpupanel.web.wsgi import application
+from gpupanel.web.signing_key import SigningKey
 from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 from webtest import TestApp
 
@@ -25,14 +26,14 @@ def test_a_wrong_token_does_nothing(send, found, panel_db, token):
 
 
 def test_the_token_of_somebody_else_does_nothing(send, found, settings, panel_db):
-    other = forms.make_token(forms.SigningKey(settings.panel.secret_file), "viewer")
+    other = csrf.make_token(SigningKey(settings.panel.secret_file), "viewer")
     send(do="queue", sync_id=found(), token=other, status=403)
     assert panel_db.run_read(job_queue.list_queued) == []
 
 
 @pytest.mark.parametrize("windows, status", [(1, 303), (2, 403), (-1, 403)])
 def test_a_token_holds_for_two_windows_of_time(send, settings, windows, status):
-    token = forms.make_token(forms.SigningKey(settings.panel.secret_file), "admin", windows)
+    token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin", windows)
     send(do="scan", token=token, status=status)
 
 
@@ -82,32 +83,34 @@ def test_the_outcomes_cookie_is_kept_from_scripts_and_other_sites(settings, admi
 
 @pytest.mark.parametrize("value", ["", "x", "x.y", "bm8=." + "0" * 64, "." + "0" * 64])
 def test_an_outcome_that_the_panel_did_not_sign_is_not_shown(admin, value):
-    assert admin.get(BATCHES, headers={"Cookie": f"{forms.COOKIE}={value}"}).html.find(class_="notice") is None
+    assert admin.get(BATCHES, headers={"Cookie": f"{flash.COOKIE}={value}"}).html.find(class_="notice") is None
 
 
 def test_an_outcome_is_shown_to_its_user_only(settings, panel):
-    value = forms.dump_flash(forms.SigningKey(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []})
+    value = flash.dump(
+        SigningKey(settings.panel.secret_file), "admin", {"ok": True, "summary": "mine", "lines": []}
+    )
     for user, shown in (("admin", True), ("viewer", False)):
-        browser = TestApp(panel, extra_environ={"REMOTE_USER": user, "HTTP_COOKIE": f"{forms.COOKIE}={value}"})
+        browser = TestApp(panel, extra_environ={"REMOTE_USER": user, "HTTP_COOKIE": f"{flash.COOKIE}={value}"})
         page = browser.get(BATCHES)
         assert ("mine" in page.text) == shown
 
 
 def test_a_long_outcome_fits_a_cookie_and_says_what_was_cut(tmp_path):
-    secret = forms.SigningKey(tmp_path / "secret")
+    secret = SigningKey(tmp_path / "secret")
     lines = [f"{os.urandom(16).hex()}: queued as job {number}" for number in range(1000)]
-    value = forms.dump_flash(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
-    told = forms.load_flash(secret, "admin", value)
-    assert len(f"{forms.COOKIE}={value}; Path=/admin/; HttpOnly; SameSite=Strict; Secure") < 4096
+    value = flash.dump(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
+    told = flash.load(secret, "admin", value)
+    assert len(f"{flash.COOKIE}={value}; Path=/admin/; HttpOnly; SameSite=Strict; Secure") < 4096
     assert told["lines"] and told["lines"] == lines[: len(told["lines"])]
     assert len(told["lines"]) + told["cut"] == 1000
 
 
 def test_the_secret_is_made_once_for_the_panel_alone(tmp_path):
     path = tmp_path / "secret"
-    first = forms.SigningKey(path).key
+    first = SigningKey(path).key
     assert (len(first), stat.S_IMODE(path.stat().st_mode)) == (32, 0o600)
-    assert forms.SigningKey(path).key == first
+    assert SigningKey(path).key == first
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -23,7 +23,10 @@ def test_no_size_is_written_with_more_than_1023_of_a_unit(count):
 
 
 def test_a_hash_shows_its_first_16_characters():
-    assert template_filters.digest("6aeaaef68c502920540c647d688cced68bbe2f9f1ee7d5de57ae4c04535b6f16") == "6aeaaef68c502920..."
+    assert (
+        template_filters.digest("6aeaaef68c502920540c647d688cced68bbe2f9f1ee7d5de57ae4c04535b6f16")
+        == "6aeaaef68c502920..."
+    )
 
 
 @pytest.mark.parametrize("length, expected", [(199, 199), (200, 200), (201, 203)])
@@ -40,7 +43,10 @@ def test_a_moment_for_programs_has_its_zone():
     assert template_filters.iso(datetime(2026, 4, 30, 0, 32, 19)) == "2026-04-30T00:32:19.000000Z"
 
 
-@pytest.mark.parametrize("show", [template_filters.digest, template_filters.clip, template_filters.format_datetime, template_filters.dash_if_empty, template_filters.duration])
+@pytest.mark.parametrize("show", [
+    template_filters.digest, template_filters.clip, template_filters.format_datetime, template_filters.dash_if_empty,
+    template_filters.duration,
+])
 def test_nothing_is_a_dash(show):
     assert show(None) == "-"
 

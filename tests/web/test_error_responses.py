@@ -134,7 +134,7 @@ def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, mon
 
 
 def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundles, admin, monkeypatch):
-    monkeypatch.setattr(services, "bounded", lambda things, seconds: _stopping(things))
+    monkeypatch.setattr(services, "iterate_with_timeout", lambda things, seconds: _stopping(things))
     bundles.bundle("one", bundles.assets("one", 1))
     answer = send(do="scan")
     assert "Time ran out before 1 bundle could be read" in text(answer.follow().html.find(class_="notice"))

@@ -65,7 +65,10 @@ def test_text_that_is_not_strict_json_is_refused_with_its_own_message(raw, probl
         ('"x": 1e999', "x: found Infinity, expected a finite number"),
         ('"x": "\\ud800"', 'x: found "\\ud800", expected text without lone surrogates'),
         ('"x": "\\udc00\\ud800"', 'x: found "\\udc00", expected text without lone surrogates'),
-        ('"items": [{"asset_type": "\\udfff"}]', 'items[0].asset_type: found "\\udfff", expected text without lone surrogates'),
+        (
+            '"items": [{"asset_type": "\\udfff"}]',
+            'items[0].asset_type: found "\\udfff", expected text without lone surrogates',
+        ),
         ('"\\ud800": 1', '["\\ud800"]: found a lone surrogate in the key, expected text without one'),
     ],
 )
@@ -79,7 +82,9 @@ def test_a_byte_order_mark_is_refused_and_the_rest_is_looked_at_all_the_same():
     assert "sync_id: found 1, expected a lowercase UUID" in found
 
 
-@pytest.mark.parametrize("raw", [b'{"x": ' + b"[" * 63 + b"]" * 63 + b"}", b'{"items": [' + b'{"a":' * 62 + b"1" + b"}" * 62 + b"]}"])
+@pytest.mark.parametrize(
+    "raw", [b'{"x": ' + b"[" * 63 + b"]" * 63 + b"}", b'{"items": [' + b'{"a":' * 62 + b"1" + b"}" * 62 + b"]}"]
+)
 def test_sixty_four_levels_are_not_too_deep(raw):
     assert not any("nesting" in problem for problem in problems(raw))
 
@@ -87,7 +92,8 @@ def test_sixty_four_levels_are_not_too_deep(raw):
 @pytest.mark.parametrize(
     "raw, where",
     [
-        (b'{"x": ' + b"[" * 64 + b"]" * 64 + b"}", "x"), (b'{"items": [{}, ' + b"[" * 63 + b"]" * 63 + b"]}", "items[1]"),
+        (b'{"x": ' + b"[" * 64 + b"]" * 64 + b"}", "x"),
+        (b'{"items": [{}, ' + b"[" * 63 + b"]" * 63 + b"]}", "items[1]"),
         (b'{"items": [' + b'["]", ' * 63 + b"1" + b"]" * 63 + b"]}", "items[0]"),
         (b'{"containers": [{"items": ' + b'["[", "]", ' * 70 + b"1" + b"]" * 70 + b"}]}", "containers[0]"),
     ],
@@ -112,11 +118,17 @@ def test_a_repeated_key_is_found_in_values_of_any_size():
 
 
 def test_an_infinite_number_is_found_in_a_large_array():
-    assert problems(b'{"x": [' + b"1.5, " * 400_000 + b"1e999]}")[0] == "x[400000]: found Infinity, expected a finite number"
+    assert (
+        problems(b'{"x": [' + b"1.5, " * 400_000 + b"1e999]}")[0]
+        == "x[400000]: found Infinity, expected a finite number"
+    )
 
 
 def test_a_digit_sequence_of_any_length_is_no_problem_in_an_unknown_key():
-    assert not any(problem.startswith("x") for problem in problems(b'{"x": ' + b"1" * 5000 + b', "x2": [' + b"1" * 2_000_000 + b"]}"))
+    assert not any(
+        problem.startswith("x")
+        for problem in problems(b'{"x": ' + b"1" * 5000 + b', "x2": [' + b"1" * 2_000_000 + b"]}")
+    )
 
 
 def test_line_and_column_are_counted_in_characters():

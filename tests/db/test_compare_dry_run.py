@@ -25,7 +25,10 @@ def planned(panel_db, mount, worker_conf, bundles, tmp_path):
     services.scan_mount(panel_db, mount, "operator")
     plan = tmp_path / "plan"
     with open(plan, "w") as out:
-        subprocess.run([sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id], stdout=out, check=True)
+        subprocess.run(
+            [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id],
+            stdout=out, check=True,
+        )
     services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     return sync_id, plan
@@ -36,8 +39,8 @@ def test_an_import_does_what_its_dry_run_planned(planned, panel_conf):
     report = json.loads(answer.stdout)
     assert answer.returncode == 0, report["groups"]
     assert {tally["table"] for tally in report["tables"]} >= {
-        "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery", "asset_gallery_item",
-        "ingest_batch_item", "ingest_batch",
+        "asset", "asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery",
+        "asset_gallery_item", "ingest_batch_item", "ingest_batch",
     }
     assert all(tally["equal"] > 0 for tally in report["tables"])
 
@@ -48,16 +51,25 @@ def test_an_import_does_what_its_dry_run_planned(planned, panel_conf):
     ("DELETE FROM asset_ai_run LIMIT 1", "left_only", "asset_ai_run."),
     ("UPDATE asset_source SET document = '{}' LIMIT 1", "json_key", "asset_source.document"),
     ("UPDATE asset_gallery_item SET position = 9 LIMIT 1", "value", "asset_gallery_item.position"),
-    ("UPDATE ingest_batch_item SET decision = 'skipped' WHERE decision = 'created' LIMIT 1", "value", "ingest_batch_item.decision"),
+    (
+        "UPDATE ingest_batch_item SET decision = 'skipped' WHERE decision = 'created' LIMIT 1", "value",
+        "ingest_batch_item.decision",
+    ),
     ("UPDATE ingest_batch SET status = 'failed'", "value", "ingest_batch.status"),
-    ("INSERT INTO asset (asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)"
-     " SELECT 'photo', REPEAT('0', 64), '', id, id FROM ingest_batch", "right_only", "asset."),
+    (
+        "INSERT INTO asset (asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)"
+        " SELECT 'photo', REPEAT('0', 64), '', id, id FROM ingest_batch",
+        "right_only",
+        "asset.",
+    ),
 ])
 def test_what_was_written_otherwise_is_named(planned, panel_conf, admin_db, statement, kind, place):
     admin_db.execute(statement)
     answer = compare(planned[1], panel_conf)
     assert answer.returncode == 1
-    assert {(group["kind"], f"{group['table']}.{group['column']}") for group in json.loads(answer.stdout)["groups"]} == {(kind, place)}
+    assert {
+        (group["kind"], f"{group['table']}.{group['column']}") for group in json.loads(answer.stdout)["groups"]
+    } == {(kind, place)}
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", '{"plan": 1}\n', '{"plan": 2}\n{"table": "ingest_batch"}\n'])

@@ -102,7 +102,9 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
     worker_conf.write_text(worker_conf.read_text().replace("[mount]\n", "[mount]\nmanifest_limit = 50000\n"))
     before, ended, _ = worker_helpers.drain(worker_conf).partition(f"job {job_id} (batch {sync_id}): failed, ")
     # One that is too big was not read, so nobody knows whether it is another one.
-    assert ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
+    assert (
+        ended and ("the manifest changed" in before) is (problem == "expected JSON") and "planned again" not in before
+    )
     job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and problem in job["last_error"]
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
@@ -111,7 +113,7 @@ def test_a_manifest_that_went_bad_fails_the_job_with_the_reason(
 
 
 @pytest.mark.parametrize("suffix", ["json", "ready"])
-def test_a_bundle_that_is_gone_goes_back_to_the_queue_and_the_others_go_on(
+def test_a_bundle_that_is_gone_is_held_and_the_others_go_on(
     admin_db, panel_db, assets_dir, bundles, mount, bring, suffix
 ):
     gone, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("gone", "there"))
@@ -119,14 +121,13 @@ def test_a_bundle_that_is_gone_goes_back_to_the_queue_and_the_others_go_on(
     (assets_dir / "sync" / f"{gone}.{suffix}").unlink()
     bring()
     job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("queued", 0) and "is not on the mount" in job["last_error"]
-    assert [event["event_type"] for event in worker_helpers.events(panel_db, gone)][-3:] == [
-        "job_claimed", "mount_unavailable", "job_released",
-    ]
+    assert (job["state"], job["hold"], job["attempts"]) == ("held", "bundle", 0)
+    assert "is not on the mount" in job["last_error"]
+    assert [event["event_type"] for event in worker_helpers.events(panel_db, gone)][-2:] == ["job_claimed", "job_held"]
     assert worker_helpers.batch(panel_db, there)["status"] == "completed"
 
 
-def test_a_manifest_that_may_not_be_read_goes_back_to_the_queue_and_is_imported_once_it_may(
+def test_a_manifest_that_may_not_be_read_is_held_and_imported_once_it_may(
     admin_db, panel_db, assets_dir, bundles, mount, worker_conf, bring, deny
 ):
     closed, there = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("closed", "there"))
@@ -134,13 +135,12 @@ def test_a_manifest_that_may_not_be_read_goes_back_to_the_queue_and_is_imported_
     allow = deny(assets_dir / "sync" / f"{closed}.json")
     bring()
     job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("queued", 0)
+    assert (job["state"], job["hold"], job["attempts"]) == ("held", "bundle", 0)
     assert f"{closed}.json may not be read by this account: Permission denied" in job["last_error"]
-    assert [event["event_type"] for event in worker_helpers.events(panel_db, closed)][-3:] == [
-        "job_claimed", "mount_unavailable", "job_released",
-    ]
+    assert [event["event_type"] for event in worker_helpers.events(panel_db, closed)][-2:] == ["job_claimed", "job_held"]
     assert worker_helpers.batch(panel_db, there)["status"] == "completed"
     allow()
+    worker_helpers.make_due(admin_db)
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, closed)["status"] == "completed"
 
@@ -154,12 +154,12 @@ def test_an_item_whose_documents_may_not_be_read_fails_alone(panel_db, assets_di
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "failed": 1}
 
 
-def test_a_bundle_that_is_no_longer_verified_goes_back_to_the_queue(admin_db, panel_db, bundles, mount, bring):
+def test_a_bundle_that_is_no_longer_verified_is_held(admin_db, panel_db, bundles, mount, bring):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bundles.bundle("coast", bundles.assets("coast", 1), replace=True, verification={"passed": False, "total_files": 1})
-    assert "expected true. Retrying in " in bring()
-    assert worker_helpers.job(admin_db, job_id)["state"] == "queued"
+    assert "expected true\n" in bring()
+    assert worker_helpers.job(admin_db, job_id)["state"] == "held"
     assert worker_helpers.counts(panel_db, sync_id) == {"will_create": 1}
 
 
@@ -239,10 +239,16 @@ def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
 
 
 @pytest.fixture
-def impatient(worker_conf, monkeypatch):
-    """The configuration of a worker that tries twice, and at once."""
-    monkeypatch.setattr(worker, "FAULT_SECONDS", 0)
-    return worker_helpers.with_options(worker_conf, max_attempts=2)
+def drain_twice(worker_conf, admin_db):
+    """Lets a worker that tries twice drain the queue, and again when the backoff is over."""
+    impatient = worker_helpers.with_options(worker_conf, max_attempts=2)
+
+    def drain() -> None:
+        worker_helpers.drain(impatient)
+        worker_helpers.make_due(admin_db)
+        worker_helpers.drain(impatient)
+
+    return drain
 
 
 def faulty_for(db, bad: str, error: Exception):
@@ -257,11 +263,14 @@ def faulty_for(db, bad: str, error: Exception):
     return faulty
 
 
-FAULTS = {"of ours": (KeyError("a fault"), "unexpected KeyError"), "of the server": (DatabaseInternalError("error 1037"), "error 1037")}
+FAULTS = {
+    "of ours": (KeyError("a fault"), "unexpected KeyError"),
+    "of the server": (DatabaseInternalError("error 1037"), "error 1037"),
+}
 
 
 @pytest.mark.parametrize("error, words", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
+def test_a_fault_holds_its_job_counts_the_attempt_and_lets_the_queue_go_on(
     admin_db, panel_db, bundles, mount, worker_conf, monkeypatch, error, words
 ):
     bad, good = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("bad", "good"))
@@ -269,8 +278,8 @@ def test_a_fault_gives_its_job_back_counts_the_attempt_and_lets_the_queue_go_on(
     monkeypatch.setattr(library_writer, "insert_assets", faulty_for(panel_db, bad, error))
     log = worker_helpers.drain(worker_conf)
     job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("queued", 1)
-    assert words in job["last_error"] and f"job {job_id} (batch {bad}): released, {job['last_error']}" in log
+    assert (job["state"], job["hold"], job["attempts"]) == ("held", "backoff", 1)
+    assert words in job["last_error"] and f"job {job_id} (batch {bad}): held, {job['last_error']}" in log
     assert worker_helpers.batch(panel_db, good)["status"] == "completed"
 
 
@@ -292,12 +301,12 @@ def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
 
 
 def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
-    admin_db, panel_db, bundles, mount, impatient, monkeypatch
+    admin_db, panel_db, bundles, mount, drain_twice, monkeypatch
 ):
     bad = bundles.bundle("bad", bundles.assets("bad", 1))
     (job_id,) = worker_helpers.queue(panel_db, mount, bad)
     monkeypatch.setattr(library_writer, "insert_assets", faulty_for(panel_db, bad, KeyError("a fault")))
-    worker_helpers.drain(impatient)
+    drain_twice()
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["last_error"].startswith("gave up after 2 attempts: unexpected KeyError")
@@ -305,7 +314,7 @@ def test_a_fault_that_stays_fails_its_job_when_the_attempts_are_used_up(
 
 
 def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_number_of_times(
-    admin_db, panel_db, bundles, mount, impatient, monkeypatch
+    admin_db, panel_db, bundles, mount, drain_twice, monkeypatch
 ):
     photos = list(bundles.assets("coast", 2))
     sync_id = bundles.bundle("coast", photos)
@@ -318,12 +327,12 @@ def test_a_file_that_cannot_be_read_on_a_mount_that_is_there_is_tried_a_bounded_
         return read(self, folder, name)
 
     monkeypatch.setattr(Mount, "_document", broken)
-    worker_helpers.drain(impatient)
+    drain_twice()
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["last_error"].startswith("gave up after 2 attempts: ") and "Input/output error" in job["last_error"]
     told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-5:] == ["job_claimed", "mount_unavailable", "job_released", "job_claimed", "job_failed"]
+    assert told[-4:] == ["job_claimed", "job_held", "job_claimed", "job_failed"]
     assert worker_helpers.counts(panel_db, sync_id) == {"will_create": 2}
 
 

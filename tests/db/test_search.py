@@ -1,6 +1,7 @@
 """Finding batches costs what is shown, whatever the filters, wherever the page (docs/decisions/0024)."""
 
 from datetime import date
+from functools import partial
 
 import pytest
 from constants import NAME, bench_load, empty
@@ -18,12 +19,14 @@ FIRST, LAST = Cursor(ENDS[0], ascending=True), Cursor(ENDS[1], ascending=False)
 DAY = date(2025, 12, 22)
 
 ALONE = [
-    BatchFilter(), BatchFilter(status="completed"), BatchFilter(status="failed"), BatchFilter(status="importing"), BatchFilter(action="remove"),
-    BatchFilter(sync_type="video_simple"), BatchFilter(host="cloud-3.example.net"), BatchFilter(since=DAY), BatchFilter(until=DAY),
-    BatchFilter(status="completed", since=DAY, until=DAY), BatchFilter(asset_hash="f" * 9), BatchFilter(sync_id="abcd"),
+    BatchFilter(), BatchFilter(status="completed"), BatchFilter(status="failed"), BatchFilter(status="importing"),
+    BatchFilter(action="remove"), BatchFilter(sync_type="video_simple"), BatchFilter(host="cloud-3.example.net"),
+    BatchFilter(since=DAY), BatchFilter(until=DAY), BatchFilter(status="completed", since=DAY, until=DAY),
+    BatchFilter(asset_hash="f" * 9), BatchFilter(sync_id="abcd"),
 ]
 SEVERAL = [
-    BatchFilter(status="completed", action="create"), BatchFilter(status="failed", sync_type="gallery"), BatchFilter(sync_id="a"),
+    BatchFilter(status="completed", action="create"), BatchFilter(status="failed", sync_type="gallery"),
+    BatchFilter(sync_id="a"),
     BatchFilter(status="completed", action="remove", sync_type="video_simple", host="cloud-3.example.net"),
     BatchFilter(status="importing", action="create"), BatchFilter(sync_id="a", host="cloud-3.example.net"),
     BatchFilter(status="completed", action="remove", since=DAY, until=DAY),
@@ -63,7 +66,9 @@ def _fits(row, filters):
     )
 
 
-@pytest.mark.parametrize("place", [None, FIRST, LAST, Cursor(500, ascending=False), Cursor(10_000, ascending=True)], ids=str)
+@pytest.mark.parametrize(
+    "place", [None, FIRST, LAST, Cursor(500, ascending=False), Cursor(10_000, ascending=True)], ids=str
+)
 @pytest.mark.parametrize("filters", ALONE, ids=name)
 def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledger, filters, place):
     page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, limit=PAGE))
@@ -138,7 +143,8 @@ def test_a_small_ledger_is_counted_to_the_end_and_its_statuses_sum_up(ledger, mo
 def test_a_large_ledger_is_passed_over_to_its_bound_and_each_status_to_a_smaller_one(ledger):
     (count, statuses), read = examined(ledger, lambda tx: search.count_list_and_statuses(tx, BatchFilter()))
     assert count == (search.COUNT_LIMIT + 1, False)
-    assert statuses["completed"] == statuses["failed"] == (search.STATUS_COUNT_LIMIT, False) and statuses["queued"] == (12, True)
+    assert statuses["completed"] == statuses["failed"] == (search.STATUS_COUNT_LIMIT, False)
+    assert statuses["queued"] == (12, True)
     assert read <= search.COUNT_LIMIT + 2 * len(statuses) * (search.STATUS_COUNT_LIMIT + 1)
 
 
@@ -147,7 +153,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     ledger.execute("UPDATE ingest_batch_item SET asset_hash = %(hash)s WHERE batch_id IN (70, 700) AND position = 0",
                    hash=item["asset_hash"])
     for start in (item["asset_hash"], item["asset_hash"][:16]):
-        page, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(asset_hash=start)))
+        page, read = examined(ledger, partial(search.list_batches, filters=BatchFilter(asset_hash=start)))
         assert [row["id"] for row in page.rows] == [700, 70, 7]
         assert read <= ROWS
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))

@@ -1,0 +1,118 @@
+"""What happens when upstream replaced a bundle after its approval.
+
+An approval binds the action, the set of entries and their digests. A manifest with the same ones is imported under its
+old plan. Any other one ends the job: its plan needs an approval of its own (docs/decisions/0110-plan-approval-result.md).
+"""
+
+from typing import NamedTuple
+
+from .. import holds, ledger, preflight
+from ..db import Transaction
+from ..digests import container_digest, item_digest
+from ..errors import ClaimLostError
+from ..ledger.approvals import Approved, approved
+from ..manifest import InvalidItem, Manifest
+from ..models import BatchStatus, JobState
+from ..preflight import BundleInspection, PreflightResult
+from ..rows import BatchRow
+from . import claims
+from .claims import Claim, ImportResult, JobEnd
+
+REPLAN = "replan"
+CHANGED = "the bundle changed after it was approved"
+# What the new plan would do, by decision: "15 items would now be removed".
+WOULD = {
+    "will_create": "created", "will_update": "updated", "will_link": "linked", "will_skip": "skipped",
+    "will_remove": "removed", "will_unlink": "unlinked", "will_fail": "refused",
+}
+
+
+class NewPlan(NamedTuple):
+    """How a job ended whose bundle had changed; `successor_id` is the job that was queued in its place."""
+
+    result: ImportResult
+    successor_id: int | None
+
+
+def is_approved(manifest: Manifest, plan: Approved) -> bool:
+    """Return whether a manifest has exactly the entries that were approved."""
+    containers = {(each.type, each.container_hash): container_digest(each) for each in manifest.containers}
+    return manifest.action == plan.action and containers == plan.containers and _items(manifest) == plan.items
+
+
+def _items(manifest: Manifest) -> dict[tuple[str, str], str | None]:
+    """Return the digest of each item; an invalid item has none, so that its manifest is never taken for approved."""
+    return {
+        (item.asset_type, item.asset_hash): "" if isinstance(item, InvalidItem) else item_digest(item)
+        for item in manifest.items
+    }
+
+
+def accept(tx: Transaction, claim: Claim, manifest: Manifest) -> bool:
+    """Take over a manifest with other bytes and the approved entries; return whether it is one.
+
+    Raises: ClaimLostError.
+    """
+    claims.heartbeat(tx, claim)
+    if not is_approved(manifest, approved(tx, claim.batch_id)):
+        return False
+    batch = _lock_batch(tx, claim)
+    if batch["manifest_sha256"] != manifest.sha256:
+        inspection = BundleInspection(claim.sync_id, manifest.sha256, manifest, [], {})
+        preflight.note_change(tx, batch, inspection, claim.worker, "import")
+    return True
+
+
+def end_job(tx: Transaction, claim: Claim, bundle: BundleInspection, on_change: str) -> NewPlan:
+    """Store the new plan and end the job; with `replan`, queue another job for it.
+
+    Raises: ClaimLostError.
+    """
+    claims.end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.PREFLIGHT_FAILED, CHANGED))
+    outcome = preflight.write_plan(tx, _lock_batch(tx, claim), bundle, claim.worker, phase="import")
+    reason = f"{_cause(claim, bundle)}: {_consequence(outcome)}"
+    status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
+    tx.execute("worker.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
+    claims.note(tx, claim, "job_failed", "job_fail", reason=reason)
+    is_queued = outcome.ok and on_change == REPLAN
+    successor_id = _queue_successor(tx, claim, outcome) if is_queued else None
+    if not is_queued:
+        holds.wake(tx, claim.batch_id, claim.worker)
+    return NewPlan(ImportResult(BatchStatus.QUEUED if is_queued else status, {}, {}, reason), successor_id)
+
+
+def _lock_batch(tx: Transaction, claim: Claim) -> BatchRow:
+    batch: BatchRow | None = tx.fetch_one("ledger.lock_by_id", batch_id=claim.batch_id)
+    if batch is None:
+        raise ClaimLostError("The batch of the job vanished.")
+    return batch
+
+
+def _cause(claim: Claim, bundle: BundleInspection) -> str:
+    return "the manifest cannot be used any more" if bundle.sha256 == claim.manifest_sha256 else CHANGED
+
+
+def _consequence(outcome: PreflightResult) -> str:
+    """Say what the new plan would do, or why there is none."""
+    if not outcome.ok:
+        return "; ".join(outcome.problems)
+    parts = [
+        f"{count:,} {'item' if count == 1 else 'items'} would now be {WOULD[decision]}"
+        for decision, count in outcome.counts.items() if count and decision in WOULD
+    ]
+    return ", ".join(parts) or "it has no items any more"
+
+
+def _queue_successor(tx: Transaction, claim: Claim, outcome: PreflightResult) -> int:
+    """Queue the new plan for the person who had queued the job that ended."""
+    job_id = tx.insert("worker.enqueue_successor", job_id=claim.job_id, items_total=outcome.item_count)
+    ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
+    requested_by = tx.fetch_value("worker.requested_by", job_id=job_id)
+    payload = {
+        "auto_preflighted": 1, "items_total": str(outcome.item_count), "job_id": job_id, "phase": "job_queue",
+        "replaces_job_id": claim.job_id, "requested_by": requested_by,
+    }
+    ledger.append_event(tx, claim.batch_id, "job_queued", payload, claim.worker)
+    if reason := holds.decide(tx, claim.batch_id):
+        holds.hold(tx, job_id, reason, claim.worker)
+    return job_id

@@ -1,0 +1,107 @@
+"""The manifest of a job, at its start and at its end.
+
+A job imports the bytes that it read when it was claimed, if their entries are the approved ones
+(docs/decisions/0110-plan-approval-result.md, "The bundle changed").
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from .. import preflight
+from ..db import Database
+from ..errors import BundleIncompleteError, ManifestError, PanelError
+from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_hex
+from ..mount import Mount, call_with_timeout
+from ..text import short_hash
+from . import bundle_change
+from .claims import SAME_MANIFEST, Claim, ImportResult, ManifestAtEnd, ManifestState
+from .db_retry import run_idempotent
+from .document_prefetch import MOUNT_TIMEOUT_SECONDS
+
+T = TypeVar("T")
+
+# Bounds the check of all files of a bundle.
+INSPECT_SECONDS = 3600
+
+
+class BundleChangedError(Exception):
+    """The job has ended, since its bundle is not the approved one."""
+
+    def __init__(self, result: ImportResult):
+        super().__init__()
+        self.result = result
+
+
+class Caller(Protocol):
+    """The importer, as far as a manifest needs it."""
+
+    def checkpoint(self) -> None:
+        """Run while the mount is read; may raise to stop the import."""
+
+    def warn(self, text: str) -> None:
+        """Log a warning about the job."""
+
+
+class JobManifest:
+    """Reads the manifest of one claimed job."""
+
+    def __init__(self, db: Database, mount: Mount, claim: Claim, caller: Caller, on_change: str):
+        self._db, self._mount, self._claim, self._caller, self._on_change = db, mount, claim, caller, on_change
+
+    def read_approved(self) -> Manifest:
+        """Return the manifest, if it has the entries that were approved.
+
+        Raises: BundleChangedError, when the job has ended because it has others.
+        Raises: BundleIncompleteError or MountUnavailableError.
+        """
+        try:
+            manifest = parse_manifest(self._read(), self._claim.sync_id, checkpoint=self._caller.checkpoint)
+        except ManifestError:
+            return self._end_changed()
+        return manifest if self._is_approved(manifest) else self._end_changed()
+
+    def compare_at_end(self, imported: Manifest) -> ManifestAtEnd:
+        """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""
+        try:
+            sha256 = sha256_hex(self._read())
+        except PanelError:
+            return ManifestAtEnd(ManifestState.UNKNOWN)
+        if sha256 == imported.sha256:
+            return SAME_MANIFEST
+        self._warn_of_change("the manifest changed during the import", sha256, imported.sha256)
+        return ManifestAtEnd(ManifestState.CHANGED, sha256)
+
+    def _read(self) -> bytes:
+        return self._from_mount(MOUNT_TIMEOUT_SECONDS, lambda: self._mount.read_manifest(self._claim.sync_id))
+
+    def _from_mount(self, seconds: float, look: Callable[[], T]) -> T:
+        found: T = call_with_timeout(look, self._caller.checkpoint, seconds)
+        return found
+
+    def _is_approved(self, manifest: Manifest) -> bool:
+        if manifest.sha256 == self._claim.manifest_sha256:
+            return True
+        if problems := reasons_not_consumable(manifest):
+            raise BundleIncompleteError("; ".join(problems))
+        self._warn_of_change("the manifest changed since the preflight", manifest.sha256, self._claim.manifest_sha256)
+        return run_idempotent(self._db, bundle_change.accept, self._claim, manifest)
+
+    def _warn_of_change(self, what: str, after: str, before: str | None) -> None:
+        expected = f", expected {short_hash(before)}" if before else ""
+        self._caller.warn(f"{what}: found {short_hash(after)}{expected}")
+
+    def _end_changed(self) -> Manifest:
+        """End the job with a new plan; return the manifest if upstream has put back the approved one meanwhile.
+
+        Raises: BundleChangedError.
+        """
+        bundle = self._from_mount(INSPECT_SECONDS, lambda: preflight.inspect_bundle(self._mount, self._claim.sync_id))
+        if bundle.gone or (bundle.manifest and bundle.problems):
+            raise BundleIncompleteError("; ".join(bundle.problems))
+        if bundle.manifest and bundle.sha256 == self._claim.manifest_sha256:
+            return bundle.manifest
+        self._caller.checkpoint()
+        plan = run_idempotent(self._db, bundle_change.end_job, self._claim, bundle, self._on_change)
+        if plan.successor_id:
+            self._caller.warn(f"queued again as job {plan.successor_id}, with the new plan")
+        raise BundleChangedError(plan.result)

@@ -1,0 +1,230 @@
+"""A bundle that upstream replaced after its approval: nothing happens that nobody approved."""
+
+import json
+
+import pytest
+import worker_helpers
+from gpupanel import services
+from gpupanel.devtools.bundle_factory import defects
+from gpupanel.models import BatchStatus
+from gpupanel.worker.chunk_writer import ChunkWriter
+
+PLANS = "SELECT asset_hash, planned, decision FROM ingest_batch_item WHERE decision <> 'withdrawn' ORDER BY position"
+
+
+@pytest.fixture
+def library(bundles, bring):
+    """Fifteen photos in the library."""
+    photos = list(bundles.assets("old", 15, derivatives=("icon",)))
+    bring(bundles.bundle("old", photos))
+    return photos
+
+
+@pytest.fixture
+def queued(panel_db, mount, bundles):
+    """A queued bundle that creates one photo; returns (sync_id, job id, photo)."""
+    [photo] = bundles.assets("new", 1)
+    sync_id = bundles.bundle("new", [photo])
+    return sync_id, *worker_helpers.queue(panel_db, mount, sync_id), photo
+
+
+def payloads(db, sync_id: str, event_type: str) -> list[dict]:
+    return [json.loads(event["payload"]) for event in worker_helpers.events(db, sync_id, event_type)]
+
+
+def live(db) -> int:
+    return db.execute("SELECT COUNT(*) AS n FROM asset WHERE deleted_at IS NULL")[0]["n"]
+
+
+def test_a_create_that_became_a_remove_removes_nothing_and_asks_an_operator(
+    admin_db, panel_db, bundles, mount, worker_conf, library, queued
+):
+    sync_id, job_id, _ = queued
+    bundles.bundle("new", library, action="remove", replace=True, files=False)
+    log = worker_helpers.drain(worker_conf)
+    reason = "the bundle changed after it was approved: 15 items would now be removed"
+    assert reason in log and live(admin_db) == 15
+    job, batch = worker_helpers.job(admin_db, job_id), worker_helpers.batch(panel_db, sync_id)
+    assert (job["state"], job["last_error"]) == ("failed", reason)
+    assert (batch["status"], batch["last_error"], batch["action"]) == ("preflight_passed", reason, "remove")
+    assert batch["changed_at"] and batch["changed_sha256"] == batch["manifest_sha256"]
+    assert batch["imported_at"] is None and batch["completed_at"] is None
+    assert {row["decision"] for row in admin_db.execute(PLANS)} >= {"will_remove"}
+    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert told[-5:] == ["job_claimed", "manifest_changed", "preflight_started", "preflight_finished", "job_failed"]
+
+
+def test_the_new_plan_is_imported_once_an_operator_queues_it(admin_db, panel_db, bundles, mount, worker_conf, bring, library, queued):
+    sync_id, _, _ = queued
+    bundles.bundle("new", library[:3], action="remove", replace=True, files=False)
+    worker_helpers.drain(worker_conf)
+    bring(sync_id)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["changed_at"], batch["changed_sha256"]) == ("completed", None, None)
+    assert live(admin_db) == 12
+
+
+def test_other_bytes_of_the_approved_entries_are_imported_as_approved(admin_db, panel_db, bundles, mount, worker_conf, queued):
+    sync_id, job_id, photo = queued
+    planned = worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
+    bundles.bundle("new", [photo], replace=True, spoil=lambda raw: raw + b"\n")
+    log = worker_helpers.drain(worker_conf)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["changed_at"]) == ("completed", None)
+    assert batch["manifest_sha256"] != planned and batch["imported_sha256"] == batch["manifest_sha256"]
+    [event] = payloads(panel_db, sync_id, "manifest_changed")
+    assert event == {"after": batch["manifest_sha256"], "before": planned, "phase": "import"}
+    assert "the manifest changed since the preflight: found" in log
+    assert len(worker_helpers.events(panel_db, sync_id, "preflight_started")) == 1, "the approved plan stays"
+
+
+@pytest.mark.parametrize("table", ["ingest_batch_item SET item_digest", "ingest_batch_container SET container_digest"])
+def test_a_plan_without_digests_approves_no_other_bytes(admin_db, panel_db, bundles, mount, worker_conf, table):
+    [photo] = bundles.assets("new", 1)
+    gallery = [bundles.container("gallery", "New", [photo])]
+    sync_id = bundles.bundle("new", [photo], gallery)
+    worker_helpers.queue(panel_db, mount, sync_id)
+    admin_db.execute(f"UPDATE {table} = NULL")
+    bundles.bundle("new", [photo], gallery, replace=True, spoil=lambda raw: raw + b"\n")
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "preflight_passed" and live(admin_db) == 0
+
+
+@pytest.mark.parametrize("change", ["title", "member", "withdrawn", "container"])
+def test_each_entry_and_its_values_are_bound(admin_db, panel_db, bundles, mount, worker_conf, change):
+    photos = list(bundles.assets("new", 2))
+    sync_id = bundles.bundle("new", photos, [bundles.container("gallery", "New", photos)])
+    worker_helpers.queue(panel_db, mount, sync_id)
+    items, gallery = {
+        "title": ([photos[0]._replace(title="Another"), photos[1]], bundles.container("gallery", "New", photos)),
+        "member": (photos, bundles.container("gallery", "New", photos[::-1])),
+        "withdrawn": (photos[:1], bundles.container("gallery", "New", photos)),
+        "container": (photos, bundles.container("collection", "New", photos)),
+    }[change]
+    bundles.bundle("new", items, [gallery], replace=True)
+    worker_helpers.drain(worker_conf)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert batch["status"] == "preflight_passed" and batch["last_error"].startswith("the bundle changed after it was approved: ")
+    assert live(admin_db) == 0
+
+
+def test_with_replan_the_worker_queues_the_new_plan_for_the_same_person(
+    admin_db, panel_db, bundles, mount, worker_conf, library, queued
+):
+    sync_id, job_id, _ = queued
+    bundles.bundle("new", library[:4], action="remove", replace=True, files=False)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    ended = worker_helpers.job(admin_db, job_id)
+    [successor] = admin_db.execute("SELECT * FROM import_job WHERE replaces_job_id = %(id)s", id=job_id)
+    assert ended["state"] == "failed" and "4 items would now be removed" in ended["last_error"]
+    assert (successor["state"], successor["requested_by"], successor["items_done"]) == ("completed", "operator", 4)
+    assert live(admin_db) == 11
+    queued_events = payloads(panel_db, sync_id, "job_queued")
+    assert [event.get("replaces_job_id") for event in queued_events] == [None, job_id]
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["changed_at"]) == ("completed", None)
+
+
+def test_a_bundle_that_was_replaced_while_it_was_imported_says_so(
+    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
+):
+    photos = list(bundles.assets("new", 4, derivatives=("icon",)))
+    sync_id = bundles.bundle("new", photos)
+    worker_helpers.queue(panel_db, mount, sync_id)
+    imported = worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
+    replace_at(bundles, monkeypatch, 2, lambda: bundles.bundle(
+        "new", [photo._replace(title="Later", revision=2) for photo in photos], replace=True
+    ))
+    log = worker_helpers.drain(worker_helpers.with_options(worker_conf, chunk_items=1, readers=1))
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["imported_sha256"], batch["manifest_sha256"]) == ("completed", imported, imported)
+    assert batch["changed_at"] and batch["changed_sha256"] not in (None, imported)
+    assert {row["title"] for row in admin_db.execute("SELECT title FROM asset")}.isdisjoint({"Later"})
+    [event] = payloads(panel_db, sync_id, "manifest_changed")
+    assert event == {"after": batch["changed_sha256"], "before": imported, "phase": "import_end"}
+    [finished] = payloads(panel_db, sync_id, "job_finished")
+    assert (finished["manifest_sha256"], finished["manifest_at_end"]) == (imported, "changed")
+    assert "the manifest changed during the import" in log
+
+
+def replace_at(bundles, monkeypatch, chunk: int, replace) -> None:
+    """Replace a bundle just before the chunk of this number is written."""
+    write, numbers = ChunkWriter.write, iter(range(1, 1000))
+
+    def writing(self, tx, entries):
+        if next(numbers) == chunk:
+            replace()
+        return write(self, tx, entries)
+
+    monkeypatch.setattr(ChunkWriter, "write", writing)
+
+
+def test_a_manifest_that_is_away_at_the_end_is_told_as_unknown_and_holds_nothing(
+    panel_db, assets_dir, bundles, mount, worker_conf, monkeypatch
+):
+    sync_id = bundles.bundle("new", bundles.assets("new", 1))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    replace_at(bundles, monkeypatch, 1, (assets_dir / "sync" / f"{sync_id}.json").unlink)
+    worker_helpers.drain(worker_conf)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert (batch["status"], batch["changed_at"]) == ("completed", None)
+    [finished] = payloads(panel_db, sync_id, "job_finished")
+    assert finished["manifest_at_end"] == "unknown"
+
+
+def test_a_job_that_found_another_bundle_half_way_keeps_what_it_imported(
+    admin_db, panel_db, worker_db, bundles, mount, worker_conf, monkeypatch
+):
+    photos = list(bundles.assets("new", 4, derivatives=("icon",)))
+    sync_id = bundles.bundle("new", photos)
+    [job_id] = worker_helpers.queue(panel_db, mount, sync_id)
+    planned = worker_helpers.batch(panel_db, sync_id)["manifest_sha256"]
+    conf = worker_helpers.with_options(worker_conf, chunk_items=1, readers=1)
+    with monkeypatch.context() as patch:
+        replace_at(bundles, patch, 3, stop)
+        with pytest.raises(Stopped):
+            worker_helpers.drain(conf)
+    worker_helpers.make_stale(admin_db, job_id)
+    bundles.bundle("new", [photo._replace(title="Later", revision=2) for photo in photos], replace=True)
+    worker_helpers.drain(conf)
+    batch = worker_helpers.batch(panel_db, sync_id)
+    assert batch["status"] == "preflight_passed" and live(admin_db) == 2
+    assert (batch["imported_job_id"], batch["imported_sha256"]) == (job_id, planned)
+    assert batch["imported_at"]
+
+
+class Stopped(BaseException):
+    """Ends a worker as a kill would."""
+
+
+def stop() -> None:
+    raise Stopped
+
+
+# ------------------------------------------------------------------------------------- last imported
+
+
+def imported(db, sync_id: str) -> tuple:
+    batch = worker_helpers.batch(db, sync_id)
+    return batch["imported_at"], batch["imported_job_id"], batch["imported_sha256"]
+
+
+def test_what_was_imported_last_stays_through_preflights_cancels_and_failed_retries(
+    admin_db, panel_db, bundles, mount, worker_conf, assets_dir
+):
+    sync_id = bundles.bundle("new", bundles.assets("new", 2, broken={1: defects.no_source}))
+    [job_id] = worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
+    before = imported(panel_db, sync_id)
+    assert before[0] and before[1:] == (job_id, worker_helpers.batch(panel_db, sync_id)["manifest_sha256"])
+    worker_helpers.mend(panel_db, mount, sync_id)
+    retry = services.retry_batch(panel_db, mount, sync_id, "operator")
+    (mount.assets_dir / worker_helpers.items(panel_db, sync_id)[1]["path"] / "source" / "source.json").write_text("{broken")
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.job(admin_db, retry)["state"] in ("completed", "failed")
+    assert imported(panel_db, sync_id) == before, "a job whose items all failed has imported nothing"
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
+    assert imported(panel_db, sync_id) == before
+    services.cancel_job(panel_db, services.queue_batch(panel_db, mount, sync_id, "operator"), "operator")
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == BatchStatus.PREFLIGHT_PASSED
+    assert imported(panel_db, sync_id) == before

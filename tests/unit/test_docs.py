@@ -1,0 +1,30 @@
+"""The documentation names only modules and functions that exist."""
+
+import re
+
+import pytest
+from constants import TREE
+
+DOCS = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md")])
+ROOTS = (TREE, TREE / "lib" / "gpupanel", TREE / "lib", TREE / "bench", TREE / "tests")
+PATH = re.compile(r"`([A-Za-z_.-]+(?:/[A-Za-z0-9_.-]+)*\.py)[`:]")
+FOLDER = re.compile(r"`((?:lib|tests|bench|templates|static|bin|cgi-bin)/[a-z0-9_/.-]*)`")
+# A row of the table in architecture.md: a module and the function or class in it.
+ENTRY = re.compile(r"`([a-z_/]+\.py)`, `([A-Za-z_]+)`")
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda path: path.name)
+def test_every_module_and_folder_in_the_documentation_exists(doc):
+    text = doc.read_text()
+    named = {*PATH.findall(text), *FOLDER.findall(text)}
+    assert {path for path in named if not any((root / path).exists() for root in ROOTS)} == set()
+
+
+def test_every_function_in_the_table_of_the_architecture_exists():
+    entries = ENTRY.findall((TREE / "docs" / "architecture.md").read_text())
+    missing = []
+    for module, name in entries:
+        source = (TREE / "lib" / "gpupanel" / module).read_text()
+        if not re.search(rf"(?m)^ *(?:(?:def|class) )?{name}\b", source):
+            missing.append(f"{module}: {name}")
+    assert entries and missing == []
