@@ -108,15 +108,11 @@ def test_a_job_of_another_worker_is_waited_for(panel_db, mount, assets_dir, work
     assert report.as_told
 
 
-def test_when_nothing_was_imported_this_time_it_says_so(once):
+def test_only_new_imports_are_counted_and_a_bundle_that_ended_otherwise_is_named(once, admin_db):
     assert "Imported  16 created" in once().stdout
     again = once()
     assert again.returncode == 0
     assert "Planned   nothing new\nImported  nothing new\n" in again.stdout
-
-
-def test_a_bundle_that_ended_otherwise_is_named_and_the_exit_status_is_1(once, admin_db):
-    once()
     admin_db.execute("UPDATE ingest_batch SET status = 'failed' WHERE status = 'partial'")
     answer = once()
     assert answer.returncode == 1
