@@ -92,7 +92,9 @@ def test_an_idle_worker_beats_and_a_clean_end_is_recorded(bundles, worker_conf, 
     assert row["ended_at"] and workers.state_of(row) == "ended"
 
 
-def test_a_killed_worker_is_late_after_45_seconds_and_alive_until_then(bundles, worker_conf, worker_db, admin_db, start):
+def test_a_killed_worker_is_late_after_45_seconds_and_alive_until_then(
+    bundles, worker_conf, worker_db, admin_db, start
+):
     bundles.bundle("one", bundles.assets("one", 1))
     worker = start(worker_conf)
     worker_helpers.wait_until(lambda: worker_db.run_read(workers.presence).alive == 1)
@@ -106,8 +108,10 @@ def test_a_killed_worker_is_late_after_45_seconds_and_alive_until_then(bundles, 
 
 
 def test_a_running_perl_job_counts_as_a_worker_by_its_heartbeat(worker_db, admin_db):
-    (job_id,) = worker_helpers.enqueue(admin_db, 1)
-    running = "UPDATE import_job SET state = 'running', worker = 'perl:9', heartbeat_at = NOW(6) - INTERVAL %(s)s SECOND"
+    worker_helpers.enqueue(admin_db, 1)
+    running = (
+        "UPDATE import_job SET state = 'running', worker = 'perl:9', heartbeat_at = NOW(6) - INTERVAL %(s)s SECOND"
+    )
     for seconds, alive in ((40, 1), (50, 0)):
         admin_db.execute(running, s=seconds)
         assert worker_db.run_read(workers.presence).alive == alive

@@ -26,7 +26,8 @@ END_SECONDS = 2  # the end of a worker waits this long for the row of its slot
 class Heartbeat:
     """Writes a heartbeat each `every` seconds, at most BEAT_SECONDS, for the slot and one claim.
 
-    `raise_if_lost` reads the clock itself: a process that was stopped and continued may call it before the thread notices.
+    `raise_if_lost` reads the clock itself: a process that was stopped and continued may call it before the thread
+    notices.
     """
 
     def __init__(self, db: Database, every: float, threshold: float, slot: WorkerSlot):

@@ -54,8 +54,8 @@ class HoldSweeper:
     def hold_vanished(self) -> int:
         """Hold the next queued jobs whose bundles are absent; return their number.
 
-        Reads the queue page by page, up to the first page without an absent bundle. Holds nothing while the mount itself
-        is away.
+        Reads the queue page by page, up to the first page without an absent bundle. Holds nothing while the mount
+        itself is away.
         """
         held, (priority, job_id) = 0, BEFORE_ALL
         while page := self._db.run_read(_queued_after, priority, job_id):
