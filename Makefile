@@ -12,14 +12,13 @@ PYTHON = /usr/bin/python3
 VAR = var
 
 help:  ## List the targets
-	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*  ## ' '/^[a-z-]+:[^#]*  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run:  ## Run the demo panel with a private MariaDB; Ctrl-C stops it; PORT=8081 VAR=folder
 	@bin/prepare run
 	@exec bin/gpupanel run --var "$(VAR)" $(if $(PORT),--port "$(PORT)")
 
-test:  ## Run the tests; ARGS='-k queue -x' is passed to pytest
-	@bin/prepare test
+test: lint  ## Run ruff, mypy and the tests; ARGS='-k queue -x' is passed to pytest
 	@exec venv/bin/python -m pytest $(ARGS)
 
 lint:  ## Check the Python code with ruff and mypy, as pyproject.toml configures them
