@@ -97,7 +97,7 @@ def hold(tx: Transaction, job_id: int, actor: str, reason: str = "") -> None:
 
 
 def release(tx: Transaction, job_id: int, actor: str) -> Hold | None:
-    """End the hold of a job, whatever its kind; return the hold that takes its place.
+    """End a hold of any kind but `prior`; return the hold that takes its place.
 
     Only the active job of a prior batch holds it again. Raises NotFoundError, InvalidStateError.
     """
