@@ -69,7 +69,7 @@ profile:  ## Write imports and statements with their plans and times to var/prof
 	@bin/prepare test
 	@PYTHONPATH=lib:. exec venv/bin/python -m bench.profiles $(ARGS)
 
-fuzz:  ## Send random hostile requests and manifests to the panel for MINUTES (5)
+fuzz:  ## Send random hostile requests and manifests for MINUTES (5), and measure what manifests cost
 	@bin/prepare test
 	@exec bin/fuzz $(MINUTES)
 

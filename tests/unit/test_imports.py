@@ -26,7 +26,7 @@ LEVELS = [
     {"decision"},
     {"container_plans", "scan"},
     {"preflight"},
-    {"services", "doctor"},
+    {"services", "doctor", "bundle_check"},
     {"bulk_service"},
     {"web", "worker"},
     {"cli"},
