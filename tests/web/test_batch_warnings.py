@@ -7,6 +7,7 @@ import worker_helpers
 from gpupanel import ledger, services
 from gpupanel.web.template_filters import link_sync_ids
 from gpupanel.web.request import UrlBuilder
+from gpupanel.worker.job_manifest import JobManifest
 from page_helpers import BATCHES, JSON, detail, region, text
 
 
@@ -82,18 +83,55 @@ def test_a_manifest_that_changed_before_the_import_is_reported(admin, found, pan
     assert "changed after the preflight" not in text(admin.get(detail(sync_id)).html.main)
 
 
-@pytest.mark.parametrize("broken", [True, False])
-def test_only_plans_made_from_the_changed_manifest_are_called_so(
-    admin, found, rewrite, panel_db, mount, worker_conf, broken,
+@pytest.fixture
+def imported(admin, bundles, panel_db, mount, worker_conf):
+    """Queue a bundle, change it, and start the worker; returns what the batch page says."""
+    def imported(change) -> str:
+        photos = list(bundles.assets("one", 2))
+        sync_id = bundles.bundle("one", photos)
+        worker_helpers.queue(panel_db, mount, sync_id)
+        change(sync_id, photos)
+        worker_helpers.drain(worker_conf)
+        return text(admin.get(detail(sync_id)).html.main)
+
+    return imported
+
+
+def test_a_changed_manifest_with_the_approved_entries_is_said_to_keep_its_plan(imported, rewrite):
+    said = imported(lambda sync_id, photos: rewrite(sync_id, source_host="another"))
+    assert "changed after the preflight" in said and "went on with the approved plan" in said
+    assert "an earlier plan" not in said and "are the new ones" not in said
+
+
+def test_plans_made_from_the_changed_manifest_are_called_so(imported, bundles):
+    said = imported(lambda _, photos: bundles.bundle(
+        "one", [photo._replace(title="Later", revision=2) for photo in photos], replace=True
+    ))
+    assert "changed after the preflight" in said and "The plans below are the new ones" in said
+    assert "an earlier plan" not in said and "the approved plan" not in said
+
+
+def test_plans_that_a_broken_manifest_left_are_called_earlier_ones(imported, rewrite):
+    said = imported(lambda sync_id, photos: rewrite(sync_id))
+    assert "changed after the preflight" in said and "These items belong to an earlier plan" in said
+    assert "are the new ones" not in said and "the approved plan" not in said
+
+
+def test_a_manifest_that_changed_during_the_import_is_reported_until_the_next_preflight(
+    admin, imported, rewrite, monkeypatch, panel_db, mount,
 ):
-    sync_id = found()
-    worker_helpers.queue(panel_db, mount, sync_id)
-    rewrite(sync_id, **({} if broken else {"source_host": "another"}))
-    worker_helpers.drain(worker_conf)
-    said = text(admin.get(detail(sync_id)).html.main)
-    assert "changed after the preflight" in said
-    assert ("These items belong to an earlier plan" in said) is broken
-    assert ("The plans below are the new ones" in said) is not broken
+    compare, changed = JobManifest.compare_at_end, []
+
+    def compare_later(self, manifest):
+        rewrite(manifest.sync_id, source_host="another")
+        changed.append(manifest.sync_id)
+        return compare(self, manifest)
+
+    monkeypatch.setattr(JobManifest, "compare_at_end", compare_later)
+    said = imported(lambda sync_id, photos: None)
+    assert "changed during the import" in said and "Run Preflight" in said and "the approved plan" not in said
+    services.preflight_batch(panel_db, mount, changed[0], "admin")
+    assert "changed during the import" not in text(admin.get(detail(changed[0])).html.main)
 
 
 def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):

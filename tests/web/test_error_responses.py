@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from gpupanel import job_queue, services
-from gpupanel.errors import InvalidInputError, MountTimeoutError
+from gpupanel.errors import InvalidInputError
 from gpupanel.mount import Mount
 from gpupanel.web import form_actions
 from gpupanel.web.pages import batches
@@ -124,28 +124,31 @@ def test_a_mount_that_is_gone_is_503_and_nothing_is_changed(send, settings, moun
     assert "nothing was changed" in text(answer.html.find(role="alert"))
 
 
-def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, monkeypatch):
-    sync_id, answered = found(), threading.Event()
-    monkeypatch.setattr(Mount, "read_manifest", lambda *_: answered.wait())
-    monkeypatch.setattr(form_actions, "MOUNT_SECONDS", 0.05)
-    answer = send(detail(sync_id), do="preflight", sync_id=sync_id, status=504)
+@pytest.fixture
+def hangs(monkeypatch):
+    """Let manifests hang while they are opened; a request waits for the mount only a second."""
+    answered = threading.Event()
+
+    def hangs() -> None:
+        monkeypatch.setattr(Mount, "open_manifest", lambda *_: answered.wait())
+        monkeypatch.setattr(form_actions, "MOUNT_SECONDS", 1)
+
+    yield hangs
     answered.set()
+
+
+def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, hangs):
+    sync_id = found()
+    hangs()
+    answer = send(detail(sync_id), do="preflight", sync_id=sync_id, status=504)
     assert "bin/gpupanel" in text(answer.html.find(role="alert"))
 
 
-def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundles, admin, monkeypatch):
-    monkeypatch.setattr(services, "iterate_with_timeout", lambda things, seconds: _stopping(things))
+def test_bundles_that_the_time_did_not_suffice_for_are_named_as_left(send, bundles, admin, hangs):
     bundles.bundle("one", bundles.assets("one", 1))
+    hangs()
     answer = send(do="scan")
     assert "Time ran out before 1 bundle could be read" in text(answer.follow().html.find(class_="notice"))
-
-
-def _stopping(things):
-    """A mount that lists sentinels and then hangs."""
-    for thing in things:
-        if not isinstance(thing, list):
-            raise MountTimeoutError()
-        yield thing
 
 
 def test_an_unexpected_error_is_500_without_its_traceback(configured, monkeypatch):

@@ -111,13 +111,15 @@ def _outdated(row: BatchRow, counts: dict[str, int]) -> bool:
 
 
 def _changed(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
-    """Return the manifest change since the preflight, or None."""
+    """Return the manifest change that an import saw since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
-    if not event or event["payload"].get("phase") != "import":
+    if not event or event["payload"].get("phase") not in ("import", "import_end"):
         return None
-    stale = row["started_at"] is not None and event["created_at"] < row["started_at"]
+    # A job that ended because of the change began the new plan right after the event.
+    stale = not row["changed_at"] and row["started_at"] is not None and event["created_at"] < row["started_at"]
     payload = event["payload"]
-    return None if stale else {"at": event["created_at"], "before": payload["before"], "after": payload["after"]}
+    shown = {key: payload[key] for key in ("before", "after", "phase")}
+    return None if stale else shown | {"at": event["created_at"]}
 
 
 def _is_active(job: LockedJob) -> bool:
