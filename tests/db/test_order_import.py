@@ -153,17 +153,21 @@ def test_an_older_create_reads_the_documents_of_what_it_may_add(admin_db, panel_
     assert source["n"] == 0, "an older bundle replaces no source"
 
 
-def test_an_update_that_changes_nothing_names_its_derivatives_for_older_ones(admin_db, panel_db, bundles, bring):
+def test_an_update_that_changes_nothing_names_its_derivatives_for_older_ones(
+    admin_db, panel_db, mount, bundles, bring
+):
     (photo,) = bundles.assets("coast", 1, derivatives=("icon",))
     bring(bundle(bundles, "first", photo, "2026-04-10T08:00:00Z"))
     bring(bundle(bundles, "third", photo, "2026-04-12T08:00:00Z", action="update"))
-    [same] = admin_db.execute("SELECT bytes FROM asset_derivative")
-    other = bundles.bundle(
-        "second", [photo], completed_at="2026-04-11T08:00:00Z", created_at="2026-04-11T08:00:00Z", action="update",
-        spoil=lambda raw: raw.replace(b'"bytes":%d' % same["bytes"], b'"bytes":%d' % (same["bytes"] + 1)), files=False,
+    [same] = admin_db.execute("SELECT sha256 FROM asset_derivative")
+    another = b"0" * 64
+    other = bundle(
+        bundles, "second", photo, "2026-04-11T08:00:00Z", action="update", files=False,
+        spoil=lambda raw: raw.replace(same["sha256"].encode(), another),
     )
+    assert another in mount.read_manifest(other)
     bring(other)
-    assert admin_db.execute("SELECT bytes FROM asset_derivative") == [same]
+    assert admin_db.execute("SELECT sha256 FROM asset_derivative") == [same]
     assert settled(panel_db, other)["decision"] == "skipped"
 
 

@@ -143,17 +143,24 @@ def test_an_analysis_that_was_taken_back_comes_again_as_the_row_it_was(admin_db,
 def test_a_derivative_records_how_its_file_was_compared_and_when(admin_db, worker_db, bundles, bring):
     (photo,) = bundles.assets("coast", 1, derivatives=("icon", "thumb"))
     bring(bundles.bundle("coast", [photo]))
+
+    def checks():
+        rows = admin_db.execute("SELECT checked_how, checked_at FROM asset_derivative ORDER BY id")
+        return [(row["checked_how"], row["checked_at"]) for row in rows]
+
     rows = admin_db.execute("SELECT * FROM asset_derivative ORDER BY id")
-    assert [(row["checked_how"], row["checked_at"]) for row in rows] == [(None, None)] * 2
+    (first_how, imported_at), second = checks()
+    assert first_how == second[0] == "size" and None not in (imported_at, second[1])
     say = library_writer.Assigned(rows[0]["source_at"], rows[0]["source_batch_id"])
+    files = [(row["kind"], row["path"]) for row in rows] + [("icon", "icon.of.nobody")]
     writes = [
-        library_writer.DerivativeWrite(row["asset_id"], Derivative(row["kind"], row["path"]), say, how)
-        for row, how in zip(rows, ("size", None), strict=True)
+        library_writer.DerivativeWrite(rows[0]["asset_id"], Derivative(*file), say, how)
+        for file, how in zip(files, ("sha256", None, None), strict=True)
     ]
     worker_db.run_transaction(library_writer.write_derivatives, writes)
-    first, second = admin_db.execute("SELECT * FROM asset_derivative ORDER BY id")
-    assert first["checked_how"] == "size" and first["checked_at"] is not None
-    assert (second["checked_how"], second["checked_at"]) == (None, None)
+    (how, checked_at), *others = checks()
+    assert how == "sha256" and checked_at > imported_at
+    assert others == [second, (None, None)], "who compared no file leaves what was recorded"
 
 
 # ------------------------------------------------------------------------------------------------- failures
