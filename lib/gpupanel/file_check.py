@@ -13,10 +13,10 @@ from typing import TypeVar
 from .errors import FileUnreadableError, NotFoundError, PermissionDeniedError, UnsafePathError
 from .manifest import Derivative, Item
 from .manifest.schema import NEVER_PERSISTED
+from .models import SHA256, SIZE
 from .mount import ItemFolder, Mount
 from .text import escape_unprintable, short_hash
 
-SIZE, SHA256 = "size", "sha256"
 MAX_PROBLEMS = 10  # of one item, so that its reason stays readable
 BLOCK = 1024 * 1024  # bytes that are hashed between two checkpoints
 READS = 3  # of a file that cannot be read, before its item fails

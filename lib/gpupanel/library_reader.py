@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from . import digests, order
 from .db import ReadTransaction, chunk_by_first, chunked, fill
 from .manifest import Container, Item
+from .models import SHA256
 from .order import Resolver, Say
 from .rows import AssetRow
 
@@ -39,7 +40,8 @@ class ExistingAsset(NamedTuple):
     `covers` maps a cover hash to the id of its live link; `containers` holds the (type, hash) of the bundle's
     containers with the asset as live member; `derivatives` has the values of the live ones by kind and path. `say` is
     the latest say about fields and mark. `derivative_says` and `member_says` are those of derivatives, and of
-    memberships that are removed or that a `remove` did not find.
+    memberships that are removed or that a `remove` did not find. `hashed` are the live derivatives whose SHA-256 was
+    compared with the manifest.
     """
 
     id: int
@@ -53,6 +55,7 @@ class ExistingAsset(NamedTuple):
     derivative_says: dict[AssetKey, Say | None]
     member_says: dict[ContainerKey, Say | None]
     columns: SayColumns = SayColumns()
+    hashed: frozenset[AssetKey] = frozenset()
 
     @property
     def target_digest(self) -> str:
@@ -96,6 +99,7 @@ def existing_assets(
             {file: resolver.own_say(each, says[row["id"]]) for file, each in derivatives[row["id"]].items()},
             member_says[row["id"]],
             SayColumns(row["source_at"], row["source_batch_id"], row["last_batch_id"]),
+            frozenset(file for file, each in derivatives[row["id"]].items() if each["checked_how"] == SHA256),
         )
         for key, row in rows.items()
     }

@@ -67,6 +67,24 @@ def test_a_file_that_changed_after_the_preflight_fails_its_item_at_the_import(
     assert [row["checked_how"] for row in rows] == [verify] and rows[0]["checked_at"]
 
 
+def test_a_file_that_is_hashed_for_the_first_time_is_recorded_though_nothing_of_it_changed(
+    admin_db, panel_db, mount, bundles, worker_conf
+):
+    (photo,) = bundles.assets("coast", 1, derivatives=("medium",))
+    worker_helpers.queue(panel_db, mount, bundles.bundle("coast", [photo]))
+    again = bundles.bundle("again", [photo], action="update", files=False)
+    worker_helpers.drain(worker_conf)
+    checks = []
+    for verify in ("size", "sha256", "size"):
+        admin_db.execute("UPDATE asset SET title = 'edited'")
+        worker_helpers.queue(panel_db, mount, again)
+        worker_helpers.drain(worker_helpers.with_options(worker_conf, verify=verify))
+        assert worker_helpers.counts(panel_db, again) == {"updated": 1}
+        checks += admin_db.execute("SELECT checked_how, checked_at FROM asset_derivative")
+    assert [check["checked_how"] for check in checks] == ["size", "sha256", "sha256"]
+    assert checks[0]["checked_at"] < checks[1]["checked_at"] == checks[2]["checked_at"]
+
+
 def test_one_document_that_cannot_be_read_fails_its_item_alone(panel_db, mount, bundles, worker_conf, unreadable):
     photos = list(bundles.assets("coast", 25, derivatives=("icon",)))
     sync_id = bundles.bundle("coast", photos)

@@ -8,7 +8,6 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from .. import ledger, library_reader, order
-from ..file_check import checked_how
 from ..db import DataError, Transaction, chunked
 from ..decision import ContainerMemberships, decide
 from ..ledger import results
@@ -169,7 +168,7 @@ class ChunkWriter:
         library_writer.write_derivatives(tx, [
             DerivativeWrite(
                 ids[key], derivative, Assigned(each.source_at or bundle.order.source_at, bundle.batch_id),
-                each.entry.checked_how and checked_how(derivative, each.entry.checked_how),
+                each.entry.compared(derivative),
             )
             for key, (each, derivatives) in written.items() for derivative in derivatives
         ])

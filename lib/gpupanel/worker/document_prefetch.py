@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from .. import file_check
 from ..errors import FileUnreadableError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError
-from ..manifest import InvalidItem, Item
-from ..models import Decision
+from ..manifest import Derivative, InvalidItem, Item
+from ..models import SIZE, Decision
 from ..mount import Document, Mount
 from ..mount.threads import DaemonThreadPool as Threads
 from ..mount.threads import wait_for
@@ -74,6 +74,10 @@ class ImportItem(NamedTuple):
     def was_read(self) -> bool:
         """Whether its files were read, or could not be."""
         return self.documents is not None or self.problem is not None
+
+    def compared(self, derivative: Derivative) -> str | None:
+        """What was compared of a derivative's file, None if it was not checked."""
+        return file_check.checked_how(derivative, self.checked_how) if self.checked_how else None
 
 
 class MemoryBudget:
@@ -135,7 +139,7 @@ class DocumentPrefetcher:
 
     def __init__(
         self, mount: Mount, threads: int, checkpoint: Callable[[], None], *,
-        verify: str = file_check.SIZE, needs_check: Callable[[ImportItem], bool] = lambda entry: True,
+        verify: str = SIZE, needs_check: Callable[[ImportItem], bool] = lambda entry: True,
     ):
         self._mount, self._attend, self._verify, self._needs_check = mount, checkpoint, verify, needs_check
         self._threads, self._room = Threads(threads), MemoryBudget(PREFETCH_BYTES)

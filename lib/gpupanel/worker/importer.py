@@ -14,9 +14,8 @@ from .. import ledger, order
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
 from ..library_reader import AssetKey
-from ..file_check import SIZE
 from ..manifest import Container, Manifest
-from ..models import DONE_DECISIONS, Decision
+from ..models import DONE_DECISIONS, SIZE, Decision
 from ..mount import Mount
 from ..order import BundleOrder, Order
 from ..rows import PlannedItem

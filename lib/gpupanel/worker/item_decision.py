@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import digests
 from ..library_reader import AssetKey, ExistingAsset
 from ..manifest import Derivative, InvalidItem
-from ..models import Changes, Decision
+from ..models import SHA256, Changes, Decision
 from ..order import MICROSECOND, BundleOrder, Say, is_newer
 from .document_prefetch import ImportItem
 from .item_documents import NewDocuments
@@ -101,7 +101,7 @@ def found_digest(existing: ExistingAsset | None) -> str:
 
 
 def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder) -> list[Derivative]:
-    """The derivatives of an item to be inserted, changed, or named by a later say.
+    """The derivatives of an item to be inserted, changed, named by a later say, or hashed for the first time.
 
     A create changes none of a live asset; an older one adds those that are missing.
     """
@@ -122,7 +122,8 @@ def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder
         if not overwrites or (decided.is_older and is_newer(own, bundle)):
             return False
         is_named = own is not None and own.batch_id == bundle.batch_id
-        return not is_named or existing.derivatives[file] != derivative_values(derivative)
+        is_stronger = decided.entry.compared(derivative) == SHA256 and file not in existing.hashed
+        return not is_named or is_stronger or existing.derivatives[file] != derivative_values(derivative)
 
     return [derivative for derivative in decided.entry.asset.persisted if is_written(derivative)]
 

@@ -10,9 +10,8 @@ from typing import NamedTuple, Protocol
 
 from ..db import chunked
 from ..library_reader import AssetKey
-from .. import file_check
 from ..manifest import Container, Item, Manifest
-from ..models import BatchStatus, Decision
+from ..models import SIZE, BatchStatus, Decision
 from ..mount import Mount, call_with_timeout
 from ..preflight import first_folder
 from ..rows import PlannedItem
@@ -60,7 +59,7 @@ class Limits(NamedTuple):
 
     chunk_items: int
     readers: int
-    verify: str = file_check.SIZE
+    verify: str = SIZE
     fails_unreadable: bool = False
 
 
