@@ -44,6 +44,8 @@ def compare_databases(
 
     Raises UnreadableSideError for a database that cannot be read.
     """
+    left.require_tables()
+    right.require_tables()
     jobs, missing = JobNames(), MissingRows()
     for table in TABLES:
         if _comparable(table, left, right, findings):
