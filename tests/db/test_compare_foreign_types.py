@@ -1,4 +1,5 @@
 """compare: values of other types are compared by value, and a side that cannot be read is one line and exit status 3."""
+# ruff: noqa: F401, F811 - fixtures are imported
 
 import json
 
@@ -7,7 +8,7 @@ import simulated_perl_db
 from gpupanel.migration.compared_database import ComparedDatabase, UnreadableSideError
 from gpupanel.migration.findings import Findings
 from gpupanel.migration import database_diff
-from test_compare_databases import (  # noqa: F401 - fixtures
+from test_compare_databases import (
     OURS, PERL, TOLERANT, admin, command, differences, folder, found, ours, perl, seed, server,
 )
 

@@ -67,7 +67,8 @@ FORM = value_diff.JSON_FORM
 ])
 def test_json_by_value(left, right, found):
     told = list(value_diff.diff_json(left, right, by_bytes=False))
-    assert [(kind, "" if each.kind == value_diff.TOLERATED else each.path) for each, kind in zip(told, kinds(told))] == found
+    paths = ["" if each.kind == value_diff.TOLERATED else each.path for each in told]
+    assert list(zip(kinds(told), paths, strict=True)) == found
 
 
 def test_the_worker_is_masked_in_payloads_only():
@@ -198,11 +199,25 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
     (tmp_path / "conf").write_text("[database]\n")
     side = ComparedDatabase(tmp_path / "conf")
     side.catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
+    side.types = {("asset", "caption"): "varchar"}
     assert mapping_proposal.propose_mapping(side).empty
     side.catalogue["asset"] = side.catalogue["asset"] - {"title", "fingerprint"} | {"caption"}
+    side.sample = lambda table, columns, limit: []
     proposal = mapping_proposal.propose_mapping(side)
     assert proposal.mapping.columns == {("asset", "title"): "caption", ("asset", "fingerprint"): "-"}
-    assert len(proposal.open) == 1
+    assert [(line.column, line.sure) for line in proposal.lines] == [("title", True), ("fingerprint", True)]
+    assert "names 100% alike, varchar for varchar(255), values not compared" in mapping.format_mapping(
+        proposal.mapping, proposal.notes
+    )
+
+
+def test_a_column_or_table_that_would_be_read_twice_is_refused():
+    catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
+    twice = mapping.NameMapping({"asset_cover": "asset_source"}, {("asset", "title"): "path"})
+    found = mapping.check_mapping(twice, catalogue)
+    assert any("asset_source: 2 of our tables" in problem for problem in found)
+    assert any("[asset] path and title: both are path" in problem for problem in found)
+    assert mapping.check_mapping(mapping.NameMapping({}, {}), catalogue) == []
 
 
 # --------------------------------------------------------------------------------------- accepted, and the report
