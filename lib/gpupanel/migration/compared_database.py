@@ -1,6 +1,5 @@
 """One side of a comparison: its catalogue and its rows."""
 
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,10 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pymysql
-
 from .. import config
-from ..db import Database
+from ..db import DRIVER_ERRORS, Database
 from ..errors import ConfigurationError, PanelError
 from . import mapping as names
 from . import table_specs
@@ -92,8 +89,7 @@ class ComparedDatabase:
             yield
         except (ConfigurationError, UnreadableSideError):
             raise
-        # The driver fails with any of these when a connection ends, or a value is none of its type.
-        except (PanelError, ValueError, TypeError, AttributeError, OSError, struct.error, pymysql.MySQLError) as error:
+        except (PanelError, *DRIVER_ERRORS) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableSideError(f"{self.side} ({self.place}): cannot read {what}: {text}") from error
 
