@@ -12,14 +12,13 @@ PYTHON = /usr/bin/python3
 VAR = var
 
 help:  ## List the targets
-	@awk -F ':  ## ' '/^[a-z-]+:  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*  ## ' '/^[a-z-]+:[^#]*  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run:  ## Run the demo panel with a private MariaDB; Ctrl-C stops it; PORT=8081 VAR=folder
 	@bin/prepare run
 	@exec bin/gpupanel run --var "$(VAR)" $(if $(PORT),--port "$(PORT)")
 
-test:  ## Run the tests; ARGS='-k queue -x' is passed to pytest
-	@bin/prepare test
+test: lint  ## Run ruff, mypy and the tests; ARGS='-k queue -x' is passed to pytest
 	@exec venv/bin/python -m pytest $(ARGS)
 
 lint:  ## Check the Python code with ruff and mypy, as pyproject.toml configures them
@@ -70,7 +69,7 @@ profile:  ## Write imports and statements with their plans and times to var/prof
 	@bin/prepare test
 	@PYTHONPATH=lib:. exec venv/bin/python -m bench.profiles $(ARGS)
 
-fuzz:  ## Send random hostile requests and manifests to the panel for MINUTES (5)
+fuzz:  ## Send random hostile requests and manifests for MINUTES (5), and measure what manifests cost
 	@bin/prepare test
 	@exec bin/fuzz $(MINUTES)
 

@@ -28,7 +28,9 @@ TABLES = {ours: theirs for ours, (theirs, _) in NAMES.items()}
 # Each table counts from another number.
 OFFSETS = {ours: 1000 * n for n, ours in enumerate(NAMES, 1)}
 POINTS_TO = {
-    "id": None, "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch",
+    "id": None, "source_batch_id": "ingest_batch", "hold_batch_id": "ingest_batch", "undo_of": "ingest_batch",
+    "imported_job_id": "import_job", "replaces_job_id": "import_job", "earlier_job_id": "import_job",
+    "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch",
     "job_id": "import_job", "asset_id": "asset", "cover_id": "asset_cover", "gallery_id": "asset_gallery",
     "collection_id": "asset_collection",
 }

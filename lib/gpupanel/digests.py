@@ -38,7 +38,9 @@ def asset_digest(
     fields: Mapping[str, Any], is_removed: bool, derivatives: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> str:
     """Digest of an asset as the library has it; `derivatives` are the live ones, by kind and path."""
-    files = [[kind, path, *(values[name] for name in DERIVATIVE_VALUES)] for (kind, path), values in derivatives.items()]
+    files = [
+        [kind, path, *(values[name] for name in DERIVATIVE_VALUES)] for (kind, path), values in derivatives.items()
+    ]
     return _digest([[_plain(fields[name], name) for name in FIELDS], is_removed, sorted(files, key=BY_FILE)])
 
 

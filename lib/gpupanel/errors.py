@@ -33,7 +33,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
             PacketTooLargeError             (database)
         ClaimLostError
         JobNotDoneError
-        InvalidDocumentError, ImportRejectedError   (worker)
+        InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """

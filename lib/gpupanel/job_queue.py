@@ -89,7 +89,9 @@ def hold(tx: Transaction, job_id: int, actor: str, reason: str = "") -> None:
     if job["state"] not in WAITING:
         raise _refused(job, "only a queued job can be held", "There is nothing left to hold.")
     if job["hold"] == HoldKind.OPERATOR:
-        raise InvalidStateError(f"Job {job_id} is {job['hold_reason']} already.", f"gpupanel release {job_id} ends that.")
+        raise InvalidStateError(
+            f"Job {job_id} is {job['hold_reason']} already.", f"gpupanel release {job_id} ends that."
+        )
     tx.execute("holds.unhold", job_ids=[job_id])
     text = HELD_BY_OPERATOR.format(actor) + (f": {reason}" if reason else "")
     holds.hold(tx, job_id, Hold(HoldKind.OPERATOR, text), actor)
@@ -97,7 +99,7 @@ def hold(tx: Transaction, job_id: int, actor: str, reason: str = "") -> None:
 
 
 def release(tx: Transaction, job_id: int, actor: str) -> Hold | None:
-    """End the hold of a job, whatever its kind; return the hold that takes its place.
+    """End a hold of any kind but `prior`; return the hold that takes its place.
 
     Only the active job of a prior batch holds it again. Raises NotFoundError, InvalidStateError.
     """
@@ -208,7 +210,9 @@ def list_running(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
     return list_active(tx, JobState.RUNNING, limit=limit).rows
 
 
-def list_active(tx: ReadTransaction, state: JobState, start: Cursor | None = None, *, limit: int = 50) -> Page[ListedJob]:
+def list_active(
+    tx: ReadTransaction, state: JobState, start: Cursor | None = None, *, limit: int = 50
+) -> Page[ListedJob]:
     """A page of queued, held or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "job_queue.list_active", start, limit + 1, "j.priority", state=state)
@@ -279,7 +283,9 @@ def _not_queueable(tx: ReadTransaction, batch: BatchRow) -> InvalidStateError:
     name = f"Batch {batch['sync_id']}"
     active = tx.fetch_one("job_queue.active_job", batch_id=batch["id"])
     if active:
-        return InvalidStateError(f"{name} is {active['state']} already, as job {active['id']}.", "Follow it on Import Tasks.")
+        return InvalidStateError(
+            f"{name} is {active['state']} already, as job {active['id']}.", "Follow it on Import Tasks."
+        )
     return InvalidStateError(f"{name} is {batch['status']}, not preflight_passed.", "Preflight it first.")
 
 

@@ -72,18 +72,27 @@ def source_at(tx: ReadTransaction, sync_id: str, manifest: Manifest) -> datetime
     Raises: OrderError, when the bundle is its own prior, or when its time is in the future.
     """
     now: datetime = tx.fetch_value("order.now")
-    own, problems = manifest_time(manifest), []
-    if own > now + FUTURE:
-        found = manifest.completed_at or manifest.created_at
-        clock = f"{now:%Y-%m-%dT%H:%M:%SZ}"
-        problems.append(f"completed_at: found {found}, expected at most 24 hours after the database's time, {clock}")
+    problems = future_problems(manifest, now, "the database's time")
     priors = _priors(tx, manifest.prior_sync_id, sync_id)
     if manifest.prior_sync_id == sync_id or (priors and priors[-1].prior_sync_id == sync_id):
-        between = [prior.sync_id for prior in priors[:3]] + (["..."] if priors[3:] else [])
-        problems.append(f"prior_sync_id: the bundle is its own prior: {' -> '.join([sync_id, *between, sync_id])}")
+        problems.append(own_prior_problem(sync_id, [prior.sync_id for prior in priors]))
     if problems:
         raise OrderError(sync_id, problems)
-    return _after(own, priors, now + FUTURE)
+    return _after(manifest_time(manifest), priors, now + FUTURE)
+
+
+def future_problems(manifest: Manifest, now: datetime, clock: str) -> list[str]:
+    """Return the problem of a bundle that was completed more than FUTURE after `now`, the time of `clock`."""
+    if manifest_time(manifest) <= now + FUTURE:
+        return []
+    found = manifest.completed_at or manifest.created_at
+    return [f"completed_at: found {found}, expected at most 24 hours after {clock}, {now:%Y-%m-%dT%H:%M:%SZ}"]
+
+
+def own_prior_problem(sync_id: str, between: list[str]) -> str:
+    """Return the problem of a bundle that follows itself through the bundles `between`."""
+    named = between[:3] + (["..."] if between[3:] else [])
+    return f"prior_sync_id: the bundle is its own prior: {' -> '.join([sync_id, *named, sync_id])}"
 
 
 def bundle_order(tx: ReadTransaction, batch: BatchRow, manifest: Manifest) -> BundleOrder:

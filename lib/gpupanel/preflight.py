@@ -215,7 +215,8 @@ def raise_if_bundle_gone(examined: BundleInspection, status: str, hint: str = RE
 def _lock(tx: Transaction, examined: BundleInspection) -> BatchRow:
     """Lock the batch. Raises NotFoundError, and InvalidStateError if its bundle is gone."""
     batch = ledger.lock_batch(tx, examined.sync_id)
-    raise_if_bundle_gone(examined, batch["status"], JOB_WAITS if BatchStatus(batch["status"]).has_active_job else REPEAT)
+    has_job = BatchStatus(batch["status"]).has_active_job
+    raise_if_bundle_gone(examined, batch["status"], JOB_WAITS if has_job else REPEAT)
     preflight_requests.raise_if_open(tx, batch)
     return batch
 
@@ -227,7 +228,9 @@ def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> P
     """
     batch = _lock(tx, examined)
     if BatchStatus(batch["status"]).has_active_job:
-        raise InvalidStateError(f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it.")
+        raise InvalidStateError(
+            f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it."
+        )
     outcome = write_plan(tx, batch, examined, actor)
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     error = None if outcome.ok else "; ".join(outcome.problems)
@@ -238,7 +241,8 @@ def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> P
 def replan_open_items(tx: Transaction, examined: BundleInspection, actor: str) -> PreflightResult:
     """Plan the open items of a batch again; keep the other results.
 
-    Raises NotFoundError, and InvalidStateError if a job is active, the bundle is gone, its manifest is unreadable or another one, the
+    Raises: NotFoundError.
+    Raises: InvalidStateError, if a job is active, the bundle is gone, its manifest is unreadable or another one, the
     open items have changed, or each of them would fail again.
     """
     batch = _lock(tx, examined)
@@ -267,7 +271,8 @@ def write_plan(
     note_change(tx, batch, examined, actor, phase)
     ledger.append_event(tx, batch["id"], "preflight_started", _started(examined), actor)
     examined, bundle = _place(tx, batch, examined)
-    counts, failures = _write_entries(tx, bundle, examined) if bundle else (Counter(), [])
+    manifest = examined.manifest
+    counts, failures = _write_entries(tx, bundle, examined, manifest) if bundle and manifest else (Counter(), [])
     outcome = _judge(examined, counts, failures)
     if examined.only is None:
         tx.execute("ledger.planned", batch_id=batch["id"], plan=ledger.canonical_json(outcome.counts))
@@ -301,18 +306,17 @@ def note_change(tx: Transaction, batch: BatchRow, examined: BundleInspection, ac
     """Write the manifest's columns, and an event if it has changed."""
     before, after = batch["manifest_sha256"], examined.sha256
     if before and after and before != after:
-        ledger.append_event(tx, batch["id"], "manifest_changed", {"after": after, "before": before, "phase": phase}, actor)
+        payload = {"after": after, "before": before, "phase": phase}
+        ledger.append_event(tx, batch["id"], "manifest_changed", payload, actor)
     if examined.manifest:
         facts = ledger.manifest_columns(examined.manifest, {}, None)
         tx.execute("ledger.facts", batch_id=batch["id"], last_error=batch["last_error"], **facts)
 
 
 def _write_entries(
-    tx: Transaction, bundle: BundleOrder, examined: BundleInspection
+    tx: Transaction, bundle: BundleOrder, examined: BundleInspection, manifest: Manifest
 ) -> tuple[Counter[Decision], list[str]]:
     """Write the plans of items and containers; return counts of items by decision, and reasons of failures."""
-    manifest = examined.manifest
-    assert manifest is not None  # a bundle with a position has one
     counts: Counter[Decision] = Counter()
     failures: list[str] = []
     memberships, brought = ContainerMemberships(manifest), set[str]()

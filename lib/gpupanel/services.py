@@ -93,7 +93,8 @@ def scan_mount(
     deadline = None if seconds is None else monotonic() + seconds
     report = ScanReport()
     sync_ids: list[str] = []
-    for sentinel in chain.from_iterable(iterate_with_timeout(chunked(mount.list_sentinels(), LIST_BATCH_SIZE), seconds)):
+    batches = iterate_with_timeout(chunked(mount.list_sentinels(), LIST_BATCH_SIZE), seconds)
+    for sentinel in chain.from_iterable(batches):
         (sync_ids if sentinel.sync_id else report.strays).append(sentinel.sync_id or sentinel.name)
     recorded = db.run_read(ledger.known_sync_ids, sync_ids)
     unknown = sorted(set(sync_ids) - recorded)

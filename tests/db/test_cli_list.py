@@ -55,7 +55,9 @@ def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
 ])
 def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expected):
     seen = json.loads(gpupanel("status", *options, "--json"))
-    assert list(seen) == ["batches", "at_least", "jobs", "running", "waiting"]
+    assert list(seen) == [
+        "batches", "at_least", "jobs", "running", "waiting", "held", "paused", "workers_alive", "workers",
+    ]
     assert {status: number for status, number in seen["batches"].items() if number} == expected
     assert seen["at_least"] == []
 

@@ -59,8 +59,8 @@ def test_the_events_have_the_keys_and_types_of_the_perl_panel(preflight, panel_d
     }
     assert after == {
         "counts": {"will_create": 2, "will_fail": 0, "will_link": 0, "will_skip": 0, "will_update": 0},
-        "failure_samples": [], "files_expected": 17, "files_listed": 10, "item_count": 2, "item_type_counts": {"cover": 1, "photo": 1}, "ok": 1,
-        "phase": "preflight",
+        "failure_samples": [], "files_expected": 17, "files_listed": 10, "item_count": 2,
+        "item_type_counts": {"cover": 1, "photo": 1}, "ok": 1, "phase": "preflight",
     }
 
 

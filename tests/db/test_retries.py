@@ -87,15 +87,15 @@ def test_a_batch_of_which_nothing_failed_is_refused(panel_db, partial, mend, ret
 def slow_mount(mount, monkeypatch):
     """`slow_mount(meanwhile)` returns the mount, during whose next look `meanwhile()` happens."""
     def slow(meanwhile):
-        own = mount.read_manifest
+        own = mount.open_manifest
 
-        def manifest(sync_id):
-            raw = own(sync_id)
+        def opened(sync_id):
+            manifest = own(sync_id)
             monkeypatch.undo()
             meanwhile()
-            return raw
+            return manifest
 
-        monkeypatch.setattr(mount, "read_manifest", manifest)
+        monkeypatch.setattr(mount, "open_manifest", opened)
         return mount
 
     return slow

@@ -94,7 +94,7 @@ def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
     assert event_types(worker_db, claim) == ["job_claimed", "job_reset"]
 
 
-# ------------------------------------------------------------------------------------------------ the Perl worker's jobs
+# ----------------------------------------------------------------------------------------------- the Perl worker's jobs
 
 
 def running(db, job_id: int, **columns: str) -> None:

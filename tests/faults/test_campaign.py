@@ -37,7 +37,7 @@ def at(points, words: str) -> trial.Point:
 
 @pytest.mark.parametrize("words, fault", [
     ("INSERT INTO asset (", "SIGSTOP, SIGCONT"), ("COMMIT", "SIGSTOP, SIGCONT"),
-    ("UPDATE import_job SET state", "SIGSTOP, SIGCONT"), ("INSERT INTO asset_ai_run", "server killed"),
+    ("UPDATE import_job j JOIN", "SIGSTOP, SIGCONT"), ("INSERT INTO asset_ai_run", "server killed"),
     ("COMMIT", "server restarted"),
 ])
 def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(environment, import_points, words, fault):

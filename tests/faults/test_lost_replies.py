@@ -6,18 +6,26 @@ from campaign.fault_proxy import IMPORTS, FaultProxy
 from campaign.faults import cut_after, cut_before
 from gpupanel.worker import claims
 
-# Claim, three chunks, gallery, collection, finish.
-COMMITS = 7
+# Claim, three chunks, gallery and collection, finish.
+COMMITS = 6
+WRITES = ("INSERT ", "UPDATE ")
 
 
 class Losing(FaultProxy):
-    """A proxy that loses the reply to COMMIT number `lose` of the imports, after or before the server executed it."""
+    """A proxy that loses the reply to COMMIT number `lose` of the imports, after or before the server executed it.
+
+    A COMMIT counts if its transaction wrote something.
+    """
 
     def __init__(self, path, server, lose: int, reached: bool):
         super().__init__(path, server, lose, cut_after if reached else cut_before)
+        self._wrote = False
 
     def number(self, link, statement: str) -> int:
-        is_counted = link.role(statement) == IMPORTS and statement == "COMMIT"
+        if link.role(statement) != IMPORTS:
+            return 0
+        is_counted = self._wrote and statement == "COMMIT"
+        self._wrote = statement.startswith(WRITES) or (self._wrote and statement not in ("COMMIT", "ROLLBACK"))
         return super().number(link, statement) if is_counted else 0
 
 

@@ -218,7 +218,10 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
     found = preflight.inspect_bundle(mount, sync_id)
-    later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), panel_db, lambda tx: look(tx, found))
+    later = race(
+        worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST),
+        panel_db, lambda tx: look(tx, found),
+    )
     assert isinstance(later.error, InvalidStateError) and str(later.error).endswith("stays as it is: completed.")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.events(panel_db, sync_id)[-1]["event_type"] == "job_finished"

@@ -37,7 +37,7 @@ def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
 
 
 @pytest.mark.parametrize("command", [
-    "init-db", "scan", "preflight", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo",
+    "init-db", "scan", "preflight", "check", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo",
     "run", "compare",
 ])
 def test_each_command_explains_itself(command):

@@ -18,12 +18,15 @@ LEVELS = [
     {"config", "pagination", "resources", "rows", "streams", "text"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
-    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check", "preflight_requests"},
+    {
+        "library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check",
+        "preflight_requests",
+    },
     {"container_reader"},
     {"decision"},
     {"container_plans", "scan"},
     {"preflight"},
-    {"services", "doctor"},
+    {"services", "doctor", "bundle_check"},
     {"bulk_service"},
     {"web", "worker"},
     {"cli"},
@@ -31,7 +34,10 @@ LEVELS = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # `job_queue` writes the ledger's part of its own transactions.
-WITHIN_A_LEVEL = {("job_queue", "ledger"), ("job_queue", "holds"), ("job_queue", "preflight_requests"), ("preflight_requests", "ledger"), ("holds", "ledger")}
+WITHIN_A_LEVEL = {
+    ("job_queue", "ledger"), ("job_queue", "holds"), ("job_queue", "preflight_requests"),
+    ("preflight_requests", "ledger"), ("holds", "ledger"),
+}
 ONLY = {"pymysql": {"db"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))

@@ -25,9 +25,9 @@ def test_a_time_lies_in_the_window_or_does_not(text, day, clock, is_open):
     assert window.parse(text).is_open(at(day, clock)) is is_open
 
 
-@pytest.mark.parametrize("text", [
-    "night", "Mon 8:00-9:00", "Mon-Fry 08:00-09:00", "25:00-26:00", "08:00-24:30", "08:00",
-])
+@pytest.mark.parametrize(
+    "text", ["night", "Mon 8:00-9:00", "Mon-Fry 08:00-09:00", "25:00-26:00", "08:00-24:30", "08:00"]
+)
 def test_another_text_is_refused(text):
     with pytest.raises(ValueError):
         window.parse(text)

@@ -90,6 +90,15 @@ def _preflight_options(parser: argparse.ArgumentParser) -> None:
                         help="plan to write the bundle although a newer one was imported")
 
 
+def _check_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", type=Path, metavar="FILE|FOLDER",
+                      help="a manifest, named as its sync_id; or a folder of manifests and sentinels")
+    what.add_argument("--schema", action="store_true", help="print the JSON Schema of a manifest instead")
+    parser.add_argument("--assets", metavar="DIR", type=Path,
+                        help="also check the files of the items, whose paths are relative to DIR")
+
+
 def _queue_options(parser: argparse.ArgumentParser) -> None:
     _sync_id_options(parser)
     parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
@@ -145,6 +154,8 @@ def _completion_options(parser: argparse.ArgumentParser) -> None:
 COMMANDS: tuple[Command, ...] = (
     Command("scan", "gpupanel.cli.scan", "Record the bundles on the mount that are not recorded yet.", _scan_options),
     Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _preflight_options),
+    Command("check", "gpupanel.cli.check", "Check manifests as a preflight does, without a database.",
+            _check_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),

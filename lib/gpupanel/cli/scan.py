@@ -25,7 +25,9 @@ def _format(report: services.ScanReport) -> list[str]:
         f" {len(report.passed_over)} skipped.",
         *format_section("New:", ((sync_id,) for sync_id in report.discovered)),
         *format_section("Skipped:", sorted(report.passed_over.items())),
-        *format_section("Replaced by upstream since their last preflight:", ((each,) for each in report.changed_upstream)),
+        *format_section(
+            "Replaced by upstream since their last preflight:", ((each,) for each in report.changed_upstream)
+        ),
         *format_section("Not the name of a bundle:", ((name,) for name in sorted(report.strays))),
         *format_section("Left for the next scan:", ((sync_id,) for sync_id in report.left)),
     ]

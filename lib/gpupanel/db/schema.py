@@ -24,7 +24,8 @@ TABLE_LOCK_SECONDS = 60
 INIT_LOCK_SECONDS = 10
 
 RUNNING = f"""SELECT id, worker FROM import_job
-WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) > NOW(6) - INTERVAL {FRESH_MINUTES} MINUTE ORDER BY id LIMIT 1"""
+WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) > NOW(6) - INTERVAL {FRESH_MINUTES} MINUTE
+ORDER BY id LIMIT 1"""
 
 
 def apply(admin: DatabaseSettings) -> list[str]:
@@ -68,7 +69,9 @@ def _lock(db: Database, name: str) -> None:
         "SELECT GET_LOCK(CONCAT('init-db.', %(name)s), %(seconds)s) AS is_ours", name=name, seconds=INIT_LOCK_SECONDS
     )
     if row["is_ours"] != 1:
-        raise InvalidStateError(f"Another init-db is working on {name}; nothing was changed.", "Wait until it has ended.")
+        raise InvalidStateError(
+            f"Another init-db is working on {name}; nothing was changed.", "Wait until it has ended."
+        )
 
 
 def _migrate(db: Database, tables: set[str]) -> list[str]:
@@ -95,11 +98,15 @@ def _recorded_version(db: Database, tables: set[str]) -> int | None:
     if VERSIONS not in tables:
         return None
     [row] = db.execute(f"SELECT MAX(version) AS version FROM {VERSIONS}")
-    return row["version"]
+    version: int | None = row["version"]
+    return version
 
 
 def _record_version(db: Database, version: int) -> None:
-    """Write that the database has this version; the table is created before any other, so that a killed run is resumed."""
+    """Write that the database has this version.
+
+    The table is created before any other, so that a killed run is resumed.
+    """
     for statement in read_statements("schema.sql"):
         if statement.startswith(f"CREATE TABLE IF NOT EXISTS {VERSIONS} "):
             db.execute(statement)
@@ -154,6 +161,7 @@ def open_account(admin: DatabaseSettings, user: str, password: str) -> None:
     """Give an account its password and unlock it."""
     db = Database(admin)
     try:
-        db.execute("ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK", user=user, password=password)
+        unlock = "ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK"
+        db.execute(unlock, user=user, password=password)
     finally:
         db.close()

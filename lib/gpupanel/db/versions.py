@@ -1,9 +1,14 @@
-"""The versions of the schema, and the files that lead from each to the next (docs/decisions/0116-schema-versions.md)."""
+"""The versions of the schema, and the files that lead from each to the next.
+
+docs/decisions/0116-schema-versions.md
+"""
 
 import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from ..errors import PanelError
 
 MIGRATIONS = Path(__file__).parents[1] / "sql" / "migrations"
 FILE_NAME = re.compile(r"(\d{4})-([a-z0-9-]+)\.sql")
@@ -38,5 +43,8 @@ def newest() -> int:
 
 
 def _migration(file: Path) -> Migration:
-    number, name = FILE_NAME.fullmatch(file.name).groups()
+    match = FILE_NAME.fullmatch(file.name)
+    if match is None:
+        raise PanelError(f"The name of the migration {file} is invalid: found {file.name}, expected 0002-name.sql.")
+    number, name = match.groups()
     return Migration(int(number), name, tuple(split_statements(file.read_text(encoding="utf-8"))))

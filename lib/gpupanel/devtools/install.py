@@ -16,6 +16,7 @@ from pathlib import Path
 from ..resources import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
+CORPUS = "tests/manifest_corpus"  # for upstream teams, installed into docs/
 SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
 FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf belongs to the operator
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info", "devtools")
@@ -92,6 +93,7 @@ def _copy(new: Path, prefix: Path, debian_packages: bool) -> None:
     for folder in (*WHOLE, *SAMPLES):
         if (TREE / folder).is_dir():
             shutil.copytree(TREE / folder, new / folder, ignore=UNWANTED)
+    shutil.copytree(TREE / CORPUS, new / "docs" / Path(CORPUS).name)
     for file in (file for pattern in FILES for file in TREE.glob(pattern)):
         (new / file.relative_to(TREE)).parent.mkdir(exist_ok=True)
         shutil.copy2(file, new / file.relative_to(TREE))

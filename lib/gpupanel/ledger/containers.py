@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
+from ..errors import NotFoundError
 from ..models import ContainerPlan, Decision, MAX_REASON_LENGTH
 from ..rows import ContainerRow, PlannedContainer
 
@@ -52,10 +53,14 @@ def list_containers(tx: ReadTransaction, batch_id: int, *, start: int = 0, limit
 
 
 def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dict[str, Any]:
-    """Id and decision of the result that the first step of a job recorded."""
+    """Id and decision of the result that the first step of a job recorded.
+
+    Raises: NotFoundError.
+    """
     kind, hash_ = key
     row: dict[str, Any] | None = tx.fetch_one("ledger_containers.result_of_job", job_id=job_id, kind=kind, hash=hash_)
-    assert row is not None
+    if row is None:
+        raise NotFoundError(f"Job {job_id} has no result of the {kind} {hash_}.")
     return row
 
 

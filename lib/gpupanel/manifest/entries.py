@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 from msgspec import Raw
 
+from ..errors import ManifestError
 from .convert import (
     UNFIT, starts_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
     valid_fields, value_problems, with_lowercase_hashes,
@@ -93,7 +94,8 @@ class Items(Entries[Item | InvalidItem]):
 
     def decode(self, start: int, end: int, first: int) -> Iterator[Item | InvalidItem]:
         for position, (item, problems) in enumerate(self.checked(start, end, first), first):
-            assert item is not None  # a manifest with an item that has no identity is refused
+            if item is None:  # the parser refuses such a manifest
+                raise ManifestError("An item of the manifest has no identity.", list(islice(problems, MAX_COUNTED)))
             clash = self.folders.clash(position, item.path)
             reasons = [*islice(problems, MAX_COUNTED), *([clash] if clash else [])]
             yield _invalid(item, reasons) if reasons else item

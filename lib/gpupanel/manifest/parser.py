@@ -167,8 +167,8 @@ class _Parsing:
         self._text_problems.extend(keys.duplicates("", lambda: _member_keys(self._text)))
 
     def _key(self, key: re.Match[bytes]) -> str:
-        if len(key[1]) > self._limits.max_text_bytes:
-            size, most = len(key[1]) - 2, self._limits.max_text_bytes
+        size, most = len(key[1]) - 2, self._limits.max_text_bytes
+        if size > most:
             self._stop_at(f"manifest: found a key of {size} bytes, expected at most {most}")
         return decode_string(key[1])
 

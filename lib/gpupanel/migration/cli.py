@@ -1,6 +1,7 @@
 """gpupanel compare: compare two systems."""
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,20 +9,44 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..cli.context import CommandContext
-from ..errors import PanelError
+from ..cli.output import format_cell, format_lines
+from ..errors import ConfigurationError, InvalidInputError, NotFoundError, PanelError
 from . import accepted, database_diff, dry_run_diff, event_diff, mapping, mapping_proposal
 from .commands import SIDES
 from .compared_database import ComparedDatabase
 from .findings import Findings
 from .report import Report, format_report, render_html
 from .row_diff import ComparisonOptions
+from .table_specs import NEVER_COMPARED, OURS_ALONE
 
 About = list[tuple[str, str]]
 
 
+EQUAL, DIFFERENT, UNREADABLE = 0, 1, 3
+
+
 def run(context: CommandContext) -> int:
-    """Return 0 if no difference counts, else 1."""
-    return COMPARISONS[context.args.what](context)
+    """Return 0 if no difference counts, 1 if one does, 3 if a side cannot be read.
+
+    Raises ConfigurationError or InvalidInputError, for which the command exits with 2.
+    """
+    try:
+        return COMPARISONS[context.args.what](context)
+    except (ConfigurationError, InvalidInputError):
+        raise
+    except NotFoundError as error:
+        raise InvalidInputError(str(error), error.hint) from None
+    except OSError as error:
+        raise InvalidInputError(f"{error.filename or 'A file'}: {error.strerror}") from None
+    except PanelError as error:
+        return _report_unreadable(context, error)
+
+
+def _report_unreadable(context: CommandContext, error: PanelError) -> int:
+    print(f"gpupanel: {format_cell(error)}", *format_lines(error.hint), sep="\n", file=sys.stderr)
+    if context.args.json:
+        context.emit({"error": str(error), "problems": [], "hint": error.hint}, ())
+    return UNREADABLE
 
 
 def _databases(context: CommandContext) -> int:
@@ -39,6 +64,7 @@ def _databases(context: CommandContext) -> int:
             ("Rows", "matched by natural keys; surrogate ids, process names and claim tokens are not compared"),
             ("Times", "presence and order" if args.tolerance is None else f"within {args.tolerance:g} s"),
             ("JSON", "byte for byte" if args.strict else "by value"),
+            ("Not compared", f"the columns {', '.join(sorted(NEVER_COMPARED))}; the tables {', '.join(sorted(OURS_ALONE))}"),
         ]
         return _emit(context, _report("Two databases", (left.label, right.label), about, findings))
 
@@ -66,7 +92,7 @@ def _schemas(context: CommandContext) -> int:
             data[side] = {"place": database.place, "mapping": text, "open": proposal.open}
             lines += _format_proposal(side, database, proposal)
     context.emit(data, lines)
-    return 0 if all(proposal.empty for proposal in proposals) else 1
+    return EQUAL if all(proposal.empty for proposal in proposals) else DIFFERENT
 
 
 def _format_proposal(side: str, database: ComparedDatabase, proposal: mapping_proposal.MappingProposal) -> list[str]:
@@ -82,7 +108,7 @@ def _plan(context: CommandContext) -> int:
     """JSON: a report whose left side is the plan."""
     args = context.args
     plan = dry_run_diff.DryRunPlan(Path(args.left))
-    database = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name)
+    database = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name, "right")
     with _findings(args) as findings, database.opened():
         dry_run_diff.compare_plan(plan, database, findings, _progress(context))
         about = [
@@ -100,7 +126,7 @@ def _pages(context: CommandContext) -> int:
         from . import page_diff, page_fetch
     except ModuleNotFoundError:
         hint = "Install beautifulsoup4 with pip, or Debian's python3-bs4."
-        raise PanelError("Beautiful Soup is not installed.", hint) from None
+        raise InvalidInputError("Beautiful Soup is not installed.", hint) from None
     args = context.args
     left = page_diff.parse_page(page_fetch.fetch_page(args.left, args.left_credentials))
     right = page_diff.parse_page(page_fetch.fetch_page(args.right, args.right_credentials))
@@ -123,8 +149,8 @@ COMPARISONS: dict[str, Callable[[CommandContext], int]] = {
 
 @contextmanager
 def _both_databases(args: Namespace) -> Iterator[tuple[ComparedDatabase, ComparedDatabase]]:
-    left = ComparedDatabase(Path(args.left), args.left_mapping, args.left_name)
-    right = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name)
+    left = ComparedDatabase(Path(args.left), args.left_mapping, args.left_name, "left")
+    right = ComparedDatabase(Path(args.right), args.right_mapping, args.right_name, "right")
     with ExitStack() as stack:
         yield stack.enter_context(left.opened()), stack.enter_context(right.opened())
 
@@ -160,4 +186,4 @@ def _emit(context: CommandContext, report: Report) -> int:
     if context.args.html:
         Path(context.args.html).write_text(render_html(report), encoding="utf-8")
     context.emit(report.data(), format_report(report))
-    return 0 if report.findings.equal else 1
+    return EQUAL if report.findings.equal else DIFFERENT

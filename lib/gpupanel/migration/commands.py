@@ -13,7 +13,10 @@ PAGE_HELP = "the address of a page, or a file with its HTML or text"
 
 
 def _compare_options(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Exit status: 0 no difference that counts, 1 different, 2 usage or broken configuration."
+    parser.epilog = (
+        "Exit status: 0 no difference that counts, 1 different, 2 usage or broken configuration,"
+        " 3 a side cannot be read."
+    )
     subparsers = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
 
     def add(name: str, about: str, left: str, right: str) -> argparse.ArgumentParser:

@@ -1,27 +1,38 @@
 """One side of a comparison: its catalogue and its rows."""
 
+import struct
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pymysql
+
 from .. import config
 from ..db import Database
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, PanelError
 from . import mapping as names
+from . import table_specs
 from .mapping import ABSENT, Catalogue, NameMapping
+from .row_reader import Row, RowReader
 from .select_builder import SelectBuilder
 from .table_specs import TableSpec
-from .value_diff import renumber_jobs
 
-COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()
-             ORDER BY TABLE_NAME, ORDINAL_POSITION"""
+COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c, DATA_TYPE k FROM information_schema.COLUMNS
+             WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION"""
 # One side may wait long while the other one sorts, or reads rows that only it has.
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
+BINARY_TYPES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+MAX_NAMED_COLUMNS = 6  # of a message
 
-Row = dict[str, Any]
+
+class UnreadableSideError(PanelError):
+    """A side cannot be read; the comparison has no result."""
+
+    message = "A side cannot be read."
+    hint = "Nothing was compared to the end, and nothing was written to the databases."
 
 
 class ComparedDatabase:
@@ -30,14 +41,17 @@ class ComparedDatabase:
     Its account needs only SELECT.
     """
 
-    def __init__(self, conf: Path, mapping_file: Path | None = None, label: str = ""):
+    def __init__(self, conf: Path, mapping_file: Path | None = None, label: str = "", side: str = ""):
         """Raises ConfigurationError."""
         self.settings = config.load(conf).database
         self.mapping = names.load_mapping(mapping_file) if mapping_file else NameMapping()
         self.mapping_file = mapping_file
         self.label = label or str(conf)
+        self.side = f"the {side} side" if side else "the database"
         self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS)
         self.catalogue: Catalogue = {}
+        self.types: dict[tuple[str, str], str] = {}
+        self.converted: Counter[tuple[str, str, str]] = Counter()
 
     @property
     def place(self) -> str:
@@ -51,18 +65,37 @@ class ComparedDatabase:
 
         Raises ConfigurationError if the mapping does not fit.
         """
-        self._db.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        for timeout in ("net_write_timeout", "net_read_timeout"):
-            self._db.execute(f"SET SESSION {timeout} = {STATEMENT_TIMEOUT_SECONDS}")
         try:
-            for row in self._db.execute(COLUMNS):
-                self.catalogue.setdefault(row["t"], set()).add(row["c"])
+            with self._named("its tables"):
+                self._prepare()
             if problems := names.check_mapping(self.mapping, self.catalogue):
                 raise ConfigurationError(f"{self.mapping_file} does not fit {self.place}", problems, names.HINT)
-            with self._db.reading() as self._tx:
+            with ExitStack() as stack:
+                with self._named("its tables"):
+                    self._tx = stack.enter_context(self._db.reading())
                 yield self
         finally:
             self._db.close()
+
+    def _prepare(self) -> None:
+        self._db.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for timeout in ("net_write_timeout", "net_read_timeout"):
+            self._db.execute(f"SET SESSION {timeout} = {STATEMENT_TIMEOUT_SECONDS}")
+        for row in self._db.execute(COLUMNS):
+            self.catalogue.setdefault(row["t"], set()).add(row["c"])
+            self.types[row["t"], row["c"]] = row["k"].lower()
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Name side, table and columns in each failure to read. Raises UnreadableSideError."""
+        try:
+            yield
+        except (ConfigurationError, UnreadableSideError):
+            raise
+        # The driver fails with any of these when a connection ends, or a value is none of its type.
+        except (PanelError, ValueError, TypeError, AttributeError, OSError, struct.error, pymysql.MySQLError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise UnreadableSideError(f"{self.side} ({self.place}): cannot read {what}: {text}") from error
 
     # ------------------------------------------------------------------------------------------- catalogue
 
@@ -82,48 +115,70 @@ class ComparedDatabase:
     # --------------------------------------------------------------------------------------------------- rows
 
     def count(self, table: TableSpec) -> int:
-        """Count the rows of a table."""
-        statement = f"SELECT COUNT(*) AS n FROM `{self.mapping.table(table.name)}`"
-        return next(iter(list(self._tx.stream_sql(statement))))["n"]
+        """Count the rows of a table. Raises UnreadableSideError."""
+        actual = self.mapping.table(table.name)
+        with self._named(f"table {actual}"):
+            return next(iter(list(self._tx.stream_sql(f"SELECT COUNT(*) AS n FROM `{actual}`"))))["n"]
 
     def rows(self, table: TableSpec, paths: list[str]) -> Iterator[Row]:
         """Yield the rows in the order of the key as bytes, in bounded memory.
 
         Rows lack the paths that this side lacks. `#` is the number of a row among rows with an otherwise equal key, `@`
-        its number in its bundle.
+        its number in its bundle. Raises UnreadableSideError.
         """
-        select = SelectBuilder(self, table)
-        statement = select.statement([*table.key, *paths])
-        return _in_order(table, self._tx.stream_sql(statement))
+        paths = list(dict.fromkeys([*table.key, *paths]))
+        return _in_order(table, self._read(table, paths, SelectBuilder(self, table).statement(paths), {}))
 
     def among(self, table: TableSpec, paths: list[str], where: dict[str, list]) -> list[Row]:
-        """Return the rows in which each path of `where` has one of its values."""
-        statement, params = SelectBuilder(self, table).statement([*table.key, *paths], where), {}
-        for number, values in enumerate(where.values()):
-            params[f"w{number}"] = values
-        return list(_in_order(table, self._tx.stream_sql(statement, **params)))
+        """Return the rows in which each path of `where` has one of its values. Raises UnreadableSideError."""
+        paths = list(dict.fromkeys([*table.key, *paths]))
+        statement = SelectBuilder(self, table).statement(paths, where)
+        params = {f"w{number}": values for number, values in enumerate(where.values())}
+        return list(_in_order(table, self._read(table, paths, statement, params)))
+
+    def sample(self, table: str, columns: list[str], limit: int) -> list[Row]:
+        """Return the first rows of a table of this database, by its own names. Raises UnreadableSideError."""
+        listed = ", ".join(f"`{column}`" for column in columns)
+        with self._named(f"table {table} ({', '.join(columns)})"):
+            return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
+
+    def _read(self, table: TableSpec, paths: list[str], statement: str, params: Row) -> Iterator[Row]:
+        reader = RowReader(table, paths, self.mapping.zone, self.converted)
+        own = [self.mapping.column(table.name, path) for path in paths if path != "#" and "." not in path]
+        columns = ", ".join(own[:MAX_NAMED_COLUMNS]) + (", ..." if len(own) > MAX_NAMED_COLUMNS else "")
+        with self._named(f"table {self.mapping.table(table.name)} ({columns})"):
+            yield from reader.read(self._tx.stream_sql(statement, **params))
+
+    def is_binary(self, table: str, column: str) -> bool:
+        """Return whether a column of etc/schema.sql is stored as bytes here."""
+        return self.types.get((self.mapping.table(table), self.mapping.column(table, column))) in BINARY_TYPES
 
 
 def key_of(table: TableSpec, row: Row) -> tuple:
-    """Return the natural key of a row; NULL counts as empty."""
-    return tuple("" if row[part] is None else row[part] for part in table.key)
+    """Return the natural key of a row; NULL counts as empty, and digests have no case."""
+    return tuple(key_part(part, row[part]) for part in table.key)
+
+
+def key_part(path: str, value: Any) -> Any:
+    """Return a value as part of a natural key."""
+    if path.rpartition(".")[2] == "#":
+        return value
+    text = "" if value is None else str(value)
+    return text.lower() if table_specs.is_hash(path) else text
 
 
 def _in_order(table: TableSpec, rows: Iterator[Row]) -> Iterator[Row]:
     if table.many:
         yield from rows
         return
-    for _, group in groupby(rows, itemgetter(*table.leading)):
+    for _, group in groupby(rows, lambda row: [key_part(part, row[part]) for part in table.leading]):
         yield from _sorted(table, list(group))
 
 
 def _sorted(table: TableSpec, group: list[Row]) -> list[Row]:
     numbers: dict[tuple, int] = {}
-    jobs: dict[str, int] = {}
     for number, row in enumerate(group, 1):
         row["@"] = number
-        if table.jobs_in in row:
-            row[table.jobs_in] = renumber_jobs(row[table.jobs_in], jobs)
         if table.numbered:
             others = tuple(row[part] for part in table.key if part != "#")
             row["#"] = numbers[others] = numbers.get(others, 0) + 1

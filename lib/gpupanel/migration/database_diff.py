@@ -7,13 +7,19 @@ from typing import NamedTuple
 from . import table_specs
 from .compared_database import ComparedDatabase, Row, key_of
 from .findings import Difference, Findings, TableCounts
+from .lone_rows import LoneRow, LoneRows, text_of_part
+from .row_alignment import LEFT, RIGHT, SIDES, JobNames, align_rows
 from .row_diff import ComparisonOptions, RowComparer
 from .table_specs import NATURAL, REFERENCES, TABLES, TableSpec
-from .value_diff import ValueDifference
+from .value_diff import TOLERATED, ValueDifference
 
 # Missing parent rows to keep in memory, so that their child rows are not reported one by one.
 MAX_MISSING_PARENTS = 200_000
 PROGRESS_EVERY = 1000  # rows
+# What the report lists as not compared.
+ABSENT_TABLES = "tables that neither side has"
+ONE_SIDED_COLUMNS = "columns that only this system has, and one side lacks"
+UNKNOWN_COLUMNS = "columns that etc/schema.sql does not have"
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,16 +42,20 @@ def compare_databases(
 ) -> None:
     """Compare all tables of two opened sides into `findings`.
 
-    Raises PanelError for a database that cannot be read.
+    Raises UnreadableSideError for a database that cannot be read.
     """
-    missing: set[tuple] = set()
+    jobs, missing = JobNames(), MissingRows()
     for table in TABLES:
         if _comparable(table, left, right, findings):
-            TableComparison(table, left, right, options, findings, missing).compare(progress)
+            comparer = RowComparer.of(table, (left, right), options, jobs)
+            TableComparison(comparer, table, (left, right), findings, missing).compare(jobs, progress)
+    for side in (left, right):
+        for (name, column, what), count in side.converted.items():
+            findings.tolerate(f"{name}.{column}", f"{what} on {side.side}", count)
 
 
 def merge_rows(table: TableSpec, left: Iterator[Row], right: Iterator[Row]) -> Iterator[RowPair]:
-    """Yield the rows of both sides by key, in the order of the key."""
+    """Yield the rows of both sides by key, in the order of the key; without the numbers of rows."""
     sides = [_keyed(table, left), _keyed(table, right)]
     heads = [next(side, None) for side in sides]
     while any(heads):
@@ -56,7 +66,7 @@ def merge_rows(table: TableSpec, left: Iterator[Row], right: Iterator[Row]) -> I
 
 
 def _keyed(table: TableSpec, rows: Iterator[Row]) -> Iterator[tuple[tuple, list[Row]]]:
-    for key, group in groupby(rows, lambda row: key_of(table, row)):
+    for key, group in groupby(rows, lambda row: key_of(table, row)[:len(table.key) - table.numbered]):
         yield key, list(group)
 
 
@@ -73,14 +83,22 @@ def _comparable(table: TableSpec, left: ComparedDatabase, right: ComparedDatabas
         if any(has):
             left_has, right_has = map(_presence, has)
             findings.add(Difference("table_missing", table.area, table.name, left=left_has, right=right_has))
+        else:
+            findings.tolerate(table.name, ABSENT_TABLES)
         return False
     for column in table_specs.column_types(table.name):
         has = [side.has(table.name, column) for side in (left, right)]
-        if any(has) and not all(has) and column not in table_specs.NEVER_COMPARED:
+        if all(has) or not any(has) or column in table_specs.NEVER_COMPARED:
+            continue
+        if (table.name, column) in table_specs.OURS_ONLY:
+            findings.tolerate(f"{table.name}.{column}", ONE_SIDED_COLUMNS)
+        else:
             left_has, right_has = map(_presence, has)
             findings.add(Difference("column_missing", table.area, table.name, column, left=left_has, right=right_has))
     expected = list(table_specs.column_types(table.name))
     unknown = [side.unknown_columns(table.name, expected) for side in (left, right)]
+    for column in sorted({*unknown[0]} & {*unknown[1]}):
+        findings.tolerate(f"{table.name}.{column}", UNKNOWN_COLUMNS)
     for column in sorted({*unknown[0]} ^ {*unknown[1]}):
         has = [column in columns for columns in unknown]
         left_has, right_has = map(_presence, has)
@@ -109,43 +127,82 @@ def _presence(has: bool) -> str:
 # -------------------------------------------------------------------------------------------------- one table
 
 
-class TableComparison:
-    """The comparison of one table.
+class MissingRows:
+    """Rows of only one side to which other rows may refer: (table, natural key)."""
 
-    `missing` holds rows of only one side that other rows may refer to.
-    """
+    def __init__(self) -> None:
+        self._rows: set[tuple[str, tuple]] = set()
+
+    def add(self, table: str, key: tuple) -> None:
+        if len(self._rows) < MAX_MISSING_PARENTS:
+            self._rows.add((table, tuple(map(str, key))))
+
+    def __contains__(self, row: tuple[str, tuple]) -> bool:
+        return row in self._rows
+
+
+class TableComparison:
+    """The comparison of one table."""
 
     def __init__(
-        self, table: TableSpec, left: ComparedDatabase, right: ComparedDatabase, options: ComparisonOptions,
-        findings: Findings, missing: set[tuple],
+        self, comparer: RowComparer, table: TableSpec, sides: tuple[ComparedDatabase, ComparedDatabase],
+        findings: Findings, missing: MissingRows,
     ):
-        self._table, self._sides, self._findings, self._missing = table, (left, right), findings, missing
-        self._comparer = RowComparer.of(table, left, right, options)
+        self._comparer, self._table, self._sides, self._findings, self._missing = comparer, table, sides, findings, missing
         self._counts: TableCounts = findings.tally(table.area, table.name, table.noun)
+        self._lone = LoneRows(table)
 
-    def compare(self, progress: Progress) -> None:
+    def compare(self, jobs: JobNames, progress: Progress) -> None:
         counts = [side.count(self._table) for side in self._sides]
-        read, event_order = [0, 0], EventOrder(self._add)
-        for pair in merge_rows(self._table, *(side.rows(self._table, self._comparer.paths) for side in self._sides)):
-            self._pair(pair)
-            if self._table.jobs_in:
-                event_order.note(pair)
-            read = [read[0] + len(pair.left), read[1] + len(pair.right)]
-            if max(read) % PROGRESS_EVERY == 0:
+        read = [0, 0]
+        merged = merge_rows(self._table, *(side.rows(self._table, self._comparer.paths) for side in self._sides))
+        for _, bundle in groupby(merged, lambda pair: pair.key[0] if self._table.numbered else pair.key):
+            pairs = [pair for merged_pair in bundle for pair in self._aligned(merged_pair, jobs)]
+            self._compare_bundle(pairs, jobs)
+            before = max(read)
+            read = [read[0] + sum(len(pair.left) for pair in pairs), read[1] + sum(len(pair.right) for pair in pairs)]
+            if max(read) // PROGRESS_EVERY > before // PROGRESS_EVERY:
                 progress(self._table.name, max(read), max(counts))
-        event_order.end()
+        self._add_lone_rows()
         progress(self._table.name, max(counts), max(counts))
-        for side, count, read_count in zip(("left", "right"), counts, read, strict=True):
+        for side, count, read_count in zip(SIDES, counts, read, strict=True):
             if count > read_count:
                 text = f"{count - read_count} of {count} rows"
                 self._findings.add(Difference("orphan", self._table.area, self._table.name, **{side: text}))
 
-    def _pair(self, pair: RowPair) -> None:
+    def _aligned(self, pair: RowPair, jobs: JobNames) -> list[RowPair]:
+        """Return a pair for each row of a numbered table; other pairs stay as they are."""
+        if not self._table.numbered:
+            return [pair]
+        aligned = align_rows(pair.left, pair.right, self._comparer.cost)
+        if self._table.name == "import_job":
+            jobs.record(pair.key[0], aligned)
+        return [
+            RowPair((*pair.key, (right or left or {})["#"]), [left] if left else [], [right] if right else [])
+            for left, right in aligned
+        ]
+
+    def _compare_bundle(self, pairs: list[RowPair], jobs: JobNames) -> None:
+        """Compare the rows of one bundle, or of one key."""
+        event_order = EventOrder(self._add)
+        if self._table.jobs_in:
+            self._comparer.link_jobs([(pair.left[0], pair.right[0]) for pair in pairs if pair.left and pair.right])
+        for pair in pairs:
+            self._pair(pair, jobs)
+            if self._table.jobs_in:
+                event_order.note(pair)
+        event_order.end()
+
+    def _pair(self, pair: RowPair, jobs: JobNames) -> None:
         if not pair.left or not pair.right:
-            self._alone(pair)
+            self._alone(pair, jobs)
             return
-        if max(len(pair.left), len(pair.right)) > 1:
+        if len(pair.left) != len(pair.right):
             self._add("", pair, ValueDifference("twice", f"{len(pair.left)} rows", f"{len(pair.right)} rows"))
+        for left, right in zip(pair.left, pair.right, strict=False):
+            self._rows(RowPair(pair.key, [left], [right]))
+
+    def _rows(self, pair: RowPair) -> None:
         differences = self._comparer.differences(pair.left[0], pair.right[0])
         # A list, so that every difference is recorded, also after one that counts.
         if any([
@@ -156,27 +213,58 @@ class TableComparison:
         else:
             self._counts.equal += 1
 
-    def _alone(self, pair: RowPair) -> None:
-        """Record a row that one side lacks.
+    def _alone(self, pair: RowPair, jobs: JobNames) -> None:
+        """Keep a row that one side lacks.
 
         A row whose parent is missing counts as implied.
         """
-        if self._table.name in NATURAL and len(self._missing) < MAX_MISSING_PARENTS:
-            self._missing.add((self._table.name, tuple(map(str, pair.key[-len(NATURAL[self._table.name]):]))))
-        if any((target, key) in self._missing for target, key in self._parents(pair.key)):
+        side, row = (LEFT, pair.left[0]) if pair.left else (RIGHT, pair.right[0])
+        if self._table.name in NATURAL:
+            key = pair.key[-len(NATURAL[self._table.name]):]
+            if self._table.name == "import_job":
+                key = (pair.key[0], jobs.name(side, pair.key[0], row["#"]))
+            self._missing.add(self._table.name, key)
+        if any(parent in self._missing for parent in self._parents(pair.key)):
             self._counts.implied += 1
             return
-        kind, rows = ("left_only", pair.left) if pair.left else ("right_only", pair.right)
-        text = self._describe(rows[0])
-        if self._add("", pair, ValueDifference(kind, *((text, "") if pair.left else ("", text)))):
+        small = {self._table.bundle: row.get(self._table.bundle)}
+        lone = LoneRow(pair.key, small, self._describe(row), self._comparer.fingerprint(row, side))
+        if not self._lone.keep(side, lone):
+            self._add_lone(side, lone)
+
+    def _add_lone_rows(self) -> None:
+        """Record the rows of only one side: those that differ in one part of their key, then the others."""
+        for part, left, right in self._lone.take_pairs():
+            column, _, below = part.partition(".")
+            kind = "reference" if below else "value"
+            texts = [text_of_part(self._table, part, lone.key) for lone in (left, right)]
+            pair = RowPair(right.key, [left.row], [right.row])
+            if self._add(column, pair, ValueDifference(kind, *texts)):
+                self._counts.different += 1
+            else:
+                self._counts.accepted += 1
+        for side in (LEFT, RIGHT):
+            for lone in self._lone.rest(side):
+                self._add_lone(side, lone)
+
+    def _add_lone(self, side: int, lone: LoneRow) -> None:
+        kind = f"{SIDES[side]}_only"
+        rows, texts = ([lone.row], []), (lone.text, "")
+        if side == RIGHT:
+            rows, texts = ([], [lone.row]), ("", lone.text)
+        path = str(lone.key[self._table.key.index("kind")]) if self._table.name == "asset_derivative" else ""
+        if self._add("", RowPair(lone.key, *rows), ValueDifference(kind, *texts, path)):
             setattr(self._counts, kind, getattr(self._counts, kind) + 1)
         else:
             self._counts.accepted += 1
 
     def _add(self, column: str, pair: RowPair, difference: ValueDifference) -> bool:
+        kind, left, right, path = difference
+        if kind == TOLERATED:
+            self._findings.tolerate(f"{self._table.name}.{column}", path)
+            return False
         bundles = (row.get(self._table.bundle) for rows in (pair.right, pair.left) for row in rows[:1])
         bundle = next(filter(None, bundles), None)
-        kind, left, right, path = difference
         if self._table.jobs_in:
             path = f"{path} of {pair.key[1]}" if path else pair.key[1]
         row = " ".join(map(str, pair.key))

@@ -2,12 +2,15 @@
 
 from typing import NamedTuple
 
-# How much a difference matters to visitors of the site, to operators, and to administrators of the tables.
-CONTENT, RECORD, FORM, STRUCTURE = "content", "record", "form", "structure"
+from ..manifest.schema import NEVER_PERSISTED
+
+# What a difference means for visitors of the site, for operators, and for administrators of the tables.
+LOST, CONTENT, RECORD, STRUCTURE, FORM = "lost", "content", "record", "structure", "form"
 WEIGHTS = {
-    CONTENT: "the library has other content",
-    RECORD: "operators see other records",
-    STRUCTURE: "the databases have different tables or columns",
+    LOST: "one library lacks content",
+    CONTENT: "the libraries have other content",
+    RECORD: "operators see another history",
+    STRUCTURE: "tables or columns could not be compared",
     FORM: "the same facts, written differently",
 }
 
@@ -36,7 +39,9 @@ KINDS = {
     "no_key": DifferenceKind(
         "rows cannot be matched", "a column of the natural key is missing; name it in the mapping file", STRUCTURE,
     ),
-    "orphan": DifferenceKind("rows have no parent row", "the parent row was deleted, or never written"),
+    "orphan": DifferenceKind(
+        "rows have no parent row, and were not compared", "the parent row was deleted, or never written",
+    ),
     "twice": DifferenceKind("rows are duplicated", "this side has no UNIQUE key on what identifies a row"),
     "left_only": DifferenceKind(
         "rows are missing on the right", "the right system skipped these rows, failed at them, or never received them",
@@ -53,9 +58,15 @@ KINDS = {
         "differs in case, white space or type only",
         "the column has another type, or one side normalizes its values", FORM,
     ),
+    "hash_case": DifferenceKind(
+        "has letters of another case", "one side writes its digests in capitals; rows were matched in any case", FORM,
+    ),
     "reference": DifferenceKind("refers to different rows", "one side linked another row, or none"),
     "time": DifferenceKind(
         "is further apart than allowed", "another time zone, or one side sets the time at another moment", FORM,
+    ),
+    "no_time": DifferenceKind(
+        "holds a value that is no time", "a zero date, or a text; the other side has another value",
     ),
     "time_order": DifferenceKind(
         "times are in another order", "the steps were done, or recorded, in another order", RECORD,
@@ -70,6 +81,9 @@ KINDS = {
         "holds values of different JSON types", "one side encodes numbers as strings, or the other way round", FORM,
     ),
     "json_key": DifferenceKind("has a key on one side only", "one side writes a fact that the other does not write"),
+    "json_list_order": DifferenceKind(
+        "holds the same list in another order", "one side sorts the list, or reads it in another order",
+    ),
     "json_spacing": DifferenceKind(
         "differs in spacing or escapes only", "another JSON encoder, or another setting of it", FORM,
     ),
@@ -80,6 +94,9 @@ KINDS = {
     "row": DifferenceKind("tables have other rows", "another row, or another order of rows", RECORD),
     "cell": DifferenceKind("cell differs", "another value or format", RECORD),
 }
+
+# Kinds by which content of the library is missing on one side.
+LOSSES = {"left_only", "right_only", "removed", "orphan", "table_missing"}
 
 # Causes of differences at particular places: (table, column, kind), with None for any.
 KNOWN_CAUSES = (
@@ -103,20 +120,38 @@ KNOWN_CAUSES = (
         "asset_collection_item",
         "position", None, "members are counted from another number, or were moved by a later bundle",
     ),
-    ("asset_derivative", None, "left_only", "one side omits this kind of derivative on purpose"),
+    ("ingest_batch", "sync_id", "value", "the same bundle under another identifier; its rows were not compared"),
+    ("import_job", None, "left_only", "an additional job on the left: queued once more, or an earlier attempt"),
+    ("import_job", None, "right_only", "an additional job on the right: queued once more, or an earlier attempt"),
+    ("ingest_event", "event_type", None, "the same step under another type of event"),
+    ("asset_ai_run", "content_sha256", "value", "the two sides hold different versions of the document"),
+    ("asset_derivative", "kind", None, "the same file under another kind"),
+    ("asset_derivative", "path", None, "the same derivative at another path"),
+    ("asset_derivative", None, "left_only", "the right system lost these files, or never imported them"),
+    ("asset_derivative", None, "right_only", "the left system lost these files, or never imported them"),
     ("asset_ai_run", "analysis_kind", None, "file names are mapped to kinds differently"),
     ("asset", "fingerprint", None, "only this system computes it; a Perl database has none"),
 )
 
 
-def likely_cause(table: str, column: str, kind: str) -> str:
+def likely_cause(table: str, column: str, kind: str, path: str = "") -> str:
     """Return the likely cause, a sentence without capital and full stop."""
+    if _is_left_out(table, kind, path):
+        return "this system leaves out this kind of derivative on purpose"
     for of_table, of_column, of_kind, cause in KNOWN_CAUSES:
         if of_table == table and of_column in (None, column) and of_kind in (None, kind):
             return cause
     return KINDS[kind].cause
 
 
-def weight_of(area: str, kind: str) -> str:
+def weight_of(area: str, kind: str, table: str = "", path: str = "") -> str:
     """Return the weight of a difference of this kind: one of WEIGHTS."""
+    if _is_left_out(table, kind, path):
+        return FORM
+    if area == "Library" and kind in LOSSES:
+        return LOST
     return KINDS[kind].weight or (CONTENT if area == "Library" else RECORD)
+
+
+def _is_left_out(table: str, kind: str, path: str) -> bool:
+    return table == "asset_derivative" and kind in ("left_only", "right_only") and path in NEVER_PERSISTED

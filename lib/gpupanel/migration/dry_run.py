@@ -47,7 +47,8 @@ class DryRun:
     def run(self) -> Line:
         """Print the plan; return its last line.
 
-        Raises: NotFoundError, InvalidStateError, ValidationProblemsError, MountUnavailableError or DatabaseUnavailableError.
+        Raises: NotFoundError, InvalidStateError or ValidationProblemsError.
+        Raises: MountUnavailableError or DatabaseUnavailableError.
         """
         batch = self._db.run_read(ledger.get_batch, self._sync_id)
         if BatchStatus(batch["status"]) is BatchStatus.IMPORTING:
@@ -62,14 +63,17 @@ class DryRun:
             self._tell(last)
             return last
         except DatabaseConflictError as error:
-            raise InvalidStateError("An import holds rows that this batch needs.", "Try again when it has ended.") from error
+            raise InvalidStateError(
+                "An import holds rows that this batch needs.", "Try again when it has ended."
+            ) from error
 
     def _manifest(self, status: str) -> Manifest:
         bundle = preflight.inspect_bundle(self._mount, self._sync_id)
         preflight.raise_if_bundle_gone(bundle, status)
         if bundle.problems or bundle.manifest is None:
             raise ValidationProblemsError(
-                f"Batch {self._sync_id} cannot be imported.", bundle.problems, "An import would fail for the same reasons."
+                f"Batch {self._sync_id} cannot be imported.", bundle.problems,
+                "An import would fail for the same reasons.",
             )
         return bundle.manifest
 
@@ -101,7 +105,8 @@ class RolledBackImport:
         if monotonic() > self._deadline:
             raise InvalidStateError(
                 f"The dry run would hold rows for more than {self._seconds:g} s, so it was rolled back.",
-                "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker runs.",
+                "Plan a batch of this size on a copy of the database, or allow more with --seconds when no worker"
+                " runs.",
             )
 
     def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:

@@ -13,7 +13,7 @@ from typing import Any
 from ..db import chunked
 from ..errors import ConfigurationError
 from . import table_specs, value_diff
-from .compared_database import ComparedDatabase, Row, key_of
+from .compared_database import ComparedDatabase, Row, key_of, key_part
 from .database_diff import Progress, no_progress
 from .findings import Difference, Findings, TableCounts
 from .table_specs import BY_NAME, JSON, TableSpec
@@ -93,7 +93,7 @@ class PlanComparison:
         where = {part: list({line["key"][part] for line in lines}) for part in table.key}
         written = {key_of(table, row): row for row in self._side.among(table, [*paths, table.bundle], where)}
         for line in lines:
-            key = tuple(line["key"][part] for part in table.key)
+            key = tuple(key_part(part, line["key"][part]) for part in table.key)
             if table.name == "asset":
                 self._assets.add(key)
             self._line(table, key, line, written.get(key))
@@ -128,6 +128,9 @@ class PlanComparison:
 
     def _add(self, table: TableSpec, column: str, key: tuple, difference: ValueDifference) -> bool:
         kind, left, right, path = difference
+        if kind == value_diff.TOLERATED:
+            self._findings.tolerate(f"{table.name}.{column}", path)
+            return False
         row = " ".join(map(str, key))
         return self._findings.add(
             Difference(kind, table.area, table.name, column, path, row, self._sync_id, left, right)
@@ -148,4 +151,6 @@ def _differences(table: TableSpec, path: str, planned: Any, written: Any) -> Ite
         return iter([ValueDifference("reference", planned, written)] if planned != written else [])
     if table_specs.column_kind(table.name, path) is JSON:
         return value_diff.diff_json(planned, written, by_bytes=False)
-    return value_diff.diff_plain(planned, written)
+    if table_specs.column_kind(table.name, path) is table_specs.HASH:
+        return value_diff.diff_hash(planned, written)
+    return value_diff.diff_plain(planned, written, table_specs.MASKS.get((table.name, path)))

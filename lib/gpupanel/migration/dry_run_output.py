@@ -1,7 +1,8 @@
 """The output of a dry run: a line of JSON for each row to be written.
 
 The first line names the batch and the digest of its manifest; the last one has the batch's final status. The lines
-between them are {"table", "key", "values"}, with natural keys as in `compare`: `asset_id.asset_hash` instead of a number.
+between them are {"table", "key", "values"}, with natural keys as in `compare`: `asset_id.asset_hash` instead of a
+number.
 """
 
 import json
@@ -76,7 +77,8 @@ class NaturalKeyFormatter:
         yield self._of_asset("asset_ai_run", row, key, values)
 
     def write_derivatives(self, row: Line) -> Iterator[Line]:
-        yield self._of_asset("asset_derivative", row, _picked(row, ("kind", "path")), _picked(row, DERIVATIVE_FIELDS) | LIVE)
+        values = _picked(row, DERIVATIVE_FIELDS) | LIVE
+        yield self._of_asset("asset_derivative", row, _picked(row, ("kind", "path")), values)
 
     def write_covers(self, row: Line) -> Iterator[Line]:
         yield self._of_asset("asset_cover", row, _picked(row, ("cover_hash",)), LIVE)
@@ -106,12 +108,17 @@ class NaturalKeyFormatter:
 
 ASSET_LISTS = ("library_write.remove_assets", "library_write.set_say")
 ASSET_LINES = {
-    "library_write.set_say": NaturalKeyFormatter.set_say, "library_write.insert_tombstones": NaturalKeyFormatter.skip,
+    "library_write.set_say": NaturalKeyFormatter.set_say,
+    "library_write.insert_tombstones": NaturalKeyFormatter.skip,
     "library_write.replace_tombstones": NaturalKeyFormatter.skip,
-    "library_write.keep_documents": NaturalKeyFormatter.skip, "library_write.restore_runs": NaturalKeyFormatter.skip,
-    "library_write.create_assets": NaturalKeyFormatter.create_assets, "library_write.update_assets": NaturalKeyFormatter.update_assets,
-    "library_write.remove_assets": NaturalKeyFormatter.remove_assets, "library_write.write_sources": NaturalKeyFormatter.write_sources,
-    "library_write.add_runs": NaturalKeyFormatter.add_runs, "library_write.write_derivatives": NaturalKeyFormatter.write_derivatives,
+    "library_write.keep_documents": NaturalKeyFormatter.skip,
+    "library_write.restore_runs": NaturalKeyFormatter.skip,
+    "library_write.create_assets": NaturalKeyFormatter.create_assets,
+    "library_write.update_assets": NaturalKeyFormatter.update_assets,
+    "library_write.remove_assets": NaturalKeyFormatter.remove_assets,
+    "library_write.write_sources": NaturalKeyFormatter.write_sources,
+    "library_write.add_runs": NaturalKeyFormatter.add_runs,
+    "library_write.write_derivatives": NaturalKeyFormatter.write_derivatives,
     "library_write.write_covers": NaturalKeyFormatter.write_covers,
 }
 CONTAINER_LINES = {

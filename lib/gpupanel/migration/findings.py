@@ -58,11 +58,11 @@ class DifferenceGroup:
 
     @property
     def cause(self) -> str:
-        return difference_kinds.likely_cause(self.table, self.column, self.kind)
+        return difference_kinds.likely_cause(self.table, self.column, self.kind, self.path)
 
     @property
     def weight(self) -> str:
-        return difference_kinds.weight_of(self.area, self.kind)
+        return difference_kinds.weight_of(self.area, self.kind, self.table, self.path)
 
 
 @dataclass
@@ -99,6 +99,7 @@ class Findings:
         self.accepted = list(accepted)
         self.met: Counter[str] = Counter()
         self.tallies: list[TableCounts] = []
+        self.tolerated: Counter[tuple[str, str]] = Counter()
         self.bundles: Counter[str] = Counter()
         self._groups: dict[tuple, DifferenceGroup] = {}
         self._each = each
@@ -106,6 +107,10 @@ class Findings:
     def tally(self, area: str, table: str, noun: str) -> TableCounts:
         self.tallies.append(TableCounts(area, table, noun))
         return self.tallies[-1]
+
+    def tolerate(self, place: str, name: str, count: int = 1) -> None:
+        """Count values that differ and are not compared; the report lists them by name."""
+        self.tolerated[name, place] += count
 
     def add(self, difference: Difference) -> bool:
         """Record a difference, with its values as text; return False if it is an accepted one."""
@@ -158,4 +163,5 @@ def format_value(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     else:
         text = "NULL" if value is None else str(value)
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # bytes that are no characters
     return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}... ({len(text)} characters)"

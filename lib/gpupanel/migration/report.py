@@ -11,18 +11,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..cli.output import format_cell, format_section, format_table, plural
 from ..text import truncate
 from .accepted import AcceptedDifference
-from .difference_kinds import CONTENT, FORM, KINDS, RECORD, STRUCTURE, WEIGHTS
+from .difference_kinds import CONTENT, FORM, KINDS, LOST, RECORD, STRUCTURE, WEIGHTS
 from .findings import DifferenceGroup, Findings
 from .table_specs import BY_NAME
 
 TERMINAL_SAMPLES, CELL_WIDTH, VALUE_WIDTH = 5, 70, 300
-TOP, EXPANDED = 8, 3  # groups of the HTML page
+TOP, EXPANDED = 200, 3  # groups of the HTML page
 COUNT_COLUMNS = ("table", "equal", "different", "left only", "right only", "accepted", "implied")
 WEIGHT_TITLES = {
-    CONTENT: ("Library content", "Visitors of the sites may see different content."),
-    RECORD: ("Records", "Operators see different bundles, jobs or events."),
+    LOST: ("Lost content", "One library lacks rows that the other has."),
+    CONTENT: ("Wrong content", "Visitors of the sites may see different content."),
+    RECORD: ("Wrong history", "Operators see different bundles, jobs or events."),
     STRUCTURE: ("Structure", "A table or column exists on one side only, and was not compared."),
-    FORM: ("Form", "The same facts, written differently: spacing, types, time zones."),
+    FORM: ("Cosmetics", "The same facts, written differently: spacing, types, time zones."),
 }
 
 
@@ -64,6 +65,9 @@ class Report:
             "tables": [asdict(counts) for counts in findings.tallies],
             "groups": [_group_data(group) for group in findings.groups],
             "accepted": [_accepted_data(decision, findings) for decision in findings.accepted],
+            "tolerated": [
+                {"name": name, "place": place, "count": count} for name, place, count in tolerated_rows(findings)
+            ],
             "bundles": dict(findings.bundles.most_common()),
             "lines": self.lines,
         }
@@ -93,6 +97,9 @@ def format_report(report: Report) -> Iterator[str]:
     if report.lines:
         lines = ((truncate(cell, CELL_WIDTH) if cell else "" for cell in line) for line in report.lines)
         yield from ("", *format_table(lines))
+    if findings.groups:
+        rows = ((f"{group.count:,}", group.weight, group.title) for group in findings.groups)
+        yield from ("", *format_section("Kinds of difference", rows, ("count", "meaning", "difference")))
     if findings.tallies:
         yield ""
     yield from format_section("Rows", _count_rows(findings), COUNT_COLUMNS)
@@ -100,12 +107,20 @@ def format_report(report: Report) -> Iterator[str]:
         rows = ((plural(findings.met[decision.name], "difference"), decision.name, decision.reason)
                 for decision in findings.accepted)
         yield from ("", "Accepted", *format_table(rows))
+    if findings.tolerated:
+        rows = ((f"{count:,}", name, place) for name, place, count in tolerated_rows(findings))
+        yield from ("", *format_section("Tolerated, and not counted", rows, ("count", "what", "where")))
     for weight, meaning in WEIGHTS.items():
         groups = [group for group in findings.groups if group.weight == weight]
         if groups:
             yield from ("", f"{weight.capitalize()}: {meaning}")
         for group in groups:
             yield from _format_group(group)
+
+
+def tolerated_rows(findings: Findings) -> list[tuple[str, str, int]]:
+    """Return (name, place, count) of what was not compared, by name."""
+    return [(name, place, count) for (name, place), count in sorted(findings.tolerated.items())]
 
 
 def _count_rows(findings: Findings) -> list[tuple[object, ...]]:
@@ -140,7 +155,7 @@ def render_html(report: Report) -> str:
     )
     return templates.get_template("report.html").render(
         report=report, summary=_summary(report), weights=WEIGHT_TITLES, top=TOP, expanded=EXPANDED, plural=plural,
-        sentence=_sentence, acceptance=_acceptance, describe=lambda group: _describe(group, report),
+        tolerated=tolerated_rows(report.findings), sentence=_sentence, acceptance=_acceptance, describe=lambda group: _describe(group, report),
     ) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .table_specs import REFERENCES, TableSpec
+from .table_specs import REFERENCES, TableSpec, is_hash
 
 if TYPE_CHECKING:
     from .compared_database import ComparedDatabase
@@ -29,7 +29,7 @@ class SelectBuilder:
         `where` maps paths to values: parameters w0, w1...
         """
         selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
-        order = [f"CAST({selected[part]} AS BINARY)" for part in self._table.leading]
+        order = [self._sort_key(part, selected[part]) for part in self._table.leading]
         order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
         tests = [f"{self._expression(path)} IN %(w{n})s" for n, path in enumerate(where or {})]
         listed = ", ".join(f"{expression} AS `{path}`" for path, expression in selected.items())
@@ -37,6 +37,13 @@ class SelectBuilder:
             f"SELECT {listed} FROM {self._from()} {' '.join(self._joins.values())}"
             f"{' WHERE ' + ' AND '.join(tests) if tests else ''} ORDER BY {', '.join(order)}"
         )
+
+    def _sort_key(self, path: str, expression: str) -> str:
+        """Return what orders as `key_of` does: by bytes, and digests in any case."""
+        way, _, column = path.rpartition(".")
+        table = REFERENCES[way.rpartition(".")[2]] if way else self._table.name
+        has_case = is_hash(path) and not self._side.is_binary(table, column)
+        return f"CAST({f'LOWER({expression})' if has_case else expression} AS BINARY)"
 
     def _from(self) -> str:
         own = f"`{self._side.mapping.table(self._table.name)}` AS t"

@@ -8,12 +8,16 @@ the order of their ids: the second job of a batch, the third event of a type.
 from functools import cache
 from typing import NamedTuple
 
-from ..doctor import schema_diff as schema
+from ..db.create_table import Table
+from ..db.expected import expected_tables
+from . import value_diff
 
 # The table that each id refers to.
 REFERENCES = {
     "batch_id": "ingest_batch", "first_batch_id": "ingest_batch", "last_batch_id": "ingest_batch",
-    "job_id": "import_job", "earlier_job_id": "import_job",
+    "source_batch_id": "ingest_batch", "hold_batch_id": "ingest_batch", "undo_of": "ingest_batch",
+    "job_id": "import_job", "earlier_job_id": "import_job", "imported_job_id": "import_job",
+    "replaces_job_id": "import_job",
     "asset_id": "asset", "cover_id": "asset_cover", "gallery_id": "asset_gallery", "collection_id": "asset_collection",
 }
 # The natural key that replaces an id in comparisons. A job is identified by its number in the history of its batch.
@@ -27,19 +31,47 @@ OURS_ALONE = {
     "schema_version", "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document",
     "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
 }
-NEVER_COMPARED = {
-    "id", "active_batch_id", "prior_sync_id", "source_at", "source_batch_id", "although_older", "undo_of", "changed_at",
-    "changed_sha256", "imported_at", "imported_job_id", "imported_sha256", "seen_by", "seen_at", "hold", "hold_reason",
-    "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id", "item_digest", "target_digest",
-    "checked_at", "checked_how", "skipped_state",
+# The number of a row, and a value that the database computes from others.
+NEVER_COMPARED = {"id", "active_batch_id"}
+# Columns of compared tables that only this system has: compared where both sides have them, and no difference where one
+# side lacks them.
+OURS_ONLY = {
+    ("ingest_batch", name) for name in (
+        "prior_sync_id", "source_at", "although_older", "undo_of", "changed_at", "changed_sha256", "imported_at",
+        "imported_job_id", "imported_sha256", "seen_by", "seen_at", "skipped_state",
+    )
+} | {
+    ("import_job", name)
+    for name in ("hold", "hold_reason", "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id")
+} | {
+    ("ingest_batch_item", "item_digest"), ("ingest_batch_item", "target_digest"),
+    ("asset_derivative", "checked_at"), ("asset_derivative", "checked_how"), ("asset_ai_run", "deleted_at"),
+} | {
+    (table, name) for name in ("source_at", "source_batch_id") for table in (
+        "asset", "asset_derivative", "asset_gallery", "asset_gallery_item", "asset_collection", "asset_collection_item",
+    )
 }
 
 # Documents from files; their columns are text in the database.
 DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
-# The value is different each time, so only its presence is compared.
-ONLY_PRESENCE = {"claim_token", "worker", "updated_at"}
+# The value is new on each side, so only its presence is compared.
+ONLY_PRESENCE = {
+    ("import_job", "claim_token"): "claim tokens", ("import_job", "worker"): value_diff.WORKER_NAMES,
+    **{(table, "updated_at"): "times of the latest change" for table in (
+        "ingest_batch", "ingest_batch_item", "asset", "asset_source", "asset_derivative", "asset_gallery",
+        "asset_collection",
+    )},
+}
+# Texts in which names of workers and ids of assets are masked. No other column is masked.
+MASKS = {
+    ("ingest_event", "actor"): value_diff.WORKER, ("ingest_batch", "last_error"): value_diff.REASON,
+    **{("import_job", name): value_diff.REASON for name in ("last_error", "hold_reason")},
+    **{("ingest_batch_item", name): value_diff.REASON for name in ("reason", "last_error", "earlier_reason")},
+}
+MASKED_JSON = {("ingest_event", "payload")}
+IDENTIFIERS = {"sync_id", "prior_sync_id"}
 
-TIME, JSON, REFERENCE, PRESENCE, PLAIN = "time", "json", "reference", "presence", "plain"
+TIME, JSON, REFERENCE, PRESENCE, HASH, PLAIN = "time", "json", "reference", "presence", "hash", "plain"
 
 
 class TableSpec(NamedTuple):
@@ -47,6 +79,7 @@ class TableSpec(NamedTuple):
 
     The database sorts by `leading`, and this program sorts the rows with an equal `leading`. If
     these may be too `many`, the database sorts by the whole key. `jobs_in` is a JSON column that contains ids of jobs.
+    `version` is the part of the key that a new version of the same thing changes.
     """
 
     name: str
@@ -56,6 +89,7 @@ class TableSpec(NamedTuple):
     bundle: str
     many: bool = False
     jobs_in: str = ""
+    version: str = ""
 
     @property
     def numbered(self) -> bool:
@@ -80,7 +114,8 @@ TABLES = (
     TableSpec("import_job", QUEUE, "job", (OF_BATCH, "#"), OF_BATCH),
     TableSpec("asset", LIBRARY, "asset", ("asset_type", "asset_hash"), "last_batch_id.sync_id", many=True),
     TableSpec("asset_source", LIBRARY, "source document", ASSET, OF_ASSET, many=True),
-    TableSpec("asset_ai_run", LIBRARY, "analysis", (*ASSET, "analysis_kind", "content_sha256"), OF_ASSET),
+    TableSpec("asset_ai_run", LIBRARY, "analysis", (*ASSET, "analysis_kind", "content_sha256"), OF_ASSET,
+              version="content_sha256"),
     TableSpec("asset_cover", LIBRARY, "cover link", (*ASSET, "cover_hash"), OF_ASSET),
     TableSpec("asset_derivative", LIBRARY, "derivative", (*ASSET, "kind", "path"), OF_ASSET),
     TableSpec("asset_gallery", LIBRARY, "gallery", ("gallery_hash",), "last_batch_id.sync_id"),
@@ -105,9 +140,9 @@ def column_types(table: str) -> dict[str, str]:
     return {name: column.type for name, (column, _) in expected()[table].columns.items()}
 
 
-def expected() -> dict[str, schema.Table]:
+def expected() -> dict[str, Table]:
     """Return the tables of etc/schema.sql that are compared."""
-    return {name: table for name, table in schema.expected_tables().items() if name not in OURS_ALONE}
+    return {name: table for name, table in expected_tables().items() if name not in OURS_ALONE}
 
 
 def compared_columns(table: str) -> list[str]:
@@ -117,15 +152,24 @@ def compared_columns(table: str) -> list[str]:
 
 @cache
 def column_kind(table: str, column: str) -> str:
-    """Return the kind of a column: TIME, JSON, REFERENCE, PRESENCE or PLAIN."""
-    if column in ONLY_PRESENCE:
+    """Return the kind of a column: TIME, JSON, REFERENCE, PRESENCE, HASH or PLAIN."""
+    if (table, column) in ONLY_PRESENCE:
         return PRESENCE
     if column in REFERENCES:
         return REFERENCE
     if (table, column) in DOCUMENTS:
         return JSON
     kind = column_types(table)[column]
+    if kind == "char(64)" or column in IDENTIFIERS:
+        return HASH
     return JSON if kind == "json" else TIME if kind.startswith("datetime") else PLAIN
+
+
+@cache
+def is_hash(path: str) -> bool:
+    """Return whether a path ends in a digest or in a sync_id, whose case does not matter for matching."""
+    column = path.rpartition(".")[2]
+    return column in IDENTIFIERS or column.endswith(("_hash", "sha256"))
 
 
 def natural_key_paths(path: str) -> tuple[str, ...]:

@@ -1,14 +1,27 @@
-"""Compare two values of one column."""
+"""Compare two values of one column.
+
+Every two values that are not the same yield a ValueDifference. One of the kind TOLERATED does not count; the report
+lists it by the name in its `path`, so that nothing is ignored silently.
+"""
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
 
-# Surrogate ids and process names in a text always differ between the sides, and are ignored.
+TOLERATED = "tolerated"
+# The names of what is tolerated.
+WORKER_NAMES, REASON_NAMES = "names of workers", "names of workers and ids of assets in reasons and errors"
+JOB_IDS, SURROGATE_IDS = "ids of jobs in payloads", "surrogate ids"
+OWN_VALUES = "values that are new on each side"
+NUMBER_TYPES = "numbers of another type with the same value"
+TIMES = "times, compared by presence and order"
+TIMES_IN_TOLERANCE = "times within the tolerance"
+JSON_FORM = "spacing, escapes and order of keys in JSON"
+
 ASSET_ID = re.compile(r"\basset \d+")
 PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 JOB_ID = re.compile(r'("job_id":\s*"?)(\d+)')
@@ -20,7 +33,7 @@ NO_TIME = timedelta(0)
 class ValueDifference(NamedTuple):
     """A difference of two values.
 
-    `kind` is one of difference_kinds.KINDS, `path` is the path in a JSON value.
+    `kind` is one of difference_kinds.KINDS, `path` is the path in a JSON value; of a TOLERATED one its name.
     """
 
     kind: str
@@ -29,25 +42,60 @@ class ValueDifference(NamedTuple):
     path: str = ""
 
 
+class Mask(NamedTuple):
+    """What is ignored in a text; `name` is that in the report."""
+
+    name: str
+    apply: Callable[[str], str]
+
+
+# The name of a worker fills its column; reasons and errors contain some within a sentence.
+WORKER = Mask(WORKER_NAMES, lambda text: "a worker" if PROCESS.fullmatch(text) else text)
+REASON = Mask(REASON_NAMES, lambda text: PROCESS.sub("a worker", ASSET_ID.sub("asset *", text)))
+PAYLOAD_MASKS = {"worker": WORKER, "reason": REASON, "error": REASON, "last_error": REASON}
+MASKED_MEMBER = re.compile(rf'("(?:{"|".join(PAYLOAD_MASKS)})":\s*)"((?:[^"\\]|\\.)*)"')
+
+
+def tolerated(name: str, left: Any, right: Any) -> ValueDifference:
+    """Return a difference that is listed and does not count."""
+    return ValueDifference(TOLERATED, left, right, name)
+
+
 # ----------------------------------------------------------------------------------------------------- plain
 
 
-def diff_plain(left: Any, right: Any) -> Iterator[ValueDifference]:
-    """Compare numbers by value, and texts without ids and process names."""
-    if left == right or _comparable(left) == _comparable(right):
+def is_same(left: Any, right: Any) -> bool:
+    """Return whether two values have the same type, value and sign."""
+    return type(left) is type(right) and left == right and (left != 0 or str(left) == str(right))
+
+
+def diff_plain(left: Any, right: Any, mask: Mask | None = None) -> Iterator[ValueDifference]:
+    """Compare numbers by value, and texts exactly but for the mask."""
+    if is_same(left, right):
         return
     if left is None or right is None:
         yield ValueDifference("presence", left, right)
+    elif _same_number(left, right):
+        yield tolerated(NUMBER_TYPES, left, right)
+    elif mask and isinstance(left, str) and isinstance(right, str) and mask.apply(left) == mask.apply(right):
+        yield tolerated(mask.name, left, right)
     elif _without_spacing(left) == _without_spacing(right):
         yield ValueDifference("wording", left, right)
     else:
         yield ValueDifference("value", left, right)
 
 
-def _comparable(value: Any) -> Any:
-    if isinstance(value, str):
-        return PROCESS.sub("a worker", ASSET_ID.sub("asset *", value))
-    return float(value) if isinstance(value, Decimal) else value
+def _same_number(left: Any, right: Any) -> bool:
+    """Return whether two numbers are equal, in their sign also where they are zero."""
+    if not all(isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) for value in (left, right)):
+        return False
+    if float in (type(left), type(right)) and Decimal in (type(left), type(right)):
+        left, right = float(left), float(right)
+    return left == right and (left != 0 or _is_negative(left) == _is_negative(right))
+
+
+def _is_negative(value: Any) -> bool:
+    return str(value).startswith("-")
 
 
 def _without_spacing(value: Any) -> Any:
@@ -55,38 +103,47 @@ def _without_spacing(value: Any) -> Any:
     return "".join(str(value).lower().split())
 
 
-def diff_presence(left: Any, right: Any) -> Iterator[ValueDifference]:
+def diff_hash(left: Any, right: Any) -> Iterator[ValueDifference]:
+    """Compare two digests or identifiers; another case is a difference of its own."""
+    if isinstance(left, str) and isinstance(right, str) and left != right and left.lower() == right.lower():
+        yield ValueDifference("hash_case", left, right)
+    else:
+        yield from diff_plain(left, right)
+
+
+def diff_presence(left: Any, right: Any, name: str = OWN_VALUES) -> Iterator[ValueDifference]:
     """Compare whether there is a value."""
     if (left is None) != (right is None):
         yield ValueDifference("presence", left, right)
+    elif left != right:
+        yield tolerated(name, left, right)
 
 
 # ------------------------------------------------------------------------------------------------------ times
 
 
-def diff_time(
-    left: Any, right: Any, tolerance: float | None, zones: tuple[tzinfo, tzinfo]
-) -> Iterator[ValueDifference]:
-    """Compare presence, and with a tolerance the distance of two times."""
-    if (left is None) != (right is None):
+def diff_time(left: Any, right: Any, tolerance: float | None) -> Iterator[ValueDifference]:
+    """Compare presence, and with a tolerance the distance of two times in UTC."""
+    if is_same(left, right):
+        return
+    if left is None or right is None:
         yield ValueDifference("presence", left, right)
-    elif (
-        tolerance is not None and isinstance(left, datetime) and isinstance(right, datetime)
-        and abs((_utc(left, zones[0]) - _utc(right, zones[1])).total_seconds()) > tolerance
-    ):
+    elif not isinstance(left, datetime) or not isinstance(right, datetime):
+        yield ValueDifference("no_time", left, right)
+    elif tolerance is None:
+        yield tolerated(TIMES, left, right)
+    elif abs((left - right).total_seconds()) > tolerance:
         yield ValueDifference("time", left, right)
+    else:
+        yield tolerated(TIMES_IN_TOLERANCE, left, right)
 
 
-def _utc(moment: datetime, zone: tzinfo) -> datetime:
-    return moment.replace(tzinfo=zone).astimezone(UTC)
-
-
-def diff_time_order(left: dict[str, datetime], right: dict[str, datetime]) -> Iterator[ValueDifference]:
+def diff_time_order(left: dict[str, Any], right: dict[str, Any]) -> Iterator[ValueDifference]:
     """Compare the order of the times of one row.
 
-    Equal times may be in any order.
+    Equal times may be in any order. Values that are no times have none.
     """
-    both = [name for name in left if left[name] is not None and right.get(name) is not None]
+    both = [name for name in left if isinstance(left[name], datetime) and isinstance(right.get(name), datetime)]
     for first, second in combinations(both, 2):
         gaps = left[first] - left[second], right[first] - right[second]
         if min(gaps) < NO_TIME < max(gaps):
@@ -101,51 +158,117 @@ def _format_order(times: dict[str, datetime], names: list[str]) -> str:
 # ------------------------------------------------------------------------------------------------------- JSON
 
 
-def diff_json(left: Any, right: Any, by_bytes: bool) -> Iterator[ValueDifference]:
+def diff_json(left: Any, right: Any, by_bytes: bool, masked: bool = False) -> Iterator[ValueDifference]:
     """Compare two JSON texts by value.
 
-    `by_bytes` also compares spacing and order of keys.
+    `by_bytes` also compares spacing and order of keys; `masked` applies PAYLOAD_MASKS to members of their names.
     """
-    if left == right:
+    if is_same(left, right):
         return
     if left is None or right is None:
         yield ValueDifference("presence", left, right)
         return
     try:
-        values = json.loads(left), json.loads(right)
-        differences = list(_walk(*values, ""))
-    except (ValueError, TypeError, RecursionError):
+        values = parse_json(left), parse_json(right)
+        differences = list(_walk(*values, "", PAYLOAD_MASKS if masked else {}))
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
         yield ValueDifference("value", left, right)
         return
     yield from differences
-    if by_bytes and not differences and _comparable(left) != _comparable(right):
+    if any(difference.kind != TOLERATED for difference in differences):
+        return
+    if by_bytes and _masked_text(left, masked) != _masked_text(right, masked):
         yield ValueDifference(_form(*values), left, right)
+    elif not differences:
+        yield tolerated(JSON_FORM, left, right)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON exactly: numbers keep their digits and sign, and a repeated key is refused.
+
+    Raises ValueError, TypeError, ArithmeticError or RecursionError.
+    """
+    return json.loads(
+        text, parse_float=Decimal, parse_int=lambda digits: Decimal(digits) if digits == "-0" else int(digits),
+        parse_constant=_refuse_constant, object_pairs_hook=_unique_members,
+    )
+
+
+def canonical_json(text: Any) -> str:
+    """Return the same text for the same value. Raises as parse_json."""
+    return json.dumps(parse_json(text), sort_keys=True, default=str)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key is repeated")
+    return members
+
+
+def without_names(payload: Any) -> Any:
+    """Return a payload whose ids of jobs are 0 and whose masked members are masked."""
+    return _masked_text(JOB_ID.sub(r"\g<1>0", payload), masked=True) if isinstance(payload, str) else payload
+
+
+def _masked_text(text: str, masked: bool) -> str:
+    """Return a JSON text with the values of masked members replaced, and its spacing kept."""
+    if not masked:
+        return text
+    return MASKED_MEMBER.sub(
+        lambda match: f'{match[1]}"{PAYLOAD_MASKS[match[1].split(chr(34))[1]].apply(match[2])}"', text
+    )
 
 
 def _form(left: Any, right: Any) -> str:
     """Return the kind of difference between two texts of the same value."""
-    return "json_spacing" if json.dumps(left) == json.dumps(right) else "json_order"
+    sorted_too = [json.dumps(value, default=str, sort_keys=True) for value in (left, right)]
+    same_order = json.dumps(left, default=str) == json.dumps(right, default=str)
+    return "json_spacing" if same_order or sorted_too[0] != sorted_too[1] else "json_order"
 
 
-def _walk(left: Any, right: Any, path: str) -> Iterator[ValueDifference]:
+def _walk(left: Any, right: Any, path: str, masks: dict[str, Mask], key: str = "") -> Iterator[ValueDifference]:
     if isinstance(left, dict) and isinstance(right, dict):
-        for key in sorted(left.keys() | right.keys()):
-            below = _below(path, key)
-            if key in left and key in right:
-                yield from _walk(left[key], right[key], below)
+        for name in sorted(left.keys() | right.keys()):
+            below = _below(path, name)
+            if name in left and name in right:
+                yield from _walk(left[name], right[name], below, masks, name)
             else:
-                yield ValueDifference("json_key", _member(left, key), _member(right, key), below)
+                yield ValueDifference("json_key", _member(left, name), _member(right, name), below)
     elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
-        for left_item, right_item in zip(left, right, strict=True):
-            yield from _walk(left_item, right_item, f"{path}[]")
-    elif _type(left) != _type(right) and None not in (left, right):
-        yield ValueDifference("json_type", _text(left), _text(right), path)
-    elif _type(left) != _type(right) or _comparable(left) != _comparable(right):
-        yield ValueDifference("json_value", _text(left), _text(right), path)
+        yield from _walk_list(left, right, path, masks)
+    else:
+        yield from _leaf(left, right, path, masks.get(key))
+
+
+def _walk_list(left: list[Any], right: list[Any], path: str, masks: dict[str, Mask]) -> Iterator[ValueDifference]:
+    differences = [
+        difference for left_item, right_item in zip(left, right, strict=True)
+        for difference in _walk(left_item, right_item, f"{path}[]", masks)
+    ]
+    if len(differences) > 1 and sorted(map(_text, left)) == sorted(map(_text, right)):
+        yield ValueDifference("json_list_order", _text(left), _text(right), path)
+    else:
+        yield from differences
+
+
+def _leaf(left: Any, right: Any, path: str, mask: Mask | None) -> Iterator[ValueDifference]:
+    if _type(left) != _type(right):
+        kind = "json_value" if None in (left, right) else "json_type"
+        yield ValueDifference(kind, _text(left), _text(right), path)
+    elif not (left == right if _type(left) != "number" else _same_number(left, right)):
+        if mask and isinstance(left, str) and mask.apply(left) == mask.apply(right):
+            yield tolerated(mask.name, left, right)
+        else:
+            yield ValueDifference("json_value", _text(left), _text(right), path)
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _member(value: dict, key: str) -> str:
@@ -155,7 +278,7 @@ def _member(value: dict, key: str) -> str:
 def _type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
+    return "number" if isinstance(value, (int, Decimal)) else type(value).__name__
 
 
 def _below(path: str, key: str) -> str:
@@ -169,8 +292,18 @@ def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def renumber_jobs(payload: str | None, numbers: dict[str, int]) -> str | None:
+def job_ids(payload: Any) -> list[str]:
+    """Return the ids of jobs in a payload, in their order."""
+    return [match[2] for match in JOB_ID.finditer(payload)] if isinstance(payload, str) else []
+
+
+def rename_jobs(payload: Any, names: dict[str, str]) -> Any:
+    """Replace each id of a job that has another name."""
+    if not isinstance(payload, str):
+        return payload
+    return JOB_ID.sub(lambda match: f"{match[1]}{names.get(match[2], match[2])}", payload)
+
+
+def renumber_jobs(payload: Any, numbers: dict[str, int]) -> Any:
     """Replace each job_id by the number of the job in its bundle's events."""
-    if payload is None:
-        return None
-    return JOB_ID.sub(lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers) + 1)}", payload)
+    return rename_jobs(payload, {name: str(numbers.setdefault(name, len(numbers) + 1)) for name in job_ids(payload)})

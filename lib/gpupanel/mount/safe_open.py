@@ -89,7 +89,8 @@ class OpenDirectory:
         """Open a folder in it."""
         if self.names.get(name) == "folder":
             return OpenDirectory(self._root, self.relative_path(name), self._open(name, os.O_DIRECTORY))
-        return OpenDirectory(self._root, self.relative_path(name), open_checked(self._root, self.relative_path(name), stat.S_ISDIR))
+        path = self.relative_path(name)
+        return OpenDirectory(self._root, path, open_checked(self._root, path, stat.S_ISDIR))
 
     def open(self, name: str) -> int:
         """Open a regular file in it; return its descriptor."""

@@ -1,7 +1,7 @@
-"""Cursors of the three job lists on Import Tasks, as query parameters.
+"""Cursors of the four job lists on Import Tasks, as query parameters.
 
 `queued_after=100.17` starts after job 17 of priority 100, `queued_before=100.17` ends before it, and
-`queued_before=end` is the last page; `running_...` works likewise. `finished_after=17` starts with the jobs that ended
+`queued_before=end` is the last page; `running_...` and `held_...` work likewise. `finished_after=17` starts with the jobs that ended
 before job 17.
 """
 
@@ -20,7 +20,7 @@ def parameter_names(of: str) -> tuple[str, str]:
 
 
 def active_cursor(request: Request, of: str) -> Cursor | None:
-    """Return the cursor among running or queued jobs. Raises InvalidInputError."""
+    """Return the cursor among queued, held or running jobs. Raises InvalidInputError."""
     name, text = _parameter_given(request, of)
     if not name:
         return None

@@ -162,7 +162,8 @@ def release(request: FormContext) -> ActionResult:
     job_id = request.job_id
     again = services.release_job(request.db, job_id, request.actor)
     summary = f"Job {job_id} is still held: it {again.reason}." if again else f"Job {job_id} is queued again."
-    return ActionResult("release", again is None, summary, [], {"job_id": job_id, "state": "held" if again else "queued"})
+    facts = {"job_id": job_id, "state": "held" if again else "queued"}
+    return ActionResult("release", again is None, summary, [], facts)
 
 
 def pause(request: FormContext) -> ActionResult:

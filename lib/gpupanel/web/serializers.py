@@ -23,7 +23,8 @@ JOB = (
     "items_done", "items_total", "finished_at", "last_error", "hold", "hold_reason", "not_before", "held_at",
 )
 PREFLIGHT_REQUEST = (
-    "state", "requested_by", "requested_at", "then_queue", "priority", "worker", "attempts", "last_error", "finished_at",
+    "state", "requested_by", "requested_at", "then_queue", "priority", "worker", "attempts", "last_error",
+    "finished_at",
 )
 HOLD = ("hold", "hold_reason", "not_before", "held_at")
 WORKER = ("host", "slot", "pid", "version", "job_id", "started_at", "seen_at", "ended_at")

@@ -20,7 +20,7 @@ from . import drift, library_writer
 from .document_prefetch import ImportItem
 from .drift import OwnJob
 from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
-from .item_documents import NewDocuments
+from .item_documents import ItemDocuments, NewDocuments
 from .item_results import SettledItem, Written, settled_item
 from .library_writer import Assigned, CoverLink, DerivativeWrite
 
@@ -127,12 +127,14 @@ class ChunkWriter:
 
     def _with_new_documents(self, tx: Transaction, decided: list[ItemDecision]) -> list[ItemDecision]:
         """Keep new documents only; one of an existing asset makes an update."""
-        reading = [each for each in decided if each.reads_documents(self._action)]
-        unknown = library_writer.new_documents(
-            tx, {each.existing.id: each.entry.documents for each in reading if each.existing and each.entry.documents}
-        )
-        keys = {each.key for each in reading}
-        return [_with_documents(each, unknown) if each.key in keys else each for each in decided]
+        read = {each.key: each.entry.documents for each in decided if each.reads_documents(self._action)}
+        unknown = library_writer.new_documents(tx, {
+            each.existing.id: documents for each in decided if each.existing and (documents := read.get(each.key))
+        })
+        return [
+            _with_documents(each, documents, unknown) if (documents := read.get(each.key)) else each
+            for each in decided
+        ]
 
     # ------------------------------------------------------------------------------------------- write
 
@@ -210,14 +212,15 @@ class ChunkWriter:
         return settled_item(decided, Written(asset_id, cover, derivatives, self._say(decided) if asset_id else None))
 
 
-def _with_documents(decided: ItemDecision, unknown: dict[int, NewDocuments]) -> ItemDecision:
+def _with_documents(
+    decided: ItemDecision, documents: ItemDocuments, unknown: dict[int, NewDocuments]
+) -> ItemDecision:
     """Return the decision about an item after comparing its documents.
 
     An older bundle adds analyses, and leaves the source.
     """
     if decided.existing is None:
-        assert decided.entry.documents is not None
-        return decided._replace(new=NewDocuments(*decided.entry.documents[:3]))
+        return decided._replace(new=NewDocuments(*documents[:3]))
     new = unknown[decided.existing.id]
     if decided.is_older:
         new = new._replace(source="")

@@ -95,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--batch", metavar="SYNC_ID", help="the sync_id of the batch for --dry-run")
     parser.add_argument(
-        "--seconds", type=_seconds, default=DRY_RUN_SECONDS, metavar="N", help=f"how long it may hold row locks ({DRY_RUN_SECONDS})"
+        "--seconds", type=_seconds, default=DRY_RUN_SECONDS, metavar="N",
+        help=f"how long it may hold row locks ({DRY_RUN_SECONDS})",
     )
     return parser
 

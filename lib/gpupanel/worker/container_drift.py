@@ -4,12 +4,15 @@ The rules are those of items, applied to title, cover and mark; memberships have
 (docs/decisions/0110-plan-approval-result.md, "The library changed").
 """
 
+from typing import NamedTuple
+
 from .. import digests
 from ..container_reader import ExistingContainer
 from ..db import ReadTransaction
 from ..ledger import results
 from ..ledger.results import LatestResult
 from ..models import Changes
+from ..rows import PlannedContainer
 from .chunk_writer import HOLD, ImportRun
 from .container_work import ContainerWork
 from .drift import REMEDY, STRONG, format_fields
@@ -18,32 +21,39 @@ from .member_changes import time_of_say
 
 def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> None:
     """Let containers fail that are not what their plan saw, for no import's reason; or record that they are written."""
-    doubtful = [work for work in works if _is_doubtful(work)]
+    doubtful = [doubt for work in works if (doubt := _doubt(work))]
     if not doubtful:
         return
-    latest = results.latest(tx, [work.entry.key for work in doubtful])
-    for work in doubtful:
-        if _is_by_import(work, latest.get(work.entry.key), run):
+    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful])
+    for doubt in doubtful:
+        if _is_by_import(doubt.existing, latest.get(doubt.work.entry.key), run):
             continue
         if run.on_change == HOLD:
-            work.problem = f"changed outside of an import since the plan: {format_fields(_fields(work))}; {REMEDY}"
+            fields = format_fields(_fields(doubt))
+            doubt.work.problem = f"changed outside of an import since the plan: {fields}; {REMEDY}"
         else:
-            work.drift = _fields(work)
+            doubt.work.drift = _fields(doubt)
 
 
-def _is_doubtful(work: ContainerWork) -> bool:
-    """Whether the bundle writes a container that is not what its plan saw."""
+class _Doubt(NamedTuple):
+    """A container that the bundle writes and that is not what its plan saw."""
+
+    work: ContainerWork
+    plan: PlannedContainer
+    existing: ExistingContainer
+
+
+def _doubt(work: ContainerWork) -> _Doubt | None:
     plan, existing = work.entry.plan, work.existing
     if plan is None or plan["target_digest"] is None or work.decision not in STRONG or existing is None:
-        return False
+        return None
     is_older = time_of_say(work.bundle, existing.say) is None
-    return not is_older and existing.target_digest != plan["target_digest"]
+    is_as_planned = existing.target_digest == plan["target_digest"]
+    return None if is_older or is_as_planned else _Doubt(work, plan, existing)
 
 
-def _is_by_import(work: ContainerWork, latest: LatestResult | None, run: ImportRun) -> bool:
+def _is_by_import(existing: ExistingContainer, latest: LatestResult | None, run: ImportRun) -> bool:
     """Whether imports alone changed the container: this job, one with a result, or the Perl worker."""
-    existing = work.existing
-    assert existing is not None
     if latest and latest.target_digest == existing.target_digest:
         return True
     columns = existing.columns
@@ -52,10 +62,10 @@ def _is_by_import(work: ContainerWork, latest: LatestResult | None, run: ImportR
     return bool(columns.last_batch_id) and columns.last_batch_id != columns.source_batch_id
 
 
-def _fields(work: ContainerWork) -> Changes:
+def _fields(doubt: _Doubt) -> Changes:
     """field -> [planned before, found]; the mark is named where it alone explains the digest."""
-    existing, plan, container = work.existing, work.entry.plan, work.entry.container
-    assert existing is not None and plan is not None
+    work, plan, existing = doubt
+    container = work.entry.container
     if plan["target_digest"] == digests.ABSENT:
         return {container.type: [None, existing.id]}
     if _digest_if(existing, not existing.removed) == plan["target_digest"]:

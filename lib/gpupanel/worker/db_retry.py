@@ -21,7 +21,6 @@ from .shutdown import ShutdownSignals
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Seconds.
 MAX_BACKOFF_SECONDS = 30
 UNAVAILABLE_ERRORS = (DatabaseUnavailableError, DatabaseAccessError, DatabaseConflictError)
 
@@ -54,7 +53,7 @@ class DatabaseRetrier:
         return self._retry_until_done(partial(call, *args, **kwargs), retry_unknown=True)
 
     def backoff_seconds(self, attempt: int) -> float:
-        """Return how many seconds to wait after an attempt; the first one is 1."""
+        """Return the seconds to wait after an attempt; attempts are numbered from 1."""
         return random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 0.25 * float(2 ** min(attempt, 10)))
 
     def _retry_until_done(self, call: Callable[[], T], *, retry_unknown: bool) -> T:
@@ -69,7 +68,7 @@ class DatabaseRetrier:
                 self._wait(error, attempt)
             else:
                 if attempt:
-                    self._log.info(f"the database is available again after {monotonic() - since:.0f} s")
+                    self._log.info(f"the database call succeeded after {monotonic() - since:.0f} s")
                 return result
 
     def _wait(self, error: PanelError, attempt: int) -> None:

@@ -25,6 +25,12 @@ PREFETCH_BYTES = 16 * 1024 * 1024
 MOUNT_TIMEOUT_SECONDS = 120
 
 
+class NoAssetError(PanelError):
+    """An invalid item was to be read or written."""
+
+    message = "The item is invalid."
+
+
 class ImportItem(NamedTuple):
     """An item that is imported; `id` is that of its row in the ledger.
 
@@ -52,8 +58,12 @@ class ImportItem(NamedTuple):
 
     @property
     def asset(self) -> Item:
-        """The item, which is valid."""
-        assert isinstance(self.item, Item)
+        """The item, if it is valid.
+
+        Raises: NoAssetError.
+        """
+        if isinstance(self.item, InvalidItem):
+            raise NoAssetError(f"The item {self.item.asset_hash} is invalid: {'; '.join(self.item.problems)}")
         return self.item
 
     @property

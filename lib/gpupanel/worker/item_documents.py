@@ -21,6 +21,7 @@ KINDS = {
     "photo.family.json": "family",
 }
 ITEM_LIMIT = 32 * 1024 * 1024
+MAX_ERROR_LENGTH = 2000  # characters
 
 
 class InvalidDocumentError(PanelError):
@@ -76,9 +77,10 @@ class NewDocuments(NamedTuple):
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
     """Return an item's documents; the source comes first.
 
-    Raises: InvalidDocumentError, for a document that must be JSON and is not, and for documents too large together.
+    Raises: InvalidDocumentError, for a document that must be JSON and is not, for documents too large together, and
+    without a source.
     """
-    source: AnalysisDocument | None = None
+    source: tuple[str, str] | None = None
     runs: list[AnalysisDocument] = []
     size = 0
     for document in documents:
@@ -86,11 +88,12 @@ def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
         if size > ITEM_LIMIT:
             raise InvalidDocumentError(f"The documents of the item are larger than {ITEM_LIMIT} bytes together.")
         if document.is_source:
-            source = _parsed(document)
+            source = _parsed_text(document), _digest(document)
         else:
             runs.append(_analysis(document))
-    assert source is not None and source.text is not None
-    return ItemDocuments(source.text, source.sha256, tuple(runs), size)
+    if source is None:
+        raise InvalidDocumentError("The item has no source.json.")
+    return ItemDocuments(*source, tuple(runs), size)
 
 
 def text_of(content: bytes) -> str:
@@ -118,20 +121,23 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _parsed(document: Document) -> AnalysisDocument:
-    run = _captured(document, KINDS.get(document.name, "source"))
-    if run.parse_error:
-        raise InvalidDocumentError(f"{document.name} is not JSON: {run.parse_error}")
-    return run
+def _parsed_text(document: Document) -> str:
+    try:
+        return text_of(document.content)
+    except ValueError as error:
+        raise InvalidDocumentError(f"{document.name} is not JSON: {str(error)[:MAX_ERROR_LENGTH]}") from error
 
 
 def _analysis(document: Document) -> AnalysisDocument:
-    return _parsed(document) if document.name in KINDS else _captured(document, f"source_data:{document.name}")
-
-
-def _captured(document: Document, kind: str) -> AnalysisDocument:
-    digest = sha256(document.content).hexdigest()
+    """Return a document of an analysis; one of an unknown kind may be no JSON."""
+    if kind := KINDS.get(document.name):
+        return AnalysisDocument(kind, document.name, _parsed_text(document), None, _digest(document))
+    kind, digest = f"source_data:{document.name}", _digest(document)
     try:
         return AnalysisDocument(kind, document.name, text_of(document.content), None, digest)
     except ValueError as error:
-        return AnalysisDocument(kind, document.name, None, str(error)[:2000], digest)
+        return AnalysisDocument(kind, document.name, None, str(error)[:MAX_ERROR_LENGTH], digest)
+
+
+def _digest(document: Document) -> str:
+    return sha256(document.content).hexdigest()

@@ -110,13 +110,12 @@ def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
 def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
     """The digest of the asset as it is after the write."""
     existing = decided.existing
-    if existing is None and written.asset_id is None:
-        return digests.ABSENT
     files = {**existing.derivatives, **files} if existing else files
-    if decided.decision in WRITES:
+    if decided.decision in WRITES and written.asset_id is not None:
         item = decided.entry.asset
         return digests.asset_digest({name: getattr(item, name) for name in FIELDS}, False, files)
-    assert existing is not None
+    if existing is None:
+        return digests.ABSENT
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)
 
 

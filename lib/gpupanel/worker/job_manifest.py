@@ -61,7 +61,8 @@ class JobManifest:
         return manifest if self._is_approved(manifest) else self._end_changed()
 
     def _parse(self, raw: bytes) -> Manifest:
-        return parse_manifest(raw, self._claim.sync_id, ManifestLimits.of(self._mount.settings), self._caller.checkpoint)
+        limits = ManifestLimits.of(self._mount.settings)
+        return parse_manifest(raw, self._claim.sync_id, limits, self._caller.checkpoint)
 
     def compare_at_end(self, imported: Manifest) -> ManifestAtEnd:
         """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""

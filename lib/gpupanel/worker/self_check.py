@@ -50,7 +50,8 @@ def _of_the_database(settings: Settings) -> Iterator[Finding]:
 
 def _of_the_mount(settings: Settings) -> Iterator[Finding]:
     try:
-        yield from iterate_with_timeout((finding for check in MOUNT_CHECKS for finding in check(settings.mount)), MOUNT_TIMEOUT_SECONDS)
+        findings = (finding for check in MOUNT_CHECKS for finding in check(settings.mount))
+        yield from iterate_with_timeout(findings, MOUNT_TIMEOUT_SECONDS)
     except PanelError as error:
         yield Finding("mount", WRONG, str(error), "both folders of [mount] can be read", error.hint)
 

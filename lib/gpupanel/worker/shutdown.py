@@ -26,8 +26,9 @@ class ShutdownSignals:
     def install(self) -> "ShutdownSignals":
         """Install the handlers."""
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        taken = [number for number in self._numbers if not _is_ignored(number)]
-        self._handlers = {number: signal.signal(number, self._handle) for number in taken}
+        self._handlers = {
+            number: signal.signal(number, self._handle) for number in self._numbers if not _is_ignored(number)
+        }
         return self
 
     def __enter__(self) -> "ShutdownSignals":

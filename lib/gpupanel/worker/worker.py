@@ -356,7 +356,7 @@ class Worker:
         Retries until the database answers.
         """
         try:
-            done = self._asking.retry_idempotent(self._db.run_transaction, write, claim, *args, **kwargs)
+            done = self._asking.retry_idempotent(lambda: self._db.run_transaction(write, claim, *args, **kwargs))
         except ClaimLostError as lost:
             self._handle_claim_lost(claim, lost)
         except Exception as error:

@@ -39,7 +39,8 @@ def _version(tx: ReadTransaction, request: Request, size: int) -> str:
     beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
     presence = workers.presence(tx)
     return repr((
-        tx.fetch_all("job_queue.latest_events"), status_bar.round_down(presence.now), beats, presence.alive, presence.pause,
+        tx.fetch_all("job_queue.latest_events"), status_bar.round_down(presence.now), beats, presence.alive,
+        presence.pause,
     ))
 
 
@@ -54,7 +55,8 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     events = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=EVENT_LIMIT)
     running = [_running(job, events[job["batch_id"]], stale) for job in pages["running"].rows]
     presence = workers.presence(tx)
-    alive = presence.alive or counts[JobState.RUNNING] > len(running) or any(job["condition"] != job_progress.DEAD for job in running)
+    has_live_job = any(job["condition"] != job_progress.DEAD for job in running)
+    alive = presence.alive or counts[JobState.RUNNING] > len(running) or has_live_job
     idle_since = None if alive else _idle_since(tx, size)
     return {
         "counts": counts,

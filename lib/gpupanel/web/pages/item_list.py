@@ -74,7 +74,8 @@ def suggested_fix(item: ItemRow) -> str | None:
     if error.startswith(REFUSED_BY_DATABASE):
         return "library"
     # A file that was there at the preflight may return.
-    return "retry" if any(words in error for words in MAY_RETURN) and item["planned"] not in (None, *FAILING) else "bundle"
+    may_return = any(words in error for words in MAY_RETURN)
+    return "retry" if may_return and item["planned"] not in (None, *FAILING) else "bundle"
 
 
 def _as_planned(item: ItemRow) -> bool:

@@ -1,0 +1,113 @@
+"""Read the values of a row as those of etc/schema.sql, whatever the types of the columns.
+
+Times become UTC, digests text, and texts of binary columns characters. What was converted is counted by name. A value
+that cannot be converted stays as it is, and is compared as such.
+"""
+
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from . import table_specs
+from .table_specs import REFERENCES, TableSpec
+
+Row = dict[str, Any]
+
+TEXT_TIMES, EPOCHS, NO_TIMES = "times stored as text", "times stored as numbers", "values that are no times"
+BINARY_HASHES, BINARY_TEXTS = "digests stored as bytes", "texts stored as bytes"
+# Numbers between them are seconds since 1970, between 2001 and 2286; milliseconds have three digits more.
+EPOCH_SECONDS, EPOCH_MILLISECONDS = (1e9, 1e10), (1e12, 1e13)
+EPOCH_START = datetime(1970, 1, 1)
+NUMBER = re.compile(r"\d{10,13}(\.\d+)?")
+
+
+class RowReader:
+    """Converts the rows of one table of one side.
+
+    `converted` counts (table, column, name).
+    """
+
+    def __init__(self, table: TableSpec, paths: list[str], zone: tzinfo, converted: Counter[tuple[str, str, str]]):
+        self._table, self._zone, self._converted = table.name, zone, converted
+        self._converters = [
+            (path, self._converter(*_end(table, path)))
+            for path in paths if path.rpartition(".")[2] not in (*REFERENCES, "#", "id")
+        ]
+
+    def read(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield the rows with converted values."""
+        for row in rows:
+            for path, convert in self._converters:
+                value = row.get(path)
+                if value is not None:
+                    row[path] = convert(value, path)
+            yield row
+
+    def _converter(self, table: str, column: str) -> Callable[[Any, str], Any]:
+        if table_specs.column_types(table)[column].startswith("datetime"):
+            return self._time
+        return self._hash if table_specs.is_hash(column) else self._text
+
+    def _count(self, path: str, name: str) -> None:
+        self._converted[self._table, path.partition(".")[0], name] += 1
+
+    def _text(self, value: Any, path: str) -> Any:
+        if not isinstance(value, (bytes, bytearray)):
+            return value
+        self._count(path, BINARY_TEXTS)
+        return value.decode("utf-8", "surrogateescape")
+
+    def _hash(self, value: Any, path: str) -> Any:
+        if isinstance(value, (bytes, bytearray)) and len(value) in (16, 32):
+            self._count(path, BINARY_HASHES)
+            return value.hex() if len(value) == 32 else str(uuid.UUID(bytes=bytes(value)))
+        return self._text(value, path)
+
+    def _time(self, value: Any, path: str) -> Any:
+        if isinstance(value, datetime):
+            return value if self._zone is UTC else _utc(value, self._zone)
+        moment = self._parse_time(self._text(value, path))
+        if moment is None:
+            self._count(path, NO_TIMES)
+            return value
+        self._count(path, TEXT_TIMES if isinstance(value, str) and not NUMBER.fullmatch(value.strip()) else EPOCHS)
+        return moment
+
+    def _parse_time(self, value: Any) -> datetime | None:
+        if isinstance(value, date):
+            return _utc(datetime(value.year, value.month, value.day), self._zone)
+        if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
+            try:
+                moment = datetime.fromisoformat(value.strip())
+            except ValueError:
+                return None
+            return _utc(moment, self._zone) if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return _from_epoch(value)
+
+
+def _end(table: TableSpec, path: str) -> tuple[str, str]:
+    """Return (table, column) at the end of a path."""
+    way, _, column = path.rpartition(".")
+    return (REFERENCES[way.rpartition(".")[2]] if way else table.name), column
+
+
+def _utc(moment: datetime, zone: tzinfo) -> datetime:
+    try:
+        return moment.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:  # the first and the last day of the calendar
+        return moment
+
+
+def _from_epoch(value: Any) -> datetime | None:
+    """Return the moment of a number of seconds or milliseconds, which is UTC everywhere."""
+    number = Decimal(value.strip()) if isinstance(value, str) else value
+    if not isinstance(number, (int, float, Decimal)):
+        return None
+    for (low, high), unit in ((EPOCH_SECONDS, 1), (EPOCH_MILLISECONDS, 1000)):
+        if low <= number < high:
+            return EPOCH_START + timedelta(microseconds=round(Decimal(str(number)) * 1_000_000 / unit))
+    return None
