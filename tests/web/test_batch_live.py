@@ -65,7 +65,7 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
     assert claim.sync_id == other
     assert b"1 running" in look(detail(sync_id))
     worker_db.run_transaction(claims.advance, claim, 1)
-    worker_db.run_transaction(claims.append_progress_event, claim, 1, 2)
+    worker_db.run_transaction(claims.note, claim, "job_progress", "job_progress", items_done=1, items_total=2)
     assert look(detail(sync_id)) is None
     assert look(detail(sync_id), JSON) is None
 
@@ -81,7 +81,7 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
         "claim": lambda: held.append(worker_helpers.take(worker_db, "a")),
         "heartbeat": lambda: worker_db.run_transaction(claims.heartbeat, held[0]),
         "progress": lambda: worker_db.run_transaction(claims.advance, held[0], 1),
-        "event": lambda: worker_db.run_transaction(claims.append_progress_event, held[0], 1, 2),
+        "event": lambda: worker_db.run_transaction(claims.note, held[0], "job_progress", "job_progress", items_done=1),
         "release": lambda: worker_db.run_transaction(claims.release, held[0], "stopped"),
         "cancel": lambda: services.cancel_job(panel_db, job["id"], "admin"),
         "preflight": lambda: services.preflight_batch(panel_db, mount, sync_id, "admin"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNUSABLE = b"The panel's configuration is invalid. The web server's error log names the problems.\n"
 LOCATION = "GPUPANEL_CONF"
 PIECE_BYTES = 64 * 1024
-REFUSED = (401, 403, 404, 405)  # before any field was read
+DRAIN_SECONDS, QUIET_SECONDS = 2, 0.2  # for the body of a client without sign-in
 SECURE = ("on", "1", "yes")
 
 
@@ -59,17 +59,35 @@ def environ(variables: "Mapping[bytes, bytes]", body: "IO[bytes]", log: "IO[str]
 
 
 def respond(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> None:
-    """Respond; after a form of a signed-in user, once its body has been read to the end.
+    """Respond; to a signed-in user once the request's body has been read to the end.
 
     A web server that is still sending the body when the process ends discards the response. Nobody else may let this
     process wait for a body that does not come.
     """
     reply = panel.handle(panel.normalize_environ(request))
-    if request["REQUEST_METHOD"] == "POST" and reply.status not in REFUSED:
-        panel.db.close()
+    has_body = "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request
+    if has_body and reply.status != 401 and (request.get("REMOTE_USER") or panel.settings.panel.auth == "none"):
+        panel.db.close()  # a slow body must not hold a connection
         while request["wsgi.input"].read(PIECE_BYTES):
             pass
+    elif has_body:
+        panel.db.close()
+        _drain_what_is_here(request["wsgi.input"])
     write(reply, out, with_body=request["REQUEST_METHOD"] != "HEAD")
+
+
+def _drain_what_is_here(body: "IO[bytes]") -> None:
+    """Read a body that has come already, and at most two seconds of it."""
+    from select import select
+    from time import monotonic
+
+    try:
+        descriptor = body.fileno()
+    except (AttributeError, OSError, ValueError):
+        return
+    deadline = monotonic() + DRAIN_SECONDS
+    while monotonic() < deadline and select([descriptor], [], [], QUIET_SECONDS)[0] and os.read(descriptor, PIECE_BYTES):
+        pass
 
 
 def write(reply: "Response", out: "IO[bytes]", *, with_body: bool = True) -> None:
