@@ -16,7 +16,7 @@ from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter, defects
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
-from gpupanel.migration import database_diff
+from gpupanel.migration import database_diff, difference_kinds
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import Findings
 from gpupanel.migration.row_diff import ComparisonOptions
@@ -300,7 +300,7 @@ SEEDS = [
     (
         "a derivative that we leave out",
         "INSERT INTO media_derivatives (media_id, kind, path) VALUES (asset(0), 'frosted', 'f.jpg')",
-        ("left_only", "asset_derivative"),
+        ("left_only", "asset_derivative: frosted"),
     ),
     (
         "another type",
@@ -423,6 +423,72 @@ def test_what_follows_from_a_missing_parent_is_counted_and_not_repeated(seeded, 
     assert implied["asset_gallery_item"] == 1 and implied["ingest_event"] >= 1
 
 
+# ------------------------------------------------------------------------------------------------- true causes
+
+
+def told(findings):
+    """Return (weight, kind, place, count) of each group."""
+    return [(group.weight, group.kind, group.place, group.count) for group in findings.groups]
+
+
+def test_a_missing_thumbnail_is_lost_content_and_a_frosted_file_is_left_out_on_purpose(perl, ours, admin):
+    seed(
+        admin, "DELETE FROM media_derivatives WHERE kind = 'thumb'; INSERT INTO media_derivatives (media_id, kind, path)"
+        " VALUES (asset(0), 'frosted', 'f.jpg')",
+    )
+    findings = differences(perl, ours)
+    assert [(weight, kind, place) for weight, kind, place, _ in told(findings)] == [
+        ("lost", "right_only", "asset_derivative: thumb"), ("form", "left_only", "asset_derivative: frosted"),
+    ]
+    assert ["on purpose" in group.cause for group in findings.groups] == [False, True]
+
+
+def test_digests_in_capitals_are_one_line_for_each_column_that_holds_them(perl, ours, admin):
+    seed(admin, "UPDATE media_assets SET asset_digest = UPPER(asset_digest)")
+    assert [(kind, place) for _, kind, place, _ in told(differences(perl, ours))] == [("hash_case", "asset.asset_hash")]
+
+
+def test_a_changed_kind_and_a_new_version_of_a_document_are_told_as_such(perl, ours, admin):
+    seed(
+        admin, "UPDATE media_ai_runs SET analysis_kind = 'mood' WHERE media_id = asset(0) AND analysis_kind = 'meaning';"
+        " UPDATE media_ai_runs SET digest = SHA2('x', 256), document = '{}' WHERE media_id = asset(2) AND"
+        " analysis_kind = 'meaning'",
+    )
+    findings = differences(perl, ours)
+    assert {(kind, place, count) for _, kind, place, count in told(findings)} == {
+        ("value", "asset_ai_run.analysis_kind", 1), ("value", "asset_ai_run.content_sha256", 1),
+    }
+    [kind] = [group.samples[0] for group in findings.groups if group.column == "analysis_kind"]
+    assert (kind.left, kind.right) == ("mood", "meaning") and kind.bundle
+
+
+def test_an_older_additional_job_is_one_line_and_moves_no_other_job(perl, ours, admin):
+    seed(
+        admin, "UPDATE import_jobs SET id = id + 100000; UPDATE import_batch_items SET job_id = job_id + 100000;"
+        " UPDATE import_log SET payload_json = REGEXP_REPLACE(payload_json, '(\"job_id\": \"?)', '\\\\19');"
+        " INSERT INTO import_jobs (id, batch_no, state, requested_by) VALUES (1, batch(0), 'canceled', 'admin')",
+    )
+    findings = differences(perl, ours)
+    assert told(findings) == [("record", "left_only", "import_job", 1)]
+    assert "additional job" in findings.groups[0].cause
+
+
+def test_twins_on_both_sides_are_compared_with_each_other(perl, ours, admin):
+    seed(admin, "ALTER TABLE media_derivatives DROP INDEX derivative")
+    twin = (
+        "INSERT INTO media_derivatives (media_id, kind, path, bytes) SELECT media_id, kind, path, 1"
+        " FROM media_derivatives WHERE media_id = asset(4) LIMIT 1"
+    )
+    seed(admin, twin)
+    assert told(differences(perl, ours)) == [("content", "twice", "asset_derivative", 1)]
+
+
+def test_lost_content_comes_first_then_wrong_content_history_and_cosmetics(seeded, ours):
+    weights = [group.weight for group in differences(seeded, ours).groups]
+    assert weights == sorted(weights, key=list(difference_kinds.WEIGHTS).index)
+    assert set(weights) == set(difference_kinds.WEIGHTS)
+
+
 # ------------------------------------------------------------------------------------------------- the command
 
 
@@ -487,7 +553,8 @@ def test_a_mapping_that_does_not_fit_exits_2_with_every_problem(perl, ours, tmp_
 def test_compare_schemas_proposes_the_mapping_with_which_the_databases_are_equal(perl, ours, tmp_path):
     answer = command("schemas", perl[0], ours, "--json")
     proposed = json.loads(answer.stdout)
-    assert answer.returncode == 1 and proposed["right"]["mapping"] == "" and proposed["left"]["open"] == []
+    assert answer.returncode == 1 and proposed["right"]["mapping"] == ""
+    assert all(" is unsure: " in question for question in proposed["left"]["open"])
     (tmp_path / "proposed").write_text(proposed["left"]["mapping"])
     assert command("databases", perl[0], ours, "--left-mapping", tmp_path / "proposed").returncode == 0
 

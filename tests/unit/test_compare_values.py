@@ -1,19 +1,20 @@
 """compare without a database: equal values, mapping files, accepted differences, and the report."""
 
-from datetime import datetime, timedelta, UTC
+from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
-    accepted, difference_kinds, event_diff, mapping, mapping_proposal, table_specs, value_diff,
+    accepted, difference_kinds, event_diff, mapping, mapping_proposal, row_reader, table_specs, value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import Difference, Findings, SAMPLES
 from gpupanel.migration.report import Report, format_report, render_html
 
-UTC = UTC
+NUMBERS = value_diff.NUMBER_TYPES
 NOON = datetime(2026, 4, 30, 12)
 
 
@@ -23,32 +24,62 @@ def kinds(found):
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
-    ("a", "a", []), (None, None, []), (4, Decimal("4.0"), []), (1.5, Decimal("1.5"), []),
-    ("asset 12, brought by x", "asset 7, brought by x", []), ("worker a:77 was silent", "worker b:8 was silent", []),
+    ("a", "a", []), (None, None, []), (4, Decimal("4.0"), [NUMBERS]), (1.5, Decimal("1.5"), [NUMBERS]),
+    (0.1, Decimal("0.1"), [NUMBERS]), (0.0, -0.0, ["value"]), (2**60, Decimal(2**60 + 1), ["value"]),
     ("a", "b", ["value"]), ("a", None, ["presence"]), (None, "", ["presence"]), ("Flux-1", "flux-1", ["wording"]),
     ("4", 4, ["wording"]), ("a b", "ab", ["wording"]), ("assets 12", "assets 13", ["value"]),
-    ("12:30", "12:31", ["value"]),
+    ("12:30", "12:31", ["value"]), ("Psalm:23", "Psalm:119", ["value"]), ("media:8080", "other.example:9090", ["value"]),
+    ("asset 5", "asset 6", ["value"]), ("host:7", "host:8", ["value"]),
 ])
 def test_plain_values(left, right, found):
     assert kinds(value_diff.diff_plain(left, right)) == found
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
-    ('{"a":1,"b":2}', '{"b": 2, "a": 1}', []), ('{"a":"4"}', '{"a":4}', [("json_type", "a")]),
+    ("asset 12, brought by x", "asset 7, brought by x", [value_diff.REASON_NAMES]),
+    ("worker a:77 was silent", "worker b:8 was silent", [value_diff.REASON_NAMES]),
+    ("assets 12", "assets 13", ["value"]), ("asset 12 is missing", "asset 7 is there", ["value"]),
+])
+def test_names_are_masked_in_reasons_and_errors_and_counted(left, right, found):
+    assert kinds(value_diff.diff_plain(left, right, value_diff.REASON)) == found
+
+
+def test_a_name_of_a_worker_is_masked_where_it_fills_its_column():
+    assert kinds(value_diff.diff_plain("host:7", "other:8", value_diff.WORKER)) == [value_diff.WORKER_NAMES]
+    assert kinds(value_diff.diff_plain("host:7", "admin", value_diff.WORKER)) == ["value"]
+
+
+FORM = value_diff.JSON_FORM
+
+
+@pytest.mark.parametrize(("left", "right", "found"), [
+    ('{"a":1,"b":2}', '{"b": 2, "a": 1}', [(FORM, "")]), ('{"a":"4"}', '{"a":4}', [("json_type", "a")]),
     ('{"a":true}', '{"a":1}', [("json_type", "a")]), ('{"a":null}', '{"a":1}', [("json_value", "a")]),
     ('{"a":1}', '{}', [("json_key", "a")]), ('{"a":{"b":[1,2]}}', '{"a":{"b":[1,3]}}', [("json_value", "a.b[]")]),
-    ('[1]', '[1,2]', [("json_value", "")]), ('{"a":1.0}', '{"a":1}', []), ('{"a":"é"}', '{"a":"\\u00e9"}', []),
+    ('[1]', '[1,2]', [("json_value", "")]), ('{"a":1.0}', '{"a":1}', [(FORM, "")]),
+    ('{"a":"é"}', '{"a":"\\u00e9"}', [(FORM, "")]),
     ("{", "{}", [("value", "")]), (None, "{}", [("presence", "")]),
     ('{"%s":1}' % ("a" * 64), '{"%s":2}' % ("a" * 64), [("json_value", "*")]),
-    ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
+    ('{"worker":"a:1"}', '{"worker":"b:22"}', [("json_value", "worker")]),
+    ('{"shot":"roll:12"}', '{"shot":"reel:99"}', [("json_value", "shot")]), ('[1,2,3]', '[3,2,1]', [("json_list_order", "")]),
+    ('{"a":1}', '{"a":2,"a":1}', [("value", "")]), ('{"a":NaN}', '{"a": NaN}', [("value", "")]),
+    ('[0.1]', '[0.10000000000000000001]', [("json_value", "[]")]), ('[0]', '[-0]', [("json_value", "[]")]),
 ])
 def test_json_by_value(left, right, found):
-    assert [(each.kind, each.path) for each in value_diff.diff_json(left, right, by_bytes=False)] == found
+    told = list(value_diff.diff_json(left, right, by_bytes=False))
+    paths = ["" if each.kind == value_diff.TOLERATED else each.path for each in told]
+    assert list(zip(kinds(told), paths, strict=True)) == found
+
+
+def test_the_worker_is_masked_in_payloads_only():
+    for by_bytes in (False, True):
+        found = value_diff.diff_json('{"worker":"a:1"}', '{"worker":"b:22"}', by_bytes, masked=True)
+        assert kinds(found) == [value_diff.WORKER_NAMES]
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
     ('{"a":1}', '{"a": 1}', ["json_spacing"]), ('{"a":1,"b":2}', '{"b":2,"a":1}', ["json_order"]),
-    ('{"a":1}', '{"a":1}', []), ('{"a":1}', '{"a": 2}', ["json_value"]), ('{"worker":"a:1"}', '{"worker":"b:22"}', []),
+    ('{"a":1}', '{"a":1}', []), ('{"a":1}', '{"a": 2}', ["json_value"]),
 ])
 def test_json_byte_for_byte(left, right, found):
     assert kinds(value_diff.diff_json(left, right, by_bytes=True)) == found
@@ -60,17 +91,29 @@ def test_deep_json_is_compared_as_text_instead_of_failing():
 
 
 @pytest.mark.parametrize(("left", "right", "tolerance", "found"), [
-    (NOON, NOON + timedelta(hours=9), None, []), (NOON, None, None, ["presence"]),
-    (NOON, NOON + timedelta(seconds=3), 2, ["time"]), (NOON, NOON + timedelta(seconds=2), 2, []),
+    (NOON, NOON, None, []), (NOON, NOON + timedelta(hours=9), None, [value_diff.TIMES]), (NOON, None, None, ["presence"]),
+    (NOON, NOON + timedelta(seconds=3), 2, ["time"]),
+    (NOON, NOON + timedelta(seconds=2), 2, [value_diff.TIMES_IN_TOLERANCE]),
+    (NOON, "0000-00-00 00:00:00", None, ["no_time"]), ("0000-00-00 00:00:00", "0000-00-00 00:00:00", 0, []),
 ])
 def test_times(left, right, tolerance, found):
-    assert kinds(value_diff.diff_time(left, right, tolerance, (UTC, UTC))) == found
+    assert kinds(value_diff.diff_time(left, right, tolerance)) == found
 
 
-def test_times_of_another_zone_meet_in_utc_in_summer_and_in_winter():
-    for month, hours in ((1, 1), (7, 2)):
-        utc = datetime(2026, month, 1, 12)
-        assert kinds(value_diff.diff_time(utc + timedelta(hours=hours), utc, 0, (ZoneInfo("Europe/Vienna"), UTC))) == []
+@pytest.mark.parametrize(("stored", "moment", "name"), [
+    (datetime(2026, 1, 1, 13), datetime(2026, 1, 1, 12), None), (datetime(2026, 7, 1, 14), datetime(2026, 7, 1, 12), None),
+    ("2026-07-01 14:00:00", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
+    ("2026-07-01T12:00:00Z", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
+    (1782907200, datetime(2026, 7, 1, 12), row_reader.EPOCHS), ("1782907200", datetime(2026, 7, 1, 12), row_reader.EPOCHS),
+    (1782907200500, datetime(2026, 7, 1, 12, 0, 0, 500_000), row_reader.EPOCHS),
+    ("0000-00-00 00:00:00", "0000-00-00 00:00:00", row_reader.NO_TIMES), ("soon", "soon", row_reader.NO_TIMES),
+    (7, 7, row_reader.NO_TIMES),
+])
+def test_times_are_read_in_utc_whatever_their_type_and_zone(stored, moment, name):
+    converted = Counter()
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], ZoneInfo("Europe/Vienna"), converted)
+    assert [row["created_at"] for row in reader.read(iter([{"created_at": stored}]))] == [moment]
+    assert [found for _, _, found in converted] == ([name] if name else [])
 
 
 def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
@@ -115,7 +158,7 @@ def test_every_id_of_the_schema_is_translated():
         for column in table_specs.compared_columns(table.name):
             assert (
                 not column.endswith("_id")
-                or column == "sync_id"
+                or column in table_specs.IDENTIFIERS
                 or table_specs.column_kind(table.name, column) is table_specs.REFERENCE
             )
 
@@ -156,11 +199,25 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
     (tmp_path / "conf").write_text("[database]\n")
     side = ComparedDatabase(tmp_path / "conf")
     side.catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
+    side.types = {("asset", "caption"): "varchar"}
     assert mapping_proposal.propose_mapping(side).empty
     side.catalogue["asset"] = side.catalogue["asset"] - {"title", "fingerprint"} | {"caption"}
+    side.sample = lambda table, columns, limit: []
     proposal = mapping_proposal.propose_mapping(side)
     assert proposal.mapping.columns == {("asset", "title"): "caption", ("asset", "fingerprint"): "-"}
-    assert len(proposal.open) == 1
+    assert [(line.column, line.sure) for line in proposal.lines] == [("title", True), ("fingerprint", True)]
+    assert "names 100% alike, varchar for varchar(255), values not compared" in mapping.format_mapping(
+        proposal.mapping, proposal.notes
+    )
+
+
+def test_a_column_or_table_that_would_be_read_twice_is_refused():
+    catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
+    twice = mapping.NameMapping({"asset_cover": "asset_source"}, {("asset", "title"): "path"})
+    found = mapping.check_mapping(twice, catalogue)
+    assert any("asset_source: 2 of our tables" in problem for problem in found)
+    assert any("[asset] path and title: both are path" in problem for problem in found)
+    assert mapping.check_mapping(mapping.NameMapping({}, {}), catalogue) == []
 
 
 # --------------------------------------------------------------------------------------- accepted, and the report

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,6 +41,10 @@ def run(context: CommandContext) -> int:
         raise InvalidInputError(f"{error.filename or 'A file'}: {error.strerror}") from None
     except PanelError as error:
         return _report_unreadable(context, error)
+    except Exception as error:  # a value that no code expected; the exit status of a traceback would mean "different"
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"The comparison failed at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
+        return _report_unreadable(context, PanelError(text, "This is a defect of the comparison; please report it."))
 
 
 def _report_unreadable(context: CommandContext, error: PanelError) -> int:
@@ -82,14 +87,19 @@ def _events(context: CommandContext) -> int:
 def _schemas(context: CommandContext) -> int:
     """Propose mapping files; return 1 if a side needs one.
 
-    JSON: {left: {place, mapping: text, open: [text]}, right: ...}.
+    JSON: {left: {place, mapping: text, open: [text], lines: [{table, column, theirs, sure, evidence}]}, right: ...}.
     """
     with _both_databases(context.args) as databases:
-        proposals = [mapping_proposal.propose_mapping(database) for database in databases]
+        proposals = [
+            mapping_proposal.propose_mapping(database, other)
+            for database, other in (databases, databases[::-1])
+        ]
         data, lines = {}, []
         for side, database, proposal in zip(SIDES, databases, proposals, strict=True):
-            text = "" if proposal.empty else mapping.format_mapping(proposal.mapping)
-            data[side] = {"place": database.place, "mapping": text, "open": proposal.open}
+            text = "" if proposal.empty else mapping.format_mapping(proposal.mapping, proposal.notes)
+            data[side] = {
+                "place": database.place, "mapping": text, "open": proposal.open, "lines": [line._asdict() for line in proposal.lines],
+            }
             lines += _format_proposal(side, database, proposal)
     context.emit(data, lines)
     return EQUAL if all(proposal.empty for proposal in proposals) else DIFFERENT
@@ -101,7 +111,7 @@ def _format_proposal(side: str, database: ComparedDatabase, proposal: mapping_pr
         return [f"# {side}: {place} has every table and column of etc/schema.sql; it needs no mapping file."]
     head = f"# {side}: a proposal for {place}. Check each line, save it, and name the file with --{side}-mapping FILE."
     questions = (f"# open: {question}" for question in proposal.open)
-    return [head, mapping.format_mapping(proposal.mapping).rstrip(), *questions, ""]
+    return [head, mapping.format_mapping(proposal.mapping, proposal.notes).rstrip(), *questions, ""]
 
 
 def _plan(context: CommandContext) -> int:

@@ -22,6 +22,7 @@ COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c, DATA_TYPE k FROM information_sc
 # One side may wait long while the other one sorts, or reads rows that only it has.
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
 BINARY_TYPES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+NO_TABLES = "this account can read none of the tables to compare"
 MAX_NAMED_COLUMNS = 6  # of a message
 
 
@@ -89,7 +90,8 @@ class ComparedDatabase:
             yield
         except (ConfigurationError, UnreadableSideError):
             raise
-        except (PanelError, *DRIVER_ERRORS) as error:
+        # The driver fails with errors of any class when a connection ends, or a value is none of its type.
+        except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise UnreadableSideError(f"{self.side} ({self.place}): cannot read {what}: {text}") from error
 
@@ -102,6 +104,12 @@ class ComparedDatabase:
         if actual == ABSENT or columns is None or column is None:
             return actual != ABSENT and columns is not None
         return self.mapping.column(table, column) in columns
+
+    def require_tables(self) -> None:
+        """Raise UnreadableSideError for a side with none of the tables."""
+        if not any(self.has(table.name) for table in table_specs.TABLES):
+            text = f"{self.side} ({self.place}): {NO_TABLES}"
+            raise UnreadableSideError(text, "Name its tables in a mapping file; `compare schemas` proposes one.")
 
     def unknown_columns(self, table: str, expected: list[str]) -> list[str]:
         """Return the columns without a counterpart in etc/schema.sql."""

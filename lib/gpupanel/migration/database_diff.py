@@ -8,7 +8,7 @@ from . import table_specs
 from .compared_database import ComparedDatabase, Row, key_of
 from .findings import Difference, Findings, TableCounts
 from .lone_rows import LoneRow, LoneRows, text_of_part
-from .row_alignment import LEFT, RIGHT, SIDES, JobNames, align_rows
+from .row_alignment import LEFT, RIGHT, SIDES, JobNames, align_rows, match_twins
 from .row_diff import ComparisonOptions, RowComparer
 from .table_specs import NATURAL, REFERENCES, TABLES, TableSpec
 from .value_diff import TOLERATED, ValueDifference
@@ -44,6 +44,8 @@ def compare_databases(
 
     Raises UnreadableSideError for a database that cannot be read.
     """
+    left.require_tables()
+    right.require_tables()
     jobs, missing = JobNames(), MissingRows()
     for table in TABLES:
         if _comparable(table, left, right, findings):
@@ -199,7 +201,7 @@ class TableComparison:
             return
         if len(pair.left) != len(pair.right):
             self._add("", pair, ValueDifference("twice", f"{len(pair.left)} rows", f"{len(pair.right)} rows"))
-        for left, right in zip(pair.left, pair.right, strict=False):
+        for left, right in match_twins(pair.left, pair.right, self._comparer.cost):
             self._rows(RowPair(pair.key, [left], [right]))
 
     def _rows(self, pair: RowPair) -> None:

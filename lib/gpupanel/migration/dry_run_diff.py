@@ -56,6 +56,7 @@ def compare_plan(
     plan: DryRunPlan, side: ComparedDatabase, findings: Findings, progress: Progress = no_progress
 ) -> None:
     """Compare a plan, the left side, with an opened database."""
+    side.require_tables()
     comparison = PlanComparison(plan, side, findings)
     done = 0
     for chunk in chunked(plan.rows(), LINES):

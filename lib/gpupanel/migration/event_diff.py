@@ -28,6 +28,8 @@ def compare_events(
 
     Raises NotFoundError.
     """
+    left.require_tables()
+    right.require_tables()
     events = _events(left, sync_id), _events(right, sync_id)
     if not any(events):
         raise NotFoundError(f"Neither side has an event of batch {sync_id}.", "Check the sync_id.")

@@ -84,4 +84,4 @@ def text_of_part(table: TableSpec, part: str, key: tuple) -> str:
 
 def _is_in(name: str, part: str) -> bool:
     way = part.rpartition(".")[0]
-    return name == part or bool(way) and name.rpartition(".")[0] == way
+    return name == part or (bool(way) and name.rpartition(".")[0] == way)

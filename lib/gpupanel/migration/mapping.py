@@ -113,19 +113,44 @@ def check_mapping(mapping: NameMapping, catalogue: Catalogue) -> list[str]:
         f"[tables] {ours} = {theirs}: the database has no such table"
         for ours, theirs in mapping.tables.items() if theirs != ABSENT and theirs not in catalogue
     ]
+    tables = Counter(mapping.table(table) for table in table_specs.BY_NAME)
+    problems += [
+        f"[tables] {theirs}: {count} of our tables would be read from it; mark those that are missing with {ABSENT}"
+        for theirs, count in tables.items() if count > 1 and theirs != ABSENT and theirs in catalogue
+    ]
     for (table, ours), theirs in mapping.columns.items():
         actual = mapping.table(table)
         if actual == ABSENT:
             problems.append(f"[{table}] {ours} = {theirs}: the mapping file marks its table as missing")
         elif theirs != ABSENT and actual in catalogue and theirs not in catalogue[actual]:
             problems.append(f"[{table}] {ours} = {theirs}: {actual} has no such column")
-    return problems
+    return problems + [problem for table in table_specs.BY_NAME for problem in _shared(mapping, catalogue, table)]
 
 
-def format_mapping(mapping: NameMapping) -> str:
-    """Return the mapping as the text of a file."""
-    lines = ["[tables]", *(f"{ours} = {theirs}" for ours, theirs in mapping.tables.items())] if mapping.tables else []
+def _shared(mapping: NameMapping, catalogue: Catalogue, table: str) -> list[str]:
+    """Return a line for each column of the database that two of our columns would be read from."""
+    existing = catalogue.get(mapping.table(table), set())
+    used: dict[str, list[str]] = {}
+    for column in table_specs.column_types(table):
+        used.setdefault(mapping.column(table, column), []).append(column)
+    return [
+        f"[{table}] {' and '.join(columns)}: both are {theirs}; mark the one that is missing with {ABSENT}"
+        for theirs, columns in used.items() if len(columns) > 1 and theirs in existing
+    ]
+
+
+def format_mapping(mapping: NameMapping, notes: Mapping[tuple[str, str], str] = MappingProxyType({})) -> str:
+    """Return the mapping as the text of a file; `notes` are comments by (table, column) or (table, "")."""
+    lines = ["[tables]"] if mapping.tables else []
+    for ours, theirs in mapping.tables.items():
+        lines += [*_comment(notes, (ours, "")), f"{ours} = {theirs}"]
     for table in dict.fromkeys(table for table, _ in mapping.columns):
         lines += ["", f"[{table}]"]
-        lines += [f"{ours} = {theirs}" for (name, ours), theirs in mapping.columns.items() if name == table]
+        for (name, ours), theirs in mapping.columns.items():
+            if name == table:
+                lines += [*_comment(notes, (name, ours)), f"{ours} = {theirs}"]
     return "\n".join(lines).strip() + "\n"
+
+
+def _comment(notes: Mapping[tuple[str, str], str], line: tuple[str, str]) -> list[str]:
+    return [f"# {notes[line]}"] if line in notes else []

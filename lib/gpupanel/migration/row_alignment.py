@@ -47,6 +47,18 @@ def _align(short: list[Row], long: list[Row], cost: Callable[[Row, Row], float])
     return aligned
 
 
+def match_twins(left: list[Row], right: list[Row], cost: Callable[[Row, Row], float]) -> list[tuple[Row, Row]]:
+    """Pair rows of the same key, the most alike first; the surplus of a side stays unpaired."""
+    if len(left) == len(right) == 1 or len(left) * len(right) > MAX_COMPARISONS:
+        return list(zip(left, right, strict=False))
+    costs = sorted((cost(a, b), i, j) for i, a in enumerate(left) for j, b in enumerate(right))
+    pairs: dict[int, int] = {}
+    for _, i, j in costs:
+        if i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return [(left[i], right[j]) for i, j in pairs.items()]
+
+
 class JobNames:
     """The numbers of jobs in batches of which one side has more jobs than the other."""
 

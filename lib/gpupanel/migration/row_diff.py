@@ -145,7 +145,11 @@ class RowComparer:
 
     def fingerprint(self, row: Row, side: int) -> bytes:
         """Return a digest of the compared values, without times and what is tolerated."""
-        values = [self._plain_value(column, kind, row, side) for column, kind in self._columns.items()]
+        of_key = {part.partition(".")[0] for part in self._table.key}
+        values = [
+            self._plain_value(column, kind, row, side)
+            for column, kind in self._columns.items() if column not in of_key
+        ]
         return blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def _plain_value(self, column: str, kind: str, row: Row, side: int) -> Any:

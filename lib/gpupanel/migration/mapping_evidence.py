@@ -1,0 +1,96 @@
+"""The evidence for a line of a proposed mapping: names, types, and values that both databases have."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from . import value_diff
+
+SAMPLE_ROWS = 200
+# A column with fewer values says nothing by them.
+MIN_VALUES = 3
+SURE_NAMES = 0.75
+# Values alone are evidence if there are many of them, and nearly all are equal.
+MANY_VALUES, SURE_VALUES = 10, 0.9
+
+NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float", "year", "bit", "bool")
+TIMES = ("datetime", "timestamp", "date")
+BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+
+
+class Evidence(NamedTuple):
+    """Why a line is proposed.
+
+    `names` is their likeness. `share` is that of their distinct values that ours have too, of `count`; None where values
+    say nothing: ids, times, too few of them.
+    """
+
+    names: float
+    types: bool
+    our_type: str
+    their_type: str
+    share: float | None = None
+    count: int = 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether names speak for it and values not against it, or many values do."""
+        if not self.types or self.share == 0:
+            return False
+        by_values = self.share is not None and self.share >= SURE_VALUES and self.count >= MANY_VALUES
+        return self.names >= SURE_NAMES or by_values
+
+    @property
+    def score(self) -> float:
+        """Return what orders the proposals, between 0 and 2."""
+        return self.names + (self.share or 0.0) if self.types else 0.0
+
+    def __str__(self) -> str:
+        values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.count} values equal"
+        return f"names {self.names:.0%} alike, {self.their_type} for {self.our_type}, {values}"
+
+
+def types_agree(our_type: str, their_type: str) -> bool:
+    """Return whether their type can hold the values of ours."""
+    ours, theirs = _family(our_type), _family(their_type)
+    if ours == "time":
+        return theirs in ("time", "text", "number")
+    if ours == "number":
+        return theirs in ("number", "text")
+    return theirs in ("text", "bytes") or (our_type.startswith("enum") and their_type == "tinyint")
+
+
+def _family(kind: str) -> str:
+    base = kind.partition("(")[0].split(" ")[0]
+    for family, names in (("number", NUMBERS), ("time", TIMES), ("bytes", BYTES)):
+        if base in names:
+            return family
+    return "text"
+
+
+def share_of_equal_values(ours: Iterable[Any], theirs: Iterable[Any]) -> tuple[float | None, int]:
+    """Return which share of their distinct values is among ours, and of how many; None for too few on a side."""
+    known, found = _distinct(ours), _distinct(theirs)
+    count = min(len(known), len(found))
+    return (len(known & found) / count, count) if count >= MIN_VALUES else (None, count)
+
+
+def _distinct(values: Iterable[Any]) -> set[str]:
+    return {_comparable(value) for value in values if value not in (None, "", 0)}
+
+
+def _comparable(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        value = value.hex() if len(value) == 32 else value.decode("utf-8", "replace")
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (int, float, Decimal)):
+        return f"{float(value):g}"
+    text = str(value)
+    if text.startswith(("{", "[")):
+        try:
+            return value_diff.canonical_json(text)
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            return text
+    return text.lower()
