@@ -61,11 +61,12 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch."""
+    """The key and status of a batch, and its last error."""
 
     id: int
     sync_id: str
     status: str
+    last_error: str | None
 
 
 class PlannedItem(TypedDict):

@@ -7,8 +7,8 @@ LEFT JOIN import_job j
 WHERE b.id IN %(ids)s
 
 -- name: by_ids
--- Key and status of these batches.
-SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
+-- Key and status of these batches, and why a skipped one was skipped.
+SELECT id, sync_id, status, last_error FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: ids
 -- The ids of these bundles.

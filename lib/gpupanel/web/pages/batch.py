@@ -50,6 +50,9 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
     marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     load_items = _items_by_hash if item_filter.hash_start else _items_page
+    is_retryable = _retryable(row, counts)
+    is_failing = any(decision in counts for decision in item_list.FAILING)
+    first = not any(item_filter) and not start and is_failing
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job and not is_requested),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
@@ -59,7 +62,10 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
         "item_count": _item_count(row, counts),
         "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
-        "retryable": _retryable(row, counts),
+        "retryable": is_retryable,
+        "primary": None if is_requested else _primary_action(row, is_retryable),
+        "failures": [reason._asdict() for reason in ledger.failure_reasons(tx, row["id"])] if _shows_reasons(row) else [],
+        "failing": _failing(tx, row["id"], size) if first else [],
         **load_items(tx, row["id"], item_filter, start, size),
         "events": [pick(event, EVENT) for event in ledger.list_events(tx, row["id"], limit=LATEST)],
         "decision": item_filter.decision,
@@ -69,6 +75,32 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
         "outdated": _outdated(row, counts),
         "manifest_changed": _changed(tx, row),
     }
+
+
+def _primary_action(row: BatchRow, is_retryable: bool) -> str | None:
+    """Return the action that moves the batch on, or None: wait, or there is nothing to do."""
+    status = BatchStatus(row["status"])
+    if status.has_active_job:
+        return None
+    if is_retryable:
+        return "retry"
+    if row["changed_at"] or status in (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_FAILED):
+        return "preflight"
+    return None if status is BatchStatus.COMPLETED else "queue"
+
+
+def _shows_reasons(row: BatchRow) -> bool:
+    """Return whether the batch has a plan or an ended job; while one runs, the counts say enough."""
+    return not BatchStatus(row["status"]).has_active_job and row["status"] != BatchStatus.DISCOVERED
+
+
+def _failing(tx: ReadTransaction, batch_id: int, size: int) -> list[dict[str, Any]]:
+    """Return the first failing items, which the first page shows before the others."""
+    rows = [
+        row for decision in item_list.FAILING
+        for row in ledger.list_items(tx, batch_id, decision=decision, limit=size)
+    ]
+    return [item_list.serialize_item(row) for row in rows[:size]]
 
 
 def _items_page(
