@@ -109,7 +109,8 @@ def run(
 def _queue(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["status"] == Status.DISCOVERED and (refusal := _refusal(QUEUE, batch)):
-        raise InvalidStateError(f"The last scan skipped the bundle; it is {refusal}.", "Mend the bundle, then scan again.")
+        message = f"The last scan skipped the bundle; it is {refusal}."
+        raise InvalidStateError(message, "Mend the bundle, then scan again.")
     job_id = services.queue_batch(db, mount, sync_id, actor, seconds=seconds)
     return BatchResult(sync_id, job_id, did=f"queued as job {job_id}")
 

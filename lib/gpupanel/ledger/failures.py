@@ -12,10 +12,10 @@ OWN_FOLDER = re.compile(r"\b(?:[\w.-]+/)*[0-9a-f]{16,64}[\w.-]*/")
 
 
 class FailureReason(NamedTuple):
-    """A reason, the number of `items` or `containers` with it, and whether there may be more."""
+    """A reason, the `number` of items or containers with it, and whether there may be more."""
 
     kind: str
-    count: int
+    number: int
     reason: str
     may_be_more: bool
 
@@ -31,4 +31,5 @@ def failure_reasons(tx: ReadTransaction, batch_id: int) -> list[FailureReason]:
 def _grouped(kind: str, rows: list[dict[str, Any]]) -> list[FailureReason]:
     """Group by reason, without the folder of each item in it."""
     counts = Counter(OWN_FOLDER.sub("", row["reason"]) for row in rows[:MAX_ROWS])
-    return [FailureReason(kind, number, reason, len(rows) > MAX_ROWS) for reason, number in counts.most_common(MAX_REASONS)]
+    may_be_more = len(rows) > MAX_ROWS
+    return [FailureReason(kind, number, reason, may_be_more) for reason, number in counts.most_common(MAX_REASONS)]

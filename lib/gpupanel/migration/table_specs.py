@@ -24,14 +24,14 @@ NATURAL = {
 }
 # Tables that the Perl panel and worker do not write.
 OURS_ALONE = {
-    "schema_version", "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document",
-    "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
+    "schema_version", "ingest_batch_container", "ingest_batch_word", "ingest_result", "ingest_result_member",
+    "ingest_document", "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
 }
 NEVER_COMPARED = {
     "id", "active_batch_id", "prior_sync_id", "source_at", "source_batch_id", "although_older", "undo_of", "changed_at",
     "changed_sha256", "imported_at", "imported_job_id", "imported_sha256", "seen_by", "seen_at", "hold", "hold_reason",
     "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id", "item_digest", "target_digest",
-    "checked_at", "checked_how", "skipped_state",
+    "checked_at", "checked_how", "skipped_state", "item_title",
 }
 
 # Documents from files; their columns are text in the database.
