@@ -184,11 +184,14 @@ def path_in_run(run: Span, offset: int, path: Callable[[int], str], first: int) 
 
 
 def _member_at(text: Text, at: int, offset: int) -> tuple[str, int] | None:
-    """Return the key of the member that `offset` is in, and where its value begins."""
+    """Return the key of the member that `offset` is in, and where its value begins; None if that is no key of JSON."""
     while key := MEMBER_KEY.match(text, at):
         value = member_value_pattern().match(text, key.end())
         if value is None or offset < value.end():
-            return decode_string(key[1]), key.end()
+            try:
+                return decode_string(key[1]), key.end()
+            except ValueError:  # surrogates are found before the syntax is checked
+                return None
         at = value.end()
     return None
 
