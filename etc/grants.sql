@@ -1,5 +1,6 @@
 -- The accounts and what each may do, in the current database. No account here holds DELETE, DROP or TRUNCATE, and
--- ingest_event, ingest_result, ingest_result_member, ingest_document and ingest_receipt can only be read and added to.
+-- ingest_batch_word, ingest_event, ingest_result, ingest_result_member, ingest_document and ingest_receipt can only be
+-- read and added to.
 -- `bin/gpupanel init-db` runs this file, and running it again is harmless.
 --
 -- The accounts come locked. Give each a password of its own and open it:
@@ -36,6 +37,7 @@ GRANT SELECT ON schema_version TO gpu_panel@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch TO gpu_panel@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_item TO gpu_panel@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_container TO gpu_panel@localhost;
+GRANT SELECT, INSERT ON ingest_batch_word TO gpu_panel@localhost;
 GRANT SELECT, INSERT ON ingest_event TO gpu_panel@localhost;
 GRANT SELECT,
       INSERT (batch_id, priority, requested_by, items_total),
@@ -73,6 +75,7 @@ GRANT SELECT, INSERT, UPDATE ON ingest_tombstone TO gpu_worker@localhost;
 GRANT SELECT, UPDATE ON ingest_batch TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_item TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_container TO gpu_worker@localhost;
+GRANT SELECT, INSERT ON ingest_batch_word TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_event TO gpu_worker@localhost;
 GRANT SELECT,
       INSERT (batch_id, priority, requested_by, items_total, replaces_job_id),

@@ -168,6 +168,8 @@ CREATE TABLE IF NOT EXISTS ingest_batch_item (
   item_digest   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   target_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   updated_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  -- The title that the manifest gives, else that of the library.
+  item_title  VARCHAR(255) NULL,
   -- An item is in a batch once.
   UNIQUE KEY item (batch_id, asset_type, asset_hash),
   -- The items of a batch in the manifest's order, and from any place on.
@@ -241,6 +243,18 @@ CREATE TABLE IF NOT EXISTS ingest_batch_container (
   KEY touched (container_hash, batch_id),
   CONSTRAINT ingest_batch_container_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
   CONSTRAINT ingest_batch_container_job FOREIGN KEY (job_id) REFERENCES import_job (id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- The words of titles, container titles, paths and errors of a batch, by which a search finds it. Append-only: a word that
+-- a later preflight no longer finds stays.
+CREATE TABLE IF NOT EXISTS ingest_batch_word (
+  batch_id BIGINT UNSIGNED NOT NULL,
+  -- In lower case, without accents where the collation compares so.
+  word     VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL,
+  -- A batch has a word once.
+  PRIMARY KEY (batch_id, word),
+  -- The batches with a word, or with one that begins so, the latest last.
+  KEY word (word, batch_id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- What each job did with each item and container. Append-only, and without foreign keys, so that a row locks no batch

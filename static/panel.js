@@ -6,6 +6,8 @@
 // that becomes visible refreshes at once. A hidden page sends no requests.
 const IDLE_SECONDS = 60;
 const MAX_RETRY_SECONDS = 15;  // longest backoff while the panel does not respond
+const PATIENCE_SECONDS = 1.5;  // a response that takes longer is announced as missing, and still waited for
+const NO_RESPONSE = "The panel does not respond. This page shows its last state.";
 const live = () => document.getElementById("live");
 let failures = 0;
 let timer;
@@ -23,6 +25,7 @@ async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   document.onvisibilitychange = null;
+  const late = setTimeout(announce, 1000 * PATIENCE_SECONDS, NO_RESPONSE, true);
   try {
     const headers = { Accept: "text/html", "X-Refresh": "1", ...(etag && { "If-None-Match": etag }) };
     const response = await fetch(location.href, { headers, cache: "no-store" });
@@ -35,7 +38,9 @@ async function refresh() {
     announce(lastStatus);
   } catch {
     failures += 1;
-    announce("The panel does not respond. This page shows its last state.");
+    announce(NO_RESPONSE, true);
+  } finally {
+    clearTimeout(late);
   }
   schedule();
 }
@@ -75,11 +80,11 @@ function selectorOf(element) {
 }
 
 // Writes to the live region, if the text differs: screen readers announce each change.
-function announce(text) {
+function announce(text, isTrouble = false) {
   const region = document.querySelector("[data-live-text]");
   if (!region || !text) return;
   if (region.textContent !== text) region.textContent = text;
-  region.className = failures ? "trouble" : "unseen";  // hidden while refreshing works, since the page shows the same
+  region.className = isTrouble ? "trouble" : "unseen";  // hidden while refreshing works, since the page shows the same
 }
 
 // A box in the head of a list selects all rows of the page, Shift selects a range, and the bar shows the number of selected rows.

@@ -19,6 +19,11 @@ SCALARS = (
     '"' + "x" * 60_000 + '"', '"' + "\\u0041" * 9_000 + '"', '"' + "\U0001f600" * 9_000 + '"',
     "[" * 60 + "]" * 60, '{"a":' * 60 + "1" + "}" * 60, '[{"a":[' * 20 + "0" + "]}]" * 20,
 )
+# Every optional key of an item, with a value that no rule allows.
+WRONG = (
+    ',"title":7,"width":"x","height":-1,"bytes":1.5,"cover_hash":"x","asset_subtype":"video_simple"'
+    ',"duration_seconds":-1'
+)
 NORMAL_FORMS = ("\u00e9", "e\u0301")
 
 
@@ -109,6 +114,7 @@ def _path(rng: Random) -> Callable[[int], str]:
         lambda number: f"p/{number}",
         lambda number: "/".join(["a"] * (1 + number % 250)),
         lambda number: "/".join(f"{number:x}"),
+        lambda number: "/".join(["a"] * 200 + [f"{number:x}"] * (1 + number % 3)),
         lambda number: "same",
         lambda number: f"{'Pp'[number % 2]}/{number // 2}",
         lambda number: f"{NORMAL_FORMS[number % 2]}/{number // 2}",
@@ -123,7 +129,7 @@ def items(rng: Random, size: int) -> str:
     kinds = rng.choice((10**9, 1))
     derivatives = ",".join(f'{{"kind":"k","path":"{number % kinds}"}}' for number in range(files))
     more = rng.choice((
-        "", "", ',"title":7', ',"x":[{"a":1}]', ',"a":1,"a":2', ',"width":1.5,"height":"x"',
+        "", "", WRONG, ',"title":7', ',"x":[{"a":1}]', ',"a":1,"a":2', ',"width":1.5,"height":"x"',
         ',"title":"\\ud83d\\ude00"', f',"title":"{255 * NORMAL_FORMS[0]}"', f',"cover_hash":"{64 * "F"}"',
     ))
     return repeat(

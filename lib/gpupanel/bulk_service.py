@@ -14,7 +14,7 @@ from .db import Database, ReadTransaction, Transaction, chunked
 from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
 from .models import BatchStatus as Status
 from .mount import Mount
-from .rows import ChosenBatch, LockedJob
+from .rows import BatchRow, ChosenBatch, LockedJob
 
 QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
 BULK_ACTIONS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
@@ -56,15 +56,22 @@ def in_order(tx: ReadTransaction, ids: list[int]) -> list[int]:
 
 def preview(tx: ReadTransaction, what: str, ids: list[int]) -> list[BatchPreview]:
     """Preview an action on each batch in its present status."""
-    return [_foreseen(what, row["sync_id"], row["status"]) for row in select_batches(tx, ids).values()]
+    return [_foreseen(what, row) for row in select_batches(tx, ids).values()]
 
 
-def _foreseen(what: str, sync_id: str, status: str) -> BatchPreview:
-    effect = EFFECTS[what].get(Status(status))
-    return BatchPreview(sync_id, status, effect, None if effect else _refusal(what, Status(status)))
+def _foreseen(what: str, batch: ChosenBatch | BatchRow) -> BatchPreview:
+    refusal = _refusal(what, batch)
+    effect = None if refusal else EFFECTS[what][Status(batch["status"])]
+    return BatchPreview(batch["sync_id"], batch["status"], effect, refusal)
 
 
-def _refusal(what: str, status: Status) -> str:
+def _refusal(what: str, batch: ChosenBatch | BatchRow) -> str | None:
+    """Why the action is refused in the batch's present status, or None."""
+    status = Status(batch["status"])
+    if what == QUEUE and status is Status.DISCOVERED and batch["last_error"]:
+        return f"not importable: {batch['last_error'].rstrip('.')}"
+    if status in EFFECTS[what]:
+        return None
     if what == CANCEL:
         if status is Status.IMPORTING:
             return "its job is running; only stopping the service ends it"
@@ -100,6 +107,10 @@ def run(
 
 
 def _queue(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+    batch = db.run_read(ledger.get_batch, sync_id)
+    if batch["status"] == Status.DISCOVERED and (refusal := _refusal(QUEUE, batch)):
+        message = f"The last scan skipped the bundle; it is {refusal}."
+        raise InvalidStateError(message, "Mend the bundle, then scan again.")
     job_id = services.queue_batch(db, mount, sync_id, actor, seconds=seconds)
     return BatchResult(sync_id, job_id, did=f"queued as job {job_id}")
 
@@ -114,7 +125,7 @@ def _preflight(db: Database, mount: Mount, sync_id: str, actor: str, seconds: fl
 
 
 def _retry(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
-    foreseen = _foreseen(RETRY, sync_id, db.run_read(ledger.get_batch, sync_id)["status"])
+    foreseen = _foreseen(RETRY, db.run_read(ledger.get_batch, sync_id))
     if foreseen.refusal:
         raise InvalidStateError(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
     job_id = services.retry_batch(db, mount, sync_id, actor, seconds=seconds)

@@ -135,6 +135,7 @@ class ItemPlan(NamedTuple):
     id: int | None = None
     item_digest: str | None = None
     target_digest: str | None = None
+    item_title: str | None = None
 
 
 class ContainerPlan(NamedTuple):

@@ -149,13 +149,16 @@ class Resolver:
 def tombstones(tx: ReadTransaction, keys: Iterable[TombstoneKey], *, lock: bool = False) -> dict[TombstoneKey, Say]:
     """(kind, hash) -> latest `remove` that found no row. `lock` locks the rows and the gaps between them."""
     name = "order.lock_tombstones" if lock else "order.tombstones"
-    rows = [row for kind, hashes in chunk_by_first(keys) for row in tx.fetch_all(name, kind=kind, hashes=hashes)]
-    batch_ids = sorted({row["batch_id"] for row in rows})
+    rows = {
+        (kind, row["hash"]): row
+        for kind, hashes in chunk_by_first(keys) for row in tx.fetch_all(name, kind=kind, hashes=hashes)
+    }
+    batch_ids = sorted({row["batch_id"] for row in rows.values()})
     batches = [row for chunk in chunked(batch_ids) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
     sync_ids = {row["id"]: row["sync_id"] for row in batches}
     return {
-        (row["kind"], row["hash"]): Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"])
-        for row in rows if row["batch_id"] in sync_ids
+        key: Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"])
+        for key, row in rows.items() if row["batch_id"] in sync_ids
     }
 
 

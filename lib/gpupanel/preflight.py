@@ -15,6 +15,7 @@ from .decision import ContainerMemberships, decide
 from .errors import (
     BundleIncompleteError, InvalidStateError, ManifestError, OrderError, PreflightTooLongError, UnsafePathError,
 )
+from .ledger import search_words
 from .library_reader import AssetKey, ExistingAsset
 from .manifest import (
     InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
@@ -193,7 +194,8 @@ def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | Non
         return ItemPlan(*identity, Decision.WILL_FAIL, "; ".join(item.problems))
     picture, digest = thumbnails.choose_thumbnail(item), digests.item_digest(item)
     if missing is not None:
-        return ItemPlan(*identity, Decision.WILL_FAIL, missing, path=item.path, picture=picture, item_digest=digest)
+        return ItemPlan(*identity, Decision.WILL_FAIL, missing, path=item.path, picture=picture, item_digest=digest,
+                        item_title=item.title)
     key = item.asset_type, item.asset_hash
     existing, listing = state.assets.get(key), state.memberships.containers_of(item)
     decision, reason, changes = decide(action, item, existing, state.bundle, listing, state.tombstones.get(key))
@@ -202,6 +204,7 @@ def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | Non
     return ItemPlan(
         *identity, decision, reason, changes, asset_id, cover_id, item.path, picture, item_digest=digest,
         target_digest=existing.target_digest if existing else digests.ABSENT,
+        item_title=item.title or (existing.fields["title"] if existing else None),
     )
 
 
@@ -235,6 +238,8 @@ def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> P
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     error = None if outcome.ok else "; ".join(outcome.problems)
     tx.execute("ledger.preflighted", batch_id=batch["id"], status=status, last_error=error)
+    if error:
+        search_words.save(tx, batch["id"], search_words.WordSet([error]))
     return outcome
 
 
@@ -319,16 +324,20 @@ def _write_entries(
     """Write the plans of items and containers; return counts of items by decision, and reasons of failures."""
     counts: Counter[Decision] = Counter()
     failures: list[str] = []
-    memberships, brought = ContainerMemberships(manifest), set[str]()
+    memberships, brought, words = ContainerMemberships(manifest), set[str](), search_words.WordSet()
     for planned in iterate_plans(tx, examined, manifest, bundle, memberships):
         ledger.plan_items(tx, bundle.batch_id, planned)
         counts.update(plan.decision for plan in planned)
         failing = (plan.reason[:ledger.MAX_REASON_LENGTH] for plan in planned if plan.decision is Decision.WILL_FAIL)
         failures += list(failing)[: SAMPLES - len(failures)]
+        words.add(text for plan in planned for text in (plan.item_title, plan.path))
         brought |= {plan.asset_hash for plan in planned if plan.decision in BRINGS} & memberships.members
     settled = set() if examined.only is None else ledger.settled_containers(tx, bundle.batch_id)
     for containers in iterate_container_plans(tx, manifest, bundle, brought, settled):
         ledger.plan_containers(tx, bundle.batch_id, containers)
+        words.add(container.title for container in containers)
+    words.add(failures)
+    search_words.save(tx, bundle.batch_id, words)
     if examined.only is None:
         ledger.withdraw_missing(tx, bundle.batch_id, manifest)
         ledger.withdraw_missing_containers(tx, bundle.batch_id, manifest)

@@ -43,10 +43,16 @@ class BatchRow(Facts):
 
 
 class ListedBatch(BatchRow):
-    """A batch with its latest job."""
+    """A batch with its latest job, and what names it: its first container or item."""
+
+    container_title: str | None
+    first_id: int | None
+    first_title: str | None
+    first_picture: str | None
 
     job_id: int | None
     job_state: str | None
+    hold_reason: str | None
     items_done: int | None
     items_total: int | None
 
@@ -61,11 +67,12 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch."""
+    """The key and status of a batch, and its last error."""
 
     id: int
     sync_id: str
     status: str
+    last_error: str | None
 
 
 class PlannedItem(TypedDict):
@@ -117,6 +124,7 @@ class ItemRow(PlannedItem):
     earlier_job_id: int | None
     empties: int | None
     differs: int | None
+    item_title: str | None
     updated_at: datetime
 
 

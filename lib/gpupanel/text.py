@@ -1,7 +1,12 @@
-"""Text for people: escaping, truncation, sizes, durations, hashes."""
+"""Text for people: escaping, truncation, sizes, durations, hashes, words."""
+
+import re
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
+MAX_WORD_LENGTH = 64  # characters; the column of words has no more
+WORD = re.compile(r"[^\W_]{2,}")
+HASH = re.compile(r"(?=[a-z]*[0-9])[0-9a-f]{9,}|[0-9a-f]{16,}")  # has an index of its own
 
 
 def escape_unprintable(text: str) -> str:
@@ -36,3 +41,8 @@ def format_duration(seconds: float) -> str:
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     first = next((index for index, (value, _) in enumerate(parts) if value), 3)
     return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text in lower case: letters and digits, two or more, without hashes."""
+    return [word[:MAX_WORD_LENGTH] for word in WORD.findall(text.lower()) if not HASH.fullmatch(word)]

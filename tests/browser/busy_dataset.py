@@ -88,10 +88,10 @@ class DatasetBuilder:
         return list(self.writer.assets(name, count, derivatives=("thumb",), documents=("photo.manifest.json",)))
 
     def _import_changed_bundles(self) -> tuple[str, str]:
-        """Import a bundle that lost a file, and one with a changed manifest."""
-        lost, new = self._bundle("orchard", 12), self._bundle("ferry", 3)
+        """Import a bundle that lost a file, and one with a changed manifest, which gets a new plan instead."""
+        lost, new, quay = self._bundle("orchard", 12), self._bundle("ferry", 3), self._bundle("quay", 5)
         self._scan()
-        self._queue_all(lost, new)
+        self._queue_all(lost, new, quay)
         gone = self._photos("orchard", 12)[4]
         (self.assets / gone.path / "source" / "source.json").unlink()
         self._bundle("ferry", 5, replace=True)
@@ -100,10 +100,10 @@ class DatasetBuilder:
 
     def _preflight_two(self) -> tuple[str, str]:
         """Preflight two bundles: new photos, and an update that clears titles."""
-        photos = self._photos("ferry", 5)
+        photos = self._photos("quay", 5)
         untitled = photos[0]._replace(broken=without_title)
-        again = [untitled, photos[1]._replace(title="The ferry at dusk"), *photos[2:]]
-        ids = self._bundle("harbour", 18), self.writer.bundle("ferry again", again, action="update")
+        again = [untitled, photos[1]._replace(title="The quay at dusk"), *photos[2:]]
+        ids = self._bundle("harbour", 18), self.writer.bundle("quay again", again, action="update")
         self._scan()
         for sync_id in ids:
             services.preflight_batch(self.panel, self.mount, sync_id, ACTOR)

@@ -1,11 +1,15 @@
 """Live refresh: no layout shifts, few requests, a message on failure."""
 
+import os
+import signal
+
 import pytest
 import worker_helpers
 from browser_session import BATCHES, TASKS, Panel
 from gpupanel.worker import claims
 from playwright.sync_api import expect
 
+NO_RESPONSE = "The panel does not respond. This page shows its last state."
 SHIFTS = """() => {
     window.shifted = [];
     const record = ({ node, previousRect, currentRect }) =>
@@ -107,7 +111,7 @@ def test_an_unavailable_panel_is_reported_the_page_stays_and_recovers(
         expect(page.locator("#pulse")).to_have_class("unseen")
         own.stop()
         page.clock.run_for(10_000)
-        expect(page.locator("#pulse")).to_have_text("The panel does not respond. This page shows its last state.")
+        expect(page.locator("#pulse")).to_have_text(NO_RESPONSE)
         expect(page.locator("#pulse")).to_have_class("trouble")
         expect(page.locator("#queued")).to_have_text("Queued 1")
         worker_helpers.drain(worker_conf)
@@ -118,3 +122,23 @@ def test_an_unavailable_panel_is_reported_the_page_stays_and_recovers(
         expect(page.locator("#pulse")).to_have_text("0 running, 0 queued.")
         assert window.complaints and all("ERR_CONNECTION_REFUSED" in complaint for complaint in window.complaints)
         window.complaints.clear()
+
+
+@pytest.mark.parametrize("address, state", [
+    (TASKS, "1 running, 0 queued."), (f"{BATCHES}?action=detail&sync_id=", "This batch is importing."),
+], ids=["tasks", "batch"])
+def test_a_database_that_hangs_is_told_within_5_seconds_and_the_page_recovers(
+    window, queued, worker_db, server, address, state,
+):
+    sync_id = worker_helpers.take(worker_db, "a").sync_id
+    page = window.show(address + sync_id if address.endswith("=") else address)
+    expect(page.locator("#pulse")).to_have_class("unseen")
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)  # all of its threads
+        expect(page.locator("#pulse.trouble")).to_have_text(NO_RESPONSE, timeout=5000)
+        expect(page.locator("main")).to_contain_text("running")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    expect(page.locator("#pulse")).to_have_class("unseen")
+    expect(page.locator("#pulse")).to_have_text(state)

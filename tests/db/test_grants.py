@@ -28,6 +28,7 @@ DUTIES = {
         },
     ),
     "ingest_batch_container": (RIU, RIU),
+    "ingest_batch_word": (RI, RI),
     "ingest_result": (R, RI),
     "ingest_result_member": (R, RI),
     "ingest_document": (R, RI),

@@ -45,6 +45,34 @@ def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mou
     assert ledger["items"] == ledger["ids"], "settled items are found by their ids, not by an insert in vain"
 
 
+OF_A_JOB = (
+    "SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT",
+    "SELECT planned items", "COMMIT",
+    "SELECT assets", "SELECT removals", "INSERT assets", "SELECT removals since then", "INSERT sources",
+    "INSERT analyses", "INSERT derivatives", "INSERT covers", "UPDATE job", "INSERT items", "INSERT results", "COMMIT",
+    "SELECT counts", "UPDATE job, batch", "INSERT event", "SELECT followers", "COMMIT",
+)
+
+
+def test_a_job_of_one_chunk_takes_24_statements(admin_db, panel_db, mount, bundles, worker_conf):
+    patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60)
+    worker_helpers.drain(patient)  # the first worker of a host adds its slot, and later ones take it
+    asked = {}
+    for jobs in (1, 11):
+        for number in range(jobs):
+            name = f"{number} of {jobs}"
+            assets = [
+                asset._replace(cover_hash=asset.asset_hash)
+                for asset in bundles.assets(name, 4, documents=("photo.analysis.json",))
+            ]
+            worker_helpers.queue(panel_db, mount, bundles.bundle(name, assets))
+        before = questions(admin_db, "GLOBAL")
+        worker_helpers.drain(patient)
+        asked[jobs] = questions(admin_db, "GLOBAL") - before
+    # The heartbeat at the start of a worker may write its claim too.
+    assert round((asked[11] - asked[1]) / 10) == len(OF_A_JOB) == 24
+
+
 # ------------------------------------------------------------------------------------------------ what is asked
 
 SPECIAL = st.sampled_from("'\"\\%\0\n\r\x1a\u00a5\u20a9\U0001f600")

@@ -14,7 +14,7 @@ from rows_read import examined
 
 BATCHES = 12_000  # more than twice what one page looks through at most, and more than a count goes on
 PAGE = 50
-ROWS = 8 * (PAGE + 1)  # what a page may read: an index entry, the batch and its latest job, each found by a key
+ROWS = 14 * (PAGE + 1)  # what a page may read: an index entry, the batch, its latest job, first item and container
 FIRST, LAST = Cursor(ENDS[0], ascending=True), Cursor(ENDS[1], ascending=False)
 DAY = date(2025, 12, 22)
 

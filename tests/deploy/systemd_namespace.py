@@ -13,6 +13,7 @@ from worker_helpers import wait_until
 SYSTEMD = Path("/lib/systemd/systemd")
 NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net")
 WORKER, PANEL = "gpu-admin-panel-import-worker.service", "gpu-admin-panel.service"
+SECOND_WORKER = "gpu-admin-panel-import-worker@2.service"  # from the same file, installed as a template
 SCAN, TIMER = "gpu-admin-panel-scan.service", "gpu-admin-panel-scan.timer"
 TARGETS = ("sysinit", "basic", "shutdown", "network", "network-online", "remote-fs", "multi-user", "timers", "default")
 WORKER_UID = 64901  # of gpu-worker inside the namespace, whether the machine has one or not

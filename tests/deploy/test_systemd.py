@@ -14,7 +14,7 @@ from constants import TREE, password
 from gpupanel.config import DatabaseSettings, MountSettings
 from gpupanel.db import Database
 from gpupanel.mount import Mount
-from systemd_namespace import PANEL, SCAN, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
+from systemd_namespace import PANEL, SCAN, SECOND_WORKER, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
 from webservers import WEB_USER
 from worker_helpers import wait_until
 
@@ -50,6 +50,7 @@ def machine(world, tree, server, bundle_ids):
     """Everything where docs/install.md puts it, and no unit started yet."""
     folder = world / "machine"
     shutil.copytree(TREE / "etc" / "systemd", folder / "units")
+    shutil.copy(folder / "units" / WORKER, folder / "units" / WORKER.replace(".service", "@.service"))
     server.socket.parent.chmod(0o711)
     _user(folder / "etc")
     _configuration(folder / "etc" / "gpu-admin-panel", "worker", server, OF_THE_WORKER, WORKER_UID)
@@ -92,6 +93,12 @@ def worker(machine):
 
 
 @pytest.fixture
+def second_worker(machine):
+    yield SECOND_WORKER
+    machine.forget(SECOND_WORKER)
+
+
+@pytest.fixture
 def admin_db(server, emptied):
     """The tests' own view of the database, empty at first."""
     emptied()
@@ -128,6 +135,18 @@ def test_the_worker_imports_with_every_restriction_in_force(machine, worker, que
 def test_systemctl_status_says_what_the_worker_does(machine, worker, admin_db):
     machine.systemctl("start", worker)
     wait_until(lambda: machine.show(worker, "StatusText") == "waiting for jobs")
+
+
+def slots(db):
+    """The slots of the workers that beat."""
+    return [row["slot"] for row in db.execute("SELECT slot FROM import_worker WHERE ended_at IS NULL ORDER BY slot")]
+
+
+def test_the_number_of_a_unit_is_the_slot_of_its_worker(machine, worker, second_worker, admin_db):
+    machine.systemctl("start", second_worker)
+    wait_until(lambda: slots(admin_db) == [2])
+    machine.systemctl("start", worker)
+    wait_until(lambda: len(slots(admin_db)) == 2)
 
 
 @pytest.mark.parametrize("unit", [WORKER, PANEL])
@@ -251,7 +270,9 @@ def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, a
 @pytest.mark.parametrize(("unit", "conf"), [
     (SCAN, "/opt/gpu-admin-panel/etc/panel.conf"), (WORKER, "/etc/gpu-admin-panel/worker.conf"),
 ])
-def test_doctor_is_silent_on_an_installation_by_the_manual(machine, admin_db, unit, conf):
+def test_doctor_is_silent_on_an_installation_by_the_manual(machine, second_worker, admin_db, unit, conf):
+    machine.systemctl("start", second_worker)
+    wait_until(lambda: slots(admin_db))
     told = machine.folder / f"doctor-{unit}.json"
     command = f"/opt/gpu-admin-panel/bin/gpupanel doctor --json --config {conf}"
     machine.configure(

@@ -1,4 +1,4 @@
-"""Operators and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
+"""Operators, holds and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
 
 MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
 """
@@ -17,6 +17,7 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims
 from gpupanel.worker.heartbeat import Heartbeat
+from gpupanel.worker.hold_sweep import HoldSweeper
 from gpupanel.worker.worker_slot import Process, WorkerSlot
 from gpupanel.worker.importer import Importer, ImportOptions
 from hypothesis import HealthCheck, settings
@@ -33,8 +34,10 @@ from hypothesis.stateful import (
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 STEPS = 30
 MAX_ATTEMPTS = 3
-BUSY = ("queued", "importing")
+BUSY, WAITING = ("queued", "importing"), ("queued", "held")
 BUNDLES = some.integers(0, 2)
+FOLLOWER, PRIOR = 2, 1  # bundle 2 names bundle 1 as its prior
+STEPS_OF_A_WORKER = some.sampled_from([0, 1, 2, 3, 4, 5, 6, 1000])
 
 
 class WorkerKilledError(Exception):
@@ -56,10 +59,15 @@ class KilledAfter:
 
 
 class Batch:
-    """What the model knows of a bundle: how often it was changed, the status of its batch, and its jobs."""
+    """What the model knows of a bundle: how often it was changed, the status of its batch, and its jobs.
+
+    `planned` is the version that was planned last. `handed`, `noted` and `source` are places in upstream's order: of
+    the bundle on the mount, as the scan noted it, and as it was planned.
+    """
 
     def __init__(self):
         self.version, self.recorded, self.status = 0, False, "discovered"
+        self.planned, self.handed, self.noted, self.source = 0, 0.0, 0.0, 0.0
         self.jobs: list[Job] = []
 
     @property
@@ -72,6 +80,7 @@ class Job:
 
     def __init__(self, job_id: int, priority: int):
         self.id, self.priority, self.state, self.attempts = job_id, priority, "queued", 0
+        self.hold: str | None = None
 
 
 class Held(NamedTuple):
@@ -94,7 +103,8 @@ class Story(RuleBasedStateMachine):
         self.hands: dict[int, Held] = {}  # a worker's number -> the claim that it believes to have
         self.dead: list[Held] = []
         self.tokens, self.seen = {}, {}
-        self.shared = ""  # the title that the photo of all bundles was given last
+        self.shared, self.say = "", 0.0  # title of the photo of all bundles, and the place of the bundle that gave it
+        self.paused = False
 
     @initialize()
     def forget_the_last_story(self):
@@ -116,8 +126,9 @@ class Story(RuleBasedStateMachine):
         photos = [photo._replace(title=self._title(batch), revision=1) for photo in photos]
         self.writer.bundle(
             f"bundle {n}", photos, [self.writer.container("gallery", f"Gallery {n}", photos)], replace=True,
-            action="update",
+            action="update", prior_sync_id=self._sync_id(PRIOR) if n == FOLLOWER else None,
         )
+        batch.handed = float(self.writer.bundles)
 
     def _assets(self, name: str):
         return self.writer.assets(name, 2, derivatives=(), documents=())
@@ -132,7 +143,8 @@ class Story(RuleBasedStateMachine):
         report = services.scan_mount(self.panel, self.mount, "operator")
         assert len(report.discovered) == sum(not batch.recorded for batch in here)
         for batch in here:
-            batch.recorded = True
+            if not batch.recorded:
+                batch.recorded, batch.noted = True, batch.handed
 
     @rule(n=BUNDLES)
     def preflight(self, n):
@@ -144,7 +156,15 @@ class Story(RuleBasedStateMachine):
                 services.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator")
             return
         assert services.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator").ok
+        self._planned(batch)
         batch.status = "preflight_passed"
+
+    def _planned(self, batch: Batch):
+        """A follower comes after its prior, whatever their times say."""
+        batch.planned, batch.source = batch.version, batch.handed
+        if batch is self.batches[FOLLOWER] and self.batches[PRIOR].recorded:
+            prior = self.batches[PRIOR]
+            batch.source = max(batch.handed, (prior.source or prior.noted) + 0.001)
 
     @rule(n=BUNDLES, priority=some.integers(1, 3))
     def queue(self, n, priority):
@@ -156,8 +176,23 @@ class Story(RuleBasedStateMachine):
                 services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
             return
         job_id = services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+        if batch.status != "preflight_passed":
+            self._planned(batch)
         batch.jobs.append(Job(job_id, priority))
-        batch.status = "queued"
+        self._put(batch, batch.jobs[-1])
+
+    def _put(self, batch: Batch, job: Job, hold: str | None = None):
+        """The job waits in the queue, or is held; an active job of the prior holds it whatever else would."""
+        if batch is self.batches[FOLLOWER] and self.batches[PRIOR].has_active_job:
+            hold = "prior"
+        job.state, job.hold, batch.status = "held" if hold else "queued", hold, "queued"
+
+    def _end(self, batch: Batch, job: Job, state: str, status: str):
+        """The job ends, which ends the hold of the job that waits for it."""
+        job.state, job.hold, batch.status = state, None, status
+        for follower in self.batches[FOLLOWER].jobs if batch is self.batches[PRIOR] else ():
+            if (follower.state, follower.hold) == ("held", "prior"):
+                follower.state, follower.hold = "queued", None
 
     @precondition(lambda self: any(batch.jobs for batch in self.batches))
     @rule(n=BUNDLES)
@@ -167,12 +202,55 @@ class Story(RuleBasedStateMachine):
                 return self._cancel(batch, batch.jobs[-1])
 
     def _cancel(self, batch: Batch, job: Job):
-        if job.state != "queued":
+        if job.state not in WAITING:
             with pytest.raises(InvalidStateError):
                 services.cancel_job(self.panel, job.id, "operator")
             return
         services.cancel_job(self.panel, job.id, "operator")
-        job.state, batch.status = "canceled", "preflight_passed"
+        self._end(batch, job, "canceled", "preflight_passed")
+
+    @precondition(lambda self: any(batch.jobs for batch in self.batches))
+    @rule(n=BUNDLES)
+    def hold(self, n):
+        """An operator holds a job that waits, whatever held it before."""
+        for job in (batch.jobs[-1] for batch in self.batches[n:] if batch.jobs):
+            if job.state not in WAITING or job.hold == "operator":
+                with pytest.raises(InvalidStateError):
+                    services.hold_job(self.panel, job.id, "operator", "look first")
+                return
+            services.hold_job(self.panel, job.id, "operator", "look first")
+            job.state, job.hold = "held", "operator"
+            return
+
+    @precondition(lambda self: any(job.hold for batch in self.batches for job in batch.jobs))
+    @rule()
+    def end_hold(self):
+        """An operator ends a hold, but not that of a prior."""
+        batch, job = next((batch, job) for batch in self.batches for job in batch.jobs if job.hold)
+        if job.hold == "prior":
+            with pytest.raises(InvalidStateError):
+                services.release_job(self.panel, job.id, "operator")
+            return
+        services.release_job(self.panel, job.id, "operator")
+        self._put(batch, job)
+
+    @rule()
+    def sweep(self):
+        """The time of all backoffs comes, and a worker looks; other holds stay."""
+        worker_helpers.make_due(self.admin)
+        HoldSweeper(self.db, self.mount, "host:9", lambda: None).sweep()
+        for batch in self.batches:
+            for job in batch.jobs:
+                if job.hold == "backoff":
+                    self._put(batch, job)
+
+    @rule()
+    def pause_or_resume(self):
+        if self.paused:
+            assert services.resume_queue(self.panel, "operator")
+        else:
+            services.pause_queue(self.panel, "operator", "maintenance")
+        self.paused = not self.paused
 
     def _sync_id(self, n: int) -> str:
         return self.writer.sync_id(f"bundle {n}")
@@ -191,7 +269,7 @@ class Story(RuleBasedStateMachine):
             (job.priority, job.id, n)
             for n, batch in enumerate(self.batches)
             for job in batch.jobs
-            if job.state == "queued"
+            if job.state == "queued" and not self.paused
         )
         assert (claim.job_id if claim else None) == (waiting[0][1] if waiting else None)
         if claim:
@@ -204,7 +282,7 @@ class Story(RuleBasedStateMachine):
         return next((w for w in range(3) if w not in self.hands), None)
 
     @precondition(lambda self: self.hands)
-    @rule(which=some.integers(0, 2), steps=some.integers(0, 6))
+    @rule(which=some.integers(0, 2), steps=STEPS_OF_A_WORKER)
     def go_on(self, which, steps):
         """A worker continues until it has ended the job, or for some steps until it is killed."""
         self._work(sorted(self.hands)[which % len(self.hands)], steps)
@@ -219,20 +297,26 @@ class Story(RuleBasedStateMachine):
             self.dead.append(held)
             self.hands[w] = held  # and may come back, not knowing that it was presumed dead
         else:
-            held.job.state, held.batch.status = "completed", "completed"
-            self._brought(held.batch)
+            self._ended(held)
 
     def _write_in_vain(self, held: Held):
         """A stale worker may continue until its job is requeued; afterwards it writes nothing."""
         if self._has(held):
             self.dead.remove(held)
             self._import(held, 1000)
-            held.job.state, held.batch.status = "completed", "completed"
-            return self._brought(held.batch)
+            return self._ended(held)
         before = snapshot.everything(self.admin)
         with pytest.raises(ClaimLostError):
             self._import(held, 1000)
         assert snapshot.everything(self.admin) == before
+
+    def _ended(self, held: Held):
+        """A bundle that changed since its plan is not imported, and its new plan waits for an operator."""
+        if held.batch.version != held.batch.planned:
+            self._planned(held.batch)
+            return self._end(held.batch, held.job, "failed", "preflight_passed")
+        self._end(held.batch, held.job, "completed", "completed")
+        self._brought(held.batch)
 
     def _has(self, held: Held) -> bool:
         (row,) = self.admin.execute("SELECT claim_token, state FROM import_job WHERE id = %(id)s", id=held.job.id)
@@ -247,8 +331,8 @@ class Story(RuleBasedStateMachine):
             importer.run()
         finally:
             after = self._shared_of(held.batch)
-            if after != before and after["job_id"] == held.job.id:
-                self.shared = self._title(held.batch)
+            if after != before and after["job_id"] == held.job.id and held.batch.source >= self.say:
+                self.shared, self.say = self._title(held.batch), held.batch.source
 
     def _shared_of(self, batch: Batch) -> dict:
         """What the ledger says of the photo that all bundles share: the last one of the batch."""
@@ -277,8 +361,20 @@ class Story(RuleBasedStateMachine):
         w = next(w for w, held in self.hands.items() if held not in self.dead)
         held = self.hands.pop(w)
         self.db.run_transaction(claims.release, held.claim, "stopped")
-        held.job.state, held.batch.status = "queued", "queued"
+        self._put(held.batch, held.job)
         held.job.attempts -= 1
+
+    @precondition(lambda self: any(held not in self.dead for held in self.hands.values()))
+    @rule()
+    def fail_attempt(self):
+        """An attempt fails: the job is held for a while, and fails with the last attempt."""
+        w = next(w for w, held in self.hands.items() if held not in self.dead)
+        held = self.hands.pop(w)
+        self.db.run_transaction(claims.retry_or_fail, held.claim, "a file cannot be read", MAX_ATTEMPTS)
+        if held.job.attempts >= MAX_ATTEMPTS:
+            self._end(held.batch, held.job, "failed", "failed")
+        else:
+            self._put(held.batch, held.job, "backoff")
 
     @precondition(lambda self: self.dead)
     @rule()
@@ -290,8 +386,10 @@ class Story(RuleBasedStateMachine):
 
     def _put_back(self, held: Held):
         self.db.run_transaction(claims.requeue_stale, held.job.id, 900, MAX_ATTEMPTS, "host:9")
-        gave_up = held.job.attempts >= MAX_ATTEMPTS
-        held.job.state, held.batch.status = ("failed", "failed") if gave_up else ("queued", "queued")
+        if held.job.attempts >= MAX_ATTEMPTS:
+            self._end(held.batch, held.job, "failed", "failed")
+        else:
+            self._put(held.batch, held.job)
 
     @precondition(lambda self: self.hands)
     @rule(hours=some.sampled_from([-2, -1, 1, 2]))
@@ -331,8 +429,9 @@ class Story(RuleBasedStateMachine):
     def batches_and_jobs_are_as_the_model_says(self):
         rows = {row["sync_id"]: row["status"] for row in self.admin.execute("SELECT sync_id, status FROM ingest_batch")}
         assert rows == {self._sync_id(n): batch.status for n, batch in enumerate(self.batches) if batch.recorded}
-        jobs = {row["id"]: (row["state"], row["attempts"]) for row in self.admin.execute("SELECT * FROM import_job")}
-        assert jobs == {job.id: (job.state, job.attempts) for batch in self.batches for job in batch.jobs}
+        rows = self.admin.execute("SELECT id, state, hold, attempts FROM import_job")
+        jobs = {row["id"]: (row["state"], row["hold"], row["attempts"]) for row in rows}
+        assert jobs == {job.id: (job.state, job.hold, job.attempts) for batch in self.batches for job in batch.jobs}
 
     @invariant()
     def a_token_is_one_claim_s_and_never_another_s(self):

@@ -134,3 +134,12 @@ def test_a_digit_sequence_of_any_length_is_no_problem_in_an_unknown_key():
 def test_line_and_column_are_counted_in_characters():
     raw = '{"a": "é",\n "é😀": oops}'.encode()
     assert problems(raw) == ['manifest: found "oops}" at line 2, column 8, expected JSON (invalid character)']
+
+
+@pytest.mark.parametrize("key", [b"\\ud800\0", b"\\ud800\n", b"\\ud800\\x", b"\\x\\ud800", b"\\udc00\\u00"])
+@pytest.mark.parametrize("text", [b'{"%b": 1}', b'{"x": {"%b": 1}}', b'{"x": [{"%b": "y"}]}', b'{"%b": "\\ud800"}'])
+def test_half_a_surrogate_in_a_key_that_is_no_text_at_all_is_refused(text, key):
+    raw = text % key
+    (problem,) = problems(raw)
+    assert ": found " in problem
+    assert manifest.salvage_fields(raw) == {}

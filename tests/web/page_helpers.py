@@ -1,5 +1,7 @@
 """URLs of the panel, and the text that a reader sees on its pages."""
 
+import copy
+
 from constants import TREE
 
 CGI_BIN = TREE / "cgi-bin"
@@ -26,9 +28,16 @@ def text(element):
 
 
 def cells(table):
-    """Return a table's cells as texts, row by row, without the note rows."""
+    """Return a table's cells as texts, row by row, without notes."""
     rows = [row for row in table.find_all("tr") if not row.find_parent("tr") and "note" not in row.get("class", [])]
-    return [[text(cell) for cell in row.find_all(["th", "td"], recursive=False)] for row in rows]
+    return [[_without_notes(cell) for cell in row.find_all(["th", "td"], recursive=False)] for row in rows]
+
+
+def _without_notes(cell):
+    inner = copy.copy(cell)
+    for note in inner.find_all(class_="note"):
+        note.decompose()
+    return text(inner)
 
 
 def region(page, label):

@@ -152,8 +152,8 @@ def test_an_item_that_differs_from_its_plan_says_so(admin, recorded, admin_db):
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'created' WHERE position = 0")
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'failed' WHERE position = 1")
     notes = region(admin.get(detail(recorded)), "Items").find_all("tr", class_="note")
-    assert text(notes[0]) == "planned will_create"
-    assert text(notes[1]).startswith("not as planned (will_create)")
+    assert text(notes[0]).startswith("not as planned (will_create)")
+    assert text(notes[1]) == "planned will_create"
 
 
 def test_a_withdrawn_item_is_shown_and_not_counted(admin, recorded, admin_db):

@@ -54,9 +54,9 @@ def test_each_filter_finds_its_batches_in_order(letters, four, query, expected):
 
 
 @pytest.mark.parametrize("query", [
-    "type=fine", "action=erase", "from=yesterday", "to=2026-13-01", "from=20260101", "q=xyz", "q=" + HASH + "0",
+    "type=fine", "action=erase", "from=yesterday", "to=2026-13-01", "from=20260101", "q=" + "x" * 201,
     "sort=size",
-    "before=1&after=2", "host=" + "h" * 256, "to=9999-12-31", "q=%25",
+    "before=1&after=2", "host=" + "h" * 256, "to=9999-12-31",
 ])
 def test_what_cannot_be_understood_is_refused(admin, query):
     admin.get(f"{BATCHES}?{query}", status=400)

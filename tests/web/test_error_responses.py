@@ -55,7 +55,7 @@ def test_head_is_get_without_the_body(admin):
 
 @pytest.mark.parametrize("fields", [
     {}, {"do": "erase"}, {"do": "queue"}, {"do": "queue", "sync_id": "x"}, {"do": "preflight", "sync_id": ""},
-    {"do": "cancel"}, {"do": "cancel", "job_id": "first"}, {"do": "cancel", "job_id": "-1"}, {"do": "queue_selected"},
+    {"do": "cancel"}, {"do": "cancel", "job_id": "first"}, {"do": "cancel", "job_id": "-1"},
     {"do": "queue_selected", "sync_id": "x"},
 ])
 def test_a_bad_form_is_400(send, fields):

@@ -29,10 +29,10 @@ def test_the_list_of_batches(scripted, found):
     assert list(values) == [
         *HEAD,
         "count", "count_is_exact", "counts", "batches", "next_before", "next", "previous", "stopped_at", "further",
-        "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions",
+        "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions", "is_prefix",
     ]
     (batch,) = values["batches"]
-    assert list(batch) == [*serializers.BATCH, "queueable", "job"]
+    assert list(batch) == [*serializers.BATCH, *serializers.NAME, "queueable", "job"]
     assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
     assert MOMENT.fullmatch(batch["discovered_at"])
 
@@ -43,7 +43,8 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks", "retryable", "items", "start",
+        "batch", "named", "preflight_request", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks",
+        "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items", "start",
         "previous_start",
         "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
     ]

@@ -15,7 +15,7 @@ from webtest import TestApp
 HEAVY = {
     "bottle", "waitress", "msgspec", "prometheus_client", "cryptography.utils", "email", "http", "http.client",
     "wsgiref", "concurrent.futures", "logging", "asyncio", "importlib.resources", "importlib.metadata", "secrets",
-    "csv", "hmac", "site", "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight",
+    "csv", "hmac", "site", "zoneinfo", "gpupanel.mount", "gpupanel.manifest", "gpupanel.scan", "gpupanel.preflight",
     "gpupanel.services", "gpupanel.bulk_service", "gpupanel.library_reader", "gpupanel.doctor", "gpupanel.web.wsgi",
     "gpupanel.web.cgi_server", "gpupanel.web.form_actions", "gpupanel.web.pages.batch", "gpupanel.web.pages.batches",
     "gpupanel.web.pages.doctor", "gpupanel.web.pages.export", "gpupanel.web.pages.health", "gpupanel.web.pages.metrics",

@@ -29,7 +29,7 @@ BATCHES, LARGE = 20_000, 12_000
 SINCE = "2026-01-01"
 PAGE = 20
 
-EACH = 8  # reads per row shown: index entries and rows of its tables
+EACH = 14  # reads per row shown: index entries and rows of its tables
 COUNTED = 4  # reads per counted entry: from the index, into a list or group, and from there
 FLOOR = 80  # reads of a statement without a result: one per part
 MOST_COUNTED = max(COUNT_LIMIT + 1, throughput_chart.MOST_JOBS)

@@ -82,7 +82,7 @@ def test_the_status_bar_says_how_many_workers_beat_and_when_one_was_seen(admin, 
 @pytest.mark.parametrize("seconds, state", [(44, "idle"), (46, "late")])
 def test_the_workers_section_shows_a_late_worker(admin, worker, seconds, state):
     worker(seconds)
-    (row,) = cells(region(admin.get(TASKS), "Workers"))[1:]
+    (row,) = cells(region(admin.get(TASKS), "Latest workers"))[1:]
     assert row[:4] == ["media", "1", "4711", state]
 
 

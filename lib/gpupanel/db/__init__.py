@@ -2,12 +2,14 @@
 
 from .connection import Database
 from .errors import (
-    ConnectionLostError, DataError, DatabaseInternalError, DuplicateKeyError, PacketTooLargeError, translate_error,
+    ConnectionLostError, DRIVER_ERRORS, DataError, DatabaseInternalError, DuplicateKeyError, PacketTooLargeError,
+    translate_error,
 )
 from .queries import fill, queries, query
 from .transaction import ReadTransaction, Transaction, chunk_by_first, chunked
 
 __all__ = [
+    "DRIVER_ERRORS",
     "ConnectionLostError",
     "DataError",
     "Database",

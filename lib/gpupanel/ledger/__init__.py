@@ -12,16 +12,19 @@ from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
     planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
 )
+from .failures import FailureReason, failure_reasons
 from .events import append_event, canonical_json, latest_event, list_events, spaced_json
 from .items import (
-    ASSET_TYPES, ITEM_FLAGS, bounded_decision_counts, decision_counts, get_item, has_done_items, list_items,
-    list_items_by_hash, open_items, plan_items, planned_items, previous_page_start, record_results, withdraw_missing,
+    ASSET_TYPES, ITEM_FLAGS, add_library_titles, bounded_decision_counts, decision_counts, get_item, has_done_items,
+    list_items, list_items_by_hash, open_items, plan_items, planned_items, previous_page_start, record_results, withdraw_missing,
 )
 
 __all__ = [
-    "ASSET_TYPES", "ITEM_FLAGS", "MAX_REASON_LENGTH",
-    "advance_container", "append_event", "bounded_decision_counts", "canonical_json", "change_token",
-    "container_counts", "container_result", "count_batches", "decision_counts", "get_batch", "get_item",
+    "ASSET_TYPES", "ITEM_FLAGS", "MAX_REASON_LENGTH", "FailureReason",
+    "add_library_titles", "advance_container", "append_event", "bounded_decision_counts", "canonical_json",
+    "change_token",
+    "container_counts", "container_result", "count_batches", "decision_counts", "failure_reasons",
+    "get_batch", "get_item",
     "has_done_items", "has_open_containers", "known_sync_ids", "latest_event", "list_containers", "list_events",
     "list_items", "list_items_by_hash", "lock_batch", "manifest_columns", "open_items", "plan_containers",
     "plan_items", "planned_containers", "planned_items", "previous_page_start", "record_results", "set_status",

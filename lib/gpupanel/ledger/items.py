@@ -138,6 +138,14 @@ def _filtered(
     return tx.fetch_all_sql(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
 
 
+def add_library_titles(tx: ReadTransaction, items: list[ItemRow]) -> list[ItemRow]:
+    """The items, with the library's title where the plan has none, as for those that another program planned."""
+    ids = [item["asset_id"] for item in items if item["item_title"] is None and item["asset_id"] is not None]
+    rows = (row for chunk in chunked(ids) for row in tx.fetch_all("titles.of_assets", ids=chunk))
+    titles: dict[int | None, str] = {row["id"]: row["title"] for row in rows}
+    return [item | {"item_title": item["item_title"] or titles.get(item["asset_id"])} for item in items]
+
+
 def _items(rows: list[Any]) -> list[ItemRow]:
     return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
 

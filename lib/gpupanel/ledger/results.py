@@ -23,9 +23,13 @@ class LatestResult(NamedTuple):
 
 def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResult]) -> dict[Key, int]:
     """Append the results of a job; return (kind, hash) -> id."""
-    owner = {"batch_id": batch_id, "job_id": job_id}
-    rows = tx.insert_many("results.insert", [_row(result) | owner for result in results])
+    rows = tx.insert_many("results.insert", _rows(batch_id, job_id, results), returning="RETURNING id")
     return {(result.kind, result.hash): row["id"] for result, row in zip(results, rows, strict=True)}
+
+
+def insert_of_items(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResult]) -> None:
+    """Append the results of items, whose ids no other row names."""
+    tx.insert_many("results.insert", _rows(batch_id, job_id, results), returning="")
 
 
 def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]]) -> None:
@@ -54,6 +58,11 @@ def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = 5) -> list[
     if len(rows) < limit:
         rows += tx.fetch_all("results.failed_containers", batch_id=batch_id, limit=limit - len(rows))
     return [row["reason"] for row in rows]
+
+
+def _rows(batch_id: int, job_id: int, results: list[EntryResult]) -> list[dict[str, Any]]:
+    owner = {"batch_id": batch_id, "job_id": job_id}
+    return [_row(result) | owner for result in results]
 
 
 def _row(result: EntryResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A struct that does not fit is split into the raw text of its fields, so that no 
 cost nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar, get_args, get_origin
@@ -84,22 +84,34 @@ def convert(raw: Raw, kind: Any) -> Any:
 
 def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
     """Return the values of those fields of `kind` that fit their types, by name."""
-    values = {}
+    return dict(_valid_fields(raw, kind))
+
+
+def _valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> Iterator[tuple[str, Any]]:
     for info in _fields(kind):
         if info.name in raw:
             try:
-                values[info.name] = convert(raw[info.name], info.type)
+                value = convert(raw[info.name], info.type)
             except UNFIT:
                 continue
-    return values
+            yield info.name, value
 
 
 def field_problems(raw: dict[str, Raw], kind: type[Struct], path: str) -> Iterator[str]:
     """Yield the problems of an object whose fields have the texts `raw`."""
+    return invalid_field_problems(raw, {name for name, _ in _valid_fields(raw, kind)}, kind, path)
+
+
+def invalid_field_problems(
+    raw: dict[str, Raw], valid: Collection[str], kind: type[Struct], path: str
+) -> Iterator[str]:
+    """Yield the problems of an object whose fields `valid` are known to fit their types, and no others."""
     for info in _fields(kind):
+        if info.name in valid:
+            continue
         inner = member_path(path, info.name)
         if info.name in raw:
-            yield from value_problems(raw[info.name], info.type, inner)
+            yield from _explain(raw[info.name], info.type, inner)
         elif info.required:
             yield format_problem(inner, MISSING, expected(info.type))
 

@@ -17,8 +17,8 @@ from msgspec import Raw
 
 from ..errors import ManifestError
 from .convert import (
-    UNFIT, starts_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
-    valid_fields, value_problems, with_lowercase_hashes,
+    UNFIT, starts_with, container_with_lowercase_hashes, convert, invalid_field_problems, raw_fields,
+    run_elements, valid_fields, value_problems, with_lowercase_hashes,
 )
 from .json_runs import RUN_BYTES, Text
 from .messages import first_per_path, limit_problems
@@ -123,7 +123,8 @@ class Items(Entries[Item | InvalidItem]):
         if not starts_with(raw, "{"):
             return None, value_problems(raw, Item, where)
         values = raw_fields(raw, Item)
-        valid, problems = valid_fields(values, Item), field_problems(values, Item, where)
+        valid = valid_fields(values, Item)
+        problems = invalid_field_problems(values, valid, Item, where)
         if not valid.keys() >= IDENTITY:
             return None, problems
         item = with_lowercase_hashes(Item(**valid))

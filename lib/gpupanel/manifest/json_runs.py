@@ -62,16 +62,45 @@ def _value(levels: int, string: bytes = STRING) -> bytes:
 KEY = SPACE + rb"(" + STRING + rb")" + SPACE + rb":" + SPACE
 # The manifest is level 1, its members' values begin at level 2, elements of its arrays at level 3.
 MEMBER_KEY = re.compile(KEY, re.DOTALL)
-MEMBER_VALUE = re.compile(rb"(" + _value(MAX_LEVELS - 1) + rb")" + SPACE + rb"([,}])", re.DOTALL)
-ELEMENT = re.compile(SPACE + rb"(" + _value(MAX_LEVELS - 2) + rb")" + SPACE + rb"([,\]])", re.DOTALL)
-MEMBER_RUN = re.compile(rb"(?>" + KEY + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
-RUN = re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
 # Three times as fast, but wrong where a string contains brackets.
 QUICK_RUN = re.compile(rb"(?>" + SPACE + _value(4, b"") + SPACE + rb",)++", re.DOTALL)
-WHOLE_RUN = re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",?)++", re.DOTALL)
 EMPTY = re.compile(rb"[\[{]" + SPACE + rb"[\]}]")
 STRINGS = re.compile(STRING, re.DOTALL)
 WHITE_SPACE = re.compile(SPACE)
+
+# Patterns of up to 63 levels take 8 ms each to compile, so that each is compiled at its first use.
+
+
+@cache
+def member_value_pattern() -> re.Pattern[bytes]:
+    """Return the pattern of the value of a member, and of what follows it."""
+    return re.compile(rb"(" + _value(MAX_LEVELS - 1) + rb")" + SPACE + rb"([,}])", re.DOTALL)
+
+
+@cache
+def whole_run_pattern() -> re.Pattern[bytes]:
+    """Return the pattern of a run with its last element."""
+    return re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",?)++", re.DOTALL)
+
+
+@cache
+def _element_pattern() -> re.Pattern[bytes]:
+    return re.compile(SPACE + rb"(" + _value(MAX_LEVELS - 2) + rb")" + SPACE + rb"([,\]])", re.DOTALL)
+
+
+@cache
+def _element_run_pattern() -> re.Pattern[bytes]:
+    return re.compile(rb"(?>" + SPACE + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
+
+
+@cache
+def _member_pattern() -> re.Pattern[bytes]:
+    return re.compile(KEY + member_value_pattern().pattern, re.DOTALL)
+
+
+@cache
+def _member_run_pattern() -> re.Pattern[bytes]:
+    return re.compile(rb"(?>" + KEY + _value(MAX_LEVELS - 2) + SPACE + rb",)++", re.DOTALL)
 
 
 def array_runs(text: Text, start: int) -> Iterator[tuple[int, int]]:
@@ -80,18 +109,13 @@ def array_runs(text: Text, start: int) -> Iterator[tuple[int, int]]:
     A run has at most RUN_BYTES, unless it is one element. The array's closing bracket is at the end of the last run.
     Raises NestingError.
     """
-    return _runs(text, start, _element_run, ELEMENT)
+    return _runs(text, start, _element_run, _element_pattern())
 
 
 def member_runs(text: Text, start: int) -> Iterator[tuple[int, int]]:
     """Cut an object into runs of whole members, as `array_runs` cuts an array."""
-    return _runs(text, start, lambda text, at: MEMBER_RUN.match(text, at, at + RUN_BYTES), _member_pattern())
-
-
-@cache
-def _member_pattern() -> re.Pattern[bytes]:
-    """Return the pattern of one member; compiled late, since only hostile manifests need it."""
-    return re.compile(KEY + MEMBER_VALUE.pattern, re.DOTALL)
+    run = _member_run_pattern()
+    return _runs(text, start, lambda text, at: run.match(text, at, at + RUN_BYTES), _member_pattern())
 
 
 def _runs(
@@ -114,7 +138,7 @@ def _element_run(text: Text, at: int) -> re.Match[bytes] | None:
     quick = QUICK_RUN.match(text, at, at + RUN_BYTES)
     if quick and _is_json_array(b"[%b]" % bytes(text[at : quick.end() - 1])):
         return quick
-    return RUN.match(text, at, at + RUN_BYTES)
+    return _element_run_pattern().match(text, at, at + RUN_BYTES)
 
 
 def _is_json_array(text: bytes) -> bool:
@@ -130,7 +154,7 @@ def count_elements(text: Text, start: int, enough: int) -> int:
     """Count the elements of the array at `start`, up to `enough` + 1 or the first one that is nested too deep."""
     count, at = 0, start + 1
     while count <= enough and not EMPTY.match(text, start):
-        element = ELEMENT.match(text, at)
+        element = _element_pattern().match(text, at)
         if element is None:
             break
         count, at = count + 1, element.end()
@@ -160,18 +184,21 @@ def path_in_run(run: Span, offset: int, path: Callable[[int], str], first: int) 
 
 
 def _member_at(text: Text, at: int, offset: int) -> tuple[str, int] | None:
-    """Return the key of the member that `offset` is in, and where its value begins."""
+    """Return the key of the member that `offset` is in, and where its value begins; None if that is no key of JSON."""
     while key := MEMBER_KEY.match(text, at):
-        value = MEMBER_VALUE.match(text, key.end())
+        value = member_value_pattern().match(text, key.end())
         if value is None or offset < value.end():
-            return decode_string(key[1]), key.end()
+            try:
+                return decode_string(key[1]), key.end()
+            except ValueError:  # surrogates are found before the syntax is checked
+                return None
         at = value.end()
     return None
 
 
 def _element_at(text: Text, at: int, offset: int, index: int = 0) -> tuple[int, int] | None:
     """Return the index of the element that `offset` is in, and where it begins."""
-    while element := ELEMENT.match(text, at):
+    while element := _element_pattern().match(text, at):
         if offset < element.end():
             return index, skip_space(text, at)
         index, at = index + 1, element.end()

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import accumulate
 from typing import Annotated, Any, get_args, get_origin
 
@@ -63,6 +64,7 @@ def escape(text: str) -> str:
     return escape_unprintable(text.replace("\\", "\\\\").replace('"', '\\"'))
 
 
+@cache
 def expected(kind: Any) -> str:
     """Return what a value of type `kind` must be, in the words of its rule."""
     if get_origin(kind) is Annotated:

@@ -21,7 +21,7 @@ from .convert import (
 )
 from .entries import Containers, Entries, Items, decode_known_items, identity_of, safe_folder
 from .json_runs import (
-    EMPTY, MEMBER_KEY, MEMBER_VALUE, NestingError, SPACE, Span, Text, array_runs, count_elements, decode_string,
+    EMPTY, MEMBER_KEY, NestingError, SPACE, Span, Text, array_runs, count_elements, decode_string, member_value_pattern,
 )
 from .manifest import Manifest
 from .messages import MISSING, ProblemList, member_path
@@ -99,7 +99,7 @@ def _member_keys(text: Text) -> Iterator[str]:
     at = start.end() if start else 0
     while key := MEMBER_KEY.match(text, at):
         yield decode_string(key[1])
-        value = MEMBER_VALUE.match(text, key.end())
+        value = member_value_pattern().match(text, key.end())
         if value is None:
             raise NestingError
         at = value.end()
@@ -175,7 +175,7 @@ class _Parsing:
     def _read_value(self, name: str, start: int) -> int:
         """Check a member's value; returns its end."""
         name_path = member_path("", name)
-        value = MEMBER_VALUE.match(self._text, start)
+        value = member_value_pattern().match(self._text, start)
         if value is None:
             self._stop_at(nesting_problem(name_path))
         end = value.end(1)

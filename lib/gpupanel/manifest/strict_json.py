@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from .json_runs import (
-    EMPTY, MAX_LEVELS, MEMBER_KEY, STRINGS, Span, Text, WHOLE_RUN, array_runs, count_elements, decode_string,
-    member_runs, path_at, path_in_run, skip_space,
+    EMPTY, MAX_LEVELS, MEMBER_KEY, STRINGS, Span, Text, array_runs, count_elements, decode_string, member_runs,
+    path_at, path_in_run, skip_space, whole_run_pattern,
 )
 from .messages import describe_start, escape, format_problem, is_finite, member_path
 
@@ -120,7 +120,7 @@ def run_problems(run: Span, path: ElementPath, first: int, max_text_bytes: int) 
 
     Returns the number of elements, and the problems: repeated keys, infinite numbers, long texts, deep nesting.
     """
-    if not WHOLE_RUN.fullmatch(*run):
+    if not whole_run_pattern().fullmatch(*run):
         return 1, [nesting_problem(path(first))]
     if long := long_text_problem(run, max_text_bytes, lambda at: path_in_run(run, at, path, first)):
         return 1, [long]

@@ -14,6 +14,8 @@ from .schema import Derivative, Item
 SAME, INSIDE, HOLDS = 1, 2, 3
 RELATIONS = ("", "is that of", "lies inside that of", "holds that of")
 LONGEST_NAME = 255
+# Only such a name can have more bytes, since a character has at most four.
+MAYBE_LONG_NAME = re.compile(r"[^/]{64}")
 # Most paths consist of such names, which break none of the rules below.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
 PATH_RULES = (
@@ -36,7 +38,9 @@ def path_faults(path: str) -> str:
     if PLAIN_PATH.fullmatch(path) and len(path) <= LONGEST_NAME:
         return ""
     broken = [words for pattern, words in PATH_RULES if pattern.search(path)]
-    if any(len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME for name in path.split("/")):
+    if MAYBE_LONG_NAME.search(path) and any(
+        len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME for name in path.split("/")
+    ):
         broken.append(f"no name longer than {LONGEST_NAME} bytes")
     return ", ".join(broken)
 

@@ -28,8 +28,8 @@ NATURAL = {
 }
 # Tables that the Perl panel and worker do not write.
 OURS_ALONE = {
-    "schema_version", "ingest_batch_container", "ingest_result", "ingest_result_member", "ingest_document",
-    "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
+    "schema_version", "ingest_batch_container", "ingest_batch_word", "ingest_result", "ingest_result_member",
+    "ingest_document", "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
 }
 # The number of a row, and a value that the database computes from others.
 NEVER_COMPARED = {"id", "active_batch_id"}
@@ -44,7 +44,7 @@ OURS_ONLY = {
     ("import_job", name)
     for name in ("hold", "hold_reason", "hold_batch_id", "not_before", "held_at", "hold_count", "replaces_job_id")
 } | {
-    ("ingest_batch_item", "item_digest"), ("ingest_batch_item", "target_digest"),
+    ("ingest_batch_item", "item_digest"), ("ingest_batch_item", "target_digest"), ("ingest_batch_item", "item_title"),
     ("asset_derivative", "checked_at"), ("asset_derivative", "checked_how"), ("asset_ai_run", "deleted_at"),
 } | {
     (table, name) for name in ("source_at", "source_batch_id") for table in (

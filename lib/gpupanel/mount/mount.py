@@ -21,8 +21,8 @@ from ..errors import (
 from ..models import SYNC_ID
 from ..text import escape_unprintable
 from .safe_open import (
-    ItemFolder, OpenDirectory, close_on_error, decode_name, open_checked, open_directory, path_below,
-    translate_os_errors,
+    ItemFolder, OSErrorTranslation, OpenDirectory, close_on_error, decode_name, open_checked, open_directory,
+    path_below,
 )
 
 SENTINEL = ".ready"
@@ -43,7 +43,7 @@ class ManifestFile:
 
     def __init__(self, root: Path, name: str, descriptor: int, limit: int) -> None:
         self._root, self._name, self._descriptor, self._limit = root, name, descriptor, limit
-        with close_on_error(descriptor), translate_os_errors(root, name):
+        with close_on_error(descriptor), OSErrorTranslation(root, name):
             found = os.fstat(descriptor)
         self.size, self.state = found.st_size, f"{found.st_size} {found.st_mtime_ns}"
 
@@ -86,7 +86,7 @@ class Mount:
 
     def _check_roots(self) -> None:
         for folder, other in ((self.sync_dir, self.assets_dir), (self.assets_dir, self.sync_dir)):
-            with translate_os_errors(folder, ""), os.scandir(folder) as entries:
+            with OSErrorTranslation(folder, ""), os.scandir(folder) as entries:
                 if all(folder / entry.name == other for entry in entries):
                     raise MountUnavailableError(f"{folder} is empty, or not mounted.")
 
@@ -99,7 +99,7 @@ class Mount:
 
     def list_sentinels(self) -> Iterator[Sentinel]:
         """List all sentinels of sync_dir, in no order. Raises MountUnavailableError."""
-        with translate_os_errors(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
+        with OSErrorTranslation(self.sync_dir, ""), os.scandir(self.sync_dir) as entries:
             for entry in entries:
                 if entry.name.endswith(SENTINEL):
                     yield _sentinel(decode_name(entry.name))
@@ -111,7 +111,7 @@ class Mount:
         """
         try:
             for name in (f"{sync_id}.ready", f"{sync_id}.json"):
-                with translate_os_errors(self.sync_dir, name):
+                with OSErrorTranslation(self.sync_dir, name):
                     os.lstat(self.sync_dir / name)
         except (NotFoundError, PermissionDeniedError):
             return False
@@ -137,7 +137,7 @@ class Mount:
         if not SYNC_ID.fullmatch(sync_id):
             raise UnsafePathError(f"{sync_id!r} is not a lowercase UUID, so no bundle has that name.")
         try:
-            with translate_os_errors(self.sync_dir, f"{sync_id}.ready"):
+            with OSErrorTranslation(self.sync_dir, f"{sync_id}.ready"):
                 os.lstat(path_below(self.sync_dir, f"{sync_id}.ready"))
             name = f"{sync_id}.json"
             opened = open_checked(self.sync_dir, name, stat.S_ISREG)
@@ -256,7 +256,7 @@ def _content(
 
     A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
     """
-    with translate_os_errors(root, relative):
+    with OSErrorTranslation(root, relative):
         size = os.fstat(descriptor).st_size
         content = _read(descriptor, size, limit) if size <= limit else b""
     if max(size, len(content)) > limit:

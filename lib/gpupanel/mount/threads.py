@@ -24,6 +24,8 @@ PREFETCH = 16  # items that `bounded` reads ahead
 GROUP_SIZE = 50  # results that are yielded together, at most
 GROUP_SECONDS = 0.2  # seconds that a result waits for others of its group
 _SENTINEL = object()
+# The set is made once, since it takes longer than the start of a thread.
+ALL_SIGNALS = valid_signals()
 
 
 class DaemonThreadPool:
@@ -102,7 +104,7 @@ class DaemonThreadPool:
 
     def _serve(self) -> None:
         # The main thread handles signals; one that is delivered here would not interrupt its waiting.
-        pthread_sigmask(SIG_BLOCK, valid_signals())
+        pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
         while (task := self._wanted.get()) is not None and not self._left:
             task()
 

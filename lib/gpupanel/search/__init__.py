@@ -3,7 +3,7 @@
 from ..models import COUNT_LIMIT
 from .batches import (
     BoundedCount, STATUS_COUNT_LIMIT, count_batches, count_by_status, count_list_and_statuses, list_batches,
-    list_hosts, list_ids,
+    list_hosts, list_ids, listed_batch,
 )
 from .access_path import AccessPath, MAX_ROWS_SCANNED, choose_access_path
 
@@ -20,4 +20,5 @@ __all__ = [
     "list_batches",
     "list_hosts",
     "list_ids",
+    "listed_batch",
 ]

@@ -1,5 +1,6 @@
 """Choose the index for a batch search and build its WHERE clause."""
 
+import re
 from collections.abc import Container, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -46,11 +47,15 @@ CONDITIONS = {
     "host": "b.source_host = %(host)s", "sync_id": "b.sync_id LIKE %(sync_id)s",
     "since": "b.discovered_at >= %(since)s", "until": "b.discovered_at < %(until)s",
 }
+HAS_WORD = "EXISTS (SELECT 1 FROM ingest_batch_word w WHERE w.batch_id = b.id AND w.word LIKE %(word_{})s)"
+ALL_CONDITIONS = {*CONDITIONS, "words"}
 DATES = {"since", "until"}
 TABLE = "ingest_batch b FORCE INDEX ({})"
 TOUCHED = (
     "(SELECT DISTINCT batch_id FROM ({}) latest) touched STRAIGHT_JOIN ingest_batch b ON b.id = touched.batch_id"
 )
+# The filters whose index is not one of ingest_batch, and the query that reads it.
+OTHER_INDEXES = {"asset_hash": "search.batches_with_asset", "words": "search.batches_with_word"}
 
 
 def filter_names(filters: BatchFilter) -> list[str]:
@@ -64,10 +69,10 @@ def choose_access_path(tx: ReadTransaction, filters: BatchFilter) -> AccessPath:
     The index of sync_ids is not in the order of the list, so it is used only if it has few rows.
     """
     names = filter_names(filters)
-    if "asset_hash" in names:
-        return AccessPath(
-            TOUCHED.format(query("search.batches_with_asset")), "asset_hash", alone=len(names) == 1, short=True
-        )
+    other = next((name for name in names if name in OTHER_INDEXES), None)
+    if other:
+        is_alone = len(names) == 1 and len(filters.words or ("",)) == 1
+        return AccessPath(TOUCHED.format(query(OTHER_INDEXES[other])), other, alone=is_alone, short=True)
     numbers = {}
     if len(names) > 1 or names == ["sync_id"]:
         numbers = {
@@ -119,7 +124,7 @@ def run_query(
     With `only`, the path's own filter and the dates apply, and no other filter.
     """
     path, filters, ascending, start, horizon = scan
-    where = conditions(filters, DATES | {path.lead or ""} if only else CONDITIONS)
+    where = conditions(filters, DATES | {path.lead or ""} if only else ALL_CONDITIONS)
     where += [keyset_condition("b.discovered_at", "b.id", "start", ascending)] if start else []
     where += ["NOT " + keyset_condition("b.discovered_at", "b.id", "horizon", ascending)] if horizon else []
     holes = {"source": path.source, "where": " AND ".join(where) or "TRUE"}
@@ -130,15 +135,24 @@ def run_query(
 
 def conditions(filters: BatchFilter, names: Container[str]) -> list[str]:
     """The conditions of those filters that are set and among `names`."""
-    return [text for name, text in CONDITIONS.items() if name in names and getattr(filters, name) is not None]
+    return [
+        *(text for name, text in CONDITIONS.items() if name in names and getattr(filters, name) is not None),
+        *(HAS_WORD.format(number) for number in range(1, len(filters.words or ())) if "words" in names),
+    ]
 
 
 def parameters(filters: BatchFilter, **cursors: Cursor | None) -> dict[str, Any]:
     """The parameters of the conditions and cursors."""
-    values = filters._asdict() | {
+    words = sorted(filters.words or (), key=len, reverse=True)  # the longest, likely the rarest, chooses the rows
+    values = filters._asdict() | {f"word_{number}": _prefix(word) for number, word in enumerate(words)} | {
         "sync_id": f"{filters.sync_id}%", "asset_hash": f"{filters.asset_hash}%", "most": MAX_ROWS_SCANNED,
         "until": filters.until and filters.until + timedelta(days=1),
     }
     for name, cursor in cursors.items():
         values |= cursor.parameters(name) if cursor else {}
     return values
+
+
+def _prefix(word: str) -> str:
+    """The LIKE pattern of the words that begin so."""
+    return re.sub(r"([\\%_])", r"\\\1", word) + "%"

@@ -15,8 +15,8 @@ from ..models import BatchStatus, COUNT_LIMIT
 from ..pagination import Cursor, ENDS, Page, build_page
 from ..rows import ListedBatch
 from .access_path import (
-    AccessPath, BatchScan, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, TABLE, choose_access_path, choose_index, conditions,
-    fetch_count, filter_names, parameters, run_query, scan_limit_row,
+    AccessPath, BatchScan, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, OTHER_INDEXES, TABLE, choose_access_path,
+    choose_index, conditions, fetch_count, filter_names, parameters, run_query, scan_limit_row,
 )
 from .filters import BatchFilter
 
@@ -132,9 +132,15 @@ def _sum(parts: Collection[BoundedCount]) -> BoundedCount:
 def _is_complete(tx: ReadTransaction, path: AccessPath, filters: BatchFilter) -> bool:
     """Whether the access path has all rows of its filter."""
     return (
-        path.lead != "asset_hash"
-        or len(tx.fetch_all("search.batches_with_asset", **parameters(filters))) < MAX_ROWS_SCANNED
+        path.lead not in OTHER_INDEXES
+        or len(tx.fetch_all(OTHER_INDEXES[path.lead], **parameters(filters))) < MAX_ROWS_SCANNED
     )
+
+
+def listed_batch(tx: ReadTransaction, batch_id: int) -> ListedBatch:
+    """One batch as the list shows it."""
+    [row] = _rows(tx, [batch_id])
+    return row
 
 
 def list_hosts(tx: ReadTransaction) -> list[str]:

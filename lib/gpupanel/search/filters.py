@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import InvalidInputError
 from ..models import BatchStatus
+from ..text import split_words
 
 STATUSES = tuple(map(str, BatchStatus))
 TYPES = ("asset", "gallery", "collection", "video_simple")
@@ -17,12 +18,15 @@ SYNC_ID_PREFIX = re.compile(r"[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
 HASH_PREFIX = re.compile(r"[0-9a-f]{9,64}")
 DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 MAX_HOST_LENGTH = 255
+MAX_TEXT_LENGTH = 200  # characters of a search text
+MAX_WORDS = 5  # of a search text that count
 
 
 class BatchFilter(NamedTuple):
     """The conditions of a search; None is no condition.
 
-    `since` and `until` are days (UTC), both included. `sync_id` and `asset_hash` may be prefixes.
+    `since` and `until` are days (UTC), both included. `sync_id` and `asset_hash` may be prefixes, and so may each of
+    `words`: a batch matches if it has them all.
     """
 
     status: str | None = None
@@ -33,6 +37,7 @@ class BatchFilter(NamedTuple):
     asset_hash: str | None = None
     since: date | None = None
     until: date | None = None
+    words: tuple[str, ...] | None = None
 
 
 # parameter -> its allowed values
@@ -48,7 +53,7 @@ def parse_filter(texts: Mapping[str, str]) -> BatchFilter:
         raise InvalidInputError(f"host: found {len(given['host'])} characters, expected up to {MAX_HOST_LENGTH}")
     return BatchFilter(
         words["status"], words["type"], words["action"], given["host"] or None, *_searched(given["q"]),
-        since=_day("from", given["from"]), until=_day("to", given["to"]),
+        since=_day("from", given["from"]), until=_day("to", given["to"]), words=_words(given["q"]),
     )
 
 
@@ -76,7 +81,16 @@ def _searched(text: str) -> tuple[str | None, str | None]:
         return wanted, None
     if HASH_PREFIX.fullmatch(wanted):
         return None, wanted
-    raise InvalidInputError(
-        f"q: {text[:80]!r} is not a sync_id or an asset hash.",
-        "Enter at least the first 9 characters of a hash; up to 8 characters are taken for a sync_id.",
-    )
+    return None, None
+
+
+def _words(text: str) -> tuple[str, ...] | None:
+    """The words of a search text that is neither a sync_id nor a hash; in quotes, each text is words.
+
+    A text without any word is one that no batch has.
+    """
+    if not text or _searched(text) != (None, None):
+        return None
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidInputError(f"q: found {len(text)} characters, expected up to {MAX_TEXT_LENGTH}")
+    return tuple(dict.fromkeys(split_words(text)))[:MAX_WORDS] or (text,)

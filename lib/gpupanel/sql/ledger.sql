@@ -92,17 +92,17 @@ WHERE id = %(batch_id)s
 -- Insert or update plans of items; the result of an earlier job moves to earlier... (assignments run in order).
 INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, cover_hash, decision, planned, reason,
                                changes, asset_id, cover_id, last_error, path, picture, empties, item_digest,
-                               target_digest)
+                               target_digest, item_title)
 VALUES (%(batch_id)s, %(position)s, %(asset_type)s, %(asset_hash)s, %(cover_hash)s, %(decision)s, %(decision)s,
         %(reason)s, %(changes)s, %(asset_id)s, %(cover_id)s, %(last_error)s, %(path)s, %(picture)s, %(empties)s,
-        %(item_digest)s, %(target_digest)s)
+        %(item_digest)s, %(target_digest)s, %(item_title)s)
 ON DUPLICATE KEY UPDATE
   earlier = IF(job_id IS NULL, earlier, decision), earlier_reason = IF(job_id IS NULL, earlier_reason, reason),
   earlier_job_id = COALESCE(job_id, earlier_job_id), path = VALUES(path), picture = VALUES(picture),
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision),
   planned = VALUES(planned), reason = VALUES(reason), changes = VALUES(changes), asset_id = VALUES(asset_id),
   cover_id = VALUES(cover_id), last_error = VALUES(last_error), job_id = NULL, empties = VALUES(empties), differs = NULL,
-  item_digest = VALUES(item_digest), target_digest = VALUES(target_digest)
+  item_digest = VALUES(item_digest), target_digest = VALUES(target_digest), item_title = VALUES(item_title)
 
 -- name: settle_items
 -- Write the results of items beside their plans, and mark in `differs` where the two differ.

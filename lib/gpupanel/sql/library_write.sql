@@ -1,6 +1,6 @@
 -- name: hold
 -- Lock those of these assets that exist, in the order of the index, until the transaction ends.
-SELECT id, asset_type, asset_hash FROM asset FORCE INDEX (asset)
+SELECT asset_hash FROM asset FORCE INDEX (asset)
 WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
 ORDER BY asset_type, asset_hash FOR UPDATE
 

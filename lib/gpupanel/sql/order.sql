@@ -19,9 +19,9 @@ SELECT id, sync_id FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: tombstones
 -- The latest removals of what the library did not have.
-SELECT kind, hash, source_at, batch_id FROM ingest_tombstone WHERE kind = %(kind)s AND hash IN %(hashes)s
+SELECT hash, source_at, batch_id FROM ingest_tombstone WHERE kind = %(kind)s AND hash IN %(hashes)s
 
 -- name: lock_tombstones
 -- The same, as committed now, locked until the transaction ends.
-SELECT kind, hash, source_at, batch_id FROM ingest_tombstone
+SELECT hash, source_at, batch_id FROM ingest_tombstone
 WHERE kind = %(kind)s AND hash IN %(hashes)s FOR UPDATE

@@ -4,7 +4,7 @@ INSERT INTO ingest_result (batch_id, job_id, kind, hash, planned, approved, deci
                            target_digest, target_id, cover_id)
 VALUES (%(batch_id)s, %(job_id)s, %(kind)s, %(hash)s, %(planned)s, %(approved)s, %(decision)s, %(reason)s,
         %(last_error)s, %(changes)s, %(target_digest)s, %(target_id)s, %(cover_id)s)
-RETURNING id
+{returning}
 
 -- name: insert_members
 -- Append the members that a result added, moved or took out.

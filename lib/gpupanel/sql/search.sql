@@ -1,14 +1,22 @@
 -- name: rows
--- These batches, each with its latest job.
-SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total
+-- These batches, each with its latest job and with what names it: the first item, and the first container.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total, j.hold_reason, c.title AS container_title,
+       i.id AS first_id, COALESCE(i.item_title, a.title) AS first_title, i.picture AS first_picture
 FROM ingest_batch b
+LEFT JOIN ingest_batch_item i
+  ON i.id = (SELECT item.id FROM ingest_batch_item item FORCE INDEX (position)
+             WHERE item.batch_id = b.id ORDER BY item.position, item.id LIMIT 1)
+LEFT JOIN asset a ON a.id = i.asset_id AND i.item_title IS NULL
+LEFT JOIN ingest_batch_container c
+  ON c.id = (SELECT container.id FROM ingest_batch_container container FORCE INDEX (position)
+             WHERE container.batch_id = b.id ORDER BY container.position, container.id LIMIT 1)
 LEFT JOIN import_job j
   ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
 WHERE b.id IN %(ids)s
 
 -- name: by_ids
--- Key and status of these batches.
-SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
+-- Key and status of these batches, and why a skipped one was skipped.
+SELECT id, sync_id, status, last_error FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: ids
 -- The ids of these bundles.
@@ -31,6 +39,11 @@ SELECT COALESCE(MAX(id) - MIN(id), 0) AS span FROM ingest_batch
 -- Batches that list an asset, the latest first; a batch that lists it twice appears twice.
 SELECT batch_id FROM ingest_batch_item FORCE INDEX (touched)
 WHERE asset_hash LIKE %(asset_hash)s ORDER BY asset_hash DESC, batch_id DESC LIMIT %(most)s
+
+-- name: batches_with_word
+-- Batches with a word that begins so, the latest of each word first.
+SELECT batch_id FROM ingest_batch_word FORCE INDEX (word)
+WHERE word LIKE %(word_0)s ORDER BY word DESC, batch_id DESC LIMIT %(most)s
 
 -- Holes of the following: {source} is the table with the index to use, {where} the filters, {order} is ASC or DESC.
 

@@ -160,7 +160,16 @@ class PanelApplication:
         return csrf.make_token(self.secret, user.name) if user.operator else None
 
     def _post(self, request: Request) -> Response:
-        # Imported here, since reading a page needs neither the mount nor the manifest's parser.
+        from . import bulk_actions  # here, since reading a page needs neither the mount nor the manifest's parser
+
+        try:
+            return self._act(request)
+        except bulk_actions.NothingSelectedError as error:
+            if request.wants_json:
+                raise
+            return self._back_to_page(request, {"ok": False, "summary": str(error), "lines": []})
+
+    def _act(self, request: Request) -> Response:
         from . import bulk_actions, form_actions
 
         user = request.signed_in
@@ -177,8 +186,11 @@ class PanelApplication:
             return _json(outcome._asdict())
         if page:
             return self._page("selection", request, page)
-        message = {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines}
-        cookie = flash.dump(self.secret, user.name, message)
+        return self._back_to_page(request, {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines})
+
+    def _back_to_page(self, request: Request, message: dict[str, Any]) -> Response:
+        """Redirect to the page of a form, which shows the flash message."""
+        cookie = flash.dump(self.secret, request.signed_in.name, message)
         return _reply(b"", 303, {"Location": request.current_url, **_set_cookie(request, cookie)})
 
     def _flash(self, request: Request) -> tuple[dict[str, Any] | None, dict[str, str]]:

@@ -27,6 +27,13 @@ DONE = {
 }
 
 
+class NothingSelectedError(InvalidInputError):
+    """An action on selected batches without a selection."""
+
+    message = "Select at least one batch."
+    hint = "Tick batches in the list, or All matching batches."
+
+
 def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any]:
     """Return the preview page of an action. Raises InvalidInputError.
 
@@ -92,9 +99,11 @@ def _from_form(tx: ReadTransaction, secret: SigningKey, request: Request) -> tup
 
 def _sync_ids(request: Request) -> list[str]:
     selected = dict.fromkeys(parameters.sync_id(text) for text in request.form.get("sync_id", []))
-    if not 0 < len(selected) <= MAX_SELECTED:
+    if not selected:
+        raise NothingSelectedError()
+    if len(selected) > MAX_SELECTED:
         raise InvalidInputError(
-            f"{len(selected)} batches are selected, expected 1 to {MAX_SELECTED}.", "Select batches in the list."
+            f"{len(selected)} batches are selected, expected 1 to {MAX_SELECTED}.", "Select fewer batches in the list."
         )
     return list(selected)
 

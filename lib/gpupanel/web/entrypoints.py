@@ -86,8 +86,9 @@ def _drain_what_is_here(body: "IO[bytes]") -> None:
     except (AttributeError, OSError, ValueError):
         return
     deadline = monotonic() + DRAIN_SECONDS
-    while monotonic() < deadline and select([descriptor], [], [], QUIET_SECONDS)[0] and os.read(descriptor, PIECE_BYTES):
-        pass
+    while monotonic() < deadline and select([descriptor], [], [], QUIET_SECONDS)[0]:
+        if not os.read(descriptor, PIECE_BYTES):
+            break
 
 
 def write(reply: "Response", out: "IO[bytes]", *, with_body: bool = True) -> None:

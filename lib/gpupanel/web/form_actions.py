@@ -56,6 +56,16 @@ class FormContext(NamedTuple):
         return request.sync_id(self.single("sync_id"))
 
     @property
+    def priority(self) -> int:
+        """The field `priority`, or the default. Raises InvalidInputError."""
+        text = self.optional("priority").strip()
+        number = _priority(text) if text else job_queue.PRIORITY
+        if number not in job_queue.PRIORITIES:
+            low, high = job_queue.PRIORITIES[0], job_queue.PRIORITIES[-1]
+            raise InvalidInputError(f"priority: found {number}, expected {low} to {high}")
+        return number
+
+    @property
     def job_id(self) -> int:
         """The field `job_id`. Raises InvalidInputError."""
         return request.number("job_id", self.single("job_id"))
@@ -97,7 +107,9 @@ def queue(request: FormContext) -> ActionResult:
     """Queue a batch."""
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
     try:
-        job_id = services.queue_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
+        job_id = services.queue_batch(
+            request.db, request.mount, request.sync_id, request.actor, priority=request.priority, seconds=MOUNT_SECONDS
+        )
     except PreflightRequested as requested:
         return _requested("queue", requested, result)
     except PreflightFailedError as error:

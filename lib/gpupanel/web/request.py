@@ -18,7 +18,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 # The parameters of a page's filters and cursors; the redirect after a form keeps them.
 KEPT_PARAMETERS = (
     "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after",
-    "start", "decision", "mark",
+    "start", "decision", "mark", "container",
     *(f"{jobs}_{direction}" for jobs in ("running", "queued", "finished") for direction in ("after", "before")),
 )
 

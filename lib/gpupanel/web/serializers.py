@@ -7,16 +7,21 @@ from ..models import BatchStatus
 from ..pagination import Cursor
 from ..rows import ListedBatch
 
+NAME = ("container_title", "first_id", "first_title", "first_picture")
+CONTAINER = (
+    "id", "position", "type", "container_hash", "title", "cover_hash", "planned", "decision", "reason", "changes",
+    "members", "members_done", "missing", "missing_count", "target_id", "last_error", "job_id", "updated_at",
+)
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
-    "imported_at", "imported_job_id", "imported_sha256",
+    "imported_at", "imported_job_id", "imported_sha256", "changed_at",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "changed_at")
+PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older")
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",
-    "earlier_job_id",
+    "earlier_job_id", "item_title",
 )
 JOB = (
     "id", "state", "priority", "requested_by", "queued_at", "claimed_at", "worker", "attempts", "heartbeat_at",
@@ -39,8 +44,9 @@ def pick(row: Mapping[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str
 
 def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
-    job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total"))
-    return pick(row, BATCH, queueable=not BatchStatus(row["status"]).has_active_job, job=job if row["job_id"] else None)
+    job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total", "hold_reason"))
+    is_free = not BatchStatus(row["status"]).has_active_job
+    return pick(row, BATCH + NAME, queueable=is_free, job=job if row["job_id"] else None)
 
 
 def cursor_params(cursor: Cursor | None) -> dict[str, int] | None:

@@ -1,5 +1,6 @@
 """Template filters, in the Perl panel's formats (CONTRACT, "10. Pages")."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -126,6 +127,14 @@ def format_fact(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def pretty_json(text: str) -> str:
+    """Indent a JSON text; another text stays as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
 def link_sync_ids(text: str, links: "UrlBuilder") -> Markup:
     """Escape a text and link each sync_id in it to its batch."""
     def link(match: re.Match[str]) -> str:
@@ -139,6 +148,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago, "at_least": at_least, "clip": clip, "count": count, "count_exactly": count_exactly,
     "dash_if_empty": dash_if_empty, "datetime": format_datetime, "duration": duration, "elapsed": format_elapsed,
     "eta_range": format_eta, "fact": format_fact, "iso": iso, "library_targets": library_targets,
-    "link_sync_ids": link_sync_ids, "progress": progress, "rate": rate, "short_hash": digest, "size": size,
+    "link_sync_ids": link_sync_ids, "pretty_json": pretty_json, "progress": progress, "rate": rate, "short_hash": digest, "size": size,
     "value": value,
 }

@@ -68,7 +68,7 @@ class ChunkWriter:
         if self._run.job_id is None:
             return
         ledger.record_results(tx, self._run.batch_id, self._run.job_id, [each.plan for each in settled])
-        results.insert(tx, self._run.batch_id, self._run.job_id, [each.result for each in settled])
+        results.insert_of_items(tx, self._run.batch_id, self._run.job_id, [each.result for each in settled])
 
     def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
         """Write and record each item under a savepoint; only those that the database refuses fail."""

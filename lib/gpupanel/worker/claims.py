@@ -14,7 +14,7 @@ from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
 from ..holds import Hold
-from ..ledger import results
+from ..ledger import results, search_words
 from ..models import BatchStatus, Decision, HoldKind, JobState
 
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
@@ -279,6 +279,7 @@ def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: Manife
 def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
     """Return the payload of job_finished."""
     samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
+    search_words.save(tx, claim.batch_id, search_words.WordSet([result.problem, *samples]))
     facts: dict[str, object] = {
         "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),
         "counts": result.counts, "failure_samples": samples,
@@ -294,6 +295,7 @@ def fail(tx: Transaction, claim: Claim, reason: str) -> str:
     """
     end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.FAILED, reason))
     note(tx, claim, "job_failed", "job_fail", reason=reason)
+    search_words.save(tx, claim.batch_id, search_words.WordSet([reason]))
     holds.wake(tx, claim.batch_id, claim.worker)
     return f"failed, {reason}"
 

@@ -150,8 +150,11 @@ class Importer:
         self._hooks.warn(text)
 
     def planned_items(self, keys: list[AssetKey]) -> dict[AssetKey, PlannedItem]:
-        """Return the ledger's rows of these items."""
-        return self._db.run_read(ledger.planned_items, self._claim.batch_id, keys)
+        """Return the ledger's rows of these items.
+
+        A transaction that writes nothing begins with its query; a read-only one has a statement more.
+        """
+        return run_idempotent(self._db, ledger.planned_items, self._claim.batch_id, keys)
 
     def is_open(self, row: PlannedItem) -> bool:
         """Return whether no job has settled the item, or only as failed before."""

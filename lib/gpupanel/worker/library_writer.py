@@ -44,7 +44,7 @@ class CoverLink(NamedTuple):
 def lock_assets(tx: Transaction, keys: Iterable[AssetKey]) -> set[AssetKey]:
     """Lock the existing assets until the transaction ends; return their keys."""
     return {
-        (row["asset_type"], row["asset_hash"])
+        (asset_type, row["asset_hash"])
         for asset_type, hashes in chunk_by_first(keys)
         for row in tx.fetch_all("library_write.hold", asset_type=asset_type, hashes=hashes)
     }

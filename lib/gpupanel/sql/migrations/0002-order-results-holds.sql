@@ -46,6 +46,7 @@ ALTER TABLE IF EXISTS ingest_batch_item
          CHARACTER SET ascii COLLATE ascii_bin NULL,
   ADD COLUMN IF NOT EXISTS item_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL AFTER differs,
   ADD COLUMN IF NOT EXISTS target_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL AFTER item_digest,
+  ADD COLUMN IF NOT EXISTS item_title VARCHAR(255) NULL AFTER updated_at,
   ROW_FORMAT = DYNAMIC, DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 ALTER TABLE IF EXISTS ingest_event
@@ -133,6 +134,13 @@ CREATE TABLE IF NOT EXISTS ingest_batch_container (
   KEY touched (container_hash, batch_id),
   CONSTRAINT ingest_batch_container_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id),
   CONSTRAINT ingest_batch_container_job FOREIGN KEY (job_id) REFERENCES import_job (id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+CREATE TABLE IF NOT EXISTS ingest_batch_word (
+  batch_id BIGINT UNSIGNED NOT NULL,
+  word     VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL,
+  PRIMARY KEY (batch_id, word),
+  KEY word (word, batch_id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS ingest_result (

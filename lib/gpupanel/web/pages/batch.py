@@ -1,15 +1,15 @@
 """The batch page, with the sections and labels of the Perl panel."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from ... import job_queue, ledger, preflight_requests
+from ... import job_queue, ledger, preflight_requests, search
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
 from ...rows import BatchRow, LockedJob
 from .. import request as parameters, status_bar
 from ..request import Request
-from ..serializers import EVENT, JOB, PLANNED_BATCH, PREFLIGHT_REQUEST, pick
+from ..serializers import CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, pick
 from ..status_bar import QueueSummary
 from . import item_list
 from .item_list import ItemFilter
@@ -17,9 +17,18 @@ from .item_list import ItemFilter
 LATEST = 50
 
 
+class PageParameters(NamedTuple):
+    """The batch, its items, and the positions of the first item and container."""
+
+    sync_id: str
+    item_filter: ItemFilter
+    start: int
+    container: int
+
+
 def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     """Return the values of the page. Raises InvalidInputError, NotFoundError."""
-    return db.run_read(_read, *_parameters(request), settings.panel.page_size)
+    return db.run_read(_read, _parameters(request), settings.panel.page_size)
 
 
 def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary | None]:
@@ -28,10 +37,10 @@ def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str
     return db.run_read(_version, sync_id, not request.wants_json)
 
 
-def _parameters(request: Request) -> tuple[str, ItemFilter, int]:
-    return (
+def _parameters(request: Request) -> PageParameters:
+    return PageParameters(
         parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request),
-        request.number("start") or 0,
+        request.number("start") or 0, request.number("container") or 0,
     )
 
 
@@ -41,7 +50,8 @@ def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str
     return repr((token | {"now": status_bar.round_down(token["now"])}, summary and summary.etag_source)), summary
 
 
-def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int, size: int) -> dict[str, Any]:
+def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, Any]:
+    sync_id, item_filter, start, container = wanted
     row = ledger.get_batch(tx, sync_id)
     preflight_request = preflight_requests.of_batch(tx, row["id"])
     is_requested = preflight_request is not None and preflight_request["state"] in preflight_requests.OPEN_STATES
@@ -50,8 +60,12 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
     marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     load_items = _items_by_hash if item_filter.hash_start else _items_page
+    is_retryable = _retryable(row, counts)
+    is_failing = any(decision in counts for decision in item_list.FAILING)
+    first = not any(item_filter) and not start and is_failing
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job and not is_requested),
+        "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
         "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
@@ -59,7 +73,11 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
         "item_count": _item_count(row, counts),
         "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
-        "retryable": _retryable(row, counts),
+        "retryable": is_retryable,
+        "primary": None if is_requested else _primary_action(row, is_retryable),
+        "failures": [reason._asdict() for reason in ledger.failure_reasons(tx, row["id"])] if _shows_reasons(row) else [],
+        "failing": _failing(tx, row["id"], size) if first else [],
+        **_containers(tx, row, container),
         **load_items(tx, row["id"], item_filter, start, size),
         "events": [pick(event, EVENT) for event in ledger.list_events(tx, row["id"], limit=LATEST)],
         "decision": item_filter.decision,
@@ -68,6 +86,41 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
         "withdrawn": withdrawn,
         "outdated": _outdated(row, counts),
         "manifest_changed": _changed(tx, row),
+    }
+
+
+def _primary_action(row: BatchRow, is_retryable: bool) -> str | None:
+    """Return the action that moves the batch on, or None: wait, or there is nothing to do."""
+    status = BatchStatus(row["status"])
+    if status.has_active_job:
+        return None
+    if is_retryable:
+        return "retry"
+    if row["changed_at"] or status in (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_FAILED):
+        return "preflight"
+    return None if status is BatchStatus.COMPLETED else "queue"
+
+
+def _shows_reasons(row: BatchRow) -> bool:
+    """Return whether the batch has a plan or an ended job; while one runs, the counts say enough."""
+    return not BatchStatus(row["status"]).has_active_job and row["status"] != BatchStatus.DISCOVERED
+
+
+def _failing(tx: ReadTransaction, batch_id: int, size: int) -> list[dict[str, Any]]:
+    """Return the first failing items, which the first page shows before the others."""
+    rows = [
+        row for decision in item_list.FAILING
+        for row in ledger.list_items(tx, batch_id, decision=decision, limit=size)
+    ]
+    return [item_list.serialize_item(row) for row in ledger.add_library_titles(tx, rows[:size])]
+
+
+def _containers(tx: ReadTransaction, row: BatchRow, start: int) -> dict[str, Any]:
+    """Return a page of the containers, and where the next one starts."""
+    rows = ledger.list_containers(tx, row["id"], start=start, limit=LATEST + 1) if row["container_count"] else []
+    return {
+        "containers": [pick(container, CONTAINER) for container in rows[:LATEST]],
+        "next_container": rows[LATEST]["position"] if len(rows) > LATEST else None, "container": start,
     }
 
 
@@ -88,8 +141,9 @@ def _items_by_hash(
     tx: ReadTransaction, batch_id: int, item_filter: ItemFilter, start: int, size: int
 ) -> dict[str, Any]:
     rows = ledger.list_items_by_hash(tx, batch_id, item_filter.hash_start or "", limit=size + 1)
+    found = ledger.add_library_titles(tx, rows[:size])
     return {
-        "items": [item_list.serialize_item(row) for row in rows[:size]], "start": 0, "previous_start": None,
+        "items": [item_list.serialize_item(row) for row in found], "start": 0, "previous_start": None,
         "next_start": None, "more_matches": len(rows) > size,
     }
 

@@ -26,7 +26,7 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     return db.run_read(_read, wanted, cursor, sort, settings.panel.page_size) | {
         "status": wanted.status, "statuses": filters.STATUSES, "before": request.number("before"),
         "after": request.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES,
-        "actions": filters.ACTIONS,
+        "actions": filters.ACTIONS, "is_prefix": wanted.words is None,
     }
 
 

@@ -52,10 +52,11 @@ def list_page(
         tx, batch_id, decision=item_filter.decision, mark=item_filter.mark, start=start, limit=size + 1
     )
     if len(rows) <= size:
-        return rows, None
+        return ledger.add_library_titles(tx, rows), None
     following = rows[size]["position"]
     complete = [row for row in rows[:size] if row["position"] < following]
-    return (complete, following) if complete else (rows[:size], following + 1)
+    page, next_start = (complete, following) if complete else (rows[:size], following + 1)
+    return ledger.add_library_titles(tx, page), next_start
 
 
 def serialize_item(item: ItemRow) -> dict[str, Any]:

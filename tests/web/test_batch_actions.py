@@ -1,0 +1,99 @@
+"""The batch page leads with its failure and one primary action; a selection names what cannot be done."""
+
+import pytest
+import worker_helpers
+from gpupanel import ledger, services
+from page_helpers import BATCHES, JSON, cells, detail, region, text
+
+
+@pytest.fixture
+def partial(panel_db, mount, bundles, worker_conf):
+    """A partial batch: the second of four photos had no source."""
+    return worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 4)
+
+
+def primary(page):
+    return [text(button) for button in page.html.main.find_all("button", class_="primary")]
+
+
+@pytest.mark.parametrize("status, label", [
+    ("discovered", ["Preflight"]), ("preflight_failed", ["Preflight"]), ("preflight_passed", ["Queue"]),
+    ("completed", []), ("queued", []), ("importing", []),
+])
+def test_a_batch_has_one_primary_action_by_its_state(admin, found, admin_db, status, label):
+    sync_id = found()
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
+    assert primary(admin.get(detail(sync_id))) == label
+
+
+def test_a_replaced_bundle_is_preflighted_first(admin, found, admin_db):
+    sync_id = found()
+    admin_db.execute("UPDATE ingest_batch SET status = 'completed', changed_at = NOW(6)")
+    assert primary(admin.get(detail(sync_id))) == ["Preflight"]
+
+
+def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db):
+    admin_db.execute("UPDATE ingest_batch SET status = 'failed', last_error = '1 of 4 items failed'")
+    page = admin.get(detail(partial))
+    assert primary(page) == ["Retry failed items"]
+    notice = page.html.find(attrs={"aria-label": "Last error"})
+    assert "bad" in notice["class"]
+    assert text(notice.find("li")) == "1 item: source/source.json is not on the mount."
+    assert page.text.index("source/source.json is not on the mount") < page.text.index("<dt>Type</dt>")
+
+
+def test_failing_items_come_first_on_the_first_page(admin, partial):
+    rows = cells(region(admin.get(detail(partial)), "Items"))[1:]
+    assert [row[3] for row in rows] == ["failed", "created", "created", "created"]
+    assert [item["position"] for item in admin.get(detail(partial), headers=JSON).json["items"]] == [0, 1, 2, 3]
+
+
+def test_a_long_payload_opens_to_its_full_text_without_a_script(admin, found, panel_db):
+    sync_id = found()
+    batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
+    panel_db.run_transaction(ledger.append_event, batch_id, "scan", {"long": "x" * 300, "other": 1}, "admin")
+    payload = region(admin.get(detail(sync_id)), "Recent events").find("details")
+    assert text(payload.summary).endswith("...") and "x" * 300 in text(payload.pre) and '"other": 1' in text(payload.pre)
+
+
+def test_a_priority_can_be_given_when_queueing(admin, found, send, admin_db):
+    sync_id = found()
+    field = admin.get(detail(sync_id)).html.find("input", attrs={"name": "priority"})
+    assert field["value"] == "100"
+    send(detail(sync_id), do="queue", sync_id=sync_id, priority="-7")
+    assert admin_db.execute("SELECT priority FROM import_job") == [{"priority": -7}]
+
+
+@pytest.mark.parametrize("priority", ["high", "99999999999", "2147483648"])
+def test_a_priority_out_of_range_queues_nothing(found, send, admin_db, priority):
+    sync_id = found()
+    send(detail(sync_id), do="queue", sync_id=sync_id, priority=priority, status=400)
+    assert admin_db.execute("SELECT id FROM import_job") == []
+
+
+@pytest.mark.parametrize("field", [{"preview": "queue"}, {"do": "retry_selected"}])
+def test_without_a_tick_the_list_asks_for_one(send, found, field):
+    found()
+    answer = send(f"{BATCHES}?status=discovered", **field).follow()
+    assert text(answer.html.find(class_="notice")) == "Select at least one batch."
+    assert answer.request.params["status"] == "discovered"
+
+
+def test_without_a_tick_a_program_is_refused(scripted, found):
+    found()
+    token = scripted.get(BATCHES).json["csrf_token"]
+    answer = scripted.post(BATCHES, {"preview": "queue", "csrf_token": token}, status=400)
+    assert answer.json["error"]["message"] == "Select at least one batch."
+
+
+def test_a_skipped_bundle_is_not_importable_and_the_preview_says_why(send, found, bundles, mount, panel_db):
+    sync_id = bundles.bundle("early", bundles.assets("early", 1), action="shred")
+    services.scan_mount(panel_db, mount, "admin")
+    reason = panel_db.run_read(ledger.get_batch, sync_id)["last_error"]
+    page = send(preview="queue", sync_id=sync_id, status=200)
+    (row,) = cells(region(page, "Preview"))[1:]
+    assert row == ["1", "discovered", f"refused : not importable: {reason.rstrip('.')}"]
+    assert page.html.find("button", {"name": "do"}) is None
+    notice = send(do="queue_selected", sync_id=sync_id).follow().html.find(class_="notice")
+    assert "it is not importable" in text(notice)
+    assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "discovered"
