@@ -38,7 +38,7 @@ def at(points, words: str) -> trial.Point:
 @pytest.mark.parametrize("words, fault", [
     ("INSERT INTO asset (", "SIGSTOP, SIGCONT"), ("COMMIT", "SIGSTOP, SIGCONT"),
     ("UPDATE import_job j JOIN", "SIGSTOP, SIGCONT"), ("INSERT INTO asset_ai_run", "server killed"),
-    ("COMMIT", "server restarted"),
+    ("COMMIT", "server restarted"), ("INSERT INTO asset_collection (", "commits lost"),
 ])
 def test_a_stopped_worker_or_a_lost_server_changes_nothing_in_the_end(environment, import_points, words, fault):
     assert trial.run(environment, trial.Trial(at(import_points, words), fault)) == []

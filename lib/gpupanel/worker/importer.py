@@ -108,9 +108,9 @@ class Importer:
         limits = Limits(options.chunk_items, options.readers, options.verify, options.fails_unreadable)
         left, futile = 0, 0
         while True:
-            Pipeline(self, self._mount, run, manifest, limits).run()
-            self.checkpoint()
             try:
+                Pipeline(self, self._mount, run, manifest, limits).run()
+                self.checkpoint()
                 return self._finish(manifest, self._manifest.compare_at_end(manifest))
             except JobNotDoneError as error:
                 futile = futile + 1 if left and error.open_entries >= left else 0
@@ -246,6 +246,7 @@ class Importer:
         self, tx: Transaction, write: Callable[[Transaction, list[PendingContainer]], list[SettledContainer]],
         group: list[PendingContainer],
     ) -> tuple[list[PendingContainer], bool]:
+        self._raise_if_items_lost(tx)
         settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
         containers.record(tx, self._claim, settled)
@@ -270,6 +271,17 @@ class Importer:
         """Count from the ledger after a new connection: the server may have lost its last commits."""
         if self._db.epoch != self._epoch:
             self._recount()
+
+    def _raise_if_items_lost(self, tx: Transaction) -> None:
+        """Raise JobNotDoneError where a new connection shows items open again: containers would miss them."""
+        if self._db.epoch == self._epoch:
+            return
+        items = ledger.decision_counts(tx, self._claim.batch_id)
+        left = _count_open(items, 0)
+        if items.get(Decision.FAILED):
+            left += tx.fetch_value("worker.open_failures", batch_id=self._claim.batch_id, job_id=self._claim.job_id)
+        if left:
+            raise JobNotDoneError(left)
 
     def _recount(self) -> None:
         """Read how far the job is.
