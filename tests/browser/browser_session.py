@@ -65,7 +65,7 @@ class Window:
     def look_again(self):
         """Advance the clock until the page refreshes; return the response."""
         with self.page.expect_response(lambda response: "x-refresh" in response.request.headers) as expected:
-            self.page.clock.run_for(10_000)
+            self.page.clock.run_for(3_500)
         return expected.value
 
     def be_seen(self, seen: bool) -> None:
