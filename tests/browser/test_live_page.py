@@ -104,7 +104,7 @@ def test_a_panel_that_hangs_for_five_seconds_is_reported(window, queued):
     page.route("**/*", lambda route: None)  # never answers
     page.clock.run_for(9_000)
     expect(page.locator("#pulse")).to_have_text(
-        "The panel or its database does not respond. This page shows its last state.", timeout=20_000
+        "The panel does not respond. This page shows its last state.", timeout=20_000
     )
 
 
