@@ -9,7 +9,7 @@ from campaign.faults import SLOW
 
 # How many trials of each stage, less those of the slow faults, which the full campaign has.
 TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "click preflight": 4, "click queue": 6, "click cancel": 3,
-          "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
+          "requested": 8, "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ MAX_ATTEMPTS = 3
 BUSY, WAITING = ("queued", "importing"), ("queued", "held")
 BUNDLES = some.integers(0, 2)
 FOLLOWER, PRIOR = 2, 1  # bundle 2 names bundle 1 as its prior
-STEPS_OF_A_WORKER = some.sampled_from([0, 1, 2, 3, 4, 5, 6, 1000])
+STEPS_OF_A_WORKER = some.sampled_from([1000, 1, 2, 3, 4, 5, 6, 0])
 
 
 class WorkerKilledError(Exception):
@@ -244,20 +244,25 @@ class Story(RuleBasedStateMachine):
                 if job.hold == "backoff":
                     self._put(batch, job)
 
+    @precondition(lambda self: self._is_queued() and self._free() is not None)
     @rule()
-    def pause_or_resume(self):
-        if self.paused:
-            assert services.resume_queue(self.panel, "operator")
-        else:
-            services.pause_queue(self.panel, "operator", "maintenance")
-        self.paused = not self.paused
+    def claim_while_paused(self):
+        """A paused queue gives out no job."""
+        services.pause_queue(self.panel, "operator", "maintenance")
+        self.paused = True
+        self.claim()
+        assert services.resume_queue(self.panel, "operator")
+        self.paused = False
+
+    def _is_queued(self) -> bool:
+        return any(job.state == "queued" for batch in self.batches for job in batch.jobs)
 
     def _sync_id(self, n: int) -> str:
         return self.writer.sync_id(f"bundle {n}")
 
     # ------------------------------------------------------------------------------------------- workers
 
-    @precondition(lambda self: self._free() is not None)
+    @precondition(lambda self: self._is_queued() and self._free() is not None)
     @rule()
     def claim(self):
         w = self._free()
@@ -286,6 +291,16 @@ class Story(RuleBasedStateMachine):
     def go_on(self, which, steps):
         """A worker continues until it has ended the job, or for some steps until it is killed."""
         self._work(sorted(self.hands)[which % len(self.hands)], steps)
+
+    @precondition(lambda self: self._free() is not None)
+    @rule(steps=STEPS_OF_A_WORKER, n=BUNDLES)
+    def queue_claim_and_go_on(self, steps, n):
+        """What is rare when chance draws three steps in a row."""
+        w = self._free()
+        self.queue(n, 2)
+        self.claim()
+        if w in self.hands:
+            self._work(w, steps)
 
     def _work(self, w: int, steps: int):
         held = self.hands.pop(w)

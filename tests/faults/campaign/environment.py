@@ -94,15 +94,19 @@ class Environment:
         return ", ".join(f"`{name}`" for name in _columns_of(self.admin, table))
 
     def let_an_hour_pass(self, job_id: int = 0) -> None:
-        """Make the heartbeats of running jobs an hour older."""
+        """Make the heartbeats of running jobs and preflights an hour older."""
         self.admin.execute(
             "UPDATE import_job SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR"
             " WHERE state = 'running' AND (id = %(job_id)s OR %(job_id)s = 0)", job_id=job_id,
         )
         self.admin.execute("UPDATE import_job SET not_before = not_before - INTERVAL 2 HOUR WHERE state = 'held'")
+        self.admin.execute("UPDATE preflight_request SET heartbeat_at = heartbeat_at - INTERVAL 1 HOUR")
 
     def unfinished(self) -> bool:
-        return bool(self.admin.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'held', 'running')"))
+        return bool(self.admin.execute(
+            "SELECT 1 FROM import_job WHERE state IN ('queued', 'held', 'running')"
+            " UNION ALL SELECT 1 FROM preflight_request WHERE state IN ('queued', 'running')"
+        ))
 
     # ---------------------------------------------------------------------------------------------- programs
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gpupanel import services
+from gpupanel import ledger, services
 from gpupanel.devtools.bundle_factory import BundleWriter, GeneratedAsset, defects
 from gpupanel.worker import claims
 
@@ -44,6 +44,7 @@ STAGES = {
         Stage("click preflight", "scanned", "import-media.cgi", ("do=preflight_selected", "{bundles}")),
         Stage("click queue", "planned", "import-media.cgi", ("do=queue_selected", "{bundles}")),
         Stage("click cancel", "queued", "import-media.cgi", ("do=cancel_selected", "{bundles}")),
+        Stage("requested", "requested", "import-worker", ("--once",)),
         Stage("import", "queued", "import-worker", ("--once",)),
         Stage("release", "queued", "import-worker", ("--once",), stop="INSERT INTO asset_source"),
         Stage("reset", "stale", "import-worker", ("--once",)),
@@ -95,6 +96,8 @@ def tell(environment) -> None:
     for sync_id in environment.bundles[:2]:
         services.preflight_batch(environment.panel, environment.mount, sync_id, OPERATOR)
     environment.keep("planned")
+    _request_preflights(environment)
+    environment.restore("planned")
     queued = services.queue_batches(environment.panel, environment.mount, environment.bundles[:USABLE], OPERATOR)
     # The last one looks as if planned from another manifest.
     environment.admin.execute(
@@ -105,6 +108,15 @@ def tell(environment) -> None:
     environment.keep("queued")
     _let_two_die(environment)
     environment.keep("stale")
+
+
+def _request_preflights(environment) -> None:
+    """Ask a worker for two preflights, of which the first also queues its batch."""
+    environment.restore("scanned")
+    for sync_id, then_queue in zip(environment.bundles[:2], (100, None), strict=True):
+        batch = environment.panel.run_read(ledger.get_batch, sync_id)
+        services.request_preflight(environment.panel, batch, OPERATOR, then_queue=then_queue)
+    environment.keep("requested")
 
 
 def _let_two_die(environment) -> None:

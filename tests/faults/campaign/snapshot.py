@@ -12,6 +12,8 @@ BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest
              started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
 JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by FROM import_job j
           JOIN ingest_batch b ON b.id = j.batch_id"""
+REQUESTS = """SELECT b.sync_id, r.state, r.then_queue, r.priority, r.requested_by FROM preflight_request r
+              JOIN ingest_batch b ON b.id = r.batch_id"""
 EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
 # Events that are recorded once, however often a program starts again.
 ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
@@ -22,7 +24,7 @@ VARIES = re.compile(r"(?<=\basset )\d+|(?<=no heartbeat for over )[\d.]+")
 
 def take_snapshot(db) -> dict[str, list]:
     """Library, ledger, jobs, and the events that may be there only once."""
-    tables = MEANING | {"batch": BATCHES, "job": JOBS}
+    tables = MEANING | {"batch": BATCHES, "job": JOBS, "request": REQUESTS}
     told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
     return {name: sorted(map(_text, db.execute(sql))) for name, sql in tables.items()} | {"told": sorted(told)}
 
