@@ -12,6 +12,12 @@ BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest
              started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
 JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by FROM import_job j
           JOIN ingest_batch b ON b.id = j.batch_id"""
+CONTAINERS = """SELECT b.sync_id, c.position, c.type, c.container_hash, c.planned, c.decision, c.reason, c.members,
+                c.members_done, c.missing_count, c.last_error FROM ingest_batch_container c
+                JOIN ingest_batch b ON b.id = c.batch_id"""
+RESULTS = """SELECT b.sync_id, r.kind, r.hash, r.planned, r.decision, r.reason, r.last_error, r.target_digest,
+             (SELECT COUNT(*) FROM ingest_result_member m WHERE m.result_id = r.id) AS moved
+             FROM ingest_result r JOIN ingest_batch b ON b.id = r.batch_id"""
 REQUESTS = """SELECT b.sync_id, r.state, r.then_queue, r.priority, r.requested_by FROM preflight_request r
               JOIN ingest_batch b ON b.id = r.batch_id"""
 EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
@@ -24,7 +30,9 @@ VARIES = re.compile(r"(?<=\basset )\d+|(?<=no heartbeat for over )[\d.]+")
 
 def take_snapshot(db) -> dict[str, list]:
     """Library, ledger, jobs, and the events that may be there only once."""
-    tables = MEANING | {"batch": BATCHES, "job": JOBS, "request": REQUESTS}
+    tables = MEANING | {
+        "batch": BATCHES, "container": CONTAINERS, "job": JOBS, "request": REQUESTS, "result": RESULTS,
+    }
     told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
     return {name: sorted(map(_text, db.execute(sql))) for name, sql in tables.items()} | {"told": sorted(told)}
 
