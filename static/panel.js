@@ -2,9 +2,9 @@
 "use strict";
 
 // A page with an element #live refreshes itself: it fetches its own address and replaces what changed.
-// `data-live` on #live is the interval in seconds while jobs are queued or running. Without it the interval is IDLE_SECONDS, and a page
-// that becomes visible refreshes at once. A hidden page sends no requests.
-const IDLE_SECONDS = 60;
+// `data-live` on #live is the interval in seconds, at most IDLE_SECONDS; the panel answers 304 while nothing changes. A page that
+// becomes visible refreshes at once. A hidden page sends no requests.
+const IDLE_SECONDS = 3;
 const MAX_RETRY_SECONDS = 15;  // longest backoff while the panel does not respond
 const PATIENCE_SECONDS = 1.5;  // a response that takes longer is announced as missing, and still waited for
 const NO_RESPONSE = "The panel does not respond. This page shows its last state.";
@@ -16,7 +16,7 @@ let etag = "";  // of the page that is shown, so that the panel answers 304 if n
 
 function schedule() {
   if (!live()) return;
-  const seconds = Number(live().dataset.live ?? IDLE_SECONDS);
+  const seconds = Math.min(Number(live().dataset.live ?? IDLE_SECONDS), IDLE_SECONDS);
   timer = setTimeout(refresh, 1000 * (failures ? Math.min(2 ** failures, MAX_RETRY_SECONDS) : seconds));
   document.onvisibilitychange = refresh;
 }
@@ -29,6 +29,7 @@ async function refresh() {
   try {
     const headers = { Accept: "text/html", "X-Refresh": "1", ...(etag && { "If-None-Match": etag }) };
     const response = await fetch(location.href, { headers, cache: "no-store" });
+    if (response.status === 503) throw new Error("database");
     if (response.status !== 304) {
       if (!response.ok) throw new Error(response.statusText);
       update(new DOMParser().parseFromString(await response.text(), "text/html"));
@@ -36,9 +37,11 @@ async function refresh() {
     }
     failures = 0;
     announce(lastStatus);
-  } catch {
+    markUpdated();
+  } catch (error) {
     failures += 1;
-    announce(NO_RESPONSE, true);
+    const cause = error.message === "database" ? "The database does not respond. This page shows its last state." : NO_RESPONSE;
+    announce(cause, true);
   } finally {
     clearTimeout(late);
   }
@@ -77,6 +80,12 @@ function swap(fresh) {
 function selectorOf(element) {
   const name = ["id", "href", "aria-label"].find((attribute) => element.getAttribute(attribute));
   return name ? `[${name}="${CSS.escape(element.getAttribute(name))}"]` : element.localName;
+}
+
+// Says when the page was last confirmed; an answer 304 confirms it, too. Times are UTC, as on the whole page.
+function markUpdated() {
+  const mark = document.querySelector("[data-updated]");
+  if (mark) mark.textContent = `updated ${new Date().toISOString().slice(0, 19).replace("T", " ")}`;
 }
 
 // Writes to the live region, if the text differs: screen readers announce each change.

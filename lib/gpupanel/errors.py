@@ -34,6 +34,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         ClaimLostError
         JobNotDoneError
         InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
+        UnreadableSideError              (migration)
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """

@@ -45,7 +45,7 @@ def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, 
 def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     seen = json.loads(gpupanel("list", "--limit", "2", "--json"))
     assert list(seen) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
-    assert list(seen["batches"][0]) == [*serializers.BATCH, "queueable", "job"]
+    assert list(seen["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job"]
     assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
 
 
@@ -79,7 +79,7 @@ def test_text_has_headings_and_names_the_next_page(gpupanel, three):
 
 
 @pytest.mark.parametrize("options", [
-    ["--status", "fine"], ["--from", "soon"], ["xyz"], ["--before", "1", "--after", "2"], ["--limit", "0"],
+    ["--status", "fine"], ["--from", "soon"], ["w" * 201], ["--before", "1", "--after", "2"], ["--limit", "0"],
 ])
 def test_an_invalid_option_exits_2(gpupanel, three, options):
     gpupanel("list", *options, status=2)

@@ -37,7 +37,7 @@ PAGES = (
     Route("picture", "thumbnail", "/import-media.cgi", {"action": "picture"}),
     Route("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
     Route("tasks", "import_tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
-    Route("batches", "batches", "/import-media.cgi", {}),
+    Route("batches", "batches", "/import-media.cgi", {}, has_version=True),
     Route("tasks", "import_tasks", "/import-tasks.cgi", {}, has_version=True),
 )
 PATHS = tuple(dict.fromkeys(page.path for page in PAGES))

@@ -11,6 +11,9 @@ from ...search import filters
 from ...search.filters import BatchFilter
 from ..request import Request
 from ..serializers import cursor_params, serialize_batch
+from ..queue_etag import etag_source
+
+__all__ = ["etag_source", "view"]
 
 SORTS = ("newest", "oldest")
 

@@ -8,10 +8,13 @@ from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT, JobState
 from ...rows import EventRow, ListedJob, WorkerRow
-from .. import cursors, job_progress, status_bar
+from .. import cursors, job_progress
+from ..queue_etag import etag_source
 from ..request import Request
 from ..serializers import BUNDLE, JOB, WORKER, pick
 from . import throughput_chart
+
+__all__ = ["etag_source", "view"]
 
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 EVENT_LIMIT = 12  # progress events that a job's throughput is computed from: two minutes
@@ -26,22 +29,6 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     state = JobState(name) if name else None
     stale = timedelta(minutes=settings.panel.stale_minutes)
     return db.run_read(_read, request, settings.panel.page_size, state, stale) | {"state": state, "states": list(ENDED)}
-
-
-def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, None]:
-    """Return a change token, no summary: events, workers and pause cover the status bar."""
-    return db.run_read(_version, request, settings.panel.page_size), None
-
-
-def _version(tx: ReadTransaction, request: Request, size: int) -> str:
-    """Return latest events, heartbeats and progress: each change has one."""
-    running = job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size).rows
-    beats = [(job["id"], job["heartbeat_at"], job["items_done"]) for job in running]
-    presence = workers.presence(tx)
-    return repr((
-        tx.fetch_all("job_queue.latest_events"), status_bar.round_down(presence.now), beats, presence.alive,
-        presence.pause,
-    ))
 
 
 def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | None, stale: timedelta) -> dict[str, Any]:
