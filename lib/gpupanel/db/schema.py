@@ -9,7 +9,7 @@ import dataclasses
 import re
 
 from ..config import DatabaseSettings
-from ..errors import ConfigurationError, InvalidStateError
+from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
 from . import Database, create_table, versions
 from .expected import ACCOUNTS, expected_tables, read_statements
 
@@ -51,11 +51,13 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
         _lock(db, admin.name)
         before = set(_tables(db))
         migrated = _migrate(db, before)
-        for file in ("schema.sql", "grants.sql"):
-            for statement in read_statements(file):
-                db.execute(statement)
+        for statement in read_statements("schema.sql"):
+            db.execute(statement)
         made = [f"table {table}" for table in _tables(db) if table not in before]
         completed = [added for table in sorted(before & set(expected_tables())) for added in _complete(db, table)]
+        # Grants name columns, which a table that another program made has only now.
+        for statement in read_statements("grants.sql"):
+            _execute(db, statement)
         return migrated + made + completed
     finally:
         db.close()  # which releases the lock
@@ -86,9 +88,22 @@ def _migrate(db: Database, tables: set[str]) -> list[str]:
     _record_version(db, version)
     for migration in missing:
         for statement in migration.statements:
-            db.execute(statement)
+            _execute(db, statement)
         _record_version(db, migration.version)
     return [f"version {migration.version}: {migration.name}" for migration in missing]
+
+
+def _execute(db: Database, statement: str) -> None:
+    """Execute a statement; say what comes first where a table lacks a column. Raises InvalidStateError."""
+    try:
+        db.execute(statement)
+    except DatabaseUnavailableError as error:
+        if "column" not in str(error).lower():
+            raise
+        raise InvalidStateError(
+            f"A table of another program lacks a column: {error}. Statement: {' '.join(statement.split())[:120]}",
+            "Run gpupanel doctor with this account: execute its statements for columns in their order, then init-db.",
+        ) from error
 
 
 def _recorded_version(db: Database, tables: set[str]) -> int | None:
