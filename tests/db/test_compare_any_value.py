@@ -1,4 +1,4 @@
-"""compare databases: whatever one value of any column is changed to, the comparison reports it once, or names it."""
+"""compare databases: a change of any one value of any column is reported once, or named as tolerated."""
 
 import dataclasses
 import hashlib

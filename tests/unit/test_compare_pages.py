@@ -113,4 +113,4 @@ def test_saved_pages_are_compared_in_a_shell(tmp_path):
 def test_a_page_that_cannot_be_had_is_a_message(tmp_path):
     for place in (tmp_path / "none.html", "http://127.0.0.1:1/"):
         answer = compare(place, place)
-        assert answer.returncode == 1 and "Traceback" not in answer.stderr and str(place) in answer.stderr
+        assert answer.returncode == 3 and "Traceback" not in answer.stderr and str(place) in answer.stderr

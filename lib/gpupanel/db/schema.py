@@ -7,6 +7,7 @@ differences and what would mend each. Versions: docs/decisions/0116-schema-versi
 
 import dataclasses
 import re
+from typing import Any
 
 from ..config import DatabaseSettings
 from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
@@ -93,10 +94,10 @@ def _migrate(db: Database, tables: set[str]) -> list[str]:
     return [f"version {migration.version}: {migration.name}" for migration in missing]
 
 
-def _execute(db: Database, statement: str) -> None:
+def _execute(db: Database, statement: str) -> list[dict[str, Any]]:
     """Execute a statement; say what comes first where a table lacks a column. Raises InvalidStateError."""
     try:
-        db.execute(statement)
+        return db.execute(statement)
     except DatabaseUnavailableError as error:
         if "column" not in str(error).lower():
             raise
@@ -123,7 +124,7 @@ def _record_version(db: Database, version: int) -> None:
 
 def _require_no_worker(db: Database, tables: set[str]) -> None:
     """Refuse to change tables under a worker that imports. Raises InvalidStateError."""
-    running = db.execute(RUNNING) if "import_job" in tables else []
+    running = _execute(db, RUNNING) if "import_job" in tables else []
     if running:
         [job] = running
         raise InvalidStateError(

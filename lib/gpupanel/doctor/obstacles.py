@@ -45,7 +45,10 @@ def _of_index(table: str, name: str, wanted: Table, actual: Table) -> Iterator[s
         yield ACTIVE_JOBS
     elif unique and all(column in actual.columns for column in columns.split(",")):
         present = " AND ".join(f"{column} IS NOT NULL" for column in columns.split(","))
-        yield f"SELECT {columns}, COUNT(*) AS `rows` FROM {table} WHERE {present} GROUP BY {columns} HAVING COUNT(*) > 1"
+        yield (
+            f"SELECT {columns}, COUNT(*) AS `rows` FROM {table} WHERE {present}"
+            f" GROUP BY {columns} HAVING COUNT(*) > 1"
+        )
 
 
 def _of_foreign_key(table: str, name: str, wanted: Table, actual: Table) -> Iterator[str]:

@@ -150,7 +150,8 @@ class TableComparison:
         self, comparer: RowComparer, table: TableSpec, sides: tuple[ComparedDatabase, ComparedDatabase],
         findings: Findings, missing: MissingRows,
     ):
-        self._comparer, self._table, self._sides, self._findings, self._missing = comparer, table, sides, findings, missing
+        self._comparer, self._table, self._sides = comparer, table, sides
+        self._findings, self._missing = findings, missing
         self._counts: TableCounts = findings.tally(table.area, table.name, table.noun)
         self._lone = LoneRows(table)
 
