@@ -1,4 +1,4 @@
-"""compare databases: whatever one value of any column is changed to, the comparison reports it once, or names it."""
+"""compare databases: a change of any one value of any column is reported once, or named as tolerated."""
 
 import dataclasses
 import hashlib
@@ -26,6 +26,8 @@ DOCUMENT = {
     "list": [1, 2, 3], "names": ["a", "b"], "title": "Psalm:23", "note": "asset 5", "host": "media:8080", "number": -1.5,
     "whole": 4, "text": "4", "nothing": None, "yes": True, "deep": {"shot": "roll:12"},
 }
+# A job under another batch is a job that one batch lacks, and an additional one of the other.
+OF_TWO_LINES = ("import_job", "batch_id")
 TOLERATED = {
     value_diff.WORKER_NAMES, value_diff.REASON_NAMES, value_diff.JOB_IDS, "claim tokens", "times of the latest change",
 }
@@ -67,7 +69,7 @@ def value_of(table, column, row):
     if column == "id" or column in table_specs.REFERENCES:
         return row
     if column in table_specs.IDENTIFIERS:
-        return str(uuid.UUID(int=0xABCDEF << 80 | row))
+        return str(uuid.UUID(int=0xABCDEF << 80 | row << 8 | 0xAB))
     if column in ("created_at", "updated_at") or kind.startswith("datetime"):
         return NOON + timedelta(hours=row, minutes=list(columns_of(table)).index(column))
     if kind.startswith("enum"):
@@ -107,7 +109,7 @@ def changes_of(table, column, row):
     """Yield other values of a column."""
     value = value_of(table, column, row)
     if column in table_specs.REFERENCES:
-        yield value + ROWS
+        yield value + ROWS if value <= ROWS else value - ROWS
         if column not in {part.partition(".")[0] for part in table_specs.BY_NAME[table].key}:
             yield from (999_999, None)
         return
@@ -122,7 +124,9 @@ def changes_of(table, column, row):
         yield from (value + 1, value ^ 64, -value, None)
     else:
         yield from (value.swapcase(), value + " ", f" {value}", value[:-1] + chr(ord(value[-1]) ^ 1), value + "é")
-        yield from (value.replace("Psalm:", "Psalm:1"), None)
+        yield value.replace("Psalm:", "Psalm:1")
+        if column != "sync_id":  # a bundle without it is another one
+            yield None
 
 
 def changed_json(text):
@@ -161,7 +165,7 @@ def test_the_two_sides_agree_before_anything_is_changed(sides):
 @pytest.mark.parametrize("table", table_specs.BY_NAME)
 def test_any_changed_value_of_any_column_is_reported_once_or_named(sides, table):
     work = [
-        (column, change) for column in table_specs.compared_columns(table)
+        (column, change) for column in table_specs.compared_columns(table) if (table, column) != OF_TWO_LINES
         for change in range(len(changes(table, column, 1)))
     ]
     for start in range(0, len(work), ROWS):
@@ -191,7 +195,7 @@ def check(sides, table, changed):
                 f"UPDATE {LEFT}.{table} l JOIN {RIGHT}.{table} r USING (id) SET l.{column} = r.{column} WHERE id = %(row)s",
                 row=row,
             )
-    assert {difference.table for difference in each} == {table}
+    assert {difference.table for difference in each} == {table}, [each_ for each_ in each if each_.table != table]
     reported = Counter(difference.column for difference in each)
     named = Counter()
     for (name, place), count in findings.tolerated.items():

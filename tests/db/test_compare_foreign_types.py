@@ -1,4 +1,4 @@
-"""compare: values of other types are compared by value, and a side that cannot be read is one line and exit status 3."""
+"""compare: values of other types are compared by value; a side that cannot be read is one line and status 3."""
 # ruff: noqa: F401, F811 - fixtures are imported
 
 import json
@@ -119,5 +119,5 @@ def test_what_nobody_can_read_or_write_is_usage(perl, ours, tmp_path):
     assert command("databases", tmp_path / "none.conf", ours).returncode == 2
     assert command("databases", ours, ours, "--html", "/nowhere/report.html").returncode == 2
     assert command("events", ours, ours, "37e428d2-a4f6-4a31-bacf-0c835fb24084").returncode == 2
-    assert command("pages", tmp_path / "none.html", tmp_path / "none.html").returncode == 2
+    assert command("pages", tmp_path / "none.html", tmp_path / "none.html").returncode == 3
     assert simulated_perl_db.mapping() in perl[1].read_text()

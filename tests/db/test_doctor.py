@@ -169,14 +169,49 @@ def test_a_role_brings_rights_that_nobody_counted(faults, admin_db):
     assert found[f"{PANEL} role"].advice == "REVOKE everything FROM 'gpu_panel'@'localhost';"
 
 
-def test_an_account_that_sees_the_others_examines_them(faults, admin_db, sound):
+def test_an_administrator_is_told_to_use_the_account_of_the_panel_and_examines_the_others(faults, admin_db, sound):
     as_admin = dataclasses.replace(sound, database=admin_db.settings)
-    name = f"rights of {getpass.getuser()}@localhost on *.*"
-    assert "ALL PRIVILEGES" in faults(as_admin)[name].found
+    name = f"rights of {getpass.getuser()}@localhost"
+    found = faults(as_admin)
+    assert found[name].level == doctor.NOTE and "panel's configuration" in found[name].advice
+    assert not any("REVOKE" in finding.advice for finding in found.values())
     admin_db.execute("GRANT DELETE ON asset TO gpu_worker@localhost")
     found = faults(as_admin)
     admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
     assert found["rights of gpu_worker@localhost on asset"].found == "DELETE, too"
+
+
+@pytest.mark.parametrize("characters", ["latin1", "utf8mb3"])
+def test_tables_of_other_characters_are_mended_by_the_statements(faults, admin_db, characters):
+    for table in ("asset", "ingest_batch"):
+        admin_db.execute("SET foreign_key_checks = 0")
+        admin_db.execute(f"ALTER TABLE {table} CONVERT TO CHARACTER SET {characters}")
+    found = faults()
+    assert "table asset: column title" in found
+    for finding in found.values():
+        mend(admin_db, finding.advice)
+    admin_db.execute("SET foreign_key_checks = 1")
+    assert faults() == {}
+
+
+def test_rows_that_make_a_statement_fail_come_first_with_their_number_and_query(faults, admin_db):
+    admin_db.execute("ALTER TABLE import_job DROP KEY one_active_job_a_batch")
+    admin_db.execute("ALTER TABLE ingest_batch MODIFY status VARCHAR(40) NULL")
+    admin_db.execute(BATCH.format("odd"))
+    for _ in range(2):
+        admin_db.execute(JOB.format("state", "'queued'"))
+    found = faults()
+    status = found["table ingest_batch: column status"].advice
+    active = found["table import_job: index one_active_job_a_batch"].advice
+    assert status.startswith("First correct the 1 rows of: SELECT * FROM ingest_batch WHERE `status` NOT IN (")
+    assert active.startswith("First correct the 1 rows of: SELECT batch_id, COUNT(*) AS jobs FROM import_job")
+    admin_db.execute("DELETE FROM import_job")
+    admin_db.execute("UPDATE ingest_batch SET status = 'queued'")
+    for finding in faults().values():
+        if finding.check.startswith("table "):
+            mend(admin_db, finding.advice)
+    admin_db.execute("DELETE FROM ingest_batch")
+    assert faults() == {}
 
 
 def test_no_finding_shows_a_password(admin_db, sound):

@@ -255,3 +255,27 @@ def test_doctor_names_a_version_that_is_missing(old, settings):
     [finding] = schema_diff.version(old, settings)
     assert (finding.level, finding.found) == ("wrong", "1")
     assert "init-db" in finding.advice
+
+
+PERL_TABLES = (
+    """CREATE TABLE ingest_batch (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, sync_id CHAR(36) NOT NULL,
+       status VARCHAR(32) NOT NULL DEFAULT 'discovered') DEFAULT CHARACTER SET latin1""",
+    """CREATE TABLE import_job (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, batch_id BIGINT UNSIGNED NOT NULL,
+       state VARCHAR(16) NOT NULL DEFAULT 'queued', requested_by VARCHAR(64) NOT NULL) DEFAULT CHARACTER SET latin1""",
+)
+
+
+def test_init_db_says_what_comes_first_on_tables_of_another_program(server):
+    settings = server.admin("of_perl")
+    db = Database(server.admin())
+    try:
+        db.execute("CREATE OR REPLACE DATABASE of_perl")
+        db.execute("USE of_perl")
+        for statement in PERL_TABLES:
+            db.execute(statement)
+        with pytest.raises(InvalidStateError, match="A table of another program lacks a column") as refused:
+            schema.apply(settings)
+        assert "gpupanel doctor" in refused.value.hint
+    finally:
+        db.execute("DROP DATABASE of_perl")
+        db.close()

@@ -7,9 +7,10 @@ differences and what would mend each. Versions: docs/decisions/0116-schema-versi
 
 import dataclasses
 import re
+from typing import Any
 
 from ..config import DatabaseSettings
-from ..errors import ConfigurationError, InvalidStateError
+from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
 from . import Database, create_table, versions
 from .expected import ACCOUNTS, expected_tables, read_statements
 
@@ -52,11 +53,13 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
         _lock(db, admin.name)
         before = set(_tables(db))
         migrated = _migrate(db, before)
-        for file in ("schema.sql", "grants.sql"):
-            for statement in read_statements(file):
-                db.execute(statement)
+        for statement in read_statements("schema.sql"):
+            db.execute(statement)
         made = [f"table {table}" for table in _tables(db) if table not in before]
         completed = [added for table in sorted(before & set(expected_tables())) for added in _complete(db, table)]
+        # Grants name columns, which a table that another program made has only now.
+        for statement in read_statements("grants.sql"):
+            _execute(db, statement)
         return migrated + made + completed
     finally:
         db.close()  # which releases the lock
@@ -89,9 +92,22 @@ def _migrate(db: Database, tables: set[str]) -> list[str]:
     _record_version(db, version)
     for migration in missing:
         for statement in migration.statements:
-            db.execute(statement)
+            _execute(db, statement)
         _record_version(db, migration.version)
     return [f"version {migration.version}: {migration.name}" for migration in missing]
+
+
+def _execute(db: Database, statement: str) -> list[dict[str, Any]]:
+    """Execute a statement; say what comes first where a table lacks a column. Raises InvalidStateError."""
+    try:
+        return db.execute(statement)
+    except DatabaseUnavailableError as error:
+        if "column" not in str(error).lower():
+            raise
+        raise InvalidStateError(
+            f"A table of another program lacks a column: {error}. Statement: {' '.join(statement.split())[:120]}",
+            "Run gpupanel doctor with this account: execute its statements for columns in their order, then init-db.",
+        ) from error
 
 
 def _recorded_version(db: Database, tables: set[str]) -> int | None:
@@ -115,7 +131,7 @@ def _record_version(db: Database, version: int) -> None:
 
 def _require_no_worker(db: Database, tables: set[str]) -> None:
     """Refuse to change tables under a worker that imports. Raises InvalidStateError."""
-    running = db.execute(RUNNING) if "import_job" in tables else []
+    running = _execute(db, RUNNING) if "import_job" in tables else []
     if running:
         [job] = running
         raise InvalidStateError(

@@ -28,8 +28,25 @@ class Privilege(NamedTuple):
 def check_own_grants(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
     """Check the account in use against the grants of `duty`."""
     [row] = db.execute("SELECT CURRENT_USER() AS who")
+    grants = db.execute("SHOW GRANTS")
+    if settings.database.user not in (*ACCOUNTS, SEALER) and not duty and _is_administrator(grants):
+        name = row["who"].rsplit("@", 1)[0]
+        yield Finding(
+            f"rights of {row['who']}", NOTE, "an administrator", "the account of the panel or of the worker",
+            f"Run doctor with the panel's configuration, in which [database] user is not {name}.",
+        )
+        return
     duty = duty or (settings.database.user if settings.database.user in (*ACCOUNTS, SEALER) else ACCOUNTS[0])
-    yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, db.execute("SHOW GRANTS"), settings.database.name)
+    yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, grants, settings.database.name)
+
+
+def _is_administrator(grants: list[dict[str, Any]]) -> bool:
+    """Whether the account manages others: taking its rights away would lock the database."""
+    held = {right for row in grants for right in _rights(next(iter(row.values())), "")}
+    return any(
+        right.scope == "*.*" and right.privilege in ("ALL PRIVILEGES", "GRANT OPTION", "SUPER", "CREATE USER")
+        for right in held
+    )
 
 
 def check_other_accounts(db: Database, settings: Settings) -> Iterator[Finding]:

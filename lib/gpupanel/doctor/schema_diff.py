@@ -7,12 +7,15 @@ from importlib.resources import files
 
 from ..config import Settings
 from ..db import Database, create_table, queries, versions
-from ..db.create_table import Table
+from ..db.create_table import Column, Table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
+from .obstacles import find_obstacles
 from .findings import NOTE, OK, WRONG, Finding, judge
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
+DATA_TYPE = re.compile(r"^\w+(?:\([^)]*\))?")
+CHARACTERS = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 MISSING = "Run bin/gpupanel init-db, which makes what is missing."
 MIGRATE = "Stop the workers, then run bin/gpupanel init-db, which applies the migrations that are missing."
 
@@ -60,8 +63,30 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
             yield Finding(f"table {table}", WRONG, "a view", "a table", f"DROP VIEW {table}, then init-db.")
             return
         _, actual = create_table.parse_create_table(row["Create Table"])
+        wanted = expected_tables()[table]
         for compared in (_engine, _columns, _others_columns, _indexes, _foreign_keys, _surplus):
-            yield from compared(table, expected_tables()[table], actual)
+            for finding in compared(table, wanted, actual):
+                yield _after_obstacles(db, table, finding, actual)
+
+
+def _after_obstacles(db: Database, table: str, finding: Finding, actual: Table) -> Finding:
+    """Put before a statement what makes it fail."""
+    what = finding.check.partition(": ")[2]
+    if finding.level != WRONG or what.rpartition(" ")[2] not in _names(expected_tables()[table]):
+        return finding
+    first = find_obstacles(db, table, what, expected_tables()[table], actual)
+    return finding._replace(advice=first + finding.advice)
+
+
+def _names(table: Table) -> set[str]:
+    return {*table.columns, *table.indexes, *table.foreign}
+
+
+def _with_characters(column: Column, definition: str) -> str:
+    """Name the character set, which the column would else take from its table."""
+    if not column.collation or "CHARACTER SET" in definition:
+        return definition
+    return DATA_TYPE.sub(rf"\g<0> {CHARACTERS}", definition, count=1)
 
 
 def _engine(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
@@ -72,10 +97,11 @@ def _engine(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
 def _columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
     for name, (column, definition) in wanted.columns.items():
         if name not in actual.columns:
-            yield _different(table, f"column {name}", "missing", definition, f"ADD COLUMN {name} {definition}")
+            added = f"ADD COLUMN {name} {_with_characters(column, definition)}"
+            yield _different(table, f"column {name}", "missing", definition, added)
         elif actual.columns[name][0] != column:
             anew = f"DROP COLUMN {name}, ADD COLUMN {name} {definition}"
-            change = anew if column.generated else f"MODIFY COLUMN {name} {definition}"
+            change = anew if column.generated else f"MODIFY COLUMN {name} {_with_characters(column, definition)}"
             yield _different(table, f"column {name}", actual.columns[name][1], definition, change)
 
 

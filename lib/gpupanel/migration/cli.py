@@ -69,7 +69,8 @@ def _databases(context: CommandContext) -> int:
             ("Rows", "matched by natural keys; surrogate ids, process names and claim tokens are not compared"),
             ("Times", "presence and order" if args.tolerance is None else f"within {args.tolerance:g} s"),
             ("JSON", "byte for byte" if args.strict else "by value"),
-            ("Not compared", f"the columns {', '.join(sorted(NEVER_COMPARED))}; the tables {', '.join(sorted(OURS_ALONE))}"),
+            ("Columns not compared", ", ".join(sorted(NEVER_COMPARED))),
+            ("Tables not compared", ", ".join(sorted(OURS_ALONE))),
         ]
         return _emit(context, _report("Two databases", (left.label, right.label), about, findings))
 
@@ -98,7 +99,8 @@ def _schemas(context: CommandContext) -> int:
         for side, database, proposal in zip(SIDES, databases, proposals, strict=True):
             text = "" if proposal.empty else mapping.format_mapping(proposal.mapping, proposal.notes)
             data[side] = {
-                "place": database.place, "mapping": text, "open": proposal.open, "lines": [line._asdict() for line in proposal.lines],
+                "place": database.place, "mapping": text, "open": proposal.open,
+                "lines": [line._asdict() for line in proposal.lines],
             }
             lines += _format_proposal(side, database, proposal)
     context.emit(data, lines)

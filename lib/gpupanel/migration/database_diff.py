@@ -130,16 +130,16 @@ def _presence(has: bool) -> str:
 
 
 class MissingRows:
-    """Rows of only one side to which other rows may refer: (table, natural key)."""
+    """Rows of only one side to which other rows may refer: (table, natural key as text)."""
 
     def __init__(self) -> None:
-        self._rows: set[tuple[str, tuple]] = set()
+        self._rows: set[tuple[str, str]] = set()
 
-    def add(self, table: str, key: tuple) -> None:
+    def add(self, table: str, key: str) -> None:
         if len(self._rows) < MAX_MISSING_PARENTS:
-            self._rows.add((table, tuple(map(str, key))))
+            self._rows.add((table, key))
 
-    def __contains__(self, row: tuple[str, tuple]) -> bool:
+    def __contains__(self, row: tuple[str, str]) -> bool:
         return row in self._rows
 
 
@@ -150,7 +150,8 @@ class TableComparison:
         self, comparer: RowComparer, table: TableSpec, sides: tuple[ComparedDatabase, ComparedDatabase],
         findings: Findings, missing: MissingRows,
     ):
-        self._comparer, self._table, self._sides, self._findings, self._missing = comparer, table, sides, findings, missing
+        self._comparer, self._table, self._sides = comparer, table, sides
+        self._findings, self._missing = findings, missing
         self._counts: TableCounts = findings.tally(table.area, table.name, table.noun)
         self._lone = LoneRows(table)
 
@@ -225,7 +226,7 @@ class TableComparison:
             key = pair.key[-len(NATURAL[self._table.name]):]
             if self._table.name == "import_job":
                 key = (pair.key[0], jobs.name(side, pair.key[0], row["#"]))
-            self._missing.add(self._table.name, key)
+            self._missing.add(self._table.name, " ".join(map(str, key)))
         if any(parent in self._missing for parent in self._parents(pair.key)):
             self._counts.implied += 1
             return
@@ -274,20 +275,20 @@ class TableComparison:
             Difference(kind, self._table.area, self._table.name, column, path, row, bundle or "", left, right)
         )
 
-    def _parents(self, key: tuple) -> Iterator[tuple[str, tuple]]:
-        """Yield (table, natural key) of each row that a key refers to."""
+    def _parents(self, key: tuple) -> Iterator[tuple[str, str]]:
+        """Yield (table, natural key as text) of each row that a key refers to."""
         values = dict(zip(self._table.key, key, strict=True))
         for reference in dict.fromkeys(part.rpartition(".")[0] for part in self._table.key):
             if reference:
                 target = REFERENCES[reference]
-                yield target, tuple(values[f"{reference}.{part}"] for part in NATURAL[target])
+                yield target, " ".join(str(values[f"{reference}.{part}"]) for part in NATURAL[target])
 
     def _follows(self, column: str, difference: ValueDifference) -> bool:
         """Return whether an id differs only because its row is missing."""
         if difference.kind != "reference":
             return False
-        targets = (tuple(str(target).split(" ")) for target in (difference.left, difference.right))
-        return any((REFERENCES[column], target) in self._missing for target in targets)
+        targets = difference.left, difference.right
+        return any((REFERENCES[column], str(target)) in self._missing for target in targets)
 
     def _describe(self, row: Row) -> str:
         omitted = {*self._table.key, "@", self._table.bundle}

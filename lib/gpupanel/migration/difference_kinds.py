@@ -28,7 +28,8 @@ class DifferenceKind(NamedTuple):
 
 KINDS = {
     "table_missing": DifferenceKind(
-        "table is missing", "this side has no such table, its account may not read it, or the mapping file does not name it", STRUCTURE,
+        "table is missing",
+        "this side has no such table, its account may not read it, or the mapping file does not name it", STRUCTURE,
     ),
     "column_missing": DifferenceKind(
         "column is missing", "this side does not store it, or the mapping file does not name it", STRUCTURE,

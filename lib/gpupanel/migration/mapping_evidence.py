@@ -22,8 +22,8 @@ BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 class Evidence(NamedTuple):
     """Why a line is proposed.
 
-    `names` is their likeness. `share` is that of their distinct values that ours have too, of `count`; None where values
-    say nothing: ids, times, too few of them.
+    `names` is their likeness. `share` is that of their distinct values that ours have too, of `count`; None where
+    values say nothing: ids, times, too few of them.
     """
 
     names: float

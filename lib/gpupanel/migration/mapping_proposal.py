@@ -112,7 +112,8 @@ def _share_of_columns(side: ComparedDatabase, ours: str, theirs: str) -> float:
     words = _words(ours) | _words(theirs)
     likeness = {
         column: max((
-            _likeness(column, name, words) for name in side.catalogue[theirs] if _agree(side, ours, column, theirs, name)
+            _likeness(column, name, words)
+            for name in side.catalogue[theirs] if _agree(side, ours, column, theirs, name)
         ), default=0.0)
         for column in expected
     }

@@ -16,7 +16,10 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
     be fetched, InvalidInputError for invalid credentials.
     """
     if not place.startswith(("http://", "https://")):
-        return Path(place).read_text(encoding="utf-8", errors="replace")
+        try:
+            return Path(place).read_text(encoding="utf-8", errors="replace")
+        except OSError as failed:
+            raise PanelError(f"{place} cannot be read: {failed.strerror}") from None
     opener = request.build_opener(*_authentication(place, credentials))
     try:
         with opener.open(request.Request(place, headers={"Accept": "text/html"}), timeout=TIMEOUT_SECONDS) as response:

@@ -155,7 +155,8 @@ def render_html(report: Report) -> str:
     )
     return templates.get_template("report.html").render(
         report=report, summary=_summary(report), weights=WEIGHT_TITLES, top=TOP, expanded=EXPANDED, plural=plural,
-        tolerated=tolerated_rows(report.findings), sentence=_sentence, acceptance=_acceptance, describe=lambda group: _describe(group, report),
+        tolerated=tolerated_rows(report.findings), sentence=_sentence, acceptance=_acceptance,
+        describe=lambda group: _describe(group, report),
     ) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Match rows that only their order identifies: the jobs of a batch, its events of one type.
 
-If one side has more of them, those are found that the other side lacks. The numbers of jobs that follow from it are kept,
-so that other rows can refer to the same job.
+If one side has more of them, those are found that the other side lacks. The numbers of jobs that follow from it are
+kept, so that other rows can refer to the same job.
 """
 
 from collections.abc import Callable

@@ -137,7 +137,8 @@ class RowComparer:
         if all(value is None or path.endswith(".#") for path, value in zip(paths, values, strict=True)):
             return None if row[column] in (None, 0) else DANGLING
         if REFERENCES[column] == "import_job" and len(values) == 2:
-            return f"{values[0]} {self._jobs.name(side, str(values[0]), values[1])}"
+            sync_id = key_part(paths[0], values[0])
+            return f"{sync_id} {self._jobs.name(side, sync_id, values[1])}"
         parts = (key_part(path, value) for path, value in zip(paths, values, strict=True) if value is not None)
         return " ".join(map(str, parts))
 
@@ -158,7 +159,10 @@ class RowComparer:
             return value is None
         if kind is REFERENCE:
             paths = [path for path in table_specs.natural_key_paths(column) if path in row]
-            return self._target(column, paths, side, row) if paths else None
+            target = self._target(column, paths, side, row) if paths else None
+            own = key_part("sync_id", row.get("sync_id"))
+            # A job of the same bundle stays the same if the bundle has another sync_id.
+            return "*" if target and own and target.startswith(own) else target
         if kind is JSON:
             if column == self._table.jobs_in:
                 value = value_diff.without_names(value)
