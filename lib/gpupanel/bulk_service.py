@@ -14,7 +14,7 @@ from .db import Database, ReadTransaction, Transaction, chunked
 from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
 from .models import BatchStatus as Status
 from .mount import Mount
-from .rows import ChosenBatch, LockedJob
+from .rows import BatchRow, ChosenBatch, LockedJob
 
 QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
 BULK_ACTIONS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
@@ -30,6 +30,7 @@ EFFECTS = {
     RETRY: {status: BOTH if status is Status.PREFLIGHT_FAILED else RETRIED for status in services.RETRYABLE_STATUSES},
     CANCEL: {Status.QUEUED: CANCELED},
 }
+REPLACED = "upstream replaced its bundle after its plan was approved; run Preflight and check the new plan first"
 BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
 
 
@@ -56,10 +57,13 @@ def in_order(tx: ReadTransaction, ids: list[int]) -> list[int]:
 
 def preview(tx: ReadTransaction, what: str, ids: list[int]) -> list[BatchPreview]:
     """Preview an action on each batch in its present status."""
-    return [_foreseen(what, row["sync_id"], row["status"]) for row in select_batches(tx, ids).values()]
+    return [_foreseen(what, row) for row in select_batches(tx, ids).values()]
 
 
-def _foreseen(what: str, sync_id: str, status: str) -> BatchPreview:
+def _foreseen(what: str, batch: ChosenBatch | BatchRow) -> BatchPreview:
+    sync_id, status = batch["sync_id"], batch["status"]
+    if what == QUEUE and ledger.has_unapproved_plan(status, batch["changed_at"]):
+        return BatchPreview(sync_id, status, None, REPLACED)
     effect = EFFECTS[what].get(Status(status))
     return BatchPreview(sync_id, status, effect, None if effect else _refusal(what, Status(status)))
 
@@ -114,7 +118,7 @@ def _preflight(db: Database, mount: Mount, sync_id: str, actor: str, seconds: fl
 
 
 def _retry(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
-    foreseen = _foreseen(RETRY, sync_id, db.run_read(ledger.get_batch, sync_id)["status"])
+    foreseen = _foreseen(RETRY, db.run_read(ledger.get_batch, sync_id))
     if foreseen.refusal:
         raise InvalidStateError(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
     job_id = services.retry_batch(db, mount, sync_id, actor, seconds=seconds)

@@ -33,12 +33,13 @@ def enqueue(
     """Queue the failed and unprocessed items of a batch.
 
     Returns the job's id. The job is held while the job of its prior batch is active. Raises NotFoundError, and
-    InvalidStateError unless the batch is preflight_passed.
+    InvalidStateError unless the batch is preflight_passed, and a person preflighted what upstream delivered.
     """
     lock_chain(tx, sync_id)
     batch = ledger.lock_batch(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
+    _raise_if_unapproved(batch)
     preflight_requests.raise_if_open(tx, batch)
     total = max(0, batch["item_count"] - tx.fetch_value("ledger.count_done", batch_id=batch["id"]))
     try:
@@ -56,6 +57,14 @@ def enqueue(
     if reason := holds.decide(tx, batch["id"]):
         holds.hold(tx, job_id, reason, actor)
     return job_id
+
+
+def _raise_if_unapproved(batch: BatchRow) -> None:
+    if ledger.has_unapproved_plan(batch["status"], batch["changed_at"]):
+        raise InvalidStateError(
+            f"Upstream replaced the bundle of batch {batch['sync_id']} after its plan was approved.",
+            "Run Preflight, check the new plan, then queue the batch.",
+        )
 
 
 def lock_chain(tx: Transaction, sync_id: str) -> None:

@@ -61,11 +61,12 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch."""
+    """The key and status of a batch, and when upstream replaced its bundle."""
 
     id: int
     sync_id: str
     status: str
+    changed_at: datetime | None
 
 
 class PlannedItem(TypedDict):

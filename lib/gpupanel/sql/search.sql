@@ -7,8 +7,8 @@ LEFT JOIN import_job j
 WHERE b.id IN %(ids)s
 
 -- name: by_ids
--- Key and status of these batches.
-SELECT id, sync_id, status FROM ingest_batch WHERE id IN %(ids)s
+-- Key, status and time of replacement of these batches.
+SELECT id, sync_id, status, changed_at FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: ids
 -- The ids of these bundles.

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .. import ledger
 from ..models import BatchStatus
 from ..pagination import Cursor
-from ..rows import ListedBatch
+from ..rows import BatchRow, ListedBatch
 
 BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
-    "imported_at", "imported_job_id", "imported_sha256",
+    "imported_at", "imported_job_id", "imported_sha256", "changed_at",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "changed_at")
+PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older")
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",
@@ -40,7 +41,14 @@ def pick(row: Mapping[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str
 def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total"))
-    return pick(row, BATCH, queueable=not BatchStatus(row["status"]).has_active_job, job=job if row["job_id"] else None)
+    return pick(row, BATCH, queueable=is_queueable(row), job=job if row["job_id"] else None)
+
+
+def is_queueable(row: BatchRow) -> bool:
+    """Return whether the batch has no active job, and no plan that a worker stored and no person has preflighted."""
+    return not (
+        BatchStatus(row["status"]).has_active_job or ledger.has_unapproved_plan(row["status"], row["changed_at"])
+    )
 
 
 def cursor_params(cursor: Cursor | None) -> dict[str, int] | None:

@@ -9,7 +9,7 @@ from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobSta
 from ...rows import BatchRow, LockedJob
 from .. import request as parameters, status_bar
 from ..request import Request
-from ..serializers import EVENT, JOB, PLANNED_BATCH, PREFLIGHT_REQUEST, pick
+from ..serializers import EVENT, JOB, PLANNED_BATCH, PREFLIGHT_REQUEST, is_queueable, pick
 from ..status_bar import QueueSummary
 from . import item_list
 from .item_list import ItemFilter
@@ -51,7 +51,7 @@ def _read(tx: ReadTransaction, sync_id: str, item_filter: ItemFilter, start: int
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     load_items = _items_by_hash if item_filter.hash_start else _items_page
     return {
-        "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job and not is_requested),
+        "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
         "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
