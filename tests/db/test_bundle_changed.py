@@ -111,7 +111,7 @@ def test_a_bulk_preview_foresees_that_a_replaced_bundle_is_not_queued(panel_db, 
 def test_a_successor_that_is_canceled_leaves_a_plan_that_no_person_approved(
     admin_db, panel_db, mount, bundles, worker_conf, library, queued
 ):
-    sync_id, job_id, _ = queued
+    sync_id = queued[0]
     bundles.bundle("new", library, action="remove", replace=True, files=False)
     ended = []
     end_job = bundle_change.end_job

@@ -43,7 +43,8 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "preflight_request", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks", "retryable",
+        "batch", "preflight_request", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks",
+        "retryable",
         "items", "start",
         "previous_start",
         "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
