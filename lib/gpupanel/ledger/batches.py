@@ -68,6 +68,11 @@ def has_unapproved_plan(status: str, changed_at: datetime | None) -> bool:
     return status == BatchStatus.PREFLIGHT_PASSED and changed_at is not None
 
 
+def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether a batch was imported, queued, or planned with an entry that would not fail."""
+    return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))
+
+
 def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:
     """Write the status of a batch."""
     tx.execute("ledger.set_status", batch_id=batch_id, status=status)
