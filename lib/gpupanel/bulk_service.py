@@ -71,7 +71,7 @@ def _foreseen(what: str, batch: ChosenBatch | BatchRow) -> BatchPreview:
 def _refusal(what: str, status: Status) -> str:
     if what == CANCEL:
         if status is Status.IMPORTING:
-            return "its job is running; only stopping the service ends it"
+            return "its job is running; only a queued or held job can be canceled"
         return "it has no queued job"
     return BUSY.get(status) or services.reason_not_retried(status)
 

@@ -189,6 +189,12 @@ class LockedJob(TypedDict):
     hold_count: int
 
 
+class ChangedJob(LockedJob):
+    """A job that an operator is about to change, and the database's time."""
+
+    now: datetime
+
+
 class HeldJob(TypedDict):
     """A held or queued job with its bundle, as the sweep reads it; `prior_job_id` is the prior's active job."""
 
