@@ -278,6 +278,16 @@ def test_show_prints_facts_plan_jobs_items_and_events(known, as_json, command):
     assert command("show", UNKNOWN).returncode == 1
 
 
+def test_show_prints_why_a_job_is_held_and_until_when(known, as_json, command, admin_db):
+    _, [queued] = as_json("queue", known)
+    assert "Held" not in command("show", known).stdout
+    assert command("hold", queued["job_id"], "--reason", "after the press release").returncode == 0
+    admin_db.execute("UPDATE import_job SET not_before = '2031-02-03 04:05:06'")
+    shown = command("show", known).stdout
+    row = next(line for line in shown[shown.index("Held"):].splitlines() if line.split()[:1] == [str(queued["job_id"])])
+    assert "operator" in row and "after the press release" in row and "2031-02-03 04:05:06" in row
+
+
 # ----------------------------------------------------------------------------------------------- init-db, doctor
 
 
