@@ -182,6 +182,30 @@ def test_each_entry_and_its_values_are_bound(admin_db, panel_db, bundles, mount,
     assert live(admin_db) == 0
 
 
+def test_the_reason_counts_the_entries_that_differ_and_not_all_of_the_bundle(
+    panel_db, bundles, mount, worker_conf
+):
+    photos = list(bundles.assets("new", 4))
+    sync_id = bundles.bundle("new", photos, [bundles.container("gallery", "New", photos)])
+    worker_helpers.queue(panel_db, mount, sync_id)
+    changed = [photos[0]._replace(title="Another"), *photos[1:]]
+    bundles.bundle("new", changed, [bundles.container("gallery", "New", photos)], replace=True)
+    worker_helpers.drain(worker_conf)
+    prefix = "the bundle changed after it was approved: "
+    assert worker_helpers.batch(panel_db, sync_id)["last_error"] == (
+        f"{prefix}1 of 4 items differs from the approved plan; 4 items would now be created"
+    )
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
+    services.queue_batch(panel_db, mount, sync_id, "operator")
+    [other] = bundles.assets("other", 1)
+    bundles.bundle("new", [*changed[:3], other], [bundles.container("gallery", "New", photos[:3])], replace=True)
+    worker_helpers.drain(worker_conf)
+    reason = worker_helpers.batch(panel_db, sync_id)["last_error"]
+    assert reason.startswith(
+        f"{prefix}1 of 4 items is not in the approved plan; 1 of 4 approved items is gone; 1 of 1 container differs"
+    )
+
+
 def test_with_replan_the_worker_queues_the_new_plan_for_the_same_person(
     admin_db, panel_db, bundles, mount, worker_conf, library, queued
 ):
