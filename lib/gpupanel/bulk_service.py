@@ -30,6 +30,7 @@ EFFECTS = {
     RETRY: {status: BOTH if status is Status.PREFLIGHT_FAILED else RETRIED for status in services.RETRYABLE_STATUSES},
     CANCEL: {Status.QUEUED: CANCELED},
 }
+REPLACED = "upstream replaced its bundle after its plan was approved; run Preflight and check the new plan first"
 BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
 
 
@@ -68,13 +69,15 @@ def _foreseen(what: str, batch: ChosenBatch | BatchRow) -> BatchPreview:
 def _refusal(what: str, batch: ChosenBatch | BatchRow) -> str | None:
     """Why the action is refused in the batch's present status, or None."""
     status = Status(batch["status"])
+    if what == QUEUE and ledger.has_unapproved_plan(status, batch["changed_at"]):
+        return REPLACED
     if what == QUEUE and status is Status.DISCOVERED and batch["last_error"]:
         return f"not importable: {batch['last_error'].rstrip('.')}"
     if status in EFFECTS[what]:
         return None
     if what == CANCEL:
         if status is Status.IMPORTING:
-            return "its job is running; only stopping the service ends it"
+            return "its job is running; only a queued or held job can be canceled"
         return "it has no queued job"
     return BUSY.get(status) or services.reason_not_retried(status)
 

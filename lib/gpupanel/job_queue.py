@@ -6,13 +6,13 @@ It never claims (docs/CONTRACT.md, 8. Queue).
 from datetime import datetime
 from typing import Any
 
-from . import holds, ledger, preflight_requests
+from . import holds, ledger, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
 from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
-from .rows import BatchRow, EventRow, JobRow, ListedJob, LockedJob, QueueControl, QueueSummary
+from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, QueueSummary
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
@@ -33,12 +33,13 @@ def enqueue(
     """Queue the failed and unprocessed items of a batch.
 
     Returns the job's id. The job is held while the job of its prior batch is active. Raises NotFoundError, and
-    InvalidStateError unless the batch is preflight_passed.
+    InvalidStateError unless the batch is preflight_passed, and a person preflighted what upstream delivered.
     """
     lock_chain(tx, sync_id)
     batch = ledger.lock_batch(tx, sync_id)
     if batch["status"] != BatchStatus.PREFLIGHT_PASSED:
         raise _not_queueable(tx, batch)
+    _raise_if_unapproved(batch)
     preflight_requests.raise_if_open(tx, batch)
     total = max(0, batch["item_count"] - tx.fetch_value("ledger.count_done", batch_id=batch["id"]))
     try:
@@ -56,6 +57,14 @@ def enqueue(
     if reason := holds.decide(tx, batch["id"]):
         holds.hold(tx, job_id, reason, actor)
     return job_id
+
+
+def _raise_if_unapproved(batch: BatchRow) -> None:
+    if ledger.has_unapproved_plan(batch["status"], batch["changed_at"]):
+        raise InvalidStateError(
+            f"Upstream replaced the bundle of batch {batch['sync_id']} after its plan was approved.",
+            "Run Preflight, check the new plan, then queue the batch.",
+        )
 
 
 def lock_chain(tx: Transaction, sync_id: str) -> None:
@@ -176,8 +185,8 @@ def queue_position(tx: ReadTransaction, job_id: int, priority: int, *, limit: in
     return int(tx.fetch_value("job_queue.count_ahead", job_id=job_id, priority=priority, limit=limit - 1)) + 1
 
 
-def _lock(tx: Transaction, job_id: int) -> LockedJob:
-    job: LockedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
+def _lock(tx: Transaction, job_id: int) -> ChangedJob:
+    job: ChangedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
     if job is None:
         raise _not_found(job_id)
     return job
@@ -289,9 +298,21 @@ def _not_queueable(tx: ReadTransaction, batch: BatchRow) -> InvalidStateError:
     return InvalidStateError(f"{name} is {batch['status']}, not preflight_passed.", "Preflight it first.")
 
 
-def _refused(job: LockedJob, rule: str, hint_if_ended: str) -> InvalidStateError:
+def _refused(job: ChangedJob, rule: str, hint_if_ended: str) -> InvalidStateError:
     if job["state"] == JobState.RUNNING:
-        return InvalidStateError(
-            f"Job {job['id']} is running on {job['worker']}; {rule}.", f"Only stopping the service ends it: {STOP}"
-        )
+        message = f"Job {job['id']} is running on {job['worker']}; {rule}."
+        return InvalidStateError(message, _hint_while_running(job))
     return InvalidStateError(f"Job {job['id']} is {job['state']} already.", hint_if_ended)
+
+
+def _hint_while_running(job: ChangedJob) -> str:
+    """How to stop a running job, or what becomes of one whose worker is late."""
+    if not workers.is_job_late(job, job["now"]):
+        return f"Only stopping the service ends it: {STOP}"
+    seen = job["heartbeat_at"] or job["claimed_at"]
+    if seen is None:
+        return "No heartbeat and no claim time are known of its worker: bin/gpupanel doctor says what to do."
+    return (
+        f"Its worker is late: the last heartbeat was at {seen:%Y-%m-%d %H:%M:%S} UTC. Another worker takes the job over"
+        " stale_minutes after that."
+    )

@@ -67,12 +67,13 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch, and its last error."""
+    """The key and status of a batch, its last error, and when upstream replaced its bundle."""
 
     id: int
     sync_id: str
     status: str
     last_error: str | None
+    changed_at: datetime | None
 
 
 class PlannedItem(TypedDict):
@@ -194,6 +195,12 @@ class LockedJob(TypedDict):
     not_before: datetime | None
     held_at: datetime | None
     hold_count: int
+
+
+class ChangedJob(LockedJob):
+    """A job that an operator is about to change, and the database's time."""
+
+    now: datetime
 
 
 class HeldJob(TypedDict):

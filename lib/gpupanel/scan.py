@@ -89,9 +89,10 @@ def _inspect(mount: Mount, sync_id: str, file: ManifestFile) -> ScannedBundle:
 def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dict[str, str]:
     """Write scanned bundles; return sync_id -> DISCOVERED, PASSED_OVER, KNOWN, CHANGED.
 
-    A skipped bundle that is consumable now becomes discovered, and so does a failed preflight with another manifest.
-    A bundle that another scan has recorded meanwhile is known. One that upstream replaced after its approval or import
-    is changed until the next preflight, and nothing is written of it.
+    A skipped bundle that is consumable now becomes discovered, and so does a failed preflight with another manifest
+    that was never planned. A batch that was planned or imported keeps its status and its facts: another manifest of it
+    is changed, or passed over with its problem. A bundle that another scan has recorded meanwhile is known. One that
+    upstream replaced after its approval or import is changed until a preflight, and nothing is written of it.
     """
     return {finding.sync_id: _record(tx, finding, actor) for finding in findings}
 
@@ -100,21 +101,42 @@ def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
     row: BatchRow | None = tx.fetch_one("ledger.lock", sync_id=finding.sync_id)
     if row is None:
         return _discover(tx, finding, actor)
-    if not _has_changed(row, finding):
-        _note_state(tx, row["id"], finding)
-        return CHANGED if row["changed_at"] else KNOWN
-    if finding.problem is None or finding.problem != row["last_error"]:
-        tx.execute("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
-        tx.execute("ledger.discover_again", batch_id=row["id"])
-        _append(tx, row["id"], finding, actor)
     _note_state(tx, row["id"], finding)
+    if not _has_changed(row, finding):
+        return CHANGED if _is_replaced(row, finding) else KNOWN
+    was_planned = row["status"] == BatchStatus.PREFLIGHT_FAILED and ledger.was_planned(tx, row["id"])
+    if was_planned and finding.problem is None:
+        return CHANGED
+    if finding.problem is None or finding.problem != row["last_error"]:
+        _write(tx, row, finding, was_planned)
+        _append(tx, row["id"], finding, actor)
     return PASSED_OVER if finding.problem else DISCOVERED
+
+
+def _write(tx: Transaction, row: BatchRow, finding: ScannedBundle, was_planned: bool) -> None:
+    """Write a skipped or changed bundle; the facts of a valid manifest are kept when the new one is refused."""
+    is_refused = finding.facts["manifest_summary"] is None
+    if was_planned or (is_refused and row["manifest_summary"] is not None):
+        tx.execute("ledger.note_problem", batch_id=row["id"], last_error=finding.problem)
+    else:
+        tx.execute("ledger.facts", batch_id=row["id"], last_error=finding.problem, **finding.facts)
+    if not was_planned:
+        tx.execute("ledger.discover_again", batch_id=row["id"])
 
 
 def _has_changed(row: BatchRow, finding: ScannedBundle) -> bool:
     if row["status"] == BatchStatus.PREFLIGHT_FAILED:
-        return finding.facts["manifest_sha256"] not in (None, row["manifest_sha256"])
+        return finding.facts["manifest_sha256"] not in (None, row["manifest_sha256"], row["changed_sha256"])
     return row["status"] == BatchStatus.DISCOVERED and row["last_error"] is not None
+
+
+def _is_replaced(row: BatchRow, finding: ScannedBundle) -> bool:
+    """Whether upstream replaced the bundle, and no preflight, also of a worker, has seen the manifest on the mount."""
+    if row["changed_at"] is None:
+        return False
+    seen = row["changed_sha256"]
+    is_preflighted = row["status"] == BatchStatus.PREFLIGHT_FAILED or seen == row["manifest_sha256"]
+    return not is_preflighted or finding.facts["manifest_sha256"] not in (None, seen)
 
 
 def _discover(tx: Transaction, finding: ScannedBundle, actor: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .db import ReadTransaction
-from .rows import QueueControl, WorkerRow
+from .rows import LockedJob, QueueControl, WorkerRow
 
 BEAT_SECONDS = 15  # between two heartbeats of a worker, also of an idle one
 LATE_SECONDS = 3 * BEAT_SECONDS
@@ -53,6 +53,12 @@ def state_of(row: WorkerRow) -> str:
 def is_alive(row: WorkerRow) -> bool:
     """Whether a worker runs and is not late."""
     return not row["is_late"] and row["ended_at"] is None
+
+
+def is_job_late(job: LockedJob, now: datetime) -> bool:
+    """Whether a running job had no heartbeat, or else no claim, within LATE_SECONDS."""
+    seen = job["heartbeat_at"] or job["claimed_at"]
+    return seen is None or now - seen > timedelta(seconds=LATE_SECONDS)
 
 
 def presence(tx: ReadTransaction) -> Presence:

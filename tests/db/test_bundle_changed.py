@@ -4,9 +4,12 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import services
+from gpupanel import bulk_service, job_queue, services
+from gpupanel.cli.main import main
 from gpupanel.devtools.bundle_factory import defects
+from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus
+from gpupanel.worker import bundle_change
 from gpupanel.worker.chunk_writer import ChunkWriter
 
 PLANS = "SELECT asset_hash, planned, decision FROM ingest_batch_item WHERE decision <> 'withdrawn' ORDER BY position"
@@ -54,16 +57,82 @@ def test_a_create_that_became_a_remove_removes_nothing_and_asks_an_operator(
     assert told[-5:] == ["job_claimed", "manifest_changed", "preflight_started", "preflight_finished", "job_failed"]
 
 
-def test_the_new_plan_is_imported_once_an_operator_queues_it(
+def test_the_new_plan_is_imported_once_an_operator_preflighted_and_queued_it(
     admin_db, panel_db, bundles, mount, worker_conf, bring, library, queued
 ):
     sync_id, _, _ = queued
     bundles.bundle("new", library[:3], action="remove", replace=True, files=False)
     worker_helpers.drain(worker_conf)
+    assert services.preflight_batch(panel_db, mount, sync_id, "operator").ok
     bring(sync_id)
     batch = worker_helpers.batch(panel_db, sync_id)
     assert (batch["status"], batch["changed_at"], batch["changed_sha256"]) == ("completed", None, None)
     assert live(admin_db) == 12
+
+
+@pytest.fixture
+def replaced(bundles, worker_conf, library, queued):
+    """A queued bundle that became a remove; the worker stored its new plan. Returns the sync_id."""
+    bundles.bundle("new", library, action="remove", replace=True, files=False)
+    worker_helpers.drain(worker_conf)
+    return queued[0]
+
+
+def test_no_queueing_approves_a_plan_that_no_person_preflighted(
+    admin_db, panel_db, mount, worker_conf, replaced
+):
+    message = f"Upstream replaced the bundle of batch {replaced} after its plan was approved."
+    for queue in (services.queue_batch, services.retry_batch):
+        with pytest.raises(InvalidStateError) as refused:
+            queue(panel_db, mount, replaced, "operator")
+    with pytest.raises(InvalidStateError) as refused:
+        panel_db.run_transaction(job_queue.enqueue, replaced, "operator")
+    assert str(refused.value) == message
+    assert refused.value.hint == "Run Preflight, check the new plan, then queue the batch."
+    [result] = services.queue_batches(panel_db, mount, [replaced], "operator")
+    assert (result.job_id, result.problem) == (None, message)
+    [result], _ = bulk_service.run(panel_db, mount, bulk_service.QUEUE, [replaced], "operator", seconds=60)
+    assert (result.job_id, result.problem) == (None, message)
+    worker_helpers.drain(worker_conf)
+    assert live(admin_db) == 15
+
+
+def test_a_bulk_preview_foresees_that_a_replaced_bundle_is_not_queued(panel_db, mount, replaced):
+    batch_id = worker_helpers.batch(panel_db, replaced)["id"]
+    [foreseen] = panel_db.run_read(bulk_service.preview, bulk_service.QUEUE, [batch_id])
+    assert foreseen.will is None and foreseen.refusal == bulk_service.REPLACED
+    [other] = panel_db.run_read(bulk_service.preview, bulk_service.PREFLIGHT, [batch_id])
+    assert other.will == bulk_service.PREFLIGHTED
+    services.preflight_batch(panel_db, mount, replaced, "operator")
+    [after] = panel_db.run_read(bulk_service.preview, bulk_service.QUEUE, [batch_id])
+    assert after.will == bulk_service.QUEUED and services.queue_batch(panel_db, mount, replaced, "operator")
+
+
+def test_a_successor_that_is_canceled_leaves_a_plan_that_no_person_approved(
+    admin_db, panel_db, mount, bundles, worker_conf, library, queued
+):
+    sync_id = queued[0]
+    bundles.bundle("new", library, action="remove", replace=True, files=False)
+    ended = []
+    end_job = bundle_change.end_job
+
+    def pausing(tx, *args):
+        plan = end_job(tx, *args)
+        job_queue.hold(tx, plan.successor_id, "operator")
+        ended.append(plan.successor_id)
+        return plan
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle_change, "end_job", pausing)
+        worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    services.cancel_job(panel_db, ended[-1], "operator")
+    with pytest.raises(InvalidStateError, match="after its plan was approved"):
+        services.queue_batch(panel_db, mount, sync_id, "operator")
+
+
+def test_the_list_of_a_shell_marks_a_replaced_bundle(panel_conf, replaced, capsys):
+    assert main(["--config", str(panel_conf), "list"]) == 0
+    assert "preflight_passed, replaced by upstream" in capsys.readouterr().out
 
 
 def test_other_bytes_of_the_approved_entries_are_imported_as_approved(
@@ -111,6 +180,30 @@ def test_each_entry_and_its_values_are_bound(admin_db, panel_db, bundles, mount,
     assert batch["status"] == "preflight_passed"
     assert batch["last_error"].startswith("the bundle changed after it was approved: ")
     assert live(admin_db) == 0
+
+
+def test_the_reason_counts_the_entries_that_differ_and_not_all_of_the_bundle(
+    panel_db, bundles, mount, worker_conf
+):
+    photos = list(bundles.assets("new", 4))
+    sync_id = bundles.bundle("new", photos, [bundles.container("gallery", "New", photos)])
+    worker_helpers.queue(panel_db, mount, sync_id)
+    changed = [photos[0]._replace(title="Another"), *photos[1:]]
+    bundles.bundle("new", changed, [bundles.container("gallery", "New", photos)], replace=True)
+    worker_helpers.drain(worker_conf)
+    prefix = "the bundle changed after it was approved: "
+    assert worker_helpers.batch(panel_db, sync_id)["last_error"] == (
+        f"{prefix}1 of 4 items differs from the approved plan; 4 items would now be created"
+    )
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
+    services.queue_batch(panel_db, mount, sync_id, "operator")
+    [other] = bundles.assets("other", 1)
+    bundles.bundle("new", [*changed[:3], other], [bundles.container("gallery", "New", photos[:3])], replace=True)
+    worker_helpers.drain(worker_conf)
+    reason = worker_helpers.batch(panel_db, sync_id)["last_error"]
+    assert reason.startswith(
+        f"{prefix}1 of 4 items is not in the approved plan; 1 of 4 approved items is gone; 1 of 1 container differs"
+    )
 
 
 def test_with_replan_the_worker_queues_the_new_plan_for_the_same_person(

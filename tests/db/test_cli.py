@@ -212,7 +212,10 @@ def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json,
 
 def test_status_counts_batches_and_jobs_and_lists_those_that_run(known, as_json, command, admin_db):
     command("queue", known)
-    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32)")
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32),"
+        " claimed_at = NOW(6)"
+    )
     status, seen = as_json("status")
     assert status == 0
     assert seen["batches"]["queued"] == 1 and sum(seen["batches"].values()) == 1
@@ -232,11 +235,11 @@ def test_status_shows_the_age_of_the_last_heartbeat(known, as_json, command, adm
         "UPDATE import_job SET state = 'running', worker = 'host:1', claim_token = REPEAT('a', 32),"
         " heartbeat_at = NOW(6) - INTERVAL 90030 SECOND"
     )
-    assert "host:1  1 d 1 h ago\n" in command("status").stdout
+    assert "host:1, late  1 d 1 h ago\n" in command("status").stdout
     [job] = as_json("status")[1]["running"]
-    assert 90030 <= job["heartbeat_age"] < 93600
+    assert 90030 <= job["heartbeat_age"] < 93600 and job["is_late"] is True
     admin_db.execute("UPDATE import_job SET heartbeat_at = NULL")
-    assert "host:1  -\n" in command("status").stdout
+    assert "host:1, late  -\n" in command("status").stdout
     assert as_json("status")[1]["running"][0]["heartbeat_age"] is None
 
 
@@ -273,6 +276,16 @@ def test_show_prints_facts_plan_jobs_items_and_events(known, as_json, command):
     assert "status           queued" in text and "plan             3 will_create" in text
     assert "and 1 more" in text
     assert command("show", UNKNOWN).returncode == 1
+
+
+def test_show_prints_why_a_job_is_held_and_until_when(known, as_json, command, admin_db):
+    _, [queued] = as_json("queue", known)
+    assert "Held" not in command("show", known).stdout
+    assert command("hold", queued["job_id"], "--reason", "after the press release").returncode == 0
+    admin_db.execute("UPDATE import_job SET not_before = '2031-02-03 04:05:06'")
+    shown = command("show", known).stdout
+    row = next(line for line in shown[shown.index("Held"):].splitlines() if line.split()[:1] == [str(queued["job_id"])])
+    assert "operator" in row and "after the press release" in row and "2031-02-03 04:05:06" in row
 
 
 # ----------------------------------------------------------------------------------------------- init-db, doctor

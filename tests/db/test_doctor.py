@@ -12,7 +12,7 @@ from gpupanel import config, doctor
 from gpupanel.cli import main
 from gpupanel.db import Database
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
-from gpupanel.doctor import server_settings as of_the_server
+from gpupanel.doctor import grants, server_settings as of_the_server
 from gpupanel.mount import Mount
 from gpupanel.db import schema
 
@@ -212,6 +212,35 @@ def test_rows_that_make_a_statement_fail_come_first_with_their_number_and_query(
             mend(admin_db, finding.advice)
     admin_db.execute("DELETE FROM ingest_batch")
     assert faults() == {}
+
+
+@pytest.fixture
+def accounts_of_other_names(admin_db):
+    """A panel and a worker account with names of their own, each without one right: (name, settings) of both."""
+    made = {}
+    for duty, spared in (("gpu_panel", "preflight_request"), ("gpu_worker", "ingest_result")):
+        name = duty.replace("gpu", "own")
+        admin_db.execute(f"CREATE OR REPLACE USER {name}@localhost IDENTIFIED BY 'secret'")
+        for row in admin_db.execute(f"SHOW GRANTS FOR {duty}@localhost"):
+            grant = next(iter(row.values()))
+            if f"`{spared}`" not in grant and "USAGE" not in grant:
+                admin_db.execute(grant.replace(f"`{duty}`", f"`{name}`"))
+        made[duty] = dataclasses.replace(admin_db.settings, user=name, password="secret")
+    yield made
+    for duty in made:
+        admin_db.execute(f"DROP USER {made[duty].user}@localhost")
+
+
+@pytest.mark.parametrize("duty", ["gpu_panel", "gpu_worker"])
+def test_no_advice_gives_an_account_the_rights_of_the_other_one(sound, accounts_of_other_names, duty):
+    database = accounts_of_other_names[duty]
+    other = {"gpu_panel": "gpu_worker", "gpu_worker": "gpu_panel"}[duty]
+    settings, db = dataclasses.replace(sound, database=database), Database(database)
+    found = list(grants.check_own_grants(db, settings))
+    assert found and all(f"those of {duty} in" in each.expected for each in found)
+    [crossing] = grants.check_own_grants(db, settings, other)
+    assert crossing.level == doctor.WRONG and "GRANT " not in crossing.advice
+    db.close()
 
 
 def test_no_finding_shows_a_password(admin_db, sound):

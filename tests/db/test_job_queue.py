@@ -157,10 +157,27 @@ def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
 
 def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, panel_db, admin_db):
     job_id = enqueue(scanned())
-    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1'")
+    admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = NOW(6)")
     with pytest.raises(InvalidStateError, match="running on host:1") as refused:
         services.cancel_job(panel_db, job_id, "admin")
     assert "systemctl stop gpu-admin-panel-import-worker" in refused.value.hint
+
+
+@pytest.mark.parametrize("heartbeat, claim, hint", [
+    ("NOW(6) - INTERVAL 10 MINUTE", "NOW(6) - INTERVAL 1 HOUR", "takes the job over stale_minutes after that"),
+    ("NULL", "NOW(6) - INTERVAL 10 MINUTE", "takes the job over stale_minutes after that"),
+    ("NULL", "NULL", "bin/gpupanel doctor"),
+])
+@pytest.mark.parametrize("change", [services.cancel_job, services.hold_job])
+def test_a_running_job_whose_worker_is_late_names_who_ends_it(
+    scanned, enqueue, panel_db, admin_db, change, heartbeat, claim, hint
+):
+    job_id = enqueue(scanned())
+    running = "UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = {}, claimed_at = {}"
+    admin_db.execute(running.format(heartbeat, claim))
+    with pytest.raises(InvalidStateError, match="running on host:1") as refused:
+        change(panel_db, job_id, "admin")
+    assert hint in refused.value.hint and "systemctl" not in refused.value.hint
 
 
 def test_canceling_twice_or_nothing_is_refused(scanned, enqueue, panel_db):

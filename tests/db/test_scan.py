@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import open_tracer
 import pytest
+import worker_helpers
 from gpupanel import ledger, services
 from gpupanel import scan as scan_module
 from gpupanel.db import Database
@@ -314,3 +315,74 @@ def test_no_file_of_a_known_bundle_is_opened_however_many_there_are(scan, assets
         assert scan().known == 3
     sync_dir = assets_dir / "sync"
     assert {path for path in paths if path.startswith(f"{sync_dir}/")} == {f"{sync_dir}/{new}.json"}
+
+
+# ------------------------------------------------------------------------------------- batches with a history
+
+GARBAGE = {"unparsable": {"spoil": lambda raw: raw[:100]}, "another": {"spoil": lambda raw: b"[" + raw}}
+
+
+def facts(db, sync_id: str) -> dict:
+    batch = db.run_read(ledger.get_batch, sync_id)
+    spared = {"status", "last_error", "started_at", "completed_at", "updated_at", "plan", "skipped_state", "changed_at",
+              "changed_sha256"}
+    return {name: value for name, value in batch.items() if name not in spared}
+
+
+@pytest.mark.parametrize("was_imported", [True, False], ids=["imported", "planned"])
+def test_a_scan_erases_no_fact_of_a_batch_with_a_history_and_shows_the_problem(
+    scan, panel_db, mount, bundles, worker_conf, was_imported
+):
+    photos = list(bundles.assets("one", 2))
+    sync_id = bundles.bundle("one", photos)
+    scan()
+    services.preflight_batch(panel_db, mount, sync_id, "admin")
+    if was_imported:
+        services.queue_batch(panel_db, mount, sync_id, "admin")
+        worker_helpers.drain(worker_conf)
+    before = facts(panel_db, sync_id)
+    assert before["action"] == "create" and bool(before["imported_at"]) is was_imported
+    for number, spoil in enumerate(GARBAGE.values(), 1):
+        bundles.bundle("one", photos, replace=True, **spoil)
+        services.preflight_batch(panel_db, mount, sync_id, "admin")
+        for _ in range(2):
+            problem = scan().passed_over[sync_id]
+            batch = panel_db.run_read(ledger.get_batch, sync_id)
+            assert facts(panel_db, sync_id) == before
+            assert (batch["status"], batch["last_error"]) == ("preflight_failed", problem)
+        assert [event[0] for event in events(panel_db, sync_id)].count("bundle_passed_over") == number
+    bundles.bundle("one", [photos[0]._replace(title="Another"), photos[1]], replace=True)
+    report = scan()
+    assert (report.changed_upstream, report.discovered) == ([sync_id], [])
+    assert facts(panel_db, sync_id) == before
+    assert services.preflight_batch(panel_db, mount, sync_id, "admin").ok
+    assert scan().known == 1
+
+
+def test_the_facts_of_a_valid_manifest_outlast_an_invalid_one(scan, panel_db, bundles):
+    photos = list(bundles.assets("one", 1))
+    sync_id = bundles.bundle("one", photos, status="processing", completed_at=None)
+    scan()
+    before = facts(panel_db, sync_id)
+    bundles.bundle("one", photos, replace=True, **GARBAGE["unparsable"])
+    assert "JSON" in scan().passed_over[sync_id]
+    assert facts(panel_db, sync_id) == before and before["item_count"] == 1
+    bundles.bundle("one", photos, replace=True)
+    assert scan().discovered == [sync_id]
+
+
+@pytest.mark.parametrize("is_valid", [True, False])
+def test_a_manifest_that_the_worker_preflighted_is_not_reported_as_replaced(
+    scan, panel_db, mount, bundles, worker_conf, is_valid
+):
+    [photo] = bundles.assets("one", 1)
+    sync_id = bundles.bundle("one", [photo])
+    worker_helpers.queue(panel_db, mount, sync_id)
+    bundles.bundle("one", [photo._replace(title="Another")], replace=True, **{} if is_valid else GARBAGE["unparsable"])
+    worker_helpers.drain(worker_conf)
+    batch = panel_db.run_read(ledger.get_batch, sync_id)
+    assert batch["changed_at"] and batch["status"] == ("preflight_passed" if is_valid else "preflight_failed")
+    report = scan()
+    assert (report.changed_upstream, report.known, report.passed_over) == ([], 1, {})
+    bundles.bundle("one", [photo._replace(title="A third")], replace=True)
+    assert scan().changed_upstream == [sync_id]

@@ -73,16 +73,42 @@ def test_check_says_that_all_is_well(bundles, worker_conf, admin_db):
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
-def test_check_lists_every_problem_at_once(admin_db, panel_conf, assets_dir):
+@pytest.fixture
+def without_rights(admin_db):
+    """The worker's account lacks rights on two tables."""
+    rights = {
+        "asset": "INSERT, UPDATE", "import_job": "UPDATE (attempts), UPDATE (claim_token)",
+    }
+    for table, missing in rights.items():
+        admin_db.execute(f"REVOKE {missing} ON {table} FROM gpu_worker@localhost")
+    yield
+    for table, missing in rights.items():
+        admin_db.execute(f"GRANT {missing} ON {table} TO gpu_worker@localhost")
+
+
+def test_check_lists_every_problem_at_once(without_rights, worker_conf, assets_dir):
     (assets_dir / "sync").rmdir()
-    answer = run(panel_conf, "--check")
+    answer = run(worker_conf, "--check")
     assert answer.returncode == 1
     problems = answer.stderr.splitlines()
-    lacking = "rights of gpu_panel@localhost on asset: found missing INSERT, UPDATE, expected those of gpu_worker"
+    lacking = "rights of gpu_worker@localhost on asset: found missing INSERT, UPDATE, expected those of gpu_worker"
     assert any(line.startswith(lacking) for line in problems)
     import_job = " ".join(line for line in problems if " on import_job: " in line)
     assert "UPDATE (attempts), " in import_job and "UPDATE (claim_token), " in import_job
     assert any(line.startswith("mount: ") for line in problems)
+
+
+def test_check_with_the_panels_account_names_the_right_configuration_and_advises_no_grant(
+    admin_db, panel_conf, bundles
+):
+    bundles.bundle("one", bundles.assets("one", 1))
+    answer = run(panel_conf, "--check")
+    assert answer.returncode == 1
+    [problem] = [line for line in answer.stderr.splitlines() if "gpu_panel" in line]
+    assert problem.startswith(
+        "account: found gpu_panel@localhost, the panel's account, expected gpu_worker, the worker's account."
+    )
+    assert "worker.conf" in problem and "GRANT " not in answer.stderr and "REVOKE " not in answer.stderr
 
 
 def test_check_refuses_an_account_that_can_delete(admin_db, worker_conf, bundles):

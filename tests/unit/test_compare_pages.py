@@ -111,6 +111,6 @@ def test_saved_pages_are_compared_in_a_shell(tmp_path):
 
 
 def test_a_page_that_cannot_be_had_is_a_message(tmp_path):
-    for place, status in ((tmp_path / "none.html", 2), ("http://127.0.0.1:1/", 3)):
+    for place, status in ((tmp_path / "none.html", 3), ("http://127.0.0.1:1/", 3)):
         answer = compare(place, place)
         assert answer.returncode == status and "Traceback" not in answer.stderr and str(place) in answer.stderr

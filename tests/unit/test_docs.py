@@ -28,3 +28,14 @@ def test_every_function_in_the_table_of_the_architecture_exists():
         if not re.search(rf"(?m)^ *(?:(?:def|class) )?{name}\b", source):
             missing.append(f"{module}: {name}")
     assert entries and missing == []
+
+
+def test_each_button_that_a_document_names_is_on_a_page():
+    labels = " ".join(page.read_text() for page in (TREE / "templates").glob("*.html"))
+    named = {
+        (document.name, label)
+        for document in (TREE / "docs").glob("*.md")
+        for label in re.findall(r"\b[Pp]ress(?:es|ing)?\s+\*\*(.+?)\*\*", document.read_text(), re.DOTALL)
+    }
+    assert ("runbook.md", "Retry failed items") in named
+    assert [(name, label) for name, label in named if f">{label}<" not in labels and f'"{label}"' not in labels] == []

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from gpupanel import job_queue, ledger, services
-from page_helpers import JSON, cells, detail, region, text
+from page_helpers import BATCHES, JSON, cells, detail, region, text
 
 SYNC_ID = "6df12fb8-3d5b-42ca-bcec-3999624acc82"
 SHA256 = "6aeaaef68c502920540c647d688cced68bbe2f9f1ee7d5de57ae4c04535b6f16"
@@ -254,3 +254,19 @@ def test_a_batch_shows_when_it_was_imported_last_whatever_its_status(admin, foun
     assert "Last imported" not in text(admin.get(detail(sync_id)).html)
     admin_db.execute("UPDATE ingest_batch SET imported_at = '2026-04-12 20:47:14'")
     assert "Last imported 2026-04-12 20:47:14" in text(admin.get(detail(sync_id)).html)
+
+
+def test_a_plan_that_no_person_preflighted_has_no_queue_button(admin, send, found, admin_db):
+    sync_id = found()
+    send(do="preflight", sync_id=sync_id)
+    page = admin.get(detail(sync_id))
+    assert page.html.find("button", {"value": "queue"})
+    admin_db.execute("UPDATE ingest_batch SET changed_at = NOW(6), changed_sha256 = manifest_sha256")
+    page = admin.get(detail(sync_id))
+    assert page.html.find("button", {"value": "preflight"}) and not page.html.find("button", {"value": "queue"})
+    assert admin.get(detail(sync_id), headers=JSON).json["batch"]["queueable"] is False
+    [_, row] = cells(admin.get(BATCHES).html.find("table"))
+    assert any("preflight_passed replaced by upstream" in cell for cell in row)
+    send(do="queue", sync_id=sync_id, status=409)
+    send(do="preflight", sync_id=sync_id)
+    assert admin.get(detail(sync_id)).html.find("button", {"value": "queue"})

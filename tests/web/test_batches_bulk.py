@@ -56,7 +56,8 @@ def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, stat
 
 
 @pytest.mark.parametrize("what, state, refusal", [
-    ("retry", "completed", "none of its items failed"), ("cancel", "importing", "only stopping the service ends it"),
+    ("retry", "completed", "none of its items failed"),
+    ("cancel", "importing", "only a queued or held job can be canceled"),
     ("cancel", "discovered", "it has no queued job"), ("preflight", "importing", "it is being imported"),
 ])
 def test_a_refusal_is_in_the_preview_and_in_the_result(

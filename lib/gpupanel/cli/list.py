@@ -69,4 +69,5 @@ def _row(batch: dict[str, Any]) -> tuple[object, ...]:
     progress = f"{job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
     items = f"{plural(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
-    return batch["sync_id"], batch["status"], kind, items, batch["source_host"], batch["discovered_at"], progress
+    status = f"{batch['status']}, replaced by upstream" if batch["changed_at"] else batch["status"]
+    return batch["sync_id"], status, kind, items, batch["source_host"], batch["discovered_at"], progress

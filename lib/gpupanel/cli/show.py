@@ -4,6 +4,7 @@ from typing import Any
 
 from .. import job_queue, ledger
 from ..db import ReadTransaction
+from ..models import JobState
 from ..text import format_size, short_hash, truncate
 from .context import CommandContext
 from .output import format_counts, format_section, format_table
@@ -11,6 +12,7 @@ from .status import public_job
 
 PAYLOAD_LENGTH = 200  # characters, as on the batch page
 JOB_COLUMNS = ("job", "state", "done", "requested by", "queued (UTC)", "worker", "finished (UTC)", "last error")
+HOLD_COLUMNS = ("job", "hold", "because", "until (UTC)")
 ITEM_COLUMNS = ("type", "asset hash", "decision", "reason")
 EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
 
@@ -36,10 +38,12 @@ def _read(tx: ReadTransaction, sync_id: str, items: int) -> dict[str, Any]:
 
 def _format(details: dict[str, Any]) -> list[str]:
     batch, items = details["batch"], details["items"]
+    held = [job for job in details["jobs"] if job["state"] == JobState.HELD]
     omitted = sum(details["decisions"].values()) - len(items)
     return [
         f"Batch {batch['sync_id']}", *format_table(_facts(batch)),
         *format_section("Jobs, newest first", map(_job_cells, details["jobs"]), JOB_COLUMNS),
+        *format_section("Held", map(_hold_cells, held), HOLD_COLUMNS),
         f"Items: {format_counts(details['decisions'])}", *format_table(map(_item_cells, items), ITEM_COLUMNS),
         *([f"  and {omitted} more; --items N shows more of them"] if omitted > 0 else []),
         *format_section("Events, newest first", map(_event_cells, details["events"]), EVENT_COLUMNS),
@@ -50,7 +54,8 @@ def _facts(batch: dict[str, Any]) -> list[tuple[str, object]]:
     facts: list[tuple[str, object]] = [(name, batch[name]) for name in ("sync_type", "action", "status", "item_count")]
     facts += [("total_bytes", format_size(batch["total_bytes"])), ("source_host", batch["source_host"])]
     facts += [("manifest_sha256", short_hash(batch["manifest_sha256"])), ("containers", batch["container_count"])]
-    facts += [(name, batch[name]) for name in ("discovered_at", "started_at", "completed_at", "imported_at")]
+    times = ("discovered_at", "started_at", "completed_at", "imported_at", "changed_at")
+    facts += [(name, batch[name]) for name in times]
     return [*facts, ("plan", format_counts(batch["plan"] or {})), ("last_error", batch["last_error"])]
 
 
@@ -58,6 +63,10 @@ def _job_cells(job: dict[str, Any]) -> tuple[object, ...]:
     progress = f"{job['items_done']}/{job['items_total']}"
     columns = ("requested_by", "queued_at", "worker", "finished_at", "last_error")
     return job["id"], job["state"], progress, *(job[column] for column in columns)
+
+
+def _hold_cells(job: dict[str, Any]) -> tuple[object, ...]:
+    return job["id"], job["hold"], job["hold_reason"], job["not_before"]
 
 
 def _item_cells(item: dict[str, Any]) -> tuple[object, ...]:

@@ -21,8 +21,8 @@ def run(context: CommandContext) -> int:
 
     JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job], held: [job],
     paused: {paused_by, reason, since} or null, workers: [worker], workers_alive: n}.
-    Running jobs have `heartbeat_age` in seconds. With filters a count may stop at a limit, and `at_least`
-    then names its status.
+    Running jobs have `heartbeat_age` in seconds, and `is_late`. With filters a count may stop at a limit, and
+    `at_least` then names its status.
     """
     status = context.db.run_read(_status, requested_filters(context.args))
     context.emit(status, _format(status))
@@ -55,7 +55,10 @@ def _count(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, search.Bounded
 
 def _running_job(job: ListedJob) -> dict[str, Any]:
     heartbeat = job["heartbeat_at"]
-    return public_job(job) | {"heartbeat_age": (job["now"] - heartbeat).total_seconds() if heartbeat else None}
+    return public_job(job) | {
+        "heartbeat_age": (job["now"] - heartbeat).total_seconds() if heartbeat else None,
+        "is_late": workers.is_job_late(job, job["now"]),
+    }
 
 
 def _public_worker(row: WorkerRow) -> dict[str, Any]:
@@ -108,7 +111,8 @@ def _format_workers(status: dict[str, Any]) -> list[str]:
 
 def _job_cells(job: dict[str, Any]) -> tuple[object, ...]:
     progress = f"{job['items_done']}/{job['items_total']}"
-    return job["id"], job["sync_id"], progress, job["priority"], job["requested_by"], job["worker"]
+    worker = f"{job['worker']}, late" if job.get("is_late") else job["worker"]
+    return job["id"], job["sync_id"], progress, job["priority"], job["requested_by"], worker
 
 
 def _last_heartbeat(job: dict[str, Any]) -> str | None:

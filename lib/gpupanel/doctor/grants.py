@@ -14,6 +14,9 @@ from ..db.expected import ACCOUNTS, SEALER, read_statements
 GRANT = re.compile(r"GRANT (.+?) ON (?:(?:PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(\S+) TO (\S+)(.*)", re.DOTALL)
 ROLE = re.compile(r"GRANT (\S+) TO ")
 PRIVILEGE = re.compile(r"([A-Z][A-Z ]*[A-Z])(?:\s*\(([^)]*)\))?")
+# account of etc/grants.sql -> whose it is, and the configuration that names it
+OWNERS = {ACCOUNTS[0]: "the panel's account", ACCOUNTS[1]: "the worker's account", SEALER: "the account of seal"}
+FILES = {ACCOUNTS[0]: "panel.conf", ACCOUNTS[1]: "worker.conf"}
 EVERY_USER = "SELECT User AS user, Host AS host FROM mysql.user WHERE User IN %(accounts)s ORDER BY User, Host"
 
 
@@ -26,18 +29,27 @@ class Privilege(NamedTuple):
 
 
 def check_own_grants(db: Database, settings: Settings, duty: str = "") -> Iterator[Finding]:
-    """Check the account in use against the grants of `duty`."""
+    """Check the account in use against the grants of `duty`, or of the duty that its name or its grants show.
+
+    An account of another duty gets no advice to grant: one account with the rights of both would undo their separation.
+    """
     [row] = db.execute("SELECT CURRENT_USER() AS who")
-    grants = db.execute("SHOW GRANTS")
-    if settings.database.user not in (*ACCOUNTS, SEALER) and not duty and _is_administrator(grants):
-        name = row["who"].rsplit("@", 1)[0]
+    user, host = row["who"].rsplit("@", 1)
+    database, grants = settings.database.name, db.execute("SHOW GRANTS")
+    if user not in OWNERS and not duty and _is_administrator(grants):
         yield Finding(
             f"rights of {row['who']}", NOTE, "an administrator", "the account of the panel or of the worker",
-            f"Run doctor with the panel's configuration, in which [database] user is not {name}.",
+            f"Run doctor with the panel's configuration, in which [database] user is not {user}.",
         )
         return
-    duty = duty or (settings.database.user if settings.database.user in (*ACCOUNTS, SEALER) else ACCOUNTS[0])
-    yield from _compare(_quoted(*row["who"].rsplit("@", 1)), duty, grants, settings.database.name)
+    own = user if user in OWNERS else _duty_by_grants(grants, database)
+    if duty and own != duty and (user in OWNERS or _lacking(grants, duty, database)):
+        yield Finding(
+            "account", WRONG, f"{user}@{host}, {OWNERS[own]}", f"{duty}, {OWNERS[duty]}",
+            f"Use the configuration that names {OWNERS[duty]}: --config {FILES[duty]}. Grant this account nothing.",
+        )
+        return
+    yield from _compare(_quoted(user, host), duty or own, grants, database)
 
 
 def _is_administrator(grants: list[dict[str, Any]]) -> bool:
@@ -47,6 +59,20 @@ def _is_administrator(grants: list[dict[str, Any]]) -> bool:
         right.scope == "*.*" and right.privilege in ("ALL PRIVILEGES", "GRANT OPTION", "SUPER", "CREATE USER")
         for right in held
     )
+
+
+def _duty_by_grants(grants: list[dict[str, Any]], database: str) -> str:
+    """The duty of an account with a name of its own: that of which it lacks the least; of several the panel's."""
+    return min(ACCOUNTS, key=lambda duty: len(_lacking(grants, duty, database)) / len(expected_privileges(duty)))
+
+
+def _lacking(grants: list[dict[str, Any]], duty: str, database: str) -> set[Privilege]:
+    held = _held(grants, database)
+    return {right for right in expected_privileges(duty) if not _covered(right, held, database)}
+
+
+def _held(grants: list[dict[str, Any]], database: str) -> set[Privilege]:
+    return {right for row in grants for right in _rights(next(iter(row.values())), database)}
 
 
 def check_other_accounts(db: Database, settings: Settings) -> Iterator[Finding]:
@@ -71,9 +97,8 @@ def expected_privileges(account: str) -> set[Privilege]:
 
 
 def _compare(who: str, duty: str, grants: list[dict[str, Any]], database: str) -> Iterator[Finding]:
-    held = {right for row in grants for right in _rights(next(iter(row.values())), database)}
+    held, lacking = _held(grants, database), _lacking(grants, duty, database)
     wanted, name = expected_privileges(duty), who.replace("'", "")
-    lacking = {right for right in wanted if not _covered(right, held, database)}
     for scope, rights in _by_scope(lacking):
         yield Finding(
             f"rights of {name} on {scope}", WRONG, f"missing {rights}", f"those of {duty} in etc/grants.sql",

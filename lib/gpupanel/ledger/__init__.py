@@ -5,8 +5,8 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, count_batches, get_batch, known_sync_ids, lock_batch, manifest_columns, set_status,
-    skipped_bundles, sort_by_upstream_order,
+    change_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
+    set_status, skipped_bundles, sort_by_upstream_order, was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
@@ -25,9 +25,9 @@ __all__ = [
     "change_token",
     "container_counts", "container_result", "count_batches", "decision_counts", "failure_reasons",
     "get_batch", "get_item",
-    "has_done_items", "has_open_containers", "known_sync_ids", "latest_event", "list_containers", "list_events",
+    "has_done_items", "has_open_containers", "has_unapproved_plan", "known_sync_ids", "latest_event", "list_containers", "list_events",
     "list_items", "list_items_by_hash", "lock_batch", "manifest_columns", "open_items", "plan_containers",
     "plan_items", "planned_containers", "planned_items", "previous_page_start", "record_results", "set_status",
-    "settle_containers", "settled_containers", "skipped_bundles", "sort_by_upstream_order", "spaced_json",
+    "settle_containers", "settled_containers", "skipped_bundles", "sort_by_upstream_order", "spaced_json", "was_planned",
     "withdraw_missing", "withdraw_missing_containers",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..db import ReadTransaction, Transaction, chunked
@@ -60,6 +61,16 @@ def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str
 def count_batches(tx: ReadTransaction, *, limit: int = COUNT_LIMIT + 1) -> int:
     """The number of batches, counted up to `limit`."""
     return int(tx.fetch_value("ledger.count", limit=limit))
+
+
+def has_unapproved_plan(status: str, changed_at: datetime | None) -> bool:
+    """Whether a worker stored the plan of a batch that passed, and no person preflighted it since (decision 0110)."""
+    return status == BatchStatus.PREFLIGHT_PASSED and changed_at is not None
+
+
+def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether a batch was imported, queued, or planned with an entry that would not fail."""
+    return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))
 
 
 def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:

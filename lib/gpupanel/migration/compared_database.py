@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
-from ..db import DRIVER_ERRORS, Database
+from ..db import Database
 from ..errors import ConfigurationError, PanelError
 from . import mapping as names
 from . import table_specs

@@ -5,7 +5,7 @@ VALUES (%(batch_id)s, %(priority)s, %(requested_by)s, %(items_total)s)
 
 -- name: lock
 -- Lock one job until the transaction ends; this waits for a claim in progress.
-SELECT * FROM import_job WHERE id = %(job_id)s FOR UPDATE
+SELECT import_job.*, NOW(6) AS now FROM import_job WHERE id = %(job_id)s FOR UPDATE
 
 -- name: cancel
 -- Cancel a queued or held job.

@@ -29,8 +29,22 @@ SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s,
     container_count = %(container_count)s, prior_sync_id = %(prior_sync_id)s, last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
+-- name: note_problem
+-- Write why a scan passed over a batch whose facts are kept.
+UPDATE ingest_batch SET last_error = %(last_error)s WHERE id = %(batch_id)s
+
+-- name: was_planned
+-- Whether a batch was imported or queued, or a preflight planned an entry of it that would not fail.
+SELECT b.imported_at IS NOT NULL
+    OR EXISTS (SELECT 1 FROM import_job WHERE batch_id = b.id)
+    OR EXISTS (SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
+               WHERE batch_id = b.id AND decision NOT IN ('will_fail', 'withdrawn'))
+    OR EXISTS (SELECT 1 FROM ingest_batch_container
+               WHERE batch_id = b.id AND decision NOT IN ('will_fail', 'withdrawn')) AS planned
+FROM ingest_batch b WHERE b.id = %(batch_id)s
+
 -- name: discover_again
--- Reset a skipped bundle, or a failed preflight with another manifest, to discovered.
+-- Reset a skipped bundle, or a failed preflight with another manifest that was never planned, to discovered.
 UPDATE ingest_batch SET status = 'discovered', started_at = NULL WHERE id = %(batch_id)s
 
 -- name: lock

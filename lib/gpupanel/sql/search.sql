@@ -15,8 +15,8 @@ LEFT JOIN import_job j
 WHERE b.id IN %(ids)s
 
 -- name: by_ids
--- Key and status of these batches, and why a skipped one was skipped.
-SELECT id, sync_id, status, last_error FROM ingest_batch WHERE id IN %(ids)s
+-- Key and status of these batches, why a skipped one was skipped, and when upstream replaced its bundle.
+SELECT id, sync_id, status, last_error, changed_at FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: ids
 -- The ids of these bundles.

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .. import ledger
 from ..models import BatchStatus
 from ..pagination import Cursor
-from ..rows import ListedBatch
+from ..rows import BatchRow, ListedBatch
 
 NAME = ("container_title", "first_id", "first_title", "first_picture")
 CONTAINER = (
@@ -45,8 +46,14 @@ def pick(row: Mapping[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str
 def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total", "hold_reason"))
-    is_free = not BatchStatus(row["status"]).has_active_job
-    return pick(row, BATCH + NAME, queueable=is_free, job=job if row["job_id"] else None)
+    return pick(row, BATCH + NAME, queueable=is_queueable(row), job=job if row["job_id"] else None)
+
+
+def is_queueable(row: BatchRow) -> bool:
+    """Return whether the batch has no active job, and no plan that a worker stored and no person has preflighted."""
+    return not (
+        BatchStatus(row["status"]).has_active_job or ledger.has_unapproved_plan(row["status"], row["changed_at"])
+    )
 
 
 def cursor_params(cursor: Cursor | None) -> dict[str, int] | None:

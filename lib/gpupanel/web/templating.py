@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..models import BIGINT_MAX
 from ..resources import resource_dir
 from ..job_queue import SERVICE, STOP
+from ..workers import LATE_SECONDS
 from . import template_filters
 from .request import Request
 
@@ -28,7 +29,10 @@ class Renderer:
 
     def __init__(self, overrides: Path | None, sync_dir: Path):
         self._overrides = overrides
-        self._globals = {"sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE, "highest_id": BIGINT_MAX}
+        self._globals = {
+            "sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE, "highest_id": BIGINT_MAX,
+            "late_seconds": LATE_SECONDS,
+        }
 
     @cached_property
     def _templates(self) -> "Environment":

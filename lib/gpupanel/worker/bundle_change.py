@@ -37,8 +37,50 @@ class NewPlan(NamedTuple):
 
 def is_approved(manifest: Manifest, plan: Approved) -> bool:
     """Return whether a manifest has exactly the entries that were approved."""
-    containers = {(each.type, each.container_hash): container_digest(each) for each in manifest.containers}
-    return manifest.action == plan.action and containers == plan.containers and _items(manifest) == plan.items
+    return (
+        manifest.action == plan.action and _containers(manifest) == plan.containers
+        and _items(manifest) == plan.items
+    )
+
+
+def describe_differences(manifest: Manifest, plan: Approved) -> list[str]:
+    """Count the entries of a manifest that are not as approved; none if its action is another one.
+
+    An entry whose approved digest is NULL is not known to differ.
+    """
+    if manifest.action != plan.action:
+        return []
+    return [
+        *_differences("item", _items(manifest), plan.items),
+        *_differences("container", _containers(manifest), plan.containers),
+    ]
+
+
+def _differences(
+    noun: str, found: dict[tuple[str, str], str | None], planned: dict[tuple[str, str], str | None]
+) -> list[str]:
+    changed = sum(planned[key] not in (None, found[key]) for key in found.keys() & planned.keys())
+    added, gone = len(found.keys() - planned.keys()), len(planned.keys() - found.keys())
+    whole, approved_ones = _count(len(found), noun), _count(len(planned), f"approved {noun}")
+    parts = [
+        (changed, f"{changed:,} of {whole} {_verb(changed, 'differ')} from the approved plan"),
+        (added, f"{added:,} of {whole} {_verb(added, 'be')} not in the approved plan"),
+        (gone, f"{gone:,} of {approved_ones} {_verb(gone, 'be')} gone"),
+    ]
+    return [text for number, text in parts if number]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _verb(number: int, verb: str) -> str:
+    singular, plural = {"differ": ("differs", "differ"), "be": ("is", "are")}[verb]
+    return singular if number == 1 else plural
+
+
+def _containers(manifest: Manifest) -> dict[tuple[str, str], str | None]:
+    return {(each.type, each.container_hash): container_digest(each) for each in manifest.containers}
 
 
 def _items(manifest: Manifest) -> dict[tuple[str, str], str | None]:
@@ -69,9 +111,10 @@ def end_job(tx: Transaction, claim: Claim, bundle: BundleInspection, on_change: 
 
     Raises: ClaimLostError.
     """
+    differences = describe_differences(bundle.manifest, approved(tx, claim.batch_id)) if bundle.manifest else []
     claims.end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.PREFLIGHT_FAILED, CHANGED))
     outcome = preflight.write_plan(tx, _lock_batch(tx, claim), bundle, claim.worker, phase="import")
-    reason = f"{_cause(claim, bundle)}: {_consequence(outcome)}"
+    reason = f"{_cause(claim, bundle)}: {'; '.join([*differences, _consequence(outcome)])}"
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     tx.execute("worker.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
     claims.note(tx, claim, "job_failed", "job_fail", reason=reason)

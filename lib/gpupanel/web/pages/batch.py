@@ -9,7 +9,7 @@ from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobSta
 from ...rows import BatchRow, LockedJob
 from .. import request as parameters, status_bar
 from ..request import Request
-from ..serializers import CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, pick
+from ..serializers import CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, is_queueable, pick
 from ..status_bar import QueueSummary
 from . import item_list
 from .item_list import ItemFilter
@@ -64,7 +64,7 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     is_failing = any(decision in counts for decision in item_list.FAILING)
     first = not any(item_filter) and not start and is_failing
     return {
-        "batch": pick(row, PLANNED_BATCH, queueable=not BatchStatus(row["status"]).has_active_job and not is_requested),
+        "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
