@@ -18,7 +18,7 @@ LEVELS = [
     {"config", "pagination", "resources", "rows", "streams", "text"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
-    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check", "preflight_requests"},
+    {"library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check", "preflight_requests", "asset_history"},
     {"container_reader"},
     {"decision"},
     {"container_plans", "scan"},
