@@ -7,8 +7,17 @@ from types import ModuleType
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
 RECORDS = (
-    "ingest_batch_container", "ingest_batch_word", "ingest_result", "ingest_result_member", "ingest_document", "ingest_tombstone",
-    "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
+    "ingest_batch_container",
+    "ingest_batch_word",
+    "ingest_result",
+    "ingest_result_member",
+    "ingest_document",
+    "ingest_tombstone",
+    "ingest_receipt",
+    "ingest_notice",
+    "preflight_request",
+    "queue_control",
+    "import_worker",
 )
 TABLES = (
     *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run",

@@ -26,6 +26,13 @@ def _preview(page, dataset):
     page.click("button:text-is('Queue selected')")
 
 
+def _asset(page, dataset):
+    """Open the first asset of a completed batch, with the changes of its history."""
+    page.goto(f"{BATCHES}?action=detail&sync_id={dataset.updated}")
+    page.click("#items ~ .scroll a[href*='action=asset']")
+    page.click("[id^=result-] summary")
+
+
 def _preview_of_all(page, dataset):
     page.goto(f"{BATCHES}?status=discovered")
     page.check("input[name=all]")
@@ -68,6 +75,8 @@ FULL = {
     "batch-running": _batch("running"),
     "batch-one-decision": _batch("retry", decision="failed"),
     "batch-no-such-item": _batch("planned", q="ffff"),
+    "events": _at(f"{BATCHES}?action=events"),
+    "asset": _asset,
     "tasks": _at(TASKS),
     "tasks-help": _at(TASKS, "#help > summary"),
     "tasks-in-the-section": _at(f"{BATCHES}?tab=queue"),

@@ -23,8 +23,17 @@ ROWS = 150
 PARENTS = {"ingest_batch", "import_job", "asset", "asset_gallery", "asset_collection", "asset_cover"}
 NOON = datetime(2026, 4, 30, 12)
 DOCUMENT = {
-    "list": [1, 2, 3], "names": ["a", "b"], "title": "Psalm:23", "note": "asset 5", "host": "media:8080", "number": -1.5,
-    "whole": 4, "text": "4", "nothing": None, "yes": True, "deep": {"shot": "roll:12"},
+    "list": [1, 2, 3],
+    "names": ["a", "b"],
+    "title": "Psalm:23",
+    "note": "asset 5",
+    "host": "media:8080",
+    "number": -1.5,
+    "whole": 4,
+    "text": "4",
+    "nothing": None,
+    "yes": True,
+    "deep": {"shot": "roll:12"},
 }
 # A job under another batch is a job that one batch lacks, and an additional one of the other.
 OF_TWO_LINES = ("import_job", "batch_id")
@@ -133,9 +142,23 @@ def changed_json(text):
     """Yield a document with one change each, and one that is none."""
     document = json.loads(text)
     for name, value in (
-        ("title", "Psalm:119"), ("note", "asset 6"), ("host", "other:9090"), ("host", "Media:8080"), ("title", "Psalm: 23"),
-        ("number", 1.5), ("whole", "4"), ("text", 4), ("nothing", 0), ("nothing", False), ("yes", 1), ("list", [3, 2, 1]),
-        ("list", [1, 2]), ("names", ["b", "a"]), ("names", ["a", "B"]), ("deep", {"shot": "reel:99"}), ("whole", 5),
+        ("title", "Psalm:119"),
+        ("note", "asset 6"),
+        ("host", "other:9090"),
+        ("host", "Media:8080"),
+        ("title", "Psalm: 23"),
+        ("number", 1.5),
+        ("whole", "4"),
+        ("text", 4),
+        ("nothing", 0),
+        ("nothing", False),
+        ("yes", 1),
+        ("list", [3, 2, 1]),
+        ("list", [1, 2]),
+        ("names", ["b", "a"]),
+        ("names", ["a", "B"]),
+        ("deep", {"shot": "reel:99"}),
+        ("whole", 5),
         ("new", 1),
     ):
         yield json.dumps(document | {name: value})
@@ -192,7 +215,8 @@ def check(sides, table, changed):
     finally:
         for row, (column, _) in changed.items():
             db.execute(
-                f"UPDATE {LEFT}.{table} l JOIN {RIGHT}.{table} r USING (id) SET l.{column} = r.{column} WHERE id = %(row)s",
+                f"UPDATE {LEFT}.{table} l JOIN {RIGHT}.{table} r USING (id)"
+                f" SET l.{column} = r.{column} WHERE id = %(row)s",
                 row=row,
             )
     assert {difference.table for difference in each} == {table}, [each_ for each_ in each if each_.table != table]

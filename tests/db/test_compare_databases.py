@@ -433,7 +433,8 @@ def told(findings):
 
 def test_a_missing_thumbnail_is_lost_content_and_a_frosted_file_is_left_out_on_purpose(perl, ours, admin):
     seed(
-        admin, "DELETE FROM media_derivatives WHERE kind = 'thumb'; INSERT INTO media_derivatives (media_id, kind, path)"
+        admin,
+        "DELETE FROM media_derivatives WHERE kind = 'thumb'; INSERT INTO media_derivatives (media_id, kind, path)"
         " VALUES (asset(0), 'frosted', 'f.jpg')",
     )
     findings = differences(perl, ours)
@@ -450,7 +451,8 @@ def test_digests_in_capitals_are_one_line_for_each_column_that_holds_them(perl, 
 
 def test_a_changed_kind_and_a_new_version_of_a_document_are_told_as_such(perl, ours, admin):
     seed(
-        admin, "UPDATE media_ai_runs SET analysis_kind = 'mood' WHERE media_id = asset(0) AND analysis_kind = 'meaning';"
+        admin,
+        "UPDATE media_ai_runs SET analysis_kind = 'mood' WHERE media_id = asset(0) AND analysis_kind = 'meaning';"
         " UPDATE media_ai_runs SET digest = SHA2('x', 256), document = '{}' WHERE media_id = asset(2) AND"
         " analysis_kind = 'meaning'",
     )

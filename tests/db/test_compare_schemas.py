@@ -12,10 +12,25 @@ from test_compare_databases import (
 
 # Other names for columns of the simulated side, of every likeness.
 RENAMED = {
-    "media_assets": {"asset_type": "media_kind", "mime_type": "content_type", "bytes": "size_bytes", "created_at": "added_on",
-                     "width": "px_width", "height": "px_height", "deleted_at": "removed_on", "last_batch_id": "last_batch"},
-    "import_batches": {"manifest_sha256": "manifest_digest", "source_host": "hostname", "item_count": "items_count",
-                       "status": "state", "discovered_at": "seen_on", "last_error": "error_text", "plan": "planned_json"},
+    "media_assets": {
+        "asset_type": "media_kind",
+        "mime_type": "content_type",
+        "bytes": "size_bytes",
+        "created_at": "added_on",
+        "width": "px_width",
+        "height": "px_height",
+        "deleted_at": "removed_on",
+        "last_batch_id": "last_batch",
+    },
+    "import_batches": {
+        "manifest_sha256": "manifest_digest",
+        "source_host": "hostname",
+        "item_count": "items_count",
+        "status": "state",
+        "discovered_at": "seen_on",
+        "last_error": "error_text",
+        "plan": "planned_json",
+    },
     "import_jobs": {"requested_by": "who", "attempts": "tries", "finished_at": "finished_on", "last_error": "message"},
     "import_batch_items": {"asset_hash": "asset_digest", "reason": "why", "position": "sort_order"},
     "media_sources": {"document": "json_text", "sha256": "checksum"},
@@ -23,7 +38,8 @@ RENAMED = {
 }
 # Tables that Perl has for its own, with columns like ours.
 OTHERS = (
-    "CREATE TABLE asset_audit (id INT PRIMARY KEY, asset_id INT, action VARCHAR(9), created_at DATETIME, who VARCHAR(9))",
+    "CREATE TABLE asset_audit"
+    " (id INT PRIMARY KEY, asset_id INT, action VARCHAR(9), created_at DATETIME, who VARCHAR(9))",
     "CREATE TABLE sessions (id INT PRIMARY KEY, worker VARCHAR(9), last_seen DATETIME, state VARCHAR(9))",
 )
 
@@ -65,5 +81,7 @@ def test_the_file_marks_what_is_unsure_and_can_be_used_as_it_is(renamed, ours, t
     assert answer.returncode == 1 and "% alike" in answer.stdout and "values equal" in answer.stdout
     text = json.loads(command("schemas", renamed[0], ours, "--json").stdout)["left"]["mapping"]
     (tmp_path / "proposed").write_text(f"[side]\ntime_zone = {simulated_perl_db.ZONE}\n{text}")
-    report = json.loads(command("databases", renamed[0], ours, "--left-mapping", tmp_path / "proposed", "--json").stdout)
+    report = json.loads(
+        command("databases", renamed[0], ours, "--left-mapping", tmp_path / "proposed", "--json").stdout
+    )
     assert {table["table"] for table in report["tables"]} == set(table_specs.BY_NAME) - {"asset_cover"}

@@ -260,7 +260,8 @@ def test_doctor_names_a_version_that_is_missing(old, settings):
 PERL_TABLES = (
     """CREATE TABLE ingest_batch (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, sync_id CHAR(36) NOT NULL,
        status VARCHAR(32) NOT NULL DEFAULT 'discovered') DEFAULT CHARACTER SET latin1""",
-    """CREATE TABLE import_job (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, batch_id BIGINT UNSIGNED NOT NULL,
+    """CREATE TABLE import_job (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+batch_id BIGINT UNSIGNED NOT NULL,
        state VARCHAR(16) NOT NULL DEFAULT 'queued', requested_by VARCHAR(64) NOT NULL) DEFAULT CHARACTER SET latin1""",
 )
 

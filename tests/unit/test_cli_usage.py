@@ -36,10 +36,26 @@ def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
     assert answer.stdout == ""
 
 
-@pytest.mark.parametrize("command", [
-    "init-db", "scan", "preflight", "check", "queue", "retry", "cancel", "list", "status", "show", "doctor", "serve", "demo",
-    "run", "compare",
-])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init-db",
+        "scan",
+        "preflight",
+        "check",
+        "queue",
+        "retry",
+        "cancel",
+        "list",
+        "status",
+        "show",
+        "doctor",
+        "serve",
+        "demo",
+        "run",
+        "compare",
+    ],
+)
 def test_each_command_explains_itself(command):
     answer = gpupanel(command, "--help")
     assert answer.returncode == 0

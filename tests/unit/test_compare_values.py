@@ -23,14 +23,30 @@ def kinds(found):
     return [each.path if each.kind == value_diff.TOLERATED else each.kind for each in found]
 
 
-@pytest.mark.parametrize(("left", "right", "found"), [
-    ("a", "a", []), (None, None, []), (4, Decimal("4.0"), [NUMBERS]), (1.5, Decimal("1.5"), [NUMBERS]),
-    (0.1, Decimal("0.1"), [NUMBERS]), (0.0, -0.0, ["value"]), (2**60, Decimal(2**60 + 1), ["value"]),
-    ("a", "b", ["value"]), ("a", None, ["presence"]), (None, "", ["presence"]), ("Flux-1", "flux-1", ["wording"]),
-    ("4", 4, ["wording"]), ("a b", "ab", ["wording"]), ("assets 12", "assets 13", ["value"]),
-    ("12:30", "12:31", ["value"]), ("Psalm:23", "Psalm:119", ["value"]), ("media:8080", "other.example:9090", ["value"]),
-    ("asset 5", "asset 6", ["value"]), ("host:7", "host:8", ["value"]),
-])
+@pytest.mark.parametrize(
+    ("left", "right", "found"),
+    [
+        ("a", "a", []),
+        (None, None, []),
+        (4, Decimal("4.0"), [NUMBERS]),
+        (1.5, Decimal("1.5"), [NUMBERS]),
+        (0.1, Decimal("0.1"), [NUMBERS]),
+        (0.0, -0.0, ["value"]),
+        (2**60, Decimal(2**60 + 1), ["value"]),
+        ("a", "b", ["value"]),
+        ("a", None, ["presence"]),
+        (None, "", ["presence"]),
+        ("Flux-1", "flux-1", ["wording"]),
+        ("4", 4, ["wording"]),
+        ("a b", "ab", ["wording"]),
+        ("assets 12", "assets 13", ["value"]),
+        ("12:30", "12:31", ["value"]),
+        ("Psalm:23", "Psalm:119", ["value"]),
+        ("media:8080", "other.example:9090", ["value"]),
+        ("asset 5", "asset 6", ["value"]),
+        ("host:7", "host:8", ["value"]),
+    ],
+)
 def test_plain_values(left, right, found):
     assert kinds(value_diff.diff_plain(left, right)) == found
 
@@ -52,19 +68,30 @@ def test_a_name_of_a_worker_is_masked_where_it_fills_its_column():
 FORM = value_diff.JSON_FORM
 
 
-@pytest.mark.parametrize(("left", "right", "found"), [
-    ('{"a":1,"b":2}', '{"b": 2, "a": 1}', [(FORM, "")]), ('{"a":"4"}', '{"a":4}', [("json_type", "a")]),
-    ('{"a":true}', '{"a":1}', [("json_type", "a")]), ('{"a":null}', '{"a":1}', [("json_value", "a")]),
-    ('{"a":1}', '{}', [("json_key", "a")]), ('{"a":{"b":[1,2]}}', '{"a":{"b":[1,3]}}', [("json_value", "a.b[]")]),
-    ('[1]', '[1,2]', [("json_value", "")]), ('{"a":1.0}', '{"a":1}', [(FORM, "")]),
-    ('{"a":"é"}', '{"a":"\\u00e9"}', [(FORM, "")]),
-    ("{", "{}", [("value", "")]), (None, "{}", [("presence", "")]),
-    ('{"%s":1}' % ("a" * 64), '{"%s":2}' % ("a" * 64), [("json_value", "*")]),
-    ('{"worker":"a:1"}', '{"worker":"b:22"}', [("json_value", "worker")]),
-    ('{"shot":"roll:12"}', '{"shot":"reel:99"}', [("json_value", "shot")]), ('[1,2,3]', '[3,2,1]', [("json_list_order", "")]),
-    ('{"a":1}', '{"a":2,"a":1}', [("value", "")]), ('{"a":NaN}', '{"a": NaN}', [("value", "")]),
-    ('[0.1]', '[0.10000000000000000001]', [("json_value", "[]")]), ('[0]', '[-0]', [("json_value", "[]")]),
-])
+@pytest.mark.parametrize(
+    ("left", "right", "found"),
+    [
+        ('{"a":1,"b":2}', '{"b": 2, "a": 1}', [(FORM, "")]),
+        ('{"a":"4"}', '{"a":4}', [("json_type", "a")]),
+        ('{"a":true}', '{"a":1}', [("json_type", "a")]),
+        ('{"a":null}', '{"a":1}', [("json_value", "a")]),
+        ('{"a":1}', "{}", [("json_key", "a")]),
+        ('{"a":{"b":[1,2]}}', '{"a":{"b":[1,3]}}', [("json_value", "a.b[]")]),
+        ("[1]", "[1,2]", [("json_value", "")]),
+        ('{"a":1.0}', '{"a":1}', [(FORM, "")]),
+        ('{"a":"é"}', '{"a":"\\u00e9"}', [(FORM, "")]),
+        ("{", "{}", [("value", "")]),
+        (None, "{}", [("presence", "")]),
+        ('{"%s":1}' % ("a" * 64), '{"%s":2}' % ("a" * 64), [("json_value", "*")]),
+        ('{"worker":"a:1"}', '{"worker":"b:22"}', [("json_value", "worker")]),
+        ('{"shot":"roll:12"}', '{"shot":"reel:99"}', [("json_value", "shot")]),
+        ("[1,2,3]", "[3,2,1]", [("json_list_order", "")]),
+        ('{"a":1}', '{"a":2,"a":1}', [("value", "")]),
+        ('{"a":NaN}', '{"a": NaN}', [("value", "")]),
+        ("[0.1]", "[0.10000000000000000001]", [("json_value", "[]")]),
+        ("[0]", "[-0]", [("json_value", "[]")]),
+    ],
+)
 def test_json_by_value(left, right, found):
     told = list(value_diff.diff_json(left, right, by_bytes=False))
     paths = ["" if each.kind == value_diff.TOLERATED else each.path for each in told]
@@ -90,25 +117,37 @@ def test_deep_json_is_compared_as_text_instead_of_failing():
     assert kinds(value_diff.diff_json(deep, deep + " ", by_bytes=False)) == ["value"]
 
 
-@pytest.mark.parametrize(("left", "right", "tolerance", "found"), [
-    (NOON, NOON, None, []), (NOON, NOON + timedelta(hours=9), None, [value_diff.TIMES]), (NOON, None, None, ["presence"]),
-    (NOON, NOON + timedelta(seconds=3), 2, ["time"]),
-    (NOON, NOON + timedelta(seconds=2), 2, [value_diff.TIMES_IN_TOLERANCE]),
-    (NOON, "0000-00-00 00:00:00", None, ["no_time"]), ("0000-00-00 00:00:00", "0000-00-00 00:00:00", 0, []),
-])
+@pytest.mark.parametrize(
+    ("left", "right", "tolerance", "found"),
+    [
+        (NOON, NOON, None, []),
+        (NOON, NOON + timedelta(hours=9), None, [value_diff.TIMES]),
+        (NOON, None, None, ["presence"]),
+        (NOON, NOON + timedelta(seconds=3), 2, ["time"]),
+        (NOON, NOON + timedelta(seconds=2), 2, [value_diff.TIMES_IN_TOLERANCE]),
+        (NOON, "0000-00-00 00:00:00", None, ["no_time"]),
+        ("0000-00-00 00:00:00", "0000-00-00 00:00:00", 0, []),
+    ],
+)
 def test_times(left, right, tolerance, found):
     assert kinds(value_diff.diff_time(left, right, tolerance)) == found
 
 
-@pytest.mark.parametrize(("stored", "moment", "name"), [
-    (datetime(2026, 1, 1, 13), datetime(2026, 1, 1, 12), None), (datetime(2026, 7, 1, 14), datetime(2026, 7, 1, 12), None),
-    ("2026-07-01 14:00:00", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
-    ("2026-07-01T12:00:00Z", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
-    (1782907200, datetime(2026, 7, 1, 12), row_reader.EPOCHS), ("1782907200", datetime(2026, 7, 1, 12), row_reader.EPOCHS),
-    (1782907200500, datetime(2026, 7, 1, 12, 0, 0, 500_000), row_reader.EPOCHS),
-    ("0000-00-00 00:00:00", "0000-00-00 00:00:00", row_reader.NO_TIMES), ("soon", "soon", row_reader.NO_TIMES),
-    (7, 7, row_reader.NO_TIMES),
-])
+@pytest.mark.parametrize(
+    ("stored", "moment", "name"),
+    [
+        (datetime(2026, 1, 1, 13), datetime(2026, 1, 1, 12), None),
+        (datetime(2026, 7, 1, 14), datetime(2026, 7, 1, 12), None),
+        ("2026-07-01 14:00:00", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
+        ("2026-07-01T12:00:00Z", datetime(2026, 7, 1, 12), row_reader.TEXT_TIMES),
+        (1782907200, datetime(2026, 7, 1, 12), row_reader.EPOCHS),
+        ("1782907200", datetime(2026, 7, 1, 12), row_reader.EPOCHS),
+        (1782907200500, datetime(2026, 7, 1, 12, 0, 0, 500_000), row_reader.EPOCHS),
+        ("0000-00-00 00:00:00", "0000-00-00 00:00:00", row_reader.NO_TIMES),
+        ("soon", "soon", row_reader.NO_TIMES),
+        (7, 7, row_reader.NO_TIMES),
+    ],
+)
 def test_times_are_read_in_utc_whatever_their_type_and_zone(stored, moment, name):
     converted = Counter()
     reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], ZoneInfo("Europe/Vienna"), converted)

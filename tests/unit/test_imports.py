@@ -20,7 +20,7 @@ LEVELS = [
     {"digests", "order"},
     {
         "library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check",
-        "preflight_requests",
+        "preflight_requests", "asset_history",
     },
     {"container_reader"},
     {"decision"},

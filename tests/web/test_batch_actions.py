@@ -53,7 +53,9 @@ def test_a_long_payload_opens_to_its_full_text_without_a_script(admin, found, pa
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     panel_db.run_transaction(ledger.append_event, batch_id, "scan", {"long": "x" * 300, "other": 1}, "admin")
     payload = region(admin.get(detail(sync_id)), "Recent events").find("details")
-    assert text(payload.summary).endswith("...") and "x" * 300 in text(payload.pre) and '"other": 1' in text(payload.pre)
+    assert (
+        text(payload.summary).endswith("...") and "x" * 300 in text(payload.pre) and '"other": 1' in text(payload.pre)
+    )
 
 
 def test_a_priority_can_be_given_when_queueing(admin, found, send, admin_db):

@@ -47,7 +47,9 @@ def test_each_item_shows_its_title(admin, gallery):
 
 
 def test_the_title_of_an_item_that_another_program_planned_is_the_library_s(admin, gallery, admin_db):
-    admin_db.execute("INSERT INTO asset (id, asset_type, asset_hash, title) VALUES (7, 'photo', REPEAT('e', 64), 'Elbe')")
+    admin_db.execute(
+        "INSERT INTO asset (id, asset_type, asset_hash, title) VALUES (7, 'photo', REPEAT('e', 64), 'Elbe')"
+    )
     admin_db.execute("UPDATE ingest_batch_item SET item_title = NULL, asset_id = 7 WHERE position = 0")
     assert admin.get(detail(gallery), headers=JSON).json["items"][0]["item_title"] == "Elbe"
 
@@ -61,7 +63,9 @@ def test_the_list_shows_the_first_title_how_many_more_and_a_thumbnail(admin, gal
     assert text(row.find(class_="title")) == "Dünen, long shadows 0 and 2 more"
 
 
-@pytest.mark.parametrize("words", ["winter", "WINT", "river light", "dunen", "dünen shadows", "  long  ", "winter%", '"winter"'])
+@pytest.mark.parametrize(
+    "words", ["winter", "WINT", "river light", "dunen", "dünen shadows", "  long  ", "winter%", '"winter"']
+)
 def test_the_beginnings_of_words_of_titles_find_a_batch(search, words):
     assert search(words)
 
@@ -97,4 +101,6 @@ def test_a_held_and_a_replaced_batch_say_why_in_the_list(admin, send, found, adm
     admin_db.execute("UPDATE ingest_batch SET changed_at = '2026-04-12 20:47:14'")
     note = text(region(admin.get(BATCHES), "Batches").find("tr", class_="note"))
     assert "held: the mount is away" in note and "changed upstream" in note
-    assert "Upstream replaced this bundle" in text(admin.get(detail(sync_id)).html.find(attrs={"aria-label": "Changed upstream"}))
+    assert "Upstream replaced this bundle" in text(
+        admin.get(detail(sync_id)).html.find(attrs={"aria-label": "Changed upstream"})
+    )

@@ -138,6 +138,10 @@ def _show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", type=whole_number(0), default=50, metavar="N", help="how many items to list (50)")
 
 
+def _asset_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("hash", metavar="HASH", help="the whole hash of the asset")
+
+
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
 
@@ -169,6 +173,7 @@ COMMANDS: tuple[Command, ...] = (
             _completion_options),
     Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", filter_options),
     Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
+    Command("asset", "gpupanel.cli.asset", "Show an asset: the library's state and its history.", _asset_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),

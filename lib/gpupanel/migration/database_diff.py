@@ -252,7 +252,8 @@ class TableComparison:
 
     def _add_lone(self, side: int, lone: LoneRow) -> None:
         kind = f"{SIDES[side]}_only"
-        rows, texts = ([lone.row], []), (lone.text, "")
+        rows: tuple[list[Row], list[Row]] = ([lone.row], [])
+        texts = (lone.text, "")
         if side == RIGHT:
             rows, texts = ([], [lone.row]), ("", lone.text)
         path = str(lone.key[self._table.key.index("kind")]) if self._table.name == "asset_derivative" else ""

@@ -22,7 +22,7 @@ BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 class Evidence(NamedTuple):
     """Why a line is proposed.
 
-    `names` is their likeness. `share` is that of their distinct values that ours have too, of `count`; None where
+    `names` is their likeness. `share` is that of their distinct values that ours have too, of `value_count`; None where
     values say nothing: ids, times, too few of them.
     """
 
@@ -31,14 +31,14 @@ class Evidence(NamedTuple):
     our_type: str
     their_type: str
     share: float | None = None
-    count: int = 0
+    value_count: int = 0
 
     @property
     def is_sure(self) -> bool:
         """Return whether names speak for it and values not against it, or many values do."""
         if not self.types or self.share == 0:
             return False
-        by_values = self.share is not None and self.share >= SURE_VALUES and self.count >= MANY_VALUES
+        by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= MANY_VALUES
         return self.names >= SURE_NAMES or by_values
 
     @property
@@ -47,7 +47,7 @@ class Evidence(NamedTuple):
         return self.names + (self.share or 0.0) if self.types else 0.0
 
     def __str__(self) -> str:
-        values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.count} values equal"
+        values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.value_count} values equal"
         return f"names {self.names:.0%} alike, {self.their_type} for {self.our_type}, {values}"
 
 

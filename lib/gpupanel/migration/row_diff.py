@@ -128,7 +128,8 @@ class RowComparer:
             return
         targets = [self._target(column, paths, side, row) for side, row in ((LEFT, left), (RIGHT, right))]
         if targets[0] != targets[1]:
-            yield ValueDifference("reference", *targets)
+            left_target, right_target = targets
+            yield ValueDifference("reference", left_target, right_target)
         elif left[column] != right[column]:
             yield value_diff.tolerated(value_diff.SURROGATE_IDS, left[column], right[column])
 

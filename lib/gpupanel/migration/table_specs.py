@@ -28,8 +28,18 @@ NATURAL = {
 }
 # Tables that the Perl panel and worker do not write.
 OURS_ALONE = {
-    "schema_version", "ingest_batch_container", "ingest_batch_word", "ingest_result", "ingest_result_member",
-    "ingest_document", "ingest_tombstone", "ingest_receipt", "ingest_notice", "preflight_request", "queue_control", "import_worker",
+    "schema_version",
+    "ingest_batch_container",
+    "ingest_batch_word",
+    "ingest_result",
+    "ingest_result_member",
+    "ingest_document",
+    "ingest_tombstone",
+    "ingest_receipt",
+    "ingest_notice",
+    "preflight_request",
+    "queue_control",
+    "import_worker",
 }
 # The number of a row, and a value that the database computes from others.
 NEVER_COMPARED = {"id", "active_batch_id"}

@@ -1,8 +1,8 @@
 """Cursors of the four job lists on Import Tasks, as query parameters.
 
 `queued_after=100.17` starts after job 17 of priority 100, `queued_before=100.17` ends before it, and
-`queued_before=end` is the last page; `running_...` and `held_...` work likewise. `finished_after=17` starts with the jobs that ended
-before job 17.
+`queued_before=end` is the last page; `running_...` and `held_...` work likewise. `finished_after=17` starts with the
+jobs that ended before job 17.
 """
 
 from .. import job_queue

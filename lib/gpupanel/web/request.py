@@ -19,6 +19,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 KEPT_PARAMETERS = (
     "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after",
     "start", "decision", "mark", "container",
+    "event", "actor", "day", "hash", "at",
     *(f"{jobs}_{direction}" for jobs in ("running", "queued", "finished") for direction in ("after", "before")),
 )
 
@@ -54,6 +55,13 @@ class UrlBuilder:
 
     def doctor(self) -> str:
         return self.batches(action="doctor")
+
+    def asset(self, asset_type: str, asset_hash: str, **query: Any) -> str:
+        return self.batches(action="asset", type=asset_type, hash=asset_hash, **query)
+
+    def events(self, **query: Any) -> str:
+        """Return the URL of the events that these filters leave."""
+        return self.batches(action="events", **query)
 
     def static(self, name: str) -> str:
         return f"{self.base}/static/{name}"

@@ -36,6 +36,8 @@ PAGES = (
     Route("items", "export", "/import-media.cgi", {"action": "items"}),
     Route("picture", "thumbnail", "/import-media.cgi", {"action": "picture"}),
     Route("doctor", "doctor", "/import-media.cgi", {"action": "doctor"}, operators_only=True),
+    Route("asset", "asset", "/import-media.cgi", {"action": "asset"}),
+    Route("events", "events", "/import-media.cgi", {"action": "events"}),
     Route("tasks", "import_tasks", "/import-media.cgi", {"tab": "queue"}, has_version=True),
     Route("batches", "batches", "/import-media.cgi", {}, has_version=True),
     Route("tasks", "import_tasks", "/import-tasks.cgi", {}, has_version=True),
@@ -50,7 +52,7 @@ METHODS = dict.fromkeys(PATHS, (*READING, "POST")) | dict.fromkeys(("/", HEALTH,
 def match(request: Request) -> Route:
     """Return the page of a request. Raises InvalidInputError for unknown ones."""
     request.choice("tab", ["batches", "queue"])
-    request.choice("action", ["detail", "items", "picture", "doctor", *ACTIONS])
+    request.choice("action", ["detail", "items", "picture", "doctor", "events", "asset", *ACTIONS])
     return next(
         page for page in PAGES if page.path == request.path and page.query.items() <= request.query.items()
     )

@@ -145,9 +145,24 @@ def link_sync_ids(text: str, links: "UrlBuilder") -> Markup:
 
 # Filter name in templates -> function; templates of a host panel may use them too.
 FILTERS: dict[str, Callable[..., Any]] = {
-    "ago": ago, "at_least": at_least, "clip": clip, "count": count, "count_exactly": count_exactly,
-    "dash_if_empty": dash_if_empty, "datetime": format_datetime, "duration": duration, "elapsed": format_elapsed,
-    "eta_range": format_eta, "fact": format_fact, "iso": iso, "library_targets": library_targets,
-    "link_sync_ids": link_sync_ids, "pretty_json": pretty_json, "progress": progress, "rate": rate, "short_hash": digest, "size": size,
+    "ago": ago,
+    "at_least": at_least,
+    "clip": clip,
+    "count": count,
+    "count_exactly": count_exactly,
+    "dash_if_empty": dash_if_empty,
+    "datetime": format_datetime,
+    "duration": duration,
+    "elapsed": format_elapsed,
+    "eta_range": format_eta,
+    "fact": format_fact,
+    "iso": iso,
+    "library_targets": library_targets,
+    "link_sync_ids": link_sync_ids,
+    "pretty_json": pretty_json,
+    "progress": progress,
+    "rate": rate,
+    "short_hash": digest,
+    "size": size,
     "value": value,
 }

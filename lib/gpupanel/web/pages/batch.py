@@ -75,7 +75,9 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
         "marks": marks,
         "retryable": is_retryable,
         "primary": None if is_requested else _primary_action(row, is_retryable),
-        "failures": [reason._asdict() for reason in ledger.failure_reasons(tx, row["id"])] if _shows_reasons(row) else [],
+        "failures": [reason._asdict() for reason in ledger.failure_reasons(tx, row["id"])]
+        if _shows_reasons(row)
+        else [],
         "failing": _failing(tx, row["id"], size) if first else [],
         **_containers(tx, row, container),
         **load_items(tx, row["id"], item_filter, start, size),

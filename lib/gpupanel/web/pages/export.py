@@ -61,7 +61,7 @@ def _write_csv(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(item_list.ITEM_KEYS)
-    writer.writerows([_cell(row[key]) for key in item_list.ITEM_KEYS] for row in rows)
+    writer.writerows([safe_cell(row[key]) for key in item_list.ITEM_KEYS] for row in rows)
     text.detach()
 
 
@@ -73,7 +73,7 @@ def _write_json(file: IO[bytes], rows: Iterator[dict[str, Any]]) -> None:
     file.write(b"\n]\n")
 
 
-def _cell(value: Any) -> str:
+def safe_cell(value: Any) -> str:
     """Return a value as text, with ' before all that a spreadsheet would run."""
     if value is None:
         return ""

@@ -1,0 +1,82 @@
+"""What the library and the ledger know of one asset, now and at an earlier time."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from .db import ReadTransaction, fill
+from .errors import NotFoundError
+from .models import BIGINT_MAX
+
+FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
+TYPES = ("photo", "cover", "video")
+LIMIT = 100  # rows of each kind
+HISTORY_LIMIT = 50  # results a page
+PAST_LIMIT = 1_000  # results that are taken back for an earlier time
+
+
+def load(tx: ReadTransaction, asset_type: str, asset_hash: str, before: int | None = None) -> dict[str, Any]:
+    """An asset with all that belongs to it, and a page of its history. Raises NotFoundError."""
+    key = {"asset_type": asset_type, "asset_hash": asset_hash}
+    row = tx.fetch_one("asset.row", **key)
+    batches = tx.fetch_all("asset.pictures", **key, limit=LIMIT)
+    history = results(tx, asset_type, asset_hash, before, HISTORY_LIMIT + 1)
+    if row is None and not batches and not history:
+        raise NotFoundError(f"No {asset_type} has the hash {asset_hash}.", "Check the type and the hash.")
+    page = history[:HISTORY_LIMIT]
+    parts = _parts(tx, row["id"]) if row else {"source": None, "documents": [], "covers": [], "derivatives": [],
+                                               "galleries": [], "collections": []}
+    return {
+        "asset": row, **parts, "batches": batches, "history": page,
+        "next_before": page[-1]["id"] if len(history) > HISTORY_LIMIT else None,
+    }
+
+
+def _parts(tx: ReadTransaction, asset_id: int) -> dict[str, Any]:
+    params = {"asset_id": asset_id, "limit": LIMIT}
+    return {
+        "source": tx.fetch_one("asset.source", asset_id=asset_id),
+        "documents": tx.fetch_all("asset.documents", **params), "covers": tx.fetch_all("asset.covers", **params),
+        "derivatives": tx.fetch_all("asset.derivatives", **params),
+        "galleries": tx.fetch_all_sql(fill("asset.containers", type="gallery"), **params),
+        "collections": tx.fetch_all_sql(fill("asset.containers", type="collection"), **params),
+    }
+
+
+def results(
+    tx: ReadTransaction, asset_type: str, asset_hash: str, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """What jobs did with an asset, newest first, with `changes` decoded."""
+    rows = tx.fetch_all(
+        "asset.results", asset_type=asset_type, asset_hash=asset_hash, limit=limit,
+        before=BIGINT_MAX if before is None else before,
+    )
+    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else {}} for row in rows]
+
+
+def fields_at(
+    asset: dict[str, Any], history: list[dict[str, Any]], moment: datetime
+) -> dict[str, dict[str, Any]]:
+    """field -> its `value` at a time, and whether it is `certain`.
+
+    The results after that time are taken back, the newest first. A field that another program changed in between does
+    not have the value that an import wrote: then the time of the change is unknown.
+    """
+    values = {field: {"value": asset[field], "certain": True} for field in FIELDS}
+    for result in history:
+        if result["created_at"] <= moment:
+            for field, change in _changes(result):
+                values[field]["certain"] &= values[field]["value"] == change[1]
+            if result["decision"] in ("created", "updated"):
+                break
+            continue
+        for field, (old, new) in _changes(result):
+            values[field] = {"value": old, "certain": values[field]["certain"] and values[field]["value"] == new}
+    return values
+
+
+def _changes(result: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    return [
+        (field, change) for field, change in result["changes"].items()
+        if field in FIELDS and isinstance(change, list) and len(change) == 2
+    ]

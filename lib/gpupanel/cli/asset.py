@@ -1,0 +1,56 @@
+"""gpupanel asset: the library's state of an asset, and its history."""
+
+from typing import Any
+
+from .. import asset_history
+from ..db import ReadTransaction
+from ..errors import NotFoundError
+from .context import CommandContext
+from .output import format_section, format_table
+
+COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "before", "after")
+
+
+def run(context: CommandContext) -> int:
+    """Show each asset with this hash.
+
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history}]}.
+    """
+    assets = context.db.run_read(_read, context.args.hash.lower())
+    context.emit({"assets": assets}, [line for asset in assets for line in _format(asset)])
+    return 0
+
+
+def _read(tx: ReadTransaction, asset_hash: str) -> list[dict[str, Any]]:
+    found = []
+    for asset_type in asset_history.TYPES:
+        try:
+            found.append({"type": asset_type, "hash": asset_hash} | asset_history.load(tx, asset_type, asset_hash))
+        except NotFoundError:
+            continue
+    if not found:
+        raise NotFoundError(f"No asset has the hash {asset_hash}.", "Enter the whole hash, 64 hexadecimal digits.")
+    return found
+
+
+def _format(details: dict[str, Any]) -> list[str]:
+    asset = details["asset"]
+    state = "not in the library" if asset is None else "removed" if asset["deleted_at"] else f"asset {asset['id']}"
+    facts = [(name, asset[name]) for name in (*asset_history.FIELDS, "first_sync_id", "last_sync_id")] if asset else []
+    kept = [*details["galleries"], *details["collections"]]
+    return [
+        f"{details['type']} {details['hash']}: {state}",
+        *format_table(facts),
+        *format_section("Galleries and collections", ((row["title"], row["container_hash"]) for row in kept)),
+        *format_section(
+            "History, newest first", (cells for row in details["history"] for cells in _cells(row)), COLUMNS
+        ),
+    ]
+
+
+def _cells(result: dict[str, Any]) -> list[tuple[object, ...]]:
+    head = tuple(result[name] for name in ("created_at", "decision", "sync_id", "job_id", "requested_by"))
+    changes = [
+        (name, *change) for name, change in result["changes"].items() if isinstance(change, list) and len(change) == 2
+    ]
+    return [(*head, *change) for change in changes] or [(*head, "", "", "")]

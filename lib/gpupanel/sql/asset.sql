@@ -1,0 +1,43 @@
+-- name: row
+-- An asset by its key, with the bundles that created and wrote it.
+SELECT a.*, f.sync_id AS first_sync_id, l.sync_id AS last_sync_id
+FROM asset a LEFT JOIN ingest_batch f ON f.id = a.first_batch_id LEFT JOIN ingest_batch l ON l.id = a.last_batch_id
+WHERE a.asset_type = %(asset_type)s AND a.asset_hash = %(asset_hash)s
+
+-- name: source
+-- The source document of an asset.
+SELECT document, sha256, updated_at FROM asset_source WHERE asset_id = %(asset_id)s
+
+-- name: documents
+-- The documents of an asset, by kind, the newest first.
+SELECT analysis_kind, source_file, content_sha256, parse_error, created_at, deleted_at
+FROM asset_ai_run WHERE asset_id = %(asset_id)s ORDER BY analysis_kind, id DESC LIMIT %(limit)s
+
+-- name: covers
+-- The covers of an asset, live or removed.
+SELECT cover_hash, created_at, deleted_at FROM asset_cover WHERE asset_id = %(asset_id)s ORDER BY id LIMIT %(limit)s
+
+-- name: derivatives
+-- The derivatives of an asset, live or removed.
+SELECT kind, path, bytes, sha256, mime_type, width, height, checked_at, checked_how, created_at, deleted_at
+FROM asset_derivative WHERE asset_id = %(asset_id)s ORDER BY kind, path LIMIT %(limit)s
+
+-- name: containers
+-- The galleries or collections in which an asset is or was.
+SELECT c.{type}_hash AS container_hash, c.title, m.position, m.created_at, m.deleted_at
+FROM asset_{type}_item m JOIN asset_{type} c ON c.id = m.{type}_id
+WHERE m.asset_id = %(asset_id)s ORDER BY m.id LIMIT %(limit)s
+
+-- name: pictures
+-- The latest batches that list an asset, each with its item.
+SELECT b.sync_id, b.status, b.manifest_sha256, i.id AS item_id, i.decision, i.picture
+FROM ingest_batch_item i FORCE INDEX (touched) JOIN ingest_batch b ON b.id = i.batch_id
+WHERE i.asset_hash = %(asset_hash)s AND i.asset_type = %(asset_type)s ORDER BY i.batch_id DESC LIMIT %(limit)s
+
+-- name: results
+-- What jobs did with an asset, newest first, with batch, job and the person who queued it.
+SELECT r.id, r.decision, r.planned, r.reason, r.last_error, r.changes, r.created_at, r.job_id, b.sync_id,
+       j.requested_by, j.worker, b.manifest_sha256
+FROM ingest_result r FORCE INDEX (target) LEFT JOIN ingest_batch b ON b.id = r.batch_id
+LEFT JOIN import_job j ON j.id = r.job_id
+WHERE r.kind = %(asset_type)s AND r.hash = %(asset_hash)s AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(limit)s

@@ -1,0 +1,87 @@
+"""The events of all batches: each can be reached, by filters and cursor, as page, JSON and CSV."""
+
+import csv
+import io
+
+import pytest
+from gpupanel import ledger
+from gpupanel.search import events as event_search
+from page_helpers import BATCHES, JSON, cells, detail, region, text
+
+EVENTS = f"{BATCHES}?action=events"
+
+
+@pytest.fixture
+def logged(found, panel_db, admin_db):
+    """Two batches with 70 events each, by turns, of two people on two days."""
+    one, two = found("one"), found("two")
+    ids = [panel_db.run_read(ledger.get_batch, sync_id)["id"] for sync_id in (one, two)]
+    for number in range(140):
+        admin_db.execute(
+            "INSERT INTO ingest_event (batch_id, event_type, payload, actor, created_at) VALUES (%(batch)s, %(kind)s,"
+            " JSON_OBJECT('n', %(n)s), %(actor)s, TIMESTAMP('2026-04-01') + INTERVAL %(n)s * 20 MINUTE)",
+            batch=ids[number % 2], n=number, kind="job_progress" if number % 7 else "job_held",
+            actor=("mara", "lee")[number % 3 == 0],
+        )
+    admin_db.execute("DELETE FROM ingest_event WHERE event_type = 'scan'")
+    return one, two
+
+
+def walk(admin, url):
+    """Return the ids of all pages."""
+    seen, before = [], ""
+    while before is not None:
+        values = admin.get(url + (f"&before={before}" if before else ""), headers=JSON).json
+        seen += [event["id"] for event in values["events"]]
+        before = values["next_before"]
+    return seen
+
+
+@pytest.mark.parametrize(
+    "query, where",
+    [
+        ("", "TRUE"),
+        ("&event=job_held", "event_type = 'job_held'"),
+        ("&actor=lee", "actor = 'lee'"),
+        ("&day=2026-04-02", "DATE(created_at) = '2026-04-02'"),
+        (
+            "&actor=mara&event=job_held&day=2026-04-01",
+            "actor = 'mara' AND event_type = 'job_held' AND created_at < '2026-04-02'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("most", [5_000, 11])
+def test_every_event_is_reached_once_and_by_each_filter(admin, logged, admin_db, monkeypatch, query, where, most):
+    monkeypatch.setattr(event_search, "MAX_ROWS_SCANNED", most)
+    expected = [row["id"] for row in admin_db.execute(f"SELECT id FROM ingest_event WHERE {where} ORDER BY id DESC")]
+    assert expected and walk(admin, EVENTS + query) == expected
+
+
+def test_the_events_of_a_batch_beyond_the_latest_fifty_are_reached_from_its_page(admin, logged):
+    page = admin.get(detail(logged[0])).click("All events of this batch")
+    older = page.click("Older")
+    assert len(cells(region(page, "Events"))) + len(cells(region(older, "Events"))) == 70 + 2
+
+
+def test_a_search_that_stopped_leads_on(admin, logged, monkeypatch):
+    monkeypatch.setattr(event_search, "MAX_ROWS_SCANNED", 3)
+    page = admin.get(f"{EVENTS}&event=job_held")
+    assert "The search stopped after" in text(page.html.main)
+    assert page.click("continue the search").request.params["event"] == "job_held"
+
+
+def test_the_csv_file_has_all_events_and_no_formula(admin, logged, admin_db):
+    admin_db.execute("UPDATE ingest_event SET actor = '=1+1' WHERE event_type = 'job_held'")
+    answer = admin.get(f"{EVENTS}&format=csv")
+    assert answer.body.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
+    assert len(rows) == 140 and {row["actor"] for row in rows} == {"'=1+1", "lee", "mara"}
+
+
+@pytest.mark.parametrize("query", ["day=yesterday", "sync_id=x", "before=x", "format=pdf", "actor=" + "x" * 256])
+def test_what_cannot_be_understood_is_refused(admin, query):
+    admin.get(f"{EVENTS}&{query}", status=400)
+
+
+def test_nothing_recorded_is_said(admin):
+    assert text(admin.get(EVENTS).html.find(class_="empty")) == "No events are recorded."
