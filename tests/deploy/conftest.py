@@ -35,6 +35,7 @@ def make_install(world):
     shutil.copytree(
         constants.TREE, checkout, ignore=shutil.ignore_patterns("venv", "var", ".*", "__pycache__", "tests", "bench")
     )
+    shutil.copytree(constants.TREE / "tests" / "manifest_corpus", checkout / "tests" / "manifest_corpus")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTHON"))}
 
     def make_install(more=None, **variables):
