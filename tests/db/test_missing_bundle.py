@@ -35,6 +35,11 @@ def in_bulk(do, db, mount, sync_id):
 def written(db):
     return {table: db.execute(f"SELECT * FROM {table} ORDER BY id") for table in LEDGER}
 
+# A discovered batch with an error is one that the scan skipped.
+RESET = (
+    "UPDATE ingest_batch SET status = %(status)s, last_error = IF(%(status)s = 'discovered', NULL, last_error)"
+)
+
 
 @pytest.fixture
 def imported(panel_db, mount, bundles, worker_conf):
@@ -59,7 +64,7 @@ def lose(mount, tmp_path):
 def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_status(
     admin_db, panel_db, mount, imported, lose, way, do, status
 ):
-    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
+    admin_db.execute(RESET, status=str(status))
     lose(imported, "json")
     before = written(admin_db)
     with pytest.raises(InvalidStateError) as refused:
@@ -77,7 +82,7 @@ def test_a_bundle_that_is_gone_is_refused_and_nothing_is_written_whatever_the_st
 def test_a_bundle_that_may_not_be_read_is_refused_and_nothing_is_written_whatever_the_status(
     admin_db, panel_db, mount, imported, deny, way, do, status
 ):
-    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=str(status))
+    admin_db.execute(RESET, status=str(status))
     deny(mount.sync_dir / f"{imported}.json")
     before = written(admin_db)
     with pytest.raises(InvalidStateError) as refused:

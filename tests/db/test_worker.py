@@ -263,7 +263,7 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
     worker = start(worker_helpers.with_options(worker_conf, socket=door))
     assert "secret" not in worker.said("the database:")
     door.symlink_to(server.socket)
-    worker.said("the database is available again")
+    worker.said("the database call succeeded after")
     assert len([line for line in worker.lines if "Retrying until" in line]) == 1
 
 

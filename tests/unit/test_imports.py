@@ -36,6 +36,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 # `job_queue` writes the ledger's part of its own transactions.
 WITHIN_A_LEVEL = {
     ("job_queue", "ledger"), ("job_queue", "holds"), ("job_queue", "preflight_requests"),
+    ("job_queue", "workers"),
     ("preflight_requests", "ledger"), ("holds", "ledger"),
 }
 ONLY = {"pymysql": {"db"}, "bottle": {"web"}, "jinja2": {"web", "migration"}}

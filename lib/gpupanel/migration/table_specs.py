@@ -41,14 +41,14 @@ OURS_ALONE = {
     "queue_control",
     "import_worker",
 }
-# The number of a row, and a value that the database computes from others.
-NEVER_COMPARED = {"id", "active_batch_id"}
+# The number of a row, a value that the database computes from others, and a job whose number an extra job moves.
+NEVER_COMPARED = {"id", "active_batch_id", "imported_job_id"}
 # Columns of compared tables that only this system has: compared where both sides have them, and no difference where one
 # side lacks them.
 OURS_ONLY = {
     ("ingest_batch", name) for name in (
         "prior_sync_id", "source_at", "although_older", "undo_of", "changed_at", "changed_sha256", "imported_at",
-        "imported_job_id", "imported_sha256", "seen_by", "seen_at", "skipped_state",
+        "imported_sha256", "seen_by", "seen_at", "skipped_state",
     )
 } | {
     ("import_job", name)
