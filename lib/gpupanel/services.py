@@ -142,6 +142,7 @@ class _Scan:
         """Record what was read, then raise what a read raised."""
         results = [read.result() for read in reads if read.exception() is None]
         findings = [result for result in results if isinstance(result, scan.ScannedBundle)]
+        findings.sort(key=lambda finding: finding.sync_id)  # equal mounts make equal ledgers, whichever read ends first
         if findings:
             self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
         for result in results:
