@@ -152,7 +152,8 @@ def test_counting_many_items_stops_at_the_bound(many, admin, planned, admin_db):
 
 def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, admin_db):
     # Each counted entry is read twice: from the index, and from the group.
-    assert reads(admin_db, batch._read, planned, item_list.ItemFilter(), MANY // 2, 50) <= 2 * COUNT_LIMIT + 500
+    parameters = batch.PageParameters(planned, item_list.ItemFilter(), MANY // 2, 0)
+    assert reads(admin_db, batch._read, parameters, 50) <= 2 * COUNT_LIMIT + 500
 
 
 # --------------------------------------------------------------------------------------- plan and results

@@ -29,8 +29,8 @@ def shown(admin, found, panel_db, mount):
 def test_a_picture_is_shown_lazily_and_leaves_room_for_itself(admin, found, panel_db, mount):
     sync_id = found()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
-    images = admin.get(detail(sync_id)).html.find_all("img")
-    assert len(images) == 2
+    heading, *images = admin.get(detail(sync_id)).html.find_all("img")
+    assert heading["width"] and heading["height"] and len(images) == 2
     assert all(image["loading"] == "lazy" and image["width"] and image["height"] for image in images)
 
 
