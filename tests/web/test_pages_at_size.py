@@ -106,8 +106,8 @@ def show(watched, settings, facts):
         page = routes.match(request)
         module = page.load()
         look(watched, lambda: module.view(watched, request, settings), looked_through)
-        if hasattr(module, "version"):
-            look(watched, lambda: module.version(watched, request, settings))
+        if page.has_version:
+            look(watched, lambda: module.etag_source(watched, request, settings))
         return page.name
 
     return show
@@ -140,6 +140,7 @@ SEVERAL = [
     {"status": "completed", "type": "collection"}, {"q": "a", "host": "cloud-3.example.net"},
     {"q": "HASH", "status": "failed"},
     {"status": "completed", "action": "remove", "from": "2026-01-02", "to": "2026-01-03"},
+    {"q": "some words"}, {"q": "some words", "status": "completed"},
 ]
 PLACES = [
     {}, {"sort": "oldest"}, {"after": "0"}, {"before": str(BIGINT_MAX)}, {"before": "MIDDLE"},
@@ -224,6 +225,20 @@ def test_the_tasks_read_what_they_show_and_count(show, place, state):
     assert show(place | state, path="/import-tasks.cgi") == "tasks"
 
 
+# ------------------------------------------------------------------------------------------------ assets and events
+
+@pytest.mark.parametrize("past", [{}, {"at": "2026-01-02 00:00:00"}], ids=words)
+def test_an_asset_is_looked_up_by_its_key(show, past):
+    assert show({"action": "asset", "type": "photo", "hash": "HASH"} | past) == "asset"
+
+
+@pytest.mark.parametrize("filters", [
+    {}, {"sync_id": "LARGE"}, {"event": "job_queued"}, {"actor": "admin"}, {"day": "2026-01-02"}, {"before": "1000"},
+], ids=words)
+def test_the_events_read_what_they_show_or_look_through(show, filters):
+    assert show({"action": "events"} | filters, looked_through=3 * search.MAX_ROWS_SCANNED) == "events"
+
+
 # ------------------------------------------------------------------------------------------------ other statements
 
 def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings):
@@ -259,10 +274,12 @@ def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
 
 
 def test_every_page_is_looked_at_here():
-    assert {page.name for page in routes.PAGES} == {"batches", "batch", "items", "picture", "doctor", "tasks"}
+    assert {page.name for page in routes.PAGES} == {
+        "batches", "batch", "items", "picture", "doctor", "tasks", "asset", "events",
+    }
 
 
 def test_the_filters_of_the_list_are_those_looked_at_here():
     assert set(BatchFilter._fields) == {
-        "status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until",
+        "status", "sync_type", "action", "host", "sync_id", "asset_hash", "since", "until", "words",
     }
