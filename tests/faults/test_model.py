@@ -309,6 +309,21 @@ class Story(RuleBasedStateMachine):
         if w in self.hands:
             self._work(w, steps)
 
+    @precondition(lambda self: self._free() is not None)
+    @rule(n=BUNDLES, steps=STEPS_OF_A_WORKER, again=some.booleans())
+    def replace_after_approval(self, n, steps, again):
+        """Upstream replaces a bundle that is queued, and perhaps once more after a worker planned that one."""
+        w = self._free()
+        self.queue(n, 2)
+        self.hand_over(n)
+        self.claim()
+        if w in self.hands:
+            self._work(w, steps)
+        if again:
+            self.hand_over(n)
+        self.scan()
+        self.queue(n, 2)
+
     def _work(self, w: int, steps: int):
         held = self.hands.pop(w)
         if held in self.dead:
