@@ -1,6 +1,7 @@
 """Operators, holds and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
 
-MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more.
+MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more. MODEL_SHRINK=1
+shortens the story that fails.
 """
 
 import os
@@ -20,7 +21,7 @@ from gpupanel.worker.heartbeat import Heartbeat
 from gpupanel.worker.hold_sweep import HoldSweeper
 from gpupanel.worker.worker_slot import Process, WorkerSlot
 from gpupanel.worker.importer import Importer, ImportOptions
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,6 +34,8 @@ from hypothesis.stateful import (
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 STEPS = 30
+# A failing story is told as it was found, unless MODEL_SHRINK is set: to shorten it takes minutes.
+PHASES = [Phase.generate, Phase.shrink] if os.environ.get("MODEL_SHRINK") else [Phase.generate]
 MAX_ATTEMPTS = 3
 BUSY, WAITING = ("queued", "importing"), ("queued", "held")
 BUNDLES = some.integers(0, 2)
@@ -62,11 +65,12 @@ class Batch:
     """What the model knows of a bundle: how often it was changed, the status of its batch, and its jobs.
 
     `planned` is the version that was planned last. `handed`, `noted` and `source` are places in upstream's order: of
-    the bundle on the mount, as the scan noted it, and as it was planned.
+    the bundle on the mount, as the scan noted it, and as it was planned. `is_unapproved` says whether a worker planned
+    it last, because upstream had replaced the bundle.
     """
 
     def __init__(self):
-        self.version, self.recorded, self.status = 0, False, "discovered"
+        self.version, self.recorded, self.status, self.is_unapproved = 0, False, "discovered", False
         self.planned, self.handed, self.noted, self.source = 0, 0.0, 0.0, 0.0
         self.jobs: list[Job] = []
 
@@ -142,6 +146,8 @@ class Story(RuleBasedStateMachine):
             return
         report = services.scan_mount(self.panel, self.mount, "operator")
         assert len(report.discovered) == sum(not batch.recorded for batch in here)
+        replaced = [n for n, batch in enumerate(self.batches) if batch.is_unapproved and batch.version != batch.planned]
+        assert set(report.changed_upstream) == {self._sync_id(n) for n in replaced}
         for batch in here:
             if not batch.recorded:
                 batch.recorded, batch.noted = True, batch.handed
@@ -157,7 +163,7 @@ class Story(RuleBasedStateMachine):
             return
         assert services.preflight_batch(self.panel, self.mount, self._sync_id(n), "operator").ok
         self._planned(batch)
-        batch.status = "preflight_passed"
+        batch.status, batch.is_unapproved = "preflight_passed", False
 
     def _planned(self, batch: Batch):
         """A follower comes after its prior, whatever their times say."""
@@ -168,10 +174,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(n=BUNDLES, priority=some.integers(1, 3))
     def queue(self, n, priority):
+        """A plan that no person has seen is not queued until a person preflights the batch."""
         batch = self.batches[n]
         if not batch.recorded:
             return
-        if batch.has_active_job:
+        if batch.has_active_job or batch.is_unapproved:
             with pytest.raises(InvalidStateError):
                 services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
             return
@@ -302,6 +309,21 @@ class Story(RuleBasedStateMachine):
         if w in self.hands:
             self._work(w, steps)
 
+    @precondition(lambda self: self._free() is not None)
+    @rule(n=BUNDLES, steps=STEPS_OF_A_WORKER, again=some.booleans())
+    def replace_after_approval(self, n, steps, again):
+        """Upstream replaces a bundle that is queued, and perhaps once more after a worker planned that one."""
+        w = self._free()
+        self.queue(n, 2)
+        self.hand_over(n)
+        self.claim()
+        if w in self.hands:
+            self._work(w, steps)
+        if again:
+            self.hand_over(n)
+        self.scan()
+        self.queue(n, 2)
+
     def _work(self, w: int, steps: int):
         held = self.hands.pop(w)
         if held in self.dead:
@@ -329,6 +351,7 @@ class Story(RuleBasedStateMachine):
         """A bundle that changed since its plan is not imported, and its new plan waits for an operator."""
         if held.batch.version != held.batch.planned:
             self._planned(held.batch)
+            held.batch.is_unapproved = True
             return self._end(held.batch, held.job, "failed", "preflight_passed")
         self._end(held.batch, held.job, "completed", "completed")
         self._brought(held.batch)
@@ -442,8 +465,11 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def batches_and_jobs_are_as_the_model_says(self):
-        rows = {row["sync_id"]: row["status"] for row in self.admin.execute("SELECT sync_id, status FROM ingest_batch")}
-        assert rows == {self._sync_id(n): batch.status for n, batch in enumerate(self.batches) if batch.recorded}
+        rows = self.admin.execute("SELECT sync_id, status, changed_at IS NOT NULL AS changed FROM ingest_batch")
+        assert {row["sync_id"]: (row["status"], bool(row["changed"])) for row in rows} == {
+            self._sync_id(n): (batch.status, batch.is_unapproved)
+            for n, batch in enumerate(self.batches) if batch.recorded
+        }
         rows = self.admin.execute("SELECT id, state, hold, attempts FROM import_job")
         jobs = {row["id"]: (row["state"], row["hold"], row["attempts"]) for row in rows}
         assert jobs == {job.id: (job.state, job.hold, job.attempts) for batch in self.batches for job in batch.jobs}
@@ -485,5 +511,5 @@ def test_any_order_of_scans_clicks_imports_deaths_and_resets_ends_as_the_model_s
     Story.world = (admin_db, panel_db, worker_db, mount, bundles)
     run_state_machine_as_test(Story, settings=settings(
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck),
+        phases=PHASES, suppress_health_check=list(HealthCheck),
     ))
