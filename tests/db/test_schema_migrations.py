@@ -66,6 +66,17 @@ PERL_ROWS_WITH_DEFAULTS = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_grant_stays(server):
+    """Remove the rights on the databases of these tests: MariaDB keeps them when a database is dropped."""
+    yield
+    admin = Database(server.admin())
+    for table in ("tables_priv", "columns_priv", "db"):
+        admin.execute(f"DELETE FROM mysql.{table} WHERE Db <> 'admin_panel' AND User LIKE 'gpu%%'")
+    admin.execute("FLUSH PRIVILEGES")
+    admin.close()
+
+
 @pytest.fixture
 def create(server):
     """Create databases, empty or with these statements; they are dropped at the end."""
