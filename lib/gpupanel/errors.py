@@ -14,6 +14,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         PreflightTooLongError
         PreflightRequested                    a worker makes the preflight
         InvalidInputError
+            NothingSelectedError            (web)
         BundleIncompleteError
         MountUnavailableError
             MountTimeoutError
