@@ -12,7 +12,7 @@ from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
 from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
-from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, QueueSummary
+from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
@@ -271,9 +271,9 @@ def progress_events(tx: ReadTransaction, batch_ids: list[int], *, limit: int) ->
     return progress
 
 
-def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> QueueSummary:
+def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> JobCounts:
     """Summarise the queue; `failed` counts the last hours only."""
-    summary: QueueSummary = tx.fetch_one("job_queue.summary", hours=hours, bound=limit - 1)
+    summary: JobCounts = tx.fetch_one("job_queue.summary", hours=hours, bound=limit - 1)
     queued_at: Any = summary["oldest"]
     summary["oldest"] = queued_at and summary["now"] - queued_at
     return summary

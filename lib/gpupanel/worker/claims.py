@@ -120,12 +120,12 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
     """
     while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
-            return _claim_noted(tx, request)
+            return _record_claim(tx, request)
         _refuse(tx, job, request.worker)
     return None
 
 
-def _claim_noted(tx: Transaction, request: ClaimRequest) -> Claim:
+def _record_claim(tx: Transaction, request: ClaimRequest) -> Claim:
     """Return the claim, after its event; the progress of a job that continues is counted from the ledger."""
     claimed = find_claim(tx, request.token, request.worker)
     if claimed is None:
