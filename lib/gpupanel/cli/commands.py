@@ -144,6 +144,10 @@ def _asset_options(parser: argparse.ArgumentParser) -> None:
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
+    parser.add_argument(
+        "--statements", action="store_true",
+        help="print only the statements that change the tables of another program into those of this one",
+    )
 
 
 def _serve_options(parser: argparse.ArgumentParser) -> None:
