@@ -30,6 +30,9 @@ class Documents(NamedTuple):
     analyses: frozenset[Key] = frozenset()
 
 
+NO_DOCUMENTS = Documents("")
+
+
 @dataclass(frozen=True)
 class Handover:
     """A bundle: its parsed manifest, and the documents of its items by (type, hash).
@@ -130,7 +133,7 @@ def orders_of_times(times: Mapping[str, tuple[datetime, str | None]]) -> tuple[d
     for sync_id in times:
         chain: dict[str, None] = {}
         each: str | None = sync_id
-        while each in times and each not in places and each not in ringed and each not in chain:
+        while each is not None and each in times and each not in places and each not in ringed and each not in chain:
             chain[each] = None
             each = times[each][1]
         walked = list(chain)
@@ -171,7 +174,7 @@ def import_bundle(library: Library, handover: Handover, order: Order) -> bool:
     manifest, overrides = handover.manifest, handover.overrides
     for item in manifest.items:
         key = item.asset_type, item.asset_hash
-        documents = handover.documents.get(key, Documents(""))
+        documents = handover.documents.get(key, NO_DOCUMENTS)
         import_item(library, manifest.action, item, order, documents=documents, overrides=key in overrides)
     complete = [
         import_container(
@@ -184,7 +187,7 @@ def import_bundle(library: Library, handover: Handover, order: Order) -> bool:
 
 
 def import_item(
-    library: Library, action: str, item: Any, order: Order, *, documents: Documents = Documents(""),
+    library: Library, action: str, item: Any, order: Order, *, documents: Documents = NO_DOCUMENTS,
     overrides: bool = False,
 ) -> None:
     """Import one item of a bundle; no other entry of the library changes, and none but its own counts."""

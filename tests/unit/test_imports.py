@@ -27,7 +27,7 @@ LEVELS = [
     {"container_plans", "scan"},
     {"preflight"},
     {"services", "doctor", "bundle_check"},
-    {"bulk_service"},
+    {"bulk_service", "folds"},
     {"web", "worker"},
     {"cli"},
     {"migration", "devtools"},
