@@ -1,17 +1,15 @@
 """gpupanel plan: what the import of several batches would make of the library."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..folds.forecast import Limits, as_json, forecast_batches
-from ..text import short_hash, truncate
+from ..folds.forecast import KINDS, Limits, as_json, forecast_batches
+from ..folds.wording import describe_changes, describe_effects, describe_value
+from ..text import short_hash
 from .context import CommandContext
-from .output import format_cell, format_counts, format_table, plural
+from .output import format_cell, format_table, plural
 
-VALUE_LENGTH = 60  # characters of a value
 BATCH_COLUMNS = ("#", "sync_id", "action", "items", "assets")
-KINDS = ("photo", "cover", "video", "gallery", "collection")
 
 
 def run(context: CommandContext) -> int:
@@ -33,14 +31,14 @@ def format_forecast(found: dict[str, Any]) -> Iterator[str]:
     batches = "1 batch" if len(places) == 1 else f"{len(places):,} batches"
     yield f"{batches}, in the order of their import:"
     yield from format_table(
-        ((place, batch["sync_id"], batch["action"], _items(batch), format_counts(batch["effects"]))
+        ((place, batch["sync_id"], batch["action"], _items(batch), describe_effects(batch["effects"]))
          for place, batch in enumerate(found["batches"], 1)), BATCH_COLUMNS,
     )
     for batch in found["refused"]:
         yield f"Not imported: {batch['sync_id']}: {format_cell(batch['problem'])}"
     yield "The library afterwards, if nothing else changes it:"
     yield from format_table(
-        (kind, format_counts(found["library"][kind])) for kind in KINDS if kind in found["library"]
+        (kind, describe_effects(found["library"][kind])) for kind in KINDS if kind in found["library"]
     )
     yield from _section(found, "changes", "Changes:", lambda each: _change(each, places))
     yield from _section(
@@ -58,7 +56,7 @@ def _items(batch: dict[str, Any]) -> str:
     return f"{batch['items']:,}{failing}"
 
 
-def _section(found: dict[str, Any], name: str, title: str, line: Any) -> Iterator[str]:
+def _section(found: dict[str, Any], name: str, title: str, line: Callable[[Any], tuple[str, ...]]) -> Iterator[str]:
     if not found["totals"][name]:
         return
     yield title
@@ -72,41 +70,21 @@ def _named(each: dict[str, Any]) -> tuple[str, str]:
 
 
 def _change(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
-    return *_named(each), each["effect"].replace("_", " "), format_changes(each["changes"]), _by(each, places)
+    return *_named(each), each["effect"].replace("_", " "), describe_changes(each["changes"]), _by(each, places)
 
 
 def _by(each: dict[str, Any], places: dict[str, int]) -> str:
     return "by " + ", ".join(f"#{places[sync_id]}" for sync_id in each["sync_ids"])
 
 
-def format_changes(changes: dict[str, list[Any]]) -> str:
-    """Name each value that differs with both values; of parts, how many come and go."""
-    return "; ".join(f"{name}: {_pair(was, now)}" for name, (was, now) in changes.items())
-
-
-def _pair(was: Any, now: Any) -> str:
-    return _parts(was, now) if isinstance(was, dict) else f"{format_value(was)} -> {format_value(now)}"
-
-
-def _parts(was: dict[str, Any], now: dict[str, Any]) -> str:
-    changed = len(was.keys() & now.keys())
-    return format_counts({"more": len(now) - changed, "fewer": len(was) - changed, "changed": changed})
-
-
-def format_value(value: Any) -> str:
-    """Format a value of an asset or container."""
-    if value is None:
-        return "-"
-    return truncate(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_LENGTH)
-
-
 def _overwrite(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
-    first = f"#{places[each['set_by']]} sets {format_value(each['value'])}"
-    return *_named(each), each["name"], first, f"#{places[each['changed_by']]} sets {format_value(each['changed_to'])}"
+    first = f"#{places[each['set_by']]} sets {describe_value(each['value'])}"
+    then = f"#{places[each['changed_by']]} sets {describe_value(each['changed_to'])}"
+    return *_named(each), each["name"], first, then
 
 
 def _order_effect(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
-    return *_named(each), format_changes(each["changes"]), _by(each, places)
+    return *_named(each), describe_changes(each["changes"]), _by(each, places)
 
 
 def _missing(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:

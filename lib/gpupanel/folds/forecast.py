@@ -14,17 +14,19 @@ from typing import Any, NamedTuple, TypedDict
 from .. import ledger, order, preflight
 from ..db import Database, ReadTransaction, chunked
 from ..errors import MountTimeoutError, MountUnavailableError, OrderError, PanelError, PreflightTooLongError
+from ..library_reader import CONTAINER_TYPES
 from ..manifest import Manifest
 from ..models import BatchStatus, JobState
 from ..mount import Mount, iterate_with_timeout
 from ..preflight import BundleInspection
-from ..reference_fold import Key, Order
+from ..reference_fold import ASSET_TYPES, Key, Order
 from .entry_store import EntryStore, StoredBundle
 from .forecast_entries import EntryFolder, EntryForecast, Findings, Limited, MissingMembers, OrderEffect, Overwrite
 from .views import Effect
 
 READ_SHARE, FOLD_SHARE = 0.5, 0.8  # of a request's time: after them nothing more is read, and nothing more is folded
 PLANNED = (BatchStatus.PREFLIGHT_PASSED, BatchStatus.QUEUED, BatchStatus.IMPORTING)  # imported by the plan they have
+KINDS = (*ASSET_TYPES, *CONTAINER_TYPES)
 MAX_MEMBERS = 100  # members of a container that a forecast lists as changed
 
 Progress = Callable[[int, int], None]
@@ -202,7 +204,7 @@ class _Forecaster:
         bundle.failing = self._store.add(number, manifest, missing)
         if bundle.items and bundle.failing == bundle.items:
             self._store.drop(number)
-            return f"all {bundle.items} items would fail"
+            return "its only item would fail" if bundle.items == 1 else f"all {bundle.items:,} items would fail"
         is_override = row["status"] in PLANNED and bool(row["although_older"])
         place = Order(source_at, row["sync_id"])
         self._bundles[number] = StoredBundle(number, row["sync_id"], manifest.action, place, row["id"], is_override)
@@ -243,7 +245,7 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
         ],
         "refused": [_bundle(bundle) for bundle in forecast.refused], "not_read": forecast.not_read,
         "entries": forecast.entries, "folded": forecast.folded,
-        "library": {kind: _effects(counts) for kind, counts in findings.effects.items()},
+        "library": {kind: _effects(findings.effects[kind]) for kind in KINDS if kind in findings.effects},
         "totals": {name: found.total for name, (found, _) in lists.items()},
         **{name: [public(each, names) for each in found.first] for name, (found, public) in lists.items()},
     }

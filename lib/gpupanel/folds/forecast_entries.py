@@ -179,8 +179,9 @@ class EntryFolder:
         return view
 
     def _compare_orders(self, key: Key, ends: list[View | None], numbers: list[int]) -> None:
-        if ends[FORWARD] != ends[REVERSE]:
-            self._findings.order_effects.add(OrderEffect(key, differences(*ends), numbers))
+        forward, reverse = (end if _is_live(end) else None for end in ends)
+        if forward != reverse:
+            self._findings.order_effects.add(OrderEffect(key, differences(forward, reverse), numbers))
 
     # -------------------------------------------------------------------------------------------- containers
 
