@@ -6,13 +6,10 @@ from typing import IO
 from .. import ledger
 from ..db import ReadTransaction
 from ..errors import InvalidStateError, NotFoundError
-from ..receipts.lines import digest_of, encode_closing, encode_line, receipt_body
-from ..receipts.rows import read_lines
-from ..receipts.verify_database import check_receipt, span_of
+from ..receipts.lines import encode_closing, encode_line, receipt_body
+from ..receipts.verify_database import check_receipt
 from .context import CommandContext
 from .output import format_cell
-
-NO_BOUNDS = {"root": None, "result_id": 0, "event_id": 0}
 
 
 def run(context: CommandContext) -> int:
@@ -33,14 +30,10 @@ def _print(tx: ReadTransaction, sync_id: str, job_id: int | None, out: IO[bytes]
         raise NotFoundError(f"Batch {sync_id} has no receipt.", "gpupanel seal makes one for each job that has ended.")
     if job_id is not None and job_id not in [row["job_id"] for row in receipts]:
         raise InvalidStateError(f"Job {job_id} has no receipt in batch {sync_id}.", "Leave out --job to print all.")
-    problems, before = [], NO_BOUNDS
+    problems = []
     for row in receipts:
         if job_id in (None, row["job_id"]):
-            containers = tx.fetch_value("receipts.containers", job_id=row["job_id"])
-            for line in read_lines(tx, span_of(row, before), containers):
-                out.write(encode_line(line.body, digest_of(line.body)))
+            problems += check_receipt(tx, row, lambda body, digest: out.write(encode_line(body, digest)))[0]
             out.write(encode_closing(receipt_body(row), row["root"]))
-            problems += check_receipt(tx, row)[0]
-        before = row
     out.flush()
     return problems

@@ -13,6 +13,7 @@ from .lines import CONTAINER, EVENT, MEMBER, RESULT, encode_body
 
 CONTAINER_KINDS = ("gallery", "collection")
 MAX_CONTAINERS = 50_000  # of a job, whose rows are sealed: up to 40 MB; those beyond are sealed by their results alone
+MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 
 
 class Span(NamedTuple):
@@ -71,10 +72,7 @@ def unpack(containers: bytes | None) -> list[bytes]:
         return []
     try:
         unpacked = zlib.decompressobj()
-        text = unpacked.decompress(containers, MAX_UNPACKED)
+        text = unpacked.decompress(containers, MAX_UNPACKED_BYTES)
     except zlib.error:
         return [b"not compressed by zlib"]
     return text.split(b"\n") if unpacked.eof else [b"cut off"]
-
-
-MAX_UNPACKED = 256 * 1024 * 1024

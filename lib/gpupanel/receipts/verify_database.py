@@ -13,6 +13,7 @@ PAGE_RECEIPTS = 500
 PAGE_JOBS = 500
 MAX_PROBLEMS = 100
 BEGINNING = datetime(1000, 1, 1)
+CHANGED_ROW = "its own row was changed: batch, job, lines, bounds, time, previous or root"
 NO_BOUNDS = {"id": 0, "root": None, "result_id": 0, "event_id": 0}
 
 Row = dict[str, Any]
@@ -103,15 +104,21 @@ class DatabaseVerifier:
             self._check.add_problem(problem)
 
 
-def check_receipt(tx: ReadTransaction, row: Row) -> tuple[list[str], int]:
-    """Recompute a receipt from the rows of the database; return what does not fit, and the number of lines."""
+def check_receipt(
+    tx: ReadTransaction, row: Row, write: Callable[[bytes, str], object] = lambda body, digest: None
+) -> tuple[list[str], int]:
+    """Recompute a receipt from the rows of the database; return what does not fit, and the number of lines.
+
+    `write` gets each line and its digest.
+    """
     title = _title(row)
     before = tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["id"]) or NO_BOUNDS
     marks = tx.fetch_value("receipts.marks", id=row["id"]) or ""
     containers = tx.fetch_value("receipts.containers", job_id=row["job_id"])
     hasher, unfit = Hasher(), ""
-    for line in read_lines(tx, span_of(row, before), containers):
+    for line in read_lines(tx, _span_of(row, before), containers):
         digest = digest_of(line.body)
+        write(line.body, digest)
         start = hasher.lines * MARK_DIGITS
         if not unfit and digest[:MARK_DIGITS] != marks[start:start + MARK_DIGITS]:
             unfit = f"line {hasher.lines + 1}, {line.name}, is not what was sealed there"
@@ -121,7 +128,7 @@ def check_receipt(tx: ReadTransaction, row: Row) -> tuple[list[str], int]:
         problems.append(f"{title}: `previous` is not the root of the batch's receipt before it")
     if hasher.root(receipt_body(row)) != row["root"]:
         what = "; ".join(filter(None, (unfit, _counts(row, hasher))))
-        problems.append(f"{title}: {what or 'its own row was changed: batch, job, lines, bounds, time, previous or root'}")
+        problems.append(f"{title}: {what or CHANGED_ROW}")
     elif hasher.marks != marks:
         problems.append(f"{title}: its marks do not fit its lines")
     return problems + _beyond(tx, row, title) + _moved_containers(tx, row, containers, title), hasher.lines
@@ -154,7 +161,7 @@ def _moved_containers(tx: ReadTransaction, row: Row, containers: bytes | None, t
     return []
 
 
-def span_of(row: Row, before: Row) -> Span:
+def _span_of(row: Row, before: Row) -> Span:
     """What a receipt covers, given the receipt of the batch before it."""
     return Span(
         row["batch_id"], row["job_id"], before["result_id"], row["result_id"], before["event_id"], row["event_id"]
