@@ -4,10 +4,10 @@ docs/CONTRACT.md, 7. Events.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..db import ReadTransaction, Transaction
+from ..db import ReadTransaction, Transaction, chunked
 from ..rows import EventRow
 
 
@@ -22,9 +22,26 @@ def spaced_json(value: Mapping[str, str]) -> str:
 
 
 def append_event(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, actor: str) -> None:
-    """Append an event; a dict is encoded canonically."""
+    """Append an event, and lock its batch; a dict is encoded canonically.
+
+    The lock lasts until the transaction ends, so that the events of a batch get their ids in the order of their
+    commits: a receipt relies on this (docs/decisions/0155-receipts.md).
+    """
     text = payload if isinstance(payload, str) else canonical_json(payload)
     tx.insert("ledger.append_event", batch_id=batch_id, event_type=event_type, payload=text, actor=actor)
+
+
+def append_events(
+    tx: Transaction, event_type: str, payloads: Iterable[tuple[int, Mapping[str, Any]]], actor: str
+) -> None:
+    """Append one event for each (batch id, payload) with one INSERT, and lock the batches as `append_event` does."""
+    payloads = list(payloads)
+    for ids in chunked(sorted({batch_id for batch_id, _ in payloads})):
+        tx.fetch_all("holds.lock_batches", batch_ids=ids)
+    tx.insert_many("ledger.append_events", [
+        {"batch_id": batch_id, "event_type": event_type, "payload": canonical_json(payload), "actor": actor}
+        for batch_id, payload in payloads
+    ])
 
 
 def list_events(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[EventRow]:
