@@ -27,6 +27,8 @@ FILL = [
         SELECT 1 + seq DIV 10, seq % 10, 'photo', {HASH}, 'will_create' FROM seq_1_to_9000""",
     """INSERT INTO ingest_event (batch_id, event_type, payload, actor)
        SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
+    """INSERT INTO ingest_notice (batch_id, event_id, kind, sent_at)
+       SELECT seq, seq, 'failed', IF(seq < 2900, NOW(6), NULL) FROM seq_1_to_3000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
     "INSERT INTO import_worker (host, slot, pid, boot) SELECT CONCAT('host', seq), 1, seq, 'x' FROM seq_1_to_1000",

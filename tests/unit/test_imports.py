@@ -26,7 +26,7 @@ LEVELS = [
     {"decision"},
     {"container_plans", "scan"},
     {"preflight"},
-    {"services", "doctor", "bundle_check"},
+    {"services", "doctor", "bundle_check", "notify"},
     {"bulk_service"},
     {"web", "worker"},
     {"cli"},

@@ -142,6 +142,14 @@ def _asset_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hash", metavar="HASH", help="the whole hash of the asset")
 
 
+def _notify_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--now", action="store_true", help="also send what waits for its next attempt")
+    what.add_argument("--test", action="store_true", help="send a test message, which needs no database")
+    what.add_argument("--failed-unit", default="", metavar="UNIT",
+                      help="say that this unit of systemd failed; for OnFailure=")
+
+
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
 
@@ -175,6 +183,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
     Command("asset", "gpupanel.cli.asset", "Show an asset: the library's state and its history.", _asset_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
+    Command("notify", "gpupanel.cli.notify", "Tell people by mail or web hook what failed.", _notify_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
 )

@@ -224,6 +224,12 @@ WHERE batch_id = %(batch_id)s
 INSERT INTO ingest_event (batch_id, event_type, payload, actor)
 VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
 
+-- name: append_events
+-- Append events of several batches, each with its change.
+INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
+RETURNING id, batch_id
+
 -- name: events
 -- The latest events of a batch, newest first.
 SELECT * FROM ingest_event WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s

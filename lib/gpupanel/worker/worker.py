@@ -208,7 +208,8 @@ class Worker:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
         self._asking.retry_idempotent(
-            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts,
+            self._name,
         )
         for job_id, name in self._asking.retry(self._db.run_read, claims.list_stale, self._threshold).items():
             if done := self._reset(job_id):
