@@ -19,6 +19,7 @@ from .window import Window
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
+    from zoneinfo import ZoneInfo
 
     Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -70,6 +71,15 @@ def _networks(text: str) -> "Networks":
     from ipaddress import ip_network  # imported here, since a CGI program without proxies does not need it
 
     return tuple(ip_network(part) for part in text.replace(",", " ").split())
+
+
+def _time_zone(text: str) -> "ZoneInfo | None":
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # as above: only an installation beside Perl needs it
+
+    try:
+        return ZoneInfo(text) if text else None
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError from None
 
 
 def _number(number: Callable[[str], float], low: float, high: float) -> Callable[[str], float]:
@@ -160,6 +170,7 @@ SMTP_TLS = Kind(_smtp_tls, "auto, starttls, tls or off")
 HOOK_URL = Kind(_url, "an https address without a user, or an http address of this machine", is_secret=True)
 PAGES_URL = Kind(_url, "an https address, or an http address of this machine")
 ON_CHANGE = Kind(_on_change, "hold or replan")
+TIME_ZONE = Kind(_time_zone, "a time zone such as Europe/Vienna")
 WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
 COUNT = _whole(2**31)
@@ -184,6 +195,7 @@ class DatabaseSettings:
     ssl_cert: Annotated[Path | None, PATH, "Certificate of this client, if the account needs one."] = None
     ssl_key: Annotated[Path | None, PATH, "Key of that certificate."] = None
     ssl_verify: Annotated[bool | None, FLAG, "Whether the server's certificate is verified; yes with ssl_ca."] = None
+    perl_time_zone: Annotated["ZoneInfo | None", TIME_ZONE, "Zone of the times that a Perl side writes; UTC."] = None
 
     @property
     def is_local(self) -> bool:

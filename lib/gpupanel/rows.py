@@ -254,7 +254,7 @@ class QueueControl(TypedDict):
     since: datetime
 
 
-class QueueSummary(TypedDict):
+class JobCounts(TypedDict):
     """Bounded counts of jobs, and the age of the oldest queued one."""
 
     queued: int

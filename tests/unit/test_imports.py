@@ -16,6 +16,7 @@ LEVELS = [
     {"errors"},
     {"models", "reference_fold", "window"},
     {"config", "pagination", "resources", "rows", "streams", "text"},
+    {"perl_time"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
     {

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from typing import Any
 
+from .. import perl_time
 from ..config import DatabaseSettings
 from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
 from . import Database, create_table, versions
@@ -26,6 +27,7 @@ INIT_LOCK_SECONDS = 10
 
 RUNNING = f"""SELECT id, worker FROM import_job
 WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) > NOW(6) - INTERVAL {FRESH_MINUTES} MINUTE
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 ORDER BY id LIMIT 1"""
 
 
@@ -97,10 +99,10 @@ def _migrate(db: Database, tables: set[str]) -> list[str]:
     return [f"version {migration.version}: {migration.name}" for migration in missing]
 
 
-def _execute(db: Database, statement: str) -> list[dict[str, Any]]:
+def _execute(db: Database, statement: str, **params: float) -> list[dict[str, Any]]:
     """Execute a statement; say what comes first where a table lacks a column. Raises InvalidStateError."""
     try:
-        return db.execute(statement)
+        return db.execute(statement, **params)
     except DatabaseUnavailableError as error:
         if "column" not in str(error).lower():
             raise
@@ -131,7 +133,8 @@ def _record_version(db: Database, version: int) -> None:
 
 def _require_no_worker(db: Database, tables: set[str]) -> None:
     """Refuse to change tables under a worker that imports. Raises InvalidStateError."""
-    running = _execute(db, RUNNING) if "import_job" in tables else []
+    offset = perl_time.offset_seconds(db.settings.perl_time_zone, FRESH_MINUTES * 60)
+    running = _execute(db, RUNNING, perl_offset=offset) if "import_job" in tables else []
     if running:
         [job] = running
         raise InvalidStateError(

@@ -68,7 +68,7 @@ def add(tx: Transaction, kind: NoticeKind, events: Iterable[tuple[int, int | Non
 
 def add_stalled(tx: Transaction, seconds: float) -> None:
     """Add a notice for each claim whose worker sent no heartbeat for so long, once a claim."""
-    stalled = tx.fetch_all("notices.stalled", seconds=seconds)
+    stalled = tx.fetch_all("notices.stalled", seconds=seconds, perl_offset=tx.perl_offset(seconds))
     add(tx, NoticeKind.STALLED, [(row["batch_id"], None) for row in stalled])
 
 
@@ -84,13 +84,14 @@ def unsent(tx: ReadTransaction, column: str, *, limit: int) -> list[UnsentNotice
 
 
 def details(tx: ReadTransaction, ids: list[int]) -> list[NoticeDetails]:
-    """Batch, event and active job of some notices."""
-    return tx.fetch_all("notices.details", ids=ids)
+    """Batch, event and active job of some notices; times are in UTC."""
+    return tx.fetch_all("notices.details", ids=ids, perl_offset=tx.perl_offset(0))
 
 
 def active_jobs(tx: ReadTransaction, ids: list[int], *, seconds: float) -> dict[int, tuple[str | None, bool]]:
     """notice id -> the state of its batch's active job, None without one, and whether that job is stalled."""
-    rows = (row for chunk in chunked(ids) for row in tx.fetch_all("notices.active_jobs", ids=chunk, seconds=seconds))
+    horizon = {"seconds": seconds, "perl_offset": tx.perl_offset(seconds)}
+    rows = (row for chunk in chunked(ids) for row in tx.fetch_all("notices.active_jobs", ids=chunk, **horizon))
     return {row["id"]: (row["state"], bool(row["is_stale"])) for row in rows}
 
 

@@ -3,12 +3,15 @@
 INSERT INTO ingest_notice (batch_id, event_id, kind) VALUES (%(batch_id)s, %(event_id)s, %(kind)s)
 
 -- name: stalled
--- Batches of running jobs without a heartbeat, for whose claim there is no notice yet.
+-- Batches of running jobs without a heartbeat, for whose claim there is no notice yet. The times of a job that another
+-- program claimed are `perl_offset` seconds ahead of UTC (lib/gpupanel/perl_time.py).
 SELECT j.batch_id FROM import_job j FORCE INDEX (heartbeat)
 WHERE j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND
   AND NOT EXISTS (
     SELECT 1 FROM ingest_notice n FORCE INDEX (told)
-    WHERE n.kind = 'stalled' AND n.created_at > COALESCE(j.claimed_at, j.heartbeat_at) AND n.batch_id = j.batch_id)
+    WHERE n.kind = 'stalled' AND n.batch_id = j.batch_id AND n.created_at > COALESCE(j.claimed_at, j.heartbeat_at)
+        - INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND)
 LIMIT 100
 
 -- name: unclaimed
@@ -28,14 +31,15 @@ WHERE sent_at IS NULL AND {column} IS NULL ORDER BY id LIMIT %(limit)s
 -- name: active_jobs
 -- The state of the active job of each notice's batch, NULL without one, and whether its heartbeat is old.
 SELECT n.id, j.state,
-       j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND AS is_stale
+       j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+           + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND AS is_stale
 FROM ingest_notice n LEFT JOIN import_job j ON j.active_batch_id = n.batch_id
 WHERE n.id IN %(ids)s
 
 -- name: details
 -- Batch, event and active job of these notices, and what names the batch: its first container or item.
 SELECT n.id, n.kind, n.created_at, b.sync_id, b.last_error, e.payload, e.actor, j.id AS job_id, j.worker,
-       j.heartbeat_at,
+       j.heartbeat_at - INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND AS heartbeat_at,
        (SELECT title FROM ingest_batch_container FORCE INDEX (position)
         WHERE batch_id = b.id ORDER BY position, id LIMIT 1) AS container_title,
        (SELECT item_title FROM ingest_batch_item FORCE INDEX (position)

@@ -29,7 +29,9 @@ def answer(db: Database, settings: Settings) -> bytes:
 def _read(tx: ReadTransaction, stale: timedelta) -> dict[str, Any]:
     return {
         "glance": status_bar.load(tx),
-        "silent": tx.fetch_value("job_queue.count_silent", seconds=stale.total_seconds()),
+        "silent": tx.fetch_value(
+            "job_queue.count_silent", seconds=stale.total_seconds(), perl_offset=tx.perl_offset(stale.total_seconds())
+        ),
         "late": sum(bool(row["is_late"]) for row in workers.latest(tx)),
         "ended": {str(state): job_queue.count_ended(tx, state) for state in ENDED},
     }
