@@ -123,7 +123,7 @@ def _smtp_tls(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not re.fullmatch(MAIL_ADDRESS, text):
+    if text and not re.fullmatch(MAIL_ADDRESS, text):
         raise ValueError
     return text
 
@@ -279,6 +279,11 @@ class NotifySettings:
     webhook_secret_file: Annotated[Path | None, PATH, "File of the key that signs each POST."] = None
     tls_ca: Annotated[Path | None, PATH, "Certificates of the authorities of both servers; else the system's."] = None
     panel_url: Annotated[Url | None, PAGES_URL, "Folder of the panel's pages, for links in the messages."] = None
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether people are told at all."""
+        return bool(self.mail_to or self.webhook_url)
 
     @property
     def tls(self) -> str:

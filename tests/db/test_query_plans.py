@@ -48,7 +48,8 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "limit": 50, "kind": "photo", "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued",
+    "state": "queued",
     "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
     "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1", "asset_hash": "0" * 63 + "1", "host": "host7",
     "worker": "host7:7", "perl_offset": 7200, "hold": "operator", "boot": "x",

@@ -17,7 +17,7 @@ from ..resources import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
 CORPUS = "tests/manifest_corpus"  # for upstream teams, installed into docs/
-SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
+SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/prometheus", "etc/systemd")
 FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf belongs to the operator
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info", "devtools")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples

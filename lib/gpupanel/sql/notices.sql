@@ -76,8 +76,8 @@ SET not_before = NOW(6) + INTERVAL LEAST(60 << LEAST(attempts, 6), 3600) SECOND,
 WHERE id IN %(ids)s AND sent_at IS NULL
 
 -- name: backlog
--- Number of unsent notices, counted up to `limit`, and the age of the oldest in seconds.
+-- Number of unsent notices, counted up to `limit`, and the age of the oldest in seconds. Holds may wait for their end.
 SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM ingest_notice FORCE INDEX (unsent)
-                              WHERE sent_at IS NULL LIMIT %(limit)s) bounded) AS notices,
+                              WHERE sent_at IS NULL AND kind <> 'held' LIMIT %(limit)s) bounded) AS notices,
        TIMESTAMPDIFF(MICROSECOND, (SELECT created_at FROM ingest_notice FORCE INDEX (unsent)
-                                   WHERE sent_at IS NULL ORDER BY id LIMIT 1), NOW(6)) / 1000000 AS age
+                                   WHERE sent_at IS NULL AND kind <> 'held' ORDER BY id LIMIT 1), NOW(6)) / 1000000 AS age
