@@ -3,9 +3,10 @@
 import file_permissions
 import installation
 import pytest
-from constants import NAME, empty
+from constants import NAME, empty, password
 from gpupanel import config
-from gpupanel.db import Database
+from gpupanel.db import Database, schema
+from gpupanel.db.expected import SEALER
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
@@ -78,6 +79,19 @@ def worker_conf(server, tmp_path, assets_dir):
     return installation.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
+
+
+@pytest.fixture
+def seal_conf(server, tmp_path, assets_dir):
+    """The configuration of `gpupanel seal`, with an account of its own."""
+    schema.open_account(server.admin(NAME), SEALER, password(SEALER))
+    return installation.write(tmp_path / "seal.conf", server.socket, assets_dir, SEALER)
+
+
+@pytest.fixture
+def seal_db(admin_db, seal_conf):
+    """The account of `seal`, over empty tables."""
+    yield from _database(seal_conf)
 
 
 @pytest.fixture

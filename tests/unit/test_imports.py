@@ -26,7 +26,7 @@ LEVELS = [
     {"container_reader"},
     {"decision"},
     {"container_plans", "scan"},
-    {"preflight"},
+    {"preflight", "receipts"},
     {"services", "doctor", "bundle_check", "notify"},
     {"bulk_service"},
     {"web", "worker"},
