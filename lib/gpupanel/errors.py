@@ -11,6 +11,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+            ForeignTablesError          (database)
         PreflightTooLongError
         PreflightRequested                    a worker makes the preflight
         InvalidInputError

@@ -28,7 +28,7 @@ LEVELS = [
     {"container_plans", "scan"},
     {"preflight", "receipts"},
     {"services", "doctor", "bundle_check", "notify"},
-    {"bulk_service"},
+    {"bulk_service", "folds"},
     {"web", "worker"},
     {"cli"},
     {"migration", "devtools"},
