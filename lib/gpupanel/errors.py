@@ -37,6 +37,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         JobNotDoneError
         InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
         UnreadableSideError              (migration)
+        DeliveryError                     a mail server or a web hook did not accept a message
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """
@@ -192,3 +193,8 @@ class JobNotDoneError(PanelError):
     def __init__(self, open_entries: int) -> None:
         super().__init__(f"{open_entries:,} items and containers are not settled")
         self.open_entries = open_entries
+
+
+class DeliveryError(PanelError):
+    message = "The message was not accepted."
+    hint = "Nothing is lost: the next call sends it again."
