@@ -5,7 +5,7 @@ compared. Nothing is written. docs/decisions/0162-reconcile.md
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from heapq import merge
@@ -195,21 +195,20 @@ class Reconciliation:
             here = view_container(library.containers.get(key))
             if here is not None:
                 here["members"] = self._db.run_read(library_state.visible_members, key[0], ids[key])
-            difference = self._compare_container(part_of(library, key, listed[key]), (key, entries, live, here))
-            if difference:
-                yield difference
+            folded, upstream = self._fold_container(key, entries, live)
+            gap = compare_container(here, upstream, is_named=bool(entries))
+            self._note(key, upstream, gap)
+            if gap:
+                part = part_of(library, key, listed[key])
+                part.live = live
+                yield self._container_difference(part, key, entries, (gap, folded, upstream, here))
 
-    def _compare_container(
-        self, library: Library, found: tuple[Key, list[StoredContainer], set[str], View | None]
-    ) -> Difference | None:
-        key, entries, live, here = found
-        folded, upstream = self._fold_container(key, entries, live)
-        gap = compare_container(here, upstream, is_named=bool(entries))
-        self._note(key, upstream, gap)
-        if gap is None:
-            return None
-        bundles = self._bundles_of(entries)
-        library.live, owned = live, library.containers.get(key)
+    def _container_difference(
+        self, library: Library, key: Key, entries: list[StoredContainer],
+        found: tuple[Gap, Library, Upstream, View | None],
+    ) -> Difference:
+        gap, folded, upstream, here = found
+        bundles, owned, live = self._bundles_of(entries), library.containers.get(key), library.live or ()
         listed = set(owned.members) if owned else set[str]()
         others = {name: place for name, place in (here or {"members": {}})["members"].items() if name not in listed}
 
@@ -244,7 +243,7 @@ class Reconciliation:
         return library, Upstream(_visible(view_container(library.containers.get(key)), live), promise, choices)
 
 
-def _visible(view: View | None, live: set[str]) -> View | None:
+def _visible(view: View | None, live: Collection[str]) -> View | None:
     """The state of a container with the members alone whose assets are live."""
     if view is None:
         return None
