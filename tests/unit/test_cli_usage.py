@@ -25,7 +25,8 @@ def gpupanel(*args, **environ):
 
 @pytest.mark.parametrize("usage", [
     [], ["sing"], ["queue"], ["preflight"], ["show"], ["wait"], ["wait", S, "--timeout", "soon"],
-    ["events", "--day", "x"], ["events", "--batch", "x"], ["notify", "--now", "--test"], ["cancel"], ["cancel", "one"], ["cancel", "0"],
+    ["events", "--day", "x"], ["events", "--batch", "x"], ["notify", "--now", "--test"],
+    ["cancel"], ["cancel", "one"], ["cancel", "0"],
     ["scan", "--loud"], ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)],
     ["show", S, "--items", "-1"], ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"],
     ["scan", "--as", "a" * 256],

@@ -62,9 +62,10 @@ def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
         "running": [_running_job(job) for job in job_queue.list_running(tx)],
         "waiting": [public_job(job) for job in job_queue.list_queued(tx)],
         "held": [public_job(job) for job in job_queue.list_active(tx, JobState.HELD).rows],
-        "paused": presence.pause, "now": presence.now,
+        "paused": presence.pause,
         "workers_alive": presence.alive,
         "workers": [_public_worker(row) for row in workers.latest(tx) if row["ended_at"] is None],
+        "now": presence.now,
     }
 
 
