@@ -34,6 +34,7 @@ DUTIES = {
     "ingest_document": (R, RI),
     "ingest_tombstone": (R, RIU),
     "ingest_receipt": (R, R),
+    "ingest_archive": (R, R),
     "ingest_notice": (
         {"SELECT", "INSERT batch_id event_id kind", "UPDATE sent_at attempts last_error"},
         {"SELECT", "INSERT batch_id event_id kind"},

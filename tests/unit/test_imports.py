@@ -27,7 +27,7 @@ LEVELS = [
     {"decision"},
     {"container_plans", "scan"},
     {"preflight", "receipts"},
-    {"services", "doctor", "bundle_check"},
+    {"services", "doctor", "bundle_check", "archive"},
     {"bulk_service"},
     {"web", "worker"},
     {"cli"},

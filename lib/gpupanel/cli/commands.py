@@ -7,6 +7,7 @@ commands where they are installed.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -148,9 +149,25 @@ def _seal_options(parser: argparse.ArgumentParser) -> None:
                         help="look through all jobs, not only those that ended since the last receipt")
 
 
+def _archives_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--archives", type=Path, metavar="FOLDER", help="where the files of archived batches are")
+
+
+def _archive_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--before", required=True, type=_day, metavar="DATE",
+                        help="batches whose import ended before this day (UTC): 2026-04-30")
+    parser.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="the folder of the files")
+
+
+def _restore_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `gpupanel archive` wrote")
+    parser.add_argument("sync_ids", nargs="*", metavar="SYNC_ID", help="only these batches")
+
+
 def _receipt_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sync_id", metavar="SYNC_ID", help="the sync_id of the batch")
     parser.add_argument("--job", type=whole_number(1), metavar="JOB", help="only the receipt of this job")
+    _archives_option(parser)
 
 
 def _verify_options(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +175,7 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", dest="every", action="store_true", help="verify the database against its receipts")
     parser.add_argument("--root", type=_digest, metavar="HEX",
                         help="a root, or with --all a head, that was kept outside of the database")
+    _archives_option(parser)
     parser.add_argument("--heads", type=Path, metavar="FILE",
                         help="with --all: what `gpupanel seal` printed, such as a journal; - is standard input")
 
@@ -199,6 +217,10 @@ COMMANDS: tuple[Command, ...] = (
             _receipt_options),
     Command("verify", "gpupanel.cli.verify", "Verify receipts: a file without a database, or the database.",
             _verify_options),
+    Command("archive", "gpupanel.cli.archive", "Move the rows of old batches into compressed files.",
+            _archive_options),
+    Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back, for a look.",
+            _restore_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
@@ -223,6 +245,13 @@ def whole_number(low: int, high: int = BIGINT_MAX) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-04-30") from None
 
 
 def _digest(text: str) -> str:
