@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a private MariaDB, a mount, and both configurations."""
+"""Fixtures of all tests: a private MariaDB, a mount, and both configurations. How processes share the tests."""
 
 import file_permissions
 import installation
@@ -10,6 +10,22 @@ from gpupanel.db.expected import ARCHIVER, SEALER
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
+from xdist.scheduler import LoadScopeScheduling
+
+# Their fixtures of the session cost most: one process runs them all.
+FOLDERS_OF_ONE_PROCESS = ("tests/browser/", "tests/deploy/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process whole files, or whole folders, in the order in which one process would run them."""
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in FOLDERS_OF_ONE_PROCESS if file.startswith(folder)), file)
+
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -379,7 +379,7 @@ def test_the_commands_run_under_the_account_of_archives_alone(settled, command, 
     (path,) = folder.iterdir()
     shown = command("receipt", settled[0])
     assert shown.returncode == 1 and f"is archived, see {path.name}" in shown.stderr
-    assert "archived, see" in command("show", settled[0]).stdout
+    assert "Archived, see" in command("show", settled[0]).stdout
     restored = command("restore-archive", path, settled[0], conf=archive_conf)
     assert restored.returncode == 0 and settled[0] in restored.stdout
     assert command("receipt", settled[0]).returncode == 0

@@ -18,6 +18,7 @@ FROM_THE_END = {
     "receipts.latest_end",
 }
 
+HASHED = "0" * 63 + "1"
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
@@ -97,6 +98,15 @@ def test_containers_and_their_members_are_found_by_their_keys(filled, name, cont
     plan = filled.execute(f"EXPLAIN {statement}", **parameters)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and row["table"] != "pair"]
     assert not scans, scans
+
+
+@pytest.mark.parametrize("container_type", ["gallery", "collection"])
+@pytest.mark.parametrize("name", ["folds.container_hashes", "folds.members", "folds.count_members"])
+def test_the_pages_of_a_fold_are_read_by_their_keys(filled, name, container_type):
+    statement = fill(name, type=container_type)
+    plan = filled.execute(f"EXPLAIN {statement}", **examples(statement) | {"after": 1 if "members" in name else HASHED})
+    assert not [row for row in plan if row["type"] == "ALL" and row["table"] != "<derived2>"], plan
+    assert not [row for row in plan if "filesort" in (row["Extra"] or "")], plan
 
 
 @pytest.mark.parametrize("name", ["search.batches_with_asset", "ledger.items", "ledger.events", "job_queue.history"])

@@ -28,7 +28,7 @@ LEVELS = [
     {"container_plans", "scan"},
     {"preflight", "receipts"},
     {"services", "doctor", "bundle_check", "archive"},
-    {"bulk_service"},
+    {"bulk_service", "folds"},
     {"web", "worker"},
     {"cli"},
     {"migration", "devtools"},

@@ -14,7 +14,8 @@ COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "b
 def run(context: CommandContext) -> int:
     """Show each asset with this hash.
 
-    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history}]}.
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history,
+    archives}]}.
     """
     assets = context.db.run_read(_read, context.args.hash.lower())
     context.emit({"assets": assets}, [line for asset in assets for line in _format(asset)])
@@ -41,6 +42,7 @@ def _format(details: dict[str, Any]) -> list[str]:
     return [
         f"{details['type']} {details['hash']}: {state}",
         *format_table(facts),
+        *([f"Earlier results are archived, see {', '.join(details['archives'])}."] if details["archives"] else []),
         *format_section("Galleries and collections", ((row["title"], row["container_hash"]) for row in kept)),
         *format_section(
             "History, newest first", (cells for row in details["history"] for cells in _cells(row)), COLUMNS

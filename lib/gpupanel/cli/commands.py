@@ -105,6 +105,12 @@ def _queue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
 
 
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--limit", type=whole_number(0), default=20, metavar="N",
+                        help="how many entries to list of each kind (20)")
+
+
 def _cancel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
 
@@ -198,6 +204,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _preflight_options),
     Command("check", "gpupanel.cli.check", "Check manifests as a preflight does, without a database.",
             _check_options),
+    Command("plan", "gpupanel.cli.plan", "Show what these batches would make of the library; nothing is written.",
+            _plan_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),

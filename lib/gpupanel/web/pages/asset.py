@@ -31,7 +31,7 @@ def _read(
     past = None
     if at and details["asset"]:
         latest = asset_history.results(tx, asset_type, asset_hash, None, asset_history.PAST_LIMIT)
-        past = asset_history.fields_at(details["asset"], latest, at)
+        past = asset_history.fields_at(details["asset"], latest, at, is_whole=not details["archives"])
     return details | {"at": at, "past": past, "fields": asset_history.FIELDS}
 
 
