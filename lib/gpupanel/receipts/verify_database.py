@@ -148,8 +148,8 @@ def check_receipt(
     """
     title = _title(row)
     before = tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["id"]) or NO_BOUNDS
-    marks = tx.fetch_value("receipts.marks", id=row["id"]) or ""
-    containers = tx.fetch_value("receipts.containers", job_id=row["job_id"])
+    details = tx.fetch_one("receipts.details", id=row["id"])
+    marks, containers = details["marks"] or "", details["containers"]
     hasher, unfit = Hasher(), ""
     for line in read_lines(tx, _span_of(row, before), containers):
         digest = digest_of(line.body)
@@ -166,7 +166,9 @@ def check_receipt(
         problems.append(f"{title}: {what or CHANGED_ROW}")
     elif hasher.marks != marks:
         problems.append(f"{title}: its marks do not fit its lines")
-    return problems + _beyond(tx, row, title) + _moved_containers(tx, row, containers, title), hasher.lines
+    if details["is_last"]:
+        problems += _beyond(tx, row, title) + _moved_containers(tx, row, containers, title)
+    return problems, hasher.lines
 
 
 def _counts(row: Row, hasher: Hasher) -> str:
@@ -175,19 +177,13 @@ def _counts(row: Row, hasher: Hasher) -> str:
 
 def _beyond(tx: ReadTransaction, row: Row, title: str) -> list[str]:
     """Name a result that was added to a job after its receipt."""
-    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
-    if last is None or last["id"] != row["id"]:
-        return []
     extra = tx.fetch_one("receipts.results_beyond", batch_id=row["batch_id"], result_id=row["result_id"])
     return [f"{title}: result {extra['id']} of job {extra['job_id']} was added after its receipt"] if extra else []
 
 
 def _moved_containers(tx: ReadTransaction, row: Row, containers: bytes | None, title: str) -> list[str]:
     """Name the first container whose row is not as it was sealed, where no preflight or job has changed it since."""
-    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
-    if not containers or last is None or last["id"] != row["id"]:
-        return []
-    if tx.fetch_value("receipts.has_moved_on", batch_id=row["batch_id"], event_id=row["event_id"]):
+    if not containers or tx.fetch_value("receipts.has_moved_on", batch_id=row["batch_id"], event_id=row["event_id"]):
         return []
     sealed, found = unpack(containers), container_lines(tx, row["job_id"])
     for number, body in enumerate(sealed):
