@@ -389,14 +389,21 @@ CREATE TABLE IF NOT EXISTS ingest_notice (
   event_id   BIGINT UNSIGNED NULL,
   kind       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  -- NULL until the message was accepted.
+  -- NULL until every channel of [notify] accepted the message, or what it would tell was over.
   sent_at    DATETIME(6) NULL,
   attempts   INT UNSIGNED NOT NULL DEFAULT 0,
   last_error TEXT NULL,
+  -- When mail server and web hook accepted the message; NULL where the channel is not set up, or did not yet.
+  mailed_at  DATETIME(6) NULL,
+  posted_at  DATETIME(6) NULL,
+  -- After a failed attempt: when the next one is due (docs/decisions/0132-notices.md).
+  not_before DATETIME(6) NULL,
   -- An event is told once.
   UNIQUE KEY event (event_id),
   -- What is still to be sent, in order.
-  KEY unsent (sent_at, id)
+  KEY unsent (sent_at, id),
+  -- Whether a condition, such as a stalled job, was told since a time.
+  KEY told (kind, created_at, batch_id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- A preflight that is too long for a request, made by a worker. A batch has one row, which the next request overwrites.

@@ -38,6 +38,8 @@ FILL = [
         SELECT seq, seq, seq, 5, {HASH} FROM seq_1_to_3000""",
     f"""INSERT INTO ingest_archive (batch_id, file, first_receipt_id, receipt_id, result_id, event_id, items, root)
         SELECT seq, 'x', seq, seq, seq * 5, seq * 5, 1, {HASH} FROM seq_1_to_3000""",
+    """INSERT INTO ingest_notice (batch_id, event_id, kind, sent_at)
+       SELECT seq, seq, 'failed', IF(seq < 2900, NOW(6), NULL) FROM seq_1_to_3000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
     "INSERT INTO import_worker (host, slot, pid, boot) SELECT CONCAT('host', seq), 1, seq, 'x' FROM seq_1_to_1000",
@@ -57,7 +59,8 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "limit": 50, "kind": "photo", "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued",
+    "state": "queued",
     "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
     "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1", "asset_hash": "0" * 63 + "1", "host": "host7",
     "worker": "host7:7", "perl_offset": 7200, "hold": "operator", "boot": "x",

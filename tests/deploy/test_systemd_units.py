@@ -8,8 +8,11 @@ import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
-SERVICES = ("gpu-admin-panel-import-worker", "gpu-admin-panel", "gpu-admin-panel-scan", "gpu-admin-panel-seal")
-TIMERS = ("gpu-admin-panel-scan", "gpu-admin-panel-seal")
+SERVICES = (
+    "gpu-admin-panel-import-worker", "gpu-admin-panel", "gpu-admin-panel-scan", "gpu-admin-panel-seal",
+    "gpu-admin-panel-notify", "gpu-admin-panel-notify@",
+)
+TIMERS = ("gpu-admin-panel-scan", "gpu-admin-panel-seal", "gpu-admin-panel-notify")
 EXPOSURE = 1.5
 
 

@@ -149,6 +149,14 @@ def _asset_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hash", metavar="HASH", help="the whole hash of the asset")
 
 
+def _notify_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--now", action="store_true", help="also send what waits for its next attempt")
+    what.add_argument("--test", action="store_true", help="send a test message, which needs no database")
+    what.add_argument("--failed-unit", default="", metavar="UNIT",
+                      help="say that this unit of systemd failed; for OnFailure=")
+
+
 def _seal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print the head only if a receipt was added; for a timer")
     parser.add_argument("--all", dest="every", action="store_true",
@@ -188,6 +196,10 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
+    parser.add_argument(
+        "--statements", action="store_true",
+        help="print only the statements that change the tables of another program into those of this one",
+    )
 
 
 def _serve_options(parser: argparse.ArgumentParser) -> None:
@@ -230,6 +242,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back, for a look.",
             _restore_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
+    Command("notify", "gpupanel.cli.notify", "Tell people by mail or web hook what failed.", _notify_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
 )

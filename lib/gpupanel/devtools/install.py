@@ -19,7 +19,7 @@ from ..resources import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
 CORPUS = "tests/manifest_corpus"  # for upstream teams, installed into docs/
-SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
+SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/prometheus", "etc/systemd")
 LOCK = "requirements.lock"  # versions and hashes of the packages; `make lock` writes it
 FILES = (
     "README.md", "CHANGELOG.md", "setup.cfg", LOCK, "etc/*.example", "etc/*.sql",  # etc/*.conf belongs to the operator

@@ -230,6 +230,7 @@ SELECT id, %(event_type)s, %(payload)s, %(actor)s FROM ingest_batch WHERE id = %
 -- Append events of batches that this transaction has locked.
 INSERT INTO ingest_event (batch_id, event_type, payload, actor)
 VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
+RETURNING id, batch_id
 
 -- name: events
 -- The latest events of a batch, newest first.
