@@ -96,6 +96,7 @@ def test_rows_leave_the_database_and_come_back_as_they_were(settled, archive_db,
     assert check.is_consistent and check.receipts == 2
     assert sorted(each.sync_id for each in check.archives) == sorted(settled)
     restored = Restorer(archive_db, folder / name, "archivist").run()
+    assert not admin_db.run_read(ledger.has_archived_results, worker_helpers.batch(admin_db, settled[0])["id"])
     assert sorted(restored.batches) == sorted(settled) and restored.replanned == []
     assert rows(admin_db) == before
     assert Restorer(archive_db, folder / name, "archivist").run().rows == {
@@ -111,6 +112,7 @@ def test_batches_jobs_receipts_and_containers_stay(settled, archive_db, admin_db
     assert {table: admin_db.execute(f"SELECT * FROM {table} ORDER BY 1") for table in tables} == before
     batch = admin_db.run_read(ledger.get_batch, settled[0])
     assert batch["status"] == "completed" and batch["archived_at"] and batch["archive_file"]
+    assert admin_db.run_read(ledger.has_archived_results, batch["id"])
     events = admin_db.run_read(ledger.list_events, batch["id"])
     assert [event["event_type"] for event in events] == ["batch_archived"]
     assert events[0]["actor"] == "archivist"

@@ -22,7 +22,7 @@ SETTLED = (BatchStatus.COMPLETED, BatchStatus.PARTIAL, BatchStatus.FAILED)
 PAGE_BATCHES = 500
 MAX_FILE_BATCHES = 1_000
 MAX_FILE_BYTES = 256 * 1024 * 1024  # after which the next batch starts a new file
-DELETED_ROWS = 1_000  # of one transaction
+DELETED_ROWS = 900  # of one transaction; a longer IN list may have another plan
 BEGINNING = datetime(1000, 1, 1)
 MAX_REFUSALS = 50
 

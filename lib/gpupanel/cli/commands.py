@@ -161,6 +161,7 @@ def _seal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print the head only if a receipt was added; for a timer")
     parser.add_argument("--all", dest="every", action="store_true",
                         help="look through all jobs, not only those that ended since the last receipt")
+    parser.add_argument("--tell", action="store_true", help="also send the head as [notify] of the configuration says")
 
 
 def _archives_option(parser: argparse.ArgumentParser) -> None:

@@ -74,6 +74,11 @@ def is_archived(batch: BatchRow) -> bool:
     return archived_at is not None and (planned_at is None or planned_at <= archived_at)
 
 
+def has_archived_results(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether any result of a batch is in an archive alone, also after a later preflight."""
+    return bool(tx.fetch_value("ledger.has_archived_results", batch_id=batch_id))
+
+
 def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
     """Whether a batch was imported, queued, or planned with an entry that would not fail."""
     return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))

@@ -61,6 +61,10 @@ SELECT b.*, (SELECT file FROM ingest_archive WHERE batch_id = b.id AND restored_
             AS archive_file
 FROM ingest_batch b WHERE b.sync_id = %(sync_id)s
 
+-- name: has_archived_results
+-- Whether an archive holds results of a batch.
+SELECT 1 FROM ingest_archive WHERE batch_id = %(batch_id)s AND restored_at IS NULL LIMIT 1
+
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
