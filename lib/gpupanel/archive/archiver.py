@@ -219,9 +219,10 @@ def _delete_results(tx: Transaction, row: dict[str, Any]) -> bool:
     if not rows:
         return False
     result_ids = [each["id"] for each in rows]
-    if tx.execute("archive.delete_members", result_ids=result_ids, limit=DELETED_ROWS) < DELETED_ROWS:
-        tx.execute("archive.delete_results", result_ids=result_ids)
-    return True
+    if tx.execute("archive.delete_members", result_ids=result_ids, limit=DELETED_ROWS) == DELETED_ROWS:
+        return True
+    tx.execute("archive.delete_results", result_ids=result_ids)
+    return len(rows) == DELETED_ROWS
 
 
 def _delete_events(tx: Transaction, row: dict[str, Any]) -> bool:
