@@ -1,6 +1,7 @@
 """gpupanel archive: move the rows of old batches into compressed files."""
 
 from dataclasses import asdict
+from datetime import datetime, time
 from pathlib import Path
 
 from ..archive import ArchiveReport, Archiver
@@ -17,7 +18,7 @@ def run(context: CommandContext) -> int:
     """
     folder = context.args.to
     _check_folder(folder, context.settings.mount.assets_dir)
-    report = Archiver(context.db, folder, context.actor).run(context.args.before)
+    report = Archiver(context.db, folder, context.actor).run(datetime.combine(context.args.before, time()))
     context.emit(asdict(report), _format(report))
     return 0
 
