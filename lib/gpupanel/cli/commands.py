@@ -112,6 +112,12 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
                         help="how many entries to list of each kind (20)")
 
 
+def _reconcile_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", action="store_true", help="preflight and queue the bundles that mend differences")
+    parser.add_argument("--limit", type=whole_number(0), metavar="N",
+                        help="how many differences to print (100; all with --json)")
+
+
 def _cancel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
 
@@ -268,6 +274,8 @@ COMMANDS: tuple[Command, ...] = (
             _archive_options),
     Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back, for a look.",
             _restore_options),
+    Command("reconcile", "gpupanel.cli.reconcile", "Compare the library with the bundles on the mount.",
+            _reconcile_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
     Command("notify", "gpupanel.cli.notify", "Tell people by mail or web hook what failed.", _notify_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
