@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- Who marked the batch's need of attention as seen, and when.
   seen_by          VARCHAR(255) NULL,
   seen_at          DATETIME(6) NULL,
+  -- Results, events and items are in an archive alone (ingest_archive); NULL again after the next preflight.
+  archived_at      DATETIME(6) NULL,
   discovered_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   started_at       DATETIME(6) NULL,
   completed_at     DATETIME(6) NULL,
@@ -68,7 +70,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- The undo batches of a batch.
   KEY by_undo (undo_of),
   -- The bundles that upstream replaced, for the list of what needs attention.
-  KEY changed (changed_at, id)
+  KEY changed (changed_at, id),
+  -- The settled batches that are not archived, in the order of their ends.
+  KEY archived (archived_at, completed_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The queue. One row for each time a batch was queued.
@@ -351,6 +355,31 @@ CREATE TABLE IF NOT EXISTS ingest_receipt (
   KEY batch (batch_id, id),
   -- The receipts of a day.
   KEY sealed (sealed_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- Which file holds the rows of a batch that were taken out of the database (docs/decisions/0170-archive.md).
+CREATE TABLE IF NOT EXISTS ingest_archive (
+  id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id    BIGINT UNSIGNED NOT NULL,
+  -- The name of the file, without its folder.
+  file        VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The first and last receipt, and the last result and event of the batch that it holds.
+  first_receipt_id BIGINT UNSIGNED NOT NULL,
+  receipt_id  BIGINT UNSIGNED NOT NULL,
+  result_id   BIGINT UNSIGNED NOT NULL,
+  event_id    BIGINT UNSIGNED NOT NULL,
+  items       BIGINT UNSIGNED NOT NULL,
+  -- The root over its items.
+  root        CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  created_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- NULL until all of its rows are deleted.
+  emptied_at  DATETIME(6) NULL,
+  -- NULL until its rows are brought back.
+  restored_at DATETIME(6) NULL,
+  -- The archives of a batch, the oldest first.
+  KEY batch (batch_id, id),
+  -- Those that a killed run left behind.
+  KEY unfinished (emptied_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- What people are to be told, written with its event and marked when it was sent.

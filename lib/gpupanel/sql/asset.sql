@@ -41,3 +41,7 @@ SELECT r.id, r.decision, r.planned, r.reason, r.last_error, r.changes, r.created
 FROM ingest_result r FORCE INDEX (target) LEFT JOIN ingest_batch b ON b.id = r.batch_id
 LEFT JOIN import_job j ON j.id = r.job_id
 WHERE r.kind = %(asset_type)s AND r.hash = %(asset_hash)s AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(limit)s
+
+-- name: archives
+-- The files with results of the batches that created and wrote an asset.
+SELECT DISTINCT file FROM ingest_archive WHERE batch_id IN %(batch_ids)s AND restored_at IS NULL ORDER BY file LIMIT 20

@@ -18,7 +18,9 @@ BATCH = (
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
     "imported_at", "imported_job_id", "imported_sha256", "changed_at",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older")
+PLANNED_BATCH = (
+    *BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "archived_at", "archive_file",
+)
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",

@@ -65,6 +65,7 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     first = not any(item_filter) and not start and is_failing
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
+        "archived": ledger.is_archived(row),
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
