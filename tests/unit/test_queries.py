@@ -46,7 +46,7 @@ def test_every_query_is_explained():
 
 
 def test_a_hole_is_filled_by_name():
-    assert "b.id DESC" in fill("search.page_keys", source="ingest_batch b", where="TRUE", order="DESC")
+    assert "b.id DESC" in fill("search.page_keys", source="ingest_batch b", where="TRUE", order="DESC", key="discovered_at")
     with pytest.raises(ValueError, match="expected"):
         fill("search.page_keys", source="ingest_batch b", where="TRUE")
     with pytest.raises(ValueError, match="expected"):

@@ -50,10 +50,16 @@ def view(db: Database, request: Request, settings: Settings) -> FileResponse:
 
 
 def _path(tx: ReadTransaction, sync_id: str, item_id: int) -> str:
-    item = ledger.get_item(tx, ledger.get_batch(tx, sync_id)["id"], item_id)
-    if not item["path"] or not item["picture"]:
+    """Return the path of an item's thumbnail; item 0 is the first one as the scan read it, before any preflight."""
+    batch = ledger.get_batch(tx, sync_id)
+    if item_id:
+        item = ledger.get_item(tx, batch["id"], item_id)
+        folder, picture = item["path"], item["picture"]
+    else:
+        folder, picture = batch["scan_path"], batch["scan_picture"]
+    if not folder or not picture:
         raise NotFoundError(f"Item {item_id} has no thumbnail.")
-    return f"{item['path']}/{item['picture']}"
+    return f"{folder}/{picture}"
 
 
 def _read(mount: Mount, path: str, cached: str) -> Iterator[Thumbnail]:
