@@ -52,7 +52,7 @@ def load_container(
         "asset": row[0] if row else None, "members": members[:LIMIT], "batches": batches, "history": page,
         "next_member": members[LIMIT]["position"] if len(members) > LIMIT else None,
         "next_before": page[-1]["id"] if len(history) > HISTORY_LIMIT else None,
-        **dict.fromkeys(("documents", "covers", "derivatives", "galleries", "collections"), []), "source": None,
+        "source": None, "documents": [], "covers": [], "derivatives": [], "galleries": [], "collections": [],
     }
 
 

@@ -109,7 +109,8 @@ def _names(manifest: Manifest) -> BundleNames:
     items = [item for item in islice(manifest.items, NAMED_ENTRIES) if isinstance(item, Item)]
     containers = list(islice(manifest.containers, NAMED_ENTRIES))
     first = items[0] if items else None
-    texts = [*(container.title for container in containers), *(text for item in items for text in (item.title, item.path))]
+    texts = [container.title for container in containers]
+    texts += [text for item in items for text in (item.title, item.path)]
     words = search_words.WordSet(texts, most=NAMED_WORDS).words
     return BundleNames(
         first.title if first else None, containers[0].title if containers else None, first.path if first else None,

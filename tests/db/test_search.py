@@ -132,7 +132,7 @@ OTHER_SORTS = [name for name in SORTS if SORTS[name].index != "discovered"]
     BatchFilter(), BatchFilter(status="failed"), BatchFilter(status="completed", action="create"),
     BatchFilter(since=DAY), BatchFilter(asset_hash="f" * 9),
 ], ids=name)
-def test_pages_by_size_and_end_follow_each_other_and_read_a_bounded_number_of_rows(ledger, wanted, keys, filters, order):
+def test_pages_by_size_and_end_follow_each_other_within_the_bound(ledger, wanted, keys, filters, order):
     sort = SORTS[order]
     sought = set(wanted(filters)) if not filters.asset_hash else None
     there, place, most = [], None, 0

@@ -30,7 +30,8 @@ def _read(tx: ReadTransaction, asset_hash: str) -> list[dict[str, Any]]:
         except NotFoundError:
             continue
     if not found:
-        raise NotFoundError(f"No asset, gallery or collection has the hash {asset_hash}.", "Enter the whole hash, 64 hexadecimal digits.")
+        message = f"No asset, gallery or collection has the hash {asset_hash}."
+        raise NotFoundError(message, "Enter the whole hash, 64 hexadecimal digits.")
     return found
 
 

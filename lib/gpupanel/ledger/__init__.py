@@ -5,7 +5,8 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, checked_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
+    change_token, checked_token, count_batches,
+    get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
     set_status, skipped_bundles, sort_by_upstream_order, was_planned,
 )
 from .containers import (

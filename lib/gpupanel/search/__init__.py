@@ -3,7 +3,7 @@
 from ..models import COUNT_LIMIT
 from .batches import (
     BoundedCount, STATUS_COUNT_LIMIT, count_batches, count_by_status, count_list_and_statuses, list_batches,
-    list_held_for_person, list_hosts, list_ids, listed_batch,
+    list_held_for_person, list_hosts, list_ids, list_titles, listed_batch,
 )
 from .access_path import AccessPath, MAX_ROWS_SCANNED, NEWEST, SORTS, Sort, choose_access_path
 
@@ -24,5 +24,6 @@ __all__ = [
     "list_held_for_person",
     "list_hosts",
     "list_ids",
+    "list_titles",
     "listed_batch",
 ]

@@ -141,6 +141,12 @@ def listed_batch(tx: ReadTransaction, batch_id: int) -> ListedBatch:
     return row
 
 
+def list_titles(tx: ReadTransaction, ids: Collection[int]) -> dict[int, str | None]:
+    """batch id -> what names it, None where nothing does."""
+    rows = [row for chunk in chunked(dict.fromkeys(ids)) for row in tx.fetch_all("search.titles", ids=chunk)]
+    return {row["id"]: row["title"] for row in rows}
+
+
 def list_held_for_person(tx: ReadTransaction, *, limit: int = 50) -> list[ListedBatch]:
     """Batches whose job waits for a person who has not seen that, the latest hold first."""
     return _rows(tx, [row["id"] for row in tx.fetch_all("attention.held", limit=limit)])

@@ -7,7 +7,7 @@ one per 10 s; docs/CONTRACT.md, "7. Events") the progress since.
 import json
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..rows import EventRow, ListedJob
 
@@ -103,8 +103,10 @@ def _eta_range(job: ListedJob, rates: list[float], samples: int) -> tuple[timede
     return timedelta(seconds=items / max(rates) / margin), timedelta(seconds=items / min(rates) * margin)
 
 
-def settled_containers(payload: dict[str, Any], job_id: int) -> dict[str, int] | None:
+def settled_containers(event: EventRow, job_id: int) -> dict[str, int] | None:
     """Return `done` and `total` of the containers in a progress event of this job; None if it names none."""
+    payload = event["payload"]
+    payload = json.loads(payload) if isinstance(payload, str) else payload
     if int(payload.get("job_id") or 0) != job_id or not payload.get("containers_total"):
         return None
     return {"done": payload["containers_done"], "total": payload["containers_total"]}

@@ -45,7 +45,7 @@ class UrlBuilder:
     def thumbnail(self, batch: dict[str, Any], item: dict[str, Any]) -> str:
         """Return a thumbnail's URL; it changes with the manifest, for caching."""
         version = (batch["manifest_sha256"] or "")[:8]
-        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"] or 0, v=version)
+        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"] or "first", v=version)
 
     def items(self, sync_id: str, **query: Any) -> str:
         """Return the URL of an export of a batch's items."""

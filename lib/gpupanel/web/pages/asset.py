@@ -27,7 +27,8 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     asset_type = request.choice("type", (*asset_history.TYPES, *asset_history.CONTAINER_TYPES))
     asset_hash = request.query.get("hash", "")
     if asset_type is None or not HASH.fullmatch(asset_hash):
-        raise InvalidInputError("type, hash: expected photo, cover, video, gallery or collection, and 64 hexadecimal digits")
+        kinds = "photo, cover, video, gallery or collection"
+        raise InvalidInputError(f"type, hash: expected {kinds}, and 64 hexadecimal digits")
     key = Key(asset_type, asset_hash, request.number("before"), request.number("start") or 0)
     return db.run_read(_read, key, _moment(request)) | {
         "asset_type": asset_type, "asset_hash": asset_hash, "start": key.start,

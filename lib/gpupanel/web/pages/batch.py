@@ -182,7 +182,7 @@ def _container_progress(tx: ReadTransaction, row: BatchRow, jobs: list[LockedJob
     """Return how many containers the running job has settled, by its latest progress event; None without one."""
     running = next((job for job in jobs if job["state"] == JobState.RUNNING), None)
     event = ledger.latest_event(tx, row["id"], "job_progress") if running and row["container_count"] else None
-    return job_progress.settled_containers(event["payload"], running["id"]) if event and running else None
+    return job_progress.settled_containers(event, running["id"]) if event and running else None
 
 
 def _is_active(job: LockedJob) -> bool:
