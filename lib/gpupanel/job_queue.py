@@ -6,7 +6,7 @@ It never claims (docs/CONTRACT.md, 8. Queue).
 from datetime import datetime
 from typing import Any
 
-from . import holds, ledger, preflight_requests, workers
+from . import holds, ledger, perl_time, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
@@ -189,6 +189,7 @@ def _lock(tx: Transaction, job_id: int) -> ChangedJob:
     job: ChangedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
     if job is None:
         raise _not_found(job_id)
+    perl_time.in_utc(tx.perl_zone, [job])
     return job
 
 
@@ -201,12 +202,15 @@ def job(tx: ReadTransaction, job_id: int) -> JobRow:
     row: JobRow | None = tx.fetch_one("job_queue.job", job_id=job_id)
     if row is None:
         raise _not_found(job_id)
+    perl_time.in_utc(tx.perl_zone, [row])
     return row
 
 
 def list_of_batch(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[LockedJob]:
     """The jobs of a batch, newest first."""
-    return tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
+    rows: list[LockedJob] = tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
+    perl_time.in_utc(tx.perl_zone, rows)
+    return rows
 
 
 def list_queued(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
@@ -225,7 +229,7 @@ def list_active(
     """A page of queued, held or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "job_queue.list_active", start, limit + 1, "j.priority", state=state)
-    return build_page(found, start, limit, "priority", list_ascending=True)
+    return _in_utc(tx, build_page(found, start, limit, "priority", list_ascending=True))
 
 
 def list_finished(
@@ -235,7 +239,13 @@ def list_finished(
     start = start or LATEST
     name = "job_queue.ended_in_state" if state else "job_queue.list_finished"
     found = _beyond(tx, name, start, limit + 1, "j.finished_at", state=state)
-    return build_page(found, start, limit, "finished_at", list_ascending=False)
+    return _in_utc(tx, build_page(found, start, limit, "finished_at", list_ascending=False))
+
+
+def _in_utc(tx: ReadTransaction, page: Page[ListedJob]) -> Page[ListedJob]:
+    """Convert the times that the Perl worker wrote, after the cursors were made of those in the database."""
+    perl_time.in_utc(tx.perl_zone, page.rows)
+    return page
 
 
 def finished_cursor(tx: ReadTransaction, job_id: int, *, ascending: bool) -> Cursor | None:
@@ -311,7 +321,7 @@ def _hint_while_running(job: ChangedJob) -> str:
         return f"Only stopping the service ends it: {STOP}"
     seen = job["heartbeat_at"] or job["claimed_at"]
     if seen is None:
-        return "No heartbeat and no claim time are known of its worker: bin/gpupanel doctor says what to do."
+        return "No heartbeat of its worker is known. Another worker takes the job over stale_minutes after it saw it."
     return (
         f"Its worker is late: the last heartbeat was at {seen:%Y-%m-%d %H:%M:%S} UTC. Another worker takes the job over"
         " stale_minutes after that."

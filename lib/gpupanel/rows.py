@@ -295,3 +295,30 @@ class AssetRow(SayRow):
     asset_hash: str
     first_sync_id: str | None
     deleted_at: Any
+
+
+class UnsentNotice(TypedDict):
+    """A notice that a channel has not sent; the next attempt is due at `not_before`, or now."""
+
+    id: int
+    batch_id: int
+    kind: str
+    not_before: datetime | None
+    now: datetime
+
+
+class NoticeDetails(TypedDict):
+    """A notice with its batch, and with the event and the active job if there are any."""
+
+    id: int
+    kind: str
+    created_at: datetime
+    sync_id: str
+    last_error: str | None
+    payload: str | None
+    actor: str | None
+    job_id: int | None
+    worker: str | None
+    heartbeat_at: datetime | None
+    container_title: str | None
+    item_title: str | None

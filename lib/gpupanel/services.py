@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import attention, job_queue, ledger, preflight, preflight_requests, scan
 from .library_reader import AssetKey
-from .db import Database, Transaction, chunked
+from .db import Database, DataError, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
     PreflightRequested, PreflightTooLongError,
@@ -144,7 +144,7 @@ class _Scan:
         findings = [result for result in results if isinstance(result, scan.ScannedBundle)]
         findings.sort(key=lambda finding: finding.sync_id)  # equal mounts make equal ledgers, whichever read ends first
         if findings:
-            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+            self._save(findings)
         for result in results:
             if isinstance(result, scan.CostlyBundle):
                 self._costly.append(result)
@@ -155,6 +155,26 @@ class _Scan:
         self._progress(self._total - len(self._left), self._total)
         for read in reads:
             read.result()
+
+    def _save(self, findings: list[scan.ScannedBundle]) -> None:
+        """Record bundles together; where the database cannot store one of them, each by itself."""
+        try:
+            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+        except DataError as error:
+            if len(findings) > 1:
+                for finding in findings:
+                    self._save([finding])
+                return
+            self._save_without_facts(findings[0].sync_id, error)
+
+    def _save_without_facts(self, sync_id: str, error: DataError) -> None:
+        """Record a bundle whose texts the database cannot store, as skipped; the next scan tries again."""
+        skipped = scan.without_facts(sync_id, str(error))
+        try:
+            outcomes = self._db.run_transaction(scan.save_scan, [skipped], self._actor)
+        except DataError:  # it is in the report at least
+            outcomes = {sync_id: scan.PASSED_OVER}
+        self._report.add([skipped], outcomes)
 
 
 def preflight_batch(

@@ -14,7 +14,7 @@ from .containers import (
     planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
 )
 from .failures import FailureReason, failure_reasons
-from .events import append_event, canonical_json, latest_event, list_events, spaced_json
+from .events import append_event, append_events, canonical_json, latest_event, list_events, spaced_json
 from .items import (
     ASSET_TYPES,
     ITEM_FLAGS,
@@ -41,6 +41,7 @@ __all__ = [
     "add_library_titles",
     "advance_container",
     "append_event",
+    "append_events",
     "bounded_decision_counts",
     "canonical_json",
     "change_token",

@@ -227,9 +227,15 @@ WHERE batch_id = %(batch_id)s
   AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail')
 
 -- name: append_event
--- Append an event, in the transaction of the change itself.
+-- Append an event, in the transaction of the change itself. The event gets its id while its batch is locked.
+INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+SELECT id, %(event_type)s, %(payload)s, %(actor)s FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
+
+-- name: append_events
+-- Append events of batches that this transaction has locked.
 INSERT INTO ingest_event (batch_id, event_type, payload, actor)
 VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
+RETURNING id, batch_id
 
 -- name: events
 -- The latest events of a batch, newest first.

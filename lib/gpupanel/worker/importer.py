@@ -307,7 +307,7 @@ class Importer:
         try:
             return self._db.run_transaction(self._end, manifest, at_end)
         except ClaimLostError:
-            if not self._db.run_read(claims.has_ended, self._claim.token):
+            if not self._db.run_read(claims.has_ended, self._claim):
                 raise
             return self._db.run_read(self._result, manifest)
 

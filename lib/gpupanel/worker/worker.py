@@ -6,13 +6,12 @@ A job never ends the loop: a failed import is released, retried or failed, and t
 
 import os
 import random
-import secrets
 import socket
 from collections.abc import Callable
 from logging import Logger
 from time import monotonic
 
-from .. import job_queue
+from .. import job_queue, perl_time
 from ..config import Settings
 from ..db import Database, DatabaseInternalError, Transaction
 from ..errors import (
@@ -208,8 +207,10 @@ class Worker:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
         self._retrier.retry_idempotent(
-            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts,
+            self._name,
         )
+        self._retrier.retry_idempotent(self._db.run_transaction, claims.see_jobs_without_times)
         for job_id, name in self._retrier.retry(self._db.run_read, claims.list_stale, self._threshold).items():
             if done := self._reset(job_id):
                 self._log.warning(f"{name}: {done}")
@@ -254,11 +255,14 @@ class Worker:
         After a lost reply to the COMMIT, the token shows whether the claim took effect.
         """
         while True:
-            token = secrets.token_hex(16)
+            token = perl_time.new_token(self._name)
             try:
                 return self._retrier.retry(self._db.run_transaction, self._claim_next, token)
             except CommitUnknownError:
-                if claim := self._retrier.retry_idempotent(self._db.run_transaction, claims.find_claim_locking, token):
+                claim = self._retrier.retry_idempotent(
+                    self._db.run_transaction, claims.find_claim_locking, token, self._name
+                )
+                if claim:
                     return claim
 
     def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
@@ -372,7 +376,7 @@ class Worker:
 
         If only the reply to our own COMMIT was lost, the job has already ended.
         """
-        state = self._retrier.retry(self._db.run_read, claims.state_of_claim, claim.token)
+        state = self._retrier.retry(self._db.run_read, claims.state_of_claim, claim)
         if state in (None, JobState.RUNNING):
             self._had_failures = True
             self.warn(claim, join_sentences(str(lost), "This worker writes nothing more for it."))
