@@ -100,7 +100,7 @@ def test_a_held_and_a_replaced_batch_say_why_in_the_list(admin, send, found, adm
     admin_db.execute("UPDATE import_job SET state = 'held', hold = 'bundle', hold_reason = 'the mount is away'")
     admin_db.execute("UPDATE ingest_batch SET changed_at = '2026-04-12 20:47:14'")
     note = text(region(admin.get(BATCHES), "Batches").find("td", class_="verdict"))
-    assert "held: the mount is away" in note and "changed upstream" in note
+    assert "held: the mount is away" in note and "replaced by upstream" in note
     assert "Upstream replaced this bundle" in text(
         admin.get(detail(sync_id)).html.find(attrs={"aria-label": "Changed upstream"})
     )
