@@ -78,6 +78,14 @@ def results(
     return [row | {"changes": json.loads(row["changes"]) if row["changes"] else {}} for row in rows]
 
 
+def fields_of(
+    tx: ReadTransaction, row: dict[str, Any], moment: datetime, kind: str, asset_hash: str
+) -> dict[str, dict[str, Any]]:
+    """The fields of an asset, gallery or collection of the library at a time, as `fields_at` has them."""
+    latest = results(tx, kind, asset_hash, None, PAST_LIMIT)
+    return fields_at(row, latest, moment, CONTAINER_FIELDS if kind in CONTAINER_TYPES else FIELDS)
+
+
 def fields_at(
     asset: dict[str, Any], history: list[dict[str, Any]], moment: datetime, fields: tuple[str, ...] = FIELDS
 ) -> dict[str, dict[str, Any]]:

@@ -322,3 +322,17 @@ class NoticeDetails(TypedDict):
     heartbeat_at: datetime | None
     container_title: str | None
     item_title: str | None
+
+
+class BatchProgress(TypedDict):
+    """Status of a batch with its latest job, and the state of its open preflight request, if there are any."""
+
+    sync_id: str
+    status: str
+    last_error: str | None
+    job_id: int | None
+    job_state: str | None
+    hold_reason: str | None
+    items_done: int | None
+    items_total: int | None
+    preflight_state: str | None

@@ -303,7 +303,7 @@ def test_show_prints_facts_plan_jobs_items_and_events(known, as_json, command):
         "job_queued", "preflight_finished", "preflight_started", "scan",
     ]
     text = command("show", known, "--items", "2").stdout
-    for headings in ("TYPE ASSET HASH DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
+    for headings in ("TYPE ASSET HASH TITLE DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
         assert headings.split() in [line.split() for line in text.splitlines()]
     assert "status           queued" in text and "plan             3 will_create" in text
     assert "and 1 more" in text

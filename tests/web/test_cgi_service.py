@@ -19,7 +19,7 @@ from gpupanel.errors import PanelError
 from gpupanel.web import cgi_client, cgi_server, csrf, flash
 from gpupanel.web.application import PanelApplication
 from gpupanel.web.cgi_server import LocalProxyServer
-from page_helpers import BATCHES
+from page_helpers import BATCHES, assert_alike
 
 NOBODY = 65534
 QUESTIONS = {
@@ -101,14 +101,6 @@ def test_both_ways_give_the_same_bytes(run_raw, panel, found, name):
     panel.asked.clear()
     run()
     assert not panel.asked
-
-
-def assert_alike(alone, asked) -> None:
-    """Compare two ways to get a page, once its time and ages stayed the same meanwhile."""
-    before, found = alone(), asked()
-    while before != (after := alone()):
-        before, found = after, asked()
-    assert found == before
 
 
 def test_what_the_panel_logs_goes_to_the_web_server_either_way(run, panel, monkeypatch):

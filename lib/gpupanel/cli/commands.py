@@ -6,13 +6,15 @@ commands where they are installed.
 
 import argparse
 from collections.abc import Callable
+from datetime import date, datetime
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..search import SORTS, filters
-from ..models import BIGINT_MAX
+from ..models import BIGINT_MAX, SYNC_ID
+from ..text import parse_moment
 
 CONFIG_HELP = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
 SYNC_IDS_HELP = "sync_ids, or - to read them from standard input"
@@ -146,6 +148,29 @@ def _show_options(parser: argparse.ArgumentParser) -> None:
 
 def _asset_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hash", metavar="HASH", help="the whole hash of the asset")
+    parser.add_argument("--at", type=_moment, metavar="TIME", help="also the fields at this time: 2026-04-30T12:00:00Z")
+
+
+def _status_options(parser: argparse.ArgumentParser) -> None:
+    filter_options(parser)
+    parser.add_argument("--watch", action="store_true", help="print it again every two seconds, until Ctrl-C")
+
+
+def _wait_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--timeout", type=whole_number(0, 10**9), metavar="SECONDS",
+                        help="give up after so many seconds, with exit status 3")
+
+
+def _events_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch", type=_sync_id, metavar="SYNC_ID", help="the events of this batch")
+    parser.add_argument("--event", metavar="TYPE", help="events of this type, such as job_failed")
+    parser.add_argument("--actor", dest="by", metavar="NAME", help="what this user or worker did")
+    parser.add_argument("--day", type=_day, metavar="DAY", help="events of this day in UTC: 2026-04-30")
+    parser.add_argument("--limit", type=whole_number(1, 1000), default=50, metavar="N", help="how many events (50)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--before", type=whole_number(0), metavar="ID", help="events before this one, for the next page")
+    where.add_argument("--follow", action="store_true", help="print events as they come, until Ctrl-C")
 
 
 def _notify_options(parser: argparse.ArgumentParser) -> None:
@@ -211,7 +236,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("list", "gpupanel.cli.list", "List batches, newest first, with the filters of the panel.", _list_options),
     Command("completion", "gpupanel.cli.completion", "Print a script that completes commands, options and sync_ids.",
             _completion_options),
-    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", filter_options),
+    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", _status_options),
+    Command("wait", "gpupanel.cli.wait", "Wait until the jobs of these bundles have ended.", _wait_options),
+    Command("events", "gpupanel.cli.events", "List the events of all batches, or follow them.", _events_options),
     Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
     Command("asset", "gpupanel.cli.asset", "Show an asset: the library's state and its history.", _asset_options),
     Command("seal", "gpupanel.cli.seal", "Make a receipt for each job that has ended.", _seal_options),
@@ -250,6 +277,26 @@ def _digest(text: str) -> str:
     if len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
         raise argparse.ArgumentTypeError("expected 64 hexadecimal digits")
     return text.lower()
+
+
+def _sync_id(text: str) -> str:
+    if not SYNC_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a sync_id, a UUID in lower case")
+    return text
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-04-30") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_moment(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-04-30T12:00:00Z") from None
 
 
 def _priority(text: str) -> int:

@@ -5,9 +5,8 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, checked_token, count_batches,
-    get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
-    set_status, skipped_bundles, sort_by_upstream_order, was_planned,
+    change_token, checked_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch,
+    manifest_columns, progress, set_status, skipped_bundles, sort_by_upstream_order, was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
@@ -70,6 +69,7 @@ __all__ = [
     "planned_containers",
     "planned_items",
     "previous_page_start",
+    "progress",
     "record_results",
     "set_status",
     "settle_containers",

@@ -66,6 +66,16 @@ SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 -- One batch.
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 
+-- name: progress
+-- Status of these batches, with their latest job and an open preflight request.
+SELECT b.sync_id, b.status, b.last_error, j.id AS job_id, j.state AS job_state, j.hold_reason, j.items_done,
+       j.items_total, r.state AS preflight_state
+FROM ingest_batch b
+LEFT JOIN import_job j
+  ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
+LEFT JOIN preflight_request r ON r.batch_id = b.id AND r.state IN ('queued', 'running')
+WHERE b.sync_id IN %(sync_ids)s
+
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,

@@ -1,13 +1,14 @@
 """One asset, gallery or collection: the library's state, what belongs to it, and its history."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ... import asset_history
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
+from ...text import parse_moment
 from ..request import Request
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -45,8 +46,7 @@ def _read(tx: ReadTransaction, key: Key, at: datetime | None) -> dict[str, Any]:
     fields = asset_history.CONTAINER_FIELDS if is_container else asset_history.FIELDS
     past = None
     if at and details["asset"]:
-        latest = asset_history.results(tx, asset_type, asset_hash, None, asset_history.PAST_LIMIT)
-        past = asset_history.fields_at(details["asset"], latest, at, fields)
+        past = asset_history.fields_of(tx, details["asset"], at, asset_type, asset_hash)
     return details | {"at": at, "past": past, "fields": fields}
 
 
@@ -54,7 +54,6 @@ def _moment(request: Request) -> datetime | None:
     """Return the parameter `at` as UTC without a zone, as the database's times. Raises InvalidInputError."""
     text = request.query.get("at") or ""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+        return parse_moment(text) if text else None
     except (ValueError, OverflowError):
         raise InvalidInputError(f"at: found {text[:80]!r}, expected a time such as 2026-04-30T12:00:00") from None
