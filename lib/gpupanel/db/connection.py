@@ -78,7 +78,7 @@ class Database:
         connection = self._connection()
         self._set_autocommit(connection, True)
         try:
-            yield ReadTransaction(connection)
+            yield ReadTransaction(connection, self.settings.perl_time_zone)
         except BaseException:
             self._rollback(connection)  # which closes a connection that failed
             raise
@@ -104,9 +104,11 @@ class Database:
         """Run `work(tx, ...)` in a read-only transaction, with retries."""
         return self._run_with_retry(self.reading, lambda tx: work(tx, *args, **kwargs))
 
-    def run_single(self, statement: str, **params: Any) -> list[Any]:
-        """The rows of one SELECT, as a transaction of its own, with retries."""
-        return self._run_with_retry(self.reading_once, lambda tx: tx.fetch_all_sql(statement, **params))
+    def run_single(
+        self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run `work(tx, ...)`, which sends one SELECT, without a transaction around it, with retries."""
+        return self._run_with_retry(self.reading_once, lambda tx: work(tx, *args, **kwargs))
 
     def run_transaction(
         self, work: Callable[Concatenate[Transaction, P], Result], *args: P.args, **kwargs: P.kwargs

@@ -74,20 +74,25 @@ def load_or_none(db: Database) -> QueueSummary | None:
 
 def load_single(db: Database) -> QueueSummary:
     """Return the rounded summary by one statement, outside of a transaction."""
-    [row] = db.run_single(statement(), **PARAMETERS)
-    return rounded(_summary(row))
+    return rounded(db.run_single(load))
 
 
 def load_with_batch(db: Database, sync_id: str) -> tuple[QueueSummary, dict[str, Any]]:
     """Return the rounded summary and a batch's change token by one statement. Raises NotFoundError."""
-    [row] = db.run_single(statement("ledger.stamp"), sync_id=sync_id, **PARAMETERS)
+    row = db.run_single(_row, "ledger.stamp", sync_id=sync_id)
     return rounded(_summary(row)), ledger.checked_token(row, sync_id)
 
 
 def load(tx: ReadTransaction) -> QueueSummary:
     """Return the summary by the database's clock."""
-    [row] = tx.fetch_all_sql(statement(), **PARAMETERS)
-    return _summary(row)
+    return _summary(_row(tx))
+
+
+def _row(tx: ReadTransaction, *more: str, **params: Any) -> dict[str, Any]:
+    perl_offset = tx.perl_offset(workers.LATE_SECONDS)
+    [row] = tx.fetch_all_sql(statement(*more), perl_offset=perl_offset, **PARAMETERS, **params)
+    found: dict[str, Any] = row
+    return found
 
 
 def _summary(row: dict[str, Any]) -> QueueSummary:
