@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- Who marked the batch's need of attention as seen, and when.
   seen_by          VARCHAR(255) NULL,
   seen_at          DATETIME(6) NULL,
+  -- Results, events and items are in an archive alone (ingest_archive); NULL again after the next preflight.
+  archived_at      DATETIME(6) NULL,
   -- What names the bundle before its preflight, from the manifest that the scan read: the titles of its first item and of
   -- its first container, and the first item's folder and thumbnail. Pages prefer what the preflight recorded.
   scan_title       VARCHAR(255) NULL,
@@ -88,7 +90,9 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   KEY by_bytes (total_bytes, id),
   KEY by_completed (completed_at, id),
   -- The batches that need attention, and those that a person has seen.
-  KEY by_attention (attention, discovered_at, id, status, sync_type, action, source_host)
+  KEY by_attention (attention, discovered_at, id, status, sync_type, action, source_host),
+  -- The settled batches that are not archived, in the order of their ends.
+  KEY archived (archived_at, completed_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The queue. One row for each time a batch was queued.
@@ -373,6 +377,31 @@ CREATE TABLE IF NOT EXISTS ingest_receipt (
   KEY batch (batch_id, id),
   -- The receipts of a day.
   KEY sealed (sealed_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- Which file holds the rows of a batch that were taken out of the database (docs/decisions/0170-archive.md).
+CREATE TABLE IF NOT EXISTS ingest_archive (
+  id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id    BIGINT UNSIGNED NOT NULL,
+  -- The name of the file, without its folder.
+  file        VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The first and last receipt, and the last result and event of the batch that it holds.
+  first_receipt_id BIGINT UNSIGNED NOT NULL,
+  receipt_id  BIGINT UNSIGNED NOT NULL,
+  result_id   BIGINT UNSIGNED NOT NULL,
+  event_id    BIGINT UNSIGNED NOT NULL,
+  items       BIGINT UNSIGNED NOT NULL,
+  -- The root over its items.
+  root        CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  created_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- NULL until all of its rows are deleted.
+  emptied_at  DATETIME(6) NULL,
+  -- NULL until its rows are brought back.
+  restored_at DATETIME(6) NULL,
+  -- The archives of a batch, the oldest first.
+  KEY batch (batch_id, id),
+  -- Those that a killed run left behind.
+  KEY unfinished (emptied_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- What people are to be told, written with its event and marked when it was sent.

@@ -29,7 +29,7 @@ def load(tx: ReadTransaction, asset_type: str, asset_hash: str, before: int | No
     parts = _parts(tx, row["id"]) if row else {"source": None, "documents": [], "covers": [], "derivatives": [],
                                                "galleries": [], "collections": []}
     return {
-        "asset": row, **parts, "batches": batches, "history": page,
+        "asset": row, **parts, "batches": batches, "history": page, "archives": _archives(tx, row),
         "next_before": page[-1]["id"] if len(history) > HISTORY_LIMIT else None,
     }
 
@@ -53,7 +53,16 @@ def load_container(
         "next_member": members[LIMIT]["position"] if len(members) > LIMIT else None,
         "next_before": page[-1]["id"] if len(history) > HISTORY_LIMIT else None,
         "source": None, "documents": [], "covers": [], "derivatives": [], "galleries": [], "collections": [],
+        "archives": _archives(tx, row[0] if row else None),
     }
+
+
+def _archives(tx: ReadTransaction, row: dict[str, Any] | None) -> list[str]:
+    """The files that hold results of the bundles that created and wrote an asset."""
+    if row is None:
+        return []
+    batch_ids = [row["first_batch_id"], row["last_batch_id"]]
+    return [each["file"] for each in tx.fetch_all("asset.archives", batch_ids=batch_ids)]
 
 
 def _parts(tx: ReadTransaction, asset_id: int) -> dict[str, Any]:
@@ -83,18 +92,20 @@ def fields_of(
 ) -> dict[str, dict[str, Any]]:
     """The fields of an asset, gallery or collection of the library at a time, as `fields_at` has them."""
     latest = results(tx, kind, asset_hash, None, PAST_LIMIT)
-    return fields_at(row, latest, moment, CONTAINER_FIELDS if kind in CONTAINER_TYPES else FIELDS)
+    fields = CONTAINER_FIELDS if kind in CONTAINER_TYPES else FIELDS
+    return fields_at(row, latest, moment, fields, is_whole=not _archives(tx, row))
 
 
 def fields_at(
-    asset: dict[str, Any], history: list[dict[str, Any]], moment: datetime, fields: tuple[str, ...] = FIELDS
+    asset: dict[str, Any], history: list[dict[str, Any]], moment: datetime, fields: tuple[str, ...] = FIELDS,
+    *, is_whole: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """field -> its `value` at a time, and whether it is `certain`.
+    """field -> its `value` at a time, and whether it is `certain`: not where a part of the history is archived.
 
     The results after that time are taken back, the newest first. A field that another program changed in between does
     not have the value that an import wrote: then the time of the change is unknown.
     """
-    values = {field: {"value": asset[field], "certain": True} for field in fields}
+    values = {field: {"value": asset[field], "certain": is_whole} for field in fields}
     for result in history:
         if result["created_at"] <= moment:
             for field, change in _changes(result, fields):

@@ -1,7 +1,7 @@
 """The types of database rows that cross module boundaries."""
 
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from .models import Changes
 
@@ -47,6 +47,8 @@ class BatchRow(Facts):
     started_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime
+    archived_at: datetime | None
+    archive_file: NotRequired[str | None]  # of one batch alone
 
 
 class ListedBatch(BatchRow):

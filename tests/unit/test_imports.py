@@ -27,7 +27,7 @@ LEVELS = [
     {"decision"},
     {"container_plans", "scan"},
     {"preflight", "receipts"},
-    {"services", "doctor", "bundle_check", "notify"},
+    {"services", "doctor", "bundle_check", "archive", "notify"},
     {"bulk_service", "folds"},
     {"web", "worker"},
     {"cli"},

@@ -45,11 +45,11 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "attention", "named", "preflight_request", "active_job", "container_progress", "jobs", "more_jobs",
-        "item_count", "decisions", "marks",
-        "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items", "start",
-        "previous_start",
-        "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
+        "batch", "attention", "archived", "named", "preflight_request", "active_job", "container_progress", "jobs",
+        "more_jobs", "item_count", "decisions",
+        "marks", "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items",
+        "start", "previous_start", "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",
+        "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*serializers.PLANNED_BATCH, "queueable"]
     assert list(values["items"][0]) == [*item_list.ITEM_KEYS]

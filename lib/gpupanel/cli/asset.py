@@ -15,6 +15,8 @@ COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "b
 def run(context: CommandContext) -> int:
     """Show each asset with this hash.
 
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history,
+    archives}]}.
     JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history, at,
     past: {field: {value, certain}} or null}]}.
     """
@@ -49,6 +51,7 @@ def _format(details: dict[str, Any]) -> list[str]:
     return [
         f"{details['type']} {details['hash']}: {state}",
         *format_table(facts),
+        *([f"Earlier results are archived, see {', '.join(details['archives'])}."] if details["archives"] else []),
         *_format_past(details["past"], details["at"]),
         *format_section("Galleries and collections", ((row["title"], row["container_hash"]) for row in kept)),
         *format_section("Members", (

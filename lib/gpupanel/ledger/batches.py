@@ -77,6 +77,17 @@ def has_unapproved_plan(status: str, changed_at: datetime | None) -> bool:
     return status == BatchStatus.PREFLIGHT_PASSED and changed_at is not None
 
 
+def is_archived(batch: BatchRow) -> bool:
+    """Whether results and items of a batch are in an archive alone; a later preflight plans it anew."""
+    archived_at, planned_at = batch["archived_at"], batch["started_at"]
+    return archived_at is not None and (planned_at is None or planned_at <= archived_at)
+
+
+def has_archived_results(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether any result of a batch is in an archive alone, also after a later preflight."""
+    return bool(tx.fetch_value("ledger.has_archived_results", batch_id=batch_id))
+
+
 def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
     """Whether a batch was imported, queued, or planned with an entry that would not fail."""
     return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))

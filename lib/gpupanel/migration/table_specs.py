@@ -36,6 +36,7 @@ OURS_ALONE = {
     "ingest_document",
     "ingest_tombstone",
     "ingest_receipt",
+    "ingest_archive",
     "ingest_notice",
     "preflight_request",
     "queue_control",
@@ -49,7 +50,7 @@ OURS_ONLY = {
     ("ingest_batch", name) for name in (
         "prior_sync_id", "source_at", "although_older", "undo_of", "changed_at", "changed_sha256", "imported_at",
         "imported_sha256", "seen_by", "seen_at", "skipped_state", "scan_title", "scan_container", "scan_path",
-        "scan_picture",
+        "scan_picture", "archived_at",
     )
 } | {
     ("import_job", name)

@@ -59,3 +59,7 @@ WHERE m.{type}_id = %(container_id)s AND m.position >= %(start)s ORDER BY m.posi
 SELECT b.sync_id, b.status, b.manifest_sha256, NULL AS item_id, c.decision, NULL AS picture
 FROM ingest_batch_container c FORCE INDEX (touched) JOIN ingest_batch b ON b.id = c.batch_id
 WHERE c.container_hash = %(container_hash)s AND c.type = %(type)s ORDER BY c.batch_id DESC LIMIT %(limit)s
+
+-- name: archives
+-- The files with results of the batches that created and wrote an asset.
+SELECT DISTINCT file FROM ingest_archive WHERE batch_id IN %(batch_ids)s AND restored_at IS NULL ORDER BY file LIMIT 20

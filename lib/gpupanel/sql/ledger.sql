@@ -63,8 +63,14 @@ SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s FOR UPDATE
 SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 
 -- name: batch
--- One batch.
-SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
+-- One batch, with the file of its latest archive.
+SELECT b.*, (SELECT file FROM ingest_archive WHERE batch_id = b.id AND restored_at IS NULL ORDER BY id DESC LIMIT 1)
+            AS archive_file
+FROM ingest_batch b WHERE b.sync_id = %(sync_id)s
+
+-- name: has_archived_results
+-- Whether an archive holds results of a batch.
+SELECT 1 FROM ingest_archive WHERE batch_id = %(batch_id)s AND restored_at IS NULL LIMIT 1
 
 -- name: progress
 -- Status of these batches, with their latest job and an open preflight request.
@@ -100,7 +106,7 @@ UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 -- Write the result of a preflight.
 UPDATE ingest_batch
 SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s, changed_at = NULL,
-    changed_sha256 = NULL
+    changed_sha256 = NULL, archived_at = NULL
 WHERE id = %(batch_id)s
 
 -- name: place

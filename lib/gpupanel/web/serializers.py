@@ -19,7 +19,9 @@ BATCH = (
     "imported_at", "imported_job_id", "imported_sha256", "changed_at",
     "seen_by", "seen_at",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older")
+PLANNED_BATCH = (
+    *BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "archived_at", "archive_file",
+)
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",

@@ -64,6 +64,7 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "attention": attention.load(tx, row).to_json(row),
+        "archived": ledger.is_archived(row),
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
