@@ -6,7 +6,7 @@ docs/CONTRACT.md, 6. Tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,14 @@ def has_archived_results(tx: ReadTransaction, batch_id: int) -> bool:
 def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
     """Whether a batch was imported, queued, or planned with an entry that would not fail."""
     return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))
+
+
+def imported_since_plan(tx: ReadTransaction, batch_id: int, others: Iterable[int]) -> set[int]:
+    """Those of the batches `others` that a worker, also one of Perl, imported since this batch was planned."""
+    return {
+        row["id"] for ids in chunked(sorted(set(others)))
+        for row in tx.fetch_all("ledger.imported_since_plan", batch_id=batch_id, ids=ids)
+    }
 
 
 def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:

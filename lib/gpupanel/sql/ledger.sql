@@ -102,6 +102,18 @@ SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bou
 -- Write the status of a batch.
 UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 
+-- name: imported_since_plan
+-- Those of some batches that a worker imported, or began to, since this batch was planned.
+-- The Perl worker writes times in whole seconds, which may be up to a second early.
+SELECT b.id FROM ingest_batch own JOIN ingest_batch b ON b.id IN %(ids)s
+WHERE own.id = %(batch_id)s AND (
+  own.started_at IS NULL OR b.completed_at >= own.started_at - INTERVAL 1 SECOND OR EXISTS (
+    SELECT 1 FROM import_job j
+    WHERE j.batch_id = b.id AND j.claimed_at IS NOT NULL
+    AND (j.state IN ('queued', 'running', 'held') OR j.finished_at >= own.started_at - INTERVAL 1 SECOND)
+  )
+)
+
 -- name: preflighted
 -- Write the result of a preflight.
 UPDATE ingest_batch

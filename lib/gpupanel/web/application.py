@@ -37,7 +37,9 @@ class PanelApplication:
             settings.database, idle_seconds=IDLE_SECONDS, lock_seconds=LOCK_SECONDS, read_timeout=DATABASE_SECONDS
         )
         self.secret = SigningKey(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
-        self.renderer = templating.Renderer(settings.panel.templates, settings.mount.sync_dir)
+        self.renderer = templating.Renderer(
+            settings.panel.templates, settings.mount.sync_dir, settings.panel.worker_unit
+        )
 
     def normalize_environ(self, environ: Environ) -> Environ:
         """Apply proxy headers, and split the path as `handle` expects it."""
