@@ -11,6 +11,7 @@ RECORDS = (
     "ingest_batch_word",
     "ingest_result",
     "ingest_result_member",
+    "ingest_result_tombstone",
     "ingest_document",
     "ingest_tombstone",
     "ingest_receipt",

@@ -285,4 +285,5 @@ class AssetRow(SayRow):
     asset_type: str
     asset_hash: str
     first_sync_id: str | None
+    fingerprint: str
     deleted_at: Any

@@ -160,9 +160,9 @@ def test_priors_and_imports_of_the_first_version_are_in_the_new_columns(old):
 
 
 def test_a_migration_that_was_killed_anywhere_is_completed_by_the_next_init_db(create, fresh):
-    [migration] = versions.migrations()
-    for done in range(0, len(migration.statements) + 1, 5):
-        db = create(*versions.split_statements(OLD_SCHEMA.read_text()), *OLD_ROWS, *migration.statements[:done])
+    statements = [statement for migration in versions.migrations() for statement in migration.statements]
+    for done in range(0, len(statements) + 1, 5):
+        db = create(*versions.split_statements(OLD_SCHEMA.read_text()), *OLD_ROWS, *statements[:done])
         schema.apply(db.settings)
         assert definitions(db) == definitions(fresh), f"killed after statement {done}"
 

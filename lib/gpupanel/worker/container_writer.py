@@ -198,12 +198,19 @@ class ContainerWriter:
         naming = [work for work in works if work.entry.members]
         says: dict[TombstoneKey, Assigned] = {work.entry.key: work.buried for work in naming}
         for work in naming:
-            container_hash = work.entry.container.container_hash
-            says |= {order.member_key(kind, container_hash, name): work.buried for name in work.unknown}
-        library_writer.insert_tombstones(tx, says.items())
+            says |= dict.fromkeys(_tombstone_keys(work)[1:], work.buried)
+        written = library_writer.insert_tombstones(tx, says.items())
+        for work in naming:
+            work.written_tombstones = {key: written[key] for key in _tombstone_keys(work) if key in written}
         absent = [work.entry.container.container_hash for work in naming if work.existing is None]
         if absent and library_containers.lock_containers(tx, kind, absent):
             raise DatabaseConflictError(f"Another import created this {kind} meanwhile.")
+
+
+def _tombstone_keys(work: ContainerWork) -> list[TombstoneKey]:
+    """The tombstones that a `remove` writes: of its container, then of members without a membership."""
+    kind, container_hash = work.entry.key
+    return [work.entry.key, *(order.member_key(kind, container_hash, name) for name in work.unknown)]
 
 
 def _row_of_new(work: ContainerWork) -> dict[str, Any]:

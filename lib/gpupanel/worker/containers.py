@@ -12,7 +12,7 @@ from .. import ledger
 from ..db import ReadTransaction, Transaction
 from ..ledger import results
 from ..manifest import Container
-from ..models import Changes, Decision, EntryResult, MemberChange
+from ..models import Changes, Decision, EntryResult, MemberChange, TombstoneChange
 from ..rows import PlannedContainer
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class SettledContainer(NamedTuple):
     target_digest: str | None = None
     last_error: str | None = None
     is_refused: bool = False
+    tombstones: tuple[TombstoneChange, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -145,6 +146,7 @@ def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> 
             decision = row["decision"] if each.entry.is_last_step else None
             ledger.advance_container(tx, claim.batch_id, each.entry.key, claim.job_id, each.entry.end, decision)
     results.insert_members(tx, {ids[each.entry.key]: each.members for each in settled if each.members})
+    results.insert_tombstones(tx, {ids[each.entry.key]: each.tombstones for each in settled if each.tombstones})
     whole = [each for each in settled if each.entry.is_first_step or each.is_refused]
     ledger.settle_containers(tx, claim.batch_id, claim.job_id, [_ledger_row(each) for each in whole])
     for each in whole:
