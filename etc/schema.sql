@@ -312,16 +312,16 @@ CREATE TABLE IF NOT EXISTS ingest_result_member (
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The tombstones of members that a `remove` wrote, each with the say that it replaced: NULL where there was none.
--- Append-only. `hash` is that of ingest_tombstone.
+-- Append-only. `asset_hash` is that of the member.
 CREATE TABLE IF NOT EXISTS ingest_result_tombstone (
   result_id        BIGINT UNSIGNED NOT NULL,
-  hash             CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  asset_hash       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   source_at        DATETIME(6) NULL,
   batch_id         BIGINT UNSIGNED NULL,
   source_at_before DATETIME(6) NULL,
   batch_id_before  BIGINT UNSIGNED NULL,
   -- A result names a tombstone once.
-  PRIMARY KEY (result_id, hash)
+  PRIMARY KEY (result_id, asset_hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- Documents that an import replaced, each kept once. Append-only.

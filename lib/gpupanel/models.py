@@ -203,7 +203,7 @@ class MemberChange(NamedTuple):
 class TombstoneChange(NamedTuple):
     """A member's tombstone that was written: its say after and before, None where there is none."""
 
-    hash: str
+    asset_hash: str
     source_at: datetime | None
     batch_id: int | None
     source_at_before: datetime | None = None

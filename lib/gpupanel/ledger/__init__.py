@@ -6,7 +6,7 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 from ..models import MAX_REASON_LENGTH
 from .batches import (
     change_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
-    set_status, skipped_bundles, sort_by_upstream_order, was_planned,
+    set_status, skipped_bundles, sort_by_upstream_order, undone_by, undos_of, was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
@@ -74,6 +74,8 @@ __all__ = [
     "skipped_bundles",
     "sort_by_upstream_order",
     "spaced_json",
+    "undone_by",
+    "undos_of",
     "was_planned",
     "withdraw_missing",
     "withdraw_missing_containers",

@@ -15,8 +15,9 @@ VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s
 
 -- name: insert_tombstones
 -- Append the tombstones of members that a result wrote.
-INSERT INTO ingest_result_tombstone (result_id, hash, source_at, batch_id, source_at_before, batch_id_before)
-VALUES (%(result_id)s, %(hash)s, %(source_at)s, %(batch_id)s, %(source_at_before)s, %(batch_id_before)s)
+INSERT INTO ingest_result_tombstone (result_id, asset_hash, source_at, batch_id, source_at_before,
+                                     batch_id_before)
+VALUES (%(result_id)s, %(asset_hash)s, %(source_at)s, %(batch_id)s, %(source_at_before)s, %(batch_id_before)s)
 
 -- name: latest_ids
 -- The latest result of each of these targets that has a digest; a failed one has none.

@@ -7,17 +7,17 @@ Each item is decided again, since the library may have changed since the preflig
 from collections import defaultdict
 from typing import NamedTuple
 
-from .. import ledger, library_reader, order
-from ..db import DataError, Transaction, chunked
+from .. import library_reader, order
+from ..db import Transaction, chunked
 from ..decision import ContainerMemberships, decide
-from ..ledger import results
 from ..library_reader import AssetKey, ExistingAsset
 from ..manifest import Derivative, InvalidItem, Item, Manifest
-from ..models import Decision, REFUSED_BY_DATABASE
+from ..models import Decision
 from ..order import BundleOrder, Say
 from . import drift, library_writer
 from .document_prefetch import ImportItem
 from .drift import OwnJob
+from .entry_writers import ItemWriter
 from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
 from .item_documents import ItemDocuments, NewDocuments
 from .item_results import SettledItem, Written, settled_item
@@ -46,10 +46,11 @@ class ImportRun(NamedTuple):
         return self.bundle.batch_id
 
 
-class ChunkWriter:
-    """Writes the chunks of one batch."""
+class ChunkWriter(ItemWriter):
+    """Writes the chunks of one bundle."""
 
     def __init__(self, run: ImportRun, manifest: Manifest):
+        super().__init__(run.batch_id, run.job_id)
         self._run, self._action = run, manifest.action
         self._memberships = ContainerMemberships(manifest)
 
@@ -62,28 +63,6 @@ class ChunkWriter:
         decided = self._without_drift(tx, self._decide_all(tx, entries))
         self._require_documents(decided)
         return self._write(tx, self._with_new_documents(tx, decided))
-
-    def record(self, tx: Transaction, settled: list[SettledItem]) -> None:
-        """Write ledger rows and results; a dry run has neither."""
-        if self._run.job_id is None:
-            return
-        ledger.record_results(tx, self._run.batch_id, self._run.job_id, [each.plan for each in settled])
-        results.insert_of_items(tx, self._run.batch_id, self._run.job_id, [each.result for each in settled])
-
-    def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
-        """Write and record each item under a savepoint; only those that the database refuses fail."""
-        settled = []
-        for entry in entries:
-            try:
-                with tx.savepoint():
-                    done = self.write(tx, [entry])
-                    self.record(tx, done)
-            except DataError as error:
-                refused = ItemDecision(entry, Decision.WILL_FAIL, f"{REFUSED_BY_DATABASE}: {error}")
-                done = [settled_item(refused, Written())]
-                self.record(tx, done)
-            settled += done
-        return settled
 
     # ------------------------------------------------------------------------------------------ decide
 

@@ -11,7 +11,7 @@ from ..container_reader import ExistingContainer, MemberSummary
 from ..decision import decide_container
 from ..library_reader import Membership, SayColumns
 from ..models import Changes, Decision, TombstoneChange
-from ..order import BundleOrder, Order, Say, TombstoneKey, is_newer
+from ..order import BundleOrder, Order, Say, TombstoneKey, is_newer, member_key
 from .item_results import say_text
 from .containers import MISSING_SAMPLES, PendingContainer, SettledContainer
 from .library_writer import Assigned
@@ -196,9 +196,11 @@ class ContainerWork:
         )
 
     def _member_tombstones(self) -> Iterator[TombstoneChange]:
-        for (_, hash_), before in self.written_tombstones.items():
-            if hash_ != self.entry.container.container_hash:
-                yield TombstoneChange(hash_, *self.buried, *(before or (None, None)))
+        kind, container_hash = self.entry.key
+        for name in self.unknown:
+            key = member_key(kind, container_hash, name)
+            if key in self.written_tombstones:
+                yield TombstoneChange(name, *self.buried, *(self.written_tombstones[key] or (None, None)))
 
     def _missing_error(self) -> str | None:
         if not self.missing or self.action == "remove":

@@ -13,22 +13,22 @@ from typing import Any
 
 from .. import digests, library_reader, order
 from ..container_reader import ExistingContainer, existing_containers, removed_later
-from ..db import DataError, ReadTransaction, Transaction
+from ..db import ReadTransaction, Transaction
 from ..errors import DatabaseConflictError
 from ..library_reader import Membership
-from ..models import Decision, REFUSED_BY_DATABASE
 from ..order import BundleOrder, Resolver, Say, TombstoneKey, must_yield
 from . import container_drift, library_containers, library_writer
 from .chunk_writer import ImportRun
 from .container_work import ContainerWork
 from .containers import PendingContainer, SettledContainer
+from .entry_writers import ContainerGroupWriter
 from .library_writer import Assigned
 
 Works = list[ContainerWork]
 
 
-class ContainerWriter:
-    """Writes the containers of one batch."""
+class ContainerWriter(ContainerGroupWriter):
+    """Writes the containers of one bundle."""
 
     def __init__(self, run: ImportRun, action: str) -> None:
         self._run, self._action = run, action
@@ -43,18 +43,6 @@ class ContainerWriter:
             each for container_type, same in groupby(by_key, lambda entry: entry.container.type)
             for each in self._write_type(tx, container_type, list(same))
         ]
-        return sorted(settled, key=lambda each: each.entry.position)
-
-    def write_individually(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
-        """Write each container under a savepoint; only those that the database refuses fail."""
-        settled = []
-        for entry in sorted(entries, key=lambda entry: entry.key):
-            try:
-                with tx.savepoint():
-                    settled += self.write(tx, [entry])
-            except DataError as error:
-                reason = f"{REFUSED_BY_DATABASE}: {error}"
-                settled.append(SettledContainer(entry, Decision.FAILED, reason, last_error=reason, is_refused=True))
         return sorted(settled, key=lambda each: each.entry.position)
 
     def _write_type(self, tx: Transaction, kind: str, entries: list[PendingContainer]) -> list[SettledContainer]:

@@ -1,8 +1,8 @@
 """Write assets with documents, derivatives and covers, many rows at once.
 
-Only this module and containers.py write library tables. A chunk first locks its existing assets by type and hash, so
-that imports that share assets follow each other. Linking assets to a container locks them by id, in another order: the
-server then ends one of the two transactions, which is retried.
+Only this module, library_containers.py and undo_writes.py write library tables. A chunk first locks its existing assets
+by type and hash, so that imports that share assets follow each other. Linking assets to a container locks them by id,
+in another order: the server then ends one of the two transactions, which is retried.
 """
 
 from collections.abc import Iterable, Iterator
@@ -172,7 +172,7 @@ def _new_documents(documents: ItemDocuments, source: str | None, runs: list[dict
 
 def write_documents(tx: Transaction, documents: dict[int, NewDocuments]) -> None:
     """Insert documents by asset id; sources that are replaced are kept."""
-    keep_documents(tx, [asset_id for asset_id, each in documents.items() if each.source and each.before.get("source")])
+    keep_documents(tx, [asset_id for asset_id, each in documents.items() if each.source and "source" in each.before])
     tx.insert_many("library_write.write_sources", [
         {"asset_id": asset_id, "document": each.source, "sha256": each.source_sha256}
         for asset_id, each in documents.items() if each.source

@@ -15,10 +15,10 @@ ALTER TABLE IF EXISTS asset_source
 
 CREATE TABLE IF NOT EXISTS ingest_result_tombstone (
   result_id        BIGINT UNSIGNED NOT NULL,
-  hash             CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  asset_hash       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   source_at        DATETIME(6) NULL,
   batch_id         BIGINT UNSIGNED NULL,
   source_at_before DATETIME(6) NULL,
   batch_id_before  BIGINT UNSIGNED NULL,
-  PRIMARY KEY (result_id, hash)
+  PRIMARY KEY (result_id, asset_hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
