@@ -56,7 +56,8 @@ def _format(details: dict[str, Any]) -> list[str]:
 def _facts(batch: dict[str, Any]) -> list[tuple[str, object]]:
     facts: list[tuple[str, object]] = [(name, batch[name]) for name in ("sync_type", "action", "status", "item_count")]
     facts += [("total_bytes", format_size(batch["total_bytes"])), ("source_host", batch["source_host"])]
-    facts += [("manifest_sha256", short_hash(batch["manifest_sha256"])), ("containers", batch["container_count"])]
+    sha256 = batch["manifest_sha256"]
+    facts += [("manifest_sha256", sha256 and short_hash(sha256)), ("containers", batch["container_count"])]
     times = ("discovered_at", "started_at", "completed_at", "imported_at", "changed_at")
     facts += [(name, batch[name]) for name in times]
     return [*facts, ("plan", format_counts(batch["plan"] or {})), ("last_error", batch["last_error"])]
