@@ -4,22 +4,11 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+from gpupanel.migration.table_specs import OURS_ALONE
+
 TREE = Path(__file__).resolve().parents[1]
 NAME = "admin_panel"
-RECORDS = (
-    "ingest_batch_container",
-    "ingest_batch_word",
-    "ingest_result",
-    "ingest_result_member",
-    "ingest_result_tombstone",
-    "ingest_document",
-    "ingest_tombstone",
-    "ingest_receipt",
-    "ingest_notice",
-    "preflight_request",
-    "queue_control",
-    "import_worker",
-)
+RECORDS = tuple(sorted(OURS_ALONE - {"schema_version"}))
 TABLES = (
     *RECORDS, "ingest_event", "ingest_batch_item", "import_job", "ingest_batch", "asset_source", "asset_ai_run",
     "asset_cover", "asset_derivative", "asset_gallery_item", "asset_collection_item", "asset_gallery",

@@ -6,13 +6,13 @@ It never claims (docs/CONTRACT.md, 8. Queue).
 from datetime import datetime
 from typing import Any
 
-from . import holds, ledger, preflight_requests, workers
+from . import holds, ledger, perl_time, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
 from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
-from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, QueueSummary
+from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
@@ -207,6 +207,7 @@ def _lock(tx: Transaction, job_id: int) -> ChangedJob:
     job: ChangedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
     if job is None:
         raise _not_found(job_id)
+    perl_time.in_utc(tx.perl_zone, [job])
     return job
 
 
@@ -219,12 +220,15 @@ def job(tx: ReadTransaction, job_id: int) -> JobRow:
     row: JobRow | None = tx.fetch_one("job_queue.job", job_id=job_id)
     if row is None:
         raise _not_found(job_id)
+    perl_time.in_utc(tx.perl_zone, [row])
     return row
 
 
 def list_of_batch(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[LockedJob]:
     """The jobs of a batch, newest first."""
-    return tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
+    rows: list[LockedJob] = tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
+    perl_time.in_utc(tx.perl_zone, rows)
+    return rows
 
 
 def list_queued(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
@@ -243,7 +247,7 @@ def list_active(
     """A page of queued, held or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "job_queue.list_active", start, limit + 1, "j.priority", state=state)
-    return build_page(found, start, limit, "priority", list_ascending=True)
+    return _in_utc(tx, build_page(found, start, limit, "priority", list_ascending=True))
 
 
 def list_finished(
@@ -253,7 +257,13 @@ def list_finished(
     start = start or LATEST
     name = "job_queue.ended_in_state" if state else "job_queue.list_finished"
     found = _beyond(tx, name, start, limit + 1, "j.finished_at", state=state)
-    return build_page(found, start, limit, "finished_at", list_ascending=False)
+    return _in_utc(tx, build_page(found, start, limit, "finished_at", list_ascending=False))
+
+
+def _in_utc(tx: ReadTransaction, page: Page[ListedJob]) -> Page[ListedJob]:
+    """Convert the times that the Perl worker wrote, after the cursors were made of those in the database."""
+    perl_time.in_utc(tx.perl_zone, page.rows)
+    return page
 
 
 def finished_cursor(tx: ReadTransaction, job_id: int, *, ascending: bool) -> Cursor | None:
@@ -279,9 +289,9 @@ def progress_events(tx: ReadTransaction, batch_ids: list[int], *, limit: int) ->
     return progress
 
 
-def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> QueueSummary:
+def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> JobCounts:
     """Summarise the queue; `failed` counts the last hours only."""
-    summary: QueueSummary = tx.fetch_one("job_queue.summary", hours=hours, bound=limit - 1)
+    summary: JobCounts = tx.fetch_one("job_queue.summary", hours=hours, bound=limit - 1)
     queued_at: Any = summary["oldest"]
     summary["oldest"] = queued_at and summary["now"] - queued_at
     return summary
@@ -329,7 +339,7 @@ def _hint_while_running(job: ChangedJob) -> str:
         return f"Only stopping the service ends it: {STOP}"
     seen = job["heartbeat_at"] or job["claimed_at"]
     if seen is None:
-        return "No heartbeat and no claim time are known of its worker: bin/gpupanel doctor says what to do."
+        return "No heartbeat of its worker is known. Another worker takes the job over stale_minutes after it saw it."
     return (
         f"Its worker is late: the last heartbeat was at {seen:%Y-%m-%d %H:%M:%S} UTC. Another worker takes the job over"
         " stale_minutes after that."

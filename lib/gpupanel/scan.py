@@ -64,6 +64,12 @@ def inspect_bundle(
         return ScannedBundle(sync_id, ledger.manifest_columns(None, {}, None), str(error).rstrip("."))
 
 
+def without_facts(sync_id: str, refusal: str) -> ScannedBundle:
+    """Return a bundle that the database refused to store, with the reason."""
+    problem = f"the database cannot store its manifest: {refusal}. gpupanel doctor names the columns to change"
+    return ScannedBundle(sync_id, ledger.manifest_columns(None, {}, None), problem)
+
+
 def _state(mount: Mount, manifest: ManifestFile) -> str:
     """Size and time of a manifest, and the limits that it is read with."""
     settings = mount.settings

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from . import job_queue, ledger, preflight, preflight_requests, scan, undo_service
 from .library_reader import AssetKey
-from .db import Database, Transaction, chunked
+from .db import Database, DataError, Transaction, chunked
 from .errors import (
     InvalidStateError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
     PreflightRequested, PreflightTooLongError,
@@ -144,7 +144,7 @@ class _Scan:
         findings = [result for result in results if isinstance(result, scan.ScannedBundle)]
         findings.sort(key=lambda finding: finding.sync_id)  # equal mounts make equal ledgers, whichever read ends first
         if findings:
-            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+            self._save(findings)
         for result in results:
             if isinstance(result, scan.CostlyBundle):
                 self._costly.append(result)
@@ -156,11 +156,32 @@ class _Scan:
         for read in reads:
             read.result()
 
+    def _save(self, findings: list[scan.ScannedBundle]) -> None:
+        """Record bundles together; where the database cannot store one of them, each by itself."""
+        try:
+            self._report.add(findings, self._db.run_transaction(scan.save_scan, findings, self._actor))
+        except DataError as error:
+            if len(findings) > 1:
+                for finding in findings:
+                    self._save([finding])
+                return
+            self._save_without_facts(findings[0].sync_id, error)
+
+    def _save_without_facts(self, sync_id: str, error: DataError) -> None:
+        """Record a bundle whose texts the database cannot store, as skipped; the next scan tries again."""
+        skipped = scan.without_facts(sync_id, str(error))
+        try:
+            outcomes = self._db.run_transaction(scan.save_scan, [skipped], self._actor)
+        except DataError:  # it is in the report at least
+            outcomes = {sync_id: scan.PASSED_OVER}
+        self._report.add([skipped], outcomes)
+
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False,
+    seconds: float | None = None, progress: Progress = no_progress,
 ) -> preflight.PreflightResult:
-    """Plan each item and container of a batch.
+    """Plan each item and container of a batch; `progress` counts the items whose files were checked.
 
     `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
@@ -170,7 +191,7 @@ def preflight_batch(
     if batch["undo_of"] is not None:
         return undo_service.preflight(db, sync_id, actor)
     try:
-        examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+        examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
     except PreflightTooLongError:
         raise request_preflight(db, batch, actor, although_older=although_older) from None
     return db.run_transaction(preflight.save_preflight, examined, actor)
@@ -383,12 +404,18 @@ def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str,
 
 
 def _inspect_bundle(
-    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None
+    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None,
+    *, progress: Progress = no_progress,
 ) -> BundleInspection:
     """Inspect a bundle; with a time limit raise PreflightTooLongError for a long one."""
-    inspect = preflight.inspect_bundle if seconds is None else _inspect_short
+
+    def inspect(sync_id: str) -> BundleInspection:
+        if seconds is None:
+            return preflight.inspect_bundle(mount, sync_id, only, progress=progress)
+        return _inspect_short(mount, sync_id, only)
+
     examined: BundleInspection
-    (examined,) = iterate_with_timeout((inspect(mount, each, only) for each in (sync_id,)), seconds)
+    (examined,) = iterate_with_timeout(map(inspect, (sync_id,)), seconds)
     return examined
 
 

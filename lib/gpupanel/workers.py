@@ -65,7 +65,7 @@ def is_job_late(job: LockedJob, now: datetime) -> bool:
 
 def presence(tx: ReadTransaction) -> Presence:
     """Whether workers beat, and whether they may claim."""
-    row = tx.fetch_one("workers.presence", late=LATE_SECONDS)
+    row = tx.fetch_one("workers.presence", late=LATE_SECONDS, perl_offset=tx.perl_offset(LATE_SECONDS))
     pause: QueueControl | None = None
     if row["since"]:
         pause = {"paused_by": row["paused_by"], "reason": row["reason"], "since": row["since"]}

@@ -151,4 +151,4 @@ def test_a_job_that_finished_cannot_be_finished_again(worker_db, enqueue):
     worker_db.run_transaction(claims.finish, claim, ENDED, claims.SAME_MANIFEST)
     with pytest.raises(ClaimLostError):
         worker_db.run_transaction(claims.finish, claim, ENDED, claims.SAME_MANIFEST)
-    assert worker_db.run_read(claims.has_ended, claim.token)
+    assert worker_db.run_read(claims.has_ended, claim)

@@ -386,3 +386,30 @@ def test_a_manifest_that_the_worker_preflighted_is_not_reported_as_replaced(
     assert (report.changed_upstream, report.known, report.passed_over) == ([], 1, {})
     bundles.bundle("one", [photo._replace(title="A third")], replace=True)
     assert scan().changed_upstream == [sync_id]
+
+
+@pytest.fixture
+def latin1(admin_db):
+    """A ledger whose texts are in the character set of western Europe."""
+    column = "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(255) CHARACTER SET {} NULL"
+    admin_db.execute(column.format("latin1"))
+    yield
+    admin_db.execute("DELETE FROM ingest_event")
+    admin_db.execute("DELETE FROM ingest_batch")
+    admin_db.execute(column.format("utf8mb4 COLLATE utf8mb4_general_ci"))
+
+
+def test_a_bundle_that_the_database_cannot_store_is_skipped_and_the_others_are_recorded(
+    latin1, scan, panel_db, admin_db, bundles
+):
+    sound = [bundles.bundle(name, bundles.assets(name, 1)) for name in ("one", "two")]
+    refused = bundles.bundle("three", bundles.assets("three", 1), source_host="東京-host")
+    report = scan()
+    assert sorted(report.discovered) == sorted(sound) and list(report.passed_over) == [refused]
+    batch = panel_db.run_read(ledger.get_batch, refused)
+    assert batch["last_error"].startswith("the database cannot store its manifest: Incorrect string value")
+    assert report.passed_over[refused] == batch["last_error"] and "gpupanel doctor" in batch["last_error"]
+    assert scan().passed_over.keys() == {refused}
+    admin_db.execute("ALTER TABLE ingest_batch MODIFY source_host VARCHAR(255) NULL")
+    assert scan().discovered == [refused]
+    assert panel_db.run_read(ledger.get_batch, refused)["source_host"] == "東京-host"

@@ -69,7 +69,7 @@ def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqu
     with other.transaction() as zombie:
         zombie.fetch_one("job_queue.lock", job_id=job_id)
         assert worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2") is None
-    assert worker_db.run_read(claims.find_claim, claim.token) == claim
+    assert worker_db.run_read(claims.find_claim, claim.token, claim.worker) == claim
     other.close()
 
 

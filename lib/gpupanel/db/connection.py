@@ -65,7 +65,7 @@ class Database:
             self.close()
             raise translate_error(error) from error
         try:
-            yield ReadTransaction(connection)
+            yield ReadTransaction(connection, self.settings.perl_time_zone)
         finally:
             self._rollback(connection)
 
@@ -77,7 +77,7 @@ class Database:
         """
         connection = self._connection()
         try:
-            yield Transaction(connection)
+            yield Transaction(connection, self.settings.perl_time_zone)
         except BaseException:
             self._rollback(connection)
             raise

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pymysql
 from pymysql.cursors import Cursor, DictCursor, SSDictCursor
 
-from .. import errors
+from .. import errors, perl_time
 from . import bulk_insert
 from .errors import DataError, PacketTooLargeError, translate_error
 from .queries import fill, query
 
 Item = TypeVar("Item")
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     Connection = pymysql.Connection[Cursor]
 else:
     Connection = pymysql.Connection  # generic in the type stubs alone
@@ -66,8 +68,12 @@ def chunk_by_first(keys: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[
 class ReadTransaction:
     """A read-only transaction. A list as parameter becomes an `IN` list."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, perl_zone: "ZoneInfo | None" = None) -> None:
+        self._connection, self.perl_zone = connection, perl_zone
+
+    def perl_offset(self, age: float) -> int:
+        """Return how many seconds the Perl side's times of `age` seconds ago are ahead of UTC."""
+        return perl_time.offset_seconds(self.perl_zone, age)
 
     def _execute(self, sql: str, params: dict[str, Any] | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)

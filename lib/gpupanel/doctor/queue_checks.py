@@ -28,7 +28,7 @@ def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
 def stale_jobs(db: Database, settings: Settings) -> Iterator[Finding]:
     """Jobs with a stale heartbeat, which any running worker requeues."""
     limit = settings.worker.stale_minutes
-    found = [f"job {job['id']} on {job['worker']}" for job in _rows(db, "doctor.stale_jobs", seconds=limit * 60)]
+    found = [f"job {job['id']} on {job['worker']}" for job in _stale(db, limit * 60)]
     yield judge(
         "stale jobs", not found, _listed(found), f"no running job without a heartbeat for {limit:g} minutes",
         "Start the worker: it requeues them within a minute.",
@@ -36,14 +36,12 @@ def stale_jobs(db: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def running_without_claim(db: Database, settings: Settings) -> Iterator[Finding]:
-    """Running jobs without the time of a claim or a heartbeat, which no worker requeues."""
+    """Running jobs without the time of a claim or a heartbeat, which a worker gives the present time."""
     rows = _rows(db, "doctor.running_without_claim")
-    ids = ", ".join(str(job["id"]) for job in rows)
     yield judge(
         "jobs without a claim", not rows, _listed([f"job {job['id']}" for job in rows]),
         "a running job has claimed_at or a heartbeat",
-        f"UPDATE import_job SET heartbeat_at = queued_at WHERE state = 'running' AND id IN ({ids});"
-        " a worker then requeues them.",
+        "Start the worker: it requeues them if nothing is heard of their workers for stale_minutes.",
     )
 
 
@@ -112,6 +110,12 @@ def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
         "Check that a worker runs, and read its log.", otherwise=NOTE,
     )
+
+
+def _stale(db: Database, seconds: float) -> list[dict[str, Any]]:
+    return db.run_read(lambda tx: tx.fetch_all(
+        "doctor.stale_jobs", limit=MAX_NAMED, seconds=seconds, perl_offset=tx.perl_offset(seconds)
+    ))
 
 
 def _rows(db: Database, name: str, **params: float) -> list[dict[str, Any]]:

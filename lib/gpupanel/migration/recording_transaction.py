@@ -19,7 +19,7 @@ class RecordingTransaction(Transaction):
     """Records written rows, less those that a savepoint rolls back."""
 
     def __init__(self, tx: Transaction):
-        super().__init__(tx._connection)
+        super().__init__(tx._connection, tx.perl_zone)
         self._written: list[RecordedWrite] = []
 
     def execute(self, name: str, **params: Any) -> int:

@@ -2,10 +2,11 @@
 -- Running jobs with a stale heartbeat, or with a stale claim and no heartbeat; any worker requeues them.
 SELECT id, worker, heartbeat_at FROM import_job
 WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 ORDER BY heartbeat_at LIMIT %(limit)s
 
 -- name: running_without_claim
--- Running jobs without the time of a claim or a heartbeat, which no worker would ever requeue.
+-- Running jobs without the time of a claim or a heartbeat, which a worker gives the present time.
 SELECT id, worker FROM import_job WHERE state = 'running' AND heartbeat_at IS NULL AND claimed_at IS NULL
 LIMIT %(limit)s
 

@@ -94,6 +94,7 @@ SELECT COUNT(*) AS jobs FROM (
 -- Number of running jobs whose heartbeat is older than a number of seconds.
 SELECT COUNT(*) AS jobs FROM import_job FORCE INDEX (heartbeat)
 WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 
 -- name: count_in
 -- Number of jobs in one state, or `bound` + 1 if there are more; a column of a statement.

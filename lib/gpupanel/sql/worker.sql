@@ -12,11 +12,12 @@ SET j.state = 'running', j.worker = %(worker)s, j.claim_token = %(token)s, j.att
 WHERE j.id = %(job_id)s AND b.status = 'queued'
 
 -- name: job_by_token
--- Select the job that this token claimed, in any state, with what was approved of its batch.
+-- Select the job that this token claimed, in any state, with what was approved of its batch; none once another program,
+-- which leaves the token as it is, has claimed the job.
 SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.attempts, j.items_done, j.items_total,
        b.manifest_sha256, b.source_at, b.although_older, b.undo_of, j.state
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.claim_token = %(token)s
+WHERE j.claim_token = %(token)s AND j.worker = %(worker)s
 
 -- name: lock_claimed
 -- Lock the same job; this waits for a COMMIT of the claim that is still under way.
@@ -25,12 +26,12 @@ SELECT id FROM import_job WHERE claim_token = %(token)s FOR UPDATE
 -- name: heartbeat
 -- Write a heartbeat.
 UPDATE import_job SET heartbeat_at = NOW(6)
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+WHERE id = %(job_id)s AND claim_token = %(token)s AND worker = %(worker)s AND state = 'running'
 
 -- name: progress
 -- Count settled items.
 UPDATE import_job SET heartbeat_at = NOW(6), items_done = LEAST(items_total, items_done + %(items)s), hold_count = 0
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+WHERE id = %(job_id)s AND claim_token = %(token)s AND worker = %(worker)s AND state = 'running'
 
 -- name: recount
 -- Count the progress of a job from the open items of its batch; those that an earlier job failed with are open.
@@ -42,7 +43,7 @@ UPDATE import_job j JOIN (
 ) open
 SET j.heartbeat_at = NOW(6), j.items_done = IF(j.items_total > open.items, j.items_total - open.items, 0),
     j.items_total = GREATEST(j.items_total, open.items)
-WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
+WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.worker = %(worker)s AND j.state = 'running'
 
 -- name: figures
 -- Select the progress of a job.
@@ -52,7 +53,7 @@ SELECT items_done, items_total FROM import_job WHERE id = %(job_id)s
 -- Release the job; `given_back` is 1 when the attempt does not count. `hold_reason` is kept for the next release.
 UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, heartbeat_at = NULL, last_error = %(reason)s,
                       hold_reason = COALESCE(%(hold_reason)s, hold_reason)
-WHERE id = %(job_id)s AND claim_token = %(token)s AND state = 'running'
+WHERE id = %(job_id)s AND claim_token = %(token)s AND worker = %(worker)s AND state = 'running'
 
 -- name: finish
 -- End the job and its batch. `imported_...` changes if the job wrote an entry; `at_end` says which manifest is on the mount.
@@ -70,7 +71,7 @@ SET j.state = %(state)s, j.finished_at = NOW(6), j.last_error = %(reason)s, j.ho
     b.imported_sha256 = IF(done.entries, b.manifest_sha256, b.imported_sha256),
     b.changed_at = CASE %(at_end)s WHEN 'same' THEN NULL WHEN 'changed' THEN NOW(6) ELSE b.changed_at END,
     b.changed_sha256 = IF(%(at_end)s = 'unknown', b.changed_sha256, %(changed_sha256)s)
-WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.state = 'running'
+WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.worker = %(worker)s AND j.state = 'running'
 
 -- name: mark_imported
 -- Write what was imported last, if a job that ended wrote an entry.
@@ -114,23 +115,37 @@ UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(rea
 WHERE id = %(job_id)s AND state = 'queued'
 
 -- name: stale
--- List running jobs whose heartbeat is older than the threshold; one without a heartbeat is judged by its claim.
+-- List running jobs whose heartbeat is older than the threshold; one without a heartbeat is judged by its claim. The
+-- times of a job that another program claimed are `perl_offset` seconds ahead of UTC (lib/gpupanel/perl_time.py).
 SELECT j.id, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND
 ORDER BY j.heartbeat_at LIMIT 100
+
+-- name: lock_without_times
+-- Lock running jobs of another program that wrote neither the time of its claim nor a heartbeat.
+SELECT id FROM import_job FORCE INDEX (heartbeat)
+WHERE state = 'running' AND heartbeat_at IS NULL AND claimed_at IS NULL LIMIT 100 FOR UPDATE SKIP LOCKED
+
+-- name: see
+-- Write when a worker first saw such a job, in the zone of the program that claimed it.
+UPDATE import_job SET heartbeat_at = NOW(6) + INTERVAL %(perl_offset)s SECOND WHERE id = %(job_id)s
 
 -- name: lock_stale
 -- Lock one of them. A row that a stopped process still locks is skipped, so that it cannot block this worker.
 SELECT id AS job_id, batch_id, worker, attempts FROM import_job
 WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 FOR UPDATE SKIP LOCKED
 
 -- name: reset
 -- Requeue a stale job; its attempt counts.
 UPDATE import_job SET state = 'queued', heartbeat_at = NULL, last_error = %(reason)s
 WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 
 -- name: fail_stale
 -- Fail a stale job after its last attempt.
 UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(reason)s
 WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
+    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND

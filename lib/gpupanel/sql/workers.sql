@@ -38,13 +38,15 @@ SELECT (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
         WHERE seen_at >= NOW(6) - INTERVAL %(late)s SECOND AND ended_at IS NULL)
      + (SELECT COUNT(*) FROM import_job j FORCE INDEX (heartbeat)
         WHERE j.state = 'running' AND j.heartbeat_at >= NOW(6) - INTERVAL %(late)s SECOND
+            + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND
           AND NOT EXISTS (
             SELECT 1 FROM import_worker w FORCE INDEX (PRIMARY)
             WHERE w.host = CONVERT(SUBSTRING_INDEX(j.worker, ':', 1) USING utf8mb4) COLLATE utf8mb4_bin
               AND w.pid = SUBSTRING_INDEX(j.worker, ':', -1))) AS alive,
        NULLIF(GREATEST(
          COALESCE((SELECT MAX(seen_at) FROM import_worker), TIMESTAMP('1000-01-01')),
-         COALESCE((SELECT MAX(heartbeat_at) FROM import_job WHERE state = 'running'), TIMESTAMP('1000-01-01'))
+         COALESCE((SELECT MAX(heartbeat_at - INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND)
+                   FROM import_job FORCE INDEX (heartbeat) WHERE state = 'running'), TIMESTAMP('1000-01-01'))
        ), TIMESTAMP('1000-01-01')) AS seen_at, NOW(6) AS now, c.paused_by, c.reason, c.since
 FROM (SELECT 1 AS id) one LEFT JOIN queue_control c ON c.id = one.id AND c.paused
 

@@ -1,8 +1,8 @@
 """Claim a job, and every later write of its worker under the fence.
 
 Each function takes the transaction and locks in the order job, batch. A claim is a token that only its worker knows.
-Every later write names the token and raises ClaimLostError when the job is no longer running under it
-(docs/CONTRACT.md, "8. Queue").
+Every later write names the token and the worker, and raises ClaimLostError when the job is no longer running under
+both: the Perl worker leaves the token in the jobs that it claims (docs/CONTRACT.md, "8. Queue").
 """
 
 from dataclasses import dataclass, replace
@@ -121,17 +121,17 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
     """
     while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
-            return _claim_noted(tx, request.token)
+            return _record_claim(tx, request)
         _refuse(tx, job, request.worker)
     return None
 
 
-def _claim_noted(tx: Transaction, token: str) -> Claim:
+def _record_claim(tx: Transaction, request: ClaimRequest) -> Claim:
     """Return the claim, after its event; the progress of a job that continues is counted from the ledger."""
-    claimed = find_claim(tx, token)
+    claimed = find_claim(tx, request.token, request.worker)
     if claimed is None:
         raise ClaimLostError("The job vanished while it was claimed.")
-    if claimed.items_done or claimed.attempts > 1:
+    if claimed.items_done or claimed.attempts > 1 or not claimed.items_total:
         items_done, items_total = recount(tx, claimed)
         claimed = replace(claimed, items_done=items_done, items_total=items_total)
     note(
@@ -150,37 +150,34 @@ def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
     holds.wake(tx, job["batch_id"], worker)
 
 
-def find_claim(tx: ReadTransaction, token: str) -> Claim | None:
-    """Return the running job that this token claimed, if any."""
-    row = _claimed(tx, token)
+def find_claim(tx: ReadTransaction, token: str, worker: str) -> Claim | None:
+    """Return the running job that this worker claimed with this token, if any."""
+    row = _claimed(tx, token, worker)
     return Claim(**row) if row and row.pop("state") == JobState.RUNNING else None
 
 
-def find_claim_locking(tx: Transaction, token: str) -> Claim | None:
+def find_claim_locking(tx: Transaction, token: str, worker: str) -> Claim | None:
     """Return the same after a lost reply to the claim.
 
     Waits for a COMMIT of the claim that is still under way.
     """
     tx.fetch_one("worker.lock_claimed", token=token)
-    return find_claim(tx, token)
+    return find_claim(tx, token, worker)
 
 
-def state_of_claim(tx: ReadTransaction, token: str) -> JobState | None:
-    """Return the state of the job that this token claimed.
-
-    None after a newer claim.
-    """
-    row = _claimed(tx, token)
+def state_of_claim(tx: ReadTransaction, claim: Claim) -> JobState | None:
+    """Return the state of a claimed job; None after a newer claim, also of another program."""
+    row = _claimed(tx, claim.token, claim.worker)
     return JobState(row["state"]) if row else None
 
 
-def has_ended(tx: ReadTransaction, token: str) -> bool:
-    """Return whether the job that this token claimed has ended under it."""
-    return state_of_claim(tx, token) in (JobState.COMPLETED, JobState.FAILED)
+def has_ended(tx: ReadTransaction, claim: Claim) -> bool:
+    """Return whether a claimed job has ended under its claim."""
+    return state_of_claim(tx, claim) in (JobState.COMPLETED, JobState.FAILED)
 
 
-def _claimed(tx: ReadTransaction, token: str) -> dict[str, Any] | None:
-    row: dict[str, Any] | None = tx.fetch_one("worker.job_by_token", token=token)
+def _claimed(tx: ReadTransaction, token: str, worker: str) -> dict[str, Any] | None:
+    row: dict[str, Any] | None = tx.fetch_one("worker.job_by_token", token=token, worker=worker)
     return row
 
 
@@ -318,7 +315,7 @@ def _changed_sha256(manifest: ManifestAtEnd) -> str | None:
 
 
 def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: object) -> None:
-    if not tx.execute(statement, job_id=claim.job_id, token=claim.token, **params):
+    if not tx.execute(statement, job_id=claim.job_id, token=claim.token, worker=claim.worker, **params):
         raise ClaimLostError(LOST)
 
 
@@ -331,9 +328,21 @@ def note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: ob
 # ---------------------------------------------------------------------------------------------- stale jobs
 
 
+def see_jobs_without_times(tx: Transaction) -> int:
+    """Give running jobs without the time of a claim or a heartbeat the present time; return their number.
+
+    A worker of another program that lives writes its own heartbeat; the job of a dead one is stale after the threshold.
+    """
+    jobs = tx.fetch_all("worker.lock_without_times")
+    for job in jobs:
+        tx.execute("worker.see", job_id=job["id"], perl_offset=tx.perl_offset(0))
+    return len(jobs)
+
+
 def list_stale(tx: ReadTransaction, seconds: float) -> dict[int, str]:
     """Return the labels of stale running jobs by id, oldest first."""
-    return {row["id"]: job_label(row["id"], row["sync_id"]) for row in tx.fetch_all("worker.stale", seconds=seconds)}
+    rows = tx.fetch_all("worker.stale", seconds=seconds, perl_offset=tx.perl_offset(seconds))
+    return {row["id"]: job_label(row["id"], row["sync_id"]) for row in rows}
 
 
 def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: int, actor: str) -> str | None:
@@ -341,14 +350,15 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
 
     Returns what was done, for the log; None when the job is no longer stale or its row is locked.
     """
-    job = tx.fetch_one("worker.lock_stale", job_id=job_id, seconds=seconds)
+    horizon = {"seconds": seconds, "perl_offset": tx.perl_offset(seconds)}
+    job = tx.fetch_one("worker.lock_stale", job_id=job_id, **horizon)
     if job is None:
         return None
     reason = f"worker {job['worker']} sent no heartbeat for over {seconds:g} s"
     if job["attempts"] >= max_attempts:
         last = f"gave up after {job['attempts']} attempts: in the last one, {reason}"
-        return _fail_stale(tx, job, seconds, last, actor)
-    if not tx.execute("worker.reset", job_id=job_id, seconds=seconds, reason=reason):
+        return _fail_stale(tx, job, horizon, last, actor)
+    if not tx.execute("worker.reset", job_id=job_id, reason=reason, **horizon):
         return None
     hold = holds.decide(tx, job["batch_id"])
     ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
@@ -358,8 +368,10 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
     return f"requeued, {reason}"
 
 
-def _fail_stale(tx: Transaction, job: dict[str, Any], seconds: float, reason: str, actor: str) -> str | None:
-    if not tx.execute("worker.fail_stale", job_id=job["job_id"], seconds=seconds, reason=reason):
+def _fail_stale(
+    tx: Transaction, job: dict[str, Any], horizon: dict[str, float], reason: str, actor: str
+) -> str | None:
+    if not tx.execute("worker.fail_stale", job_id=job["job_id"], reason=reason, **horizon):
         return None
     tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
     tx.execute("worker.mark_imported", batch_id=job["batch_id"], job_id=job["job_id"])

@@ -93,7 +93,7 @@ class Importer:
         )
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._containers_total = 0
-        self._noted = monotonic()
+        self._progress_event_at = monotonic()
         self._epoch = db.epoch
 
     def run(self) -> ImportResult:
@@ -165,11 +165,11 @@ class Importer:
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
-            noted = self._write(writer, chunk)
+            wrote_event = self._write(writer, chunk)
         except CommitUnknownError:
-            noted, still_open = False, run_idempotent(self._db, self._unfinished, chunk)
+            wrote_event, still_open = False, run_idempotent(self._db, self._unfinished, chunk)
         self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
-        self._end_step(since, noted)
+        self._end_step(since, wrote_event)
         return still_open
 
     def _write(self, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
@@ -194,7 +194,7 @@ class Importer:
     def _note_progress(self, tx: Transaction, items: int) -> bool:
         """Append an event now and then; return whether it was due."""
         self._heartbeat.raise_if_lost()
-        if monotonic() - self._noted < EVENT_SECONDS:
+        if monotonic() - self._progress_event_at < EVENT_SECONDS:
             return False
         facts = {"items_done": min(self.items_total, self.items_done + items), "items_total": self.items_total}
         if self._containers_total:
@@ -232,10 +232,10 @@ class Importer:
         """
         since = monotonic()
         try:
-            still_open, noted = self._write_containers(writer, group)
+            still_open, wrote_event = self._write_containers(writer, group)
         except CommitUnknownError:
-            still_open, noted = run_idempotent(self._db, self._unfinished_containers, group), False
-        self._end_step(since, noted)
+            still_open, wrote_event = run_idempotent(self._db, self._unfinished_containers, group), False
+        self._end_step(since, wrote_event)
         return still_open
 
     def _write_containers(
@@ -261,11 +261,11 @@ class Importer:
         claims.heartbeat(tx, self._claim)
         return self._open_containers(tx, [(entry.position, entry.container) for entry in group])
 
-    def _end_step(self, since: float, noted: bool) -> None:
+    def _end_step(self, since: float, wrote_event: bool) -> None:
         """Note what a transaction that began at `since` wrote beside its entries."""
         self._heartbeat.record_beat(since)
-        if noted:
-            self._noted = monotonic()
+        if wrote_event:
+            self._progress_event_at = monotonic()
         self._recount_after_reconnect()
 
     # -------------------------------------------------------------------------------------------- lost commits
@@ -310,7 +310,7 @@ class Importer:
         try:
             return self._db.run_transaction(self._end, entries, at_end)
         except ClaimLostError:
-            if not self._db.run_read(claims.has_ended, self._claim.token):
+            if not self._db.run_read(claims.has_ended, self._claim):
                 raise
             return self._db.run_read(self._result, entries)
 

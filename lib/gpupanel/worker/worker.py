@@ -6,13 +6,12 @@ A job never ends the loop: a failed import is released, retried or failed, and t
 
 import os
 import random
-import secrets
 import socket
 from collections.abc import Callable
 from logging import Logger
 from time import monotonic
 
-from .. import job_queue
+from .. import job_queue, perl_time
 from ..config import Settings
 from ..db import Database, DatabaseInternalError, Transaction
 from ..errors import (
@@ -55,7 +54,7 @@ class Worker:
         self._signals, self._log, self._notifier = signals, log, notifier
         self._threshold = self._worker.stale_minutes * 60
         idle = idle_seconds(self._threshold)
-        self._asking = DatabaseRetrier(signals, log, notifier)
+        self._retrier = DatabaseRetrier(signals, log, notifier)
         self._db = Database(settings.database, idle_seconds=idle)
         self._mount = Mount(settings.mount)
         beats = Database(settings.database, idle_seconds=idle, read_timeout=max(1.0, self._threshold / 3))
@@ -65,7 +64,7 @@ class Worker:
         self._name = f"{host}:{os.getpid()}"
         self._sweeper = HoldSweeper(self._db, self._mount, self._name, self._keep_going)
         self._preflights = PreflightRunner(
-            self._db, self._mount, self._heartbeat, self._asking, self,
+            self._db, self._mount, self._heartbeat, self._retrier, self,
             worker=self._name, max_attempts=self._worker.max_attempts,
         )
         self._claimed_since = 0.0
@@ -96,14 +95,14 @@ class Worker:
             while not self._signals.stopping:
                 if self._run_once():
                     waited_since = monotonic()
-                elif not 0 < self._faults <= DRAIN_FAULTS and not self._is_locked(waited_since):
+                elif not 0 < self._faults <= DRAIN_FAULTS and not self._waits_for_locked_jobs(waited_since):
                     break
                 self._signals.wait(self._pause() if self._faults else 0)
             self._report_drained()
         self._db.close()
         return not self._had_failures and not self._blocked_reason
 
-    def _is_locked(self, since: float) -> bool:
+    def _waits_for_locked_jobs(self, since: float) -> bool:
         """Return whether jobs are still queued, though none could be claimed; give up after LOCKED_SECONDS."""
         if self._faults or self._blocked_reason or self._paused_reason or monotonic() > since + LOCKED_SECONDS:
             return False
@@ -124,7 +123,7 @@ class Worker:
             self._log.info(f"worker {self._name}: {held} {jobs} held; gpupanel status says why")
 
     def _count(self, state: JobState) -> int:
-        return self._asking.retry(self._db.run_read, job_queue.count_up_to)[state]
+        return self._retrier.retry(self._db.run_read, job_queue.count_up_to)[state]
 
     # --------------------------------------------------------------------------------------------- one turn
 
@@ -158,13 +157,13 @@ class Worker:
 
     def _pause(self) -> float:
         if self._faults:
-            return self._asking.backoff_seconds(self._faults)
+            return self._retrier.backoff_seconds(self._faults)
         return self._worker.poll_seconds * random.uniform(0.75, 1.25)
 
     def _claim_and_import(self) -> bool:
         claim = self._claim()
         if claim is None:
-            self._report_pause(self._asking.retry(self._db.run_read, job_queue.control))
+            self._report_pause(self._retrier.retry(self._db.run_read, job_queue.control))
             return False
         self._report_pause(None)
         self._heartbeat.start(claim, self._claimed_since)
@@ -198,7 +197,7 @@ class Worker:
         """Sweep the holds each minute; a further page follows the next claim."""
         if monotonic() < self._sweep_at:
             return
-        swept = self._asking.retry_idempotent(self._sweeper.sweep)
+        swept = self._retrier.retry_idempotent(self._sweeper.sweep)
         self._sweep_at = monotonic() + (0 if swept.has_more else SWEEP_SECONDS * random.uniform(0.75, 1.25))
         if swept.released:
             self._log.info(f"worker {self._name}: {swept.released} held jobs are queued again")
@@ -207,16 +206,18 @@ class Worker:
         if monotonic() < self._reset_at:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
-        self._asking.retry_idempotent(
-            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+        self._retrier.retry_idempotent(
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts,
+            self._name,
         )
-        for job_id, name in self._asking.retry(self._db.run_read, claims.list_stale, self._threshold).items():
+        self._retrier.retry_idempotent(self._db.run_transaction, claims.see_jobs_without_times)
+        for job_id, name in self._retrier.retry(self._db.run_read, claims.list_stale, self._threshold).items():
             if done := self._reset(job_id):
                 self._log.warning(f"{name}: {done}")
 
     def _reset(self, job_id: int) -> str | None:
         try:
-            return self._asking.retry(
+            return self._retrier.retry(
                 self._db.run_transaction, claims.requeue_stale, job_id, self._threshold, self._worker.max_attempts,
                 self._name,
             )
@@ -254,11 +255,14 @@ class Worker:
         After a lost reply to the COMMIT, the token shows whether the claim took effect.
         """
         while True:
-            token = secrets.token_hex(16)
+            token = perl_time.new_token(self._name)
             try:
-                return self._asking.retry(self._db.run_transaction, self._claim_next, token)
+                return self._retrier.retry(self._db.run_transaction, self._claim_next, token)
             except CommitUnknownError:
-                if claim := self._asking.retry_idempotent(self._db.run_transaction, claims.find_claim_locking, token):
+                claim = self._retrier.retry_idempotent(
+                    self._db.run_transaction, claims.find_claim_locking, token, self._name
+                )
+                if claim:
                     return claim
 
     def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
@@ -342,7 +346,7 @@ class Worker:
         """Hold the job until its bundle can be read, and those behind it whose bundles are gone too."""
         self._mount_checked_at = float("-inf")  # the reason may be the mount
         self._had_failures |= self._end_claim(claim, claims.release, reason, Hold(HoldKind.BUNDLE, reason))
-        if vanished := self._asking.retry_idempotent(self._sweeper.hold_vanished):
+        if vanished := self._retrier.retry_idempotent(self._sweeper.hold_vanished):
             self._log.warning(f"worker {self._name}: {vanished} more jobs are held, their bundles are not on the mount")
 
     def _fail_attempt(self, claim: Claim, reason: str) -> None:
@@ -356,7 +360,7 @@ class Worker:
         Retries until the database answers.
         """
         try:
-            done = self._asking.retry_idempotent(lambda: self._db.run_transaction(write, claim, *args, **kwargs))
+            done = self._retrier.retry_idempotent(lambda: self._db.run_transaction(write, claim, *args, **kwargs))
         except ClaimLostError as lost:
             self._handle_claim_lost(claim, lost)
         except Exception as error:
@@ -372,7 +376,7 @@ class Worker:
 
         If only the reply to our own COMMIT was lost, the job has already ended.
         """
-        state = self._asking.retry(self._db.run_read, claims.state_of_claim, claim.token)
+        state = self._retrier.retry(self._db.run_read, claims.state_of_claim, claim)
         if state in (None, JobState.RUNNING):
             self._had_failures = True
             self.warn(claim, join_sentences(str(lost), "This worker writes nothing more for it."))

@@ -1,0 +1,61 @@
+"""Times of claims that the Perl worker writes in a local time zone, while both sides share a database.
+
+`[database] perl_time_zone` names the zone. It applies to the jobs that another program claimed: a claim token of this
+system ends in a digest of its worker's name, which a claim of another program does not keep
+(docs/decisions/0180-times-of-the-perl-side.md).
+"""
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from .rows import LockedJob
+
+DIGEST_LENGTH = 8  # characters of the digest in a token; the SQL of `worker.stale` compares as many
+TOKEN_LENGTH = 32
+OF_A_CLAIM = ("claimed_at", "heartbeat_at", "finished_at")
+Job = TypeVar("Job", bound="LockedJob")
+
+
+def new_token(worker: str) -> str:
+    """Return a new claim token of a worker, 32 characters."""
+    return secrets.token_hex((TOKEN_LENGTH - DIGEST_LENGTH) // 2) + _digest(worker)
+
+
+def is_foreign(job: "LockedJob") -> bool:
+    """Whether another program claimed the job last."""
+    token, worker = job["claim_token"], job["worker"]
+    return token is None or worker is None or not token.endswith(_digest(worker))
+
+
+def _digest(worker: str) -> str:
+    return sha256(worker.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def offset_seconds(zone: "ZoneInfo | None", age: float, now: datetime | None = None) -> int:
+    """Return what to add to a UTC time `age` seconds ago, to compare it with a local time.
+
+    Where the clocks were set back meanwhile, it is the smaller offset, so that no worker that lives is presumed dead.
+    """
+    if zone is None:
+        return 0
+    now = now or datetime.now(UTC)
+    offsets = (at.astimezone(zone).utcoffset() or timedelta() for at in (now - timedelta(seconds=age), now))
+    return int(min(offsets).total_seconds())
+
+
+def in_utc(zone: "ZoneInfo | None", jobs: Iterable[Job]) -> None:
+    """Convert the times of the jobs that another program claimed; of an ambiguous time the later one is meant."""
+    for job in jobs if zone else ():
+        if job["claimed_at"] and is_foreign(job):
+            for column in OF_A_CLAIM:
+                job[column] = _to_utc(zone, job[column])  # type: ignore[literal-required]
+
+
+def _to_utc(zone: "ZoneInfo | None", local: datetime | None) -> datetime | None:
+    return local and local.replace(tzinfo=zone, fold=1).astimezone(UTC).replace(tzinfo=None)

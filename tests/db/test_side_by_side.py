@@ -1,0 +1,137 @@
+"""Two workers on one queue: a Perl job is left to a living worker, or reset after the threshold, in any zone."""
+
+import dataclasses
+import itertools
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import worker_helpers
+from gpupanel import job_queue, perl_time, workers
+from gpupanel.db import Database
+from gpupanel.errors import ClaimLostError
+from gpupanel.worker import claims
+from worker_helpers import enqueue, take
+
+STALE = 900
+# How long ago a time of the Perl worker is, beside the threshold of 900 s.
+ALIVE, DEAD = 850, 950
+ZONES = ("", "Europe/Vienna", "America/Los_Angeles", "Asia/Kolkata")
+COLUMNS = [
+    columns for size in (0, 1, 2) for columns in itertools.combinations(("claimed_at", "heartbeat_at"), size)
+]
+
+
+@pytest.fixture(params=ZONES)
+def zoned(request, admin_db, worker_db):
+    """(the worker's account for a Perl side in this zone, the zone)."""
+    zone = ZoneInfo(request.param) if request.param else None
+    db = Database(dataclasses.replace(worker_db.settings, perl_time_zone=zone))
+    yield db, zone
+    db.close()
+
+
+def perl_claims(admin_db, job_id, zone, ages, token=None, batch_status="importing"):
+    """Let the Perl worker claim a job: `ages` are column -> seconds ago, written in its zone."""
+    [now] = [row["now"] for row in admin_db.execute("SELECT NOW(6) AS now")]
+    local = {
+        column: (now - timedelta(seconds=age)).replace(tzinfo=UTC).astimezone(zone or UTC).replace(tzinfo=None)
+        for column, age in ages.items()
+    }
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', worker = 'perl-host:4711', claim_token = COALESCE(%(token)s,"
+        " claim_token), attempts = attempts + 1, claimed_at = %(claimed_at)s, heartbeat_at = %(heartbeat_at)s"
+        " WHERE id = %(job_id)s",
+        token=token, job_id=job_id, **({"claimed_at": None, "heartbeat_at": None} | local),
+    )
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=batch_status)
+
+
+@pytest.mark.parametrize("status", ["importing", "queued", "preflight_passed"])
+def test_a_perl_job_in_any_state_is_left_to_a_living_worker_and_reset_after_a_dead_one(admin_db, zoned, status):
+    db, zone = zoned
+    jobs = enqueue(admin_db, 8 * len(COLUMNS))
+    alive, dead = {}, {}
+    kinds = itertools.product(COLUMNS, (ALIVE, DEAD), (False, True), (False, True))
+    for job_id, (columns, age, was_long_ago, was_ours) in zip(jobs, kinds, strict=True):
+        # Of two times the heartbeat counts; the claim may be long ago.
+        ages = {column: age + 9000 * (was_long_ago and column != columns[-1]) for column in columns}
+        token = perl_time.new_token("ours:1") if was_ours else None
+        (alive if age == ALIVE or not columns else dead)[job_id] = columns, ages, token
+        perl_claims(admin_db, job_id, zone, ages, token, status)
+    assert db.run_transaction(claims.see_jobs_without_times) == 8
+    assert set(db.run_read(claims.list_stale, STALE)) == set(dead)
+    for job_id in jobs:
+        done = db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+        assert (job_id in dead) == (done is not None), (alive | dead)[job_id]
+    for job_id in alive:  # none is left forever
+        admin_db.execute(
+            f"UPDATE import_job SET heartbeat_at = COALESCE(heartbeat_at, claimed_at) - INTERVAL {STALE} SECOND"
+            f" WHERE id = {job_id}"
+        )
+        assert db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+
+
+def test_a_job_that_perl_claimed_under_a_token_of_ours_takes_no_write_of_our_worker(admin_db, worker_db):
+    [job_id] = enqueue(admin_db, 1)
+    ours = take(worker_db, "a")
+    # As the Perl panel resets a job: it does not know the token.
+    admin_db.execute(f"UPDATE import_job SET state = 'queued', heartbeat_at = NULL WHERE id = {job_id}")
+    perl_claims(admin_db, job_id, None, {"claimed_at": 0})
+    for write in (claims.heartbeat, lambda tx, claim: claims.advance(tx, claim, 1), claims.recount):
+        with pytest.raises(ClaimLostError):
+            worker_db.run_transaction(write, ours)
+    with pytest.raises(ClaimLostError):
+        worker_db.run_transaction(claims.fail, ours, "x")
+    assert worker_db.run_read(claims.state_of_claim, ours) is None
+    assert worker_db.run_read(claims.find_claim, ours.token, ours.worker) is None
+
+
+def test_our_own_claims_are_in_utc_whatever_the_zone_of_the_perl_side_is(admin_db, zoned):
+    db, _ = zoned
+    [job_id] = enqueue(admin_db, 1)
+    token = perl_time.new_token(worker_helpers.HOST)
+    assert len(token) == 32
+    db.run_transaction(claims.claim, claims.ClaimRequest(token, worker_helpers.HOST))
+    for age, stale in ((ALIVE, []), (DEAD, [job_id])):
+        admin_db.execute(f"UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL {age} SECOND")
+        assert list(db.run_read(claims.list_stale, STALE)) == stale
+        [row] = db.run_read(job_queue.list_running)
+        assert age <= (row["now"] - row["heartbeat_at"]).total_seconds() < age + 60
+
+
+def test_pages_show_the_times_of_a_perl_claim_in_utc(admin_db, zoned):
+    db, zone = zoned
+    [job_id] = enqueue(admin_db, 1)
+    perl_claims(admin_db, job_id, zone, {"claimed_at": 100, "heartbeat_at": 10})
+    batch_id = worker_helpers.job(admin_db, job_id)["batch_id"]
+    for row in (*db.run_read(job_queue.list_running), *db.run_read(job_queue.list_of_batch, batch_id)):
+        now = admin_db.execute("SELECT NOW(6) AS now")[0]["now"]
+        assert [int((now - row[column]).total_seconds()) // 10 for column in ("claimed_at", "heartbeat_at")] == [10, 1]
+    presence = db.run_read(workers.presence)
+    assert presence.alive == 1 and 10 <= presence.age.total_seconds() < 60
+
+
+@pytest.mark.parametrize("change", [
+    datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC),  # the clocks of Vienna
+])
+def test_no_change_of_the_clocks_presumes_a_living_worker_dead_or_keeps_a_dead_one_for_over_an_hour(change):
+    zone = ZoneInfo("Europe/Vienna")
+    for minutes in range(-90, 150):
+        now = change + timedelta(minutes=minutes)
+        horizon = now - timedelta(seconds=STALE)
+        limit = horizon.replace(tzinfo=None) + timedelta(seconds=perl_time.offset_seconds(zone, STALE, now))
+        for seconds in range(0, 3 * 3600, 97):
+            beat = now - timedelta(seconds=seconds)
+            is_stale = beat.astimezone(zone).replace(tzinfo=None) < limit
+            assert not (is_stale and seconds <= STALE), (now, beat)
+            assert is_stale or seconds <= STALE + 3600, (now, beat)
+
+
+def test_progress_of_a_job_that_perl_queued_without_a_total_is_counted(panel_db, admin_db, bundles, mount, worker_conf):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 3))
+    (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
+    admin_db.execute("UPDATE import_job SET items_total = 0")
+    assert "completed, 3 of 3 items" in worker_helpers.drain(worker_conf)
+    job = worker_helpers.job(admin_db, job_id)
+    assert (job["items_done"], job["items_total"]) == (3, 3)
