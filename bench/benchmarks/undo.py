@@ -13,7 +13,7 @@ from ..runner import Comparison, run_in_turns
 TITLE = "an undo of an update, items a second"
 TARGET = "the plan of 10,000 items within the 20 s of a request"
 NOTE = (
-    "Each item of the update has another title and source. The plan reads the results of the update and its library"
+    "Each item of the update has another title. The plan reads the results of the update and its library"
     " rows, and writes an item of the ledger each; the job reads both again under its locks, puts the rows back and"
     " records a result each."
 )
