@@ -43,8 +43,8 @@ UPDATE asset_source SET deleted_at = NOW(6) WHERE asset_id IN %(ids)s
 -- Put back source documents that were kept; pairs of asset id and digest.
 UPDATE JSON_TABLE(%(pairs)s, '$[*]' COLUMNS (asset_id BIGINT UNSIGNED PATH '$[0]',
                                              sha256 CHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$[1]')) pair
-STRAIGHT_JOIN asset_source s ON s.asset_id = pair.asset_id
-STRAIGHT_JOIN ingest_document d ON d.sha256 = pair.sha256
+STRAIGHT_JOIN asset_source s FORCE INDEX (asset) ON s.asset_id = pair.asset_id
+STRAIGHT_JOIN ingest_document d FORCE INDEX (PRIMARY) ON d.sha256 = pair.sha256
 SET s.document = d.document, s.sha256 = d.sha256, s.deleted_at = NULL
 
 -- name: tombstones
