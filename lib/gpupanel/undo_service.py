@@ -52,7 +52,15 @@ def _plan(tx: Transaction, sync_id: str, actor: str, in_request: bool) -> UndoPl
     if in_request and tx.fetch_value("undo.count_entries", batch_id=batch["id"], limit=limit) >= limit:
         preflight_requests.request(tx, made["id"], actor)
         return UndoPlanned(made["sync_id"], None)
-    return UndoPlanned(made["sync_id"], undo.save_plan(tx, batch, made, actor))
+    outcome = undo.save_plan(tx, batch, made, actor)
+    _raise_if_vain(made, outcome)
+    return UndoPlanned(made["sync_id"], outcome)
+
+
+def _raise_if_vain(made: BatchRow, outcome: PreflightResult) -> None:
+    """Roll back a new undo that would do nothing, so that it is no batch."""
+    if not outcome.ok and made["started_at"] is None:
+        raise InvalidStateError(f"There is nothing to undo: {'; '.join(outcome.problems)}.")
 
 
 def undo_batches(
@@ -87,6 +95,7 @@ def _plan_and_queue(
     undo.raise_if_refused(tx, batch)
     made = undo.create(tx, batch, actor)
     outcome = undo.save_plan(tx, batch, made, actor, before)
+    _raise_if_vain(made, outcome)
     if not outcome.ok:
         return made["sync_id"], outcome, None
     job_id = job_queue.enqueue(tx, made["sync_id"], actor, priority=priority, auto_preflighted=True)

@@ -5,10 +5,10 @@ from .containers import ContainerState, ContainerUndo, MemberState
 from .effective import UndoTarget
 from .planner import UndoPlanner
 from .plans import UndoPreview, preview, replan_open, save_plan
-from .requests import are_results_archived, chain, create, lock_targets, newest_first, raise_if_refused
+from .requests import chain, create, lock_targets, newest_first, raise_if_refused
 
 __all__ = [
     "AssetState", "AssetUndo", "ContainerState", "ContainerUndo", "MemberState", "UndoPlanner", "UndoPreview",
-    "UndoTarget", "are_results_archived", "chain", "create", "lock_targets", "newest_first", "preview",
+    "UndoTarget", "chain", "create", "lock_targets", "newest_first", "preview",
     "raise_if_refused", "replan_open", "save_plan",
 ]

@@ -19,9 +19,10 @@ def raise_if_refused(tx: ReadTransaction, batch: BatchRow) -> None:
             f"{name} is {active['state']}, as job {active['id']}; an undo would race with it.",
             "Wait for the job to end, or cancel it.",
         )
-    if are_results_archived(batch):
+    if ledger.has_archived_results(tx, batch["id"]):
         raise InvalidStateError(
-            f"The results of batch {batch['sync_id']} are archived.", "Restore them first, then undo the batch."
+            f"The results of batch {batch['sync_id']} are archived.",
+            "Restore them with gpupanel restore-archive, then undo the batch.",
         )
     if first_result(tx, batch["id"]) is None:
         raise InvalidStateError(
@@ -29,15 +30,6 @@ def raise_if_refused(tx: ReadTransaction, batch: BatchRow) -> None:
             "Only what this worker imported can be undone.",
         )
     workers.raise_if_foreign_claims(tx)
-
-
-def are_results_archived(batch: BatchRow) -> bool:
-    """Whether the results of a batch are in an archive and not in the database.
-
-    A database whose schema has no such column has no archives.
-    """
-    columns: dict[str, object] = {**batch}
-    return columns.get("results_archived_at") is not None
 
 
 def newest_first(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:
