@@ -204,7 +204,7 @@ def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json,
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = NOW(6)")
     answer = command("cancel", queued["job_id"])
     assert answer.returncode == 1
-    assert "systemctl stop gpu-admin-panel-import-worker" in answer.stderr
+    assert "Only stopping its worker ends it" in answer.stderr
 
 
 # --------------------------------------------------------------------------------------------------------- plan
