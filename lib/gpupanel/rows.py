@@ -36,6 +36,13 @@ class BatchRow(Facts):
     imported_at: datetime | None
     imported_job_id: int | None
     imported_sha256: str | None
+    seen_by: str | None
+    seen_at: datetime | None
+    scan_title: str | None
+    scan_container: str | None
+    scan_path: str | None
+    scan_picture: str | None
+    attention: int | None
     discovered_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -69,13 +76,15 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch, its last error, and when upstream replaced its bundle."""
+    """What an action on many batches needs to know of a batch; `is_held` by a person or for its bundle."""
 
     id: int
     sync_id: str
     status: str
     last_error: str | None
     changed_at: datetime | None
+    attention: int | None
+    is_held: int
 
 
 class PlannedItem(TypedDict):

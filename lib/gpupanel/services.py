@@ -11,7 +11,7 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import job_queue, ledger, preflight, preflight_requests, scan
+from . import attention, job_queue, ledger, preflight, preflight_requests, scan
 from .library_reader import AssetKey
 from .db import Database, DataError, Transaction, chunked
 from .errors import (
@@ -296,6 +296,11 @@ def queue_batches(
             return results + _not_reached(ordered[done:], error)
         progress(done + 1, len(ordered))
     return results
+
+
+def mark_seen(db: Database, sync_id: str, actor: str) -> list[str]:
+    """Record that a person has seen why a batch needs attention. Raises NotFoundError, InvalidStateError."""
+    return db.run_transaction(attention.mark_seen, sync_id, actor)
 
 
 def cancel_job(db: Database, job_id: int, actor: str) -> str:

@@ -14,7 +14,7 @@ NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
 FROM_THE_END = {
-    "ledger.count", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest", "receipts.last",
+    "ledger.count", "job_queue.version", "job_queue.count_by_state", "workers.latest", "receipts.last",
     "receipts.latest_end",
 }
 

@@ -23,7 +23,7 @@ LEVELS = [
         "library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check",
         "preflight_requests", "asset_history",
     },
-    {"container_reader"},
+    {"container_reader", "attention"},
     {"decision"},
     {"container_plans", "scan"},
     {"preflight", "receipts"},

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..search import filters
+from ..search import SORTS, filters
 from ..models import BIGINT_MAX, SYNC_ID
 from ..text import parse_moment
 
@@ -138,7 +138,7 @@ def _priority_options(parser: argparse.ArgumentParser) -> None:
 
 def _list_options(parser: argparse.ArgumentParser) -> None:
     filter_options(parser)
-    parser.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
+    parser.add_argument("--sort", choices=tuple(SORTS), default="newest", help="which come first (newest)")
     parser.add_argument("--limit", type=whole_number(1, 10_000), default=50, metavar="N", help="how many batches (50)")
     cursor = parser.add_mutually_exclusive_group()
     cursor.add_argument("--before", type=whole_number(0), metavar="ID",

@@ -5,7 +5,8 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, count_batches, get_batch, has_archived_results, has_unapproved_plan, imported_since_plan, is_archived,
+    change_token, checked_token, count_batches, get_batch, has_archived_results, has_unapproved_plan,
+    imported_since_plan, is_archived,
     known_sync_ids, lock_batch, manifest_columns, progress, set_status, skipped_bundles, sort_by_upstream_order,
     was_planned,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "bounded_decision_counts",
     "canonical_json",
     "change_token",
+    "checked_token",
     "container_counts",
     "container_result",
     "count_batches",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..manifest import Manifest
 
 
+TOKEN = ("id", "updated_at", "job_id", "state", "priority", "heartbeat_at", "items_done", "event_id")
+
+
 def known_sync_ids(tx: ReadTransaction, sync_ids: list[str]) -> set[str]:
     """Those of the bundles that a scan need not read again."""
     return {row["sync_id"] for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.recorded", sync_ids=chunk)}
@@ -46,14 +49,15 @@ def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:
 
 
 def change_token(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
-    """A change token, with `now`, the database's time.
+    """A change token, from a few index entries. Raises NotFoundError."""
+    return checked_token(tx.fetch_one("ledger.stamp", sync_id=sync_id), sync_id)
 
-    It reads a few index entries. Raises NotFoundError.
-    """
-    token: dict[str, Any] | None = tx.fetch_one("ledger.stamp", sync_id=sync_id)
-    if token is None:
+
+def checked_token(row: dict[str, Any] | None, sync_id: str) -> dict[str, Any]:
+    """The change token in a row of `ledger.stamp`, which may have other columns too. Raises NotFoundError."""
+    if row is None or row["id"] is None:
         raise _not_found(sync_id)
-    return token
+    return {name: row[name] for name in TOKEN}
 
 
 def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:

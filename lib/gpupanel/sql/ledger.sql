@@ -29,6 +29,13 @@ SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s,
     container_count = %(container_count)s, prior_sync_id = %(prior_sync_id)s, last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
+-- name: note_names
+-- Write what names a bundle before its preflight.
+UPDATE ingest_batch
+SET scan_title = %(scan_title)s, scan_container = %(scan_container)s, scan_path = %(scan_path)s,
+    scan_picture = %(scan_picture)s
+WHERE id = %(batch_id)s
+
 -- name: note_problem
 -- Write why a scan passed over a batch whose facts are kept.
 UPDATE ingest_batch SET last_error = %(last_error)s WHERE id = %(batch_id)s
@@ -78,7 +85,7 @@ WHERE b.sync_id IN %(sync_ids)s
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
-       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id, NOW(6) AS now
+       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id
 FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.sync_id = %(sync_id)s
 
