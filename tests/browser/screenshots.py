@@ -47,10 +47,13 @@ def test_full(open_window, dataset, name, variant):
     _take(open_window, name, variant, dataset)
 
 
-def test_the_picture_of_the_readme(open_window, dataset):
-    """A batch of which one item failed, as the panel shows it, in a file of modest size."""
-    page = open_window(viewport={"width": 1280, "height": 1080}).page
+def test_the_picture_of_the_readme(open_window, dataset, start_worker, worker_conf):
+    """A batch of which one item failed; the last picture, since the worker that it starts imports the queue."""
+    page = open_window(viewport={"width": 1400, "height": 1120}).page
+    start_worker(worker_conf)
     FULL["batch-partial"](page, dataset)
+    while "no worker" in page.inner_text("#glance"):
+        page.reload()
     page.evaluate(LOAD_IMAGES)
     page.screenshot(path=README_PICTURE)
     assert README_PICTURE.stat().st_size < README_PICTURE_BYTES
