@@ -18,6 +18,7 @@ DERIVATIVE_VALUES = ("bytes", "sha256", "mime_type", "width", "height")
 BY_FILE = itemgetter(0, 1)
 
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def item_digest(item: Item) -> str:
@@ -47,6 +48,11 @@ def asset_digest(
 def library_container_digest(title: str | None, cover_hash: str | None, is_removed: bool) -> str:
     """Digest of a gallery or collection as the library has it, without its members."""
     return _digest([title, cover_hash, is_removed])
+
+
+def undo_digest(changes: Mapping[str, Any] | None) -> str:
+    """Digest of what an undo writes of one entry: the results that it takes back, and each value before and after."""
+    return sha256(_encode_sorted(changes)).hexdigest()
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -312,12 +312,13 @@ def test_a_batch_without_a_receipt_says_what_makes_one(imported, command):
 def test_texts_that_json_has_to_escape_are_sealed_as_they_stand(imported, admin_db, seal_db, command, tmp_path):
     admin_db.execute(
         "UPDATE ingest_event SET payload = %(text)s, actor = %(actor)s WHERE event_type = 'scan'",
-        text='{"a" : "\\u0041\\n\u2028\U0001f600"}', actor='"\\\x01\u00e9',
+        text='{"a" : "\\u0041\\n\u2028\U0001f600"}', actor='"\\\x01\x7f\u00e9\u009b',
     )
     seal(seal_db)
     file = tmp_path / "receipt"
     file.write_text(command("receipt", imported).stdout)
     assert verify_file(file).is_consistent
+    assert file.read_text().isascii() and file.read_text().replace("\n", "").isprintable()
 
 
 # ----------------------------------------------------------------------------------------------------- order of events

@@ -80,7 +80,8 @@ WHERE batch_id = %(batch_id)s AND id > %(after)s AND id <= %(until)s ORDER BY id
 
 -- name: members
 -- The members that some results added, moved or took out.
-SELECT result_id, asset_id, position, came, position_before
+SELECT result_id, asset_id, position, came, position_before, say_only, source_at, source_batch_id, source_at_before,
+       source_batch_id_before
 FROM ingest_result_member WHERE result_id IN %(result_ids)s ORDER BY result_id, asset_id
 
 -- name: events

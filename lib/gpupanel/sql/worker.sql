@@ -15,7 +15,7 @@ WHERE j.id = %(job_id)s AND b.status = 'queued'
 -- Select the job that this token claimed, in any state, with what was approved of its batch; none once another program,
 -- which leaves the token as it is, has claimed the job.
 SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.attempts, j.items_done, j.items_total,
-       b.manifest_sha256, b.source_at, b.although_older, j.state
+       b.manifest_sha256, b.source_at, b.although_older, b.undo_of, j.state
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.claim_token = %(token)s AND j.worker = %(worker)s
 

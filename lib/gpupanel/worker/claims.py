@@ -24,7 +24,7 @@ LOST = "The claim was lost: another worker presumed this one dead and reset the 
 class Claim:
     """A running job as it was when it was claimed; `worker` is `host:pid`.
 
-    `manifest_sha256`, `source_at` and `although_older` are those of the batch as it was approved.
+    `manifest_sha256`, `source_at`, `although_older` and `undo_of` are those of the batch as it was approved.
     """
 
     job_id: int
@@ -38,6 +38,7 @@ class Claim:
     manifest_sha256: str | None = None
     source_at: datetime | None = None
     although_older: int = 0
+    undo_of: int | None = None
 
     @property
     def name(self) -> str:
