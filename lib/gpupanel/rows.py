@@ -86,7 +86,6 @@ class PlannedItem(TypedDict):
     decision: str
     job_id: int | None
     changes: Any
-    item_digest: str | None
     target_digest: str | None
 
 

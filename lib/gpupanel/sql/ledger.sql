@@ -137,9 +137,15 @@ ON DUPLICATE KEY UPDATE
 
 -- name: planned_items
 -- Plan, decision and job of some items of a batch.
-SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, target_digest
 FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
+
+-- name: plan_of_batch
+-- Plan, decision and job of the first items of a batch.
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, target_digest
+FROM ingest_batch_item FORCE INDEX (item)
+WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn' LIMIT %(limit)s
 
 -- name: listed_items
 -- Keys of the items that are not withdrawn.

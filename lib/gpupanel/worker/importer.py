@@ -4,6 +4,7 @@ Every transaction carries the fence of the claim, so that a worker that lost its
 when nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -77,6 +78,9 @@ class Importer:
         self._options = options
         self._manifest = JobManifest(db, mount, claim, self, options.on_change)
         self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._plan = claim.plan
+        self._whole: Manifest | None = None  # the manifest, if one chunk has all that the job imports
+        self._result_of_whole: ImportResult | None = None
         self._containers_total = 0
         self._progress_event_at = monotonic()
         self._epoch = db.epoch
@@ -95,6 +99,8 @@ class Importer:
             return changed.result
         self._claim = replace(self._claim, manifest_sha256=manifest.sha256)
         self._containers_total = len(manifest.containers)
+        if self._plan and len(self._plan) == len(manifest.items) and not manifest.containers:
+            self._whole = manifest
         return self._import_until_done(manifest, self._import_run(manifest))
 
     @property
@@ -110,6 +116,8 @@ class Importer:
         while True:
             try:
                 Pipeline(self, self._mount, run, manifest, limits).run()
+                if self._result_of_whole:
+                    return self._result_of_whole
                 self.checkpoint()
                 return self._finish(manifest, self._manifest.compare_at_end(manifest))
             except JobNotDoneError as error:
@@ -154,6 +162,8 @@ class Importer:
 
         A transaction that writes nothing begins with its query; a read-only one has a statement more.
         """
+        if self._plan is not None:
+            return {key: self._plan[key] for key in keys if key in self._plan}
         return run_idempotent(self._db, ledger.planned_items, self._claim.batch_id, keys)
 
     def is_open(self, row: PlannedItem) -> bool:
@@ -166,6 +176,14 @@ class Importer:
 
         Items are still open only when a lost COMMIT had no effect.
         """
+        if self._whole and len(chunk) == len(self._whole.items) and all(entry.id for entry in chunk):
+            try:
+                return self._settle_whole(writer, chunk, self._whole)
+            except DataError:
+                self._whole = None  # the chunk is written item by item, and the job ends after it
+        return self._settle_chunk(writer, chunk)
+
+    def _settle_chunk(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
@@ -194,6 +212,36 @@ class Importer:
         settled = writer.write_individually(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         return self._note_progress(tx, len(settled))
+
+    def _settle_whole(self, writer: ChunkWriter, chunk: list[ImportItem], manifest: Manifest) -> list[ImportItem]:
+        """Write the only chunk of a job and the end of the job in one transaction.
+
+        Raises: DataError, when nothing was written.
+        """
+        at_end = self._manifest.compare_at_end(manifest)
+        try:
+            self._result_of_whole = self._db.run_transaction(self._commit_whole, writer, chunk, at_end)
+        except CommitUnknownError:
+            try:
+                run_idempotent(self._db, claims.heartbeat, self._claim)  # waits for our own transaction to end
+                return chunk
+            except ClaimLostError:
+                self._result_of_whole = self._result_of_ended(manifest)
+        self.items_done = self.items_total
+        return []
+
+    def _commit_whole(
+        self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem], at_end: ManifestAtEnd
+    ) -> ImportResult:
+        """Write library, end of job and batch, ledger, results and events; no other entry of the batch exists."""
+        settled = writer.write(tx, chunk)
+        self._heartbeat.raise_if_lost()
+        result = result_of_counts(Counter(str(each.plan.decision) for each in settled), {})
+        writes_entry = any(each.plan.decision is not Decision.FAILED for each in settled)
+        claims.write_end(tx, self._claim, result, at_end, writes_entry=writes_entry)
+        writer.record(tx, settled)
+        claims.note_end(tx, self._claim, result, at_end)
+        return result
 
     def _note_progress(self, tx: Transaction, items: int) -> bool:
         """Append an event now and then; return whether it was due."""
@@ -289,6 +337,7 @@ class Importer:
         Raises: ClaimLostError, also when the claim itself was among the lost commits.
         """
         self._epoch = self._db.epoch
+        self._plan = self._whole = None
         self.items_done, self.items_total = run_idempotent(self._db, claims.recount, self._claim)
 
     # ------------------------------------------------------------------------------------------------- the end
@@ -307,9 +356,16 @@ class Importer:
         try:
             return self._db.run_transaction(self._end, manifest, at_end)
         except ClaimLostError:
-            if not self._db.run_read(claims.has_ended, self._claim):
-                raise
-            return self._db.run_read(self._result, manifest)
+            return self._result_of_ended(manifest)
+
+    def _result_of_ended(self, manifest: Manifest) -> ImportResult:
+        """Return the result of a job that may have ended under our token.
+
+        Raises: ClaimLostError, if it has not.
+        """
+        if not self._db.run_read(claims.has_ended, self._claim):
+            raise ClaimLostError(claims.LOST)
+        return self._db.run_read(self._result, manifest)
 
     def _end(self, tx: Transaction, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
         self._heartbeat.raise_if_lost()
