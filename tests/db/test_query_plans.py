@@ -13,7 +13,7 @@ FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
-FROM_THE_END = {"ledger.count", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest"}
+FROM_THE_END = {"ledger.count", "search.ledger_state", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest"}
 
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
