@@ -1,12 +1,16 @@
 # Two commands to start with: `make run` and `make test`. Each installs what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint test-all screenshots axe million faults galera load bench profile fuzz audit demo venv install clean
+.PHONY: help run test lint test-all flake screenshots axe million faults galera load
+.PHONY: bench profile fuzz audit lock demo venv install clean
 
 # `make install` writes the tree to PREFIX and uses PYTHON. DESTDIR is put in front of PREFIX to build a package.
 # DEBIAN_PACKAGES=1 uses Debian's Python packages where their versions suffice.
 PREFIX = /opt/gpu-admin-panel
 PYTHON = /usr/bin/python3
+
+# `make test` runs a process for each core, at most four; each has its own MariaDB. With ARGS=--pdb it runs one.
+PARALLEL = -n auto --maxprocesses 4
 
 # `make run` and `make demo` keep their MariaDB, mount and configuration in this folder.
 VAR = var
@@ -19,7 +23,7 @@ run:  ## Run the demo panel with a private MariaDB; Ctrl-C stops it; PORT=8081 V
 	@exec bin/gpupanel run --var "$(VAR)" $(if $(PORT),--port "$(PORT)")
 
 test: lint  ## Run ruff, mypy and the tests; ARGS='-k queue -x' is passed to pytest
-	@exec venv/bin/python -m pytest $(ARGS)
+	@exec venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 lint:  ## Check the Python code with ruff and mypy, as pyproject.toml configures them
 	@bin/prepare test
@@ -33,6 +37,10 @@ test-all:  ## Run every test, also the long ones: clusters, fault campaign, load
 	@$(MAKE) --no-print-directory load
 	@$(MAKE) --no-print-directory million
 	@$(MAKE) --no-print-directory fuzz
+
+flake:  ## Run the tests three times under load and on one core, count failures; ARGS='--runs 10 -- -k queue'
+	@bin/prepare test
+	@exec bin/flake $(ARGS)
 
 screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ to look at
 	@bin/prepare test
@@ -76,6 +84,10 @@ fuzz:  ## Send random hostile requests and manifests for MINUTES (5), and measur
 audit:  ## Look up known vulnerabilities of the packages in venv/; needs PyPI's advisory service
 	@bin/prepare run
 	@exec bin/audit
+
+lock:  ## Write the newest allowed versions of the packages and their hashes to requirements.lock
+	@bin/prepare run
+	@exec bin/lock
 
 demo:  ## Import the demo bundles without a browser and print each result
 	@bin/prepare run

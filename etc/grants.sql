@@ -50,7 +50,7 @@ GRANT SELECT,
 GRANT SELECT, INSERT, UPDATE ON queue_control TO gpu_panel@localhost;
 
 -- The panel's account also runs `notify`, which marks what it sent.
-GRANT SELECT, INSERT (batch_id, event_id, kind), UPDATE (sent_at, attempts, last_error)
+GRANT SELECT, INSERT (batch_id, event_id, kind), UPDATE (sent_at, mailed_at, posted_at, not_before, attempts, last_error)
       ON ingest_notice TO gpu_panel@localhost;
 
 -- The worker writes the library.

@@ -324,16 +324,27 @@ CREATE TABLE IF NOT EXISTS ingest_tombstone (
   PRIMARY KEY (kind, hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
--- A receipt over all that is recorded of a batch, for each job that has ended. Append-only.
+-- A receipt over all that was recorded of a batch since its receipt before, for each job that has ended. Append-only
+-- (docs/decisions/0155-receipts.md).
 CREATE TABLE IF NOT EXISTS ingest_receipt (
-  id        BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  batch_id  BIGINT UNSIGNED NOT NULL,
-  job_id    BIGINT UNSIGNED NOT NULL,
-  `lines`   BIGINT UNSIGNED NOT NULL,
-  root      CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The place in the chain: 1, 2, 3, ... without a gap.
+  id         BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id   BIGINT UNSIGNED NOT NULL,
+  job_id     BIGINT UNSIGNED NOT NULL,
+  `lines`    BIGINT UNSIGNED NOT NULL,
+  root       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   -- The root of the batch's receipt before; NULL for its first one.
-  previous  CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  sealed_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  previous   CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  sealed_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- The last result and the last event of the batch that the receipt covers.
+  result_id  BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  event_id   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  -- SHA-256 over the head of the receipt before and this root.
+  head       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  -- The first four digits of each line's SHA-256, so that a line that does not fit can be named.
+  marks      LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NULL,
+  -- The rows of ingest_batch_container that the job settled, as they were: JSON Lines, compressed by zlib.
+  containers LONGBLOB NULL,
   -- A job has one receipt.
   UNIQUE KEY job (job_id),
   -- The receipts of a batch in order.
@@ -349,14 +360,21 @@ CREATE TABLE IF NOT EXISTS ingest_notice (
   event_id   BIGINT UNSIGNED NULL,
   kind       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  -- NULL until the message was accepted.
+  -- NULL until every channel of [notify] accepted the message, or what it would tell was over.
   sent_at    DATETIME(6) NULL,
   attempts   INT UNSIGNED NOT NULL DEFAULT 0,
   last_error TEXT NULL,
+  -- When mail server and web hook accepted the message; NULL where the channel is not set up, or did not yet.
+  mailed_at  DATETIME(6) NULL,
+  posted_at  DATETIME(6) NULL,
+  -- After a failed attempt: when the next one is due (docs/decisions/0132-notices.md).
+  not_before DATETIME(6) NULL,
   -- An event is told once.
   UNIQUE KEY event (event_id),
   -- What is still to be sent, in order.
-  KEY unsent (sent_at, id)
+  KEY unsent (sent_at, id),
+  -- Whether a condition, such as a stalled job, was told since a time.
+  KEY told (kind, created_at, batch_id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- A preflight that is too long for a request, made by a worker. A batch has one row, which the next request overwrites.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from gpupanel.manifest import Container, Derivative, Item, Manifest, Verification
-from gpupanel.reference_fold import Documents, FIELDS, Handover, Library, orders
+from gpupanel.reference_fold import Documents, FIELDS, Handover, Library, Promise, orders, promise_of
 
 START = datetime(2026, 4, 10)
 # Few of each, so that bundles meet.
@@ -121,7 +121,9 @@ def promised(library: Library, handovers: tuple[Handover, ...]) -> dict[str, Any
     Fields of an asset or container are left out where a create is not the first that brought it; additive parts where
     a bundle removed the asset; a container without a visible member where a bundle removed members of it.
     """
-    loose, removed = _loose(handovers), _named(handovers, ("remove",))
+    promises = _promises(handovers)
+    loose = {key for key, promise in promises.items() if not promise.values}
+    removed = {key for key, promise in promises.items() if not promise.parts}
     live = {key: asset for key, asset in library.assets.items() if not asset.deleted}
     assets = {key: {"say": asset.say, "covers": asset.covers, "analyses": asset.analyses, "source": asset.source,
                     "fields": [asset.fields[name] for name in FIELDS],
@@ -148,16 +150,10 @@ def _entries(handover: Handover) -> set[tuple[str, str]]:
             | {(container.type, container.container_hash) for container in manifest.containers})
 
 
-def _named(handovers: tuple[Handover, ...], actions: tuple[str, ...]) -> set[tuple[str, str]]:
-    return {key for each in handovers if each.manifest.action in actions for key in _entries(each)}
-
-
-def _loose(handovers: tuple[Handover, ...]) -> set[tuple[str, str]]:
-    """Return the assets and containers that a second create names."""
-    order_of, seen, loose = orders(handovers), set(), set()
-    bringing = [each for each in handovers if each.manifest.action != "remove"]
-    for each in sorted(bringing, key=lambda handover: order_of[handover.manifest.sync_id]):
-        if each.manifest.action == "create":
-            loose |= _entries(each) & seen
-        seen |= _entries(each)
-    return loose
+def _promises(handovers: tuple[Handover, ...]) -> dict[tuple[str, str], Promise]:
+    """(type, hash) -> what is promised of each asset and container that a bundle names."""
+    order_of, actions = orders(handovers), {}
+    for each in sorted(handovers, key=lambda handover: order_of[handover.manifest.sync_id]):
+        for key in _entries(each):
+            actions.setdefault(key, []).append(each.manifest.action)
+    return {key: promise_of(each) for key, each in actions.items()}

@@ -1,14 +1,31 @@
-"""Fixtures of all tests: a private MariaDB, a mount, and both configurations."""
+"""Fixtures of all tests: a private MariaDB, a mount, and both configurations. How processes share the tests."""
 
 import file_permissions
 import installation
 import pytest
-from constants import NAME, empty
+from constants import NAME, empty, password
 from gpupanel import config
-from gpupanel.db import Database
+from gpupanel.db import Database, schema
+from gpupanel.db.expected import SEALER
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
+from xdist.scheduler import LoadScopeScheduling
+
+# Their fixtures of the session cost most: one process runs them all.
+FOLDERS_OF_ONE_PROCESS = ("tests/browser/", "tests/deploy/")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process whole files, or whole folders, in the order in which one process would run them."""
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in FOLDERS_OF_ONE_PROCESS if file.startswith(folder)), file)
+
+    config.option.loadscopereorder = False
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +95,19 @@ def worker_conf(server, tmp_path, assets_dir):
     return installation.write(tmp_path / "worker.conf", server.socket, assets_dir, "gpu_worker", worker={
         "poll_seconds": 0.05, "heartbeat_seconds": 0.5, "readers": 4,
     })
+
+
+@pytest.fixture
+def seal_conf(server, tmp_path, assets_dir):
+    """The configuration of `gpupanel seal`, with an account of its own."""
+    schema.open_account(server.admin(NAME), SEALER, password(SEALER))
+    return installation.write(tmp_path / "seal.conf", server.socket, assets_dir, SEALER)
+
+
+@pytest.fixture
+def seal_db(admin_db, seal_conf):
+    """The account of `seal`, over empty tables."""
+    yield from _database(seal_conf)
 
 
 @pytest.fixture

@@ -54,6 +54,12 @@ def results(
     return [row | {"changes": json.loads(row["changes"]) if row["changes"] else {}} for row in rows]
 
 
+def fields_of(tx: ReadTransaction, asset: dict[str, Any], moment: datetime) -> dict[str, dict[str, Any]]:
+    """The fields of an asset of the library at a time, as `fields_at` has them."""
+    latest = results(tx, asset["asset_type"], asset["asset_hash"], None, PAST_LIMIT)
+    return fields_at(asset, latest, moment)
+
+
 def fields_at(
     asset: dict[str, Any], history: list[dict[str, Any]], moment: datetime
 ) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ Each option is declared once, as a field of its section: type, kind with its uni
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from configparser import ConfigParser, Error as SyntaxProblem
 from dataclasses import dataclass, field
@@ -23,11 +24,35 @@ if TYPE_CHECKING:
     Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+# A plain address: no display name, no quotes, nothing that a mail header could take for its end.
+MAIL_ADDRESS = (
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+)
+URL = r"(https?)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?(/[!-~]*)?"
+
+
 class Kind(NamedTuple):
-    """The converter of an option, and its allowed values with their unit."""
+    """The converter of an option, and its allowed values with their unit; no message shows a secret value."""
 
     convert: Callable[[str], Any]
     expected: str
+    is_secret: bool = False
+
+
+class Url(NamedTuple):
+    """An http or https address; `target` is path and query, which may be a secret."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """The address without its path, for messages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 def _names(text: str) -> frozenset[str]:
@@ -91,6 +116,36 @@ def _on_change(text: str) -> str:
     return text
 
 
+def _smtp_tls(text: str) -> str:
+    if text not in ("auto", "starttls", "tls", "off"):
+        raise ValueError
+    return text
+
+
+def _address(text: str) -> str:
+    if text and not re.fullmatch(MAIL_ADDRESS, text):
+        raise ValueError
+    return text
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(_address(part.strip()) for part in text.replace("\n", ",").split(",") if part.strip())
+
+
+def _url(text: str) -> Url | None:
+    """An address; one without https is of this machine."""
+    if not text:
+        return None
+    found = re.fullmatch(URL, text)
+    if not found:
+        raise ValueError
+    scheme, host, port, target = found.groups()
+    host = host.strip("[]")
+    if (scheme == "http" and host not in LOCAL_HOSTS) or int(port or 1) not in range(1, 65536):
+        raise ValueError
+    return Url(scheme, host, int(port or (443 if scheme == "https" else 80)), target or "/")
+
+
 def _flag(text: str) -> bool | None:
     try:
         return ConfigParser.BOOLEAN_STATES[text.lower()] if text else None
@@ -109,6 +164,11 @@ AUTH = Kind(_authentication, "remote_user or none")
 VERIFY = Kind(_verification, "size or sha256")
 TLS = Kind(_tls_mode, "auto, required or off")
 FLAG = Kind(_flag, "yes or no")
+ADDRESS = Kind(_address, "a plain mail address, such as media@example.org")
+ADDRESSES = Kind(_addresses, "plain mail addresses separated by commas")
+SMTP_TLS = Kind(_smtp_tls, "auto, starttls, tls or off")
+HOOK_URL = Kind(_url, "an https address without a user, or an http address of this machine", is_secret=True)
+PAGES_URL = Kind(_url, "an https address, or an http address of this machine")
 ON_CHANGE = Kind(_on_change, "hold or replan")
 TIME_ZONE = Kind(_time_zone, "a time zone such as Europe/Vienna")
 WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
@@ -140,7 +200,7 @@ class DatabaseSettings:
     @property
     def is_local(self) -> bool:
         """Whether the server is on this machine."""
-        return bool(self.unix_socket) or self.host in ("localhost", "127.0.0.1", "::1")
+        return bool(self.unix_socket) or self.host in LOCAL_HOSTS
 
     @property
     def verifies_tls(self) -> bool:
@@ -203,6 +263,42 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Section [notify]: whom `gpupanel notify` tells of failures. It alone reads the files with secrets."""
+
+    mail_to: Annotated[tuple[str, ...], ADDRESSES, "Who gets the mails."] = ()
+    mail_from: Annotated[str, ADDRESS, "Sender of the mails."] = ""
+    smtp_host: Annotated[str, TEXT, "Mail server that takes the mails."] = "127.0.0.1"
+    smtp_port: Annotated[int | None, PORT, "Its port; 587, with tls 465, without TLS 25."] = None
+    smtp_tls: Annotated[str, SMTP_TLS, "TLS to it; auto is starttls, and off on this machine."] = "auto"
+    smtp_user: Annotated[str, TEXT, "User name at the mail server, if it wants one."] = ""
+    smtp_password_file: Annotated[Path | None, PATH, "File that holds that user's password and nothing else."] = None
+    webhook_url: Annotated[Url | None, HOOK_URL, "Where the messages are posted as JSON."] = field(
+        default=None, repr=False
+    )
+    webhook_secret_file: Annotated[Path | None, PATH, "File of the key that signs each POST."] = None
+    tls_ca: Annotated[Path | None, PATH, "Certificates of the authorities of both servers; else the system's."] = None
+    panel_url: Annotated[Url | None, PAGES_URL, "Folder of the panel's pages, for links in the messages."] = None
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether people are told at all."""
+        return bool(self.mail_to or self.webhook_url)
+
+    @property
+    def tls(self) -> str:
+        """TLS to the mail server: starttls, tls or off."""
+        if self.smtp_tls != "auto":
+            return self.smtp_tls
+        return "off" if self.smtp_host in LOCAL_HOSTS else "starttls"
+
+    @property
+    def port(self) -> int:
+        """The port of the mail server."""
+        return self.smtp_port or {"starttls": 587, "tls": 465, "off": 25}[self.tls]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One configuration file; the panel's has no [worker], and vice versa."""
 
@@ -211,9 +307,13 @@ class Settings:
     mount: MountSettings
     panel: PanelSettings
     worker: WorkerSettings
+    notify: NotifySettings
 
 
-SECTIONS = {"database": DatabaseSettings, "mount": MountSettings, "panel": PanelSettings, "worker": WorkerSettings}
+SECTIONS = {
+    "database": DatabaseSettings, "mount": MountSettings, "panel": PanelSettings, "worker": WorkerSettings,
+    "notify": NotifySettings,
+}
 # section -> option -> its kind
 OPTIONS: dict[str, dict[str, Kind]] = {
     section: {option: hint.__metadata__[0] for option, hint in settings.__annotations__.items()}
@@ -284,7 +384,8 @@ def _convert(values: dict[str, Any], section: str, option: str, text: str) -> li
         if text or kind is not PATH:
             values[option] = kind.convert(text)
     except ValueError:
-        return [f"[{section}] {option}: found {text!r}, expected {kind.expected}"]
+        found = "another text" if kind.is_secret else repr(text)
+        return [f"[{section}] {option}: found {found}, expected {kind.expected}"]
     return []
 
 
@@ -305,7 +406,7 @@ def _read_password(database: dict[str, Any], path: Path) -> list[str]:
 
 def _resolve_paths(values: Values, path: Path) -> None:
     """Make paths relative to the configuration file's folder."""
-    for section in ("database", "mount", "panel"):
+    for section in ("database", "mount", "panel", "notify"):
         for option, value in values[section].items():
             if isinstance(value, Path):
                 values[section][option] = path.parent.absolute() / value
@@ -315,7 +416,10 @@ def _resolve_paths(values: Values, path: Path) -> None:
 
 
 def _contradictions(values: Values) -> list[str]:
-    return [*_tls_contradictions(DatabaseSettings(**values["database"])), *_worker_contradictions(values)]
+    return [
+        *_tls_contradictions(DatabaseSettings(**values["database"])), *_worker_contradictions(values),
+        *_notify_contradictions(NotifySettings(**values["notify"])),
+    ]
 
 
 def _tls_contradictions(database: DatabaseSettings) -> list[str]:
@@ -340,3 +444,14 @@ def _worker_contradictions(values: Values) -> list[str]:
             f"stale_minutes ({worker.stale_minutes:g} minutes), or live workers lose their jobs"
         ]
     return []
+
+
+def _notify_contradictions(notify: NotifySettings) -> list[str]:
+    problems = []
+    if bool(notify.mail_to) != bool(notify.mail_from):
+        problems.append("[notify] mail_to and mail_from: found one of them, expected both or neither")
+    if bool(notify.smtp_user) != bool(notify.smtp_password_file):
+        problems.append("[notify] smtp_user and smtp_password_file: found one of them, expected both or neither")
+    if notify.smtp_user and notify.tls == "off" and notify.smtp_host not in LOCAL_HOSTS:
+        problems.append("[notify] smtp_tls: found off beside smtp_user, expected TLS: the password would be readable")
+    return problems

@@ -11,6 +11,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+            ForeignTablesError          (database)
         PreflightTooLongError
         PreflightRequested                    a worker makes the preflight
         InvalidInputError
@@ -36,6 +37,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         JobNotDoneError
         InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
         UnreadableSideError              (migration)
+        DeliveryError                     a mail server or a web hook did not accept a message
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """
@@ -191,3 +193,8 @@ class JobNotDoneError(PanelError):
     def __init__(self, open_entries: int) -> None:
         super().__init__(f"{open_entries:,} items and containers are not settled")
         self.open_entries = open_entries
+
+
+class DeliveryError(PanelError):
+    message = "The message was not accepted."
+    hint = "Nothing is lost: the next call sends it again."

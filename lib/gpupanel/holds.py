@@ -90,13 +90,7 @@ def _append_events(
     tx: Transaction, event_type: str, jobs: Iterable[tuple[int, int]], actor: str, facts: dict[str, object]
 ) -> None:
     """Append one event for each (batch id, job id), with one INSERT."""
-    tx.insert_many("ledger.append_event", [
-        {
-            "batch_id": batch_id, "event_type": event_type, "actor": actor,
-            "payload": ledger.canonical_json(facts | {"job_id": job_id}),
-        }
-        for batch_id, job_id in jobs
-    ])
+    ledger.append_events(tx, event_type, [(batch_id, facts | {"job_id": job_id}) for batch_id, job_id in jobs], actor)
 
 
 # ------------------------------------------------------------------------------------------- releasing

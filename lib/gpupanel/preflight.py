@@ -75,13 +75,14 @@ class PreflightResult(NamedTuple):
 
 
 def inspect_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
+    *, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BundleInspection:
-    """Read the manifest, and check the files of (`only` some) items.
+    """Read the manifest, and check the files of (`only` some) items; `progress` is called with (done, total) items.
 
     Faults of the bundle are in the result. Raises MountUnavailableError.
     """
-    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint)
+    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint, progress=progress)
 
 
 def read_bundle(
@@ -109,7 +110,8 @@ def read_bundle(
 
 
 def check_files(
-    mount: Mount, examined: BundleInspection, checkpoint: Callable[[], None] = lambda: None
+    mount: Mount, examined: BundleInspection, checkpoint: Callable[[], None] = lambda: None,
+    *, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BundleInspection:
     """Check the files of the items that are to be planned, in several threads; a `remove` needs none.
 
@@ -120,8 +122,10 @@ def check_files(
         return examined
     check = FileChecks(mount)
     chunks = chunked(examined.entries(manifest), CHECKED_AT_ONCE)
-    for _ in map_in_threads(check.check, map(check.count, chunks), CHECKERS):
+    total = manifest.item_count if examined.only is None else len(examined.only)
+    for number, _ in enumerate(map_in_threads(check.check, map(check.count, chunks), CHECKERS), 1):
         checkpoint()
+        progress(min(number * CHECKED_AT_ONCE, total), total)
     check.confirm_absences()
     return examined._replace(missing=check.missing, files_listed=check.files if examined.only is None else None)
 

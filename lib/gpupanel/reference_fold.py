@@ -4,7 +4,7 @@ It states the rules of docs/decisions/0111-upstream-order.md without a database,
 Tests hold the importer to it. A manifest is used by its attributes only, so nothing of the project is imported here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
 VALUES = ("bytes", "sha256", "mime_type", "width", "height")  # of a derivative
 MICROSECOND = timedelta(microseconds=1)
+ASSET_TYPES = ("photo", "cover", "video")
 Key = tuple[str, str]  # (type, hash)
 
 
@@ -29,12 +30,19 @@ class Documents(NamedTuple):
     analyses: frozenset[Key] = frozenset()
 
 
+NO_DOCUMENTS = Documents("")
+
+
 @dataclass(frozen=True)
 class Handover:
-    """A bundle: its parsed manifest, and the documents of its items by (type, hash)."""
+    """A bundle: its parsed manifest, and the documents of its items by (type, hash).
+
+    `overrides` has the entries that the bundle writes although a newer one decided last.
+    """
 
     manifest: Any
     documents: dict[Key, Documents] = field(default_factory=dict)
+    overrides: Collection[Key] = ()
 
 
 @dataclass
@@ -67,7 +75,7 @@ class Member:
 class Container:
     """A container; `say` is the latest create or update, and the latest remove is a tombstone.
 
-    `members` also has the removed ones.
+    `members` also has the removed ones. `has_others`: the library has live members that were not read into `members`.
     """
 
     say: Order
@@ -75,15 +83,20 @@ class Container:
     cover_hash: str | None
     deleted: bool = False
     members: dict[str, Member] = field(default_factory=dict)
+    has_others: bool = False
 
 
 @dataclass
 class Library:
-    """Tombstones are keyed by (type, hash), and those of members by (container type, container hash, asset hash)."""
+    """Tombstones are keyed by (type, hash), and those of members by (container type, container hash, asset hash).
+
+    `live` has the hashes of live assets for a library of containers alone; None where `assets` has all.
+    """
 
     assets: dict[Key, Asset] = field(default_factory=dict)
     containers: dict[Key, Container] = field(default_factory=dict)
     tombstones: dict[tuple[str, ...], Order] = field(default_factory=dict)
+    live: Collection[str] | None = None
 
     def is_buried(self, key: tuple[str, ...], order: Order) -> bool:
         """Whether a later bundle removed what this key names."""
@@ -93,31 +106,48 @@ class Library:
         self.tombstones[key] = max(order, self.tombstones.get(key, order))
 
     def has_live(self, asset_hash: str) -> bool:
-        return any(key[1] == asset_hash and not asset.deleted for key, asset in self.assets.items())
+        if self.live is not None:
+            return asset_hash in self.live
+        found = (self.assets.get((asset_type, asset_hash)) for asset_type in ASSET_TYPES)
+        return any(asset is not None and not asset.deleted for asset in found)
 
 
 def orders(handovers: Iterable[Handover]) -> dict[str, Order]:
     """sync_id -> order, where all these bundles are known. Raises ValueError for a bundle that is its own prior."""
     known = {handover.manifest.sync_id: handover.manifest for handover in handovers}
-    return {sync_id: Order(_source_at(known, sync_id), sync_id) for sync_id in known}
+    times = {sync_id: (_manifest_time(manifest), manifest.prior_sync_id) for sync_id, manifest in known.items()}
+    order_of, ringed = orders_of_times(times)
+    if ringed:
+        raise ValueError(f"bundle {min(ringed)} is its own prior")
+    return order_of
 
 
-def _source_at(known: dict[str, Any], sync_id: str) -> datetime:
-    """The later of the manifest's own time and the prior's + 1 microsecond, from the first prior on."""
-    chain: list[str] = []
-    while sync_id in known:
-        if sync_id in chain:
-            raise ValueError(f"bundle {sync_id} is its own prior")
-        chain.append(sync_id)
-        sync_id = known[sync_id].prior_sync_id
-    source_at = _manifest_time(known[chain[-1]])
-    for follower in reversed(chain[:-1]):
-        source_at = max(_manifest_time(known[follower]), source_at + MICROSECOND)
-    return source_at
+def orders_of_times(times: Mapping[str, tuple[datetime, str | None]]) -> tuple[dict[str, Order], set[str]]:
+    """Order the bundles given as sync_id -> (own time, prior); return also those without a place.
+
+    The place of a bundle is the later of its own time and that of a prior that is known + 1 microsecond. A bundle that
+    is its own prior, directly or through others, has none; such a prior counts as unknown.
+    """
+    places: dict[str, datetime] = {}
+    ringed: set[str] = set()
+    for sync_id in times:
+        chain: dict[str, None] = {}
+        each: str | None = sync_id
+        while each is not None and each in times and each not in places and each not in ringed and each not in chain:
+            chain[each] = None
+            each = times[each][1]
+        walked = list(chain)
+        if each in chain:
+            ringed.update(walked[walked.index(each):])
+        for follower in reversed(walked):
+            if follower not in ringed:
+                own, prior = times[follower]
+                places[follower] = max(own, places[prior] + MICROSECOND) if prior in places else own
+    return {sync_id: Order(place, sync_id) for sync_id, place in places.items()}, ringed
 
 
 def _manifest_time(manifest: Any) -> datetime:
-    """When upstream completed the bundle, cut to microseconds."""
+    """Return when upstream completed the bundle, cut to microseconds."""
     whole, _, fraction = (manifest.completed_at or manifest.created_at).removesuffix("Z").partition(".")
     return datetime.fromisoformat(whole) + int(fraction[:6].ljust(6, "0")) * MICROSECOND
 
@@ -141,32 +171,73 @@ def fold(handovers: Iterable[Handover], arrivals: Iterable[str] | None = None) -
 
 def import_bundle(library: Library, handover: Handover, order: Order) -> bool:
     """Import all items, then all containers; returns whether no member was missing."""
-    manifest = handover.manifest
+    manifest, overrides = handover.manifest, handover.overrides
     for item in manifest.items:
-        if manifest.action == "remove":
-            _remove_item(library, item, order)
-        else:
-            documents = handover.documents.get((item.asset_type, item.asset_hash), Documents(""))
-            _bring_item(library, item, documents, order, manifest.action)
-    if manifest.action == "remove":
-        for container in manifest.containers:
-            _take_out(library, container, order)
+        key = item.asset_type, item.asset_hash
+        documents = handover.documents.get(key, NO_DOCUMENTS)
+        import_item(library, manifest.action, item, order, documents=documents, overrides=key in overrides)
+    complete = [
+        import_container(
+            library, manifest.action, container, order,
+            overrides=(container.type, container.container_hash) in overrides,
+        )
+        for container in manifest.containers
+    ]
+    return all(complete)
+
+
+def import_item(
+    library: Library, action: str, item: Any, order: Order, *, documents: Documents = NO_DOCUMENTS,
+    overrides: bool = False,
+) -> None:
+    """Import one item of a bundle; no other entry of the library changes, and none but its own counts."""
+    if action == "remove":
+        _remove_item(library, item, order, overrides)
+    else:
+        _bring_item(library, item, documents, order, action, overrides)
+
+
+def import_container(
+    library: Library, action: str, container: Any, order: Order, *, overrides: bool = False
+) -> bool:
+    """Import one container of a bundle; returns whether no member was missing.
+
+    Besides the container itself, only the marks of its members' assets count.
+    """
+    if action == "remove":
+        _take_out(library, container, order, overrides)
         return True
-    return all([_bring_container(library, container, order, manifest.action) for container in manifest.containers])
+    return _bring_container(library, container, order, action, overrides)
 
 
-def _remove_item(library: Library, item: Any, order: Order) -> None:
+def _place(order: Order, overrides: bool, *says: Order | None) -> Order:
+    """The order that counts for one row: at its own earlier say, or just after the newer says that it overrides."""
+    for say in says:
+        if say is not None and say > order:
+            if say.sync_id == order.sync_id:
+                order = say
+            elif overrides:
+                order = Order(say.source_at + MICROSECOND, order.sync_id)
+    return order
+
+
+def _remove_item(library: Library, item: Any, order: Order, overrides: bool) -> None:
     key = item.asset_type, item.asset_hash
     asset = library.assets.get(key)
     if asset is None:
-        library.bury(key, order)
-    elif asset.say <= order:
+        library.bury(key, _place(order, overrides, library.tombstones.get(key)))
+        return
+    order = _place(order, overrides, asset.say)
+    if asset.say <= order:
         asset.deleted, asset.say = True, order
 
 
-def _bring_item(library: Library, item: Any, documents: Documents, order: Order, action: str) -> None:
+def _bring_item(
+    library: Library, item: Any, documents: Documents, order: Order, action: str, overrides: bool
+) -> None:
     key = item.asset_type, item.asset_hash
     asset = library.assets.get(key)
+    order = _place(order, overrides, asset.say if asset else library.tombstones.get(key))
     if asset is None:
         if not library.is_buried(key, order):
             asset = library.assets[key] = Asset(order)
@@ -199,35 +270,47 @@ def _add_parts(asset: Asset, item: Any, documents: Documents, order: Order, acti
             asset.derivatives[file] = Derivative(tuple(getattr(derivative, name) for name in VALUES), order)
 
 
-def _bring_container(library: Library, container: Any, order: Order, action: str) -> bool:
+def _bring_container(library: Library, container: Any, order: Order, action: str, overrides: bool) -> bool:
     """Write the container's own fields, then its members; returns whether all members are in the library."""
     key = container.type, container.container_hash
-    known = library.containers.get(key)
+    known, tombstone = library.containers.get(key), library.tombstones.get(key)
+    was_deleted, owner = bool(known and known.deleted), known.say if known else None
+    place = _place(order, overrides, owner, tombstone if overrides else None)
     if known is None:
-        known = library.containers[key] = Container(order, container.title, container.cover_hash)
-    elif known.say <= order:
-        is_restored = known.deleted and not library.is_buried(key, order)
+        known = library.containers[key] = Container(place, container.title, container.cover_hash)
+    elif known.say <= place:
+        is_restored = known.deleted and not library.is_buried(key, place)
         if action == "update" or is_restored:
             known.title, known.cover_hash = container.title, container.cover_hash
-        known.say = order
-    missing = [asset_hash for asset_hash in container.items if not library.has_live(asset_hash)]
+        known.say = place
+    missing = {asset_hash for asset_hash in container.items if not library.has_live(asset_hash)}
     for position, asset_hash in reversed(list(enumerate(container.items))):  # the first of two equal members counts
-        if asset_hash not in missing and not library.is_buried((*key, asset_hash), order):
-            _bring_member(known, asset_hash, position, order, action)
-    _mark(library, key)
+        if asset_hash not in missing:
+            _bring_member(library, key, asset_hash, position, (order, action, overrides))
+    _mark(library, key, stays_deleted=was_deleted and known.say > place)
     return not missing
 
 
-def _bring_member(container: Container, asset_hash: str, position: int, order: Order, action: str) -> None:
+def _bring_member(
+    library: Library, key: Key, asset_hash: str, position: int, bundle: tuple[Order, str, bool]
+) -> None:
     """Add, restore or move a member, unless a later bundle decided about it. A create moves none."""
+    order, action, overrides = bundle
+    container = library.containers[key]
     member = container.members.get(asset_hash)
-    if member is None or (member.say <= order and (member.removed or action == "update")):
-        container.members[asset_hash] = Member(position, order)
-    elif member.say <= order:
-        member.say = order
+    if member is None:
+        place = _place(order, overrides, library.tombstones.get((*key, asset_hash)))
+        if not library.is_buried((*key, asset_hash), place):
+            container.members[asset_hash] = Member(position, place)
+        return
+    place = _place(order, overrides, member.say)
+    if member.say <= place:
+        if member.removed or action == "update":
+            container.members[asset_hash] = Member(position, place)
+        member.say = place
 
 
-def _take_out(library: Library, container: Any, order: Order) -> None:
+def _take_out(library: Library, container: Any, order: Order, overrides: bool) -> None:
     """Remove the listed members; a member without a membership leaves a tombstone.
 
     An empty list removes nothing.
@@ -236,19 +319,54 @@ def _take_out(library: Library, container: Any, order: Order) -> None:
     known = library.containers.get(key)
     if not container.items:
         return
-    library.bury(key, order)
+    place = _place(order, overrides, library.tombstones.get(key), known.say if known else None)
+    library.bury(key, place)
     for asset_hash in container.items:
         member = known.members.get(asset_hash) if known else None
         if member is None:
-            library.bury((*key, asset_hash), order)
-        elif member.say <= order:
-            member.removed, member.say = True, order
+            library.bury((*key, asset_hash), place)
+            continue
+        member_place = _place(order, overrides, member.say)
+        if member.say <= member_place:
+            member.removed, member.say = True, member_place
     if known:
-        _mark(library, key)
+        _mark(library, key, stays_deleted=known.deleted)
 
 
-def _mark(library: Library, key: Key) -> None:
-    """A container is removed when it has no member left and a remove was the latest to name it."""
+def _mark(library: Library, key: Key, *, stays_deleted: bool) -> None:
+    """A container is removed when it has no member left and a remove was the latest to name it.
+
+    One that was removed otherwise stays so until a bundle that is not older brings it back or adds a member.
+    """
     container = library.containers[key]
-    has_members = any(not member.removed for member in container.members.values())
-    container.deleted = not has_members and library.is_buried(key, container.say)
+    has_members = container.has_others or any(not member.removed for member in container.members.values())
+    container.deleted = not has_members and (stays_deleted or library.is_buried(key, container.say))
+
+
+# ------------------------------------------------------------------------------------------- what is promised
+
+
+class Promise(NamedTuple):
+    """What upstream's order alone decides of an entry; anything else depends on the order of arrival.
+
+    `values`: fields, source, derivatives and analyses of an asset; title, cover and positions of a container.
+    `parts`: covers, analyses and derivatives of an asset; of a container, its mark while it has no visible member.
+    """
+
+    values: bool
+    parts: bool
+
+
+def promise_of(actions: Iterable[str]) -> Promise:
+    """What is promised of an entry that bundles with these actions name, in upstream's order.
+
+    A create that is not the first to bring the entry leaves what arrived first. What arrives while the entry is removed
+    is not added.
+    """
+    values = parts = True
+    is_brought = False
+    for action in actions:
+        values = values and not (action == "create" and is_brought)
+        parts = parts and action != "remove"
+        is_brought = is_brought or action != "remove"
+    return Promise(values, parts)

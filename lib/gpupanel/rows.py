@@ -285,3 +285,44 @@ class AssetRow(SayRow):
     asset_hash: str
     first_sync_id: str | None
     deleted_at: Any
+
+
+class UnsentNotice(TypedDict):
+    """A notice that a channel has not sent; the next attempt is due at `not_before`, or now."""
+
+    id: int
+    batch_id: int
+    kind: str
+    not_before: datetime | None
+    now: datetime
+
+
+class NoticeDetails(TypedDict):
+    """A notice with its batch, and with the event and the active job if there are any."""
+
+    id: int
+    kind: str
+    created_at: datetime
+    sync_id: str
+    last_error: str | None
+    payload: str | None
+    actor: str | None
+    job_id: int | None
+    worker: str | None
+    heartbeat_at: datetime | None
+    container_title: str | None
+    item_title: str | None
+
+
+class BatchProgress(TypedDict):
+    """Status of a batch with its latest job, and the state of its open preflight request, if there are any."""
+
+    sync_id: str
+    status: str
+    last_error: str | None
+    job_id: int | None
+    job_state: str | None
+    hold_reason: str | None
+    items_done: int | None
+    items_total: int | None
+    preflight_state: str | None

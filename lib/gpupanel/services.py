@@ -178,9 +178,10 @@ class _Scan:
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False, seconds: float | None = None
+    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False,
+    seconds: float | None = None, progress: Progress = no_progress,
 ) -> preflight.PreflightResult:
-    """Plan each item and container of a batch.
+    """Plan each item and container of a batch; `progress` counts the items whose files were checked.
 
     `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
@@ -188,7 +189,7 @@ def preflight_batch(
     """
     batch = db.run_read(ledger.get_batch, sync_id)
     try:
-        examined = _inspect_bundle(mount, sync_id, seconds)._replace(although_older=although_older)
+        examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
     except PreflightTooLongError:
         raise request_preflight(db, batch, actor, although_older=although_older) from None
     return db.run_transaction(preflight.save_preflight, examined, actor)
@@ -397,12 +398,18 @@ def _reopen_and_enqueue(tx: Transaction, examined: BundleInspection, actor: str,
 
 
 def _inspect_bundle(
-    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None
+    mount: Mount, sync_id: str, seconds: float | None, only: set[AssetKey] | None = None,
+    *, progress: Progress = no_progress,
 ) -> BundleInspection:
     """Inspect a bundle; with a time limit raise PreflightTooLongError for a long one."""
-    inspect = preflight.inspect_bundle if seconds is None else _inspect_short
+
+    def inspect(sync_id: str) -> BundleInspection:
+        if seconds is None:
+            return preflight.inspect_bundle(mount, sync_id, only, progress=progress)
+        return _inspect_short(mount, sync_id, only)
+
     examined: BundleInspection
-    (examined,) = iterate_with_timeout((inspect(mount, each, only) for each in (sync_id,)), seconds)
+    (examined,) = iterate_with_timeout(map(inspect, (sync_id,)), seconds)
     return examined
 
 

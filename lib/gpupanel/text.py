@@ -1,6 +1,7 @@
 """Text for people: escaping, truncation, sizes, durations, hashes, words."""
 
 import re
+from datetime import UTC, datetime
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
@@ -41,6 +42,15 @@ def format_duration(seconds: float) -> str:
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     first = next((index for index, (value, _) in enumerate(parts) if value), 3)
     return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
+
+
+def parse_moment(text: str) -> datetime:
+    """A time as the database has it: in UTC, without a zone. A text without a zone is in UTC.
+
+    Raises ValueError, OverflowError.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def split_words(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 import worker_helpers
 from browser_session import Panel, Window
 from busy_dataset import DatasetBuilder
-from constants import NAME, empty
+from constants import NAME, TABLES, empty
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.mount import Mount
@@ -107,6 +107,8 @@ def dataset(server, room, panel_conf, worker_conf):
         server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
     ))
     empty(admin)
+    for table in TABLES:  # times and sizes of the data set follow from ids
+        admin.execute(f"ALTER TABLE {table} AUTO_INCREMENT = 1")
     yield DatasetBuilder(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).build()
     for database in (admin, panel, worker):
         database.close()

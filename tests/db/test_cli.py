@@ -207,6 +207,38 @@ def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json,
     assert "systemctl stop gpu-admin-panel-import-worker" in answer.stderr
 
 
+# --------------------------------------------------------------------------------------------------------- plan
+
+
+def test_plan_shows_the_library_after_several_batches_and_writes_nothing(bundles, command, as_json, admin_db):
+    photos = list(bundles.assets("two", 2))
+    first = bundles.bundle("first", photos, [bundles.container("gallery", "Album", photos)])
+    later = bundles.bundle("later", [photos[0]._replace(title="Later\x1b[2J")], action="update", prior_sync_id=first)
+    command("scan")
+    before = admin_db.execute("SELECT * FROM ingest_event ORDER BY id")
+    answer = command("plan", later, first)
+    assert answer.returncode == 0, answer.stderr
+    lines = [" ".join(line.split()) for line in answer.stdout.splitlines()]
+    assert lines[:4] == [
+        "2 batches, in the order of their import:", "# SYNC_ID ACTION ITEMS ASSETS",
+        f"1 {first} create 2 2 created", f"2 {later} update 1 1 updated",
+    ]
+    assert "photo 2 created" in lines and "gallery 1 created" in lines
+    assert [line for line in lines if " title #1 sets " in line and "#2 sets Later" in line]
+    assert "\x1b" not in answer.stdout
+    status, found = as_json("plan", first, later)
+    assert status == 0 and found["complete"] and found["library"]["photo"] == {"created": 2}
+    assert admin_db.execute("SELECT * FROM ingest_event ORDER BY id") == before
+
+
+def test_plan_names_what_would_not_be_imported_and_exits_with_1(bundles, command, known):
+    bad = bundles.bundle("bad", bundles.assets("bad", 1), files=False)
+    command("scan")
+    answer = command("plan", known, bad)
+    assert answer.returncode == 1
+    assert f"Not imported: {bad}: its only item would fail" in answer.stdout
+
+
 # ------------------------------------------------------------------------------------------------- status, show
 
 
@@ -271,7 +303,7 @@ def test_show_prints_facts_plan_jobs_items_and_events(known, as_json, command):
         "job_queued", "preflight_finished", "preflight_started", "scan",
     ]
     text = command("show", known, "--items", "2").stdout
-    for headings in ("TYPE ASSET HASH DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
+    for headings in ("TYPE ASSET HASH TITLE DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
         assert headings.split() in [line.split() for line in text.splitlines()]
     assert "status           queued" in text and "plan             3 will_create" in text
     assert "and 1 more" in text

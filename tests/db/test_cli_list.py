@@ -57,6 +57,7 @@ def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expe
     seen = json.loads(gpupanel("status", *options, "--json"))
     assert list(seen) == [
         "batches", "at_least", "jobs", "running", "waiting", "held", "paused", "workers_alive", "workers",
+        "now",
     ]
     assert {status: number for status, number in seen["batches"].items() if number} == expected
     assert seen["at_least"] == []

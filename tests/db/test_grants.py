@@ -35,7 +35,10 @@ DUTIES = {
     "ingest_tombstone": (R, RIU),
     "ingest_receipt": (R, R),
     "ingest_notice": (
-        {"SELECT", "INSERT batch_id event_id kind", "UPDATE sent_at attempts last_error"},
+        {
+            "SELECT", "INSERT batch_id event_id kind",
+            "UPDATE sent_at mailed_at posted_at not_before attempts last_error",
+        },
         {"SELECT", "INSERT batch_id event_id kind"},
     ),
     "preflight_request": (

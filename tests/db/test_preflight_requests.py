@@ -166,9 +166,9 @@ def test_a_stale_request_is_queued_again_and_fails_after_its_last_attempt(admin_
     for attempt, state in ((1, "queued"), (2, "failed")):
         claim = take(worker_db)
         assert claim.attempts == attempt
-        assert worker_db.run_transaction(preflights.reset_stale, 60, 2) == 0
+        assert worker_db.run_transaction(preflights.reset_stale, 60, 2, "host:1") == 0
         admin_db.execute("UPDATE preflight_request SET heartbeat_at = NOW(6) - INTERVAL 2 MINUTE")
-        assert worker_db.run_transaction(preflights.reset_stale, 60, 2) == 1
+        assert worker_db.run_transaction(preflights.reset_stale, 60, 2, "host:1") == 1
         assert request_of(panel_db, bundle)["state"] == state
     assert "sent no heartbeat for over 60 s" in request_of(panel_db, bundle)["last_error"]
     ask(panel_db, bundle)

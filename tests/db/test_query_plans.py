@@ -13,8 +13,12 @@ FILES = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
 NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not in query(f"{file}.{name}")]
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
-FROM_THE_END = {"ledger.count", "search.ledger_state", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest"}
+FROM_THE_END = {
+    "ledger.count", "search.ledger_state", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest", "receipts.last",
+    "receipts.latest_end",
+}
 
+HASHED = "0" * 63 + "1"
 HASH = "LPAD(HEX(seq), 64, '0')"
 FILL = [
     """INSERT INTO ingest_batch (id, sync_id, status, discovered_at)
@@ -27,6 +31,8 @@ FILL = [
         SELECT 1 + seq DIV 10, seq % 10, 'photo', {HASH}, 'will_create' FROM seq_1_to_9000""",
     """INSERT INTO ingest_event (batch_id, event_type, payload, actor)
        SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
+    """INSERT INTO ingest_notice (batch_id, event_id, kind, sent_at)
+       SELECT seq, seq, 'failed', IF(seq < 2900, NOW(6), NULL) FROM seq_1_to_3000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)
         SELECT seq, 'photo', {HASH}, {HASH}, 1, 1 FROM seq_1_to_3000""",
     "INSERT INTO import_worker (host, slot, pid, boot) SELECT CONCAT('host', seq), 1, seq, 'x' FROM seq_1_to_1000",
@@ -46,7 +52,8 @@ for kind in ("gallery", "collection"):
 
 
 KNOWN = {
-    "limit": 50, "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued", "state": "queued",
+    "limit": 50, "kind": "photo", "since": "2026-01-01", "before": 2000, "start": 5, "status": "queued",
+    "state": "queued",
     "asset_type": "photo", "sync_id": "0" * 35 + "1", "token": "0" * 31 + "1", "sync_ids": ["0" * 35 + "1"],
     "hashes": ["0" * 63 + "1"], "container_hash": "0" * 63 + "1", "asset_hash": "0" * 63 + "1", "host": "host7",
     "worker": "host7:7", "perl_offset": 7200, "hold": "operator", "boot": "x",
@@ -94,6 +101,15 @@ def test_containers_and_their_members_are_found_by_their_keys(filled, name, cont
     plan = filled.execute(f"EXPLAIN {statement}", **parameters)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and row["table"] != "pair"]
     assert not scans, scans
+
+
+@pytest.mark.parametrize("container_type", ["gallery", "collection"])
+@pytest.mark.parametrize("name", ["folds.container_hashes", "folds.members", "folds.count_members"])
+def test_the_pages_of_a_fold_are_read_by_their_keys(filled, name, container_type):
+    statement = fill(name, type=container_type)
+    plan = filled.execute(f"EXPLAIN {statement}", **examples(statement) | {"after": 1 if "members" in name else HASHED})
+    assert not [row for row in plan if row["type"] == "ALL" and row["table"] != "<derived2>"], plan
+    assert not [row for row in plan if "filesort" in (row["Extra"] or "")], plan
 
 
 @pytest.mark.parametrize("name", ["search.batches_with_asset", "ledger.items", "ledger.events", "job_queue.history"])

@@ -108,17 +108,36 @@ def test_an_upgrade_keeps_the_operators_files_and_nothing_else_that_is_old(make_
     assert "CREATE TABLE" in (tree / "etc" / "schema.sql").read_text()
 
 
-def test_an_upgrade_that_cannot_have_its_packages_leaves_the_tree_as_it_was(make_install, tree):
+def test_the_venv_has_the_versions_of_the_lock_file(tree):
+    asked = subprocess.run([tree / "venv" / "bin" / "pip", "freeze", "--all"], capture_output=True, text=True)
+    locked = re.findall(r"^([\w-]+==\S+)", (tree / "requirements.lock").read_text(), re.MULTILINE)
+    normalized = re.sub(r"[-_.]+(?=.*==)", "-", asked.stdout).lower().splitlines()
+    assert len(locked) > 5 and set(locked) <= set(normalized)
+
+
+@pytest.fixture
+def lock(world):
+    """The lock file of the checkout, as it was again afterwards."""
+    file = world / "checkout" / "requirements.lock"
+    before = file.read_text()
+    yield file
+    file.write_text(before)
+
+
+def test_a_package_whose_hash_is_not_in_the_lock_file_is_refused_and_the_tree_stays_as_it_was(make_install, tree, lock):
     before = snapshot(tree)
-    without_network = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/nowhere", "PIP_CONFIG_FILE": "/dev/null"}
-    (tree / "venv" / "made-for").rename(tree / "venv" / "made-for-others")
-    try:
-        with pytest.raises(subprocess.CalledProcessError) as refused:
-            make_install(without_network, PREFIX=tree)
-    finally:
-        (tree / "venv" / "made-for-others").rename(tree / "venv" / "made-for")
-    assert "is unchanged" in refused.value.stderr
+    lock.write_text(re.sub(r"(?<=sha256:)[0-9a-f]{8}", "0" * 8, lock.read_text()))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make_install(PREFIX=tree)
+    assert "DO NOT MATCH THE HASHES" in refused.value.stderr and "is unchanged" in refused.value.stderr
     assert snapshot(tree) == before and not (tree / ".new").exists()
+
+
+def test_another_lock_file_brings_a_new_venv(make_install, tree, lock):
+    before = (tree / "venv").stat().st_ino
+    lock.write_text(lock.read_text() + "# Another one.\n")
+    make_install(PREFIX=tree)
+    assert (tree / "venv").stat().st_ino != before
 
 
 def test_debians_packages_are_used_when_asked_for(make_install, world):

@@ -8,7 +8,11 @@ import pytest
 
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
-SERVICES = ("gpu-admin-panel-import-worker", "gpu-admin-panel", "gpu-admin-panel-scan")
+SERVICES = (
+    "gpu-admin-panel-import-worker", "gpu-admin-panel", "gpu-admin-panel-scan", "gpu-admin-panel-seal",
+    "gpu-admin-panel-notify", "gpu-admin-panel-notify@",
+)
+TIMERS = ("gpu-admin-panel-scan", "gpu-admin-panel-seal", "gpu-admin-panel-notify")
 EXPOSURE = 1.5
 
 
@@ -19,7 +23,9 @@ def analyze(*arguments):
 
 def test_systemd_finds_nothing_wrong_with_any_unit(tree):
     units = sorted((tree / "etc" / "systemd").iterdir())
-    assert {unit.name for unit in units} == {f"{name}.service" for name in SERVICES} | {"gpu-admin-panel-scan.timer"}
+    assert {unit.name for unit in units} == {f"{name}.service" for name in SERVICES} | {
+        f"{name}.timer" for name in TIMERS
+    }
     assert analyze("verify", "--man=no", *units) == (0, "")
 
 

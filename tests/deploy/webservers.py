@@ -171,7 +171,13 @@ def _apache(site: Site, folder: Path, name: str, extra: str, its_socket: str):
         https=APACHE_HTTPS.format(certificate=site.certificate) if site.certificate else "",
         sample=_sample(site, folder, "apache", name, replacements),
     ))
-    with _running(folder, "apache2", "-f", config, "-D", "FOREGROUND", ready=lambda: _answers(port)):
+
+    def ready() -> bool:
+        """Whether Apache answers, and mod_cgid's own process, which it starts beside itself: else a program is 503."""
+        sockets = [path for path in folder.glob("cgid.sock*") if path.is_socket()]
+        return _answers(port) and (extra != "cgid" or any(map(_listens, sockets)))
+
+    with _running(folder, "apache2", "-f", config, "-D", "FOREGROUND", ready=ready):
         yield port
 
 
@@ -219,6 +225,13 @@ def _wait(process: subprocess.Popen, ready, folder: Path) -> None:
             process.wait(0.02)
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError("\n".join(log.read_text() for log in folder.glob("*.log")))
+
+
+def _listens(path: Path) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        return True
+    return False
 
 
 def _answers(port: int) -> bool:

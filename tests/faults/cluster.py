@@ -144,11 +144,6 @@ class Cluster:
     def __iter__(self) -> Iterator[int]:
         return iter(NODES)
 
-    def conflicts(self) -> int:
-        """How many transactions were refused at COMMIT, or ended before it, since another node's came first."""
-        names = ("wsrep_local_cert_failures", "wsrep_local_bf_aborts")
-        return sum(int(node.status(name)) for node in self._nodes.values() for name in names)
-
     def wait_until_whole(self) -> None:
         for node in self._nodes.values():
             node.wait_for("wsrep_cluster_size", len(NODES))

@@ -9,7 +9,7 @@ from constants import TREE
 
 @pytest.mark.parametrize("does, status, says", [
     ("exit 0", 0, "No package in venv/ has a known vulnerability."),
-    ("echo 'bottle 0.1 ADVISORY-1'; exit 1", 1, "Raise these versions in setup.cfg"),
+    ("echo 'bottle 0.1 ADVISORY-1'; exit 1", 1, "Run make lock, make test and make install."),
     ("echo 'no route to the service' >&2; exit 1", 1, "The advisories cannot be read: no route to the service"),
     ("exit 1", 1, "The packages in venv/ were not checked"),
 ])

@@ -24,7 +24,9 @@ def gpupanel(*args, **environ):
 
 
 @pytest.mark.parametrize("usage", [
-    [], ["sing"], ["queue"], ["preflight"], ["show"], ["cancel"], ["cancel", "one"], ["cancel", "0"],
+    [], ["sing"], ["queue"], ["preflight"], ["show"], ["wait"], ["wait", S, "--timeout", "soon"],
+    ["events", "--day", "x"], ["events", "--batch", "x"], ["notify", "--now", "--test"],
+    ["cancel"], ["cancel", "one"], ["cancel", "0"],
     ["scan", "--loud"], ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)],
     ["show", S, "--items", "-1"], ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"],
     ["scan", "--as", "a" * 256],
@@ -48,7 +50,10 @@ def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
         "cancel",
         "list",
         "status",
+        "wait",
+        "events",
         "show",
+        "notify",
         "doctor",
         "serve",
         "demo",

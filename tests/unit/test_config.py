@@ -90,7 +90,7 @@ def test_the_file_given_wins_over_the_environment_and_that_over_the_default():
     assert config.locate(None, "c", {}) == Path("c")
 
 
-EXAMPLES = {"panel": {"database", "mount", "panel"}, "worker": {"database", "mount", "worker"}}
+EXAMPLES = {"panel": {"database", "mount", "panel", "notify"}, "worker": {"database", "mount", "worker"}}
 
 
 @pytest.mark.parametrize(("file", "sections"), EXAMPLES.items())
@@ -105,7 +105,7 @@ def test_the_example_has_each_option_once_with_its_default(load, file, sections)
     declared = [(section, option) for section in sections for option in config.OPTIONS[section]]
     assert sorted(named) == sorted(declared)
     # What is commented out is the default, but for paths that have none and are given as examples.
-    given = re.sub(r"(?m)^#(?!(password|templates|socket|assets_dir) )(\w+ =)", r"\2", text)
+    given = re.sub(r"(?m)^#(?!(password|templates|socket|assets_dir|smtp_port) )(\w+ =)", r"\2", text)
     given = re.sub(r"(?m)^(user|password_file|secret_file) =.*$", "", given)
     assert load(given) == load("")
 

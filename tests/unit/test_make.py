@@ -5,14 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 
 import pytest
 from constants import TREE
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 
 def test_make_alone_lists_every_target_with_what_it_does():
     makefile = (TREE / "Makefile").read_text()
-    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split()
+    targets = " ".join(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)).split()
     listed = subprocess.run(["make", "-C", TREE, "--no-print-directory"], capture_output=True, text=True).stdout
     assert [line.split()[1] for line in listed.splitlines()] == targets
     assert all(len(line.split()) > 3 for line in listed.splitlines())
@@ -25,8 +28,37 @@ def test_continuous_integration_calls_make_test_and_nothing_else():
 
 
 def test_no_file_that_installs_names_a_package_index():
-    for name in ("Makefile", "bin/prepare", "setup.cfg", "pyproject.toml", ".ci/run"):
+    for name in ("Makefile", "bin/prepare", "bin/lock", "setup.cfg", "pyproject.toml", "requirements.lock", ".ci/run"):
         assert not re.search(r"https?://|index-url|find-links", (TREE / name).read_text()), name
+
+
+def test_the_lock_has_each_package_of_the_panel_in_an_allowed_version_with_hashes():
+    required, (header, *entries) = requirements("options", "install_requires"), locked()
+    assert "make lock" in header
+    versions = dict(entry.split(" ")[0].split("==") for entry in entries)
+    assert all(entry.count("--hash=sha256:") >= 1 for entry in entries)
+    for requirement in map(Requirement, required):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+
+
+def requirements(section, option):
+    setup = ConfigParser()
+    setup.read(TREE / "setup.cfg")
+    return [line for line in setup[section][option].splitlines() if line and not line.startswith("#")]
+
+
+def locked():
+    """Return the header of requirements.lock, and each entry on one line."""
+    return (TREE / "requirements.lock").read_text().replace("\\\n", "").splitlines()
+
+
+@pytest.mark.parametrize("section, option", [
+    ("options", "install_requires"),
+    *(("options.extras_require", extra) for extra in ("demo", "compare", "test", "dev")),
+])
+def test_each_requirement_has_a_lower_bound(section, option):
+    for requirement in map(Requirement, requirements(section, option)):
+        assert any(bound.operator == ">=" for bound in requirement.specifier), requirement
 
 
 def test_a_worker_without_its_packages_says_how_to_install_them(tmp_path):

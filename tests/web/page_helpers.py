@@ -43,3 +43,11 @@ def _without_notes(cell):
 def region(page, label):
     """Return the table in the region with this label."""
     return page.html.find(attrs={"role": "region", "aria-label": label}).find("table")
+
+
+def assert_alike(alone, asked) -> None:
+    """Compare two ways to get a page, once its time and ages stayed the same meanwhile."""
+    before, found = alone(), asked()
+    while before != (after := alone()):
+        before, found = after, asked()
+    assert found == before

@@ -3,6 +3,7 @@
 import pytest
 from gpupanel import bulk_service, job_queue, ledger
 from gpupanel.errors import MountTimeoutError
+from gpupanel.folds import forecast
 from gpupanel.web import request
 from page_helpers import BATCHES, JSON, cells, region, text
 
@@ -39,6 +40,43 @@ def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_not
     ]
     assert [status(each) for each in (passed, fresh, waiting)] == ["preflight_passed", "discovered", "queued"]
     assert page.html.find("button", {"name": "do"}).string == "Queue 2 batches"
+
+
+# ------------------------------------------------------------------------------------------------------ forecast
+
+
+def test_the_preview_of_a_queue_shows_the_library_afterwards_in_the_order_of_import(preview, bundles, found):
+    first = found("first")
+    retitled = [asset._replace(title="Later") for asset in bundles.assets("first", 2)]
+    later = bundles.bundle("later", retitled, action="update")
+    found("another")
+    page = preview("queue", later, first)
+    assert cells(region(page, "The library afterwards"))[1:] == [["photo", "2 created"]]
+    assert [row[1] for row in cells(region(page, "Order of import"))[1:]] == [first, later]
+    overwritten = cells(region(page, "Overwritten values"))[1:]
+    assert [row[2] for row in overwritten] == ["title", "title"]
+    assert all(row[3].endswith("by #1") and row[4] == "Later by #2" for row in overwritten)
+    assert "title: - -> Later" in text(region(page, "Changes"))
+
+
+def test_the_preview_of_another_action_has_no_forecast(preview, found):
+    assert preview("preflight", found()).html.find(id="forecast") is None
+
+
+def test_a_preview_says_what_the_time_was_too_short_for(preview, found, monkeypatch):
+    batches = [found(name) for name in ("one", "two", "three")]
+    seconds = iter(range(0, 10_000, 2))
+    monkeypatch.setattr(forecast, "monotonic", lambda: next(seconds))
+    page = preview("queue", *batches)
+    assert "batches were not read" in text(page.html.find(class_="mixed"))
+
+
+def test_a_preview_names_a_mount_that_is_away(preview, found, assets_dir):
+    sync_id = found()
+    (assets_dir / "sync").rename(assets_dir / "away")
+    page = preview("queue", sync_id)
+    assert text(page.html.find(class_="mixed")).startswith("No forecast: ")
+    assert page.html.find("button", {"name": "do"}).string == "Queue 1 batch"
 
 
 @pytest.mark.parametrize("what, before, after", [

@@ -1,5 +1,6 @@
 """gpupanel asset: the library's state of an asset, and its history."""
 
+from datetime import datetime
 from typing import Any
 
 from .. import asset_history
@@ -14,20 +15,23 @@ COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "b
 def run(context: CommandContext) -> int:
     """Show each asset with this hash.
 
-    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history}]}.
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history, at,
+    past: {field: {value, certain}} or null}]}.
     """
-    assets = context.db.run_read(_read, context.args.hash.lower())
+    assets = context.db.run_read(_read, context.args.hash.lower(), context.args.at)
     context.emit({"assets": assets}, [line for asset in assets for line in _format(asset)])
     return 0
 
 
-def _read(tx: ReadTransaction, asset_hash: str) -> list[dict[str, Any]]:
+def _read(tx: ReadTransaction, asset_hash: str, at: datetime | None) -> list[dict[str, Any]]:
     found = []
     for asset_type in asset_history.TYPES:
         try:
-            found.append({"type": asset_type, "hash": asset_hash} | asset_history.load(tx, asset_type, asset_hash))
+            details = asset_history.load(tx, asset_type, asset_hash)
         except NotFoundError:
             continue
+        past = asset_history.fields_of(tx, details["asset"], at) if at and details["asset"] else None
+        found.append({"type": asset_type, "hash": asset_hash, "at": at, "past": past} | details)
     if not found:
         raise NotFoundError(f"No asset has the hash {asset_hash}.", "Enter the whole hash, 64 hexadecimal digits.")
     return found
@@ -41,11 +45,20 @@ def _format(details: dict[str, Any]) -> list[str]:
     return [
         f"{details['type']} {details['hash']}: {state}",
         *format_table(facts),
+        *_format_past(details["past"], details["at"]),
         *format_section("Galleries and collections", ((row["title"], row["container_hash"]) for row in kept)),
         *format_section(
             "History, newest first", (cells for row in details["history"] for cells in _cells(row)), COLUMNS
         ),
     ]
+
+
+def _format_past(past: dict[str, dict[str, Any]] | None, at: datetime | None) -> list[str]:
+    rows = (
+        (field, each["value"], "" if each["certain"] else "another program changed it, the time is unknown")
+        for field, each in (past or {}).items()
+    )
+    return format_section(f"Fields at {at:%Y-%m-%d %H:%M:%S} UTC", rows) if at else []
 
 
 def _cells(result: dict[str, Any]) -> list[tuple[object, ...]]:

@@ -6,13 +6,15 @@ commands where they are installed.
 
 import argparse
 from collections.abc import Callable
+from datetime import date, datetime
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..search import filters
-from ..models import BIGINT_MAX
+from ..models import BIGINT_MAX, SYNC_ID
+from ..text import parse_moment
 
 CONFIG_HELP = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
 SYNC_IDS_HELP = "sync_ids, or - to read them from standard input"
@@ -104,6 +106,12 @@ def _queue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
 
 
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--limit", type=whole_number(0), default=20, metavar="N",
+                        help="how many entries to list of each kind (20)")
+
+
 def _cancel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
 
@@ -140,10 +148,65 @@ def _show_options(parser: argparse.ArgumentParser) -> None:
 
 def _asset_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("hash", metavar="HASH", help="the whole hash of the asset")
+    parser.add_argument("--at", type=_moment, metavar="TIME", help="also the fields at this time: 2026-04-30T12:00:00Z")
+
+
+def _status_options(parser: argparse.ArgumentParser) -> None:
+    filter_options(parser)
+    parser.add_argument("--watch", action="store_true", help="print it again every two seconds, until Ctrl-C")
+
+
+def _wait_options(parser: argparse.ArgumentParser) -> None:
+    _sync_id_options(parser)
+    parser.add_argument("--timeout", type=whole_number(0, 10**9), metavar="SECONDS",
+                        help="give up after so many seconds, with exit status 3")
+
+
+def _events_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch", type=_sync_id, metavar="SYNC_ID", help="the events of this batch")
+    parser.add_argument("--event", metavar="TYPE", help="events of this type, such as job_failed")
+    parser.add_argument("--actor", dest="by", metavar="NAME", help="what this user or worker did")
+    parser.add_argument("--day", type=_day, metavar="DAY", help="events of this day in UTC: 2026-04-30")
+    parser.add_argument("--limit", type=whole_number(1, 1000), default=50, metavar="N", help="how many events (50)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--before", type=whole_number(0), metavar="ID", help="events before this one, for the next page")
+    where.add_argument("--follow", action="store_true", help="print events as they come, until Ctrl-C")
+
+
+def _notify_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--now", action="store_true", help="also send what waits for its next attempt")
+    what.add_argument("--test", action="store_true", help="send a test message, which needs no database")
+    what.add_argument("--failed-unit", default="", metavar="UNIT",
+                      help="say that this unit of systemd failed; for OnFailure=")
+
+
+def _seal_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print the head only if a receipt was added; for a timer")
+    parser.add_argument("--all", dest="every", action="store_true",
+                        help="look through all jobs, not only those that ended since the last receipt")
+
+
+def _receipt_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sync_id", metavar="SYNC_ID", help="the sync_id of the batch")
+    parser.add_argument("--job", type=whole_number(1), metavar="JOB", help="only the receipt of this job")
+
+
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the output of `gpupanel receipt`")
+    parser.add_argument("--all", dest="every", action="store_true", help="verify the database against its receipts")
+    parser.add_argument("--root", type=_digest, metavar="HEX",
+                        help="a root, or with --all a head, that was kept outside of the database")
+    parser.add_argument("--heads", type=Path, metavar="FILE",
+                        help="with --all: what `gpupanel seal` printed, such as a journal; - is standard input")
 
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", metavar="FILE", type=Path, help="check a database with these other names")
+    parser.add_argument(
+        "--statements", action="store_true",
+        help="print only the statements that change the tables of another program into those of this one",
+    )
 
 
 def _serve_options(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +223,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("preflight", "gpupanel.cli.preflight", "Plan these bundles without importing them.", _preflight_options),
     Command("check", "gpupanel.cli.check", "Check manifests as a preflight does, without a database.",
             _check_options),
+    Command("plan", "gpupanel.cli.plan", "Show what these batches would make of the library; nothing is written.",
+            _plan_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),
@@ -171,10 +236,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("list", "gpupanel.cli.list", "List batches, newest first, with the filters of the panel.", _list_options),
     Command("completion", "gpupanel.cli.completion", "Print a script that completes commands, options and sync_ids.",
             _completion_options),
-    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", filter_options),
+    Command("status", "gpupanel.cli.status", "Count batches and jobs; list the active jobs.", _status_options),
+    Command("wait", "gpupanel.cli.wait", "Wait until the jobs of these bundles have ended.", _wait_options),
+    Command("events", "gpupanel.cli.events", "List the events of all batches, or follow them.", _events_options),
     Command("show", "gpupanel.cli.show", "Show one batch: facts, plan, jobs, items, events.", _show_options),
     Command("asset", "gpupanel.cli.asset", "Show an asset: the library's state and its history.", _asset_options),
+    Command("seal", "gpupanel.cli.seal", "Make a receipt for each job that has ended.", _seal_options),
+    Command("receipt", "gpupanel.cli.receipt", "Print the receipts of a batch, for `gpupanel verify`.",
+            _receipt_options),
+    Command("verify", "gpupanel.cli.verify", "Verify receipts: a file without a database, or the database.",
+            _verify_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
+    Command("notify", "gpupanel.cli.notify", "Tell people by mail or web hook what failed.", _notify_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),
     Command("serve", "gpupanel.cli.serve", "Serve the panel over HTTP.", _serve_options),
 )
@@ -198,6 +271,32 @@ def whole_number(low: int, high: int = BIGINT_MAX) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def _digest(text: str) -> str:
+    if len(text) != 64 or not set(text.lower()) <= set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError("expected 64 hexadecimal digits")
+    return text.lower()
+
+
+def _sync_id(text: str) -> str:
+    if not SYNC_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a sync_id, a UUID in lower case")
+    return text
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-04-30") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_moment(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-04-30T12:00:00Z") from None
 
 
 def _priority(text: str) -> int:

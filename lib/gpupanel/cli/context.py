@@ -67,7 +67,7 @@ class CommandContext:
     def emit(self, data: object, lines: Iterable[str]) -> None:
         """Print the result: `data` with --json, otherwise the lines."""
         if self.args.json:
-            print(json.dumps(data, default=_encode, indent=1), flush=True)
+            print(json.dumps(data, default=encode_json, indent=1), flush=True)
         else:
             print(*(f"{line}\n" for line in lines), sep="", end="", flush=True)
 
@@ -112,7 +112,7 @@ def _check_sync_ids(names: list[str]) -> list[str]:
     return names
 
 
-def _encode(value: object) -> str | list:
+def encode_json(value: object) -> str | list:
     """Times are the database's, in UTC."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds") + "Z"

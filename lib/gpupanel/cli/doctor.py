@@ -3,17 +3,35 @@
 from importlib import import_module
 
 from .. import doctor
+from ..db import Database
 from ..doctor.findings import Finding
+from ..doctor.schema_script import schema_script
 from .context import CommandContext
 from .output import format_cell
+
+OBSTACLE_SECONDS = 3600  # a query that counts rows reads a whole table
 
 
 def run(context: CommandContext) -> int:
     """JSON: [{check, level: ok | note | wrong, found, expected, advice}]."""
+    if context.args.statements:
+        return _print_statements(context)
     findings = _check_mapping(context) if context.args.mapping else doctor.run_checks(context.settings)
     lines = [line for finding in findings for line in _format(finding)]
     context.emit([finding._asdict() for finding in findings], lines)
     return 1 if any(finding.level == doctor.WRONG for finding in findings) else 0
+
+
+def _print_statements(context: CommandContext) -> int:
+    """Print a script; return 1 if rows make it fail. JSON: {obstacles: [{table, what, rows, query}], statements}."""
+    db = Database(context.settings.database, read_timeout=OBSTACLE_SECONDS)
+    try:
+        script = schema_script(db, context.settings)
+    finally:
+        db.close()
+    obstacles = [obstacle._asdict() for obstacle in script.obstacles]
+    context.emit({"obstacles": obstacles, "statements": script.statements}, script.lines())
+    return 1 if obstacles else 0
 
 
 def _check_mapping(context: CommandContext) -> list[Finding]:

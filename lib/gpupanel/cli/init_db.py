@@ -1,7 +1,8 @@
 """gpupanel init-db: create or complete the database and its two accounts."""
 
-from ..errors import DatabaseAccessError
-from ..db import schema
+from ..errors import DatabaseAccessError, InvalidStateError
+from ..db import Database, schema
+from ..doctor.schema_script import schema_script
 from .context import CommandContext
 
 NEXT_STEPS = (
@@ -16,6 +17,8 @@ def run(context: CommandContext) -> int:
     settings = context.settings.database
     try:
         made = schema.apply(settings)
+    except schema.ForeignTablesError as error:
+        raise InvalidStateError(str(error), f"{error.hint}\n{_first_statements(context)}") from None
     except DatabaseAccessError as error:
         if error.hint != DatabaseAccessError.hint:  # a reason of its own, such as another server
             raise
@@ -24,3 +27,14 @@ def run(context: CommandContext) -> int:
     data = {"database": settings.name, "made": made, "accounts": list(schema.ACCOUNTS)}
     context.emit(data, [summary, *(f"  {name}" for name in made), *NEXT_STEPS])
     return 0
+
+
+def _first_statements(context: CommandContext) -> str:
+    """Return the first of the statements that change the tables, and how many there are."""
+    db = Database(context.settings.database, read_timeout=schema.STATEMENT_TIMEOUT_SECONDS)
+    try:
+        script = schema_script(db, context.settings)
+    finally:
+        db.close()
+    after_session = next(text for text in script.statements if text.startswith("ALTER"))
+    return f"The first of its {len(script.statements)} statements that changes a table: {after_session};"

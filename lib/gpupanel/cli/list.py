@@ -8,12 +8,13 @@ from ..db import ReadTransaction
 from ..pagination import Cursor
 from ..search import filters
 from ..search.filters import BatchFilter
-from ..text import format_size
+from ..text import format_size, truncate
 from ..web.serializers import cursor_params, serialize_batch
 from .context import CommandContext
 from .output import format_cell, format_table, plural
 
-COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job")
+TITLE_LENGTH = 60  # characters
+COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job", "title")
 
 
 def run(context: CommandContext) -> int:
@@ -70,4 +71,5 @@ def _row(batch: dict[str, Any]) -> tuple[object, ...]:
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
     items = f"{plural(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
     status = f"{batch['status']}, replaced by upstream" if batch["changed_at"] else batch["status"]
-    return batch["sync_id"], status, kind, items, batch["source_host"], batch["discovered_at"], progress
+    title = truncate(batch["container_title"] or batch["first_title"] or "", TITLE_LENGTH)
+    return batch["sync_id"], status, kind, items, batch["source_host"], batch["discovered_at"], progress, title

@@ -5,6 +5,7 @@ from typing import Any
 from .. import job_queue, ledger
 from ..db import ReadTransaction
 from ..models import JobState
+from ..rows import ContainerRow
 from ..text import format_size, short_hash, truncate
 from .context import CommandContext
 from .output import format_counts, format_section, format_table
@@ -13,14 +14,16 @@ from .status import public_job
 PAYLOAD_LENGTH = 200  # characters, as on the batch page
 JOB_COLUMNS = ("job", "state", "done", "requested by", "queued (UTC)", "worker", "finished (UTC)", "last error")
 HOLD_COLUMNS = ("job", "hold", "because", "until (UTC)")
-ITEM_COLUMNS = ("type", "asset hash", "decision", "reason")
+ITEM_COLUMNS = ("type", "asset hash", "title", "decision", "reason")
+CONTAINER_COLUMNS = ("type", "title", "container hash", "members", "missing", "decision", "reason")
+CONTAINERS = 50
 EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
 
 
 def run(context: CommandContext) -> int:
     """Show a batch with at most 50 jobs and 50 events.
 
-    JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], events: [event]}.
+    JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], containers: [container], events: [event]}.
     """
     details = context.db.run_read(_read, context.sync_id, context.args.items)
     context.emit(details, _format(details))
@@ -32,7 +35,9 @@ def _read(tx: ReadTransaction, sync_id: str, items: int) -> dict[str, Any]:
     return {
         "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
         "jobs": [public_job(job) for job in job_queue.list_of_batch(tx, batch["id"])],
-        "items": ledger.list_items(tx, batch["id"], limit=items), "events": ledger.list_events(tx, batch["id"]),
+        "items": ledger.add_library_titles(tx, ledger.list_items(tx, batch["id"], limit=items)),
+        "containers": ledger.list_containers(tx, batch["id"], limit=CONTAINERS),
+        "events": ledger.list_events(tx, batch["id"]),
     }
 
 
@@ -46,6 +51,7 @@ def _format(details: dict[str, Any]) -> list[str]:
         *format_section("Held", map(_hold_cells, held), HOLD_COLUMNS),
         f"Items: {format_counts(details['decisions'])}", *format_table(map(_item_cells, items), ITEM_COLUMNS),
         *([f"  and {omitted} more; --items N shows more of them"] if omitted > 0 else []),
+        *_format_containers(batch["container_count"], details["containers"]),
         *format_section("Events, newest first", map(_event_cells, details["events"]), EVENT_COLUMNS),
     ]
 
@@ -70,7 +76,21 @@ def _hold_cells(job: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _item_cells(item: dict[str, Any]) -> tuple[object, ...]:
-    return item["asset_type"], short_hash(item["asset_hash"]), item["decision"], item["last_error"] or item["reason"]
+    reason = item["last_error"] or item["reason"]
+    return item["asset_type"], short_hash(item["asset_hash"]), item["item_title"], item["decision"], reason
+
+
+def _format_containers(number: int, containers: list[ContainerRow]) -> list[str]:
+    lines = format_section(f"Containers: {number}", map(_container_cells, containers), CONTAINER_COLUMNS)
+    left = number - len(containers)
+    return lines + ([f"  and {left} more; the batch page lists all"] if left > 0 and lines else [])
+
+
+def _container_cells(row: ContainerRow) -> tuple[object, ...]:
+    return (
+        row["type"], row["title"], short_hash(row["container_hash"]), f"{row['members_done']}/{row['members']}",
+        row["missing_count"] or None, row["decision"], row["last_error"] or row["reason"],
+    )
 
 
 def _event_cells(event: dict[str, Any]) -> tuple[object, ...]:

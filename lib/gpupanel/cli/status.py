@@ -1,5 +1,7 @@
 """gpupanel status: count batches and jobs, list active jobs."""
 
+import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +11,13 @@ from ..models import JobState
 from ..rows import QueueControl, WorkerRow
 from ..rows import ListedJob
 from ..search.filters import BatchFilter
-from .context import CommandContext
+from .context import CommandContext, encode_json
 from .list import requested_filters
+from .polling import poll
 from .output import format_age, format_cell, format_section, format_table, plural
 
+WATCH_SECONDS = 2
+CLEAR = "\033[H\033[J"  # to the first line, and clear the screen from there on
 JOB_COLUMNS = ("job", "sync_id", "done", "priority", "requested by", "worker")
 
 
@@ -20,12 +25,28 @@ def run(context: CommandContext) -> int:
     """Count batches and jobs; list workers, and at most 50 running, 50 queued and 50 held jobs.
 
     JSON: {batches: {status: n}, at_least: [status], jobs: {state: n}, running: [job], waiting: [job], held: [job],
-    paused: {paused_by, reason, since} or null, workers: [worker], workers_alive: n}.
+    paused: {paused_by, reason, since} or null, workers: [worker], workers_alive: n, now}; with --watch one object a
+    line.
     Running jobs have `heartbeat_age` in seconds, and `is_late`. With filters a count may stop at a limit, and
     `at_least` then names its status.
     """
-    status = context.db.run_read(_status, requested_filters(context.args))
+    wanted = requested_filters(context.args)
+    if context.args.watch:
+        return _watch(context, wanted)
+    status = context.db.run_read(_status, wanted)
     context.emit(status, _format(status))
+    return 0
+
+
+def _watch(context: CommandContext, wanted: BatchFilter) -> int:
+    """Print the status every WATCH_SECONDS: over the last one on a terminal, else below it after a blank line."""
+    before = CLEAR if sys.stdout.isatty() else ""
+    for status in poll(lambda: context.db.run_read(_status, wanted), WATCH_SECONDS):
+        if context.args.json:
+            print(json.dumps(status, default=encode_json), flush=True)
+        else:
+            head = f"{format_cell(status['now'])} UTC, every {WATCH_SECONDS} s; Ctrl-C ends this"
+            print(before + "\n".join([head, "", *_format(status)]), end="\n" if before else "\n\n", flush=True)
     return 0
 
 
@@ -44,6 +65,7 @@ def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
         "paused": presence.pause,
         "workers_alive": presence.alive,
         "workers": [_public_worker(row) for row in workers.latest(tx) if row["ended_at"] is None],
+        "now": presence.now,
     }
 
 

@@ -18,6 +18,11 @@ from .expected import ACCOUNTS, expected_tables, read_statements
 __all__ = ["ACCOUNTS", "apply", "open_account"]
 
 VERSIONS = "schema_version"
+# A column of each table that every version of this program has, and no Perl panel.
+ALWAYS_OURS = {
+    "import_job": "claim_token", "ingest_event": "actor", "ingest_batch_item": "planned", "asset": "fingerprint",
+    "ingest_batch": "plan",
+}
 # A running job with a heartbeat younger than this has a worker that lives (the default of stale_minutes).
 FRESH_MINUTES = 15
 # Rebuilding a table of millions of rows takes minutes; a statement that waits for a table lock gives up much earlier.
@@ -29,6 +34,10 @@ RUNNING = f"""SELECT id, worker FROM import_job
 WHERE state = 'running' AND COALESCE(heartbeat_at, claimed_at) > NOW(6) - INTERVAL {FRESH_MINUTES} MINUTE
     + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
 ORDER BY id LIMIT 1"""
+
+
+class ForeignTablesError(InvalidStateError):
+    """Tables of the same names that another program made."""
 
 
 def apply(admin: DatabaseSettings) -> list[str]:
@@ -54,6 +63,7 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
     try:
         _lock(db, admin.name)
         before = set(_tables(db))
+        _refuse_foreign_tables(db, before)
         migrated = _migrate(db, before)
         for statement in read_statements("schema.sql"):
             db.execute(statement)
@@ -65,6 +75,19 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
         return migrated + made + completed
     finally:
         db.close()  # which releases the lock
+
+
+def _refuse_foreign_tables(db: Database, tables: set[str]) -> None:
+    """Refuse tables of another program, before anything is changed. Raises ForeignTablesError."""
+    foreign = sorted(
+        table for table, column in ALWAYS_OURS.items()
+        if table in tables and not db.execute(f"SHOW COLUMNS FROM {table} LIKE %(column)s", column=column)
+    )
+    if foreign:
+        raise ForeignTablesError(
+            f"The database has tables of another program: {', '.join(foreign)}; nothing was changed.",
+            "Run gpupanel doctor --statements with this account, execute what it prints, then run init-db again.",
+        )
 
 
 def _lock(db: Database, name: str) -> None:

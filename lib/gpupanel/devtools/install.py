@@ -5,7 +5,9 @@ This module imports only the standard library, because it creates the venv with 
 
 import argparse
 import compileall
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +19,11 @@ from ..resources import TREE
 
 WHOLE = ("lib", "cgi-bin", "templates", "static", "docs", "bin")  # replaced as a whole: no old file stays
 CORPUS = "tests/manifest_corpus"  # for upstream teams, installed into docs/
-SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/systemd")
-FILES = ("README.md", "CHANGELOG.md", "setup.cfg", "etc/*.example", "etc/*.sql")  # etc/*.conf belongs to the operator
+SAMPLES = ("etc/apache", "etc/mariadb", "etc/nginx", "etc/prometheus", "etc/systemd")
+LOCK = "requirements.lock"  # versions and hashes of the packages; `make lock` writes it
+FILES = (
+    "README.md", "CHANGELOG.md", "setup.cfg", LOCK, "etc/*.example", "etc/*.sql",  # etc/*.conf belongs to the operator
+)
 UNWANTED = shutil.ignore_patterns("__pycache__", "compiled", "prepare", "*.egg-info", "devtools")
 STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
@@ -119,19 +124,47 @@ def _replace(files: Iterable[Path], old: bytes, new: bytes) -> None:
 
 def _venv(root: Path, new: Path, prefix: Path, debian_packages: bool) -> Path:
     """Return the installed venv if it has these packages, else a new one."""
-    required = _required()
-    made_for = f"{sys.version}\n{prefix}\n{debian_packages}\n{required}"
+    locked = (TREE / LOCK).read_text()
+    made_for = f"{sys.version}\n{prefix}\n{_required() if debian_packages else ''}\n{locked}"
     present, venv = root / "venv", new / "venv"
     if (present / "made-for").exists() and (present / "made-for").read_text() == made_for:
         return present
     options = ["--system-site-packages"] if debian_packages else []
     print("Installing the Python packages into a new venv", flush=True)
     _run(sys.executable, "-m", "venv", *options, venv)
-    pip: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    _run(*pip, "--root-user-action=ignore", "-r", "/dev/stdin", input=required)
+    pip = Pip(venv / "bin" / "python")
+    pip.install(_lacking(pip, locked) if debian_packages else locked)
     _replace([venv / "pyvenv.cfg", *(venv / "bin").iterdir()], os.fsencode(venv), os.fsencode(prefix / "venv"))
     (venv / "made-for").write_text(made_for)
     return venv
+
+
+class Pip:
+    """The pip of a venv."""
+
+    def __init__(self, python: Path):
+        self._command: tuple[str | Path, ...] = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+
+    def install(self, locked: str) -> None:
+        """Install these entries of the lock file: these versions, and only files with these hashes."""
+        _run(*self._command, "--root-user-action=ignore", "--require-hashes", "-r", "/dev/stdin", input=locked)
+
+    def would_install(self, required: str) -> set[str]:
+        """Return the normalized names of the packages that these requirements lack."""
+        command = [*self._command, "--dry-run", "--report", "-", "-r", "/dev/stdin"]
+        report = subprocess.run(command, input=required, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return {_normalized(package["metadata"]["name"]) for package in json.loads(report)["install"]}
+
+
+def _lacking(pip: Pip, locked: str) -> str:
+    """Return the entries of the lock file whose packages are not installed in a version that setup.cfg allows."""
+    names = pip.would_install(_required())
+    entries = re.findall(r"^[\w.-]+==(?:.*\\\n)*.*\n", locked, re.MULTILINE)
+    return "".join(entry for entry in entries if _normalized(entry.partition("==")[0]) in names)
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _required() -> str:

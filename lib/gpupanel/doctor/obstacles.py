@@ -1,42 +1,96 @@
-"""What makes a statement of `schema_diff` fail: rows that the wanted table refuses, with the query that finds them."""
+"""Rows that the wanted table refuses: what makes a statement of `schema_script` fail, with the query that finds it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..db import Database
 from ..db.create_table import Column, Table
+from ..errors import DatabaseUnavailableError, PanelError
 
 FOREIGN = re.compile(r"FOREIGN KEY\((\w+)\) REFERENCES (\w+)\((\w+)\)")
+LENGTH = re.compile(r"(?:var)?char\((\d+)\)")
+INTEGER = re.compile(r"(?:tiny|small|medium|big)?int( unsigned)?$")
+TIMES = ("datetime", "timestamp")
 ACTIVE_JOBS = (
     "SELECT batch_id, COUNT(*) AS jobs FROM import_job WHERE state IN ('queued', 'running', 'held')"
     " GROUP BY batch_id HAVING COUNT(*) > 1"
 )
 
 
-def find_obstacles(db: Database, table: str, what: str, wanted: Table, actual: Table) -> str:
-    """Return a sentence with the rows that come first, or an empty text; `what` is `column x`, `index x`, ..."""
+class Obstacle(NamedTuple):
+    """Rows that make a statement fail: `what` is `column x`, `index x` or `foreign key x` of a table."""
+
+    table: str
+    what: str
+    rows: int
+    query: str
+
+    @property
+    def advice(self) -> str:
+        """Return what to do first."""
+        return f"First correct the {self.rows:,} rows of: {self.query}. "
+
+
+def find_obstacles(db: Database, table: str, what: str, wanted: Table, actual: Table) -> list[Obstacle]:
+    """Return the rows that come first."""
     kind, _, name = what.rpartition(" ")
     queries = {"column": _of_column, "index": _of_index, "foreign key": _of_foreign_key}.get(kind)
-    if queries is None:
-        return ""
-    found = []
-    for query in queries(table, name, wanted, actual):
+    counts = ((query, _count(db, query)) for query in (queries(table, name, wanted, actual) if queries else ()))
+    return [Obstacle(table, what, rows, query) for query, rows in counts if rows]
+
+
+def _count(db: Database, query: str) -> int:
+    """Count the rows of a query; none where its table or a column of it is missing, which is a finding of its own."""
+    try:
         [row] = db.execute(f"SELECT COUNT(*) AS n FROM ({query}) AS found")
-        if row["n"]:
-            found.append(f"First correct the {row['n']:,} rows of: {query}. ")
-    return "".join(found)
+    except DatabaseUnavailableError:
+        return 0
+    except PanelError:  # rows that the query itself cannot convert
+        return 1
+    return int(row["n"])
+
+
+def format_advice(obstacles: Iterable[Obstacle]) -> str:
+    """Return what to do first, in one text."""
+    return "".join(obstacle.advice for obstacle in obstacles)
 
 
 def _of_column(table: str, name: str, wanted: Table, actual: Table) -> Iterator[str]:
-    column: Column = wanted.columns[name][0]
-    if name not in actual.columns or column.generated:
+    if not {name} <= wanted.columns.keys() & actual.columns.keys():
         return
-    if not column.nullable:
-        yield f"SELECT * FROM {table} WHERE `{name}` IS NULL"
-    if column.type.startswith("enum("):
-        yield f"SELECT * FROM {table} WHERE `{name}` NOT IN {column.type.removeprefix('enum')}"
-    if column.type == "json":
-        yield f"SELECT * FROM {table} WHERE `{name}` IS NOT NULL AND NOT JSON_VALID(`{name}`)"
+    column: Column = wanted.columns[name][0]
+    if column.generated:
+        return
+    for condition in _refused(f"`{name}`", column, actual.columns[name][0]):
+        yield f"SELECT * FROM {table} WHERE {condition}"
+
+
+def _refused(name: str, wanted: Column, actual: Column) -> Iterator[str]:
+    """Return the conditions of values that the wanted type refuses."""
+    if not wanted.nullable:
+        yield f"{name} IS NULL"
+    if wanted.type.startswith("enum("):
+        yield f"{name} NOT IN {wanted.type.removeprefix('enum')}"
+    if wanted.type == "json":
+        yield f"{name} IS NOT NULL AND NOT JSON_VALID({name})"
+    if wanted.collation.startswith("ascii") and not actual.collation.startswith("ascii"):
+        yield f"{name} <> CONVERT({name} USING ascii)"
+    if (length := LENGTH.match(wanted.type)) and wanted.type != actual.type:
+        yield f"CHAR_LENGTH({name}) > {length[1]}"
+    if wanted.type.endswith(" unsigned") and not actual.type.endswith(" unsigned"):
+        yield f"{name} < 0"
+    if wanted.type.startswith("datetime"):
+        yield _no_time(name, actual.type)
+
+
+def _no_time(name: str, kind: str) -> str:
+    """Return the condition of zero dates, and of texts and numbers that are no times."""
+    if kind.startswith(TIMES):
+        return f"{name} < '1000-01-01'"
+    if INTEGER.match(kind) or kind.startswith(("decimal", "double", "float")):
+        return f"{name} IS NOT NULL"  # seconds since 1970: MariaDB would read the digits as a date
+    return f"{name} IS NOT NULL AND CAST({name} AS DATETIME(6)) IS NULL"
 
 
 def _of_index(table: str, name: str, wanted: Table, actual: Table) -> Iterator[str]:

@@ -4,20 +4,37 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from ..config import Settings
 from ..db import Database, create_table, queries, versions
 from ..db.create_table import Column, Table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
-from .obstacles import find_obstacles
+from .obstacles import Obstacle, find_obstacles, format_advice
 from .findings import NOTE, OK, WRONG, Finding, judge
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
+BETWEEN = "; "  # two statements of one change
+# Defaults of columns that a program does not know whose INSERTs must work: its documents are hashed as they are stored.
+DIGESTS = {
+    ("asset_source", "sha256"): "(SHA2(document, 256))",
+    ("asset_ai_run", "content_sha256"): "(SHA2(COALESCE(document, ''), 256))",
+}
+DEFAULTS = {"json": "'{}'", "datetime": "CURRENT_TIMESTAMP(6)", "char": "''", "varchar": "''", "longtext": "''"}
 DATA_TYPE = re.compile(r"^\w+(?:\([^)]*\))?")
 CHARACTERS = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 MISSING = "Run bin/gpupanel init-db, which makes what is missing."
 MIGRATE = "Stop the workers, then run bin/gpupanel init-db, which applies the migrations that are missing."
+
+
+class Difference(NamedTuple):
+    """A difference of a table: `what` is `column x`, `index x` or `foreign key x`; `change` a clause of ALTER TABLE."""
+
+    what: str
+    found: str
+    wanted: str
+    change: str
 
 
 @cache
@@ -63,57 +80,81 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
             yield Finding(f"table {table}", WRONG, "a view", "a table", f"DROP VIEW {table}, then init-db.")
             return
         _, actual = create_table.parse_create_table(row["Create Table"])
-        wanted = expected_tables()[table]
-        for compared in (_engine, _columns, _others_columns, _indexes, _foreign_keys, _surplus):
-            for finding in compared(table, wanted, actual):
-                yield _after_obstacles(db, table, finding, actual)
+        yield from _findings(db, table, expected_tables()[table], actual)
 
 
-def _after_obstacles(db: Database, table: str, finding: Finding, actual: Table) -> Finding:
-    """Put before a statement what makes it fail."""
-    what = finding.check.partition(": ")[2]
-    if finding.level != WRONG or what.rpartition(" ")[2] not in _names(expected_tables()[table]):
-        return finding
-    first = find_obstacles(db, table, what, expected_tables()[table], actual)
-    return finding._replace(advice=first + finding.advice)
+def _findings(db: Database, table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+    for each in _differences(wanted, actual, table):
+        first = format_advice(find_obstacles(db, table, each.what, wanted, actual))
+        advice = f"{first}ALTER TABLE {table} {each.change.replace(BETWEEN, f'; ALTER TABLE {table} ')};"
+        yield Finding(f"table {table}: {each.what}", WRONG, each.found, each.wanted, advice)
+    yield from _surplus(table, wanted, actual)
 
 
-def _names(table: Table) -> set[str]:
-    return {*table.columns, *table.indexes, *table.foreign}
+def changes_of(table: str, wanted: Table, actual: Table) -> Iterator[tuple[str, str]]:
+    """Yield (what, clause of an ALTER TABLE) for engine, columns and indexes; foreign keys are not among them."""
+    for each in _differences(wanted, actual, table):
+        if not each.what.startswith("foreign key"):
+            yield each.what, each.change
 
 
-def _with_characters(column: Column, definition: str) -> str:
+def obstacles_of(db: Database, table: str, wanted: Table, actual: Table) -> Iterator[Obstacle]:
+    """Yield the rows that make the table's statements fail."""
+    for each in _differences(wanted, actual, table):
+        yield from find_obstacles(db, table, each.what, wanted, actual)
+
+
+def _differences(wanted: Table, actual: Table, table: str) -> Iterator[Difference]:
+    if actual.engine != wanted.engine:
+        yield Difference("its engine", actual.engine, wanted.engine, f"ENGINE = {wanted.engine}")
+    yield from _columns(table, wanted, actual)
+    yield from _others_columns(wanted, actual)
+    yield from _indexes(table, wanted, actual)
+    yield from _foreign_keys(wanted, actual)
+
+
+def with_characters(column: Column, definition: str) -> str:
     """Name the character set, which the column would else take from its table."""
     if not column.collation or "CHARACTER SET" in definition:
         return definition
     return DATA_TYPE.sub(rf"\g<0> {CHARACTERS}", definition, count=1)
 
 
-def _engine(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
-    if actual.engine != wanted.engine:
-        yield _different(table, "its engine", actual.engine, wanted.engine, f"ENGINE = {wanted.engine}")
+def with_default(table: str, name: str, column: Column, definition: str) -> str:
+    """Give a column that another program does not know a default, so that its INSERTs still work."""
+    if not column.required:
+        return definition
+    default = DIGESTS.get((table, name)) or next(
+        (text for kind, text in DEFAULTS.items() if column.type.startswith(kind)), "0"
+    )
+    return f"{definition} DEFAULT {default}"
 
 
-def _columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+def _columns(table: str, wanted: Table, actual: Table) -> Iterator[Difference]:
     for name, (column, definition) in wanted.columns.items():
         if name not in actual.columns:
-            added = f"ADD COLUMN {name} {_with_characters(column, definition)}"
-            yield _different(table, f"column {name}", "missing", definition, added)
-        elif actual.columns[name][0] != column:
+            added = with_default(table, name, column, with_characters(column, definition))
+            yield Difference(f"column {name}", "missing", definition, f"ADD COLUMN {name} {added}")
+        elif not _fits(actual.columns[name][0], column):
             anew = f"DROP COLUMN {name}, ADD COLUMN {name} {definition}"
-            change = anew if column.generated else f"MODIFY COLUMN {name} {_with_characters(column, definition)}"
-            yield _different(table, f"column {name}", actual.columns[name][1], definition, change)
+            change = anew if column.generated else f"MODIFY COLUMN {name} {with_characters(column, definition)}"
+            yield Difference(f"column {name}", actual.columns[name][1], definition, change)
 
 
-def _others_columns(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+def _fits(actual: Column, wanted: Column) -> bool:
+    """Whether a column is as wanted; one that must have a value may have a default besides."""
+    return actual == wanted or (wanted.required and actual._replace(default="") == wanted)
+
+
+def _others_columns(wanted: Table, actual: Table) -> Iterator[Difference]:
     """An additional column must not require a value."""
     for name, (column, definition) in actual.columns.items():
         if name not in wanted.columns and column.required:
             free = definition.replace("NOT NULL", "NULL")
-            yield _different(table, f"column {name}", definition, "a default, or NULL", f"MODIFY COLUMN {name} {free}")
+            yield Difference(f"column {name}", definition, "a default, or NULL", f"MODIFY COLUMN {name} {free}")
 
 
-def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Difference]:
     for name, (unique, columns) in wanted.indexes.items():
         same = [other for other, index in actual.indexes.items() if index == (unique, columns)]
         kind = "PRIMARY KEY" if name == "PRIMARY" else f"{'UNIQUE ' * unique}KEY {name}"
@@ -122,20 +163,20 @@ def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
             other = actual.indexes.get(name)
             replaced = f"DROP INDEX {name}, " if other else ""
             found = f"on ({other[1]}), {'unique' if other[0] else 'not unique'}" if other else "missing"
-            yield _different(table, f"index {name}", found, definition, f"{replaced}ADD {definition}")
+            yield Difference(f"index {name}", found, definition, f"{replaced}ADD {definition}")
         elif (table, name) in forced_indexes() and name not in same:
             rename = f"RENAME INDEX {same[0]} TO {name}"
-            yield _different(table, f"index {name}", f"named {same[0]}", definition, rename)
+            yield Difference(f"index {name}", f"named {same[0]}", definition, rename)
 
 
-def _foreign_keys(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
+def _foreign_keys(wanted: Table, actual: Table) -> Iterator[Difference]:
     for name, definition in wanted.foreign.items():
         if definition not in actual.foreign.values():
             found = actual.foreign.get(name)
             # Two statements, since the server refuses to drop and add the same name in one.
-            replaced = f"DROP FOREIGN KEY {name}; ALTER TABLE {table} " if found else ""
+            replaced = f"DROP FOREIGN KEY {name}{BETWEEN}" if found else ""
             change = f"{replaced}ADD CONSTRAINT {name} {definition}"
-            yield _different(table, f"foreign key {name}", found or "missing", definition, change)
+            yield Difference(f"foreign key {name}", found or "missing", definition, change)
 
 
 def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
@@ -146,10 +187,6 @@ def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
     for name, definition in actual.foreign.items():
         if definition not in wanted.foreign.values() and name not in wanted.foreign:
             yield _strange(table, f"foreign key {name}", definition, f"DROP FOREIGN KEY {name}")
-
-
-def _different(table: str, what: str, found: str, wanted: str, change: str) -> Finding:
-    return Finding(f"table {table}: {what}", WRONG, found, wanted, f"ALTER TABLE {table} {change};")
 
 
 def _strange(table: str, what: str, found: str, change: str) -> Finding:

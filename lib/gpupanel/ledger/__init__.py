@@ -6,14 +6,14 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 from ..models import MAX_REASON_LENGTH
 from .batches import (
     change_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
-    set_status, skipped_bundles, sort_by_upstream_order, was_planned,
+    progress, set_status, skipped_bundles, sort_by_upstream_order, was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
     planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
 )
 from .failures import FailureReason, failure_reasons
-from .events import append_event, canonical_json, latest_event, list_events, spaced_json
+from .events import append_event, append_events, canonical_json, latest_event, list_events, spaced_json
 from .items import (
     ASSET_TYPES,
     ITEM_FLAGS,
@@ -41,6 +41,7 @@ __all__ = [
     "add_library_titles",
     "advance_container",
     "append_event",
+    "append_events",
     "bounded_decision_counts",
     "canonical_json",
     "change_token",
@@ -69,6 +70,7 @@ __all__ = [
     "planned_containers",
     "planned_items",
     "previous_page_start",
+    "progress",
     "record_results",
     "set_status",
     "settle_containers",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..db import ReadTransaction, Transaction, chunked
 from ..errors import NotFoundError
 from ..models import BatchStatus, COUNT_LIMIT
-from ..rows import BatchRow, Facts, SkippedBundle
+from ..rows import BatchProgress, BatchRow, Facts, SkippedBundle
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -33,6 +33,11 @@ def skipped_bundles(tx: ReadTransaction, sync_ids: list[str]) -> dict[str, Skipp
 def get_batch(tx: ReadTransaction, sync_id: str) -> BatchRow:
     """The row of a batch. Raises NotFoundError."""
     return _decoded(tx.fetch_one("ledger.batch", sync_id=sync_id), sync_id)
+
+
+def progress(tx: ReadTransaction, sync_ids: list[str]) -> list[BatchProgress]:
+    """Status, latest job and open preflight request of those of these batches that are recorded."""
+    return [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.progress", sync_ids=chunk)]
 
 
 def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:

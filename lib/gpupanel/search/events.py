@@ -10,6 +10,8 @@ from .access_path import MAX_ROWS_SCANNED
 # Ids and times of events have the same order, but for those that were open at the same time: a transaction takes its
 # ids and times before its commit. A day is read with so many ids before and after it.
 OVERLAP_IDS = 1_000
+LATE_IDS = 200  # ids that a follower reads again: transactions that wrote them may have been open
+FOLLOWED_AT_ONCE = 1_000  # events that a follower reads at a time
 
 
 class EventFilter(NamedTuple):
@@ -46,18 +48,52 @@ def list_events(
     [horizon] = tx.fetch_all_sql(
         fill("events.horizon", index=index, where=scanned), most=MAX_ROWS_SCANNED - 1, **values
     ) or [None]
-    where = " AND ".join(
-        [
-            RANGE,
-            *(text for name, text in CONDITIONS.items() if values[name] is not None),
-            *([OF_DAY] if wanted.day else []),
-        ]
-    )
     values |= {"first": horizon["id"]} if horizon else {}
-    rows = tx.fetch_all_sql(fill("events.page", index=index, where=where), limit=limit + 1, **values)
+    page = fill("events.page", index=index, where=_conditions(wanted), order="DESC")
+    rows = tx.fetch_all_sql(page, limit=limit + 1, **values)
     if len(rows) > limit:
         return EventPage(rows[:limit], rows[limit - 1]["id"], False)
     return EventPage(rows, horizon["id"] if horizon else None, horizon is not None)
+
+
+class Follower:
+    """Reads the events that come, each once, oldest first."""
+
+    def __init__(self, wanted: EventFilter):
+        self._wanted = wanted
+        self._seen: set[int] = set()
+        self._highest: int | None = None
+
+    def read(self, tx: ReadTransaction, *, first: int) -> list[dict[str, Any]]:
+        """The first time the latest `first` events, then those that were committed since.
+
+        An event may be committed after one with a higher id, so that each time the last LATE_IDS ids are read again.
+        """
+        highest = tx.fetch_value("events.last_id") or 0
+        found = self._since(tx, (highest if self._highest is None else self._highest) - LATE_IDS)
+        if self._highest is None:
+            self._seen = {row["id"] for row in found}
+            rows = list_events(tx, self._wanted, limit=first).rows[::-1]
+        else:
+            rows = [row for row in found if row["id"] not in self._seen]
+        # Behind a full page are more events, which the next call reads.
+        self._highest = found[-1]["id"] if len(found) == FOLLOWED_AT_ONCE else highest
+        seen = self._seen | {row["id"] for row in rows}
+        self._seen = {event_id for event_id in seen if event_id > self._highest - LATE_IDS}
+        return rows
+
+    def _since(self, tx: ReadTransaction, after: int) -> list[dict[str, Any]]:
+        statement = fill("events.page", index="PRIMARY", where=_conditions(self._wanted), order="ASC")
+        values = self._wanted._asdict() | _span(tx, self._wanted.day, BIGINT_MAX)
+        values["first"] = max(values["first"], after + 1)
+        return tx.fetch_all_sql(statement, limit=FOLLOWED_AT_ONCE, **values)
+
+
+def _conditions(wanted: EventFilter) -> str:
+    """The WHERE clause of the filters, with the range of ids."""
+    values = wanted._asdict()
+    chosen = [text for name, text in CONDITIONS.items() if values[name] is not None]
+    return " AND ".join([RANGE, *chosen, *([OF_DAY] if wanted.day else [])])
 
 
 def _span(tx: ReadTransaction, day: date | None, before: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 -- name: page
--- Events in the order of their ids, newest first, with their batches; {where} are the filters.
+-- Events in the order of their ids, with their batches; {where} are the filters, {order} is DESC or ASC.
 SELECT e.id, b.sync_id, e.event_type, e.payload, e.actor, e.created_at
 FROM ingest_event e FORCE INDEX ({index}) STRAIGHT_JOIN ingest_batch b ON b.id = e.batch_id
-WHERE {where} ORDER BY e.id DESC LIMIT %(limit)s
+WHERE {where} ORDER BY e.id {order} LIMIT %(limit)s
 
 -- name: horizon
 -- Id of the event with which a scan stops.

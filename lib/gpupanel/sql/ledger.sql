@@ -59,6 +59,16 @@ SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 -- One batch.
 SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
 
+-- name: progress
+-- Status of these batches, with their latest job and an open preflight request.
+SELECT b.sync_id, b.status, b.last_error, j.id AS job_id, j.state AS job_state, j.hold_reason, j.items_done,
+       j.items_total, r.state AS preflight_state
+FROM ingest_batch b
+LEFT JOIN import_job j
+  ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
+LEFT JOIN preflight_request r ON r.batch_id = b.id AND r.state IN ('queued', 'running')
+WHERE b.sync_id IN %(sync_ids)s
+
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
@@ -226,9 +236,15 @@ WHERE batch_id = %(batch_id)s
   AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail')
 
 -- name: append_event
--- Append an event, in the transaction of the change itself.
+-- Append an event, in the transaction of the change itself. The event gets its id while its batch is locked.
+INSERT INTO ingest_event (batch_id, event_type, payload, actor)
+SELECT id, %(event_type)s, %(payload)s, %(actor)s FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
+
+-- name: append_events
+-- Append events of batches that this transaction has locked.
 INSERT INTO ingest_event (batch_id, event_type, payload, actor)
 VALUES (%(batch_id)s, %(event_type)s, %(payload)s, %(actor)s)
+RETURNING id, batch_id
 
 -- name: events
 -- The latest events of a batch, newest first.

@@ -177,7 +177,9 @@ class PanelApplication:
         csrf.verify_token(request.environ, self.secret, user.name, request.form.get("csrf_token", [""])[-1])
         do, page = request.form.get("do", [""])[-1], None
         if "preview" in request.form:
-            return self._page("selection", request, bulk_actions.preview(self.db, self.secret, request))
+            return self._page("selection", request, bulk_actions.preview(
+                self.db, self.settings.mount, self.secret, request,
+            ))
         if do in bulk_actions.DO:
             outcome, page = bulk_actions.perform(self.db, self.settings.mount, self.secret, request, do)
         else:

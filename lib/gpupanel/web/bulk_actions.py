@@ -3,12 +3,14 @@
 from collections import Counter
 from typing import Any
 
-from .. import bulk_service, ledger, search
+from .. import bulk_service, ledger, search, services
 from ..search import filters
 from ..bulk_service import BatchPreview
 from ..config import MountSettings
 from ..db import Database, ReadTransaction, chunked
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, MountUnavailableError
+from ..folds import forecast
+from ..folds.entry_store import TemporaryFileError
 from ..mount import Mount
 from . import request as parameters
 from .signing_key import SigningKey
@@ -18,6 +20,9 @@ from .request import Request
 
 MAX_SELECTED = 1000
 MAX_LISTED = 200
+MAX_FORECAST_LISTED = 50  # entries in each list of a forecast
+FORECAST_SECONDS = MOUNT_SECONDS / 2  # of a preview, which also reads the selection
+NO_FORECAST: dict[str, Any] = {"forecast": None, "forecast_problem": None}
 MAX_FLASH_RESULTS = 100  # results in a flash message; more are shown on a page of their own
 
 DO = {f"{action}_selected": action for action in bulk_service.BULK_ACTIONS}
@@ -34,10 +39,11 @@ class NothingSelectedError(InvalidInputError):
     hint = "Tick batches in the list, or All matching batches."
 
 
-def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any]:
+def preview(db: Database, settings: MountSettings, secret: SigningKey, request: Request) -> dict[str, Any]:
     """Return the preview page of an action. Raises InvalidInputError.
 
-    The batches are the selected ones or, with the field `all`, those that match the page's filters now.
+    The batches are the selected ones or, with the field `all`, those that match the page's filters now. Before batches
+    are queued, the page has a forecast of their import.
     """
     action = request.form["preview"][-1]
     if action not in bulk_service.BULK_ACTIONS:
@@ -47,7 +53,8 @@ def preview(db: Database, secret: SigningKey, request: Request) -> dict[str, Any
     previews = db.run_read(bulk_service.preview, action, selection.ids)
     page = _page(secret, request, action, selection, len(previews))
     rows = [batch._asdict() for batch in previews[:MAX_LISTED]]
-    return page | {"groups": _groups(previews), "foreseen": rows, "outcomes": None}
+    outlook = NO_FORECAST if action != bulk_service.QUEUE else _forecast(db, Mount(settings), previews)
+    return page | {"groups": _groups(previews), "foreseen": rows, "outcomes": None} | outlook
 
 
 def perform(
@@ -72,7 +79,18 @@ def perform(
         return outcome, None
     page = _page(secret, request, action, selection, len(outcomes))
     rows = [outcome._asdict() for outcome in listed[:MAX_LISTED]]
-    return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows}
+    return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows} | NO_FORECAST
+
+
+def _forecast(db: Database, mount: Mount, previews: list[BatchPreview]) -> dict[str, Any]:
+    """Return the forecast of the batches that would be queued, or why there is none."""
+    limits = forecast.Limits(FORECAST_SECONDS, services.MAX_REQUEST_BYTES, MAX_FORECAST_LISTED, checks_files=False)
+    sync_ids = [batch.sync_id for batch in previews if batch.will]
+    try:
+        found = forecast.forecast_batches(db, mount, sync_ids, limits) if sync_ids else None
+    except (MountUnavailableError, TemporaryFileError) as error:
+        return {"forecast": None, "forecast_problem": str(error)}
+    return {"forecast": found and forecast.as_json(found), "forecast_problem": None}
 
 
 # --------------------------------------------------------------------------------------------- selection

@@ -72,19 +72,39 @@ def respond(panel: "PanelApplication", request: "Environ", out: "IO[bytes]") -> 
             pass
     elif has_body:
         panel.db.close()
-        _drain_what_is_here(request["wsgi.input"])
+        _end_body(request["wsgi.input"])
     write(reply, out, with_body=request["REQUEST_METHOD"] != "HEAD")
 
 
-def _drain_what_is_here(body: "IO[bytes]") -> None:
+def _end_body(body: "IO[bytes]") -> None:
+    """Receive no more of a body that nobody reads, so that the web server reads the response.
+
+    mod_cgid sends the body through a socket, as slowly as the client does. The socket is closed for reading, and what
+    was in it is dropped: a socket that ends with unread bytes would take the response with it. fcgiwrap has a pipe. It
+    gives up if it cannot write the whole body, but nginx sends a body only when all of it has come.
+    """
+    import socket
+    import stat
+
+    try:
+        descriptor = body.fileno()
+        is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except (AttributeError, OSError, ValueError):
+        return
+    if is_socket:
+        with socket.socket(fileno=os.dup(descriptor)) as incoming:
+            incoming.shutdown(socket.SHUT_RD)
+            while incoming.recv(PIECE_BYTES, socket.MSG_DONTWAIT):
+                pass
+    else:
+        _drain_pipe(descriptor)
+
+
+def _drain_pipe(descriptor: int) -> None:
     """Read a body that has come already, and at most two seconds of it."""
     from select import select
     from time import monotonic
 
-    try:
-        descriptor = body.fileno()
-    except (AttributeError, OSError, ValueError):
-        return
     deadline = monotonic() + DRAIN_SECONDS
     while monotonic() < deadline and select([descriptor], [], [], QUIET_SECONDS)[0]:
         if not os.read(descriptor, PIECE_BYTES):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from ..folds.wording import describe_changes, describe_effects, describe_value
 from ..models import COUNT_LIMIT, SYNC_ID
 from ..text import format_duration, format_size, short_hash, truncate
 
@@ -147,12 +148,15 @@ def link_sync_ids(text: str, links: "UrlBuilder") -> Markup:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "at_least": at_least,
+    "change_value": describe_value,
+    "changes": describe_changes,
     "clip": clip,
     "count": count,
     "count_exactly": count_exactly,
     "dash_if_empty": dash_if_empty,
     "datetime": format_datetime,
     "duration": duration,
+    "effects": describe_effects,
     "elapsed": format_elapsed,
     "eta_range": format_eta,
     "fact": format_fact,

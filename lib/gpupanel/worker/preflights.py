@@ -80,6 +80,13 @@ def end(tx: Transaction, claim: PreflightClaim, state: str, reason: str | None =
         given_back=int(not counts),
     ))
     tx.execute("preflights.touch", batch_id=claim.batch_id)
+    if state == "failed":
+        _note_abandoned(tx, claim.batch_id, reason, claim.attempts, claim.worker)
+
+
+def _note_abandoned(tx: Transaction, batch_id: int, reason: str | None, attempts: int, actor: str) -> None:
+    payload = {"attempts": attempts, "phase": "preflight_request", "reason": reason, "worker": actor}
+    ledger.append_event(tx, batch_id, "preflight_abandoned", payload, actor)
 
 
 def save(tx: Transaction, claim: PreflightClaim, bundle: preflight.BundleInspection) -> preflight.PreflightResult:
@@ -96,14 +103,17 @@ def save(tx: Transaction, claim: PreflightClaim, bundle: preflight.BundleInspect
     return result
 
 
-def reset_stale(tx: Transaction, seconds: float, max_attempts: int) -> int:
+def reset_stale(tx: Transaction, seconds: float, max_attempts: int, actor: str) -> int:
     """Queue stale requests again, and fail those after their last attempt; return their number."""
     number = 0
     for row in tx.fetch_all("preflights.stale", seconds=seconds):
-        number += tx.execute(
-            "preflights.reset", batch_id=row["batch_id"], seconds=seconds, max_attempts=max_attempts,
-            reason=f"worker {row['worker']} sent no heartbeat for over {seconds:g} s",
+        reason = f"worker {row['worker']} sent no heartbeat for over {seconds:g} s"
+        matched = tx.execute(
+            "preflights.reset", batch_id=row["batch_id"], seconds=seconds, max_attempts=max_attempts, reason=reason
         )
+        if matched and row["attempts"] >= max_attempts:
+            _note_abandoned(tx, row["batch_id"], reason, row["attempts"], actor)
+        number += matched
     return number
 
 

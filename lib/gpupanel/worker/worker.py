@@ -207,7 +207,8 @@ class Worker:
             return
         self._reset_at = monotonic() + min(RESET_SECONDS, self._threshold / 2)
         self._retrier.retry_idempotent(
-            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts
+            self._db.run_transaction, preflights.reset_stale, self._threshold, self._worker.max_attempts,
+            self._name,
         )
         self._retrier.retry_idempotent(self._db.run_transaction, claims.see_jobs_without_times)
         for job_id, name in self._retrier.retry(self._db.run_read, claims.list_stale, self._threshold).items():

@@ -1,13 +1,14 @@
 """One asset: the library's state, what belongs to it, and its history."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ... import asset_history
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
+from ...text import parse_moment
 from ..request import Request
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -30,8 +31,7 @@ def _read(
     details = asset_history.load(tx, asset_type, asset_hash, before)
     past = None
     if at and details["asset"]:
-        latest = asset_history.results(tx, asset_type, asset_hash, None, asset_history.PAST_LIMIT)
-        past = asset_history.fields_at(details["asset"], latest, at)
+        past = asset_history.fields_of(tx, details["asset"], at)
     return details | {"at": at, "past": past, "fields": asset_history.FIELDS}
 
 
@@ -39,7 +39,6 @@ def _moment(request: Request) -> datetime | None:
     """Return the parameter `at` as UTC without a zone, as the database's times. Raises InvalidInputError."""
     text = request.query.get("at") or ""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+        return parse_moment(text) if text else None
     except (ValueError, OverflowError):
         raise InvalidInputError(f"at: found {text[:80]!r}, expected a time such as 2026-04-30T12:00:00") from None

@@ -1,0 +1,92 @@
+"""gpupanel plan: what the import of several batches would make of the library."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..folds.forecast import KINDS, Limits, as_json, forecast_batches
+from ..folds.wording import describe_changes, describe_effects, describe_value
+from ..text import short_hash
+from .context import CommandContext
+from .output import format_cell, format_table, plural
+
+BATCH_COLUMNS = ("#", "sync_id", "action", "items", "assets")
+
+
+def run(context: CommandContext) -> int:
+    """Forecast the import of batches, in the order of the queue; nothing is written.
+
+    JSON: {complete, files_checked, batches, refused, not_read, entries, folded, library: {kind: {effect: n}},
+    totals, changes, overwrites, order_effects, missing_members}. Return 0 if all batches would be imported, 1 if not.
+    """
+    limits = Limits(listed=context.args.limit)
+    forecast = forecast_batches(context.db, context.mount, context.sync_ids(), limits, context.progress("plan"))
+    found = as_json(forecast)
+    context.emit(found, format_forecast(found))
+    return 1 if forecast.refused else 0
+
+
+def format_forecast(found: dict[str, Any]) -> Iterator[str]:
+    """Return the forecast for a terminal: what would happen first, then what deserves attention."""
+    places = {batch["sync_id"]: place for place, batch in enumerate(found["batches"], 1)}
+    batches = "1 batch" if len(places) == 1 else f"{len(places):,} batches"
+    yield f"{batches}, in the order of their import:"
+    yield from format_table(
+        ((place, batch["sync_id"], batch["action"], _items(batch), describe_effects(batch["effects"]))
+         for place, batch in enumerate(found["batches"], 1)), BATCH_COLUMNS,
+    )
+    for batch in found["refused"]:
+        yield f"Not imported: {batch['sync_id']}: {format_cell(batch['problem'])}"
+    yield "The library afterwards, if nothing else changes it:"
+    yield from format_table(
+        (kind, describe_effects(found["library"][kind])) for kind in KINDS if kind in found["library"]
+    )
+    yield from _section(found, "changes", "Changes:", lambda each: _change(each, places))
+    yield from _section(
+        found, "overwrites", "Set by one batch, then changed by a later one:", lambda each: _overwrite(each, places)
+    )
+    yield from _section(found, "order_effects", "Different if the batches were imported in the reverse order:",
+                        lambda each: _order_effect(each, places))
+    yield from _section(found, "missing_members", "Containers that would lack members, and fail:",
+                        lambda each: _missing(each, places))
+    yield "Nothing was changed. Documents were not read: an update with a new document writes it."
+
+
+def _items(batch: dict[str, Any]) -> str:
+    failing = f", {batch['failing_items']:,} fail" if batch["failing_items"] else ""
+    return f"{batch['items']:,}{failing}"
+
+
+def _section(found: dict[str, Any], name: str, title: str, line: Callable[[Any], tuple[str, ...]]) -> Iterator[str]:
+    if not found["totals"][name]:
+        return
+    yield title
+    yield from format_table(map(line, found[name]))
+    if left := found["totals"][name] - len(found[name]):
+        yield f"  and {left:,} more; --limit shows them"
+
+
+def _named(each: dict[str, Any]) -> tuple[str, str]:
+    return each["kind"], short_hash(each["hash"])
+
+
+def _change(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
+    return *_named(each), each["effect"].replace("_", " "), describe_changes(each["changes"]), _by(each, places)
+
+
+def _by(each: dict[str, Any], places: dict[str, int]) -> str:
+    return "by " + ", ".join(f"#{places[sync_id]}" for sync_id in each["sync_ids"])
+
+
+def _overwrite(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
+    first = f"#{places[each['set_by']]} sets {describe_value(each['value'])}"
+    then = f"#{places[each['changed_by']]} sets {describe_value(each['changed_to'])}"
+    return *_named(each), each["name"], first, then
+
+
+def _order_effect(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
+    return *_named(each), describe_changes(each["changes"]), _by(each, places)
+
+
+def _missing(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
+    sample = ", ".join(map(short_hash, each["sample"][:3]))
+    return *_named(each), f"{plural(each['missing'], 'member')} missing: {sample}", f"in #{places[each['sync_id']]}"

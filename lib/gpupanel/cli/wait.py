@@ -1,0 +1,76 @@
+"""gpupanel wait: wait until the jobs of bundles have ended."""
+
+from time import monotonic
+from typing import Any
+
+from .. import ledger
+from ..errors import NotFoundError
+from ..models import BatchStatus
+from ..rows import BatchProgress
+from .context import CommandContext
+from .output import format_cell, format_table
+from .polling import poll
+
+POLL_SECONDS = 1
+ALL_COMPLETED, NOT_ALL_COMPLETED, TIME_IS_OVER = 0, 1, 3
+COLUMNS = ("sync_id", "status", "done", "job", "because")
+
+
+def run(context: CommandContext) -> int:
+    """Wait until no batch is queued, held, importing, or waits for a preflight.
+
+    JSON: [{sync_id, status, is_done, job_id, job_state, items_done, items_total, reason}]. Return 0 if each batch is
+    completed, 1 if one is not, 3 if one was not done in time.
+    """
+    sync_ids, seconds = context.sync_ids(), context.args.timeout
+    deadline = None if seconds is None else monotonic() + seconds
+    progress = context.progress("items")
+    rows: list[BatchProgress] = []
+    for rows in poll(lambda: _read(context, sync_ids), POLL_SECONDS, needs_reader=False):
+        done, total = sum(row["items_done"] or 0 for row in rows), sum(row["items_total"] or 0 for row in rows)
+        if all(map(_is_done, rows)):
+            progress(total, total)
+            break
+        progress(min(done, total - 1), max(total, 1))
+        if deadline is not None and monotonic() >= deadline:
+            progress(1, 1)
+            break
+    context.emit([_public(row) for row in rows], format_table(map(_cells, rows), COLUMNS, indent=""))
+    if not all(map(_is_done, rows)):
+        return TIME_IS_OVER
+    return ALL_COMPLETED if all(row["status"] == BatchStatus.COMPLETED for row in rows) else NOT_ALL_COMPLETED
+
+
+def _read(context: CommandContext, sync_ids: list[str]) -> list[BatchProgress]:
+    """The batches in the given order. Raises NotFoundError."""
+    rows = {row["sync_id"]: row for row in context.db.run_read(ledger.progress, sync_ids)}
+    if missing := [sync_id for sync_id in sync_ids if sync_id not in rows]:
+        raise NotFoundError(f"Batch {missing[0]} is not recorded.", "Scan the mount first.")
+    return [rows[sync_id] for sync_id in sync_ids]
+
+
+def _is_done(row: BatchProgress) -> bool:
+    return not BatchStatus(row["status"]).has_active_job and row["preflight_state"] is None
+
+
+def _reason(row: BatchProgress) -> str | None:
+    if row["status"] == BatchStatus.COMPLETED:
+        return None
+    if _is_done(row):
+        return row["last_error"] or ("its last job was canceled" if row["job_id"] else "it was not queued")
+    if row["preflight_state"]:
+        return f"a worker is to preflight it; the request is {row['preflight_state']}"
+    return row["hold_reason"] if row["job_state"] == "held" else None
+
+
+def _public(row: BatchProgress) -> dict[str, Any]:
+    names = ("sync_id", "status", "job_id", "job_state", "items_done", "items_total")
+    return {name: value for name, value in row.items() if name in names} | {
+        "is_done": _is_done(row), "reason": _reason(row),
+    }
+
+
+def _cells(row: BatchProgress) -> tuple[object, ...]:
+    progress = f"{row['items_done']}/{row['items_total']}" if row["job_id"] else ""
+    job = f"{row['job_id']} {row['job_state']}" if row["job_id"] else ""
+    return row["sync_id"], row["status"], progress, job, format_cell(_reason(row))

@@ -1,0 +1,164 @@
+"""The statements that change the tables of another program into those of etc/schema.sql, in an order that runs.
+
+One ALTER for each table, since each rebuilds the table once. Foreign keys on columns that change are dropped before and
+added after, also those of tables that are not ours. Every column that the other program does not know gets a default,
+so that its INSERTs still work (docs/decisions/0181-in-place.md).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..config import Settings
+from ..db import Database, create_table
+from ..db.create_table import Column, Table
+from ..db.expected import expected_tables
+from ..db.session import SQL_MODE
+from . import schema_diff
+from .obstacles import FOREIGN, Obstacle
+
+# Of a table of ours that is referred to, or refers to others: (table, constraint, column, parent, parent's column).
+REFERENCES = """SELECT TABLE_NAME t, CONSTRAINT_NAME c FROM information_schema.KEY_COLUMN_USAGE
+WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
+ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
+LOCK_SECONDS = 60  # a table that another program keeps locked ends the script, rather than its visitors' requests
+
+
+class SchemaScript(NamedTuple):
+    """The obstacles come first; then the statements, each without its semicolon."""
+
+    obstacles: list[Obstacle]
+    statements: list[str]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the script for the `mariadb` client."""
+        for obstacle in self.obstacles:
+            yield f"-- {obstacle.rows:,} rows come first, for {obstacle.what} of {obstacle.table}:"
+            yield f"--   {obstacle.query};"
+        for statement in self.statements:
+            yield f"{statement};"
+
+
+class _Foreign(NamedTuple):
+    """A foreign key as it is, or as it is wanted."""
+
+    table: str
+    name: str
+    column: str
+    parent: str
+    parent_column: str
+    definition: str
+
+
+def schema_script(db: Database, settings: Settings) -> SchemaScript:
+    """Compare the tables that exist with etc/schema.sql; `init-db` creates the missing ones afterwards."""
+    tables = _read_tables(db)
+    obstacles = [
+        obstacle for name, actual in tables.items()
+        for obstacle in schema_diff.obstacles_of(db, name, expected_tables()[name], actual)
+    ]
+    others = _foreign_keys_of_others(db, tables)
+    body = [*_statements(tables, others)]
+    return SchemaScript(obstacles, [*_session(settings, tables), *body] if body else [])
+
+
+def _read_tables(db: Database) -> dict[str, Table]:
+    """Return the existing tables of etc/schema.sql."""
+    existing = {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")}
+    return {name: _read_table(db, name) for name in expected_tables() if name in existing}
+
+
+def _read_table(db: Database, name: str) -> Table:
+    [row] = db.execute(f"SHOW CREATE TABLE `{name}`")
+    return create_table.parse_create_table(row["Create Table"])[1]
+
+
+def _foreign_keys_of_others(db: Database, tables: dict[str, Table]) -> dict[str, Table]:
+    """Return the tables that are not ours and refer to ours."""
+    rows = db.execute(REFERENCES, tables=list(tables)) if tables else []
+    return {name: _read_table(db, name) for name in dict.fromkeys(row["t"] for row in rows) if name not in tables}
+
+
+def _session(settings: Settings, tables: dict[str, Table]) -> Iterator[str]:
+    """Set what the statements rely on, whatever the client's session has."""
+    yield "SET NAMES utf8mb4"
+    yield f"SET SESSION sql_mode = '{SQL_MODE}', lock_wait_timeout = {LOCK_SECONDS}, foreign_key_checks = 1"
+    # The server converts TIMESTAMP into DATETIME by this zone: the times stay as the other program sees them.
+    zone = settings.database.perl_time_zone
+    columns = (column for table in tables.values() for column, _ in table.columns.values())
+    has_timestamps = any(column.type.startswith("timestamp") for column in columns)
+    yield f"SET SESSION time_zone = '{zone.key if zone and has_timestamps else '+00:00'}'"
+
+
+def _statements(tables: dict[str, Table], others: dict[str, Table]) -> Iterator[str]:
+    changes = {name: list(_changes(name, actual)) for name, actual in tables.items()}
+    modified = {
+        (name, column) for name, actual in tables.items() for column, definition in actual.columns.items()
+        if column in expected_tables()[name].columns and not _has_same_type(name, column, definition[0])
+    }
+    existing = [*_foreign_keys(tables), *_foreign_keys(others)]
+    wanted = [*_foreign_keys({name: expected_tables()[name] for name in tables})]
+    kept = {
+        foreign for foreign in existing
+        if not {(foreign.table, foreign.column), (foreign.parent, foreign.parent_column)} & modified
+        and (foreign.table in others or _is_in(foreign, wanted) or not _has_name(foreign, wanted))
+    }
+    dropped = [foreign for foreign in existing if foreign not in kept]
+    added = [foreign for foreign in wanted if not _is_in(foreign, kept)]
+    added += [
+        foreign for foreign in dropped
+        if foreign.table in others or not (_is_in(foreign, added) or _has_name(foreign, added))
+    ]
+    yield from (f"ALTER TABLE {foreign.table} DROP FOREIGN KEY {foreign.name}" for foreign in dropped)
+    yield from (f"ALTER TABLE {name} {', '.join(clauses)}" for name, clauses in changes.items() if clauses)
+    yield from _columns_of_others([foreign for foreign in dropped if foreign.table in others], others)
+    yield from (
+        f"ALTER TABLE {foreign.table} ADD CONSTRAINT {foreign.name} {foreign.definition}" for foreign in added
+    )
+
+
+def _changes(name: str, actual: Table) -> Iterator[str]:
+    """Yield the clauses of the table's ALTER."""
+    wanted = expected_tables()[name]
+    changes = [change for _, change in schema_diff.changes_of(name, wanted, actual)]
+    if changes:
+        yield from ("ENGINE = InnoDB", "ROW_FORMAT = DYNAMIC", f"DEFAULT {schema_diff.CHARACTERS}")
+        yield from (change for change in changes if not change.startswith("ENGINE"))
+
+
+def _has_same_type(table: str, column: str, actual: Column) -> bool:
+    wanted = expected_tables()[table].columns[column][0]
+    return (wanted.type, wanted.collation) == (actual.type, actual.collation)
+
+
+def _foreign_keys(tables: dict[str, Table]) -> Iterator[_Foreign]:
+    for table, parsed in tables.items():
+        for name, definition in parsed.foreign.items():
+            if match := FOREIGN.search(definition):
+                column, parent, parent_column = match.groups()
+                yield _Foreign(table, name, column, parent, parent_column, definition)
+
+
+def _is_in(foreign: _Foreign, others: list[_Foreign] | set[_Foreign]) -> bool:
+    return any((foreign.table, foreign.definition) == (other.table, other.definition) for other in others)
+
+
+def _has_name(foreign: _Foreign, others: list[_Foreign]) -> bool:
+    return any((foreign.table, foreign.name) == (other.table, other.name) for other in others)
+
+
+def _columns_of_others(dropped: list[_Foreign], others: dict[str, Table]) -> Iterator[str]:
+    """Give the columns that refer to ours the type of ours."""
+    for foreign in dropped:
+        column, text = others[foreign.table].columns[foreign.column]
+        parent, definition = expected_tables()[foreign.parent].columns[foreign.parent_column]
+        kind = re.match(r"\w+(?:\([^)]*\))?(?: UNSIGNED)?(?: CHARACTER SET \w+ COLLATE \w+)?", definition)
+        if kind and (column.type, column.collation) != (parent.type, parent.collation):
+            yield f"ALTER TABLE {foreign.table} MODIFY COLUMN {foreign.column} {kind[0]} {_rest(text)}"
+
+
+def _rest(definition: str) -> str:
+    """Return what of a column's definition follows its type."""
+    nullable = "NOT NULL" if "NOT NULL" in definition else "NULL"
+    default = re.search(r" DEFAULT ('(?:[^']|'')*'|[\w.()-]+)", definition)
+    return nullable + (default[0] if default else "")

@@ -1,0 +1,34 @@
+"""Values and changes of a fold in words, for shell and panel."""
+
+import json
+from typing import Any
+
+from ..models import Changes
+from ..text import truncate
+
+VALUE_LENGTH = 60  # characters of a value
+
+
+def describe_changes(changes: Changes) -> str:
+    """Name each value that differs with both values; of parts, how many come, go and change."""
+    return "; ".join(f"{name.replace('_', ' ')}: {_pair(was, now)}" for name, (was, now) in changes.items())
+
+
+def _pair(was: Any, now: Any) -> str:
+    if isinstance(was, dict):
+        changed = len(was.keys() & now.keys())
+        counts = {"come": len(now) - changed, "go": len(was) - changed, "change": changed}
+        return ", ".join(f"{count:,} {verb}" for verb, count in counts.items() if count)
+    return f"{describe_value(was)} -> {describe_value(now)}"
+
+
+def describe_value(value: Any) -> str:
+    """Shorten a value of an asset or container; nothing becomes `-`."""
+    if value is None:
+        return "-"
+    return truncate(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), VALUE_LENGTH)
+
+
+def describe_effects(counts: dict[str, int]) -> str:
+    """Format effects as `3 created, 1 unchanged`."""
+    return ", ".join(f"{count:,} {effect.replace('_', ' ')}" for effect, count in counts.items()) or "nothing"

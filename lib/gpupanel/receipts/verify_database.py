@@ -1,0 +1,181 @@
+"""Hold the rows of the database against the receipts, and the receipts against a head from outside."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..db import Database, ReadTransaction
+from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, chain, digest_of, receipt_body
+from .rows import Span, container_lines, read_lines, unpack
+
+PAGE_RECEIPTS = 500
+PAGE_JOBS = 500
+MAX_PROBLEMS = 100
+BEGINNING = datetime(1000, 1, 1)
+CHANGED_ROW = "its own row was changed: batch, job, lines, bounds, time, previous or root"
+NO_BOUNDS = {"id": 0, "root": None, "result_id": 0, "event_id": 0}
+
+Row = dict[str, Any]
+
+
+@dataclass
+class DatabaseCheck:
+    """What a check found; `unsealed` are ended jobs without a receipt, which prove nothing and are no problem."""
+
+    receipts: int = 0
+    lines: int = 0
+    head: str = EMPTY_HEAD
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    unsealed: int = 0
+    proven: int = 0  # receipts up to the head that is known from outside
+
+    def add_problem(self, text: str) -> None:
+        """Keep the first problems, and count all."""
+        self.problem_count += 1
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
+
+
+class DatabaseVerifier:
+    """Goes through the chain of receipts.
+
+    `known` are the heads that were kept outside of the database: the id of a receipt, or 0 where it is not known, and
+    the head after it.
+    """
+
+    def __init__(
+        self, db: Database, known: Collection[tuple[int, str]] = (), progress: Callable[[int], None] = lambda done: None
+    ):
+        self._db, self._progress = db, progress
+        self._heads = {head for _, head in known}
+        self._head_of = {receipt_id: head for receipt_id, head in known if receipt_id}
+        self._check = DatabaseCheck()
+        self._expected_id = 1
+
+    def run(self) -> DatabaseCheck:
+        """Check each receipt; one receipt's lines are read in one transaction."""
+        check, after = self._check, 0
+        while page := self._db.run_read(_page, after):
+            for row in page:
+                self._check_chain(row)
+                self._db.run_read(self._check_receipt, row)
+                check.receipts += 1
+                self._progress(check.receipts)
+            after = page[-1]["id"]
+        for head in sorted(self._heads):
+            check.add_problem(
+                f"no receipt has the head {head}, which was kept outside: receipts were changed, removed or replaced"
+                f" since; the last receipt with such a head is {check.proven}"
+            )
+        check.unsealed = self._db.run_read(_count_unsealed)
+        return check
+
+    def _check_chain(self, row: Row) -> None:
+        check = self._check
+        if row["id"] != self._expected_id:
+            check.add_problem(f"{_title(row)}: its place in the chain is {row['id']}, expected {self._expected_id}")
+        self._expected_id = row["id"] + 1
+        check.head = chain(check.head, row["root"])
+        if row["head"] != check.head:
+            check.add_problem(f"{_title(row)}: its head does not fit the roots up to it")
+            check.head = row["head"]  # each break of the chain is named once
+        self._check_outside(row)
+
+    def _check_outside(self, row: Row) -> None:
+        """Compare the head after a receipt with what was kept outside."""
+        check = self._check
+        expected = self._head_of.get(row["id"])
+        if expected not in (None, check.head):
+            self._heads.discard(expected)
+            check.add_problem(
+                f"{_title(row)}: the head after it is not the one that was kept outside: a receipt from"
+                f" {check.proven + 1} to {row['id']} was changed"
+            )
+        if check.head in self._heads:
+            self._heads.discard(check.head)
+            check.proven = row["id"]
+
+    def _check_receipt(self, tx: ReadTransaction, row: Row) -> None:
+        problems, lines = check_receipt(tx, row)
+        self._check.lines += lines
+        for problem in problems:
+            self._check.add_problem(problem)
+
+
+def check_receipt(
+    tx: ReadTransaction, row: Row, write: Callable[[bytes, str], object] = lambda body, digest: None
+) -> tuple[list[str], int]:
+    """Recompute a receipt from the rows of the database; return what does not fit, and the number of lines.
+
+    `write` gets each line and its digest.
+    """
+    title = _title(row)
+    before = tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["id"]) or NO_BOUNDS
+    marks = tx.fetch_value("receipts.marks", id=row["id"]) or ""
+    containers = tx.fetch_value("receipts.containers", job_id=row["job_id"])
+    hasher, unfit = Hasher(), ""
+    for line in read_lines(tx, _span_of(row, before), containers):
+        digest = digest_of(line.body)
+        write(line.body, digest)
+        start = hasher.lines * MARK_DIGITS
+        if not unfit and digest[:MARK_DIGITS] != marks[start:start + MARK_DIGITS]:
+            unfit = f"line {hasher.lines + 1}, {line.name}, is not what was sealed there"
+        hasher.add(digest)
+    problems = []
+    if row["previous"] != before["root"]:
+        problems.append(f"{title}: `previous` is not the root of the batch's receipt before it")
+    if hasher.root(receipt_body(row)) != row["root"]:
+        what = "; ".join(filter(None, (unfit, _counts(row, hasher))))
+        problems.append(f"{title}: {what or CHANGED_ROW}")
+    elif hasher.marks != marks:
+        problems.append(f"{title}: its marks do not fit its lines")
+    return problems + _beyond(tx, row, title) + _moved_containers(tx, row, containers, title), hasher.lines
+
+
+def _counts(row: Row, hasher: Hasher) -> str:
+    return f"{row['lines']:,} lines were sealed, {hasher.lines:,} are there" if row["lines"] != hasher.lines else ""
+
+
+def _beyond(tx: ReadTransaction, row: Row, title: str) -> list[str]:
+    """Name a result that was added to a job after its receipt."""
+    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
+    if last is None or last["id"] != row["id"]:
+        return []
+    extra = tx.fetch_one("receipts.results_beyond", batch_id=row["batch_id"], result_id=row["result_id"])
+    return [f"{title}: result {extra['id']} of job {extra['job_id']} was added after its receipt"] if extra else []
+
+
+def _moved_containers(tx: ReadTransaction, row: Row, containers: bytes | None, title: str) -> list[str]:
+    """Name the first container whose row is not as it was sealed, where no preflight or job has changed it since."""
+    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
+    if not containers or last is None or last["id"] != row["id"]:
+        return []
+    if tx.fetch_value("receipts.has_moved_on", batch_id=row["batch_id"], event_id=row["event_id"]):
+        return []
+    sealed, found = unpack(containers), container_lines(tx, row["job_id"])
+    for number, body in enumerate(sealed):
+        if number >= len(found) or found[number] != body:
+            return [f"{title}: container {number + 1} of job {row['job_id']} is not as it was sealed"]
+    return []
+
+
+def _span_of(row: Row, before: Row) -> Span:
+    """What a receipt covers, given the receipt of the batch before it."""
+    return Span(
+        row["batch_id"], row["job_id"], before["result_id"], row["result_id"], before["event_id"], row["event_id"]
+    )
+
+
+def _title(row: Row) -> str:
+    return f"receipt {row['id']} (job {row['job_id']}, batch {row['sync_id'] or row['batch_id']})"
+
+
+def _page(tx: ReadTransaction, after: int) -> list[Row]:
+    return tx.fetch_all("receipts.page", after=after, limit=PAGE_RECEIPTS)
+
+
+def _count_unsealed(tx: ReadTransaction) -> int:
+    """Number of ended jobs without a receipt, counted up to a page."""
+    return len(tx.fetch_all("receipts.unsealed_after", after=0, limit=PAGE_JOBS))

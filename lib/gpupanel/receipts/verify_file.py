@@ -1,0 +1,148 @@
+"""Verify a file of receipts without a database.
+
+The file is the output of `gpupanel receipt`, or an archive, also compressed by gzip. One line is in memory at a time.
+"""
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from .lines import ARCHIVE, Hasher, Line, RECEIPT, digest_of, parse_line
+
+MAX_LINE_BYTES = 256 * 1024 * 1024
+MAX_PROBLEMS = 20
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass
+class FileCheck:
+    """What a file says; `roots` are those of its receipts in order, with their jobs."""
+
+    lines: int = 0
+    receipts: int = 0
+    roots: list[str] = field(default_factory=list)
+    sync_ids: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    proven: int = 0  # receipts up to the one whose root is known from outside
+
+    @property
+    def is_consistent(self) -> bool:
+        return not self.problem_count
+
+    def add_problem(self, text: str) -> None:
+        """Keep the first problems, and count all."""
+        self.problem_count += 1
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
+
+
+def verify_file(path: Path, known_root: str | None = None) -> FileCheck:
+    """Recompute each line and each root of a file; `known_root` comes from outside of the file and the database.
+
+    Raises OSError.
+    """
+    with open_lines(path) as file:
+        return _FileVerifier(known_root).run(file)
+
+
+def open_lines(path: Path) -> IO[bytes]:
+    """Open a file of lines, which may be compressed."""
+    file = path.open("rb")
+    magic = file.read(len(GZIP_MAGIC))
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if magic == GZIP_MAGIC else file  # type: ignore[return-value]
+
+
+class _FileVerifier:
+    """Goes through a file; a segment is the lines up to a line with a root."""
+
+    def __init__(self, known_root: str | None):
+        self._known_root = known_root
+        self._check = FileCheck()
+        self._hasher = Hasher()
+        self._previous: dict[str, str] = {}  # sync_id -> root of its latest receipt in the file
+        self._proven_batches: set[str] = set()
+
+    def run(self, file: IO[bytes]) -> FileCheck:
+        check = self._check
+        try:
+            while text := file.readline(MAX_LINE_BYTES):
+                check.lines += 1
+                self._read(text)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            check.add_problem(f"after line {check.lines}: the compressed file is damaged: {error}")
+        if self._hasher.lines:
+            check.add_problem(f"after line {check.lines}: the file ends without the last line of a receipt")
+        elif not check.receipts:
+            check.add_problem("the file has no receipt")
+        if self._known_root and not check.proven:
+            last = check.roots[-1] if check.roots else "none"
+            check.add_problem(f"no receipt of the file has the root {self._known_root}; its last root is {last}")
+        return check
+
+    def _read(self, text: bytes) -> None:
+        where = f"line {self._check.lines}"
+        line = parse_line(text.removesuffix(b"\n"))
+        if line is None or not text.endswith(b"\n"):
+            self._check.add_problem(f"{where}: no line of a receipt")
+            self._hasher.add("")
+        elif line.is_closing:
+            self._close(where, line)
+            self._hasher = Hasher()
+        else:
+            if digest_of(line.body) != line.digest:
+                self._check.add_problem(f"{where}: {name_of(line)}: its SHA-256 does not fit")
+            self._hasher.add(line.digest)
+
+    def _close(self, where: str, line: Line) -> None:
+        facts = _decoded(line)
+        if line.kind not in (RECEIPT, ARCHIVE) or facts is None:
+            self._check.add_problem(f"{where}: no last line of a receipt")
+            return
+        if self._hasher.root(line.body) != line.digest:
+            self._check.add_problem(f"{where}: the root of {_title(line.kind, facts)} does not fit its lines")
+        if facts.get("lines") != self._hasher.lines:
+            self._check.add_problem(f"{where}: {_title(line.kind, facts)} has {facts.get('lines')} lines, the file"
+                                    f" {self._hasher.lines}")
+        if line.kind == RECEIPT:
+            self._add_receipt(where, line, facts)
+
+    def _add_receipt(self, where: str, line: Line, facts: dict[str, Any]) -> None:
+        check, sync_id = self._check, str(facts.get("sync_id"))
+        before = self._previous.get(sync_id)
+        if before is not None and facts.get("previous") != before:
+            check.add_problem(f"{where}: {_title(line.kind, facts)} does not follow the one before it in the file")
+        self._previous[sync_id] = line.digest
+        check.receipts += 1
+        check.roots.append(line.digest)
+        if sync_id not in check.sync_ids[-1:]:
+            check.sync_ids.append(sync_id)
+        if line.digest == self._known_root:
+            check.proven = check.receipts
+
+
+def name_of(line: Line) -> str:
+    """Name the row of a line: its kind, and its ids."""
+    facts = _decoded(line)
+    if facts is None:
+        return f"a {line.kind} that is no JSON"
+    if line.kind == "member":
+        return f"member {facts.get('asset_id')} of result {facts.get('result_id')}"
+    return f"{line.kind} {facts.get('id')}"
+
+
+def _title(kind: str, facts: dict[str, Any]) -> str:
+    job = f"job {facts.get('job_id')}, " if kind == RECEIPT else ""
+    return f"the {kind} of {job}batch {facts.get('sync_id')}"
+
+
+def _decoded(line: Line) -> dict[str, Any] | None:
+    try:
+        facts = json.loads(line.body)[line.kind]
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) else None

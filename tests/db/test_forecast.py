@@ -1,0 +1,169 @@
+"""The forecast of several batches is what their import makes of the library, and nothing is written.
+
+MODEL_EXAMPLES says how many worlds are imported, 30 unless told otherwise.
+"""
+
+import os
+
+import pytest
+import worker_helpers
+from bundle_strategies import World, peopled_worlds, sync_id, worlds
+from gpupanel import services
+from gpupanel.folds import entry_store
+from gpupanel.folds.forecast import Limits, as_json, forecast_batches
+from gpupanel.folds.views import view_asset, view_container
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as some
+from world_sites import Site
+from worlds_on_disk import library_of, write_world
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
+EVERYTHING = Limits(listed=1_000_000)
+
+
+@pytest.fixture
+def site(admin_db, panel_db, mount, worker_conf):
+    return Site(admin_db, panel_db, mount, worker_conf)
+
+
+def views(library) -> dict:
+    """(kind, hash) -> state of each entry of a library, without documents."""
+    return {key: view_asset(each) for key, each in library.assets.items()} | {
+        key: view_container(each) for key, each in library.containers.items()
+    }
+
+
+def after(before: dict, changes: list[dict]) -> dict:
+    """The states after these changes: name -> [before, after], of parts those that differ."""
+    states = {key: dict(state) for key, state in before.items()}
+    for change in changes:
+        state = states.setdefault((change["kind"], change["hash"]), {})
+        for name, (was, now) in change["changes"].items():
+            if isinstance(was, dict):
+                kept = {part: value for part, value in state.get(name, {}).items() if part not in was}
+                state[name] = kept | now
+            else:
+                assert state.get(name) == was
+                state[name] = now
+    return {key: with_defaults(state) for key, state in states.items()}
+
+
+def with_defaults(state: dict) -> dict:
+    """A state that a change created names only what is not empty."""
+    return {name: value for name, value in state.items() if value not in (None, {})}
+
+
+@given(world=worlds() | peopled_worlds(), first=some.integers(0, 6), data=some.data())
+@settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    max_examples=EXAMPLES, deadline=None, derandomize="MODEL_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_the_forecast_is_what_the_import_of_the_batches_gives(site, world: World, first: int, data):
+    """Some batches are imported before; the forecast is of the others, or of any, some of them planned or queued."""
+    site.clear()
+    write_world(site.writer, world)
+    services.scan_mount(site.panel, site.mount, "operator")
+    for each in world.arrivals[:first]:
+        site.queue(each)
+        site.drain()
+    chosen = list(dict.fromkeys(world.arrivals[first:])) or world.sync_ids
+    for each in chosen:
+        if data.draw(some.booleans(), "preflighted, perhaps although older"):
+            older = data.draw(some.booleans(), "although older")
+            services.preflight_batch(site.panel, site.mount, each, "operator", although_older=older)
+    before = views(library_of(site.admin))
+    rows = worker_helpers.rows(site.admin)
+    found = as_json(forecast_batches(site.panel, site.mount, chosen, EVERYTHING))
+    note(found)
+    assert worker_helpers.rows(site.admin) == rows and found["complete"]
+    services.queue_batches(site.panel, site.mount, chosen, "operator")
+    site.drain()
+    imported = views(library_of(site.admin))
+    assert after(before, found["changes"]) == {key: with_defaults(state) for key, state in imported.items()}
+    failed = site.admin.execute(
+        "SELECT b.sync_id, c.type, c.container_hash, c.missing_count FROM ingest_batch_container c JOIN ingest_batch b"
+        " ON b.id = c.batch_id WHERE c.decision = 'failed' AND b.sync_id IN %(chosen)s", chosen=chosen,
+    )
+    assert {tuple(row.values()) for row in failed} == {
+        (each["sync_id"], each["kind"], each["hash"], each["missing"]) for each in found["missing_members"]
+    }
+
+
+# ------------------------------------------------------------------------------------------------- what it says
+
+
+@pytest.fixture
+def forecast(panel_db, mount):
+    def forecast(*chosen, **limits):
+        services.scan_mount(panel_db, mount, "operator")
+        return as_json(forecast_batches(panel_db, mount, chosen, Limits(**limits)))
+
+    return forecast
+
+
+def test_two_creates_of_one_asset_depend_on_the_order(bundles, forecast):
+    (asset,) = bundles.assets("one", 1)
+    first = bundles.bundle("first", [asset._replace(title="First")])
+    second = bundles.bundle("second", [asset._replace(title="Second")])
+    found = forecast(second, first)
+    assert [each["sync_id"] for each in found["batches"]] == [first, second]
+    assert [each["effects"] for each in found["batches"]] == [{"created": 1}, {"unchanged": 1}]
+    (effect,) = found["order_effects"]
+    assert effect["changes"]["title"] == ["First", "Second"] and effect["sync_ids"] == [first, second]
+    assert not found["overwrites"]
+
+
+def test_a_value_that_a_later_batch_changes_is_named_with_both_batches(bundles, forecast):
+    (asset,) = bundles.assets("one", 1)
+    first = bundles.bundle("first", [asset._replace(title="First")])
+    second = bundles.bundle("second", [asset._replace(title="Second")], action="update")
+    third = bundles.bundle("third", [asset], action="remove")
+    found = forecast(first, second, third)
+    assert [(each["name"], each["set_by"], each["changed_by"]) for each in found["overwrites"]] == [
+        ("title", first, second), ("deleted", first, third),
+    ]
+    assert found["library"] == {"photo": {"created_and_removed": 1}} and not found["order_effects"]
+
+
+def test_a_member_that_a_later_batch_brings_is_missing(bundles, forecast):
+    photos = list(bundles.assets("two", 2))
+    album = bundles.container("gallery", "Album", photos)
+    first = bundles.bundle("first", photos[:1], [album])
+    second = bundles.bundle("second", photos[1:])
+    (missing,) = forecast(first, second)["missing_members"]
+    assert (missing["sync_id"], missing["missing"]) == (first, 1) and missing["sample"] == [photos[1].asset_hash]
+
+
+def test_batches_that_would_not_be_imported_are_named_with_the_reason(bundles, forecast):
+    sound = bundles.bundle("sound", bundles.assets("a", 1))
+    empty = bundles.bundle("b", bundles.assets("b", 2), files=False)
+    found = forecast(sound, empty, sync_id(99))
+    assert [each["sync_id"] for each in found["batches"]] == [sound]
+    assert {each["sync_id"]: each["problem"] for each in found["refused"]} == {
+        empty: "all 2 items would fail", sync_id(99): "it is not recorded: run a scan",
+    }
+    assert found["library"] == {"photo": {"created": 1}}
+
+
+def test_batches_with_a_job_come_first_in_the_order_of_the_queue(bundles, forecast, panel_db, mount):
+    batches = [bundles.bundle(name, bundles.assets(name, 1)) for name in "abcd"]
+    services.scan_mount(panel_db, mount, "operator")
+    services.queue_batch(panel_db, mount, batches[3], "operator", priority=50)
+    services.queue_batch(panel_db, mount, batches[2], "operator", priority=10)
+    found = forecast(*batches)["batches"]
+    assert [each["sync_id"] for each in found] == [batches[2], batches[3], batches[0], batches[1]]
+
+
+def test_lists_stop_at_their_limit_and_their_totals_do_not(bundles, forecast):
+    found = forecast(bundles.bundle("many", bundles.assets("many", 7)), listed=3)
+    assert len(found["changes"]) == 3 and found["totals"]["changes"] == 7
+    assert found["library"] == {"photo": {"created": 7}} and found["complete"]
+
+
+def test_a_full_disk_for_the_temporary_file_is_an_error_with_advice(bundles, forecast, monkeypatch):
+    sync_id = bundles.bundle("many", bundles.assets("many", 200))
+    monkeypatch.setattr(entry_store, "SCHEMA", entry_store.SCHEMA + "PRAGMA max_page_count = 8;")
+    with pytest.raises(entry_store.TemporaryFileError, match="full") as error:
+        forecast(sync_id)
+    assert "TMPDIR" in error.value.hint

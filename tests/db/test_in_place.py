@@ -1,0 +1,168 @@
+"""doctor --statements turns the tables of a Perl panel into ours, and the Perl panel goes on working on them."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from constants import TREE
+from gpupanel import config
+from gpupanel.db import Database, schema
+from gpupanel.devtools.bundle_factory import BundleWriter
+from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
+from gpupanel.doctor import schema_diff
+from gpupanel.errors import InvalidStateError
+from perl_panel import ZONE, PerlPanel
+
+NAME = "admin_panel"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with MariaDBServer(tmp_path_factory.mktemp("in-place"), *THROWAWAY) as server:
+        yield server
+
+
+@pytest.fixture
+def side(server, tmp_path):
+    """The Perl panel with two imported bundles and a third one on the mount, and an administrator's configuration."""
+    assets_dir = tmp_path / "assets"
+    (assets_dir / "sync").mkdir(parents=True)
+    bundles = BundleWriter(assets_dir / "sync", assets_dir)
+    perl, admin = PerlPanel(server, NAME, assets_dir), Database(server.admin())
+    perl.create(admin)
+    photos = list(bundles.assets("one", 3, mix=("photo", "cover")))
+    first = bundles.bundle("one", photos, [bundles.container("gallery", "Coast", photos[:2])])
+    perl.bring(first, bundles.bundle("two", bundles.assets("two", 2)))
+    conf = tmp_path / "admin.conf"
+    conf.write_text(
+        f"[database]\nunix_socket = {server.socket}\nuser = {server.admin().user}\nname = {NAME}\n"
+        f"perl_time_zone = {ZONE}\n[mount]\nsync_dir = {assets_dir / 'sync'}\n"
+    )
+    db = Database(server.admin(NAME))
+    yield SimpleNamespace(perl=perl, bundles=bundles, conf=conf, db=db, server=server)
+    db.close()
+    admin.close()
+
+
+def doctor(side, *options):
+    return gpupanel("doctor", "--config", side.conf, "--statements", *options)
+
+
+def gpupanel(*arguments):
+    command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def apply(side):
+    """Run the script of doctor with the client, as an administrator does."""
+    script = doctor(side)
+    assert script.returncode == 0, script.stdout + script.stderr
+    client = ["mariadb", f"--socket={side.server.socket}", NAME]
+    done = subprocess.run(client, input=script.stdout, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return script.stdout
+
+
+def wrong(side):
+    findings = schema_diff.compare_schema(side.db, config.load(side.conf))
+    return [finding for finding in findings if finding.level == "wrong" and finding.found != "missing"]
+
+
+def test_the_statements_run_in_their_order_and_leave_nothing_wrong(side):
+    before = side.db.execute("SELECT COUNT(*) AS n, MD5(GROUP_CONCAT(title ORDER BY id)) AS titles FROM asset")
+    script = apply(side)
+    assert script.count("ALTER TABLE asset ") == 1 and "asset_site_membership MODIFY COLUMN asset_id" in script
+    assert wrong(side) == []
+    assert side.db.execute("SELECT COUNT(*) AS n, MD5(GROUP_CONCAT(title ORDER BY id)) AS titles FROM asset") == before
+    assert doctor(side).stdout == ""
+    good = "SELECT SUM(sha256 = BINARY SHA2(document, 256)) AS good, COUNT(*) AS n FROM asset_source"
+    [digests] = side.db.execute(good)
+    assert digests["good"] == digests["n"] > 4
+    schema.apply(side.server.admin(NAME))
+    assert [finding for finding in schema_diff.compare_schema(side.db, config.load(side.conf))
+            if finding.level == "wrong"] == []
+
+
+def test_every_statement_of_the_perl_panel_and_worker_works_afterwards(side):
+    apply(side)
+    schema.apply(side.server.admin(NAME))
+    photos = list(side.bundles.assets("three", 3, mix=("photo", "cover"), derivatives=("icon", "frosted")))
+    containers = [side.bundles.container(kind, "Hills", photos) for kind in ("gallery", "collection")]
+    three = side.bundles.bundle("three", photos, containers)
+    side.perl.bring(three)
+    again = side.bundles.bundle("four", photos[:1], action="update")
+    gone = side.bundles.bundle("five", photos[:1], action="remove")
+    side.perl.bring(again, gone)
+    side.perl("queue", three)
+    [job] = side.db.execute("SELECT MAX(id) AS id FROM import_job")
+    side.perl("cancel", job["id"])
+    assert [line.split()[1] for line in side.perl("list").splitlines()] == 2 * ["completed"] + [
+        "completed" if line.split()[0] != three else "preflight_passed" for line in side.perl("list").splitlines()[2:]
+    ]
+    [digest] = side.db.execute("SELECT COUNT(*) AS n FROM asset_source WHERE sha256 <> BINARY SHA2(document, 256)")
+    assert digest["n"] == 0
+
+
+# fault -> table, what the statement changes, number of rows
+OBSTACLES = {
+    "UPDATE ingest_batch SET status = 'Waiting' LIMIT 1": ("ingest_batch", "column status", 1),
+    "UPDATE ingest_event SET payload = '{broken' LIMIT 2": ("ingest_event", "column payload", 2),
+    "UPDATE asset SET width = -1 LIMIT 3": ("asset", "column width", 3),
+    "UPDATE asset SET updated_at = '0000-00-00' LIMIT 1": ("asset", "column updated_at", 1),
+    "UPDATE asset_derivative SET kind = 'medi\u00fcm' LIMIT 1": ("asset_derivative", "column kind", 1),
+    "UPDATE import_job SET state = 'queued'; INSERT INTO import_job (batch_id, requested_by, queued_at)"
+    " SELECT batch_id, 'x', '2026-01-01' FROM import_job LIMIT 1": ("import_job", "index one_active_job_a_batch", 1),
+    "INSERT INTO asset_cover (asset_id, cover_hash) VALUES (1, 'x'), (1, 'x')": ("asset_cover", "index cover", 1),
+    "UPDATE asset_source SET asset_id = 999 LIMIT 1": ("asset_source", "foreign key asset_source_asset", 1),
+    "ALTER TABLE import_job ADD started INT UNSIGNED NULL; UPDATE import_job SET started = 1777777777; ALTER TABLE"
+    " import_job DROP claimed_at, RENAME COLUMN started TO claimed_at": ("import_job", "column claimed_at", 3),
+    "ALTER TABLE ingest_batch MODIFY source_host VARCHAR(400); UPDATE ingest_batch SET source_host = REPEAT('x', 300)"
+    " LIMIT 1": ("ingest_batch", "column source_host", 1),
+    "ALTER TABLE asset_gallery MODIFY gallery_hash VARCHAR(64) NULL; UPDATE asset_gallery SET gallery_hash = NULL": (
+        "asset_gallery", "column gallery_hash", 1,
+    ),
+}
+
+
+def test_rows_that_make_a_statement_fail_are_named_with_their_query_and_number(side):
+    side.db.execute("SET sql_mode = ''")
+    side.db.execute("ALTER TABLE asset_source DROP FOREIGN KEY fk_source_asset")
+    side.db.execute("ALTER TABLE asset_cover DROP FOREIGN KEY fk_cover_asset, DROP KEY uq_cover")
+    side.db.execute("DELETE FROM asset_cover")
+    for fault in OBSTACLES:
+        for statement in fault.split("; "):
+            side.db.execute(statement)
+    answer = doctor(side, "--json")
+    obstacles = json.loads(answer.stdout)["obstacles"]
+    found = {(obstacle["table"], obstacle["what"], obstacle["rows"]) for obstacle in obstacles}
+    assert answer.returncode == 1 and found == set(OBSTACLES.values())
+    side.db.execute("SET NAMES utf8mb4, sql_mode = ''")
+    for obstacle in obstacles:
+        assert len(side.db.execute(obstacle["query"])) == obstacle["rows"]
+    assert "-- 3 rows come first, for column width of asset:" in doctor(side).stdout
+
+
+def test_init_db_changes_nothing_before_the_statements_and_names_the_first(side):
+    before = side.db.execute("SHOW TABLES")
+    with pytest.raises(InvalidStateError, match="tables of another program"):
+        schema.apply(side.server.admin(NAME))
+    assert side.db.execute("SHOW TABLES") == before
+    answer = gpupanel("init-db", "--config", side.conf)
+    first = next(line for line in doctor(side).stdout.splitlines() if line.startswith("ALTER"))
+    assert answer.returncode == 1 and first in answer.stderr and "doctor --statements" in answer.stderr
+
+
+def test_other_keys_of_the_perl_side_are_kept_and_columns_that_need_a_value_get_a_default(side):
+    side.db.execute("ALTER TABLE asset ADD COLUMN rating INT NOT NULL, ADD KEY by_rating (rating)")
+    side.db.execute("ALTER TABLE asset_ai_run ADD KEY of_asset (asset_id), DROP KEY uq_run, DROP COLUMN content_sha256")
+    apply(side)
+    assert wrong(side) == []
+    schema.apply(side.server.admin(NAME))
+    side.db.execute("INSERT INTO asset (asset_type, asset_hash) VALUES ('photo', REPEAT('f', 64))")
+    side.db.execute("INSERT INTO asset_ai_run (asset_id, analysis_kind, document) VALUES (1, 'meaning', '{\"a\": 1}')")
+    [run] = side.db.execute("SELECT content_sha256 = BINARY SHA2('{\"a\": 1}', 256) AS same FROM asset_ai_run"
+                            " ORDER BY id DESC LIMIT 1")
+    assert run["same"] == 1
+    assert [row for row in side.db.execute("SHOW KEYS FROM asset") if row["Key_name"] == "by_rating"]

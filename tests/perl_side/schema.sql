@@ -1,0 +1,187 @@
+-- The tables of a simulated Perl panel: latin1, its own types, local times, and a table of the sites.
+CREATE TABLE ingest_batch (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  sync_id VARCHAR(36) NOT NULL,
+  sync_type VARCHAR(32) NULL,
+  action VARCHAR(16) NULL,
+  item_count INT UNSIGNED NOT NULL DEFAULT 0,
+  total_bytes BIGINT NOT NULL DEFAULT 0,
+  source_host VARCHAR(128) NULL,
+  status VARCHAR(32) NOT NULL DEFAULT 'discovered',
+  manifest_sha256 VARCHAR(64) NULL,
+  manifest_summary TEXT NULL,
+  container_count SMALLINT NOT NULL DEFAULT 0,
+  last_error VARCHAR(1000) NULL,
+  discovered_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  started_at DATETIME NULL,
+  completed_at DATETIME NULL,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  UNIQUE KEY uq_sync (sync_id),
+  KEY ix_status (status)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE import_job (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id INT UNSIGNED NOT NULL,
+  state VARCHAR(16) NOT NULL DEFAULT 'queued',
+  priority SMALLINT NOT NULL DEFAULT 100,
+  requested_by VARCHAR(64) NOT NULL,
+  queued_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  claimed_at DATETIME NULL,
+  worker VARCHAR(128) NULL,
+  attempts TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  heartbeat_at DATETIME NULL,
+  items_done INT NOT NULL DEFAULT 0,
+  items_total INT NOT NULL DEFAULT 0,
+  finished_at DATETIME NULL,
+  last_error VARCHAR(1000) NULL,
+  KEY ix_claim (state, priority, id),
+  CONSTRAINT fk_job_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE ingest_batch_item (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id INT UNSIGNED NOT NULL,
+  asset_type VARCHAR(16) NOT NULL,
+  asset_hash VARCHAR(64) NOT NULL,
+  cover_hash VARCHAR(64) NULL,
+  decision VARCHAR(32) NOT NULL,
+  asset_id INT UNSIGNED NULL,
+  cover_id INT UNSIGNED NULL,
+  last_error TEXT NULL,
+  job_id INT UNSIGNED NULL,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  UNIQUE KEY uq_item (batch_id, asset_type, asset_hash),
+  CONSTRAINT fk_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE ingest_event (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id INT UNSIGNED NOT NULL,
+  event_type VARCHAR(40) NOT NULL,
+  payload TEXT NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  KEY ix_batch (batch_id, id),
+  CONSTRAINT fk_event_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  asset_type VARCHAR(16) NOT NULL,
+  asset_subtype VARCHAR(32) NULL,
+  asset_hash VARCHAR(64) NOT NULL,
+  path VARCHAR(255) NULL,
+  title VARCHAR(255) NULL,
+  mime_type VARCHAR(64) NULL,
+  width INT NULL,
+  height INT NULL,
+  bytes BIGINT NULL,
+  duration_seconds DECIMAL(12, 3) NULL,
+  first_batch_id INT UNSIGNED NOT NULL,
+  last_batch_id INT UNSIGNED NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_asset (asset_type, asset_hash)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_source (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  asset_id INT UNSIGNED NOT NULL,
+  document MEDIUMTEXT NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  UNIQUE KEY uq_asset (asset_id),
+  CONSTRAINT fk_source_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_ai_run (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  asset_id INT UNSIGNED NOT NULL,
+  analysis_kind VARCHAR(255) NOT NULL,
+  document MEDIUMTEXT NULL,
+  content_sha256 VARCHAR(64) NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  UNIQUE KEY uq_run (asset_id, analysis_kind, content_sha256),
+  CONSTRAINT fk_run_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_cover (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  asset_id INT UNSIGNED NOT NULL,
+  cover_hash VARCHAR(64) NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_cover (asset_id, cover_hash),
+  CONSTRAINT fk_cover_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_derivative (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  asset_id INT UNSIGNED NOT NULL,
+  kind VARCHAR(32) NOT NULL,
+  path VARCHAR(255) NOT NULL,
+  bytes BIGINT NULL,
+  sha256 VARCHAR(64) NULL,
+  mime_type VARCHAR(64) NULL,
+  width INT NULL,
+  height INT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_derivative (asset_id, kind, path),
+  CONSTRAINT fk_derivative_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_gallery (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  gallery_hash VARCHAR(64) NOT NULL,
+  title VARCHAR(255) NULL,
+  cover_hash VARCHAR(64) NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_gallery (gallery_hash)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_gallery_item (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  gallery_id INT UNSIGNED NOT NULL,
+  asset_id INT UNSIGNED NOT NULL,
+  position INT NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_member (gallery_id, asset_id),
+  CONSTRAINT fk_member_gallery FOREIGN KEY (gallery_id) REFERENCES asset_gallery (id),
+  CONSTRAINT fk_member_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_collection (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  collection_hash VARCHAR(64) NOT NULL,
+  title VARCHAR(255) NULL,
+  cover_hash VARCHAR(64) NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_collection (collection_hash)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_collection_item (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  collection_id INT UNSIGNED NOT NULL,
+  asset_id INT UNSIGNED NOT NULL,
+  position INT NOT NULL,
+  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  deleted_at DATETIME NULL,
+  UNIQUE KEY uq_member (collection_id, asset_id),
+  CONSTRAINT fk_collection_member FOREIGN KEY (collection_id) REFERENCES asset_collection (id),
+  CONSTRAINT fk_collection_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
+
+CREATE TABLE asset_site_membership (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  site VARCHAR(32) NOT NULL DEFAULT 'main',
+  asset_id INT UNSIGNED NOT NULL,
+  CONSTRAINT fk_membership_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;

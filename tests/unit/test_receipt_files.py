@@ -1,0 +1,117 @@
+"""A file of receipts is verified line by line, in little memory, without a database."""
+
+import gzip
+import tracemalloc
+from hashlib import sha256
+
+import pytest
+from gpupanel.receipts import Hasher, verify_file
+from gpupanel.receipts.lines import (
+    EMPTY_HEAD, ITEM, MAX_MARKS, chain, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+)
+from gpupanel.receipts.rows import pack, unpack
+
+SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"
+FACTS = {"batch_id": 1, "event_id": 9, "result_id": 8, "sealed_at": "2026-12-01 00:00:00.000000", "sync_id": SYNC_ID}
+
+
+def receipt(lines: int, number: int = 1, previous: str | None = None) -> tuple[bytes, str]:
+    """Text and root of a receipt with this many results."""
+    hasher, text = Hasher(), bytearray()
+    for result_id in range(lines):
+        body = encode_body("result", {"id": result_id, "reason": "x" * 500, "created_at": None})
+        hasher.add(digest_of(body))
+        text += encode_line(body, digest_of(body))
+    closing = receipt_body(FACTS | {"id": number, "job_id": number, "lines": lines, "previous": previous})
+    root = hasher.root(closing)
+    return bytes(text) + encode_closing(closing, root), root
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(*parts: bytes):
+        path = tmp_path / "receipt.jsonl"
+        path.write_bytes(b"".join(parts))
+        return path
+
+    return write
+
+
+def test_the_root_is_what_the_page_for_auditors_says(write):
+    text, root = receipt(2)
+    *lines, closing = text.splitlines()
+    bodies = [b"{" + line.split(b'",', 1)[1] for line in (*lines, closing)]
+    digests = [sha256(body).hexdigest() for body in bodies]
+    assert [line[11:75].decode() for line in lines] == digests[:2]
+    assert root == sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+    assert chain(EMPTY_HEAD, root) == sha256(f"{EMPTY_HEAD}\n{root}\n".encode()).hexdigest()
+
+
+def test_a_large_file_is_verified_in_the_memory_of_one_line(write):
+    path = write(receipt(20_000)[0])
+    assert path.stat().st_size > 12_000_000
+    tracemalloc.start()
+    try:
+        check = verify_file(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert check.is_consistent and check.lines == 20_001
+    assert peak < 4 * 1024 * 1024
+
+
+def test_receipts_of_a_batch_follow_each_other(write):
+    first, root = receipt(3)
+    second, last = receipt(1, 2, root)
+    check = verify_file(write(first, second), root)
+    assert check.is_consistent and (check.receipts, check.proven, check.roots) == (2, 1, [root, last])
+    other, _ = receipt(1, 2, "0" * 64)
+    assert "does not follow" in verify_file(write(first, other)).problems[0]
+    assert verify_file(write(second)).is_consistent  # a part of the history is a receipt, too
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    (lambda text: text.replace(b"xxx", b"xyx", 1), "line 1: result 0: its SHA-256 does not fit"),
+    (lambda text: text.split(b"\n", 1)[1], "line 3: the root of the receipt of job 1"),
+    (lambda text: text.rsplit(b"\n", 2)[0] + b"\n", "the file ends without the last line"),
+    (lambda text: text[:-1], "line 4: no line of a receipt"),
+    (lambda text: b"", "the file has no receipt"),
+    (lambda text: b"hello\n" + text, "line 1: no line of a receipt"),
+    (lambda text: text.replace(b'"job_id":1', b'"job_id":2'), "line 4: the root of the receipt of job 2"),
+    (lambda text: text.replace(b'"receipt":{', b'"receipt":{{'), "line 4: no last line of a receipt"),
+    (lambda text: b'{"root":"' + b"0" * 64 + b'","receipt":{}}\n', "the root of the receipt of job None"),
+    (lambda text: b"[" * 100_000 + b"\n", "line 1: no line of a receipt"),
+])
+def test_what_does_not_fit_is_named(write, change, problem):
+    text, _ = receipt(3)
+    check = verify_file(write(change(text)))
+    assert any(problem in each for each in check.problems), check.problems
+
+
+def test_a_file_with_many_problems_names_the_first_ones_and_counts_all(write):
+    text, _ = receipt(3_000)
+    check = verify_file(write(text.replace(b"xxx", b"xyx")))
+    assert (len(check.problems), check.problem_count) == (20, 3_000)
+
+
+def test_a_compressed_file_is_read_and_a_damaged_one_named(write):
+    text, root = receipt(50)
+    packed = gzip.compress(text)
+    assert verify_file(write(packed), root).proven == 1
+    assert "damaged" in verify_file(write(packed[:len(packed) // 2])).problems[0]
+    assert not verify_file(write(packed[:40], b"\x00" * 40, packed[80:])).is_consistent
+
+
+def test_lines_beyond_the_marks_count_for_the_root():
+    hasher = Hasher()
+    hasher.lines = MAX_MARKS
+    before = hasher.root(b"{}")
+    hasher.add("f" * 64)
+    assert hasher.marks == "" and hasher.root(b"{}") != before
+
+
+def test_container_lines_that_are_not_what_was_packed_fit_nothing():
+    lines = [encode_body(ITEM, {"id": number}) for number in range(3)]
+    assert pack([]) is None and unpack(None) == [] and unpack(pack(lines)) == lines
+    assert unpack(b"not packed") == [b"not compressed by zlib"]
+    assert unpack(pack(lines)[:-3]) == [b"cut off"]
