@@ -103,7 +103,7 @@ def _value(column: str, doubling: int) -> str:
     if column == "claim_token":
         return f"MD5(CONCAT(`{column}`, {doubling}))"
     if column == "sync_id":
-        return f"INSERT(`{column}`, 1, 8, LEFT(MD5(CONCAT(`{column}`, {doubling})), 8))"
+        return f"CONCAT(LEFT(MD5(CONCAT(`{column}`, {doubling})), 8), CONVERT(SUBSTR(`{column}`, 9) USING utf8mb4))"
     return f"`{column}`"
 
 
