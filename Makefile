@@ -1,7 +1,7 @@
 # Two commands to start with: `make run` and `make test`. Each installs what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint test-all flake screenshots axe million faults galera load
+.PHONY: help run test lint test-all flake screenshots axe million faults galera cutover load
 .PHONY: bench profile fuzz audit lock demo venv install clean
 
 # `make install` writes the tree to PREFIX and uses PYTHON. DESTDIR is put in front of PREFIX to build a package.
@@ -34,6 +34,7 @@ test-all:  ## Run every test, also the long ones: clusters, fault campaign, load
 	@bin/prepare test
 	@AXE=all venv/bin/python -m pytest -m ""
 	@$(MAKE) --no-print-directory faults
+	@$(MAKE) --no-print-directory cutover
 	@$(MAKE) --no-print-directory load
 	@$(MAKE) --no-print-directory million
 	@$(MAKE) --no-print-directory fuzz
@@ -64,6 +65,11 @@ galera:  ## Break a Galera cluster and a network below panel and workers, as roo
 	@bin/prepare test
 	@exec venv/bin/python -m pytest -m "" tests/faults/test_galera.py tests/faults/test_galera_breaks.py \
 	    tests/faults/test_hosts.py $(ARGS)
+
+cutover:  ## Execute the cutover of docs/PERL-PARITY.md, and the way back from each step; ASSETS=100000
+	@bin/prepare test
+	@CUTOVER=1 venv/bin/python -m pytest tests/db/test_cutover.py
+	@CUTOVER_ASSETS=$(or $(ASSETS),100000) exec venv/bin/python -m pytest -s tests/db/test_cutover.py $(ARGS)
 
 load:  ## Run operators and workers for MINUTES (10) while both are killed; ARGS='--bundles 100' is smaller
 	@bin/prepare test

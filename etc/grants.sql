@@ -1,4 +1,5 @@
--- The accounts and what each may do, in the current database. No account here holds DELETE, DROP or TRUNCATE, and
+-- The accounts and what each may do, in the current database. No account here holds DROP or TRUNCATE, and only that of
+-- archives, which comes locked and stays so unless an administrator opens it, holds DELETE. For all others,
 -- ingest_batch_word, ingest_event, ingest_result, ingest_result_member, ingest_document and ingest_receipt can only be
 -- read and added to.
 -- `bin/gpupanel init-db` runs this file, and running it again is harmless.
@@ -8,10 +9,13 @@
 --   ALTER USER gpu_worker@localhost IDENTIFIED BY '...' ACCOUNT UNLOCK;
 -- and, where receipts are made:
 --   ALTER USER gpu_seal@localhost IDENTIFIED BY '...' ACCOUNT UNLOCK;
+-- and, where old batches are archived:
+--   ALTER USER gpu_archive@localhost IDENTIFIED BY '...' ACCOUNT UNLOCK;
 
 CREATE USER IF NOT EXISTS gpu_panel@localhost ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS gpu_worker@localhost ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS gpu_seal@localhost ACCOUNT LOCK;
+CREATE USER IF NOT EXISTS gpu_archive@localhost ACCOUNT LOCK;
 
 -- The panel reads the library, and cannot write it.
 GRANT SELECT ON asset TO gpu_panel@localhost;
@@ -30,6 +34,7 @@ GRANT SELECT ON ingest_result_member TO gpu_panel@localhost;
 GRANT SELECT ON ingest_document TO gpu_panel@localhost;
 GRANT SELECT ON ingest_tombstone TO gpu_panel@localhost;
 GRANT SELECT ON ingest_receipt TO gpu_panel@localhost;
+GRANT SELECT ON ingest_archive TO gpu_panel@localhost;
 GRANT SELECT ON import_worker TO gpu_panel@localhost;
 GRANT SELECT ON schema_version TO gpu_panel@localhost;
 
@@ -88,6 +93,7 @@ GRANT SELECT ON queue_control TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON import_worker TO gpu_worker@localhost;
 GRANT SELECT, INSERT (batch_id, event_id, kind) ON ingest_notice TO gpu_worker@localhost;
 GRANT SELECT ON ingest_receipt TO gpu_worker@localhost;
+GRANT SELECT ON ingest_archive TO gpu_worker@localhost;
 GRANT SELECT ON schema_version TO gpu_worker@localhost;
 
 -- The account of `seal` reads the ledger, and adds receipts.
@@ -100,3 +106,17 @@ GRANT SELECT ON ingest_result TO gpu_seal@localhost;
 GRANT SELECT ON ingest_result_member TO gpu_seal@localhost;
 GRANT SELECT ON ingest_document TO gpu_seal@localhost;
 GRANT SELECT, INSERT ON ingest_receipt TO gpu_seal@localhost;
+GRANT SELECT ON ingest_archive TO gpu_seal@localhost;
+
+-- The account of `archive` and `restore-archive` takes sealed rows of settled batches out of the ledger, and brings them
+-- back. It cannot read the library.
+GRANT SELECT, UPDATE (archived_at, updated_at) ON ingest_batch TO gpu_archive@localhost;
+GRANT SELECT, INSERT, DELETE ON ingest_batch_item TO gpu_archive@localhost;
+GRANT SELECT, INSERT, DELETE ON ingest_event TO gpu_archive@localhost;
+GRANT SELECT, INSERT, DELETE ON ingest_result TO gpu_archive@localhost;
+GRANT SELECT, INSERT, DELETE ON ingest_result_member TO gpu_archive@localhost;
+GRANT SELECT, INSERT, UPDATE (emptied_at, restored_at) ON ingest_archive TO gpu_archive@localhost;
+GRANT SELECT ON ingest_batch_container TO gpu_archive@localhost;
+GRANT SELECT ON ingest_receipt TO gpu_archive@localhost;
+GRANT SELECT ON import_job TO gpu_archive@localhost;
+GRANT SELECT ON preflight_request TO gpu_archive@localhost;

@@ -50,10 +50,26 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- Who marked the batch's need of attention as seen, and when.
   seen_by          VARCHAR(255) NULL,
   seen_at          DATETIME(6) NULL,
+  -- Results, events and items are in an archive alone (ingest_archive); NULL again after the next preflight.
+  archived_at      DATETIME(6) NULL,
+  -- What names the bundle before its preflight, from the manifest that the scan read: the titles of its first item and of
+  -- its first container, and the first item's folder and thumbnail. Pages prefer what the preflight recorded.
+  scan_title       VARCHAR(255) NULL,
+  scan_container   VARCHAR(255) NULL,
+  scan_path        VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+  scan_picture     VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
   discovered_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   started_at       DATETIME(6) NULL,
   completed_at     DATETIME(6) NULL,
   updated_at       DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  -- 1 where the batch needs attention, 2 where a person has seen that since the import, preflight or replacement that
+  -- caused it; NULL elsewhere (docs/decisions/0136-attention-is-a-generated-column.md).
+  attention        TINYINT UNSIGNED GENERATED ALWAYS AS (
+                     IF(status IN ('partial', 'failed', 'preflight_failed') OR changed_at IS NOT NULL,
+                        IF(seen_at IS NULL
+                           OR seen_at < COALESCE(completed_at, started_at, discovered_at)
+                           OR seen_at < COALESCE(changed_at, seen_at), 1, 2),
+                        NULL)) STORED,
   -- A bundle is one batch, however often it is scanned and by however many at once.
   UNIQUE KEY sync_id (sync_id),
   -- The list from any place on, in either direction, by any one of its filters; the columns at the end let the others be
@@ -68,7 +84,15 @@ CREATE TABLE IF NOT EXISTS ingest_batch (
   -- The undo batches of a batch.
   KEY by_undo (undo_of),
   -- The bundles that upstream replaced, for the list of what needs attention.
-  KEY changed (changed_at, id)
+  KEY changed (changed_at, id),
+  -- The lists by size and by the end of the import.
+  KEY by_items (item_count, id),
+  KEY by_bytes (total_bytes, id),
+  KEY by_completed (completed_at, id),
+  -- The batches that need attention, and those that a person has seen.
+  KEY by_attention (attention, discovered_at, id, status, sync_type, action, source_host),
+  -- The settled batches that are not archived, in the order of their ends.
+  KEY archived (archived_at, completed_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- The queue. One row for each time a batch was queued.
@@ -126,6 +150,8 @@ CREATE TABLE IF NOT EXISTS import_job (
   KEY waits_for (hold_batch_id, state),
   -- The held jobs whose time has come, the earliest first.
   KEY due (state, not_before),
+  -- The jobs of each kind of hold, by its beginning: those that wait for a person need attention.
+  KEY held_since (hold, held_at, batch_id),
   CONSTRAINT import_job_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
@@ -351,6 +377,31 @@ CREATE TABLE IF NOT EXISTS ingest_receipt (
   KEY batch (batch_id, id),
   -- The receipts of a day.
   KEY sealed (sealed_at, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- Which file holds the rows of a batch that were taken out of the database (docs/decisions/0170-archive.md).
+CREATE TABLE IF NOT EXISTS ingest_archive (
+  id          BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  batch_id    BIGINT UNSIGNED NOT NULL,
+  -- The name of the file, without its folder.
+  file        VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  -- The first and last receipt, and the last result and event of the batch that it holds.
+  first_receipt_id BIGINT UNSIGNED NOT NULL,
+  receipt_id  BIGINT UNSIGNED NOT NULL,
+  result_id   BIGINT UNSIGNED NOT NULL,
+  event_id    BIGINT UNSIGNED NOT NULL,
+  items       BIGINT UNSIGNED NOT NULL,
+  -- The root over its items.
+  root        CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  created_at  DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- NULL until all of its rows are deleted.
+  emptied_at  DATETIME(6) NULL,
+  -- NULL until its rows are brought back.
+  restored_at DATETIME(6) NULL,
+  -- The archives of a batch, the oldest first.
+  KEY batch (batch_id, id),
+  -- Those that a killed run left behind.
+  KEY unfinished (emptied_at, id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- What people are to be told, written with its event and marked when it was sent.

@@ -12,6 +12,7 @@ const live = () => document.getElementById("live");
 let failures = 0;
 let timer;
 let lastStatus = document.querySelector("[data-live-text]")?.textContent;
+let lastLive = document.getElementById("live")?.outerHTML;  // as the panel sent it, without what this script added
 let etag = "";  // of the page that is shown, so that the panel answers 304 if nothing changed
 
 function schedule() {
@@ -35,6 +36,9 @@ async function refresh() {
       update(new DOMParser().parseFromString(await response.text(), "text/html"));
       etag = response.headers.get("ETag") ?? "";
     }
+    seenSeconds = Number(response.headers.get("X-Worker-Seen") ?? NaN);
+    seenAt = Date.now();
+    countAges();
     failures = 0;
     announce(lastStatus);
     markUpdated();
@@ -51,9 +55,14 @@ async function refresh() {
 function update(page) {
   const fresh = page.getElementById("live");
   if (!fresh) throw new Error("the response has no #live element");
-  if (fresh.outerHTML !== live().outerHTML) swap(fresh);
-  const statusBar = page.getElementById("glance");
-  if (statusBar && statusBar.innerHTML !== document.getElementById("glance")?.innerHTML) document.getElementById("glance")?.replaceChildren(...statusBar.childNodes);
+  const sent = fresh.outerHTML;
+  if (sent !== lastLive) swap(fresh);
+  lastLive = sent;
+  for (const id of ["glance", "attention", "banner"]) {
+    const [old, next] = [document.getElementById(id), page.getElementById(id)];
+    if (old && next && next.outerHTML !== old.outerHTML) old.replaceWith(next);
+  }
+  setClock(page.body.dataset.now);
   lastStatus = page.querySelector("[data-live-text]")?.textContent;
 }
 
@@ -71,6 +80,8 @@ function swap(fresh) {
   scrolled.forEach(([selector, left]) => { const region = fresh.querySelector(selector); if (region) region.scrollLeft = left; });
   edited.forEach(({ id, value, checked }) => { const input = document.getElementById(id); if (input) Object.assign(input, { value, checked }); });
   addSelectAll();
+  addCopyButtons();
+  countAges();
   const focused = activeSelector && fresh.querySelector(activeSelector);
   focused?.focus({ preventScroll: true });
   if (caret != null) focused?.setSelectionRange?.(caret, caret);
@@ -124,5 +135,59 @@ function addSelectAll() {
   show();
 }
 
+// Ages are counted here, so that the panel sends nothing while only time passes. `clock` is the panel's time, not this machine's.
+let clockOffset = 0;
+let seenSeconds = NaN;
+let seenAt = Date.now();
+
+function setClock(now) {
+  if (now) clockOffset = Date.parse(now) - Date.now();
+}
+
+// The two largest units, as the panel writes them: 2 h 5 min.
+function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const parts = [[Math.floor(whole / 86400), "d"], [Math.floor(whole / 3600) % 24, "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
+  const first = Math.max(0, parts.findIndex(([number]) => number) === -1 ? 3 : parts.findIndex(([number]) => number));
+  return parts.slice(first, first + 2).filter(([number], index) => number || first + index === 3).map((part) => part.join(" ")).join(" ");
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function countAges() {
+  const now = Date.now() + clockOffset;
+  document.querySelectorAll("time[data-ago]").forEach((time) => {
+    const [number, unit] = duration((now - Date.parse(time.dateTime)) / 1000).split(" ");
+    const ago = unit === "s" ? "just now" : `${number} ${unit} ago`;
+    if (time.dataset.ago !== ago) { time.dataset.ago = ago; time.title = `UTC, ${ago}`; }
+  });
+  document.querySelectorAll("[data-since]").forEach((span) => setText(span, duration((now - Date.parse(span.dataset.since)) / 1000)));
+  if (!Number.isNaN(seenSeconds)) document.querySelectorAll("[data-seen]").forEach((span) => setText(span, duration(seenSeconds + (Date.now() - seenAt) / 1000)));
+}
+
+// A button beside each id and hash copies the whole text. It needs a secure context, as every page over HTTPS or on this machine is.
+function addCopyButtons() {
+  if (!navigator.clipboard) return;
+  document.querySelectorAll("[data-copy]").forEach((source) => {
+    if (source.nextElementSibling?.classList.contains("copy")) return;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.setAttribute("aria-label", `Copy ${source.dataset.copy}`);
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(source.dataset.copy);
+      button.classList.add("done");
+      button.setAttribute("aria-label", `Copied ${source.dataset.copy}`);
+      setTimeout(() => { button.classList.remove("done"); button.setAttribute("aria-label", `Copy ${source.dataset.copy}`); }, 2000);
+    });
+    source.after(button);
+  });
+}
+
+setClock(document.body.dataset.now);
 addSelectAll();
+addCopyButtons();
+if (live()) setInterval(countAges, 1000);
 schedule();

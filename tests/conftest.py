@@ -6,7 +6,7 @@ import pytest
 from constants import NAME, empty, password
 from gpupanel import config
 from gpupanel.db import Database, schema
-from gpupanel.db.expected import SEALER
+from gpupanel.db.expected import ARCHIVER, SEALER
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import THROWAWAY
 from gpupanel.mount import Mount
@@ -108,6 +108,19 @@ def seal_conf(server, tmp_path, assets_dir):
 def seal_db(admin_db, seal_conf):
     """The account of `seal`, over empty tables."""
     yield from _database(seal_conf)
+
+
+@pytest.fixture
+def archive_conf(server, tmp_path, assets_dir):
+    """The configuration of `gpupanel archive`, with an account of its own."""
+    schema.open_account(server.admin(NAME), ARCHIVER, password(ARCHIVER))
+    return installation.write(tmp_path / "archive.conf", server.socket, assets_dir, ARCHIVER)
+
+
+@pytest.fixture
+def archive_db(admin_db, archive_conf):
+    """The account of archives, over empty tables."""
+    yield from _database(archive_conf)
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from . import job_queue, ledger, services
+from . import attention, job_queue, ledger, services
 from .services import BatchResult
 from .db import Database, ReadTransaction, Transaction, chunked
 from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
-from .models import BatchStatus as Status
+from .models import ATTENTION, BatchStatus as Status
 from .mount import Mount
 from .rows import BatchRow, ChosenBatch, LockedJob
 
-QUEUE, PREFLIGHT, RETRY, CANCEL = "queue", "preflight", "retry", "cancel"
-BULK_ACTIONS = (QUEUE, PREFLIGHT, RETRY, CANCEL)
+QUEUE, PREFLIGHT, RETRY, CANCEL, SEEN = "queue", "preflight", "retry", "cancel", "seen"
+BULK_ACTIONS = (QUEUE, PREFLIGHT, RETRY, CANCEL, SEEN)
 TIME_SHARE = 0.5  # share of a request's time after which the next batch is left to the next request
 
-QUEUED, PREFLIGHTED, CANCELED = "queued", "preflighted", "canceled"
+QUEUED, PREFLIGHTED, CANCELED, MARKED = "queued", "preflighted", "canceled", "marked as seen"
 BOTH, RETRIED = "preflighted, and queued if that passes", "failed items are queued again, the others kept"
 FREE = [status for status in Status if not status.has_active_job]
 # action -> status -> its effect on a batch in that status; in any other status it is refused.
@@ -29,6 +29,7 @@ EFFECTS = {
     PREFLIGHT: dict.fromkeys(FREE, PREFLIGHTED),
     RETRY: {status: BOTH if status is Status.PREFLIGHT_FAILED else RETRIED for status in services.RETRYABLE_STATUSES},
     CANCEL: {Status.QUEUED: CANCELED},
+    SEEN: dict.fromkeys(Status, MARKED),
 }
 REPLACED = "upstream replaced its bundle after its plan was approved; run Preflight and check the new plan first"
 BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
@@ -41,6 +42,14 @@ class BatchPreview(NamedTuple):
     status: str
     will: str | None
     refusal: str | None
+
+
+class ActionTerms(NamedTuple):
+    """Who acts, with which priority a job is queued, and how long the mount may take."""
+
+    actor: str
+    priority: int
+    seconds: float
 
 
 def select_batches(tx: ReadTransaction, ids: list[int]) -> dict[int, ChosenBatch]:
@@ -69,6 +78,8 @@ def _foreseen(what: str, batch: ChosenBatch | BatchRow) -> BatchPreview:
 def _refusal(what: str, batch: ChosenBatch | BatchRow) -> str | None:
     """Why the action is refused in the batch's present status, or None."""
     status = Status(batch["status"])
+    if what == SEEN:
+        return _reason_not_marked(batch)
     if what == QUEUE and ledger.has_unapproved_plan(status, batch["changed_at"]):
         return REPLACED
     if what == QUEUE and status is Status.DISCOVERED and batch["last_error"]:
@@ -82,8 +93,16 @@ def _refusal(what: str, batch: ChosenBatch | BatchRow) -> str | None:
     return BUSY.get(status) or services.reason_not_retried(status)
 
 
+def _reason_not_marked(batch: ChosenBatch | BatchRow) -> str | None:
+    if batch["attention"] == ATTENTION["seen"]:
+        return "a person has seen it already"
+    is_held = batch.get("is_held") and batch["status"] == Status.QUEUED
+    return None if batch["attention"] or is_held else "it needs no attention"
+
+
 def run(
-    db: Database, mount: Mount, what: str, sync_ids: list[str], actor: str, *, seconds: float
+    db: Database, mount: Mount, what: str, sync_ids: list[str], actor: str, *, seconds: float,
+    priority: int = job_queue.PRIORITY,
 ) -> tuple[list[BatchResult], list[str]]:
     """Run an action; return the results, and the batches not reached.
 
@@ -97,7 +116,7 @@ def run(
         if number and passed > seconds * TIME_SHARE:
             return results, sync_ids[number:]
         try:
-            results.append(HANDLERS[what](db, mount, sync_id, actor, seconds - passed))
+            results.append(HANDLERS[what](db, mount, sync_id, ActionTerms(actor, priority, seconds - passed)))
         except MountTimeoutError as error:
             if number:
                 return results, sync_ids[number:]
@@ -109,17 +128,19 @@ def run(
     return results, []
 
 
-def _queue(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+def _queue(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["status"] == Status.DISCOVERED and (refusal := _refusal(QUEUE, batch)):
         message = f"The last scan skipped the bundle; it is {refusal}."
         raise InvalidStateError(message, "Mend the bundle, then scan again.")
-    job_id = services.queue_batch(db, mount, sync_id, actor, seconds=seconds)
+    job_id = services.queue_batch(
+        db, mount, sync_id, terms.actor, priority=terms.priority, seconds=terms.seconds
+    )
     return BatchResult(sync_id, job_id, did=f"queued as job {job_id}")
 
 
-def _preflight(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
-    outcome = services.preflight_batch(db, mount, sync_id, actor, seconds=seconds)
+def _preflight(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
+    outcome = services.preflight_batch(db, mount, sync_id, terms.actor, seconds=terms.seconds)
     if not outcome.ok:
         problem = f"The preflight failed: {'; '.join(outcome.problems)}."
         return BatchResult(sync_id, problem=problem, hint="Ask upstream to fix the bundle, then preflight it again.")
@@ -127,16 +148,18 @@ def _preflight(db: Database, mount: Mount, sync_id: str, actor: str, seconds: fl
     return BatchResult(sync_id, did=f"preflight passed: {counts or 'no item was planned'}")
 
 
-def _retry(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
+def _retry(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
     foreseen = _foreseen(RETRY, db.run_read(ledger.get_batch, sync_id))
     if foreseen.refusal:
         raise InvalidStateError(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
-    job_id = services.retry_batch(db, mount, sync_id, actor, seconds=seconds)
+    job_id = services.retry_batch(
+        db, mount, sync_id, terms.actor, priority=terms.priority, seconds=terms.seconds
+    )
     return BatchResult(sync_id, job_id, did=f"failed items are queued as job {job_id}")
 
 
-def _cancel(db: Database, mount: Mount, sync_id: str, actor: str, seconds: float) -> BatchResult:
-    job_id = db.run_transaction(_cancel_job_of, sync_id, actor)
+def _cancel(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
+    job_id = db.run_transaction(_cancel_job_of, sync_id, terms.actor)
     return BatchResult(sync_id, job_id, did=f"job {job_id} canceled")
 
 
@@ -149,6 +172,11 @@ def _cancel_job_of(tx: Transaction, sync_id: str, actor: str) -> int:
     return job["id"]
 
 
-HANDLERS: dict[str, Callable[[Database, Mount, str, str, float], BatchResult]] = {
-    QUEUE: _queue, PREFLIGHT: _preflight, RETRY: _retry, CANCEL: _cancel,
+def _mark_seen(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
+    reasons = db.run_transaction(attention.mark_seen, sync_id, terms.actor)
+    return BatchResult(sync_id, did=f"marked as seen: {', '.join(reasons)}")
+
+
+HANDLERS: dict[str, Callable[[Database, Mount, str, ActionTerms], BatchResult]] = {
+    QUEUE: _queue, PREFLIGHT: _preflight, RETRY: _retry, CANCEL: _cancel, SEEN: _mark_seen,
 }

@@ -146,6 +146,12 @@ def _url(text: str) -> Url | None:
     return Url(scheme, host, int(port or (443 if scheme == "https" else 80)), target or "/")
 
 
+def _unit(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9:_.@-]{0,255}", text):
+        raise ValueError
+    return text
+
+
 def _flag(text: str) -> bool | None:
     try:
         return ConfigParser.BOOLEAN_STATES[text.lower()] if text else None
@@ -172,6 +178,7 @@ PAGES_URL = Kind(_url, "an https address, or an http address of this machine")
 ON_CHANGE = Kind(_on_change, "hold or replan")
 TIME_ZONE = Kind(_time_zone, "a time zone such as Europe/Vienna")
 WINDOW = Kind(window.parse, "days and times, such as Mon-Fri 20:00-06:00")
+UNIT = Kind(_unit, "the name of a unit, of letters, digits and :_.@-")
 PORT = Kind(_number(int, 1, 65535), "a port from 1 to 65535")
 COUNT = _whole(2**31)
 BYTES = Kind(_number(int, 1, 2**40), "a number of bytes, at least 1")
@@ -245,6 +252,9 @@ class PanelSettings:
     socket: Annotated[Path | None, PATH, "Socket on which `serve` answers CGI programs."] = None
     page_size: Annotated[int, _whole(1000), "Rows on a page."] = 50
     stale_minutes: Annotated[float, MINUTES, "The worker's stale_minutes, for display."] = 15
+    worker_unit: Annotated[str, UNIT, "The worker's unit of systemd, which pages name; empty without systemd."] = (
+        "gpu-admin-panel-import-worker"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, 
 
 PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
-SERVICE = "gpu-admin-panel-import-worker"
-STOP = f"systemctl stop {SERVICE}"
+STOP = "Only stopping its worker ends it; Import Tasks and docs/runbook.md say how."
 WAITING = (JobState.QUEUED, JobState.HELD)  # the states that no worker works on
 REASON_LENGTH = 500  # characters of a reason that a person gives
 HELD_BY_OPERATOR = "held by {}"
@@ -318,7 +317,7 @@ def _refused(job: ChangedJob, rule: str, hint_if_ended: str) -> InvalidStateErro
 def _hint_while_running(job: ChangedJob) -> str:
     """How to stop a running job, or what becomes of one whose worker is late."""
     if not workers.is_job_late(job, job["now"]):
-        return f"Only stopping the service ends it: {STOP}"
+        return STOP
     seen = job["heartbeat_at"] or job["claimed_at"]
     if seen is None:
         return "No heartbeat of its worker is known. Another worker takes the job over stale_minutes after it saw it."

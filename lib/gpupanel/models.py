@@ -16,6 +16,10 @@ SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the name o
 Changes = dict[str, list[Any]]  # field -> [before, after]
 
 
+# Word of a filter -> value of ingest_batch.attention: needs attention, and a person has seen that.
+ATTENTION = {"new": 1, "seen": 2}
+
+
 class BatchStatus(StrEnum):
     """The states of a batch.
 

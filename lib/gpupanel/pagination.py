@@ -53,6 +53,16 @@ def keyset_condition(key: str, row_id: str, name: str, ascending: bool) -> str:
     return f"({key} {sign} %({name}_key)s OR ({key} = %({name}_key)s AND {row_id} {sign} %({name}_id)s))"
 
 
+def nullable_condition(key: str, row_id: str, name: str, cursor: Cursor) -> str:
+    """SQL for the rows beyond a cursor in a column where NULL is less than each value."""
+    if cursor.key is not None:
+        condition = keyset_condition(key, row_id, name, cursor.ascending)
+        return condition if cursor.ascending else f"({condition} OR {key} IS NULL)"
+    if cursor.ascending:
+        return f"({key} IS NOT NULL OR ({key} IS NULL AND {row_id} > %({name}_id)s))"
+    return f"({key} IS NULL AND {row_id} < %({name}_id)s)"
+
+
 def sort_order(ascending: bool) -> str:
     """The SQL keyword for a sort direction."""
     return "ASC" if ascending else "DESC"

@@ -5,7 +5,6 @@ system ends in a digest of its worker's name, which a claim of another program d
 (docs/decisions/0180-times-of-the-perl-side.md).
 """
 
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,7 +23,9 @@ Job = TypeVar("Job", bound="LockedJob")
 
 def new_token(worker: str) -> str:
     """Return a new claim token of a worker, 32 characters."""
-    return secrets.token_hex((TOKEN_LENGTH - DIGEST_LENGTH) // 2) + _digest(worker)
+    from secrets import token_hex  # here, since pages read times and make no token
+
+    return token_hex((TOKEN_LENGTH - DIGEST_LENGTH) // 2) + _digest(worker)
 
 
 def is_foreign(job: "LockedJob") -> bool:

@@ -257,7 +257,8 @@ def replan_open_items(tx: Transaction, examined: BundleInspection, actor: str) -
     batch = _lock(tx, examined)
     if examined.sha256 is None:
         raise InvalidStateError(f"Nothing was retried: {'; '.join(examined.problems)}.", MEND)
-    is_same = batch["manifest_sha256"] == examined.sha256 and ledger.open_items(tx, batch["id"]) == examined.only
+    is_same = not ledger.is_archived(batch) and batch["manifest_sha256"] == examined.sha256
+    is_same = is_same and ledger.open_items(tx, batch["id"]) == examined.only
     if BatchStatus(batch["status"]).has_active_job or not is_same:
         message = f"Batch {examined.sync_id} has changed meanwhile; it is {batch['status']}."
         raise InvalidStateError(message, "Check it, then retry.")

@@ -1,7 +1,7 @@
 """The types of database rows that cross module boundaries."""
 
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from .models import Changes
 
@@ -36,10 +36,19 @@ class BatchRow(Facts):
     imported_at: datetime | None
     imported_job_id: int | None
     imported_sha256: str | None
+    seen_by: str | None
+    seen_at: datetime | None
+    scan_title: str | None
+    scan_container: str | None
+    scan_path: str | None
+    scan_picture: str | None
+    attention: int | None
     discovered_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime
+    archived_at: datetime | None
+    archive_file: NotRequired[str | None]  # of one batch alone
 
 
 class ListedBatch(BatchRow):
@@ -67,13 +76,15 @@ class SkippedBundle(TypedDict):
 
 
 class ChosenBatch(TypedDict):
-    """The key and status of a batch, its last error, and when upstream replaced its bundle."""
+    """What an action on many batches needs to know of a batch; `is_held` by a person or for its bundle."""
 
     id: int
     sync_id: str
     status: str
     last_error: str | None
     changed_at: datetime | None
+    attention: int | None
+    is_held: int
 
 
 class PlannedItem(TypedDict):

@@ -4,19 +4,35 @@ docs/CONTRACT.md, 3 and 4.
 """
 
 from contextlib import closing
+from itertools import islice
 from typing import Any, NamedTuple
 
 from . import ledger
 from .db import DuplicateKeyError, Transaction
 from .errors import BundleIncompleteError, FileUnreadableError, ManifestError, UnsafePathError
-from .manifest import ManifestLimits, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
+from .manifest import Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
+from .ledger import search_words
 from .models import BatchStatus
 from .mount import ManifestFile, Mount
 from .rows import BatchRow, Facts
+from .thumbnails import choose_thumbnail
 
 DISCOVERED, PASSED_OVER, KNOWN, CHANGED = "discovered", "passed_over", "known", "changed_upstream"
+NAME_COLUMNS = ("scan_title", "scan_container", "scan_path", "scan_picture")
+NAMED_ENTRIES = 50  # items and containers of a bundle whose names a scan reads; the preflight reads them all
+NAMED_WORDS = 200  # words of a bundle that a scan saves
 # A manifest above this size is read after all others, and not again if it was skipped and is the same.
 COSTLY_BYTES = 1024 * 1024
+
+
+class BundleNames(NamedTuple):
+    """What names a bundle before its preflight: columns of ingest_batch, and words for the search."""
+
+    scan_title: str | None
+    scan_container: str | None
+    scan_path: str | None
+    scan_picture: str | None
+    words: tuple[str, ...]
 
 
 class ScannedBundle(NamedTuple):
@@ -29,6 +45,7 @@ class ScannedBundle(NamedTuple):
     facts: Facts
     problem: str | None
     state: str | None = None
+    names: BundleNames | None = None
 
 
 class CostlyBundle(NamedTuple):
@@ -89,7 +106,22 @@ def _inspect(mount: Mount, sync_id: str, file: ManifestFile) -> ScannedBundle:
         sha256 = None if raw is None else sha256_hex(raw)
         return ScannedBundle(sync_id, ledger.manifest_columns(None, glimpsed, sha256), problem)
     problems = reasons_not_consumable(manifest)
-    return ScannedBundle(sync_id, ledger.manifest_columns(manifest, {}, None), "; ".join(problems) or None)
+    columns = ledger.manifest_columns(manifest, {}, None)
+    return ScannedBundle(sync_id, columns, "; ".join(problems) or None, names=_names(manifest))
+
+
+def _names(manifest: Manifest) -> BundleNames:
+    """Return the names of a bundle, from its first entries: a scan of a large one decodes no more than those."""
+    items = [item for item in islice(manifest.items, NAMED_ENTRIES) if isinstance(item, Item)]
+    containers = list(islice(manifest.containers, NAMED_ENTRIES))
+    first = items[0] if items else None
+    texts = [container.title for container in containers]
+    texts += [text for item in items for text in (item.title, item.path)]
+    words = search_words.WordSet(texts, most=NAMED_WORDS).words
+    return BundleNames(
+        first.title if first else None, containers[0].title if containers else None, first.path if first else None,
+        choose_thumbnail(first) if first else None, tuple(words)[:NAMED_WORDS],
+    )
 
 
 def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dict[str, str]:
@@ -100,23 +132,34 @@ def save_scan(tx: Transaction, findings: list[ScannedBundle], actor: str) -> dic
     is changed, or passed over with its problem. A bundle that another scan has recorded meanwhile is known. One that
     upstream replaced after its approval or import is changed until a preflight, and nothing is written of it.
     """
-    return {finding.sync_id: _record(tx, finding, actor) for finding in findings}
+    outcomes = {}
+    words: dict[int, tuple[str, ...]] = {}
+    for finding in findings:
+        outcomes[finding.sync_id], batch_id = _record(tx, finding, actor)
+        if batch_id and finding.names:
+            words[batch_id] = finding.names.words
+    search_words.save_all(tx, words)
+    return outcomes
 
 
-def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
+def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> tuple[str, int | None]:
+    """Write a bundle; return its outcome, and its batch if the scan wrote its facts."""
     row: BatchRow | None = tx.fetch_one("ledger.lock", sync_id=finding.sync_id)
     if row is None:
         return _discover(tx, finding, actor)
     _note_state(tx, row["id"], finding)
     if not _has_changed(row, finding):
-        return CHANGED if _is_replaced(row, finding) else KNOWN
+        return (CHANGED if _is_replaced(row, finding) else KNOWN), None
     was_planned = row["status"] == BatchStatus.PREFLIGHT_FAILED and ledger.was_planned(tx, row["id"])
     if was_planned and finding.problem is None:
-        return CHANGED
+        return CHANGED, None
     if finding.problem is None or finding.problem != row["last_error"]:
         _write(tx, row, finding, was_planned)
         _append(tx, row["id"], finding, actor)
-    return PASSED_OVER if finding.problem else DISCOVERED
+    if was_planned:
+        return PASSED_OVER, None
+    _note_names(tx, row["id"], finding)
+    return (PASSED_OVER if finding.problem else DISCOVERED), row["id"]
 
 
 def _write(tx: Transaction, row: BatchRow, finding: ScannedBundle, was_planned: bool) -> None:
@@ -145,7 +188,7 @@ def _is_replaced(row: BatchRow, finding: ScannedBundle) -> bool:
     return not is_preflighted or finding.facts["manifest_sha256"] not in (None, seen)
 
 
-def _discover(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
+def _discover(tx: Transaction, finding: ScannedBundle, actor: str) -> tuple[str, int | None]:
     try:
         with tx.savepoint():
             batch_id = tx.insert(
@@ -153,9 +196,16 @@ def _discover(tx: Transaction, finding: ScannedBundle, actor: str) -> str:
             )
             _append(tx, batch_id, finding, actor)
             _note_state(tx, batch_id, finding)
+            _note_names(tx, batch_id, finding)
     except DuplicateKeyError:
-        return KNOWN
-    return PASSED_OVER if finding.problem else DISCOVERED
+        return KNOWN, None
+    return (PASSED_OVER if finding.problem else DISCOVERED), batch_id
+
+
+def _note_names(tx: Transaction, batch_id: int, finding: ScannedBundle) -> None:
+    if finding.names:
+        names = finding.names._asdict()
+        tx.execute("ledger.note_names", batch_id=batch_id, **{name: names[name] for name in NAME_COLUMNS})
 
 
 def _note_state(tx: Transaction, batch_id: int, finding: ScannedBundle) -> None:

@@ -11,7 +11,7 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import job_queue, ledger, preflight, preflight_requests, scan
+from . import attention, job_queue, ledger, preflight, preflight_requests, scan
 from .library_reader import AssetKey
 from .db import Database, DataError, Transaction, chunked
 from .errors import (
@@ -220,9 +220,9 @@ def retry_batch(
 ) -> int:
     """Queue the open items of a batch again; return the job's id.
 
-    If no item was processed successfully, or the manifest has changed, all items are queued. Raises NotFoundError,
-    MountUnavailableError, PreflightFailedError, InvalidStateError if nothing failed, nothing would succeed, or the
-    bundle is gone, and PreflightRequested as `preflight_batch` does.
+    If no item was processed successfully, the items are archived, or the manifest has changed, all items are queued.
+    Raises NotFoundError, MountUnavailableError, PreflightFailedError, InvalidStateError if nothing failed, nothing
+    would succeed, or the bundle is gone, and PreflightRequested as `preflight_batch` does.
     """
     deadline = None if seconds is None else monotonic() + seconds
     batch = db.run_read(ledger.get_batch, sync_id)
@@ -233,7 +233,7 @@ def retry_batch(
         message = f"Batch {sync_id} is {status}: {reason_not_retried(status)}."
         raise InvalidStateError(message, "Queue the batch instead.")
     try:
-        if db.run_read(ledger.has_done_items, batch["id"]):
+        if not ledger.is_archived(batch) and db.run_read(ledger.has_done_items, batch["id"]):
             examined = _inspect_bundle(mount, sync_id, seconds, db.run_read(ledger.open_items, batch["id"]))
             is_same = not examined.problems and examined.sha256 == batch["manifest_sha256"]
             if is_same or examined.sha256 is None:
@@ -296,6 +296,11 @@ def queue_batches(
             return results + _not_reached(ordered[done:], error)
         progress(done + 1, len(ordered))
     return results
+
+
+def mark_seen(db: Database, sync_id: str, actor: str) -> list[str]:
+    """Record that a person has seen why a batch needs attention. Raises NotFoundError, InvalidStateError."""
+    return db.run_transaction(attention.mark_seen, sync_id, actor)
 
 
 def cancel_job(db: Database, job_id: int, actor: str) -> str:

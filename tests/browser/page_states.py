@@ -23,7 +23,7 @@ def _preview(page, dataset):
     page.goto(BATCHES)
     for box in page.locator("td.tick input").all()[:7]:
         box.check()
-    page.click("button:text-is('Queue selected')")
+    page.click("button:text-is('Preview')")
 
 
 def _asset(page, dataset):
@@ -31,6 +31,12 @@ def _asset(page, dataset):
     page.goto(f"{BATCHES}?action=detail&sync_id={dataset.updated}")
     page.click("#items ~ .scroll a[href*='action=asset']")
     page.click("[id^=result-] summary")
+
+
+def _gallery(page, dataset):
+    """Open the gallery of a completed batch."""
+    page.goto(f"{BATCHES}?action=detail&sync_id={dataset.gallery}")
+    page.click("[aria-label=Containers] [data-label=container_hash] a")
 
 
 def _preview_of_all(page, dataset):
@@ -57,6 +63,9 @@ FULL = {
     "batches": _at(BATCHES),
     "batches-help": _at(BATCHES, "#help > summary", "#deeper > summary"),
     "batches-filtered": _at(f"{BATCHES}?status=discovered&host=cloud-sync.example"),
+    "batches-by-size": _at(f"{BATCHES}?sort=bytes", "#filters > summary"),
+    "attention": _at(f"{BATCHES}?attention=new"),
+    "attention-seen": _at(f"{BATCHES}?attention=seen"),
     "batches-none-found": _at(f"{BATCHES}?q=ffffffff"),
     "batch-completed": _batch("completed"),
     "batch-gallery": _batch("gallery"),
@@ -75,6 +84,7 @@ FULL = {
     "batch-running": _batch("running"),
     "batch-one-decision": _batch("retry", decision="failed"),
     "batch-no-such-item": _batch("planned", q="ffff"),
+    "gallery": _gallery,
     "events": _at(f"{BATCHES}?action=events"),
     "asset": _asset,
     "tasks": _at(TASKS),

@@ -21,7 +21,8 @@ RUN = """async (tags) => {
 }"""
 VARIANTS = [(width, scheme) for scheme in ("light", "dark") for width in (1280, 320, 3840)]
 TABLES = [
-    "batches", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed", "doctor",
+    "batches", "attention", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed",
+    "doctor",
     "selection-preview",
 ]
 
@@ -71,11 +72,24 @@ def screen(one_window, dataset):
 def test_no_page_scrolls_sideways_on_a_narrow_screen_and_no_table_on_a_usual_one(screen, name):
     page = screen(name, width=320)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
-    for width in (1280, 3840):
+    for width in (768, 1024, 1280, 3840):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("""() => [document.documentElement, ...document.querySelectorAll(".scroll")]
             .filter((element) => element.scrollWidth > element.clientWidth)
             .map((element) => element.ariaLabel)""") == []
+
+
+@pytest.mark.parametrize("name", ["batches", "batch-retry", "tasks", "events", "attention"])
+def test_the_head_takes_about_a_hundred_pixels(screen, name):
+    page = screen(name)
+    assert page.evaluate("document.querySelector('main').getBoundingClientRect().top") <= 110
+
+
+def test_on_a_phone_a_batch_takes_two_lines(screen):
+    page = screen("batches", width=390)
+    heights = page.evaluate("""() => [...document.querySelectorAll(".batches tbody tr")]
+        .filter((row) => !row.querySelector(".verdict small")).map((row) => row.getBoundingClientRect().height)""")
+    assert len(heights) > 5 and max(heights) <= 64
 
 
 def test_on_a_very_wide_screen_the_text_is_larger(screen):
@@ -88,7 +102,7 @@ def test_on_a_very_wide_screen_the_text_is_larger(screen):
 
 def test_the_dark_scheme_is_dark_and_says_so_to_the_browser(screen):
     page = screen("batches", scheme="dark")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 26)"
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light dark"
 
 

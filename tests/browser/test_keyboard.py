@@ -1,6 +1,7 @@
 """Keyboard use: all actions are reachable, and the focus is visible."""
 
 from browser_session import BATCHES
+from gpupanel import services
 from playwright.sync_api import expect
 
 FOCUS = """() => {
@@ -37,9 +38,6 @@ def test_from_a_scan_to_a_canceled_job_by_the_keyboard_alone(window, bundles):
     tab_to(page, f"Select {sync_id}")
     page.keyboard.press("Space")
     expect(page.locator("[data-ticked]")).to_have_text("1 selected:")
-    tab_to(page, "queue", key="Shift+Tab")
-    page.keyboard.press("Enter")
-    expect(page.locator("#preview")).to_have_text("Queue 1 batch?")
     tab_to(page, "queue_selected")
     page.keyboard.press("Enter")
     expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
@@ -53,3 +51,22 @@ def test_from_a_scan_to_a_canceled_job_by_the_keyboard_alone(window, bundles):
     tab_to(page, "cancel")
     page.keyboard.press("Enter")
     expect(page.locator("#queued")).to_have_text("Queued 0")
+
+
+def test_the_first_batch_is_within_twelve_tabs(window, bundles, panel_db, mount):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    services.scan_mount(panel_db, mount, "admin")
+    page = window.show(BATCHES)
+    presses = 0
+    for goal in ("Skip to the batches", None):
+        while True:
+            page.keyboard.press("Tab")
+            presses += 1
+            if page.evaluate(FOCUS)["name"] == goal:
+                page.keyboard.press("Enter")
+                break
+            if goal is None and sync_id in page.evaluate("document.activeElement.href ?? ''"):
+                break
+            assert presses <= 12
+    page.keyboard.press("Enter")
+    expect(page.locator("main h2")).to_have_text(f"Batch {sync_id}")

@@ -5,6 +5,7 @@ import re
 import pytest
 import worker_helpers
 from browser_session import BATCHES, TASKS
+from gpupanel import job_queue
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.models import BatchStatus
 from playwright.sync_api import expect
@@ -37,7 +38,7 @@ def test_a_first_visit_says_what_to_do_and_leads_from_a_scan_to_a_queued_batch(w
     expect(page.locator("main h2")).to_have_text("Batches 1")
     page.click(f"a:text-is('{sync_id}')")
     page.click("button:text-is('Preflight')")
-    expect(page.locator("[aria-label=Items] .verdict").first).to_have_text("will_create")
+    expect(page.locator("[aria-label=Items] .verdict .status").first).to_have_text("will_create")
     page.click("button:text-is('Queue')")
     expect(page.locator("[aria-label=Result]")).to_contain_text("Queued as job")
 
@@ -66,7 +67,7 @@ def test_a_shift_click_ticks_a_range_and_a_preview_comes_before_anything_is_done
     boxes.nth(0).click()
     boxes.nth(3).click(modifiers=["Shift"])
     expect(page.locator("[data-ticked]")).to_have_text("4 selected:")
-    page.click("button:text-is('Queue selected')")
+    page.click("button:text-is('Preview')")
     expect(page.locator("#preview")).to_have_text("Queue 4 batches?")
     assert statuses(panel_db, many) == [BatchStatus.DISCOVERED] * 5
     page.click("button:text-is('Queue 4 batches')")
@@ -79,7 +80,7 @@ def test_all_that_match_are_queued_beyond_the_page(window, bundles, panel_db):
     page = window.page
     scan(page)
     expect(page.locator("td.tick")).to_have_count(15)
-    page.check("text=All 17 matching batches")
+    page.check("input[name=all]")
     page.click("button:text-is('Queue selected')")
     page.click("button:text-is('Queue 17 batches')")
     expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 17 of 17 batches")
@@ -147,7 +148,6 @@ def test_the_whole_way_works_without_javascript(open_window, admin_db, many, pan
     scan(page)
     page.locator("td.tick input").first.check()
     page.click("button:text-is('Queue selected')")
-    page.click("button:text-is('Queue 1 batch')")
     expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
     page.click(".tabs >> text=Import Tasks")
     expect(page.locator("#queued")).to_have_text("Queued 1")
@@ -158,3 +158,92 @@ def test_the_whole_way_works_without_javascript(open_window, admin_db, many, pan
     page.click("#help > summary")
     expect(page.locator("#help")).to_contain_text("Purpose")
     expect(page.locator(".state")).to_have_text("Status: completed; action: create")
+
+
+def test_one_click_queues_what_is_ticked_with_a_priority(window, many, panel_db):
+    page = window.page
+    scan(page)
+    page.locator("td.tick input").nth(1).check()
+    page.fill("#bulk-priority", "3")
+    page.click("button:text-is('Queue selected')")
+    expect(page.locator("[aria-label=Result]")).to_contain_text("Queued: 1 of 1 batch")
+    assert [job["priority"] for job in panel_db.run_read(job_queue.list_queued)] == [3]
+
+
+def test_a_failed_batch_calls_for_attention_until_it_is_marked_as_seen(
+    window, bundles, panel_db, mount, worker_conf, admin_db
+):
+    sync_id = bundles.bundle("one", bundles.assets("one", 2, broken={0: defects.no_source}))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
+    page = window.show(BATCHES)
+    expect(page.locator("#attention")).to_have_text("Attention 1")
+    page.click("#attention")
+    expect(page.locator(".batches .verdict")).to_contain_text("1 of 2 items failed")
+    page.click(".batches a.title")
+    expect(page.locator("[aria-label=Attention]")).to_contain_text("Needs attention: partial")
+    page.click("button:text-is('Mark as seen')")
+    expect(page.locator("[aria-label=Attention]")).to_contain_text("has seen this (partial)")
+    page.click("#attention")
+    expect(page.locator(".empty")).to_contain_text("Nothing needs attention.")
+    page.click("[aria-label=Attention] >> text=seen >> nth=1")
+    expect(page.locator(".batches .verdict")).to_contain_text("seen by ")
+
+
+def test_an_open_page_shows_what_needs_attention_meanwhile(window, many, admin_db, panel_db):
+    page = window.page
+    scan(page)
+    page.clock.install()
+    page.goto(BATCHES)
+    admin_db.execute("UPDATE ingest_batch SET status = 'failed' LIMIT 1")
+    worker_helpers.enqueue(panel_db, 1)  # an event, as every change of a batch writes one
+    window.look_again()
+    expect(page.locator("#attention")).to_have_text("Attention 1")
+
+
+def test_a_heading_sorts_and_turns_around(window, many, admin_db):
+    page = window.page
+    scan(page)
+    admin_db.execute("UPDATE ingest_batch SET total_bytes = id")
+    newest = page.locator("td a.id").all_inner_texts()
+    page.click("th >> text=bytes")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("bytes")
+    assert page.locator("td a.id").all_inner_texts() == newest
+    page.click("th >> text=bytes")
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("bytes")
+    assert page.locator("td a.id").all_inner_texts() == newest[::-1]
+
+
+def test_filters_are_folded_and_those_in_use_are_shown(window, many):
+    page = window.page
+    scan(page)
+    expect(page.locator("[name=host]")).to_be_hidden()
+    page.click("#filters > summary")
+    page.select_option("[name=type]", "asset")
+    page.click("button:text-is('Apply')")
+    expect(page.locator(".used")).to_have_text("type: asset")
+    page.click(".used a")
+    expect(page.locator(".used")).to_have_count(0)
+
+
+def test_a_button_copies_the_whole_sync_id(open_window, admin_db, many):
+    page = open_window(permissions=["clipboard-read", "clipboard-write"]).page
+    scan(page)
+    first = page.locator("td a.id").first
+    page.click(f"[aria-label='Copy {first.inner_text()}']")
+    expect(page.locator(".copy.done")).to_have_count(1)
+    assert page.evaluate("navigator.clipboard.readText()") == first.inner_text()
+
+
+def test_every_gallery_and_item_leads_to_its_page(window, bundles, panel_db, mount, worker_conf):
+    photos = list(bundles.assets("dune", 2))
+    container = bundles.container("gallery", "Winter light", photos)
+    sync_id = bundles.bundle("gallery", photos, [container], sync_type="gallery")
+    worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
+    page = window.show(detail(sync_id))
+    page.click("[aria-label=Containers] [data-label=container_hash] a")
+    expect(page.locator("main h2")).to_have_text(f"gallery {container['container_hash']}")
+    page.click("[aria-label=Members] a >> nth=0")
+    expect(page.locator("main h2")).to_contain_text("photo ")
+    expect(page.locator("[aria-label=Galleries]")).to_contain_text("Winter light")

@@ -204,7 +204,7 @@ def test_cancelling_a_running_job_is_refused_with_how_to_stop_it(known, as_json,
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = NOW(6)")
     answer = command("cancel", queued["job_id"])
     assert answer.returncode == 1
-    assert "systemctl stop gpu-admin-panel-import-worker" in answer.stderr
+    assert "Only stopping its worker ends it" in answer.stderr
 
 
 # --------------------------------------------------------------------------------------------------------- plan
@@ -237,6 +237,35 @@ def test_plan_names_what_would_not_be_imported_and_exits_with_1(bundles, command
     answer = command("plan", known, bad)
     assert answer.returncode == 1
     assert f"Not imported: {bad}: its only item would fail" in answer.stdout
+
+
+# ---------------------------------------------------------------------------------------------------- reconcile
+
+
+def test_reconcile_lists_what_differs_queues_what_mends_it_and_exits_with_0_when_nothing_does(
+    known, command, as_json, admin_db, bring
+):
+    status, found = as_json("reconcile")
+    assert status == 1 and [each["what"] for each in found["differences"]] == ["missing"] * 3
+    assert found["never_imported"] == 1 and found["counts"] == {"missing": {"photo": 3}} and not found["queued"]
+    bring(known)
+    assert as_json("reconcile")[0] == 0
+    admin_db.execute("UPDATE asset SET deleted_at = NOW(6) ORDER BY id LIMIT 1")
+    answer = command("reconcile", "--queue")
+    assert answer.returncode == 1 and "removed here, live upstream" in answer.stdout
+    assert f"mended by {known} (completed)" in answer.stdout and f"{known}  queued as job " in answer.stdout
+    status, found = as_json("reconcile", "--limit", 0)
+    assert status == 1 and found["differences"] == [] and found["active_jobs"] == 1
+    bring()
+    answer = command("reconcile")
+    assert answer.returncode == 0 and answer.stdout.endswith("The library is as upstream says.\n")
+
+
+def test_reconcile_names_manifests_that_it_cannot_read_and_exits_with_1(known, command, bring, bundles):
+    bring(known)
+    bad = bundles.bundle("bad", [], spoil=lambda text: b"{")
+    answer = command("reconcile")
+    assert answer.returncode == 1 and f"not read: {bad}: " in answer.stdout
 
 
 # ------------------------------------------------------------------------------------------------- status, show

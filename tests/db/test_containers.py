@@ -1,7 +1,6 @@
 """Galleries and collections: membership is additive, only a remove takes members out, and each is settled by itself."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -381,7 +380,7 @@ def write(sync_id: str, action: str, entry: Container, tx) -> None:
 # ------------------------------------------------------------------------------------------------- many, and large
 
 
-def test_five_thousand_galleries_are_written_in_seconds_and_counted_as_they_go(
+def test_five_thousand_galleries_are_written_by_fewer_statements_and_counted_as_they_go(
     admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
 ):
     monkeypatch.setattr(importer, "EVENT_SECONDS", 0)
@@ -389,15 +388,21 @@ def test_five_thousand_galleries_are_written_in_seconds_and_counted_as_they_go(
     galleries = [bundles.container("gallery", f"Gallery {n}", assets[n % 10:n % 10 + 3]) for n in range(5000)]
     sync_id = bundles.bundle("many", assets, galleries)
     worker_helpers.queue(panel_db, mount, sync_id)
-    since = time.monotonic()
+    before = statements(admin_db)
     worker_helpers.drain(worker_conf)
-    seconds = time.monotonic() - since
+    sent = statements(admin_db) - before
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert admin_db.execute("SELECT COUNT(*) AS n FROM asset_gallery_item") == [{"n": 15000}]
     progress = [json.loads(event["payload"]) for event in worker_helpers.events(panel_db, sync_id, "job_progress")]
     done = [payload["containers_done"] for payload in progress if payload.get("containers_done")]
     assert done == sorted(set(done)) and done[-1] == progress[-1]["containers_total"] == 5000
-    assert seconds < 10
+    assert sent < 2500
+
+
+def statements(admin_db) -> int:
+    """Return how many statements the server has received."""
+    [row] = admin_db.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+    return int(row["Value"])
 
 
 class StoppedError(Exception):

@@ -33,6 +33,15 @@ def planned_update(panel_db, mount, bundles, bring) -> tuple[str, object]:
     return update, photo
 
 
+def import_as_perl(db, batch_id: int, change: str) -> None:
+    """A job of a worker that writes no results and no say: 0.1.0 and Perl."""
+    db.execute(f"{change}, last_batch_id = %(id)s, source_batch_id = NULL, source_at = NULL", id=batch_id)
+    db.execute(
+        "INSERT INTO import_job (batch_id, state, requested_by, claimed_at, finished_at)"
+        " VALUES (%(id)s, 'completed', 'perl', NOW(), NOW())", id=batch_id,
+    )
+
+
 # ------------------------------------------------------------------------------------------- changes by imports
 
 
@@ -65,8 +74,7 @@ def test_an_import_by_the_perl_worker_is_followed(admin_db, panel_db, mount, bun
     update, photo = planned_update(panel_db, mount, bundles, bring)
     other = bundles.bundle("perl", [photo], completed_at="2020-01-01T00:00:00Z", created_at="2020-01-01T00:00:00Z")
     services.scan_mount(panel_db, mount, "operator")
-    perl = worker_helpers.batch(panel_db, other)["id"]
-    admin_db.execute("UPDATE asset SET title = 'by Perl', last_batch_id = %(id)s", id=perl)
+    import_as_perl(admin_db, worker_helpers.batch(panel_db, other)["id"], "UPDATE asset SET title = 'by Perl'")
     bring()
     assert settled(panel_db, update)["decision"] == "updated"
     assert title(admin_db) == "two"
@@ -76,14 +84,72 @@ def test_a_newer_bundle_that_the_perl_worker_imported_wins(admin_db, panel_db, m
     update, photo = planned_update(panel_db, mount, bundles, bring)
     newer = bundles.bundle("perl", [photo])
     services.scan_mount(panel_db, mount, "operator")
-    perl = worker_helpers.batch(panel_db, newer)["id"]
-    admin_db.execute("UPDATE asset SET title = 'by Perl', last_batch_id = %(id)s", id=perl)
+    import_as_perl(admin_db, worker_helpers.batch(panel_db, newer)["id"], "UPDATE asset SET title = 'by Perl'")
     bring()
     assert settled(panel_db, update)["decision"] == "skipped" and newer in settled(panel_db, update)["reason"]
     assert title(admin_db) == "by Perl"
 
 
 # ------------------------------------------------------------------------------------------ changes by others
+
+
+def rows_as_perl_wrote_them(db, tables: tuple[str, ...] = ("asset",)) -> None:
+    """Rows without results, as an import of Perl before the plan left them."""
+    for table in tables:
+        db.execute(f"UPDATE {table} SET source_batch_id = NULL, source_at = NULL")
+    db.execute("DELETE FROM ingest_result")
+
+
+def end_earlier(db) -> None:
+    """Let all imports have ended a minute before."""
+    db.execute("UPDATE import_job SET finished_at = finished_at - INTERVAL 1 MINUTE")
+    db.execute("UPDATE ingest_batch SET completed_at = completed_at - INTERVAL 1 MINUTE")
+
+
+def test_a_row_of_perl_that_a_person_changed_since_the_plan_is_not_overwritten(
+    admin_db, panel_db, mount, bundles, bring
+):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    rows_as_perl_wrote_them(admin_db)
+    end_earlier(admin_db)
+    update = bundles.bundle("second", [photo._replace(title="two")], action="update")
+    worker_helpers.queue(panel_db, mount, update)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    assert settled(panel_db, update)["decision"] == "failed"
+    assert 'title is "by hand", the plan had "one"' in settled(panel_db, update)["reason"]
+    assert title(admin_db) == "by hand"
+
+
+def test_a_gallery_of_perl_that_a_person_changed_since_the_plan_is_not_overwritten(
+    admin_db, panel_db, mount, bundles, bring
+):
+    (photo,) = bundles.assets("coast", 1)
+    album = bundles.container("gallery", "Album", [photo])
+    bring(bundles.bundle("first", [photo], [album]))
+    rows_as_perl_wrote_them(admin_db, ("asset", "asset_gallery"))
+    end_earlier(admin_db)
+    update = bundles.bundle("second", [], [album | {"title": "two"}], action="update")
+    worker_helpers.queue(panel_db, mount, update)
+    admin_db.execute("UPDATE asset_gallery SET title = 'by hand'")
+    bring()
+    (container,) = admin_db.execute("SELECT c.decision, c.reason FROM ingest_batch_container c JOIN ingest_batch b"
+                                    " ON b.id = c.batch_id WHERE b.sync_id = %(it)s", it=update)
+    assert container["decision"] == "failed" and "title" in container["reason"]
+    assert admin_db.execute("SELECT title FROM asset_gallery") == [{"title": "by hand"}]
+
+
+def test_a_job_of_perl_that_still_runs_may_have_changed_the_row(admin_db, panel_db, mount, bundles, bring):
+    update, photo = planned_update(panel_db, mount, bundles, bring)
+    other = bundles.bundle("perl", [photo], completed_at="2020-01-01T00:00:00Z", created_at="2020-01-01T00:00:00Z")
+    services.scan_mount(panel_db, mount, "operator")
+    import_as_perl(admin_db, worker_helpers.batch(panel_db, other)["id"], "UPDATE asset SET title = 'by Perl'")
+    admin_db.execute(
+        "UPDATE import_job SET state = 'running', finished_at = NULL, heartbeat_at = NOW(6) WHERE requested_by = 'perl'"
+    )
+    bring()
+    assert settled(panel_db, update)["decision"] == "updated" and title(admin_db) == "two"
 
 
 def test_a_field_that_a_person_changed_is_not_overwritten(admin_db, panel_db, mount, bundles, bring):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from constants import NAME, TABLES
+from constants import NAME, TABLES, TREE
 from gpupanel.errors import DatabaseAccessError, PanelError
 
 R, RI, RU, RIU = {"SELECT"}, {"SELECT", "INSERT"}, {"SELECT", "UPDATE"}, {"SELECT", "INSERT", "UPDATE"}
@@ -34,6 +34,7 @@ DUTIES = {
     "ingest_document": (R, RI),
     "ingest_tombstone": (R, RIU),
     "ingest_receipt": (R, R),
+    "ingest_archive": (R, R),
     "ingest_notice": (
         {
             "SELECT", "INSERT batch_id event_id kind",
@@ -195,3 +196,15 @@ def test_the_sealing_account_reads_the_ledger_and_adds_receipts_alone(admin_db):
     granted = [text for row in rows for text in row.values()]
     assert [re.search(r"`(\w+)` TO", text)[1] for text in granted if "INSERT" in text] == ["ingest_receipt"]
     assert not [text for text in granted if re.search("UPDATE|DELETE|ALTER|CREATE", text)]
+
+
+def test_the_account_of_archives_deletes_four_ledger_tables_alone_and_comes_locked(admin_db):
+    rows = admin_db.execute("SHOW GRANTS FOR gpu_archive@localhost")
+    granted = {re.search(r"`(\w+)` TO", text)[1]: text for row in rows for text in row.values() if "USAGE" not in text}
+    assert {table for table, text in granted.items() if "DELETE" in text} == {
+        "ingest_result", "ingest_result_member", "ingest_event", "ingest_batch_item",
+    }
+    assert not [table for table in granted if table.startswith("asset")]
+    assert not [text for text in granted.values() if re.search("ALL|DROP|ALTER|CREATE|GRANT OPTION", text)]
+    grants = (TREE / "etc" / "grants.sql").read_text()
+    assert "CREATE USER IF NOT EXISTS gpu_archive@localhost ACCOUNT LOCK" in grants

@@ -28,7 +28,7 @@ def test_a_bad_item_fails_alone_with_its_reason(panel_db, bundles, bring, broken
     failed = worker_helpers.items(panel_db, sync_id)[1]
     assert words in failed["last_error"]
     batch = worker_helpers.batch(panel_db, sync_id)
-    assert (batch["status"], batch["last_error"]) == ("partial", "1 of 3 items failed")
+    assert (batch["status"], batch["last_error"]) == ("partial", f"1 of 3 items failed; the first: {failed['reason']}")
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def test_a_batch_of_which_everything_failed_is_failed_and_its_job_too(admin_db, 
     (job_id,) = worker_helpers.queue(panel_db, mount, sync_id)
     bring()
     job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["last_error"]) == ("failed", "2 of 2 items failed")
+    first = worker_helpers.items(panel_db, sync_id)[0]["reason"]
+    assert (job["state"], job["last_error"]) == ("failed", f"2 of 2 items failed; the first: {first}")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "failed"
 
 

@@ -1,12 +1,14 @@
 """The queue is paused and resumed, and a worker keeps its window; what runs goes on."""
 
 import io
+import threading
 from datetime import datetime
 
 import pytest
 import worker_helpers
 from gpupanel import config, job_queue, window
 from gpupanel.errors import InvalidInputError
+from gpupanel.worker import heartbeat
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.shutdown import ShutdownSignals
 from gpupanel.worker.systemd import SystemdNotifier
@@ -50,6 +52,32 @@ def test_once_over_a_paused_queue_ends_well_and_says_so(panel_db, queued, worker
     is_good, log = drain(worker_conf)
     assert is_good and "1 jobs are left, the queue is paused by ada. the library moves." in log
     assert worker_helpers.job(panel_db, queued[1])["state"] == "queued"
+
+
+def test_a_pause_and_its_end_are_reported_at_once_and_not_with_the_next_heartbeat(
+    panel_db, admin_db, bundles, worker_conf, monkeypatch
+):
+    bundles.bundle("one", bundles.assets("one", 1))  # a mount without a bundle is taken for none
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 3600)
+    conf = worker_helpers.with_options(worker_conf, heartbeat_seconds=400)
+    signals = ShutdownSignals()
+    worker = Worker(config.load(conf), signals, make_logger(io.StringIO(), {}), SystemdNotifier({}))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        for change, state in (
+            (lambda tx: job_queue.pause(tx, "ada", "the library moves"), "paused"),
+            (lambda tx: job_queue.resume(tx, "ada"), "idle"),
+        ):
+            panel_db.run_transaction(change)
+            worker_helpers.wait_until(lambda state=state: state in _states(admin_db))
+    finally:
+        signals.stopping = True
+        thread.join(60)
+
+
+def _states(db):
+    return [row["state"] for row in db.execute("SELECT state FROM import_worker WHERE ended_at IS NULL")]
 
 
 def test_once_over_held_jobs_ends_well_and_counts_them(panel_db, queued, worker_conf):

@@ -14,7 +14,7 @@ NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
 FROM_THE_END = {
-    "ledger.count", "search.ledger_state", "job_queue.latest_events", "job_queue.count_by_state", "workers.latest",
+    "ledger.count", "search.ledger_state", "job_queue.version", "job_queue.count_by_state", "workers.latest",
     "receipts.last", "receipts.latest_end",
 }
 
@@ -31,6 +31,13 @@ FILL = [
         SELECT 1 + seq DIV 10, seq % 10, 'photo', {HASH}, 'will_create' FROM seq_1_to_9000""",
     """INSERT INTO ingest_event (batch_id, event_type, payload, actor)
        SELECT 1 + seq DIV 5, 'scan', '{}', 'x' FROM seq_1_to_9000""",
+    f"""INSERT INTO ingest_result (id, batch_id, job_id, kind, hash, decision)
+        SELECT seq, 1 + seq DIV 5, 1 + seq DIV 5, 'photo', {HASH}, 'created' FROM seq_1_to_9000""",
+    "INSERT INTO ingest_result_member (result_id, asset_id, came) SELECT seq, seq, 1 FROM seq_1_to_3000",
+    f"""INSERT INTO ingest_receipt (id, batch_id, job_id, `lines`, root)
+        SELECT seq, seq, seq, 5, {HASH} FROM seq_1_to_3000""",
+    f"""INSERT INTO ingest_archive (batch_id, file, first_receipt_id, receipt_id, result_id, event_id, items, root)
+        SELECT seq, 'x', seq, seq, seq * 5, seq * 5, 1, {HASH} FROM seq_1_to_3000""",
     """INSERT INTO ingest_notice (batch_id, event_id, kind, sent_at)
        SELECT seq, seq, 'failed', IF(seq < 2900, NOW(6), NULL) FROM seq_1_to_3000""",
     f"""INSERT INTO asset (id, asset_type, asset_hash, fingerprint, first_batch_id, last_batch_id)

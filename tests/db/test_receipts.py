@@ -1,5 +1,6 @@
 """Receipts: a change of any row that they cover is found and named."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from constants import TREE
 from gpupanel import job_queue, ledger, services
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
 from gpupanel.receipts.lines import EMPTY_HEAD, chain
+from receivers import HookReceiver, receiving
 
 TEXT = {"char": "0", "varchar": "changed", "text": "changed", "longtext": '{"changed":1}'}
 
@@ -270,6 +272,18 @@ def test_seal_prints_the_head_and_verify_all_proves_it(imported, seal_conf, comm
     assert command("verify", "--all").stdout.startswith("consistent: 2 receipts, ")
     answer = command("verify", "--all", "--heads", journal)
     assert answer.returncode == 0 and answer.stdout.startswith("proven: 2 receipts, ")
+
+
+def test_seal_sends_the_head_and_what_was_sent_proves_the_database(imported, seal_conf, command, tmp_path):
+    with receiving(HookReceiver()) as hook:
+        seal_conf.write_text(f"{seal_conf.read_text()}\n[notify]\nwebhook_url = http://127.0.0.1:{hook.port}/\n")
+        assert command("seal", "--quiet", "--tell", conf=seal_conf).returncode == 0
+        (post,) = hook.posts
+        hook.status = 500
+        assert command("seal", "--quiet", "--tell", conf=seal_conf).returncode == 1
+    kept = tmp_path / "kept"
+    kept.write_text(json.loads(post.body)["text"])
+    assert command("verify", "--all", "--heads", kept).stdout.startswith("proven: 2 receipts, ")
 
 
 def test_a_receipt_that_its_rows_do_not_fit_is_printed_with_what_does_not(imported, sealed, command, admin_db):

@@ -325,7 +325,7 @@ GARBAGE = {"unparsable": {"spoil": lambda raw: raw[:100]}, "another": {"spoil": 
 def facts(db, sync_id: str) -> dict:
     batch = db.run_read(ledger.get_batch, sync_id)
     spared = {"status", "last_error", "started_at", "completed_at", "updated_at", "plan", "skipped_state", "changed_at",
-              "changed_sha256"}
+              "changed_sha256", "attention"}
     return {name: value for name, value in batch.items() if name not in spared}
 
 

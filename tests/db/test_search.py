@@ -8,7 +8,7 @@ from constants import NAME, bench_load, empty
 from gpupanel import search
 from gpupanel.db import Database
 from gpupanel.search.filters import BatchFilter, STATUSES
-from gpupanel.search import MAX_ROWS_SCANNED, access_path
+from gpupanel.search import MAX_ROWS_SCANNED, SORTS, access_path
 from gpupanel.pagination import Cursor, ENDS
 from rows_read import examined
 
@@ -99,10 +99,10 @@ def test_no_list_sorts_more_than_it_may_look_through(ledger, filters):
     BatchFilter(status="failed"), BatchFilter(sync_id="ab"), BatchFilter(until=date(2025, 12, 20)), *SEVERAL,
 ], ids=name)
 def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledger, wanted, filters, oldest_first):
-    expected = wanted(filters)[::-1 if oldest_first else 1]
+    expected, sort = wanted(filters)[::-1 if oldest_first else 1], SORTS["oldest" if oldest_first else "newest"]
     there, place = [], None
     while True:
-        page = ledger.run_read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
+        page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
         there += [row["id"] for row in page.rows]
         if page.next is None:
             break
@@ -110,10 +110,57 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
     assert there == expected
     back, place = [], FIRST if not oldest_first else LAST
     while place:
-        page = ledger.run_read(search.list_batches, filters, place, oldest_first=oldest_first, limit=400)
+        page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
         back = [row["id"] for row in page.rows] + back
         place = page.previous
     assert back == expected
+
+
+@pytest.fixture(scope="module")
+def keys(ledger):
+    """id -> the columns of the orders; some batches of each kind have not completed."""
+    ledger.execute("UPDATE ingest_batch SET completed_at = NULL WHERE id % 3 = 0")
+    rows = ledger.execute("SELECT id, item_count, total_bytes, completed_at FROM ingest_batch")
+    return {row["id"]: row for row in rows}
+
+
+OTHER_SORTS = [name for name in SORTS if SORTS[name].index != "discovered"]
+
+
+@pytest.mark.parametrize("order", OTHER_SORTS)
+@pytest.mark.parametrize("filters", [
+    BatchFilter(), BatchFilter(status="failed"), BatchFilter(status="completed", action="create"),
+    BatchFilter(since=DAY), BatchFilter(asset_hash="f" * 9),
+], ids=name)
+def test_pages_by_size_and_end_follow_each_other_within_the_bound(ledger, wanted, keys, filters, order):
+    sort = SORTS[order]
+    sought = set(wanted(filters)) if not filters.asset_hash else None
+    there, place, most = [], None, 0
+    while True:
+        page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, sort=sort, limit=2000))  # noqa: B023
+        most = max(most, read)
+        there += [row["id"] for row in page.rows]
+        place = page.next or page.further
+        if place is None:
+            break
+    wanted_ids = sought if sought is not None else set(there)
+    rows = [(keys[batch_id][sort.key] is not None, keys[batch_id][sort.key], batch_id) for batch_id in wanted_ids]
+    known, unknown = [row for row in rows if row[0]], [row for row in rows if not row[0]]
+    ascending = [row[2] for row in sorted(unknown, key=lambda row: row[2]) + sorted(known)]
+    assert there == ascending[:: 1 if sort.ascending else -1]
+    assert most <= 7 * MAX_ROWS_SCANNED + 14 * 2001
+    first, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(), sort=sort, limit=PAGE))
+    assert read <= ROWS
+    assert [row["id"] for row in first.rows] == there[:PAGE] or filters != BatchFilter()
+
+
+@pytest.mark.parametrize("order", OTHER_SORTS)
+def test_the_page_before_is_the_page_that_led_here(ledger, keys, order):
+    first = ledger.run_read(search.list_batches, BatchFilter(), sort=SORTS[order], limit=PAGE)
+    second = ledger.run_read(search.list_batches, BatchFilter(), first.next, sort=SORTS[order], limit=PAGE)
+    by_id = Cursor(second.previous.id, second.previous.ascending)  # as the URL has it
+    back = ledger.run_read(search.list_batches, BatchFilter(), by_id, sort=SORTS[order], limit=PAGE)
+    assert [row["id"] for row in back.rows] == [row["id"] for row in first.rows]
 
 
 @pytest.mark.parametrize("filters", ALONE[:10] + SEVERAL, ids=name)

@@ -2,14 +2,17 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from constants import TREE
+from gpupanel.web.responses import HEADERS
 
 # A panel whose only page waits for a line on standard input.
 WAITING = """
@@ -74,3 +77,26 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do(serve, panel_conf):
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 1
     assert json.loads(answer.stdout)["hint"] == "--port 0 takes a free port."
+
+
+@pytest.mark.parametrize("request_head, status", [
+    ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+    ("POST /admin/import-media.cgi HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n" + "x" * 2_000_000, 413),
+    ("GET / HTTP/1.1\r\nX: " + "x" * 300_000 + "\r\n\r\n", 431),
+    ("GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+])
+def test_what_the_server_refuses_by_itself_has_the_headers_of_every_response(serve, request_head, status):
+    _, address = serve(TREE / "bin" / "gpupanel")
+    host, port = address.split("/")[2].split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        with suppress(OSError):  # the server may close before it has read all
+            connection.sendall(request_head.encode())
+        with suppress(OSError):
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+    head = answer.partition(b"\r\n\r\n")[0].decode().splitlines()
+    assert head[0].split()[1] == str(status)
+    sent = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+    assert sent.items() >= {name.lower(): value for name, value in HEADERS.items()}.items()
+    assert sent["cache-control"] == "no-store"

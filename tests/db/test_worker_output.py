@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import worker_helpers
@@ -82,10 +81,8 @@ def test_a_full_pipe_that_nobody_reads_stops_neither_an_import_nor_the_shutdown(
     worker_helpers.queue(panel_db, mount, *ids)
     worker = spawn(stderr=full_pipe)
     worker_helpers.wait_until(lambda: all(completed(panel_db, sync_id) for sync_id in ids))
-    since = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(worker_helpers.SECONDS) == 0
-    assert time.monotonic() - since < 10
 
 
 def test_once_ends_well_with_a_full_pipe(panel_db, bundles, mount, spawn, full_pipe):

@@ -12,7 +12,7 @@ from gpupanel.db.expected import read_statements
 from gpupanel.db import schema
 from network import SUBNET, Network, needs_machines
 
-pytestmark = needs_machines
+pytestmark = [needs_machines, pytest.mark.long]  # a reply that the network swallowed is waited for up to a minute
 
 PORT = 3306
 BUNDLES = 60
@@ -78,7 +78,6 @@ def ends(worker: worker_helpers.Program) -> int:
     return worker.ends()
 
 
-@pytest.mark.long  # a reply that the network swallowed is waited for up to a minute
 def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_the_middle_of_its_own(
     admin_db, panel_db, mount, bundles, network, start, cut_off
 ):

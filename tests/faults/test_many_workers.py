@@ -5,7 +5,7 @@ import threading
 import worker_helpers
 from gpupanel import services
 
-BUNDLES = 200
+BUNDLES = 80
 
 
 def drain_with_two(panel_db, mount, sync_ids, conf) -> None:
@@ -18,7 +18,7 @@ def drain_with_two(panel_db, mount, sync_ids, conf) -> None:
         thread.join()
 
 
-def test_two_workers_drain_200_bundles_each_once_and_a_second_run_changes_no_library_row(
+def test_two_workers_drain_many_bundles_each_once_and_a_second_run_changes_no_library_row(
     admin_db, panel_db, bundles, mount, worker_conf
 ):
     shared = list(bundles.assets("shared", 2, ("photo", "cover"), derivatives=("icon",)))

@@ -1,7 +1,7 @@
 """Operators, holds and workers in any order, compared with a model (docs/CONTRACT.md, 2 and 5).
 
-MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise; `make faults` tells more. MODEL_SHRINK=1
-shortens the story that fails.
+MODEL_EXAMPLES says how many stories are told, 12 unless told otherwise, and they are other ones with each
+--hypothesis-seed then; `make faults` tells more. MODEL_SHRINK=1 shortens the story that fails.
 """
 
 import os
@@ -66,13 +66,14 @@ class Batch:
 
     `planned` is the version that was planned last. `handed`, `noted` and `source` are places in upstream's order: of
     the bundle on the mount, as the scan noted it, and as it was planned. `is_unapproved` says whether a worker planned
-    it last, because upstream had replaced the bundle.
+    it last, because upstream had replaced the bundle. `first_job` is the place in `jobs` of the first job of that plan.
     """
 
     def __init__(self):
         self.version, self.recorded, self.status, self.is_unapproved = 0, False, "discovered", False
         self.planned, self.handed, self.noted, self.source = 0, 0.0, 0.0, 0.0
         self.jobs: list[Job] = []
+        self.first_job = 0
 
     @property
     def has_active_job(self) -> bool:
@@ -167,7 +168,7 @@ class Story(RuleBasedStateMachine):
 
     def _planned(self, batch: Batch):
         """A follower comes after its prior, whatever their times say."""
-        batch.planned, batch.source = batch.version, batch.handed
+        batch.planned, batch.source, batch.first_job = batch.version, batch.handed, len(batch.jobs)
         if batch is self.batches[FOLLOWER] and self.batches[PRIOR].recorded:
             prior = self.batches[PRIOR]
             batch.source = max(batch.handed, (prior.source or prior.noted) + 0.001)
@@ -481,14 +482,15 @@ class Story(RuleBasedStateMachine):
             assert claim == (job["id"], job["attempts"])
 
     @invariant()
-    def the_items_of_a_completed_batch_were_settled_by_its_last_job(self):
+    def the_items_of_a_completed_batch_were_settled_by_jobs_of_its_last_plan(self):
+        """A job that takes the place of a canceled one settles what that one left open."""
         for n, batch in enumerate(self.batches):
             if batch.status == "completed":
                 rows = self.admin.execute(
                     "SELECT i.decision, i.job_id FROM ingest_batch_item i JOIN ingest_batch b ON b.id = i.batch_id"
                     " WHERE b.sync_id = %(sync_id)s AND i.decision <> 'withdrawn'", sync_id=self._sync_id(n),
                 )
-                assert {row["job_id"] for row in rows} == {batch.jobs[-1].id}
+                assert {row["job_id"] for row in rows} <= {job.id for job in batch.jobs[batch.first_job:]}
                 assert {row["decision"] for row in rows} <= {"created", "updated", "linked", "skipped"}
 
     @invariant()
@@ -510,6 +512,7 @@ def test_any_order_of_scans_clicks_imports_deaths_and_resets_ends_as_the_model_s
 ):
     Story.world = (admin_db, panel_db, worker_db, mount, bundles)
     run_state_machine_as_test(Story, settings=settings(
-        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, derandomize=True, database=None,
+        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None,
+        derandomize="MODEL_EXAMPLES" not in os.environ,
         phases=PHASES, suppress_health_check=list(HealthCheck),
     ))

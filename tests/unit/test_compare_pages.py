@@ -59,6 +59,7 @@ def test_headings_facts_and_tables_are_taken_out_and_chrome_is_not():
             ("Batch 1", "Bytes", "172.8 MB"),
         ],
         [("Items 1", [("id", "decision", "updated_at"), ("3", "will_create", "2026-04-30 00:32:19")])],
+        ["Some sentence."],
     )
 
 
@@ -86,6 +87,40 @@ def test_what_differs_is_told_with_both_sides(here, there, found):
 def test_facts_in_another_order_are_a_difference():
     swapped = TEXT.replace("Items\n4\nBytes\n172.8 MB", "Bytes\n172.8 MB\nItems\n4")
     assert {(kind, table) for kind, table, *_ in differences(TEXT, swapped)} == {("fact", "order of facts")}
+
+
+@pytest.mark.parametrize("page", [HTML, TEXT])
+@pytest.mark.parametrize(("here", "there", "found"), [
+    ("<h3>Items", "<h3>Overview</h3><h3>Items", ("heading", "", "Overview")),
+    ("Items 1", "Overview{p}Items 1", ("heading", "", "Overview")),
+    ("Batch 1", "Notes{p}Batch 1", ("heading", "", "Notes")),
+    ("| 3 |", "| 4 | failed | 2026-04-30 00:32:19 |\n| 3 |", ("row", "", "4 | failed | 2026-04-30 00:32:19")),
+    ("<tr><td>3", "<tr><td>4</td><td>failed</td><td>2026-04-30 00:32:19</td></tr><tr><td>3",
+     ("row", "", "4 | failed | 2026-04-30 00:32:19")),
+    ("Bytes", "Source host{q}flux-1{p}Bytes", ("fact", "", "flux-1")),
+])
+def test_what_one_page_has_besides_is_one_difference_and_moves_no_other(page, here, there, found):
+    markup = page is HTML
+    if here not in page:  # it is written otherwise
+        return
+    if "{q}" in there:
+        there = there.format(p="</dd></div><div><dt>", q="</dt><dd>") if markup else there.format(p="\n", q="\n")
+    else:
+        there = there.format(p="</h2><h2>" if markup else "\n")
+    other = page.replace(here, there, 1)
+    assert [(kind, left, right) for kind, _, _, left, right in differences(page, other)] == [found]
+    assert [(kind, right, left) for kind, _, _, left, right in differences(other, page)] == [found]
+
+
+def test_an_empty_cell_is_a_dash_and_sentences_without_a_counterpart_are_counted():
+    findings = Findings()
+    other = HTML.replace("<td>will_create</td>", "<td></td>").replace("Some sentence.", "Another. And one more.")
+    pages = [page_diff.parse_page(page) for page in (HTML.replace("will_create", "-"), other)]
+    page_diff.compare_pages(*pages, findings, exact=True)
+    assert findings.equal
+    assert findings.tolerated == {
+        (page_diff.EMPTY_CELLS, "Items 1"): 1, (page_diff.SENTENCES, "page"): 2,
+    }
 
 
 @pytest.mark.parametrize(("here", "there"), [

@@ -46,7 +46,8 @@ def test_every_query_is_explained():
 
 
 def test_a_hole_is_filled_by_name():
-    assert "b.id DESC" in fill("search.page_keys", source="ingest_batch b", where="TRUE", order="DESC")
+    holes = {"source": "ingest_batch b", "where": "TRUE", "order": "DESC", "key": "discovered_at"}
+    assert "b.id DESC" in fill("search.page_keys", **holes)
     with pytest.raises(ValueError, match="expected"):
         fill("search.page_keys", source="ingest_batch b", where="TRUE")
     with pytest.raises(ValueError, match="expected"):

@@ -49,6 +49,12 @@ class Watched(Database):
         with super().reading() as tx:
             yield Watching(tx._connection, self)
 
+    @contextmanager
+    def reading_once(self):
+        """Run one recorded SELECT."""
+        with super().reading_once() as tx:
+            yield Watching(tx._connection, self)
+
     def watch(self, statement, params, work):
         """Run `work()`, record the statement, and return the rows."""
         before = rows_read.so_far(self)

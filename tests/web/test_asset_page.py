@@ -61,3 +61,41 @@ def test_the_shell_shows_the_same(changed, panel_conf, capsys):
     assert main.main(["--config", str(panel_conf), "asset", changed]) == 0
     shown = capsys.readouterr().out
     assert f"photo {changed}: asset" in shown and "Coast at dawn" in shown
+
+
+@pytest.fixture
+def gallery(bundles, panel_db, mount, worker_conf):
+    """An imported gallery of two photos; its batch and its hash."""
+    photos = list(bundles.assets("dune", 2))
+    container = bundles.container("gallery", "Winter light", photos)
+    sync_id = bundles.bundle("gallery", photos, [container], sync_type="gallery")
+    worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
+    return sync_id, container["container_hash"]
+
+
+def test_the_hash_of_a_gallery_leads_to_its_members_and_history(admin, gallery):
+    sync_id, container_hash = gallery
+    page = admin.get(detail(sync_id)).click(href="type=gallery")
+    assert text(page.html.h2) == f"gallery {container_hash}"
+    assert text(page.html.find("p", class_="title")) == "Winter light"
+    head, *members = cells(region(page, "Members"))
+    assert head[:4] == ["position", "asset_type", "asset_hash", "title"] and len(members) == 2
+    assert cells(region(page, "History"))[1][1] == "created"
+    assert page.click(href="type=photo", index=0).status_int == 200
+
+
+def test_a_photo_leads_to_its_galleries(admin, gallery):
+    sync_id, container_hash = gallery
+    photo = admin.get(detail(sync_id)).click(href="type=photo", index=0)
+    assert text(photo.click(href="type=gallery").html.h2) == f"gallery {container_hash}"
+
+
+def test_the_shell_shows_a_gallery(gallery, panel_conf, capsys):
+    assert main.main(["--config", str(panel_conf), "asset", gallery[1]]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"gallery {gallery[1]}: ") and "Members" in said
+
+
+def test_a_gallery_that_nobody_knows_is_not_found(admin):
+    admin.get(f"{BATCHES}?action=asset&type=gallery&hash={'0' * 64}", status=404)

@@ -162,9 +162,11 @@ def test_the_whole_page_reads_no_more_than_it_counts_and_shows(many, planned, ad
 def test_what_was_done_stands_beside_what_was_planned(admin, planned, settle):
     settle(0, "created", reason="as it should")
     settle(1, "updated", reason="it came meanwhile")
-    said = notes(admin.get(detail(planned)))
-    assert said[0] == "planned will_create: as it should"
-    assert said[1].startswith("not as planned (will_create)") and said[1].endswith("it came meanwhile")
+    page = admin.get(detail(planned))
+    verdicts = [text(cell) for cell in region(page, "Items").find_all("td", class_="verdict")]
+    assert verdicts[:2] == ["created planned will_create: as it should", "updated"]
+    [said] = notes(page)
+    assert said.startswith("not as planned (will_create)") and said.endswith("it came meanwhile")
 
 
 def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle, job_id, panel_db, mount):

@@ -99,8 +99,52 @@ def test_a_held_and_a_replaced_batch_say_why_in_the_list(admin, send, found, adm
     send(detail(sync_id), do="queue", sync_id=sync_id)
     admin_db.execute("UPDATE import_job SET state = 'held', hold = 'bundle', hold_reason = 'the mount is away'")
     admin_db.execute("UPDATE ingest_batch SET changed_at = '2026-04-12 20:47:14'")
-    note = text(region(admin.get(BATCHES), "Batches").find("tr", class_="note"))
-    assert "held: the mount is away" in note and "changed upstream" in note
+    note = text(region(admin.get(BATCHES), "Batches").find("td", class_="verdict"))
+    assert "held: the mount is away" in note and "replaced by upstream" in note
     assert "Upstream replaced this bundle" in text(
         admin.get(detail(sync_id)).html.find(attrs={"aria-label": "Changed upstream"})
     )
+
+
+# ------------------------------------------------------------------------------------------ before the preflight
+
+
+@pytest.fixture
+def scanned(bundles, mount, panel_db):
+    """A gallery that was scanned and not preflighted."""
+    photos = [photo._replace(title=f"Saltpan flats {number}") for number, photo in enumerate(bundles.assets("salt", 2))]
+    container = bundles.container("gallery", "From the air", photos)
+    sync_id = bundles.bundle("salt", photos, [container], sync_type="gallery")
+    services.scan_mount(panel_db, mount, "admin")
+    return sync_id
+
+
+def test_a_scanned_batch_shows_title_and_thumbnail(admin, scanned):
+    row = region(admin.get(BATCHES), "Batches").find("td", class_="name")
+    assert text(row.find(class_="title")) == "From the air 2 items"
+    picture = admin.get(row.find("img")["src"])
+    assert picture.content_type == "image/jpeg" and picture.body.startswith(b"\xff\xd8\xff")
+    assert text(admin.get(detail(scanned)).html.find("p", class_="title")) == "From the air 2 items"
+
+
+@pytest.mark.parametrize("words", ["saltpan", "air", "flats from"])
+def test_a_scanned_batch_is_found_by_its_titles(admin, scanned, found, words):
+    found("other")
+    batches = admin.get(BATCHES, {"q": words}, headers=JSON).json["batches"]
+    assert [batch["sync_id"] for batch in batches] == [scanned]
+
+
+def test_the_preflight_s_names_take_the_place_of_the_scan_s(admin, scanned, panel_db, mount, admin_db):
+    services.preflight_batch(panel_db, mount, scanned, "admin")
+    admin_db.execute("UPDATE ingest_batch SET scan_title = 'old', scan_container = 'old', scan_picture = 'old'")
+    named = admin.get(detail(scanned), headers=JSON).json["named"]
+    assert (named["container_title"], named["first_title"]) == ("From the air", "Saltpan flats 0")
+    assert named["first_picture"] != "old"
+
+
+def test_a_bundle_without_titles_is_shown_by_its_id(admin, bundles, mount, panel_db):
+    [photo] = bundles.assets("plain", 1)
+    sync_id = bundles.bundle("plain", [photo._replace(broken=lambda item, files: (item | {"title": None}, files))])
+    services.scan_mount(panel_db, mount, "admin")
+    row = region(admin.get(BATCHES), "Batches").find("td", class_="name")
+    assert row.find(class_="title") is None and text(row.find("a", class_="id")) == sync_id

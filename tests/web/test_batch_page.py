@@ -143,7 +143,8 @@ def test_an_item_says_why_and_what_changes_without_disturbing_the_columns(admin,
     )
     table = region(admin.get(detail(recorded)), "Items")
     note = table.find("tr", class_="note")
-    assert text(note).startswith("asset 12 differs in title 1 change")
+    assert text(note).startswith("1 change")
+    assert text(table.find("td", class_="verdict")) == "will_create asset 12 differs in title"
     assert [text(cell) for cell in note.find("tbody").find_all(["th", "td"])] == ["title", "Old", "New"]
     assert len(cells(table)) == 5
 
@@ -151,9 +152,10 @@ def test_an_item_says_why_and_what_changes_without_disturbing_the_columns(admin,
 def test_an_item_that_differs_from_its_plan_says_so(admin, recorded, admin_db):
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'created' WHERE position = 0")
     admin_db.execute("UPDATE ingest_batch_item SET decision = 'failed' WHERE position = 1")
-    notes = region(admin.get(detail(recorded)), "Items").find_all("tr", class_="note")
-    assert text(notes[0]).startswith("not as planned (will_create)")
-    assert text(notes[1]) == "planned will_create"
+    table = region(admin.get(detail(recorded)), "Items")
+    [note] = table.find_all("tr", class_="note")
+    assert text(note).startswith("not as planned (will_create)")
+    assert "created planned will_create" in [text(cell) for cell in table.find_all("td", class_="verdict")]
 
 
 def test_a_withdrawn_item_is_shown_and_not_counted(admin, recorded, admin_db):
@@ -198,8 +200,8 @@ def test_pages_of_items_link_to_each_other(admin, recorded, admin_db, panel_conf
 
 @pytest.mark.parametrize("status, offered", [
     ("discovered", {"preflight", "queue"}), ("preflight_passed", {"preflight", "queue"}),
-    ("preflight_failed", {"preflight", "queue"}), ("completed", {"preflight", "queue"}),
-    ("partial", {"preflight", "queue"}), ("failed", {"preflight", "queue"}), ("queued", {"cancel"}),
+    ("preflight_failed", {"preflight", "queue", "seen"}), ("completed", {"preflight", "queue"}),
+    ("partial", {"preflight", "queue", "seen"}), ("failed", {"preflight", "queue", "seen"}), ("queued", {"cancel"}),
     ("importing", set()),
 ])
 def test_a_batch_offers_what_its_status_allows(admin, recorded, admin_db, status, offered):

@@ -201,7 +201,7 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
 ):
     batches = [found("one"), found("two")]
 
-    def hanging(db, mount, sync_id, actor, seconds):
+    def hanging(db, mount, sync_id, terms):
         if sync_id == batches[1]:
             raise MountTimeoutError()
         return bulk_service.BatchResult(sync_id, did="done")
@@ -234,3 +234,33 @@ def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admi
     assert "2 processed: 0 queued, 2 refused" in text(page.html.main) and "9,998 left" in text(page.html.main)
     assert len(cells(region(page, "Refused"))) == 3
     assert "4 processed" in text(press(page).html.main)
+
+
+# --------------------------------------------------------------------------------- one click, preview, priority
+
+
+def test_one_click_queues_what_is_ticked(send, found, panel_db):
+    batches = [found("one"), found("two")]
+    notice = text(send(do="queue_selected", sync_id=batches, priority="7").follow().html.find(class_="notice"))
+    assert notice.startswith("Queued: 2 of 2 batches.")
+    assert {job["priority"] for job in panel_db.run_read(job_queue.list_queued)} == {7}
+
+
+@pytest.mark.parametrize("do", ["queue_selected", "preflight_selected", "retry_selected", "cancel_selected"])
+def test_all_that_match_are_previewed_first(send, found, panel_db, status, do):
+    sync_id = found()
+    page = send(do=do, all="1", status=200)
+    assert page.html.find(id="preview") and status(sync_id) == "discovered"
+
+
+def test_a_preview_keeps_the_priority(preview, found, panel_db):
+    page = preview("queue", found(), priority="-3")
+    assert page.html.find("input", {"name": "priority"})["value"] == "-3"
+    press(page)
+    assert [job["priority"] for job in panel_db.run_read(job_queue.list_queued)] == [-3]
+
+
+@pytest.mark.parametrize("priority", ["x", "1.5", "99999999999", "--1"])
+def test_a_priority_that_is_none_queues_nothing(send, found, panel_db, priority):
+    send(do="queue_selected", sync_id=found(), priority=priority, status=400)
+    assert panel_db.run_read(job_queue.list_queued) == []

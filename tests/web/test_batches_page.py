@@ -37,9 +37,10 @@ def test_a_row_has_the_facts_of_its_batch(admin, found):
     sync_id = found()
     head, row = cells(region(admin.get(BATCHES), "Batches"))
     assert head[1:] == [
-        "sync_id", "status", "type", "action", "items", "bytes", "source host", "discovered", "latest job",
+        "sync_id", "status", "type", "action", "items", "bytes", "source host", "discovered", "completed",
+        "latest job",
     ]
-    assert row[1:6] + row[9:] == [sync_id, "discovered", "asset", "create", "2", "-"]
+    assert row[1:6] + row[9:] == [sync_id, "discovered", "asset", "create", "2", "-", "-"]
 
 
 def test_the_id_leads_to_the_batch(admin, found):
@@ -59,20 +60,19 @@ def test_the_latest_job_shows_its_progress(admin, send, found):
 def test_a_scan_from_the_page_reports_new_and_skipped_bundles(admin, bundles):
     good = bundles.bundle("good", bundles.assets("good", 2))
     bad = bundles.bundle("bad", bundles.assets("bad", 2), status="processing")
-    page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
+    page = admin.get(BATCHES).forms["scan"].submit("do", value="scan").follow()
     notice = text(page.html.find(class_="notice")).replace(" :", ":")
     assert "1 new bundle, 0 already known, 1 skipped" in notice
     assert f"{bad}: skipped" in notice and good not in notice
-    note = region(page, "Batches").find("tr", class_="note")
-    assert text(note).startswith("skipped: status: found")
-    assert text(note.find_previous_sibling("tr")).startswith(bad)
+    row = next(row for row in region(page, "Batches").find_all("tr") if bad in text(row))
+    assert text(row.find("td", class_="verdict")).startswith("discovered skipped: status: found")
 
 
 def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bundles, panel_db):
     good, left = found("good"), found("left")
     bundles.bundle("lost", bundles.assets("lost", 2, broken={0: defects.no_folder, 1: defects.no_folder}))
     lost = bundles.sync_id("lost")
-    page = admin.get(BATCHES).forms[0].submit("do", value="scan").follow()
+    page = admin.get(BATCHES).forms["scan"].submit("do", value="scan").follow()
     preview = tick(page, good, lost).submit("preview", value="queue")
     assert panel_db.run_read(job_queue.list_queued) == []
     page = preview.forms[0].submit("do", value="queue_selected").follow()
@@ -104,7 +104,7 @@ def test_a_status_filters_and_stays_in_the_links(admin, many):
 def test_an_action_returns_to_the_same_filter_and_place(admin, many, bundles):
     bundles.bundle("new", bundles.assets("new", 1))
     page = admin.get(f"{BATCHES}?status=failed&before=100")
-    answer = page.forms[0].submit("do", value="scan")
+    answer = page.forms["scan"].submit("do", value="scan")
     assert answer.location.endswith(f"{BATCHES}?status=failed&before=100")
 
 

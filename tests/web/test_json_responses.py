@@ -28,11 +28,13 @@ def test_the_list_of_batches(scripted, found):
     values = scripted.get(BATCHES).json
     assert list(values) == [
         *HEAD,
-        "count", "count_is_exact", "counts", "batches", "next_before", "next", "previous", "stopped_at", "further",
+        "count", "count_is_exact", "counts", "batches", "held", "next_before", "next", "previous", "stopped_at",
+        "further",
         "hosts", "status", "statuses", "before", "after", "sort", "filters", "types", "actions", "is_prefix",
+        "attention",
     ]
     (batch,) = values["batches"]
-    assert list(batch) == [*serializers.BATCH, *serializers.NAME, "queueable", "job"]
+    assert list(batch) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
     assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
     assert MOMENT.fullmatch(batch["discovered_at"])
 
@@ -43,10 +45,11 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "named", "preflight_request", "active_job", "jobs", "more_jobs", "item_count", "decisions", "marks",
-        "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items", "start",
-        "previous_start",
-        "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn", "outdated", "manifest_changed",
+        "batch", "attention", "archived", "named", "preflight_request", "active_job", "container_progress", "jobs",
+        "more_jobs", "item_count", "decisions",
+        "marks", "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items",
+        "start", "previous_start", "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",
+        "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*serializers.PLANNED_BATCH, "queueable"]
     assert list(values["items"][0]) == [*item_list.ITEM_KEYS]
@@ -60,7 +63,8 @@ def test_the_tasks(scripted, found, panel_db, mount):
     values = scripted.get(TASKS).json
     assert list(values) == [
         *HEAD,
-        "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since", "queued",
+        "titles", "counts", "finished_count", "moving", "look_again", "running", "no_worker", "no_worker_since",
+        "queued",
         "held", "paused", "workers", "finished",
         "pages", "chart", "state", "states",
     ]

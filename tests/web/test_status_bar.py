@@ -14,7 +14,7 @@ def line(admin):
 
 
 def test_an_idle_queue(line):
-    assert line() == "0 queued 0 running 0 failed in 24 h no worker"
+    assert line() == "no worker 0 running 0 queued 0 failed in 24 h"
 
 
 def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
@@ -25,12 +25,12 @@ def test_queued_running_and_recently_failed_jobs(line, panel_db, admin_db):
         forgotten: "state = 'failed', finished_at = NOW(6) - INTERVAL 25 HOUR",
     }.items():
         admin_db.execute(f"UPDATE import_job SET {change} WHERE id = %(id)s", id=job_id)
-    assert line() == "1 queued , oldest 2 h 5 min 1 running 1 failed in 24 h no worker"
+    assert line() == "no worker 1 running 1 queued, oldest 2 h 5 min 1 failed in 24 h"
 
 
 def test_a_job_that_was_queued_since_the_pages_clock_was_set_has_not_waited_yet(line, panel_db, still):
     enqueue(panel_db, 1)
-    assert line() == "1 queued , oldest 0 s 0 running 0 failed in 24 h no worker"
+    assert line() == "no worker 0 running 1 queued, oldest 0 s 0 failed in 24 h"
 
 
 @pytest.mark.parametrize("now, told", [
@@ -48,6 +48,6 @@ def test_it_is_on_each_page(line, found):
 
 
 def test_an_answer_without_it_does_not_ask_for_it(admin, monkeypatch):
-    monkeypatch.setattr(status_bar, "load", lambda tx: pytest.fail("asked"))
+    monkeypatch.setattr(status_bar, "load_or_none", lambda db: pytest.fail("asked"))
     admin.get(BATCHES, headers=JSON)
     admin.get(f"{BATCHES}?status=nothing", status=400)

@@ -77,6 +77,18 @@ def test_a_running_job_has_no_cancel_button_but_says_how_to_stop_it(admin, runni
     assert "systemctl stop gpu-admin-panel-import-worker" in text(page.html.main)
 
 
+def test_pages_of_a_panel_whose_worker_is_no_unit_name_no_systemctl(configured, running, queued, admin_db):
+    """As the demo, in which systemd starts nothing."""
+    browser = configured(worker_unit="")
+    sync_ids = [row["sync_id"] for row in admin_db.execute("SELECT sync_id FROM ingest_batch")]
+    for age in ("0 SECOND", "10 MINUTE", "1 DAY"):
+        admin_db.execute(f"UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL {age} WHERE state = 'running'")
+        pages = [browser.get(TASKS), browser.get(BATCHES)]
+        pages += [browser.get(BATCHES, {"action": "detail", "sync_id": sync_id}) for sync_id in sync_ids]
+        assert "Ctrl-C in the worker's terminal" in text(pages[0].html)
+        assert [page.request.url for page in pages if "systemctl" in page.text or "journalctl" in page.text] == []
+
+
 def test_finished_jobs_tell_state_duration_and_error(admin, running, admin_db):
     admin_db.execute(
         "UPDATE import_job SET state = 'failed', last_error = 'the mount is gone',"

@@ -15,6 +15,8 @@ COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "b
 def run(context: CommandContext) -> int:
     """Show each asset with this hash.
 
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history,
+    archives}]}.
     JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history, at,
     past: {field: {value, certain}} or null}]}.
     """
@@ -25,28 +27,36 @@ def run(context: CommandContext) -> int:
 
 def _read(tx: ReadTransaction, asset_hash: str, at: datetime | None) -> list[dict[str, Any]]:
     found = []
-    for asset_type in asset_history.TYPES:
+    for kind in (*asset_history.TYPES, *asset_history.CONTAINER_TYPES):
+        load = asset_history.load if kind in asset_history.TYPES else asset_history.load_container
         try:
-            details = asset_history.load(tx, asset_type, asset_hash)
+            details = load(tx, kind, asset_hash)
         except NotFoundError:
             continue
-        past = asset_history.fields_of(tx, details["asset"], at) if at and details["asset"] else None
-        found.append({"type": asset_type, "hash": asset_hash, "at": at, "past": past} | details)
+        asset = details["asset"]
+        past = asset_history.fields_of(tx, asset, at, kind, asset_hash) if at and asset else None
+        found.append({"type": kind, "hash": asset_hash, "at": at, "past": past} | details)
     if not found:
-        raise NotFoundError(f"No asset has the hash {asset_hash}.", "Enter the whole hash, 64 hexadecimal digits.")
+        message = f"No asset, gallery or collection has the hash {asset_hash}."
+        raise NotFoundError(message, "Enter the whole hash, 64 hexadecimal digits.")
     return found
 
 
 def _format(details: dict[str, Any]) -> list[str]:
     asset = details["asset"]
     state = "not in the library" if asset is None else "removed" if asset["deleted_at"] else f"asset {asset['id']}"
-    facts = [(name, asset[name]) for name in (*asset_history.FIELDS, "first_sync_id", "last_sync_id")] if asset else []
+    names = [name for name in (*asset_history.FIELDS, "cover_hash") if asset and name in asset]
+    facts = [(name, asset[name]) for name in (*names, "first_sync_id", "last_sync_id")] if asset else []
     kept = [*details["galleries"], *details["collections"]]
     return [
         f"{details['type']} {details['hash']}: {state}",
         *format_table(facts),
+        *([f"Earlier results are archived, see {', '.join(details['archives'])}."] if details["archives"] else []),
         *_format_past(details["past"], details["at"]),
         *format_section("Galleries and collections", ((row["title"], row["container_hash"]) for row in kept)),
+        *format_section("Members", (
+            (row["position"], row["asset_type"], row["asset_hash"], row["title"]) for row in details.get("members", ())
+        )),
         *format_section(
             "History, newest first", (cells for row in details["history"] for cells in _cells(row)), COLUMNS
         ),

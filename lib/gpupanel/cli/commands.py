@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..search import filters
+from ..search import SORTS, filters
 from ..models import BIGINT_MAX, SYNC_ID
 from ..text import parse_moment
 
@@ -112,6 +112,12 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
                         help="how many entries to list of each kind (20)")
 
 
+def _reconcile_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", action="store_true", help="preflight and queue the bundles that mend differences")
+    parser.add_argument("--limit", type=whole_number(0), metavar="N",
+                        help="how many differences to print (100; all with --json)")
+
+
 def _cancel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=whole_number(1), metavar="JOB", help="the number of the job")
 
@@ -132,7 +138,7 @@ def _priority_options(parser: argparse.ArgumentParser) -> None:
 
 def _list_options(parser: argparse.ArgumentParser) -> None:
     filter_options(parser)
-    parser.add_argument("--sort", choices=("newest", "oldest"), default="newest", help="which come first (newest)")
+    parser.add_argument("--sort", choices=tuple(SORTS), default="newest", help="which come first (newest)")
     parser.add_argument("--limit", type=whole_number(1, 10_000), default=50, metavar="N", help="how many batches (50)")
     cursor = parser.add_mutually_exclusive_group()
     cursor.add_argument("--before", type=whole_number(0), metavar="ID",
@@ -185,11 +191,28 @@ def _seal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print the head only if a receipt was added; for a timer")
     parser.add_argument("--all", dest="every", action="store_true",
                         help="look through all jobs, not only those that ended since the last receipt")
+    parser.add_argument("--tell", action="store_true", help="also send the head as [notify] of the configuration says")
+
+
+def _archives_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--archives", type=Path, metavar="FOLDER", help="where the files of archived batches are")
+
+
+def _archive_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--before", required=True, type=_day, metavar="DATE",
+                        help="batches whose import ended before this day (UTC): 2026-04-30")
+    parser.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="the folder of the files")
+
+
+def _restore_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `gpupanel archive` wrote")
+    parser.add_argument("sync_ids", nargs="*", metavar="SYNC_ID", help="only these batches")
 
 
 def _receipt_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sync_id", metavar="SYNC_ID", help="the sync_id of the batch")
     parser.add_argument("--job", type=whole_number(1), metavar="JOB", help="only the receipt of this job")
+    _archives_option(parser)
 
 
 def _verify_options(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +220,7 @@ def _verify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", dest="every", action="store_true", help="verify the database against its receipts")
     parser.add_argument("--root", type=_digest, metavar="HEX",
                         help="a root, or with --all a head, that was kept outside of the database")
+    _archives_option(parser)
     parser.add_argument("--heads", type=Path, metavar="FILE",
                         help="with --all: what `gpupanel seal` printed, such as a journal; - is standard input")
 
@@ -246,6 +270,12 @@ COMMANDS: tuple[Command, ...] = (
             _receipt_options),
     Command("verify", "gpupanel.cli.verify", "Verify receipts: a file without a database, or the database.",
             _verify_options),
+    Command("archive", "gpupanel.cli.archive", "Move the rows of old batches into compressed files.",
+            _archive_options),
+    Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back, for a look.",
+            _restore_options),
+    Command("reconcile", "gpupanel.cli.reconcile", "Compare the library with the bundles on the mount.",
+            _reconcile_options),
     Command("doctor", "gpupanel.cli.doctor", "Check the installation; each finding says what to do.", _doctor_options),
     Command("notify", "gpupanel.cli.notify", "Tell people by mail or web hook what failed.", _notify_options),
     Command("init-db", "gpupanel.cli.init_db", "Create or complete the database, as an administrator."),

@@ -25,15 +25,15 @@ def run(context: CommandContext) -> int:
     host = escape_unprintable(socket.gethostname())
     channels = notify.channels(settings.notify, host, settings.path)
     if args.test:
-        return _report(context, _send(channels, trial(host, datetime.now(UTC))))
+        return _report(context, send_all(channels, trial(host, datetime.now(UTC))))
     if args.failed_unit:
         failed = notify.unit_failed(host, args.failed_unit, _unit_result(), datetime.now(UTC))
-        return _report(context, _send(channels, failed))
+        return _report(context, send_all(channels, failed))
     sender = notify.Sender(host, settings.notify.panel_url, settings.panel.stale_minutes * 60)
     return _report(context, notify.send_due(context.db, channels, sender, now=args.now))
 
 
-def _send(channels: list[notify.Channel], message: Message) -> list[notify.Report]:
+def send_all(channels: list[notify.Channel], message: Message) -> list[notify.Report]:
     """Send a message that no notice stands for, by each channel."""
     reports = []
     for channel in channels:

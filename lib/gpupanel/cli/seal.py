@@ -1,15 +1,20 @@
 """gpupanel seal: a receipt for each job that has ended."""
 
+import socket
+import sys
+from datetime import UTC, datetime
+
 from ..receipts import SealReport, seal
+from ..text import escape_unprintable
 from .context import CommandContext
-from .output import plural
+from .output import format_cell, plural
 
 
 def run(context: CommandContext) -> int:
     """Seal the jobs that have ended.
 
     JSON: {receipts: [{id, sync_id, job_id, lines, root, head}], waiting: [JOB], id, head}. The line with the head is
-    what a journal keeps outside of the database.
+    what a journal keeps outside of the database; --tell sends it, too.
     """
     args = context.args
     report = seal(context.db, every=args.every)
@@ -19,7 +24,22 @@ def run(context: CommandContext) -> int:
             "id": report.id, "head": report.head,
         }
         context.emit(data, _format(report))
-    return 0
+    return _tell(context, report) if args.tell else 0
+
+
+def _tell(context: CommandContext, report: SealReport) -> int:
+    """Send the head by mail or web hook; return 1 if a channel did not accept it."""
+    from .. import notify
+    from ..notify.message import head_of_receipts
+    from .notify import send_all
+
+    host = escape_unprintable(socket.gethostname())
+    channels = notify.channels(context.settings.notify, host, context.settings.path)
+    reports = send_all(channels, head_of_receipts(host, report.id, report.head, datetime.now(UTC)))
+    for each in reports:
+        if each.problem:
+            print(f"gpupanel: {format_cell(each.problem)}", file=sys.stderr)
+    return 1 if any(each.problem for each in reports) else 0
 
 
 def _format(report: SealReport) -> list[str]:

@@ -10,11 +10,14 @@ from types import FrameType
 from typing import Any
 
 from waitress import create_server  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from ..errors import InvalidInputError, PanelError
 from ..web import wsgi
 from ..web.application import PanelApplication
 from ..web.cgi_server import LocalProxyServer
+from ..web.responses import HEADERS
 from .context import CommandContext
 
 THREADS = 8
@@ -39,6 +42,7 @@ def run(context: CommandContext) -> int:
             clear_untrusted_proxy_headers=False, max_request_body_size=BODY_BYTES,
             connection_limit=CONNECTIONS, channel_timeout=IDLE_SECONDS, cleanup_interval=IDLE_SECONDS // 2,
         )
+        server.channel_class = _Channel
         received = _record_signals(server)
         with _serve_cgi(panel):
             address = _address(listener)
@@ -47,6 +51,18 @@ def run(context: CommandContext) -> int:
                 _handle_events(server, POLL_SECONDS)
             _finish(server)
     return 0
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """A response of waitress itself, such as to a malformed request, with the headers of every response."""
+
+    def execute(self) -> None:
+        self.response_headers.extend([*HEADERS.items(), ("Cache-Control", "no-store")])
+        super().execute()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    error_task_class = _ErrorTask
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def _format(details: dict[str, Any]) -> list[str]:
     omitted = sum(details["decisions"].values()) - len(items)
     return [
         f"Batch {batch['sync_id']}", *format_table(_facts(batch)),
+        *([f"Archived, see {batch['archive_file']}"] if ledger.is_archived(batch) else []),
         *format_section("Jobs, newest first", map(_job_cells, details["jobs"]), JOB_COLUMNS),
         *format_section("Held", map(_hold_cells, held), HOLD_COLUMNS),
         f"Items: {format_counts(details['decisions'])}", *format_table(map(_item_cells, items), ITEM_COLUMNS),

@@ -17,8 +17,9 @@ CONSISTENT = "A root or head that was kept outside proves it: --root HEX."
 def run(context: CommandContext) -> int:
     """Verify a file of receipts without a database, or with --all the database.
 
-    JSON of a file: {lines, receipts, roots, sync_ids, problems: [text], problem_count, proven}; of the database:
-    {receipts, lines, head, problems: [text], problem_count, unsealed, proven}. Return 0 if all fits, 1 if not.
+    JSON of a file: {lines, receipts, roots, archives, sync_ids, problems: [text], problem_count, proven}; of the
+    database: {receipts, lines, head, problems: [text], problem_count, unsealed, archived, proven}. Return 0 if all
+    fits, 1 if not.
     """
     args = context.args
     if args.every == bool(args.file):
@@ -27,7 +28,7 @@ def run(context: CommandContext) -> int:
         raise InvalidInputError("Heads are those of the chain of all receipts: use --heads with --all.")
     if args.every:
         known = [*_read_heads(args.heads), *([(0, args.root)] if args.root else [])]
-        found = DatabaseVerifier(context.db, known).run()
+        found = DatabaseVerifier(context.db, known, args.archives).run()
         context.emit(asdict(found), _format_database(found, bool(known)))
         return 1 if found.problem_count else 0
     check = verify_file(args.file, args.root)
@@ -58,6 +59,8 @@ def _format_file(check: FileCheck, root: str | None) -> list[str]:
 
 def _format_database(check: DatabaseCheck, has_head: bool) -> list[str]:
     waiting = [f"{plural(check.unsealed, 'ended job')} without a receipt"] if check.unsealed else []
+    if check.archived:
+        waiting.append(f"{plural(check.archived, 'receipt')} not checked: --archives FOLDER names their files")
     if check.problem_count:
         return [*_problems(check.problems, check.problem_count), *waiting]
     what = f"{plural(check.receipts, 'receipt')}, {plural(check.lines, 'line')}; head {check.head}"

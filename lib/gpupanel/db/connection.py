@@ -70,12 +70,27 @@ class Database:
             self._rollback(connection)
 
     @contextmanager
+    def reading_once(self) -> Iterator[ReadTransaction]:
+        """Run one SELECT by itself, without the statements that begin and end a transaction.
+
+        The connection stays in this mode until the next transaction, so a page that asks again costs one statement.
+        """
+        connection = self._connection()
+        self._set_autocommit(connection, True)
+        try:
+            yield ReadTransaction(connection, self.settings.perl_time_zone)
+        except BaseException:
+            self._rollback(connection)  # which closes a connection that failed
+            raise
+
+    @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction, which is committed or rolled back as a whole.
 
         Raises CommitUnknownError when the reply to COMMIT was lost.
         """
         connection = self._connection()
+        self._set_autocommit(connection, False)
         try:
             yield Transaction(connection, self.settings.perl_time_zone)
         except BaseException:
@@ -88,6 +103,12 @@ class Database:
     ) -> Result:
         """Run `work(tx, ...)` in a read-only transaction, with retries."""
         return self._run_with_retry(self.reading, lambda tx: work(tx, *args, **kwargs))
+
+    def run_single(
+        self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run `work(tx, ...)`, which sends one SELECT, without a transaction around it, with retries."""
+        return self._run_with_retry(self.reading_once, lambda tx: work(tx, *args, **kwargs))
 
     def run_transaction(
         self, work: Callable[Concatenate[Transaction, P], Result], *args: P.args, **kwargs: P.kwargs
@@ -143,6 +164,14 @@ class Database:
                 raise problem from error
             self.close()
             raise errors.CommitUnknownError() from error
+
+    def _set_autocommit(self, connection: Connection, value: bool) -> None:
+        """Set the mode of a connection; no statement is sent if it has that mode."""
+        try:
+            connection.autocommit(value)
+        except pymysql.MySQLError as error:
+            self.close()
+            raise translate_error(error) from error
 
     def _rollback(self, connection: Connection) -> None:
         """Roll back; close a connection on which that fails."""

@@ -9,6 +9,8 @@ from .versions import split_statements
 ACCOUNTS = ("gpu_panel", "gpu_worker")
 # The account of `seal`; an installation without receipts leaves it locked.
 SEALER = "gpu_seal"
+# The account of `archive`, the only one that may delete; an installation without archives leaves it locked.
+ARCHIVER = "gpu_archive"
 
 
 def read_statements(file: str) -> list[str]:

@@ -78,7 +78,7 @@ class Sandbox:
         schema.apply(admin)
         for account in schema.ACCOUNTS:
             schema.open_account(admin, account, self._password(account))
-        panel = f"auth = none\nsecret_file = {self.folder / 'panel.secret'}"
+        panel = f"auth = none\nsecret_file = {self.folder / 'panel.secret'}\nworker_unit ="
         self._configure(self.panel_conf, "gpu_panel", f"[panel]\n{panel}")
         self._configure(self.worker_conf, "gpu_worker", "[worker]\npoll_seconds = 0.5")
 

@@ -9,13 +9,16 @@ from ..config import Settings
 from ..db import Database
 from ..errors import DatabaseAccessError
 from .findings import Finding, NOTE, OK, WRONG
-from ..db.expected import ACCOUNTS, SEALER, read_statements
+from ..db.expected import ACCOUNTS, ARCHIVER, SEALER, read_statements
 
 GRANT = re.compile(r"GRANT (.+?) ON (?:(?:PROCEDURE|FUNCTION|PACKAGE|PACKAGE BODY) )?(\S+) TO (\S+)(.*)", re.DOTALL)
 ROLE = re.compile(r"GRANT (\S+) TO ")
 PRIVILEGE = re.compile(r"([A-Z][A-Z ]*[A-Z])(?:\s*\(([^)]*)\))?")
 # account of etc/grants.sql -> whose it is, and the configuration that names it
-OWNERS = {ACCOUNTS[0]: "the panel's account", ACCOUNTS[1]: "the worker's account", SEALER: "the account of seal"}
+OWNERS = {
+    ACCOUNTS[0]: "the panel's account", ACCOUNTS[1]: "the worker's account", SEALER: "the account of seal",
+    ARCHIVER: "the account of archive",
+}
 FILES = {ACCOUNTS[0]: "panel.conf", ACCOUNTS[1]: "worker.conf"}
 EVERY_USER = "SELECT User AS user, Host AS host FROM mysql.user WHERE User IN %(accounts)s ORDER BY User, Host"
 
@@ -78,14 +81,14 @@ def _held(grants: list[dict[str, Any]], database: str) -> set[Privilege]:
 def check_other_accounts(db: Database, settings: Settings) -> Iterator[Finding]:
     """Check the other accounts, if this one may read their grants."""
     try:
-        users = db.execute(EVERY_USER, accounts=(*ACCOUNTS, SEALER))
+        users = db.execute(EVERY_USER, accounts=tuple(OWNERS))
     except DatabaseAccessError:
         return
     for user, host in ((row["user"], row["host"]) for row in users):
         if user != settings.database.user:
             who = _quoted(user, host)
             yield from _compare(who, user, db.execute(f"SHOW GRANTS FOR {who}"), settings.database.name)
-    for account in {*ACCOUNTS, SEALER} - {row["user"] for row in users}:
+    for account in OWNERS.keys() - {row["user"] for row in users}:
         advice = "Run bin/gpupanel init-db."
         yield Finding(f"account {account}", WRONG, "missing", "the account of etc/grants.sql", advice)
 

@@ -6,7 +6,6 @@ assets, which the fold of the items has stored (docs/decisions/0160-fold-by-entr
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,10 +15,11 @@ from ..library_reader import CONTAINER_TYPES
 from ..models import Changes
 from ..order import BundleOrder, Order
 from ..reference_fold import (
-    ASSET_TYPES, Asset, Container, Key, Library, Order as FoldedOrder, import_container, import_item,
+    ASSET_TYPES, Key, Library, Order as FoldedOrder, import_container, import_item,
 )
 from . import library_state
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
+from .folding import bound, live_hashes, members_of, part_of
 from .views import Effect, View, differences, effect_of, view_asset, view_container
 
 FORWARD, REVERSE = 0, 1
@@ -137,13 +137,13 @@ class EntryFolder:
         """Fold items, then containers. `checkpoint(entries)` is called after each chunk, and may raise."""
         for kind in ASSET_TYPES:
             for chunk in library_state.in_chunks(self._store.items(kind)):
-                self._db.run_read(self._fold_assets, chunk)
+                self._fold_assets(chunk)
                 self._store.add_marks(self._marks)
                 self._marks.clear()
                 self._checkpoint(sum(map(len, chunk.values())))
         for kind in CONTAINER_TYPES:
-            for chunk in library_state.in_chunks(self._store.containers(kind), size=_members):
-                self._db.run_read(self._fold_containers, chunk)
+            for chunk in library_state.in_chunks(self._store.containers(kind), size=members_of):
+                self._fold_containers(chunk)
                 self._checkpoint(sum(map(len, chunk.values())))
 
     def _step(self, variant: int, number: int) -> int:
@@ -151,11 +151,11 @@ class EntryFolder:
 
     # ------------------------------------------------------------------------------------------------ assets
 
-    def _fold_assets(self, tx: ReadTransaction, chunk: dict[Key, list[StoredItem]]) -> None:
-        library = library_state.read_assets(tx, chunk)
+    def _fold_assets(self, chunk: dict[Key, list[StoredItem]]) -> None:
+        library = self._db.run_read(library_state.read_assets, chunk)
         for key, entries in chunk.items():
             before = view_asset(library.assets.get(key))
-            ends = [self._fold_asset(_part(library, key), key, entries, variant) for variant in (FORWARD, REVERSE)]
+            ends = [self._fold_asset(part_of(library, key), key, entries, variant) for variant in (FORWARD, REVERSE)]
             numbers = [entry.number for entry in entries]
             self._findings.add_entry(key, before, ends[FORWARD], numbers)
             self._compare_orders(key, ends, numbers)
@@ -165,7 +165,7 @@ class EntryFolder:
         first = view = view_asset(library.assets.get(key))
         for entry in entries if variant == FORWARD else reversed(entries):
             bundle = self._bundles[entry.number]
-            overrides = bundle.although_older and _bound(view) == _bound(first)
+            overrides = bundle.although_older and bound(view) == bound(first)
             import_item(library, bundle.action, entry.item, bundle.order, overrides=overrides)
             after = view_asset(library.assets.get(key))
             removed_by = _removed_by(library, key)
@@ -185,16 +185,17 @@ class EntryFolder:
 
     # -------------------------------------------------------------------------------------------- containers
 
-    def _fold_containers(self, tx: ReadTransaction, chunk: dict[Key, list[StoredContainer]]) -> None:
+    def _fold_containers(self, chunk: dict[Key, list[StoredContainer]]) -> None:
         listed = {
             key: {name for entry in entries for name in entry.container.items} for key, entries in chunk.items()
         }
-        library = library_state.read_containers(tx, listed)
-        live = library_state.live_assets(tx, {name for names in listed.values() for name in names})
+        library = self._db.run_read(library_state.read_containers, listed)
+        names = {name for members in listed.values() for name in members}
+        live = self._db.run_read(library_state.live_assets, names)
         for key, entries in chunk.items():
             before = view_container(library.containers.get(key))
             ends = [
-                self._fold_container(tx, _part(library, key, listed[key]), (key, entries, live), variant)
+                self._fold_container(part_of(library, key, listed[key]), (key, entries, live), variant)
                 for variant in (FORWARD, REVERSE)
             ]
             numbers = [entry.number for entry in entries]
@@ -202,7 +203,7 @@ class EntryFolder:
             self._compare_orders(key, ends, numbers)
 
     def _fold_container(
-        self, tx: ReadTransaction, library: Library, group: tuple[Key, list[StoredContainer], set[Key]], variant: int
+        self, library: Library, group: tuple[Key, list[StoredContainer], set[Key]], variant: int
     ) -> View | None:
         key, entries, live = group
         history = _History(key, self._findings)
@@ -210,15 +211,15 @@ class EntryFolder:
         for entry in entries if variant == FORWARD else reversed(entries):
             bundle, container = self._bundles[entry.number], entry.container
             marks = self._store.marks(variant, container.items, self._step(variant, entry.number))
-            library.live = _live_hashes(container.items, marks, live)
-            overrides = bundle.although_older and _bound(view) == _bound(first)
+            library.live = live_hashes(container.items, marks, live)
+            overrides = bundle.although_older and bound(view) == bound(first)
             is_complete = import_container(library, bundle.action, container, bundle.order, overrides=overrides)
             after = view_container(library.containers.get(key))
             if variant == FORWARD:
                 history.note(entry.number, view, after)
                 if not is_complete:
                     lacking = set(container.items) - set(library.live)
-                    removed = set[str]() if overrides else _removed_later(tx, bundle, lacking, marks)
+                    removed = set[str]() if overrides else self._db.run_read(_removed_later, bundle, (lacking, marks))
                     self._note_missing(bundle.number, key, sorted(lacking - removed))
             view = after
         return view
@@ -229,33 +230,14 @@ class EntryFolder:
 
 
 def _removed_later(
-    tx: ReadTransaction, bundle: StoredBundle, lacking: set[str], marks: dict[Key, str | None]
+    tx: ReadTransaction, bundle: StoredBundle, found: tuple[set[str], dict[Key, str | None]]
 ) -> set[str]:
     """Those of the hashes without a live asset that a later bundle removed: they are not missing."""
+    lacking, marks = found
     own, own_say = BundleOrder(Order(*bundle.order), bundle.batch_id), _say_text(bundle.order)
     removed = {name for (_, name), say in marks.items() if say and say > own_say}
     unmarked = lacking - {name for _, name in marks}
     return removed | container_reader.removed_later(tx, unmarked, own)
-
-
-def _part(library: Library, key: Key, members: Iterable[str] = ()) -> Library:
-    """A copy of the library with one entry, which a fold may change."""
-    tombstones = (key, *((*key, name) for name in members))
-    asset: Asset | None = library.assets.get(key)
-    container: Container | None = library.containers.get(key)
-    return Library(
-        {key: deepcopy(asset)} if asset else {}, {key: deepcopy(container)} if container else {},
-        {each: library.tombstones[each] for each in tombstones if each in library.tombstones}, library.live,
-    )
-
-
-def _live_hashes(hashes: Iterable[str], marks: dict[Key, str | None], in_library: set[Key]) -> set[str]:
-    """Those of the hashes with a live asset; an asset without a mark is as the library has it."""
-    live = {name for (_, name), removed_by in marks.items() if removed_by is None}
-    return live.union(
-        name for name in hashes
-        if any((kind, name) in in_library and (kind, name) not in marks for kind in ASSET_TYPES)
-    )
 
 
 def _removed_by(library: Library, key: Key) -> str | None:
@@ -273,12 +255,3 @@ def _say_text(say: FoldedOrder) -> str:
 
 def _is_live(view: View | None) -> bool:
     return view is not None and not view["deleted"]
-
-
-def _bound(view: View | None) -> View | None:
-    """What an approval binds of an entry (docs/decisions/0110-plan-approval-result.md)."""
-    return view and {name: value for name, value in view.items() if name not in ("covers", "members")}
-
-
-def _members(entries: list[StoredContainer]) -> int:
-    return sum(entry.members for entry in entries)

@@ -125,13 +125,15 @@ def _has_others(tx: ReadTransaction, kind: str, container_id: int, live: int) ->
     return bool(rows[0]["members"] > live)
 
 
-def iterate_members(tx: ReadTransaction, kind: str, container_id: int) -> Iterator[tuple[str, int]]:
-    """Yield (asset hash, position) of the visible members of a container, in pages."""
+def visible_members(tx: ReadTransaction, kind: str, container_id: int) -> dict[str, int]:
+    """asset hash -> position of the visible members of a container, read in pages."""
     statement = fill("folds.members", type=kind)
+    members: dict[str, int] = {}
     after = 0
     while rows := tx.fetch_all_sql(statement, container_id=container_id, after=after, rows=PAGE_ROWS):
-        yield from ((row["asset_hash"], row["position"]) for row in rows if row["is_visible"])
+        members |= {row["asset_hash"]: row["position"] for row in rows if row["is_visible"]}
         after = rows[-1]["asset_id"]
+    return members
 
 
 def in_chunks(groups: Iterable[tuple[Key, list]], size: Callable[[list], int] = len) -> Iterator[dict[Key, list]]:

@@ -5,8 +5,10 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, count_batches, get_batch, has_unapproved_plan, known_sync_ids, lock_batch, manifest_columns,
-    progress, set_status, skipped_bundles, sort_by_upstream_order, was_planned,
+    change_token, checked_token, count_batches, get_batch, has_archived_results, has_unapproved_plan,
+    imported_since_plan, is_archived,
+    known_sync_ids, lock_batch, manifest_columns, progress, set_status, skipped_bundles, sort_by_upstream_order,
+    was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
@@ -45,6 +47,7 @@ __all__ = [
     "bounded_decision_counts",
     "canonical_json",
     "change_token",
+    "checked_token",
     "container_counts",
     "container_result",
     "count_batches",
@@ -52,9 +55,12 @@ __all__ = [
     "failure_reasons",
     "get_batch",
     "get_item",
+    "has_archived_results",
     "has_done_items",
     "has_open_containers",
     "has_unapproved_plan",
+    "imported_since_plan",
+    "is_archived",
     "known_sync_ids",
     "latest_event",
     "list_containers",

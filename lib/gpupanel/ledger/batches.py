@@ -6,7 +6,7 @@ docs/CONTRACT.md, 6. Tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from ..rows import BatchProgress, BatchRow, Facts, SkippedBundle
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
+
+
+TOKEN = ("id", "updated_at", "job_id", "state", "priority", "heartbeat_at", "items_done", "event_id")
 
 
 def known_sync_ids(tx: ReadTransaction, sync_ids: list[str]) -> set[str]:
@@ -46,14 +49,15 @@ def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:
 
 
 def change_token(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
-    """A change token, with `now`, the database's time.
+    """A change token, from a few index entries. Raises NotFoundError."""
+    return checked_token(tx.fetch_one("ledger.stamp", sync_id=sync_id), sync_id)
 
-    It reads a few index entries. Raises NotFoundError.
-    """
-    token: dict[str, Any] | None = tx.fetch_one("ledger.stamp", sync_id=sync_id)
-    if token is None:
+
+def checked_token(row: dict[str, Any] | None, sync_id: str) -> dict[str, Any]:
+    """The change token in a row of `ledger.stamp`, which may have other columns too. Raises NotFoundError."""
+    if row is None or row["id"] is None:
         raise _not_found(sync_id)
-    return token
+    return {name: row[name] for name in TOKEN}
 
 
 def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:
@@ -73,9 +77,28 @@ def has_unapproved_plan(status: str, changed_at: datetime | None) -> bool:
     return status == BatchStatus.PREFLIGHT_PASSED and changed_at is not None
 
 
+def is_archived(batch: BatchRow) -> bool:
+    """Whether results and items of a batch are in an archive alone; a later preflight plans it anew."""
+    archived_at, planned_at = batch["archived_at"], batch["started_at"]
+    return archived_at is not None and (planned_at is None or planned_at <= archived_at)
+
+
+def has_archived_results(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether any result of a batch is in an archive alone, also after a later preflight."""
+    return bool(tx.fetch_value("ledger.has_archived_results", batch_id=batch_id))
+
+
 def was_planned(tx: ReadTransaction, batch_id: int) -> bool:
     """Whether a batch was imported, queued, or planned with an entry that would not fail."""
     return bool(tx.fetch_value("ledger.was_planned", batch_id=batch_id))
+
+
+def imported_since_plan(tx: ReadTransaction, batch_id: int, others: Iterable[int]) -> set[int]:
+    """Those of the batches `others` that a worker, also one of Perl, imported since this batch was planned."""
+    return {
+        row["id"] for ids in chunked(sorted(set(others)))
+        for row in tx.fetch_all("ledger.imported_since_plan", batch_id=batch_id, ids=ids)
+    }
 
 
 def set_status(tx: Transaction, batch_id: int, status: BatchStatus) -> None:

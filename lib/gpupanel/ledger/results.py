@@ -11,6 +11,8 @@ import msgspec
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange
 
+FAILURE_SAMPLES = 5  # reasons of failures in the payload of job_finished
+
 Key = tuple[str, str]  # (kind, hash)
 
 
@@ -52,7 +54,7 @@ def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
     }
 
 
-def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = 5) -> list[str]:
+def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = FAILURE_SAMPLES) -> list[str]:
     """The first reasons of failed items by position, then of containers."""
     rows = tx.fetch_all("results.failed_items", batch_id=batch_id, limit=limit)
     if len(rows) < limit:

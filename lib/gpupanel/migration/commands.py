@@ -82,6 +82,18 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _cutover_options(parser: argparse.ArgumentParser) -> None:
+    steps = parser.add_subparsers(dest="what", metavar="STEP", required=True)
+    about = "Say whether a job is queued, running or held; exit status 1 while one is."
+    steps.add_parser("drained", parents=[common_options(argparse.SUPPRESS)], help=about, description=about)
+    about = "Convert the local times that the Perl side wrote to UTC; [database] perl_time_zone names their zone."
+    options = [common_options(argparse.SUPPRESS)]
+    times = steps.add_parser("convert-times", parents=options, help=about, description=about)
+    times.add_argument("--back", action="store_true", help="convert them to local times again")
+    times.add_argument("--dry-run", action="store_true", help="only count the rows")
+
+
 COMMANDS = (
     Command("compare", "gpupanel.migration.cli", "Show where two systems differ.", _compare_options),
+    Command("cutover", "gpupanel.migration.cutover", "Do a step of the move from the Perl panel.", _cutover_options),
 )

@@ -36,19 +36,21 @@ OURS_ALONE = {
     "ingest_document",
     "ingest_tombstone",
     "ingest_receipt",
+    "ingest_archive",
     "ingest_notice",
     "preflight_request",
     "queue_control",
     "import_worker",
 }
 # The number of a row, a value that the database computes from others, and a job whose number an extra job moves.
-NEVER_COMPARED = {"id", "active_batch_id", "imported_job_id"}
+NEVER_COMPARED = {"id", "active_batch_id", "imported_job_id", "attention"}
 # Columns of compared tables that only this system has: compared where both sides have them, and no difference where one
 # side lacks them.
 OURS_ONLY = {
     ("ingest_batch", name) for name in (
         "prior_sync_id", "source_at", "although_older", "undo_of", "changed_at", "changed_sha256", "imported_at",
-        "imported_sha256", "seen_by", "seen_at", "skipped_state",
+        "imported_sha256", "seen_by", "seen_at", "skipped_state", "scan_title", "scan_container", "scan_path",
+        "scan_picture", "archived_at",
     )
 } | {
     ("import_job", name)

@@ -124,6 +124,16 @@ def trial(host: str, now: datetime) -> Message:
     )
 
 
+def head_of_receipts(host: str, receipt_id: int, head: str, now: datetime) -> Message:
+    """Write the message that keeps the head of the chain of receipts outside of the database."""
+    lines = (f"Receipt {receipt_id}, head {head}", "Keep this message: gpupanel verify --all --heads FILE uses it.")
+    facts = {"receipt_id": receipt_id, "head": head, "at": _time(now)}
+    return Message(
+        _digest(host, "head", head), f"Import Media, {host}: head of the receipts", lines,
+        {"host": host, "counts": {}, "more": 0, "entries": [], **facts},
+    )
+
+
 def first_entries(notices: Iterable[tuple[int, int, NoticeKind]]) -> tuple[Counter[NoticeKind], list[int]]:
     """Count batches by their most serious kind; return the ids of the notices to show, the most serious first.
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ..db import Database, ReadTransaction
+from ..errors import InvalidStateError
 from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, chain, digest_of, receipt_body
 from .rows import Span, container_lines, read_lines, unpack
+from .verify_file import archive_path, verify_file
 
 PAGE_RECEIPTS = 500
 PAGE_JOBS = 500
 MAX_PROBLEMS = 100
-BEGINNING = datetime(1000, 1, 1)
+MAX_FILES = 16  # archives whose roots are kept
 CHANGED_ROW = "its own row was changed: batch, job, lines, bounds, time, previous or root"
 NO_BOUNDS = {"id": 0, "root": None, "result_id": 0, "event_id": 0}
 
@@ -29,6 +31,7 @@ class DatabaseCheck:
     problems: list[str] = field(default_factory=list)
     problem_count: int = 0
     unsealed: int = 0
+    archived: int = 0  # receipts whose rows are in archives that were not checked
     proven: int = 0  # receipts up to the head that is known from outside
 
     def add_problem(self, text: str) -> None:
@@ -42,13 +45,12 @@ class DatabaseVerifier:
     """Goes through the chain of receipts.
 
     `known` are the heads that were kept outside of the database: the id of a receipt, or 0 where it is not known, and
-    the head after it.
+    the head after it. `archives` is the folder of the archive files, None to leave archived rows unchecked.
     """
 
-    def __init__(
-        self, db: Database, known: Collection[tuple[int, str]] = (), progress: Callable[[int], None] = lambda done: None
-    ):
-        self._db, self._progress = db, progress
+    def __init__(self, db: Database, known: Collection[tuple[int, str]] = (), archives: Path | None = None):
+        self._db, self._archives = db, archives
+        self._roots_in: dict[str, frozenset[str]] = {}  # file -> the roots of its receipts, of the latest files
         self._heads = {head for _, head in known}
         self._head_of = {receipt_id: head for receipt_id, head in known if receipt_id}
         self._check = DatabaseCheck()
@@ -62,7 +64,6 @@ class DatabaseVerifier:
                 self._check_chain(row)
                 self._db.run_read(self._check_receipt, row)
                 check.receipts += 1
-                self._progress(check.receipts)
             after = page[-1]["id"]
         for head in sorted(self._heads):
             check.add_problem(
@@ -98,10 +99,44 @@ class DatabaseVerifier:
             check.proven = row["id"]
 
     def _check_receipt(self, tx: ReadTransaction, row: Row) -> None:
+        archive = tx.fetch_one("archive.file_of_receipt", batch_id=row["batch_id"], receipt_id=row["id"])
+        if archive:
+            self._check_archived(row, archive)
+            return
         problems, lines = check_receipt(tx, row)
         self._check.lines += lines
         for problem in problems:
             self._check.add_problem(problem)
+
+
+    def _check_archived(self, row: Row, archive: Row) -> None:
+        """Check that the file holds the receipt; its rows in the database, while they are deleted, do not count."""
+        if self._archives is None:
+            self._check.archived += 1
+        elif row["root"] not in self._roots(self._archives, archive["file"]):
+            self._check.add_problem(f"{_title(row)}: it is not in the archive {archive['file']}")
+
+    def _roots(self, folder: Path, name: str) -> frozenset[str]:
+        """Verify a file; return the roots of its receipts."""
+        if name not in self._roots_in:
+            while len(self._roots_in) >= MAX_FILES:
+                del self._roots_in[next(iter(self._roots_in))]
+            self._roots_in[name] = self._verified_roots(folder, name)
+        return self._roots_in[name]
+
+    def _verified_roots(self, folder: Path, name: str) -> frozenset[str]:
+        try:
+            check = verify_file(archive_path(folder, name))
+        except OSError as error:
+            self._check.add_problem(f"the archive {name} cannot be read: {error.strerror}")
+            return frozenset()
+        except InvalidStateError as error:
+            self._check.add_problem(str(error))
+            return frozenset()
+        for problem in check.problems:
+            self._check.add_problem(f"the archive {name}: {problem}")
+        self._check.lines += check.lines
+        return frozenset(check.roots)
 
 
 def check_receipt(
@@ -113,8 +148,8 @@ def check_receipt(
     """
     title = _title(row)
     before = tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["id"]) or NO_BOUNDS
-    marks = tx.fetch_value("receipts.marks", id=row["id"]) or ""
-    containers = tx.fetch_value("receipts.containers", job_id=row["job_id"])
+    details = tx.fetch_one("receipts.details", id=row["id"])
+    marks, containers = details["marks"] or "", details["containers"]
     hasher, unfit = Hasher(), ""
     for line in read_lines(tx, _span_of(row, before), containers):
         digest = digest_of(line.body)
@@ -131,7 +166,9 @@ def check_receipt(
         problems.append(f"{title}: {what or CHANGED_ROW}")
     elif hasher.marks != marks:
         problems.append(f"{title}: its marks do not fit its lines")
-    return problems + _beyond(tx, row, title) + _moved_containers(tx, row, containers, title), hasher.lines
+    if details["is_last"]:
+        problems += _beyond(tx, row, title) + _moved_containers(tx, row, containers, title)
+    return problems, hasher.lines
 
 
 def _counts(row: Row, hasher: Hasher) -> str:
@@ -140,19 +177,13 @@ def _counts(row: Row, hasher: Hasher) -> str:
 
 def _beyond(tx: ReadTransaction, row: Row, title: str) -> list[str]:
     """Name a result that was added to a job after its receipt."""
-    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
-    if last is None or last["id"] != row["id"]:
-        return []
     extra = tx.fetch_one("receipts.results_beyond", batch_id=row["batch_id"], result_id=row["result_id"])
     return [f"{title}: result {extra['id']} of job {extra['job_id']} was added after its receipt"] if extra else []
 
 
 def _moved_containers(tx: ReadTransaction, row: Row, containers: bytes | None, title: str) -> list[str]:
     """Name the first container whose row is not as it was sealed, where no preflight or job has changed it since."""
-    last = tx.fetch_one("receipts.last_of_batch", batch_id=row["batch_id"])
-    if not containers or last is None or last["id"] != row["id"]:
-        return []
-    if tx.fetch_value("receipts.has_moved_on", batch_id=row["batch_id"], event_id=row["event_id"]):
+    if not containers or tx.fetch_value("receipts.has_moved_on", batch_id=row["batch_id"], event_id=row["event_id"]):
         return []
     sealed, found = unpack(containers), container_lines(tx, row["job_id"])
     for number, body in enumerate(sealed):

@@ -6,10 +6,13 @@ The file is the output of `gpupanel receipt`, or an archive, also compressed by 
 import gzip
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+from ..errors import InvalidStateError
+from ..text import escape_unprintable
 from .lines import ARCHIVE, Hasher, Line, RECEIPT, digest_of, parse_line
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
@@ -17,13 +20,22 @@ MAX_PROBLEMS = 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
+class ArchivedBatch(NamedTuple):
+    """A batch whose items are in a file, under their root."""
+
+    batch_id: int
+    sync_id: str
+    root: str
+
+
 @dataclass
 class FileCheck:
-    """What a file says; `roots` are those of its receipts in order, with their jobs."""
+    """What a file says; `roots` are those of its receipts in order, `archives` are its batches with their items."""
 
     lines: int = 0
     receipts: int = 0
     roots: list[str] = field(default_factory=list)
+    archives: list[ArchivedBatch] = field(default_factory=list)
     sync_ids: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     problem_count: int = 0
@@ -38,6 +50,45 @@ class FileCheck:
         self.problem_count += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(text)
+
+
+def archive_path(folder: Path, name: str) -> Path:
+    """The file of an archive; its name comes from the database. Raises InvalidStateError for a path that leads out."""
+    if "/" in name or name.startswith("."):
+        raise InvalidStateError(f"The database names an archive {escape_unprintable(name)}, which is no file's name.")
+    return folder / name
+
+
+def print_batch(path: Path, sync_id: str, job_id: int | None, out: IO[bytes]) -> int:
+    """Write the receipts of a batch, or that of one job, out of a file; return how many.
+
+    The file is read twice: a receipt names its batch on its last line. Raises OSError.
+    """
+    ranges = list(_ranges(path, sync_id, job_id))
+    with open_lines(path) as file:
+        number = 0
+        for start, end in ranges:
+            while number < end:
+                text = file.readline(MAX_LINE_BYTES)
+                number += 1
+                if number > start:
+                    out.write(text)
+    return len(ranges)
+
+
+def _ranges(path: Path, sync_id: str, job_id: int | None) -> Iterator[tuple[int, int]]:
+    """Yield the first line, from 0, and the line after the last one, of each such receipt."""
+    start = number = 0
+    with open_lines(path) as file:
+        while text := file.readline(MAX_LINE_BYTES):
+            number += 1
+            if not text.startswith(b'{"root":'):
+                continue
+            line = parse_line(text.removesuffix(b"\n"))
+            facts = _decoded(line) if line and line.kind == RECEIPT else None
+            if facts and facts.get("sync_id") == sync_id and job_id in (None, facts.get("job_id")):
+                yield start, number
+            start = number
 
 
 def verify_file(path: Path, known_root: str | None = None) -> FileCheck:
@@ -110,6 +161,9 @@ class _FileVerifier:
                                     f" {self._hasher.lines}")
         if line.kind == RECEIPT:
             self._add_receipt(where, line, facts)
+        else:
+            batch_id, sync_id = facts.get("batch_id"), facts.get("sync_id")
+            self._check.archives.append(ArchivedBatch(int(batch_id or 0), str(sync_id), line.digest))
 
     def _add_receipt(self, where: str, line: Line, facts: dict[str, Any]) -> None:
         check, sync_id = self._check, str(facts.get("sync_id"))

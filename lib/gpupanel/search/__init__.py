@@ -3,22 +3,27 @@
 from ..models import COUNT_LIMIT
 from .batches import (
     BoundedCount, STATUS_COUNT_LIMIT, count_batches, count_by_status, count_list_and_statuses, list_batches,
-    list_hosts, list_ids, listed_batch,
+    list_held_for_person, list_hosts, list_ids, list_titles, listed_batch,
 )
-from .access_path import AccessPath, MAX_ROWS_SCANNED, choose_access_path
+from .access_path import AccessPath, MAX_ROWS_SCANNED, NEWEST, SORTS, Sort, choose_access_path
 
 __all__ = [
     "COUNT_LIMIT",
     "MAX_ROWS_SCANNED",
+    "NEWEST",
+    "SORTS",
     "STATUS_COUNT_LIMIT",
     "AccessPath",
     "BoundedCount",
+    "Sort",
     "choose_access_path",
     "count_batches",
     "count_by_status",
     "count_list_and_statuses",
     "list_batches",
+    "list_held_for_person",
     "list_hosts",
     "list_ids",
+    "list_titles",
     "listed_batch",
 ]

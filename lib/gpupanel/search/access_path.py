@@ -2,16 +2,41 @@
 
 import re
 from collections.abc import Container, Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, fill, query
-from ..pagination import Cursor, keyset_condition, row_cursor, sort_order
+from ..models import ATTENTION
+from ..pagination import Cursor, keyset_condition, nullable_condition, row_cursor, sort_order
 from .filters import BatchFilter
 
 MAX_ROWS_SCANNED = 5_000  # rows that one page, or one count of several filters, scans at most
-KEY = "discovered_at"  # the column that the list is sorted by
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """An order of the list: column, its index, direction, and the key of a cursor that names no batch."""
+
+    key: str = "discovered_at"
+    index: str = "discovered"
+    ascending: bool = False
+    missing: Any = datetime(1000, 1, 1)
+
+
+NEWEST = Sort()
+# Name in URLs and options -> order.
+SORTS = {
+    "newest": NEWEST,
+    "oldest": Sort(ascending=True),
+    "items": Sort("item_count", "by_items", missing=-1),
+    "fewest_items": Sort("item_count", "by_items", ascending=True, missing=-1),
+    "bytes": Sort("total_bytes", "by_bytes", missing=-1),
+    "fewest_bytes": Sort("total_bytes", "by_bytes", ascending=True, missing=-1),
+    "completed": Sort("completed_at", "by_completed", missing=None),
+    "first_completed": Sort("completed_at", "by_completed", ascending=True, missing=None),
+}
 
 
 class AccessPath(NamedTuple):
@@ -36,15 +61,18 @@ class BatchScan(NamedTuple):
     ascending: bool = False
     start: Cursor | None = None
     horizon: Cursor | None = None
+    key: str = NEWEST.key
 
 
 # filter -> its index
 INDEXES = {
     "status": "by_status", "sync_type": "by_type", "action": "by_action", "host": "by_host", "sync_id": "sync_id",
+    "attention": "by_attention",
 }
 CONDITIONS = {
     "status": "b.status = %(status)s", "sync_type": "b.sync_type = %(sync_type)s", "action": "b.action = %(action)s",
     "host": "b.source_host = %(host)s", "sync_id": "b.sync_id LIKE %(sync_id)s",
+    "attention": "b.attention = %(attention)s",
     "since": "b.discovered_at >= %(since)s", "until": "b.discovered_at < %(until)s",
 }
 HAS_WORD = "EXISTS (SELECT 1 FROM ingest_batch_word w WHERE w.batch_id = b.id AND w.word LIKE %(word_{})s)"
@@ -97,6 +125,23 @@ def choose_index(names: list[str], numbers: Mapping[str, int]) -> AccessPath:
     return path._replace(numbers=numbers)
 
 
+def choose_sorted_path(tx: ReadTransaction, filters: BatchFilter, sort: Sort, path: AccessPath) -> AccessPath:
+    """Choose the access path of a list in another order than that of discovery; `path` is the one in that order.
+
+    The rows of a filter that has few are sorted; else the index of the order is read, and its rows are checked.
+    """
+    if sort.index == NEWEST.index or path.short:
+        return path
+    names = filter_names(filters)
+    if not names and filters.since is None and filters.until is None:
+        return AccessPath(TABLE.format(sort.index), None, alone=True)
+    if path.numbers:  # the rows were counted: no filter has few
+        return AccessPath(TABLE.format(sort.index), None)
+    candidate = path_by_index(names[0]) if names else AccessPath(TABLE.format(NEWEST.index), None)
+    rows = fetch_count(tx, "search.count_to", BatchScan(candidate, filters), only=True, bound=MAX_ROWS_SCANNED)
+    return candidate._replace(short=True) if rows <= MAX_ROWS_SCANNED else AccessPath(TABLE.format(sort.index), None)
+
+
 def path_by_index(name: str) -> AccessPath:
     """The access path by the index of one filter."""
     return AccessPath(TABLE.format(INDEXES[name]), name)
@@ -107,7 +152,7 @@ def scan_limit_row(tx: ReadTransaction, scan: BatchScan) -> Cursor | None:
     if scan.path.short:
         return None
     last = run_query(tx, "search.page_keys", scan, only=True, limit=1, offset=MAX_ROWS_SCANNED - 1)
-    return row_cursor(last[0], KEY, scan.ascending) if last else None
+    return row_cursor(last[0], scan.key, scan.ascending) if last else None
 
 
 def fetch_count(tx: ReadTransaction, name: str, scan: BatchScan, *, only: bool = False, **params: int) -> int:
@@ -123,14 +168,27 @@ def run_query(
 
     With `only`, the path's own filter and the dates apply, and no other filter.
     """
-    path, filters, ascending, start, horizon = scan
+    path, filters, ascending, start, horizon, key = scan
     where = conditions(filters, DATES | {path.lead or ""} if only else ALL_CONDITIONS)
-    where += [keyset_condition("b.discovered_at", "b.id", "start", ascending)] if start else []
-    where += ["NOT " + keyset_condition("b.discovered_at", "b.id", "horizon", ascending)] if horizon else []
+    where += [_beyond(key, "start", start)] if start else []
+    where += [_up_to(key, horizon)] if horizon else []
     holes = {"source": path.source, "where": " AND ".join(where) or "TRUE"}
     if name == "search.page_keys":
-        holes["order"] = sort_order(ascending)
+        holes |= {"order": sort_order(ascending), "key": key}
     return tx.fetch_all_sql(fill(name, **holes), **parameters(filters, start=start, horizon=horizon), **params)
+
+
+def _beyond(key: str, name: str, cursor: Cursor) -> str:
+    """The condition of the rows beyond a cursor."""
+    if key == "completed_at":
+        return nullable_condition(f"b.{key}", "b.id", name, cursor)
+    return keyset_condition(f"b.{key}", "b.id", name, cursor.ascending)
+
+
+def _up_to(key: str, horizon: Cursor) -> str:
+    """The condition of the rows up to the horizon, and of those without a key that come before it."""
+    condition = f"NOT {_beyond(key, 'horizon', horizon)}"
+    return f"({condition} OR b.{key} IS NULL)" if key == "completed_at" and horizon.ascending else condition
 
 
 def conditions(filters: BatchFilter, names: Container[str]) -> list[str]:
@@ -146,6 +204,7 @@ def parameters(filters: BatchFilter, **cursors: Cursor | None) -> dict[str, Any]
     words = sorted(filters.words or (), key=len, reverse=True)  # the longest, likely the rarest, chooses the rows
     values = filters._asdict() | {f"word_{number}": _prefix(word) for number, word in enumerate(words)} | {
         "sync_id": f"{filters.sync_id}%", "asset_hash": f"{filters.asset_hash}%", "most": MAX_ROWS_SCANNED,
+        "attention": ATTENTION.get(filters.attention or ""),
         "until": filters.until and filters.until + timedelta(days=1),
     }
     for name, cursor in cursors.items():

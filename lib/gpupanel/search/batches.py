@@ -7,7 +7,6 @@ at most MAX_ROWS_SCANNED rows at once, and a page that stops there says so.
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunked, fill
@@ -15,8 +14,8 @@ from ..models import BatchStatus, COUNT_LIMIT
 from ..pagination import Cursor, ENDS, Page, build_page
 from ..rows import ListedBatch
 from .access_path import (
-    AccessPath, BatchScan, DATES, INDEXES, KEY, MAX_ROWS_SCANNED, OTHER_INDEXES, TABLE, choose_access_path,
-    choose_index, conditions, fetch_count, filter_names, parameters, run_query, scan_limit_row,
+    AccessPath, BatchScan, DATES, INDEXES, MAX_ROWS_SCANNED, NEWEST, OTHER_INDEXES, Sort, TABLE, choose_access_path,
+    choose_index, choose_sorted_path, conditions, fetch_count, filter_names, parameters, run_query, scan_limit_row,
 )
 from .count_memo import CountMemo
 from .filters import BatchFilter
@@ -26,7 +25,6 @@ STATUS_COUNT_LIMIT = 100
 # In a ledger of so many batches counts are kept until an event appears; those of a smaller one cost little.
 KEPT_FROM = 1000
 MAX_HOSTS = 100
-BEFORE_ALL = datetime(1000, 1, 1)
 
 
 class BoundedCount(NamedTuple):
@@ -37,18 +35,18 @@ class BoundedCount(NamedTuple):
 
 
 def list_batches(
-    tx: ReadTransaction, filters: BatchFilter, cursor: Cursor | None = None, *, oldest_first: bool = False,
+    tx: ReadTransaction, filters: BatchFilter, cursor: Cursor | None = None, *, sort: Sort = NEWEST,
     limit: int = 50, path: AccessPath | None = None,
 ) -> Page[ListedBatch]:
     """A page of batches from the cursor on, else from the start.
 
     `path` is the access path of these filters, if the caller has chosen it.
     """
-    start = cursor or Cursor(ENDS[0] if oldest_first else ENDS[1], oldest_first)
-    path = path or choose_access_path(tx, filters)
-    scan = BatchScan(path, filters, start.ascending, cursor and start)
-    keys, horizon = _next_keys(tx, scan, limit + 1)
-    batches = build_page(keys, start, limit, KEY, list_ascending=oldest_first, horizon=horizon)
+    start = cursor or Cursor(ENDS[0] if sort.ascending else ENDS[1], sort.ascending)
+    path = choose_sorted_path(tx, filters, sort, path or choose_access_path(tx, filters))
+    scan = BatchScan(path, filters, start.ascending, None if start.is_end else start, key=sort.key)
+    keys, horizon = _next_keys(tx, scan, limit + 1, sort)
+    batches = build_page(keys, start, limit, sort.key, list_ascending=sort.ascending, horizon=horizon)
     return replace(batches, rows=_rows(tx, [row["id"] for row in batches.rows]))
 
 
@@ -162,16 +160,30 @@ def listed_batch(tx: ReadTransaction, batch_id: int) -> ListedBatch:
     return row
 
 
+def list_titles(tx: ReadTransaction, ids: Collection[int]) -> dict[int, str | None]:
+    """batch id -> what names it, None where nothing does."""
+    rows = [row for chunk in chunked(dict.fromkeys(ids)) for row in tx.fetch_all("search.titles", ids=chunk)]
+    return {row["id"]: row["title"] for row in rows}
+
+
+def list_held_for_person(tx: ReadTransaction, *, limit: int = 50) -> list[ListedBatch]:
+    """Batches whose job waits for a person who has not seen that, the latest hold first."""
+    return _rows(tx, [row["id"] for row in tx.fetch_all("attention.held", limit=limit)])
+
+
 def list_hosts(tx: ReadTransaction) -> list[str]:
     """The first source hosts by name."""
     return [row["source_host"] for row in tx.fetch_all("search.hosts", limit=MAX_HOSTS)]
 
 
-def _next_keys(tx: ReadTransaction, scan: BatchScan, limit: int) -> tuple[list[dict[str, Any]], Cursor | None]:
+def _next_keys(
+    tx: ReadTransaction, scan: BatchScan, limit: int, sort: Sort = NEWEST
+) -> tuple[list[dict[str, Any]], Cursor | None]:
     """The next keys, and the cursor at which the scan stopped, if it did."""
     start = scan.start
     if start and start.key is None:
-        key = tx.fetch_value("search.discovered_at", id=start.id) or BEFORE_ALL
+        row = tx.fetch_all_sql(fill("search.sort_key", key=sort.key), id=start.id)
+        key = row[0][sort.key] if row else sort.missing
         scan = scan._replace(start=replace(start, key=key))
     horizon = None if scan.path.alone else scan_limit_row(tx, scan)
     return run_query(tx, "search.page_keys", scan._replace(horizon=horizon), limit=limit, offset=0), horizon

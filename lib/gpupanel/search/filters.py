@@ -6,7 +6,7 @@ from datetime import date
 from typing import NamedTuple
 
 from ..errors import InvalidInputError
-from ..models import BatchStatus
+from ..models import ATTENTION, BatchStatus
 from ..text import split_words
 
 STATUSES = tuple(map(str, BatchStatus))
@@ -38,10 +38,11 @@ class BatchFilter(NamedTuple):
     since: date | None = None
     until: date | None = None
     words: tuple[str, ...] | None = None
+    attention: str | None = None
 
 
 # parameter -> its allowed values
-WORDS = {"status": STATUSES, "type": TYPES, "action": ACTIONS}
+WORDS = {"status": STATUSES, "type": TYPES, "action": ACTIONS, "attention": tuple(ATTENTION)}
 NAMES = (*WORDS, "host", "from", "to", "q")
 
 
@@ -54,6 +55,7 @@ def parse_filter(texts: Mapping[str, str]) -> BatchFilter:
     return BatchFilter(
         words["status"], words["type"], words["action"], given["host"] or None, *_searched(given["q"]),
         since=_day("from", given["from"]), until=_day("to", given["to"]), words=_words(given["q"]),
+        attention=words["attention"],
     )
 
 

@@ -41,3 +41,25 @@ SELECT r.id, r.decision, r.planned, r.reason, r.last_error, r.changes, r.created
 FROM ingest_result r FORCE INDEX (target) LEFT JOIN ingest_batch b ON b.id = r.batch_id
 LEFT JOIN import_job j ON j.id = r.job_id
 WHERE r.kind = %(asset_type)s AND r.hash = %(asset_hash)s AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(limit)s
+
+-- name: container
+-- A gallery or collection by its hash, with the bundles that created and wrote it.
+SELECT c.*, f.sync_id AS first_sync_id, l.sync_id AS last_sync_id
+FROM asset_{type} c LEFT JOIN ingest_batch f ON f.id = c.first_batch_id LEFT JOIN ingest_batch l ON l.id = c.last_batch_id
+WHERE c.{type}_hash = %(container_hash)s
+
+-- name: members
+-- Members of a gallery or collection from a position on, live or removed.
+SELECT m.position, a.asset_type, a.asset_hash, a.title, m.created_at, m.deleted_at
+FROM asset_{type}_item m FORCE INDEX (position) JOIN asset a ON a.id = m.asset_id
+WHERE m.{type}_id = %(container_id)s AND m.position >= %(start)s ORDER BY m.position, m.id LIMIT %(limit)s
+
+-- name: container_batches
+-- The latest batches that list a container.
+SELECT b.sync_id, b.status, b.manifest_sha256, NULL AS item_id, c.decision, NULL AS picture
+FROM ingest_batch_container c FORCE INDEX (touched) JOIN ingest_batch b ON b.id = c.batch_id
+WHERE c.container_hash = %(container_hash)s AND c.type = %(type)s ORDER BY c.batch_id DESC LIMIT %(limit)s
+
+-- name: archives
+-- The files with results of the batches that created and wrote an asset.
+SELECT DISTINCT file FROM ingest_archive WHERE batch_id IN %(batch_ids)s AND restored_at IS NULL ORDER BY file LIMIT 20

@@ -28,3 +28,17 @@ FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id WHERE b.s
 -- name: failing_items
 -- The items that the plan of a batch lets fail.
 SELECT position, reason FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision = 'will_fail'
+
+-- name: known_bundles
+-- What a reconciliation needs of these bundles; `undone` is whether an undo of one was imported.
+SELECT b.sync_id, b.status, b.source_at, b.imported_at IS NOT NULL AS was_imported,
+       EXISTS (SELECT 1 FROM ingest_batch u WHERE u.undo_of = b.id AND u.imported_at IS NOT NULL) AS undone
+FROM ingest_batch b WHERE b.sync_id IN %(sync_ids)s
+
+-- name: active_jobs
+-- Number of active jobs, counted up to `most` in each state.
+SELECT COUNT(*) AS jobs FROM (
+  (SELECT 1 FROM import_job WHERE state = 'queued' LIMIT %(most)s) UNION ALL
+  (SELECT 1 FROM import_job WHERE state = 'running' LIMIT %(most)s) UNION ALL
+  (SELECT 1 FROM import_job WHERE state = 'held' LIMIT %(most)s)
+) active

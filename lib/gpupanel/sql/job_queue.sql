@@ -66,9 +66,16 @@ SELECT GREATEST(
   COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'failed'), TIMESTAMP('1000-01-01'))
 ) AS seen, NOW(6) AS now
 
--- name: latest_events
--- The newest 50 events, so that one is among them that was committed after events with higher ids.
-SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50
+-- name: version
+-- What changes with each event, progress of a job, and mount that goes or comes: the newest 50 events, since one may be
+-- committed after events with higher ids; heartbeats and progress of the 100 running jobs that beat last; and the workers
+-- without a mount.
+SELECT (SELECT CONCAT(MAX(id), '/', SUM(id)) FROM (SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50) newest) AS events,
+       (SELECT CONCAT(MAX(heartbeat_at), '/', SUM(items_done)) FROM (
+          SELECT heartbeat_at, items_done FROM import_job FORCE INDEX (heartbeat)
+          WHERE state = 'running' ORDER BY heartbeat_at DESC LIMIT 100) beating) AS beat,
+       (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
+        WHERE seen_at >= NOW(6) - INTERVAL %(late)s SECOND AND ended_at IS NULL AND mount_ok = 0) AS mounts_away
 
 -- name: hours
 -- Items of the latest jobs, at most `limit`, that ended since a time, by hour of claim and hour of end.

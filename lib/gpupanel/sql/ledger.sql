@@ -29,6 +29,13 @@ SET sync_type = %(sync_type)s, action = %(action)s, item_count = %(item_count)s,
     container_count = %(container_count)s, prior_sync_id = %(prior_sync_id)s, last_error = %(last_error)s
 WHERE id = %(batch_id)s
 
+-- name: note_names
+-- Write what names a bundle before its preflight.
+UPDATE ingest_batch
+SET scan_title = %(scan_title)s, scan_container = %(scan_container)s, scan_path = %(scan_path)s,
+    scan_picture = %(scan_picture)s
+WHERE id = %(batch_id)s
+
 -- name: note_problem
 -- Write why a scan passed over a batch whose facts are kept.
 UPDATE ingest_batch SET last_error = %(last_error)s WHERE id = %(batch_id)s
@@ -56,8 +63,14 @@ SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s FOR UPDATE
 SELECT * FROM ingest_batch WHERE id = %(batch_id)s FOR UPDATE
 
 -- name: batch
--- One batch.
-SELECT * FROM ingest_batch WHERE sync_id = %(sync_id)s
+-- One batch, with the file of its latest archive.
+SELECT b.*, (SELECT file FROM ingest_archive WHERE batch_id = b.id AND restored_at IS NULL ORDER BY id DESC LIMIT 1)
+            AS archive_file
+FROM ingest_batch b WHERE b.sync_id = %(sync_id)s
+
+-- name: has_archived_results
+-- Whether an archive holds results of a batch.
+SELECT 1 FROM ingest_archive WHERE batch_id = %(batch_id)s AND restored_at IS NULL LIMIT 1
 
 -- name: progress
 -- Status of these batches, with their latest job and an open preflight request.
@@ -72,7 +85,7 @@ WHERE b.sync_id IN %(sync_ids)s
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
-       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id, NOW(6) AS now
+       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id
 FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.sync_id = %(sync_id)s
 
@@ -89,11 +102,23 @@ SELECT COUNT(*) AS batches FROM (SELECT 1 FROM ingest_batch LIMIT %(limit)s) bou
 -- Write the status of a batch.
 UPDATE ingest_batch SET status = %(status)s WHERE id = %(batch_id)s
 
+-- name: imported_since_plan
+-- Those of some batches that a worker imported, or began to, since this batch was planned.
+-- The Perl worker writes times in whole seconds, which may be up to a second early.
+SELECT b.id FROM ingest_batch own JOIN ingest_batch b ON b.id IN %(ids)s
+WHERE own.id = %(batch_id)s AND (
+  own.started_at IS NULL OR b.completed_at >= own.started_at - INTERVAL 1 SECOND OR EXISTS (
+    SELECT 1 FROM import_job j
+    WHERE j.batch_id = b.id AND j.claimed_at IS NOT NULL
+    AND (j.state IN ('queued', 'running', 'held') OR j.finished_at >= own.started_at - INTERVAL 1 SECOND)
+  )
+)
+
 -- name: preflighted
 -- Write the result of a preflight.
 UPDATE ingest_batch
 SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s, changed_at = NULL,
-    changed_sha256 = NULL
+    changed_sha256 = NULL, archived_at = NULL
 WHERE id = %(batch_id)s
 
 -- name: place

@@ -55,9 +55,11 @@ SELECT r.id, r.batch_id, b.sync_id, r.job_id, r.`lines`, r.root, r.previous, r.s
 FROM ingest_receipt r LEFT JOIN ingest_batch b ON b.id = r.batch_id
 WHERE r.id > %(after)s ORDER BY r.id LIMIT %(limit)s
 
--- name: marks
--- What names the lines of a receipt.
-SELECT marks FROM ingest_receipt WHERE id = %(id)s
+-- name: details
+-- What names the lines of a receipt, its container lines, and whether it is the last one of its batch.
+SELECT r.marks, r.containers,
+       NOT EXISTS (SELECT 1 FROM ingest_receipt n WHERE n.batch_id = r.batch_id AND n.id > r.id) AS is_last
+FROM ingest_receipt r WHERE r.id = %(id)s
 
 -- name: containers
 -- The container lines of a receipt.

@@ -1,7 +1,9 @@
 -- name: rows
 -- These batches, each with its latest job and with what names it: the first item, and the first container.
-SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total, j.hold_reason, c.title AS container_title,
-       i.id AS first_id, COALESCE(i.item_title, a.title) AS first_title, i.picture AS first_picture
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total, j.hold_reason,
+       IF(i.id IS NULL, b.scan_container, c.title) AS container_title, i.id AS first_id,
+       COALESCE(i.item_title, a.title, b.scan_title) AS first_title,
+       IF(i.id IS NULL, b.scan_picture, i.picture) AS first_picture
 FROM ingest_batch b
 LEFT JOIN ingest_batch_item i
   ON i.id = (SELECT item.id FROM ingest_batch_item item FORCE INDEX (position)
@@ -14,17 +16,32 @@ LEFT JOIN import_job j
   ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
 WHERE b.id IN %(ids)s
 
+-- name: titles
+-- What names these batches: the title of the first container, else of the first item.
+SELECT b.id, COALESCE(c.title, IF(i.id IS NULL, b.scan_container, NULL), i.item_title, a.title, b.scan_title) AS title
+FROM ingest_batch b
+LEFT JOIN ingest_batch_item i
+  ON i.id = (SELECT item.id FROM ingest_batch_item item FORCE INDEX (position)
+             WHERE item.batch_id = b.id ORDER BY item.position, item.id LIMIT 1)
+LEFT JOIN asset a ON a.id = i.asset_id AND i.item_title IS NULL
+LEFT JOIN ingest_batch_container c
+  ON c.id = (SELECT container.id FROM ingest_batch_container container FORCE INDEX (position)
+             WHERE container.batch_id = b.id ORDER BY container.position, container.id LIMIT 1)
+WHERE b.id IN %(ids)s
+
 -- name: by_ids
--- Key and status of these batches, why a skipped one was skipped, and when upstream replaced its bundle.
-SELECT id, sync_id, status, last_error, changed_at FROM ingest_batch WHERE id IN %(ids)s
+-- What an action needs to know of these batches: status, why one was skipped, and whether it needs attention.
+SELECT b.id, b.sync_id, b.status, b.last_error, b.changed_at, b.attention,
+       EXISTS (SELECT 1 FROM import_job j WHERE j.active_batch_id = b.id AND j.hold IN ('operator', 'bundle')) AS is_held
+FROM ingest_batch b WHERE b.id IN %(ids)s
 
 -- name: ids
 -- The ids of these bundles.
 SELECT id, sync_id FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 
--- name: discovered_at
--- Discovery time of the batch with this id, or of the last one before it.
-SELECT discovered_at FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
+-- name: sort_key
+-- The column {key} of the batch with this id, or of the last one before it.
+SELECT {key} FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
 
 -- name: hosts
 -- The source hosts of bundles; the server reads one index entry for each.
@@ -68,6 +85,6 @@ SELECT COALESCE(
 SELECT b.status, COUNT(*) AS batches FROM {source} WHERE {where} GROUP BY b.status
 
 -- name: page_keys
--- Keys of batches in the order of discovery.
-SELECT b.id, b.discovered_at FROM {source} WHERE {where}
-ORDER BY b.discovered_at {order}, b.id {order} LIMIT %(limit)s OFFSET %(offset)s
+-- Keys of batches in the order of the column {key}.
+SELECT b.id, b.{key} FROM {source} WHERE {where}
+ORDER BY b.{key} {order}, b.id {order} LIMIT %(limit)s OFFSET %(offset)s

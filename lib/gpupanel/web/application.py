@@ -37,7 +37,9 @@ class PanelApplication:
             settings.database, idle_seconds=IDLE_SECONDS, lock_seconds=LOCK_SECONDS, read_timeout=DATABASE_SECONDS
         )
         self.secret = SigningKey(settings.panel.secret_file or settings.path.absolute().with_name("panel.secret"))
-        self.renderer = templating.Renderer(settings.panel.templates, settings.mount.sync_dir)
+        self.renderer = templating.Renderer(
+            settings.panel.templates, settings.mount.sync_dir, settings.panel.worker_unit
+        )
 
     def normalize_environ(self, environ: Environ) -> Environ:
         """Apply proxy headers, and split the path as `handle` expects it."""
@@ -139,21 +141,22 @@ class PanelApplication:
         summary = cache(lambda: line or status_bar.load_or_none(self.db))
         context = {
             "csrf_token": token, "notice": notice, "glance": summary,
-            "now": lambda: (summary() or self.db.run_read(status_bar.load_rounded)).now,
+            "now": lambda: (summary() or status_bar.load_single(self.db)).now,
         }
         return _reply(self.renderer.page(name, request, **context, **values), 200, {**headers, **(tag or {})})
 
-    def _etag(self, request: Request, module: ModuleType) -> tuple[dict[str, str], QueueSummary | None]:
-        """Return a page's ETag header, and the summary if it was read for that.
+    def _etag(self, request: Request, module: ModuleType) -> tuple[dict[str, str], QueueSummary]:
+        """Return a page's ETag header, beside the age of the last heartbeat in seconds, and the summary.
 
         It covers the page's version, reader and address. It is read before the page, so the page can only be newer
         than its ETag. It is weak, since ages may differ by seconds.
         """
         version, line = module.etag_source(self.db, request, self.settings)
+        seen = {} if line.seen is None else {"X-Worker-Seen": str(int(line.seen.total_seconds()))}
         reader = request.user, self._token(request), request.wants_json
         address = request.links.base, request.path, sorted(request.query.items())
         digest = sha256(repr((version, reader, address)).encode()).hexdigest()
-        return {"ETag": f'W/"{digest[:32]}"'}, line
+        return {"ETag": f'W/"{digest[:32]}"', **seen}, line
 
     def _token(self, request: Request) -> str | None:
         user = request.signed_in
@@ -176,7 +179,7 @@ class PanelApplication:
         auth.require_operator(user)
         csrf.verify_token(request.environ, self.secret, user.name, request.form.get("csrf_token", [""])[-1])
         do, page = request.form.get("do", [""])[-1], None
-        if "preview" in request.form:
+        if bulk_actions.is_preview(request):
             return self._page("selection", request, bulk_actions.preview(
                 self.db, self.settings.mount, self.secret, request,
             ))

@@ -12,7 +12,7 @@ from ..errors import InvalidInputError, MountUnavailableError
 from ..folds import forecast
 from ..folds.entry_store import TemporaryFileError
 from ..mount import Mount
-from . import request as parameters
+from . import form_actions, request as parameters
 from .signing_key import SigningKey
 from .form_actions import ActionResult, MOUNT_SECONDS, pluralize
 from .signed_selection import Selection, sign_selection, verify_selection
@@ -28,7 +28,7 @@ MAX_FLASH_RESULTS = 100  # results in a flash message; more are shown on a page 
 DO = {f"{action}_selected": action for action in bulk_service.BULK_ACTIONS}
 DONE = {
     bulk_service.QUEUE: "queued", bulk_service.PREFLIGHT: "preflighted", bulk_service.RETRY: "queued again",
-    bulk_service.CANCEL: "canceled",
+    bulk_service.CANCEL: "canceled", bulk_service.SEEN: "marked as seen",
 }
 
 
@@ -39,13 +39,20 @@ class NothingSelectedError(InvalidInputError):
     hint = "Tick batches in the list, or All matching batches."
 
 
+def is_preview(request: Request) -> bool:
+    """Return whether a form asks for the preview: its button does, or it acts on all that match."""
+    form = request.form
+    return "preview" in form or ("all" in form and "selection" not in form and form.get("do", [""])[-1] in DO)
+
+
 def preview(db: Database, settings: MountSettings, secret: SigningKey, request: Request) -> dict[str, Any]:
     """Return the preview page of an action. Raises InvalidInputError.
 
     The batches are the selected ones or, with the field `all`, those that match the page's filters now. Before batches
     are queued, the page has a forecast of their import.
     """
-    action = request.form["preview"][-1]
+    action = request.form["preview"][-1] if "preview" in request.form else DO[request.form["do"][-1]]
+    priority = form_actions.priority_of(request.form)
     if action not in bulk_service.BULK_ACTIONS:
         expected = ", ".join(bulk_service.BULK_ACTIONS)
         raise InvalidInputError(f"preview: found {action[:80]!r}, expected one of {expected}")
@@ -53,6 +60,7 @@ def preview(db: Database, settings: MountSettings, secret: SigningKey, request: 
     previews = db.run_read(bulk_service.preview, action, selection.ids)
     page = _page(secret, request, action, selection, len(previews))
     rows = [batch._asdict() for batch in previews[:MAX_LISTED]]
+    page["priority"] = priority
     outlook = NO_FORECAST if action != bulk_service.QUEUE else _forecast(db, Mount(settings), previews)
     return page | {"groups": _groups(previews), "foreseen": rows, "outcomes": None} | outlook
 
@@ -67,7 +75,10 @@ def perform(
     action = DO[do]
     selection, sync_ids = db.run_read(_from_form, secret, request)
     user = request.signed_in.name
-    outcomes, left = bulk_service.run(db, Mount(settings), action, sync_ids, user, seconds=MOUNT_SECONDS)
+    priority = form_actions.priority_of(request.form)
+    outcomes, left = bulk_service.run(
+        db, Mount(settings), action, sync_ids, user, seconds=MOUNT_SECONDS, priority=priority
+    )
     problems = [[outcome.sync_id, outcome.problem] for outcome in outcomes if outcome.problem]
     selection = selection.after(len(outcomes) - len(problems), problems, db.run_read(_ids, left))
     field = sign_selection(secret, user, selection) if left else None
@@ -79,6 +90,7 @@ def perform(
         return outcome, None
     page = _page(secret, request, action, selection, len(outcomes))
     rows = [outcome._asdict() for outcome in listed[:MAX_LISTED]]
+    page["priority"] = priority
     return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows} | NO_FORECAST
 
 

@@ -58,12 +58,8 @@ class FormContext(NamedTuple):
     @property
     def priority(self) -> int:
         """The field `priority`, or the default. Raises InvalidInputError."""
-        text = self.optional("priority").strip()
-        number = _priority(text) if text else job_queue.PRIORITY
-        if number not in job_queue.PRIORITIES:
-            low, high = job_queue.PRIORITIES[0], job_queue.PRIORITIES[-1]
-            raise InvalidInputError(f"priority: found {number}, expected {low} to {high}")
-        return number
+        self.optional("priority")
+        return priority_of(self.form)
 
     @property
     def job_id(self) -> int:
@@ -122,7 +118,9 @@ def retry(request: FormContext) -> ActionResult:
     """Queue the failed items of a batch; finished items stay as they are."""
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
     try:
-        job_id = services.retry_batch(request.db, request.mount, request.sync_id, request.actor, seconds=MOUNT_SECONDS)
+        job_id = services.retry_batch(
+            request.db, request.mount, request.sync_id, request.actor, priority=request.priority, seconds=MOUNT_SECONDS
+        )
     except PreflightRequested as requested:
         return _requested("retry", requested, result)
     except PreflightFailedError as error:
@@ -132,6 +130,13 @@ def retry(request: FormContext) -> ActionResult:
     scope = pluralize(items, "item") if items else "the containers"
     result |= {"job_id": job_id, "items": items}
     return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
+
+
+def seen(request: FormContext) -> ActionResult:
+    """Record that the user has seen why a batch needs attention."""
+    sync_id = request.sync_id
+    reasons = services.mark_seen(request.db, sync_id, request.actor)
+    return ActionResult("seen", True, f"Marked as seen: {', '.join(reasons)}.", [], {"sync_id": sync_id})
 
 
 def _requested(action: str, requested: PreflightRequested, result: dict[str, Any]) -> ActionResult:
@@ -191,6 +196,16 @@ def resume(request: FormContext) -> ActionResult:
     return ActionResult("resume", True, summary, [], {"paused": False})
 
 
+def priority_of(form: dict[str, list[str]]) -> int:
+    """Return the field `priority` of a form, or the default. Raises InvalidInputError."""
+    text = form.get("priority", [""])[-1].strip()
+    number = _priority(text) if text else job_queue.PRIORITY
+    if number not in job_queue.PRIORITIES:
+        low, high = job_queue.PRIORITIES[0], job_queue.PRIORITIES[-1]
+        raise InvalidInputError(f"priority: found {number}, expected {low} to {high}")
+    return number
+
+
 def _priority(text: str) -> int:
     """Parse a whole number, which may be negative. Raises InvalidInputError."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
@@ -199,7 +214,8 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
-    "cancel_preflight": cancel_preflight, "hold": hold, "release": release, "pause": pause, "resume": resume,
+    "seen": seen, "cancel_preflight": cancel_preflight, "hold": hold, "release": release, "pause": pause,
+    "resume": resume,
 }
 
 

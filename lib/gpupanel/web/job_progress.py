@@ -101,3 +101,12 @@ def _eta_range(job: ListedJob, rates: list[float], samples: int) -> tuple[timede
         return None
     margin, items = 1 + 1 / sqrt(samples), max(0, job["items_total"] - job["items_done"])
     return timedelta(seconds=items / max(rates) / margin), timedelta(seconds=items / min(rates) * margin)
+
+
+def settled_containers(event: EventRow, job_id: int) -> dict[str, int] | None:
+    """Return `done` and `total` of the containers in a progress event of this job; None if it names none."""
+    payload = event["payload"]
+    payload = json.loads(payload) if isinstance(payload, str) else payload
+    if int(payload.get("job_id") or 0) != job_id or not payload.get("containers_total"):
+        return None
+    return {"done": payload["containers_done"], "total": payload["containers_total"]}

@@ -17,7 +17,8 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters of a page's filters and cursors; the redirect after a form keeps them.
 KEPT_PARAMETERS = (
-    "tab", "action", "sync_id", "status", "state", "type", "host", "from", "to", "q", "sort", "before", "after",
+    "tab", "action", "sync_id", "status", "attention", "state", "type", "host", "from", "to", "q", "sort", "before",
+    "after",
     "start", "decision", "mark", "container",
     "event", "actor", "day", "hash", "at",
     *(f"{jobs}_{direction}" for jobs in ("running", "queued", "finished") for direction in ("after", "before")),
@@ -44,7 +45,7 @@ class UrlBuilder:
     def thumbnail(self, batch: dict[str, Any], item: dict[str, Any]) -> str:
         """Return a thumbnail's URL; it changes with the manifest, for caching."""
         version = (batch["manifest_sha256"] or "")[:8]
-        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"], v=version)
+        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"] or "first", v=version)
 
     def items(self, sync_id: str, **query: Any) -> str:
         """Return the URL of an export of a batch's items."""

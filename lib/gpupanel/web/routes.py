@@ -15,8 +15,7 @@ class Route(NamedTuple):
     """A page at `path` with the query `selected` and template `<name>.html`.
 
     `module` in pages/ has `view(db, request, settings)`, which returns template values or a FileResponse. With
-    `has_version`, it also has `etag_source(...)`, which returns the ETag's source and the status bar's summary, or
-    None if it was not read.
+    `has_version`, it also has `etag_source(...)`, which returns the ETag's source and the status bar's summary.
     """
 
     name: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import ledger
-from ..models import BatchStatus
+from ..models import ATTENTION, BatchStatus
 from ..pagination import Cursor
 from ..rows import BatchRow, ListedBatch
 
@@ -17,8 +17,11 @@ BATCH = (
     "id", "sync_id", "sync_type", "action", "status", "item_count", "total_bytes", "source_host", "manifest_sha256",
     "container_count", "last_error", "discovered_at", "started_at", "completed_at", "updated_at",
     "imported_at", "imported_job_id", "imported_sha256", "changed_at",
+    "seen_by", "seen_at",
 )
-PLANNED_BATCH = (*BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older")
+PLANNED_BATCH = (
+    *BATCH, "manifest_summary", "plan", "prior_sync_id", "source_at", "although_older", "archived_at", "archive_file",
+)
 ITEM = (
     "position", "asset_type", "asset_hash", "cover_hash", "planned", "decision", "reason", "changes", "asset_id",
     "cover_id", "last_error", "job_id", "updated_at", "id", "path", "picture", "earlier", "earlier_reason",
@@ -46,7 +49,8 @@ def pick(row: Mapping[str, Any], keys: tuple[str, ...], **more: Any) -> dict[str
 def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total", "hold_reason"))
-    return pick(row, BATCH + NAME, queueable=is_queueable(row), job=job if row["job_id"] else None)
+    return pick(row, BATCH + NAME, queueable=is_queueable(row), job=job if row["job_id"] else None,
+                needs_attention=row["attention"] == ATTENTION["new"])
 
 
 def is_queueable(row: BatchRow) -> bool:

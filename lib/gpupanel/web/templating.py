@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import BIGINT_MAX
 from ..resources import resource_dir
-from ..job_queue import SERVICE, STOP
 from ..workers import LATE_SECONDS
 from . import template_filters
 from .request import Request
@@ -27,11 +26,11 @@ class Renderer:
     An override extends what it replaces as `panel/<name>`: `{% extends "panel/layout.html" %}`.
     """
 
-    def __init__(self, overrides: Path | None, sync_dir: Path):
+    def __init__(self, overrides: Path | None, sync_dir: Path, service: str = ""):
         self._overrides = overrides
         self._globals = {
-            "sync_dir": sync_dir, "stop_command": STOP, "service": SERVICE, "highest_id": BIGINT_MAX,
-            "late_seconds": LATE_SECONDS,
+            "sync_dir": sync_dir, "stop_command": f"systemctl stop {service}", "service": service,
+            "highest_id": BIGINT_MAX, "late_seconds": LATE_SECONDS,
         }
 
     @cached_property

@@ -7,7 +7,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request, static_file
 
 from .. import config
 from . import templating
-from .responses import Environ, HEADERS, Response
+from .responses import Environ, HEADERS, Response, TITLES
 from .application import PanelApplication
 from .routes import METHODS
 
@@ -48,6 +48,10 @@ def _encode_path(environ: Environ) -> Environ:
 
 def _static_file(name: str) -> HTTPResponse:
     response = static_file(name, root=str(templating.STATIC))
+    if response.status_code == 416:  # the file is for everybody, and so is the answer about its range
+        size = (templating.STATIC / name).stat().st_size
+        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Range": f"bytes */{size}"}
+        response = HTTPResponse(TITLES[416], 416, headers)
     for header, value in (HEADERS | {"Cache-Control": f"max-age={WEEK_SECONDS}"}).items():
         response.set_header(header, value)
     return response

@@ -273,35 +273,50 @@ def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: Manife
     Raises: JobNotDoneError, when an entry is open: then nothing may be written.
     Raises: ClaimLostError.
     """
-    write_end(tx, claim, result, manifest)
-    note_end(tx, claim, result, manifest)
+    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
+    write_end(tx, claim, result, manifest, samples)
+    note_end(tx, claim, result, manifest, samples)
 
 
 def write_end(
-    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, *, writes_entry: bool = False
+    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, samples: list[str], *,
+    writes_entry: bool = False,
 ) -> None:
-    """Write the end of a complete import to job and batch; `writes_entry`: this transaction records entries after it.
+    """Write the end of a complete import to job and batch; `samples` are the first reasons of failures.
+
+    `writes_entry`: this transaction records entries after it.
 
     Raises: JobNotDoneError, ClaimLostError.
     """
     if result.open_entries:
         raise JobNotDoneError(result.open_entries)
     state = JobState.FAILED if result.status is BatchStatus.FAILED else JobState.COMPLETED
-    end(tx, claim, JobEnd(state, result.status, result.problem, True, manifest, writes_entry))
+    problem = _with_first_reason(result.problem, samples)
+    end(tx, claim, JobEnd(state, result.status, problem, True, manifest, writes_entry))
 
 
-def note_end(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> None:
+def note_end(
+    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, samples: list[str]
+) -> None:
     """Append the events of an import that ended, and wake the jobs that wait for it."""
     if manifest.state is ManifestState.CHANGED:
         changed = {"after": manifest.sha256, "before": claim.manifest_sha256, "phase": "import_end"}
         ledger.append_event(tx, claim.batch_id, "manifest_changed", changed, claim.worker)
-    note(tx, claim, "job_finished", "job_finish", **_finished(tx, claim, result, manifest))
+    note(tx, claim, "job_finished", "job_finish", **_finished(tx, claim, result, manifest, samples))
     holds.wake(tx, claim.batch_id, claim.worker)
 
 
-def _finished(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> dict[str, object]:
+def _with_first_reason(problem: str | None, samples: list[str]) -> str | None:
+    """Return how many entries failed, and why the first one did: a list of jobs shows nothing else."""
+    if problem is None or not samples:
+        return problem
+    return f"{problem}; the first: {samples[0]}"[:ledger.MAX_REASON_LENGTH]
+
+
+def _finished(
+    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, samples: list[str]
+) -> dict[str, object]:
     """Return the payload of job_finished."""
-    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
     search_words.save(tx, claim.batch_id, search_words.WordSet([result.problem, *samples]))
     facts: dict[str, object] = {
         "container_failures": result.container_failures, "containers_done": sum(result.container_counts.values()),

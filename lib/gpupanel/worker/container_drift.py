@@ -15,7 +15,7 @@ from ..models import Changes
 from ..rows import PlannedContainer
 from .chunk_writer import HOLD, ImportRun
 from .container_work import ContainerWork
-from .drift import REMEDY, STRONG, format_fields
+from .drift import REMEDY, STRONG, format_fields, imported_elsewhere
 from .member_changes import time_of_say
 
 
@@ -25,8 +25,10 @@ def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> No
     if not doubtful:
         return
     latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful])
-    for doubt in doubtful:
-        if _is_by_import(doubt.existing, latest.get(doubt.work.entry.key), run):
+    left = [each for each in doubtful if not _is_by_import(each.existing, latest.get(each.work.entry.key), run)]
+    imported = imported_elsewhere(tx, run.batch_id, [doubt.existing.columns for doubt in left])
+    for doubt in left:
+        if doubt.existing.columns.last_batch_id in imported:
             continue
         if run.on_change == HOLD:
             fields = format_fields(_fields(doubt))
@@ -53,13 +55,10 @@ def _doubt(work: ContainerWork) -> _Doubt | None:
 
 
 def _is_by_import(existing: ExistingContainer, latest: LatestResult | None, run: ImportRun) -> bool:
-    """Whether imports alone changed the container: this job, one with a result, or the Perl worker."""
+    """Whether imports with a result alone changed the container, or this job."""
     if latest and latest.target_digest == existing.target_digest:
         return True
-    columns = existing.columns
-    if latest and columns.source_batch_id == run.batch_id and latest.job_id == run.job_id:
-        return True
-    return bool(columns.last_batch_id) and columns.last_batch_id != columns.source_batch_id
+    return latest is not None and (existing.columns.source_batch_id, latest.job_id) == (run.batch_id, run.job_id)
 
 
 def _fields(doubt: _Doubt) -> Changes:

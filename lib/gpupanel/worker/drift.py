@@ -7,11 +7,11 @@ An approval binds what the plan saw. What only imports changed, this bundle foll
 import json
 from typing import Any, NamedTuple
 
-from .. import digests, library_reader
+from .. import digests, ledger, library_reader
 from ..db import ReadTransaction
 from ..ledger import results
 from ..ledger.results import LatestResult
-from ..library_reader import AssetKey, ExistingAsset
+from ..library_reader import AssetKey, ExistingAsset, SayColumns
 from ..models import Changes, Decision
 from ..text import truncate
 from .item_decision import ItemDecision, found_digest
@@ -41,7 +41,12 @@ def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict
     if not doubtful:
         return {}
     latest = results.latest(tx, [each.key for each in doubtful])
-    return {each.key: _drift(each) for each in doubtful if not _is_by_import(each, latest.get(each.key), own)}
+    left = [each for each in doubtful if not _is_by_import(each, latest.get(each.key), own)]
+    imported = imported_elsewhere(tx, own.batch_id, [each.existing.columns for each in left if each.existing])
+    return {
+        each.key: _drift(each) for each in left
+        if each.existing is None or each.existing.columns.last_batch_id not in imported
+    }
 
 
 def _is_doubtful(decided: ItemDecision) -> bool:
@@ -52,16 +57,22 @@ def _is_doubtful(decided: ItemDecision) -> bool:
 
 
 def _is_by_import(decided: ItemDecision, latest: LatestResult | None, own: OwnJob) -> bool:
-    """Whether imports alone changed the asset: this job, one with a result, or the Perl worker."""
+    """Whether imports with a result alone changed the asset, or this job."""
     existing = decided.existing
     if latest and latest.target_digest == found_digest(existing):
         return True
     if existing is None:
         return False
-    columns = existing.columns
-    if latest and columns.source_batch_id == own.batch_id and latest.job_id == own.job_id:
-        return True
-    return bool(columns.last_batch_id) and columns.last_batch_id != columns.source_batch_id
+    return latest is not None and (existing.columns.source_batch_id, latest.job_id) == (own.batch_id, own.job_id)
+
+
+def imported_elsewhere(tx: ReadTransaction, batch_id: int, rows: list[SayColumns]) -> set[int]:
+    """The batches that a worker without results (Perl, 0.1.0) wrote some of these rows for since the plan.
+
+    Such a worker writes `last_batch_id` alone. If its import ended before the plan, something else changed the row.
+    """
+    last = [row.last_batch_id for row in rows if row.last_batch_id and row.last_batch_id != row.source_batch_id]
+    return ledger.imported_since_plan(tx, batch_id, last) if last else set()
 
 
 # ------------------------------------------------------------------------------------------------------ the reason

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from .. import ledger, order
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
+from ..ledger import results
 from ..library_reader import AssetKey
 from ..manifest import Container, Manifest
 from ..models import DONE_DECISIONS, SIZE, Decision
@@ -237,10 +238,12 @@ class Importer:
         settled = writer.write(tx, chunk)
         self._heartbeat.raise_if_lost()
         result = result_of_counts(Counter(str(each.plan.decision) for each in settled), {})
-        writes_entry = any(each.plan.decision is not Decision.FAILED for each in settled)
-        claims.write_end(tx, self._claim, result, at_end, writes_entry=writes_entry)
+        failures = [each.plan.reason for each in settled if each.plan.decision is Decision.FAILED]
+        samples = [reason[:ledger.MAX_REASON_LENGTH] for reason in failures[:results.FAILURE_SAMPLES]]
+        writes_entry = len(failures) < len(settled)
+        claims.write_end(tx, self._claim, result, at_end, samples, writes_entry=writes_entry)
         writer.record(tx, settled)
-        claims.note_end(tx, self._claim, result, at_end)
+        claims.note_end(tx, self._claim, result, at_end, samples)
         return result
 
     def _note_progress(self, tx: Transaction, items: int) -> bool:

@@ -188,10 +188,12 @@ class Worker:
         self._log_pause_once(why or "")
 
     def _log_pause_once(self, reason: str) -> None:
-        if reason != self._paused_reason:
-            self._log.info(f"worker {self._name}: {reason or 'claims jobs again'}")
+        has_changed = reason != self._paused_reason
         self._paused_reason = reason
         self._slot.report("paused" if reason else "idle")
+        if has_changed:
+            self._log.info(f"worker {self._name}: {reason or 'claims jobs again'}")
+            self._heartbeat.beat_soon()
 
     def _sweep_holds(self) -> None:
         """Sweep the holds each minute; a further page follows the next claim."""

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from ... import job_queue, ledger, preflight_requests, search
+from ... import attention, job_queue, ledger, preflight_requests, search
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
 from ...rows import BatchRow, LockedJob
-from .. import request as parameters, status_bar
+from .. import job_progress, request as parameters, status_bar
 from ..request import Request
 from ..serializers import CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, is_queueable, pick
 from ..status_bar import QueueSummary
@@ -31,10 +31,14 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     return db.run_read(_read, _parameters(request), settings.panel.page_size)
 
 
-def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary | None]:
-    """Return a change token, and the summary if shown (docs/decisions/0032)."""
+def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary]:
+    """Return a change token and the summary, by one statement (docs/decisions/0032, 0137)."""
     sync_id, *_ = _parameters(request)
-    return db.run_read(_version, sync_id, not request.wants_json)
+    summary, token = status_bar.load_with_batch(db, sync_id)
+    if request.wants_json:
+        return repr(token), summary
+    bar = summary._replace(version=()).etag_source(moves=token["state"] == JobState.RUNNING)
+    return repr((token, bar)), summary
 
 
 def _parameters(request: Request) -> PageParameters:
@@ -42,12 +46,6 @@ def _parameters(request: Request) -> PageParameters:
         parameters.sync_id(request.query.get("sync_id")), item_list.parse_item_filter(request),
         request.number("start") or 0, request.number("container") or 0,
     )
-
-
-def _version(tx: ReadTransaction, sync_id: str, with_summary: bool) -> tuple[str, QueueSummary | None]:
-    token = ledger.change_token(tx, sync_id)
-    summary = status_bar.load_rounded(tx) if with_summary else None
-    return repr((token | {"now": status_bar.round_down(token["now"])}, summary and summary.etag_source)), summary
 
 
 def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, Any]:
@@ -65,9 +63,12 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     first = not any(item_filter) and not start and is_failing
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
+        "attention": attention.load(tx, row).to_json(row),
+        "archived": ledger.is_archived(row),
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
+        "container_progress": _container_progress(tx, row, jobs),
         "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,
         "item_count": _item_count(row, counts),
@@ -176,6 +177,13 @@ def _changed(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
     payload = event["payload"]
     shown = {key: payload[key] for key in ("before", "after", "phase")}
     return None if stale else shown | {"at": event["created_at"]}
+
+
+def _container_progress(tx: ReadTransaction, row: BatchRow, jobs: list[LockedJob]) -> dict[str, int] | None:
+    """Return how many containers the running job has settled, by its latest progress event; None without one."""
+    running = next((job for job in jobs if job["state"] == JobState.RUNNING), None)
+    event = ledger.latest_event(tx, row["id"], "job_progress") if running and row["container_count"] else None
+    return job_progress.settled_containers(event, running["id"]) if event and running else None
 
 
 def _is_active(job: LockedJob) -> bool:

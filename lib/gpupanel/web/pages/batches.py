@@ -15,8 +15,6 @@ from ..queue_etag import etag_source
 
 __all__ = ["etag_source", "view"]
 
-SORTS = ("newest", "oldest")
-
 
 def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     """Return one page of matching batches. Raises InvalidInputError.
@@ -24,13 +22,18 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
     The parameter `before` or `after` is the cursor: the id of a batch.
     """
     wanted, cursor = filters.parse_filter(request.query), _cursor(request)
-    sort = request.choice("sort", list(SORTS)) or SORTS[0]
+    sort = request.choice("sort", list(search.SORTS)) or "newest"
     chosen = {name: request.query.get(name) or None for name in filters.NAMES}
     return db.run_read(_read, wanted, cursor, sort, settings.panel.page_size) | {
         "status": wanted.status, "statuses": filters.STATUSES, "before": request.number("before"),
         "after": request.number("after"), "sort": sort, "filters": chosen, "types": filters.TYPES,
-        "actions": filters.ACTIONS, "is_prefix": wanted.words is None,
+        "actions": filters.ACTIONS, "is_prefix": wanted.words is None, "attention": wanted.attention,
     }
+
+
+def _shows_held(wanted: BatchFilter, cursor: Cursor | None) -> bool:
+    """Return whether the list is the first page of all batches that need attention: held ones come first there."""
+    return cursor is None and wanted == BatchFilter(attention="new")
 
 
 def _cursor(request: Request) -> Cursor | None:
@@ -43,13 +46,15 @@ def _cursor(request: Request) -> Cursor | None:
 
 def _read(tx: ReadTransaction, wanted: BatchFilter, cursor: Cursor | None, sort: str, size: int) -> dict[str, Any]:
     path = search.choose_access_path(tx, wanted)
-    page = search.list_batches(tx, wanted, cursor, oldest_first=sort == "oldest", limit=size, path=path)
+    page = search.list_batches(tx, wanted, cursor, sort=search.SORTS[sort], limit=size, path=path)
+    held = search.list_held_for_person(tx, limit=size) if _shows_held(wanted, cursor) else []
     count, counts = search.count_list_and_statuses(tx, wanted, path)
     return {
         "count": count.number,
         "count_is_exact": count.exact,
         "counts": {status: bounded._asdict() for status, bounded in counts.items()},
         "batches": [serialize_batch(row) for row in page.rows],
+        "held": [serialize_batch(row) for row in held],
         "next_before": page.next.id if page.next and not page.next.ascending else None,
         "next": cursor_params(page.next),
         "previous": cursor_params(page.previous),

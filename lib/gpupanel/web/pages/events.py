@@ -21,7 +21,7 @@ TYPES = (
     "bundle_changed_upstream", "bundle_passed_over", "container_failed", "item_failed", "job_canceled", "job_claimed",
     "job_failed", "job_finished", "job_held", "job_priority", "job_progress", "job_queued", "job_released", "job_reset",
     "manifest_changed", "preflight_abandoned", "preflight_canceled", "preflight_finished", "preflight_requested",
-    "preflight_started", "scan",
+    "preflight_started", "scan", "times_converted",
 )
 MAX_EXPORTED = 10_000  # events of one CSV file; the next one continues with `before`
 MAX_NAME = 255

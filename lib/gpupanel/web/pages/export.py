@@ -12,7 +12,7 @@ from typing import IO, Any
 from ... import ledger
 from ...config import Settings
 from ...db import Database
-from ...errors import InvalidInputError
+from ...errors import InvalidInputError, InvalidStateError
 from .. import template_filters, templating
 from . import item_list
 from .. import request as parameters
@@ -28,7 +28,7 @@ FORMULA = re.compile(r"""(^|[;,|\t\r\n])(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20
 
 
 def view(db: Database, request: Request, settings: Settings) -> FileResponse:
-    """Return a batch's items as csv or json. Raises InvalidInputError, NotFoundError.
+    """Return a batch's items as csv or json. Raises InvalidInputError, NotFoundError, InvalidStateError.
 
     A temporary file comes first, so that a database error cannot leave a truncated download.
     """
@@ -37,7 +37,12 @@ def view(db: Database, request: Request, settings: Settings) -> FileResponse:
     item_filter = item_list.parse_item_filter(request)
     if item_filter.hash_start:
         raise InvalidInputError("q: an export contains all items, or those of one decision or mark")
-    batch_id = db.run_read(ledger.get_batch, sync_id)["id"]
+    batch = db.run_read(ledger.get_batch, sync_id)
+    if ledger.is_archived(batch):
+        raise InvalidStateError(
+            f"The items of batch {sync_id} are archived, see {batch['archive_file']}.", "gpupanel restore-archive FILE"
+        )
+    batch_id = batch["id"]
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed after the response)
     WRITERS[kind](file, _items(db, batch_id, item_filter))
     length = file.tell()

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from ... import job_queue, workers
+from ... import job_queue, search, workers
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT, JobState
@@ -45,7 +45,9 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     has_live_job = any(job["condition"] != job_progress.DEAD for job in running)
     alive = presence.alive or counts[JobState.RUNNING] > len(running) or has_live_job
     idle_since = None if alive else _idle_since(tx, size)
+    titles = search.list_titles(tx, [job["batch_id"] for page in pages.values() for job in page.rows])
     return {
+        "titles": {job["sync_id"]: titles[job["batch_id"]] for page in pages.values() for job in page.rows},
         "counts": counts,
         "finished_count": counts[state] if state else sum(counts[ended] for ended in ENDED),
         "moving": bool(counts[JobState.RUNNING] or counts[JobState.QUEUED] or counts[JobState.HELD]),
@@ -67,7 +69,10 @@ def _running(job: ListedJob, events: list[EventRow], stale: timedelta) -> dict[s
     progress = job_progress.estimate(job, events, stale)
     beat = job["heartbeat_at"]
     age = job["now"] - beat if beat else None
-    return pick(job, BUNDLE + JOB, heartbeat_age=age, stale_after=stale, **progress._asdict())
+    containers = next(filter(None, (job_progress.settled_containers(event, job["id"]) for event in events[::-1])), None)
+    return pick(
+        job, BUNDLE + JOB, heartbeat_age=age, stale_after=stale, container_progress=containers, **progress._asdict()
+    )
 
 
 def _idle_since(tx: ReadTransaction, size: int) -> datetime | str | None:

@@ -14,6 +14,7 @@ from .. import request as parameters
 from ..responses import FileResponse
 from ..request import Request
 
+FIRST = "first"  # names the first item where the batch was not preflighted yet
 SECONDS = 5  # timeout of the mount, so that a page with many thumbnails does not hang with it
 WEEK_SECONDS = 7 * 24 * 3600
 
@@ -31,7 +32,7 @@ def view(db: Database, request: Request, settings: Settings) -> FileResponse:
 
     Raises InvalidInputError, NotFoundError, MountUnavailableError.
     """
-    sync_id, item_id = parameters.sync_id(request.query.get("sync_id")), request.number("item") or 0
+    sync_id, item_id = parameters.sync_id(request.query.get("sync_id")), _item_id(request)
     path = db.run_read(_path, sync_id, item_id)
     cached = request.environ.get("HTTP_IF_NONE_MATCH", "")
     try:
@@ -49,11 +50,21 @@ def view(db: Database, request: Request, settings: Settings) -> FileResponse:
     return FileResponse(picture.content, headers | {"Content-Type": kind, "Content-Disposition": "inline"})
 
 
-def _path(tx: ReadTransaction, sync_id: str, item_id: int) -> str:
-    item = ledger.get_item(tx, ledger.get_batch(tx, sync_id)["id"], item_id)
-    if not item["path"] or not item["picture"]:
+def _item_id(request: Request) -> int | None:
+    return None if request.query.get("item") == FIRST else request.number("item") or 0
+
+
+def _path(tx: ReadTransaction, sync_id: str, item_id: int | None) -> str:
+    """Return the path of an item's thumbnail; without id of the first one as the scan read it, before any preflight."""
+    batch = ledger.get_batch(tx, sync_id)
+    if item_id is not None:
+        item = ledger.get_item(tx, batch["id"], item_id)
+        folder, picture = item["path"], item["picture"]
+    else:
+        folder, picture = batch["scan_path"], batch["scan_picture"]
+    if not folder or not picture:
         raise NotFoundError(f"Item {item_id} has no thumbnail.")
-    return f"{item['path']}/{item['picture']}"
+    return f"{folder}/{picture}"
 
 
 def _read(mount: Mount, path: str, cached: str) -> Iterator[Thumbnail]:

@@ -1,0 +1,168 @@
+"""Bring the rows of an archive back into the database, with their ids, for a look.
+
+The file stays, and a later `archive` writes the batch into another one. A run that is killed is repeated.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import ledger
+from ..db import Database, ReadTransaction, Transaction
+from ..errors import InvalidStateError, NotFoundError
+from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, parse_line
+from ..receipts.verify_file import ArchivedBatch, open_lines, verify_file
+from .archiver import locked
+from .file_writer import damaged
+
+CHUNK_ROWS = 500
+
+
+@dataclass
+class RestoreReport:
+    """The batches that came back, rows by kind, and batches whose items were planned anew meanwhile."""
+
+    batches: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    replanned: list[str] = field(default_factory=list)
+
+
+class Restorer:
+    """Reads a file twice: to verify it, and to insert its rows."""
+
+    def __init__(self, db: Database, path: Path, actor: str, checkpoint: Callable[[str], None] = lambda step: None):
+        self._db, self._path, self._actor, self._checkpoint = db, path, actor, checkpoint
+        self._report = RestoreReport()
+        self._wanted: dict[int, ArchivedBatch] = {}
+        self._kind, self._rows = "", list[dict[str, Any]]()
+
+    def run(self, sync_ids: list[str] | None = None) -> RestoreReport:
+        """Bring back all batches of the file, or these.
+
+        Raises: InvalidStateError, if the file is damaged or not of this database, or another run works.
+        Raises: NotFoundError, if the file lacks a batch.
+        Raises: OSError.
+        """
+        with locked(self._db):
+            self._wanted = self._db.run_read(self._own, self._verified(sync_ids), bool(sync_ids))
+            for batch_id in self._wanted:
+                self._db.run_transaction(_announce, batch_id, self._path.name)
+            self._insert_all()
+        return self._report
+
+    def _verified(self, sync_ids: list[str] | None) -> list[ArchivedBatch]:
+        """Verify the whole file; return its wanted batches."""
+        check = verify_file(self._path)
+        if check.problems:
+            raise damaged(self._path, check)
+        missing = set(sync_ids or ()) - {each.sync_id for each in check.archives}
+        if missing:
+            raise NotFoundError(f"{self._path.name} has no batch {', '.join(sorted(missing))}.")
+        return [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
+
+    def _own(self, tx: ReadTransaction, batches: list[ArchivedBatch], all_of_them: bool) -> dict[int, ArchivedBatch]:
+        """Return those that this database recorded for this file; a stopped run may have recorded some of it alone.
+
+        Raises InvalidStateError if none is, or not `all_of_them`.
+        """
+        own, foreign = {}, []
+        for each in batches:
+            rows = tx.fetch_all("archive.of_file", batch_id=each.batch_id, file=self._path.name)
+            if each.root in [row["root"] for row in rows]:
+                own[each.batch_id] = each
+            else:
+                foreign.append(each)
+        if foreign and (all_of_them or not own):
+            raise InvalidStateError(
+                f"{self._path.name} is no archive of batch {foreign[0].sync_id} in this database; nothing was changed.",
+                "Use the database that the file comes from, and the name that the file had.",
+            )
+        return own
+
+    def _insert_all(self) -> None:
+        """Insert the rows of the wanted batches; members belong to the results before them."""
+        batch_id = 0
+        with open_lines(self._path) as file:
+            for text in file:
+                line = parse_line(text.removesuffix(b"\n"))
+                if line is None:
+                    raise InvalidStateError(f"{self._path} was changed while it was read.", "Repeat this.")
+                if line.kind not in (RESULT, MEMBER, EVENT, ITEM, ARCHIVE):
+                    continue
+                row = json.loads(line.body)[line.kind]
+                batch_id = row.get("batch_id", batch_id)
+                if batch_id not in self._wanted:
+                    continue
+                if line.kind == ARCHIVE:
+                    self._flush()
+                    self._db.run_transaction(self._finish, batch_id)
+                else:
+                    self._add(line.kind, row)
+
+    def _add(self, kind: str, row: dict[str, Any]) -> None:
+        if kind != self._kind or len(self._rows) >= CHUNK_ROWS:
+            self._flush()
+        self._kind = kind
+        self._rows.append(row)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._checkpoint(self._kind)
+            number = self._db.run_transaction(INSERTS[self._kind], self._rows)
+            self._report.rows[self._kind] = self._report.rows.get(self._kind, 0) + number
+        self._rows = []
+
+    def _finish(self, tx: Transaction, batch_id: int) -> None:
+        """Show the rows again."""
+        batch = self._wanted[batch_id]
+        row = tx.fetch_one("archive.lock_batch", batch_id=batch_id)
+        if not ledger.is_archived(row):
+            self._report.replanned.append(batch.sync_id)
+        tx.execute("archive.mark", batch_id=batch_id, archived_at=None)
+        payload = {"file": self._path.name, "phase": "restore"}
+        ledger.append_event(tx, batch_id, "batch_restored", payload, self._actor)
+        self._report.batches.append(batch.sync_id)
+
+
+def _announce(tx: Transaction, batch_id: int, file: str) -> None:
+    tx.execute("archive.restoring", batch_id=batch_id, file=file)
+
+
+def _insert_results(tx: Transaction, rows: list[dict[str, Any]]) -> int:
+    present = _present(tx, "archive.present_results", rows)
+    return _insert(tx, "archive.restore_results", [row for row in rows if row["id"] not in present])
+
+
+def _insert_events(tx: Transaction, rows: list[dict[str, Any]]) -> int:
+    present = _present(tx, "archive.present_events", rows)
+    return _insert(tx, "archive.restore_events", [row for row in rows if row["id"] not in present])
+
+
+def _insert_items(tx: Transaction, rows: list[dict[str, Any]]) -> int:
+    """Insert items of one batch, unless a preflight has planned it anew."""
+    if not ledger.is_archived(tx.fetch_one("archive.lock_batch", batch_id=rows[0]["batch_id"])):
+        return 0
+    present = _present(tx, "archive.present_items", rows)
+    return _insert(tx, "archive.restore_items", [row for row in rows if row["id"] not in present])
+
+
+def _insert_members(tx: Transaction, rows: list[dict[str, Any]]) -> int:
+    ids, assets = [sorted({row[name] for row in rows}) for name in ("result_id", "asset_id")]
+    found = tx.fetch_all("archive.present_members", ids=ids, assets=assets)
+    present = {(row["result_id"], row["asset_id"]) for row in found}
+    new = [row for row in rows if (row["result_id"], row["asset_id"]) not in present]
+    return _insert(tx, "archive.restore_members", new)
+
+
+def _present(tx: Transaction, query: str, rows: list[dict[str, Any]]) -> set[int]:
+    return {row["id"] for row in tx.fetch_all(query, ids=[row["id"] for row in rows])}
+
+
+def _insert(tx: Transaction, query: str, rows: list[dict[str, Any]]) -> int:
+    tx.insert_many(query, rows)
+    return len(rows)
+
+
+INSERTS = {RESULT: _insert_results, MEMBER: _insert_members, EVENT: _insert_events, ITEM: _insert_items}

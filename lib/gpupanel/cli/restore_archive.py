@@ -1,0 +1,27 @@
+"""gpupanel restore-archive: bring the rows of an archive back into the database."""
+
+from dataclasses import asdict
+
+from ..archive import RestoreReport, Restorer
+from .context import CommandContext
+from .output import format_counts, format_section
+
+
+def run(context: CommandContext) -> int:
+    """Bring back all batches of a file, or some.
+
+    JSON: {batches: [SYNC_ID], rows: {kind: n}, replanned: [SYNC_ID]}.
+    """
+    report = Restorer(context.db, context.args.file, context.actor).run(context.sync_ids())
+    context.emit(asdict(report), _format(report))
+    return 0
+
+
+def _format(report: RestoreReport) -> list[str]:
+    return [
+        f"Restored: {format_counts(report.rows)}",
+        *format_section("Batches:", ((sync_id,) for sync_id in report.batches)),
+        *format_section(
+            "Their items stay as they are, restored or planned before:", ((sync_id,) for sync_id in report.replanned)
+        ),
+    ]

@@ -1,0 +1,211 @@
+"""Convert the local times that the Perl side wrote to UTC, and back (docs/decisions/0182-conversion-of-times.md).
+
+A time is ours where a record of this system was written within a minute of it: an event with an actor for the ledger, a
+result for the library. Jobs show it by their claim token, events by their actor. All other times are Perl's.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from json import dumps, loads
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from ..db import Database, ReadTransaction, Transaction
+from ..errors import InvalidInputError, InvalidStateError
+from . import table_specs
+
+EVENT = "times_converted"
+TO_UTC, TO_LOCAL = "utc", "local"
+NEAR_SECONDS = 60  # a row and the record of its change are written in one transaction, seconds apart
+STATEMENT_TIMEOUT_SECONDS = 24 * 3600
+# Records of ours: what they are about, its id, and when they were written.
+RECORDS = (
+    "CREATE TEMPORARY TABLE our_records (about VARCHAR(16) CHARACTER SET ascii NOT NULL, id BIGINT UNSIGNED NOT NULL,"
+    " at DATETIME(6) NOT NULL, KEY (about, id, at)) ENGINE = InnoDB",
+    f"INSERT INTO our_records SELECT 'batch', batch_id, created_at FROM ingest_event"
+    f" WHERE actor <> '' AND event_type <> '{EVENT}'",
+    "INSERT INTO our_records SELECT 'asset', a.id, r.created_at FROM ingest_result r"
+    " JOIN asset a ON a.asset_type = r.kind AND a.asset_hash = r.hash",
+    *(
+        f"INSERT INTO our_records SELECT '{kind}', c.id, r.created_at FROM ingest_result r"
+        f" JOIN asset_{kind} c ON r.kind = '{kind}' AND c.{kind}_hash = r.hash" for kind in ("gallery", "collection")
+    ),
+)
+# table -> what its rows are about, and the column with the id of that.
+ABOUT = {
+    "ingest_batch": ("batch", "id"), "import_job": ("batch", "batch_id"), "ingest_batch_item": ("batch", "batch_id"),
+    "asset": ("asset", "id"), "asset_gallery": ("gallery", "id"), "asset_collection": ("collection", "id"),
+    "asset_gallery_item": ("gallery", "gallery_id"), "asset_collection_item": ("collection", "collection_id"),
+}
+ADD_EVENTS = (
+    f"INSERT INTO ingest_event (batch_id, event_type, payload, actor)"
+    f" SELECT id, '{EVENT}', %(payload)s, %(actor)s FROM ingest_batch ORDER BY id"
+)
+OUR_CLAIM = "RIGHT(t.claim_token, 8) <=> BINARY LEFT(SHA2(t.worker, 256), 8)"
+
+
+class Offset(NamedTuple):
+    """The seconds that a zone is ahead of UTC, from a time on."""
+
+    since: datetime
+    seconds: int
+
+
+class ConversionReport(NamedTuple):
+    """The number of rows whose times were converted, of each table."""
+
+    direction: str
+    zone: str
+    rows: dict[str, int]
+
+
+def time_columns(table: str) -> list[str]:
+    """Return the columns of times that the Perl side writes, too."""
+    return [
+        column for column, kind in table_specs.column_types(table).items()
+        if kind.startswith("datetime") and (table, column) not in table_specs.OURS_ONLY
+    ]
+
+
+def convert_times(db: Database, direction: str, actor: str, *, commit: bool = True) -> ConversionReport:
+    """Convert the times of the Perl side in one transaction, and write an event to each batch.
+
+    Raises InvalidInputError without a time zone, InvalidStateError while a job runs or if the times were converted.
+    """
+    zone = db.settings.perl_time_zone
+    if zone is None:
+        raise InvalidInputError(
+            "[database] perl_time_zone is not set.", "Name the zone in which the Perl side writes its times."
+        )
+    report = ConversionReport(direction, zone.key, {})
+    with db.transaction() as tx:
+        _raise_unless_possible(tx, direction)
+        for statement in RECORDS:
+            _execute(tx, statement)
+        for table in (spec.name for spec in table_specs.TABLES):
+            report.rows[table] = _convert_table(tx, table, direction, zone)
+        _execute(tx, "DROP TEMPORARY TABLE our_records")
+        if not commit:
+            raise _DryRunEnded(report)
+        payload = dumps({"direction": direction, "phase": "cutover", "zone": zone.key}, separators=(",", ":"))
+        _execute(tx, ADD_EVENTS, payload=payload, actor=actor)
+    return report
+
+
+def preview(db: Database, direction: str, actor: str) -> ConversionReport:
+    """Return what `convert_times` would do; nothing is written. Raises as convert_times."""
+    try:
+        return convert_times(db, direction, actor, commit=False)
+    except _DryRunEnded as ended:
+        return ended.report
+
+
+class _DryRunEnded(Exception):  # noqa: N818 - a signal that rolls the transaction back
+    def __init__(self, report: ConversionReport):
+        super().__init__()
+        self.report = report
+
+
+def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
+    running = tx.fetch_all_sql("SELECT id, worker FROM import_job WHERE state = 'running' LIMIT 1")
+    if running:
+        raise InvalidStateError(
+            f"Job {running[0]['id']} runs on {running[0]['worker']}; nothing was converted.",
+            "Stop both workers and both panels first; `gpupanel cutover drained` says when all jobs have ended.",
+        )
+    latest = tx.fetch_all_sql(
+        "SELECT payload, actor, created_at FROM ingest_event WHERE event_type = %(event)s ORDER BY id DESC LIMIT 1",
+        event=EVENT,
+    )
+    state = loads(latest[0]["payload"])["direction"] if latest else TO_LOCAL
+    if state == direction:
+        known = f" by {latest[0]['actor']} at {latest[0]['created_at']:%Y-%m-%d %H:%M:%S} UTC" if latest else ""
+        raise InvalidStateError(
+            f"The times of the Perl side are in {'UTC' if state == TO_UTC else 'its local zone'} already{known};"
+            " nothing was converted.",
+        )
+
+
+def _execute(tx: Transaction, statement: str, **params: str) -> int:
+    """Execute a statement; return the number of its rows."""
+    tx.fetch_all_sql(statement, **params)
+    [row] = tx.fetch_all_sql("SELECT ROW_COUNT() AS n")
+    return int(row["n"])
+
+
+def _convert_table(tx: Transaction, table: str, direction: str, zone: ZoneInfo) -> int:
+    columns = time_columns(table)
+    bounds = _bounds(tx, table, columns)
+    if bounds is None:
+        return 0
+    steps = list(offsets(zone, *bounds))
+    theirs = {column: f"t.{column} IS NOT NULL AND NOT ({_is_ours(table, column)})" for column in columns}
+    changes = ", ".join(
+        f"t.{column} = IF({theirs[column]}, {_converted(f't.{column}', steps, direction)}, t.{column})"
+        for column in columns
+    )
+    return _execute(tx, f"UPDATE {table} t SET {changes} WHERE {' OR '.join(theirs.values())}")
+
+
+def _bounds(tx: ReadTransaction, table: str, columns: list[str]) -> tuple[datetime, datetime] | None:
+    """Return the earliest and the latest time of a table."""
+    ends = ", ".join(f"MIN({column}) AS min_{column}, MAX({column}) AS max_{column}" for column in columns)
+    [row] = tx.fetch_all_sql(f"SELECT {ends} FROM {table}")
+    times = [time for time in row.values() if time is not None]
+    return (min(times), max(times)) if times else None
+
+
+def _is_ours(table: str, column: str) -> str:
+    """Return the condition that this system wrote a time."""
+    if table == "ingest_event":
+        return "t.actor <> ''"
+    about, key = ABOUT.get(table, ("asset", "asset_id"))
+    recorded = (
+        f"EXISTS (SELECT 1 FROM our_records o WHERE o.about = '{about}' AND o.id = t.{key} AND o.at BETWEEN"
+        f" t.{column} - INTERVAL {NEAR_SECONDS} SECOND AND t.{column} + INTERVAL {NEAR_SECONDS} SECOND)"
+    )
+    if table == "import_job" and column != "queued_at":
+        return f"IF(t.worker IS NULL, {recorded}, {OUR_CLAIM})"
+    return recorded
+
+
+def _converted(column: str, steps: list[Offset], direction: str) -> str:
+    """Return the SQL of a converted time: the offset of the latest step that is not after it."""
+    sign = "-" if direction == TO_UTC else "+"
+    shift = timedelta() if direction == TO_LOCAL else None
+    text = ""
+    for step in reversed(steps[1:]):
+        # In local time an offset begins at its own clock; a time that exists twice is the later one.
+        since = step.since + (timedelta(seconds=step.seconds) if shift is None else shift)
+        text += f" WHEN {column} >= '{since:%Y-%m-%d %H:%M:%S}' THEN {column} {sign} INTERVAL {step.seconds} SECOND"
+    rest = f"{column} {sign} INTERVAL {steps[0].seconds} SECOND"
+    return f"CASE{text} ELSE {rest} END" if text else rest
+
+
+def offsets(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[Offset]:
+    """Yield the offsets of a zone between two times, each with the UTC time from which it holds."""
+    step, end = timedelta(hours=6), last + timedelta(days=2)
+    at = first - timedelta(days=2)
+    known = _offset(zone, at)
+    yield Offset(at, known)
+    while at < end:
+        after = at + step
+        if (seconds := _offset(zone, after)) != known:
+            yield Offset(_change(zone, at, after), seconds)
+            known = seconds
+        at = after
+
+
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """Return the second, in UTC, at which the offset changes."""
+    old = _offset(zone, before)
+    before, after = before.replace(microsecond=0), after.replace(microsecond=0)
+    while after - before > timedelta(seconds=1):
+        middle = before + timedelta(seconds=int((after - before).total_seconds()) // 2)
+        before, after = (middle, after) if _offset(zone, middle) == old else (before, middle)
+    return after
+
+
+def _offset(zone: ZoneInfo, at: datetime) -> int:
+    offset = at.replace(tzinfo=UTC).astimezone(zone).utcoffset() or timedelta()
+    return int(offset.total_seconds())

@@ -1,0 +1,387 @@
+"""Archives: rows of settled batches move into files, and none is ever lost."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+import pytest
+import worker_helpers
+from constants import TREE
+from gpupanel import ledger, services
+from gpupanel.archive import Archiver, Restorer
+from gpupanel.archive import archiver as archiver_module
+from gpupanel.db import Database, query
+from gpupanel.db.expected import expected_tables
+from gpupanel.errors import InvalidInputError, InvalidStateError, NotFoundError
+from gpupanel.receipts import DatabaseVerifier, seal, verify_file
+
+MOVED = {
+    "ingest_result": "id", "ingest_result_member": "result_id, asset_id", "ingest_event": "id",
+    "ingest_batch_item": "id",
+}
+OURS = ("batch_archived", "batch_restored")  # events of archives, which stay
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "archives"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def settled(bundles, bring, admin_db, seal_db):
+    """Two batches that were imported a year ago and sealed, one of them with a gallery."""
+    photos = list(bundles.assets("coast", 5))
+    ids = [
+        bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos)]),
+        bundles.bundle("other", bundles.assets("other", 2)),
+    ]
+    bring(*ids)
+    seal(seal_db)
+    age(admin_db)
+    return ids
+
+
+def age(db) -> None:
+    db.execute("UPDATE ingest_batch SET completed_at = completed_at - INTERVAL 1 YEAR WHERE completed_at IS NOT NULL")
+
+
+def rows(db) -> dict[str, list]:
+    """The rows that archives move, but for the events of archives."""
+    return {
+        table: [row for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}")
+                if row.get("event_type") not in OURS]
+        for table, order in MOVED.items()
+    }
+
+
+def library(db) -> dict[str, list]:
+    return worker_helpers.rows(db)
+
+
+def yesterday(db) -> datetime:
+    return db.execute("SELECT NOW(6) AS now")[0]["now"] - timedelta(days=1)
+
+
+def archive(db, folder, checkpoint=lambda step: None):
+    return Archiver(db, folder, "archivist", checkpoint).run(yesterday(db))
+
+
+@pytest.fixture
+def command(panel_conf, archive_conf):
+    def run(name, *args, conf=panel_conf):
+        command = [sys.executable, str(TREE / "bin" / "gpupanel"), name, "--config", str(conf), *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    return run
+
+
+# ----------------------------------------------------------------------------------------------------- what it does
+
+
+def test_rows_leave_the_database_and_come_back_as_they_were(settled, archive_db, admin_db, folder):
+    before, assets = rows(admin_db), library(admin_db)
+    report = archive(archive_db, folder)
+    assert (report.batches, report.refused) == (2, {})
+    assert rows(admin_db) == {table: [] for table in MOVED}
+    assert library(admin_db) == assets
+    (name,) = report.files
+    check = verify_file(folder / name)
+    assert check.is_consistent and check.receipts == 2
+    assert sorted(each.sync_id for each in check.archives) == sorted(settled)
+    restored = Restorer(archive_db, folder / name, "archivist").run()
+    assert not admin_db.run_read(ledger.has_archived_results, worker_helpers.batch(admin_db, settled[0])["id"])
+    assert sorted(restored.batches) == sorted(settled) and restored.replanned == []
+    assert rows(admin_db) == before
+    assert Restorer(archive_db, folder / name, "archivist").run().rows == {
+        "result": 0, "member": 0, "event": 0, "item": 0,
+    }
+    assert rows(admin_db) == before
+
+
+def test_batches_jobs_receipts_and_containers_stay(settled, archive_db, admin_db, folder):
+    tables = ("import_job", "ingest_receipt", "ingest_batch_container", "ingest_batch_word", "ingest_document")
+    before = {table: admin_db.execute(f"SELECT * FROM {table} ORDER BY 1") for table in tables}
+    archive(archive_db, folder)
+    assert {table: admin_db.execute(f"SELECT * FROM {table} ORDER BY 1") for table in tables} == before
+    batch = admin_db.run_read(ledger.get_batch, settled[0])
+    assert batch["status"] == "completed" and batch["archived_at"] and batch["archive_file"]
+    assert admin_db.run_read(ledger.has_archived_results, batch["id"])
+    events = admin_db.run_read(ledger.list_events, batch["id"])
+    assert [event["event_type"] for event in events] == ["batch_archived"]
+    assert events[0]["actor"] == "archivist"
+    assert json.loads(events[0]["payload"])["file"] == batch["archive_file"]
+
+
+def test_one_batch_of_a_file_is_restored_alone_and_archived_again(settled, archive_db, admin_db, folder):
+    (name,) = archive(archive_db, folder).files
+    Restorer(archive_db, folder / name, "archivist").run([settled[1]])
+    assert {row["batch_id"] for row in rows(admin_db)["ingest_result"]} == {
+        worker_helpers.batch(admin_db, settled[1])["id"]
+    }
+    again = archive(archive_db, folder)
+    assert again.batches == 1 and rows(admin_db)["ingest_result"] == []
+    with pytest.raises(NotFoundError):
+        Restorer(archive_db, folder / again.files[0], "archivist").run([settled[0]])
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ("UPDATE ingest_batch SET status = 'preflight_passed'", None),
+    ("UPDATE ingest_batch SET completed_at = NOW(6)", None),
+    ("INSERT INTO import_job (batch_id, requested_by) SELECT id, 'x' FROM ingest_batch", "active job"),
+    ("DELETE FROM ingest_receipt", "it has no receipt"),
+    ("UPDATE ingest_result SET reason = 'changed'", "is not what was sealed"),
+    ("INSERT INTO ingest_batch (sync_id, action, undo_of) SELECT REPLACE(sync_id, '-', 'f'), 'undo', id FROM"
+     " ingest_batch", "an undo of it"),
+    ("INSERT INTO preflight_request (batch_id, requested_by) SELECT id, 'x' FROM ingest_batch", "preflight"),
+])
+def test_what_is_still_needed_or_does_not_fit_stays(settled, archive_db, admin_db, folder, change, reason):
+    if "undo" in change:
+        change = change.replace("REPLACE(sync_id, '-', 'f')", "CONCAT('f', SUBSTR(sync_id, 2))")
+    admin_db.execute(change)
+    before = rows(admin_db)
+    report = archive(archive_db, folder)
+    assert report.batches == 0 and report.files == [] and list(folder.iterdir()) == []
+    assert rows(admin_db) == before
+    assert all(reason in text for text in report.refused.values()) if reason else report.refused == {}
+
+
+def test_a_batch_that_changes_while_it_is_archived_stays(settled, archive_db, admin_db, folder, panel_db, mount):
+    def preflight(step):
+        if step == "verify":
+            services.preflight_batch(panel_db, mount, settled[0], "operator")
+
+    report = archive(archive_db, folder, preflight)
+    assert report.batches == 1 and "changed while" in report.refused[settled[0]]
+    batch_id = worker_helpers.batch(admin_db, settled[0])["id"]
+    assert [row for row in rows(admin_db)["ingest_result"] if row["batch_id"] == batch_id]
+
+
+def test_only_one_run_at_a_time_and_no_time_that_has_not_passed(settled, archive_db, folder):
+    other = Database(archive_db.settings)
+    with archiver_module.locked(other), pytest.raises(InvalidStateError, match="Another archive"):
+        archive(archive_db, folder)
+    with pytest.raises(InvalidInputError, match="has not passed"):
+        Archiver(archive_db, folder, "archivist").run(datetime(2999, 1, 1))
+
+
+def test_many_batches_make_several_files(settled, archive_db, folder, monkeypatch):
+    monkeypatch.setattr(archiver_module, "MAX_FILE_BATCHES", 1)
+    monkeypatch.setattr(archiver_module, "PAGE_BATCHES", 1)
+    monkeypatch.setattr(archiver_module, "DELETED_ROWS", 1)
+    report = archive(archive_db, folder)
+    assert len(report.files) == len(set(report.files)) == 2 and report.batches == 2
+
+
+# ---------------------------------------------------------------------------------------------------- afterwards
+
+
+@pytest.mark.parametrize("action", ["preflight", "queue", "retry"])
+def test_an_archived_batch_is_planned_and_imported_as_any_other(
+    settled, archive_db, admin_db, folder, panel_db, mount, action, worker_conf, seal_db
+):
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")  # which may be retried
+    before = worker_helpers.rows_but_says(admin_db)
+    archive(archive_db, folder)
+    if action == "preflight":
+        assert services.preflight_batch(panel_db, mount, settled[0], "operator").item_count == 5
+    else:
+        act = services.queue_batch if action == "queue" else services.retry_batch
+        act(panel_db, mount, settled[0], "operator")
+        worker_helpers.drain(worker_conf)
+        assert worker_helpers.batch(admin_db, settled[0])["status"] == "completed"
+        assert worker_helpers.rows_but_says(admin_db) == before
+    batch = admin_db.run_read(ledger.get_batch, settled[0])
+    assert batch["archived_at"] is None and not ledger.is_archived(batch) and batch["archive_file"]
+    assert len(ledger.list_items(panel_db.reading().__enter__(), batch["id"])) == 5
+    seal(seal_db)
+    assert DatabaseVerifier(panel_db, archives=folder).run().problems == []
+
+
+def test_items_that_were_planned_anew_are_not_overwritten_by_a_restoration(
+    settled, archive_db, admin_db, folder, panel_db, mount
+):
+    (name,) = archive(archive_db, folder).files
+    services.preflight_batch(panel_db, mount, settled[0], "operator")
+    planned = rows(admin_db)["ingest_batch_item"]
+    report = Restorer(archive_db, folder / name, "archivist").run([settled[0]])
+    assert report.replanned == [settled[0]] and report.rows["item"] == 0 and report.rows["result"] == 6
+    assert rows(admin_db)["ingest_batch_item"] == planned
+
+
+def test_a_batch_is_archived_twice_and_all_of_it_is_verified(
+    settled, archive_db, admin_db, folder, panel_db, mount, worker_conf, seal_db, command
+):
+    archive(archive_db, folder)
+    worker_helpers.queue(panel_db, mount, settled[0])
+    worker_helpers.drain(worker_conf)
+    seal(seal_db)
+    age(admin_db)
+    assert archive(archive_db, folder).batches == 1
+    check = DatabaseVerifier(panel_db, archives=folder).run()
+    assert check.problems == [] and check.receipts == 3
+    whole = command("receipt", settled[0], "--archives", folder)
+    assert whole.returncode == 0
+    (folder / "whole").write_text(whole.stdout)
+    assert verify_file(folder / "whole").receipts == 2 and verify_file(folder / "whole").is_consistent
+
+
+def test_verify_all_reads_the_archives_and_names_one_that_was_changed(settled, archive_db, panel_db, folder):
+    (name,) = archive(archive_db, folder).files
+    check = DatabaseVerifier(panel_db).run()
+    assert (check.problems, check.archived) == ([], 2)
+    assert DatabaseVerifier(panel_db, archives=folder).run().problems == []
+    text = gzip.decompress((folder / name).read_bytes())
+    (folder / name).write_bytes(gzip.compress(text.replace(b'"created"', b'"skipped"', 1)))
+    assert "its SHA-256 does not fit" in DatabaseVerifier(panel_db, archives=folder).run().problems[0]
+    (folder / name).unlink()
+    assert "cannot be read" in DatabaseVerifier(panel_db, archives=folder).run().problems[0]
+
+
+def test_a_file_that_is_damaged_or_foreign_is_not_restored(settled, archive_db, admin_db, folder):
+    (name,) = archive(archive_db, folder).files
+    path = folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(InvalidStateError, match="does not fit"):
+        Restorer(archive_db, path, "archivist").run()
+    other = folder / "other.jsonl.gz"
+    other.write_bytes(whole)
+    with pytest.raises(InvalidStateError, match="is no archive of batch"):
+        Restorer(archive_db, other, "archivist").run()
+    assert rows(admin_db)["ingest_result"] == []
+
+
+def test_a_file_that_the_disk_did_not_keep_deletes_nothing(settled, archive_db, admin_db, folder):
+    before = rows(admin_db)
+
+    def damage(step):
+        if step == "verify":
+            (path,) = folder.iterdir()
+            path.write_bytes(path.read_bytes()[:-30])
+
+    with pytest.raises(InvalidStateError, match="does not fit"):
+        archive(archive_db, folder, damage)
+    assert rows(admin_db) == before
+
+
+# --------------------------------------------------------------------------------------------------------- killed
+
+
+def killed_at(conf, work, number: int) -> bool:
+    """Run `work(database, checkpoint)` in a process that kills itself at a checkpoint; return whether it was killed."""
+    calls = iter(range(number + 1))
+
+    def checkpoint(step: str) -> None:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work(Database(conf), checkpoint)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db, admin_db, folder, monkeypatch):
+    """After each kill, each row is in the database or in a whole file; the next run finishes."""
+    monkeypatch.setattr(archiver_module, "DELETED_ROWS", 3)
+    before, steps = rows(admin_db), 0
+    while killed_at(archive_db.settings, lambda db, checkpoint: archive(db, folder, checkpoint), steps):
+        steps += 1
+        known = {row["file"] for row in admin_db.execute("SELECT file FROM ingest_archive")}
+        assert all(verify_file(folder / name).is_consistent for name in known)
+        archive(archive_db, folder)
+        assert rows(admin_db) == {table: [] for table in MOVED}
+        assert admin_db.execute("SELECT 1 FROM ingest_archive WHERE emptied_at IS NULL") == []
+        kept = admin_db.execute("SELECT DISTINCT file FROM ingest_archive WHERE restored_at IS NULL")
+        for name in [row["file"] for row in kept]:
+            Restorer(archive_db, folder / name, "archivist").run()
+        assert rows(admin_db) == before, f"killed at step {steps}"
+    assert steps > 15
+
+
+def test_a_restoration_that_is_killed_at_any_step_is_completed_by_the_next(settled, archive_db, admin_db, folder):
+    before, steps = rows(admin_db), 0
+    while True:
+        (name,) = archive(archive_db, folder).files
+        path = folder / name
+        was_killed = killed_at(
+            archive_db.settings, lambda db, checkpoint, path=path: Restorer(db, path, "a", checkpoint).run(), steps
+        )
+        Restorer(archive_db, path, "archivist").run()
+        assert rows(admin_db) == before
+        if not was_killed:
+            break
+        steps += 1
+    assert steps >= 4
+
+
+def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settled, archive_db, admin_db, folder):
+    def stop(step):
+        if step == "delete_results":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive(archive_db, folder, stop)
+    (path,) = folder.iterdir()
+    hidden = path.rename(folder.parent / path.name)
+    left = rows(admin_db)
+    with pytest.raises(InvalidStateError, match="is not in"):
+        archive(archive_db, folder)
+    assert rows(admin_db) == left
+    hidden.rename(path)
+    assert archive(archive_db, folder).continued == 1
+
+
+# --------------------------------------------------------------------------------------------- columns and accounts
+
+
+def test_every_column_of_what_is_moved_is_written_and_brought_back():
+    """A new column that an archive forgot would be lost with its row."""
+    reads = {
+        "ingest_result": "receipts.results", "ingest_result_member": "receipts.members",
+        "ingest_event": "receipts.events", "ingest_batch_item": "archive.items",
+    }
+    writes = {
+        "ingest_result": "results", "ingest_result_member": "members", "ingest_event": "events",
+        "ingest_batch_item": "items",
+    }
+    for table, name in reads.items():
+        columns = set(expected_tables()[table].columns)
+        selected = query(name).partition("SELECT")[2].partition("FROM")[0]
+        assert set(re.findall(r"\w+", selected)) == columns, table
+        assert set(re.findall(r"%\((\w+)\)s", query(f"archive.restore_{writes[table]}"))) == columns, table
+
+
+def test_a_receipt_has_every_column_of_a_container():
+    selected = query("receipts.settled_containers").partition("SELECT")[2].partition("FROM")[0]
+    assert set(re.findall(r"\w+", selected)) == set(expected_tables()["ingest_batch_container"].columns)
+
+
+def test_the_commands_run_under_the_account_of_archives_alone(settled, command, archive_conf, panel_conf, folder):
+    refused = command("archive", "--before", "2026-11-30", "--to", folder)
+    assert refused.returncode == 1 and "denied" in refused.stderr
+    on_mount = command("archive", "--before", "2026-11-30", "--to", folder.parent / "assets", conf=archive_conf)
+    assert on_mount.returncode == 2 and "never written" in on_mount.stderr
+    done = command("archive", "--before", "2026-11-30", "--to", folder, conf=archive_conf)
+    assert done.returncode == 0 and done.stdout.startswith("2 batches archived."), done.stderr
+    (path,) = folder.iterdir()
+    shown = command("receipt", settled[0])
+    assert shown.returncode == 1 and f"is archived, see {path.name}" in shown.stderr
+    assert "Archived, see" in command("show", settled[0]).stdout
+    restored = command("restore-archive", path, settled[0], conf=archive_conf)
+    assert restored.returncode == 0 and settled[0] in restored.stdout
+    assert command("receipt", settled[0]).returncode == 0

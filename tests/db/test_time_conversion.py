@@ -1,0 +1,136 @@
+"""cutover convert-times: the local times of the Perl side become UTC, in each zone and season, and ours stay."""
+
+import dataclasses
+import itertools
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import worker_helpers
+from gpupanel import perl_time
+from gpupanel.db import Database
+from gpupanel.errors import InvalidInputError, InvalidStateError
+from gpupanel.migration import table_specs, time_conversion
+from gpupanel.migration.time_conversion import TO_LOCAL, TO_UTC
+
+ZONE = ZoneInfo("Europe/Vienna")
+# UTC times in both seasons, and around both changes of the clocks.
+TIMES = [
+    datetime(2024, 1, 15, 12), datetime(2024, 7, 15, 12, 0, 0, 250_000), datetime(2025, 3, 30, 0, 59, 59),
+    datetime(2025, 3, 30, 1), datetime(2025, 10, 25, 22), datetime(2025, 10, 26, 1), datetime(2026, 11, 30, 23),
+]
+
+
+@pytest.fixture
+def zoned(admin_db):
+    db = Database(dataclasses.replace(admin_db.settings, perl_time_zone=ZONE))
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def mixed(admin_db, panel_db, bundles, mount, worker_conf):
+    """A ledger and library in which this system brought one bundle, and Perl another one at TIMES, in local time."""
+    ours = bundles.bundle("ours", bundles.assets("ours", 2))
+    worker_helpers.queue(panel_db, mount, ours)
+    worker_helpers.drain(worker_conf)
+    before = snapshot(admin_db)
+    for number, at in enumerate(TIMES, 1):
+        add_perl_rows(admin_db, number, at.replace(tzinfo=UTC).astimezone(ZONE).replace(tzinfo=None))
+    return before
+
+
+def add_perl_rows(db, number, local):
+    for statement in (
+        "INSERT INTO ingest_batch (id, sync_id, discovered_at, started_at, completed_at, updated_at)"
+        " VALUES (%(n)s, UUID(), %(at)s, %(at)s, NULL, %(at)s)",
+        "INSERT INTO import_job (batch_id, requested_by, state, worker, queued_at, claimed_at, heartbeat_at,"
+        " finished_at) VALUES (%(n)s, 'x', 'completed', 'perl:1', %(at)s, %(at)s, %(at)s, %(at)s)",
+        "INSERT INTO ingest_event (batch_id, event_type, payload, created_at) VALUES (%(n)s, 'scan', '{}', %(at)s)",
+        "INSERT INTO ingest_batch_item (batch_id, asset_type, asset_hash, decision, updated_at)"
+        " VALUES (%(n)s, 'photo', SHA2(%(n)s, 256), 'created', %(at)s)",
+        "INSERT INTO asset (asset_type, asset_hash, last_batch_id, created_at, updated_at)"
+        " VALUES ('photo', SHA2(%(n)s, 256), %(n)s, %(at)s, %(at)s)",
+        "INSERT INTO asset_source (asset_id, document, sha256, created_at, updated_at)"
+        " SELECT id, '{}', asset_hash, %(at)s, %(at)s FROM asset WHERE last_batch_id = %(n)s",
+    ):
+        db.execute(statement, n=number + 900_000, at=local)
+
+
+def snapshot(db):
+    """Return all rows of the compared tables, less the events of conversions."""
+    return {
+        table: [row for row in db.execute(f"SELECT * FROM {table} ORDER BY id")
+                if row.get("event_type") != time_conversion.EVENT]
+        for table in table_specs.BY_NAME
+    }
+
+
+def perl_times(db, table, column):
+    key = "last_batch_id" if table == "asset" else "batch_id"
+    rows = db.execute(f"SELECT {column} AS at FROM {table} WHERE {key} > 900000 ORDER BY {key}, id")
+    return [row["at"] for row in rows if row["at"]]
+
+
+def test_perls_times_become_utc_in_every_season_ours_stay_and_the_way_back_is_exact(mixed, admin_db, zoned):
+    local = snapshot(admin_db)
+    report = time_conversion.convert_times(zoned, TO_UTC, "jane")
+    for table, column in (
+        ("import_job", "queued_at"), ("import_job", "heartbeat_at"), ("ingest_event", "created_at"),
+        ("ingest_batch_item", "updated_at"), ("asset", "created_at"), ("asset", "updated_at"),
+    ):
+        times = [time for time in perl_times(admin_db, table, column) if time.year < 2026 or time.month < 12]
+        assert times == TIMES, (table, column)
+    assert report.rows["import_job"] == report.rows["asset_source"] == len(TIMES)
+    after = snapshot(admin_db)
+    for table, rows in mixed.items():
+        assert [row for row in after[table] if row in rows] == rows, table
+    events = admin_db.execute("SELECT DISTINCT payload, actor FROM ingest_event WHERE event_type = 'times_converted'")
+    assert events == [{
+        "payload": '{"direction":"utc","phase":"cutover","zone":"Europe/Vienna"}', "actor": "jane",
+    }]
+    time_conversion.convert_times(zoned, TO_LOCAL, "jane")
+    assert snapshot(admin_db) == local
+
+
+def test_a_second_conversion_is_refused_and_a_dry_run_writes_nothing(mixed, admin_db, zoned):
+    before = snapshot(admin_db)
+    assert sum(time_conversion.preview(zoned, TO_UTC, "jane").rows.values()) > 5 * len(TIMES)
+    assert snapshot(admin_db) == before
+    with pytest.raises(InvalidStateError, match="in its local zone already"):
+        time_conversion.convert_times(zoned, TO_LOCAL, "jane")
+    time_conversion.convert_times(zoned, TO_UTC, "jane")
+    after = snapshot(admin_db)
+    with pytest.raises(InvalidStateError, match="in UTC already by jane at 2026-"):
+        time_conversion.convert_times(zoned, TO_UTC, "bob")
+    assert snapshot(admin_db) == after
+
+
+def test_a_job_of_this_system_is_known_by_its_token_and_one_that_perl_took_is_not(admin_db, zoned):
+    token = perl_time.new_token("ours:1")
+    add_perl_rows(admin_db, 1, datetime(2026, 6, 1, 12))
+    admin_db.execute("UPDATE import_job SET worker = 'ours:1', claim_token = %(token)s", token=token)
+    add_perl_rows(admin_db, 2, datetime(2026, 6, 1, 12))
+    time_conversion.convert_times(zoned, TO_UTC, "jane")
+    rows = admin_db.execute("SELECT queued_at, claimed_at, finished_at FROM import_job ORDER BY id")
+    noon, ten = datetime(2026, 6, 1, 12), datetime(2026, 6, 1, 10)
+    assert [list(row.values()) for row in rows] == [[ten, noon, noon], [ten, ten, ten]]
+
+
+def test_nothing_is_converted_while_a_job_runs_or_without_a_zone(admin_db, zoned):
+    add_perl_rows(admin_db, 1, datetime(2026, 6, 1, 12))
+    admin_db.execute("UPDATE import_job SET state = 'running'")
+    with pytest.raises(InvalidStateError, match=r"Job \d+ runs on perl:1; nothing was converted"):
+        time_conversion.convert_times(zoned, TO_UTC, "jane")
+    with pytest.raises(InvalidInputError, match="perl_time_zone is not set"):
+        time_conversion.convert_times(admin_db, TO_UTC, "jane")
+
+
+@pytest.mark.parametrize("name", ["Europe/Vienna", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
+def test_each_offset_of_a_zone_is_found_with_the_second_of_its_change(name):
+    zone = ZoneInfo(name)
+    steps = list(time_conversion.offsets(zone, datetime(2005, 1, 1), datetime(2027, 1, 1)))
+    for before, after in itertools.pairwise(steps):
+        for at, seconds in ((after.since, after.seconds), (after.since - timedelta(seconds=1), before.seconds)):
+            assert at.replace(tzinfo=UTC).astimezone(zone).utcoffset() == timedelta(seconds=seconds)
+    assert len(steps) == {"Asia/Kolkata": 1, "UTC": 1}.get(name, 45)
