@@ -34,6 +34,9 @@ class BoundedCount(NamedTuple):
     exact: bool
 
 
+_KEPT: CountMemo[tuple[BoundedCount, dict[str, BoundedCount]]] = CountMemo()
+
+
 def list_batches(
     tx: ReadTransaction, filters: BatchFilter, cursor: Cursor | None = None, *, sort: Sort = NEWEST,
     limit: int = 50, path: AccessPath | None = None,
@@ -88,9 +91,6 @@ def count_list_and_statuses(
         tx, filters, tuple(state.values()), lambda: _count_list_and_statuses(tx, filters, path, state["span"])
     )
     return number, dict(by_status)
-
-
-_KEPT: CountMemo[tuple[BoundedCount, dict[str, BoundedCount]]] = CountMemo()
 
 
 def _count_list_and_statuses(
