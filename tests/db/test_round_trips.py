@@ -3,7 +3,7 @@
 import worker_helpers
 from gpupanel.db import bulk_insert
 from gpupanel.models import BatchStatus
-from gpupanel.worker import claims
+from gpupanel.worker import claims, preflights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +58,10 @@ OF_A_JOB = (
 )
 
 
-def test_a_job_of_one_chunk_takes_19_statements_and_two_commits(admin_db, panel_db, mount, bundles, worker_conf):
+def test_a_job_of_one_chunk_takes_19_statements_and_two_commits(
+    admin_db, panel_db, mount, bundles, worker_conf, monkeypatch
+):
+    monkeypatch.setattr(preflights, "LOOK_SECONDS", 3600)  # the worker looks for requests by the clock
     patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60)
     worker_helpers.drain(patient)  # the first worker of a host adds its slot, and later ones take it
     asked, commits = {}, {}
