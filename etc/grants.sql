@@ -1,7 +1,7 @@
 -- The accounts and what each may do, in the current database. No account here holds DROP or TRUNCATE, and only that of
 -- archives, which comes locked and stays so unless an administrator opens it, holds DELETE. For all others,
--- ingest_batch_word, ingest_event, ingest_result, ingest_result_member, ingest_document and ingest_receipt can only be
--- read and added to.
+-- ingest_batch_word, ingest_event, ingest_result, ingest_result_member, ingest_result_tombstone, ingest_document and
+-- ingest_receipt can only be read and added to.
 -- `bin/gpupanel init-db` runs this file, and running it again is harmless.
 --
 -- The accounts come locked. Give each a password of its own and open it:
@@ -31,6 +31,7 @@ GRANT SELECT ON asset_collection_item TO gpu_panel@localhost;
 -- The panel reads what imports did, the workers, the receipts and the schema's version.
 GRANT SELECT ON ingest_result TO gpu_panel@localhost;
 GRANT SELECT ON ingest_result_member TO gpu_panel@localhost;
+GRANT SELECT ON ingest_result_tombstone TO gpu_panel@localhost;
 GRANT SELECT ON ingest_document TO gpu_panel@localhost;
 GRANT SELECT ON ingest_tombstone TO gpu_panel@localhost;
 GRANT SELECT ON ingest_receipt TO gpu_panel@localhost;
@@ -72,6 +73,7 @@ GRANT SELECT, INSERT, UPDATE ON asset_collection_item TO gpu_worker@localhost;
 -- The worker adds results, and can change none.
 GRANT SELECT, INSERT ON ingest_result TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_result_member TO gpu_worker@localhost;
+GRANT SELECT, INSERT ON ingest_result_tombstone TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_document TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_tombstone TO gpu_worker@localhost;
 
@@ -104,6 +106,7 @@ GRANT SELECT ON ingest_event TO gpu_seal@localhost;
 GRANT SELECT ON import_job TO gpu_seal@localhost;
 GRANT SELECT ON ingest_result TO gpu_seal@localhost;
 GRANT SELECT ON ingest_result_member TO gpu_seal@localhost;
+GRANT SELECT ON ingest_result_tombstone TO gpu_seal@localhost;
 GRANT SELECT ON ingest_document TO gpu_seal@localhost;
 GRANT SELECT, INSERT ON ingest_receipt TO gpu_seal@localhost;
 GRANT SELECT ON ingest_archive TO gpu_seal@localhost;

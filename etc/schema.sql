@@ -320,14 +320,34 @@ CREATE TABLE IF NOT EXISTS ingest_result_member (
   result_id       BIGINT UNSIGNED NOT NULL,
   asset_id        BIGINT UNSIGNED NOT NULL,
   position        INT UNSIGNED NOT NULL DEFAULT 0,
-  -- 1 where the member came or moved, 0 where it went.
+  -- 1 where the member came or moved, 0 where it went; with `say_only`: whether it is live.
   came            TINYINT UNSIGNED NOT NULL,
   -- Of a member that moved or went: where it was.
   position_before INT UNSIGNED NULL,
+  -- 1 where only the say about the member moved.
+  say_only        TINYINT UNSIGNED NOT NULL DEFAULT 0,
+  -- The say about the member after the write and before it; an undo puts back the latter.
+  source_at       DATETIME(6) NULL,
+  source_batch_id BIGINT UNSIGNED NULL,
+  source_at_before       DATETIME(6) NULL,
+  source_batch_id_before BIGINT UNSIGNED NULL,
   -- A result names a member once.
   PRIMARY KEY (result_id, asset_id),
   -- In which containers an asset has been.
   KEY asset (asset_id, result_id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+
+-- The tombstones of members that a `remove` wrote, each with the say that it replaced: NULL where there was none.
+-- Append-only. `asset_hash` is that of the member.
+CREATE TABLE IF NOT EXISTS ingest_result_tombstone (
+  result_id        BIGINT UNSIGNED NOT NULL,
+  asset_hash       CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_at        DATETIME(6) NULL,
+  batch_id         BIGINT UNSIGNED NULL,
+  source_at_before DATETIME(6) NULL,
+  batch_id_before  BIGINT UNSIGNED NULL,
+  -- A result names a tombstone once.
+  PRIMARY KEY (result_id, asset_hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 -- Documents that an import replaced, each kept once. Append-only.
@@ -346,6 +366,8 @@ CREATE TABLE IF NOT EXISTS ingest_tombstone (
   source_at  DATETIME(6) NOT NULL,
   batch_id   BIGINT UNSIGNED NOT NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  -- Taken back by an undo; the next removal clears it.
+  deleted_at DATETIME(6) NULL,
   -- The latest say alone is kept.
   PRIMARY KEY (kind, hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
@@ -524,6 +546,8 @@ CREATE TABLE IF NOT EXISTS asset_source (
   sha256     CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  -- Taken back by an undo; the next import of a source clears it.
+  deleted_at DATETIME(6) NULL,
   -- An asset has one source document.
   UNIQUE KEY asset (asset_id),
   CONSTRAINT asset_source_asset FOREIGN KEY (asset_id) REFERENCES asset (id)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # A plain address: no display name, no quotes, nothing that a mail header could take for its end.
 MAIL_ADDRESS = (
@@ -52,7 +53,8 @@ class Url(NamedTuple):
     def origin(self) -> str:
         """The address without its path, for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
 
 
 def _names(text: str) -> frozenset[str]:
@@ -143,7 +145,7 @@ def _url(text: str) -> Url | None:
     host = host.strip("[]")
     if (scheme == "http" and host not in LOCAL_HOSTS) or int(port or 1) not in range(1, 65536):
         raise ValueError
-    return Url(scheme, host, int(port or (443 if scheme == "https" else 80)), target or "/")
+    return Url(scheme, host, int(port or DEFAULT_PORTS[scheme]), target or "/")
 
 
 def _unit(text: str) -> str:

@@ -24,6 +24,7 @@ _fields_of = itemgetter(*FIELDS)
 _values_of = itemgetter(*DERIVATIVE_VALUES)
 
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def item_fields(item: Item) -> dict[str, Any]:
@@ -61,6 +62,11 @@ def asset_digest(
 def library_container_digest(title: str | None, cover_hash: str | None, is_removed: bool) -> str:
     """Digest of a gallery or collection as the library has it, without its members."""
     return _digest([title, cover_hash, is_removed])
+
+
+def undo_digest(changes: Mapping[str, Any] | None) -> str:
+    """Digest of what an undo writes of one entry: the results that it takes back, and each value before and after."""
+    return sha256(_encode_sorted(changes)).hexdigest()
 
 
 def _plain(fields: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -29,14 +29,15 @@ class Hold(NamedTuple):
 
 
 def lock_chain(tx: Transaction, batch_id: int) -> tuple[int | None, str | None]:
-    """Lock a batch and its prior by ascending id; return the prior's id and sync_id.
+    """Lock a batch, its prior and the batch that it undoes by ascending id; return the prior's id and sync_id.
 
     Queueing and the end of a job both lock the prior's batch first, so that neither misses the other.
     """
     chain = tx.fetch_one("holds.chain", batch_id=batch_id)
     if chain is None:
         return None, None
-    tx.fetch_all("holds.lock_batches", batch_ids=[chain["id"], chain["prior_id"] or chain["id"]])
+    others = [batch_id for batch_id in (chain["prior_id"], chain["undo_of"]) if batch_id]
+    tx.fetch_all("holds.lock_batches", batch_ids=[chain["id"], *others])
     return chain["prior_id"], chain["prior_sync_id"]
 
 

@@ -40,6 +40,7 @@ def enqueue(
         raise _not_queueable(tx, batch)
     _raise_if_unapproved(batch)
     preflight_requests.raise_if_open(tx, batch)
+    _raise_if_undo_clashes(tx, batch)
     total = max(0, batch["item_count"] - tx.fetch_value("ledger.count_done", batch_id=batch["id"]))
     try:
         job_id = tx.insert(
@@ -66,8 +67,25 @@ def _raise_if_unapproved(batch: BatchRow) -> None:
         )
 
 
+def _raise_if_undo_clashes(tx: ReadTransaction, batch: BatchRow) -> None:
+    """Refuse to import a batch and to undo it at once; both hold the row of the batch here."""
+    if batch["undo_of"] is not None:
+        workers.raise_if_foreign_claims(tx)
+        if active := tx.fetch_one("job_queue.active_job", batch_id=batch["undo_of"]):
+            raise InvalidStateError(
+                f"Job {active['id']} of the batch that is to be undone is {active['state']}.",
+                "Wait for the job to end, or cancel it; then preflight the undo again.",
+            )
+    elif active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
+        raise InvalidStateError(
+            f"Batch {batch['sync_id']} is being undone by batch {active['sync_id']}: job {active['id']} is"
+            f" {active['state']}.",
+            "Wait for the job to end, or cancel it.",
+        )
+
+
 def lock_chain(tx: Transaction, sync_id: str) -> None:
-    """Lock a batch and its prior by ascending id: the first locks of a transaction that queues the batch."""
+    """Lock a batch, its prior and the batch that it undoes: the first locks of a transaction that queues the batch."""
     batch_id = tx.fetch_value("holds.batch_id", sync_id=sync_id)
     if batch_id is not None:
         holds.lock_chain(tx, batch_id)

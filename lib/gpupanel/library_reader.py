@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from . import digests, order
@@ -41,7 +42,7 @@ class ExistingAsset(NamedTuple):
     containers with the asset as live member; `derivatives` has the values of the live ones by kind and path. `say` is
     the latest say about fields and mark. `derivative_says` and `member_says` are those of derivatives, and of
     memberships that are removed or that a `remove` did not find. `hashed` are the live derivatives whose SHA-256 was
-    compared with the manifest.
+    compared with the manifest. `derivative_columns` are the columns of each derivative's own say.
     """
 
     id: int
@@ -56,6 +57,8 @@ class ExistingAsset(NamedTuple):
     member_says: dict[ContainerKey, Say | None]
     columns: SayColumns = SayColumns()
     hashed: frozenset[AssetKey] = frozenset()
+    derivative_columns: Mapping[AssetKey, tuple[datetime | None, int | None]] = MappingProxyType({})
+    fingerprint: str = ""
 
     @property
     def target_digest(self) -> str:
@@ -99,6 +102,8 @@ def existing_assets(
             member_says[row["id"]],
             SayColumns(row["source_at"], row["source_batch_id"], row["last_batch_id"]),
             frozenset(file for file, each in derivatives[row["id"]].items() if each["checked_how"] == SHA256),
+            {file: (each["source_at"], each["source_batch_id"]) for file, each in derivatives[row["id"]].items()},
+            row["fingerprint"],
         )
         for key, row in rows.items()
     }

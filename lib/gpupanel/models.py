@@ -4,6 +4,7 @@ docs/CONTRACT.md, 5. Words for states.
 """
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -186,9 +187,28 @@ class EntryResult(NamedTuple):
 
 
 class MemberChange(NamedTuple):
-    """A member that came into a container or moved in it (`came`), or went."""
+    """A member that came into a container or moved in it (`came`), or went; or of which the say alone moved.
+
+    With `say_only`, `came` is whether the member is live. `source_at` and `source_batch_id` are its say after the
+    write, and those of `_before` its say before: that of its container where they are None.
+    """
 
     asset_id: int
     position: int
     came: bool
     position_before: int | None = None
+    say_only: bool = False
+    source_at: datetime | None = None
+    source_batch_id: int | None = None
+    source_at_before: datetime | None = None
+    source_batch_id_before: int | None = None
+
+
+class TombstoneChange(NamedTuple):
+    """A member's tombstone that was written: its say after and before, None where there is none."""
+
+    asset_hash: str
+    source_at: datetime | None
+    batch_id: int | None
+    source_at_before: datetime | None = None
+    batch_id_before: int | None = None

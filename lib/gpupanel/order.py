@@ -15,6 +15,7 @@ from .rows import BatchRow, SayRow
 
 MICROSECOND = timedelta(microseconds=1)
 FUTURE = timedelta(hours=24)  # how far completed_at may be ahead of the database's clock: clocks and time zones differ
+NEVER = datetime(1000, 1, 1)  # the say of a row that no bundle has decided about: older than each bundle
 MAX_PRIORS = 10_000  # bounds the statements of a walk over priors
 
 TombstoneKey = tuple[str, str]  # (kind, hash)
@@ -148,6 +149,13 @@ class Resolver:
 
 def tombstones(tx: ReadTransaction, keys: Iterable[TombstoneKey], *, lock: bool = False) -> dict[TombstoneKey, Say]:
     """(kind, hash) -> latest `remove` that found no row. `lock` locks the rows and the gaps between them."""
+    return {key: say for key, (say, is_live) in all_tombstones(tx, keys, lock=lock).items() if is_live}
+
+
+def all_tombstones(
+    tx: ReadTransaction, keys: Iterable[TombstoneKey], *, lock: bool = False
+) -> dict[TombstoneKey, tuple[Say, bool]]:
+    """(kind, hash) -> say of a tombstone, and whether it counts: one that an undo took back does not."""
     name = "order.lock_tombstones" if lock else "order.tombstones"
     rows = {
         (kind, row["hash"]): row
@@ -157,7 +165,7 @@ def tombstones(tx: ReadTransaction, keys: Iterable[TombstoneKey], *, lock: bool 
     batches = [row for chunk in chunked(batch_ids) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
     sync_ids = {row["id"]: row["sync_id"] for row in batches}
     return {
-        key: Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"])
+        key: (Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"]), row["deleted_at"] is None)
         for key, row in rows.items() if row["batch_id"] in sync_ids
     }
 

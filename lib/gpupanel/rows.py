@@ -51,6 +51,18 @@ class BatchRow(Facts):
     archive_file: NotRequired[str | None]  # of one batch alone
 
 
+class UndoRow(TypedDict):
+    """An undo of a batch, with its latest job and who queued it."""
+
+    sync_id: str
+    status: str
+    imported_at: datetime | None
+    discovered_at: datetime
+    job_id: int | None
+    job_state: str | None
+    requested_by: str | None
+
+
 class ListedBatch(BatchRow):
     """A batch with its latest job, and what names it: its first container or item."""
 
@@ -97,6 +109,7 @@ class PlannedItem(TypedDict):
     decision: str
     job_id: int | None
     changes: Any
+    item_digest: str | None
     target_digest: str | None
 
 
@@ -145,10 +158,12 @@ class PlannedContainer(TypedDict):
     id: int
     type: str
     container_hash: str
+    container_digest: str | None
     target_digest: str | None
     planned: str | None
     decision: str
     changes: Changes | None
+    members: int
     members_done: int
     job_id: int | None
 
@@ -158,11 +173,9 @@ class ContainerRow(PlannedContainer):
 
     batch_id: int
     position: int
-    container_digest: str | None
     title: str | None
     cover_hash: str | None
     reason: str
-    members: int
     missing: list[str]
     missing_count: int
     target_id: int | None
@@ -295,6 +308,7 @@ class AssetRow(SayRow):
     asset_type: str
     asset_hash: str
     first_sync_id: str | None
+    fingerprint: str
     deleted_at: Any
 
 

@@ -147,6 +147,8 @@ def _record(tx: Transaction, finding: ScannedBundle, actor: str) -> tuple[str, i
     row: BatchRow | None = tx.fetch_one("ledger.lock", sync_id=finding.sync_id)
     if row is None:
         return _discover(tx, finding, actor)
+    if row["undo_of"] is not None:
+        return KNOWN, None  # no bundle takes the place of an undo
     _note_state(tx, row["id"], finding)
     if not _has_changed(row, finding):
         return (CHANGED if _is_replaced(row, finding) else KNOWN), None

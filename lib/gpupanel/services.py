@@ -11,7 +11,7 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import attention, job_queue, ledger, preflight, preflight_requests, scan
+from . import attention, job_queue, ledger, preflight, preflight_requests, scan, undo_service
 from .library_reader import AssetKey
 from .db import Database, DataError, Transaction, chunked
 from .errors import (
@@ -188,6 +188,8 @@ def preflight_batch(
     PreflightRequested if `seconds` are given and a worker is to make it.
     """
     batch = db.run_read(ledger.get_batch, sync_id)
+    if batch["undo_of"] is not None:
+        return undo_service.preflight(db, sync_id, actor)
     try:
         examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
     except PreflightTooLongError:
@@ -205,6 +207,8 @@ def queue_batch(
     bundle gone, and PreflightRequested as `preflight_batch` does.
     """
     batch = db.run_read(ledger.get_batch, sync_id)
+    if batch["undo_of"] is not None:
+        return undo_service.queue(db, sync_id, actor, priority)
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED or BatchStatus(batch["status"]).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     try:
@@ -227,6 +231,8 @@ def retry_batch(
     deadline = None if seconds is None else monotonic() + seconds
     batch = db.run_read(ledger.get_batch, sync_id)
     status = batch["status"]
+    if batch["undo_of"] is not None:
+        return undo_service.retry(db, sync_id, actor, priority)
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .db import ReadTransaction
+from .errors import InvalidStateError
 from .rows import LockedJob, QueueControl, WorkerRow
 
 BEAT_SECONDS = 15  # between two heartbeats of a worker, also of an idle one
 LATE_SECONDS = 3 * BEAT_SECONDS
+FOREIGN_DAYS = 7  # after the last claim of another program's worker, batches can be undone
 
 
 class Presence(NamedTuple):
@@ -68,3 +70,16 @@ def presence(tx: ReadTransaction) -> Presence:
     if row["since"]:
         pause = {"paused_by": row["paused_by"], "reason": row["reason"], "since": row["since"]}
     return Presence(int(row["alive"]), row["seen_at"], row["now"], pause)
+
+
+def raise_if_foreign_claims(tx: ReadTransaction) -> None:
+    """Raise InvalidStateError while a worker that writes no claim token takes jobs, as the Perl worker does.
+
+    Such a worker would claim the job of an undo, find no bundle, and fail it.
+    """
+    if job := tx.fetch_one("workers.foreign_claim", days=FOREIGN_DAYS):
+        raise InvalidStateError(
+            f"Another program's worker, {job['worker']}, claimed job {job['id']} at"
+            f" {job['claimed_at']:%Y-%m-%d %H:%M:%S} UTC. It could claim the job of an undo, which it does not know.",
+            f"Stop that worker; {FOREIGN_DAYS} days after its last claim, batches can be undone.",
+        )

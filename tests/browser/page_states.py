@@ -26,6 +26,16 @@ def _preview(page, dataset):
     page.click("button:text-is('Preview')")
 
 
+def _forecast(page, dataset):
+    """Open the preview of queueing batches that have not been imported, with all of its forecast."""
+    page.goto(f"{BATCHES}?status=discovered")
+    for box in page.locator("td.tick input").all():
+        box.check()
+    page.click("button:text-is('Queue selected')")
+    for summary in page.locator(".each summary").all():
+        summary.click()
+
+
 def _asset(page, dataset):
     """Open the first asset of a completed batch, with the changes of its history."""
     page.goto(f"{BATCHES}?action=detail&sync_id={dataset.updated}")
@@ -96,6 +106,7 @@ FULL = {
     "error-bad-request": _at(f"{BATCHES}?status=nonsense"),
     "error-no-such-page": _at("nowhere"),
     "selection-preview": _preview,
+    "selection-forecast": _forecast,
     "selection-all": _preview_of_all,
     "selection-outcome": _outcome,
 }

@@ -22,8 +22,7 @@ RUN = """async (tags) => {
 VARIANTS = [(width, scheme) for scheme in ("light", "dark") for width in (1280, 320, 3840)]
 TABLES = [
     "batches", "attention", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed",
-    "doctor",
-    "selection-preview",
+    "doctor", "selection-preview", "selection-forecast",
 ]
 
 

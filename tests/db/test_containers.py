@@ -242,7 +242,9 @@ def test_a_result_names_the_values_and_the_members_before_and_after(admin_db, pa
     changes = json.loads(updated["changes"])
     assert changes["title"] == ["Coast", "Shore"]
     assert changes["source_batch_id"] == [created["batch_id"], updated["batch_id"]]
-    assert json.loads(removed["changes"]) == {"deleted": [False, True]}
+    taken_out = json.loads(removed["changes"])
+    assert (taken_out.keys(), taken_out["deleted"]) == ({"deleted", "tombstone"}, [False, True])
+    assert taken_out["tombstone"][0] is None and taken_out["tombstone"][1][1] == removed["batch_id"]
     assert came_and_went(admin_db, created["id"]) == [(a.asset_hash, 1, 0, None), (b.asset_hash, 1, 1, None)]
     assert came_and_went(admin_db, updated["id"]) == [(b.asset_hash, 1, 0, 1), (c.asset_hash, 1, 1, None)]
     assert {(name, came) for name, came, *_ in came_and_went(admin_db, removed["id"])} == {

@@ -390,6 +390,23 @@ def test_a_file_that_is_open_to_others_is_found(faults, sound, name, mode, advic
     assert faults()[f"permissions of {name}"].advice == f"{advice} {file}"
 
 
+def test_the_secrets_of_notify_are_checked(faults, sound):
+    hook = "webhook_url = https://example.org/T0KEN\nwebhook_secret_file = hook.key\n"
+    sound.path.write_text(f"{sound.path.read_text()}\n[notify]\n{hook}")
+    sound.path.chmod(0o644)
+    changed = config.load(sound.path)
+    found = faults(changed)
+    assert found["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
+    assert "hook.key does not exist" in found["notify"].found
+    sound.path.chmod(0o640)
+    key = sound.path.with_name("hook.key")
+    key.write_text("a key")
+    key.chmod(0o644)
+    assert [finding.advice for finding in faults(changed).values()] == [f"chmod 600 {key}"]
+    key.chmod(0o600)
+    assert faults(changed) == {}
+
+
 def test_a_password_within_a_configuration_that_others_can_read_is_found(faults, sound):
     text = sound.path.read_text().replace("password_file = gpu_panel.password", "password = gpu_panel has a 'secret'")
     sound.path.write_text(text)

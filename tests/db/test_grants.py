@@ -31,6 +31,7 @@ DUTIES = {
     "ingest_batch_word": (RI, RI),
     "ingest_result": (R, RI),
     "ingest_result_member": (R, RI),
+    "ingest_result_tombstone": (R, RI),
     "ingest_document": (R, RI),
     "ingest_tombstone": (R, RIU),
     "ingest_receipt": (R, R),
@@ -180,7 +181,10 @@ def test_the_worker_finds_no_bundles_and_inserts_no_job_that_runs_already(worker
     assert is_denied(worker_db, "INSERT INTO import_job (batch_id, requested_by, state) VALUES (1, 'x', 'running')")
 
 
-APPEND_ONLY = ("ingest_result", "ingest_result_member", "ingest_document", "ingest_receipt", "ingest_event")
+APPEND_ONLY = (
+    "ingest_result", "ingest_result_member", "ingest_result_tombstone", "ingest_document", "ingest_receipt",
+    "ingest_event",
+)
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)

@@ -203,7 +203,7 @@ def test_one_mail_tells_all_since_the_last_one_with_reason_and_link(
     assert message["To"] == "ann@example.org, bob@example.org" and message["Auto-Submitted"] == "auto-generated"
     assert message["Subject"].endswith(": 1 partial")
     assert f"batch {sync_id}" in mail.text and "1 of 2 items failed" in mail.text and "is not JSON" in mail.text
-    assert f"https://panel.example.org:443/admin/import-media.cgi?action=detail&sync_id={sync_id}" in mail.text
+    assert f"https://panel.example.org/admin/import-media.cgi?action=detail&sync_id={sync_id}" in mail.text
     assert unsent(admin_db) == []
     assert notify()[:2] == (0, f"mail server 127.0.0.1:{mail_server.port}: nothing to send\n")
     assert len(mail_server.mails) == 1

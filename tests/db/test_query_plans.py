@@ -94,7 +94,9 @@ def filled(server):
 )
 def test_no_query_reads_a_whole_table(filled, name):
     plan = explain(filled, name)
-    scans = [row for row in plan if row["type"] in ("ALL", "index") and not str(row["table"]).startswith("<")]
+    # `pair` is no table, but a parameter
+    found = [row for row in plan if not str(row["table"]).startswith("<") and row["table"] != "pair"]
+    scans = [row for row in found if row["type"] in ("ALL", "index")]
     assert name in FROM_THE_END or not scans, scans
 
 

@@ -92,8 +92,19 @@ def test_a_batch_with_a_running_job_is_sealed_when_that_has_ended(imported, admi
     )
     report = seal(seal_db)
     assert len(report.receipts) == 1 and len(report.waiting) == 1
+    admin_db.execute("UPDATE import_job SET finished_at = finished_at - INTERVAL 1 DAY WHERE batch_id = %(id)s",
+                     id=batch["id"])
     admin_db.execute("UPDATE import_job SET state = 'failed', finished_at = NOW(6) WHERE claim_token = 'y'")
-    assert len(seal(seal_db).receipts) == 2
+    receipts = seal(seal_db).receipts  # also that of the job that waited for a day
+    assert len(receipts) == 2 and receipts[0].job_id < receipts[1].job_id
+
+
+def test_a_batch_that_something_writes_to_waits_for_the_next_run(imported, panel_db, seal_db):
+    with panel_db.transaction() as tx:
+        ledger.lock_batch(tx, imported)
+        report = seal(seal_db)
+    assert (len(report.receipts), len(report.waiting)) == (1, 1)
+    assert len(seal(seal_db).receipts) == 1
 
 
 def test_a_job_that_ended_long_before_the_last_sealed_one_is_found_by_all(imported, admin_db, seal_db):
@@ -301,12 +312,13 @@ def test_a_batch_without_a_receipt_says_what_makes_one(imported, command):
 def test_texts_that_json_has_to_escape_are_sealed_as_they_stand(imported, admin_db, seal_db, command, tmp_path):
     admin_db.execute(
         "UPDATE ingest_event SET payload = %(text)s, actor = %(actor)s WHERE event_type = 'scan'",
-        text='{"a" : "\\u0041\\n\u2028\U0001f600"}', actor='"\\\x01\u00e9',
+        text='{"a" : "\\u0041\\n\u2028\U0001f600"}', actor='"\\\x01\x7f\u00e9\u009b',
     )
     seal(seal_db)
     file = tmp_path / "receipt"
     file.write_text(command("receipt", imported).stdout)
     assert verify_file(file).is_consistent
+    assert file.read_text().isascii() and file.read_text().replace("\n", "").isprintable()
 
 
 # ----------------------------------------------------------------------------------------------------- order of events

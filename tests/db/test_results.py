@@ -96,7 +96,7 @@ def test_an_entry_that_changes_nothing_records_its_say_alone(admin_db, bundles, 
     bring(again)
     row = only_result(admin_db, again)
     assert row["decision"] == "skipped"
-    assert set(row["changes"]) == {"source_at", "source_batch_id", "last_batch_id"}
+    assert set(row["changes"]) == {"source_at", "source_batch_id", "last_batch_id", "derivative_says"}
     bring(again)
     assert [row["changes"] for row in results_of(admin_db, again)[1:]] == [None]
 

@@ -14,6 +14,7 @@ SYSTEMD = Path("/lib/systemd/systemd")
 NAMESPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net")
 WORKER, PANEL = "gpu-admin-panel-import-worker.service", "gpu-admin-panel.service"
 SECOND_WORKER = "gpu-admin-panel-import-worker@2.service"  # from the same file, installed as a template
+NOTIFY, NOTIFY_TIMER = "gpu-admin-panel-notify.service", "gpu-admin-panel-notify.timer"
 SCAN, TIMER = "gpu-admin-panel-scan.service", "gpu-admin-panel-scan.timer"
 TARGETS = ("sysinit", "basic", "shutdown", "network", "network-online", "remote-fs", "multi-user", "timers", "default")
 WORKER_UID = 64901  # of gpu-worker inside the namespace, whether the machine has one or not

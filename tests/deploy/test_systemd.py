@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from pwd import getpwnam
 from types import SimpleNamespace
@@ -14,7 +16,9 @@ from constants import TREE, password
 from gpupanel.config import DatabaseSettings, MountSettings
 from gpupanel.db import Database
 from gpupanel.mount import Mount
-from systemd_namespace import PANEL, SCAN, SECOND_WORKER, TIMER, WORKER, WORKER_UID, Machine, fields, why_not
+from systemd_namespace import (
+    NOTIFY, NOTIFY_TIMER, PANEL, SCAN, SECOND_WORKER, TIMER, WORKER, WORKER_UID, Machine, fields, why_not,
+)
 from webservers import WEB_USER
 from worker_helpers import wait_until
 
@@ -29,6 +33,18 @@ password_file = {who}.password
 OF_THE_WORKER = "[worker]\npoll_seconds = 0.05\nchunk_items = 1\n"
 OF_THE_PANEL = "[panel]\noperators = admin\nsecret_file = panel.secret\ntrusted_proxies = 127.0.0.1\n"
 OF_THE_PANEL += "socket = /run/gpu-admin-panel/panel.sock\n"
+MAIL_PORT = 2525  # in the machine's own network
+OF_THE_PANEL += f"[notify]\nmail_to = ann@example.org\nmail_from = media@example.org\nsmtp_port = {MAIL_PORT}\n"
+RECEIVE = f"""
+import json, sys
+sys.path.insert(0, {str(TREE / "tests")!r})
+from receivers import MailServer, receiving
+server = MailServer(port={MAIL_PORT})
+server.on_mail = lambda: print(json.dumps(server.mails[-1].text), flush=True)
+with receiving(server):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
 ASK = """
 import sys, urllib.request
 request = urllib.request.Request("http://127.0.0.1:8080/admin/import-media.cgi", headers={"Accept": "application/json"})
@@ -114,6 +130,16 @@ def queued(admin_db, world, bundle_ids, server):
     worker_helpers.queue(panel, Mount(MountSettings(world / "assets" / "sync", world / "assets")), *bundle_ids[:2])
     panel.close()
     return bundle_ids[:2]
+
+
+@pytest.fixture
+def next_mail(machine):
+    """Receive mails in the machine's network; return a function that waits for the text of the next one."""
+    command = ["nsenter", f"--target={machine.pid}", "--net", "--", sys.executable, "-c", RECEIVE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout.readline() == "ready\n"
+        yield lambda: json.loads(receiver.stdout.readline())
+        receiver.stdin.close()
 
 
 def jobs(db):
@@ -257,6 +283,26 @@ def test_a_scan_by_the_timer_records_what_is_new_and_queues_nothing(machine, adm
     found = admin_db.execute("SELECT actor, COUNT(*) AS events FROM ingest_event GROUP BY actor")
     assert found == [{"actor": "timer", "events": len(bundle_ids)}]
     assert jobs(admin_db) == []
+
+
+def test_the_timer_of_notify_sends_what_failed_with_every_restriction_in_force(machine, admin_db, next_mail):
+    machine.systemctl("start", NOTIFY_TIMER)
+    assert machine.show(NOTIFY_TIMER, "Triggers") == NOTIFY
+    machine.systemctl("stop", NOTIFY_TIMER)
+    admin_db.execute("INSERT INTO ingest_batch (id, sync_id, last_error) VALUES (1, UUID(), 'the disk is on fire')")
+    admin_db.execute("INSERT INTO ingest_notice (batch_id, kind) VALUES (1, 'failed')")
+    machine.systemctl("start", NOTIFY)
+    assert machine.show(NOTIFY, "Result") == "success"
+    assert "the disk is on fire" in next_mail()
+    assert admin_db.execute("SELECT id FROM ingest_notice WHERE sent_at IS NULL") == []
+
+
+def test_a_worker_that_systemd_gives_up_is_told(machine, worker, next_mail):
+    program = "/opt/gpu-admin-panel/bin/import-worker --config /etc/passwd"
+    machine.configure(worker, ExecStart=f"\nExecStart={program}")
+    machine.systemctl("start", worker, check=False)
+    text = next_mail()
+    assert text.startswith(f"The unit {WORKER} on ") and "failed: exit-code, exited, 2." in text
 
 
 def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, admin_db):

@@ -1,10 +1,13 @@
 """A file of receipts is verified line by line, in little memory, without a database."""
 
 import gzip
+import re
 import tracemalloc
 from hashlib import sha256
 
 import pytest
+from constants import TREE
+from gpupanel.db.queries import queries
 from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
     EMPTY_HEAD, ITEM, MAX_MARKS, chain, digest_of, encode_body, encode_closing, encode_line, receipt_body,
@@ -115,3 +118,23 @@ def test_container_lines_that_are_not_what_was_packed_fit_nothing():
     assert pack([]) is None and unpack(None) == [] and unpack(pack(lines)) == lines
     assert unpack(b"not packed") == [b"not compressed by zlib"]
     assert unpack(pack(lines)[:-3]) == [b"cut off"]
+
+
+def test_every_event_is_inserted_by_a_statement_that_follows_the_lock_of_its_batch():
+    """Receipts rely on event ids in the order of commits; restore_events brings back ids that were sealed."""
+    files = sorted(path.stem for path in (TREE / "lib/gpupanel/sql").glob("*.sql"))
+    inserts = {
+        f"{file}.{name}": text for file in files for name, text in queries(file).items()
+        if re.search(r"INSERT\s+(IGNORE\s+)?INTO\s+ingest_event\b", text)
+    }
+    assert set(inserts) == {"ledger.append_event", "ledger.append_events", "archive.restore_events"}
+    assert inserts["ledger.append_event"].endswith("FOR UPDATE")
+    callers = [
+        path.name for path in (TREE / "lib/gpupanel").rglob("*.py") if "ledger.append_events\"" in path.read_text()
+    ]
+    assert callers == ["events.py"]
+    others = [
+        path.name for path in (TREE / "lib/gpupanel").rglob("*.py")
+        if re.search(r"INTO\s+ingest_event\b", path.read_text()) and "migration" not in path.parts
+    ]
+    assert others == []

@@ -56,7 +56,7 @@ def test_the_preview_of_a_queue_shows_the_library_afterwards_in_the_order_of_imp
     overwritten = cells(region(page, "Overwritten values"))[1:]
     assert [row[2] for row in overwritten] == ["title", "title"]
     assert all(row[3].endswith("by #1") and row[4] == "Later by #2" for row in overwritten)
-    assert "title: - -> Later" in text(region(page, "Changes"))
+    assert "; title: Later; " in text(region(page, "Changes"))
 
 
 def test_the_preview_of_another_action_has_no_forecast(preview, found):

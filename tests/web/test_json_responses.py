@@ -45,8 +45,8 @@ def test_a_batch(scripted, found, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "attention", "archived", "named", "preflight_request", "active_job", "container_progress", "jobs",
-        "more_jobs", "item_count", "decisions",
+        "batch", "attention", "archived", "undo_of", "undos", "undoable", "named", "preflight_request",
+        "active_job", "container_progress", "jobs", "more_jobs", "item_count", "decisions",
         "marks", "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items",
         "start", "previous_start", "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",
         "outdated", "manifest_changed",

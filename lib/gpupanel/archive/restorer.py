@@ -148,11 +148,17 @@ def _insert_items(tx: Transaction, rows: list[dict[str, Any]]) -> int:
     return _insert(tx, "archive.restore_items", [row for row in rows if row["id"] not in present])
 
 
+# Of members that were sealed before results had their says.
+NO_SAYS = {
+    "say_only": 0, "source_at": None, "source_batch_id": None, "source_at_before": None, "source_batch_id_before": None,
+}
+
+
 def _insert_members(tx: Transaction, rows: list[dict[str, Any]]) -> int:
     ids, assets = [sorted({row[name] for row in rows}) for name in ("result_id", "asset_id")]
     found = tx.fetch_all("archive.present_members", ids=ids, assets=assets)
     present = {(row["result_id"], row["asset_id"]) for row in found}
-    new = [row for row in rows if (row["result_id"], row["asset_id"]) not in present]
+    new = [NO_SAYS | row for row in rows if (row["result_id"], row["asset_id"]) not in present]
     return _insert(tx, "archive.restore_members", new)
 
 

@@ -106,6 +106,11 @@ def _queue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--priority", type=_priority, default=100, metavar="N", help="lower first (100)")
 
 
+def _undo_options(parser: argparse.ArgumentParser) -> None:
+    _queue_options(parser)
+    parser.add_argument("--preview", action="store_true", help="say what the undo would do, and write nothing")
+
+
 def _plan_options(parser: argparse.ArgumentParser) -> None:
     _sync_id_options(parser)
     parser.add_argument("--limit", type=whole_number(0), default=20, metavar="N",
@@ -251,6 +256,7 @@ COMMANDS: tuple[Command, ...] = (
             _plan_options),
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
+    Command("undo", "gpupanel.cli.undo", "Take back what the import of these batches wrote.", _undo_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),
     Command("hold", "gpupanel.cli.hold", "Hold a queued job until a person releases it.", _hold_options),
     Command("release", "gpupanel.cli.release", "Put a held job back into the queue.", _cancel_options),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..folds.forecast import KINDS, Limits, as_json, forecast_batches
-from ..folds.wording import describe_changes, describe_effects, describe_value
+from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
 from ..text import short_hash
 from .context import CommandContext
 from .output import format_cell, format_table, plural
@@ -70,7 +70,8 @@ def _named(each: dict[str, Any]) -> tuple[str, str]:
 
 
 def _change(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
-    return *_named(each), each["effect"].replace("_", " "), describe_changes(each["changes"]), _by(each, places)
+    effect, described = each["effect"].replace("_", " "), describe_entry(each["effect"], each["changes"])
+    return *_named(each), effect, described, _by(each, places)
 
 
 def _by(each: dict[str, Any], places: dict[str, int]) -> str:

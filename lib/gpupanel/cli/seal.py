@@ -43,5 +43,5 @@ def _tell(context: CommandContext, report: SealReport) -> int:
 
 
 def _format(report: SealReport) -> list[str]:
-    waiting = f" {plural(len(report.waiting), 'job')} waits for a running job." if report.waiting else ""
+    waiting = f" {plural(len(report.waiting), 'job')} left for the next run: in use." if report.waiting else ""
     return [f"{plural(len(report.receipts), 'receipt')} added.{waiting} Receipt {report.id}, head {report.head}"]

@@ -14,6 +14,7 @@ from .status import public_job
 PAYLOAD_LENGTH = 200  # characters, as on the batch page
 JOB_COLUMNS = ("job", "state", "done", "requested by", "queued (UTC)", "worker", "finished (UTC)", "last error")
 HOLD_COLUMNS = ("job", "hold", "because", "until (UTC)")
+UNDO_COLUMNS = ("batch", "status", "requested by", "job", "imported (UTC)")
 ITEM_COLUMNS = ("type", "asset hash", "title", "decision", "reason")
 CONTAINER_COLUMNS = ("type", "title", "container hash", "members", "missing", "decision", "reason")
 CONTAINERS = 50
@@ -23,7 +24,8 @@ EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
 def run(context: CommandContext) -> int:
     """Show a batch with at most 50 jobs and 50 events.
 
-    JSON: {batch, decisions: {decision: n}, jobs: [job], items: [item], containers: [container], events: [event]}.
+    JSON: {batch, undo_of, undos: [undo], decisions: {decision: n}, jobs: [job], items: [item],
+    containers: [container], events: [event]}.
     """
     details = context.db.run_read(_read, context.sync_id, context.args.items)
     context.emit(details, _format(details))
@@ -33,7 +35,8 @@ def run(context: CommandContext) -> int:
 def _read(tx: ReadTransaction, sync_id: str, items: int) -> dict[str, Any]:
     batch = ledger.get_batch(tx, sync_id)
     return {
-        "batch": batch, "decisions": ledger.decision_counts(tx, batch["id"]),
+        "batch": batch, "undo_of": ledger.undone_by(tx, batch), "undos": ledger.undos_of(tx, batch["id"]),
+        "decisions": ledger.decision_counts(tx, batch["id"]),
         "jobs": [public_job(job) for job in job_queue.list_of_batch(tx, batch["id"])],
         "items": ledger.add_library_titles(tx, ledger.list_items(tx, batch["id"], limit=items)),
         "containers": ledger.list_containers(tx, batch["id"], limit=CONTAINERS),
@@ -46,7 +49,8 @@ def _format(details: dict[str, Any]) -> list[str]:
     held = [job for job in details["jobs"] if job["state"] == JobState.HELD]
     omitted = sum(details["decisions"].values()) - len(items)
     return [
-        f"Batch {batch['sync_id']}", *format_table(_facts(batch)),
+        f"Batch {batch['sync_id']}", *format_table([*_facts(batch), *_undone(details)]),
+        *format_section("Undone by", map(_undo_cells, details["undos"]), UNDO_COLUMNS),
         *([f"Archived, see {batch['archive_file']}"] if ledger.is_archived(batch) else []),
         *format_section("Jobs, newest first", map(_job_cells, details["jobs"]), JOB_COLUMNS),
         *format_section("Held", map(_hold_cells, held), HOLD_COLUMNS),
@@ -60,10 +64,19 @@ def _format(details: dict[str, Any]) -> list[str]:
 def _facts(batch: dict[str, Any]) -> list[tuple[str, object]]:
     facts: list[tuple[str, object]] = [(name, batch[name]) for name in ("sync_type", "action", "status", "item_count")]
     facts += [("total_bytes", format_size(batch["total_bytes"])), ("source_host", batch["source_host"])]
-    facts += [("manifest_sha256", short_hash(batch["manifest_sha256"])), ("containers", batch["container_count"])]
+    sha256 = batch["manifest_sha256"]
+    facts += [("manifest_sha256", sha256 and short_hash(sha256)), ("containers", batch["container_count"])]
     times = ("discovered_at", "started_at", "completed_at", "imported_at", "changed_at")
     facts += [(name, batch[name]) for name in times]
     return [*facts, ("plan", format_counts(batch["plan"] or {})), ("last_error", batch["last_error"])]
+
+
+def _undone(details: dict[str, Any]) -> list[tuple[str, object]]:
+    return [("undo_of", details["undo_of"])] if details["undo_of"] else []
+
+
+def _undo_cells(undo: dict[str, Any]) -> tuple[object, ...]:
+    return undo["sync_id"], undo["status"], undo["requested_by"], undo["job_id"], undo["imported_at"]
 
 
 def _job_cells(job: dict[str, Any]) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = 
 MOUNT_CHECKS = (mount_checks.check_sentinels, mount_checks.check_assets, mount_checks.check_read_only)
 FILE_CHECKS = (
     file_permissions.check_configuration, file_permissions.check_password_file, file_permissions.check_secret_file,
-    file_permissions.check_templates,
+    file_permissions.check_notify_files, file_permissions.check_templates,
 )
 
 ANSWER_SECONDS = 60

@@ -16,9 +16,10 @@ NOT_BY_OTHERS = "only its owner and its group may write it"
 
 
 def check_configuration(settings: Settings) -> Iterator[Finding]:
-    """The configuration file; others may read it unless it has a password."""
+    """The configuration file; others may read it unless it has a password, or a web hook whose path may be a secret."""
     if settings.path.is_file():
-        secret = "password" in _options(settings)
+        hook = settings.notify.webhook_url
+        secret = "password" in _options(settings) or (hook is not None and hook.target != "/")
         yield _modes(settings.path, OTHERS_READ if secret else OTHERS_WRITE)
 
 
@@ -40,6 +41,20 @@ def check_secret_file(settings: Settings) -> Iterator[Finding]:
         "secret_file", file.parent.is_dir(), f"{file} does not exist yet", "the panel can create it when it starts",
         f"Create the folder {file.parent}, or set another secret_file.",
     )
+
+
+def check_notify_files(settings: Settings) -> Iterator[Finding]:
+    """The files with the password of the mail server and the key of the web hook."""
+    for file in (settings.notify.smtp_password_file, settings.notify.webhook_secret_file):
+        if file is None:
+            continue
+        if file.exists():
+            yield _modes(file, OTHERS_READ)
+        else:
+            yield Finding(
+                "notify", WRONG, f"{file} does not exist", "a file that [notify] names exists",
+                "Create it with mode 600 for the user that runs `gpupanel notify`.",
+            )
 
 
 def check_templates(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,17 @@ def describe_changes(changes: Changes) -> str:
     return "; ".join(f"{name.replace('_', ' ')}: {_pair(was, now)}" for name, (was, now) in changes.items())
 
 
+def describe_entry(effect: str, changes: Changes) -> str:
+    """Name the values of what is created, and the changes of anything else."""
+    if effect != "created":
+        return describe_changes(changes)
+    values = {name: now for name, (was, now) in changes.items() if name != "deleted"}
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {len(value):,}" if isinstance(value, dict) else
+        f"{name.replace('_', ' ')}: {describe_value(value)}" for name, value in values.items()
+    )
+
+
 def _pair(was: Any, now: Any) -> str:
     if isinstance(was, dict):
         changed = len(was.keys() & now.keys())

@@ -8,7 +8,7 @@ from .batches import (
     change_token, checked_token, count_batches, get_batch, has_archived_results, has_unapproved_plan,
     imported_since_plan, is_archived,
     known_sync_ids, lock_batch, manifest_columns, progress, set_status, skipped_bundles, sort_by_upstream_order,
-    was_planned,
+    undone_by, undos_of, was_planned,
 )
 from .containers import (
     advance_container, container_counts, container_result, has_open_containers, list_containers, plan_containers,
@@ -84,6 +84,8 @@ __all__ = [
     "skipped_bundles",
     "sort_by_upstream_order",
     "spaced_json",
+    "undone_by",
+    "undos_of",
     "was_planned",
     "withdraw_missing",
     "withdraw_missing_containers",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..db import ReadTransaction, Transaction, chunked
 from ..errors import NotFoundError
 from ..models import BatchStatus, COUNT_LIMIT
-from ..rows import BatchProgress, BatchRow, Facts, SkippedBundle
+from ..rows import BatchProgress, BatchRow, Facts, SkippedBundle, UndoRow
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -119,6 +119,19 @@ def manifest_columns(manifest: Manifest | None, glimpsed: Mapping[str, Any], sha
         "manifest_sha256": manifest.sha256, "manifest_summary": json.dumps(manifest.summary),
         "container_count": len(manifest.containers), "prior_sync_id": manifest.prior_sync_id,
     }
+
+
+def undone_by(tx: ReadTransaction, batch: BatchRow) -> str | None:
+    """The sync_id of the batch that an undo takes back; None for any other batch."""
+    if batch["undo_of"] is None:
+        return None
+    row = tx.fetch_one("undo.batch", batch_id=batch["undo_of"])
+    return row["sync_id"] if row else None
+
+
+def undos_of(tx: ReadTransaction, batch_id: int, *, limit: int = 20) -> list[UndoRow]:
+    """The undos of a batch, the newest first, each with its latest job."""
+    return tx.fetch_all("undo.of_batch", batch_id=batch_id, limit=limit)
 
 
 def _decoded(row: BatchRow | None, sync_id: str) -> BatchRow:

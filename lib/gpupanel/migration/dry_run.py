@@ -18,10 +18,10 @@ from ..models import BatchStatus, Decision, ItemPlan
 from ..mount import Mount
 from ..rows import BatchRow, PlannedItem
 from ..worker import containers
-from ..worker.chunk_writer import ChunkWriter, ImportRun
-from ..worker.container_writer import ContainerWriter
+from ..worker.chunk_writer import ImportRun
 from ..worker.containers import PendingContainer
-from ..worker.pipeline import Limits, Pipeline, result_of_counts
+from ..worker.entry_writers import ContainerGroupWriter, ItemWriter
+from ..worker.pipeline import Limits, Pipeline, result_of_counts, work_of_bundle
 from .dry_run_output import Line, NaturalKeyFormatter
 from ..worker.document_prefetch import ImportItem
 from .recording_transaction import RecordingTransaction
@@ -53,6 +53,10 @@ class DryRun:
         batch = self._db.run_read(ledger.get_batch, self._sync_id)
         if BatchStatus(batch["status"]) is BatchStatus.IMPORTING:
             raise InvalidStateError(f"Batch {self._sync_id} is importing.", "Try again when its job has ended.")
+        if batch["undo_of"] is not None:
+            raise InvalidStateError(
+                f"Batch {self._sync_id} is an undo, which has no bundle.", "Run gpupanel undo --preview instead."
+            )
         manifest = self._manifest(batch["status"])
         self._tell({"plan": 1, "sync_id": self._sync_id, "action": manifest.action, "manifest_sha256": manifest.sha256})
         try:
@@ -78,7 +82,7 @@ class DryRun:
         return bundle.manifest
 
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
-        Pipeline(target, self._mount, target.run(manifest), manifest, self._limits).run()
+        Pipeline(target, self._mount, work_of_bundle(target.run(manifest), manifest), self._limits).run()
         ended = result_of_counts(dict(target.counts), target.container_counts)
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
             "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
@@ -117,7 +121,7 @@ class RolledBackImport:
         """Return True: a dry run imports every item."""
         return True
 
-    def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+    def settle(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         """Write a chunk and print its lines."""
         try:
             with self._tx.savepoint():
@@ -134,7 +138,9 @@ class RolledBackImport:
         """Return all of these containers."""
         return containers.open_containers(self._tx, self.batch_id, None, entries)
 
-    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+    def settle_containers(
+        self, writer: ContainerGroupWriter, group: list[PendingContainer]
+    ) -> list[PendingContainer]:
         """Write a group of containers and print its lines."""
         try:
             with self._tx.savepoint():

@@ -33,6 +33,7 @@ OURS_ALONE = {
     "ingest_batch_word",
     "ingest_result",
     "ingest_result_member",
+    "ingest_result_tombstone",
     "ingest_document",
     "ingest_tombstone",
     "ingest_receipt",
@@ -58,6 +59,7 @@ OURS_ONLY = {
 } | {
     ("ingest_batch_item", "item_digest"), ("ingest_batch_item", "target_digest"), ("ingest_batch_item", "item_title"),
     ("asset_derivative", "checked_at"), ("asset_derivative", "checked_how"), ("asset_ai_run", "deleted_at"),
+    ("asset_source", "deleted_at"),
 } | {
     (table, name) for name in ("source_at", "source_batch_id") for table in (
         "asset", "asset_derivative", "asset_gallery", "asset_gallery_item", "asset_collection", "asset_collection_item",

@@ -164,7 +164,8 @@ def _reason(row: NoticeDetails, payload: dict[str, Any]) -> str:
     """Say why, from the event, else from the active job, else from the batch."""
     match row["kind"]:
         case NoticeKind.STALLED:
-            return f"worker {row['worker']} sent no heartbeat since {row['heartbeat_at'] or 'its claim'}"
+            since = f"{row['heartbeat_at']:%Y-%m-%d %H:%M:%S}" if row["heartbeat_at"] else "its claim"
+            return f"worker {row['worker']} sent no heartbeat since {since}"
         case NoticeKind.NO_WORKER:
             return "no worker is alive, so nothing is imported; this is the job that waits longest"
         case NoticeKind.NO_MOUNT:

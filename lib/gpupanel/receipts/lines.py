@@ -5,13 +5,12 @@ line is `{"root":"<64 digits>","receipt":{...}}`; the root is the SHA-256 of the
 last line without `root`, each followed by a line feed. docs/AUDITORS.md has the format with an example.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
-
-from ..ledger import canonical_json
 
 RESULT, MEMBER, CONTAINER, EVENT, ITEM = "result", "member", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
@@ -34,8 +33,13 @@ class Line(NamedTuple):
 
 
 def encode_body(kind: str, row: Mapping[str, Any]) -> bytes:
-    """The line of a row without its digest: compact JSON with sorted keys, texts as they are stored."""
-    return f'{{"{kind}":{canonical_json({name: _plain(value) for name, value in row.items()})}}}'.encode()
+    """The line of a row without its digest: compact JSON with sorted keys, in ASCII.
+
+    Texts are as they are stored, with `\\uXXXX` for other characters: a terminal, a mail and a log show them unchanged.
+    """
+    values = {name: _plain(value) for name, value in row.items()}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return f'{{"{kind}":{text}}}'.encode("ascii")
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ..db import Database, DuplicateKeyError, Transaction
+from ..db import Database, DuplicateKeyError, ReadTransaction, Transaction
 from .lines import EMPTY_HEAD, Hasher, chain, digest_of, receipt_body
 from .rows import Span, container_lines, pack, read_lines
 
@@ -31,7 +31,7 @@ class SealedReceipt(NamedTuple):
 
 @dataclass
 class SealReport:
-    """The receipts that were made, and jobs that wait until the running job of their batch has ended."""
+    """The receipts that were made, and jobs that wait: a running job or another transaction works on their batch."""
 
     receipts: list[SealedReceipt] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)
@@ -67,12 +67,13 @@ def seal(
     since = BEGINNING if every else _horizon(db)
     while jobs := db.run_read(_unsealed, since, after if every else None, done.waiting):
         for job in jobs:
-            sealed = _seal_job(db, job["id"], job["batch_id"])
-            if sealed is None:
-                done.waiting.append(job["id"])
-            else:
-                done.receipts.append(sealed)
-                report(sealed)
+            for job_id in db.run_read(_unsealed_of_batch, job):
+                sealed = _seal_job(db, job_id, job["batch_id"])
+                if sealed is None:
+                    done.waiting += [job_id] if job_id not in done.waiting else []
+                else:
+                    done.receipts.append(sealed)
+                    report(sealed)
         after, since = jobs[-1]["id"], jobs[-1]["finished_at"] or since
         if len(jobs) < PAGE_JOBS:
             break
@@ -87,7 +88,7 @@ def _horizon(db: Database) -> datetime:
     return latest - LATE if latest else BEGINNING
 
 
-def _unsealed(tx: Any, since: datetime, after: int | None, waiting: list[int]) -> list[dict[str, Any]]:
+def _unsealed(tx: ReadTransaction, since: datetime, after: int | None, waiting: list[int]) -> list[dict[str, Any]]:
     """Return a page of jobs without a receipt, but for those that wait."""
     limit = PAGE_JOBS + len(waiting)
     if after is None:
@@ -97,11 +98,17 @@ def _unsealed(tx: Any, since: datetime, after: int | None, waiting: list[int]) -
     return [row for row in rows if row["id"] not in waiting][:PAGE_JOBS]
 
 
+def _unsealed_of_batch(tx: ReadTransaction, job: dict[str, Any]) -> list[int]:
+    """Return a job, after those of its batch before it that had to wait; none if it has a receipt by now."""
+    rows = tx.fetch_all("receipts.unsealed_of_batch", batch_id=job["batch_id"], job_id=job["id"])
+    return [row["id"] for row in rows]
+
+
 def _bounds(tx: Transaction, job_id: int, batch_id: int) -> _Bounds | None:
-    """Return what the receipt of a job covers; None while another job of the batch runs."""
+    """Return what the receipt of a job covers; None while another job of the batch runs, or something writes to it."""
     last = tx.fetch_one("receipts.last")
     batch = tx.fetch_one("receipts.share_batch", batch_id=batch_id)
-    if tx.fetch_value("receipts.is_running", batch_id=batch_id):
+    if batch is None or tx.fetch_value("receipts.is_running", batch_id=batch_id):
         return None
     bounds = tx.fetch_one("receipts.bounds", batch_id=batch_id)
     before = tx.fetch_one("receipts.last_of_batch", batch_id=batch_id) or {"root": None, "result_id": 0, "event_id": 0}

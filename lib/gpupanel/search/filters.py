@@ -11,7 +11,7 @@ from ..text import split_words
 
 STATUSES = tuple(map(str, BatchStatus))
 TYPES = ("asset", "gallery", "collection", "video_simple")
-ACTIONS = ("create", "update", "remove")
+ACTIONS = ("create", "update", "remove", "undo")
 
 # Up to eight hexadecimal characters may start a sync_id or a hash; they are taken for a sync_id.
 SYNC_ID_PREFIX = re.compile(r"[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")

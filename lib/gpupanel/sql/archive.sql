@@ -125,8 +125,10 @@ VALUES (%(id)s, %(batch_id)s, %(job_id)s, %(kind)s, %(hash)s, %(planned)s, %(app
 
 -- name: restore_members
 -- Bring members back.
-INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_before)
-VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s)
+INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_before, say_only, source_at,
+                                  source_batch_id, source_at_before, source_batch_id_before)
+VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s, %(say_only)s, %(source_at)s,
+        %(source_batch_id)s, %(source_at_before)s, %(source_batch_id_before)s)
 
 -- name: restore_events
 -- Bring events back.

@@ -6,7 +6,7 @@ WHERE a.asset_type = %(asset_type)s AND a.asset_hash = %(asset_hash)s
 
 -- name: source
 -- The source document of an asset.
-SELECT document, sha256, updated_at FROM asset_source WHERE asset_id = %(asset_id)s
+SELECT document, sha256, updated_at FROM asset_source WHERE asset_id = %(asset_id)s AND deleted_at IS NULL
 
 -- name: documents
 -- The documents of an asset, by kind, the newest first.

@@ -4,7 +4,7 @@ SELECT id FROM ingest_batch WHERE sync_id = %(sync_id)s
 
 -- name: chain
 -- A batch and its prior, if that is recorded.
-SELECT b.id, b.prior_sync_id, p.id AS prior_id
+SELECT b.id, b.prior_sync_id, p.id AS prior_id, b.undo_of
 FROM ingest_batch b LEFT JOIN ingest_batch p ON p.sync_id = b.prior_sync_id AND p.id <> b.id
 WHERE b.id = %(batch_id)s
 
@@ -74,10 +74,11 @@ WHERE j.id IN %(job_ids)s AND j.state = 'held' AND j.hold_batch_id > 0
 FOR UPDATE SKIP LOCKED
 
 -- name: queued_after
--- Queued jobs beyond a place in the queue, in the order in which they are claimed.
+-- Queued jobs beyond a place in the queue, in the order in which they are claimed; an undo has no bundle.
 SELECT j.id, j.batch_id, j.priority, b.sync_id, NULL AS hold, NULL AS prior_job_id
 FROM import_job j FORCE INDEX (claim) JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state = 'queued' AND (j.priority > %(priority)s OR (j.priority = %(priority)s AND j.id > %(job_id)s))
+  AND b.undo_of IS NULL
 ORDER BY j.priority, j.id LIMIT %(limit)s
 
 -- name: lock_queued

@@ -34,6 +34,11 @@ SELECT paused_by, reason, since FROM queue_control WHERE id = 1 AND paused
 SELECT j.*, b.sync_id, b.sync_type, b.action FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.id = %(job_id)s
 
+-- name: active_undo
+-- The active job of an undo of a batch.
+SELECT j.id, j.state, u.sync_id FROM ingest_batch u FORCE INDEX (by_undo) JOIN import_job j ON j.active_batch_id = u.id
+WHERE u.undo_of = %(batch_id)s LIMIT 1
+
 -- name: active_job
 -- The queued, held or running job of a batch.
 SELECT * FROM import_job WHERE active_batch_id = %(batch_id)s

@@ -85,7 +85,8 @@ WHERE b.sync_id IN %(sync_ids)s
 -- name: stamp
 -- Values that change with each transaction that writes to a batch: it updates the batch or its active job.
 SELECT b.id, b.updated_at, j.id AS job_id, j.state, j.priority, j.heartbeat_at, j.items_done,
-       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id
+       (SELECT id FROM ingest_event WHERE batch_id = b.id ORDER BY id DESC LIMIT 1) AS event_id,
+       (SELECT MAX(updated_at) FROM ingest_batch u FORCE INDEX (by_undo) WHERE u.undo_of = b.id) AS undo_at
 FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.sync_id = %(sync_id)s
 
@@ -167,18 +168,20 @@ ON DUPLICATE KEY UPDATE
   position = VALUES(position), cover_hash = VALUES(cover_hash), decision = VALUES(decision), reason = VALUES(reason),
   changes = VALUES(changes), asset_id = VALUES(asset_id), cover_id = VALUES(cover_id),
   last_error = VALUES(last_error), job_id = VALUES(job_id), empties = VALUES(empties),
-  differs = IF(planned <> ELT(FIELD(VALUES(decision), 'created', 'updated', 'linked', 'skipped', 'removed', 'failed'),
-                              'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail'), 1, NULL)
+  differs = IF(planned <> ELT(FIELD(VALUES(decision), 'created', 'updated', 'linked', 'skipped', 'removed', 'failed',
+                                    'unlinked'),
+                              'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail',
+                              'will_unlink'), 1, NULL)
 
 -- name: planned_items
 -- Plan, decision and job of some items of a batch.
-SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, target_digest
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
 FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
 -- name: plan_of_batch
 -- Plan, decision and job of the first items of a batch.
-SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, target_digest
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
 FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn' LIMIT %(limit)s
 
@@ -247,18 +250,19 @@ SELECT '{value}' AS value, COUNT(*) AS items FROM (
 -- name: count_done
 -- Number of items that a job has processed successfully since they were planned.
 SELECT COUNT(*) AS items FROM ingest_batch_item FORCE INDEX (decision)
-WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')
+WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')
 
 -- name: any_done
 -- Whether a job has processed any item successfully since it was planned.
 SELECT EXISTS (SELECT 1 FROM ingest_batch_item FORCE INDEX (decision)
-               WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed')) AS done
+               WHERE batch_id = %(batch_id)s AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')) AS done
 
 -- name: open_items
 -- Items that failed or that no job has processed.
 SELECT asset_type, asset_hash FROM ingest_batch_item FORCE INDEX (decision)
 WHERE batch_id = %(batch_id)s
-  AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail')
+  AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip', 'will_remove', 'will_fail',
+                   'will_unlink')
 
 -- name: append_event
 -- Append an event, in the transaction of the change itself. The event gets its id while its batch is locked.

@@ -25,7 +25,8 @@ WHERE id IN %(ids)s
 
 -- name: planned
 -- The plans of some containers of a batch, without withdrawn ones.
-SELECT id, type, container_hash, target_digest, planned, decision, changes, members_done, job_id
+SELECT id, type, container_hash, container_digest, target_digest, planned, decision, changes, members, members_done,
+       job_id
 FROM ingest_batch_container
 WHERE batch_id = %(batch_id)s AND type = %(type)s AND container_hash IN %(hashes)s AND decision <> 'withdrawn'
 

@@ -45,11 +45,11 @@ VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
 -- Record later removals in locked rows.
 INSERT INTO ingest_tombstone (kind, hash, source_at, batch_id)
 VALUES (%(kind)s, %(hash)s, %(source_at)s, %(batch_id)s)
-ON DUPLICATE KEY UPDATE source_at = VALUES(source_at), batch_id = VALUES(batch_id)
+ON DUPLICATE KEY UPDATE source_at = VALUES(source_at), batch_id = VALUES(batch_id), deleted_at = NULL
 
 -- name: sources
--- Digest of each asset's source document.
-SELECT asset_id, sha256 FROM asset_source WHERE asset_id IN %(asset_ids)s
+-- Digest of each asset's source document, but for those that an undo took back.
+SELECT asset_id, sha256 FROM asset_source WHERE asset_id IN %(asset_ids)s AND deleted_at IS NULL
 
 -- name: keep_documents
 -- Keep source documents that are about to be replaced, each once.
@@ -58,7 +58,7 @@ INSERT IGNORE INTO ingest_document (sha256, document) SELECT sha256, document FR
 -- name: write_sources
 -- Insert source documents, or replace older ones.
 INSERT INTO asset_source (asset_id, document, sha256) VALUES (%(asset_id)s, %(document)s, %(sha256)s)
-ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256)
+ON DUPLICATE KEY UPDATE document = VALUES(document), sha256 = VALUES(sha256), deleted_at = NULL
 
 -- name: runs
 -- Kind and digest of the analysis documents of these assets, the oldest first.

@@ -18,10 +18,10 @@ SELECT EXISTS (SELECT 1 FROM ingest_batch WHERE prior_sync_id = %(sync_id)s) AS 
 SELECT id, sync_id FROM ingest_batch WHERE id IN %(ids)s
 
 -- name: tombstones
--- The latest removals of what the library did not have.
-SELECT hash, source_at, batch_id FROM ingest_tombstone WHERE kind = %(kind)s AND hash IN %(hashes)s
+-- The latest removals of what the library did not have, also those that an undo took back.
+SELECT hash, source_at, batch_id, deleted_at FROM ingest_tombstone WHERE kind = %(kind)s AND hash IN %(hashes)s
 
 -- name: lock_tombstones
 -- The same, as committed now, locked until the transaction ends.
-SELECT hash, source_at, batch_id FROM ingest_tombstone
+SELECT hash, source_at, batch_id, deleted_at FROM ingest_tombstone
 WHERE kind = %(kind)s AND hash IN %(hashes)s FOR UPDATE

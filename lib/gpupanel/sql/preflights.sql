@@ -39,7 +39,7 @@ WHERE batch_id = %(batch_id)s
 -- name: claimed
 -- Select the request that this token claimed, in any state.
 SELECT r.batch_id, b.sync_id, r.claim_token AS token, r.worker, r.attempts, r.requested_by, r.then_queue, r.priority,
-       r.although_older, r.state
+       r.although_older, b.undo_of, r.state
 FROM preflight_request r JOIN ingest_batch b ON b.id = r.batch_id
 WHERE r.claim_token = %(token)s
 

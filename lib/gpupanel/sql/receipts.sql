@@ -11,14 +11,20 @@ SELECT j.id, j.batch_id, j.finished_at FROM import_job j LEFT JOIN ingest_receip
 WHERE j.id > %(after)s AND j.state IN ('completed', 'failed', 'canceled') AND r.id IS NULL
 ORDER BY j.id LIMIT %(limit)s
 
+-- name: unsealed_of_batch
+-- The ended jobs of a batch up to one of them that have no receipt: one may have waited for a long time.
+SELECT j.id FROM import_job j FORCE INDEX (batch) LEFT JOIN ingest_receipt r ON r.job_id = j.id
+WHERE j.batch_id = %(batch_id)s AND j.id <= %(job_id)s AND j.state IN ('completed', 'failed', 'canceled') AND r.id IS NULL
+ORDER BY j.id
+
 -- name: latest_end
 -- When the job of the last receipt ended.
 SELECT j.finished_at FROM ingest_receipt r JOIN import_job j ON j.id = r.job_id
 ORDER BY r.id DESC LIMIT 1
 
 -- name: share_batch
--- Wait until no transaction writes to a batch, and keep others from it: all events that have an id are committed then.
-SELECT id, sync_id FROM ingest_batch WHERE id = %(batch_id)s LOCK IN SHARE MODE
+-- Keep writers from a batch: all of its events that have an id are committed then. No row while one writes to it.
+SELECT id, sync_id FROM ingest_batch WHERE id = %(batch_id)s LOCK IN SHARE MODE SKIP LOCKED
 
 -- name: is_running
 -- Whether a worker works on a batch now.
@@ -74,7 +80,8 @@ WHERE batch_id = %(batch_id)s AND id > %(after)s AND id <= %(until)s ORDER BY id
 
 -- name: members
 -- The members that some results added, moved or took out.
-SELECT result_id, asset_id, position, came, position_before
+SELECT result_id, asset_id, position, came, position_before, say_only, source_at, source_batch_id, source_at_before,
+       source_batch_id_before
 FROM ingest_result_member WHERE result_id IN %(result_ids)s ORDER BY result_id, asset_id
 
 -- name: events

@@ -7,9 +7,17 @@ VALUES (%(batch_id)s, %(job_id)s, %(kind)s, %(hash)s, %(planned)s, %(approved)s,
 {returning}
 
 -- name: insert_members
--- Append the members that a result added, moved or took out.
-INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_before)
-VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s)
+-- Append the members that a result added, moved or took out, or of which it moved the say.
+INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_before, say_only, source_at,
+                                  source_batch_id, source_at_before, source_batch_id_before)
+VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s, %(say_only)s, %(source_at)s,
+        %(source_batch_id)s, %(source_at_before)s, %(source_batch_id_before)s)
+
+-- name: insert_tombstones
+-- Append the tombstones of members that a result wrote.
+INSERT INTO ingest_result_tombstone (result_id, asset_hash, source_at, batch_id, source_at_before,
+                                     batch_id_before)
+VALUES (%(result_id)s, %(asset_hash)s, %(source_at)s, %(batch_id)s, %(source_at_before)s, %(batch_id_before)s)
 
 -- name: latest_ids
 -- The latest result of each of these targets that has a digest; a failed one has none.

@@ -5,7 +5,8 @@ SELECT id AS job_id, batch_id, attempts, items_done, items_total,
        (SELECT sync_id FROM ingest_batch WHERE id = j.batch_id) AS sync_id,
        (SELECT manifest_sha256 FROM ingest_batch WHERE id = j.batch_id) AS manifest_sha256,
        (SELECT source_at FROM ingest_batch WHERE id = j.batch_id) AS source_at,
-       (SELECT although_older FROM ingest_batch WHERE id = j.batch_id) AS although_older
+       (SELECT although_older FROM ingest_batch WHERE id = j.batch_id) AS although_older,
+       (SELECT undo_of FROM ingest_batch WHERE id = j.batch_id) AS undo_of
 FROM import_job j FORCE INDEX (claim)
 WHERE state = 'queued' AND COALESCE((SELECT paused FROM queue_control WHERE id = 1), 0) = 0
 ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -21,7 +22,7 @@ WHERE j.id = %(job_id)s AND b.status = 'queued'
 -- Select the job that this token claimed, in any state, with what was approved of its batch; none once another program,
 -- which leaves the token as it is, has claimed the job.
 SELECT j.id AS job_id, j.batch_id, b.sync_id, j.claim_token AS token, j.worker, j.attempts, j.items_done, j.items_total,
-       b.manifest_sha256, b.source_at, b.although_older, j.state
+       b.manifest_sha256, b.source_at, b.although_older, b.undo_of, j.state
 FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.claim_token = %(token)s AND j.worker = %(worker)s
 

@@ -49,3 +49,8 @@ SELECT (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
                    FROM import_job FORCE INDEX (heartbeat) WHERE state = 'running'), TIMESTAMP('1000-01-01'))
        ), TIMESTAMP('1000-01-01')) AS seen_at, NOW(6) AS now, c.paused_by, c.reason, c.since
 FROM (SELECT 1 AS id) one LEFT JOIN queue_control c ON c.id = one.id AND c.paused
+
+-- name: foreign_claim
+-- The latest job that a worker of another program claimed within some days: ours write a token with each claim.
+SELECT id, worker, claimed_at FROM import_job FORCE INDEX (claim_token)
+WHERE claim_token IS NULL AND claimed_at >= NOW(6) - INTERVAL %(days)s DAY ORDER BY id DESC LIMIT 1

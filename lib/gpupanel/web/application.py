@@ -191,12 +191,14 @@ class PanelApplication:
             return _json(outcome._asdict())
         if page:
             return self._page("selection", request, page)
-        return self._back_to_page(request, {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines})
+        message = {"ok": outcome.ok, "summary": outcome.summary, "lines": outcome.lines}
+        return self._back_to_page(request, message, outcome.shown_sync_id)
 
-    def _back_to_page(self, request: Request, message: dict[str, Any]) -> Response:
-        """Redirect to the page of a form, which shows the flash message."""
+    def _back_to_page(self, request: Request, message: dict[str, Any], sync_id: str | None = None) -> Response:
+        """Redirect to the page of a form, or to a batch; the page shows the flash message."""
         cookie = flash.dump(self.secret, request.signed_in.name, message)
-        return _reply(b"", 303, {"Location": request.current_url, **_set_cookie(request, cookie)})
+        address = request.links.batch(sync_id) if sync_id else request.current_url
+        return _reply(b"", 303, {"Location": address, **_set_cookie(request, cookie)})
 
     def _flash(self, request: Request) -> tuple[dict[str, Any] | None, dict[str, str]]:
         """Return the flash message, and the header that clears its cookie."""

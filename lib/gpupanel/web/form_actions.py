@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import job_queue, services
+from .. import job_queue, services, undo_service
 from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
@@ -22,6 +22,12 @@ class ActionResult(NamedTuple):
     summary: str
     lines: list[str]
     result: dict[str, Any]
+
+    @property
+    def shown_sync_id(self) -> str | None:
+        """The batch that the browser shows next, None for the page of the form."""
+        sync_id: str | None = self.result.get("undo_sync_id")
+        return sync_id
 
 
 class FormContext(NamedTuple):
@@ -132,6 +138,21 @@ def retry(request: FormContext) -> ActionResult:
     return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
 
 
+def undo(request: FormContext) -> ActionResult:
+    """Plan the undo of a batch; its plan is a batch of its own, which the browser shows next."""
+    sync_id = request.sync_id
+    planned = undo_service.plan_undo(request.db, sync_id, request.actor, in_request=True)
+    result: dict[str, Any] = {"sync_id": sync_id, "undo_sync_id": planned.sync_id}
+    if planned.plan is None:
+        summary = "A worker plans this undo: it is too large for a request."
+        return ActionResult("undo", True, summary, [], result | {"preflight_requested": True})
+    counts = ", ".join(f"{count} {decision}" for decision, count in planned.plan.counts.items() if count)
+    summary = f"This is the plan of the undo: {counts or 'no items'}. Nothing is undone until you queue it."
+    if not planned.plan.ok:
+        summary = "There is nothing to undo."
+    return ActionResult("undo", planned.plan.ok, summary, planned.plan.problems, result | planned.plan._asdict())
+
+
 def seen(request: FormContext) -> ActionResult:
     """Record that the user has seen why a batch needs attention."""
     sync_id = request.sync_id
@@ -214,7 +235,8 @@ def _priority(text: str) -> int:
 
 FORM_ACTIONS: dict[str, Callable[[FormContext], ActionResult]] = {
     "scan": scan, "preflight": preflight, "queue": queue, "retry": retry, "cancel": cancel, "priority": priority,
-    "seen": seen, "cancel_preflight": cancel_preflight, "hold": hold, "release": release, "pause": pause,
+    "seen": seen, "cancel_preflight": cancel_preflight, "undo": undo, "hold": hold, "release": release,
+    "pause": pause,
     "resume": resume,
 }
 

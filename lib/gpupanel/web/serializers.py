@@ -37,6 +37,7 @@ PREFLIGHT_REQUEST = (
 )
 HOLD = ("hold", "hold_reason", "not_before", "held_at")
 WORKER = ("host", "slot", "pid", "version", "job_id", "started_at", "seen_at", "ended_at")
+UNDO = ("sync_id", "status", "imported_at", "discovered_at", "job_id", "job_state", "requested_by")
 BUNDLE = ("sync_id", "sync_type", "action")
 EVENT = ("id", "event_type", "payload", "actor", "created_at")
 
@@ -54,10 +55,19 @@ def serialize_batch(row: ListedBatch) -> dict[str, Any]:
 
 
 def is_queueable(row: BatchRow) -> bool:
-    """Return whether the batch has no active job, and no plan that a worker stored and no person has preflighted."""
+    """Return whether the batch has no active job, and no plan that a worker stored and no person has preflighted.
+
+    An undo that was imported wholly is not queued again.
+    """
     return not (
         BatchStatus(row["status"]).has_active_job or ledger.has_unapproved_plan(row["status"], row["changed_at"])
+        or (row["undo_of"] is not None and row["status"] == BatchStatus.COMPLETED)
     )
+
+
+def is_undoable(row: BatchRow) -> bool:
+    """Return whether the batch was imported and has no active job, so that an undo can be planned."""
+    return row["imported_at"] is not None and not BatchStatus(row["status"]).has_active_job
 
 
 def cursor_params(cursor: Cursor | None) -> dict[str, int] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
-from ..folds.wording import describe_changes, describe_effects, describe_value
+from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
 from ..models import COUNT_LIMIT, SYNC_ID
 from ..text import format_duration, format_size, short_hash, truncate
 
@@ -158,6 +158,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "effects": describe_effects,
     "elapsed": format_elapsed,
+    "entry_changes": describe_entry,
     "eta_range": format_eta,
     "fact": format_fact,
     "iso": iso,

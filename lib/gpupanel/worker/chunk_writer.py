@@ -7,17 +7,17 @@ Each item is decided again, since the library may have changed since the preflig
 from collections import defaultdict
 from typing import NamedTuple
 
-from .. import ledger, library_reader, order
-from ..db import DataError, Transaction, chunked
+from .. import library_reader, order
+from ..db import Transaction, chunked
 from ..decision import ContainerMemberships, decide
-from ..ledger import results
 from ..library_reader import AssetKey, ExistingAsset
 from ..manifest import Derivative, InvalidItem, Item, Manifest
-from ..models import Decision, REFUSED_BY_DATABASE
+from ..models import Decision
 from ..order import BundleOrder, Say
 from . import drift, library_writer
 from .document_prefetch import ImportItem
 from .drift import OwnJob
+from .entry_writers import ItemWriter
 from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
 from .item_documents import ItemDocuments, NewDocuments
 from .item_results import SettledItem, Written, settled_item
@@ -46,10 +46,11 @@ class ImportRun(NamedTuple):
         return self.bundle.batch_id
 
 
-class ChunkWriter:
-    """Writes the chunks of one batch."""
+class ChunkWriter(ItemWriter):
+    """Writes the chunks of one bundle."""
 
     def __init__(self, run: ImportRun, manifest: Manifest):
+        super().__init__(run.batch_id, run.job_id)
         self._run, self._action = run, manifest.action
         self._memberships = ContainerMemberships(manifest)
 
@@ -62,28 +63,6 @@ class ChunkWriter:
         decided = self._without_drift(tx, self._decide_all(tx, entries))
         self._require_documents(decided)
         return self._write(tx, self._with_new_documents(tx, decided))
-
-    def record(self, tx: Transaction, settled: list[SettledItem]) -> None:
-        """Write ledger rows and results; a dry run has neither."""
-        if self._run.job_id is None:
-            return
-        ledger.record_results(tx, self._run.batch_id, self._run.job_id, [each.plan for each in settled])
-        results.insert_of_items(tx, self._run.batch_id, self._run.job_id, [each.result for each in settled])
-
-    def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
-        """Write and record each item under a savepoint; only those that the database refuses fail."""
-        settled = []
-        for entry in entries:
-            try:
-                with tx.savepoint():
-                    done = self.write(tx, [entry])
-                    self.record(tx, done)
-            except DataError as error:
-                refused = ItemDecision(entry, Decision.WILL_FAIL, f"{REFUSED_BY_DATABASE}: {error}")
-                done = [settled_item(refused, Written())]
-                self.record(tx, done)
-            settled += done
-        return settled
 
     # ------------------------------------------------------------------------------------------ decide
 
@@ -144,8 +123,11 @@ class ChunkWriter:
         links = library_writer.write_covers(tx, {
             ids[each.key]: cover_hash for each in decided if (cover_hash := _missing_cover(each))
         })
-        self._write_says(tx, decided)
-        return [self._settled(each, ids.get(each.key), links, derivatives.get(each.key, ())) for each in decided]
+        tombstones = self._write_says(tx, decided)
+        return [
+            settled_item(each, self._written(each, ids.get(each.key), links, derivatives.get(each.key, ()), tombstones))
+            for each in decided
+        ]
 
     def _write_assets(self, tx: Transaction, decided: list[ItemDecision]) -> dict[AssetKey, int]:
         """Return (asset_type, asset_hash) -> id of existing and created assets."""
@@ -166,16 +148,18 @@ class ChunkWriter:
         bundle = self._run.bundle
         written = {each.key: (each, derivatives_to_write(self._action, each, bundle)) for each in decided}
         library_writer.write_derivatives(tx, [
-            DerivativeWrite(
-                ids[key], derivative, Assigned(each.source_at or bundle.order.source_at, bundle.batch_id),
-                each.entry.compared(derivative),
-            )
+            DerivativeWrite(ids[key], derivative, self._file_say(each), each.entry.compared(derivative))
             for key, (each, derivatives) in written.items() for derivative in derivatives
         ])
         return {key: tuple(derivatives) for key, (_, derivatives) in written.items() if derivatives}
 
-    def _write_says(self, tx: Transaction, decided: list[ItemDecision]) -> None:
-        """Remove assets, and write the say about those that stay as they are or are not there."""
+    def _write_says(
+        self, tx: Transaction, decided: list[ItemDecision]
+    ) -> dict[AssetKey, tuple[Assigned | None, Assigned]]:
+        """Remove assets, and write the say about those that stay as they are or are not there.
+
+        Returns the tombstones that were written, each with the say before and after.
+        """
         removed: dict[Assigned, list[int]] = defaultdict(list)
         said: dict[Assigned, list[int]] = defaultdict(list)
         tombstones: dict[AssetKey, Assigned] = {}
@@ -193,9 +177,11 @@ class ChunkWriter:
             library_writer.remove_assets(tx, asset_ids, say)
         for say, asset_ids in said.items():
             library_writer.set_say(tx, asset_ids, say)
-        if tombstones:
-            library_writer.insert_tombstones(tx, tombstones.items())
-            library_writer.confirm_absent(tx, tombstones)
+        if not tombstones:
+            return {}
+        written = library_writer.insert_tombstones(tx, tombstones.items())
+        library_writer.confirm_absent(tx, tombstones)
+        return {key: (before, tombstones[key]) for key, before in written.items()}
 
     def _say(self, decided: ItemDecision) -> Assigned | None:
         """What is written into the source columns, None where the latest say stays."""
@@ -203,12 +189,17 @@ class ChunkWriter:
             return None
         return Assigned(decided.source_at, self._run.batch_id)
 
-    def _settled(
+    def _file_say(self, decided: ItemDecision) -> Assigned:
+        """The say of the derivatives that are written, also of an older bundle."""
+        return Assigned(decided.source_at or self._run.bundle.order.source_at, self._run.batch_id)
+
+    def _written(
         self, decided: ItemDecision, asset_id: int | None, links: dict[int, CoverLink],
-        derivatives: tuple[Derivative, ...],
-    ) -> SettledItem:
-        cover = links.get(asset_id) if asset_id else None
-        return settled_item(decided, Written(asset_id, cover, derivatives, self._say(decided) if asset_id else None))
+        derivatives: tuple[Derivative, ...], tombstones: dict[AssetKey, tuple[Assigned | None, Assigned]],
+    ) -> Written:
+        if not asset_id:
+            return Written(tombstone=tombstones.get(decided.key))
+        return Written(asset_id, links.get(asset_id), derivatives, self._say(decided), self._file_say(decided))
 
 
 def _with_documents(

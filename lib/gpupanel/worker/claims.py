@@ -26,8 +26,8 @@ LOST = "The claim was lost: another worker presumed this one dead and reset the 
 class Claim:
     """A running job as it was when it was claimed; `worker` is `host:pid`.
 
-    `manifest_sha256`, `source_at` and `although_older` are those of the batch as it was approved. `plan` has the rows
-    of all of its items where the claim read them: of a small job that no worker began before.
+    `manifest_sha256`, `source_at`, `although_older` and `undo_of` are those of the batch as it was approved. `plan` has
+    the rows of all of its items where the claim read them: of a small bundle that no worker began before.
     """
 
     job_id: int
@@ -41,6 +41,7 @@ class Claim:
     manifest_sha256: str | None = None
     source_at: datetime | None = None
     although_older: int = 0
+    undo_of: int | None = None
     plan: dict[AssetKey, PlannedItem] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -141,7 +142,7 @@ def _record_claim(tx: Transaction, request: ClaimRequest, job: dict[str, Any]) -
     if claimed.items_done or claimed.attempts > 1 or not claimed.items_total:
         items_done, items_total = recount(tx, claimed)
         claimed = replace(claimed, items_done=items_done, items_total=items_total)
-    elif claimed.items_total <= request.small_items:
+    elif claimed.undo_of is None and claimed.items_total <= request.small_items:
         plan = ledger.plan_of_small_batch(tx, claimed.batch_id, limit=request.small_items + 1)
         claimed = replace(claimed, plan=plan)
     note(

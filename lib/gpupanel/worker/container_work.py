@@ -10,8 +10,9 @@ from .. import digests
 from ..container_reader import ExistingContainer, MemberSummary
 from ..decision import decide_container
 from ..library_reader import Membership, SayColumns
-from ..models import Changes, Decision
-from ..order import BundleOrder, Order, Say, is_newer
+from ..models import Changes, Decision, TombstoneChange
+from ..order import BundleOrder, Order, Say, TombstoneKey, is_newer, member_key
+from .item_results import say_text
 from .containers import MISSING_SAMPLES, PendingContainer, SettledContainer
 from .library_writer import Assigned
 from .member_changes import MemberRules, MemberWrite, time_of_say
@@ -43,6 +44,7 @@ class ContainerWork:
     drift: Changes | None = None
     problem: str | None = None  # why nothing is written
     is_removed: bool = False
+    written_tombstones: dict[TombstoneKey, Assigned | None] = field(default_factory=dict)  # with the say before
 
     @property
     def rules(self) -> MemberRules:
@@ -185,12 +187,20 @@ class ContainerWork:
                 self.entry, Decision.FAILED, self.problem, self.changes, last_error=self.problem, is_refused=True,
                 target_id=self.id,
             )
-        members = tuple(write.change for write in self.part if write.change)
+        members = tuple(write.recorded(self.bundle.batch_id) for write in self.part)
         error = self._missing_error()
         return SettledContainer(
             self.entry, Decision.FAILED if error else self.decision.done, self.reason, self.changes,
             self._written() or None, members, tuple(self.missing), self.id, self._digest(), error,
+            tombstones=tuple(self._member_tombstones()),
         )
+
+    def _member_tombstones(self) -> Iterator[TombstoneChange]:
+        kind, container_hash = self.entry.key
+        for name in self.unknown:
+            key = member_key(kind, container_hash, name)
+            if key in self.written_tombstones:
+                yield TombstoneChange(name, *self.buried, *(self.written_tombstones[key] or (None, None)))
 
     def _missing_error(self) -> str | None:
         if not self.missing or self.action == "remove":
@@ -206,8 +216,12 @@ class ContainerWork:
 
     def _written(self) -> dict[str, Any]:
         """name -> [before, after] of each value of the container's row that was written."""
+        tombstone = {}
+        if self.entry.key in self.written_tombstones:
+            before_it, after_it = self.written_tombstones[self.entry.key], self.buried
+            tombstone["tombstone"] = [before_it and say_text(*before_it), say_text(*after_it)]
         if self.id is None:
-            return {}
+            return tombstone
         existing, (title, cover_hash) = self.existing, self.values
         before, after = existing.columns if existing else NOTHING, self.columns
         values = (
@@ -219,7 +233,8 @@ class ContainerWork:
             ("last_batch_id", before.last_batch_id or None, after.last_batch_id or None),
         )
         written: dict[str, Any] = {name: [was, now] for name, was, now in values if was != now}
-        return written | ({"drift": self.drift} if self.drift else {})
+        created = {"created": [False, True]} if existing is None else {}
+        return written | tombstone | created | ({"drift": self.drift} if self.drift else {})
 
 
 def _text(time: datetime | None) -> str | None:

@@ -13,22 +13,22 @@ from typing import Any
 
 from .. import digests, library_reader, order
 from ..container_reader import ExistingContainer, existing_containers, removed_later
-from ..db import DataError, ReadTransaction, Transaction
+from ..db import ReadTransaction, Transaction
 from ..errors import DatabaseConflictError
 from ..library_reader import Membership
-from ..models import Decision, REFUSED_BY_DATABASE
 from ..order import BundleOrder, Resolver, Say, TombstoneKey, must_yield
 from . import container_drift, library_containers, library_writer
 from .chunk_writer import ImportRun
 from .container_work import ContainerWork
 from .containers import PendingContainer, SettledContainer
+from .entry_writers import ContainerGroupWriter
 from .library_writer import Assigned
 
 Works = list[ContainerWork]
 
 
-class ContainerWriter:
-    """Writes the containers of one batch."""
+class ContainerWriter(ContainerGroupWriter):
+    """Writes the containers of one bundle."""
 
     def __init__(self, run: ImportRun, action: str) -> None:
         self._run, self._action = run, action
@@ -43,18 +43,6 @@ class ContainerWriter:
             each for container_type, same in groupby(by_key, lambda entry: entry.container.type)
             for each in self._write_type(tx, container_type, list(same))
         ]
-        return sorted(settled, key=lambda each: each.entry.position)
-
-    def write_individually(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
-        """Write each container under a savepoint; only those that the database refuses fail."""
-        settled = []
-        for entry in sorted(entries, key=lambda entry: entry.key):
-            try:
-                with tx.savepoint():
-                    settled += self.write(tx, [entry])
-            except DataError as error:
-                reason = f"{REFUSED_BY_DATABASE}: {error}"
-                settled.append(SettledContainer(entry, Decision.FAILED, reason, last_error=reason, is_refused=True))
         return sorted(settled, key=lambda each: each.entry.position)
 
     def _write_type(self, tx: Transaction, kind: str, entries: list[PendingContainer]) -> list[SettledContainer]:
@@ -198,12 +186,19 @@ class ContainerWriter:
         naming = [work for work in works if work.entry.members]
         says: dict[TombstoneKey, Assigned] = {work.entry.key: work.buried for work in naming}
         for work in naming:
-            container_hash = work.entry.container.container_hash
-            says |= {order.member_key(kind, container_hash, name): work.buried for name in work.unknown}
-        library_writer.insert_tombstones(tx, says.items())
+            says |= dict.fromkeys(_tombstone_keys(work)[1:], work.buried)
+        written = library_writer.insert_tombstones(tx, says.items())
+        for work in naming:
+            work.written_tombstones = {key: written[key] for key in _tombstone_keys(work) if key in written}
         absent = [work.entry.container.container_hash for work in naming if work.existing is None]
         if absent and library_containers.lock_containers(tx, kind, absent):
             raise DatabaseConflictError(f"Another import created this {kind} meanwhile.")
+
+
+def _tombstone_keys(work: ContainerWork) -> list[TombstoneKey]:
+    """The tombstones that a `remove` writes: of its container, then of members without a membership."""
+    kind, container_hash = work.entry.key
+    return [work.entry.key, *(order.member_key(kind, container_hash, name) for name in work.unknown)]
 
 
 def _row_of_new(work: ContainerWork) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .. import ledger
 from ..db import ReadTransaction, Transaction
 from ..ledger import results
 from ..manifest import Container
-from ..models import Changes, Decision, EntryResult, MemberChange
+from ..models import Changes, Decision, EntryResult, MemberChange, TombstoneChange
 from ..rows import PlannedContainer
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ ContainerKey = tuple[str, str]
 class PendingContainer(NamedTuple):
     """A container that is still to be imported; `members` maps each distinct hash to its first position.
 
-    `start` counts the members that earlier transactions of the same job went through.
+    `start` counts the members that earlier transactions of the same job went through. `whole` is the number of members
+    of a container that an undo writes in one transaction; an undo names no members.
     """
 
     position: int
@@ -39,6 +40,12 @@ class PendingContainer(NamedTuple):
     members: dict[str, int]
     plan: PlannedContainer | None = None
     start: int = 0
+    whole: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of members."""
+        return len(self.members) if self.whole is None else self.whole
 
     @property
     def key(self) -> ContainerKey:
@@ -47,7 +54,7 @@ class PendingContainer(NamedTuple):
     @property
     def end(self) -> int:
         """The number of members after the next transaction."""
-        return min(self.start + STEP_MEMBERS, len(self.members))
+        return min(self.start + STEP_MEMBERS, len(self.members)) if self.whole is None else self.whole
 
     def next_step(self) -> "PendingContainer":
         """The same container after this step."""
@@ -59,7 +66,7 @@ class PendingContainer(NamedTuple):
 
     @property
     def is_last_step(self) -> bool:
-        return self.end == len(self.members)
+        return self.end == self.size
 
 
 class SettledContainer(NamedTuple):
@@ -80,6 +87,7 @@ class SettledContainer(NamedTuple):
     target_digest: str | None = None
     last_error: str | None = None
     is_refused: bool = False
+    tombstones: tuple[TombstoneChange, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -92,25 +100,31 @@ def group(pending: Iterable[PendingContainer]) -> Iterator[list[PendingContainer
     cut: list[PendingContainer] = []
     size = 0
     for entry in pending:
-        if cut and (size + len(entry.members) > GROUP_MEMBERS or len(cut) == GROUP_CONTAINERS):
+        if cut and (size + entry.size > GROUP_MEMBERS or len(cut) == GROUP_CONTAINERS):
             yield cut
             cut, size = [], 0
         cut.append(entry)
-        size += len(entry.members)
+        size += entry.size
     if cut:
         yield cut
 
 
 def open_containers(
-    tx: ReadTransaction, batch_id: int, job_id: int | None, entries: list[tuple[int, Container]]
+    tx: ReadTransaction, batch_id: int, job_id: int | None, entries: list[tuple[int, Container]],
+    *, is_whole: bool = False,
 ) -> list[PendingContainer]:
-    """Return those of these containers that a job has not settled; all of them for a job that is None."""
+    """Return those of these containers that a job has not settled; all of them for a job that is None.
+
+    `is_whole`: each is written in one transaction, as an undo does.
+    """
     keys = [(container.type, container.container_hash) for _, container in entries]
     plans = ledger.planned_containers(tx, batch_id, keys)
     pending = [
         _pending(position, container, plans.get(key), job_id)
         for (position, container), key in zip(entries, keys, strict=True)
     ]
+    if is_whole:
+        pending = [entry._replace(start=0, whole=entry.plan["members"] if entry.plan else 0) for entry in pending]
     return [entry for entry in pending if job_id is None or _is_open(entry.plan, job_id)]
 
 
@@ -145,6 +159,7 @@ def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> 
             decision = row["decision"] if each.entry.is_last_step else None
             ledger.advance_container(tx, claim.batch_id, each.entry.key, claim.job_id, each.entry.end, decision)
     results.insert_members(tx, {ids[each.entry.key]: each.members for each in settled if each.members})
+    results.insert_tombstones(tx, {ids[each.entry.key]: each.tombstones for each in settled if each.tombstones})
     whole = [each for each in settled if each.entry.is_first_step or each.is_refused]
     ledger.settle_containers(tx, claim.batch_id, claim.job_id, [_ledger_row(each) for each in whole])
     for each in whole:
@@ -169,7 +184,7 @@ def _ledger_row(settled: SettledContainer) -> dict[str, Any]:
         "position": entry.position, "type": entry.container.type, "container_hash": entry.container.container_hash,
         "title": entry.container.title, "cover_hash": entry.container.cover_hash,
         "decision": settled.decision if settled.is_final else planned, "reason": settled.reason,
-        "changes": settled.changes, "members": len(entry.members), "members_done": entry.end,
+        "changes": settled.changes, "members": entry.size, "members_done": entry.end,
         "missing": settled.missing[:MISSING_SAMPLES], "missing_count": len(settled.missing),
         "target_id": settled.target_id, "last_error": settled.last_error,
     }

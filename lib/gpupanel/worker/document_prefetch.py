@@ -38,8 +38,8 @@ class ImportItem(NamedTuple):
 
     `documents` are its documents, when they were read; `problem` says why they could not be, or what is wrong with its
     files. `is_io_error`: a file could not be read again and again; `is_missing`: its folder or source is missing.
-    `approved` has the changes of the plan as JSON, `target_digest` the asset that it saw. `checked_how` says how the
-    files of its derivatives were compared.
+    `approved` has the changes of the plan as JSON, `target_digest` the asset that it saw, `item_digest` what it
+    binds. `checked_how` says how the files of its derivatives were compared.
     """
 
     position: int
@@ -50,6 +50,7 @@ class ImportItem(NamedTuple):
     id: int | None = None
     approved: str | None = None
     target_digest: str | None = None
+    item_digest: str | None = None
     is_io_error: bool = False
     is_missing: bool = False
     checked_how: str | None = None

@@ -7,30 +7,29 @@ when nothing of its batch is open, however often the server lost commits (docs/C
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from time import monotonic
 from typing import NamedTuple, Protocol
 
-from .. import ledger, order
+from .. import ledger
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
 from ..ledger import results
 from ..library_reader import AssetKey
-from ..manifest import Container, Manifest
+from ..manifest import Container
 from ..models import DONE_DECISIONS, SIZE, Decision
 from ..mount import Mount
-from ..order import BundleOrder, Order
 from ..rows import PlannedItem
 from . import claims, containers
-from .chunk_writer import HOLD, ChunkWriter, ImportRun
+from .chunk_writer import HOLD
 from .claims import Claim, ImportResult, ManifestAtEnd
-from .container_writer import ContainerWriter
 from .containers import PendingContainer, SettledContainer
 from .db_retry import run_idempotent
 from .document_prefetch import ImportItem
+from .entry_writers import ContainerGroupWriter, ItemWriter
 from .heartbeat import Heartbeat
 from .job_manifest import BundleChangedError, JobManifest
-from .pipeline import Limits, Pipeline, result_of_counts
+from .pipeline import Entries, Limits, Pipeline, Work, result_of_counts
+from .undo_source import UndoSource
 
 EVENT_SECONDS = 10
 # A job fails after this many rounds in a row in which no open entry was settled.
@@ -51,6 +50,20 @@ class ImportHooks(Protocol):
 
     def warn(self, text: str) -> None:
         """Log a warning about the job."""
+
+
+class JobSource(Protocol):
+    """Where a job finds what it imports: the mount, or the plan of an undo."""
+
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the manifest, once it is open; an undo has none."""
+
+    def open(self) -> Work:
+        """Return what was approved, or raise what ends or holds the job."""
+
+    def compare_at_end(self) -> ManifestAtEnd:
+        """Compare the source with what was imported."""
 
 
 class ImportOptions(NamedTuple):
@@ -77,10 +90,12 @@ class Importer:
     ):
         self._db, self._mount, self._claim, self._heartbeat, self._hooks = db, mount, claim, heartbeat, hooks
         self._options = options
-        self._manifest = JobManifest(db, mount, claim, self, options.on_change)
+        self._source: JobSource = (
+            JobManifest(db, mount, claim, self, options.on_change) if claim.undo_of is None else UndoSource(db, claim)
+        )
         self.items_done, self.items_total = claim.items_done, claim.items_total
         self._plan = claim.plan
-        self._whole: Manifest | None = None  # the manifest, if one chunk has all that the job imports
+        self._whole: Entries | None = None  # the entries, if one chunk may have all of them
         self._result_of_whole: ImportResult | None = None
         self._containers_total = 0
         self._progress_event_at = monotonic()
@@ -95,32 +110,32 @@ class Importer:
         Raises: DatabaseUnavailableError.
         """
         try:
-            manifest = self._manifest.read_approved()
+            work = self._source.open()
         except BundleChangedError as changed:
             return changed.result
-        self._claim = replace(self._claim, manifest_sha256=manifest.sha256)
-        self._containers_total = len(manifest.containers)
-        if self._plan and len(self._plan) == len(manifest.items) and not manifest.containers:
-            self._whole = manifest
-        return self._import_until_done(manifest, self._import_run(manifest))
+        self._claim = replace(self._claim, manifest_sha256=self._source.sha256)
+        self._containers_total = len(work.entries.containers)
+        if self._plan and len(self._plan) == len(work.entries.items) and not work.entries.containers:
+            self._whole = work.entries
+        return self._import_until_done(work)
 
     @property
     def progress(self) -> str:
         """How many items are settled, failed ones included, in words."""
         return f"{self.items_done} of {self.items_total} items"
 
-    def _import_until_done(self, manifest: Manifest, run: ImportRun) -> ImportResult:
+    def _import_until_done(self, work: Work) -> ImportResult:
         """Import in rounds: a server that lost commits leaves entries open that were settled before."""
         options = self._options
         limits = Limits(options.chunk_items, options.readers, options.verify, options.fails_unreadable)
         left, futile = 0, 0
         while True:
             try:
-                Pipeline(self, self._mount, run, manifest, limits).run()
+                Pipeline(self, self._mount, work, limits).run()
                 if self._result_of_whole:
                     return self._result_of_whole
                 self.checkpoint()
-                return self._finish(manifest, self._manifest.compare_at_end(manifest))
+                return self._finish(work.entries, self._source.compare_at_end())
             except JobNotDoneError as error:
                 futile = futile + 1 if left and error.open_entries >= left else 0
                 left = error.open_entries
@@ -128,25 +143,6 @@ class Importer:
                     raise ImportRejectedError(f"{error} after {futile} rounds without progress") from error
                 self._hooks.warn(f"{error}; they are imported again")
                 self._recount()
-
-    def _import_run(self, manifest: Manifest) -> ImportRun:
-        """Return the bundle with its position in upstream's order; a plan of 0.1.0 has none.
-
-        Raises: OrderError.
-        """
-        claim = self._claim
-        source_at = claim.source_at or run_idempotent(self._db, self._write_order, manifest)
-        bundle = BundleOrder(Order(source_at, claim.sync_id), claim.batch_id, bool(claim.although_older))
-        return ImportRun(bundle, claim.job_id, self._options.on_change)
-
-    def _write_order(self, tx: Transaction, manifest: Manifest) -> datetime:
-        claims.heartbeat(tx, self._claim)
-        source_at = order.source_at(tx, self._claim.sync_id, manifest)
-        tx.execute(
-            "worker.write_order", batch_id=self._claim.batch_id, source_at=source_at,
-            prior_sync_id=manifest.prior_sync_id,
-        )
-        return source_at
 
     # ------------------------------------------------------------------------------------- the pipeline's target
 
@@ -172,7 +168,7 @@ class Importer:
         failed_before = row["decision"] == Decision.FAILED and row["job_id"] != self._claim.job_id
         return failed_before or row["decision"] not in DONE_DECISIONS
 
-    def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+    def settle(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         """Write a chunk in one transaction; return the items still open.
 
         Items are still open only when a lost COMMIT had no effect.
@@ -184,7 +180,7 @@ class Importer:
                 self._whole = None  # the chunk is written item by item, and the job ends after it
         return self._settle_chunk(writer, chunk)
 
-    def _settle_chunk(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+    def _settle_chunk(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
@@ -195,31 +191,31 @@ class Importer:
         self._end_step(since, wrote_event)
         return still_open
 
-    def _write(self, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+    def _write(self, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
         try:
             return self._db.run_transaction(self._commit_chunk, writer, chunk)
         except DataError:
             return self._db.run_transaction(self._commit_individually, writer, chunk)
 
-    def _commit_chunk(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+    def _commit_chunk(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
         """Write library, fence, ledger and results; return whether an event was due."""
         settled = writer.write(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         writer.record(tx, settled)
         return self._note_progress(tx, len(settled))
 
-    def _commit_individually(self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem]) -> bool:
+    def _commit_individually(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
         """Do the same item by item; only those that the database refuses fail."""
         settled = writer.write_individually(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         return self._note_progress(tx, len(settled))
 
-    def _settle_whole(self, writer: ChunkWriter, chunk: list[ImportItem], manifest: Manifest) -> list[ImportItem]:
+    def _settle_whole(self, writer: ItemWriter, chunk: list[ImportItem], entries: Entries) -> list[ImportItem]:
         """Write the only chunk of a job and the end of the job in one transaction.
 
         Raises: DataError, when nothing was written.
         """
-        at_end = self._manifest.compare_at_end(manifest)
+        at_end = self._source.compare_at_end()
         try:
             self._result_of_whole = self._db.run_transaction(self._commit_whole, writer, chunk, at_end)
         except CommitUnknownError:
@@ -227,12 +223,12 @@ class Importer:
                 run_idempotent(self._db, claims.heartbeat, self._claim)  # waits for our own transaction to end
                 return chunk
             except ClaimLostError:
-                self._result_of_whole = self._result_of_ended(manifest)
+                self._result_of_whole = self._result_of_ended(entries)
         self.items_done = self.items_total
         return []
 
     def _commit_whole(
-        self, tx: Transaction, writer: ChunkWriter, chunk: list[ImportItem], at_end: ManifestAtEnd
+        self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem], at_end: ManifestAtEnd
     ) -> ImportResult:
         """Write library, end of job and batch, ledger, results and events; no other entry of the batch exists."""
         settled = writer.write(tx, chunk)
@@ -270,9 +266,17 @@ class Importer:
 
     def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
         """Return those of these containers that this job has not settled."""
-        return self._db.run_read(containers.open_containers, self._claim.batch_id, self._claim.job_id, entries)
+        return self._db.run_read(self._open_containers, entries)
 
-    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+    def _open_containers(self, tx: ReadTransaction, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
+        claim = self._claim
+        return containers.open_containers(
+            tx, claim.batch_id, claim.job_id, entries, is_whole=claim.undo_of is not None
+        )
+
+    def settle_containers(
+        self, writer: ContainerGroupWriter, group: list[PendingContainer]
+    ) -> list[PendingContainer]:
         """Write a group of containers in one transaction; return what is still open.
 
         That are the members of a large container, and a group whose lost COMMIT had no effect.
@@ -286,7 +290,7 @@ class Importer:
         return still_open
 
     def _write_containers(
-        self, writer: ContainerWriter, group: list[PendingContainer]
+        self, writer: ContainerGroupWriter, group: list[PendingContainer]
     ) -> tuple[list[PendingContainer], bool]:
         try:
             return self._db.run_transaction(self._commit_containers, writer.write, group)
@@ -306,8 +310,7 @@ class Importer:
     def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
         """Return the containers that are not settled, after our own transaction has ended."""
         claims.heartbeat(tx, self._claim)
-        entries = [(entry.position, entry.container) for entry in group]
-        return containers.open_containers(tx, self._claim.batch_id, self._claim.job_id, entries)
+        return self._open_containers(tx, [(entry.position, entry.container) for entry in group])
 
     def _end_step(self, since: float, wrote_event: bool) -> None:
         """Note what a transaction that began at `since` wrote beside its entries."""
@@ -345,43 +348,43 @@ class Importer:
 
     # ------------------------------------------------------------------------------------------------- the end
 
-    def _finish(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
+    def _finish(self, entries: Entries, at_end: ManifestAtEnd) -> ImportResult:
         try:
-            return self._db.run_transaction(self._end, manifest, at_end)
+            return self._db.run_transaction(self._end, entries, at_end)
         except CommitUnknownError:
-            return self._finish_again(manifest, at_end)
+            return self._finish_again(entries, at_end)
 
-    def _finish_again(self, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
+    def _finish_again(self, entries: Entries, at_end: ManifestAtEnd) -> ImportResult:
         """Finish after a lost reply.
 
         If the first COMMIT took effect, the job has ended under our token.
         """
         try:
-            return self._db.run_transaction(self._end, manifest, at_end)
+            return self._db.run_transaction(self._end, entries, at_end)
         except ClaimLostError:
-            return self._result_of_ended(manifest)
+            return self._result_of_ended(entries)
 
-    def _result_of_ended(self, manifest: Manifest) -> ImportResult:
+    def _result_of_ended(self, entries: Entries) -> ImportResult:
         """Return the result of a job that may have ended under our token.
 
         Raises: ClaimLostError, if it has not.
         """
         if not self._db.run_read(claims.has_ended, self._claim):
             raise ClaimLostError(claims.LOST)
-        return self._db.run_read(self._result, manifest)
+        return self._db.run_read(self._result, entries)
 
-    def _end(self, tx: Transaction, manifest: Manifest, at_end: ManifestAtEnd) -> ImportResult:
+    def _end(self, tx: Transaction, entries: Entries, at_end: ManifestAtEnd) -> ImportResult:
         self._heartbeat.raise_if_lost()
-        result = self._result(tx, manifest)
+        result = self._result(tx, entries)
         claims.finish(tx, self._claim, result, at_end)
         return result
 
-    def _result(self, tx: ReadTransaction, manifest: Manifest) -> ImportResult:
+    def _result(self, tx: ReadTransaction, entries: Entries) -> ImportResult:
         """Count the entries by decision; those that are open, and those without a row, are left to be done."""
         batch_id = self._claim.batch_id
         items = ledger.decision_counts(tx, batch_id)
-        containers = ledger.container_counts(tx, batch_id) if manifest.containers else {}
-        left = _count_open(items, len(manifest.items)) + _count_open(containers, len(manifest.containers))
+        containers = ledger.container_counts(tx, batch_id) if entries.containers else {}
+        left = _count_open(items, len(entries.items)) + _count_open(containers, len(entries.containers))
         if items.get(Decision.FAILED):
             left += tx.fetch_value("worker.open_failures", batch_id=batch_id, job_id=self._claim.job_id)
         return replace(result_of_counts(items, containers), open_entries=left)

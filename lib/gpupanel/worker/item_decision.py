@@ -69,7 +69,7 @@ def needs_documents(action: str, entry: ImportItem) -> bool:
 
     A create needs none of an existing asset.
     """
-    if action == "remove" or isinstance(entry.item, InvalidItem):
+    if action in ("remove", "undo") or isinstance(entry.item, InvalidItem):
         return False
     return action == "update" or entry.planned not in LEAVES
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
-from ..library_reader import SayColumns
+from ..library_reader import SayColumns, fingerprint
 from ..manifest import Derivative
 from ..models import Decision, EntryResult, ItemPlan
 from .item_decision import WRITES, ItemDecision, derivative_values
@@ -19,12 +19,17 @@ Files = dict[tuple[str, str], dict[str, Any]]  # (kind, path) -> values
 
 
 class Written(NamedTuple):
-    """What was written of an item; `say` is None where the asset's say stays."""
+    """What was written of an item; `say` is None where the asset's say stays.
+
+    `file_say` is the say of the derivatives. `tombstone` is the say that a tombstone replaced, and the one it has.
+    """
 
     asset_id: int | None = None
     cover: CoverLink | None = None
     derivatives: tuple[Derivative, ...] = ()
     say: Assigned | None = None
+    file_say: Assigned | None = None
+    tombstone: tuple[Assigned | None, Assigned] | None = None
 
 
 class SettledItem(NamedTuple):
@@ -69,6 +74,9 @@ def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str,
     changed = {" ".join(key): [before.get(key), after] for key, after in files.items() if before.get(key) != after}
     if changed:
         changes["derivatives"] = changed
+    changes |= _file_say_changes(decided, written, files)
+    if written.tombstone:
+        changes["tombstone"] = [each and say_text(each.source_at, each.batch_id) for each in written.tombstone]
     if written.cover:
         link_before = written.cover.id if written.cover.is_restored else None
         changes["covers"] = {decided.entry.item.cover_hash: [link_before, written.cover.id]}
@@ -90,7 +98,26 @@ def _field_changes(decided: ItemDecision) -> dict[str, Any]:
         return {name: [None, value] for name, value in digests.item_fields(item).items() if value is not None}
     values = ((name, existing.fields[name], value) for name, value in digests.item_fields(item).items())
     changes = {name: [before, after] for name, before, after in values if before != after}
+    if existing.fingerprint != (after := fingerprint(item)):
+        changes["fingerprint"] = [existing.fingerprint, after]
     return changes | {"deleted": [True, False]} if existing.removed else changes
+
+
+def _file_say_changes(decided: ItemDecision, written: Written, files: Files) -> dict[str, Any]:
+    """The says of the derivatives that the library had: "kind path" -> [before, after]."""
+    if decided.existing is None or written.file_say is None:
+        return {}
+    before = decided.existing.derivative_columns
+    after = say_text(written.file_say.source_at, written.file_say.batch_id)
+    moved = {
+        " ".join(key): [said, after] for key in files if key in before and (said := say_text(*before[key])) != after
+    }
+    return {"derivative_says": moved} if moved else {}
+
+
+def say_text(source_at: datetime | None, batch_id: int | None) -> list[Any] | None:
+    """A say as a result has it: [source_at, batch id], None where there is none."""
+    return None if source_at is None else [_text(source_at), batch_id]
 
 
 def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:

@@ -5,18 +5,22 @@ A job imports the bytes that it read when it was claimed, if their entries are t
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .. import preflight
-from ..db import Database
+from .. import order, preflight
+from ..db import Database, Transaction
 from ..errors import BundleIncompleteError, ManifestError, PanelError
 from ..manifest import Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex
 from ..mount import Mount, call_with_timeout
+from ..order import BundleOrder, Order
 from ..text import short_hash
-from . import bundle_change
+from . import bundle_change, claims
+from .chunk_writer import ImportRun
 from .claims import SAME_MANIFEST, Claim, ImportResult, ManifestAtEnd, ManifestState
 from .db_retry import run_idempotent
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
+from .pipeline import Work, work_of_bundle
 
 T = TypeVar("T")
 
@@ -43,10 +47,33 @@ class Caller(Protocol):
 
 
 class JobManifest:
-    """Reads the manifest of one claimed job."""
+    """The source of a job that imports a bundle: its manifest on the mount."""
 
     def __init__(self, db: Database, mount: Mount, claim: Claim, caller: Caller, on_change: str):
         self._db, self._mount, self._claim, self._caller, self._on_change = db, mount, claim, caller, on_change
+        self._imported: str | None = None
+
+    def open(self) -> Work:
+        """Return the bundle, with its position in upstream's order; a plan of 0.1.0 has none.
+
+        Raises: BundleChangedError, when the job has ended because the bundle has other entries.
+        Raises: BundleIncompleteError, MountUnavailableError, OrderError.
+        """
+        manifest = self.read_approved()
+        self._imported = manifest.sha256
+        claim = self._claim
+        source_at = claim.source_at or run_idempotent(self._db, self._write_order, manifest)
+        bundle = BundleOrder(Order(source_at, claim.sync_id), claim.batch_id, bool(claim.although_older))
+        return work_of_bundle(ImportRun(bundle, claim.job_id, self._on_change), manifest)
+
+    def _write_order(self, tx: Transaction, manifest: Manifest) -> datetime:
+        claims.heartbeat(tx, self._claim)
+        source_at = order.source_at(tx, self._claim.sync_id, manifest)
+        tx.execute(
+            "worker.write_order", batch_id=self._claim.batch_id, source_at=source_at,
+            prior_sync_id=manifest.prior_sync_id,
+        )
+        return source_at
 
     def read_approved(self) -> Manifest:
         """Return the manifest, if it has the entries that were approved.
@@ -64,15 +91,20 @@ class JobManifest:
         limits = ManifestLimits.of(self._mount.settings)
         return parse_manifest(raw, self._claim.sync_id, limits, self._caller.checkpoint)
 
-    def compare_at_end(self, imported: Manifest) -> ManifestAtEnd:
+    @property
+    def sha256(self) -> str | None:
+        """The digest of the bytes that are imported."""
+        return self._imported
+
+    def compare_at_end(self) -> ManifestAtEnd:
         """Compare the manifest on the mount with the imported one; one that cannot be read is unknown."""
         try:
             sha256 = sha256_hex(self._read())
         except PanelError:
             return ManifestAtEnd(ManifestState.UNKNOWN)
-        if sha256 == imported.sha256:
+        if sha256 == self._imported:
             return SAME_MANIFEST
-        self._warn_of_change("the manifest changed during the import", sha256, imported.sha256)
+        self._warn_of_change("the manifest changed during the import", sha256, self._imported)
         return ManifestAtEnd(ManifestState.CHANGED, sha256)
 
     def _read(self) -> bytes:

@@ -1,8 +1,8 @@
 """Write assets with documents, derivatives and covers, many rows at once.
 
-Only this module and containers.py write library tables. A chunk first locks its existing assets by type and hash, so
-that imports that share assets follow each other. Linking assets to a container locks them by id, in another order: the
-server then ends one of the two transactions, which is retried.
+Only this module, library_containers.py and undo_writes.py write library tables. A chunk first locks its existing assets
+by type and hash, so that imports that share assets follow each other. Linking assets to a container locks them by id,
+in another order: the server then ends one of the two transactions, which is retried.
 """
 
 from collections.abc import Iterable, Iterator
@@ -80,23 +80,35 @@ def set_say(tx: Transaction, asset_ids: Iterable[int], say: Assigned) -> None:
         tx.execute("library_write.set_say", ids=ids, **say._asdict())
 
 
-def insert_tombstones(tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assigned]]) -> None:
+def insert_tombstones(
+    tx: Transaction, keys: Iterable[tuple[TombstoneKey, Assigned]]
+) -> dict[TombstoneKey, Assigned | None]:
     """Record the removal of what the library does not have; a later say stays.
+
+    Returns the tombstones that were written, each with the say that it replaced. A say that an undo took back counts
+    as none.
 
     Raises: DatabaseConflictError, when another import recorded one of these removals meanwhile.
     """
     says = dict(keys)
-    known = order.tombstones(tx, says, lock=True)
+    known = order.all_tombstones(tx, says, lock=True)
     sync_ids = _sync_ids(tx, {say.batch_id for say in says.values()} if known else set())
     later = {
-        key: says[key] for key, latest in known.items()
-        if latest.order < (says[key].source_at, sync_ids[says[key].batch_id])
+        key: says[key] for key, (latest, is_live) in known.items()
+        if not is_live or latest.order < (says[key].source_at, sync_ids[says[key].batch_id])
     }
     try:
         tx.insert_many("library_write.insert_tombstones", _tombstone_rows(says, says.keys() - known.keys()))
     except DuplicateKeyError as error:
         raise DatabaseConflictError(f"Another import removed one of these meanwhile: {error}") from error
     tx.insert_many("library_write.replace_tombstones", _tombstone_rows(later, later))
+    replaced = {key: assigned(known[key][0]) if known[key][1] else None for key in later}
+    return dict.fromkeys(says.keys() - known.keys()) | replaced
+
+
+def assigned(say: Say) -> Assigned:
+    """The columns of a say."""
+    return Assigned(say.order.source_at, say.batch_id)
 
 
 def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[TombstoneKey]) -> list[dict[str, Any]]:
@@ -161,7 +173,7 @@ def _new_documents(documents: ItemDocuments, source: str | None, runs: list[dict
 
 def write_documents(tx: Transaction, documents: dict[int, NewDocuments]) -> None:
     """Insert documents by asset id; sources that are replaced are kept."""
-    keep_documents(tx, [asset_id for asset_id, each in documents.items() if each.source and each.before.get("source")])
+    keep_documents(tx, [asset_id for asset_id, each in documents.items() if each.source and "source" in each.before])
     tx.insert_many("library_write.write_sources", [
         {"asset_id": asset_id, "document": each.source, "sha256": each.source_sha256}
         for asset_id, each in documents.items() if each.source

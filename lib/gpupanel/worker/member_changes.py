@@ -9,17 +9,35 @@ from typing import NamedTuple
 
 from ..library_reader import Membership
 from ..models import MemberChange
-from ..order import BundleOrder, MICROSECOND, Say, is_newer
+from ..order import BundleOrder, MICROSECOND, NEVER, Say, is_newer
+
+SayBefore = tuple[datetime | None, int | None]
 
 
 class MemberWrite(NamedTuple):
-    """A row to write; `change` is None where only the say moves."""
+    """A row to write; `change` is None where only the say moves.
+
+    `say_before` has the columns of the say before: NEVER for a member that no bundle has decided about, (None, None)
+    where the say of the container counted.
+    """
 
     asset_id: int
     position: int
     is_removed: bool
     source_at: datetime
     change: MemberChange | None
+    say_before: SayBefore
+
+    def recorded(self, batch_id: int) -> MemberChange:
+        """What a result records of the row."""
+        change = self.change or MemberChange(
+            self.asset_id, self.position, not self.is_removed, self.position, say_only=True
+        )
+        source_at, source_batch_id = self.say_before
+        return change._replace(
+            source_at=self.source_at, source_batch_id=batch_id,
+            source_at_before=source_at, source_batch_id_before=source_batch_id,
+        )
 
 
 class MemberRules(NamedTuple):
@@ -34,7 +52,8 @@ class MemberRules(NamedTuple):
         source_at = time_of_say(self.bundle, tombstone)
         if source_at is None:
             return None
-        return MemberWrite(asset_id, position, False, source_at, MemberChange(asset_id, position, True))
+        before = (tombstone.order.source_at, tombstone.batch_id) if tombstone else (NEVER, self.bundle.batch_id)
+        return MemberWrite(asset_id, position, False, source_at, MemberChange(asset_id, position, True), before)
 
     def keep(self, asset_id: int, position: int, known: Membership) -> MemberWrite | None:
         """Restore or move a member; None where its row stays. A create moves no live member."""
@@ -42,10 +61,11 @@ class MemberRules(NamedTuple):
         if source_at is None:
             return None
         if known.removed:
-            return MemberWrite(asset_id, position, False, source_at, MemberChange(asset_id, position, True))
+            change = MemberChange(asset_id, position, True)
+            return MemberWrite(asset_id, position, False, source_at, change, _columns(known))
         if self.action == "update" and known.position != position:
             change = MemberChange(asset_id, position, True, known.position)
-            return MemberWrite(asset_id, position, False, source_at, change)
+            return MemberWrite(asset_id, position, False, source_at, change, _columns(known))
         return self._say_only(asset_id, known, source_at)
 
     def remove(self, asset_id: int, known: Membership) -> MemberWrite | None:
@@ -56,13 +76,17 @@ class MemberRules(NamedTuple):
         if known.removed:
             return self._say_only(asset_id, known, source_at)
         change = MemberChange(asset_id, known.position, False, known.position)
-        return MemberWrite(asset_id, known.position, True, source_at, change)
+        return MemberWrite(asset_id, known.position, True, source_at, change, _columns(known))
 
     def _say_only(self, asset_id: int, known: Membership, source_at: datetime) -> MemberWrite | None:
         own = known.say
         if own and (own.order.source_at, own.batch_id) == (source_at, self.bundle.batch_id):
             return None
-        return MemberWrite(asset_id, known.position, known.removed, source_at, None)
+        return MemberWrite(asset_id, known.position, known.removed, source_at, None, _columns(known))
+
+
+def _columns(known: Membership) -> SayBefore:
+    return (known.say.order.source_at, known.say.batch_id) if known.say else (None, None)
 
 
 def time_of_say(bundle: BundleOrder, *says: Say | None) -> datetime | None:

@@ -1,16 +1,16 @@
-"""The import of one manifest: its items in chunks, then its containers in groups.
+"""The import of one batch: its items in chunks, then its containers in groups.
 
 The worker and the dry run share this code and differ in their `ImportTarget`: the worker commits each chunk under its
 claim, the dry run writes all of them in one transaction that is rolled back (docs/CONTRACT.md, "9. Import").
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from ..db import chunked
 from ..library_reader import AssetKey
-from ..manifest import Container, Item, Manifest
+from ..manifest import Container, InvalidItem, Item, Manifest
 from ..models import SIZE, BatchStatus, Decision
 from ..mount import Mount, call_with_timeout
 from ..preflight import first_folder
@@ -23,6 +23,7 @@ from .containers import PendingContainer
 from .document_prefetch import (
     AllUnreadableError, DocumentPrefetcher, ImportItem, MOUNT_TIMEOUT_SECONDS, chunk_by_size,
 )
+from .entry_writers import ContainerGroupWriter, ItemWriter
 from .item_decision import LEAVES, needs_documents
 
 
@@ -38,13 +39,15 @@ class ImportTarget(Protocol):
     def is_open(self, row: PlannedItem) -> bool:
         """Return whether the item of this row is still to be imported."""
 
-    def settle(self, writer: ChunkWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+    def settle(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         """Write a chunk, or item by item when the database refuses it; return what is still open."""
 
     def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
         """Return those of these containers that are still to be imported."""
 
-    def settle_containers(self, writer: ContainerWriter, group: list[PendingContainer]) -> list[PendingContainer]:
+    def settle_containers(
+        self, writer: ContainerGroupWriter, group: list[PendingContainer]
+    ) -> list[PendingContainer]:
         """Write a group of containers, or one step of a large one; return what is still open.
 
         They are written one by one when the database refuses the group.
@@ -63,17 +66,42 @@ class Limits(NamedTuple):
     fails_unreadable: bool = False
 
 
-class Pipeline:
-    """Imports the items and containers of one manifest into a target."""
+class Entries(Protocol):
+    """What a batch imports: a manifest, or the plan of an undo. Both collections can be iterated over again."""
 
-    def __init__(self, target: ImportTarget, mount: Mount, run: ImportRun, manifest: Manifest, limits: Limits):
-        self._target, self._mount, self._manifest, self._limits = target, mount, manifest, limits
-        self._writer = ChunkWriter(run, manifest)
-        self._container_writer = ContainerWriter(run, manifest.action)
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def items(self) -> Collection[Item | InvalidItem]: ...
+
+    @property
+    def containers(self) -> Collection[Container]: ...
+
+
+class Work(NamedTuple):
+    """The entries of a batch, and what writes them."""
+
+    entries: Entries
+    items: ItemWriter
+    containers: ContainerGroupWriter
+
+
+def work_of_bundle(run: ImportRun, manifest: Manifest) -> Work:
+    """The work of a bundle."""
+    return Work(manifest, ChunkWriter(run, manifest), ContainerWriter(run, manifest.action))
+
+
+class Pipeline:
+    """Imports the items and containers of one batch into a target."""
+
+    def __init__(self, target: ImportTarget, mount: Mount, work: Work, limits: Limits):
+        self._target, self._mount, self._work, self._limits = target, mount, work, limits
+        self._entries = work.entries
 
     def run(self) -> None:
         """Import everything still open."""
-        action = self._manifest.action
+        action = self._entries.action
         self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
         for group in containers.group(self._open_containers()):
             self._import_group(group)
@@ -81,7 +109,7 @@ class Pipeline:
     # ---------------------------------------------------------------------------------------------- items
 
     def _open_items(self) -> Iterator[ImportItem]:
-        for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._manifest.items)):
+        for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._entries.items)):
             rows = self._target.planned_items([entry.key for entry in entries])
             for entry in entries:
                 row = rows.get(entry.key)
@@ -90,7 +118,8 @@ class Pipeline:
                 elif self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
                     yield entry._replace(
-                        id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"]
+                        id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"],
+                        item_digest=row["item_digest"],
                     )
 
     def _read_and_write(
@@ -121,14 +150,14 @@ class Pipeline:
 
     @cached_property
     def _first_folders(self) -> set[str]:
-        return {first_folder(item) for item in self._manifest.items if isinstance(item, Item)}
+        return {first_folder(item) for item in self._entries.items if isinstance(item, Item)}
 
     def _settle(self, chunk: list[ImportItem]) -> None:
         """Settle a chunk, again with documents when these are needed."""
         while chunk:
             self._target.checkpoint()
             try:
-                chunk = self._target.settle(self._writer, chunk)
+                chunk = self._target.settle(self._work.items, chunk)
             except DocumentsRequired as required:
                 unread = {entry.key for entry in required.entries}
                 break
@@ -138,13 +167,13 @@ class Pipeline:
     # ----------------------------------------------------------------------------------------- containers
 
     def _open_containers(self) -> Iterator[PendingContainer]:
-        for entries in chunked(enumerate(self._manifest.containers)):
+        for entries in chunked(enumerate(self._entries.containers)):
             yield from self._target.open_containers(entries)
 
     def _import_group(self, group: list[PendingContainer]) -> None:
         while group:
             self._target.checkpoint()
-            group = self._target.settle_containers(self._container_writer, group)
+            group = self._target.settle_containers(self._work.containers, group)
 
 
 def _is_written(entry: ImportItem) -> bool:

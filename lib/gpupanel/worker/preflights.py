@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-from .. import job_queue, ledger, preflight
+from .. import job_queue, ledger, preflight, undo_service
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import (
     ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError, PanelError,
@@ -41,6 +41,7 @@ class PreflightClaim:
     then_queue: int
     priority: int
     although_older: int
+    undo_of: int | None
 
     @property
     def name(self) -> str:
@@ -89,14 +90,20 @@ def _note_abandoned(tx: Transaction, batch_id: int, reason: str | None, attempts
     ledger.append_event(tx, batch_id, "preflight_abandoned", payload, actor)
 
 
-def save(tx: Transaction, claim: PreflightClaim, bundle: preflight.BundleInspection) -> preflight.PreflightResult:
+def save(
+    tx: Transaction, claim: PreflightClaim, bundle: preflight.BundleInspection | None
+) -> preflight.PreflightResult:
     """Complete the request, store the plan, and queue the batch if that was asked for and the plan passed.
 
-    All in one transaction, which locks the batch before the request. Raises ClaimLostError, InvalidStateError.
+    All in one transaction, which locks the batch before the request. An undo has no bundle.
+    Raises ClaimLostError, InvalidStateError.
     """
     job_queue.lock_chain(tx, claim.sync_id)
     ledger.lock_batch(tx, claim.sync_id)
     end(tx, claim, "completed")
+    if bundle is None:
+        then_queue = claim.priority if claim.then_queue else None
+        return undo_service.save_requested(tx, claim.sync_id, claim.requested_by, then_queue)
     result = preflight.save_preflight(tx, bundle, claim.requested_by)
     if result.ok and claim.then_queue:
         job_queue.enqueue(tx, claim.sync_id, claim.requested_by, priority=claim.priority, auto_preflighted=True)
@@ -196,8 +203,7 @@ class PreflightRunner:
 
     def _make(self, claim: PreflightClaim) -> preflight.PreflightResult | None:
         """Inspect the bundle and store its plan; None if only the reply to the COMMIT was lost."""
-        look: Callable[[], Any] = partial(preflight.inspect_bundle, self._mount, claim.sync_id)
-        bundle = call_with_timeout(look, partial(self._checkpoint, claim), INSPECT_SECONDS)
+        bundle = None if claim.undo_of is not None else self._inspect(claim)
         self._checkpoint(claim)
         try:
             return self._db.run_transaction(save, claim, bundle)
@@ -205,6 +211,11 @@ class PreflightRunner:
             if self._retrier.retry(self._db.run_read, _has_completed, claim.token):
                 return None
             return self._db.run_transaction(save, claim, bundle)
+
+    def _inspect(self, claim: PreflightClaim) -> preflight.BundleInspection:
+        look: Callable[[], Any] = partial(preflight.inspect_bundle, self._mount, claim.sync_id)
+        bundle: preflight.BundleInspection = call_with_timeout(look, partial(self._checkpoint, claim), INSPECT_SECONDS)
+        return bundle
 
     def _checkpoint(self, claim: PreflightClaim) -> None:
         self._hooks.preflighting(claim.name)

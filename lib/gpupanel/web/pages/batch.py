@@ -9,7 +9,9 @@ from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobSta
 from ...rows import BatchRow, LockedJob
 from .. import job_progress, request as parameters, status_bar
 from ..request import Request
-from ..serializers import CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, is_queueable, pick
+from ..serializers import (
+    CONTAINER, EVENT, JOB, NAME, PLANNED_BATCH, PREFLIGHT_REQUEST, UNDO, is_queueable, is_undoable, pick,
+)
 from ..status_bar import QueueSummary
 from . import item_list
 from .item_list import ItemFilter
@@ -65,6 +67,9 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "attention": attention.load(tx, row).to_json(row),
         "archived": ledger.is_archived(row),
+        "undo_of": ledger.undone_by(tx, row),
+        "undos": [pick(undo, UNDO) for undo in ledger.undos_of(tx, row["id"])],
+        "undoable": is_undoable(row) and not is_requested,
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),

@@ -1,0 +1,221 @@
+"""Write the plan of an undo into the ledger, or count what it would do."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .. import ledger
+from ..db import ReadTransaction, Transaction, chunked
+from ..ledger import search_words
+from ..models import COUNTED_PLANS, BatchStatus, ContainerPlan, Decision, ItemPlan
+from ..preflight import SAMPLES, PreflightResult
+from ..rows import BatchRow
+from .effective import Key, UndoTarget
+from .planner import UndoPlanner
+from .requests import chain
+
+ITEMS_AT_ONCE, CONTAINERS_AT_ONCE = 500, 100
+BEFORE_ALL = (-1, 0)  # before each (position, id)
+COUNTED = sorted((*COUNTED_PLANS, Decision.WILL_REMOVE, Decision.WILL_UNLINK))
+NOT_LISTED = "the batch that is undone has no result of it any more"
+
+
+class UndoPreview(NamedTuple):
+    """What an undo would do: numbers by decision, and why some entries would stay as they are."""
+
+    sync_id: str
+    items: dict[str, int]
+    containers: dict[str, int]
+    kept: list[str]
+    problem: str | None = None
+
+
+class _Tally:
+    """Counts the entries of a plan."""
+
+    def __init__(self) -> None:
+        self.items: Counter[Decision] = Counter()
+        self.containers: Counter[Decision] = Counter()
+        self.types: Counter[str] = Counter()
+        self.kept: list[str] = []
+        self.writes = 0
+
+    def add(self, counts: Counter[Decision], decision: Decision, reason: str, digest: str | None) -> None:
+        counts[decision] += 1
+        self.writes += digest is not None
+        if digest is None and len(self.kept) < SAMPLES and reason not in self.kept:
+            self.kept.append(reason)
+
+
+def preview(tx: ReadTransaction, targets: list[UndoTarget]) -> UndoPreview:
+    """Count what the undo of the last of these batches would do, after those of the others."""
+    planner, tally, last = UndoPlanner(tx, targets), _Tally(), targets[-1]
+    for items in _item_plans(tx, planner, last.batch_id):
+        for item in items:
+            tally.add(tally.items, item.decision, item.reason, item.item_digest)
+    for containers in _container_plans(tx, planner, last.batch_id):
+        for container in containers:
+            tally.add(tally.containers, container.decision, container.reason, container.container_digest)
+    return UndoPreview(last.sync_id, _counts(tally.items), _counts(tally.containers), tally.kept, _problem(last, tally))
+
+
+def save_plan(
+    tx: Transaction, batch: BatchRow, undo: BatchRow, actor: str, prior_sync_id: str | None = None
+) -> PreflightResult:
+    """Plan the undo of a locked batch, and write decisions, counts, events and status of the locked undo.
+
+    `prior_sync_id` is the undo that is queued before this one.
+    """
+    targets = chain(tx, batch, prior_sync_id)
+    tx.execute("ledger.place", batch_id=undo["id"], source_at=None, although_older=0)
+    tally = _write(tx, UndoPlanner(tx, targets), batch, undo, None)
+    _withdraw(tx, undo["id"], tally.planned)
+    tx.execute(
+        "undo.facts", batch_id=undo["id"], item_count=tally.items.total(), container_count=tally.containers.total(),
+        prior_sync_id=prior_sync_id if len(targets) > 1 else None,
+    )
+    _append_started(tx, batch, undo, tally, actor, prior_sync_id)
+    problem = _problem(targets[-1], tally)
+    outcome = PreflightResult(problem is None, tally.items.total(), _counted(tally), [problem] if problem else [])
+    tx.execute("ledger.planned", batch_id=undo["id"], plan=ledger.canonical_json(outcome.counts))
+    _append_finished(tx, undo, outcome, tally, actor, "preflight")
+    status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
+    tx.execute("ledger.preflighted", batch_id=undo["id"], status=status, last_error=problem)
+    return outcome
+
+
+def replan_open(tx: Transaction, batch: BatchRow, undo: BatchRow, actor: str) -> PreflightResult:
+    """Plan the open entries of a locked undo again; keep the other results."""
+    only = ledger.open_items(tx, undo["id"])
+    tally = _write(tx, UndoPlanner(tx, chain(tx, batch, undo["prior_sync_id"])), batch, undo, only)
+    outcome = PreflightResult(True, tally.items.total(), _counted(tally), [])
+    _append_finished(tx, undo, outcome, tally, actor, "retry")
+    tx.execute(
+        "ledger.preflighted", batch_id=undo["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None
+    )
+    return outcome
+
+
+class _Written(_Tally):
+    """The tally of a plan that was written, with the keys of its entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.planned: set[Key] = set()
+
+
+def _write(
+    tx: Transaction, planner: UndoPlanner, batch: BatchRow, undo: BatchRow, only: set[Key] | None
+) -> _Written:
+    tally, words = _Written(), search_words.WordSet()
+    for items in _item_plans(tx, planner, batch["id"]):
+        chosen = [item for item in items if only is None or (item.asset_type, item.asset_hash) in only]
+        ledger.plan_items(tx, undo["id"], chosen)
+        words.add(text for item in chosen for text in (item.item_title, item.path))
+        for item in chosen:
+            tally.add(tally.items, item.decision, item.reason, item.item_digest)
+            tally.types[item.asset_type] += 1
+            tally.planned.add((item.asset_type, item.asset_hash))
+    settled = set() if only is None else ledger.settled_containers(tx, undo["id"])
+    for containers in _container_plans(tx, planner, batch["id"]):
+        open_ones = [each for each in containers if (each.type, each.container_hash) not in settled]
+        ledger.plan_containers(tx, undo["id"], open_ones)
+        words.add(each.title for each in open_ones)
+        for container in open_ones:
+            tally.add(tally.containers, container.decision, container.reason, container.container_digest)
+            tally.planned.add((container.type, container.container_hash))
+    search_words.save(tx, undo["id"], words)
+    return tally
+
+
+def _withdraw(tx: Transaction, batch_id: int, planned: set[Key]) -> None:
+    """Withdraw the entries of an earlier plan that this one does not have."""
+    items = tx.fetch_all("ledger.listed_items", batch_id=batch_id)
+    for ids in chunked(row["id"] for row in items if (row["asset_type"], row["asset_hash"]) not in planned):
+        tx.execute("ledger.withdraw_items", ids=ids, reason=NOT_LISTED)
+    containers = tx.fetch_all("ledger_containers.listed", batch_id=batch_id)
+    for ids in chunked(row["id"] for row in containers if (row["type"], row["container_hash"]) not in planned):
+        tx.execute("ledger_containers.withdraw", ids=ids, reason=NOT_LISTED)
+
+
+# ------------------------------------------------------------------------------------------------ entries
+
+
+def _item_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -> Iterator[list[ItemPlan]]:
+    """Plan the items of a batch that have a result, in its order, in chunks."""
+    position = 0
+    for rows in _pages(tx, "undo.items", batch_id, ITEMS_AT_ONCE):
+        undos = planner.plan_assets([(row["asset_type"], row["asset_hash"]) for row in rows])
+        plans = []
+        for row in rows:
+            if undo := undos.get((row["asset_type"], row["asset_hash"])):
+                plans.append(ItemPlan(
+                    position, row["asset_type"], row["asset_hash"], row["cover_hash"], undo.decision, undo.reason,
+                    undo.plan_changes, undo.before.id, None, row["path"], row["picture"], item_digest=undo.digest,
+                    target_digest=undo.before.digest, item_title=row["item_title"],
+                ))
+                position += 1
+        yield plans
+
+
+def _container_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -> Iterator[list[ContainerPlan]]:
+    position = 0
+    for rows in _pages(tx, "undo.containers_of", batch_id, CONTAINERS_AT_ONCE):
+        undos = planner.plan_containers([(row["type"], row["container_hash"]) for row in rows])
+        plans = []
+        for row in rows:
+            if undo := undos.get((row["type"], row["container_hash"])):
+                plans.append(ContainerPlan(
+                    position, row["type"], row["container_hash"], undo.digest, undo.before.digest, row["title"],
+                    row["cover_hash"], undo.decision, undo.reason, undo.plan_changes, len(undo.moves),
+                    target_id=undo.before.id,
+                ))
+                position += 1
+        yield plans
+
+
+def _pages(tx: ReadTransaction, name: str, batch_id: int, size: int) -> Iterator[list[dict[str, Any]]]:
+    position, row_id = BEFORE_ALL
+    while rows := tx.fetch_all(name, batch_id=batch_id, position=position, id=row_id, limit=size):
+        yield rows
+        position, row_id = rows[-1]["position"], rows[-1]["id"]
+
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+def _problem(target: UndoTarget, tally: _Tally) -> str | None:
+    if tally.writes:
+        return None
+    reasons = "; ".join(tally.kept) or "its results changed nothing"
+    return f"nothing of batch {target.sync_id} can be undone: {reasons}"
+
+
+def _counts(counts: Counter[Decision]) -> dict[str, int]:
+    return {str(decision): counts[decision] for decision in sorted(counts)}
+
+
+def _counted(tally: _Tally) -> dict[str, int]:
+    return {str(decision): tally.items[decision] for decision in COUNTED}
+
+
+def _append_started(
+    tx: Transaction, batch: BatchRow, undo: BatchRow, tally: _Tally, actor: str, prior_sync_id: str | None
+) -> None:
+    payload = {
+        "action": "undo", "container_count": tally.containers.total(), "item_count": tally.items.total(),
+        "item_type_counts": dict(tally.types), "manifest_sha256": None, "phase": "preflight",
+        "prior_sync_id": prior_sync_id, "sync_id": undo["sync_id"], "sync_type": batch["sync_type"], "total_bytes": 0,
+        "undo_of": batch["sync_id"],
+    }
+    ledger.append_event(tx, undo["id"], "preflight_started", payload, actor)
+
+
+def _append_finished(
+    tx: Transaction, undo: BatchRow, outcome: PreflightResult, tally: _Tally, actor: str, phase: str
+) -> None:
+    payload = {
+        "counts": outcome.counts, "failure_samples": outcome.problems[:SAMPLES], "item_count": outcome.item_count,
+        "item_type_counts": dict(tally.types), "ok": int(outcome.ok), "phase": phase,
+    }
+    ledger.append_event(tx, undo["id"], "preflight_finished", payload, actor)

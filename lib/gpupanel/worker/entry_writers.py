@@ -1,0 +1,74 @@
+"""What writers of items and of containers share: what is recorded, and entries one by one.
+
+A bundle and an undo have writers of their own (docs/decisions/0150-undo-is-a-batch.md).
+"""
+
+from abc import ABC, abstractmethod
+
+from .. import ledger
+from ..db import DataError, Transaction
+from ..ledger import results
+from ..models import REFUSED_BY_DATABASE, Decision
+from .containers import PendingContainer, SettledContainer
+from .document_prefetch import ImportItem
+from .item_decision import ItemDecision
+from .item_results import SettledItem, Written, settled_item
+
+
+class ItemWriter(ABC):
+    """Writes the chunks of one batch; a dry run has no job."""
+
+    def __init__(self, batch_id: int, job_id: int | None):
+        self._batch_id, self._job_id = batch_id, job_id
+
+    @abstractmethod
+    def write(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
+        """Write the library rows of a chunk; return what is to be recorded of each item.
+
+        Raises: DataError or DatabaseConflictError.
+        """
+
+    def record(self, tx: Transaction, settled: list[SettledItem]) -> None:
+        """Write ledger rows and results; a dry run has neither."""
+        if self._job_id is None:
+            return
+        ledger.record_results(tx, self._batch_id, self._job_id, [each.plan for each in settled])
+        results.insert_of_items(tx, self._batch_id, self._job_id, [each.result for each in settled])
+
+    def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
+        """Write and record each item under a savepoint; only those that the database refuses fail."""
+        settled = []
+        for entry in entries:
+            try:
+                with tx.savepoint():
+                    done = self.write(tx, [entry])
+                    self.record(tx, done)
+            except DataError as error:
+                refused = ItemDecision(entry, Decision.WILL_FAIL, f"{REFUSED_BY_DATABASE}: {error}")
+                done = [settled_item(refused, Written())]
+                self.record(tx, done)
+            settled += done
+        return settled
+
+
+class ContainerGroupWriter(ABC):
+    """Writes the containers of one batch."""
+
+    @abstractmethod
+    def write(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
+        """Write a group of containers, or one step of a large container.
+
+        Raises: DataError or DatabaseConflictError.
+        """
+
+    def write_individually(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
+        """Write each container under a savepoint; only those that the database refuses fail."""
+        settled = []
+        for entry in sorted(entries, key=lambda entry: entry.key):
+            try:
+                with tx.savepoint():
+                    settled += self.write(tx, [entry])
+            except DataError as error:
+                reason = f"{REFUSED_BY_DATABASE}: {error}"
+                settled.append(SettledContainer(entry, Decision.FAILED, reason, last_error=reason, is_refused=True))
+        return sorted(settled, key=lambda each: each.entry.position)

@@ -1,0 +1,300 @@
+"""Undo: what a batch wrote is taken back, where the library is as it left it."""
+
+
+import pytest
+import worker_helpers
+from gpupanel import services, undo_service
+from gpupanel.errors import InvalidStateError, NotFoundError
+
+
+@pytest.fixture
+def take_back(panel_db, worker_conf):
+    """Undo a batch and import the undo; return its sync_id."""
+
+    def run(*sync_ids: str) -> str:
+        results = undo_service.undo_batches(panel_db, list(sync_ids), "ann")
+        assert [result.problem for result in results] == [None] * len(sync_ids)
+        worker_helpers.drain(worker_conf)
+        return results[-1].undo_sync_id
+
+    return run
+
+
+def asset(db, photo) -> dict:
+    (row,) = db.execute("SELECT * FROM asset WHERE asset_hash = %(hash)s", hash=photo.asset_hash)
+    return row
+
+
+SAY = ("source_at", "source_batch_id", "last_batch_id")
+
+
+def test_a_created_asset_goes_softly_with_all_that_came_with_it(admin_db, panel_db, bundles, bring, take_back):
+    photo, cover = bundles.assets("coast", 2, ("photo", "cover"))
+    sync_id = bundles.bundle("coast", [photo, cover], [bundles.container("gallery", "Coast", [photo])])
+    bring(sync_id)
+    undone = take_back(sync_id)
+    assert worker_helpers.batch(panel_db, undone)["status"] == "completed"
+    assert worker_helpers.counts(panel_db, undone) == {"removed": 2}
+    row = asset(admin_db, photo)
+    assert row["deleted_at"] is not None and [row[name] for name in SAY] == [None, None, 0]
+    for table in ("asset_source", "asset_ai_run", "asset_cover", "asset_derivative", "asset_gallery",
+                  "asset_gallery_item"):
+        rows = admin_db.execute(f"SELECT deleted_at FROM {table}")
+        assert rows and all(row["deleted_at"] is not None for row in rows), table
+    bring(sync_id)
+    assert asset(admin_db, photo)["deleted_at"] is None
+    assert worker_helpers.counts(panel_db, sync_id) == {"updated": 2}
+
+
+def test_an_update_is_undone_value_by_value(admin_db, panel_db, assets_dir, bundles, bring, take_back):
+    (photo,) = bundles.assets("coast", 1, derivatives=("icon", "thumb"))
+    bring(bundles.bundle("coast", [photo._replace(title="Dawn")]))
+    before = worker_helpers.rows(admin_db)
+    update = bundles.bundle(
+        "update", [photo._replace(title="Dusk", derivatives=("icon", "thumb", "medium"), revision=2)], action="update",
+        files=True,
+    )
+    bring(update)
+    undone = take_back(update)
+    (item,) = worker_helpers.items(panel_db, undone)
+    assert (item["planned"], item["decision"]) == ("will_update", "updated")
+    assert item["changes"]["title"] == ["Dusk", "Dawn"]
+    assert live(before) == live(worker_helpers.rows(admin_db))
+
+
+MARKS_OF_TIME = {"updated_at", "created_at", "checked_at", "checked_how", "deleted_at"}
+
+
+def live(library: dict[str, list]) -> dict[str, list]:
+    return {
+        table: [{k: v for k, v in row.items() if k not in MARKS_OF_TIME} for row in rows if not row.get("deleted_at")]
+        for table, rows in library.items()
+    }
+
+
+def test_a_removal_that_found_nothing_takes_its_tombstones_back(admin_db, panel_db, bundles, bring, take_back):
+    a, b = bundles.assets("coast", 2)
+    gone = bundles.bundle("gone", [a], [bundles.container("gallery", "Coast", [a, b])], action="remove")
+    bundles.bundle("other", bundles.assets("other", 1))  # an empty mount counts as away
+    bring(gone)
+    assert len(admin_db.execute("SELECT * FROM ingest_tombstone")) == 4
+    take_back(gone)
+    assert admin_db.execute("SELECT * FROM ingest_tombstone WHERE deleted_at IS NULL") == []
+    bring(gone)
+    assert len(admin_db.execute("SELECT * FROM ingest_tombstone WHERE deleted_at IS NULL")) == 4
+
+
+# ------------------------------------------------------------------------------------------------ what changed since
+
+
+def test_what_a_later_batch_changed_stays_and_the_batch_is_named(admin_db, panel_db, bundles, bring, take_back):
+    photo, other = bundles.assets("coast", 2)
+    first = bundles.bundle("coast", [photo, other])
+    bring(first)
+    second = bundles.bundle("update", [photo._replace(title="Dusk")], action="update", files=False)
+    bring(second)
+    undone = take_back(first)
+    decided = worker_helpers.reasons(panel_db, undone)
+    assert decided[photo.asset_hash] == ("skipped", f"batch {second} changed it after batch {first}")
+    assert decided[other.asset_hash][0] == "removed"
+    assert (asset(admin_db, photo)["title"], asset(admin_db, photo)["deleted_at"]) == ("Dusk", None)
+
+
+def test_what_another_program_changed_stays_and_the_value_is_named(admin_db, panel_db, bundles, bring, take_back):
+    photo, other = bundles.assets("coast", 2)
+    bring(bundles.bundle("coast", [photo, other]))
+    update = bundles.bundle(
+        "update", [photo._replace(title="Dusk"), other._replace(title="Noon")], action="update", files=False
+    )
+    bring(update)
+    admin_db.execute("UPDATE asset SET title = 'by hand' WHERE asset_hash = %(hash)s", hash=photo.asset_hash)
+    decided = worker_helpers.reasons(panel_db, take_back(update))
+    assert decided[photo.asset_hash][0] == "skipped"
+    assert 'another program changed it' in decided[photo.asset_hash][1]
+    assert 'title is "by hand", the batch left "Dusk"' in decided[photo.asset_hash][1]
+    assert decided[other.asset_hash][0] == "updated"
+    assert asset(admin_db, photo)["title"] == "by hand"
+
+
+def test_an_asset_that_a_later_batch_put_into_a_gallery_stays(admin_db, panel_db, bundles, bring, take_back):
+    (photo,) = bundles.assets("coast", 1)
+    first = bundles.bundle("coast", [photo])
+    bring(first)
+    second = bundles.bundle("gallery", [], [bundles.container("gallery", "Coast", [photo])])
+    bring(second)
+    (result,) = undo_service.undo_batches(panel_db, [first], "ann")
+    assert f"batch {second} has put it into a gallery or collection since" in result.problem
+    take_back(second)
+    take_back(first)
+    assert asset(admin_db, photo)["deleted_at"] is not None
+
+
+def test_an_undo_is_undone(admin_db, panel_db, bundles, bring, take_back):
+    photo, cover = bundles.assets("coast", 2, ("photo", "cover"))
+    sync_id = bundles.bundle("coast", [photo, cover], [bundles.container("gallery", "Coast", [photo, cover])])
+    bring(sync_id)
+    imported = live(worker_helpers.rows(admin_db))
+    undone = take_back(sync_id)
+    again = take_back(undone)
+    assert worker_helpers.counts(panel_db, again) == {"updated": 2}
+    assert live(worker_helpers.rows(admin_db)) == imported
+    assert take_back(sync_id) not in (undone, again)
+    assert asset(admin_db, photo)["deleted_at"] is not None
+
+
+def test_several_are_undone_newest_first_and_each_waits_for_the_one_before(
+    admin_db, panel_db, worker_conf, bundles, bring
+):
+    (photo,) = bundles.assets("coast", 1)
+    titles = ("Dawn", "Noon", "Dusk")
+    sync_ids = [
+        bundles.bundle(title, [photo._replace(title=title)], action="update", files=number == 0)
+        for number, title in enumerate(titles)
+    ]
+    for sync_id in sync_ids:
+        bring(sync_id)
+    previews = undo_service.preview_undo(panel_db, sync_ids[1:])
+    assert [(each.sync_id, each.items) for each in previews] == [
+        (sync_ids[2], {"will_update": 1}), (sync_ids[1], {"will_update": 1}),
+    ]
+    results = undo_service.undo_batches(panel_db, sync_ids[1:], "ann")
+    assert [result.sync_id for result in results] == sync_ids[:0:-1]
+    first, second = (worker_helpers.job(admin_db, result.job_id) for result in results)
+    assert (first["state"], second["state"], second["hold"]) == ("queued", "held", "prior")
+    worker_helpers.drain(worker_conf)
+    assert asset(admin_db, photo)["title"] == "Dawn"
+    for result in results:
+        assert worker_helpers.counts(panel_db, result.undo_sync_id) == {"updated": 1}
+
+
+# ------------------------------------------------------------------------------------------------ approval
+
+
+def test_nothing_is_written_that_the_plan_did_not_show(admin_db, panel_db, mount, worker_conf, bundles, bring):
+    """The batch is imported again between the plan and its approval, which makes another history of the asset."""
+    photo, other = bundles.assets("coast", 2)
+    bring(bundles.bundle("coast", [photo, other]))
+    update = bundles.bundle("update", [photo._replace(title="Dusk"), other], action="update", files=False)
+    bring(update)
+    made = undo_service.plan_undo(panel_db, update, "ann").sync_id
+    bundles.bundle("update", [photo._replace(title="Night"), other], action="update", files=False, replace=True)
+    services.preflight_batch(panel_db, mount, update, "ann")
+    services.queue_batch(panel_db, mount, update, "ann")
+    worker_helpers.drain(worker_conf)
+    services.queue_batch(panel_db, mount, made, "bob")
+    worker_helpers.drain(worker_conf)
+    decision, reason = worker_helpers.reasons(panel_db, made)[photo.asset_hash]
+    assert decision == "skipped" and reason.startswith("not written: what batch")
+    assert asset(admin_db, photo)["title"] == "Night"
+
+
+def test_an_undo_planned_twice_is_one_batch_and_a_person_may_cancel_it(panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    sync_id = bundles.bundle("coast", [photo])
+    bring(sync_id)
+    first = undo_service.plan_undo(panel_db, sync_id, "ann")
+    assert undo_service.plan_undo(panel_db, sync_id, "bob").sync_id == first.sync_id
+    assert first.plan.ok and first.plan.counts["will_remove"] == 1
+    job_id = services.queue_batch(panel_db, mount, first.sync_id, "bob")
+    with pytest.raises(InvalidStateError, match="is being undone by batch"):
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+    with pytest.raises(InvalidStateError, match="is being undone by batch"):
+        services.queue_batch(panel_db, mount, sync_id, "ann")
+    services.cancel_job(panel_db, job_id, "bob")
+    assert undo_service.plan_undo(panel_db, sync_id, "ann").sync_id == first.sync_id
+
+
+# ------------------------------------------------------------------------------------------------ refused
+
+
+def test_what_cannot_be_undone_is_refused_with_a_reason(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    sync_id = bundles.bundle("coast", [photo])
+    with pytest.raises(NotFoundError):
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+    services.scan_mount(panel_db, mount, "ann")
+    with pytest.raises(InvalidStateError, match="has no results"):
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+    bring(sync_id)
+    services.queue_batch(panel_db, mount, sync_id, "ann")
+    with pytest.raises(InvalidStateError, match="is queued, as job"):
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+    assert admin_db.execute("SELECT id FROM ingest_batch WHERE undo_of IS NOT NULL") == []
+
+
+@pytest.mark.parametrize("days, is_refused", [(6, True), (8, False)])
+def test_no_undo_while_a_worker_of_another_program_claims_jobs(admin_db, panel_db, bundles, bring, days, is_refused):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    bring(sync_id)
+    admin_db.execute(
+        "UPDATE import_job SET claim_token = NULL, worker = 'perl:7', claimed_at = NOW(6) - INTERVAL %(days)s DAY",
+        days=days,
+    )
+    if not is_refused:
+        assert undo_service.plan_undo(panel_db, sync_id, "ann").plan.ok
+        return
+    with pytest.raises(InvalidStateError, match="Another program's worker, perl:7, claimed job"):
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+
+
+# ------------------------------------------------------------------------------------------------ as any batch
+
+
+def test_an_undo_needs_no_bundle(admin_db, panel_db, mount, worker_conf, bundles, bring):
+    """Neither the scan nor a look for vanished bundles takes it for one that is gone."""
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    other = bundles.bundle("other", bundles.assets("other", 1))
+    bring(sync_id)
+    worker_helpers.queue(panel_db, mount, other, priority=1)
+    (result,) = undo_service.undo_batches(panel_db, [sync_id], "ann")
+    (mount.sync_dir / f"{other}.json").unlink()
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, result.undo_sync_id)["status"] == "completed"
+    services.scan_mount(panel_db, mount, "ann")
+    assert worker_helpers.batch(panel_db, result.undo_sync_id)["action"] == "undo"
+
+
+def test_a_bundle_with_the_name_of_an_undo_does_not_take_its_place(panel_db, mount, bundles, bring):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    bring(sync_id)
+    made = undo_service.plan_undo(panel_db, sync_id, "ann").sync_id
+    panel_db.execute("UPDATE ingest_batch SET status = 'preflight_failed' WHERE sync_id = %(sync_id)s", sync_id=made)
+    for suffix in (".json", ".ready"):
+        content = (mount.sync_dir / f"{sync_id}{suffix}").read_text().replace(sync_id, made)
+        (mount.sync_dir / f"{made}{suffix}").write_text(content)
+    services.scan_mount(panel_db, mount, "ann")
+    row = worker_helpers.batch(panel_db, made)
+    assert (row["action"], row["status"], row["manifest_sha256"]) == ("undo", "preflight_failed", None)
+
+
+def test_a_worker_plans_what_is_too_large_for_a_request(panel_db, worker_conf, bundles, bring, monkeypatch):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 2))
+    bring(sync_id)
+    monkeypatch.setattr(undo_service, "MAX_REQUEST_ENTRIES", 1)
+    planned = undo_service.plan_undo(panel_db, sync_id, "ann", in_request=True)
+    assert planned.plan is None
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, planned.sync_id)["status"] == "preflight_passed"
+    assert worker_helpers.counts(panel_db, planned.sync_id) == {"will_remove": 2}
+
+
+def test_an_item_that_the_database_refuses_fails_alone_and_is_retried(
+    admin_db, panel_db, mount, worker_conf, bundles, bring
+):
+    photo, other = bundles.assets("coast", 2)
+    bring(bundles.bundle("coast", [photo._replace(title="no"), other]))
+    update = bundles.bundle(
+        "update", [photo._replace(title="yes"), other._replace(title="yes")], action="update", files=False
+    )
+    bring(update)
+    (result,) = undo_service.undo_batches(panel_db, [update], "ann")
+    admin_db.execute("ALTER TABLE asset ADD CONSTRAINT refused CHECK (title <> 'no')")
+    try:
+        worker_helpers.drain(worker_conf)
+    finally:
+        admin_db.execute("ALTER TABLE asset DROP CONSTRAINT refused")
+    assert worker_helpers.counts(panel_db, result.undo_sync_id) == {"failed": 1, "updated": 1}
+    services.retry_batch(panel_db, mount, result.undo_sync_id, "bob")
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.counts(panel_db, result.undo_sync_id) == {"updated": 2}
+    assert asset(admin_db, photo)["title"] == "no"
