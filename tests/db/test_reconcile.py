@@ -11,7 +11,7 @@ from bundle_strategies import World, peopled_worlds, worlds
 from gpupanel import services
 from gpupanel.errors import MountUnavailableError
 from gpupanel.folds.comparison import What
-from gpupanel.folds.mending import Remedies
+from gpupanel.folds.mending import UNDONE, Remedies
 from gpupanel.folds.reconcile import reconciling
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as some
@@ -48,15 +48,20 @@ def reconcile(db, mount):
         return list(reconciliation.differences())
 
 
-def mend(site) -> list:
-    """Queue what mends the differences, and import it."""
+def queued(db, mount) -> list:
+    """Queue what mends the differences."""
     remedies = Remedies()
-    with reconciling(site.panel, site.mount, no_progress) as reconciliation:
+    with reconciling(db, mount, no_progress) as reconciliation:
         for difference in reconciliation.differences():
             remedies.add(difference)
-        queued = remedies.queue(site.panel, site.mount, "operator", reconciliation, lambda done, total: None)
+        return remedies.queue(db, mount, "operator", reconciliation, lambda done, total: None)
+
+
+def mend(site) -> list:
+    """Queue what mends the differences, and import it."""
+    mendings = queued(site.panel, site.mount)
     site.drain()
-    return queued
+    return mendings
 
 
 def arrive(site, world: World) -> None:
@@ -177,15 +182,11 @@ def test_a_bundle_with_entries_that_newer_ones_decided_about_never_overrides_by_
     site_of.bring(first, middle, last)
     services.preflight_batch(panel_db, mount, first, "operator", although_older=True)
     bring(first)
-    remedies = Remedies()
-    with reconciling(panel_db, mount, no_progress) as reconciliation:
-        for each in reconciliation.differences():
-            remedies.add(each)
-        queued = remedies.queue(panel_db, mount, "operator", reconciliation, lambda done, total: None)
-    assert [(each.sync_id, each.although_older, bool(each.problem)) for each in queued] == [
+    mendings = queued(panel_db, mount)
+    assert [(each.sync_id, each.although_older, bool(each.problem)) for each in mendings] == [
         (middle, True, True), (last, True, False),
     ]
-    assert "--although-older" in queued[0].problem
+    assert "--although-older" in mendings[0].problem
 
 
 def test_a_manifest_that_cannot_be_read_is_named_and_its_assets_are_compared_without_it(
@@ -218,3 +219,18 @@ def test_members_of_assets_that_no_bundle_names_any_more_are_as_the_manifest_lis
     (assets_dir / "sync" / f"{brought}.ready").unlink()
     assert {each.gap.what for each in site_of.found().values()} == {What.EXTRA}
     assert {key[0] for key in site_of.found()} == {"photo"}
+
+
+def test_a_bundle_that_was_undone_is_named_and_not_queued_again_unless_it_was_imported_since(
+    bundles, site_of, panel_db, mount, admin_db
+):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    site_of.bring(sync_id)
+    admin_db.execute("UPDATE asset SET deleted_at = NOW(6)")
+    admin_db.execute(
+        "INSERT INTO ingest_batch (sync_id, action, status, undo_of, imported_at)"
+        " SELECT UUID(), 'undo', 'completed', id, NOW(6) FROM ingest_batch WHERE sync_id = %(it)s", it=sync_id,
+    )
+    assert [each.problem for each in queued(panel_db, mount)] == [UNDONE]
+    admin_db.execute("UPDATE ingest_batch SET imported_at = NOW(6) WHERE sync_id = %(it)s", it=sync_id)
+    assert [each.problem for each in queued(panel_db, mount)] == [None]

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
-from bundle_strategies import ASSETS, CONTAINERS, COVERS, group, handover, photo, promised, sync_id, worlds
+from bundle_strategies import ASSETS, CONTAINERS, COVERS, START, group, handover, photo, promised, sync_id, worlds
 from hypothesis import given, settings
 
-from gpupanel.reference_fold import Documents, Handover, fold, orders
+from gpupanel.reference_fold import (
+    MICROSECOND, Documents, Handover, Library, fold, import_container, import_item, orders, orders_of_times, promise_of,
+)
 
 A, B, _ = ASSETS
 GALLERY = CONTAINERS[0]
@@ -180,6 +182,68 @@ def test_an_empty_list_removes_nothing():
 def test_a_member_that_is_not_in_the_library_yet_is_linked_by_a_retry():
     filled, brought = handover(0, "create", group(0, 0)), handover(1, "create", photo(0))
     assert members(library_of([filled, brought], 0, 1)) == [A[1]]
+
+
+# ------------------------------------------------------------------------------- orders, overrides and promises
+
+
+def test_only_the_bundles_of_a_ring_have_no_place_and_those_after_it_keep_their_own_time():
+    times = {sync_id(n): (START + n * MICROSECOND, sync_id(prior)) for n, prior in ((0, 1), (1, 0), (2, 1), (3, 2))}
+    order_of, ringed = orders_of_times(times)
+    assert ringed == {sync_id(0), sync_id(1)}
+    assert {key: order.source_at - START for key, order in order_of.items()} == {
+        sync_id(2): 2 * MICROSECOND, sync_id(3): 3 * MICROSECOND,
+    }
+
+
+def test_a_long_chain_of_priors_is_placed_in_one_walk():
+    times = {sync_id(n): (START, sync_id(n - 1) if n else None) for n in reversed(range(20_000))}
+    assert orders_of_times(times)[0][sync_id(19_999)].source_at == START + 19_999 * MICROSECOND
+
+
+def test_an_override_decides_just_after_the_newer_bundle_and_stays_when_it_is_imported_again():
+    older = dataclasses.replace(handover(0, "update", photo(title="old")), overrides={A})
+    newer, newest = handover(1, "update", photo(title="new")), handover(2, "update", photo(title="newest"))
+    library = library_of([older, newer, newest], 1, 0)
+    assert title(library) == "old" and library.assets[A].say.source_at > orders([newer])[sync_id(1)].source_at
+    assert title(library_of([older, newer, newest], 1, 0, 1, 0)) == "old"
+    assert title(library_of([older, newer, newest], 1, 0, 2)) == "newest"
+
+
+def test_an_override_brings_back_what_a_newer_bundle_removed():
+    older = dataclasses.replace(handover(0, "create", photo(), group(0, 0)), overrides={A, GALLERY})
+    newer = handover(1, "remove", photo(), group(0, 0))
+    library = library_of([older, newer], 1, 0)
+    assert not library.assets[A].deleted and members(library) == [A[1]]
+
+
+@pytest.mark.parametrize("actions, promise", [
+    (("create", "update"), (True, True)), (("update", "create"), (False, True)), (("create", "create"), (False, True)),
+    (("remove", "create"), (True, False)), (("create", "remove", "create"), (False, False)), ((), (True, True)),
+])
+def test_a_second_create_and_a_removal_leave_something_to_the_order_of_arrival(actions, promise):
+    assert promise_of(actions) == promise
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_entries_that_are_folded_one_by_one_end_as_whole_bundles_do(world):
+    """What forecast and reconciliation rely on: containers need to know only which assets are live."""
+    order_of, library = orders(world.handovers), Library()
+    bundles = sorted(world.handovers, key=lambda each: order_of[each.manifest.sync_id])
+    places = [(each.manifest, each.documents, order_of[each.manifest.sync_id]) for each in bundles]
+    for key in ASSETS:
+        for manifest, documents, order in places:
+            for item in manifest.items:
+                if (item.asset_type, item.asset_hash) == key:
+                    import_item(library, manifest.action, item, order, documents=documents[key])
+    library.live = {key[1] for key, asset in library.assets.items() if not asset.deleted}
+    for key in CONTAINERS:
+        for manifest, _, order in places:
+            for container in manifest.containers:
+                if (container.type, container.container_hash) == key:
+                    import_container(library, manifest.action, container, order)
+    assert promised(library, world.handovers) == promised(fold(world.handovers), world.handovers)
 
 
 # ------------------------------------------------------------------------------------------------- the property

@@ -30,9 +30,9 @@ FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id WHERE b.s
 SELECT position, reason FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision = 'will_fail'
 
 -- name: known_bundles
--- What a reconciliation needs of these bundles; `undone` is whether an undo of one was imported.
+-- What a reconciliation needs of these bundles; `undone` is whether an undo was imported after the bundle itself.
 SELECT b.sync_id, b.status, b.source_at, b.imported_at IS NOT NULL AS was_imported,
-       EXISTS (SELECT 1 FROM ingest_batch u WHERE u.undo_of = b.id AND u.imported_at IS NOT NULL) AS undone
+       EXISTS (SELECT 1 FROM ingest_batch u WHERE u.undo_of = b.id AND u.imported_at > b.imported_at) AS undone
 FROM ingest_batch b WHERE b.sync_id IN %(sync_ids)s
 
 -- name: active_jobs
