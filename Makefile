@@ -43,7 +43,7 @@ flake:  ## Run the tests three times under load and on one core, count failures;
 	@bin/prepare test
 	@exec bin/flake $(ARGS)
 
-screenshots:  ## Draw every page, light, dark, narrow and printed, into VAR/screenshots/ to look at
+screenshots:  ## Draw every page at each width, light, dark and printed, into VAR/screenshots/, and the picture of README.md
 	@bin/prepare test
 	@SCREENSHOTS="$(VAR)/screenshots" venv/bin/python -m pytest tests/browser/screenshots.py $(ARGS)
 

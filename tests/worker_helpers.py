@@ -123,13 +123,31 @@ def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
 
 
 def enqueue(db, count: int, priority: int = 100) -> list[int]:
-    """Insert queued jobs with their batches, without bundles; return their ids."""
+    """Insert queued jobs with their batches, without bundles; return their ids.
 
-    def work(tx) -> list[int]:
-        start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
-        return [_enqueue_one(tx, start + number, priority) for number in range(count)]
+    Only the first is written as the panel writes it; the others are copies.
+    """
+    if not count:
+        return []
+    start = db.execute("SELECT COUNT(*) AS n FROM ingest_batch")[0]["n"]
+    first = db.run_transaction(_enqueue_one, start, priority)
+    _copy(db, "ingest_batch", {"sync_id": "INSERT(row.sync_id, 1, 8, LPAD(LOWER(HEX(%(start)s + copy.seq)), 8, '0'))"},
+          f"id = (SELECT batch_id FROM import_job WHERE id = {first})", start=start, count=count - 1)
+    _copy(db, "import_job", {
+        "batch_id": "(SELECT id FROM ingest_batch WHERE sync_id ="
+                    " CONCAT(LPAD(LOWER(HEX(%(start)s + copy.seq)), 8, '0'), '-0000-4000-8000-000000000000'))",
+    }, f"id = {first}", start=start, count=count - 1)
+    return [row["id"] for row in db.execute("SELECT id FROM import_job WHERE id >= %(first)s ORDER BY id", first=first)]
 
-    return db.run_transaction(work)
+
+def _copy(db, table: str, changed: dict[str, str], which: str, start: int, count: int) -> None:
+    """Insert `count` copies of a row, in which the `changed` columns have the value of an expression."""
+    if count:
+        columns = [row["Field"] for row in db.execute(f"SHOW COLUMNS FROM {table}") if row["Extra"] == ""]
+        values = ", ".join(changed.get(column, f"row.{column}") for column in columns)
+        db.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"
+                   f" FROM (SELECT * FROM {table} WHERE {which}) row JOIN seq_1_to_{count} copy ORDER BY copy.seq",
+                   start=start)
 
 
 def _enqueue_one(tx, number: int, priority: int) -> int:

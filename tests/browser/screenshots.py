@@ -1,14 +1,20 @@
-"""Screenshots of every page: `make screenshots`, run by pytest."""
+"""Screenshots of every page: `make screenshots`, run by pytest. It also draws the picture of README.md."""
 
 import os
 from pathlib import Path
 
 import pytest
+from constants import TREE
 from page_states import EMPTY, FULL
 
 FOLDER = Path(os.environ.get("SCREENSHOTS", "var/screenshots")).absolute()
+README_PICTURE = TREE / "docs" / "panel.png"
+README_PICTURE_BYTES = 400_000
 VARIANTS = {
     "light": {"viewport": {"width": 1500, "height": 900}},
+    "wide": {"viewport": {"width": 1920, "height": 1080}},
+    "medium": {"viewport": {"width": 1024, "height": 768}},
+    "tablet": {"viewport": {"width": 768, "height": 1024}},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 320, "height": 640}, "device_scale_factor": 2},
     "print": {"viewport": {"width": 780, "height": 1100}},  # CSS pixels: A4 without margins
@@ -39,3 +45,15 @@ def test_empty(open_window, admin_db, assets_dir, name, variant):
 @pytest.mark.parametrize("name", FULL)
 def test_full(open_window, dataset, name, variant):
     _take(open_window, name, variant, dataset)
+
+
+def test_the_picture_of_the_readme(open_window, dataset, start_worker, worker_conf):
+    """A batch of which one item failed; the last picture, since the worker that it starts imports the queue."""
+    page = open_window(viewport={"width": 1400, "height": 1120}).page
+    start_worker(worker_conf)
+    FULL["batch-partial"](page, dataset)
+    while "no worker" in page.inner_text("#glance"):
+        page.reload()
+    page.evaluate(LOAD_IMAGES)
+    page.screenshot(path=README_PICTURE)
+    assert README_PICTURE.stat().st_size < README_PICTURE_BYTES

@@ -53,7 +53,7 @@ def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window,
     expect(page.locator(".state")).to_contain_text("Status: importing")
     worker_db.run_transaction(claims.advance, claim, 1)
     window.look_again()
-    expect(page.locator("#live > .aside progress")).to_have_js_property("value", 1)
+    expect(page.locator(".aside.running progress")).to_have_js_property("value", 1)
 
 
 def test_a_hidden_page_sends_no_request(window, queued):

@@ -243,7 +243,7 @@ def test_the_events_read_what_they_show_or_look_through(show, filters):
 
 def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings):
     look(watched, lambda: watched.run_read(status_bar.load))
-    look(watched, lambda: watched.run_read(metrics._read, timedelta(minutes=15)))
+    look(watched, lambda: watched.run_read(metrics._read, timedelta(minutes=15), tells_people=True))
     look(watched, lambda: health.answer(watched))
     assert watched.seen[0].read < FLOOR
 
@@ -252,14 +252,15 @@ def test_the_status_line_health_and_metrics_count_and_no_more(watched, settings)
 @pytest.mark.parametrize("filters", [
     {}, {"status": "failed"}, {"q": "HASH"}, {"status": "completed", "action": "create"},
 ], ids=words)
-def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, facts, tmp_path, what, filters):
+def test_a_preview_of_all_that_match_reads_what_it_freezes(watched, settings, facts, tmp_path, what, filters):
     request = Request({
         "REQUEST_METHOD": "POST", "PATH_INFO": "/import-media.cgi", "CONTENT_TYPE": FORM_TYPE,
         "QUERY_STRING": urlencode({name: facts.get(value, value) for name, value in filters.items()}),
     })
     request.form, request.user = {"preview": [what], "all": ["1"]}, auth.User("admin", True)
     several = 3 * search.MAX_ROWS_SCANNED if len(filters) > 1 else 0
-    look(watched, lambda: bulk_actions.preview(watched, SigningKey(tmp_path / "secret"), request), several)
+    key = SigningKey(tmp_path / "secret")
+    look(watched, lambda: bulk_actions.preview(watched, settings.mount, key, request), several)
 
 
 def test_doctor_looks_at_the_jobs_that_wait_or_run(settings, monkeypatch):
