@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 from constants import NAME
-from gpupanel import config, doctor
+from gpupanel import config, doctor, job_queue
 from gpupanel.cli import main
 from gpupanel.db import Database
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
@@ -58,6 +58,17 @@ def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
         "MariaDB version", "isolation of our sessions", "innodb_snapshot_isolation", "binary log", "max_allowed_packet",
         "clocks", "tables", "claim plan", "stale jobs", "mount", "sentinels", "mount is read-only",
     } <= {each.check for each in findings}
+
+
+def test_the_plan_of_a_claim_is_read_unless_the_queue_is_paused(sound, panel_db):
+    def found():
+        [finding] = [each for each in doctor.run_checks(sound) if each.check == "claim plan"]
+        return finding.level, finding.found
+
+    level, plan = found()
+    assert level == "ok" and plan.startswith("key claim, ")
+    panel_db.run_transaction(job_queue.pause, "ann", "the library moves")
+    assert found() == ("ok", "no plan, since the queue is paused")
 
 
 def test_the_exit_status_tells_sound_from_wrong_and_each_fault_says_what_to_do(sound, admin_db, capsys):
