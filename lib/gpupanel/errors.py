@@ -163,7 +163,10 @@ class DatabaseUnavailableError(PanelError):
 
 class DatabaseAccessError(PanelError):
     message = "The database refused the account."
-    hint = "Load etc/grants.sql and check user and password in the configuration."
+    hint = (
+        "Check user and password in the configuration, and its rights with etc/grants.sql; `seal` and `archive` have"
+        " accounts of their own, docs/install.md."
+    )
 
 
 class UnsupportedServerError(DatabaseAccessError):

@@ -3,7 +3,8 @@
 An undo looks at no file, so that none of these waits for the mount (docs/decisions/0150-undo-is-a-batch.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from . import job_queue, ledger, preflight_requests, undo
@@ -19,13 +20,14 @@ DONE = (BatchStatus.COMPLETED, BatchStatus.PARTIAL, BatchStatus.FAILED)
 
 
 class UndoResult(NamedTuple):
-    """What became of the undo of one batch: `undo_sync_id` and `job_id`, or the `problem`."""
+    """Result of the undo of one batch: `undo_sync_id`, `job_id`, `counts` by decision, or the `problem`."""
 
     sync_id: str
     undo_sync_id: str | None = None
     job_id: int | None = None
     problem: str | None = None
     hint: str = ""
+    counts: Mapping[str, int] = MappingProxyType({})
 
 
 class UndoPlanned(NamedTuple):
@@ -85,7 +87,8 @@ def _undo_one(db: Database, sync_id: str, actor: str, priority: int, before: str
         made, outcome, job_id = db.run_transaction(_plan_and_queue, sync_id, actor, priority, before)
     except (NotFoundError, InvalidStateError) as error:
         return UndoResult(sync_id, problem=str(error), hint=error.hint)
-    return UndoResult(sync_id, made, job_id, None if outcome.ok else "; ".join(outcome.problems))
+    problem = None if outcome.ok else "; ".join(outcome.problems)
+    return UndoResult(sync_id, made, job_id, problem, counts=outcome.counts)
 
 
 def _plan_and_queue(

@@ -109,6 +109,7 @@ def test_preflight_names_what_is_wrong_and_exits_1(bundles, command, as_json):
     answer = command("preflight", sync_id)
     assert answer.returncode == 1
     assert f"{sync_id}  failed\n  all 2 items would fail: " in answer.stdout
+    assert answer.stdout.endswith("\n  Ask upstream to fix and resend the bundle.\n")
     status, [unknown] = as_json("preflight", UNKNOWN)
     assert status == 1
     assert unknown["problems"] == [f"Batch {UNKNOWN} is not recorded."]

@@ -76,6 +76,7 @@ def test_wait_ends_with_the_jobs_and_its_status_says_how_they_ended(start, queue
     assert (second["sync_id"], second["status"], second["items_done"]) == (bad, "partial", 2)
     assert "1 of 2 items failed" in second["reason"]
     status, out, _ = finish(alone)
+    assert "gpupanel retry" not in out
     assert status == 0 and out.splitlines()[0].split() == ["SYNC_ID", "STATUS", "DONE", "JOB", "BECAUSE"]
     assert f"{good}  completed  3/3" in out
 
@@ -86,6 +87,16 @@ def test_wait_gives_up_in_time_with_a_status_of_its_own(start, queued, panel_db)
     status, out, _ = finish(start("wait", *queued, "--timeout", "0"))
     assert status == 3
     assert "queued" in out and "held by ann: after the press release" in out
+    assert "no worker is alive" in out  # of the other job
+    panel_db.run_transaction(job_queue.pause, "ann", "the library moves")
+    status, out, _ = finish(start("wait", *queued, "--timeout", "0"))
+    assert status == 3 and "the queue is paused by ann: the library moves" in out
+
+
+def test_wait_names_the_next_step_once_for_batches_that_failed(start, queued, worker_conf):
+    worker_helpers.drain(worker_conf)
+    status, out, _ = finish(start("wait", *queued))
+    assert status == 1 and out.count("gpupanel retry SYNC_ID") == 1
 
 
 @pytest.mark.parametrize("prepare, because", [

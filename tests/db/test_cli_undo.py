@@ -28,7 +28,8 @@ def test_a_preview_writes_nothing_and_an_undo_names_its_batch_and_job(
     assert (answer.returncode, answer.stdout) == (0, f"{sync_id}  would be undone\n  items: 2 will_remove\n")
     assert admin_db.execute("SELECT id FROM ingest_batch WHERE undo_of IS NOT NULL") == []
     (row,) = json.loads(command("undo", sync_id, "--as", "ann", "--json").stdout)
-    assert row.keys() == {"sync_id", "undo_sync_id", "job_id", "problem", "hint"}
+    assert row.keys() == {"sync_id", "undo_sync_id", "job_id", "counts", "problem", "hint"}
+    assert {name: number for name, number in row["counts"].items() if number} == {"will_remove": 2}
     worker_helpers.drain(worker_conf)
     shown = command("show", row["undo_sync_id"]).stdout
     assert f"undo_of {sync_id}" in " ".join(shown.split())

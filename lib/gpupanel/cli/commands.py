@@ -47,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpupanel", parents=[common_options(None)],
         description="Import Media from a shell: scan, preflight, queue and watch bundles.",
-        epilog="Exit status: 0 done, 1 refused or problems found, 2 usage or broken configuration.",
+        epilog="Exit status: 0 done, 1 refused or problems found, 2 usage or broken configuration, 130 interrupted.",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in all_commands():
@@ -278,7 +278,7 @@ COMMANDS: tuple[Command, ...] = (
             _verify_options),
     Command("archive", "gpupanel.cli.archive", "Move the rows of old batches into compressed files.",
             _archive_options),
-    Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back, for a look.",
+    Command("restore-archive", "gpupanel.cli.restore_archive", "Bring the rows of an archive back into the database.",
             _restore_options),
     Command("reconcile", "gpupanel.cli.reconcile", "Compare the library with the bundles on the mount.",
             _reconcile_options),

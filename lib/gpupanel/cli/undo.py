@@ -3,6 +3,7 @@
 from typing import Any
 
 from .. import undo_service
+from ..models import Decision
 from ..undo import UndoPreview
 from ..undo_service import UndoResult
 from .context import CommandContext
@@ -13,7 +14,8 @@ from .queue import format_problems
 def run(context: CommandContext) -> int:
     """Queue the undo of batches, newest first; with --preview only say what it would do.
 
-    JSON: [{sync_id, undo_sync_id, job_id, problem, hint}]; of a preview [{sync_id, items, containers, kept, problem}].
+    JSON: [{sync_id, undo_sync_id, job_id, counts: {decision: n}, problem, hint}]; of a preview
+    [{sync_id, items, containers, kept, problem}].
     """
     if context.args.preview:
         previews = undo_service.preview_undo(context.db, context.sync_ids())
@@ -23,7 +25,8 @@ def run(context: CommandContext) -> int:
         context.db, context.sync_ids(), context.actor,
         priority=context.args.priority, progress=context.progress("undo"),
     )
-    context.emit([each._asdict() for each in results], [line for each in results for line in _result(each)])
+    data = [each._asdict() | {"counts": dict(each.counts)} for each in results]
+    context.emit(data, [line for each in results for line in _result(each)])
     return 1 if any(each.problem for each in results) else 0
 
 
@@ -39,4 +42,9 @@ def _preview(preview: UndoPreview) -> list[str]:
 def _result(result: UndoResult) -> list[str]:
     if result.problem:
         return [f"{result.sync_id}  not undone", *format_problems(result.problem, result.hint)]
-    return [f"{result.sync_id}  its undo, batch {result.undo_sync_id}, is queued as job {result.job_id}"]
+    lines = [f"{result.sync_id}  its undo, batch {result.undo_sync_id}, is queued as job {result.job_id}"]
+    if any(result.counts.values()):
+        lines.append(f"  items: {format_counts(result.counts)}")
+    if result.counts.get(Decision.WILL_SKIP):
+        lines.append(f"  gpupanel show {result.undo_sync_id} says why the skipped ones stay")
+    return lines
