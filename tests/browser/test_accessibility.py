@@ -91,6 +91,40 @@ def test_on_a_phone_a_batch_takes_two_lines(screen):
     assert len(heights) > 5 and max(heights) <= 64
 
 
+# Texts of facts and cards that cover another, or that no space parts from the one before.
+COVERED = """() => {
+    const boxes = [...document.querySelectorAll(".facts dd, .facts .status, .verdict > .status, .verdict > small")]
+        .flatMap((element) => [...element.childNodes].filter((node) => node.nodeType === 3 && node.data.trim()))
+        .flatMap((node) => {
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            return [...range.getClientRects()].map((box) => [box, node.data.trim()]);
+        });
+    return boxes.flatMap(([a, text], i) => boxes.slice(i + 1)
+        .filter(([b]) => a.right + 2 > b.left && b.right + 2 > a.left && a.bottom - 4 > b.top && b.bottom - 4 > a.top)
+        .map(([, other]) => `${text} | ${other}`));
+}"""
+
+
+@pytest.mark.parametrize("name", ["batch-changed", "batch-refused", "batch-updated", "batch-gallery", "doctor"])
+def test_on_a_phone_no_text_covers_another(screen, name):
+    for width in (390, 360, 320):
+        assert screen(name, width=width).evaluate(COVERED) == []
+
+
+def test_on_a_phone_doctor_shows_what_to_do(screen):
+    page = screen("doctor", width=390)
+    assert page.evaluate("""() => [...document.querySelectorAll("[data-label='what to do']:not(.none)")]
+        .every((cell) => cell.getBoundingClientRect().right <= innerWidth)""")
+
+
+def test_on_a_laptop_a_host_is_one_line(screen):
+    page = screen("batches", width=1280)
+    assert page.evaluate("""() => [...document.querySelectorAll("td.host")]
+        .every((cell) => cell.textContent !== "cloud-sync.example" || cell.scrollWidth <= cell.clientWidth
+            && getComputedStyle(cell).whiteSpace === "nowrap")""")
+
+
 def test_on_a_very_wide_screen_the_text_is_larger(screen):
     size = "parseFloat(getComputedStyle(document.body).fontSize)"
     page = screen("batches")

@@ -39,6 +39,11 @@ def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db
     notice = page.html.find(attrs={"aria-label": "Last error"})
     assert "bad" in notice["class"]
     assert text(notice.find("li")) == "1 item: source/source.json is not on the mount."
+    admin_db.execute(
+        "UPDATE ingest_batch SET last_error = '1 of 4 items failed; the first: source/source.json is not on the mount.'"
+    )
+    notice = admin.get(detail(partial)).html.find(attrs={"aria-label": "Last error"})
+    assert notice.find("li") is None  # said once
     assert page.text.index("source/source.json is not on the mount") < page.text.index("<dt>Type</dt>")
 
 
