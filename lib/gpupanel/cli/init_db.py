@@ -1,4 +1,4 @@
-"""gpupanel init-db: create or complete the database and its two accounts."""
+"""gpupanel init-db: create or complete the database and its accounts."""
 
 from ..errors import DatabaseAccessError, InvalidStateError
 from ..db import Database, schema

@@ -29,7 +29,7 @@ STANDARD_PREFIX = b"/opt/gpu-admin-panel"  # the prefix in the samples
 ANY_PYTHON = b"#!/usr/bin/env python3\n"
 BARE_PYTHON = b"#!/usr/bin/env -S python3 -ISXutf8\n"  # CGI programs set their own module path
 NEXT_INSTALL = (
-    'Next: create the database and configure it, docs/install.md, "2. Create the database and its two accounts".'
+    'Next: create the database and configure it, docs/install.md, "2. Create the database and its accounts".'
 )
 NEXT_UPGRADE = 'Next: run init-db and restart worker and panel, docs/install.md, "Upgrade".'
 PACKAGES_HINT = "On Debian, `apt-get install python3-venv` is needed; pip downloads the Python packages."
