@@ -36,7 +36,7 @@ POINTS_TO = {
 }
 JSON = {"manifest_summary", "plan", "changes", "document"}
 COLUMNS = (
-    "SELECT COLUMN_NAME c, DATA_TYPE t FROM information_schema.COLUMNS"
+    "SELECT COLUMN_NAME c, DATA_TYPE t, IS_GENERATED = 'ALWAYS' g FROM information_schema.COLUMNS"
     " WHERE TABLE_SCHEMA = %(db)s AND TABLE_NAME = %(table)s"
 )
 
@@ -65,12 +65,12 @@ def mapping(absent: str = "") -> str:
 def _copy(db: Database, source: str, target: str, ours: str) -> None:
     theirs, renamed = NAMES[ours]
     db.execute(f"CREATE TABLE {target}.{theirs} LIKE {source}.{ours}")
-    if ours == "import_job":
-        db.execute(f"ALTER TABLE {target}.{theirs} DROP COLUMN active_batch_id")
+    described = db.execute(COLUMNS, db=source, table=ours)
+    for column in (row["c"] for row in described if row["g"]):
+        db.execute(f"ALTER TABLE {target}.{theirs} DROP COLUMN {column}")
     for column, name in renamed.items():
         db.execute(f"ALTER TABLE {target}.{theirs} RENAME COLUMN {column} TO {name}")
-    columns = {row["c"]: row["t"] for row in db.execute(COLUMNS, db=source, table=ours)}
-    columns.pop("active_batch_id", None)
+    columns = {row["c"]: row["t"] for row in described if not row["g"]}
     names = ", ".join(renamed.get(column, column) for column in columns)
     values = ", ".join(_value(ours, column, kind) for column, kind in columns.items())
     db.execute(f"INSERT INTO {target}.{theirs} ({names}) SELECT {values} FROM {source}.{ours}")

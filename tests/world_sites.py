@@ -7,8 +7,20 @@ import worker_helpers
 from constants import empty
 from gpupanel import services
 from gpupanel.errors import InvalidStateError, PreflightFailedError
+from gpupanel.folds.reconcile import reconciling
 from hypothesis import note
 from worlds_on_disk import FixedWriter
+
+
+def no_progress(label: str):
+    """Ignore the progress of a reconciliation."""
+    return lambda done, total: None
+
+
+def reconcile(db, mount) -> list:
+    """The differences between library and mount."""
+    with reconciling(db, mount, no_progress) as reconciliation:
+        return list(reconciliation.differences())
 
 
 class Site:

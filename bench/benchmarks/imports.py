@@ -1,5 +1,6 @@
-"""Import items of about eight rows each: this system from the mount, peers from memory."""
+"""Import items of about nine rows each: this system from the mount, peers from memory."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -14,7 +15,7 @@ from .. import environment, install_peers
 from ..environment import BenchEnvironment, DOCUMENTS, digest, document
 from ..runner import Comparison, run_in_turns
 
-TITLE = "an import of some 8 rows an item, items a second"
+TITLE = "an import of some 9 rows an item, items a second"
 PACKAGES = ("pymysql", "sqlalchemy", "django", "msgspec")
 TARGET = "ours with one worker at least 1.3 times SQLAlchemy Core, and with two at least 1.5 times one"
 OTHERS = {
@@ -24,8 +25,8 @@ OTHERS = {
 NOTE = (
     "Ours reads the manifest and {files} documents an item, hashes and checks them, reads the library, writes,"
     " updates the items of the ledger and sends heartbeats, all under its claim. The others insert the same rows"
-    " from memory, with new ledger items, {chunk} items a transaction (LOAD DATA: one file a table, with known"
-    " ids). Ours is timed from claim to end."
+    " from memory, with new ledger items and the results, {chunk} items a transaction (LOAD DATA: one file a table,"
+    " with known ids). Ours is timed from claim to end."
 )
 
 
@@ -89,7 +90,7 @@ class Others:
     def __init__(self, place: BenchEnvironment, python: Path, count: int):
         self._place, self._python = place, python
         self._folder = place.assets_dir.parent
-        items = _rows("bundle 0", count)
+        items = rows_of_bundle("bundle 0", count)
         self._rows = self._folder / "rows.pickle"
         self._rows.write_bytes(pickle.dumps(items))
         self._files = self._folder / "files.pickle"
@@ -109,7 +110,7 @@ class Others:
         return float(done.stdout)
 
 
-def _rows(name: str, count: int) -> list[dict]:
+def rows_of_bundle(name: str, count: int) -> list[dict]:
     """Return the rows that an import writes, by table and item."""
     raw = environment.manifest(name, [environment.item(name, number) for number in range(count)])
     return [
@@ -145,13 +146,36 @@ def _of_item(position: int, item) -> dict[str, list[dict]]:
                 "reason": reason,
             }
         ],
+        "ingest_result": [
+            {
+                "batch_id": 1, "job_id": 1, "kind": item.asset_type, "hash": item.asset_hash, "planned": "will_create",
+                "decision": "created", "reason": reason, "changes": json.dumps(_changes(item, fields)),
+                "target_digest": print_,
+            }
+        ],
+    }
+
+
+def _changes(item, fields: dict) -> dict:
+    """What a result says of a new item: each value before and after."""
+    files = {
+        f"{each.kind} {each.path}": [
+            None, {name: getattr(each, name) for name in library_reader.DERIVATIVE_FIELDS},
+        ]
+        for each in item.persisted
+    }
+    documents = {"source": [None, digest(item.path)]}
+    documents |= {file.split(".")[1]: [None, digest(item.path, file)] for file in DOCUMENTS}
+    return {name: [None, value] for name, value in fields.items() if value is not None} | {
+        "derivatives": files, "documents": documents, "covers": {item.cover_hash: [None, 1]},
+        "source_at": [None, "2026-01-31 09:30:00.000000"], "source_batch_id": [None, 1], "last_batch_id": [None, 1],
     }
 
 
 def _as_files(items: list[dict], folder: Path) -> Iterator[tuple[str, list[str], str]]:
     """Return (table, columns, file) for LOAD DATA, with the future ids of assets."""
     for table in items[0]:
-        column = "id" if table == "asset" else "asset_id"
+        column = {"asset": "id", "ingest_result": "target_id"}.get(table, "asset_id")
         rows = [row | {column: number} for number, item in enumerate(items, 1) for row in item[table]]
         file = folder / f"{table}.txt"
         file.write_text("".join("\t".join(map(_field, row.values())) + "\n" for row in rows))

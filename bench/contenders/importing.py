@@ -11,7 +11,7 @@ from time import perf_counter
 WAY, SOCKET, USER, PASSWORD, ROWS = sys.argv[1:6]
 CHUNK = 100
 CHILDREN = ("asset_source", "asset_ai_run", "asset_derivative", "asset_cover")
-LEDGER = "ingest_batch_item"
+LEDGER = ("ingest_batch_item", "ingest_result")
 
 
 def chunks(items: list[dict]) -> list[list[dict]]:
@@ -24,7 +24,12 @@ def assets(chunk: list[dict]) -> list[dict]:
 
 def children(chunk: list[dict], table: str, ids: dict[str, int]) -> list[dict]:
     """Return the rows of one table, with the ids of their assets."""
-    return [row | {"asset_id": ids[item["asset"][0]["asset_hash"]]} for item in chunk for row in item[table]]
+    return [row | {owner(table): ids[item["asset"][0]["asset_hash"]]} for item in chunk for row in item[table]]
+
+
+def owner(table: str) -> str:
+    """The column that names the asset."""
+    return "target_id" if table == "ingest_result" else "asset_id"
 
 
 def connect(**options):
@@ -47,9 +52,9 @@ def an_item_a_transaction(items: list[dict]) -> None:
     for item in items:
         insert("asset", item["asset"][0])
         asset_id = cursor.lastrowid
-        for table in (*CHILDREN, LEDGER):
+        for table in (*CHILDREN, *LEDGER):
             for row in item[table]:
-                insert(table, row | {"asset_id": asset_id})
+                insert(table, row | {owner(table): asset_id})
         connection.commit()
 
 
@@ -59,7 +64,7 @@ def sqlalchemy(items: list[dict]) -> None:
 
     engine = create_engine("mysql+pymysql://", creator=connect)
     tables = MetaData()
-    tables.reflect(engine, only=["asset", *CHILDREN, LEDGER], resolve_fks=False)
+    tables.reflect(engine, only=["asset", *CHILDREN, *LEDGER], resolve_fks=False)
     asset = tables.tables["asset"]
     for chunk in chunks(items):
         with engine.begin() as connection:
@@ -68,7 +73,7 @@ def sqlalchemy(items: list[dict]) -> None:
             found = connection.execute(select(asset.c.asset_hash, asset.c.id).where(
                 asset.c.asset_type == "photo", asset.c.asset_hash.in_(hashes)))
             ids = dict(map(tuple, found))
-            for table in (*CHILDREN, LEDGER):
+            for table in (*CHILDREN, *LEDGER):
                 connection.execute(insert(tables.tables[table]), children(chunk, table, ids))
 
 
@@ -81,7 +86,7 @@ def django(items: list[dict]) -> None:
         with models.atomic():
             models.create("asset", assets(chunk))
             ids = models.ids([row["asset_hash"] for row in assets(chunk)])
-            for table in (*CHILDREN, LEDGER):
+            for table in (*CHILDREN, *LEDGER):
                 models.create(table, children(chunk, table, ids))
 
 

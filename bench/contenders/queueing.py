@@ -1,15 +1,24 @@
-"""Queues of empty jobs: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
+"""Queues of jobs: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
 
-`fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left.
+`fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left. The jobs
+insert small bundles where BENCH_ROWS is set, and do nothing otherwise.
 """
 
 import logging
+import os
 import sys
+
+from bench.contenders.bundle_task import insert_bundle
 
 DO, PEER, SOCKET, USER, DATABASE = sys.argv[1:6]
 JOBS = int(sys.argv[6]) if len(sys.argv) > 6 else 0
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 logging.disable(logging.INFO)
+
+
+def work(number: int) -> None:
+    if "BENCH_ROWS" in os.environ:
+        insert_bundle(number)
 
 
 def huey() -> None:
@@ -19,14 +28,12 @@ def huey() -> None:
     database = MySQLDatabase(DATABASE, unix_socket=SOCKET, user=USER, ssl_disabled=True, init_command=READ_COMMITTED)
     queue = SqlHuey("bench", database=database, results=False, utc=True)
 
-    @queue.task()
-    def nothing() -> None:
-        pass
+    job = queue.task(name="job")(work)
 
     if DO == "fill":
         with database.atomic():
-            for _ in range(JOBS):
-                nothing()
+            for number in range(JOBS):
+                job(number)
     else:
         queue.create_consumer(
             workers=1, periodic=False, initial_delay=0.01, max_delay=0.01, check_worker_health=False
@@ -45,14 +52,12 @@ def celery() -> None:
         broker_transport_options={"isolation_level": "READ COMMITTED", "connect_args": {"ssl_disabled": True}},
     )
 
-    @app.task(name="nothing")
-    def nothing() -> None:
-        pass
+    job = app.task(work, name="job")
 
     if DO == "fill":
         with app.producer_pool.acquire() as producer:
-            for _ in range(JOBS):
-                nothing.apply_async(producer=producer)
+            for number in range(JOBS):
+                job.apply_async((number,), producer=producer)
     else:
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR"]
         app.worker_main(["worker", "--pool=solo", *quiet])
@@ -67,13 +72,13 @@ def django() -> None:
     )
     from django.core.management import call_command
     from django.db import transaction
-    from bench.contenders.tasks import nothing
+    from bench.contenders.tasks import job
 
     if DO == "fill":
         call_command("migrate", verbosity=0)
         with transaction.atomic():
-            for _ in range(JOBS):
-                nothing.enqueue()
+            for number in range(JOBS):
+                job.enqueue(number)
     else:
         call_command("db_worker", batch=True, interval=0, startup_delay=False, verbosity=0)
 

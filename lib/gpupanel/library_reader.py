@@ -76,9 +76,8 @@ class Membership(NamedTuple):
 
 def fingerprint(item: Item) -> str:
     """SHA-256 of all fields that the library stores of an item."""
-    derivatives = sorted((d.kind, d.path, *(getattr(d, field) for field in DERIVATIVE_FIELDS)) for d in item.persisted)
-    values = [getattr(item, field) for field in FIELDS]
-    return hashlib.sha256(_json([values, derivatives]).encode()).hexdigest()
+    derivatives = sorted([(d.kind, d.path, *digests.derivative_values(d)) for d in item.persisted])
+    return hashlib.sha256(_json([digests.field_values(item), derivatives]).encode()).hexdigest()
 
 
 def existing_assets(

@@ -10,6 +10,7 @@ from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus
 from gpupanel.worker import bundle_change
+from gpupanel.worker import document_prefetch
 from gpupanel.worker.chunk_writer import ChunkWriter
 
 PLANS = "SELECT asset_hash, planned, decision FROM ingest_batch_item WHERE decision <> 'withdrawn' ORDER BY position"
@@ -260,12 +261,30 @@ def replace_at(bundles, monkeypatch, chunk: int, replace) -> None:
 def test_a_manifest_that_is_away_at_the_end_is_told_as_unknown_and_holds_nothing(
     panel_db, assets_dir, bundles, mount, worker_conf, monkeypatch
 ):
-    sync_id = bundles.bundle("new", bundles.assets("new", 1))
+    sync_id = bundles.bundle("new", bundles.assets("new", 2))
     worker_helpers.queue(panel_db, mount, sync_id)
     replace_at(bundles, monkeypatch, 1, (assets_dir / "sync" / f"{sync_id}.json").unlink)
-    worker_helpers.drain(worker_conf)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, chunk_items=1))
     batch = worker_helpers.batch(panel_db, sync_id)
     assert (batch["status"], batch["changed_at"]) == ("completed", None)
+    [finished] = payloads(panel_db, sync_id, "job_finished")
+    assert finished["manifest_at_end"] == "unknown"
+
+
+def test_a_small_job_compares_the_manifest_after_it_has_read_its_items(
+    panel_db, assets_dir, bundles, mount, worker_conf, monkeypatch
+):
+    sync_id = bundles.bundle("new", bundles.assets("new", 1))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    collect = document_prefetch.collect_documents
+
+    def read_and_unlink(documents):
+        (assets_dir / "sync" / f"{sync_id}.json").unlink()
+        return collect(documents)
+
+    monkeypatch.setattr(document_prefetch, "collect_documents", read_and_unlink)
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     [finished] = payloads(panel_db, sync_id, "job_finished")
     assert finished["manifest_at_end"] == "unknown"
 

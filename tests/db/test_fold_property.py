@@ -12,7 +12,7 @@ from gpupanel import services
 from gpupanel.reference_fold import fold
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as some
-from world_sites import Site
+from world_sites import Site, reconcile
 from worlds_on_disk import library_of, write_world
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
@@ -44,3 +44,4 @@ def test_any_arrivals_end_in_the_library_of_upstreams_order(site, world: World, 
     failures = site.admin.execute("SELECT DISTINCT last_error FROM ingest_result WHERE decision = 'failed'")
     assert [each for each in failures if "not in the library" not in each["last_error"]] == []
     assert promised(library_of(site.admin), handovers) == promised(fold(handovers), handovers)
+    assert reconcile(site.panel, site.mount) == []

@@ -14,8 +14,8 @@ NAMES = [f"{file}.{name}" for file in FILES for name in queries(file) if "{" not
 
 # These read an index from one end, and stop at the limit; a census goes on to the other one.
 FROM_THE_END = {
-    "ledger.count", "job_queue.version", "job_queue.count_by_state", "workers.latest", "receipts.last",
-    "receipts.latest_end",
+    "ledger.count", "search.ledger_state", "job_queue.version", "job_queue.count_by_state", "workers.latest",
+    "receipts.last", "receipts.latest_end",
 }
 
 HASHED = "0" * 63 + "1"

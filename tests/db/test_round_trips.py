@@ -3,7 +3,7 @@
 import worker_helpers
 from gpupanel.db import bulk_insert
 from gpupanel.models import BatchStatus
-from gpupanel.worker import claims
+from gpupanel.worker import claims, preflights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +15,11 @@ def questions(db, scope: str) -> int:
     return int(row["Value"])
 
 
+def counted(db, variable: str) -> int:
+    [row] = db.execute(f"SHOW GLOBAL STATUS LIKE '{variable}'")
+    return int(row["Value"])
+
+
 def asked(db, work, *args) -> tuple[int, object]:
     """How many questions a transaction comes to, its COMMIT included, and what `work` returned."""
     before = questions(db, "SESSION")
@@ -22,15 +27,18 @@ def asked(db, work, *args) -> tuple[int, object]:
     return questions(db, "SESSION") - before - len(("autocommit off", "autocommit on", "SHOW STATUS")), answer
 
 
-def test_a_claim_takes_five_statements_and_an_end_four(admin_db, worker_db):
+def test_a_claim_and_an_end_take_four_statements_each(admin_db, worker_db):
     worker_helpers.enqueue(admin_db, 1)
     for_claim, claim = asked(worker_db, claims.claim, claims.ClaimRequest("a" * 32, worker_helpers.HOST))
     for_end, _ = asked(worker_db, claims.finish, claim, ENDED, claims.SAME_MANIFEST)
-    assert for_claim == len(("SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT"))
+    assert for_claim == len(("SELECT job", "UPDATE job, batch", "INSERT event", "COMMIT"))
     assert for_end == len(("UPDATE job, batch", "INSERT event", "SELECT followers", "COMMIT"))
 
 
-def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mount, bundles, worker_conf):
+def test_a_chunk_asks_as_often_for_many_items_as_for_few(
+    admin_db, panel_db, mount, bundles, worker_conf, monkeypatch
+):
+    monkeypatch.setattr(preflights, "LOOK_SECONDS", 3600)  # the worker looks for requests by the clock
     patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60, chunk_items=50)
     worker_helpers.drain(patient)  # the first worker of a host adds its slot, and later ones take it
     asked = {}
@@ -40,24 +48,27 @@ def test_a_chunk_asks_as_often_for_many_items_as_for_few(admin_db, panel_db, mou
         before = questions(admin_db, "GLOBAL")
         assert f"completed, {count} of {count} items in" in worker_helpers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
-    assert asked[4] == asked[50]
+    # The heartbeat at the start of a worker may write its claim too.
+    assert abs(asked[4] - asked[50]) <= 1
     [ledger] = admin_db.execute("SELECT COUNT(*) AS items, MAX(id) - MIN(id) + 1 AS ids FROM ingest_batch_item")
     assert ledger["items"] == ledger["ids"], "settled items are found by their ids, not by an insert in vain"
 
 
 OF_A_JOB = (
-    "SELECT job", "UPDATE job, batch", "SELECT claim", "INSERT event", "COMMIT",
-    "SELECT planned items", "COMMIT",
+    "SELECT job", "UPDATE job, batch", "SELECT planned items", "INSERT event", "COMMIT",
     "SELECT assets", "SELECT removals", "INSERT assets", "SELECT removals since then", "INSERT sources",
-    "INSERT analyses", "INSERT derivatives", "INSERT covers", "UPDATE job", "INSERT items", "INSERT results", "COMMIT",
-    "SELECT counts", "UPDATE job, batch", "INSERT event", "SELECT followers", "COMMIT",
+    "INSERT analyses", "INSERT derivatives", "INSERT covers", "UPDATE job, batch", "INSERT items", "INSERT results",
+    "INSERT event", "SELECT followers", "COMMIT",
 )
 
 
-def test_a_job_of_one_chunk_takes_24_statements(admin_db, panel_db, mount, bundles, worker_conf):
+def test_a_job_of_one_chunk_takes_19_statements_and_two_commits(
+    admin_db, panel_db, mount, bundles, worker_conf, monkeypatch
+):
+    monkeypatch.setattr(preflights, "LOOK_SECONDS", 3600)  # the worker looks for requests by the clock
     patient = worker_helpers.with_options(worker_conf, heartbeat_seconds=60)
     worker_helpers.drain(patient)  # the first worker of a host adds its slot, and later ones take it
-    asked = {}
+    asked, commits = {}, {}
     for jobs in (1, 11):
         for number in range(jobs):
             name = f"{number} of {jobs}"
@@ -66,11 +77,13 @@ def test_a_job_of_one_chunk_takes_24_statements(admin_db, panel_db, mount, bundl
                 for asset in bundles.assets(name, 4, documents=("photo.analysis.json",))
             ]
             worker_helpers.queue(panel_db, mount, bundles.bundle(name, assets))
-        before = questions(admin_db, "GLOBAL")
+        before = questions(admin_db, "GLOBAL"), counted(admin_db, "Com_commit")
         worker_helpers.drain(patient)
-        asked[jobs] = questions(admin_db, "GLOBAL") - before
+        asked[jobs] = questions(admin_db, "GLOBAL") - before[0]
+        commits[jobs] = counted(admin_db, "Com_commit") - before[1]
     # The heartbeat at the start of a worker may write its claim too.
-    assert round((asked[11] - asked[1]) / 10) == len(OF_A_JOB) == 24
+    assert round((asked[11] - asked[1]) / 10) == len(OF_A_JOB) == 19
+    assert round((commits[11] - commits[1]) / 10) == OF_A_JOB.count("COMMIT") == 2
 
 
 # ------------------------------------------------------------------------------------------------ what is asked

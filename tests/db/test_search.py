@@ -7,6 +7,7 @@ import pytest
 from constants import NAME, bench_load, empty
 from gpupanel import search
 from gpupanel.db import Database
+from gpupanel.search.count_memo import CountMemo
 from gpupanel.search.filters import BatchFilter, STATUSES
 from gpupanel.search import MAX_ROWS_SCANNED, SORTS, access_path
 from gpupanel.pagination import Cursor, ENDS
@@ -47,6 +48,12 @@ def ledger(server):
     db.execute("UPDATE ingest_batch SET discovered_at = '2025-12-20' WHERE id <= 1000")
     yield db
     db.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """Count each time, also where a test before it counted the same."""
+    monkeypatch.setattr(search.batches, "_KEPT", CountMemo())
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +214,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     assert count == (3, True) and sum(number.number for number in statuses.values()) == 3
     for module in (search.batches, access_path):
         monkeypatch.setattr(module, "MAX_ROWS_SCANNED", 3)
+    monkeypatch.setattr(search.batches, "_KEPT", CountMemo())
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, False) and not any(number.exact for number in statuses.values())
 
@@ -221,3 +229,21 @@ def test_all_that_match_are_frozen_up_to_a_bound_and_it_is_said_whether_that_is_
 def test_the_hosts_are_read_at_one_entry_each(ledger):
     hosts, read = examined(ledger, search.list_hosts)
     assert len(hosts) == 12 and read <= 30
+
+
+def test_counts_are_made_again_only_after_an_event(ledger):
+    first, _ = examined(ledger, lambda tx: search.count_list_and_statuses(tx, BatchFilter()))
+    again, read = examined(ledger, lambda tx: search.count_list_and_statuses(tx, BatchFilter()))
+    assert again == first
+    assert read <= 60, "the state of the ledger alone: its newest 50 events"
+    [moved] = ledger.execute("SELECT id FROM ingest_batch WHERE status = 'queued' LIMIT 1")
+    ledger.execute("UPDATE ingest_batch SET status = 'importing' WHERE id = %(id)s", id=moved["id"])
+    ledger.execute(
+        "INSERT INTO ingest_event (batch_id, event_type, payload) VALUES (%(id)s, 'job_claimed', '{}')", id=moved["id"]
+    )
+    try:
+        _, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter())
+        assert statuses["queued"].number == first[1]["queued"].number - 1
+    finally:
+        ledger.execute("UPDATE ingest_batch SET status = 'queued' WHERE id = %(id)s", id=moved["id"])
+        ledger.execute("DELETE FROM ingest_event")

@@ -34,6 +34,25 @@ def literals(connection: "pymysql.Connection[Cursor]", params: Mapping[str, Any]
     }
 
 
+class RowWriter:
+    """Writes the rows of one INSERT; `template` has a %s for each value."""
+
+    def __init__(self, connection: "pymysql.Connection[Cursor]", template: str):
+        self._writers, self._template = literal_writers(connection), template
+        self._is_quick = self._writers[str] is _quoted
+
+    def write(self, values: tuple[Any, ...]) -> str:
+        """Return the text of a row; nearly all rows have nothing to escape, which one look at their strings shows."""
+        strings = "".join([value for value in values if type(value) is str])
+        writers = self._writers
+        if not self._is_quick or "'" in strings or "\\" in strings:
+            return self._template % tuple([writers[type(value)](value) for value in values])
+        return self._template % tuple([
+            f"'{value}'" if type(value) is str else "NULL" if value is None else writers[type(value)](value)
+            for value in values
+        ])
+
+
 def _quoted(text: str) -> str:
     """Quote a string; utf8mb4 needs no other escapes."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -75,6 +75,12 @@ class ReadTransaction:
         """Return how many seconds the Perl side's times of `age` seconds ago are ahead of UTC."""
         return perl_time.offset_seconds(self.perl_zone, age)
 
+    @property
+    def address(self) -> tuple[Any, ...]:
+        """Which database this is: socket or host and port, and name."""
+        connection: Any = self._connection
+        return connection.unix_socket or (connection.host, connection.port), connection.db
+
     def _execute(self, sql: str, params: dict[str, Any] | None) -> DictCursor:
         cursor = self._connection.cursor(DictCursor)
         if params and any(type(value) is list for value in params.values()):
@@ -151,9 +157,9 @@ class Transaction(ReadTransaction):
         """
         if not rows:
             return []
-        insert, writers = _insert(name, **fragments), bulk_insert.literal_writers(self._connection)
-        columns = itemgetter(*insert.names)
-        texts = (insert.row % tuple([writers[type(value)](value) for value in columns(row)]) for row in rows)
+        insert = _insert(name, **fragments)
+        columns, writer = itemgetter(*insert.names), bulk_insert.RowWriter(self._connection, insert.row)
+        texts = [writer.write(columns(row)) for row in rows]
         return [
             row for values in bulk_insert.join_up_to(texts, self._insert_characters())
             for row in self._execute(f"{insert.head}{values}{insert.tail}", None).fetchall()

@@ -97,6 +97,14 @@ def open_items(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
     return {(row["asset_type"], row["asset_hash"]) for row in tx.fetch_all("ledger.open_items", batch_id=batch_id)}
 
 
+def plan_of_small_batch(
+    tx: ReadTransaction, batch_id: int, *, limit: int
+) -> dict[tuple[str, str], PlannedItem] | None:
+    """(asset_type, asset_hash) -> row of all items that are not withdrawn; None if they are `limit` or more."""
+    rows = tx.fetch_all("ledger.plan_of_batch", batch_id=batch_id, limit=limit)
+    return {(row["asset_type"], row["asset_hash"]): row for row in rows} if len(rows) < limit else None
+
+
 def planned_items(
     tx: ReadTransaction, batch_id: int, keys: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], PlannedItem]:

@@ -13,6 +13,8 @@ import msgspec
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange, TombstoneChange
 
+FAILURE_SAMPLES = 5  # reasons of failures in the payload of job_finished
+
 Key = tuple[str, str]  # (kind, hash)
 
 
@@ -68,7 +70,7 @@ def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
     }
 
 
-def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = 5) -> list[str]:
+def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = FAILURE_SAMPLES) -> list[str]:
     """The first reasons of failed items by position, then of containers."""
     rows = tx.fetch_all("results.failed_items", batch_id=batch_id, limit=limit)
     if len(rows) < limit:
@@ -77,17 +79,15 @@ def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = 5) -> list[
 
 
 def _rows(batch_id: int, job_id: int, results: list[EntryResult]) -> list[dict[str, Any]]:
-    owner = {"batch_id": batch_id, "job_id": job_id}
-    return [_row(result) | owner for result in results]
-
-
-def _row(result: EntryResult) -> dict[str, Any]:
-    reason = result.reason[:MAX_REASON_LENGTH]
-    return result._asdict() | {
-        "reason": reason, "last_error": result.last_error and result.last_error[:MAX_REASON_LENGTH],
-        "approved": result.approved if isinstance(result.approved, str) else _json(result.approved),
-        "changes": _json(result.changes),
-    }
+    return [
+        {
+            "batch_id": batch_id, "job_id": job_id, "kind": kind, "hash": hash_, "planned": planned,
+            "approved": approved if isinstance(approved, str) else _json(approved), "decision": decision,
+            "reason": reason[:MAX_REASON_LENGTH], "last_error": error and error[:MAX_REASON_LENGTH],
+            "changes": _json(changes), "target_digest": digest, "target_id": target_id, "cover_id": cover_id,
+        }
+        for kind, hash_, planned, approved, decision, reason, error, changes, digest, target_id, cover_id in results
+    ]
 
 
 @lru_cache(maxsize=256)

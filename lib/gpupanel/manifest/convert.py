@@ -38,6 +38,12 @@ def _decoder(kind: Any) -> Decoder[Any]:
 
 
 @cache
+def _field_decoders(kind: type[Struct]) -> tuple[tuple[str, Decoder[Any]], ...]:
+    """The decoder of each field, found without the hashes of its type, which take longer than most values."""
+    return tuple((info.name, Decoder(info.type)) for info in _fields(kind))
+
+
+@cache
 def _raw_decoder(kind: type[Struct]) -> Decoder[Any]:
     """A decoder for the raw text of info field; a missing one is empty."""
     raw = [(info.name, Raw, field(default_factory=Raw)) for info in _fields(kind)]
@@ -77,9 +83,13 @@ def starts_with(raw: Raw, bracket: str) -> bool:
 
 def convert(raw: Raw, kind: Any) -> Any:
     """Decode a value of type `kind`. Raises one of UNFIT."""
+    return _convert(raw, _decoder(kind))
+
+
+def _convert(raw: Raw, decoder: Decoder[Any]) -> Any:
     if starts_with(raw, '"') and len(memoryview(raw)) > BIG_BYTES:
         raise msgspec.ValidationError("longer than any text may be")
-    return _decoder(kind).decode(raw)
+    return decoder.decode(raw)
 
 
 def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
@@ -88,13 +98,13 @@ def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
 
 
 def _valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> Iterator[tuple[str, Any]]:
-    for info in _fields(kind):
-        if info.name in raw:
+    for name, decoder in _field_decoders(kind):
+        if name in raw:
             try:
-                value = convert(raw[info.name], info.type)
+                value = _convert(raw[name], decoder)
             except UNFIT:
                 continue
-            yield info.name, value
+            yield name, value
 
 
 def field_problems(raw: dict[str, Raw], kind: type[Struct], path: str) -> Iterator[str]:

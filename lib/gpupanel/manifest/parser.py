@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from ..errors import ManifestError
 from .convert import (
-    UNFIT, starts_with, container_with_lowercase_hashes, convert, field_problems, raw_fields, run_elements,
+    UNFIT, starts_with, container_with_lowercase_hashes, convert, invalid_field_problems, raw_fields, run_elements,
     valid_fields, value_problems, with_lowercase_hashes,
 )
 from .entries import Containers, Entries, Items, decode_known_items, identity_of, safe_folder
@@ -148,8 +148,8 @@ class _Parsing:
 
     def _field_problems(self) -> Iterator[str]:
         """The problems of all fields but the elements of the two lists."""
-        empty = {name: Raw(b"[]") for name in LISTS if name in self._raw and starts_with(self._raw[name], "[")}
-        yield from field_problems(self._raw | empty, ManifestFields, "")
+        lists = {name for name in LISTS if name in self._raw and starts_with(self._raw[name], "[")}
+        yield from invalid_field_problems(self._raw, self._values.keys() | lists, ManifestFields, "")
 
     # --------------------------------------------------------------------------------------------- the members
 

@@ -56,6 +56,8 @@ def nesting_problem(where: str) -> str:
 
 
 def _utf8_problem(text: Text) -> str | None:
+    if len(text) <= BIG_BYTES and _is_utf8(text):
+        return None
     decoder, kept = getincrementaldecoder("utf-8")(), 0
     for start in range(0, len(text), BIG_BYTES):
         try:
@@ -65,6 +67,14 @@ def _utf8_problem(text: Text) -> str | None:
             return f"manifest: found byte 0x{text[offset]:02x} at offset {offset}, expected UTF-8"
         kept = len(decoder.getstate()[0])
     return None
+
+
+def _is_utf8(text: Text) -> bool:
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # All text up to the first \u that spells half of a surrogate pair without the other half.

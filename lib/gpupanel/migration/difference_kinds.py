@@ -99,6 +99,13 @@ KINDS = {
 # Kinds by which content of the library is missing on one side.
 LOSSES = {"left_only", "right_only", "removed", "orphan", "table_missing"}
 
+# Events of steps that the Perl side does not record, or records under other names; docs/PERL-PARITY.md lists them.
+OUR_EVENTS = {
+    "batch_archived", "batch_restored", "bundle_changed_upstream", "bundle_passed_over", "container_failed",
+    "item_failed", "job_claimed", "job_failed", "job_finished", "job_held", "job_priority", "job_progress",
+    "job_released", "job_reset", "job_unheld", "manifest_changed", "mount_unavailable", "preflight_abandoned",
+    "preflight_canceled", "preflight_requested", "times_converted",
+}
 # Causes of differences at particular places: (table, column, kind), with None for any.
 KNOWN_CAUSES = (
     ("ingest_batch", "status", None, "the import ended differently; compare the items of the bundle first"),
@@ -109,6 +116,7 @@ KNOWN_CAUSES = (
         "manifest_sha256", None, "the two systems read other bytes: the bundle changed between the two runs",
     ),
     ("ingest_batch_item", "last_error", None, "the same failure in other words, or another failure"),
+    ("import_job", "state", None, "the job ended differently, or waits as `held`, a state that only this system has"),
     ("import_job", "last_error", None, "the same failure in other words, or another failure"),
     ("ingest_event", "actor", "column_missing", "the Perl panel does not record who wrote an event"),
     ("ingest_event", None, "left_only", "only one system records this step, or it uses another event type"),
@@ -139,6 +147,8 @@ def likely_cause(table: str, column: str, kind: str, path: str = "") -> str:
     """Return the likely cause, a sentence without capital and full stop."""
     if _is_left_out(table, kind, path):
         return "this system leaves out this kind of derivative on purpose"
+    if _is_our_event(table, kind, path):
+        return f"this system records {path} on purpose; the Perl side records the step otherwise, or not at all"
     for of_table, of_column, of_kind, cause in KNOWN_CAUSES:
         if of_table == table and of_column in (None, column) and of_kind in (None, kind):
             return cause
@@ -147,11 +157,15 @@ def likely_cause(table: str, column: str, kind: str, path: str = "") -> str:
 
 def weight_of(area: str, kind: str, table: str = "", path: str = "") -> str:
     """Return the weight of a difference of this kind: one of WEIGHTS."""
-    if _is_left_out(table, kind, path):
+    if _is_left_out(table, kind, path) or _is_our_event(table, kind, path):
         return FORM
     if area == "Library" and kind in LOSSES:
         return LOST
     return KINDS[kind].weight or (CONTENT if area == "Library" else RECORD)
+
+
+def _is_our_event(table: str, kind: str, path: str) -> bool:
+    return table == "ingest_event" and kind in ("left_only", "right_only") and path in OUR_EVENTS
 
 
 def _is_left_out(table: str, kind: str, path: str) -> bool:

@@ -43,15 +43,15 @@ OURS_ALONE = {
     "queue_control",
     "import_worker",
 }
-# The number of a row, a value that the database computes from others, and a job whose number an extra job moves.
-NEVER_COMPARED = {"id", "active_batch_id", "imported_job_id", "attention"}
+# The number of a row, and values that the database computes from others.
+NEVER_COMPARED = {"id", "active_batch_id", "attention"}
 # Columns of compared tables that only this system has: compared where both sides have them, and no difference where one
 # side lacks them.
 OURS_ONLY = {
     ("ingest_batch", name) for name in (
         "prior_sync_id", "source_at", "although_older", "undo_of", "changed_at", "changed_sha256", "imported_at",
-        "imported_sha256", "seen_by", "seen_at", "skipped_state", "scan_title", "scan_container", "scan_path",
-        "scan_picture", "archived_at",
+        "imported_job_id", "imported_sha256", "seen_by", "seen_at", "skipped_state", "scan_title",
+        "scan_container", "scan_path", "scan_picture", "archived_at",
     )
 } | {
     ("import_job", name)
@@ -79,6 +79,8 @@ UNKNOWN_TO_PERL = {
 DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
 # The value is new on each side, so only its presence is compared.
 ONLY_PRESENCE = {
+    # Batches are compared before their jobs are matched.
+    ("ingest_batch", "imported_job_id"): "the job of the latest import",
     ("import_job", "claim_token"): "claim tokens", ("import_job", "worker"): value_diff.WORKER_NAMES,
     **{(table, "updated_at"): "times of the latest change" for table in (
         "ingest_batch", "ingest_batch_item", "asset", "asset_source", "asset_derivative", "asset_gallery",

@@ -4,6 +4,7 @@ All reads of the mount run in daemon threads. The interpreter waits for the thre
 a thread that hangs in a system call never ends.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -23,9 +24,46 @@ SCALE_UP_AFTER_SECONDS = 0.025  # seconds of uninterrupted waiting after which t
 PREFETCH = 16  # items that `bounded` reads ahead
 GROUP_SIZE = 50  # results that are yielded together, at most
 GROUP_SECONDS = 0.2  # seconds that a result waits for others of its group
+MAX_IDLE = 32  # threads that wait for the next pool
 _SENTINEL = object()
 # The set is made once, since it takes longer than the start of a thread.
 ALL_SIGNALS = valid_signals()
+
+
+class IdleThreads:
+    """Daemon threads that serve the next pool after theirs has ended.
+
+    To start a thread takes longer than to read a small file. A thread that hangs never becomes idle again.
+    """
+
+    def __init__(self) -> None:
+        self._idle: deque[SimpleQueue[Callable[[], None]]] = deque()
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Run `work()` in an idle thread, or in a new one."""
+        try:
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = SimpleQueue()
+            Thread(target=self._serve, args=(inbox,), name="mount reader", daemon=True).start()
+        inbox.put(work)
+
+    def forget(self) -> None:
+        """Forget the threads of the parent, which a forked process does not have."""
+        self._idle.clear()
+
+    def _serve(self, inbox: SimpleQueue[Callable[[], None]]) -> None:
+        # The main thread handles signals; one that is delivered here would not interrupt its waiting.
+        pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
+        while True:
+            inbox.get()()
+            if len(self._idle) >= MAX_IDLE:
+                return
+            self._idle.append(inbox)
+
+
+IDLE_THREADS = IdleThreads()
+os.register_at_fork(after_in_child=IDLE_THREADS.forget)
 
 
 class DaemonThreadPool:
@@ -56,9 +94,10 @@ class DaemonThreadPool:
             self._start(1)
         return future
 
-    def result_scaling_up(self, future: Future[Any]) -> Future[Any]:
+    def result_scaling_up(self, future: Future[Any], ahead: Future[Any] | None = None) -> Future[Any]:
         """Wait for the future, adding threads; it may still be running.
 
+        With `ahead`, a future that was submitted a little later, the caller is woken once for all up to it.
         The number of threads doubles after each LONG of waiting. The waiting time restarts at zero after as many
         consecutive futures were done at once as there are threads, since those often finish together.
         """
@@ -67,8 +106,9 @@ class DaemonThreadPool:
             self._waited = 0.0
         while not future.done() and self._started < self._threads:
             since = monotonic()
+            awaited = future if ahead is None or ahead.done() else ahead
             try:
-                future.exception(SCALE_UP_AFTER_SECONDS - self._waited)
+                awaited.exception(SCALE_UP_AFTER_SECONDS - self._waited)
                 self._waited = min(SCALE_UP_AFTER_SECONDS, self._waited + monotonic() - since)
             except TimeoutError:
                 self._waited = 0.0
@@ -100,11 +140,9 @@ class DaemonThreadPool:
     def _start(self, more: int) -> None:
         for _ in range(min(more, self._threads - self._started)):
             self._started += 1
-            Thread(target=self._serve, name="mount reader", daemon=True).start()
+            IDLE_THREADS.run(self._serve)
 
     def _serve(self) -> None:
-        # The main thread handles signals; one that is delivered here would not interrupt its waiting.
-        pthread_sigmask(SIG_BLOCK, ALL_SIGNALS)
         while (task := self._wanted.get()) is not None and not self._left:
             task()
 
@@ -182,8 +220,9 @@ def call_with_timeout(look: Callable[[], Any], checkpoint: Callable[[], None], s
 
     `checkpoint` is called every TICK meanwhile and may raise to stop waiting. Raises MountTimeoutError after `seconds`.
     """
-    with DaemonThreadPool(1) as reader:
-        return wait_for(reader.submit(look), checkpoint, seconds)
+    future: Future[Any] = Future()
+    IDLE_THREADS.run(partial(_fulfil, future, look, ()))
+    return wait_for(future, checkpoint, seconds)
 
 
 def wait_for(future: Future[Any], checkpoint: Callable[[], None], seconds: float) -> Any:

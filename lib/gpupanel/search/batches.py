@@ -17,10 +17,13 @@ from .access_path import (
     AccessPath, BatchScan, DATES, INDEXES, MAX_ROWS_SCANNED, NEWEST, OTHER_INDEXES, Sort, TABLE, choose_access_path,
     choose_index, choose_sorted_path, conditions, fetch_count, filter_names, parameters, run_query, scan_limit_row,
 )
+from .count_memo import CountMemo
 from .filters import BatchFilter
 
 # In a ledger of more than COUNT_LIMIT batches counts by status stop here: each list shows eight of them.
 STATUS_COUNT_LIMIT = 100
+# In a ledger of so many batches counts are kept until an event appears; those of a smaller one cost little.
+KEPT_FROM = 1000
 MAX_HOSTS = 100
 
 
@@ -29,6 +32,9 @@ class BoundedCount(NamedTuple):
 
     number: int
     exact: bool
+
+
+_KEPT: CountMemo[tuple[BoundedCount, dict[str, BoundedCount]]] = CountMemo()
 
 
 def list_batches(
@@ -75,9 +81,22 @@ def count_list_and_statuses(
 ) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     """The number of matching batches, and status -> number without status.
 
-    Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT.
+    Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT. In a ledger of
+    KEPT_FROM batches or more, the numbers are those of the newest events.
     """
-    large = not filter_names(filters._replace(status=None)) and tx.fetch_value("search.id_span") >= COUNT_LIMIT
+    state = tx.fetch_one("search.ledger_state")
+    if state["span"] < KEPT_FROM:
+        return _count_list_and_statuses(tx, filters, path, state["span"])
+    number, by_status = _KEPT.get(
+        tx, filters, tuple(state.values()), lambda: _count_list_and_statuses(tx, filters, path, state["span"])
+    )
+    return number, dict(by_status)
+
+
+def _count_list_and_statuses(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None, span: int
+) -> tuple[BoundedCount, dict[str, BoundedCount]]:
+    large = not filter_names(filters._replace(status=None)) and span >= COUNT_LIMIT
     by_status = count_by_status(tx, filters, path, most=STATUS_COUNT_LIMIT if large else None)
     own = by_status[filters.status] if filters.status else _sum(by_status.values())
     if not own.exact:

@@ -179,6 +179,12 @@ SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_dige
 FROM ingest_batch_item FORCE INDEX (item)
 WHERE batch_id = %(batch_id)s AND asset_type = %(asset_type)s AND asset_hash IN %(hashes)s AND decision <> 'withdrawn'
 
+-- name: plan_of_batch
+-- Plan, decision and job of the first items of a batch.
+SELECT id, asset_type, asset_hash, planned, decision, job_id, changes, item_digest, target_digest
+FROM ingest_batch_item FORCE INDEX (item)
+WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn' LIMIT %(limit)s
+
 -- name: listed_items
 -- Keys of the items that are not withdrawn.
 SELECT id, asset_type, asset_hash FROM ingest_batch_item WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'

@@ -5,12 +5,13 @@ WHERE asset_type = %(asset_type)s AND asset_hash IN %(hashes)s
 ORDER BY asset_type, asset_hash FOR UPDATE
 
 -- name: create_assets
--- Insert assets; if another worker has inserted one meanwhile, the key refuses it and the chunk is decided again.
+-- Insert assets, and return their ids in the same order; if another worker has inserted one meanwhile, the key refuses it
+-- and the chunk is decided again.
 INSERT INTO asset (asset_type, asset_subtype, asset_hash, path, title, mime_type, width, height, bytes,
                    duration_seconds, fingerprint, first_batch_id, last_batch_id, source_batch_id, source_at)
 VALUES (%(asset_type)s, %(asset_subtype)s, %(asset_hash)s, %(path)s, %(title)s, %(mime_type)s, %(width)s, %(height)s,
         %(bytes)s, %(duration_seconds)s, %(fingerprint)s, %(batch_id)s, %(batch_id)s, %(batch_id)s, %(source_at)s)
-RETURNING id, asset_type, asset_hash
+RETURNING id
 
 -- name: update_assets
 -- Write the fields of locked assets; a removed one is restored.

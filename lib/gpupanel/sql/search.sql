@@ -48,9 +48,13 @@ SELECT {key} FROM ingest_batch WHERE id <= %(id)s ORDER BY id DESC LIMIT 1
 SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
 WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 
--- name: id_span
--- Difference between the first and the last batch's id; there is at most one batch more than that.
-SELECT COALESCE(MAX(id) - MIN(id), 0) AS span FROM ingest_batch
+-- name: ledger_state
+-- What changes with each change of a batch: the newest 50 events, since events are not committed in the order of their
+-- ids, and the newest batch. `span` is the difference between the first and the last batch's id: there is at most one
+-- batch more than that.
+SELECT COALESCE(MAX(id) - MIN(id), 0) AS span, MAX(id) AS newest,
+       (SELECT GROUP_CONCAT(id) FROM (SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50) latest) AS events
+FROM ingest_batch
 
 -- name: batches_with_asset
 -- Batches that list an asset, the latest first; a batch that lists it twice appears twice.

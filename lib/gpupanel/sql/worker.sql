@@ -1,6 +1,13 @@
 -- name: next_job
--- Select and lock the next queued job, unless the queue is paused. Any other index would lock every queued row.
-SELECT id AS job_id, batch_id FROM import_job FORCE INDEX (claim)
+-- Select and lock the next queued job, unless the queue is paused. Any other index would lock every queued row. The batch
+-- is read by subqueries, which lock nothing: while the job is locked and queued, no other program changes its approval.
+SELECT id AS job_id, batch_id, attempts, items_done, items_total,
+       (SELECT sync_id FROM ingest_batch WHERE id = j.batch_id) AS sync_id,
+       (SELECT manifest_sha256 FROM ingest_batch WHERE id = j.batch_id) AS manifest_sha256,
+       (SELECT source_at FROM ingest_batch WHERE id = j.batch_id) AS source_at,
+       (SELECT although_older FROM ingest_batch WHERE id = j.batch_id) AS although_older,
+       (SELECT undo_of FROM ingest_batch WHERE id = j.batch_id) AS undo_of
+FROM import_job j FORCE INDEX (claim)
 WHERE state = 'queued' AND COALESCE((SELECT paused FROM queue_control WHERE id = 1), 0) = 0
 ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED
 
@@ -56,9 +63,11 @@ UPDATE import_job SET state = 'queued', attempts = attempts - %(given_back)s, he
 WHERE id = %(job_id)s AND claim_token = %(token)s AND worker = %(worker)s AND state = 'running'
 
 -- name: finish
--- End the job and its batch. `imported_...` changes if the job wrote an entry; `at_end` says which manifest is on the mount.
+-- End the job and its batch. `imported_...` changes if the job wrote an entry, or writes one next (`writes_entry`);
+-- `at_end` says which manifest is on the mount.
 UPDATE import_job j JOIN ingest_batch b ON b.id = j.batch_id JOIN (
-  SELECT EXISTS (SELECT 1 FROM ingest_batch_item WHERE job_id = %(job_id)s
+  SELECT %(writes_entry)s
+      OR EXISTS (SELECT 1 FROM ingest_batch_item WHERE job_id = %(job_id)s
                  AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked'))
       OR EXISTS (SELECT 1 FROM ingest_batch_container WHERE job_id = %(job_id)s
                  AND decision IN ('created', 'updated', 'linked', 'skipped', 'removed', 'unlinked')) AS entries

@@ -5,7 +5,7 @@ Every later write names the token and the worker, and raises ClaimLostError when
 both: the Perl worker leaves the token in the jobs that it claims (docs/CONTRACT.md, "8. Queue").
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,9 @@ from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
 from ..holds import Hold
 from ..ledger import results, search_words
+from ..library_reader import AssetKey
 from ..models import BatchStatus, Decision, HoldKind, JobState
+from ..rows import PlannedItem
 
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
 
@@ -24,7 +26,8 @@ LOST = "The claim was lost: another worker presumed this one dead and reset the 
 class Claim:
     """A running job as it was when it was claimed; `worker` is `host:pid`.
 
-    `manifest_sha256`, `source_at`, `although_older` and `undo_of` are those of the batch as it was approved.
+    `manifest_sha256`, `source_at`, `although_older` and `undo_of` are those of the batch as it was approved. `plan` has
+    the rows of all of its items where the claim read them: of a small bundle that no worker began before.
     """
 
     job_id: int
@@ -39,6 +42,7 @@ class Claim:
     source_at: datetime | None = None
     although_older: int = 0
     undo_of: int | None = None
+    plan: dict[AssetKey, PlannedItem] | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -47,10 +51,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """A request for the next queued job."""
+    """A request for the next queued job; the plan of a job of up to `small_items` items comes with its claim."""
 
     token: str
     worker: str
+    small_items: int = 0
 
 
 class ManifestState(StrEnum):
@@ -97,13 +102,17 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """The last states of a job and its batch; the job of a complete import has settled all of its items."""
+    """The last states of a job and its batch; the job of a complete import has settled all of its items.
+
+    `writes_entry`: the transaction records an entry after the end.
+    """
 
     state: JobState
     status: BatchStatus
     reason: str | None
     is_complete: bool = False
     manifest: ManifestAtEnd = ManifestAtEnd(ManifestState.UNKNOWN)
+    writes_entry: bool = False
 
 
 def job_label(job_id: int, sync_id: str) -> str:
@@ -121,19 +130,21 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
     """
     while job := tx.fetch_one("worker.next_job"):
         if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
-            return _record_claim(tx, request)
+            return _record_claim(tx, request, job)
         _refuse(tx, job, request.worker)
     return None
 
 
-def _record_claim(tx: Transaction, request: ClaimRequest) -> Claim:
+def _record_claim(tx: Transaction, request: ClaimRequest, job: dict[str, Any]) -> Claim:
     """Return the claim, after its event; the progress of a job that continues is counted from the ledger."""
-    claimed = find_claim(tx, request.token, request.worker)
-    if claimed is None:
-        raise ClaimLostError("The job vanished while it was claimed.")
+    job["attempts"] += 1
+    claimed = Claim(**job, token=request.token, worker=request.worker)
     if claimed.items_done or claimed.attempts > 1 or not claimed.items_total:
         items_done, items_total = recount(tx, claimed)
         claimed = replace(claimed, items_done=items_done, items_total=items_total)
+    elif claimed.undo_of is None and claimed.items_total <= request.small_items:
+        plan = ledger.plan_of_small_batch(tx, claimed.batch_id, limit=request.small_items + 1)
+        claimed = replace(claimed, plan=plan)
     note(
         tx, claimed, "job_claimed", "job_claim", attempt=claimed.attempts, items_done=claimed.items_done,
         items_total=claimed.items_total,
@@ -263,11 +274,32 @@ def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: Manife
     Raises: JobNotDoneError, when an entry is open: then nothing may be written.
     Raises: ClaimLostError.
     """
+    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
+    write_end(tx, claim, result, manifest, samples)
+    note_end(tx, claim, result, manifest, samples)
+
+
+def write_end(
+    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, samples: list[str], *,
+    writes_entry: bool = False,
+) -> None:
+    """Write the end of a complete import to job and batch; `samples` are the first reasons of failures.
+
+    `writes_entry`: this transaction records entries after it.
+
+    Raises: JobNotDoneError, ClaimLostError.
+    """
     if result.open_entries:
         raise JobNotDoneError(result.open_entries)
     state = JobState.FAILED if result.status is BatchStatus.FAILED else JobState.COMPLETED
-    samples = results.failure_samples(tx, claim.batch_id) if result.problem else []
-    end(tx, claim, JobEnd(state, result.status, _with_first_reason(result.problem, samples), True, manifest))
+    problem = _with_first_reason(result.problem, samples)
+    end(tx, claim, JobEnd(state, result.status, problem, True, manifest, writes_entry))
+
+
+def note_end(
+    tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd, samples: list[str]
+) -> None:
+    """Append the events of an import that ended, and wake the jobs that wait for it."""
     if manifest.state is ManifestState.CHANGED:
         changed = {"after": manifest.sha256, "before": claim.manifest_sha256, "phase": "import_end"}
         ledger.append_event(tx, claim.batch_id, "manifest_changed", changed, claim.worker)
@@ -316,6 +348,7 @@ def end(tx: Transaction, claim: Claim, job_end: JobEnd) -> None:
     _update_fenced(
         tx, claim, "worker.finish", state=job_end.state, status=job_end.status, reason=job_end.reason,
         is_complete=int(job_end.is_complete), at_end=manifest.state, changed_sha256=_changed_sha256(manifest),
+        writes_entry=int(job_end.writes_entry),
     )
 
 

@@ -21,6 +21,8 @@ from ..mount.threads import wait_for
 from .item_documents import ItemDocuments, collect_documents
 
 PREFETCH_BYTES = 16 * 1024 * 1024
+# Items that are awaited together where memory allows it, since each waking of the writing thread takes time.
+AWAITED_ITEMS = 8
 # Seconds that the mount may take for one read.
 MOUNT_TIMEOUT_SECONDS = 120
 
@@ -94,8 +96,15 @@ class MemoryBudget:
         self.held = 0
         self._changed = Condition()
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether more than half of the budget is free."""
+        return 2 * self.held < self._most
+
     def wait(self, turn: int) -> None:
         """Wait for room for a document; raise MountUnavailableError after `close`."""
+        if self.held < self._most and not self._closed:
+            return  # needs no lock: another thread may add its document at the same time in any case
         with self._changed:
             self._changed.wait_for(lambda: self._closed or turn == self._first or self.held < self._most)
             if self._closed:
@@ -167,19 +176,21 @@ class DocumentPrefetcher:
         for entry in entries:
             waiting.append((entry, *(self._begin(entry) if needed(entry) else (0, None))))
             if len(waiting) >= window:
-                yield self._take(*waiting.popleft())
+                yield self._take(waiting)
         while waiting:
-            yield self._take(*waiting.popleft())
+            yield self._take(waiting)
 
     def _begin(self, entry: ImportItem) -> tuple[int, Future[ImportItem]]:
         turn = next(self._turns)
         return turn, self._threads.submit(self._fetch, turn, entry)
 
-    def _take(self, entry: ImportItem, turn: int, future: Future[ImportItem] | None) -> ImportItem:
+    def _take(self, waiting: deque[tuple[ImportItem, int, Future[ImportItem] | None]]) -> ImportItem:
+        entry, turn, future = waiting.popleft()
         if future is None:
             return entry
+        ahead = waiting[min(AWAITED_ITEMS, len(waiting)) - 1][2] if waiting and self._room.is_wide else None
         try:
-            return self._wait(turn, self._threads.result_scaling_up(future))
+            return self._wait(turn, self._threads.result_scaling_up(future, ahead))
         finally:
             self._room.hand_over(turn)
             self._read_at.pop(turn, None)

@@ -4,6 +4,7 @@ Every transaction carries the fence of the claim, so that a worker that lost its
 when nothing of its batch is open, however often the server lost commits (docs/CONTRACT.md, "9. Import").
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 from .. import ledger
 from ..db import DataError, Database, ReadTransaction, Transaction
 from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
+from ..ledger import results
 from ..library_reader import AssetKey
 from ..manifest import Container
 from ..models import DONE_DECISIONS, SIZE, Decision
@@ -92,6 +94,9 @@ class Importer:
             JobManifest(db, mount, claim, self, options.on_change) if claim.undo_of is None else UndoSource(db, claim)
         )
         self.items_done, self.items_total = claim.items_done, claim.items_total
+        self._plan = claim.plan
+        self._whole: Entries | None = None  # the entries, if one chunk may have all of them
+        self._result_of_whole: ImportResult | None = None
         self._containers_total = 0
         self._progress_event_at = monotonic()
         self._epoch = db.epoch
@@ -110,6 +115,8 @@ class Importer:
             return changed.result
         self._claim = replace(self._claim, manifest_sha256=self._source.sha256)
         self._containers_total = len(work.entries.containers)
+        if self._plan and len(self._plan) == len(work.entries.items) and not work.entries.containers:
+            self._whole = work.entries
         return self._import_until_done(work)
 
     @property
@@ -125,6 +132,8 @@ class Importer:
         while True:
             try:
                 Pipeline(self, self._mount, work, limits).run()
+                if self._result_of_whole:
+                    return self._result_of_whole
                 self.checkpoint()
                 return self._finish(work.entries, self._source.compare_at_end())
             except JobNotDoneError as error:
@@ -150,6 +159,8 @@ class Importer:
 
         A transaction that writes nothing begins with its query; a read-only one has a statement more.
         """
+        if self._plan is not None:
+            return {key: self._plan[key] for key in keys if key in self._plan}
         return run_idempotent(self._db, ledger.planned_items, self._claim.batch_id, keys)
 
     def is_open(self, row: PlannedItem) -> bool:
@@ -162,6 +173,14 @@ class Importer:
 
         Items are still open only when a lost COMMIT had no effect.
         """
+        if self._whole and len(chunk) == len(self._whole.items) and all(entry.id for entry in chunk):
+            try:
+                return self._settle_whole(writer, chunk, self._whole)
+            except DataError:
+                self._whole = None  # the chunk is written item by item, and the job ends after it
+        return self._settle_chunk(writer, chunk)
+
+    def _settle_chunk(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
@@ -190,6 +209,38 @@ class Importer:
         settled = writer.write_individually(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         return self._note_progress(tx, len(settled))
+
+    def _settle_whole(self, writer: ItemWriter, chunk: list[ImportItem], entries: Entries) -> list[ImportItem]:
+        """Write the only chunk of a job and the end of the job in one transaction.
+
+        Raises: DataError, when nothing was written.
+        """
+        at_end = self._source.compare_at_end()
+        try:
+            self._result_of_whole = self._db.run_transaction(self._commit_whole, writer, chunk, at_end)
+        except CommitUnknownError:
+            try:
+                run_idempotent(self._db, claims.heartbeat, self._claim)  # waits for our own transaction to end
+                return chunk
+            except ClaimLostError:
+                self._result_of_whole = self._result_of_ended(entries)
+        self.items_done = self.items_total
+        return []
+
+    def _commit_whole(
+        self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem], at_end: ManifestAtEnd
+    ) -> ImportResult:
+        """Write library, end of job and batch, ledger, results and events; no other entry of the batch exists."""
+        settled = writer.write(tx, chunk)
+        self._heartbeat.raise_if_lost()
+        result = result_of_counts(Counter(str(each.plan.decision) for each in settled), {})
+        failures = [each.plan.reason for each in settled if each.plan.decision is Decision.FAILED]
+        samples = [reason[:ledger.MAX_REASON_LENGTH] for reason in failures[:results.FAILURE_SAMPLES]]
+        writes_entry = len(failures) < len(settled)
+        claims.write_end(tx, self._claim, result, at_end, samples, writes_entry=writes_entry)
+        writer.record(tx, settled)
+        claims.note_end(tx, self._claim, result, at_end, samples)
+        return result
 
     def _note_progress(self, tx: Transaction, items: int) -> bool:
         """Append an event now and then; return whether it was due."""
@@ -292,6 +343,7 @@ class Importer:
         Raises: ClaimLostError, also when the claim itself was among the lost commits.
         """
         self._epoch = self._db.epoch
+        self._plan = self._whole = None
         self.items_done, self.items_total = run_idempotent(self._db, claims.recount, self._claim)
 
     # ------------------------------------------------------------------------------------------------- the end
@@ -310,9 +362,16 @@ class Importer:
         try:
             return self._db.run_transaction(self._end, entries, at_end)
         except ClaimLostError:
-            if not self._db.run_read(claims.has_ended, self._claim):
-                raise
-            return self._db.run_read(self._result, entries)
+            return self._result_of_ended(entries)
+
+    def _result_of_ended(self, entries: Entries) -> ImportResult:
+        """Return the result of a job that may have ended under our token.
+
+        Raises: ClaimLostError, if it has not.
+        """
+        if not self._db.run_read(claims.has_ended, self._claim):
+            raise ClaimLostError(claims.LOST)
+        return self._db.run_read(self._result, entries)
 
     def _end(self, tx: Transaction, entries: Entries, at_end: ManifestAtEnd) -> ImportResult:
         self._heartbeat.raise_if_lost()

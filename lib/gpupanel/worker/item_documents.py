@@ -71,7 +71,8 @@ class NewDocuments(NamedTuple):
         """name -> [digest before, digest] of each document."""
         after = {"source": self.source_sha256} if self.source else {}
         after |= {run.kind: run.sha256 for run in self.runs}
-        return {name: [self.before.get(name), digest] for name, digest in after.items()}
+        before = self.before
+        return {name: [before.get(name) if before else None, digest] for name, digest in after.items()}
 
 
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:

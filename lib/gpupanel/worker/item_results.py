@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
-from ..library_reader import FIELDS, SayColumns, fingerprint
+from ..library_reader import SayColumns, fingerprint
 from ..manifest import Derivative
 from ..models import Decision, EntryResult, ItemPlan
 from .item_decision import WRITES, ItemDecision, derivative_values
@@ -95,8 +95,8 @@ def _field_changes(decided: ItemDecision) -> dict[str, Any]:
         return {}
     item = decided.entry.asset
     if existing is None:
-        return {name: [None, value] for name in FIELDS if (value := getattr(item, name)) is not None}
-    values = ((name, existing.fields[name], getattr(item, name)) for name in FIELDS)
+        return {name: [None, value] for name, value in digests.item_fields(item).items() if value is not None}
+    values = ((name, existing.fields[name], value) for name, value in digests.item_fields(item).items())
     changes = {name: [before, after] for name, before, after in values if before != after}
     if existing.fingerprint != (after := fingerprint(item)):
         changes["fingerprint"] = [existing.fingerprint, after]
@@ -140,7 +140,7 @@ def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
     files = {**existing.derivatives, **files} if existing else files
     if decided.decision in WRITES and written.asset_id is not None:
         item = decided.entry.asset
-        return digests.asset_digest({name: getattr(item, name) for name in FIELDS}, False, files)
+        return digests.asset_digest(digests.item_fields(item), False, files)
     if existing is None:
         return digests.ABSENT
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)

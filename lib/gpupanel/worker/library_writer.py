@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .. import library_reader, order
-from ..library_reader import AssetKey, FIELDS
+from .. import digests, library_reader, order
+from ..library_reader import AssetKey
 from ..db import DuplicateKeyError, ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import DatabaseConflictError
 from ..manifest import Derivative, Item
@@ -55,11 +55,12 @@ def insert_assets(tx: Transaction, items: list[tuple[Item, Assigned]]) -> dict[A
 
     Raises: DatabaseConflictError, when another import created one of them meanwhile.
     """
+    rows = _asset_rows(items)
     try:
-        created = tx.insert_many("library_write.create_assets", _asset_rows(items))
+        created = tx.insert_many("library_write.create_assets", rows)
     except DuplicateKeyError as error:
         raise DatabaseConflictError(f"Another import created one of these assets meanwhile: {error}") from error
-    return {(row["asset_type"], row["asset_hash"]): row["id"] for row in created}
+    return {(row["asset_type"], row["asset_hash"]): new["id"] for row, new in zip(rows, created, strict=True)}
 
 
 def update_assets(tx: Transaction, items: list[tuple[Item, Assigned]]) -> None:
@@ -202,7 +203,7 @@ def write_derivatives(tx: Transaction, writes: list[DerivativeWrite]) -> None:
     tx.insert_many("library_write.write_derivatives", [
         {"asset_id": write.asset_id, "kind": write.derivative.kind, "path": write.derivative.path,
          "source_at": str(write.say.source_at), "batch_id": write.say.batch_id, "checked_how": write.checked_how}
-        | {name: getattr(write.derivative, name) for name in library_reader.DERIVATIVE_FIELDS}
+        | digests.derivative_fields(write.derivative)
         for write in writes
     ])
 
@@ -221,12 +222,10 @@ def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
 
 
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
-    row = {field: getattr(item, field) for field in FIELDS}
-    row |= {
-        "asset_type": item.asset_type, "asset_hash": item.asset_hash, "fingerprint": library_reader.fingerprint(item),
-        "batch_id": say.batch_id, "source_at": str(say.source_at),
+    return {
+        **digests.item_fields(item), "asset_type": item.asset_type, "asset_hash": item.asset_hash,
+        "fingerprint": library_reader.fingerprint(item), "batch_id": say.batch_id, "source_at": str(say.source_at),
     }
-    return row
 
 
 def _of_assets(tx: ReadTransaction, name: str, asset_ids: Iterable[int]) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from ..text import escape_unprintable
 
 STDERR = 2
 MAX_LINES = 1000  # lines that wait for a reader of the output
+GATHER_SECONDS = 0.02  # the thread gathers the lines of this time, since each waking of it takes longer than a line
 FLUSH_SECONDS = 1  # a worker that ends waits this long for its last lines
 # The levels of syslog, which the journal reads.
 JOURNAL_LEVELS = {logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
@@ -94,11 +95,15 @@ class LineHandler(logging.Handler):
     def _write_lines(self) -> None:
         pthread_sigmask(SIG_BLOCK, valid_signals())
         while True:
-            line = f"{self._lines.get()}\n".encode()
+            lines = [self._lines.get()]
+            lines += [self._lines.get_nowait() for _ in range(self._lines.qsize())]
+            text = "".join(f"{line}\n" for line in lines).encode()
             with suppress(OSError):  # a log that cannot be written must not stop an import
-                while line:
-                    line = line[os.write(self._descriptor, line):]
-            self._lines.task_done()
+                while text:
+                    text = text[os.write(self._descriptor, text):]
+            for _ in lines:
+                self._lines.task_done()
+            sleep(GATHER_SECONDS)
 
 
 def _dropped_record(count: int) -> logging.LogRecord:

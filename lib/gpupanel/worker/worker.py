@@ -269,7 +269,7 @@ class Worker:
 
     def _claim_next(self, tx: Transaction, token: str) -> Claim | None:
         self._claimed_since = monotonic()
-        return claims.claim(tx, ClaimRequest(token, self._name))
+        return claims.claim(tx, ClaimRequest(token, self._name, self._worker.chunk_items))
 
     # ------------------------------------------------------------------------------------------- one import
 
