@@ -117,7 +117,9 @@ def test_what_reads_more_than_it_shows_is_seen(watched):
     with pytest.raises(AssertionError, match="container_count"):
         look(
             watched,
-            lambda: watched.run_read(lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE container_count = 1")),
+            lambda: watched.run_read(
+                lambda tx: tx.fetch_all_sql("SELECT id FROM ingest_batch WHERE container_count = 1")
+            ),
         )
     with pytest.raises(AssertionError, match=r"read, .* allowed"):
         look(watched, lambda: watched.run_read(lambda tx: tx.fetch_all("search.ids", sync_ids=["x"]) + tx.fetch_all_sql(
@@ -193,7 +195,10 @@ ITEMS = [
 ]
 
 
-STATUS_BAR = [status_bar.statement(), status_bar.statement("ledger.stamp"), db.query("workers.presence"), db.query("job_queue.summary")]
+STATUS_BAR = [
+    status_bar.statement(), status_bar.statement("ledger.stamp"), db.query("workers.presence"),
+    db.query("job_queue.summary"),
+]
 
 
 @pytest.mark.parametrize("items", ITEMS, ids=words)
