@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 import worker_helpers
 from constants import TREE
-from gpupanel import ledger, services
+from gpupanel import ledger, services, undo_service
 from gpupanel.archive import Archiver, Restorer
 from gpupanel.archive import archiver as archiver_module
 from gpupanel.db import Database, query
@@ -202,6 +202,17 @@ def test_an_archived_batch_is_planned_and_imported_as_any_other(
     assert len(ledger.list_items(panel_db.reading().__enter__(), batch["id"])) == 5
     seal(seal_db)
     assert DatabaseVerifier(panel_db, archives=folder).run().problems == []
+
+
+def test_an_archived_batch_is_undone_after_its_restoration_and_stays_while_its_undo_waits(
+    settled, archive_db, folder, panel_db
+):
+    (name,) = archive(archive_db, folder).files
+    with pytest.raises(InvalidStateError, match="are archived"):
+        undo_service.plan_undo(panel_db, settled[0], "operator")
+    Restorer(archive_db, folder / name, "archivist").run()
+    assert undo_service.plan_undo(panel_db, settled[0], "operator").plan.ok
+    assert archive(archive_db, folder).refused[settled[0]] == "an undo of it is planned or queued"
 
 
 def test_items_that_were_planned_anew_are_not_overwritten_by_a_restoration(

@@ -222,6 +222,20 @@ def test_what_cannot_be_undone_is_refused_with_a_reason(admin_db, panel_db, moun
     assert admin_db.execute("SELECT id FROM ingest_batch WHERE undo_of IS NOT NULL") == []
 
 
+def test_a_batch_whose_results_are_archived_is_undone_after_they_were_restored(admin_db, panel_db, bundles, bring):
+    sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
+    bring(sync_id)
+    admin_db.execute(
+        "INSERT INTO ingest_archive (batch_id, file, first_receipt_id, receipt_id, result_id, event_id, items, root)"
+        " SELECT id, 'a.gz', 1, 1, 1, 1, 1, REPEAT('0', 64) FROM ingest_batch"
+    )
+    with pytest.raises(InvalidStateError, match="are archived") as refused:
+        undo_service.plan_undo(panel_db, sync_id, "ann")
+    assert "restore-archive" in refused.value.hint
+    admin_db.execute("UPDATE ingest_archive SET restored_at = NOW(6)")
+    assert undo_service.plan_undo(panel_db, sync_id, "ann").plan.ok
+
+
 @pytest.mark.parametrize("days, is_refused", [(6, True), (8, False)])
 def test_no_undo_while_a_worker_of_another_program_claims_jobs(admin_db, panel_db, bundles, bring, days, is_refused):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))

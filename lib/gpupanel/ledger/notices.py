@@ -48,8 +48,6 @@ def kind_of(event_type: str, payload: Mapping[str, Any] | str) -> NoticeKind | N
             return NoticeKind.PREFLIGHT_FAILED
         case "preflight_abandoned":
             return NoticeKind.PREFLIGHT_FAILED
-        case "bundle_changed_upstream":
-            return NoticeKind.CHANGED
         case "manifest_changed" if payload["phase"] == "import_end":
             return NoticeKind.CHANGED
         case "job_held" if payload["hold"] in TOLD_HOLDS:

@@ -18,7 +18,7 @@ from . import export
 
 COLUMNS = ("id", "sync_id", "event_type", "payload", "actor", "created_at")
 TYPES = (
-    "bundle_changed_upstream", "bundle_passed_over", "container_failed", "item_failed", "job_canceled", "job_claimed",
+    "bundle_passed_over", "container_failed", "item_failed", "job_canceled", "job_claimed",
     "job_failed", "job_finished", "job_held", "job_priority", "job_progress", "job_queued", "job_released", "job_reset",
     "manifest_changed", "preflight_abandoned", "preflight_canceled", "preflight_finished", "preflight_requested",
     "preflight_started", "scan", "times_converted",

@@ -72,6 +72,10 @@ class _Collector:
             "import_media_workers_without_mount", "Workers that beat and cannot read their mount.",
             self._values["without_mount"],
         )
+        yield GaugeMetricFamily(
+            "import_media_attention", "Batches that need attention and that nobody has marked as seen, up to 100.",
+            summary.attention,
+        )
         yield from self._notices()
         yield _by_state("import_media_workers", "Workers that beat, and workers that are late.", {
             "alive": summary.workers, "late": self._values["late"],
