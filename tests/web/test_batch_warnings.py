@@ -186,7 +186,7 @@ def test_a_sync_id_in_a_text_leads_to_its_batch_and_all_else_is_text():
 
 def test_the_help_names_its_decisions_sources_and_labels(admin):
     said = text(admin.get(BATCHES).html.find(id="help"))
-    for fact in ("About this section: Import Media", "Decision 639", "Decision 640", "Pre-flight", "Bulk queue",
+    for fact in ("About this section", ": Import Media", "Decision 639", "Decision 640", "Pre-flight", "Bulk queue",
                  "37e428d2-a4f6-4a31-bacf-0c835fb24084", "gpu-floor/MIGRATION-INTRO.md", "DECISION_LOG.md",
                   "every few items"):
         assert fact in said
