@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from ..folds.comparison import Difference
 from ..folds.mending import Mending, Remedies
 from ..folds.reconcile import Reconciliation, reconciling
+from ..folds.remedy import Difference
 from ..folds.wording import describe_gap
 from ..text import short_hash
 from .context import CommandContext

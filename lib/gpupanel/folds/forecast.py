@@ -21,7 +21,8 @@ from ..mount import Mount, iterate_with_timeout
 from ..preflight import BundleInspection
 from ..reference_fold import ASSET_TYPES, Key, Order
 from .entry_store import EntryStore, StoredBundle
-from .forecast_entries import EntryFolder, EntryForecast, Findings, Limited, MissingMembers, OrderEffect, Overwrite
+from .forecast_entries import EntryFolder, EntryForecast, Findings, Limited, MissingMembers, OrderEffect
+from .overwrites import Overwrite
 from .views import Effect
 
 READ_SHARE, FOLD_SHARE = 0.5, 0.8  # of a request's time: after them nothing more is read, and nothing more is folded

@@ -22,11 +22,10 @@ from ..reference_fold import (
     ASSET_TYPES, Asset, FIELDS, Key, Library, Order, import_container, import_item, promise_of,
 )
 from . import library_state
-from .comparison import (
-    CONTAINER_FIELDS, Difference, Gap, Trial, Upstream, What, compare_asset, compare_container, find_remedy,
-)
+from .comparison import CONTAINER_FIELDS, Gap, Upstream, What, compare_asset, compare_container
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
 from .folding import bound, live_hashes, members_of, part_of
+from .remedy import Difference, Trial, find_remedy
 from .upstream_bundles import UpstreamBundles, read_bundles
 from .views import View, view_asset, view_container
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..db import Database, DuplicateKeyError, ReadTransaction, Transaction
-from .lines import EMPTY_HEAD, Hasher, chain, digest_of, receipt_body
+from .lines import digest_of, receipt_body
+from .root import EMPTY_HEAD, Hasher, chain
 from .rows import Span, container_lines, pack, read_lines
 
 PAGE_JOBS = 500

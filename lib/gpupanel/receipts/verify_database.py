@@ -7,7 +7,8 @@ from typing import Any
 
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError
-from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, chain, digest_of, receipt_body
+from .lines import digest_of, receipt_body
+from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, chain
 from .rows import Span, container_lines, read_lines, unpack
 from .verify_file import archive_path, verify_file
 

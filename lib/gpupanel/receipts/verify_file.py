@@ -13,7 +13,8 @@ from typing import IO, Any, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
-from .lines import ARCHIVE, Hasher, Line, RECEIPT, digest_of, parse_line
+from .lines import ARCHIVE, Line, RECEIPT, digest_of, parse_line
+from .root import Hasher
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 MAX_PROBLEMS = 20
