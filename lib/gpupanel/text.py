@@ -24,6 +24,11 @@ def truncate(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
+def pluralize(count: int, singular: str, plural: str = "") -> str:
+    """Format a count with its noun: `1 batch`, `1,234 batches`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 def quote_value(value: Any, length: int) -> str:
     """The JSON of a value in a reason, truncated; `empty` for None."""
     return "empty" if value is None else truncate(json.dumps(value, ensure_ascii=False), length)

@@ -137,7 +137,7 @@ class ArchiveFile:
         roots = [root for entry in self.entries for root in entry.receipt_roots]
         archives = [(entry.batch.id, entry.batch.sync_id, entry.root) for entry in self.entries]
         if check.problems or check.roots != roots or [tuple(each) for each in check.archives] != archives:
-            raise damaged(self.path, check)
+            raise damage_error(self.path, check)
 
 
 def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> None:
@@ -146,7 +146,7 @@ def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> Non
         raise NotArchivable(reason)
 
 
-def damaged(path: Path, check: FileCheck) -> InvalidStateError:
+def damage_error(path: Path, check: FileCheck) -> InvalidStateError:
     """The error for a file that is not what was written."""
     problem = check.problems[0] if check.problems else "it holds other batches"
     return InvalidStateError(

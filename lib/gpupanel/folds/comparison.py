@@ -15,7 +15,7 @@ CONTAINER_FIELDS = ("title", "cover_hash")
 PARTS = ("derivatives", "covers", "members")
 
 
-class What(StrEnum):
+class GapKind(StrEnum):
     """How an entry of the library differs from upstream."""
 
     MISSING = "missing"
@@ -28,7 +28,7 @@ class What(StrEnum):
 class Gap(NamedTuple):
     """A difference: name -> [here, upstream]."""
 
-    what: What
+    what: GapKind
     changes: Changes
 
 
@@ -57,7 +57,7 @@ def compare_asset(here: View | None, upstream: Upstream, *, is_named: bool) -> G
             changes = {name: pair for name, pair in changes.items() if name not in FIELDS}
     if not upstream.promise.parts:
         changes = {name: pair for name, pair in changes.items() if name not in PARTS}
-    return Gap(What.DIFFERENT, changes) if changes else None
+    return Gap(GapKind.DIFFERENT, changes) if changes else None
 
 
 def compare_container(here: View | None, upstream: Upstream, *, is_named: bool) -> Gap | None:
@@ -76,7 +76,7 @@ def compare_container(here: View | None, upstream: Upstream, *, is_named: bool) 
         ours, theirs = ({**view, "members": dict.fromkeys(view["members"], 0)} for view in (here, upstream.view))
         kept = {name: here[name] for name in CONTAINER_FIELDS} if is_brought else {}
         changes = differences(ours, theirs | kept)
-    return Gap(What.DIFFERENT, changes) if changes else None
+    return Gap(GapKind.DIFFERENT, changes) if changes else None
 
 
 def _is_visible(view: View | None, promise: Promise) -> bool:
@@ -85,7 +85,7 @@ def _is_visible(view: View | None, promise: Promise) -> bool:
 
 def _compare_marks(is_here: bool, is_there: bool, here: View | None, *, is_named: bool) -> Gap | None:
     if is_there and not is_here:
-        return Gap(What.MISSING if here is None else What.REMOVED_HERE, {})
+        return Gap(GapKind.MISSING if here is None else GapKind.REMOVED_HERE, {})
     if is_here and not is_there:
-        return Gap(What.REMOVED_UPSTREAM if is_named else What.EXTRA, {})
+        return Gap(GapKind.REMOVED_UPSTREAM if is_named else GapKind.EXTRA, {})
     return None

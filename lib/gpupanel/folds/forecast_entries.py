@@ -19,7 +19,7 @@ from ..reference_fold import (
 )
 from . import library_state
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
-from .folding import bound, live_hashes, members_of, part_of
+from .folding import approved_values, live_hashes, members_of, part_of
 from .overwrites import Overwrite, OverwriteFinder
 from .views import Effect, View, differences, effect_of, view_asset, view_container
 
@@ -54,7 +54,7 @@ class MissingMembers(NamedTuple):
 
 
 @dataclass
-class Limited:
+class LimitedList:
     """The first entries of a list of any length, and its length."""
 
     most: int
@@ -73,8 +73,8 @@ class Findings:
     def __init__(self, most: int) -> None:
         self.effects: dict[str, Counter[Effect]] = defaultdict(Counter)  # kind -> effect -> entries
         self.by_bundle: dict[int, Counter[Effect]] = defaultdict(Counter)  # assets alone
-        self.changes, self.overwrites = Limited(most), Limited(most)
-        self.order_effects, self.missing = Limited(most), Limited(most)
+        self.changes, self.overwrites = LimitedList(most), LimitedList(most)
+        self.order_effects, self.missing = LimitedList(most), LimitedList(most)
 
     def add_entry(self, key: Key, before: View | None, after: View | None, bundles: list[int]) -> None:
         effect = effect_of(before, after)
@@ -131,7 +131,7 @@ class EntryFolder:
         first = view = view_asset(library.assets.get(key))
         for entry in entries if variant == FORWARD else reversed(entries):
             bundle = self._bundles[entry.number]
-            overrides = bundle.although_older and bound(view) == bound(first)
+            overrides = bundle.although_older and approved_values(view) == approved_values(first)
             import_item(library, bundle.action, entry.item, bundle.order, overrides=overrides)
             after = view_asset(library.assets.get(key))
             removed_by = _removed_by(library, key)
@@ -178,7 +178,7 @@ class EntryFolder:
             bundle, container = self._bundles[entry.number], entry.container
             marks = self._store.marks(variant, container.items, self._step(variant, entry.number))
             library.live = live_hashes(container.items, marks, live)
-            overrides = bundle.although_older and bound(view) == bound(first)
+            overrides = bundle.although_older and approved_values(view) == approved_values(first)
             is_complete = import_container(library, bundle.action, container, bundle.order, overrides=overrides)
             after = view_container(library.containers.get(key))
             if variant == FORWARD:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from ..reference_fold import Key, Order
-from .comparison import Gap, What
+from .comparison import Gap, GapKind
 from .entry_store import StoredBundle
 
 
@@ -70,9 +70,9 @@ def _named(bundles: dict[int, StoredBundle], trial: Trial) -> list[str]:
 
 def _is_less(left: Gap, before: Gap) -> bool:
     """Whether less differs after a trial."""
-    if before.what is not What.DIFFERENT:
-        return left.what is What.DIFFERENT
-    return left.what is What.DIFFERENT and _size(left) < _size(before)
+    if before.what is not GapKind.DIFFERENT:
+        return left.what is GapKind.DIFFERENT
+    return left.what is GapKind.DIFFERENT and _size(left) < _size(before)
 
 
 def _size(gap: Gap) -> int:
@@ -86,9 +86,9 @@ def _reason(left: Gap, foreign: Order | None) -> str:
     if foreign is not None:
         return f"bundle {foreign.sync_id}, which is not on the mount, decided last"
     names = ", ".join(left.changes)
-    if left.what is What.DIFFERENT and all(_only_here(pair) for pair in left.changes.values()):
+    if left.what is GapKind.DIFFERENT and all(_only_here(pair) for pair in left.changes.values()):
         return f"{names}: only the library has them, and no bundle takes them out"
-    if left.what is What.DIFFERENT:
+    if left.what is GapKind.DIFFERENT:
         return f"{names}: the bundles on the mount do not overwrite them; ask upstream for an update"
     return "importing the bundles on the mount again does not mend it"
 

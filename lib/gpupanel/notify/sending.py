@@ -61,14 +61,14 @@ def send_due(db: Database, channels: list[Channel], sender: Sender, *, now: bool
 
     Raises InvalidStateError while another process sends.
     """
-    with _only_one(db):
+    with _lock_sending(db):
         db.run_transaction(_add_conditions, sender.stale_seconds)
         columns = [channel.column for channel in channels]
         return [_send(db, channel, columns, sender, now) for channel in channels]
 
 
 @contextmanager
-def _only_one(db: Database) -> Iterator[None]:
+def _lock_sending(db: Database) -> Iterator[None]:
     """Keep other processes from sending the same; the lock ends with the connection, however this process ends."""
     lock = Database(db.settings)
     try:

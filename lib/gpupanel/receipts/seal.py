@@ -106,7 +106,7 @@ def _unsealed_of_batch(tx: ReadTransaction, job: dict[str, Any]) -> list[int]:
 
 
 def _bounds(tx: Transaction, job_id: int, batch_id: int) -> _Bounds | None:
-    """Return what the receipt of a job covers; None while another job of the batch runs, or something writes to it."""
+    """Return what the receipt of a job covers; None while a job or a transaction works on its batch."""
     last = tx.fetch_one("receipts.last")
     batch = tx.fetch_one("receipts.share_batch", batch_id=batch_id)
     if batch is None or tx.fetch_value("receipts.is_running", batch_id=batch_id):

@@ -1,4 +1,4 @@
-"""Hold the rows of the database against the receipts, and the receipts against a head from outside."""
+"""Compare the rows of the database with the receipts, and the receipts with a head that was kept outside."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -86,7 +86,7 @@ class DatabaseVerifier:
         self._check_outside(row)
 
     def _check_outside(self, row: Row) -> None:
-        """Compare the head after a receipt with what was kept outside."""
+        """Compare the head after a receipt with the head that was kept outside."""
         check = self._check
         expected = self._head_of.get(row["id"])
         if expected not in (None, check.head):
@@ -108,7 +108,6 @@ class DatabaseVerifier:
         self._check.lines += lines
         for problem in problems:
             self._check.add_problem(problem)
-
 
     def _check_archived(self, row: Row, archive: Row) -> None:
         """Check that the file holds the receipt; its rows in the database, while they are deleted, do not count."""
