@@ -1,6 +1,6 @@
 """The operator's undo, shared by panel and shell: plan, queue and preview.
 
-An undo looks at no file, so that none of these waits for the mount (docs/decisions/0150-undo-is-a-batch.md).
+An undo reads no file, so that no function here waits for the mount (docs/decisions/0150-undo-is-a-batch.md).
 """
 
 from collections.abc import Callable

@@ -141,7 +141,7 @@ class ArchiveFile:
 
 
 def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> None:
-    """Raise NotArchivable while something still needs the rows of a batch."""
+    """Raise NotArchivable while the rows of a batch are still needed."""
     if reason := tx.fetch_value("archive.obstacle", batch_id=batch_id, result_id=result_id):
         raise NotArchivable(reason)
 

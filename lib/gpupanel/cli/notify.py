@@ -34,7 +34,7 @@ def run(context: CommandContext) -> int:
 
 
 def send_all(channels: list[notify.Channel], message: Message) -> list[notify.Report]:
-    """Send a message that no notice stands for, by each channel."""
+    """Send a message that has no notice, by each channel."""
     reports = []
     for channel in channels:
         report = notify.Report(channel.name)

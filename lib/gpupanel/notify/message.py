@@ -137,17 +137,17 @@ def compose_head(host: str, receipt_id: int, head: str, now: datetime) -> Messag
 def first_entries(notices: Iterable[tuple[int, int, NoticeKind]]) -> tuple[Counter[NoticeKind], list[int]]:
     """Count batches by their most serious kind; return the ids of the notices to show, the most serious first.
 
-    A notice is (id, batch id, kind); of several of one kind, a batch is told by the latest.
+    A notice is (id, batch id, kind); of several of one kind, the latest counts.
     """
     rank = {kind: position for position, kind in enumerate(NoticeKind)}
-    told: dict[int, tuple[int, int]] = {}
+    worst: dict[int, tuple[int, int]] = {}
     for notice_id, batch_id, kind in notices:
-        best = told.get(batch_id)
+        best = worst.get(batch_id)
         if best is None or (rank[kind], -notice_id) < (best[0], -best[1]):
-            told[batch_id] = rank[kind], notice_id
+            worst[batch_id] = rank[kind], notice_id
     kinds = tuple(NoticeKind)
-    counts = Counter(kinds[position] for position, _ in told.values())
-    return counts, [notice_id for _, notice_id in sorted(told.values())[:MAX_ENTRIES]]
+    counts = Counter(kinds[position] for position, _ in worst.values())
+    return counts, [notice_id for _, notice_id in sorted(worst.values())[:MAX_ENTRIES]]
 
 
 def _entry(row: NoticeDetails, panel: Url | None) -> Entry:

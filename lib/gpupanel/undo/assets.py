@@ -181,7 +181,7 @@ def _file_changes(before: AssetState, after: AssetState) -> dict[str, Any]:
 
 
 def plan_changes(changes: dict[str, Any]) -> Changes:
-    """field -> [before, after] of what people look at: no says, no digests of rows."""
+    """field -> [before, after] for people: no says, no digests of rows."""
     shown: Changes = {name: changes[name] for name in (*FIELDS, "deleted") if name in changes}
     if "documents" in changes:
         shown["source"] = changes["documents"]["source"]

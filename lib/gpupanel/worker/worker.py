@@ -311,7 +311,7 @@ class Worker:
         return ImportOptions(worker.chunk_items, worker.readers, worker.on_change, worker.verify, fails_unreadable=last)
 
     def checkpoint(self, claim: Claim, progress: str) -> None:
-        """Report progress; raise Stopping after a signal, or ClaimLostError."""
+        """Report progress; raise ShutdownRequested after a signal, or ClaimLostError."""
         self._notifier.status(f"importing {claim.name}: {progress}")
         self._keep_going()
         self._heartbeat.raise_if_lost()
