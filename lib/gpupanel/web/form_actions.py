@@ -8,7 +8,7 @@ from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
 from ..mount import Mount
-from ..services import ScanReport
+from ..scan_run import ScanReport
 from ..text import pluralize
 from . import request, template_filters
 
