@@ -13,7 +13,8 @@ from typing import IO, Any, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
-from .lines import ARCHIVE, Hasher, Line, RECEIPT, digest_of, parse_line
+from .lines import ARCHIVE, Line, RECEIPT, digest_of, parse_line
+from .root import Hasher
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 MAX_PROBLEMS = 20
@@ -85,7 +86,7 @@ def _ranges(path: Path, sync_id: str, job_id: int | None) -> Iterator[tuple[int,
             if not text.startswith(b'{"root":'):
                 continue
             line = parse_line(text.removesuffix(b"\n"))
-            facts = _decoded(line) if line and line.kind == RECEIPT else None
+            facts = _decode(line) if line and line.kind == RECEIPT else None
             if facts and facts.get("sync_id") == sync_id and job_id in (None, facts.get("job_id")):
                 yield start, number
             start = number
@@ -150,7 +151,7 @@ class _FileVerifier:
             self._hasher.add(line.digest)
 
     def _close(self, where: str, line: Line) -> None:
-        facts = _decoded(line)
+        facts = _decode(line)
         if line.kind not in (RECEIPT, ARCHIVE) or facts is None:
             self._check.add_problem(f"{where}: no last line of a receipt")
             return
@@ -181,7 +182,7 @@ class _FileVerifier:
 
 def name_of(line: Line) -> str:
     """Name the row of a line: its kind, and its ids."""
-    facts = _decoded(line)
+    facts = _decode(line)
     if facts is None:
         return f"a {line.kind} that is no JSON"
     if line.kind == "member":
@@ -194,7 +195,7 @@ def _title(kind: str, facts: dict[str, Any]) -> str:
     return f"the {kind} of {job}batch {facts.get('sync_id')}"
 
 
-def _decoded(line: Line) -> dict[str, Any] | None:
+def _decode(line: Line) -> dict[str, Any] | None:
     try:
         facts = json.loads(line.body)[line.kind]
     except (ValueError, RecursionError):
