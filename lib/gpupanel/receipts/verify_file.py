@@ -23,8 +23,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 class ArchivedBatch(NamedTuple):
-    """A batch whose items are in a file, under their root: after the line `start`, up to the line `end`, counted from 1.
-    """
+    """A batch whose items are in a file, under their root: the lines after `start`, up to the root's line, `end`."""
 
     batch_id: int
     sync_id: str
