@@ -48,8 +48,8 @@ def test_a_chunk_asks_as_often_for_many_items_as_for_few(
         before = questions(admin_db, "GLOBAL")
         assert f"completed, {count} of {count} items in" in worker_helpers.drain(patient)
         asked[count] = questions(admin_db, "GLOBAL") - before
-    # The heartbeat at the start of a worker may write its claim too.
-    assert abs(asked[4] - asked[50]) <= 1
+    # A heartbeat may write a claim too, and a connection that was idle is tested: a few, and not one for each item.
+    assert abs(asked[4] - asked[50]) <= 5
     [ledger] = admin_db.execute("SELECT COUNT(*) AS items, MAX(id) - MIN(id) + 1 AS ids FROM ingest_batch_item")
     assert ledger["items"] == ledger["ids"], "settled items are found by their ids, not by an insert in vain"
 

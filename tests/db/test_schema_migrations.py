@@ -98,10 +98,15 @@ def create(server):
     admin.close()
 
 
+def old_schema() -> str:
+    """The schema of 0.1.0 as MariaDB 10 made it: 11.8 has another default collation, of which doctor tells."""
+    return OLD_SCHEMA.read_text().replace("SET utf8mb4;", "SET utf8mb4 COLLATE utf8mb4_general_ci;")
+
+
 @pytest.fixture
 def old(create):
     """A database of 0.1.0 with rows."""
-    return create(*versions.split_statements(OLD_SCHEMA.read_text()), *OLD_ROWS)
+    return create(*versions.split_statements(old_schema()), *OLD_ROWS)
 
 
 @pytest.fixture
@@ -162,7 +167,7 @@ def test_priors_and_imports_of_the_first_version_are_in_the_new_columns(old):
 def test_a_migration_that_was_killed_anywhere_is_completed_by_the_next_init_db(create, fresh):
     statements = [statement for migration in versions.migrations() for statement in migration.statements]
     for done in {*range(0, len(statements), 5), len(statements)}:
-        db = create(*versions.split_statements(OLD_SCHEMA.read_text()), *OLD_ROWS, *statements[:done])
+        db = create(*versions.split_statements(old_schema()), *OLD_ROWS, *statements[:done])
         schema.apply(db.settings)
         assert definitions(db) == definitions(fresh), f"killed after statement {done}"
 

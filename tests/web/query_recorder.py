@@ -27,7 +27,8 @@ class Seen(NamedTuple):
     @property
     def counted(self):
         """The sum of the statement's counts."""
-        names = ("batches", "jobs", "running", *STATUSES, *([] if "SUM(" in self.statement else ["items"]))
+        items = [] if "SUM(" in self.statement else ["items"]
+        names = ("batches", "jobs", "running", "marked", "held_unseen", *STATUSES, *items)
         return sum(int(row[name]) for row in self.rows for name in names if name in row)
 
     @property

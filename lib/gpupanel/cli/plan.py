@@ -26,7 +26,7 @@ def run(context: CommandContext) -> int:
 
 
 def format_forecast(found: dict[str, Any]) -> Iterator[str]:
-    """Return the forecast for a terminal: what would happen first, then what deserves attention."""
+    """Return the forecast for a terminal: what deserves attention comes before the list of all changes."""
     places = {batch["sync_id"]: place for place, batch in enumerate(found["batches"], 1)}
     batches = "1 batch" if len(places) == 1 else f"{len(places):,} batches"
     yield f"{batches}, in the order of their import:"
@@ -40,14 +40,14 @@ def format_forecast(found: dict[str, Any]) -> Iterator[str]:
     yield from format_table(
         (kind, describe_effects(found["library"][kind])) for kind in KINDS if kind in found["library"]
     )
-    yield from _section(found, "changes", "Changes:", lambda each: _change(each, places))
+    yield from _section(found, "missing_members", "Containers that would lack members, and fail:",
+                        lambda each: _missing(each, places))
     yield from _section(
         found, "overwrites", "Set by one batch, then changed by a later one:", lambda each: _overwrite(each, places)
     )
     yield from _section(found, "order_effects", "Different if the batches were imported in the reverse order:",
                         lambda each: _order_effect(each, places))
-    yield from _section(found, "missing_members", "Containers that would lack members, and fail:",
-                        lambda each: _missing(each, places))
+    yield from _section(found, "changes", "Changes:", lambda each: _change(each, places))
     yield "Nothing was changed. Documents were not read: an update with a new document writes it."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..folds.comparison import Difference
 from ..folds.mending import Mending, Remedies
 from ..folds.reconcile import Reconciliation, reconciling
-from ..folds.wording import describe_changes
+from ..folds.wording import describe_gap
 from ..text import short_hash
 from .context import CommandContext
 from .output import format_cell, plural
@@ -107,7 +107,7 @@ def _summary(reconciliation: Reconciliation, queued: list[Mending]) -> dict[str,
 
 def _format(difference: Difference, reconciliation: Reconciliation) -> Iterator[str]:
     (kind, entry_hash), gap, remedy = difference
-    changes = f": {describe_changes(gap.changes)}" if gap.changes else ""
+    changes = f": {describe_gap(gap.changes)}" if gap.changes else ""
     yield f"{kind} {short_hash(entry_hash)}  {WORDS[gap.what]}{format_cell(changes) if changes else ''}"
     if remedy.sync_ids:
         option = ", with --although-older" if remedy.although_older else ""

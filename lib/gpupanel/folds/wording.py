@@ -25,12 +25,27 @@ def describe_entry(effect: str, changes: Changes) -> str:
     )
 
 
+def describe_gap(changes: Changes) -> str:
+    """Name each value that differs as the library has it and as upstream has it."""
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {_counted(was, now, ('only upstream', 'only here', 'different'))}"
+        if isinstance(was, dict) else
+        f"{name.replace('_', ' ')}: {describe_value(was)} here, {describe_value(now)} upstream"
+        for name, (was, now) in changes.items()
+    )
+
+
 def _pair(was: Any, now: Any) -> str:
     if isinstance(was, dict):
-        changed = len(was.keys() & now.keys())
-        counts = {"come": len(now) - changed, "go": len(was) - changed, "change": changed}
-        return ", ".join(f"{count:,} {verb}" for verb, count in counts.items() if count)
+        return _counted(was, now, ("come", "go", "change"))
     return f"{describe_value(was)} -> {describe_value(now)}"
+
+
+def _counted(was: dict[str, Any], now: dict[str, Any], words: tuple[str, str, str]) -> str:
+    """Count the parts that only the second state has, only the first, and both with other values."""
+    changed = len(was.keys() & now.keys())
+    counts = zip((len(now) - changed, len(was) - changed, changed), words, strict=True)
+    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
 
 
 def describe_value(value: Any) -> str:

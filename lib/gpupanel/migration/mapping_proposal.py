@@ -128,7 +128,8 @@ def _columns(
 ) -> Iterator[ProposedLine]:
     """Propose their column for each of ours that they do not have, or `-`."""
     ours, existing = table_specs.column_types(table), side.catalogue[actual]
-    wanted = [column for column in ours if column not in existing and column != "active_batch_id"]
+    computed = table_specs.NEVER_COMPARED - {"id"}
+    wanted = [column for column in ours if column not in existing and column not in computed]
     free, words = sorted(existing - set(ours)), _words(table) | _words(actual)
     samples = _samples(side, actual, free), _samples(other, table, wanted) if other else {}
     found = {

@@ -49,11 +49,11 @@ SELECT source_host FROM ingest_batch FORCE INDEX (by_host)
 WHERE source_host IS NOT NULL GROUP BY source_host LIMIT %(limit)s
 
 -- name: ledger_state
--- What changes with each change of a batch: the newest 50 events, since events are not committed in the order of their
+-- What changes with each change of a batch: the newest 40 events, since events are not committed in the order of their
 -- ids, and the newest batch. `span` is the difference between the first and the last batch's id: there is at most one
 -- batch more than that.
 SELECT COALESCE(MAX(id) - MIN(id), 0) AS span, MAX(id) AS newest,
-       (SELECT GROUP_CONCAT(id) FROM (SELECT id FROM ingest_event ORDER BY id DESC LIMIT 50) latest) AS events
+       (SELECT GROUP_CONCAT(id) FROM (SELECT id FROM ingest_event ORDER BY id DESC LIMIT 40) latest) AS events
 FROM ingest_batch
 
 -- name: batches_with_asset
