@@ -274,7 +274,7 @@ def request_preflight(
 
 
 def _has_large_undo(db: Database, batch: BatchRow) -> bool:
-    return db.run_read(undo_service.is_too_large, batch["undo_of"])
+    return db.run_read(undo_service.is_too_large, batch["undo_of"] or 0)
 
 
 def cancel_preflight(db: Database, sync_id: str, actor: str) -> None:
