@@ -7,7 +7,7 @@ import worker_helpers
 from constants import empty
 from gpupanel import services
 from gpupanel.errors import InvalidStateError, PreflightFailedError
-from gpupanel.folds.reconcile import reconciling
+from gpupanel.folds.reconcile import open_reconciliation
 from hypothesis import note
 from worlds_on_disk import FixedWriter
 
@@ -19,7 +19,7 @@ def no_progress(label: str):
 
 def reconcile(db, mount) -> list:
     """The differences between library and mount."""
-    with reconciling(db, mount, no_progress) as reconciliation:
+    with open_reconciliation(db, mount, no_progress) as reconciliation:
         return list(reconciliation.differences())
 
 

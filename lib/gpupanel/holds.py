@@ -1,4 +1,4 @@
-"""Holds: why a queued job is not claimable, and what ends each hold.
+"""Holds: why a queued job is not claimable, its backoff, and what ends each hold.
 
 A held job has the state `held`, which no claim takes; its batch stays `queued`. Locks are taken in the order: own job,
 batches by ascending id, other jobs (docs/decisions/0114-holds-and-workers-in-rows.md).
@@ -13,7 +13,7 @@ from .db import Transaction
 from .models import HoldKind
 
 PAGE_JOBS = 100  # jobs that one transaction of a wake-up, a sweep or a mass hold writes, at most
-BACKS_OFF = (HoldKind.BUNDLE, HoldKind.BACKOFF)  # each hold in a row doubles the time until the next sweep
+WITH_BACKOFF = (HoldKind.BUNDLE, HoldKind.BACKOFF)  # each hold in a row doubles the time until the next sweep
 
 
 class Hold(NamedTuple):
@@ -72,7 +72,7 @@ def write_hold(tx: Transaction, job_ids: list[int], hold: Hold, last_error: str 
     """Hold queued jobs without an event; return their number."""
     return tx.execute(
         "holds.hold", job_ids=job_ids, hold=hold.kind, reason=hold.reason[:ledger.MAX_REASON_LENGTH],
-        hold_batch_id=hold.batch_id, backs_off=int(hold.kind in BACKS_OFF), last_error=last_error,
+        hold_batch_id=hold.batch_id, backs_off=int(hold.kind in WITH_BACKOFF), last_error=last_error,
     )
 
 

@@ -206,7 +206,7 @@ def _lock(tx: Transaction, job_id: int) -> ChangedJob:
     job: ChangedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
     if job is None:
         raise _not_found(job_id)
-    perl_time.in_utc(tx.perl_zone, [job])
+    perl_time.convert_to_utc(tx.perl_zone, [job])
     return job
 
 
@@ -219,14 +219,14 @@ def job(tx: ReadTransaction, job_id: int) -> JobRow:
     row: JobRow | None = tx.fetch_one("job_queue.job", job_id=job_id)
     if row is None:
         raise _not_found(job_id)
-    perl_time.in_utc(tx.perl_zone, [row])
+    perl_time.convert_to_utc(tx.perl_zone, [row])
     return row
 
 
 def list_of_batch(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[LockedJob]:
     """The jobs of a batch, newest first."""
     rows: list[LockedJob] = tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
-    perl_time.in_utc(tx.perl_zone, rows)
+    perl_time.convert_to_utc(tx.perl_zone, rows)
     return rows
 
 
@@ -261,7 +261,7 @@ def list_finished(
 
 def _in_utc(tx: ReadTransaction, page: Page[ListedJob]) -> Page[ListedJob]:
     """Convert the times that the Perl worker wrote, after the cursors were made of those in the database."""
-    perl_time.in_utc(tx.perl_zone, page.rows)
+    perl_time.convert_to_utc(tx.perl_zone, page.rows)
     return page
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 8  # characters of the digest in a token; the SQL of `worker.stale` compares as many
 TOKEN_LENGTH = 32
-OF_A_CLAIM = ("claimed_at", "heartbeat_at", "finished_at")
+CLAIM_COLUMNS = ("claimed_at", "heartbeat_at", "finished_at")
 Job = TypeVar("Job", bound="LockedJob")
 
 
@@ -50,11 +50,11 @@ def offset_seconds(zone: "ZoneInfo | None", age: float, now: datetime | None = N
     return int(min(offsets).total_seconds())
 
 
-def in_utc(zone: "ZoneInfo | None", jobs: Iterable[Job]) -> None:
+def convert_to_utc(zone: "ZoneInfo | None", jobs: Iterable[Job]) -> None:
     """Convert the times of the jobs that another program claimed; of an ambiguous time the later one is meant."""
     for job in jobs if zone else ():
         if job["claimed_at"] and is_foreign(job):
-            for column in OF_A_CLAIM:
+            for column in CLAIM_COLUMNS:
                 job[column] = _to_utc(zone, job[column])  # type: ignore[literal-required]
 
 

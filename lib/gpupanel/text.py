@@ -1,7 +1,9 @@
 """Text for people: escaping, truncation, sizes, durations, hashes, words."""
 
+import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
@@ -20,6 +22,16 @@ def escape_unprintable(text: str) -> str:
 def truncate(text: str, length: int) -> str:
     """The first `length` characters, followed by `...` if there were more."""
     return text if len(text) <= length else f"{text[:length]}..."
+
+
+def pluralize(count: int, singular: str, plural: str = "") -> str:
+    """Format a count with its noun: `1 batch`, `1,234 batches`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def quote_value(value: Any, length: int) -> str:
+    """The JSON of a value in a reason, truncated; `empty` for None."""
+    return "empty" if value is None else truncate(json.dumps(value, ensure_ascii=False), length)
 
 
 def short_hash(digest: str) -> str:

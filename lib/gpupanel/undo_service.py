@@ -1,6 +1,6 @@
 """The operator's undo, shared by panel and shell: plan, queue and preview.
 
-An undo looks at no file, so that none of these waits for the mount (docs/decisions/0150-undo-is-a-batch.md).
+An undo reads no file, so that no function here waits for the mount (docs/decisions/0150-undo-is-a-batch.md).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ DONE = (BatchStatus.COMPLETED, BatchStatus.PARTIAL, BatchStatus.FAILED)
 
 
 class UndoResult(NamedTuple):
-    """What became of the undo of one batch: `undo_sync_id` and `job_id`, or the `problem`."""
+    """Result of queueing the undo of one batch: `undo_sync_id` and `job_id`, or the `problem`."""
 
     sync_id: str
     undo_sync_id: str | None = None
@@ -52,7 +52,7 @@ def _plan(tx: Transaction, sync_id: str, actor: str, in_request: bool) -> UndoPl
         preflight_requests.request(tx, made["id"], actor)
         return UndoPlanned(made["sync_id"], None)
     outcome = undo.save_plan(tx, batch, made, actor)
-    _raise_if_vain(made, outcome)
+    _raise_if_empty(made, outcome)
     return UndoPlanned(made["sync_id"], outcome)
 
 
@@ -62,7 +62,7 @@ def is_too_large(tx: ReadTransaction, batch_id: int) -> bool:
     return bool(tx.fetch_value("undo.count_entries", batch_id=batch_id, limit=limit) >= limit)
 
 
-def _raise_if_vain(made: BatchRow, outcome: PreflightResult) -> None:
+def _raise_if_empty(made: BatchRow, outcome: PreflightResult) -> None:
     """Roll back a new undo that would do nothing, so that it is no batch."""
     if not outcome.ok and made["started_at"] is None:
         raise InvalidStateError(f"There is nothing to undo: {'; '.join(outcome.problems)}.")
@@ -100,7 +100,7 @@ def _plan_and_queue(
     undo.raise_if_refused(tx, batch)
     made = undo.create(tx, batch, actor)
     outcome = undo.save_plan(tx, batch, made, actor, before)
-    _raise_if_vain(made, outcome)
+    _raise_if_empty(made, outcome)
     if not outcome.ok:
         return made["sync_id"], outcome, None
     job_id = job_queue.enqueue(tx, made["sync_id"], actor, priority=priority, auto_preflighted=True)

@@ -166,7 +166,7 @@ def test_a_batch_that_changes_while_it_is_archived_stays(settled, archive_db, ad
 
 def test_only_one_run_at_a_time_and_no_time_that_has_not_passed(settled, archive_db, folder):
     other = Database(archive_db.settings)
-    with archiver_module.locked(other), pytest.raises(InvalidStateError, match="Another archive"):
+    with archiver_module.lock_archiving(other), pytest.raises(InvalidStateError, match="Another archive"):
         archive(archive_db, folder)
     with pytest.raises(InvalidInputError, match="has not passed"):
         Archiver(archive_db, folder, "archivist").run(datetime(2999, 1, 1))

@@ -124,7 +124,8 @@ def test_members_that_are_nowhere_leave_the_batch_partial_and_the_others_linked(
     sync_id = bring("coast", [a], [held | {"items": [unknown, a.asset_hash]}])
     assert members(admin_db, kind) == [(a.asset_hash, 1)]
     batch = worker_helpers.batch(panel_db, sync_id)
-    assert (batch["status"], batch["last_error"]) == ("partial", "incomplete containers: 1")
+    reason = "1 of 2 members is not in the library; the others were linked"
+    assert (batch["status"], batch["last_error"]) == ("partial", f"incomplete containers: 1; the first: {reason}")
     (event,) = worker_helpers.events(panel_db, sync_id, "container_failed")
     payload = json.loads(event["payload"])
     assert (payload["missing"], payload["missing_count"], payload["container_type"]) == ([unknown], 1, kind)
@@ -277,7 +278,8 @@ def test_a_bundle_of_containers_alone_fails_if_all_of_them_do(panel_db, bundles,
     held = bundles.container(kind, "Coast", [a])
     sync_id = bring("second", [], [held | {"items": [derive_hash("nowhere")]}])
     batch = worker_helpers.batch(panel_db, sync_id)
-    assert (batch["status"], batch["last_error"]) == ("failed", "incomplete containers: 1")
+    reason = "1 of 1 members is not in the library"
+    assert (batch["status"], batch["last_error"]) == ("failed", f"incomplete containers: 1; the first: {reason}")
 
 
 def test_missing_members_are_counted_and_the_first_twenty_named(panel_db, bundles, bring, kind):

@@ -11,7 +11,7 @@ import worker_helpers
 from constants import TREE
 from gpupanel import job_queue, ledger, services
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
-from gpupanel.receipts.lines import EMPTY_HEAD, chain
+from gpupanel.receipts.root import EMPTY_HEAD, chain
 from receivers import HookReceiver, receiving
 
 TEXT = {"char": "0", "varchar": "changed", "text": "changed", "longtext": '{"changed":1}'}

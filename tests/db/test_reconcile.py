@@ -11,9 +11,9 @@ import worker_helpers
 from bundle_strategies import World, peopled_worlds, worlds
 from gpupanel import services
 from gpupanel.errors import MountUnavailableError
-from gpupanel.folds.comparison import What
+from gpupanel.folds.comparison import GapKind
 from gpupanel.folds.mending import UNDONE, Remedies
-from gpupanel.folds.reconcile import reconciling
+from gpupanel.folds.reconcile import open_reconciliation
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as some
 from world_sites import Site, no_progress, reconcile
@@ -43,7 +43,7 @@ def site(admin_db, panel_db, mount, worker_conf):
 def queued(db, mount) -> list:
     """Queue what mends the differences."""
     remedies = Remedies()
-    with reconciling(db, mount, no_progress) as reconciliation:
+    with open_reconciliation(db, mount, no_progress) as reconciliation:
         for difference in reconciliation.differences():
             remedies.add(difference)
         return remedies.queue(db, mount, "operator", reconciliation, lambda done, total: None)
@@ -127,7 +127,7 @@ def test_an_asset_that_no_bundle_names_is_extra_and_cannot_be_mended(bundles, si
     site_of.bring(gone, kept)
     (assets_dir / "sync" / f"{gone}.ready").unlink()
     (difference,) = site_of.found().values()
-    assert difference.key == ("photo", asset.asset_hash) and difference.gap.what is What.EXTRA
+    assert difference.key == ("photo", asset.asset_hash) and difference.gap.what is GapKind.EXTRA
     assert difference.remedy.problem == "no bundle on the mount names it" and not difference.remedy.sync_ids
 
 
@@ -180,10 +180,10 @@ def test_a_manifest_that_cannot_be_read_is_named_and_its_assets_are_compared_wit
     good, bad = bundles.bundle("good", bundles.assets("good", 1)), bundles.bundle("bad", bundles.assets("bad", 1))
     site_of.bring(good, bad)
     (assets_dir / "sync" / f"{bad}.json").write_text("{")
-    with reconciling(panel_db, mount, no_progress) as reconciliation:
+    with open_reconciliation(panel_db, mount, no_progress) as reconciliation:
         found = list(reconciliation.differences())
     assert list(reconciliation.upstream.unreadable) == [bad]
-    assert [each.gap.what for each in found] == [What.EXTRA]
+    assert [each.gap.what for each in found] == [GapKind.EXTRA]
 
 
 def test_an_empty_mount_is_an_error_and_no_library_without_bundles(bundles, site_of, panel_db, mount, assets_dir):
@@ -202,7 +202,7 @@ def test_members_of_assets_that_no_bundle_names_any_more_are_as_the_manifest_lis
     album = bundles.bundle("album", [], [bundles.container("gallery", "Album", photos)])
     site_of.bring(brought, album)
     (assets_dir / "sync" / f"{brought}.ready").unlink()
-    assert {each.gap.what for each in site_of.found().values()} == {What.EXTRA}
+    assert {each.gap.what for each in site_of.found().values()} == {GapKind.EXTRA}
     assert {key[0] for key in site_of.found()} == {"photo"}
 
 

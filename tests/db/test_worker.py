@@ -14,7 +14,7 @@ from gpupanel import config
 from gpupanel.errors import DatabaseUnavailableError, PanelError
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.worker import claims
-from gpupanel.worker.db_retry import DatabaseRetrier
+from gpupanel.worker.outage_retry import DatabaseRetrier
 from gpupanel.worker.importer import Importer
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.systemd import SystemdNotifier

@@ -30,6 +30,20 @@ def test_every_function_in_the_table_of_the_architecture_exists():
     assert entries and missing == []
 
 
+def test_the_readme_leads_to_each_document():
+    readme = (TREE / "README.md").read_text()
+    assert [path.name for path in sorted(TREE.glob("docs/*.md")) if f"(docs/{path.name})" not in readme] == []
+
+
+def test_the_architecture_names_each_room():
+    text = (TREE / "docs" / "architecture.md").read_text()
+    table = text[text.index("## Modules"):text.index("## Where do I find")]
+    package = TREE / "lib" / "gpupanel"
+    modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
+    folders = [f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert [room for room in sorted(modules + folders) if f"`{room}`" not in table] == []
+
+
 def test_each_button_that_a_document_names_is_on_a_page():
     labels = " ".join(page.read_text() for page in (TREE / "templates").glob("*.html"))
     named = {

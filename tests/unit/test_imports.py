@@ -26,7 +26,7 @@ LEVELS = [
     {"container_reader", "attention"},
     {"decision"},
     {"container_plans", "scan"},
-    {"preflight", "receipts"},
+    {"preflight", "receipts", "scan_run"},
     {"undo"},
     {"undo_service", "doctor", "bundle_check", "archive", "notify"},
     {"services"},

@@ -10,8 +10,9 @@ from constants import TREE
 from gpupanel.db.queries import queries
 from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
-    EMPTY_HEAD, ITEM, MAX_MARKS, chain, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+    ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
+from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, chain
 from gpupanel.receipts.rows import pack, unpack
 
 SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"

@@ -9,9 +9,9 @@ import pytest
 from gpupanel.config import DatabaseSettings
 from gpupanel.db import Database
 from gpupanel.worker import log
-from gpupanel.worker.db_retry import DatabaseRetrier, ShutdownRequested
+from gpupanel.worker.outage_retry import DatabaseRetrier
 from gpupanel.worker.log import join_sentences, make_logger
-from gpupanel.worker.shutdown import ShutdownSignals
+from gpupanel.worker.shutdown import ShutdownRequested, ShutdownSignals
 from gpupanel.worker.systemd import SystemdNotifier
 
 

@@ -16,7 +16,7 @@ from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidInputError, InvalidStateError
 from ..models import BatchStatus
 from ..receipts.verify_file import archive_path, verify_file
-from .file_writer import ArchiveFile, Candidate, Entry, NotArchivable, SUFFIX, damaged, raise_if_obstacle
+from .file_writer import ArchiveFile, Candidate, Entry, NotArchivable, SUFFIX, damage_error, raise_if_obstacle
 
 SETTLED = (BatchStatus.COMPLETED, BatchStatus.PARTIAL, BatchStatus.FAILED)
 PAGE_BATCHES = 500
@@ -61,7 +61,7 @@ class Archiver:
         Raises: InvalidInputError, for a time that has not passed.
         Raises: OSError.
         """
-        with locked(self._db):
+        with lock_archiving(self._db):
             self._db.run_transaction(lambda tx: tx.execute("archive.probe"))
             if before > self._db.run_read(_now):
                 raise InvalidInputError(f"The time {before:%Y-%m-%d} has not passed: only settled history is archived.")
@@ -150,10 +150,10 @@ class Archiver:
         if row["file"] not in self._verified:
             check = verify_file(path)
             if check.problems:
-                raise damaged(path, check)
+                raise damage_error(path, check)
             self._verified[row["file"]] = frozenset([*check.roots, *(each.root for each in check.archives)])
         if not self._db.run_read(_roots_of, row) <= self._verified[row["file"]]:
-            raise damaged(path)
+            raise damage_error(path)
 
     def _delete(self, row: dict[str, Any]) -> None:
         """Delete the rows that an archive holds, in small transactions; members before their results."""
@@ -167,7 +167,7 @@ class Archiver:
 
 
 @contextmanager
-def locked(db: Database) -> Iterator[None]:
+def lock_archiving(db: Database) -> Iterator[None]:
     """Keep other runs off this database. Raises InvalidStateError."""
     if db.run_read(lambda tx: tx.fetch_value("archive.lock")) != 1:
         raise InvalidStateError(

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 from ..db import ReadTransaction
 from ..errors import InvalidStateError
 from ..receipts.lines import (
-    ARCHIVE, FORMAT_VERSION, Hasher, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+    ARCHIVE, FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
+from ..receipts.root import Hasher
 from ..receipts.verify_database import check_receipt
 from ..receipts.verify_file import FileCheck, verify_file
 
@@ -136,16 +137,16 @@ class ArchiveFile:
         roots = [root for entry in self.entries for root in entry.receipt_roots]
         archives = [(entry.batch.id, entry.batch.sync_id, entry.root) for entry in self.entries]
         if check.problems or check.roots != roots or [each[:3] for each in check.archives] != archives:
-            raise damaged(self.path, check)
+            raise damage_error(self.path, check)
 
 
 def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> None:
-    """Raise NotArchivable while something still needs the rows of a batch."""
+    """Raise NotArchivable while the rows of a batch are still needed."""
     if reason := tx.fetch_value("archive.obstacle", batch_id=batch_id, result_id=result_id):
         raise NotArchivable(reason)
 
 
-def damaged(path: Path, check: FileCheck | None = None) -> InvalidStateError:
+def damage_error(path: Path, check: FileCheck | None = None) -> InvalidStateError:
     """The error for a file that is not what was written."""
     problem = check.problems[0] if check and check.problems else "it holds other batches or receipts"
     return InvalidStateError(

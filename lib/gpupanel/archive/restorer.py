@@ -16,8 +16,8 @@ from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidStateError, NotFoundError
 from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, parse_line
 from ..receipts.verify_file import ArchivedBatch, FileCheck, open_lines, verify_file
-from .archiver import locked
-from .file_writer import damaged
+from .archiver import lock_archiving
+from .file_writer import damage_error
 
 CHUNK_ROWS = 500
 
@@ -47,7 +47,7 @@ class Restorer:
         Raises: NotFoundError, if the file lacks a batch.
         Raises: OSError.
         """
-        with locked(self._db):
+        with lock_archiving(self._db):
             check = self._verified(sync_ids)
             self._db.run_read(self._raise_if_unsealed, check)
             wanted = [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
@@ -61,7 +61,7 @@ class Restorer:
         """Verify the whole file, which must have the wanted batches."""
         check = verify_file(self._path)
         if check.problems:
-            raise damaged(self._path, check)
+            raise damage_error(self._path, check)
         missing = set(sync_ids or ()) - {each.sync_id for each in check.archives}
         if missing:
             raise NotFoundError(f"{self._path.name} has no batch {', '.join(sorted(missing))}.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..archive import ArchiveReport, Archiver
 from ..errors import InvalidInputError
+from ..text import pluralize
 from .context import CommandContext
 from .output import format_cell, format_section
 
@@ -33,9 +34,9 @@ def _check_folder(folder: Path, assets_dir: Path) -> None:
 
 
 def _format(report: ArchiveReport) -> list[str]:
-    number, left = report.batches, report.refused_count - len(report.refused)
+    left = report.refused_count - len(report.refused)
     return [
-        f"{number:,} batch{'' if number == 1 else 'es'} archived.",
+        f"{pluralize(report.batches, 'batch', 'batches')} archived.",
         *([f"Finished what a stopped run left: {report.continued:,}."] if report.continued else []),
         *format_section("Files:", ((name,) for name in report.files)),
         *format_section("Left in the database:", report.refused.items()),

@@ -15,10 +15,8 @@ COLUMNS = ("time (UTC)", "decision", "batch", "job", "requested by", "field", "b
 def run(context: CommandContext) -> int:
     """Show each asset with this hash.
 
-    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history,
-    archives}]}.
-    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history, at,
-    past: {field: {value, certain}} or null}]}.
+    JSON: {assets: [{asset, source, documents, covers, derivatives, galleries, collections, batches, history, archives,
+    at, past: {field: {value, certain}} or null}]}.
     """
     assets = context.db.run_read(_read, context.args.hash.lower(), context.args.at)
     context.emit({"assets": assets}, [line for asset in assets for line in _format(asset)])

@@ -8,8 +8,9 @@ from typing import Any
 from ..bundle_check import BundleCheck, Verdict, check_file, check_folder
 from ..errors import InvalidInputError, PanelError
 from ..manifest.json_schema import format_schema
+from ..text import pluralize
 from .context import CommandContext
-from .output import format_cell, plural
+from .output import format_cell
 
 
 def run(context: CommandContext) -> int:
@@ -50,7 +51,7 @@ def _print_all(answers: Iterable[BundleCheck], context: CommandContext) -> int:
     if context.args.json:
         print("]", flush=True)
     elif bundles > 1:
-        print(f"{plural(bundles, 'bundle')}, {unsound:,} with problems.", flush=True)
+        print(f"{pluralize(bundles, 'bundle')}, {unsound:,} with problems.", flush=True)
     return 1 if unsound else 0
 
 
@@ -59,7 +60,7 @@ def _as_json(answer: BundleCheck) -> dict[str, Any]:
 
 
 def _format(answer: BundleCheck) -> list[str]:
-    counted = plural(answer.item_count, "item")
+    counted = pluralize(answer.item_count, "item")
     failing = f", {answer.failing_items:,} would fail" if answer.failing_items else ""
     left = answer.failing_items - len(answer.item_problems)
     return [

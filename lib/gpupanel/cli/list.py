@@ -8,10 +8,10 @@ from ..db import ReadTransaction
 from ..pagination import Cursor
 from ..search import filters
 from ..search.filters import BatchFilter
-from ..text import format_size, truncate
+from ..text import format_size, pluralize, truncate
 from ..web.serializers import cursor_params, serialize_batch
 from .context import CommandContext
-from .output import format_cell, format_table, plural
+from .output import format_cell, format_table
 
 TITLE_LENGTH = 60  # characters
 COLUMNS = ("sync_id", "status", "type action", "items", "host", "discovered (UTC)", "latest job", "title")
@@ -69,7 +69,7 @@ def _row(batch: dict[str, Any]) -> tuple[object, ...]:
     job = batch["job"]
     progress = f"{job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
-    items = f"{plural(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
+    items = f"{pluralize(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
     status = f"{batch['status']}, replaced by upstream" if batch["changed_at"] else batch["status"]
     title = truncate(batch["container_title"] or batch["first_title"] or "", TITLE_LENGTH)
     return batch["sync_id"], status, kind, items, batch["source_host"], batch["discovered_at"], progress, title

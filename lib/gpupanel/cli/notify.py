@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from .. import notify
 from ..errors import DeliveryError
-from ..notify.message import Message, trial
-from ..text import escape_unprintable
+from ..notify.message import Message, compose_trial
+from ..text import escape_unprintable, pluralize
 from .context import CommandContext
-from .output import format_cell, plural
+from .output import format_cell
 
 UNIT_VARIABLES = ("MONITOR_SERVICE_RESULT", "MONITOR_EXIT_CODE", "MONITOR_EXIT_STATUS")  # of systemd, for OnFailure=
 
@@ -25,16 +25,16 @@ def run(context: CommandContext) -> int:
     host = escape_unprintable(socket.gethostname())
     channels = notify.channels(settings.notify, host, settings.path)
     if args.test:
-        return _report(context, send_all(channels, trial(host, datetime.now(UTC))))
+        return _report(context, send_all(channels, compose_trial(host, datetime.now(UTC))))
     if args.failed_unit:
-        failed = notify.unit_failed(host, args.failed_unit, _unit_result(), datetime.now(UTC))
+        failed = notify.compose_unit_failed(host, args.failed_unit, _unit_result(), datetime.now(UTC))
         return _report(context, send_all(channels, failed))
     sender = notify.Sender(host, settings.notify.panel_url, settings.panel.stale_minutes * 60)
     return _report(context, notify.send_due(context.db, channels, sender, now=args.now))
 
 
 def send_all(channels: list[notify.Channel], message: Message) -> list[notify.Report]:
-    """Send a message that no notice stands for, by each channel."""
+    """Send a message that has no notice, by each channel."""
     reports = []
     for channel in channels:
         report = notify.Report(channel.name)
@@ -70,7 +70,8 @@ def _public(report: notify.Report) -> dict[str, object]:
 def _format(report: notify.Report) -> str:
     if report.next_try:
         return (
-            f"{report.channel}: {plural(report.waiting, 'notice')} waiting after a failed attempt; the next one is due"
-            f" at {format_cell(report.next_try)} UTC, --now tries at once"
+            f"{report.channel}: {pluralize(report.waiting, 'notice')} waiting after a failed attempt;"
+            f" the next one is due at {format_cell(report.next_try)} UTC, --now tries at once"
         )
-    return f"{report.channel}: {plural(report.sent, 'notice') + ' sent' if report.sent else 'nothing to send'}"
+    sent = f"{pluralize(report.sent, 'notice')} sent" if report.sent else "nothing to send"
+    return f"{report.channel}: {sent}"

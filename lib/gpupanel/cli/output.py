@@ -51,8 +51,3 @@ def format_age(seconds: float) -> str:
 def format_counts(numbers: Mapping[str, int]) -> str:
     """Format counts, without the zeros: `3 will_create, 1 will_fail`."""
     return ", ".join(f"{number} {name}" for name, number in numbers.items() if number) or "nothing"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return `1 item`, `1,204 items`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..folds.forecast import KINDS, Limits, as_json, forecast_batches
 from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
-from ..text import short_hash
+from ..text import pluralize, short_hash
 from .context import CommandContext
-from .output import format_cell, format_table, plural
+from .output import format_cell, format_table
 
 BATCH_COLUMNS = ("#", "sync_id", "action", "items", "assets")
 
@@ -28,8 +28,7 @@ def run(context: CommandContext) -> int:
 def format_forecast(found: dict[str, Any]) -> Iterator[str]:
     """Return the forecast for a terminal: what deserves attention comes before the list of all changes."""
     places = {batch["sync_id"]: place for place, batch in enumerate(found["batches"], 1)}
-    batches = "1 batch" if len(places) == 1 else f"{len(places):,} batches"
-    yield f"{batches}, in the order of their import:"
+    yield f"{pluralize(len(places), 'batch', 'batches')}, in the order of their import:"
     yield from format_table(
         ((place, batch["sync_id"], batch["action"], _items(batch), describe_effects(batch["effects"]))
          for place, batch in enumerate(found["batches"], 1)), BATCH_COLUMNS,
@@ -90,4 +89,4 @@ def _order_effect(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ..
 
 def _missing(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
     sample = ", ".join(map(short_hash, each["sample"][:3]))
-    return *_named(each), f"{plural(each['missing'], 'member')} missing: {sample}", f"in #{places[each['sync_id']]}"
+    return *_named(each), f"{pluralize(each['missing'], 'member')} missing: {sample}", f"in #{places[each['sync_id']]}"

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from ..folds.comparison import Difference
 from ..folds.mending import Mending, Remedies
-from ..folds.reconcile import Reconciliation, reconciling
+from ..folds.reconcile import Reconciliation, open_reconciliation
+from ..folds.remedy import Difference
 from ..folds.wording import describe_gap
-from ..text import short_hash
+from ..text import pluralize, short_hash
 from .context import CommandContext
-from .output import format_cell, plural
+from .output import format_cell
 
 LISTED = 100  # differences that are printed for people, unless --limit says otherwise
 LEFT_OUT = 20  # bundles that are named as left out
@@ -31,7 +31,7 @@ def run(context: CommandContext) -> int:
     """
     remedies = Remedies()
     output = (_JsonOutput if context.args.json else _TextOutput)(context.args.limit)
-    with reconciling(context.db, context.mount, context.progress) as reconciliation:
+    with open_reconciliation(context.db, context.mount, context.progress) as reconciliation:
         for difference in reconciliation.differences():
             output.add(difference, reconciliation)
             remedies.add(difference)
@@ -125,19 +125,20 @@ def _format_summary(reconciliation: Reconciliation) -> Iterator[str]:
     if len(upstream.unreadable) > LEFT_OUT:
         yield f"not read: {len(upstream.unreadable) - LEFT_OUT:,} more"
     if upstream.incomplete:
-        yield f"{plural(len(upstream.incomplete), 'bundle')} left out: upstream has not completed them."
+        yield f"{pluralize(len(upstream.incomplete), 'bundle')} left out: upstream has not completed them."
     if upstream.invalid_items:
-        yield f"{plural(upstream.invalid_items, 'invalid item')} left out; a preflight of their bundles names them."
+        yield f"{pluralize(upstream.invalid_items, 'invalid item')} left out; a preflight of their bundles names them."
     if never := reconciliation.never_imported():
-        yield f"{plural(len(never), 'bundle')} on the mount never imported."
+        yield f"{pluralize(len(never), 'bundle')} on the mount never imported."
     if summary.active_jobs:
-        yield f"{plural(summary.active_jobs, 'active job')}: what they import differs until they have ended."
+        yield f"{pluralize(summary.active_jobs, 'active job')}: what they import differs until they have ended."
     if summary.undecided:
         yield f"{summary.undecided:,} created more than once: each may have the values of any bundle that brings it."
-    yield f"{plural(len(upstream.bundles), 'bundle')}, {summary.entries:,} entries compared."
+    yield f"{pluralize(len(upstream.bundles), 'bundle')}, {summary.entries:,} entries compared."
     for (kind, what), count in sorted(summary.gaps.items()):
         yield f"  {count:,} {kind}: {WORDS[what]}"
-    yield f"{plural(summary.differences, 'difference')}." if summary.differences else "The library is as upstream says."
+    differences = pluralize(summary.differences, "difference")
+    yield f"{differences}." if summary.differences else "The library is as upstream says."
 
 
 def _format_mending(mending: Mending) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from .. import services
+from ..scan_run import ScanReport
 from .context import CommandContext
 from .output import format_section
 
@@ -19,7 +20,7 @@ def run(context: CommandContext) -> int:
     return 0
 
 
-def _format(report: services.ScanReport) -> list[str]:
+def _format(report: ScanReport) -> list[str]:
     return [
         f"{report.sentinels} found: {len(report.discovered)} new, {report.known} known,"
         f" {len(report.passed_over)} skipped.",

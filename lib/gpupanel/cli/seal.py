@@ -5,9 +5,9 @@ import sys
 from datetime import UTC, datetime
 
 from ..receipts import SealReport, seal
-from ..text import escape_unprintable
+from ..text import escape_unprintable, pluralize
 from .context import CommandContext
-from .output import format_cell, plural
+from .output import format_cell
 
 
 def run(context: CommandContext) -> int:
@@ -30,12 +30,12 @@ def run(context: CommandContext) -> int:
 def _tell(context: CommandContext, report: SealReport) -> int:
     """Send the head by mail or web hook; return 1 if a channel did not accept it."""
     from .. import notify
-    from ..notify.message import head_of_receipts
+    from ..notify.message import compose_head
     from .notify import send_all
 
     host = escape_unprintable(socket.gethostname())
     channels = notify.channels(context.settings.notify, host, context.settings.path)
-    reports = send_all(channels, head_of_receipts(host, report.id, report.head, datetime.now(UTC)))
+    reports = send_all(channels, compose_head(host, report.id, report.head, datetime.now(UTC)))
     for each in reports:
         if each.problem:
             print(f"gpupanel: {format_cell(each.problem)}", file=sys.stderr)
@@ -43,5 +43,5 @@ def _tell(context: CommandContext, report: SealReport) -> int:
 
 
 def _format(report: SealReport) -> list[str]:
-    waiting = f" {plural(len(report.waiting), 'job')} left for the next run: in use." if report.waiting else ""
-    return [f"{plural(len(report.receipts), 'receipt')} added.{waiting} Receipt {report.id}, head {report.head}"]
+    waiting = f" {pluralize(len(report.waiting), 'job')} left for the next run: in use." if report.waiting else ""
+    return [f"{pluralize(len(report.receipts), 'receipt')} added.{waiting} Receipt {report.id}, head {report.head}"]

@@ -11,10 +11,11 @@ from ..models import JobState
 from ..rows import QueueControl, WorkerRow
 from ..rows import ListedJob
 from ..search.filters import BatchFilter
+from ..text import pluralize
 from .context import CommandContext, encode_json
 from .list import requested_filters
 from .polling import poll
-from .output import format_age, format_cell, format_section, format_table, plural
+from .output import format_age, format_cell, format_section, format_table
 
 WATCH_SECONDS = 2
 CLEAR = "\033[H\033[J"  # to the first line, and clear the screen from there on
@@ -120,7 +121,7 @@ def _format_pause(pause: QueueControl | None) -> list[str]:
 
 def _format_workers(status: dict[str, Any]) -> list[str]:
     alive = status["workers_alive"]
-    head = f"{plural(alive, 'worker')} alive" if alive else "No worker is alive"
+    head = f"{pluralize(alive, 'worker')} alive" if alive else "No worker is alive"
     rows = (
         (
             f"{row['host']}:{row['pid']}", row["slot"], row["state"], row["job_id"], format_age(row["age"]),

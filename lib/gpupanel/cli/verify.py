@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ..errors import InvalidInputError
 from ..receipts import DatabaseCheck, DatabaseVerifier, FileCheck, verify_file
+from ..text import pluralize
 from .context import CommandContext
-from .output import format_cell, plural
+from .output import format_cell
 
 HEAD = re.compile(r"Receipt (\d{1,19}), head ([0-9a-f]{64})\b")
 CONSISTENT = "A root or head that was kept outside proves it: --root HEX."
@@ -50,27 +51,27 @@ def _read_heads(path: Path | None) -> list[tuple[int, str]]:
 def _format_file(check: FileCheck, root: str | None) -> list[str]:
     if check.problem_count:
         return _problems(check.problems, check.problem_count)
-    what = f"{plural(check.receipts, 'receipt')}, {plural(check.lines, 'line')}; last root {check.roots[-1]}"
+    what = f"{pluralize(check.receipts, 'receipt')}, {pluralize(check.lines, 'line')}; last root {check.roots[-1]}"
     if root is None:
         return [f"consistent: {what}", CONSISTENT]
     later = check.receipts - check.proven
-    return [f"proven: {what}", *([f"{plural(later, 'receipt')} after that root: only consistent"] if later else [])]
+    return [f"proven: {what}", *([f"{pluralize(later, 'receipt')} after that root: only consistent"] if later else [])]
 
 
 def _format_database(check: DatabaseCheck, has_head: bool) -> list[str]:
-    waiting = [f"{plural(check.unsealed, 'ended job')} without a receipt"] if check.unsealed else []
+    waiting = [f"{pluralize(check.unsealed, 'ended job')} without a receipt"] if check.unsealed else []
     if check.archived:
-        waiting.append(f"{plural(check.archived, 'receipt')} not checked: --archives FOLDER names their files")
+        waiting.append(f"{pluralize(check.archived, 'receipt')} not checked: --archives FOLDER names their files")
     if check.problem_count:
         return [*_problems(check.problems, check.problem_count), *waiting]
-    what = f"{plural(check.receipts, 'receipt')}, {plural(check.lines, 'line')}; head {check.head}"
+    what = f"{pluralize(check.receipts, 'receipt')}, {pluralize(check.lines, 'line')}; head {check.head}"
     if not has_head:
         return [f"consistent: {what}", CONSISTENT, *waiting]
     later = check.receipts - check.proven
-    after = [f"{plural(later, 'receipt')} after that head: only consistent"] if later else []
+    after = [f"{pluralize(later, 'receipt')} after that head: only consistent"] if later else []
     return [f"proven: {what}", *after, *waiting]
 
 
 def _problems(problems: list[str], count: int) -> list[str]:
     more = [f"  and {count - len(problems):,} more"] if count > len(problems) else []
-    return [f"{plural(count, 'problem')}:", *(f"  {format_cell(problem)}" for problem in problems), *more]
+    return [f"{pluralize(count, 'problem')}:", *(f"  {format_cell(problem)}" for problem in problems), *more]

@@ -102,19 +102,19 @@ class Database:
         self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         """Run `work(tx, ...)` in a read-only transaction, with retries."""
-        return self._run_with_retry(self.reading, lambda tx: work(tx, *args, **kwargs))
+        return self._retry_after_conflict(self.reading, lambda tx: work(tx, *args, **kwargs))
 
     def run_single(
         self, work: Callable[Concatenate[ReadTransaction, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         """Run `work(tx, ...)`, which sends one SELECT, without a transaction around it, with retries."""
-        return self._run_with_retry(self.reading_once, lambda tx: work(tx, *args, **kwargs))
+        return self._retry_after_conflict(self.reading_once, lambda tx: work(tx, *args, **kwargs))
 
     def run_transaction(
         self, work: Callable[Concatenate[Transaction, P], Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         """Run `work(tx, ...)` in a transaction; a retry repeats all of it."""
-        return self._run_with_retry(self.transaction, lambda tx: work(tx, *args, **kwargs))
+        return self._retry_after_conflict(self.transaction, lambda tx: work(tx, *args, **kwargs))
 
     def execute(self, statement: str, **params: Any) -> list[Any]:
         """Execute one statement outside of a transaction; return its rows.
@@ -140,7 +140,10 @@ class Database:
             with suppress(pymysql.MySQLError):
                 connection.close()
 
-    def _run_with_retry(self, begin: Callable[[], AbstractContextManager[Tx]], work: Callable[[Tx], Result]) -> Result:
+    def _retry_after_conflict(
+        self, begin: Callable[[], AbstractContextManager[Tx]], work: Callable[[Tx], Result]
+    ) -> Result:
+        """Run the work in a transaction, and all of it again after a deadlock or a lost connection."""
         deadline = time.monotonic() + self._read_timeout  # a server that hangs is waited for once, not ATTEMPTS times
         attempt = 1
         while True:

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from .. import ledger, services
-from ..services import ScanReport
+from ..scan_run import ScanReport
 from ..cli.output import last_lines
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError, NotFoundError, PanelError

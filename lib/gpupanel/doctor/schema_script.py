@@ -163,11 +163,11 @@ def _columns_of_others(dropped: list[_Foreign], others: dict[str, Table]) -> Ite
         parent, definition = expected_tables()[foreign.parent].columns[foreign.parent_column]
         kind = re.match(r"\w+(?:\([^)]*\))?(?: UNSIGNED)?(?: CHARACTER SET \w+ COLLATE \w+)?", definition)
         if kind and (column.type, column.collation) != (parent.type, parent.collation):
-            yield f"ALTER TABLE {foreign.table} MODIFY COLUMN {foreign.column} {kind[0]} {_rest(text)}"
+            yield f"ALTER TABLE {foreign.table} MODIFY COLUMN {foreign.column} {kind[0]} {_null_and_default(text)}"
 
 
-def _rest(definition: str) -> str:
-    """Return what of a column's definition follows its type."""
+def _null_and_default(definition: str) -> str:
+    """Return the part of a column's definition after its type."""
     nullable = "NOT NULL" if "NOT NULL" in definition else "NULL"
     default = re.search(r" DEFAULT ('(?:[^']|'')*'|[\w.()-]+)", definition)
     return nullable + (default[0] if default else "")

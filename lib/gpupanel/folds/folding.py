@@ -18,7 +18,7 @@ def part_of(library: Library, key: Key, members: Iterable[str] = ()) -> Library:
     )
 
 
-def bound(view: View | None) -> View | None:
+def approved_values(view: View | None) -> View | None:
     """What an approval binds of an entry (docs/decisions/0110-plan-approval-result.md)."""
     return view and {name: value for name, value in view.items() if name not in ("covers", "members")}
 

@@ -21,7 +21,8 @@ from ..mount import Mount, iterate_with_timeout
 from ..preflight import BundleInspection
 from ..reference_fold import ASSET_TYPES, Key, Order
 from .entry_store import EntryStore, StoredBundle
-from .forecast_entries import EntryFolder, EntryForecast, Findings, Limited, MissingMembers, OrderEffect, Overwrite
+from .forecast_entries import EntryFolder, EntryForecast, Findings, LimitedList, MissingMembers, OrderEffect
+from .overwrites import Overwrite
 from .views import Effect
 
 READ_SHARE, FOLD_SHARE = 0.5, 0.8  # of a request's time: after them nothing more is read, and nothing more is folded
@@ -233,7 +234,7 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
     """The forecast as plain values; each list has its first entries, and `totals` says how many there are."""
     findings = forecast.findings
     names = [bundle.sync_id for bundle in forecast.imported]
-    lists: dict[str, tuple[Limited, Callable[[Any, list[str]], dict[str, Any]]]] = {
+    lists: dict[str, tuple[LimitedList, Callable[[Any, list[str]], dict[str, Any]]]] = {
         "changes": (findings.changes, _entry), "overwrites": (findings.overwrites, _overwrite),
         "order_effects": (findings.order_effects, _entry), "missing_members": (findings.missing, _missing),
     }

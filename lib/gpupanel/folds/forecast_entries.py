@@ -19,12 +19,12 @@ from ..reference_fold import (
 )
 from . import library_state
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
-from .folding import bound, live_hashes, members_of, part_of
+from .folding import approved_values, live_hashes, members_of, part_of
+from .overwrites import Overwrite, OverwriteFinder
 from .views import Effect, View, differences, effect_of, view_asset, view_container
 
 FORWARD, REVERSE = 0, 1
 MISSING_SAMPLES = 20
-PARTS = ("derivatives", "members")
 
 
 class EntryForecast(NamedTuple):
@@ -34,17 +34,6 @@ class EntryForecast(NamedTuple):
     effect: Effect
     changes: Changes
     bundles: list[int]
-
-
-class Overwrite(NamedTuple):
-    """A value that one bundle sets and a later one changes; bundles by number."""
-
-    key: Key
-    name: str
-    set_by: int
-    value: Any
-    changed_by: int
-    changed_to: Any
 
 
 class OrderEffect(NamedTuple):
@@ -65,7 +54,7 @@ class MissingMembers(NamedTuple):
 
 
 @dataclass
-class Limited:
+class LimitedList:
     """The first entries of a list of any length, and its length."""
 
     most: int
@@ -84,8 +73,8 @@ class Findings:
     def __init__(self, most: int) -> None:
         self.effects: dict[str, Counter[Effect]] = defaultdict(Counter)  # kind -> effect -> entries
         self.by_bundle: dict[int, Counter[Effect]] = defaultdict(Counter)  # assets alone
-        self.changes, self.overwrites = Limited(most), Limited(most)
-        self.order_effects, self.missing = Limited(most), Limited(most)
+        self.changes, self.overwrites = LimitedList(most), LimitedList(most)
+        self.order_effects, self.missing = LimitedList(most), LimitedList(most)
 
     def add_entry(self, key: Key, before: View | None, after: View | None, bundles: list[int]) -> None:
         effect = effect_of(before, after)
@@ -93,32 +82,9 @@ class Findings:
         if before != after:
             self.changes.add(EntryForecast(key, effect, differences(before, after), bundles))
 
-
-class _History:
-    """Who set each value of an entry, while it is folded."""
-
-    def __init__(self, key: Key, findings: Findings) -> None:
-        self._key, self._findings = key, findings
-        self._setters: dict[str, int] = {}
-
-    def note(self, number: int, before: View | None, after: View | None) -> None:
-        for name, (was, now) in _flat(differences(before, after)):
-            setter = self._setters.get(name)
-            if setter is not None and was is not None:
-                self._findings.overwrites.add(Overwrite(self._key, name, setter, was, number, now))
-            self._setters[name] = number
-
-
-def _flat(changes: Changes) -> Iterable[tuple[str, list[Any]]]:
-    """The changes with one name for each part; what comes as new has no value before."""
-    for name, (was, now) in changes.items():
-        if name == "covers":
-            continue
-        if name not in PARTS:
-            yield name, [was, now]
-            continue
-        for part in dict.fromkeys([*was, *now]):
-            yield f"{name} {part}", [was.get(part), now.get(part)]
+    def add_overwrites(self, overwrites: Iterable[Overwrite]) -> None:
+        for overwrite in overwrites:
+            self.overwrites.add(overwrite)
 
 
 class EntryFolder:
@@ -165,11 +131,11 @@ class EntryFolder:
             self._compare_orders(key, ends, numbers)
 
     def _fold_asset(self, library: Library, key: Key, entries: list[StoredItem], variant: int) -> View | None:
-        history = _History(key, self._findings)
+        setters = OverwriteFinder(key)
         first = view = view_asset(library.assets.get(key))
         for entry in entries if variant == FORWARD else reversed(entries):
             bundle = self._bundles[entry.number]
-            overrides = bundle.although_older and bound(view) == bound(first)
+            overrides = bundle.although_older and approved_values(view) == approved_values(first)
             import_item(library, bundle.action, entry.item, bundle.order, overrides=overrides)
             after = view_asset(library.assets.get(key))
             removed_by = _removed_by(library, key)
@@ -178,7 +144,7 @@ class EntryFolder:
                 self._marks.append(Mark(variant, key[1], key[0], step, removed_by))
             if variant == FORWARD:
                 self._findings.by_bundle[entry.number][effect_of(view, after)] += 1
-                history.note(entry.number, view, after)
+                self._findings.add_overwrites(setters.note(entry.number, view, after))
             view = after
         return view
 
@@ -210,18 +176,18 @@ class EntryFolder:
         self, library: Library, group: tuple[Key, list[StoredContainer], set[Key]], variant: int
     ) -> View | None:
         key, entries, live = group
-        history = _History(key, self._findings)
+        setters = OverwriteFinder(key)
         first = view = view_container(library.containers.get(key))
         for entry in entries if variant == FORWARD else reversed(entries):
             self._checkpoint(0)
             bundle, container = self._bundles[entry.number], entry.container
             marks = self._store.marks(variant, container.items, self._step(variant, entry.number))
             library.live = live_hashes(container.items, marks, live)
-            overrides = bundle.although_older and bound(view) == bound(first)
+            overrides = bundle.although_older and approved_values(view) == approved_values(first)
             is_complete = import_container(library, bundle.action, container, bundle.order, overrides=overrides)
             after = view_container(library.containers.get(key))
             if variant == FORWARD:
-                history.note(entry.number, view, after)
+                self._findings.add_overwrites(setters.note(entry.number, view, after))
                 if not is_complete:
                     lacking = set(container.items) - set(library.live)
                     removed = set[str]() if overrides else self._db.run_read(_removed_later, bundle, (lacking, marks))

@@ -7,8 +7,8 @@ from .. import services
 from ..db import Database
 from ..errors import InvalidStateError, NotFoundError, PreflightFailedError
 from ..mount import Mount
-from .comparison import Difference
 from .reconcile import Reconciliation
+from .remedy import Difference
 
 UNDONE = "it was undone; queue it yourself if that was wrong"
 SUPERSEDED = (

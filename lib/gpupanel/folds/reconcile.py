@@ -22,11 +22,10 @@ from ..reference_fold import (
     ASSET_TYPES, Asset, FIELDS, Key, Library, Order, import_container, import_item, promise_of,
 )
 from . import library_state
-from .comparison import (
-    CONTAINER_FIELDS, Difference, Gap, Trial, Upstream, What, compare_asset, compare_container, find_remedy,
-)
+from .comparison import CONTAINER_FIELDS, Gap, Upstream, GapKind, compare_asset, compare_container
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
-from .folding import bound, live_hashes, members_of, part_of
+from .folding import approved_values, live_hashes, members_of, part_of
+from .remedy import Difference, Trial, find_remedy
 from .upstream_bundles import UpstreamBundles, read_bundles
 from .views import View, view_asset, view_container
 
@@ -42,7 +41,7 @@ class Summary:
     """The counts of a reconciliation. `gaps` counts differences by kind of entry and of difference."""
 
     entries: int = 0
-    gaps: Counter[tuple[str, What]] = field(default_factory=Counter)
+    gaps: Counter[tuple[str, GapKind]] = field(default_factory=Counter)
     undecided: int = 0
     active_jobs: int = 0
 
@@ -171,11 +170,11 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key)
-            first = bound(view_asset(here))
+            first = approved_values(view_asset(here))
             for entry in entries:
                 bundle = bundles[entry.number]
                 if entry.number in trial.numbers:
-                    overrides = trial.overrides and bound(view_asset(copy.assets.get(key))) == first
+                    overrides = trial.overrides and approved_values(view_asset(copy.assets.get(key))) == first
                     import_item(copy, bundle.action, entry.item, bundle.order, overrides=overrides)
             return compare_asset(view_asset(copy.assets.get(key)), upstream, is_named=True)
 
@@ -214,11 +213,11 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key, (name for entry in entries for name in entry.container.items))
-            first = bound(view_container(owned))
+            first = approved_values(view_container(owned))
             for entry in entries:
                 bundle = bundles[entry.number]
                 if entry.number in trial.numbers:
-                    overrides = trial.overrides and bound(view_container(copy.containers.get(key))) == first
+                    overrides = trial.overrides and approved_values(view_container(copy.containers.get(key))) == first
                     import_container(copy, bundle.action, entry.container, bundle.order, overrides=overrides)
             view = _visible(view_container(copy.containers.get(key)), live)
             if view is not None:
@@ -264,10 +263,10 @@ def _asset_contributors(
     gap: Gap, asset: Asset | None, entries: list[StoredItem], bundles: dict[int, StoredBundle]
 ) -> list[int]:
     """The bundles that set what differs; none where any that names the asset may have."""
-    if asset is None or gap.what in (What.MISSING, What.EXTRA):
+    if asset is None or gap.what in (GapKind.MISSING, GapKind.EXTRA):
         return []
     says: set[Order] = set()
-    if gap.what is not What.DIFFERENT or gap.changes.keys() & set(FIELDS):
+    if gap.what is not GapKind.DIFFERENT or gap.changes.keys() & set(FIELDS):
         says.add(asset.say)
     _, derivatives = gap.changes.get("derivatives", NO_PARTS)
     says |= {each.say for file, each in asset.derivatives.items() if " ".join(file) in derivatives}
@@ -282,7 +281,7 @@ def _container_contributors(
     """The bundles that set what differs."""
     container = library.containers.get(key)
     says = _container_says(library, key)
-    if container and gap.what is What.DIFFERENT:
+    if container and gap.what is GapKind.DIFFERENT:
         was, now = gap.changes.get("members", NO_PARTS)
         says = {container.members[name].say for name in {*was, *now} if name in container.members}
         if gap.changes.keys() & set(CONTAINER_FIELDS):
@@ -300,7 +299,7 @@ def _container_says(library: Library, key: Key) -> set[Order]:
 
 
 @contextmanager
-def reconciling(db: Database, mount: Mount, progress: Callable[[str], Progress]) -> Iterator[Reconciliation]:
+def open_reconciliation(db: Database, mount: Mount, progress: Callable[[str], Progress]) -> Iterator[Reconciliation]:
     """Open a reconciliation, and delete its temporary file in the end."""
     reconciliation = Reconciliation(db, mount, progress)
     try:

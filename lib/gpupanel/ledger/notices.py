@@ -1,4 +1,4 @@
-"""What people are to be told: a row of ingest_notice, written in the transaction of its event.
+"""Notices for people: rows of ingest_notice, each written in the transaction of its event.
 
 `gpupanel notify` sends the rows and marks them. Event ids commit out of order, so a cursor over events would lose some
 (docs/decisions/0132-notices.md).
@@ -14,7 +14,7 @@ from ..rows import NoticeDetails, UnsentNotice
 
 
 class NoticeKind(StrEnum):
-    """What happened, the most serious first; a message tells each batch once, by its most serious notice."""
+    """What happened, the most serious first; a message names each batch once, by its most serious notice."""
 
     FAILED = "failed"
     PARTIAL = "partial"
@@ -27,22 +27,22 @@ class NoticeKind(StrEnum):
     RESET = "reset"  # a stalled job went back to the queue
 
 
-# Conditions, which may be over before a message is written: then nobody is told.
+# Conditions, which may be over before a message is written: then none is sent.
 CONDITIONS = (NoticeKind.NO_WORKER, NoticeKind.NO_MOUNT, NoticeKind.STALLED, NoticeKind.HELD)
 # column of a channel -> the query that writes it
 MARKS = {"mailed_at": "notices.mark_mailed", "posted_at": "notices.mark_posted"}
-TOLD_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL)
-TOLD_HOLDS = (HoldKind.BUNDLE, HoldKind.BACKOFF, HoldKind.OPERATOR)  # a prior's job ends by itself
+NOTICED_STATUSES = (BatchStatus.FAILED, BatchStatus.PARTIAL)
+NOTICED_HOLDS = (HoldKind.BUNDLE, HoldKind.BACKOFF, HoldKind.OPERATOR)  # a prior's job ends by itself
 
 
 def kind_of(event_type: str, payload: Mapping[str, Any] | str) -> NoticeKind | None:
-    """Return the notice of an event; None for an event that people need not be told."""
+    """Return the notice of an event; None for an event without one."""
     if isinstance(payload, str):
         return None
     match event_type:
         case "job_failed":
             return NoticeKind.FAILED
-        case "job_finished" if payload["status"] in TOLD_STATUSES:
+        case "job_finished" if payload["status"] in NOTICED_STATUSES:
             return NoticeKind(payload["status"])
         case "preflight_finished" if not payload["ok"]:
             return NoticeKind.PREFLIGHT_FAILED
@@ -50,7 +50,7 @@ def kind_of(event_type: str, payload: Mapping[str, Any] | str) -> NoticeKind | N
             return NoticeKind.PREFLIGHT_FAILED
         case "manifest_changed" if payload["phase"] == "import_end":
             return NoticeKind.CHANGED
-        case "job_held" if payload["hold"] in TOLD_HOLDS:
+        case "job_held" if payload["hold"] in NOTICED_HOLDS:
             return NoticeKind.HELD
         case "job_reset":
             return NoticeKind.RESET
@@ -101,7 +101,7 @@ def mark_sent(tx: Transaction, ids: list[int], column: str, *, mails: bool, post
 
 
 def mark_over(tx: Transaction, ids: list[int]) -> None:
-    """Mark notices of conditions that ended before they were told."""
+    """Mark notices of conditions that ended before they were sent."""
     for chunk in chunked(ids):
         tx.execute("notices.mark_over", ids=chunk)
 

@@ -1,8 +1,9 @@
 """gpupanel cutover: the steps of a cutover that need more than one of the other commands."""
 
 from ..cli.context import CommandContext
-from ..cli.output import format_table, plural
+from ..cli.output import format_table
 from ..db import Database, ReadTransaction
+from ..text import pluralize
 from . import time_conversion
 from .time_conversion import ConversionReport, TO_LOCAL, TO_UTC
 
@@ -23,7 +24,7 @@ def _drained(context: CommandContext) -> int:
         ("job", "state", "sync_id", "worker"),
     )
     context.emit({"active": active}, ["No job is queued, running or held."] if not active else [
-        f"{plural(len(active), 'job')} must end first:", *lines,
+        f"{pluralize(len(active), 'job')} must end first:", *lines,
     ])
     return 1 if active else 0
 
@@ -49,7 +50,7 @@ def _format(report: ConversionReport, is_dry_run: bool) -> list[str]:
     way = f"from {report.zone} to UTC" if report.direction == TO_UTC else f"from UTC to {report.zone}"
     verb = "Would convert" if is_dry_run else "Converted"
     rows = {table: count for table, count in report.rows.items() if count}
-    return [f"{verb} the times of {plural(sum(rows.values()), 'row')} {way}.", *format_table(rows.items())]
+    return [f"{verb} the times of {pluralize(sum(rows.values()), 'row')} {way}.", *format_table(rows.items())]
 
 
 STEPS = {"drained": _drained, "convert-times": _convert_times}

@@ -8,8 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..cli.output import format_cell, format_section, format_table, plural
-from ..text import truncate
+from ..cli.output import format_cell, format_section, format_table
+from ..text import pluralize, truncate
 from .accepted import AcceptedDifference
 from .difference_kinds import CONTENT, FORM, KINDS, LOST, RECORD, STRUCTURE, WEIGHTS
 from .findings import DifferenceGroup, Findings
@@ -47,7 +47,7 @@ class Report:
         """Return the result in one sentence."""
         if self.findings.equal:
             return "The two sides agree."
-        count, kinds = plural(self.findings.count, "difference"), plural(len(self.findings.groups), "kind")
+        count, kinds = pluralize(self.findings.count, "difference"), pluralize(len(self.findings.groups), "kind")
         return f"The two sides differ: {count} of {kinds}."
 
     @property
@@ -91,7 +91,7 @@ def _accepted_data(decision: AcceptedDifference, findings: Findings) -> dict[str
 def format_report(report: Report) -> Iterator[str]:
     """Yield the lines of the report, with samples of each kind."""
     findings = report.findings
-    accepted = f" Not counted: {plural(report.accepted, 'accepted difference')}." if report.accepted else ""
+    accepted = f" Not counted: {pluralize(report.accepted, 'accepted difference')}." if report.accepted else ""
     yield report.verdict + accepted
     yield from format_table([("left", report.left), ("right", report.right), *report.about])
     if report.lines:
@@ -104,7 +104,7 @@ def format_report(report: Report) -> Iterator[str]:
         yield ""
     yield from format_section("Rows", _count_rows(findings), COUNT_COLUMNS)
     if findings.accepted:
-        rows = ((plural(findings.met[decision.name], "difference"), decision.name, decision.reason)
+        rows = ((pluralize(findings.met[decision.name], "difference"), decision.name, decision.reason)
                 for decision in findings.accepted)
         yield from ("", "Accepted", *format_table(rows))
     if findings.tolerated:
@@ -154,7 +154,7 @@ def render_html(report: Report) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
     )
     return templates.get_template("report.html").render(
-        report=report, summary=_summary(report), weights=WEIGHT_TITLES, top=TOP, expanded=EXPANDED, plural=plural,
+        report=report, summary=_summary(report), weights=WEIGHT_TITLES, top=TOP, expanded=EXPANDED, plural=pluralize,
         tolerated=tolerated_rows(report.findings), sentence=_sentence, acceptance=_acceptance,
         describe=lambda group: _describe(group, report),
     ) + "\n"
@@ -167,10 +167,10 @@ def _summary(report: Report) -> str:
     share = "more than 99.9%" if rows - rows / 1000 < equal < rows else f"{equal / rows:.1%}" if rows else ""
     sentences = [f"Of {rows:,} rows or cells, {share} agree."] if rows else []
     if findings.groups:
-        kinds = plural(len(findings.groups), "kind")
+        kinds = pluralize(len(findings.groups), "kind")
         sentences.append(f"{kinds} of difference to decide on: fix each one, or accept it with a reason.")
     if report.accepted:
-        sentences.append(f"{plural(report.accepted, 'difference')} had been accepted before.")
+        sentences.append(f"{pluralize(report.accepted, 'difference')} had been accepted before.")
     return " ".join(sentences)
 
 

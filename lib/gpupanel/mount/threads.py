@@ -248,3 +248,8 @@ def _fulfil(future: Future[Any], read: Callable[..., Any], args: tuple[Any, ...]
         future.set_result(read(*args))
     except BaseException as error:
         future.set_exception(error)
+
+
+def seconds_left(deadline: float | None) -> float | None:
+    """Return the seconds until a time of `monotonic`, at least 0; None without a deadline."""
+    return None if deadline is None else max(0.0, deadline - monotonic())

@@ -103,7 +103,7 @@ def compose(
     return Message(_digest(host, *map(str, sorted(ids))), f"Import Media, {host}: {summary}", tuple(lines), facts)
 
 
-def unit_failed(host: str, unit: str, result: str, now: datetime) -> Message:
+def compose_unit_failed(host: str, unit: str, result: str, now: datetime) -> Message:
     """Write the message of a systemd unit that failed; `result` is what systemd says of it."""
     unit, result = escape_unprintable(unit), escape_unprintable(truncate(result, MAX_REASON))
     lines = (
@@ -115,7 +115,7 @@ def unit_failed(host: str, unit: str, result: str, now: datetime) -> Message:
     return Message(_digest(host, unit, _time(now)), f"Import Media, {host}: a service failed", lines, facts)
 
 
-def trial(host: str, now: datetime) -> Message:
+def compose_trial(host: str, now: datetime) -> Message:
     """Write the message by which a person checks the configuration."""
     lines = (f"This is a test message of Import Media on {host}.", "Nothing failed.")
     return Message(
@@ -124,7 +124,7 @@ def trial(host: str, now: datetime) -> Message:
     )
 
 
-def head_of_receipts(host: str, receipt_id: int, head: str, now: datetime) -> Message:
+def compose_head(host: str, receipt_id: int, head: str, now: datetime) -> Message:
     """Write the message that keeps the head of the chain of receipts outside of the database."""
     lines = (f"Receipt {receipt_id}, head {head}", "Keep this message: gpupanel verify --all --heads FILE uses it.")
     facts = {"receipt_id": receipt_id, "head": head, "at": _time(now)}
@@ -137,17 +137,17 @@ def head_of_receipts(host: str, receipt_id: int, head: str, now: datetime) -> Me
 def first_entries(notices: Iterable[tuple[int, int, NoticeKind]]) -> tuple[Counter[NoticeKind], list[int]]:
     """Count batches by their most serious kind; return the ids of the notices to show, the most serious first.
 
-    A notice is (id, batch id, kind); of several of one kind, a batch is told by the latest.
+    A notice is (id, batch id, kind); of several of one kind, the latest counts.
     """
     rank = {kind: position for position, kind in enumerate(NoticeKind)}
-    told: dict[int, tuple[int, int]] = {}
+    worst: dict[int, tuple[int, int]] = {}
     for notice_id, batch_id, kind in notices:
-        best = told.get(batch_id)
+        best = worst.get(batch_id)
         if best is None or (rank[kind], -notice_id) < (best[0], -best[1]):
-            told[batch_id] = rank[kind], notice_id
+            worst[batch_id] = rank[kind], notice_id
     kinds = tuple(NoticeKind)
-    counts = Counter(kinds[position] for position, _ in told.values())
-    return counts, [notice_id for _, notice_id in sorted(told.values())[:MAX_ENTRIES]]
+    counts = Counter(kinds[position] for position, _ in worst.values())
+    return counts, [notice_id for _, notice_id in sorted(worst.values())[:MAX_ENTRIES]]
 
 
 def _entry(row: NoticeDetails, panel: Url | None) -> Entry:

@@ -1,4 +1,4 @@
-"""Collect what people are to be told, send it as one message a channel, and mark it.
+"""Collect the notices that are due, send them as one message a channel, and mark them.
 
 A notice is marked after its message was accepted: a crash in between sends it again. One process sends at a time.
 """
@@ -22,15 +22,15 @@ from .delivery import Channel, deliver
 from .message import Message
 
 MAX_NOTICES = 10_000  # of one message
-UNCLAIMED_SECONDS = 300  # a restart of a worker, or of its machine, is no reason to tell
-AGAIN_AFTER = timedelta(days=1)  # a condition that lasts is told once a day
+UNCLAIMED_SECONDS = 300  # a restart of a worker, or of its machine, needs no notice
+AGAIN_AFTER = timedelta(days=1)  # a condition that lasts is sent once a day
 EVER = datetime(1000, 1, 1)
 
 
 class Verdict(Enum):
-    """What happens to a notice of a condition: tell it, end it untold, or keep it for a later message."""
+    """What happens to a notice of a condition: send it, end it unsent, or keep it for a later message."""
 
-    TELL = "tell"
+    SEND = "send"
     OVER = "over"
     LATER = "later"
 
@@ -61,14 +61,14 @@ def send_due(db: Database, channels: list[Channel], sender: Sender, *, now: bool
 
     Raises InvalidStateError while another process sends.
     """
-    with _only_one(db):
+    with _lock_sending(db):
         db.run_transaction(_add_conditions, sender.stale_seconds)
         columns = [channel.column for channel in channels]
         return [_send(db, channel, columns, sender, now) for channel in channels]
 
 
 @contextmanager
-def _only_one(db: Database) -> Iterator[None]:
+def _lock_sending(db: Database) -> Iterator[None]:
     """Keep other processes from sending the same; the lock ends with the connection, however this process ends."""
     lock = Database(db.settings)
     try:
@@ -81,7 +81,7 @@ def _only_one(db: Database) -> Iterator[None]:
 
 
 def _add_conditions(tx: Transaction, stale_seconds: float) -> None:
-    """Add notices of what no event tells: stalled jobs, and a queue that no worker reads."""
+    """Add notices of conditions, which have no event: stalled jobs, and a queue that no worker reads."""
     notices.add_stalled(tx, stale_seconds)
     presence = workers.presence(tx)
     if presence.pause:
@@ -131,7 +131,7 @@ def _collect(tx: ReadTransaction, column: str, stale_seconds: float) -> tuple[li
     found = notices.unsent(tx, column, limit=MAX_NOTICES)
     verdicts = _judge(tx, [row for row in found if row["kind"] in CONDITIONS], stale_seconds)
     over = sorted(notice_id for notice_id, verdict in verdicts.items() if verdict is Verdict.OVER)
-    return [row for row in found if verdicts.get(row["id"], Verdict.TELL) is Verdict.TELL], over
+    return [row for row in found if verdicts.get(row["id"], Verdict.SEND) is Verdict.SEND], over
 
 
 def _judge(tx: ReadTransaction, conditions: list[UnsentNotice], stale_seconds: float) -> dict[int, Verdict]:
@@ -151,7 +151,7 @@ def _judge(tx: ReadTransaction, conditions: list[UnsentNotice], stale_seconds: f
             NoticeKind.HELD: state is None,
         }[NoticeKind(row["kind"])]
         is_quiet = row["kind"] == NoticeKind.HELD and state not in (None, JobState.HELD)
-        verdicts[row["id"]] = Verdict.OVER if is_over else Verdict.LATER if is_quiet else Verdict.TELL
+        verdicts[row["id"]] = Verdict.OVER if is_over else Verdict.LATER if is_quiet else Verdict.SEND
     return verdicts
 
 

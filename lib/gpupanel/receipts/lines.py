@@ -1,4 +1,4 @@
-"""The format of a receipt: its lines, its root, the chain of roots.
+"""The lines of a receipt.
 
 A line is `{"sha256":"<64 digits>","result":{...}}`; its SHA-256 is that of the same line without that member. The last
 line is `{"root":"<64 digits>","receipt":{...}}`; the root is the SHA-256 of the digests of all lines before, and of the
@@ -15,9 +15,6 @@ from typing import Any, NamedTuple
 RESULT, MEMBER, CONTAINER, EVENT, ITEM = "result", "member", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
 FORMAT_VERSION = 1
-MARK_DIGITS = 4
-MAX_MARKS = 1_000_000  # lines of a receipt that can be named from the database alone: 4 MB of its row
-EMPTY_HEAD = "0" * 64  # the head before the first receipt
 # Printable ASCII alone, as `encode_body` writes it: a terminal shows a file of lines unchanged.
 LINE = re.compile(rb'\{"(sha256|root)":"([0-9a-f]{64})","([a-z]{1,20})":\{[ -~]*\}\}')
 HEAD_LENGTH = len('{"sha256":"') + 64 + len('",')
@@ -75,38 +72,6 @@ def parse_line(text: bytes) -> Line | None:
     is_closing = match[1] == b"root"
     body = b"{" + text[ROOT_HEAD_LENGTH if is_closing else HEAD_LENGTH:]
     return Line(match[3].decode(), match[2].decode(), body, is_closing)
-
-
-def chain(head: str, root: str) -> str:
-    """The head of the chain after a receipt with this root."""
-    return sha256(f"{head}\n{root}\n".encode()).hexdigest()
-
-
-class Hasher:
-    """Computes the root and the marks of a receipt, line by line."""
-
-    def __init__(self) -> None:
-        self._hash = sha256()
-        self._marks: list[str] = []
-        self.lines = 0
-
-    def add(self, digest: str) -> None:
-        """Add the digest of the next line."""
-        self._hash.update(f"{digest}\n".encode())
-        if self.lines < MAX_MARKS:
-            self._marks.append(digest[:MARK_DIGITS])
-        self.lines += 1
-
-    def root(self, closing: bytes) -> str:
-        """Return the root; `closing` is the last line without it."""
-        whole = self._hash.copy()
-        whole.update(f"{digest_of(closing)}\n".encode())
-        return whole.hexdigest()
-
-    @property
-    def marks(self) -> str:
-        """The first digits of each line's digest."""
-        return "".join(self._marks)
 
 
 def receipt_body(row: Mapping[str, Any]) -> bytes:

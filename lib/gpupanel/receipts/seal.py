@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..db import Database, DuplicateKeyError, ReadTransaction, Transaction
-from .lines import EMPTY_HEAD, Hasher, chain, digest_of, receipt_body
+from .lines import digest_of, receipt_body
+from .root import EMPTY_HEAD, Hasher, chain
 from .rows import Span, container_lines, pack, read_lines
 
 PAGE_JOBS = 500
@@ -105,7 +106,7 @@ def _unsealed_of_batch(tx: ReadTransaction, job: dict[str, Any]) -> list[int]:
 
 
 def _bounds(tx: Transaction, job_id: int, batch_id: int) -> _Bounds | None:
-    """Return what the receipt of a job covers; None while another job of the batch runs, or something writes to it."""
+    """Return what the receipt of a job covers; None while a job or a transaction works on its batch."""
     last = tx.fetch_one("receipts.last")
     batch = tx.fetch_one("receipts.share_batch", batch_id=batch_id)
     if batch is None or tx.fetch_value("receipts.is_running", batch_id=batch_id):

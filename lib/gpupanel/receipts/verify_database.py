@@ -1,4 +1,4 @@
-"""Hold the rows of the database against the receipts, and the receipts against a head from outside."""
+"""Compare the rows of the database with the receipts, and the receipts with a head that was kept outside."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from typing import Any
 
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError
-from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, chain, digest_of, receipt_body
+from .lines import digest_of, receipt_body
+from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, chain
 from .rows import Span, container_lines, read_lines, unpack
 from .verify_file import archive_path, verify_file
 
@@ -85,7 +86,7 @@ class DatabaseVerifier:
         self._check_outside(row)
 
     def _check_outside(self, row: Row) -> None:
-        """Compare the head after a receipt with what was kept outside."""
+        """Compare the head after a receipt with the head that was kept outside."""
         check = self._check
         expected = self._head_of.get(row["id"])
         if expected not in (None, check.head):
@@ -107,7 +108,6 @@ class DatabaseVerifier:
         self._check.lines += lines
         for problem in problems:
             self._check.add_problem(problem)
-
 
     def _check_archived(self, row: Row, archive: Row) -> None:
         """Check that the file holds the receipt; its rows in the database, while they are deleted, do not count."""

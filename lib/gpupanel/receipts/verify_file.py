@@ -14,7 +14,8 @@ from typing import IO, Any, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
-from .lines import ARCHIVE, Hasher, Line, RECEIPT, digest_of, parse_line
+from .lines import ARCHIVE, Line, RECEIPT, digest_of, parse_line
+from .root import Hasher
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_DECODED_BYTES = 64 * 1024  # of a line whose values are needed: values take up to fifty times their text
@@ -92,7 +93,7 @@ def _ranges(path: Path, sync_id: str, job_id: int | None) -> Iterator[tuple[int,
             if not text.startswith(b'{"root":'):
                 continue
             line = parse_line(text.removesuffix(b"\n"))
-            facts = _decoded(line) if line and line.kind == RECEIPT else None
+            facts = _decode(line) if line and line.kind == RECEIPT else None
             if facts and facts.get("sync_id") == sync_id and job_id in (None, facts.get("job_id")):
                 yield start, number
             start = number
@@ -157,7 +158,7 @@ class _FileVerifier:
             self._hasher.add(line.digest)
 
     def _close(self, where: str, line: Line) -> None:
-        facts = _decoded(line)
+        facts = _decode(line)
         if line.kind not in (RECEIPT, ARCHIVE) or facts is None:
             self._check.add_problem(f"{where}: no last line of a receipt")
             return
@@ -195,7 +196,7 @@ class _FileVerifier:
 
 def name_of(line: Line) -> str:
     """Name the row of a line: its kind, and its ids."""
-    facts = _decoded(line)
+    facts = _decode(line)
     if facts is None:
         return f"a {line.kind} of {len(line.body):,} bytes"
     if line.kind == "member":
@@ -208,7 +209,7 @@ def _title(kind: str, facts: dict[str, Any]) -> str:
     return f"the {kind} of {job}batch {facts.get('sync_id')}"
 
 
-def _decoded(line: Line) -> dict[str, Any] | None:
+def _decode(line: Line) -> dict[str, Any] | None:
     if len(line.body) > MAX_DECODED_BYTES:
         return None
     try:

@@ -1,9 +1,8 @@
 """An asset as it is and as it was before a batch: pure functions.
 
-docs/decisions/0150-undo-is-a-batch.md, "As S left it" and "What is put back"
+docs/decisions/0150-undo-is-a-batch.md, "What is put back"
 """
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,12 +10,10 @@ from typing import Any, NamedTuple
 from .. import digests
 from ..library_reader import FIELDS, SayColumns
 from ..models import Changes, Decision
-from ..text import truncate
 from .effective import (
-    Result, Stone, columns_after, columns_before, columns_of, parse_stone, say_changes, stone_text,
+    Result, Stone, columns_before, columns_of, parse_stone, say_changes, stone_text,
 )
 
-MAX_VALUE_LENGTH = 60  # characters of a value in a reason
 MAX_LABELS = 20  # files of a kind that a plan names
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -82,71 +79,6 @@ class AssetUndo(NamedTuple):
         return plan_changes(self.changes or {}) or None
 
 
-# ------------------------------------------------------------------------------------------------------ as it was left
-
-
-def differences_since(state: AssetState, result: Result) -> list[str]:
-    """Name what is not as the result left it."""
-    changes = result.changes
-    if "tombstone" in changes:
-        return _tombstone_differences(state, changes)
-    found: list[str] = []
-    if state.digest != result.target_digest:
-        found += _field_differences(state, changes) or ["its fields, its mark or its derivatives differ"]
-    if state.columns != columns_after(state.columns, changes):
-        found.append("another bundle decided about it last")
-    for cover, (_, after) in changes.get("covers", {}).items():
-        if (after is not None) != (cover in state.covers):
-            found.append(f"the link to cover {cover[:16]} is {'missing' if after else 'there'}")
-    found += _document_differences(state, changes)
-    says = changes.get("derivative_says", {})
-    if any(_say_of(state, _file(name)) != parse_stone(after) for name, (_, after) in says.items()):
-        found.append("another bundle named one of its derivatives last")
-    return found
-
-
-def _tombstone_differences(state: AssetState, changes: dict[str, Any]) -> list[str]:
-    """Of a removal that found no asset: a row without a say may have come since, from an undo."""
-    after = parse_stone(changes["tombstone"][1])
-    if state.is_live:
-        return ["it is in the library"]
-    if state.tombstone != after or (state.id is not None and state.columns != columns_of(after)):
-        return ["another bundle decided about it last"]
-    return []
-
-
-def _field_differences(state: AssetState, changes: dict[str, Any]) -> list[str]:
-    if state.id is None:
-        return ["it is not in the library"]
-    found = [
-        f"{name} is {_shown(state.fields[name])}, the batch left {_shown(changes[name][1])}"
-        for name in FIELDS if name in changes and state.fields[name] != changes[name][1]
-    ]
-    if "deleted" in changes and state.is_removed != changes["deleted"][1]:
-        found.append("it was removed" if state.is_removed else "it was restored")
-    return found
-
-
-def _document_differences(state: AssetState, changes: dict[str, Any]) -> list[str]:
-    documents = changes.get("documents", {})
-    found = []
-    if "source" in documents and state.source != documents["source"][1]:
-        found.append("its source document is another one")
-    came = {(kind, after): True for kind, (_, after) in documents.items() if kind != "source"}
-    came |= {_analysis(name): after for name, (_, after) in changes.get("analyses", {}).items()}
-    if any((each in state.analyses) != is_live for each, is_live in came.items()):
-        found.append("one of its analyses was taken out or brought back")
-    return found
-
-
-def _say_of(state: AssetState, file: File) -> Stone | None:
-    return state.file_says.get(file)
-
-
-def _shown(value: Any) -> str:
-    return "empty" if value is None else truncate(json.dumps(value, ensure_ascii=False), MAX_VALUE_LENGTH)
-
-
 # ------------------------------------------------------------------------------------------------------ taken back
 
 
@@ -178,12 +110,12 @@ def _fields_taken_back(state: AssetState, changes: dict[str, Any]) -> AssetState
 def _files_taken_back(state: AssetState, changes: dict[str, Any]) -> AssetState:
     files, says = dict(state.files), dict(state.file_says)
     for name, (before, _) in changes.get("derivative_says", {}).items():
-        says[_file(name)] = parse_stone(before)
+        says[file_of(name)] = parse_stone(before)
     for name, (before, _) in changes.get("derivatives", {}).items():
         if before is None:
-            files.pop(_file(name), None)
+            files.pop(file_of(name), None)
         else:
-            files[_file(name)] = before
+            files[file_of(name)] = before
     return state._replace(files=files, file_says={file: say for file, say in says.items() if file in files})
 
 
@@ -191,17 +123,17 @@ def _documents_taken_back(state: AssetState, changes: dict[str, Any]) -> AssetSt
     documents, analyses = changes.get("documents", {}), set(state.analyses)
     analyses -= {(kind, after) for kind, (_, after) in documents.items() if kind != "source"}
     for name, (before, _) in changes.get("analyses", {}).items():
-        (analyses.add if before else analyses.discard)(_analysis(name))
+        (analyses.add if before else analyses.discard)(analysis_of(name))
     source = documents["source"][0] if "source" in documents else state.source
     return state._replace(source=source, analyses=frozenset(analyses))
 
 
-def _file(name: str) -> File:
+def file_of(name: str) -> File:
     kind, _, path = name.partition(" ")
     return kind, path
 
 
-def _analysis(name: str) -> Analysis:
+def analysis_of(name: str) -> Analysis:
     kind, _, sha256 = name.rpartition(" ")
     return kind, sha256
 
@@ -242,14 +174,14 @@ def _file_changes(before: AssetState, after: AssetState) -> dict[str, Any]:
         for file in files if before.files.get(file) != after.files.get(file)
     }
     says = {
-        " ".join(file): [stone_text(_say_of(before, file)), stone_text(_say_of(after, file))]
-        for file in files if _say_of(before, file) != _say_of(after, file)
+        " ".join(file): [stone_text(before.file_says.get(file)), stone_text(after.file_says.get(file))]
+        for file in files if before.file_says.get(file) != after.file_says.get(file)
     }
     return ({"derivatives": values} if values else {}) | ({"derivative_says": says} if says else {})
 
 
 def plan_changes(changes: dict[str, Any]) -> Changes:
-    """field -> [before, after] of what people look at: no says, no digests of rows."""
+    """field -> [before, after] for people: no says, no digests of rows."""
     shown: Changes = {name: changes[name] for name in (*FIELDS, "deleted") if name in changes}
     if "documents" in changes:
         shown["source"] = changes["documents"]["source"]

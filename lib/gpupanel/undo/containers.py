@@ -11,8 +11,8 @@ from .. import digests
 from ..library_reader import SayColumns
 from ..models import Changes, Decision, MemberChange, TombstoneChange
 from ..order import NEVER
-from .assets import NOTHING, _shown
-from .effective import Result, Stone, columns_after, columns_before, columns_of, parse_stone, say_changes, stone_text
+from .assets import NOTHING
+from .effective import Result, Stone, columns_before, columns_of, parse_stone, say_changes, stone_text
 
 ROW_FIELDS = ("title", "cover_hash")
 
@@ -147,40 +147,6 @@ class Parts(NamedTuple):
 
     members: tuple[MemberRow, ...] = ()
     stones: tuple[StoneRow, ...] = ()
-
-
-def differences_since(state: ContainerState, result: Result, parts: Parts) -> list[str]:
-    """Name what is not as the result left it."""
-    changes = result.changes
-    found: list[str] = []
-    if not _has_digest(state, result.target_digest):
-        found += _field_differences(state, changes) or ["its title, cover or mark differs"]
-    if state.columns != columns_after(state.columns, changes):
-        found.append("another bundle decided about it last")
-    if "tombstone" in changes and state.tombstone != parse_stone(changes["tombstone"][1]):
-        found.append("another bundle took members out of it last")
-    if any(state.members.get(row.asset_id) != row.after for row in parts.members):
-        found.append("a member that the batch named came, went, moved or was named again")
-    if any(state.stones.get(row.asset_hash) != row.after for row in parts.stones):
-        found.append("a later bundle took out a member that it lacks")
-    return found
-
-
-def _has_digest(state: ContainerState, digest: str | None) -> bool:
-    """Whether a container is what a result left; one that undos took back is as good as absent."""
-    is_as_absent = state.id is None or (state.is_removed and state.columns == SayColumns())
-    return digest in (None, state.digest) or (digest == digests.ABSENT and is_as_absent)
-
-
-def _field_differences(state: ContainerState, changes: dict[str, Any]) -> list[str]:
-    values = {"title": state.title, "cover_hash": state.cover_hash}
-    found = [
-        f"{name} is {_shown(value)}, the batch left {_shown(changes[name][1])}"
-        for name, value in values.items() if name in changes and value != changes[name][1]
-    ]
-    if "deleted" in changes and state.is_removed != changes["deleted"][1]:
-        found.append("it was removed" if state.is_removed else "it was restored")
-    return found
 
 
 def take_back(state: ContainerState, result: Result, parts: Parts) -> ContainerState:

@@ -10,6 +10,7 @@ from ..models import Decision
 from . import assets, containers, reader
 from .assets import AssetState, AssetUndo
 from .containers import ContainerState, ContainerUndo, Parts
+from .conflicts import find_asset_conflicts, find_container_conflicts
 from .effective import Key, Result, Run, UndoTarget, first_result, newest_run, read_history
 
 # What an undo plans by what the batch did; the strongest of several results counts.
@@ -128,8 +129,8 @@ class UndoPlanner:
 def _plan_asset(kind: str, target: UndoTarget, run: Run, state: AssetState) -> AssetUndo:
     if not run.results:
         return AssetUndo(Decision.WILL_SKIP, _nothing(run, target), state, state)
-    if differences := assets.differences_since(state, run.results[0]):
-        reason = OTHER_PROGRAM.format(target.sync_id, "; ".join(differences))
+    if conflicts := find_asset_conflicts(state, run.results[0]):
+        reason = OTHER_PROGRAM.format(target.sync_id, "; ".join(conflicts))
         return AssetUndo(Decision.WILL_SKIP, reason, state, state)
     after = state
     for result in run.results:
@@ -148,8 +149,8 @@ def _plan_container(
 ) -> ContainerUndo:
     if not run.results:
         return ContainerUndo(Decision.WILL_SKIP, _nothing(run, target), state, state)
-    if differences := containers.differences_since(state, run.results[0], parts[run.results[0].id]):
-        reason = OTHER_PROGRAM.format(target.sync_id, "; ".join(differences))
+    if conflicts := find_container_conflicts(state, run.results[0], parts[run.results[0].id]):
+        reason = OTHER_PROGRAM.format(target.sync_id, "; ".join(conflicts))
         return ContainerUndo(Decision.WILL_SKIP, reason, state, state)
     after = state
     for result in run.results:

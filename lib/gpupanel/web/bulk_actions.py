@@ -12,9 +12,10 @@ from ..errors import InvalidInputError, MountUnavailableError
 from ..folds import forecast
 from ..folds.entry_store import TemporaryFileError
 from ..mount import Mount
+from ..text import pluralize
 from . import form_actions, request as parameters
 from .signing_key import SigningKey
-from .form_actions import ActionResult, MOUNT_SECONDS, pluralize
+from .form_actions import ActionResult, MOUNT_SECONDS
 from .signed_selection import Selection, sign_selection, verify_selection
 from .request import Request
 

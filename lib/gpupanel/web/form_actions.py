@@ -8,7 +8,8 @@ from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
 from ..mount import Mount
-from ..services import ScanReport
+from ..scan_run import ScanReport
+from ..text import pluralize
 from . import request, template_filters
 
 MOUNT_SECONDS = 20  # a request waits for the mount at most this long (docs/CONTRACT.md, "10. Pages")
@@ -249,8 +250,3 @@ def _scan_lines(report: ScanReport) -> list[str]:
         *(f"{sync_id}: upstream replaced this bundle; preflight it again" for sync_id in report.changed_upstream),
         *(f"{name}: skipped: the name is not a sync_id" for name in report.strays),
     ]
-
-
-def pluralize(count: int, singular: str, plural: str = "") -> str:
-    """Format a count with its noun: `1 batch`, `1,234 batches`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

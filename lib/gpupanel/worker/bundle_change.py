@@ -16,6 +16,7 @@ from ..manifest import InvalidItem, Manifest
 from ..models import BatchStatus, JobState
 from ..preflight import BundleInspection, PreflightResult
 from ..rows import BatchRow
+from ..text import pluralize
 from . import claims
 from .claims import Claim, ImportResult, JobEnd
 
@@ -61,17 +62,13 @@ def _differences(
 ) -> list[str]:
     changed = sum(planned[key] not in (None, found[key]) for key in found.keys() & planned.keys())
     added, gone = len(found.keys() - planned.keys()), len(planned.keys() - found.keys())
-    whole, approved_ones = _count(len(found), noun), _count(len(planned), f"approved {noun}")
+    whole, approved_ones = pluralize(len(found), noun), pluralize(len(planned), f"approved {noun}")
     parts = [
         (changed, f"{changed:,} of {whole} {_verb(changed, 'differ')} from the approved plan"),
         (added, f"{added:,} of {whole} {_verb(added, 'be')} not in the approved plan"),
         (gone, f"{gone:,} of {approved_ones} {_verb(gone, 'be')} gone"),
     ]
     return [text for number, text in parts if number]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _verb(number: int, verb: str) -> str:

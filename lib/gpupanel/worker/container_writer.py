@@ -8,7 +8,7 @@ that no import has brought yet has no row to lock: an import that inserts one re
 
 from collections import defaultdict
 from collections.abc import Container as Collection
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from .. import digests, library_reader, order
@@ -32,18 +32,6 @@ class ContainerWriter(ContainerGroupWriter):
 
     def __init__(self, run: ImportRun, action: str) -> None:
         self._run, self._action = run, action
-
-    def write(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
-        """Write a group of containers, or one step of a large container.
-
-        Raises: DataError or DatabaseConflictError.
-        """
-        by_key = sorted(entries, key=lambda entry: entry.key)
-        settled = [
-            each for container_type, same in groupby(by_key, lambda entry: entry.container.type)
-            for each in self._write_type(tx, container_type, list(same))
-        ]
-        return sorted(settled, key=lambda each: each.entry.position)
 
     def _write_type(self, tx: Transaction, kind: str, entries: list[PendingContainer]) -> list[SettledContainer]:
         works = self._lock(tx, kind, entries)

@@ -13,7 +13,7 @@ from ..ledger import results
 from ..ledger.results import LatestResult
 from ..library_reader import AssetKey, ExistingAsset, SayColumns
 from ..models import Changes, Decision
-from ..text import truncate
+from ..text import quote_value
 from .item_decision import ItemDecision, found_digest
 
 STRONG = (Decision.WILL_CREATE, Decision.WILL_UPDATE, Decision.WILL_REMOVE)
@@ -88,7 +88,8 @@ def _drift(decided: ItemDecision) -> Drift:
 def format_fields(fields: Changes) -> str:
     """Name the fields with the values that were found and planned."""
     return ", ".join(
-        f"{name} is {_shown(value)}, the plan had {_shown(planned)}" for name, (planned, value) in fields.items()
+        f"{name} is {quote_value(value, MAX_VALUE_LENGTH)}, the plan had {quote_value(planned, MAX_VALUE_LENGTH)}"
+        for name, (planned, value) in fields.items()
     )
 
 
@@ -116,7 +117,3 @@ def _planned_fields(decided: ItemDecision) -> dict[str, Any]:
     item, approved = decided.entry.asset, json.loads(decided.entry.approved or "null") or {}
     fields = {name: getattr(item, name) for name in library_reader.FIELDS}
     return fields | {name: before for name, (before, _) in approved.items() if name in fields}
-
-
-def _shown(value: Any) -> str:
-    return truncate(json.dumps(value, ensure_ascii=False), MAX_VALUE_LENGTH) if value is not None else "empty"

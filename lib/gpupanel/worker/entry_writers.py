@@ -4,6 +4,7 @@ A bundle and an undo have writers of their own (docs/decisions/0150-undo-is-a-ba
 """
 
 from abc import ABC, abstractmethod
+from itertools import groupby
 
 from .. import ledger
 from ..db import DataError, Transaction
@@ -54,12 +55,21 @@ class ItemWriter(ABC):
 class ContainerGroupWriter(ABC):
     """Writes the containers of one batch."""
 
-    @abstractmethod
     def write(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
         """Write a group of containers, or one step of a large container.
 
         Raises: DataError or DatabaseConflictError.
         """
+        by_key = sorted(entries, key=lambda entry: entry.key)
+        settled = [
+            each for kind, same in groupby(by_key, lambda entry: entry.container.type)
+            for each in self._write_type(tx, kind, list(same))
+        ]
+        return sorted(settled, key=lambda each: each.entry.position)
+
+    @abstractmethod
+    def _write_type(self, tx: Transaction, kind: str, entries: list[PendingContainer]) -> list[SettledContainer]:
+        """Write containers of one type, sorted by key. Raises DataError or DatabaseConflictError."""
 
     def write_individually(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
         """Write each container under a savepoint; only those that the database refuses fail."""

@@ -23,7 +23,7 @@ from . import claims, containers
 from .chunk_writer import HOLD
 from .claims import Claim, ImportResult, ManifestAtEnd
 from .containers import PendingContainer, SettledContainer
-from .db_retry import run_idempotent
+from .outage_retry import run_idempotent
 from .document_prefetch import ImportItem
 from .entry_writers import ContainerGroupWriter, ItemWriter
 from .heartbeat import Heartbeat

@@ -18,7 +18,7 @@ from ..text import short_hash
 from . import bundle_change, claims
 from .chunk_writer import ImportRun
 from .claims import SAME_MANIFEST, Claim, ImportResult, ManifestAtEnd, ManifestState
-from .db_retry import run_idempotent
+from .outage_retry import run_idempotent
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 from .pipeline import Work, work_of_bundle
 

@@ -17,9 +17,10 @@ from ..errors import (
     ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError, PanelError,
 )
 from ..mount import Mount, call_with_timeout
-from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .heartbeat import Heartbeat
 from .log import describe_error, join_sentences
+from .outage_retry import DatabaseRetrier, UNAVAILABLE_ERRORS
+from .shutdown import ShutdownRequested
 
 INSPECT_SECONDS = 3600  # bounds the check of all files of a bundle
 NO_BATCH = [0]  # no batch has the id 0: `IN ()` is no SQL

@@ -10,6 +10,10 @@ EXIT_FORCED = 130
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+class ShutdownRequested(Exception):
+    """A signal asked the worker to stop; the next claim continues the job."""
+
+
 class ShutdownSignals:
     """The shutdown signals of a process; the first one sets `stopping`.
 

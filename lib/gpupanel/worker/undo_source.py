@@ -10,7 +10,7 @@ from ..manifest import Container, Item
 from ..models import Decision
 from ..undo import UndoTarget
 from .claims import SAME_MANIFEST, Claim, ManifestAtEnd
-from .db_retry import run_idempotent
+from .outage_retry import run_idempotent
 from .pipeline import Work
 from .undo_writers import UndoContainerWriter, UndoItemWriter
 

@@ -3,7 +3,6 @@
 docs/decisions/0150-undo-is-a-batch.md, "Approval"
 """
 
-from itertools import groupby
 from typing import Any
 
 from .. import order
@@ -80,19 +79,8 @@ class UndoContainerWriter(ContainerGroupWriter):
     def __init__(self, target: UndoTarget) -> None:
         self._target = target
 
-    def write(self, tx: Transaction, entries: list[PendingContainer]) -> list[SettledContainer]:
-        """Take back what is as the batch left it and as it was planned.
-
-        Raises: DataError or DatabaseConflictError.
-        """
-        by_key = sorted(entries, key=lambda entry: entry.key)
-        settled = [
-            each for kind, same in groupby(by_key, lambda entry: entry.container.type)
-            for each in self._write_type(tx, kind, list(same))
-        ]
-        return sorted(settled, key=lambda each: each.entry.position)
-
     def _write_type(self, tx: Transaction, kind: str, entries: list[PendingContainer]) -> list[SettledContainer]:
+        """Take back what is as the batch left it and as it was planned."""
         keys = [entry.key for entry in entries]
         library_containers.lock_containers(tx, kind, [container_hash for _, container_hash in keys])
         planned = UndoPlanner(tx, [self._target], lock=True).plan_containers(keys)

@@ -24,16 +24,16 @@ from ..mount import Mount, call_with_timeout
 from ..rows import QueueControl
 from ..resources import version
 from . import claims, preflights
-from .db_retry import DatabaseRetrier, ShutdownRequested, UNAVAILABLE_ERRORS
 from .claims import Claim, ClaimRequest, ImportResult
+from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 from .heartbeat import Heartbeat
 from .hold_sweep import HoldSweeper
 from .importer import Importer, ImportOptions
-from .preflights import PreflightRunner
 from .log import describe_error, join_sentences
+from .outage_retry import DatabaseRetrier, UNAVAILABLE_ERRORS
+from .preflights import PreflightRunner
+from .shutdown import ShutdownRequested, ShutdownSignals
 from .systemd import SystemdNotifier
-from .document_prefetch import MOUNT_TIMEOUT_SECONDS
-from .shutdown import ShutdownSignals
 from .worker_slot import Process, WorkerSlot
 
 RESET_SECONDS = 60
@@ -311,7 +311,7 @@ class Worker:
         return ImportOptions(worker.chunk_items, worker.readers, worker.on_change, worker.verify, fails_unreadable=last)
 
     def checkpoint(self, claim: Claim, progress: str) -> None:
-        """Report progress; raise Stopping after a signal, or ClaimLostError."""
+        """Report progress; raise ShutdownRequested after a signal, or ClaimLostError."""
         self._notifier.status(f"importing {claim.name}: {progress}")
         self._keep_going()
         self._heartbeat.raise_if_lost()

@@ -55,27 +55,21 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     row = ledger.get_batch(tx, sync_id)
     preflight_request = preflight_requests.of_batch(tx, row["id"])
     is_requested = preflight_request is not None and preflight_request["state"] in preflight_requests.OPEN_STATES
-    jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
     counts = ledger.bounded_decision_counts(tx, row["id"], limit=COUNT_LIMIT + 1)
     marks = {mark: counts.pop(mark, 0) for mark in ledger.ITEM_FLAGS}
     withdrawn = counts.pop(Decision.WITHDRAWN, 0)
     load_items = _items_by_hash if item_filter.hash_start else _items_page
-    is_retryable = _retryable(row, counts)
+    is_retryable = _is_retryable(row, counts)
     is_failing = any(decision in counts for decision in item_list.FAILING)
     first = not any(item_filter) and not start and is_failing
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "attention": attention.load(tx, row).to_json(row),
         "archived": ledger.is_archived(row),
-        "undo_of": ledger.undone_by(tx, row),
-        "undos": [pick(undo, UNDO) for undo in ledger.undos_of(tx, row["id"])],
-        "undoable": is_undoable(row) and not is_requested,
+        **_undo(tx, row, is_requested=is_requested),
         "named": pick(search.listed_batch(tx, row["id"]), NAME),
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
-        "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
-        "container_progress": _container_progress(tx, row, jobs),
-        "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
-        "more_jobs": len(jobs) > LATEST,
+        **_jobs(tx, row),
         "item_count": _item_count(row, counts),
         "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
@@ -92,8 +86,28 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
         "mark": item_filter.mark,
         "q": item_filter.hash_start,
         "withdrawn": withdrawn,
-        "outdated": _outdated(row, counts),
-        "manifest_changed": _changed(tx, row),
+        "outdated": _is_outdated(row, counts),
+        "manifest_changed": _manifest_change(tx, row),
+    }
+
+
+def _undo(tx: ReadTransaction, row: BatchRow, *, is_requested: bool) -> dict[str, Any]:
+    """Return the batch that this one undoes, the undos of this one, and whether it can be undone."""
+    return {
+        "undo_of": ledger.undone_by(tx, row),
+        "undos": [pick(undo, UNDO) for undo in ledger.undos_of(tx, row["id"])],
+        "undoable": is_undoable(row) and not is_requested,
+    }
+
+
+def _jobs(tx: ReadTransaction, row: BatchRow) -> dict[str, Any]:
+    """Return the active job with its progress, and the latest jobs."""
+    jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
+    return {
+        "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
+        "container_progress": _container_progress(tx, row, jobs),
+        "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
+        "more_jobs": len(jobs) > LATEST,
     }
 
 
@@ -156,7 +170,7 @@ def _items_by_hash(
     }
 
 
-def _retryable(row: BatchRow, counts: dict[str, int]) -> bool:
+def _is_retryable(row: BatchRow, counts: dict[str, int]) -> bool:
     """Return whether failed or open items or containers can be retried."""
     ended = row["status"] in (BatchStatus.PARTIAL, BatchStatus.FAILED)
     return ended and any(decision in counts for decision in DONE_DECISIONS)
@@ -167,12 +181,12 @@ def _item_count(row: BatchRow, counts: dict[str, int]) -> int:
     return sum(counts.values()) if max(counts.values(), default=0) <= COUNT_LIMIT else row["item_count"]
 
 
-def _outdated(row: BatchRow, counts: dict[str, int]) -> bool:
+def _is_outdated(row: BatchRow, counts: dict[str, int]) -> bool:
     """Return whether the last preflight failed before it planned items."""
     return bool(counts) and row["plan"] is not None and not any(row["plan"].values())
 
 
-def _changed(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
+def _manifest_change(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | None:
     """Return the manifest change that an import saw since the preflight, or None."""
     event = ledger.latest_event(tx, row["id"], "manifest_changed")
     if not event or event["payload"].get("phase") not in ("import", "import_end"):

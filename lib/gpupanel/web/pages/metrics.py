@@ -86,7 +86,7 @@ class _Collector:
             )
 
     def _notices(self) -> Iterator[GaugeMetricFamily]:
-        """Yield what people were not told yet, if [notify] tells anybody."""
+        """Yield the notices that are not sent, if [notify] names a channel."""
         if self._values["notices"] is None:
             return
         unsent, oldest = self._values["notices"]

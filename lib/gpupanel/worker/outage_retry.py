@@ -1,4 +1,6 @@
-"""Retries of database calls, with backoff, until they succeed.
+"""Retries of database calls, with backoff, until an outage of the database is over.
+
+`db/connection.py` repeats one transaction after a deadlock, before these retries.
 
 See docs/CONTRACT.md, "8. Queue".
 """
@@ -16,17 +18,13 @@ from ..errors import (
 )
 from .log import join_sentences
 from .systemd import SystemdNotifier
-from .shutdown import ShutdownSignals
+from .shutdown import ShutdownRequested, ShutdownSignals
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_BACKOFF_SECONDS = 30
 UNAVAILABLE_ERRORS = (DatabaseUnavailableError, DatabaseAccessError, DatabaseConflictError)
-
-
-class ShutdownRequested(Exception):
-    """A signal asked the worker to stop; the next claim continues the job."""
 
 
 class DatabaseRetrier:
