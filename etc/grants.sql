@@ -1,7 +1,8 @@
 -- The accounts and what each may do, in the current database. No account here holds DROP or TRUNCATE, and only that of
 -- archives, which comes locked and stays so unless an administrator opens it, holds DELETE. For all others,
 -- ingest_batch_word, ingest_event, ingest_result, ingest_result_member, ingest_result_tombstone, ingest_document and
--- ingest_receipt can only be read and added to.
+-- ingest_receipt can only be read and added to. The database alone gives events and results their times: nobody writes
+-- one into the past. Their ids can be written, since MariaDB asks for that right before it returns the id of a new row.
 -- `bin/gpupanel init-db` runs this file, and running it again is harmless.
 --
 -- The accounts come locked. Give each a password of its own and open it:
@@ -44,7 +45,7 @@ GRANT SELECT, INSERT, UPDATE ON ingest_batch TO gpu_panel@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_item TO gpu_panel@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_container TO gpu_panel@localhost;
 GRANT SELECT, INSERT ON ingest_batch_word TO gpu_panel@localhost;
-GRANT SELECT, INSERT ON ingest_event TO gpu_panel@localhost;
+GRANT SELECT, INSERT (id, batch_id, event_type, payload, actor) ON ingest_event TO gpu_panel@localhost;
 GRANT SELECT,
       INSERT (batch_id, priority, requested_by, items_total),
       UPDATE (state, priority, finished_at, last_error, hold, hold_reason, hold_batch_id, not_before, held_at, hold_count)
@@ -71,7 +72,10 @@ GRANT SELECT, INSERT, UPDATE ON asset_collection TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON asset_collection_item TO gpu_worker@localhost;
 
 -- The worker adds results, and can change none.
-GRANT SELECT, INSERT ON ingest_result TO gpu_worker@localhost;
+GRANT SELECT,
+      INSERT (id, batch_id, job_id, kind, hash, planned, approved, decision, reason, last_error, changes, target_digest,
+              target_id, cover_id)
+      ON ingest_result TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_result_member TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_result_tombstone TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_document TO gpu_worker@localhost;
@@ -83,7 +87,7 @@ GRANT SELECT, UPDATE ON ingest_batch TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_item TO gpu_worker@localhost;
 GRANT SELECT, INSERT, UPDATE ON ingest_batch_container TO gpu_worker@localhost;
 GRANT SELECT, INSERT ON ingest_batch_word TO gpu_worker@localhost;
-GRANT SELECT, INSERT ON ingest_event TO gpu_worker@localhost;
+GRANT SELECT, INSERT (id, batch_id, event_type, payload, actor) ON ingest_event TO gpu_worker@localhost;
 GRANT SELECT,
       INSERT (batch_id, priority, requested_by, items_total, replaces_job_id),
       UPDATE (state, claimed_at, worker, claim_token, attempts, heartbeat_at, items_done, items_total, finished_at,

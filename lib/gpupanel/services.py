@@ -79,6 +79,8 @@ def preflight_batch(
     """
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["undo_of"] is not None:
+        if seconds is not None and batch["imported_at"] is None and _has_large_undo(db, batch):
+            raise request_preflight(db, batch, actor)
         return undo_service.preflight(db, sync_id, actor)
     try:
         examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
@@ -98,6 +100,9 @@ def queue_batch(
     """
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["undo_of"] is not None:
+        is_open = batch["status"] != BatchStatus.PREFLIGHT_PASSED and batch["imported_at"] is None
+        if seconds is not None and is_open and _has_large_undo(db, batch):
+            raise request_preflight(db, batch, actor, then_queue=priority)
         return undo_service.queue(db, sync_id, actor, priority)
     if batch["status"] == BatchStatus.PREFLIGHT_PASSED or BatchStatus(batch["status"]).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
@@ -122,6 +127,9 @@ def retry_batch(
     batch = db.run_read(ledger.get_batch, sync_id)
     status = batch["status"]
     if batch["undo_of"] is not None:
+        if seconds is not None and _has_large_undo(db, batch):
+            message = f"Batch {sync_id} is too large to be planned again in a request; nothing was retried."
+            raise InvalidStateError(message, f"Retry it in a shell: gpupanel retry {sync_id}")
         return undo_service.retry(db, sync_id, actor, priority)
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
@@ -153,6 +161,10 @@ def request_preflight(
         then_queue=queues, priority=priority, although_older=although_older,
     )
     return PreflightRequested(batch["sync_id"], then_queue=queues)
+
+
+def _has_large_undo(db: Database, batch: BatchRow) -> bool:
+    return db.run_read(undo_service.is_too_large, batch["undo_of"] or 0)
 
 
 def cancel_preflight(db: Database, sync_id: str, actor: str) -> None:

@@ -15,7 +15,7 @@ from .preflight import PreflightResult
 from .rows import BatchRow
 from .undo import UndoPreview, UndoTarget
 
-MAX_REQUEST_ENTRIES = 20_000  # items and containers of a batch whose undo is planned in a request
+MAX_REQUEST_ENTRIES = 20_000  # items, containers and members of a batch whose undo is planned in a request
 DONE = (BatchStatus.COMPLETED, BatchStatus.PARTIAL, BatchStatus.FAILED)
 
 
@@ -50,13 +50,18 @@ def _plan(tx: Transaction, sync_id: str, actor: str, in_request: bool) -> UndoPl
     batch = ledger.lock_batch(tx, sync_id)
     undo.raise_if_refused(tx, batch)
     made = undo.create(tx, batch, actor)
-    limit = MAX_REQUEST_ENTRIES + 1
-    if in_request and tx.fetch_value("undo.count_entries", batch_id=batch["id"], limit=limit) >= limit:
+    if in_request and is_too_large(tx, batch["id"]):
         preflight_requests.request(tx, made["id"], actor)
         return UndoPlanned(made["sync_id"], None)
     outcome = undo.save_plan(tx, batch, made, actor)
     _raise_if_empty(made, outcome)
     return UndoPlanned(made["sync_id"], outcome)
+
+
+def is_too_large(tx: ReadTransaction, batch_id: int) -> bool:
+    """Whether the undo of a batch takes too long for a request."""
+    limit = MAX_REQUEST_ENTRIES + 1
+    return bool(tx.fetch_value("undo.count_entries", batch_id=batch_id, limit=limit) >= limit)
 
 
 def _raise_if_empty(made: BatchRow, outcome: PreflightResult) -> None:

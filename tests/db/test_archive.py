@@ -18,7 +18,8 @@ from gpupanel.archive import archiver as archiver_module
 from gpupanel.db import Database, query
 from gpupanel.db.expected import expected_tables
 from gpupanel.errors import InvalidInputError, InvalidStateError, NotFoundError
-from gpupanel.receipts import DatabaseVerifier, seal, verify_file
+from gpupanel.receipts import DatabaseVerifier, Hasher, seal, verify_file
+from gpupanel.receipts.lines import RECEIPT, digest_of, encode_body, encode_closing, encode_line, parse_line
 
 MOVED = {
     "ingest_result": "id", "ingest_result_member": "result_id, asset_id", "ingest_event": "id",
@@ -269,6 +270,55 @@ def test_a_file_that_is_damaged_or_foreign_is_not_restored(settled, archive_db, 
     assert rows(admin_db)["ingest_result"] == []
 
 
+def forge(text: bytes) -> bytes:
+    """A file in which all fits: the first `created` of each receipt is another word, items are as they were."""
+    segment, forged, hasher = [], b"", Hasher()
+    for line in text.splitlines():
+        parsed = parse_line(line)
+        segment.append(parsed)
+        if parsed.is_closing:
+            for each in segment[:-1]:
+                body = each.body.replace(b'"created"', b'"skipped"', 1) if parsed.kind == RECEIPT else each.body
+                hasher.add(digest_of(body))
+                forged += encode_line(body, digest_of(body))
+            forged += encode_closing(parsed.body, hasher.root(parsed.body))
+            segment, hasher = [], Hasher()
+    return forged
+
+
+def receipt_of(rows: list[bytes], facts: bytes, kind: bytes) -> bytes:
+    """Lines with a root that fits them."""
+    hasher, text = Hasher(), b""
+    for body in rows:
+        hasher.add(digest_of(body))
+        text += encode_line(body, digest_of(body))
+    closing = b'{"%s":{%s,"lines":%d}}' % (kind, facts, len(rows))
+    return text + encode_closing(closing, hasher.root(closing))
+
+
+def test_rows_that_no_receipt_of_the_database_covers_are_never_restored(settled, archive_db, admin_db, folder):
+    (name,) = archive(archive_db, folder).files
+    path, mine = folder / name, worker_helpers.batch(admin_db, settled[0])["id"]
+    whole = gzip.decompress(path.read_bytes())
+    event = encode_body("event", {
+        "id": 999, "batch_id": mine, "event_type": "forged", "payload": "{}", "actor": "x", "created_at": "2026-01-01",
+    })
+    item = encode_body("item", {"id": 999, "batch_id": mine})
+    of_none = b'"batch_id":77,"sync_id":"x"'
+    for text in (forge(whole), whole + receipt_of([event], of_none, b"receipt")):
+        path.write_bytes(gzip.compress(text))
+        assert verify_file(path).is_consistent
+        with pytest.raises(InvalidStateError, match="a receipt that is none of its batches in this database"):
+            Restorer(archive_db, path, "archivist").run()
+    assert rows(admin_db) == {table: [] for table in MOVED}
+    # An archive of another batch is passed over, with rows of whatever batch in it.
+    path.write_bytes(gzip.compress(receipt_of([event, item], of_none, b"archive") + whole))
+    assert verify_file(path).is_consistent
+    Restorer(archive_db, path, "archivist").run()
+    assert [row for table in rows(admin_db).values() for row in table if row.get("id") == 999] == []
+    assert len(rows(admin_db)["ingest_batch_item"]) == 7
+
+
 def test_a_file_that_the_disk_did_not_keep_deletes_nothing(settled, archive_db, admin_db, folder):
     before = rows(admin_db)
 
@@ -355,6 +405,27 @@ def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settle
     assert rows(admin_db) == left
     hidden.rename(path)
     assert archive(archive_db, folder).continued == 1
+
+
+@pytest.mark.parametrize("kept", [b'"receipt":{', b'"archive":{'])
+def test_a_run_that_was_killed_deletes_nothing_that_its_file_does_not_hold(
+    settled, archive_db, admin_db, folder, kept
+):
+    """The file is whole, but lacks the receipts, or the items, of a batch that was marked."""
+    def stop(step):
+        if step == "delete_results":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive(archive_db, folder, stop)
+    (path,) = folder.iterdir()
+    left, segments = rows(admin_db), re.findall(
+        rb'(?s)(?:\{"sha256"[^\n]*\n)*\{"root"[^\n]*\n', gzip.decompress(path.read_bytes())
+    )
+    path.write_bytes(gzip.compress(b"".join(each for each in segments if kept in each)))
+    with pytest.raises(InvalidStateError, match="does not fit"):
+        archive(archive_db, folder)
+    assert rows(admin_db) == left
 
 
 # --------------------------------------------------------------------------------------------- columns and accounts

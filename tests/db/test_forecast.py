@@ -10,6 +10,7 @@ import worker_helpers
 from bundle_strategies import World, peopled_worlds, sync_id, worlds
 from gpupanel import services
 from gpupanel.folds import entry_store
+from gpupanel.folds import forecast as forecast_module
 from gpupanel.folds.forecast import Limits, as_json, forecast_batches
 from gpupanel.folds.views import view_asset, view_container
 from hypothesis import HealthCheck, Phase, given, note, settings
@@ -153,6 +154,26 @@ def test_batches_with_a_job_come_first_in_the_order_of_the_queue(bundles, foreca
     services.queue_batch(panel_db, mount, batches[2], "operator", priority=10)
     found = forecast(*batches)["batches"]
     assert [each["sync_id"] for each in found] == [batches[2], batches[3], batches[0], batches[1]]
+
+
+def test_a_page_stops_between_the_versions_of_one_container(bundles, forecast, monkeypatch):
+    """Many bundles that name one large gallery take no longer than others."""
+    photos, calls, now = list(bundles.assets("coast", 2)), [], [0.0]
+    versions = [
+        bundles.bundle(f"version {number}", photos[:1], [bundles.container("gallery", "Coast", photos)])
+        for number in range(6)
+    ]
+    marks = entry_store.EntryStore.marks
+
+    def slow(*args):
+        calls.append(args)
+        now[0] += 100
+        return marks(*args)
+
+    monkeypatch.setattr(entry_store.EntryStore, "marks", slow)
+    monkeypatch.setattr(forecast_module, "monotonic", lambda: now[0])
+    found = forecast(*versions, seconds=100)
+    assert not found["complete"] and found["not_read"] == [] and len(calls) == 1
 
 
 def test_lists_stop_at_their_limit_and_their_totals_do_not(bundles, forecast):

@@ -8,13 +8,14 @@ from gpupanel.errors import DatabaseAccessError, PanelError
 
 R, RI, RU, RIU = {"SELECT"}, {"SELECT", "INSERT"}, {"SELECT", "UPDATE"}, {"SELECT", "INSERT", "UPDATE"}
 
+EVENT = {"SELECT", "INSERT id batch_id event_type payload actor"}
 HOLD = "hold hold_reason hold_batch_id not_before held_at hold_count"
 
 # table -> what the panel may do with it, and the worker; a set of columns where it is not all of them.
 DUTIES = {
     "ingest_batch": (RIU, RU),
     "ingest_batch_item": (RIU, RIU),
-    "ingest_event": (RI, RI),
+    "ingest_event": (EVENT, EVENT),
     "import_job": (
         {
             "SELECT", "INSERT batch_id priority requested_by items_total",
@@ -29,7 +30,14 @@ DUTIES = {
     ),
     "ingest_batch_container": (RIU, RIU),
     "ingest_batch_word": (RI, RI),
-    "ingest_result": (R, RI),
+    "ingest_result": (
+        R,
+        {
+            "SELECT",
+            "INSERT id batch_id job_id kind hash planned approved decision reason last_error changes target_digest"
+            " target_id cover_id",
+        },
+    ),
     "ingest_result_member": (R, RI),
     "ingest_result_tombstone": (R, RI),
     "ingest_document": (R, RI),
@@ -170,6 +178,12 @@ def test_no_account_may_pass_on_what_it_may_do(account):
 def test_nobody_can_change_an_event(panel_db, worker_db):
     for db in (panel_db, worker_db):
         assert is_denied(db, "UPDATE ingest_event SET payload = '{}'")
+
+
+@pytest.mark.parametrize("table", ["ingest_event", "ingest_result"])
+def test_nobody_writes_an_event_or_a_result_into_the_past(panel_db, worker_db, table):
+    for db in (panel_db, worker_db):
+        assert is_denied(db, f"INSERT INTO {table} (batch_id, created_at) VALUES (1, '2020-01-01')")
 
 
 def test_the_panel_cannot_insert_a_job_that_runs_already(panel_db):

@@ -166,3 +166,16 @@ def test_other_keys_of_the_perl_side_are_kept_and_columns_that_need_a_value_get_
                             " ORDER BY id DESC LIMIT 1")
     assert run["same"] == 1
     assert [row for row in side.db.execute("SHOW KEYS FROM asset") if row["Key_name"] == "by_rating"]
+
+
+@pytest.mark.parametrize("name", ["my-table", "we`ird", "x; DROP TABLE asset; -- ", "line\nbreak"])
+def test_a_table_of_another_program_with_an_odd_name_is_named_and_never_part_of_a_statement(side, name):
+    quoted = name.replace("`", "``")
+    [column] = side.db.execute("SHOW COLUMNS FROM asset LIKE 'id'")
+    side.db.execute(
+        f"CREATE TABLE `{quoted}x` (id INT PRIMARY KEY, asset_id {column['Type']}, CONSTRAINT `{quoted}y`"
+        " FOREIGN KEY (asset_id) REFERENCES asset (id))"
+    )
+    found = doctor(side)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "refers to these tables by its foreign key" in found.stderr and "Traceback" not in found.stderr

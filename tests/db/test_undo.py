@@ -4,7 +4,8 @@
 import pytest
 import worker_helpers
 from gpupanel import services, undo_service
-from gpupanel.errors import InvalidStateError, NotFoundError
+from gpupanel.errors import InvalidStateError, NotFoundError, PreflightRequested
+from gpupanel.undo import plans, reader
 
 
 @pytest.fixture
@@ -290,6 +291,50 @@ def test_a_worker_plans_what_is_too_large_for_a_request(panel_db, worker_conf, b
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, planned.sync_id)["status"] == "preflight_passed"
     assert worker_helpers.counts(panel_db, planned.sync_id) == {"will_remove": 2}
+
+
+def test_no_action_of_a_page_plans_a_large_undo_in_its_request(
+    admin_db, panel_db, worker_conf, mount, bundles, bring, monkeypatch
+):
+    photos = list(bundles.assets("coast", 3))
+    sync_id = bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos)])
+    bring(sync_id)
+    monkeypatch.setattr(undo_service, "MAX_REQUEST_ENTRIES", 6)  # 3 items, 1 container, its 3 members
+    made = undo_service.plan_undo(panel_db, sync_id, "ann", in_request=True)
+    assert made.plan is None
+    worker_helpers.drain(worker_conf)
+    with pytest.raises(PreflightRequested):
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "preflight_passed"
+    admin_db.execute("UPDATE ingest_batch SET status = 'preflight_failed' WHERE undo_of IS NOT NULL")
+    with pytest.raises(PreflightRequested):
+        services.queue_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+    worker_helpers.drain(worker_conf)
+    assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "completed"
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE undo_of IS NOT NULL")
+    with pytest.raises(InvalidStateError, match="too large"):
+        services.retry_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+    with pytest.raises(InvalidStateError, match="has undone"):
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+
+
+def test_a_plan_reads_the_members_of_few_containers_at_a_time(panel_db, bundles, bring, take_back, monkeypatch):
+    photos, read = list(bundles.assets("coast", 4)), []
+    sync_id = bundles.bundle(
+        "coast", photos, [bundles.container("gallery", f"Coast {number}", photos) for number in range(5)]
+    )
+    bring(sync_id)
+    monkeypatch.setattr(plans, "MEMBERS_AT_ONCE", 9)
+    whole = reader.read_parts
+
+    def counted(tx, result_ids):
+        read.append(len(result_ids))
+        return whole(tx, result_ids)
+
+    monkeypatch.setattr(reader, "read_parts", counted)
+    (found,) = undo_service.preview_undo(panel_db, [sync_id])
+    assert found.containers == {"will_remove": 5} and read == [2, 2, 1]
 
 
 def test_an_item_that_the_database_refuses_fails_alone_and_is_retried(

@@ -64,6 +64,44 @@ def test_a_large_file_is_verified_in_the_memory_of_one_line(write):
     assert peak < 4 * 1024 * 1024
 
 
+def many_values(kind: bytes, bytes_of_text: int) -> bytes:
+    return b'"%s":{"a":[%s{}]}}\n' % (kind, b"{}," * (bytes_of_text // 3))
+
+
+@pytest.mark.parametrize("text", [
+    b'{"root":"' + b"0" * 64 + b'",' + many_values(b"receipt", 8_000_000),
+    b'{"sha256":"' + b"0" * 64 + b'",' + many_values(b"result", 8_000_000),
+    b"".join(b'{"root":"%s","receipt":{"sync_id":"%d"}}\n' % (b"0" * 64, number) for number in range(50_000)),
+])
+def test_a_small_compressed_file_of_any_content_takes_little_memory(write, text):
+    path = write(gzip.compress(text))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    try:
+        check = verify_file(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not check.is_consistent and check.roots == []
+    assert peak < 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("facts", [
+    b'"batch_id":"abc","sync_id":"x"', b'"batch_id":1e999,"sync_id":"x"', b'"batch_id":1,"sync_id":[]', b"",
+])
+def test_the_last_line_of_an_archive_of_any_content_is_a_problem_or_an_archive(write, facts):
+    body = b'{"archive":{"lines":0%s}}' % (facts and b"," + facts)
+    check = verify_file(write(encode_closing(body, Hasher().root(body))))
+    assert check.problems[0] == "line 1: no last line of an archive" and check.archives == []
+
+
+def test_no_line_moves_the_cursor_of_a_terminal(write):
+    for text in (b"\x1b[2J", b"\x9b2J", b"\x7f", "\u202e".encode()):
+        body = b'{"result":{"id":1,"reason":"%s"}}' % text
+        check = verify_file(write(encode_line(body, digest_of(body))))
+        assert check.problems[0] == "line 1: no line of a receipt"
+
+
 def test_receipts_of_a_batch_follow_each_other(write):
     first, root = receipt(3)
     second, last = receipt(1, 2, root)

@@ -52,7 +52,7 @@ class Archiver:
     ):
         self._db, self._folder, self._actor, self._checkpoint = db, folder, actor, checkpoint
         self._report = ArchiveReport()
-        self._verified: set[str] = set()  # files of this run, and those that were read again
+        self._verified: dict[str, frozenset[str]] = {}  # file that was read again -> the roots in it
 
     def run(self, before: datetime) -> ArchiveReport:
         """Archive the batches whose import ended before a time of the database.
@@ -107,7 +107,6 @@ class Archiver:
         finally:
             if file is not None and not file.path.exists():
                 file.discard()
-        self._verified.add(file.name)
         self._report.files.append(file.name)
         return [(entry, file.name) for entry in file.entries]
 
@@ -141,19 +140,20 @@ class Archiver:
             after = page[-1]["id"]
 
     def _require_file(self, row: dict[str, Any]) -> None:
-        """Raise InvalidStateError unless the file of an archive is there, whole, and holds the batch."""
+        """Raise InvalidStateError unless the file of an archive is there, whole, and holds items and receipts."""
         path = archive_path(self._folder, row["file"])
         if not path.is_file():
             raise InvalidStateError(
                 f"The archive {row['file']} of batch {row['sync_id']} is not in {self._folder}; no row was deleted.",
                 "Name the folder of the run that was killed, or put the file back.",
             )
-        if row["file"] in self._verified:
-            return
-        check = verify_file(path)
-        if check.problems or row["root"] not in [each.root for each in check.archives]:
-            raise damage_error(path, check)
-        self._verified.add(row["file"])
+        if row["file"] not in self._verified:
+            check = verify_file(path)
+            if check.problems:
+                raise damage_error(path, check)
+            self._verified[row["file"]] = frozenset([*check.roots, *(each.root for each in check.archives)])
+        if not self._db.run_read(_roots_of, row) <= self._verified[row["file"]]:
+            raise damage_error(path)
 
     def _delete(self, row: dict[str, Any]) -> None:
         """Delete the rows that an archive holds, in small transactions; members before their results."""
@@ -192,6 +192,13 @@ def _candidates(tx: ReadTransaction, before: datetime, after: datetime, after_id
 
 def _unfinished(tx: ReadTransaction, after: int) -> list[dict[str, Any]]:
     return tx.fetch_all("archive.unfinished", after=after, limit=PAGE_BATCHES)
+
+
+def _roots_of(tx: ReadTransaction, row: dict[str, Any]) -> set[str]:
+    """The roots that the file of an archive must hold: that of the items, and those of the receipts."""
+    receipts = tx.fetch_all("receipts.of_batch", batch_id=row["batch_id"])
+    own = {each["root"] for each in receipts if row["first_receipt_id"] <= each["id"] <= row["receipt_id"]}
+    return {row["root"]} | own
 
 
 def _mark(tx: Transaction, entry: Entry, name: str, actor: str) -> int:

@@ -136,7 +136,7 @@ class ArchiveFile:
         check = verify_file(self.path)
         roots = [root for entry in self.entries for root in entry.receipt_roots]
         archives = [(entry.batch.id, entry.batch.sync_id, entry.root) for entry in self.entries]
-        if check.problems or check.roots != roots or [tuple(each) for each in check.archives] != archives:
+        if check.problems or check.roots != roots or [each[:3] for each in check.archives] != archives:
             raise damage_error(self.path, check)
 
 
@@ -146,9 +146,9 @@ def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> Non
         raise NotArchivable(reason)
 
 
-def damage_error(path: Path, check: FileCheck) -> InvalidStateError:
+def damage_error(path: Path, check: FileCheck | None = None) -> InvalidStateError:
     """The error for a file that is not what was written."""
-    problem = check.problems[0] if check.problems else "it holds other batches"
+    problem = check.problems[0] if check and check.problems else "it holds other batches or receipts"
     return InvalidStateError(
         f"The archive {path} does not fit: {problem}. No row was deleted because of it.",
         "Check the disk of that folder, or fetch the file from its backup; then repeat this.",

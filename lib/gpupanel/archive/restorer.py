@@ -1,9 +1,11 @@
 """Bring the rows of an archive back into the database, with their ids, for a look.
 
-The file stays, and a later `archive` writes the batch into another one. A run that is killed is repeated.
+Only rows that the database has a receipt or an archive of come back, so that a file from elsewhere can add none. The
+file stays, and a later `archive` writes the batch into another one. A run that is killed is repeated.
 """
 
 import json
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ from .. import ledger
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidStateError, NotFoundError
 from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, parse_line
-from ..receipts.verify_file import ArchivedBatch, open_lines, verify_file
+from ..receipts.verify_file import ArchivedBatch, FileCheck, open_lines, verify_file
 from .archiver import lock_archiving
 from .file_writer import damage_error
 
@@ -46,21 +48,37 @@ class Restorer:
         Raises: OSError.
         """
         with lock_archiving(self._db):
-            self._wanted = self._db.run_read(self._own, self._verified(sync_ids), bool(sync_ids))
+            check = self._verified(sync_ids)
+            self._db.run_read(self._raise_if_unsealed, check)
+            wanted = [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
+            self._wanted = self._db.run_read(self._own, wanted, bool(sync_ids))
             for batch_id in self._wanted:
                 self._db.run_transaction(_announce, batch_id, self._path.name)
-            self._insert_all()
+            self._insert_all(check.archives)
         return self._report
 
-    def _verified(self, sync_ids: list[str] | None) -> list[ArchivedBatch]:
-        """Verify the whole file; return its wanted batches."""
+    def _verified(self, sync_ids: list[str] | None) -> FileCheck:
+        """Verify the whole file, which must have the wanted batches."""
         check = verify_file(self._path)
         if check.problems:
             raise damage_error(self._path, check)
         missing = set(sync_ids or ()) - {each.sync_id for each in check.archives}
         if missing:
             raise NotFoundError(f"{self._path.name} has no batch {', '.join(sorted(missing))}.")
-        return [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
+        return check
+
+    def _raise_if_unsealed(self, tx: ReadTransaction, check: FileCheck) -> None:
+        """Raise InvalidStateError if the file has a receipt that is none of this database for the file's batches."""
+        sealed = {
+            row["root"] for batch_id in {each.batch_id for each in check.archives}
+            for row in tx.fetch_all("receipts.of_batch", batch_id=batch_id)
+        }
+        if unknown := [root for root in check.roots if root not in sealed]:
+            raise InvalidStateError(
+                f"{self._path.name} has a receipt that is none of its batches in this database, with the root"
+                f" {unknown[0]}; nothing was changed.",
+                "Use the database that the file comes from.",
+            )
 
     def _own(self, tx: ReadTransaction, batches: list[ArchivedBatch], all_of_them: bool) -> dict[int, ArchivedBatch]:
         """Return those that this database recorded for this file; a stopped run may have recorded some of it alone.
@@ -81,15 +99,23 @@ class Restorer:
             )
         return own
 
-    def _insert_all(self) -> None:
-        """Insert the rows of the wanted batches; members belong to the results before them."""
-        batch_id = 0
+    def _insert_all(self, archives: list[ArchivedBatch]) -> None:
+        """Insert the rows of the wanted batches; members belong to the results before them.
+
+        Items come from the lines below the root of a wanted batch alone, and all else from lines below receipts.
+        """
+        batch_id, left = 0, deque(archives)
         with open_lines(self._path) as file:
-            for text in file:
+            for number, text in enumerate(file, 1):
                 line = parse_line(text.removesuffix(b"\n"))
                 if line is None:
                     raise InvalidStateError(f"{self._path} was changed while it was read.", "Repeat this.")
-                if line.kind not in (RESULT, MEMBER, EVENT, ITEM, ARCHIVE):
+                while left and left[0].end < number:
+                    left.popleft()
+                archive = left[0] if left and left[0].start < number else None
+                if archive and archive.batch_id not in self._wanted:
+                    continue
+                if line.kind not in ((ITEM, ARCHIVE) if archive else (RESULT, MEMBER, EVENT)):
                     continue
                 row = json.loads(line.body)[line.kind]
                 batch_id = row.get("batch_id", batch_id)

@@ -14,6 +14,8 @@ from ..db import Database, create_table
 from ..db.create_table import Column, Table
 from ..db.expected import expected_tables
 from ..db.session import SQL_MODE
+from ..errors import InvalidStateError
+from ..text import escape_unprintable
 from . import schema_diff
 from .obstacles import FOREIGN, Obstacle
 
@@ -21,6 +23,7 @@ from .obstacles import FOREIGN, Obstacle
 REFERENCES = """SELECT TABLE_NAME t, CONSTRAINT_NAME c FROM information_schema.KEY_COLUMN_USAGE
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
 ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
+PLAIN = re.compile(r"\w+", re.ASCII)  # a name that a statement takes as it is
 LOCK_SECONDS = 60  # a table that another program keeps locked ends the script, rather than its visitors' requests
 
 
@@ -76,6 +79,12 @@ def _read_table(db: Database, name: str) -> Table:
 def _foreign_keys_of_others(db: Database, tables: dict[str, Table]) -> dict[str, Table]:
     """Return the tables that are not ours and refer to ours."""
     rows = db.execute(REFERENCES, tables=list(tables)) if tables else []
+    if odd := next((row for row in rows if not PLAIN.fullmatch(row["t"]) or not PLAIN.fullmatch(row["c"])), None):
+        name, key = escape_unprintable(odd["t"]), escape_unprintable(odd["c"])
+        raise InvalidStateError(
+            f"The table {name} refers to these tables by its foreign key {key}; the script cannot name both.",
+            "Drop that foreign key, run the script, and add the key again.",
+        )
     return {name: _read_table(db, name) for name in dict.fromkeys(row["t"] for row in rows) if name not in tables}
 
 

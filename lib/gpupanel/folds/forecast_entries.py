@@ -100,7 +100,11 @@ class EntryFolder:
         self._marks: list[Mark] = []
 
     def fold(self) -> None:
-        """Fold items, then containers. `checkpoint(entries)` is called after each chunk, and may raise."""
+        """Fold items, then containers.
+
+        `checkpoint(entries)` is called after each chunk, and with 0 before each version of a container, which may have
+        any number of members; it may raise.
+        """
         for kind in ASSET_TYPES:
             for chunk in library_state.in_chunks(self._store.items(kind)):
                 self._fold_assets(chunk)
@@ -175,6 +179,7 @@ class EntryFolder:
         setters = OverwriteFinder(key)
         first = view = view_container(library.containers.get(key))
         for entry in entries if variant == FORWARD else reversed(entries):
+            self._checkpoint(0)
             bundle, container = self._bundles[entry.number], entry.container
             marks = self._store.marks(variant, container.items, self._step(variant, entry.number))
             library.live = live_hashes(container.items, marks, live)

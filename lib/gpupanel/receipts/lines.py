@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 RESULT, MEMBER, CONTAINER, EVENT, ITEM = "result", "member", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
 FORMAT_VERSION = 1
-LINE = re.compile(rb'\{"(sha256|root)":"([0-9a-f]{64})","([a-z]{1,20})":\{.*\}\}', re.DOTALL)
+# Printable ASCII alone, as `encode_body` writes it: a terminal shows a file of lines unchanged.
+LINE = re.compile(rb'\{"(sha256|root)":"([0-9a-f]{64})","([a-z]{1,20})":\{[ -~]*\}\}')
 HEAD_LENGTH = len('{"sha256":"') + 64 + len('",')
 ROOT_HEAD_LENGTH = len('{"root":"') + 64 + len('",')
 

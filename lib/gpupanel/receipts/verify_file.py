@@ -1,6 +1,7 @@
 """Verify a file of receipts without a database.
 
-The file is the output of `gpupanel receipt`, or an archive, also compressed by gzip. One line is in memory at a time.
+The file is the output of `gpupanel receipt`, or an archive, also compressed by gzip. One line is in memory at a time,
+and of a long one no values are made: the file may come from anybody.
 """
 
 import gzip
@@ -16,22 +17,28 @@ from ..text import escape_unprintable
 from .lines import ARCHIVE, Line, RECEIPT, digest_of, parse_line
 from .root import Hasher
 
-MAX_LINE_BYTES = 256 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
+MAX_DECODED_BYTES = 64 * 1024  # of a line whose values are needed: values take up to fifty times their text
 MAX_PROBLEMS = 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
 class ArchivedBatch(NamedTuple):
-    """A batch whose items are in a file, under their root."""
+    """A batch whose items are in a file, under their root: the lines after `start`, up to the root's line, `end`."""
 
     batch_id: int
     sync_id: str
     root: str
+    start: int = 0
+    end: int = 0
 
 
 @dataclass
 class FileCheck:
-    """What a file says; `roots` are those of its receipts in order, `archives` are its batches with their items."""
+    """What a file says; `roots` are those of its receipts in order, `archives` are its batches with their items.
+
+    A receipt or archive whose root does not fit is a problem, and not among them.
+    """
 
     lines: int = 0
     receipts: int = 0
@@ -72,7 +79,7 @@ def print_batch(path: Path, sync_id: str, job_id: int | None, out: IO[bytes]) ->
             while number < end:
                 text = file.readline(MAX_LINE_BYTES)
                 number += 1
-                if number > start:
+                if number > start and parse_line(text.removesuffix(b"\n")):
                     out.write(text)
     return len(ranges)
 
@@ -155,16 +162,23 @@ class _FileVerifier:
         if line.kind not in (RECEIPT, ARCHIVE) or facts is None:
             self._check.add_problem(f"{where}: no last line of a receipt")
             return
-        if self._hasher.root(line.body) != line.digest:
-            self._check.add_problem(f"{where}: the root of {_title(line.kind, facts)} does not fit its lines")
         if facts.get("lines") != self._hasher.lines:
             self._check.add_problem(f"{where}: {_title(line.kind, facts)} has {facts.get('lines')} lines, the file"
                                     f" {self._hasher.lines}")
-        if line.kind == RECEIPT:
+        if self._hasher.root(line.body) != line.digest:
+            self._check.add_problem(f"{where}: the root of {_title(line.kind, facts)} does not fit its lines")
+        elif line.kind == RECEIPT:
             self._add_receipt(where, line, facts)
         else:
-            batch_id, sync_id = facts.get("batch_id"), facts.get("sync_id")
-            self._check.archives.append(ArchivedBatch(int(batch_id or 0), str(sync_id), line.digest))
+            self._add_archive(where, line, facts)
+
+    def _add_archive(self, where: str, line: Line, facts: dict[str, Any]) -> None:
+        batch_id, sync_id, end = facts.get("batch_id"), facts.get("sync_id"), self._check.lines
+        if not isinstance(batch_id, int) or not isinstance(sync_id, str):
+            self._check.add_problem(f"{where}: no last line of an archive")
+            return
+        start = end - self._hasher.lines - 1
+        self._check.archives.append(ArchivedBatch(batch_id, sync_id, line.digest, start, end))
 
     def _add_receipt(self, where: str, line: Line, facts: dict[str, Any]) -> None:
         check, sync_id = self._check, str(facts.get("sync_id"))
@@ -184,7 +198,7 @@ def name_of(line: Line) -> str:
     """Name the row of a line: its kind, and its ids."""
     facts = _decode(line)
     if facts is None:
-        return f"a {line.kind} that is no JSON"
+        return f"a {line.kind} of {len(line.body):,} bytes"
     if line.kind == "member":
         return f"member {facts.get('asset_id')} of result {facts.get('result_id')}"
     return f"{line.kind} {facts.get('id')}"
@@ -196,6 +210,8 @@ def _title(kind: str, facts: dict[str, Any]) -> str:
 
 
 def _decode(line: Line) -> dict[str, Any] | None:
+    if len(line.body) > MAX_DECODED_BYTES:
+        return None
     try:
         facts = json.loads(line.body)[line.kind]
     except (ValueError, RecursionError):

@@ -54,7 +54,7 @@ SELECT NOW(6) AS now
 
 -- name: unfinished
 -- Archives whose rows are not all deleted yet.
-SELECT a.id, a.batch_id, b.sync_id, a.file, a.result_id, a.event_id, a.root
+SELECT a.id, a.batch_id, b.sync_id, a.file, a.first_receipt_id, a.receipt_id, a.result_id, a.event_id, a.root
 FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id
 WHERE a.emptied_at IS NULL AND a.id > %(after)s ORDER BY a.id LIMIT %(limit)s
 

@@ -89,12 +89,13 @@ ORDER BY position, id LIMIT %(limit)s
 
 -- name: containers_of
 -- The containers of a batch from a position on, withdrawn ones too.
-SELECT id, position, type, container_hash, title, cover_hash, decision FROM ingest_batch_container
+SELECT id, position, type, container_hash, title, cover_hash, decision, members FROM ingest_batch_container
 WHERE batch_id = %(batch_id)s AND (position > %(position)s OR (position = %(position)s AND id > %(id)s))
 ORDER BY position, id LIMIT %(limit)s
 
 -- name: count_entries
--- How many items and containers a batch has, counted up to a limit each.
+-- How many items, containers and members a batch has, counted up to a limit of rows each.
 SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM ingest_batch_item WHERE batch_id = %(batch_id)s LIMIT %(limit)s) items)
-     + (SELECT COUNT(*) FROM (SELECT 1 FROM ingest_batch_container WHERE batch_id = %(batch_id)s LIMIT %(limit)s) others)
+     + (SELECT COALESCE(SUM(1 + members), 0)
+        FROM (SELECT members FROM ingest_batch_container WHERE batch_id = %(batch_id)s LIMIT %(limit)s) others)
      AS entries

@@ -15,6 +15,7 @@ from .planner import UndoPlanner
 from .requests import chain
 
 ITEMS_AT_ONCE, CONTAINERS_AT_ONCE = 500, 100
+MEMBERS_AT_ONCE = 10_000  # of several containers: what results recorded of each takes about 1 KB
 BEFORE_ALL = (-1, 0)  # before each (position, id)
 COUNTED = sorted((*COUNTED_PLANS, Decision.WILL_REMOVE, Decision.WILL_UNLINK))
 NOT_LISTED = "the batch that is undone has no result of it any more"
@@ -160,7 +161,8 @@ def _item_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -> Ite
 
 def _container_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -> Iterator[list[ContainerPlan]]:
     position = 0
-    for rows in _pages(tx, "undo.containers_of", batch_id, CONTAINERS_AT_ONCE):
+    pages = _pages(tx, "undo.containers_of", batch_id, CONTAINERS_AT_ONCE)
+    for rows in (part for page in pages for part in _parts(page)):
         undos = planner.plan_containers([(row["type"], row["container_hash"]) for row in rows])
         plans = []
         for row in rows:
@@ -172,6 +174,20 @@ def _container_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -
                 ))
                 position += 1
         yield plans
+
+
+def _parts(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Cut containers into parts that have MEMBERS_AT_ONCE members at most; a larger one is alone."""
+    part: list[dict[str, Any]] = []
+    members = 0
+    for row in rows:
+        if part and members + row["members"] > MEMBERS_AT_ONCE:
+            yield part
+            part, members = [], 0
+        part.append(row)
+        members += row["members"]
+    if part:
+        yield part
 
 
 def _pages(tx: ReadTransaction, name: str, batch_id: int, size: int) -> Iterator[list[dict[str, Any]]]:
