@@ -14,7 +14,9 @@ SERVERS_OWN = {
 MOMENT = r"\d{4}-\d\d-\d\d(?:[ T]|</span> <span>)\d\d:\d\d:\d\d(?:\.\d+Z)?"
 AGE = r"just now|(?<=\D)\d+ (?:min|h|d) ago|(?<=\D)(?:\d+ min )?\d+ s\b"
 SPAN = r'(?<="waited":)[0-9.]+|(?<=queued_seconds )[0-9.e-]+'
-TIMES = re.compile(f"{MOMENT}|{AGE}|{SPAN}".encode())
+# Pages round it down to 15 s, so that servers differ only if such a step falls between their responses.
+CLOCK = r"(?<=>updated )\d\d:\d\d:\d\d(?=<)"
+TIMES = re.compile(f"{MOMENT}|{AGE}|{SPAN}|{CLOCK}".encode())
 
 
 class Answer(NamedTuple):

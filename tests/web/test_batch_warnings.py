@@ -120,18 +120,17 @@ def test_plans_that_a_broken_manifest_left_are_called_earlier_ones(imported, rew
 def test_a_manifest_that_changed_during_the_import_is_reported_until_the_next_preflight(
     admin, imported, rewrite, monkeypatch, panel_db, mount,
 ):
-    compare, changed = JobManifest.compare_at_end, []
+    compare, queued = JobManifest.compare_at_end, []
 
-    def compare_later(self, manifest):
-        rewrite(manifest.sync_id, source_host="another")
-        changed.append(manifest.sync_id)
-        return compare(self, manifest)
+    def compare_later(self):
+        rewrite(queued[0], source_host="another")
+        return compare(self)
 
     monkeypatch.setattr(JobManifest, "compare_at_end", compare_later)
-    said = imported(lambda sync_id, photos: None)
+    said = imported(lambda sync_id, photos: queued.append(sync_id))
     assert "changed during the import" in said and "Run Preflight" in said and "the approved plan" not in said
-    services.preflight_batch(panel_db, mount, changed[0], "admin")
-    assert "changed during the import" not in text(admin.get(detail(changed[0])).html.main)
+    services.preflight_batch(panel_db, mount, queued[0], "admin")
+    assert "changed during the import" not in text(admin.get(detail(queued[0])).html.main)
 
 
 def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):
