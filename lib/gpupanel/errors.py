@@ -37,6 +37,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         JobNotDoneError
         InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
         UnreadableSideError              (migration)
+        TemporaryFileError               (folds)
         DeliveryError                     a mail server or a web hook did not accept a message
         HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
             PayloadTooLargeError, RangeNotSatisfiableError   (web)

@@ -7,6 +7,7 @@ import sys
 import pytest
 from constants import TREE
 from gpupanel.db import schema
+from gpupanel.search import SORTS
 from gpupanel.web import serializers
 
 
@@ -45,7 +46,7 @@ def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, 
 def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     seen = json.loads(gpupanel("list", "--limit", "2", "--json"))
     assert list(seen) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
-    assert list(seen["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job"]
+    assert list(seen["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
     assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
 
 
@@ -88,7 +89,7 @@ def test_an_invalid_option_exits_2(gpupanel, three, options):
 
 @pytest.mark.parametrize("typed, offered", [
     (["pre"], ["preflight"]), (["list", "--st"], ["--status"]), (["list", "--status", "f"], ["failed"]),
-    (["list", "--sort", ""], ["newest", "oldest"]), (["completion", "b"], ["bash"]), (["show", "b0000"], [1]),
+    (["list", "--sort", ""], list(SORTS)), (["completion", "b"], ["bash"]), (["show", "b0000"], [1]),
 ])
 def test_bash_completes_commands_options_words_and_sync_ids(gpupanel, three, panel_conf, typed, offered):
     script = gpupanel("completion", "bash")

@@ -1,8 +1,10 @@
 """How often the worker asks the database, as the server counts it: what bounds small jobs and large bundles."""
 
+from datetime import date
+
 import worker_helpers
 from gpupanel.db import bulk_insert
-from gpupanel.models import BatchStatus
+from gpupanel.models import BatchStatus, Decision
 from gpupanel.worker import claims, preflights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,6 +102,28 @@ def test_whatever_is_written_as_a_literal_of_ours_comes_back_as_it_was(worker_db
         cursor = tx._connection.cursor()
         cursor.execute(f"SELECT {', '.join(written[type(value)](value) for value in values)}")
         assert list(cursor.fetchone()) == values
+
+
+VALUES = st.one_of(
+    TEXTS, st.none(), st.integers(-2**63, 2**63 - 1), st.sampled_from(Decision), st.booleans(), st.floats(0, 1e6),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(VALUES, min_size=1, max_size=8))
+def test_whatever_is_written_as_a_row_of_an_insert_comes_back_as_it_was(worker_db, values):
+    with worker_db.reading() as tx:
+        template = f"SELECT 'a', {', '.join(['%s'] * len(values))}, 'b' AS last"
+        cursor = tx._connection.cursor()
+        cursor.execute(bulk_insert.RowWriter(tx._connection, template).write(tuple(values)))
+        assert list(cursor.fetchone()) == ["a", *values, "b"]
+
+
+def test_a_row_with_a_value_that_has_a_form_of_its_own_is_written_by_the_driver(worker_db):
+    with worker_db.reading() as tx:
+        writer = bulk_insert.RowWriter(tx._connection, "(%s,%s,%s)")
+        rows = [writer.write(("it's", None, 1)), writer.write(("a\\b", date(2026, 1, 31), True))]
+    assert rows == ["('it\\'s',NULL,1)", "('a\\\\b','2026-01-31',1)"]
 
 
 def test_a_session_in_which_a_backslash_is_no_escape_gets_literals_that_it_understands(worker_db):

@@ -305,18 +305,20 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
     assert not in_process(worker_conf)[0].drain()
 
 
+@pytest.mark.parametrize("last, chunk_items", [("_finish", 1), ("_settle_whole", 2)], ids=["two chunks", "one chunk"])
 def test_a_job_that_had_ended_when_the_database_went_away_counts_as_done(
-    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch
+    admin_db, panel_db, bundles, mount, worker_conf, monkeypatch, last, chunk_items
 ):
-    (job_id,) = worker_helpers.queue(panel_db, mount, bundles.bundle("one", bundles.assets("one", 1)))
-    finish = Importer._finish
+    """`last` ends the job: the step after its chunks, or the transaction of its only chunk."""
+    (job_id,) = worker_helpers.queue(panel_db, mount, bundles.bundle("two", bundles.assets("two", 2)))
+    end_job = getattr(Importer, last)
 
     def cut_off(self, *args):
-        finish(self, *args)
+        end_job(self, *args)
         raise DatabaseUnavailableError
 
-    monkeypatch.setattr(Importer, "_finish", cut_off)
-    worker, _, out = in_process(worker_conf)
+    monkeypatch.setattr(Importer, last, cut_off)
+    worker, _, out = in_process(worker_helpers.with_options(worker_conf, chunk_items=chunk_items))
     assert worker.drain()
     assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
     assert ": completed already" in out.getvalue() and "released" not in out.getvalue()

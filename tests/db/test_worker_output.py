@@ -48,19 +48,25 @@ def completed(panel_db, sync_id: str) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_a_worker_that_is_hung_up_in_the_middle_of_an_import_gives_its_job_back(
-    admin_db, panel_db, worker_db, bundles, mount, spawn, number
+@pytest.mark.parametrize(
+    "chunk_items, ends_as", [(10, ("queued", 0, 10)), (30, ("completed", 1, 30))], ids=["three chunks", "one chunk"]
+)
+def test_a_worker_that_is_hung_up_in_a_transaction_ends_it_and_gives_an_unfinished_job_back(
+    admin_db, panel_db, worker_db, worker_conf, bundles, mount, spawn, number, chunk_items, ends_as
 ):
+    """The only chunk of a job ends it; a job of more chunks is queued again, and its attempt does not count."""
     photos = list(bundles.assets("coast", 30, derivatives=("icon",)))
     (job_id,) = worker_helpers.queue(panel_db, mount, bundles.bundle("coast", photos))
     with worker_helpers.held_back(admin_db, worker_db, photos[2]) as wait:
-        worker = spawn(stderr=subprocess.DEVNULL)
+        worker = spawn(
+            conf=worker_helpers.with_options(worker_conf, chunk_items=chunk_items), stderr=subprocess.DEVNULL
+        )
         wait()
         worker.send_signal(number)
         worker.send_signal(signal.SIGHUP)  # a terminal that closes may send it twice
     assert worker.wait(worker_helpers.SECONDS) == 0
     job = worker_helpers.job(admin_db, job_id)
-    assert (job["state"], job["attempts"]) == ("queued", 0)
+    assert (job["state"], job["attempts"], job["items_done"]) == ends_as
 
 
 def test_a_worker_under_nohup_ignores_the_hangup(admin_db, panel_db, bundles, mount, spawn):

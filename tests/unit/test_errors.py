@@ -1,11 +1,11 @@
 """Errors say what happened without docstrings, which Python drops under -OO."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
-import gpupanel.db
-import gpupanel.web.responses
-import gpupanel.worker.importer  # noqa: F401 - these modules define errors
+import gpupanel
 from gpupanel import errors
 from gpupanel.resources import TREE
 
@@ -16,7 +16,15 @@ def tree(kind=errors.PanelError):
         yield from tree(child)
 
 
+def import_all():
+    """Import every module, since a class is known to its base only once it is defined."""
+    for module in pkgutil.walk_packages(gpupanel.__path__, "gpupanel."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
 def test_every_error_has_a_message_and_the_docstring_names_it():
+    import_all()
     for kind in tree():
         assert kind.message.endswith("."), kind
         assert kind.__name__ in errors.__doc__ or not kind.__module__.startswith("gpupanel."), kind

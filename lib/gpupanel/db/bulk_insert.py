@@ -5,7 +5,8 @@ Only strings, whole numbers and NULL are written here; the driver writes all oth
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import pymysql
 from pymysql.constants import SERVER_STATUS
@@ -34,6 +35,13 @@ def literals(connection: "pymysql.Connection[Cursor]", params: Mapping[str, Any]
     }
 
 
+class RowShape(NamedTuple):
+    """The template of all rows whose values have the same types, and how many quotes it has."""
+
+    template: str
+    quotes: int
+
+
 class RowWriter:
     """Writes the rows of one INSERT; `template` has a %s for each value."""
 
@@ -42,15 +50,37 @@ class RowWriter:
         self._is_quick = self._writers[str] is _quoted
 
     def write(self, values: tuple[Any, ...]) -> str:
-        """Return the text of a row; nearly all rows have nothing to escape, which one look at their strings shows."""
-        strings = "".join([value for value in values if type(value) is str])
+        """Return the text of a row.
+
+        A row is first written without escapes. It stays so if it has no backslash and no other quotes than its shape,
+        as nearly all rows.
+        """
+        if self._is_quick and (shape := _shape(self._template, tuple(map(type, values)))):
+            text = shape.template % values
+            if text.count("'") == shape.quotes and "\\" not in text:
+                return text
         writers = self._writers
-        if not self._is_quick or "'" in strings or "\\" in strings:
-            return self._template % tuple([writers[type(value)](value) for value in values])
-        return self._template % tuple([
-            f"'{value}'" if type(value) is str else "NULL" if value is None else writers[type(value)](value)
-            for value in values
-        ])
+        return self._template % tuple([writers[type(value)](value) for value in values])
+
+
+@lru_cache(maxsize=1024)
+def _shape(template: str, types: tuple[type, ...]) -> RowShape | None:
+    """Return the shape of rows with these types, None if a value may need another form than its text."""
+    texts = template.split("%s")
+    forms = [_form(each) for each in types]
+    if len(texts) != len(types) + 1 or not all(forms):
+        return None
+    shape = texts[0] + "".join(f"{form}{text}" for form, text in zip(forms, texts[1:], strict=True))
+    return RowShape(shape, shape.count("'"))
+
+
+def _form(value_type: type) -> str | None:
+    """Return how a template shows a value that needs no escape; `%.0s` shows none of its characters."""
+    if value_type is int:
+        return "%s"
+    if value_type is type(None):
+        return "NULL%.0s"
+    return "'%s'" if issubclass(value_type, str) and value_type.__str__ is str.__str__ else None
 
 
 def _quoted(text: str) -> str:

@@ -19,6 +19,7 @@ from ..mount import Mount
 from ..rows import BatchRow, PlannedItem
 from ..worker import containers
 from ..worker.chunk_writer import ImportRun
+from ..worker.claims import with_first_reason
 from ..worker.containers import PendingContainer
 from ..worker.entry_writers import ContainerGroupWriter, ItemWriter
 from ..worker.pipeline import Limits, Pipeline, result_of_counts, work_of_bundle
@@ -84,8 +85,9 @@ class DryRun:
     def _import(self, target: "RolledBackImport", manifest: Manifest) -> Line:
         Pipeline(target, self._mount, work_of_bundle(target.run(manifest), manifest), self._limits).run()
         ended = result_of_counts(dict(target.counts), target.container_counts)
+        last_error = with_first_reason(ended.problem, target.first_reasons())
         return {"table": "ingest_batch", "key": {"sync_id": self._sync_id}, "values": {
-            "status": str(ended.status), "last_error": ended.problem, "manifest_sha256": manifest.sha256,
+            "status": str(ended.status), "last_error": last_error, "manifest_sha256": manifest.sha256,
         }}
 
 
@@ -98,6 +100,8 @@ class RolledBackImport:
         self._deadline = monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self.container_counts: Counter[str] = Counter()
+        self._item_failures: dict[int, str] = {}
+        self._container_failures: dict[int, str] = {}
         self._tx.fetch_all("dry_run.patience")
 
     def run(self, manifest: Manifest) -> ImportRun:
@@ -132,6 +136,8 @@ class RolledBackImport:
         self.counts.update(str(each.plan.decision) for each in settled)
         for each in settled:
             self._tell(self._item_line(each.plan))
+            if each.plan.decision is Decision.FAILED:
+                _keep_first(self._item_failures, each.plan.position, each.plan.reason)
         return []
 
     def open_containers(self, entries: list[tuple[int, Container]]) -> list[PendingContainer]:
@@ -149,7 +155,15 @@ class RolledBackImport:
             settled = writer.write_individually(self._tx, group)
         self._print_writes()
         self.container_counts.update(str(each.decision) for each in settled if each.entry.is_first_step)
+        for each in settled:
+            if each.decision is Decision.FAILED:
+                _keep_first(self._container_failures, each.entry.position, each.last_error or each.reason)
         return [each.entry.next_step() for each in settled if not each.is_final]
+
+    def first_reasons(self) -> list[str]:
+        """Return the reason of the first failed item by position, else of the first failed container, if any."""
+        failures = self._item_failures or self._container_failures
+        return list(failures.values())
 
     def _print_writes(self) -> None:
         written = self._tx.take_writes()
@@ -163,3 +177,10 @@ class RolledBackImport:
             "position": plan.position, "cover_hash": plan.cover_hash, "decision": str(plan.decision),
             "reason": plan.reason, "last_error": failed,
         }}
+
+
+def _keep_first(failures: dict[int, str], position: int, reason: str) -> None:
+    """Keep in `failures` the reason of the lowest position alone."""
+    if position < min(failures, default=position + 1):
+        failures.clear()
+        failures[position] = reason

@@ -197,14 +197,20 @@ class ItemFolder:
         return OSErrorTranslation(self._root, self._path(name))
 
 
-@contextmanager
-def close_on_error(descriptor: int) -> Iterator[None]:
-    """Close the descriptor if the block fails."""
-    try:
-        yield
-    except BaseException:
-        os.close(descriptor)
-        raise
+class close_on_error:  # noqa: N801  # named as a context
+    """Context that closes the descriptor if its block fails; a class, since an import enters six of them an item."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            os.close(self._descriptor)
 
 
 def _require_inside(relative: str) -> None:

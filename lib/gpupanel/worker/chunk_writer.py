@@ -164,8 +164,7 @@ class ChunkWriter(ItemWriter):
         said: dict[Assigned, list[int]] = defaultdict(list)
         tombstones: dict[AssetKey, Assigned] = {}
         for each in decided:
-            say = self._say(each)
-            if say is None or each.decision in WRITES:
+            if each.decision in WRITES or (say := self._say(each)) is None:
                 continue
             if each.existing is None:
                 tombstones[each.key] = say

@@ -292,7 +292,7 @@ def write_end(
     if result.open_entries:
         raise JobNotDoneError(result.open_entries)
     state = JobState.FAILED if result.status is BatchStatus.FAILED else JobState.COMPLETED
-    problem = _with_first_reason(result.problem, samples)
+    problem = with_first_reason(result.problem, samples)
     end(tx, claim, JobEnd(state, result.status, problem, True, manifest, writes_entry))
 
 
@@ -307,7 +307,7 @@ def note_end(
     holds.wake(tx, claim.batch_id, claim.worker)
 
 
-def _with_first_reason(problem: str | None, samples: list[str]) -> str | None:
+def with_first_reason(problem: str | None, samples: list[str]) -> str | None:
     """Return how many entries failed, and why the first one did: a list of jobs shows nothing else."""
     if problem is None or not samples:
         return problem

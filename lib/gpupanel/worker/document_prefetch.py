@@ -118,6 +118,8 @@ class MemoryBudget:
 
     def forget(self, turn: int) -> None:
         """Free the bytes of an item that is read again."""
+        if turn not in self._bytes:
+            return  # needs no lock: only the thread that reads the item adds its bytes
         with self._changed:
             self.held -= self._bytes.pop(turn, 0)
             self._changed.notify_all()
@@ -197,6 +199,8 @@ class DocumentPrefetcher:
 
     def _wait(self, turn: int, future: Future[ImportItem]) -> ImportItem:
         """Wait for an item as long as its files are being read."""
+        if future.done():
+            return future.result()
         while True:
             try:
                 read: ImportItem = wait_for(future, self._attend, MOUNT_TIMEOUT_SECONDS)
@@ -224,7 +228,10 @@ class DocumentPrefetcher:
         problems = file_check.check(self._mount, entry.asset, self._verify, lambda: self._note_read(turn))
         if problems:
             return entry._replace(problem="; ".join(problems))
-        return entry._replace(documents=documents, checked_how=self._verify)
+        return ImportItem(
+            entry.position, entry.item, entry.planned, documents, entry.problem, entry.id, entry.approved,
+            entry.target_digest, entry.item_digest, entry.is_io_error, entry.is_missing, self._verify,
+        )
 
     def _note_read(self, turn: int) -> None:
         """Note that an item is being read; raise MountUnavailableError after the end of the import."""

@@ -69,10 +69,11 @@ class NewDocuments(NamedTuple):
     @property
     def changes(self) -> dict[str, list[str | None]]:
         """name -> [digest before, digest] of each document."""
-        after = {"source": self.source_sha256} if self.source else {}
-        after |= {run.kind: run.sha256 for run in self.runs}
         before = self.before
-        return {name: [before.get(name) if before else None, digest] for name, digest in after.items()}
+        changes = {"source": [before.get("source"), self.source_sha256]} if self.source else {}
+        for run in self.runs:
+            changes[run.kind] = [before.get(run.kind), run.sha256]
+        return changes
 
 
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:

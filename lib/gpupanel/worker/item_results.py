@@ -80,8 +80,8 @@ def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str,
     if written.cover:
         link_before = written.cover.id if written.cover.is_restored else None
         changes["covers"] = {decided.entry.item.cover_hash: [link_before, written.cover.id]}
-    if decided.new and decided.new.changes:
-        changes["documents"] = decided.new.changes
+    if decided.new and (documents := decided.new.changes):
+        changes["documents"] = documents
     if decided.drift:
         changes["drift"] = decided.drift
     return changes

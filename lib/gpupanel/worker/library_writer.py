@@ -179,7 +179,8 @@ def write_documents(tx: Transaction, documents: dict[int, NewDocuments]) -> None
         for asset_id, each in documents.items() if each.source
     ])
     tx.insert_many("library_write.add_runs", [
-        {"asset_id": asset_id} | run._asdict()
+        {"asset_id": asset_id, "kind": run.kind, "file": run.file, "text": run.text, "parse_error": run.parse_error,
+         "sha256": run.sha256}
         for asset_id, each in documents.items() for run in each.runs if (run.kind, run.sha256) not in each.taken_back
     ])
     for ids in chunked([

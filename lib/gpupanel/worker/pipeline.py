@@ -117,9 +117,9 @@ class Pipeline:
                     yield entry
                 elif self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
-                    yield entry._replace(
-                        id=row["id"], planned=planned, approved=row["changes"], target_digest=row["target_digest"],
-                        item_digest=row["item_digest"],
+                    yield ImportItem(
+                        entry.position, entry.item, planned, id=row["id"], approved=row["changes"],
+                        target_digest=row["target_digest"], item_digest=row["item_digest"],
                     )
 
     def _read_and_write(
