@@ -41,5 +41,5 @@ def test_a_bulk_retry_does_the_same(send, partial, panel_db):
 def test_it_is_offered_where_something_is_left_to_retry(counts, offered):
     from gpupanel.web.pages import batch
 
-    assert batch._retryable({"status": "partial"}, counts) == offered
-    assert not batch._retryable({"status": "completed"}, counts)
+    assert batch._is_retryable({"status": "partial"}, counts) == offered
+    assert not batch._is_retryable({"status": "completed"}, counts)

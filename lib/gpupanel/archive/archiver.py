@@ -5,7 +5,7 @@ archives may delete (docs/decisions/0170-archive.md).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import ledger
 from ..db import Database, ReadTransaction, Transaction
-from ..errors import InvalidInputError, InvalidStateError
+from ..errors import InvalidInputError, InvalidStateError, PanelError
 from ..models import BatchStatus
 from ..receipts.verify_file import archive_path, verify_file
 from .file_writer import ArchiveFile, Candidate, Entry, NotArchivable, SUFFIX, damage_error, raise_if_obstacle
@@ -177,7 +177,9 @@ def lock_archiving(db: Database) -> Iterator[None]:
     try:
         yield
     finally:
-        db.close()  # which releases the lock, whatever state the connection is in
+        with suppress(PanelError):
+            db.run_read(lambda tx: tx.fetch_value("archive.unlock"))
+        db.close()  # releases the lock of a connection that could not be asked, once the server sees its end
 
 
 def _now(tx: ReadTransaction) -> datetime:
