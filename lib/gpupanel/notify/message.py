@@ -27,7 +27,7 @@ WORDS = {
     NoticeKind.NO_MOUNT: "waiting for the mount", NoticeKind.STALLED: "stalled", NoticeKind.HELD: "held",
     NoticeKind.RESET: "reset after a stall",
 }
-TODO = "gpupanel show SYNC_ID shows a batch in a shell; docs/runbook.md says what to do."
+NEXT_STEP = "gpupanel show SYNC_ID shows a batch in a shell; docs/runbook.md says what to do."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def compose(
         f"Import Media on {host}: {summary}.", "", *(line for entry in entries for line in entry.lines()),
         *([f"{left_out} left out; the page Events lists all.", ""] if more else []),
         *(["More notices wait for the next message.", ""] if is_bounded else []),
-        f"Times are UTC. {TODO}",
+        f"Times are UTC. {NEXT_STEP}",
     ]
     facts = {
         "host": host, "counts": {str(kind): number for kind, number in counts.items()}, "more": more,

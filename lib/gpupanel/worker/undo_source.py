@@ -1,5 +1,6 @@
 """The source of a job that undoes a batch: the entries of its plan in the ledger, read page by page."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ class UndoEntries:
         self.containers: Collection[Container] = PlannedContainers(db, batch_id, container_count)
 
 
-class _Planned:
+class _Planned(ABC):
     """Entries of a plan by position, in pages of the query `name`."""
 
     name = ""
@@ -51,8 +52,9 @@ class _Planned:
     def _page(self, tx: ReadTransaction, position: int, row_id: int) -> list[dict[str, Any]]:
         return tx.fetch_all(self.name, batch_id=self._batch_id, position=position, id=row_id, limit=PAGE_ROWS)
 
+    @abstractmethod
     def _entry(self, row: dict[str, Any]) -> Item | Container:
-        raise NotImplementedError
+        """Return the entry of a row of the plan."""
 
 
 class PlannedItems(_Planned):
