@@ -153,6 +153,9 @@ def test_a_fault_of_tables_or_rights_is_found_with_the_statement_that_mends_it(f
     mend(admin_db, found[check].advice if check in found else "init-db")
     assert check in found
     assert faults() == {}
+    # what doctor accepts once our rows fit: a column of the site's own, and the index of a dropped foreign key
+    admin_db.execute("ALTER TABLE ingest_event DROP COLUMN IF EXISTS site")
+    admin_db.execute("ALTER TABLE asset DROP KEY IF EXISTS first_batch")
 
 
 def test_another_engine_is_found(faults, admin_db):
