@@ -29,10 +29,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A private MariaDB with the schema and both accounts."""
+def shared_server(tmp_path_factory):
+    """A private MariaDB with the schema and both accounts, shared by the modules that a process runs."""
     with installation.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(shared_server):
+    """The shared MariaDB; some modules and folders have one of their own instead."""
+    return shared_server
 
 
 @pytest.fixture
