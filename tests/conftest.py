@@ -1,5 +1,7 @@
 """Fixtures of all tests: a private MariaDB, a mount, and both configurations. How processes share the tests."""
 
+import signal
+
 import file_permissions
 import installation
 import pytest
@@ -14,6 +16,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Their fixtures of the session cost most: one process runs them all.
 FOLDERS_OF_ONE_PROCESS = ("tests/browser/", "tests/deploy/")
+
+
+def pytest_configure():
+    """Heed signals that nohup, or a shell in the background, ignores: the programs under test would inherit that."""
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(optionalhook=True)
