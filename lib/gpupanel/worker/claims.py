@@ -16,7 +16,7 @@ from ..errors import ClaimLostError, JobNotDoneError
 from ..holds import Hold
 from ..ledger import results, search_words
 from ..library_reader import AssetKey
-from ..models import BatchStatus, Decision, HoldKind, JobState
+from ..models import BatchStatus, Decision, EventType, HoldKind, JobState
 from ..rows import PlannedItem
 
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
@@ -361,7 +361,7 @@ def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: obje
         raise ClaimLostError(LOST)
 
 
-def note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+def note(tx: Transaction, claim: Claim, event_type: EventType, phase: str, **facts: object) -> None:
     """Append an event about the job."""
     payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
     ledger.append_event(tx, claim.batch_id, event_type, payload, claim.worker)
@@ -422,7 +422,9 @@ def _fail_stale(
     return f"failed, {reason}"
 
 
-def _note_reset(tx: Transaction, job: dict[str, Any], event_type: str, phase: str, reason: str, actor: str) -> None:
+def _note_reset(
+    tx: Transaction, job: dict[str, Any], event_type: EventType, phase: str, reason: str, actor: str
+) -> None:
     payload = {
         "attempts": job["attempts"], "job_id": job["job_id"], "phase": phase, "reason": reason, "worker": job["worker"],
     }
