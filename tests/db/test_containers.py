@@ -13,7 +13,7 @@ from gpupanel.errors import DatabaseConflictError
 from gpupanel.db import Database
 from gpupanel.manifest import Container
 from gpupanel.order import BundleOrder, Order
-from gpupanel.worker import claims, containers, importer
+from gpupanel.worker import claims, containers, importer, job_release
 from gpupanel.worker.chunk_writer import ImportRun
 from gpupanel.worker.container_writer import ContainerWriter
 
@@ -430,7 +430,7 @@ def stop_after(worker_db, mount):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
             patch.setattr(containers, "record", record)
             worker_helpers.import_claimed(worker_db, mount, claim)
-        worker_db.run_transaction(claims.release, claim, "stopped")
+        worker_db.run_transaction(job_release.release, claim, "stopped")
 
     return run
 

@@ -23,7 +23,7 @@ from gpupanel.holds import Hold
 from gpupanel.ledger import notices
 from gpupanel.models import HoldKind
 from gpupanel.notify import delivery
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 from gpupanel.worker.claims import ClaimRequest
 from receivers import HookReceiver, MailServer, certificate, free_port, receiving
 
@@ -163,7 +163,7 @@ def test_a_stale_job_is_told_when_it_is_reset_and_when_it_fails_after_its_last_a
     for attempt in (1, 2):
         assert worker_db.run_transaction(claims.claim, ClaimRequest(f"{attempt:032x}", "host:1"))
         admin_db.execute("UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 1 HOUR")
-        worker_db.run_transaction(claims.requeue_stale, job, 900, 2, "host:2")
+        worker_db.run_transaction(stale_jobs.requeue_stale, job, 900, 2, "host:2")
     assert unsent(admin_db) == ["reset", "failed"]
 
 

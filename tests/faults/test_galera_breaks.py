@@ -9,7 +9,7 @@ import worker_helpers
 from gpupanel import job_queue
 from gpupanel.db import Database
 from gpupanel.errors import DatabaseConflictError, DatabaseUnavailableError
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 
 pytestmark = pytest.mark.long
 
@@ -145,7 +145,7 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
         cluster.network.pull(2)
         cluster[1].wait_for("wsrep_cluster_size", 2)
         worker_helpers.make_stale(admin_db, job_id)
-        assert worker_on(3).run_transaction(claims.requeue_stale, job_id, 900, 5, "other:3")
+        assert worker_on(3).run_transaction(stale_jobs.requeue_stale, job_id, 900, 5, "other:3")
         assert worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
         cluster.network.plug(2)
         cluster.wait_until_whole()
