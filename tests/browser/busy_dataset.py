@@ -10,7 +10,7 @@ import worker_helpers
 from gpupanel import services
 from gpupanel.devtools import demo_import
 from gpupanel.devtools.bundle_factory import BundleWriter
-from gpupanel.devtools.bundle_factory.assets import GeneratedAsset
+from gpupanel.devtools.bundle_factory.generated_asset import GeneratedAsset
 from gpupanel.mount import Mount
 from gpupanel.worker import job_release
 
