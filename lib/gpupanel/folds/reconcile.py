@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..container_reader import existing_containers
 from ..db import Database, ReadTransaction
@@ -34,6 +34,7 @@ NO_PARTS: list[dict[str, Any]] = [{}, {}]
 UPSTREAM, DONE = 0, 0  # the variant and step of marks: there is one fold, and its end counts
 
 Progress = Callable[[int, int], None]
+Stored = TypeVar("Stored", StoredItem, StoredContainer)
 
 
 @dataclass
@@ -170,12 +171,9 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key)
-            first = approved_values(view_asset(here))
-            for entry in entries:
+            for entry, overrides in _imports(trial, entries, lambda: view_asset(copy.assets.get(key))):
                 bundle = bundles[entry.number]
-                if entry.number in trial.numbers:
-                    overrides = trial.overrides and approved_values(view_asset(copy.assets.get(key))) == first
-                    import_item(copy, bundle.action, entry.item, bundle.order, overrides=overrides)
+                import_item(copy, bundle.action, entry.item, bundle.order, overrides=overrides)
             return compare_asset(view_asset(copy.assets.get(key)), upstream, is_named=True)
 
         contributors = _asset_contributors(gap, asset, entries, bundles)
@@ -213,12 +211,9 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key, (name for entry in entries for name in entry.container.items))
-            first = approved_values(view_container(owned))
-            for entry in entries:
+            for entry, overrides in _imports(trial, entries, lambda: view_container(copy.containers.get(key))):
                 bundle = bundles[entry.number]
-                if entry.number in trial.numbers:
-                    overrides = trial.overrides and approved_values(view_container(copy.containers.get(key))) == first
-                    import_container(copy, bundle.action, entry.container, bundle.order, overrides=overrides)
+                import_container(copy, bundle.action, entry.container, bundle.order, overrides=overrides)
             view = _visible(view_container(copy.containers.get(key)), live)
             if view is not None:
                 view["members"] |= others
@@ -240,6 +235,17 @@ class Reconciliation:
         self._note_superseded(bundles, _container_says(library, key))
         promise = promise_of(bundle.action for bundle in bundles.values())
         return library, Upstream(_visible(view_container(library.containers.get(key)), live), promise, choices)
+
+
+def _imports(trial: Trial, entries: list[Stored], view: Callable[[], View | None]) -> Iterator[tuple[Stored, bool]]:
+    """Yield the versions of an entry that a trial imports, and whether each overrides newer bundles.
+
+    It does until an import has changed what an approval binds.
+    """
+    first = approved_values(view())
+    for entry in entries:
+        if entry.number in trial.numbers:
+            yield entry, trial.overrides and approved_values(view()) == first
 
 
 def _visible(view: View | None, live: Collection[str]) -> View | None:
