@@ -150,7 +150,7 @@ class Reconciliation:
     def _fold_asset(self, key: Key, entries: list[StoredItem]) -> tuple[Asset | None, Upstream]:
         bundles, library = self._bundles_of(entries), Library()
         for entry in entries:
-            import_item(library, bundles[entry.number].action, entry.item, bundles[entry.number].order)
+            import_item(library, entry.item, bundles[entry.number].as_import())
         asset = library.assets.get(key)
         if entries:
             is_there = asset is not None and not asset.deleted
@@ -172,8 +172,7 @@ class Reconciliation:
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key)
             for entry, overrides in _imports(trial, entries, lambda: view_asset(copy.assets.get(key))):
-                bundle = bundles[entry.number]
-                import_item(copy, bundle.action, entry.item, bundle.order, overrides=overrides)
+                import_item(copy, entry.item, bundles[entry.number].as_import(overrides=overrides))
             return compare_asset(view_asset(copy.assets.get(key)), upstream, is_named=True)
 
         contributors = _asset_contributors(gap, asset, entries, bundles)
@@ -212,8 +211,7 @@ class Reconciliation:
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key, (name for entry in entries for name in entry.container.items))
             for entry, overrides in _imports(trial, entries, lambda: view_container(copy.containers.get(key))):
-                bundle = bundles[entry.number]
-                import_container(copy, bundle.action, entry.container, bundle.order, overrides=overrides)
+                import_container(copy, entry.container, bundles[entry.number].as_import(overrides=overrides))
             view = _visible(view_container(copy.containers.get(key)), live)
             if view is not None:
                 view["members"] |= others
@@ -229,7 +227,7 @@ class Reconciliation:
         choices = []
         for entry in entries:
             bundle, container = bundles[entry.number], entry.container
-            import_container(library, bundle.action, container, bundle.order)
+            import_container(library, container, bundle.as_import())
             if bundle.action != "remove":
                 choices.append({name: getattr(container, name) for name in CONTAINER_FIELDS})
         self._note_superseded(bundles, _container_says(library, key))
