@@ -188,8 +188,8 @@ def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(
     payload = json.loads(event["payload"])
     assert payload["reason"].startswith("the database refused it: ")
     assert (payload["container_hash"], payload["missing"]) == (bad["container_hash"], [])
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-2:] == ["container_failed", "job_finished"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types[-2:] == ["container_failed", "job_finished"]
 
 
 def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
@@ -205,8 +205,8 @@ def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
     assert members(admin_db, kind) and worker_helpers.job(admin_db, job_id)["state"] == "held"
     worker_helpers.make_due(admin_db)
     worker_helpers.drain(worker_conf)
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told.count("job_claimed") > 1 and told.count("container_failed") == 1
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types.count("job_claimed") > 1 and event_types.count("container_failed") == 1
 
 
 def unavailable(*args):

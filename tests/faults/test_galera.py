@@ -47,10 +47,10 @@ def test_claims_on_three_nodes_take_each_job_once(cluster, admin_db, worker_on):
     together(partial(end_all, worker_on(number), number) for number in cluster)
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute(
+    counts = admin_db.execute(
         "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
     )
-    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+    assert {(row["event_type"], row["n"], row["batches"]) for row in counts} == {
         ("job_claimed", JOBS, JOBS), ("job_finished", JOBS, JOBS),
     }
 

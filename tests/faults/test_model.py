@@ -500,11 +500,11 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def nothing_is_deleted_and_nothing_told_is_changed(self):
         ids = snapshot.ids(self.admin)
-        told = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
+        events = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
         for table, before in self.seen.get("ids", {}).items():
             assert before <= ids[table]
-        assert told[: len(self.seen.get("told", []))] == self.seen.get("told", [])
-        self.seen = {"ids": ids, "told": told}
+        assert events[: len(self.seen.get("told", []))] == self.seen.get("told", [])
+        self.seen = {"ids": ids, "told": events}
 
 
 def test_any_order_of_scans_clicks_imports_deaths_and_resets_ends_as_the_model_says(

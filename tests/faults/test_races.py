@@ -298,10 +298,10 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
         thread.join()
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute(
+    counts = admin_db.execute(
         "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
     )
-    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+    assert {(row["event_type"], row["n"], row["batches"]) for row in counts} == {
         ("job_claimed", 1000, 1000), ("job_finished", 1000, 1000),
     }
     assert not admin_db.execute("SELECT 1 FROM import_job GROUP BY claim_token HAVING COUNT(*) > 1")

@@ -36,9 +36,9 @@ def settle(admin_db):
 
 
 @pytest.fixture
-def planned(found, panel_db, mount):
+def planned(scan_bundle, panel_db, mount):
     """A bundle of eight photos, preflighted."""
-    sync_id = found(count=8)
+    sync_id = scan_bundle(count=8)
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     return sync_id
 

@@ -12,9 +12,9 @@ EVENTS = f"{BATCHES}?action=events"
 
 
 @pytest.fixture
-def logged(found, panel_db, admin_db):
+def logged(scan_bundle, panel_db, admin_db):
     """Two batches with 70 events each, by turns, of two people on two days."""
-    one, two = found("one"), found("two")
+    one, two = scan_bundle("one"), scan_bundle("two")
     ids = [panel_db.run_read(ledger.get_batch, sync_id)["id"] for sync_id in (one, two)]
     for number in range(140):
         admin_db.execute(
