@@ -1,5 +1,7 @@
 """Fixtures of all tests: a private MariaDB, a mount, and both configurations. How processes share the tests."""
 
+import signal
+
 import file_permissions
 import installation
 import pytest
@@ -16,6 +18,13 @@ from xdist.scheduler import LoadScopeScheduling
 FOLDERS_OF_ONE_PROCESS = ("tests/browser/", "tests/deploy/")
 
 
+def pytest_configure():
+    """Heed signals that nohup, or a shell in the background, ignores: the programs under test would inherit that."""
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give each process whole files, or whole folders, in the order in which one process would run them."""
@@ -29,10 +38,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A private MariaDB with the schema and both accounts."""
+def shared_server(tmp_path_factory):
+    """A private MariaDB with the schema and both accounts, shared by the modules that a process runs."""
     with installation.installed(tmp_path_factory.mktemp("mariadb"), *THROWAWAY) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def server(shared_server):
+    """The shared MariaDB; some modules and folders have one of their own instead."""
+    return shared_server
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ SELECT table_name, index_name, column_name, non_unique FROM information_schema.s
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables_stay(server):
+def tables_stay(shared_server):
     """Fail the module that leaves a column or index: the modules that follow it share its database."""
-    db = Database(server.admin(NAME))
+    db = Database(shared_server.admin(NAME))
 
     def shapes():
         return {tuple(row.values()) for row in db.execute(TABLE_SHAPES, name=NAME)}

@@ -117,8 +117,8 @@ class Machine:
         self.systemctl("daemon-reload")
 
     def forget(self, unit: str) -> None:
-        """Stop the unit, and take back what `configure` did."""
-        self.systemctl("stop", unit)
+        """Stop the unit and the repeated message about its failure, and take back what `configure` did."""
+        self.systemctl("stop", unit, f"gpu-admin-panel-notify@{unit}.service")
         self.systemctl("reset-failed", unit, check=False)
         shutil.rmtree(self.folder / "units" / f"{unit}.d", ignore_errors=True)
         self.systemctl("daemon-reload")
