@@ -149,17 +149,22 @@ def touch(tx: Transaction, batch_id: int) -> None:
 def pause(tx: Transaction, actor: str, reason: str) -> None:
     """Pause the queue: no worker of this version claims a job; running jobs continue.
 
-    Raises InvalidInputError.
+    Raises InvalidInputError, and InvalidStateError if it is paused (docs/decisions/0140-a-second-pause-is-refused.md).
     """
-    tx.execute("job_queue.control", paused=1, actor=actor, reason=_checked_reason(reason))
+    reason = _checked_reason(reason)
+    tx.execute("job_queue.lock_control")
+    if paused := control(tx):
+        why = f": {paused['reason']}" if paused["reason"] else ""
+        raise InvalidStateError(
+            f"{paused['paused_by']} paused the queue already, at {paused['since']:%Y-%m-%d %H:%M:%S} UTC{why}.",
+            "That pause stays as it is. Resume the queue first to pause it for another reason.",
+        )
+    tx.execute("job_queue.control", paused=1, actor=actor, reason=reason)
 
 
 def resume(tx: Transaction, actor: str) -> bool:
     """Resume the queue; return whether it was paused."""
-    if not is_paused(tx):
-        return False
-    tx.execute("job_queue.control", paused=0, actor=actor, reason="")
-    return True
+    return tx.execute("job_queue.control", paused=0, actor=actor, reason="") > 0
 
 
 def control(tx: ReadTransaction) -> QueueControl | None:

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -225,7 +226,8 @@ def test_plan_shows_the_library_after_several_batches_and_writes_nothing(bundles
         f"1 {first} create 2 2 created", f"2 {later} update 1 1 updated",
     ]
     assert "photo 2 created" in lines and "gallery 1 created" in lines
-    assert [line for line in lines if " title #1 sets " in line and "#2 sets Later" in line]
+    assert re.search(r" title #1 sets .+; #2 sets Later", " ".join(lines))
+    assert max(map(len, answer.stdout.splitlines())) <= 100
     assert "\x1b" not in answer.stdout
     status, output = as_json("plan", first, later)
     assert status == 0 and output["complete"] and output["library"]["photo"] == {"created": 2}
@@ -333,7 +335,7 @@ def test_show_prints_facts_plan_jobs_items_and_events(scanned, as_json, command)
         "job_queued", "preflight_finished", "preflight_started", "scan",
     ]
     text = command("show", scanned, "--items", "2").stdout
-    for headings in ("TYPE ASSET HASH TITLE DECISION REASON", "TIME (UTC) EVENT ACTOR PAYLOAD"):
+    for headings in ("TYPE ASSET HASH TITLE DECISION REASON", "TIME (UTC) EVENT ACTOR WHAT HAPPENED"):
         assert headings.split() in [line.split() for line in text.splitlines()]
     assert "status           queued" in text and "plan             3 will_create" in text
     assert "and 1 more" in text
@@ -434,6 +436,22 @@ def test_a_user_id_without_a_login_name_is_asked_for_a_name(scanned, panel_conf)
     assert preflight("--as", "admin").returncode == 0
 
 
+# --------------------------------------------------------------------------------------------------------- seen
+
+
+def test_batches_are_marked_as_seen_and_the_others_say_why_not(scanned, command, as_json, admin_db, panel_db):
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
+    assert command("list", "--attention", "new", "--ids").stdout == f"{scanned}\n"
+    answer = command("--as", "ada", "seen", "-", stdin=scanned)
+    assert (answer.returncode, answer.stdout) == (0, f"{scanned}  marked as seen: partial\n")
+    assert events(panel_db, scanned)["attention_seen"] == "ada"
+    assert command("list", "--attention", "new", "--ids").stdout == ""
+    status, [again, missing] = as_json("seen", scanned, UNKNOWN)
+    assert status == 1 and again["problem"] == f"Batch {scanned} was seen by ada already."
+    assert (missing["sync_id"], missing["reasons"]) == (UNKNOWN, []) and UNKNOWN in missing["problem"]
+    assert command("seen", scanned).stdout.startswith(f"{scanned}  not marked\n  Batch {scanned} was seen by ada")
+
+
 # ------------------------------------------------------------------------------------------------ holds and pause
 
 
@@ -456,6 +474,10 @@ def test_the_queue_is_paused_with_a_reason_and_resumed(command, as_json):
     assert command("--as", "ada", "pause", "--reason", "the library moves").returncode == 0
     assert as_json("status")[1]["paused"]["reason"] == "the library moves"
     assert command("status").stdout.startswith("The queue is paused by ada since ")
+    again = command("--as", "ben", "pause", "--reason", "lunch")
+    assert again.returncode == 1 and "ada paused the queue already, at " in again.stderr
+    assert "UTC: the library moves." in again.stderr
+    assert as_json("status")[1]["paused"]["paused_by"] == "ada"
     assert command("resume").stdout == "The queue is resumed.\n"
     assert as_json("resume") == (0, {"paused": False, "was_paused": False})
     assert as_json("status")[1]["paused"] is None

@@ -118,6 +118,17 @@ def test_the_events_are_the_newest_first_and_their_payloads_cut(page):
     ]
 
 
+def test_each_event_has_its_sentence_above_the_payload(page):
+    rows = region(page, "Recent events").tbody.find_all("tr")
+    assert [text(row.find(class_="payload").find(True)) for row in rows] == [
+        "admin canceled job 3.",
+        "admin queued job 3 after a preflight, and so approved the plan of 4 items.",
+        "The preflight passed: 4 will_create.",
+        "The preflight began: 4 items, 1 container, 172.8 MB; action update.",
+        "The scan recorded this bundle from flux-1: action update, 4 items, 172.8 MB.",
+    ]
+
+
 def test_the_help_has_its_sections_and_the_mount_of_the_configuration(page, settings):
     panel = page.html.find(id="help")
     assert [text(heading) for heading in panel.find_all(["h2", "h3"])] == [

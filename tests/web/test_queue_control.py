@@ -71,6 +71,15 @@ def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, scan
     assert scripted.get(TASKS).json["paused"] is None
 
 
+def test_a_second_pause_is_refused_and_names_the_first(admin, send, panel_db):
+    panel_db.run_transaction(job_queue.pause, "ada", "the <b>library</b> moves")
+    first = panel_db.run_read(job_queue.control)
+    page = send(TASKS, do="pause", reason="lunch", status=409)
+    assert "ada paused the queue already, at " in text(page.html.main)
+    assert "UTC: the <b>library</b> moves." in text(page.html.main)
+    assert panel_db.run_read(job_queue.control) == first
+
+
 @pytest.mark.parametrize("url", [BATCHES, TASKS])
 def test_the_status_bar_says_how_many_workers_beat_and_when_one_was_seen(admin, worker, url):
     worker(3)

@@ -19,11 +19,12 @@ HEADS = {
 
 @pytest.fixture
 def shown(admin, scan_bundle, panel_db, mount):
-    """The URL of the first item's thumbnail, and its file."""
+    """The URL of the first item's thumbnail as programs use it, and its file."""
     sync_id = scan_bundle()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     item = admin.get(detail(sync_id), headers=JSON).json["items"][0]
-    return admin.get(detail(sync_id)).html.find("img")["src"], mount.assets_dir / item["path"] / item["picture"]
+    url = admin.get(detail(sync_id)).html.find("img")["src"]
+    return url.removesuffix("&missing=blank"), mount.assets_dir / item["path"] / item["picture"]
 
 
 def test_a_picture_is_shown_lazily_and_leaves_room_for_itself(admin, scan_bundle, panel_db, mount):
@@ -66,6 +67,19 @@ def test_what_is_no_image_is_not_shown(admin, shown, content):
     file.write_bytes(content)
     answer = admin.get(url, status=404)
     assert not content or content not in answer.body
+
+
+@pytest.mark.parametrize("content", [None, SECRET])
+def test_a_page_shows_an_empty_frame_where_a_thumbnail_is_missing(admin, shown, content):
+    url, file = shown
+    assert admin.get(f"{url}&missing=blank").body == file.read_bytes()
+    file.unlink()
+    if content:
+        file.write_bytes(content)
+    answer = admin.get(f"{url}&missing=blank")
+    assert answer.body == thumbnail.BLANK and answer.content_type == thumbnails.sniff_mime_type(thumbnail.BLANK)
+    assert "ETag" not in answer.headers
+    admin.get(f"{url}&missing=x", status=400)
 
 
 def test_a_file_that_is_too_large_is_not_shown(admin, shown, monkeypatch):

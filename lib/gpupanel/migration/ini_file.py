@@ -7,13 +7,14 @@ from pathlib import Path
 from ..errors import ConfigurationError
 
 
-def read_ini(path: Path, hint: str, *, keep_case: bool = False) -> ConfigParser:
-    """Read a file; `keep_case` keeps upper case in option names.
+def read_ini(path: Path, hint: str, *, are_names: bool = False) -> ConfigParser:
+    """Read a file. Where the options `are_names`, upper case is kept, and only `=` ends them: a name may have a colon.
 
     Raises ConfigurationError, with `hint`.
     """
-    parser = ConfigParser(interpolation=None, default_section="\0")
-    if keep_case:
+    delimiters = ("=",) if are_names else ("=", ":")
+    parser = ConfigParser(interpolation=None, default_section="\0", delimiters=delimiters)
+    if are_names:
         parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
         parser.read_string(path.read_text(encoding="utf-8"))

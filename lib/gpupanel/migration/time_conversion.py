@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidInputError, InvalidStateError
+from ..models import EventType
 from . import table_specs
 
-EVENT = "times_converted"
+EVENT: EventType = "times_converted"
 TO_UTC, TO_LOCAL = "utc", "local"
 NEAR_SECONDS = 60  # a row and the record of its change are written in one transaction, seconds apart
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600

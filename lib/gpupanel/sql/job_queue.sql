@@ -18,12 +18,14 @@ WHERE id = %(job_id)s AND state IN ('queued', 'held')
 -- Change the time of a batch whose job was held or released.
 UPDATE ingest_batch SET updated_at = NOW(6) WHERE id = %(batch_id)s
 
+-- name: lock_control
+-- Lock the row of the pause, and create it if it does not exist.
+INSERT INTO queue_control (id) VALUES (1) ON DUPLICATE KEY UPDATE id = id
+
 -- name: control
--- Pause or resume the queue.
-INSERT INTO queue_control (id, paused, paused_by, reason, since)
-VALUES (1, %(paused)s, %(actor)s, %(reason)s, NOW(6))
-ON DUPLICATE KEY UPDATE paused = VALUES(paused), paused_by = VALUES(paused_by), reason = VALUES(reason),
-                        since = VALUES(since)
+-- Pause a queue that is not paused, or resume one that is.
+UPDATE queue_control SET paused = %(paused)s, paused_by = %(actor)s, reason = %(reason)s, since = NOW(6)
+WHERE id = 1 AND paused <> %(paused)s
 
 -- name: paused
 -- Who paused the queue, why and since when; no row while it is not paused.

@@ -15,7 +15,7 @@ from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
 from ..ledger import results, search_words
 from ..library_reader import AssetKey
-from ..models import BatchStatus, Decision, JobState
+from ..models import BatchStatus, Decision, EventType, JobState
 from ..rows import PlannedItem
 
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
@@ -322,7 +322,7 @@ def _changed_sha256(manifest: ManifestAtEnd) -> str | None:
     return manifest.sha256 if manifest.state is ManifestState.CHANGED else None
 
 
-def note(tx: Transaction, claim: Claim, event_type: str, phase: str, **facts: object) -> None:
+def note(tx: Transaction, claim: Claim, event_type: EventType, phase: str, **facts: object) -> None:
     """Append an event about the job."""
     payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
     ledger.append_event(tx, claim.batch_id, event_type, payload, claim.worker)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
-from ..models import BatchStatus
+from ..models import BatchStatus, EventType
 from .claims import job_label
 
 
@@ -63,7 +63,9 @@ def _fail_stale(
     return f"failed, {reason}"
 
 
-def _note_reset(tx: Transaction, job: dict[str, Any], event_type: str, phase: str, reason: str, actor: str) -> None:
+def _note_reset(
+    tx: Transaction, job: dict[str, Any], event_type: EventType, phase: str, reason: str, actor: str
+) -> None:
     payload = {
         "attempts": job["attempts"], "job_id": job["job_id"], "phase": phase, "reason": reason, "worker": job["worker"],
     }
