@@ -12,7 +12,7 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.web import status_bar
 from gpupanel.web.pages import throughput_chart
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 from worker_helpers import enqueue, take
 
 STALE = 900
@@ -61,17 +61,17 @@ def test_a_perl_job_in_any_state_is_left_to_a_living_worker_and_reset_after_a_de
         token = perl_time.new_token("ours:1") if was_ours else None
         (alive if age == ALIVE or not columns else dead)[job_id] = columns, ages, token
         perl_claims(admin_db, job_id, zone, ages, token, status)
-    assert db.run_transaction(claims.see_jobs_without_times) == 8
-    assert set(db.run_read(claims.list_stale, STALE)) == set(dead)
+    assert db.run_transaction(stale_jobs.see_jobs_without_times) == 8
+    assert set(db.run_read(stale_jobs.list_stale, STALE)) == set(dead)
     for job_id in jobs:
-        done = db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+        done = db.run_transaction(stale_jobs.requeue_stale, job_id, STALE, 5, "ours:1")
         assert (job_id in dead) == (done is not None), (alive | dead)[job_id]
     for job_id in alive:  # none is left forever
         admin_db.execute(
             f"UPDATE import_job SET heartbeat_at = COALESCE(heartbeat_at, claimed_at) - INTERVAL {STALE} SECOND"
             f" WHERE id = {job_id}"
         )
-        assert db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+        assert db.run_transaction(stale_jobs.requeue_stale, job_id, STALE, 5, "ours:1")
 
 
 def test_a_job_that_perl_claimed_under_a_token_of_ours_takes_no_write_of_our_worker(admin_db, worker_db):
@@ -97,7 +97,7 @@ def test_our_own_claims_are_in_utc_whatever_the_zone_of_the_perl_side_is(admin_d
     db.run_transaction(claims.claim, claims.ClaimRequest(token, worker_helpers.HOST))
     for age, stale in ((ALIVE, []), (DEAD, [job_id])):
         admin_db.execute(f"UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL {age} SECOND")
-        assert list(db.run_read(claims.list_stale, STALE)) == stale
+        assert list(db.run_read(stale_jobs.list_stale, STALE)) == stale
         [row] = db.run_read(job_queue.list_running)
         assert age <= (row["now"] - row["heartbeat_at"]).total_seconds() < age + 60
 

@@ -60,8 +60,8 @@ def test_a_held_batch_says_why(admin, panel_db, job):
     assert f"Cancel job {job}" in text(page.html.main)
 
 
-def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, found, scripted):
-    sync_id = found()
+def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, scan_bundle, scripted):
+    sync_id = scan_bundle()
     send(TASKS, do="pause", reason="the library moves")
     for url in (BATCHES, TASKS, detail(sync_id), f"{BATCHES}?action=doctor"):
         assert "The queue is paused by admin since" in text(admin.get(url).html.find(id="paused")), url

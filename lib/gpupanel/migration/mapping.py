@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from configparser import ConfigParser
-from configparser import Error as SyntaxProblem
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from ..errors import ConfigurationError
 from . import table_specs
+from .ini_file import read_ini
 
 ABSENT = "-"
 NAME = re.compile(r"[A-Za-z0-9_$]{1,64}")
@@ -50,15 +50,7 @@ def load_mapping(path: Path) -> NameMapping:
 
     Raises ConfigurationError with every problem found.
     """
-    parser = ConfigParser(interpolation=None, default_section="\0", delimiters=("=",))
-    parser.optionxform = str  # type: ignore[assignment, method-assign] # keep upper case in names
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], HINT) from None
-    except (SyntaxProblem, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be used", [" ".join(str(error).split())], HINT) from None
-    mapping, problems = _read(parser)
+    mapping, problems = _read(read_ini(path, HINT, are_names=True))
     if problems:
         raise ConfigurationError(f"{path} cannot be used", problems, HINT)
     return mapping

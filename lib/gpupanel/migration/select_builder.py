@@ -1,14 +1,22 @@
 """Build the statement that reads a table with natural keys for its ids."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from .mapping import NameMapping
 from .table_specs import REFERENCES, TableSpec, end_of, is_hash
-
-if TYPE_CHECKING:
-    from .compared_database import ComparedDatabase
 
 # The number of a job in the history of its batch.
 JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
+
+
+class SideSchema(Protocol):
+    """The names, tables and columns of one side."""
+
+    mapping: NameMapping
+
+    def has(self, table: str, column: str | None = None) -> bool: ...
+
+    def is_binary(self, table: str, column: str) -> bool: ...
 
 
 class SelectBuilder:
@@ -18,7 +26,7 @@ class SelectBuilder:
     documents.
     """
 
-    def __init__(self, side: "ComparedDatabase", table: TableSpec):
+    def __init__(self, side: SideSchema, table: TableSpec):
         self._side, self._table = side, table
         self._joins: dict[str, str] = {}
         self._driver = table.key[0].rpartition(".")[0]
