@@ -12,7 +12,7 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.web import status_bar
 from gpupanel.web.pages import throughput_chart
-from gpupanel.worker import claims, stale_jobs
+from gpupanel.worker import claims, job_release, stale_jobs
 from worker_helpers import enqueue, take
 
 STALE = 900
@@ -214,7 +214,7 @@ def test_no_claim_of_ours_in_any_state_is_taken_for_one_of_another_program(admin
     enqueue(admin_db, 1)
     claim = take(worker_db, "a")
     assert not is_foreign(worker_db)
-    worker_db.run_transaction(claims.release, claim, "the mount is unavailable")
+    worker_db.run_transaction(job_release.release, claim, "the mount is unavailable")
     assert not is_foreign(worker_db)
     claim = take(worker_db, "b")
     worker_db.run_transaction(claims.fail, claim, "broken")
@@ -231,7 +231,7 @@ def test_a_claim_of_another_program_is_seen_also_under_a_token_of_ours(admin_db,
     db, zone = zoned
     [job_id] = enqueue(admin_db, 1)
     if after_ours:
-        db.run_transaction(claims.release, take(db, "a"), "the mount is unavailable")
+        db.run_transaction(job_release.release, take(db, "a"), "the mount is unavailable")
     perl_claims(admin_db, job_id, zone, ages)
     assert is_foreign(db)
     if ended != "queued":
