@@ -49,7 +49,7 @@ def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
 @pytest.mark.parametrize("do", ["hold", "release", "pause", "resume"])
 def test_nothing_is_done_without_the_forms_token(send, panel_db, job, do):
     send(TASKS, token="wrong", do=do, job_id=job, reason="x", status=403)
-    assert worker_helpers.job(panel_db, job)["state"] == "queued" and not panel_db.run_read(job_queue.is_paused)
+    assert worker_helpers.job(panel_db, job)["state"] == "queued" and panel_db.run_read(job_queue.control) is None
 
 
 def test_a_held_batch_says_why(admin, panel_db, job):
