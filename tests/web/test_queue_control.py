@@ -58,7 +58,7 @@ def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
 @pytest.mark.parametrize("do", ["hold", "release", "pause", "resume"])
 def test_nothing_is_done_without_the_forms_token(send, panel_db, job, do):
     send(TASKS, token="wrong", do=do, job_id=job, reason="x", status=403)
-    assert worker_helpers.job(panel_db, job)["state"] == "queued" and not panel_db.run_read(job_queue.is_paused)
+    assert worker_helpers.job(panel_db, job)["state"] == "queued" and panel_db.run_read(job_queue.control) is None
 
 
 def test_a_held_batch_says_why(admin, panel_db, job):
@@ -69,8 +69,8 @@ def test_a_held_batch_says_why(admin, panel_db, job):
     assert f"Cancel job {job}" in text(page.html.main)
 
 
-def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, found, scripted):
-    sync_id = found()
+def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, scan_bundle, scripted):
+    sync_id = scan_bundle()
     send(TASKS, do="pause", reason="the library moves")
     for url in (BATCHES, TASKS, detail(sync_id), f"{BATCHES}?action=doctor"):
         assert "The queue is paused by admin since" in text(admin.get(url).html.find(id="paused")), url
