@@ -122,6 +122,7 @@ GRANT SELECT, INSERT, DELETE ON ingest_batch_item TO gpu_archive@localhost;
 GRANT SELECT, INSERT, DELETE ON ingest_event TO gpu_archive@localhost;
 GRANT SELECT, INSERT, DELETE ON ingest_result TO gpu_archive@localhost;
 GRANT SELECT, INSERT, DELETE ON ingest_result_member TO gpu_archive@localhost;
+GRANT SELECT, INSERT, DELETE ON ingest_result_tombstone TO gpu_archive@localhost;
 GRANT SELECT, INSERT, UPDATE (emptied_at, restored_at) ON ingest_archive TO gpu_archive@localhost;
 GRANT SELECT ON ingest_batch_container TO gpu_archive@localhost;
 GRANT SELECT ON ingest_receipt TO gpu_archive@localhost;

@@ -393,6 +393,8 @@ CREATE TABLE IF NOT EXISTS ingest_receipt (
   marks      LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NULL,
   -- The rows of ingest_batch_container that the job settled, as they were: JSON Lines, compressed by zlib.
   containers LONGBLOB NULL,
+  -- Of the format, docs/AUDITORS.md: 1 covers no ingest_result_tombstone.
+  version    TINYINT UNSIGNED NOT NULL DEFAULT 1,
   -- A job has one receipt.
   UNIQUE KEY job (job_id),
   -- The receipts of a batch in order.
@@ -581,6 +583,8 @@ CREATE TABLE IF NOT EXISTS asset_cover (
   deleted_at DATETIME(6) NULL,
   -- A cover is linked to an asset once.
   UNIQUE KEY cover (asset_id, cover_hash),
+  -- The assets that show a cover.
+  KEY shown_by (cover_hash, asset_id),
   CONSTRAINT asset_cover_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
@@ -624,7 +628,9 @@ CREATE TABLE IF NOT EXISTS asset_gallery (
   updated_at     DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at     DATETIME(6) NULL,
   -- A gallery is one row, whichever bundles fill it.
-  UNIQUE KEY gallery (gallery_hash)
+  UNIQUE KEY gallery (gallery_hash),
+  -- The galleries that show a cover.
+  KEY shown_by (cover_hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_gallery_item (
@@ -659,7 +665,9 @@ CREATE TABLE IF NOT EXISTS asset_collection (
   updated_at      DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   deleted_at      DATETIME(6) NULL,
   -- A collection is one row, whichever bundles fill it.
-  UNIQUE KEY collection (collection_hash)
+  UNIQUE KEY collection (collection_hash),
+  -- The collections that show a cover.
+  KEY shown_by (cover_hash)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 
 CREATE TABLE IF NOT EXISTS asset_collection_item (

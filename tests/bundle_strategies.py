@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
 from hypothesis import strategies as st
 
 from gpupanel.manifest import Container, Derivative, Item, Manifest, Verification
@@ -107,6 +108,30 @@ def peopled_worlds(draw: st.DrawFn, most: int = 6) -> World:
     """
     first = handover(0, "create", *(photo(asset) for asset in range(len(ASSETS))), at=-1)
     return _arriving(draw, (first, *(draw(_handovers(number)) for number in range(1, draw(st.integers(3, most))))))
+
+
+def cover(number: int = 0) -> Item:
+    """One of COVERS as an item."""
+    return Item("cover", COVERS[number], path=f"items/cover {number}", title=f"c{number}")
+
+
+@st.composite
+def covered_worlds(draw: st.DrawFn, most: int = 5) -> World:
+    """Generate bundles of few assets and of their covers, which several bundles bring, show and change."""
+    return _arriving(draw, tuple(draw(_covered(number)) for number in range(draw(st.integers(2, most)))))
+
+
+@st.composite
+def _covered(draw: st.DrawFn, number: int) -> Handover:
+    shown = st.sampled_from((None, *COVERS, *COVERS))
+    photos = [photo(each, title=f"{number}", cover=draw(shown)) for each in draw(_some(2))]
+    covers = [cover(each) for each in draw(_some(len(COVERS)))]
+    containers = [
+        msgspec.structs.replace(group(each, *draw(_some(2)), title=f"g{number}"), cover_hash=draw(shown))
+        for each in draw(_some(len(CONTAINERS)))
+    ]
+    action = draw(st.sampled_from(("create", "update", "update", "update", "remove")))
+    return handover(number, action, *draw(st.permutations([*photos, *covers])), *containers, at=draw(st.integers(0, 3)))
 
 
 def _arriving(draw: st.DrawFn, handovers: tuple[Handover, ...]) -> World:

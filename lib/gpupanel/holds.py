@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import ledger
 from .db import Transaction
-from .models import HoldKind
+from .models import EventType, HoldKind
 
 PAGE_JOBS = 100  # jobs that one transaction of a wake-up, a sweep or a mass hold writes, at most
 WITH_BACKOFF = (HoldKind.BUNDLE, HoldKind.BACKOFF)  # each hold in a row doubles the time until the next sweep
@@ -88,7 +88,7 @@ def append_held(
 
 
 def _append_events(
-    tx: Transaction, event_type: str, jobs: Iterable[tuple[int, int]], actor: str, facts: dict[str, object]
+    tx: Transaction, event_type: EventType, jobs: Iterable[tuple[int, int]], actor: str, facts: dict[str, object]
 ) -> None:
     """Append one event for each (batch id, job id), with one INSERT."""
     ledger.append_events(tx, event_type, [(batch_id, facts | {"job_id": job_id}) for batch_id, job_id in jobs], actor)

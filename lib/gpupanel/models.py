@@ -6,7 +6,7 @@ docs/CONTRACT.md, 5. Words for states.
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 COUNT_LIMIT = 10_000  # where counts on pages stop, so that a page costs the same in a ledger of any size
 SIZE, SHA256 = "size", "sha256"  # how a file is compared with its manifest
@@ -19,6 +19,14 @@ Changes = dict[str, list[Any]]  # field -> [before, after]
 
 # Word of a filter -> value of ingest_batch.attention: needs attention, and a person has seen that.
 ATTENTION = {"new": 1, "seen": 2}
+
+# The events that this program writes; event_sentences.py has the sentence of each.
+EventType = Literal[
+    "attention_seen", "batch_archived", "batch_restored", "bundle_passed_over", "container_failed", "job_canceled",
+    "job_claimed", "job_failed", "job_finished", "job_held", "job_priority", "job_progress", "job_queued",
+    "job_released", "job_reset", "job_unheld", "manifest_changed", "preflight_abandoned", "preflight_canceled",
+    "preflight_finished", "preflight_requested", "preflight_started", "scan", "times_converted", "undo_requested",
+]
 
 
 class BatchStatus(StrEnum):

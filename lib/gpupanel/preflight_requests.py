@@ -7,6 +7,7 @@ neither preflighted nor queued by others (docs/decisions/0114-holds-and-workers-
 from . import ledger
 from .db import ReadTransaction, Transaction
 from .errors import InvalidStateError
+from .models import EventType
 from .rows import BatchRow, PreflightRequest
 
 OPEN_STATES = ("queued", "running")
@@ -63,7 +64,9 @@ def cancel(tx: Transaction, batch_id: int, actor: str) -> None:
     _append_event(tx, batch_id, "preflight_canceled", {"cancelled_by": actor, "phase": "preflight_cancel"}, actor)
 
 
-def _append_event(tx: Transaction, batch_id: int, event_type: str, payload: dict[str, object], actor: str) -> None:
+def _append_event(
+    tx: Transaction, batch_id: int, event_type: EventType, payload: dict[str, object], actor: str
+) -> None:
     """Append an event, and change the batch, by which open pages see it."""
     ledger.append_event(tx, batch_id, event_type, payload, actor)
     tx.execute("preflights.touch", batch_id=batch_id)

@@ -227,7 +227,7 @@ def release_job(db: Database, job_id: int, actor: str) -> Hold | None:
 
 
 def pause_queue(db: Database, actor: str, reason: str) -> None:
-    """Pause all claims. Raises InvalidInputError."""
+    """Pause all claims. Raises InvalidInputError, and InvalidStateError if they are paused."""
     db.run_transaction(job_queue.pause, actor, reason)
 
 

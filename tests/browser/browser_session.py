@@ -53,7 +53,7 @@ class Window:
 
     def _note(self, message) -> None:
         """Record a console error, except expected error responses."""
-        expected = message.location["url"] == self.page.url or "action=picture" in message.location["url"]
+        expected = message.location["url"] == self.page.url
         if message.type == "error" and not (expected and "the server responded with a status of" in message.text):
             self.complaints.append(f"{message.text} {message.location['url']}")
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 import worker_helpers
@@ -19,11 +20,12 @@ from gpupanel.db import Database, query
 from gpupanel.db.expected import expected_tables
 from gpupanel.errors import InvalidInputError, InvalidStateError, NotFoundError
 from gpupanel.receipts import DatabaseVerifier, Hasher, seal, verify_file
+from gpupanel.receipts.rows import Span
 from gpupanel.receipts.lines import RECEIPT, digest_of, encode_body, encode_closing, encode_line, parse_line
 
 MOVED = {
-    "ingest_result": "id", "ingest_result_member": "result_id, asset_id", "ingest_event": "id",
-    "ingest_batch_item": "id",
+    "ingest_result": "id", "ingest_result_member": "result_id, asset_id",
+    "ingest_result_tombstone": "result_id, asset_hash", "ingest_event": "id", "ingest_batch_item": "id",
 }
 OURS = ("batch_archived", "batch_restored")  # events of archives, which stay
 
@@ -37,11 +39,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def settled(bundles, bring, admin_db, seal_db):
-    """Two batches that were imported a year ago and sealed, one of them with a gallery."""
-    photos = list(bundles.assets("coast", 5))
+    """Two batches that were imported a year ago and sealed: a gallery, and a removal of one that the library lacks."""
+    photos, others = list(bundles.assets("coast", 5)), list(bundles.assets("other", 2))
     ids = [
         bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos)]),
-        bundles.bundle("other", bundles.assets("other", 2)),
+        bundles.bundle("other", others, [bundles.container("gallery", "Shore", others)], action="remove"),
     ]
     bring(*ids)
     seal(seal_db)
@@ -88,6 +90,7 @@ def command(panel_conf, archive_conf):
 
 def test_rows_leave_the_database_and_come_back_as_they_were(settled, archive_db, admin_db, folder):
     before, assets = rows(admin_db), library(admin_db)
+    assert all(before.values())
     report = archive(archive_db, folder)
     assert (report.batches, report.refused) == (2, {})
     assert rows(admin_db) == {table: [] for table in MOVED}
@@ -101,7 +104,7 @@ def test_rows_leave_the_database_and_come_back_as_they_were(settled, archive_db,
     assert sorted(restored.batches) == sorted(settled) and restored.replanned == []
     assert rows(admin_db) == before
     assert Restorer(archive_db, folder / name, "archivist").run().rows == {
-        "result": 0, "member": 0, "event": 0, "item": 0,
+        "result": 0, "member": 0, "tombstone": 0, "event": 0, "item": 0,
     }
     assert rows(admin_db) == before
 
@@ -214,6 +217,26 @@ def test_an_archived_batch_is_undone_after_its_restoration_and_stays_while_its_u
     Restorer(archive_db, folder / name, "archivist").run()
     assert undo_service.plan_undo(panel_db, settled[0], "operator").plan.ok
     assert archive(archive_db, folder).refused[settled[0]] == "an undo of it is planned or queued"
+
+
+def test_tombstones_that_no_receipt_covers_stay_in_the_database(
+    settled, archive_db, admin_db, seal_db, panel_db, folder, monkeypatch
+):
+    """A receipt of version 1 does not cover them, so that its file lacks them; an undo still has them."""
+    admin_db.execute("DELETE FROM ingest_receipt")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[seal.__module__], "Span", partial(Span, version=1))
+        seal(seal_db)
+    before = rows(admin_db)
+    assert DatabaseVerifier(panel_db).run().problems == []
+    (name,) = archive(archive_db, folder).files
+    assert rows(admin_db) == {table: [] for table in MOVED} | {
+        "ingest_result_tombstone": before["ingest_result_tombstone"]
+    }
+    assert Restorer(archive_db, folder / name, "archivist").run().rows["result"] == len(before["ingest_result"])
+    assert rows(admin_db) == before
+    assert DatabaseVerifier(panel_db).run().problems == []
+    assert undo_service.plan_undo(panel_db, settled[1], "ann").plan.ok
 
 
 def test_items_that_were_planned_anew_are_not_overwritten_by_a_restoration(
@@ -435,11 +458,12 @@ def test_every_column_of_what_is_moved_is_written_and_brought_back():
     """A new column that an archive forgot would be lost with its row."""
     reads = {
         "ingest_result": "receipts.results", "ingest_result_member": "receipts.members",
-        "ingest_event": "receipts.events", "ingest_batch_item": "archive.items",
+        "ingest_result_tombstone": "receipts.tombstones", "ingest_event": "receipts.events",
+        "ingest_batch_item": "archive.items",
     }
     writes = {
-        "ingest_result": "results", "ingest_result_member": "members", "ingest_event": "events",
-        "ingest_batch_item": "items",
+        "ingest_result": "results", "ingest_result_member": "members", "ingest_result_tombstone": "tombstones",
+        "ingest_event": "events", "ingest_batch_item": "items",
     }
     for table, name in reads.items():
         columns = set(expected_tables()[table].columns)

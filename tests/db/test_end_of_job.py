@@ -4,9 +4,10 @@ import json
 
 import pytest
 import worker_helpers
+from gpupanel import undo_service
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import JobNotDoneError
-from gpupanel.worker import claims, importer
+from gpupanel.worker import claims, importer, job_release
 from gpupanel.worker.importer import Importer, ImportOptions
 from lost_commits import forget_items, settled_hashes
 
@@ -100,6 +101,40 @@ def test_containers_that_a_server_forgot_are_imported_again_before_the_job_ends(
     whole(admin_db, panel_db, claimed)
 
 
+def test_containers_that_a_server_forgot_are_undone_again_before_the_items_that_they_list(
+    admin_db, panel_db, worker_db, mount, worker_conf, claimed
+):
+    """An undo writes containers first: an item that a gallery still lists would stay."""
+    run(worker_db, mount, claimed)
+    (queued,) = undo_service.undo_batches(panel_db, [claimed.sync_id], "ann")
+    tables = ("asset_gallery", "asset_gallery_item")
+    saved = {table: admin_db.execute(f"SELECT * FROM {table}") for table in tables}
+
+    class Forgetful(QuietHooks):
+        """The server forgets the containers before the second chunk of items, and drops the connection."""
+
+        def checkpoint(self, progress: str) -> None:
+            if saved and progress.startswith("2 of"):
+                for table, rows in saved.items():
+                    names = [name for name in rows[0] if name != "id"]
+                    values = ", ".join(f"{name} = %({name})s" for name in names)
+                    for row in rows:
+                        admin_db.execute(f"UPDATE {table} SET {values} WHERE id = %(id)s", **row)
+                forgotten = "DELETE FROM ingest_result WHERE kind = 'gallery' AND job_id = %(id)s"
+                admin_db.execute(forgotten, id=claim.job_id)
+                admin_db.execute("UPDATE ingest_batch_container SET decision = planned, job_id = NULL")
+                for row in admin_db.execute("SELECT id FROM information_schema.PROCESSLIST WHERE USER = 'gpu_worker'"):
+                    admin_db.execute(f"KILL {row['id']}")
+                saved.clear()
+
+    claim, hooks = worker_helpers.take(worker_db, "b"), Forgetful()
+    assert claim.sync_id == queued.undo_sync_id
+    Importer(worker_db, mount, claim, NoHeart(), hooks, ImportOptions(2, 1)).run()
+    assert not saved and hooks.warnings == ["3 items and containers are not settled; they are imported again"]
+    assert worker_helpers.counts(panel_db, claim.sync_id) == {"removed": 10}
+    assert admin_db.execute("SELECT id FROM asset WHERE deleted_at IS NULL") == []
+
+
 def test_a_row_that_vanished_from_the_ledger_is_open_too(admin_db, panel_db, worker_db, mount, claimed, monkeypatch):
     def forget() -> None:
         lost = settled_hashes(admin_db, claimed.job_id)[-2:]
@@ -151,7 +186,7 @@ def test_a_planned_item_that_the_manifest_does_not_list_never_ends_as_a_success(
 def test_progress_is_counted_from_the_ledger_and_never_over_its_total(
     admin_db, panel_db, worker_db, mount, claimed, items_done, items_total
 ):
-    worker_db.run_transaction(claims.release, claimed, "the worker was stopped")
+    worker_db.run_transaction(job_release.release, claimed, "the worker was stopped")
     admin_db.execute(
         "UPDATE import_job SET items_done = %(done)s, items_total = %(total)s, attempts = 1",
         done=items_done, total=items_total,

@@ -8,7 +8,7 @@ import os
 import pytest
 import worker_helpers
 from bundle_strategies import World, peopled_worlds, sync_id, worlds
-from gpupanel import services
+from gpupanel import services, undo_service
 from gpupanel.folds import entry_store
 from gpupanel.folds import forecast as forecast_module
 from gpupanel.folds.forecast import Limits, as_json, forecast_batches
@@ -145,6 +145,26 @@ def test_batches_that_would_not_be_imported_are_named_with_the_reason(bundles, f
         empty: "all 2 items would fail", sync_id(99): "it is not recorded: run a scan",
     }
     assert found["library"] == {"photo": {"created": 1}}
+
+
+def test_an_undo_is_left_out_and_the_command_that_previews_it_is_named(bundles, bring, forecast, panel_db, mount):
+    """Planned or queued, it changes nothing of the forecast of the others."""
+    photo, other = bundles.assets("coast", 2)
+    done = bundles.bundle("done", [photo])
+    bring(done)
+    new = bundles.bundle("new", [other])
+    undo = undo_service.plan_undo(panel_db, done, "operator").sync_id
+    for _ in ("planned", "queued"):
+        found = forecast(undo, new)
+        assert [each["sync_id"] for each in found["batches"]] == [new]
+        (left_out,) = found["refused"]
+        assert (left_out["sync_id"], left_out["action"]) == (undo, "undo")
+        assert left_out["problem"] == (
+            f"it is an undo, and what it changes is not part of the forecast: gpupanel undo --preview {done}"
+        )
+        assert found["library"] == {"photo": {"created": 1}}
+        if left_out["status"] == "preflight_passed":
+            services.queue_batch(panel_db, mount, undo, "operator")
 
 
 def test_batches_with_a_job_come_first_in_the_order_of_the_queue(bundles, forecast, panel_db, mount):

@@ -216,11 +216,11 @@ def test_the_sealing_account_reads_the_ledger_and_adds_receipts_alone(admin_db):
     assert not [text for text in granted if re.search("UPDATE|DELETE|ALTER|CREATE", text)]
 
 
-def test_the_account_of_archives_deletes_four_ledger_tables_alone_and_comes_locked(admin_db):
+def test_the_account_of_archives_deletes_five_ledger_tables_alone_and_comes_locked(admin_db):
     rows = admin_db.execute("SHOW GRANTS FOR gpu_archive@localhost")
     granted = {re.search(r"`(\w+)` TO", text)[1]: text for row in rows for text in row.values() if "USAGE" not in text}
     assert {table for table, text in granted.items() if "DELETE" in text} == {
-        "ingest_result", "ingest_result_member", "ingest_event", "ingest_batch_item",
+        "ingest_result", "ingest_result_member", "ingest_result_tombstone", "ingest_event", "ingest_batch_item",
     }
     assert not [table for table in granted if table.startswith("asset")]
     assert not [text for text in granted.values() if re.search("ALL|DROP|ALTER|CREATE|GRANT OPTION", text)]

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 import worker_helpers
 from gpupanel import config, job_queue, window
-from gpupanel.errors import InvalidInputError
+from gpupanel.errors import InvalidInputError, InvalidStateError
 from gpupanel.worker import heartbeat
 from gpupanel.worker.log import make_logger
 from gpupanel.worker.shutdown import ShutdownSignals
@@ -37,6 +37,27 @@ def test_no_worker_claims_while_the_queue_is_paused(panel_db, worker_db, queued)
     assert panel_db.run_transaction(job_queue.resume, "ada") is True
     assert panel_db.run_transaction(job_queue.resume, "ada") is False
     assert take(worker_db, "b").job_id == queued[1]
+
+
+def test_of_two_pauses_at_once_one_is_refused(panel_db, admin_db):
+    """Both begin before the row of the pause exists."""
+    admin_db.execute("DELETE FROM queue_control")
+    second = []
+
+    def pause_second():
+        try:
+            panel_db.run_transaction(job_queue.pause, "ben", "second")
+        except InvalidStateError as error:
+            second.append(str(error))
+
+    with panel_db.transaction() as tx:
+        tx.execute("job_queue.lock_control")
+        thread = threading.Thread(target=pause_second)
+        thread.start()
+        job_queue.pause(tx, "ada", "first")
+    thread.join(60)
+    assert len(second) == 1 and "ada paused the queue already" in second[0]
+    assert panel_db.run_read(job_queue.control)["paused_by"] == "ada"
 
 
 def test_a_running_job_goes_on_while_the_queue_is_paused(panel_db, worker_db, queued):

@@ -34,6 +34,7 @@ FILL = [
     f"""INSERT INTO ingest_result (id, batch_id, job_id, kind, hash, decision)
         SELECT seq, 1 + seq DIV 5, 1 + seq DIV 5, 'photo', {HASH}, 'created' FROM seq_1_to_9000""",
     "INSERT INTO ingest_result_member (result_id, asset_id, came) SELECT seq, seq, 1 FROM seq_1_to_3000",
+    f"""INSERT INTO ingest_result_tombstone (result_id, asset_hash) SELECT seq, {HASH} FROM seq_1_to_3000""",
     f"""INSERT INTO ingest_receipt (id, batch_id, job_id, `lines`, root)
         SELECT seq, seq, seq, 5, {HASH} FROM seq_1_to_3000""",
     f"""INSERT INTO ingest_archive (batch_id, file, first_receipt_id, receipt_id, result_id, event_id, items, root)
@@ -110,6 +111,16 @@ def test_containers_and_their_members_are_found_by_their_keys(filled, name, cont
     plan = filled.execute(f"EXPLAIN {statement}", **parameters)
     scans = [row for row in plan if row["type"] in ("ALL", "index") and row["table"] != "pair"]
     assert not scans, scans
+
+
+@pytest.mark.parametrize("container_type", ["gallery", "collection"])
+@pytest.mark.parametrize(
+    "name", ["undo.containers", "undo.listed_since", "undo.own_members", "undo.containers_of_covers"]
+)
+def test_an_undo_finds_what_refers_to_an_asset_by_an_index(filled, name, container_type):
+    statement = fill(name, type=container_type)
+    plan = filled.execute(f"EXPLAIN {statement}", **examples(statement))
+    assert not [row for row in plan if row["type"] in ("ALL", "index")], plan
 
 
 @pytest.mark.parametrize("container_type", ["gallery", "collection"])

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 import worker_helpers
@@ -12,6 +13,7 @@ from constants import TREE
 from gpupanel import job_queue, ledger, services
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
 from gpupanel.receipts.root import EMPTY_HEAD, chain
+from gpupanel.receipts.rows import Span
 from receivers import HookReceiver, receiving
 
 TEXT = {"char": "0", "varchar": "changed", "text": "changed", "longtext": '{"changed":1}'}
@@ -27,6 +29,16 @@ def imported(bundles, bring, admin_db):
     sync_id = bundles.bundle("coast", photos, [gallery])
     bring(sync_id)
     bring(bundles.bundle("other", bundles.assets("other", 1)))
+    return sync_id
+
+
+@pytest.fixture
+def removal(imported, bundles, bring):
+    """A removal that names a member which the gallery lacks."""
+    (other,) = bundles.assets("beach", 1)
+    gallery = bundles.container("gallery", "Coast", [other])
+    sync_id = bundles.bundle("removal", [other], [gallery], action="remove")
+    bring(sync_id)
     return sync_id
 
 
@@ -152,6 +164,7 @@ ROWS = {
     "ingest_result": ("kind = 'photo' AND id = 2", "result"),
     "ingest_result/gallery": ("kind = 'gallery'", "result"),
     "ingest_result_member": ("position = 1", "member|event|result"),
+    "ingest_result_tombstone": ("result_id > 0", "tombstone|event"),
     "ingest_event": ("event_type = 'job_claimed' AND batch_id = 1", "event"),
     "ingest_receipt": ("id = 1", "receipt 1|receipt 2"),
     "ingest_batch_container": ("id > 0", "container"),
@@ -167,7 +180,7 @@ def other_value(column: dict) -> str:
     if kind in ("bigint", "int"):
         return f"COALESCE({name}, 0) + 1000"
     if kind == "tinyint":
-        return f"1 - {name}"
+        return f"IF({name} = 0, 1, 0)"
     if kind == "datetime":
         return f"COALESCE({name}, NOW(6)) + INTERVAL 1 MICROSECOND"
     if kind == "longblob":
@@ -184,7 +197,7 @@ def columns(db, table):
                       " %(table)s ORDER BY ORDINAL_POSITION", table=table)
 
 
-def test_a_change_of_each_field_of_each_table_is_found_and_named(imported, sealed, admin_db, panel_db):
+def test_a_change_of_each_field_of_each_table_is_found_and_named(removal, sealed, admin_db, panel_db):
     admin_db.execute("SET foreign_key_checks = 0")
     assert problems(panel_db, [(0, sealed)]) == []
     checked = 0
@@ -202,12 +215,13 @@ def test_a_change_of_each_field_of_each_table_is_found_and_named(imported, seale
             _restore(admin_db, table, row, restore)
             checked += 1
     assert problems(panel_db, [(0, sealed)]) == []
-    assert checked > 60
+    assert checked > 70
 
 
 def _restore(admin_db, table, row, assignments):
     """Write a row back, also under another key."""
-    keys = {"ingest_result_member": ("result_id", "asset_id")}.get(table, ("id",))
+    parts = {"ingest_result_member": ("result_id", "asset_id"), "ingest_result_tombstone": ("result_id",)}
+    keys = parts.get(table, ("id",))
     same = " AND ".join(f"`{key}` IN (%({key})s, %({key})s + 1000)" for key in keys)
     admin_db.execute(f"UPDATE {table} SET {assignments} WHERE {same}", **row)
 
@@ -226,6 +240,40 @@ def _restore(admin_db, table, row, assignments):
 def test_a_row_that_was_removed_or_added_is_found(imported, sealed, admin_db, panel_db, statement, name):
     admin_db.execute(statement)
     assert re.search(name, problems(panel_db, [(0, sealed)])[0])
+
+
+@pytest.mark.parametrize("statement", [
+    "DELETE FROM ingest_result_tombstone",
+    "INSERT INTO ingest_result_tombstone (result_id, asset_hash) SELECT result_id, REPEAT('0', 64) FROM"
+    " ingest_result_tombstone",
+])
+def test_a_tombstone_of_a_member_that_was_removed_or_added_is_found(removal, sealed, admin_db, panel_db, statement):
+    admin_db.execute(statement)
+    assert re.search("receipt 3 .*(tombstone|event|lines were sealed)", problems(panel_db, [(0, sealed)])[0])
+
+
+def test_a_receipt_of_version_1_is_verified_as_it_was_sealed(
+    removal, seal_db, admin_db, panel_db, command, tmp_path, monkeypatch, bring
+):
+    """It has no lines of tombstones; the next receipt of its batch has version 2, and follows it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[seal.__module__], "Span", partial(Span, version=1))
+        seal(seal_db)
+    (first,) = admin_db.execute("SELECT root, version FROM ingest_receipt WHERE id = 3")
+    admin_db.execute("UPDATE ingest_result_tombstone SET batch_id = batch_id + 1")
+    assert problems(panel_db) == []
+    bring(removal)
+    seal(seal_db)
+    rows = admin_db.execute("SELECT id, version, previous FROM ingest_receipt ORDER BY id")
+    assert [(row["id"], row["version"]) for row in rows] == [(1, 1), (2, 1), (3, 1), (4, 2)]
+    assert rows[3]["previous"] == first["root"]
+    assert problems(panel_db) == []
+    file = tmp_path / "receipt"
+    file.write_text(command("receipt", removal).stdout)
+    versions = [json.loads(line)["receipt"]["version"] for line in file.read_text().splitlines() if '"root"' in line]
+    assert versions == [1, 2] and verify_file(file).is_consistent
+    admin_db.execute("UPDATE ingest_receipt SET version = 2 WHERE id = 3")
+    assert "receipt 3" in problems(panel_db)[0]
 
 
 def test_receipts_that_were_made_anew_over_changed_rows_are_found_by_the_head_outside(

@@ -5,7 +5,7 @@ import pytest
 import worker_helpers
 from gpupanel import services, undo_service
 from gpupanel.errors import InvalidStateError, NotFoundError, PreflightRequested
-from gpupanel.undo import plans, reader
+from gpupanel.undo import plans, reader, references
 
 
 @pytest.fixture
@@ -130,6 +130,138 @@ def test_an_asset_that_a_later_batch_put_into_a_gallery_stays(admin_db, panel_db
     assert asset(admin_db, photo)["deleted_at"] is not None
 
 
+# ------------------------------------------------------------------------------------------------ what others refer to
+
+
+@pytest.fixture
+def shown(bundles, bring):
+    """A batch that brought a photo with its cover."""
+    cover, photo = *bundles.assets("front", 1, ("cover",)), *bundles.assets("coast", 1)
+    photo = photo._replace(cover_hash=cover.asset_hash)
+    sync_id = bundles.bundle("coast", [cover, photo])
+    bring(sync_id)
+    return sync_id, photo, cover
+
+
+def test_a_cover_stays_while_a_later_batch_keeps_what_shows_it(admin_db, panel_db, bundles, bring, take_back, shown):
+    first, photo, cover = shown
+    second = bundles.bundle("update", [photo._replace(title="Dusk")], action="update", files=False)
+    bring(second)
+    (result,) = undo_service.undo_batches(panel_db, [first], "ann")
+    name = f"photo {photo.asset_hash[:16]}..."
+    assert f"{name} shows it, and batch {second} changed or confirmed that photo since" in result.problem
+    take_back(second)
+    undone = take_back(first)
+    assert worker_helpers.counts(panel_db, undone) == {"removed": 2}
+    take_back(undone)
+    assert asset(admin_db, cover)["deleted_at"] is None
+
+
+def test_a_cover_stays_that_a_later_batch_shows(admin_db, panel_db, bundles, bring, take_back, shown):
+    first, photo, cover = shown
+    other, member = bundles.assets("beach", 2)
+    second = bundles.bundle("beach", [other._replace(cover_hash=cover.asset_hash)])
+    third = bundles.bundle("gallery", [member], [bundles.container("collection", "Beaches", [member], cover=cover)])
+    bring(second, third)
+    undone = take_back(first)
+    decided = worker_helpers.reasons(panel_db, undone)
+    assert decided[photo.asset_hash][0] == "removed" and decided[cover.asset_hash][0] == "skipped"
+    assert f"batch {second} changed or confirmed that photo since" in decided[cover.asset_hash][1]
+    take_back(second)
+    (result,) = undo_service.undo_batches(panel_db, [first], "ann")
+    assert f"shows it, and batch {third} changed or confirmed that collection since" in result.problem
+    take_back(third)
+    take_back(first)
+    assert asset(admin_db, cover)["deleted_at"] is not None
+
+
+def test_what_another_program_changed_keeps_its_cover(admin_db, panel_db, take_back, shown):
+    first, photo, cover = shown
+    admin_db.execute("UPDATE asset SET title = 'by hand' WHERE asset_hash = %(hash)s", hash=photo.asset_hash)
+    (result,) = undo_service.undo_batches(panel_db, [first], "ann")
+    assert "another program changed it" in result.problem
+    assert f"photo {photo.asset_hash[:16]}... shows it, and stays" in result.problem
+    assert asset(admin_db, cover)["deleted_at"] is None
+
+
+def test_a_cover_stays_that_another_program_links(admin_db, panel_db, bundles, bring, take_back):
+    """A link from before the cover came keeps nothing: the cover goes, as it was missing before."""
+    other, cover = *bundles.assets("beach", 1), *bundles.assets("front", 1, ("cover",))
+    first = bundles.bundle("front", [cover, *bundles.assets("coast", 1)])
+    bring(bundles.bundle("beach", [other]), first)
+    admin_db.execute(
+        "INSERT INTO asset_cover (asset_id, cover_hash) SELECT id, %(cover)s FROM asset WHERE asset_hash = %(hash)s",
+        cover=cover.asset_hash, hash=other.asset_hash,
+    )
+    undone = take_back(first)
+    reason = f"another program lets photo {other.asset_hash[:16]}... show it since"
+    assert worker_helpers.reasons(panel_db, undone)[cover.asset_hash] == ("skipped", reason)
+    admin_db.execute("UPDATE asset_cover SET created_at = created_at - INTERVAL 1 DAY")
+    take_back(first)
+    assert asset(admin_db, cover)["deleted_at"] is not None
+
+
+def test_a_gallery_that_stays_keeps_its_members_and_its_cover(admin_db, panel_db, bundles, bring, take_back):
+    photo, cover, other = bundles.assets("coast", 3, ("photo", "cover", "photo"))
+    gallery = bundles.container("gallery", "Coast", [photo], cover=cover)
+    first = bundles.bundle("coast", [cover, photo, other], [gallery])
+    bring(first)
+    second = bundles.bundle("retitled", [], [gallery | {"title": "Shore", "items": []}], action="update")
+    bring(second)
+    undone = take_back(first)
+    decided = worker_helpers.reasons(panel_db, undone)
+    assert decided[other.asset_hash][0] == "removed"
+    assert decided[photo.asset_hash][0] == "skipped" and "lists it, and stays" in decided[photo.asset_hash][1]
+    assert decided[cover.asset_hash][0] == "skipped" and "shows it, and " in decided[cover.asset_hash][1]
+    take_back(second)
+    take_back(first)
+    assert admin_db.execute("SELECT id FROM asset WHERE deleted_at IS NULL") == []
+
+
+@pytest.mark.parametrize("chunk_items", [1, 2, 500])
+def test_a_link_from_before_lets_a_cover_go_again(admin_db, panel_db, bundles, bring, worker_conf, chunk_items):
+    """The photo showed the missing cover before; the batch changed the photo and brought the cover."""
+    (cover,) = bundles.assets("front", 1, ("cover",))
+    photos = [each._replace(cover_hash=cover.asset_hash) for each in bundles.assets("coast", 3)]
+    bring(bundles.bundle("coast", photos))
+    before = live(worker_helpers.rows(admin_db))
+    changed = [each._replace(title="Dusk") for each in photos]
+    second = bundles.bundle("update", [cover, *changed], action="update")
+    bring(second)
+    worker_conf.write_text(worker_conf.read_text().replace("[worker]", f"[worker]\nchunk_items = {chunk_items}"))
+    undo_service.undo_batches(panel_db, [second], "ann")
+    worker_helpers.drain(worker_conf)
+    assert asset(admin_db, cover)["deleted_at"] is not None
+    assert live(worker_helpers.rows(admin_db)) == before
+
+
+def test_what_changed_between_plan_and_import_keeps_its_cover(admin_db, panel_db, worker_conf, shown):
+    first, photo, _ = shown
+    undo_service.undo_batches(panel_db, [first], "ann")
+    admin_db.execute("UPDATE asset SET title = 'by hand' WHERE asset_hash = %(hash)s", hash=photo.asset_hash)
+    worker_helpers.drain(worker_conf)
+    rows = admin_db.execute("SELECT deleted_at FROM asset")
+    assert [row["deleted_at"] for row in rows] == [None, None]
+
+
+def test_a_cover_of_many_assets_is_read_page_by_page(admin_db, panel_db, bundles, bring, take_back, monkeypatch):
+    covers = list(bundles.assets("front", 2, ("cover",)))
+    photos = [
+        each._replace(cover_hash=covers[number % 2].asset_hash)
+        for number, each in enumerate(bundles.assets("coast", 9))
+    ]
+    first = bundles.bundle("coast", [*covers, *photos])
+    bring(first)
+    last = max(photos[::2], key=lambda each: asset(admin_db, each)["id"])
+    bring(bundles.bundle("update", [last._replace(title="Dusk")], action="update", files=False))
+    monkeypatch.setattr(references, "PAGE_ROWS", 2)
+    (found,) = undo_service.preview_undo(panel_db, [first])
+    assert found.items == {"will_remove": 9, "will_skip": 2}
+
+
+# ------------------------------------------------------------------------------------------------ several
+
+
 def test_an_undo_is_undone(admin_db, panel_db, bundles, bring, take_back):
     photo, cover = bundles.assets("coast", 2, ("photo", "cover"))
     sync_id = bundles.bundle("coast", [photo, cover], [bundles.container("gallery", "Coast", [photo, cover])])
@@ -242,8 +374,8 @@ def test_no_undo_while_a_worker_of_another_program_claims_jobs(admin_db, panel_d
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     bring(sync_id)
     admin_db.execute(
-        "UPDATE import_job SET claim_token = NULL, worker = 'perl:7', claimed_at = NOW(6) - INTERVAL %(days)s DAY",
-        days=days,
+        "UPDATE import_job SET claim_token = NULL, worker = 'perl:7', claimed_at = NOW(6) - INTERVAL %(days)s DAY,"
+        " finished_at = claimed_at", days=days,
     )
     if not is_refused:
         assert undo_service.plan_undo(panel_db, sync_id, "ann").plan.ok

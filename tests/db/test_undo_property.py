@@ -7,8 +7,8 @@ import os
 
 import pytest
 import worker_helpers
-from bundle_strategies import World, peopled_worlds, promised, worlds
-from gpupanel import services, undo_service
+from bundle_strategies import World, covered_worlds, peopled_worlds, promised, worlds
+from gpupanel import order, services, undo_service
 from gpupanel.reference_fold import fold
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as some
@@ -58,7 +58,7 @@ def site(admin_db, panel_db, mount, worker_conf):
     return UndoSite(admin_db, panel_db, mount, worker_conf)
 
 
-@given(world=worlds() | peopled_worlds())
+@given(world=worlds() | peopled_worlds() | covered_worlds())
 @QUICK
 def test_undone_in_reverse_the_library_is_what_it_was(site, world: World):
     site.begin(world)
@@ -72,7 +72,7 @@ def test_undone_in_reverse_the_library_is_what_it_was(site, world: World):
         assert view(site.admin) == before
 
 
-@given(world=worlds() | peopled_worlds())
+@given(world=worlds() | peopled_worlds() | covered_worlds())
 @QUICK
 def test_what_was_imported_again_and_again_is_undone_to_the_beginning(site, world: World):
     site.begin(world)
@@ -92,7 +92,7 @@ EDITS = (
 )
 
 
-@given(world=peopled_worlds(), data=some.data())
+@given(world=peopled_worlds() | covered_worlds(), data=some.data())
 @QUICK
 def test_in_any_order_only_what_is_as_a_batch_left_it_is_undone(site, world: World, data):
     """Also where another program edits rows in between, and where undos are undone."""
@@ -115,7 +115,39 @@ def test_in_any_order_only_what_is_as_a_batch_left_it_is_undone(site, world: Wor
             before[undone], after[undone] = was, now
 
 
-@given(world=worlds() | peopled_worlds(), data=some.data())
+def refer(library: dict[tuple, tuple], key: tuple) -> dict[tuple, tuple]:
+    """What is live in a view and refers to an asset: what shows a cover, and the memberships of an asset."""
+    kind, hash_ = key
+    live = {each: value for each, value in library.items() if value[0] == "live"}
+    containers = [each for each in live if each[0] in ("gallery", "collection")]
+    shows = {each: live[each][3] == hash_ for each in containers}
+    shows |= {each: hash_ in live[each][2][0] for each in live if each[0] in ("photo", "cover", "video")}
+    members = [order.member_key(*container, hash_) for container in containers]
+    found = [each for each in shows if shows[each] and kind == "cover"] + [each for each in members if each in live]
+    return {each: live[each] for each in found}
+
+
+@given(world=covered_worlds() | peopled_worlds(), data=some.data())
+@QUICK
+def test_nothing_goes_that_a_batch_since_shows_lists_or_keeps(site, world: World, data):
+    """What refers to an asset that went is as it was before the batch, or the batch would have left the asset."""
+    site.begin(world)
+    before = {}
+    for sync_id in dict.fromkeys(world.arrivals):
+        before[sync_id] = view(site.admin)
+        site.bring(sync_id)
+    for _ in range(data.draw(some.integers(1, 5), "steps")):
+        sync_id, was = data.draw(some.sampled_from(sorted(before)), "undo"), view(site.admin)
+        undone, now = site.undo(sync_id), view(site.admin)
+        for key in [key for key in was if was[key][0] == "live" and now.get(key, ("",))[0] != "live"]:
+            if key[0] in ("photo", "cover", "video"):
+                for other, value in refer(now, key).items():
+                    assert value == before[sync_id].get(other), f"{other} refers to {key}, which went"
+        if undone:
+            before[undone] = was
+
+
+@given(world=worlds() | peopled_worlds() | covered_worlds(), data=some.data())
 @QUICK
 def test_after_undos_the_bundles_import_as_if_there_had_been_none(site, world: World, data):
     handovers = site.begin(world)

@@ -150,9 +150,17 @@ def test_times(left, right, tolerance, found):
 )
 def test_times_are_read_in_utc_whatever_their_type_and_zone(stored, moment, name):
     converted = Counter()
-    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], ZoneInfo("Europe/Vienna"), converted)
+    zones = row_reader.Zones(ZoneInfo("Europe/Vienna"))
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], zones, converted)
     assert [row["created_at"] for row in reader.read(iter([{"created_at": stored}]))] == [moment]
     assert [found for _, _, found in converted] == ([name] if name else [])
+
+
+def test_a_timestamp_is_in_utc_whatever_the_zone_of_the_side():
+    zones = row_reader.Zones(ZoneInfo("Europe/Vienna"), {("asset", "updated_at")})
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at", "updated_at"], zones, Counter())
+    [row] = reader.read(iter([{"created_at": NOON, "updated_at": NOON}]))
+    assert (row["created_at"], row["updated_at"]) == (NOON - timedelta(hours=2), NOON)
 
 
 def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
@@ -161,6 +169,14 @@ def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
     [found] = value_diff.diff_time_order(straight, turned)
     assert found.left.startswith("a ") and found.right.startswith("b ")
     assert list(value_diff.diff_time_order(straight, {"a": early, "b": early, "c": None})) == []
+
+
+def test_a_side_with_whole_seconds_has_an_order_from_the_second_second_on():
+    fine = {"a": NOON + timedelta(microseconds=600_000), "b": NOON + timedelta(microseconds=900_000)}
+    for seconds, found in ((0, 0), (1, 0), (2, 1)):
+        whole = {"a": NOON + timedelta(seconds=seconds), "b": NOON}
+        assert len(list(value_diff.diff_time_order(whole, fine))) == found
+        assert len(list(value_diff.diff_time_order(fine, whole))) == found
 
 
 def test_a_job_is_told_by_its_place_and_keeps_its_type():
@@ -219,17 +235,23 @@ def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
         (
             "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n"
             "[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
+            "[asset.asset_type]\nphoto = foto, foto\nbild = b\ncover =\n[asset.id]\na = b\n[asset.colour]\na = b\n"
         ),
     )
     for word in (
         "Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]",
+        "[asset.asset_type] foto: named 2 times", "[asset.asset_type] bild", "[asset.asset_type] cover: empty",
+        "[asset.id]: only", "[asset.colour]: unknown",
     ):
         assert sum(word in problem for problem in found) == 1, word
-    assert len(found) == 7
+    assert len(found) == 12
 
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path):
-    given = mapping.NameMapping({"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"})
+    given = mapping.NameMapping(
+        {"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"}, ZoneInfo("Europe/Vienna"),
+        {("asset", "asset_type"): {"foto": "photo", "it's": "photo", "100 %": "cover"}},
+    )
     (tmp_path / "file").write_text(mapping.format_mapping(given))
     assert mapping.load_mapping(tmp_path / "file") == given
 
@@ -239,9 +261,9 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
     side = ComparedDatabase(tmp_path / "conf")
     side.catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
     side.types = {("asset", "caption"): "varchar"}
+    side.sample = lambda table, columns, limit: []
     assert mapping_proposal.propose_mapping(side).empty
     side.catalogue["asset"] = side.catalogue["asset"] - {"title", "fingerprint"} | {"caption"}
-    side.sample = lambda table, columns, limit: []
     proposal = mapping_proposal.propose_mapping(side)
     assert proposal.mapping.columns == {("asset", "title"): "caption", ("asset", "fingerprint"): "-"}
     assert [(line.column, line.sure) for line in proposal.lines] == [("title", True), ("fingerprint", True)]

@@ -16,7 +16,7 @@ LEVELS = [
     {"errors"},
     {"models", "reference_fold", "window"},
     {"config", "pagination", "resources", "rows", "streams", "text"},
-    {"perl_time"},
+    {"perl_time", "event_sentences"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
     {

@@ -6,8 +6,8 @@ import re
 import checklist
 import pytest
 from constants import TREE
+from gpupanel.event_sentences import EVENT_TYPES
 from gpupanel.migration import difference_kinds, page_diff, table_specs
-from gpupanel.web.pages.events import TYPES
 
 TEXT = (TREE / "docs" / "PERL-PARITY.md").read_text()
 SECTION = TEXT.split("## Behaviour")[1].split("\n## ")[0]
@@ -62,14 +62,14 @@ def test_what_differs_and_what_is_unknown_is_explained():
 
 @pytest.mark.parametrize("name", sorted(
     {column for _, column in table_specs.OURS_ONLY | table_specs.UNKNOWN_TO_PERL} | table_specs.OURS_ALONE
-    | {event for event in TYPES if event not in EVENTS_OF_PERL} | difference_kinds.OUR_EVENTS - NO_LONGER_WRITTEN
+    | {event for event in EVENT_TYPES if event not in EVENTS_OF_PERL} | difference_kinds.OUR_EVENTS - NO_LONGER_WRITTEN
 ))
 def test_each_event_column_and_table_of_this_system_alone_is_named_as_deliberate(name):
     assert f"`{name}`" in TEXT.split("## What differs on purpose")[1].split("\n## ")[0]
 
 
 def test_compare_knows_each_event_of_this_system_alone():
-    assert set(TYPES) - EVENTS_OF_PERL <= difference_kinds.OUR_EVENTS
+    assert set(EVENT_TYPES) - EVENTS_OF_PERL <= difference_kinds.OUR_EVENTS
 
 
 def test_the_checklist_has_its_steps_in_order():

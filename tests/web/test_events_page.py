@@ -5,6 +5,7 @@ import io
 
 import pytest
 from gpupanel import ledger
+from gpupanel.event_sentences import EVENT_TYPES
 from gpupanel.search import events as event_search
 from page_helpers import BATCHES, JSON, cells, detail, region, text
 
@@ -12,9 +13,9 @@ EVENTS = f"{BATCHES}?action=events"
 
 
 @pytest.fixture
-def logged(found, panel_db, admin_db):
+def logged(scan_bundle, panel_db, admin_db):
     """Two batches with 70 events each, by turns, of two people on two days."""
-    one, two = found("one"), found("two")
+    one, two = scan_bundle("one"), scan_bundle("two")
     ids = [panel_db.run_read(ledger.get_batch, sync_id)["id"] for sync_id in (one, two)]
     for number in range(140):
         admin_db.execute(
@@ -61,6 +62,17 @@ def test_the_events_of_a_batch_beyond_the_latest_fifty_are_reached_from_its_page
     page = admin.get(detail(logged[0])).click("All events of this batch")
     older = page.click("Older")
     assert len(cells(region(page, "Events"))) + len(cells(region(older, "Events"))) == 70 + 2
+
+
+def test_each_event_has_its_sentence_and_each_type_is_offered(admin, scan_bundle, panel_db):
+    sync_id = scan_bundle("one")
+    batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
+    payload = {"job_id": 7, "phase": "job_fail", "reason": f"<b>{sync_id}</b>", "worker": "w:1"}
+    panel_db.run_transaction(ledger.append_event, batch_id, "job_failed", payload, "w:1")
+    page = admin.get(EVENTS)
+    sentence = region(page, "Events").tbody.tr.find(class_="sentence")
+    assert text(sentence) == f"Job 7 failed: <b> {sync_id} </b>." and sentence.a.text == sync_id
+    assert [option["value"] for option in page.html.find(id="types").find_all("option")] == list(EVENT_TYPES)
 
 
 def test_a_search_that_stopped_leads_on(admin, logged, monkeypatch):

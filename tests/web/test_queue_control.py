@@ -49,7 +49,7 @@ def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
 @pytest.mark.parametrize("do", ["hold", "release", "pause", "resume"])
 def test_nothing_is_done_without_the_forms_token(send, panel_db, job, do):
     send(TASKS, token="wrong", do=do, job_id=job, reason="x", status=403)
-    assert worker_helpers.job(panel_db, job)["state"] == "queued" and not panel_db.run_read(job_queue.is_paused)
+    assert worker_helpers.job(panel_db, job)["state"] == "queued" and panel_db.run_read(job_queue.control) is None
 
 
 def test_a_held_batch_says_why(admin, panel_db, job):
@@ -60,8 +60,8 @@ def test_a_held_batch_says_why(admin, panel_db, job):
     assert f"Cancel job {job}" in text(page.html.main)
 
 
-def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, found, scripted):
-    sync_id = found()
+def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, scan_bundle, scripted):
+    sync_id = scan_bundle()
     send(TASKS, do="pause", reason="the library moves")
     for url in (BATCHES, TASKS, detail(sync_id), f"{BATCHES}?action=doctor"):
         assert "The queue is paused by admin since" in text(admin.get(url).html.find(id="paused")), url
@@ -69,6 +69,15 @@ def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, foun
     send(TASKS, do="resume")
     assert admin.get(BATCHES).html.find(id="paused") is None
     assert scripted.get(TASKS).json["paused"] is None
+
+
+def test_a_second_pause_is_refused_and_names_the_first(admin, send, panel_db):
+    panel_db.run_transaction(job_queue.pause, "ada", "the <b>library</b> moves")
+    first = panel_db.run_read(job_queue.control)
+    page = send(TASKS, do="pause", reason="lunch", status=409)
+    assert "ada paused the queue already, at " in text(page.html.main)
+    assert "UTC: the <b>library</b> moves." in text(page.html.main)
+    assert panel_db.run_read(job_queue.control) == first
 
 
 @pytest.mark.parametrize("url", [BATCHES, TASKS])

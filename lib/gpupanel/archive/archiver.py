@@ -221,7 +221,7 @@ def _mark(tx: Transaction, entry: Entry, name: str, actor: str) -> int:
 
 
 def _delete_results(tx: Transaction, row: dict[str, Any]) -> bool:
-    """Delete some results with their members; return whether there may be more."""
+    """Delete some results with their members and tombstones; return whether there may be more."""
     rows = tx.fetch_all(
         "archive.results_up_to", batch_id=row["batch_id"], result_id=row["result_id"], limit=DELETED_ROWS
     )
@@ -229,6 +229,9 @@ def _delete_results(tx: Transaction, row: dict[str, Any]) -> bool:
         return False
     result_ids = [each["id"] for each in rows]
     if tx.execute("archive.delete_members", result_ids=result_ids, limit=DELETED_ROWS) == DELETED_ROWS:
+        return True
+    params = {"result_ids": result_ids, "batch_id": row["batch_id"], "limit": DELETED_ROWS}
+    if tx.execute("archive.delete_tombstones", **params) == DELETED_ROWS:
         return True
     tx.execute("archive.delete_results", result_ids=result_ids)
     return len(rows) == DELETED_ROWS

@@ -14,12 +14,13 @@ from typing import Any
 from .. import ledger
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidStateError, NotFoundError
-from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, parse_line
+from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, TOMBSTONE, parse_line
 from ..receipts.verify_file import ArchivedBatch, FileCheck, open_lines, verify_file
 from .archiver import lock_archiving
 from .file_writer import damage_error
 
 CHUNK_ROWS = 500
+PARTS = (MEMBER, TOMBSTONE)  # of results; the batch that a tombstone names is that of its say
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Restorer:
         return own
 
     def _insert_all(self, archives: list[ArchivedBatch]) -> None:
-        """Insert the rows of the wanted batches; members belong to the results before them.
+        """Insert the rows of the wanted batches; members and tombstones belong to the results before them.
 
         Items come from the lines below the root of a wanted batch alone, and all else from lines below receipts.
         """
@@ -115,10 +116,10 @@ class Restorer:
                 archive = left[0] if left and left[0].start < number else None
                 if archive and archive.batch_id not in self._wanted:
                     continue
-                if line.kind not in ((ITEM, ARCHIVE) if archive else (RESULT, MEMBER, EVENT)):
+                if line.kind not in ((ITEM, ARCHIVE) if archive else (*PARTS, RESULT, EVENT)):
                     continue
                 row = json.loads(line.body)[line.kind]
-                batch_id = row.get("batch_id", batch_id)
+                batch_id = batch_id if line.kind in PARTS else row["batch_id"]
                 if batch_id not in self._wanted:
                     continue
                 if line.kind == ARCHIVE:
@@ -188,6 +189,14 @@ def _insert_members(tx: Transaction, rows: list[dict[str, Any]]) -> int:
     return _insert(tx, "archive.restore_members", new)
 
 
+def _insert_tombstones(tx: Transaction, rows: list[dict[str, Any]]) -> int:
+    ids, hashes = [sorted({row[name] for row in rows}) for name in ("result_id", "asset_hash")]
+    found = tx.fetch_all("archive.present_tombstones", ids=ids, hashes=hashes)
+    present = {(row["result_id"], row["asset_hash"]) for row in found}
+    new = [row for row in rows if (row["result_id"], row["asset_hash"]) not in present]
+    return _insert(tx, "archive.restore_tombstones", new)
+
+
 def _present(tx: Transaction, query: str, rows: list[dict[str, Any]]) -> set[int]:
     return {row["id"] for row in tx.fetch_all(query, ids=[row["id"] for row in rows])}
 
@@ -197,4 +206,7 @@ def _insert(tx: Transaction, query: str, rows: list[dict[str, Any]]) -> int:
     return len(rows)
 
 
-INSERTS = {RESULT: _insert_results, MEMBER: _insert_members, EVENT: _insert_events, ITEM: _insert_items}
+INSERTS = {
+    RESULT: _insert_results, MEMBER: _insert_members, TOMBSTONE: _insert_tombstones, EVENT: _insert_events,
+    ITEM: _insert_items,
+}

@@ -257,6 +257,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("queue", "gpupanel.cli.queue", "Queue these bundles, with a preflight where needed.", _queue_options),
     Command("retry", "gpupanel.cli.retry", "Queue the failed items of these bundles again.", _queue_options),
     Command("undo", "gpupanel.cli.undo", "Take back what the import of these batches wrote.", _undo_options),
+    Command("seen", "gpupanel.cli.seen", "Mark batches that need attention as seen.", _sync_id_options),
     Command("cancel", "gpupanel.cli.cancel", "Cancel a queued or held job.", _cancel_options),
     Command("hold", "gpupanel.cli.hold", "Hold a queued job until a person releases it.", _hold_options),
     Command("release", "gpupanel.cli.release", "Put a held job back into the queue.", _cancel_options),

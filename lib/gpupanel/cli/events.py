@@ -7,14 +7,13 @@ from .. import ledger
 from ..db import ReadTransaction
 from ..search import events
 from ..search.events import EventFilter, EventPage
-from ..text import truncate
 from .context import CommandContext, encode_json
 from .output import format_cell, format_table
 from .polling import poll
-from .show import PAYLOAD_LENGTH
+from .show import event_text
 
 FOLLOW_SECONDS = 1
-COLUMNS = ("id", "time (UTC)", "event", "batch", "actor", "payload")
+COLUMNS = ("id", "time (UTC)", "event", "batch", "actor", "what happened")
 
 
 def run(context: CommandContext) -> int:
@@ -53,10 +52,7 @@ def _print(context: CommandContext, row: dict[str, Any]) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    return (
-        row["id"], row["created_at"], row["event_type"], row["sync_id"], row["actor"],
-        truncate(row["payload"], PAYLOAD_LENGTH),
-    )
+    return row["id"], row["created_at"], row["event_type"], row["sync_id"], row["actor"], event_text(row)
 
 
 def _format(page: EventPage) -> list[str]:

@@ -3,10 +3,17 @@
 The formats are those of the panel (docs/CONTRACT.md, 10).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..text import escape_unprintable, format_duration
+
+REPORT_WIDTH = 100  # characters of a line that goes to no terminal
+LEAST_WIDTH = 40  # of a terminal that is narrower, the terminal itself breaks the lines
+HANGING = "    "  # in front of the lines that continue an entry
 
 
 def format_cell(value: object) -> str:
@@ -35,6 +42,35 @@ def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (),
         cells.insert(0, [heading.upper() for heading in headings])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [indent + "  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
+def report_width() -> int:
+    """Return the characters that a line of a report may have: those of the terminal, or REPORT_WIDTH."""
+    if not sys.stdout.isatty():
+        return REPORT_WIDTH
+    return max(LEAST_WIDTH, shutil.get_terminal_size((REPORT_WIDTH, 24)).columns)
+
+
+def wrap_text(text: str, width: int, indent: str = "") -> list[str]:
+    """Break a text between words into lines of this width; a longer word stays whole."""
+    return textwrap.wrap(
+        format_cell(text), width, initial_indent=indent, subsequent_indent=indent or HANGING,
+        break_long_words=False, break_on_hyphens=False,
+    )
+
+
+def format_entries(rows: Iterable[Sequence[object]], width: int, headings: Sequence[str] = ()) -> Iterator[str]:
+    """Align rows as `format_table` does; if one is wider, the last column follows below each row."""
+    rows = list(rows)
+    lines = format_table(rows, headings)
+    if max(map(len, lines), default=0) <= width:
+        yield from lines
+        return
+    heads = format_table([row[:-1] for row in rows], headings[:-1])
+    yield from heads[:len(heads) - len(rows)]
+    for head, row in zip(heads[len(heads) - len(rows):], rows, strict=True):
+        yield head
+        yield from wrap_text(str(row[-1]), width, HANGING)
 
 
 def format_section(title: str, rows: Iterable[Iterable[object]], headings: Sequence[str] = ()) -> list[str]:

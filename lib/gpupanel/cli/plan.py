@@ -7,9 +7,10 @@ from ..folds.forecast import KINDS, Limits, as_json, forecast_batches
 from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
 from ..text import pluralize, short_hash
 from .context import CommandContext
-from .output import format_cell, format_table
+from .output import format_entries, report_width, wrap_text
 
 BATCH_COLUMNS = ("#", "sync_id", "action", "items", "assets")
+NOTHING_CHANGED = "Nothing was changed. Documents were not read: an update with a new document writes it."
 
 
 def run(context: CommandContext) -> int:
@@ -21,33 +22,27 @@ def run(context: CommandContext) -> int:
     limits = Limits(listed=context.args.limit)
     forecast = forecast_batches(context.db, context.mount, context.sync_ids(), limits, context.progress("plan"))
     found = as_json(forecast)
-    context.emit(found, format_forecast(found))
+    context.emit(found, format_forecast(found, report_width()))
     return 1 if forecast.refused else 0
 
 
-def format_forecast(found: dict[str, Any]) -> Iterator[str]:
+def format_forecast(found: dict[str, Any], width: int) -> Iterator[str]:
     """Return the forecast for a terminal: what deserves attention comes before the list of all changes."""
     places = {batch["sync_id"]: place for place, batch in enumerate(found["batches"], 1)}
     yield f"{pluralize(len(places), 'batch', 'batches')}, in the order of their import:"
-    yield from format_table(
-        ((place, batch["sync_id"], batch["action"], _items(batch), describe_effects(batch["effects"]))
-         for place, batch in enumerate(found["batches"], 1)), BATCH_COLUMNS,
+    yield from format_entries(
+        [(place, batch["sync_id"], batch["action"], _items(batch), describe_effects(batch["effects"]))
+         for place, batch in enumerate(found["batches"], 1)], width, BATCH_COLUMNS,
     )
     for batch in found["refused"]:
-        yield f"Not imported: {batch['sync_id']}: {format_cell(batch['problem'])}"
+        yield from wrap_text(f"Not imported: {batch['sync_id']}: {batch['problem']}", width)
     yield "The library afterwards, if nothing else changes it:"
-    yield from format_table(
-        (kind, describe_effects(found["library"][kind])) for kind in KINDS if kind in found["library"]
+    yield from format_entries(
+        [(kind, describe_effects(found["library"][kind])) for kind in KINDS if kind in found["library"]], width
     )
-    yield from _section(found, "missing_members", "Containers that would lack members, and fail:",
-                        lambda each: _missing(each, places))
-    yield from _section(
-        found, "overwrites", "Set by one batch, then changed by a later one:", lambda each: _overwrite(each, places)
-    )
-    yield from _section(found, "order_effects", "Different if the batches were imported in the reverse order:",
-                        lambda each: _order_effect(each, places))
-    yield from _section(found, "changes", "Changes:", lambda each: _change(each, places))
-    yield "Nothing was changed. Documents were not read: an update with a new document writes it."
+    for name, title, line in SECTIONS:
+        yield from _section(found, name, title, [line(each, places) for each in found[name]], width)
+    yield from wrap_text(NOTHING_CHANGED, width)
 
 
 def _items(batch: dict[str, Any]) -> str:
@@ -55,12 +50,14 @@ def _items(batch: dict[str, Any]) -> str:
     return f"{batch['items']:,}{failing}"
 
 
-def _section(found: dict[str, Any], name: str, title: str, line: Callable[[Any], tuple[str, ...]]) -> Iterator[str]:
+def _section(
+    found: dict[str, Any], name: str, title: str, rows: list[tuple[str, ...]], width: int
+) -> Iterator[str]:
     if not found["totals"][name]:
         return
     yield title
-    yield from format_table(map(line, found[name]))
-    if left := found["totals"][name] - len(found[name]):
+    yield from format_entries(rows, width)
+    if left := found["totals"][name] - len(rows):
         yield f"  and {left:,} more; --limit shows them"
 
 
@@ -70,7 +67,7 @@ def _named(each: dict[str, Any]) -> tuple[str, str]:
 
 def _change(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
     effect, described = each["effect"].replace("_", " "), describe_entry(each["effect"], each["changes"])
-    return *_named(each), effect, described, _by(each, places)
+    return *_named(each), effect, _by(each, places), described
 
 
 def _by(each: dict[str, Any], places: dict[str, int]) -> str:
@@ -80,13 +77,22 @@ def _by(each: dict[str, Any], places: dict[str, int]) -> str:
 def _overwrite(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
     first = f"#{places[each['set_by']]} sets {describe_value(each['value'])}"
     then = f"#{places[each['changed_by']]} sets {describe_value(each['changed_to'])}"
-    return *_named(each), each["name"], first, then
+    return *_named(each), each["name"], f"{first}; {then}"
 
 
 def _order_effect(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
-    return *_named(each), describe_changes(each["changes"]), _by(each, places)
+    return *_named(each), _by(each, places), describe_changes(each["changes"])
 
 
 def _missing(each: dict[str, Any], places: dict[str, int]) -> tuple[str, ...]:
     sample = ", ".join(map(short_hash, each["sample"][:3]))
-    return *_named(each), f"{pluralize(each['missing'], 'member')} missing: {sample}", f"in #{places[each['sync_id']]}"
+    return *_named(each), f"in #{places[each['sync_id']]}", f"{pluralize(each['missing'], 'member')} missing: {sample}"
+
+
+# List of the forecast -> its title, and the function that returns the cells of an entry; the last one may be long.
+SECTIONS: tuple[tuple[str, str, Callable[[Any, dict[str, int]], tuple[str, ...]]], ...] = (
+    ("missing_members", "Containers that would lack members, and fail:", _missing),
+    ("overwrites", "Set by one batch, then changed by a later one:", _overwrite),
+    ("order_effects", "Different if the batches were imported in the reverse order:", _order_effect),
+    ("changes", "Changes:", _change),
+)

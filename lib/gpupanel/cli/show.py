@@ -4,6 +4,7 @@ from typing import Any
 
 from .. import job_queue, ledger
 from ..db import ReadTransaction
+from ..event_sentences import describe_event
 from ..models import JobState
 from ..rows import ContainerRow
 from ..text import format_size, short_hash, truncate
@@ -18,7 +19,7 @@ UNDO_COLUMNS = ("batch", "status", "requested by", "job", "imported (UTC)")
 ITEM_COLUMNS = ("type", "asset hash", "title", "decision", "reason")
 CONTAINER_COLUMNS = ("type", "title", "container hash", "members", "missing", "decision", "reason")
 CONTAINERS = 50
-EVENT_COLUMNS = ("time (UTC)", "event", "actor", "payload")
+EVENT_COLUMNS = ("time (UTC)", "event", "actor", "what happened")
 
 
 def run(context: CommandContext) -> int:
@@ -108,4 +109,10 @@ def _container_cells(row: ContainerRow) -> tuple[object, ...]:
 
 
 def _event_cells(event: dict[str, Any]) -> tuple[object, ...]:
-    return event["created_at"], event["event_type"], event["actor"], truncate(event["payload"], PAYLOAD_LENGTH)
+    return event["created_at"], event["event_type"], event["actor"], event_text(event)
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """Return the sentence of an event, or the start of a payload that has none."""
+    sentence = describe_event(event["event_type"], event["payload"], event["actor"]).sentence
+    return sentence or truncate(event["payload"], PAYLOAD_LENGTH)

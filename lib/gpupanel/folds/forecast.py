@@ -28,6 +28,7 @@ from .views import Effect
 READ_SHARE, FOLD_SHARE = 0.5, 0.8  # of a request's time: after them nothing more is read, and nothing more is folded
 PLANNED = (BatchStatus.PREFLIGHT_PASSED, BatchStatus.QUEUED, BatchStatus.IMPORTING)  # imported by the plan they have
 KINDS = (*ASSET_TYPES, *CONTAINER_TYPES)
+UNDO = "it is an undo, and what it changes is not part of the forecast"
 MAX_MEMBERS = 100  # members of a container that a forecast lists as changed
 
 Progress = Callable[[int, int], None]
@@ -42,7 +43,7 @@ class ForecastRow(TypedDict):
     status: str
     source_at: datetime | None
     although_older: int
-    undo_of: int | None
+    undoes: str | None  # the sync_id of the batch that an undo takes back
     job_id: int | None
     job_state: str | None
     priority: int | None
@@ -160,8 +161,8 @@ class _Forecaster:
         """Yield each bundle, or why it is not read. Raises MountUnavailableError."""
         for row in rows:
             self._raise_if_late(READ_SHARE)
-            if row["undo_of"]:
-                yield None, "it is an undo, and its own preview shows what it does"
+            if row["undoes"]:
+                yield None, f"{UNDO}: gpupanel undo --preview {row['undoes']}"
                 continue
             try:
                 yield self._inspect(row), None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..db import ReadTransaction, Transaction, chunked
+from ..models import EventType
 from ..rows import EventRow
 from . import notices
 
@@ -22,7 +23,9 @@ def spaced_json(value: Mapping[str, str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def append_event(tx: Transaction, batch_id: int, event_type: str, payload: Mapping[str, Any] | str, actor: str) -> None:
+def append_event(
+    tx: Transaction, batch_id: int, event_type: EventType, payload: Mapping[str, Any] | str, actor: str
+) -> None:
     """Append an event with its notice where people are to be told, and lock its batch; a dict is encoded canonically.
 
     The lock lasts until the transaction ends, so that the events of a batch get their ids in the order of their
@@ -35,7 +38,7 @@ def append_event(tx: Transaction, batch_id: int, event_type: str, payload: Mappi
 
 
 def append_events(
-    tx: Transaction, event_type: str, payloads: Iterable[tuple[int, Mapping[str, Any]]], actor: str
+    tx: Transaction, event_type: EventType, payloads: Iterable[tuple[int, Mapping[str, Any]]], actor: str
 ) -> None:
     """Append one event for each (batch id, payload) with one INSERT; notices and locks as `append_event` has them.
 

@@ -101,10 +101,10 @@ LOSSES = {"left_only", "right_only", "removed", "orphan", "table_missing"}
 
 # Events of steps that the Perl side does not record, or records under other names; docs/PERL-PARITY.md lists them.
 OUR_EVENTS = {
-    "batch_archived", "batch_restored", "bundle_changed_upstream", "bundle_passed_over", "container_failed",
-    "item_failed", "job_claimed", "job_failed", "job_finished", "job_held", "job_priority", "job_progress",
-    "job_released", "job_reset", "job_unheld", "manifest_changed", "mount_unavailable", "preflight_abandoned",
-    "preflight_canceled", "preflight_requested", "times_converted",
+    "attention_seen", "batch_archived", "batch_restored", "bundle_changed_upstream", "bundle_passed_over",
+    "container_failed", "item_failed", "job_claimed", "job_failed", "job_finished", "job_held", "job_priority",
+    "job_progress", "job_released", "job_reset", "job_unheld", "manifest_changed", "mount_unavailable",
+    "preflight_abandoned", "preflight_canceled", "preflight_requested", "times_converted", "undo_requested",
 }
 # Causes of differences at particular places: (table, column, kind), with None for any.
 KNOWN_CAUSES = (

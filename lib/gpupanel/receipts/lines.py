@@ -12,9 +12,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-RESULT, MEMBER, CONTAINER, EVENT, ITEM = "result", "member", "container", "event", "item"
+RESULT, MEMBER, TOMBSTONE, CONTAINER, EVENT, ITEM = "result", "member", "tombstone", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no lines of tombstones
 # Printable ASCII alone, as `encode_body` writes it: a terminal shows a file of lines unchanged.
 LINE = re.compile(rb'\{"(sha256|root)":"([0-9a-f]{64})","([a-z]{1,20})":\{[ -~]*\}\}')
 HEAD_LENGTH = len('{"sha256":"') + 64 + len('",')
@@ -76,5 +76,6 @@ def parse_line(text: bytes) -> Line | None:
 
 def receipt_body(row: Mapping[str, Any]) -> bytes:
     """The last line of a receipt without its root: all of its row that others cannot derive."""
-    names = ("batch_id", "event_id", "id", "job_id", "lines", "previous", "result_id", "sealed_at", "sync_id")
-    return encode_body(RECEIPT, {name: row[name] for name in names} | {"version": FORMAT_VERSION})
+    names = ("batch_id", "event_id", "id", "job_id", "lines", "previous", "result_id", "sealed_at", "sync_id",
+             "version")
+    return encode_body(RECEIPT, {name: row[name] for name in names})

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunked
-from .lines import CONTAINER, EVENT, MEMBER, RESULT, encode_body
+from .lines import CONTAINER, EVENT, FORMAT_VERSION, MEMBER, RESULT, TOMBSTONE, encode_body
 
 CONTAINER_KINDS = ("gallery", "collection")
 MAX_CONTAINERS = 50_000  # of a job, whose rows are sealed: up to 40 MB; those beyond are sealed by their results alone
@@ -17,7 +17,10 @@ MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 
 
 class Span(NamedTuple):
-    """What a receipt covers: rows of a batch beyond the bounds of its receipt before, and containers of its job."""
+    """What a receipt covers: rows of a batch beyond the bounds of its receipt before, and containers of its job.
+
+    One of version 1 covers no tombstones of members.
+    """
 
     batch_id: int
     job_id: int
@@ -25,6 +28,7 @@ class Span(NamedTuple):
     result_id: int
     after_event: int
     event_id: int
+    version: int = FORMAT_VERSION
 
 
 class SealedLine(NamedTuple):
@@ -49,6 +53,10 @@ def read_lines(tx: ReadTransaction, span: Span, containers: bytes | None) -> Ite
         for row in tx.stream("receipts.members", result_ids=result_ids):
             name = f"member {row['asset_id']} of result {row['result_id']}"
             yield SealedLine(MEMBER, name, encode_body(MEMBER, row))
+    for result_ids in chunked(with_members if span.version > 1 else ()):
+        for row in tx.stream("receipts.tombstones", result_ids=result_ids):
+            name = f"tombstone {row['asset_hash'][:16]} of result {row['result_id']}"
+            yield SealedLine(TOMBSTONE, name, encode_body(TOMBSTONE, row))
     for number, body in enumerate(unpack(containers), 1):
         yield SealedLine(CONTAINER, f"container {number} of job {span.job_id}", body)
     for row in tx.stream("receipts.events", batch_id=span.batch_id, after=span.after_event, until=span.event_id):

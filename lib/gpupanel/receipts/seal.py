@@ -147,6 +147,7 @@ def _insert(tx: Transaction, bounds: _Bounds) -> SealedReceipt:
     row: dict[str, Any] = {
         "id": last.id + 1, "batch_id": span.batch_id, "job_id": span.job_id, "lines": hasher.lines,
         "previous": bounds.previous, "sealed_at": bounds.now, "result_id": span.result_id, "event_id": span.event_id,
+        "version": span.version,
     }
     root = hasher.root(receipt_body(row | {"sync_id": bounds.sync_id}))
     head = chain(last.head, root)

@@ -195,7 +195,8 @@ def _moved_containers(tx: ReadTransaction, row: Row, containers: bytes | None, t
 def _span_of(row: Row, before: Row) -> Span:
     """What a receipt covers, given the receipt of the batch before it."""
     return Span(
-        row["batch_id"], row["job_id"], before["result_id"], row["result_id"], before["event_id"], row["event_id"]
+        row["batch_id"], row["job_id"], before["result_id"], row["result_id"], before["event_id"], row["event_id"],
+        row["version"],
     )
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
-from .lines import ARCHIVE, Line, RECEIPT, digest_of, parse_line
+from .lines import ARCHIVE, Line, MEMBER, RECEIPT, TOMBSTONE, digest_of, parse_line
 from .root import Hasher
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
@@ -199,8 +199,10 @@ def name_of(line: Line) -> str:
     facts = _decode(line)
     if facts is None:
         return f"a {line.kind} of {len(line.body):,} bytes"
-    if line.kind == "member":
+    if line.kind == MEMBER:
         return f"member {facts.get('asset_id')} of result {facts.get('result_id')}"
+    if line.kind == TOMBSTONE:
+        return f"tombstone {str(facts.get('asset_hash'))[:16]} of result {facts.get('result_id')}"
     return f"{line.kind} {facts.get('id')}"
 
 

@@ -91,6 +91,14 @@ WHERE batch_id = %(batch_id)s AND id <= %(result_id)s ORDER BY id LIMIT %(limit)
 -- Delete some members of results.
 DELETE FROM ingest_result_member WHERE result_id IN %(result_ids)s ORDER BY result_id, asset_id LIMIT %(limit)s
 
+-- name: delete_tombstones
+-- Delete some tombstones of results, but those that a receipt of version 1 did not seal: no file has them.
+DELETE FROM ingest_result_tombstone
+WHERE result_id IN %(result_ids)s
+  AND result_id > COALESCE((SELECT MAX(r.result_id) FROM ingest_receipt r FORCE INDEX (batch)
+                            WHERE r.batch_id = %(batch_id)s AND r.version = 1), 0)
+ORDER BY result_id, asset_hash LIMIT %(limit)s
+
 -- name: delete_results
 -- Delete some results.
 DELETE FROM ingest_result WHERE id IN %(result_ids)s
@@ -116,6 +124,11 @@ SELECT id FROM ingest_event WHERE id IN %(ids)s
 SELECT result_id, asset_id FROM ingest_result_member FORCE INDEX (PRIMARY)
 WHERE result_id IN %(ids)s AND asset_id IN %(assets)s
 
+-- name: present_tombstones
+-- Which tombstones of these results are in the database.
+SELECT result_id, asset_hash FROM ingest_result_tombstone FORCE INDEX (PRIMARY)
+WHERE result_id IN %(ids)s AND asset_hash IN %(hashes)s
+
 -- name: present_items
 -- Which of these items are in the database.
 SELECT id FROM ingest_batch_item WHERE id IN %(ids)s
@@ -133,6 +146,11 @@ INSERT INTO ingest_result_member (result_id, asset_id, position, came, position_
                                   source_batch_id, source_at_before, source_batch_id_before)
 VALUES (%(result_id)s, %(asset_id)s, %(position)s, %(came)s, %(position_before)s, %(say_only)s, %(source_at)s,
         %(source_batch_id)s, %(source_at_before)s, %(source_batch_id_before)s)
+
+-- name: restore_tombstones
+-- Bring tombstones of members back.
+INSERT INTO ingest_result_tombstone (result_id, asset_hash, source_at, batch_id, source_at_before, batch_id_before)
+VALUES (%(result_id)s, %(asset_hash)s, %(source_at)s, %(batch_id)s, %(source_at_before)s, %(batch_id_before)s)
 
 -- name: restore_events
 -- Bring events back.

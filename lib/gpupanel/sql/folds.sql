@@ -21,9 +21,10 @@ WHERE m.{type}_id = %(container_id)s AND m.asset_id > %(after)s ORDER BY m.asset
 
 -- name: batches
 -- What a forecast needs of these bundles: their order, and their active jobs.
-SELECT b.id, b.sync_id, b.action, b.status, b.source_at, b.although_older, b.undo_of, j.id AS job_id,
-       j.state AS job_state, j.priority
-FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id WHERE b.sync_id IN %(sync_ids)s
+SELECT b.id, b.sync_id, b.action, b.status, b.source_at, b.although_older, u.sync_id AS undoes,
+       j.id AS job_id, j.state AS job_state, j.priority
+FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id LEFT JOIN ingest_batch u ON u.id = b.undo_of
+WHERE b.sync_id IN %(sync_ids)s
 
 -- name: failing_items
 -- The items that the plan of a batch lets fail.

@@ -51,13 +51,15 @@ WHERE batch_id = %(batch_id)s AND id < %(id)s ORDER BY id DESC LIMIT 1
 
 -- name: of_batch
 -- The receipts of a batch, the oldest first.
-SELECT r.id, r.batch_id, b.sync_id, r.job_id, r.`lines`, r.root, r.previous, r.sealed_at, r.result_id, r.event_id, r.head
+SELECT r.id, r.batch_id, b.sync_id, r.job_id, r.`lines`, r.root, r.previous, r.sealed_at, r.result_id, r.event_id, r.head,
+       r.version
 FROM ingest_receipt r FORCE INDEX (batch) JOIN ingest_batch b ON b.id = r.batch_id
 WHERE r.batch_id = %(batch_id)s ORDER BY r.id
 
 -- name: page
 -- Receipts beyond a place in the chain.
-SELECT r.id, r.batch_id, b.sync_id, r.job_id, r.`lines`, r.root, r.previous, r.sealed_at, r.result_id, r.event_id, r.head
+SELECT r.id, r.batch_id, b.sync_id, r.job_id, r.`lines`, r.root, r.previous, r.sealed_at, r.result_id, r.event_id, r.head,
+       r.version
 FROM ingest_receipt r LEFT JOIN ingest_batch b ON b.id = r.batch_id
 WHERE r.id > %(after)s ORDER BY r.id LIMIT %(limit)s
 
@@ -84,6 +86,11 @@ SELECT result_id, asset_id, position, came, position_before, say_only, source_at
        source_batch_id_before
 FROM ingest_result_member WHERE result_id IN %(result_ids)s ORDER BY result_id, asset_id
 
+-- name: tombstones
+-- The tombstones of members that some results wrote.
+SELECT result_id, asset_hash, source_at, batch_id, source_at_before, batch_id_before
+FROM ingest_result_tombstone WHERE result_id IN %(result_ids)s ORDER BY result_id, asset_hash
+
 -- name: events
 -- The events of a batch beyond one id, up to another.
 SELECT id, batch_id, event_type, payload, actor, created_at
@@ -109,6 +116,6 @@ WHERE t.batch_id = %(batch_id)s AND t.id > %(result_id)s ORDER BY t.id LIMIT 1
 -- name: insert
 -- Add a receipt to the chain.
 INSERT INTO ingest_receipt (id, batch_id, job_id, `lines`, root, previous, sealed_at, result_id, event_id, head, marks,
-                            containers)
+                            containers, version)
 VALUES (%(id)s, %(batch_id)s, %(job_id)s, %(lines)s, %(root)s, %(previous)s, %(sealed_at)s, %(result_id)s, %(event_id)s,
-        %(head)s, %(marks)s, %(containers)s)
+        %(head)s, %(marks)s, %(containers)s, %(version)s)

@@ -51,6 +51,33 @@ WHERE m.asset_id IN %(asset_ids)s AND m.result_id >= %(first)s AND m.came = 1 AN
   AND i.deleted_at IS NULL
 GROUP BY m.asset_id
 
+-- name: own_members
+-- Which of these assets are in a live gallery or collection as a batch itself has left them there.
+SELECT m.asset_id, r.hash AS container_hash
+FROM ingest_result_member m FORCE INDEX (asset)
+JOIN ingest_result r ON r.id = m.result_id AND r.kind = '{type}' AND r.batch_id = %(batch_id)s
+JOIN asset_{type} c ON c.{type}_hash = r.hash AND c.deleted_at IS NULL
+JOIN asset_{type}_item i ON i.{type}_id = c.id AND i.asset_id = m.asset_id AND i.deleted_at IS NULL
+  AND i.source_at <=> m.source_at AND i.source_batch_id <=> m.source_batch_id
+WHERE m.asset_id IN %(asset_ids)s AND m.result_id >= %(first)s AND m.came = 1
+
+-- name: result_times
+-- When results were written.
+SELECT id, created_at FROM ingest_result WHERE id IN %(ids)s
+
+-- name: assets_of_covers
+-- Live assets that show one of these covers, beyond a place in their order.
+SELECT c.cover_hash, c.asset_id AS id, c.created_at, a.asset_type AS kind, a.asset_hash AS hash
+FROM asset_cover c FORCE INDEX (shown_by) JOIN asset a ON a.id = c.asset_id AND a.deleted_at IS NULL
+WHERE c.cover_hash IN %(hashes)s AND c.deleted_at IS NULL AND (c.cover_hash <> %(cover_hash)s OR c.asset_id > %(id)s)
+ORDER BY c.cover_hash, c.asset_id LIMIT %(limit)s
+
+-- name: containers_of_covers
+-- Live galleries or collections that show one of these covers, beyond a place in their order.
+SELECT cover_hash, id, created_at, '{type}' AS kind, {type}_hash AS hash FROM asset_{type} FORCE INDEX (shown_by)
+WHERE cover_hash IN %(hashes)s AND deleted_at IS NULL AND (cover_hash <> %(cover_hash)s OR id > %(id)s)
+ORDER BY cover_hash, id LIMIT %(limit)s
+
 -- name: create
 -- Insert the batch of an undo.
 INSERT INTO ingest_batch (sync_id, sync_type, action, undo_of, prior_sync_id)
@@ -82,9 +109,9 @@ SET item_count = %(item_count)s, container_count = %(container_count)s, prior_sy
 WHERE id = %(batch_id)s
 
 -- name: items
--- The items of a batch from a position on, withdrawn ones too.
+-- The items of a batch from a position on, withdrawn ones too: covers (1), other assets (0), or both.
 SELECT id, position, asset_type, asset_hash, cover_hash, decision, path, picture, item_title FROM ingest_batch_item
-WHERE batch_id = %(batch_id)s AND (position > %(position)s OR (position = %(position)s AND id > %(id)s))
+WHERE batch_id = %(batch_id)s AND (asset_type = 'cover') IN %(are_covers)s AND (position > %(position)s OR (position = %(position)s AND id > %(id)s))
 ORDER BY position, id LIMIT %(limit)s
 
 -- name: containers_of

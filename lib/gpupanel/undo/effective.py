@@ -73,11 +73,8 @@ def _result(row: dict[str, Any]) -> Result:
     )
 
 
-def newest_run(results: list[Result], batch_id: int, cancelled: set[int]) -> Run:
-    """Return what an undo of a batch takes back of one target.
-
-    `results` are newest first; `cancelled` are the ids of results that undos before this one take back.
-    """
+def effective_results(results: list[Result], batch_id: int, cancelled: set[int]) -> list[Result]:
+    """The results, newest first, that wrote and that no undo but the batch `batch_id` itself has taken back."""
     effective: list[Result] = []
     taken_back = set(cancelled)
     for result in results:
@@ -87,6 +84,15 @@ def newest_run(results: list[Result], batch_id: int, cancelled: set[int]) -> Run
             taken_back |= set(result.undoes)
         else:
             effective.append(result)
+    return effective
+
+
+def newest_run(results: list[Result], batch_id: int, cancelled: set[int]) -> Run:
+    """Return what an undo of a batch takes back of one target.
+
+    `results` are newest first; `cancelled` are the ids of results that undos before this one take back.
+    """
+    effective = effective_results(results, batch_id, cancelled)
     if not any(result.batch_id == batch_id for result in effective):
         return Run(was_undone=any(result.batch_id == batch_id and result.has_written for result in results))
     if effective[0].batch_id != batch_id:

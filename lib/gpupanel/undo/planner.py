@@ -1,7 +1,6 @@
 """Decide what an undo does with each target: in its plan, and again under the locks of its import."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
 from .. import library_reader
@@ -11,7 +10,8 @@ from . import assets, containers, reader
 from .assets import AssetState, AssetUndo
 from .containers import ContainerState, ContainerUndo, Parts
 from .conflicts import find_asset_conflicts, find_container_conflicts
-from .effective import Key, Result, Run, UndoTarget, first_result, newest_run, read_history
+from .effective import Key, Result, Run, UndoTarget, effective_results, first_result, newest_run, read_history
+from .references import COVER, LISTED, ContainerFate, References, Remainder, sync_ids
 
 # What an undo plans by what the batch did; the strongest of several results counts.
 PLAN_BY_DONE = {
@@ -25,21 +25,39 @@ OTHER_PROGRAM = "another program changed it after batch {}: {}"
 class UndoPlanner:
     """Plans the undo of the last batch of a chain, as if the undos of those before it had been imported.
 
-    `lock` locks the tombstones that are read; the caller locks assets and containers.
+    Plan the containers first, then other assets, then covers: what stays keeps its members and its cover.
+    `lock` locks the tombstones that are read; the caller locks assets and containers. `taken_back` are the ids of
+    results that the plans so far take back, or that this transaction has taken back.
     """
 
     def __init__(self, tx: ReadTransaction, chain: list[UndoTarget], *, lock: bool = False) -> None:
         self._tx, self._chain, self._lock = tx, chain, lock
         firsts = [first for target in chain if (first := first_result(tx, target.batch_id)) is not None]
         self._first = min(firsts, default=0)
+        self._references = References(tx, chain[-1], self._first)
+        self.taken_back: set[int] = set()
 
     # ------------------------------------------------------------------------------------------------ assets
 
     def plan_assets(self, keys: list[Key]) -> dict[Key, AssetUndo]:
         """(kind, hash) -> what the undo does with each asset; at most some hundred at a time."""
-        states = reader.read_assets(self._tx, keys, lock=self._lock)
+        undos, history, cancelled = self._plan_assets(keys, lock=self._lock)
+        covers = {
+            key[1]: undo.results[-1] for key, undo in undos.items()
+            if key[0] == COVER and undo.decision is Decision.WILL_REMOVE
+        }
+        reasons = self._references.find_covers_in_use(covers, self._assets_after, cancelled) if covers else {}
+        for cover_hash, reason in reasons.items():
+            undos[COVER, cover_hash] = _left(undos[COVER, cover_hash], reason)
+        return self._with_results(undos, history)
+
+    def _plan_assets(
+        self, keys: list[Key], *, lock: bool = False
+    ) -> tuple[dict[Key, AssetUndo], dict[Key, list[Result]], set[int]]:
+        """Plan assets, whatever shows those that are covers; return their history and the results taken back, too."""
+        states = reader.read_assets(self._tx, keys, lock=lock)
         history = read_history(self._tx, keys, self._chain, self._first)
-        cancelled: set[int] = set()
+        cancelled = set(self.taken_back)
         undos: dict[Key, AssetUndo] = {}
         for number, target in enumerate(self._chain):
             runs = {key: newest_run(history.get(key, []), target.batch_id, cancelled) for key in keys}
@@ -51,7 +69,19 @@ class UndoPlanner:
                 if undo.results:
                     states[key] = undo.after
                     cancelled |= set(undo.results)
-        return self._with_results(undos, history)
+        return undos, history, cancelled
+
+    def _assets_after(self, keys: list[Key]) -> dict[Key, Remainder]:
+        """What the undo leaves of assets, which may be of any batch."""
+        undos, history, cancelled = self._plan_assets(keys)
+        batch_id = self._chain[-1].batch_id
+        return {
+            key: Remainder(
+                undo.after.covers if undo.after.is_live else frozenset(),
+                effective_results(history.get(key, []), batch_id, cancelled),
+            )
+            for key, undo in undos.items()
+        }
 
     def _with_results(self, undos: dict[Key, Any], history: dict[Key, list[Result]]) -> dict[Key, Any]:
         """Leave out the targets of which the batch has no result."""
@@ -64,13 +94,14 @@ class UndoPlanner:
     def _keep_listed(
         self, undos: dict[Key, AssetUndo], runs: dict[Key, Run], targets: list[UndoTarget]
     ) -> dict[Key, AssetUndo]:
-        """Leave the assets that would go, but that another batch has put into a gallery or collection since."""
+        """Leave the assets that would go, but that a gallery or collection lists which stays."""
         going = {
             undo.before.id: key for key, undo in undos.items()
             if undo.decision is Decision.WILL_REMOVE and undo.before.id is not None
         }
         if not going:
             return undos
+        reasons = self._references.find_own_listings(going) if len(targets) == len(self._chain) else {}
         first = min(runs[key].results[-1].id for key in going.values())
         batch_ids = [target.batch_id for target in targets]
         listed: dict[int, int] = {}
@@ -79,12 +110,11 @@ class UndoPlanner:
             for ids in chunked(sorted(going)):
                 rows = self._tx.fetch_all_sql(statement, asset_ids=ids, first=first, batch_ids=batch_ids)
                 listed |= {row["asset_id"]: row["batch_id"] for row in rows}
-        names = self._sync_ids(listed.values())
-        for asset_id, batch_id in listed.items():
-            undo = undos[going[asset_id]]
-            reason = f"batch {names[batch_id]} has put it into a gallery or collection since"
-            undos[going[asset_id]] = AssetUndo(Decision.WILL_SKIP, reason, undo.before, undo.before)
-        return undos
+        names = sync_ids(self._tx, listed.values())
+        reasons |= {asset_id: LISTED.format(names[batch_id]) for asset_id, batch_id in listed.items()}
+        return undos | {
+            going[asset_id]: _left(undos[going[asset_id]], reason) for asset_id, reason in reasons.items()
+        }
 
     # ------------------------------------------------------------------------------------------------ containers
 
@@ -107,23 +137,36 @@ class UndoPlanner:
                 if undo.results:
                     states[key] = undo.after
                     cancelled |= set(undo.results)
+        self._note_fates(undos, history, cancelled)
         return self._with_results(undos, history)
+
+    def _note_fates(
+        self, undos: dict[Key, ContainerUndo], history: dict[Key, list[Result]], cancelled: set[int]
+    ) -> None:
+        """Remember what the undo leaves of containers, for their members and covers."""
+        self.taken_back |= cancelled
+        batch_id = self._chain[-1].batch_id
+        for key, undo in undos.items():
+            left = effective_results(history.get(key, []), batch_id, cancelled)
+            keeps_own = any(result.batch_id == batch_id for result in left)
+            self._references.fates[key] = ContainerFate(undo.after.is_live, undo.after.cover_hash, keeps_own)
 
     # ------------------------------------------------------------------------------------------------ names
 
     def _named(self, undos: dict[Key, Any], runs: dict[Key, Run], target: UndoTarget) -> dict[Key, Any]:
         """Name the batches that came in between."""
         batch_ids = {run.in_between for run in runs.values() if run.in_between is not None}
-        names = self._sync_ids(batch_ids)
+        names = sync_ids(self._tx, batch_ids)
         for key, run in runs.items():
             if run.in_between is not None:
                 name = names.get(run.in_between, str(run.in_between))
                 undos[key] = undos[key]._replace(reason=f"batch {name} changed it after batch {target.sync_id}")
         return undos
 
-    def _sync_ids(self, batch_ids: Iterable[int]) -> dict[int, str]:
-        rows = (row for ids in chunked(sorted(set(batch_ids))) for row in self._tx.fetch_all("order.sync_ids", ids=ids))
-        return {row["id"]: row["sync_id"] for row in rows}
+
+def _left(undo: AssetUndo, reason: str) -> AssetUndo:
+    """The same asset, left as it is."""
+    return AssetUndo(Decision.WILL_SKIP, reason, undo.before, undo.before)
 
 
 def _plan_asset(kind: str, target: UndoTarget, run: Run, state: AssetState) -> AssetUndo:

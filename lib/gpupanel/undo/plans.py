@@ -1,5 +1,6 @@
 """Write the plan of an undo into the ledger, or count what it would do."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -51,12 +52,12 @@ class _Tally:
 def preview(tx: ReadTransaction, targets: list[UndoTarget]) -> UndoPreview:
     """Count what the undo of the last of these batches would do, after those of the others."""
     planner, tally, last = UndoPlanner(tx, targets), _Tally(), targets[-1]
-    for items in _item_plans(tx, planner, last.batch_id):
-        for item in items:
-            tally.add(tally.items, item.decision, item.reason, item.item_digest)
     for containers in _container_plans(tx, planner, last.batch_id):
         for container in containers:
             tally.add(tally.containers, container.decision, container.reason, container.container_digest)
+    for items in _item_plans(tx, planner, last.batch_id):
+        for item in items:
+            tally.add(tally.items, item.decision, item.reason, item.item_digest)
     return UndoPreview(last.sync_id, _counts(tally.items), _counts(tally.containers), tally.kept, _problem(last, tally))
 
 
@@ -109,14 +110,6 @@ def _write(
     tx: Transaction, planner: UndoPlanner, batch: BatchRow, undo: BatchRow, only: set[Key] | None
 ) -> _Written:
     tally, words = _Written(), search_words.WordSet()
-    for items in _item_plans(tx, planner, batch["id"]):
-        chosen = [item for item in items if only is None or (item.asset_type, item.asset_hash) in only]
-        ledger.plan_items(tx, undo["id"], chosen)
-        words.add(text for item in chosen for text in (item.item_title, item.path))
-        for item in chosen:
-            tally.add(tally.items, item.decision, item.reason, item.item_digest)
-            tally.types[item.asset_type] += 1
-            tally.planned.add((item.asset_type, item.asset_hash))
     settled = set() if only is None else ledger.settled_containers(tx, undo["id"])
     for containers in _container_plans(tx, planner, batch["id"]):
         open_ones = [each for each in containers if (each.type, each.container_hash) not in settled]
@@ -125,6 +118,14 @@ def _write(
         for container in open_ones:
             tally.add(tally.containers, container.decision, container.reason, container.container_digest)
             tally.planned.add((container.type, container.container_hash))
+    for items in _item_plans(tx, planner, batch["id"]):
+        chosen = [item for item in items if only is None or (item.asset_type, item.asset_hash) in only]
+        ledger.plan_items(tx, undo["id"], chosen)
+        words.add(text for item in chosen for text in (item.item_title, item.path))
+        for item in chosen:
+            tally.add(tally.items, item.decision, item.reason, item.item_digest)
+            tally.types[item.asset_type] += 1
+            tally.planned.add((item.asset_type, item.asset_hash))
     search_words.save(tx, undo["id"], words)
     return tally
 
@@ -143,9 +144,10 @@ def _withdraw(tx: Transaction, batch_id: int, planned: set[Key]) -> None:
 
 
 def _item_plans(tx: ReadTransaction, planner: UndoPlanner, batch_id: int) -> Iterator[list[ItemPlan]]:
-    """Plan the items of a batch that have a result, in its order, in chunks."""
+    """Plan the items of a batch that have a result, in its order but covers last, in chunks."""
     position = 0
-    for rows in _pages(tx, "undo.items", batch_id, ITEMS_AT_ONCE):
+    pages = (_pages(tx, "undo.items", batch_id, ITEMS_AT_ONCE, are_covers=[each]) for each in (0, 1))
+    for rows in itertools.chain.from_iterable(pages):
         undos = planner.plan_assets([(row["asset_type"], row["asset_hash"]) for row in rows])
         plans = []
         for row in rows:
@@ -190,9 +192,11 @@ def _parts(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield part
 
 
-def _pages(tx: ReadTransaction, name: str, batch_id: int, size: int) -> Iterator[list[dict[str, Any]]]:
+def _pages(
+    tx: ReadTransaction, name: str, batch_id: int, size: int, **params: Any
+) -> Iterator[list[dict[str, Any]]]:
     position, row_id = BEFORE_ALL
-    while rows := tx.fetch_all(name, batch_id=batch_id, position=position, id=row_id, limit=size):
+    while rows := tx.fetch_all(name, batch_id=batch_id, position=position, id=row_id, limit=size, **params):
         yield rows
         position, row_id = rows[-1]["position"], rows[-1]["id"]
 

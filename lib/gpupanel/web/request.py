@@ -43,9 +43,11 @@ class UrlBuilder:
         return self.batches(action="detail", sync_id=sync_id, **query)
 
     def thumbnail(self, batch: dict[str, Any], item: dict[str, Any]) -> str:
-        """Return a thumbnail's URL; it changes with the manifest, for caching."""
+        """Return a thumbnail's URL; it changes with the manifest, for caching. A missing thumbnail is a blank image."""
         version = (batch["manifest_sha256"] or "")[:8]
-        return self.batches(action="picture", sync_id=batch["sync_id"], item=item["id"] or "first", v=version)
+        return self.batches(
+            action="picture", sync_id=batch["sync_id"], item=item["id"] or "first", v=version, missing="blank"
+        )
 
     def items(self, sync_id: str, **query: Any) -> str:
         """Return the URL of an export of a batch's items."""

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from ..event_sentences import EventText, describe_event as _describe
 from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
 from ..models import COUNT_LIMIT, SYNC_ID
 from ..text import format_duration, format_size, short_hash, truncate
@@ -128,6 +129,11 @@ def format_fact(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def describe_event(event: Mapping[str, Any]) -> EventText:
+    """The sentence and the tone of a row of events."""
+    return _describe(event["event_type"], event["payload"], event["actor"])
+
+
 def pretty_json(text: str) -> str:
     """Indent a JSON text; another text stays as it is."""
     try:
@@ -156,6 +162,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "dash_if_empty": dash_if_empty,
     "datetime": format_datetime,
     "duration": duration,
+    "described": describe_event,
     "effects": describe_effects,
     "elapsed": format_elapsed,
     "entry_changes": describe_entry,

@@ -199,6 +199,7 @@ class Importer:
 
     def _commit_chunk(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
         """Write library, fence, ledger and results; return whether an event was due."""
+        self._raise_if_containers_lost(tx)
         settled = writer.write(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         writer.record(tx, settled)
@@ -206,6 +207,7 @@ class Importer:
 
     def _commit_individually(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
         """Do the same item by item; only those that the database refuses fail."""
+        self._raise_if_containers_lost(tx)
         settled = writer.write_individually(tx, chunk)
         claims.advance(tx, self._claim, len(settled))
         return self._note_progress(tx, len(settled))
@@ -328,13 +330,20 @@ class Importer:
 
     def _raise_if_items_lost(self, tx: Transaction) -> None:
         """Raise JobNotDoneError where a new connection shows items open again: containers would miss them."""
-        if self._db.epoch == self._epoch:
+        if self._db.epoch == self._epoch or self._claim.undo_of is not None:
             return
         items = ledger.decision_counts(tx, self._claim.batch_id)
         left = _count_open(items, 0)
         if items.get(Decision.FAILED):
             left += tx.fetch_value("worker.open_failures", batch_id=self._claim.batch_id, job_id=self._claim.job_id)
         if left:
+            raise JobNotDoneError(left)
+
+    def _raise_if_containers_lost(self, tx: Transaction) -> None:
+        """Raise JobNotDoneError where a new connection shows containers of an undo open again: they list its items."""
+        if self._db.epoch == self._epoch or self._claim.undo_of is None or not self._containers_total:
+            return
+        if left := _count_open(ledger.container_counts(tx, self._claim.batch_id), 0):
             raise JobNotDoneError(left)
 
     def _recount(self) -> None:

@@ -80,11 +80,12 @@ class Entries(Protocol):
 
 
 class Work(NamedTuple):
-    """The entries of a batch, and what writes them."""
+    """The entries of a batch, and what writes them; an undo writes the containers first."""
 
     entries: Entries
     items: ItemWriter
     containers: ContainerGroupWriter
+    containers_first: bool = False
 
 
 def work_of_bundle(run: ImportRun, manifest: Manifest) -> Work:
@@ -101,12 +102,15 @@ class Pipeline:
 
     def run(self) -> None:
         """Import everything still open."""
-        action = self._entries.action
-        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
-        for group in containers.group(self._open_containers()):
-            self._import_group(group)
+        steps = [self._import_items, self._import_containers]
+        for step in steps[::-1] if self._work.containers_first else steps:
+            step()
 
     # ---------------------------------------------------------------------------------------------- items
+
+    def _import_items(self) -> None:
+        action = self._entries.action
+        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
 
     def _open_items(self) -> Iterator[ImportItem]:
         for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._entries.items)):
@@ -165,6 +169,10 @@ class Pipeline:
             self._read_and_write(chunk, lambda entry: entry.key in unread)
 
     # ----------------------------------------------------------------------------------------- containers
+
+    def _import_containers(self) -> None:
+        for group in containers.group(self._open_containers()):
+            self._import_group(group)
 
     def _open_containers(self) -> Iterator[PendingContainer]:
         for entries in chunked(enumerate(self._entries.containers)):

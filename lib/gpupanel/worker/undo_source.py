@@ -1,7 +1,8 @@
 """The source of a job that undoes a batch: the entries of its plan in the ledger, read page by page."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .. import ledger
@@ -30,9 +31,10 @@ class UndoEntries:
 
 
 class _Planned(ABC):
-    """Entries of a plan by position, in pages of the query `name`."""
+    """Entries of a plan by position, in pages of the query `name`, which may have more parameters."""
 
     name = ""
+    params: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, db: Database, batch_id: int, count: int) -> None:
         self._db, self._batch_id, self._count = db, batch_id, count
@@ -50,7 +52,8 @@ class _Planned(ABC):
             position, row_id = rows[-1]["position"], rows[-1]["id"]
 
     def _page(self, tx: ReadTransaction, position: int, row_id: int) -> list[dict[str, Any]]:
-        return tx.fetch_all(self.name, batch_id=self._batch_id, position=position, id=row_id, limit=PAGE_ROWS)
+        where = {"batch_id": self._batch_id, "position": position, "id": row_id, "limit": PAGE_ROWS}
+        return tx.fetch_all(self.name, **where, **self.params)
 
     @abstractmethod
     def _entry(self, row: dict[str, Any]) -> Item | Container:
@@ -61,6 +64,7 @@ class PlannedItems(_Planned):
     """The items of a plan."""
 
     name = "undo.items"
+    params = MappingProxyType({"are_covers": [0, 1]})
 
     def _entry(self, row: dict[str, Any]) -> Item:
         return Item(row["asset_type"], row["asset_hash"], cover_hash=row["cover_hash"])
@@ -93,7 +97,7 @@ class UndoSource:
         undone = UndoTarget(target["id"], target["sync_id"])
         return Work(
             UndoEntries(self._db, claim.batch_id, undo["item_count"], undo["container_count"]),
-            UndoItemWriter(claim.batch_id, claim.job_id, undone), UndoContainerWriter(undone),
+            UndoItemWriter(claim.batch_id, claim.job_id, undone), UndoContainerWriter(undone), containers_first=True,
         )
 
     def compare_at_end(self) -> ManifestAtEnd:

@@ -10,7 +10,7 @@ from ..db import Transaction
 from ..errors import DatabaseConflictError
 from ..library_reader import AssetKey
 from ..models import Decision, EntryResult, ItemPlan
-from ..undo import AssetState, AssetUndo, ContainerState, ContainerUndo, UndoPlanner, UndoTarget
+from ..undo import COVER, AssetState, AssetUndo, ContainerState, ContainerUndo, UndoPlanner, UndoTarget
 from . import library_containers, library_writer, undo_writes
 from .containers import PendingContainer, SettledContainer
 from .document_prefetch import ImportItem
@@ -35,11 +35,18 @@ class UndoItemWriter(ItemWriter):
 
         Raises: DataError or DatabaseConflictError.
         """
-        keys = [entry.key for entry in entries]
-        library_writer.lock_assets(tx, keys)
-        planned = UndoPlanner(tx, [self._target], lock=True).plan_assets(keys)
-        undos = {entry.key: self._approved(entry, planned.get(entry.key)) for entry in entries}
-        undo_writes.put_back_assets(tx, undos)
+        library_writer.lock_assets(tx, [entry.key for entry in entries])
+        planner = UndoPlanner(tx, [self._target], lock=True)
+        undos: dict[AssetKey, AssetUndo] = {}
+        for are_covers in (False, True):  # a cover goes only after all that shows it
+            chosen = [entry for entry in entries if (entry.key[0] == COVER) is are_covers]
+            if not chosen:
+                continue
+            planned = planner.plan_assets([entry.key for entry in chosen])
+            approved = {entry.key: self._approved(entry, planned.get(entry.key)) for entry in chosen}
+            undo_writes.put_back_assets(tx, approved)
+            planner.taken_back |= {result_id for undo in approved.values() for result_id in undo.results}
+            undos |= approved
         absent = [key for key, undo in undos.items() if undo.results and undo.before.id is None]
         if absent and library_writer.lock_assets(tx, absent):
             raise DatabaseConflictError("An import created one of these assets meanwhile.")

@@ -9,6 +9,7 @@ from ... import ledger
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
+from ...event_sentences import EVENT_TYPES
 from ...search import events
 from ...search.events import EventFilter
 from .. import request as parameters
@@ -17,12 +18,6 @@ from ..responses import FileResponse
 from . import export
 
 COLUMNS = ("id", "sync_id", "event_type", "payload", "actor", "created_at")
-TYPES = (
-    "bundle_passed_over", "container_failed", "item_failed", "job_canceled", "job_claimed",
-    "job_failed", "job_finished", "job_held", "job_priority", "job_progress", "job_queued", "job_released", "job_reset",
-    "manifest_changed", "preflight_abandoned", "preflight_canceled", "preflight_finished", "preflight_requested",
-    "preflight_started", "scan", "times_converted",
-)
 MAX_EXPORTED = 10_000  # events of one CSV file; the next one continues with `before`
 MAX_NAME = 255
 
@@ -41,7 +36,7 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any] |
         "events": page.rows, "next_before": page.next_before, "is_stopped": page.is_stopped, "before": before,
         "filters": {"sync_id": sync_id, "event": wanted.event_type, "actor": wanted.actor,
                     "day": wanted.day and wanted.day.isoformat()},
-        "types": TYPES,
+        "types": EVENT_TYPES,
     }
 
 

@@ -17,6 +17,11 @@ from ..request import Request
 FIRST = "first"  # names the first item where the batch was not preflighted yet
 SECONDS = 5  # timeout of the mount, so that a page with many thumbnails does not hang with it
 WEEK_SECONDS = 7 * 24 * 3600
+# One transparent pixel: a browser reports each 404 of an image on the console, and a bundle may lack any file.
+BLANK = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c000000000100010000020144003b")
+BLANK_HEADERS = {
+    "Content-Type": "image/gif", "Content-Disposition": "inline", "Cache-Control": "private, max-age=60",
+}
 
 
 class Thumbnail(NamedTuple):
@@ -30,8 +35,18 @@ class Thumbnail(NamedTuple):
 def view(db: Database, request: Request, settings: Settings) -> FileResponse:
     """Return the thumbnail of an item of a batch; `v` only varies the URL.
 
-    Raises InvalidInputError, NotFoundError, MountUnavailableError.
+    Raises InvalidInputError, MountUnavailableError, and NotFoundError unless the request has `missing=blank`.
     """
+    shows_blank = request.choice("missing", ["blank"]) is not None
+    try:
+        return _thumbnail(db, request, settings)
+    except NotFoundError:
+        if not shows_blank:
+            raise
+        return FileResponse(BLANK, BLANK_HEADERS)
+
+
+def _thumbnail(db: Database, request: Request, settings: Settings) -> FileResponse:
     sync_id, item_id = parameters.sync_id(request.query.get("sync_id")), _item_id(request)
     path = db.run_read(_path, sync_id, item_id)
     cached = request.environ.get("HTTP_IF_NONE_MATCH", "")
