@@ -174,11 +174,6 @@ def control(tx: ReadTransaction) -> QueueControl | None:
     return row
 
 
-def is_paused(tx: ReadTransaction) -> bool:
-    """Whether claims are paused."""
-    return control(tx) is not None
-
-
 def _checked_reason(reason: str) -> str:
     reason = reason.strip()
     if len(reason) > REASON_LENGTH or not reason.isprintable():
