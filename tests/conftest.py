@@ -113,10 +113,19 @@ def worker_conf(server, tmp_path, assets_dir):
 
 
 @pytest.fixture
-def seal_conf(server, tmp_path, assets_dir):
-    """The configuration of `gpupanel seal`, with an account of its own."""
-    schema.open_account(server.admin(NAME), SEALER, password(SEALER))
-    return installation.write(tmp_path / "seal.conf", server.socket, assets_dir, SEALER)
+def account_conf(server, tmp_path, assets_dir):
+    """Write the configuration of a command with an account of its own."""
+
+    def write(account):
+        schema.open_account(server.admin(NAME), account, password(account))
+        return installation.write(tmp_path / f"{account}.conf", server.socket, assets_dir, account)
+
+    return write
+
+
+@pytest.fixture
+def seal_conf(account_conf):
+    return account_conf(SEALER)
 
 
 @pytest.fixture
@@ -126,10 +135,8 @@ def seal_db(admin_db, seal_conf):
 
 
 @pytest.fixture
-def archive_conf(server, tmp_path, assets_dir):
-    """The configuration of `gpupanel archive`, with an account of its own."""
-    schema.open_account(server.admin(NAME), ARCHIVER, password(ARCHIVER))
-    return installation.write(tmp_path / "archive.conf", server.socket, assets_dir, ARCHIVER)
+def archive_conf(account_conf):
+    return account_conf(ARCHIVER)
 
 
 @pytest.fixture

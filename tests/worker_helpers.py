@@ -267,7 +267,7 @@ class Program:
         for line in self.process.stderr:
             self.lines.append(line.rstrip("\n"))
 
-    def said(self, words: str) -> str:
+    def wait_for_line(self, words: str) -> str:
         """Wait for the first line with these words."""
         return wait_until(lambda: next((line for line in self.lines if words in line), None), f"a line with {words!r}")
 

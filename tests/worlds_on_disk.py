@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from bundle_strategies import World
 from gpupanel.devtools.bundle_factory import BundleWriter
-from gpupanel.devtools.bundle_factory.assets import GeneratedAsset, ItemFiles
+from gpupanel.devtools.bundle_factory.generated_asset import GeneratedAsset, ItemFiles
 from gpupanel.devtools.bundle_factory.derivatives import GeneratedFile
 from gpupanel.manifest import Item
 from gpupanel.reference_fold import (

@@ -3,6 +3,7 @@
 It never claims (docs/CONTRACT.md, 8. Queue).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -173,11 +174,6 @@ def control(tx: ReadTransaction) -> QueueControl | None:
     return row
 
 
-def is_paused(tx: ReadTransaction) -> bool:
-    """Whether claims are paused."""
-    return control(tx) is not None
-
-
 def _checked_reason(reason: str) -> str:
     reason = reason.strip()
     if len(reason) > REASON_LENGTH or not reason.isprintable():
@@ -211,7 +207,7 @@ def _lock(tx: Transaction, job_id: int) -> ChangedJob:
     job: ChangedJob | None = tx.fetch_one("job_queue.lock", job_id=job_id)
     if job is None:
         raise _not_found(job_id)
-    perl_time.convert_to_utc(tx.perl_zone, [job])
+    _convert_to_utc(tx, [job])
     return job
 
 
@@ -224,14 +220,14 @@ def job(tx: ReadTransaction, job_id: int) -> JobRow:
     row: JobRow | None = tx.fetch_one("job_queue.job", job_id=job_id)
     if row is None:
         raise _not_found(job_id)
-    perl_time.convert_to_utc(tx.perl_zone, [row])
+    _convert_to_utc(tx, [row])
     return row
 
 
 def list_of_batch(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[LockedJob]:
     """The jobs of a batch, newest first."""
     rows: list[LockedJob] = tx.fetch_all("job_queue.history", batch_id=batch_id, limit=limit)
-    perl_time.convert_to_utc(tx.perl_zone, rows)
+    _convert_to_utc(tx, rows)
     return rows
 
 
@@ -266,8 +262,16 @@ def list_finished(
 
 def _in_utc(tx: ReadTransaction, page: Page[ListedJob]) -> Page[ListedJob]:
     """Convert the times that the Perl worker wrote, after the cursors were made of those in the database."""
-    perl_time.convert_to_utc(tx.perl_zone, page.rows)
+    _convert_to_utc(tx, page.rows)
     return page
+
+
+def _convert_to_utc(tx: ReadTransaction, jobs: Sequence[LockedJob]) -> None:
+    """Convert the times that another program wrote, where it writes those of a local zone."""
+    if tx.perl_zone is None or not jobs:
+        return
+    here = {row["id"] for row in tx.fetch_all("job_queue.queued_here", job_ids=[job["id"] for job in jobs])}
+    perl_time.convert_to_utc(tx.perl_zone, jobs, {job["id"] for job in jobs} - here)
 
 
 def finished_cursor(tx: ReadTransaction, job_id: int, *, ascending: bool) -> Cursor | None:
@@ -295,7 +299,9 @@ def progress_events(tx: ReadTransaction, batch_ids: list[int], *, limit: int) ->
 
 def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> JobCounts:
     """Summarise the queue; `failed` counts the last hours only."""
-    summary: JobCounts = tx.fetch_one("job_queue.summary", hours=hours, bound=limit - 1)
+    summary: JobCounts = tx.fetch_one(
+        "job_queue.summary", hours=hours, bound=limit - 1, perl_offset=tx.perl_offset(0)
+    )
     queued_at: Any = summary["oldest"]
     summary["oldest"] = queued_at and summary["now"] - queued_at
     return summary

@@ -1,11 +1,11 @@
-"""Times of claims that the Perl worker writes in a local time zone, while both sides share a database.
+"""Times of jobs that the Perl side writes in a local time zone, while both sides share a database.
 
 `[database] perl_time_zone` names the zone. It applies to the jobs that another program claimed: a claim token of this
-system ends in a digest of its worker's name, which a claim of another program does not keep
-(docs/decisions/0180-times-of-the-perl-side.md).
+system ends in a digest of its worker's name, which a claim of another program does not keep. It also applies to
+`queued_at` of the jobs that no event of this system names (docs/decisions/0180-times-of-the-perl-side.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -50,9 +50,28 @@ def offset_seconds(zone: "ZoneInfo | None", age: float, now: datetime | None = N
     return int(min(offsets).total_seconds())
 
 
-def convert_to_utc(zone: "ZoneInfo | None", jobs: Iterable[Job]) -> None:
-    """Convert the times of the jobs that another program claimed; of an ambiguous time the later one is meant."""
+def fixed_offset(zone: "ZoneInfo", times: list[datetime]) -> str | None:
+    """Return the offset of a zone, such as +02:00, if it is the same from the earliest of these UTC times until now."""
+    now = datetime.now(UTC)
+    day = min((time.replace(tzinfo=UTC) for time in times), default=now) - timedelta(days=1)
+    offsets: set[timedelta] = set()
+    while day < now + timedelta(days=1) and len(offsets) < 2:
+        offsets.add(day.astimezone(zone).utcoffset() or timedelta())
+        day += timedelta(days=1)
+    if len(offsets) != 1:
+        return None
+    minutes = int(offsets.pop().total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def convert_to_utc(zone: "ZoneInfo | None", jobs: Iterable[Job], queued: Set[int] = frozenset()) -> None:
+    """Convert the times of the jobs that another program claimed, and when it queued those with the ids `queued`.
+
+    Of an ambiguous time the later one is meant.
+    """
     for job in jobs if zone else ():
+        if job["id"] in queued:
+            job["queued_at"] = _to_utc(zone, job["queued_at"]) or job["queued_at"]
         if job["claimed_at"] and is_foreign(job):
             for column in CLAIM_COLUMNS:
                 job[column] = _to_utc(zone, job[column])  # type: ignore[literal-required]

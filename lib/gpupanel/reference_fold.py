@@ -23,6 +23,25 @@ class Order(NamedTuple):
     sync_id: str
 
 
+class BundleImport(NamedTuple):
+    """What a bundle does with one entry, and its place; `overrides` writes although a newer bundle decided last."""
+
+    action: str
+    order: Order
+    overrides: bool = False
+
+    def place(self, *says: Order | None) -> Order:
+        """The order that counts for one row: at its own earlier say, or just after the newer says that it overrides."""
+        place = self.order
+        for say in says:
+            if say is not None and say > place:
+                if say.sync_id == place.sync_id:
+                    place = say
+                elif self.overrides:
+                    place = Order(say.source_at + MICROSECOND, place.sync_id)
+        return place
+
+
 class Documents(NamedTuple):
     """Digests of an item's documents: its source, and its analyses as (kind, sha256)."""
 
@@ -172,85 +191,67 @@ def fold(handovers: Iterable[Handover], arrivals: Iterable[str] | None = None) -
 def import_bundle(library: Library, handover: Handover, order: Order) -> bool:
     """Import all items, then all containers; returns whether no member was missing."""
     manifest, overrides = handover.manifest, handover.overrides
+
+    def of(key: Key) -> BundleImport:
+        return BundleImport(manifest.action, order, key in overrides)
+
     for item in manifest.items:
         key = item.asset_type, item.asset_hash
-        documents = handover.documents.get(key, NO_DOCUMENTS)
-        import_item(library, manifest.action, item, order, documents=documents, overrides=key in overrides)
+        import_item(library, item, of(key), handover.documents.get(key, NO_DOCUMENTS))
     complete = [
-        import_container(
-            library, manifest.action, container, order,
-            overrides=(container.type, container.container_hash) in overrides,
-        )
+        import_container(library, container, of((container.type, container.container_hash)))
         for container in manifest.containers
     ]
     return all(complete)
 
 
-def import_item(
-    library: Library, action: str, item: Any, order: Order, *, documents: Documents = NO_DOCUMENTS,
-    overrides: bool = False,
-) -> None:
+def import_item(library: Library, item: Any, bundle: BundleImport, documents: Documents = NO_DOCUMENTS) -> None:
     """Import one item of a bundle; no other entry of the library changes, and none but its own counts."""
-    if action == "remove":
-        _remove_item(library, item, order, overrides)
+    if bundle.action == "remove":
+        _remove_item(library, item, bundle)
     else:
-        _bring_item(library, item, documents, order, action, overrides)
+        _bring_item(library, item, documents, bundle)
 
 
-def import_container(
-    library: Library, action: str, container: Any, order: Order, *, overrides: bool = False
-) -> bool:
+def import_container(library: Library, container: Any, bundle: BundleImport) -> bool:
     """Import one container of a bundle; returns whether no member was missing.
 
     Besides the container itself, only the marks of its members' assets count.
     """
-    if action == "remove":
-        _take_out(library, container, order, overrides)
+    if bundle.action == "remove":
+        _take_out(library, container, bundle)
         return True
-    return _bring_container(library, container, order, action, overrides)
+    return _bring_container(library, container, bundle)
 
 
-def _place(order: Order, overrides: bool, *says: Order | None) -> Order:
-    """The order that counts for one row: at its own earlier say, or just after the newer says that it overrides."""
-    for say in says:
-        if say is not None and say > order:
-            if say.sync_id == order.sync_id:
-                order = say
-            elif overrides:
-                order = Order(say.source_at + MICROSECOND, order.sync_id)
-    return order
-
-
-def _remove_item(library: Library, item: Any, order: Order, overrides: bool) -> None:
+def _remove_item(library: Library, item: Any, bundle: BundleImport) -> None:
     key = item.asset_type, item.asset_hash
     asset = library.assets.get(key)
     if asset is None:
-        library.bury(key, _place(order, overrides, library.tombstones.get(key)))
+        library.bury(key, bundle.place(library.tombstones.get(key)))
         return
-    order = _place(order, overrides, asset.say)
-    if asset.say <= order:
-        asset.deleted, asset.say = True, order
+    place = bundle.place(asset.say)
+    if asset.say <= place:
+        asset.deleted, asset.say = True, place
 
 
-def _bring_item(
-    library: Library, item: Any, documents: Documents, order: Order, action: str, overrides: bool
-) -> None:
-    key = item.asset_type, item.asset_hash
+def _bring_item(library: Library, item: Any, documents: Documents, bundle: BundleImport) -> None:
+    key, action = (item.asset_type, item.asset_hash), bundle.action
     asset = library.assets.get(key)
-    order = _place(order, overrides, asset.say if asset else library.tombstones.get(key))
+    place = bundle.place(asset.say if asset else library.tombstones.get(key))
     if asset is None:
-        if not library.is_buried(key, order):
-            asset = library.assets[key] = Asset(order)
-            _write_fields(asset, item, documents, order)
-            _add_parts(asset, item, documents, order, action)
-    elif asset.say > order:
+        if not library.is_buried(key, place):
+            asset = library.assets[key] = Asset(place)
+            _write_fields(asset, item, documents, place)
+            _add_parts(asset, item, documents, place, action)
+    elif asset.say > place:
         if not asset.deleted:
-            _add_parts(asset, item, documents, order, action)
+            _add_parts(asset, item, documents, place, action)
     elif asset.deleted or action == "update":
-        _write_fields(asset, item, documents, order)
-        _add_parts(asset, item, documents, order, "update")
+        _write_fields(asset, item, documents, place)
+        _add_parts(asset, item, documents, place, "update")
     else:  # a create never overwrites, and reads no documents of a live asset; it has its say
-        asset.say = order
+        asset.say = place
         asset.covers |= {item.cover_hash} - {None}
 
 
@@ -270,47 +271,44 @@ def _add_parts(asset: Asset, item: Any, documents: Documents, order: Order, acti
             asset.derivatives[file] = Derivative(tuple(getattr(derivative, name) for name in VALUES), order)
 
 
-def _bring_container(library: Library, container: Any, order: Order, action: str, overrides: bool) -> bool:
+def _bring_container(library: Library, container: Any, bundle: BundleImport) -> bool:
     """Write the container's own fields, then its members; returns whether all members are in the library."""
     key = container.type, container.container_hash
     known, tombstone = library.containers.get(key), library.tombstones.get(key)
     was_deleted, owner = bool(known and known.deleted), known.say if known else None
-    place = _place(order, overrides, owner, tombstone if overrides else None)
+    place = bundle.place(owner, tombstone if bundle.overrides else None)
     if known is None:
         known = library.containers[key] = Container(place, container.title, container.cover_hash)
     elif known.say <= place:
         is_restored = known.deleted and not library.is_buried(key, place)
-        if action == "update" or is_restored:
+        if bundle.action == "update" or is_restored:
             known.title, known.cover_hash = container.title, container.cover_hash
         known.say = place
     missing = {asset_hash for asset_hash in container.items if not library.has_live(asset_hash)}
     for position, asset_hash in reversed(list(enumerate(container.items))):  # the first of two equal members counts
         if asset_hash not in missing:
-            _bring_member(library, key, asset_hash, position, (order, action, overrides))
+            _bring_member(library, key, asset_hash, position, bundle)
     _mark(library, key, stays_deleted=was_deleted and known.say > place)
     return not missing
 
 
-def _bring_member(
-    library: Library, key: Key, asset_hash: str, position: int, bundle: tuple[Order, str, bool]
-) -> None:
+def _bring_member(library: Library, key: Key, asset_hash: str, position: int, bundle: BundleImport) -> None:
     """Add, restore or move a member, unless a later bundle decided about it. A create moves none."""
-    order, action, overrides = bundle
     container = library.containers[key]
     member = container.members.get(asset_hash)
     if member is None:
-        place = _place(order, overrides, library.tombstones.get((*key, asset_hash)))
+        place = bundle.place(library.tombstones.get((*key, asset_hash)))
         if not library.is_buried((*key, asset_hash), place):
             container.members[asset_hash] = Member(position, place)
         return
-    place = _place(order, overrides, member.say)
+    place = bundle.place(member.say)
     if member.say <= place:
-        if member.removed or action == "update":
+        if member.removed or bundle.action == "update":
             container.members[asset_hash] = Member(position, place)
         member.say = place
 
 
-def _take_out(library: Library, container: Any, order: Order, overrides: bool) -> None:
+def _take_out(library: Library, container: Any, bundle: BundleImport) -> None:
     """Remove the listed members; a member without a membership leaves a tombstone.
 
     An empty list removes nothing.
@@ -319,14 +317,14 @@ def _take_out(library: Library, container: Any, order: Order, overrides: bool) -
     known = library.containers.get(key)
     if not container.items:
         return
-    place = _place(order, overrides, library.tombstones.get(key), known.say if known else None)
+    place = bundle.place(library.tombstones.get(key), known.say if known else None)
     library.bury(key, place)
     for asset_hash in container.items:
         member = known.members.get(asset_hash) if known else None
         if member is None:
             library.bury((*key, asset_hash), place)
             continue
-        member_place = _place(order, overrides, member.say)
+        member_place = bundle.place(member.say)
         if member.say <= member_place:
             member.removed, member.say = True, member_place
     if known:

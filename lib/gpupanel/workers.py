@@ -6,6 +6,7 @@ Only workers write these rows (docs/decisions/0114-holds-and-workers-in-rows.md)
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from . import perl_time
 from .db import ReadTransaction
 from .errors import InvalidStateError
 from .rows import LockedJob, QueueControl, WorkerRow
@@ -73,13 +74,19 @@ def presence(tx: ReadTransaction) -> Presence:
 
 
 def raise_if_foreign_claims(tx: ReadTransaction) -> None:
-    """Raise InvalidStateError while a worker that writes no claim token takes jobs, as the Perl worker does.
+    """Raise InvalidStateError while a worker of another program takes jobs, as the Perl worker does.
 
     Such a worker would claim the job of an undo, find no bundle, and fail it.
     """
-    if job := tx.fetch_one("workers.foreign_claim", days=FOREIGN_DAYS):
+    job = tx.fetch_one("workers.foreign_claim", days=FOREIGN_DAYS, perl_offset=tx.perl_offset(FOREIGN_DAYS * 86400))
+    if job:
+        perl_time.convert_to_utc(tx.perl_zone, [job])
         raise InvalidStateError(
-            f"Another program's worker, {job['worker']}, claimed job {job['id']} at"
-            f" {job['claimed_at']:%Y-%m-%d %H:%M:%S} UTC. It could claim the job of an undo, which it does not know.",
+            f"Another program's worker, {job['worker'] or 'without a name'}, claimed job {job['id']}"
+            f"{_when(job['claimed_at'])}. It could claim the job of an undo, which it does not know.",
             f"Stop that worker; {FOREIGN_DAYS} days after its last claim, batches can be undone.",
         )
+
+
+def _when(moment: datetime | None) -> str:
+    return f" at {moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""

@@ -10,9 +10,9 @@ import worker_helpers
 from gpupanel import services
 from gpupanel.devtools import demo_import
 from gpupanel.devtools.bundle_factory import BundleWriter
-from gpupanel.devtools.bundle_factory.assets import GeneratedAsset
+from gpupanel.devtools.bundle_factory.generated_asset import GeneratedAsset
 from gpupanel.mount import Mount
-from gpupanel.worker import claims
+from gpupanel.worker import job_release
 
 ACTOR = "mara.ellison"
 
@@ -127,7 +127,7 @@ class DatasetBuilder:
         for letter in "abc":
             worker_helpers.take(self.worker, letter)
         released = worker_helpers.take(self.worker, "d")
-        self.worker.run_transaction(claims.release, released, f"{ids[3]}.json is not on the mount")
+        self.worker.run_transaction(job_release.release, released, f"{ids[3]}.json is not on the mount")
         self._run(jobs[0], 100, 412, 1240, 2)
         self._run(jobs[1], 1000, 96, 528, 3)
         self._run(jobs[2], 4000, 31, 60, 1900)

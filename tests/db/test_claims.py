@@ -10,7 +10,7 @@ from gpupanel import ledger
 from gpupanel.db import Database, query
 from gpupanel.errors import ClaimLostError
 from gpupanel.models import BatchStatus
-from gpupanel.worker import claims
+from gpupanel.worker import claims, job_release, stale_jobs
 from worker_helpers import HOST, event_types, status, take
 
 
@@ -105,7 +105,7 @@ WRITES = {
     "beat": lambda tx, claim: claims.heartbeat(tx, claim),
     "progress": lambda tx, claim: claims.advance(tx, claim, 1),
     "recount": lambda tx, claim: claims.recount(tx, claim),
-    "release": lambda tx, claim: claims.release(tx, claim, "stopped"),
+    "release": lambda tx, claim: job_release.release(tx, claim, "stopped"),
     "finish": lambda tx, claim: claims.finish(tx, claim, ENDED, claims.SAME_MANIFEST),
     "fail": lambda tx, claim: claims.fail(tx, claim, "broken"),
 }
@@ -116,7 +116,7 @@ def test_whoever_lost_the_claim_can_write_nothing_for_the_job(admin_db, worker_d
     (job_id,) = enqueue(1)
     lost = take(worker_db, "a")
     worker_helpers.make_stale(admin_db, job_id)
-    worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2")
+    worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2")
     new = take(worker_db, "b")
     before = worker_helpers.job(admin_db, job_id), event_types(worker_db, new)
     with pytest.raises(ClaimLostError):
@@ -138,7 +138,7 @@ def test_a_beat_that_changes_nothing_still_holds_the_claim(worker_db, enqueue):
 def test_a_released_job_is_queued_again_with_its_attempt_given_back_and_says_why(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
-    worker_db.run_transaction(claims.release, claim, "the worker was stopped")
+    worker_db.run_transaction(job_release.release, claim, "the worker was stopped")
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"], job["last_error"]) == ("queued", 0, "the worker was stopped")
     assert status(worker_db, claim) == "queued"

@@ -593,6 +593,11 @@ def doctor(conf, mapping):
 
 def test_doctor_says_what_a_database_with_other_names_lacks(perl, admin):
     assert doctor(*perl) == (0, [("ok", "mapping")])
-    seed(admin, "ALTER TABLE media_assets DROP COLUMN fingerprint; DROP TABLE media_collection_items")
+    seed(
+        admin, "ALTER TABLE media_assets DROP COLUMN fingerprint; ALTER TABLE media_assets DROP COLUMN path;"
+        " DROP TABLE media_collection_items",
+    )
     perl[1].write_text(simulated_perl_db.mapping(absent="asset_collection_item"))
-    assert doctor(*perl) == (1, [("wrong", "column asset.fingerprint"), ("note", "table asset_collection_item")])
+    assert doctor(*perl) == (1, [
+        ("wrong", "column asset.path"), ("note", "column asset.fingerprint"), ("note", "table asset_collection_item"),
+    ])

@@ -13,7 +13,7 @@ from gpupanel.errors import DatabaseConflictError
 from gpupanel.db import Database
 from gpupanel.manifest import Container
 from gpupanel.order import BundleOrder, Order
-from gpupanel.worker import claims, containers, importer
+from gpupanel.worker import claims, containers, importer, job_release
 from gpupanel.worker.chunk_writer import ImportRun
 from gpupanel.worker.container_writer import ContainerWriter
 
@@ -188,8 +188,8 @@ def test_a_container_that_the_database_refuses_fails_alone_with_its_reason(
     payload = json.loads(event["payload"])
     assert payload["reason"].startswith("the database refused it: ")
     assert (payload["container_hash"], payload["missing"]) == (bad["container_hash"], [])
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-2:] == ["container_failed", "job_finished"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types[-2:] == ["container_failed", "job_finished"]
 
 
 def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
@@ -205,8 +205,8 @@ def test_a_job_that_is_resumed_among_its_containers_tells_what_they_lack_once(
     assert members(admin_db, kind) and worker_helpers.job(admin_db, job_id)["state"] == "held"
     worker_helpers.make_due(admin_db)
     worker_helpers.drain(worker_conf)
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told.count("job_claimed") > 1 and told.count("container_failed") == 1
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types.count("job_claimed") > 1 and event_types.count("container_failed") == 1
 
 
 def unavailable(*args):
@@ -430,7 +430,7 @@ def stop_after(worker_db, mount):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(StoppedError):
             patch.setattr(containers, "record", record)
             worker_helpers.import_claimed(worker_db, mount, claim)
-        worker_db.run_transaction(claims.release, claim, "stopped")
+        worker_db.run_transaction(job_release.release, claim, "stopped")
 
     return run
 

@@ -23,7 +23,7 @@ def batches(tx):
     return search.list_batches(tx, BatchFilter()).rows
 
 
-def known(db):
+def recorded_ids(db):
     return sorted(row["sync_id"] for row in db.run_read(batches))
 
 
@@ -31,7 +31,7 @@ def test_a_transaction_that_fails_leaves_nothing(panel_db):
     with pytest.raises(RuntimeError), panel_db.transaction() as tx:
         discover(tx, S1)
         raise RuntimeError
-    assert known(panel_db) == []
+    assert recorded_ids(panel_db) == []
 
 
 def test_reading_cannot_write(panel_db):
@@ -67,7 +67,7 @@ def test_a_savepoint_undoes_only_its_own_part(panel_db):
         with pytest.raises(DuplicateKeyError), tx.savepoint():
             discover(tx, S2)
             discover(tx, S1)
-    assert known(panel_db) == [S1]
+    assert recorded_ids(panel_db) == [S1]
 
 
 def test_a_deadlock_is_run_again_and_both_sides_succeed(panel_db, settings):
@@ -93,7 +93,7 @@ def test_a_deadlock_is_run_again_and_both_sides_succeed(panel_db, settings):
 def test_a_connection_that_died_while_idle_is_replaced_unnoticed(panel_db, admin_db):
     panel_db.run_transaction(discover, S1)
     kill(admin_db, panel_db)
-    assert known(panel_db) == [S1]
+    assert recorded_ids(panel_db) == [S1]
 
 
 def test_a_connection_killed_in_the_middle_is_run_again(panel_db, admin_db):
@@ -107,7 +107,7 @@ def test_a_connection_killed_in_the_middle_is_run_again(panel_db, admin_db):
         discover(tx, S2)
 
     panel_db.run_transaction(work)
-    assert known(panel_db) == [S1, S2]
+    assert recorded_ids(panel_db) == [S1, S2]
 
 
 def test_a_connection_killed_before_commit_has_an_unknown_outcome(panel_db, admin_db):

@@ -30,14 +30,14 @@ def sound(settings, bundles, admin_db):
 
 
 @pytest.fixture
-def faults(sound, admin_db):
-    """check -> finding, of what is not as it should be now; that the tests can write their own mount is left out."""
-    def faults(settings=sound):
-        found = (each for each in doctor.run_checks(settings) if each.level != doctor.OK)
-        return {each.check: each for each in found if each.check != "mount is read-only"}
+def find_problems(sound, admin_db):
+    """Return check -> finding of each finding that is not `ok`, but for the mount, which the tests can write."""
+    def find(settings=sound):
+        findings = (each for each in doctor.run_checks(settings) if each.level != doctor.OK)
+        return {each.check: each for each in findings if each.check != "mount is read-only"}
 
-    assert faults() == {}
-    return faults
+    assert find() == {}
+    return find
 
 
 def mend(admin_db, advice):
@@ -61,14 +61,14 @@ def test_a_sound_installation_has_nothing_wrong(conf, sound, admin_db, request):
 
 
 def test_the_plan_of_a_claim_is_read_unless_the_queue_is_paused(sound, panel_db):
-    def found():
+    def check_plan():
         [finding] = [each for each in doctor.run_checks(sound) if each.check == "claim plan"]
         return finding.level, finding.found
 
-    level, plan = found()
+    level, plan = check_plan()
     assert level == "ok" and plan.startswith("key claim, ")
     panel_db.run_transaction(job_queue.pause, "ann", "the library moves")
-    assert found() == ("ok", "no plan, since the queue is paused")
+    assert check_plan() == ("ok", "no plan, since the queue is paused")
 
 
 def test_the_exit_status_tells_sound_from_wrong_and_each_fault_says_what_to_do(sound, admin_db, capsys):
@@ -77,8 +77,9 @@ def test_the_exit_status_tells_sound_from_wrong_and_each_fault_says_what_to_do(s
     assert {each["level"] for each in json.loads(capsys.readouterr().out)} <= {"ok", "note"}
     sound.panel.secret_file.chmod(0o644)
     assert main.main(command) == 1
-    told = capsys.readouterr().out
-    assert "wrong  permissions of panel.secret: 644" in told and f"to do: chmod 600 {sound.panel.secret_file}" in told
+    output = capsys.readouterr().out
+    assert "wrong  permissions of panel.secret: 644" in output
+    assert f"to do: chmod 600 {sound.panel.secret_file}" in output
 
 
 # --------------------------------------------------------------------------------------------- tables and rights
@@ -146,86 +147,88 @@ OF_RIGHTS = {
 
 
 @pytest.mark.parametrize(("fault", "check"), (OF_TABLES | OF_RIGHTS).items())
-def test_a_fault_of_tables_or_rights_is_found_with_the_statement_that_mends_it(faults, admin_db, fault, check):
+def test_a_fault_of_tables_or_rights_is_found_with_the_statement_that_mends_it(find_problems, admin_db, fault, check):
     for statement in fault.split("; "):
         admin_db.execute(statement)
-    found = faults()
-    mend(admin_db, found[check].advice if check in found else "init-db")
-    assert check in found
-    assert faults() == {}
+    findings = find_problems()
+    mend(admin_db, findings[check].advice if check in findings else "init-db")
+    assert check in findings
+    assert find_problems() == {}
     # what doctor accepts once our rows fit: a column of the site's own, and the index of a dropped foreign key
     admin_db.execute("ALTER TABLE ingest_event DROP COLUMN IF EXISTS site")
     admin_db.execute("ALTER TABLE asset DROP KEY IF EXISTS first_batch")
 
 
-def test_another_engine_is_found(faults, admin_db):
+def test_another_engine_is_found(find_problems, admin_db):
     admin_db.execute("ALTER TABLE ingest_event DROP FOREIGN KEY ingest_event_batch")
     admin_db.execute("ALTER TABLE ingest_event ENGINE = Aria")
-    found = faults()
-    mend(admin_db, found["table ingest_event: its engine"].advice)
-    mend(admin_db, found["table ingest_event: foreign key ingest_event_batch"].advice)
-    assert found["table ingest_event: its engine"].found == "Aria"
-    assert faults() == {}
+    findings = find_problems()
+    mend(admin_db, findings["table ingest_event: its engine"].advice)
+    mend(admin_db, findings["table ingest_event: foreign key ingest_event_batch"].advice)
+    assert findings["table ingest_event: its engine"].found == "Aria"
+    assert find_problems() == {}
 
 
-def test_a_right_on_everything_is_too_much_but_nothing_is_missing(faults, admin_db):
+def test_a_right_on_everything_is_too_much_but_nothing_is_missing(find_problems, admin_db):
     admin_db.execute(f"GRANT ALL ON {NAME}.* TO gpu_panel@localhost")
-    found = faults()
+    findings = find_problems()
     admin_db.execute(f"REVOKE ALL ON {NAME}.* FROM gpu_panel@localhost")
-    assert list(found) == [f"{PANEL} {NAME}.*"]
+    assert list(findings) == [f"{PANEL} {NAME}.*"]
 
 
-def test_a_role_brings_rights_that_nobody_counted(faults, admin_db):
+def test_a_role_brings_rights_that_nobody_counted(find_problems, admin_db):
     admin_db.execute("CREATE ROLE everything")
     admin_db.execute("GRANT everything TO gpu_panel@localhost")
-    found = faults()
+    findings = find_problems()
     admin_db.execute("DROP ROLE everything")
-    assert found[f"{PANEL} role"].advice == "REVOKE everything FROM 'gpu_panel'@'localhost';"
+    assert findings[f"{PANEL} role"].advice == "REVOKE everything FROM 'gpu_panel'@'localhost';"
 
 
-def test_an_administrator_is_told_to_use_the_account_of_the_panel_and_examines_the_others(faults, admin_db, sound):
+def test_an_administrator_is_told_to_use_the_account_of_the_panel_and_examines_the_others(
+    find_problems, admin_db, sound
+):
     as_admin = dataclasses.replace(sound, database=admin_db.settings)
     name = f"rights of {getpass.getuser()}@localhost"
-    found = faults(as_admin)
-    assert found[name].level == doctor.NOTE and "panel's configuration" in found[name].advice
-    assert not any("REVOKE" in finding.advice for finding in found.values())
+    findings = find_problems(as_admin)
+    assert findings[name].level == doctor.NOTE and "panel's configuration" in findings[name].advice
+    assert not any("REVOKE" in finding.advice for finding in findings.values())
     admin_db.execute("GRANT DELETE ON asset TO gpu_worker@localhost")
-    found = faults(as_admin)
+    findings = find_problems(as_admin)
     admin_db.execute("REVOKE DELETE ON asset FROM gpu_worker@localhost")
-    assert found["rights of gpu_worker@localhost on asset"].found == "DELETE, too"
+    assert findings["rights of gpu_worker@localhost on asset"].found == "DELETE, too"
 
 
 @pytest.mark.parametrize("characters", ["latin1", "utf8mb3"])
-def test_tables_of_other_characters_are_mended_by_the_statements(faults, admin_db, characters):
+def test_tables_of_other_characters_are_mended_by_the_statements(find_problems, admin_db, characters):
     for table in ("asset", "ingest_batch"):
         admin_db.execute("SET foreign_key_checks = 0")
         admin_db.execute(f"ALTER TABLE {table} CONVERT TO CHARACTER SET {characters}")
-    found = faults()
-    assert "table asset: column title" in found
-    for finding in found.values():
+    findings = find_problems()
+    assert "table asset: column title" in findings
+    for finding in findings.values():
         mend(admin_db, finding.advice)
     admin_db.execute("SET foreign_key_checks = 1")
-    assert faults() == {}
+    assert find_problems() == {}
 
 
-def test_rows_that_make_a_statement_fail_come_first_with_their_number_and_query(faults, admin_db):
+def test_rows_that_make_a_statement_fail_come_first_with_their_number_and_query(find_problems, admin_db):
     admin_db.execute("ALTER TABLE import_job DROP KEY one_active_job_a_batch")
     admin_db.execute("ALTER TABLE ingest_batch MODIFY status VARCHAR(40) NULL")
     admin_db.execute(BATCH.format("odd"))
     for _ in range(2):
         admin_db.execute(JOB.format("state", "'queued'"))
-    found = faults()
-    status = found["table ingest_batch: column status"].advice
-    active = found["table import_job: index one_active_job_a_batch"].advice
+    findings = find_problems()
+    status = findings["table ingest_batch: column status"].advice
+    active = findings["table import_job: index one_active_job_a_batch"].advice
     assert status.startswith("First correct the 1 rows of: SELECT * FROM ingest_batch WHERE `status` NOT IN (")
     assert active.startswith("First correct the 1 rows of: SELECT batch_id, COUNT(*) AS jobs FROM import_job")
     admin_db.execute("DELETE FROM import_job")
     admin_db.execute("UPDATE ingest_batch SET status = 'queued'")
-    for finding in faults().values():
+    for finding in find_problems().values():
         if finding.check.startswith("table "):
             mend(admin_db, finding.advice)
     admin_db.execute("DELETE FROM ingest_batch")
-    assert faults() == {}
+    assert find_problems() == {}
 
 
 @pytest.fixture
@@ -250,8 +253,8 @@ def test_no_advice_gives_an_account_the_rights_of_the_other_one(sound, accounts_
     database = accounts_of_other_names[duty]
     other = {"gpu_panel": "gpu_worker", "gpu_worker": "gpu_panel"}[duty]
     settings, db = dataclasses.replace(sound, database=database), Database(database)
-    found = list(grants.check_own_grants(db, settings))
-    assert found and all(f"those of {duty} in" in each.expected for each in found)
+    findings = list(grants.check_own_grants(db, settings))
+    assert findings and all(f"those of {duty} in" in each.expected for each in findings)
     [crossing] = grants.check_own_grants(db, settings, other)
     assert crossing.level == doctor.WRONG and "GRANT " not in crossing.advice
     db.close()
@@ -292,51 +295,53 @@ RUNNING = "state, worker, claim_token, heartbeat_at"
     ("queued", ("state", "'canceled'"), "batches without a job", "37e428d2-a4f6-4a31-bacf-0c835fb24084 is queued"),
     ("queued", ("state, queued_at", "'queued', NOW(6) - INTERVAL 1 HOUR"), "waiting jobs", "since "),
 ])
-def test_a_job_or_batch_that_nobody_looks_after_is_found(faults, admin_db, status, job, check, says):
+def test_a_job_or_batch_that_nobody_looks_after_is_found(find_problems, admin_db, status, job, check, says):
     admin_db.execute(BATCH.format(status))
     admin_db.execute(JOB.format(*job))
-    found = faults()
-    assert list(found) == [check]
-    assert says in found[check].found
+    findings = find_problems()
+    assert list(findings) == [check]
+    assert says in findings[check].found
 
 
 @pytest.mark.parametrize("columns, values", [
     ("state, heartbeat_at", "'running', NOW(6) - INTERVAL 2 MINUTE"), ("state, claimed_at", "'running', NOW(6)"),
 ])
-def test_a_running_perl_job_without_a_token_or_a_heartbeat_is_left_to_its_worker(faults, admin_db, columns, values):
+def test_a_running_perl_job_without_a_token_or_a_heartbeat_is_left_to_its_worker(
+    find_problems, admin_db, columns, values
+):
     admin_db.execute(BATCH.format("importing"))
     admin_db.execute(JOB.format(columns, values))
-    assert faults() == {}
+    assert find_problems() == {}
 
 
-def test_a_worker_that_was_killed_is_found_after_three_heartbeats(faults, admin_db):
+def test_a_worker_that_was_killed_is_found_after_three_heartbeats(find_problems, admin_db):
     admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 44 SECOND")
-    assert faults() == {}
+    assert find_problems() == {}
     admin_db.execute("UPDATE import_worker SET seen_at = NOW(6) - INTERVAL 46 SECOND")
-    found = faults()
-    assert list(found) == ["workers", "late workers"]
-    assert (found["workers"].found, found["late workers"].found) == ("0, seen 46 s ago", "here:7")
+    findings = find_problems()
+    assert list(findings) == ["workers", "late workers"]
+    assert (findings["workers"].found, findings["late workers"].found) == ("0, seen 46 s ago", "here:7")
 
 
-def test_a_pause_and_a_bundle_that_is_away_for_a_day_are_worth_a_look(faults, admin_db):
+def test_a_pause_and_a_bundle_that_is_away_for_a_day_are_worth_a_look(find_problems, admin_db):
     admin_db.execute(BATCH.format("queued"))
     admin_db.execute(JOB.format(
         "state, hold, not_before, held_at", "'held', 'bundle', NOW(6), NOW(6) - INTERVAL 25 HOUR"
     ))
     admin_db.execute("INSERT INTO queue_control (paused, paused_by, reason, since) VALUES (1, 'ada', 'move', NOW(6))")
-    found = faults()
-    assert list(found) == ["pause", "held jobs"]
-    assert found["pause"].found == "paused by ada: move"
+    findings = find_problems()
+    assert list(findings) == ["pause", "held jobs"]
+    assert findings["pause"].found == "paused by ada: move"
 
 
 @pytest.mark.parametrize(("status", "job"), [
     ("queued", ("state", "'queued'")), ("importing", (RUNNING, "'running', 'host:7', 'x', NOW(6)")),
     ("partial", ("state", "'completed'")), ("preflight_passed", ("state", "'canceled'")),
 ])
-def test_jobs_in_good_order_are_no_finding(faults, admin_db, status, job):
+def test_jobs_in_good_order_are_no_finding(find_problems, admin_db, status, job):
     admin_db.execute(BATCH.format(status))
     admin_db.execute(JOB.format(*job))
-    assert faults() == {}
+    assert find_problems() == {}
 
 
 # ------------------------------------------------------------------------------------------------------ the server
@@ -386,9 +391,9 @@ def test_snapshot_isolation_is_a_fault_only_at_another_level_than_ours(admin_db,
     assert (ours.level, other.level) == (doctor.OK, doctor.NOTE)
 
 
-def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_the_same(faults, sound, tmp_path):
+def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_the_same(find_problems, sound, tmp_path):
     gone = dataclasses.replace(sound.database, unix_socket=str(tmp_path / "nobody.sock"))
-    assert list(faults(dataclasses.replace(sound, database=gone))) == ["database"]
+    assert list(find_problems(dataclasses.replace(sound, database=gone))) == ["database"]
 
 
 # ------------------------------------------------------------------------------------------------- mount and files
@@ -398,74 +403,74 @@ def test_a_database_that_is_down_is_one_finding_and_the_files_are_examined_all_t
     ("panel.secret", 0o644, "chmod 600"), ("gpu_panel.password", 0o604, "chmod 600"),
     ("panel.conf", 0o666, "chmod o-w"),
 ])
-def test_a_file_that_is_open_to_others_is_found(faults, sound, name, mode, advice):
+def test_a_file_that_is_open_to_others_is_found(find_problems, sound, name, mode, advice):
     file = sound.path.with_name(name)
     file.chmod(mode)
-    assert faults()[f"permissions of {name}"].advice == f"{advice} {file}"
+    assert find_problems()[f"permissions of {name}"].advice == f"{advice} {file}"
 
 
-def test_the_secrets_of_notify_are_checked(faults, sound):
+def test_the_secrets_of_notify_are_checked(find_problems, sound):
     hook = "webhook_url = https://example.org/T0KEN\nwebhook_secret_file = hook.key\n"
     sound.path.write_text(f"{sound.path.read_text()}\n[notify]\n{hook}")
     sound.path.chmod(0o644)
     changed = config.load(sound.path)
-    found = faults(changed)
-    assert found["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
-    assert "hook.key does not exist" in found["notify"].found
+    findings = find_problems(changed)
+    assert findings["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
+    assert "hook.key does not exist" in findings["notify"].found
     sound.path.chmod(0o640)
     key = sound.path.with_name("hook.key")
     key.write_text("a key")
     key.chmod(0o644)
-    assert [finding.advice for finding in faults(changed).values()] == [f"chmod 600 {key}"]
+    assert [finding.advice for finding in find_problems(changed).values()] == [f"chmod 600 {key}"]
     key.chmod(0o600)
-    assert faults(changed) == {}
+    assert find_problems(changed) == {}
 
 
-def test_a_password_within_a_configuration_that_others_can_read_is_found(faults, sound):
+def test_a_password_within_a_configuration_that_others_can_read_is_found(find_problems, sound):
     text = sound.path.read_text().replace("password_file = gpu_panel.password", "password = gpu_panel has a 'secret'")
     sound.path.write_text(text)
-    assert faults()["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
+    assert find_problems()["permissions of panel.conf"].advice == f"chmod 600 {sound.path}"
     sound.path.chmod(0o640)
-    assert faults() == {}
+    assert find_problems() == {}
 
 
-def test_templates_that_are_missing_or_that_others_can_write_are_found(faults, sound, tmp_path):
+def test_templates_that_are_missing_or_that_others_can_write_are_found(find_problems, sound, tmp_path):
     folder = tmp_path / "overrides"
     settings = dataclasses.replace(sound, panel=dataclasses.replace(sound.panel, templates=folder))
-    assert list(faults(settings)) == ["templates"]
+    assert list(find_problems(settings)) == ["templates"]
     folder.mkdir()
     (folder / "layout.html").touch()
-    assert faults(settings) == {}
+    assert find_problems(settings) == {}
     (folder / "layout.html").chmod(0o666)
-    assert list(faults(settings)) == ["permissions of layout.html"]
+    assert list(find_problems(settings)) == ["permissions of layout.html"]
 
 
-def test_a_secret_that_nobody_could_make_is_found(faults, sound, tmp_path):
+def test_a_secret_that_nobody_could_make_is_found(find_problems, sound, tmp_path):
     panel = dataclasses.replace(sound.panel, secret_file=tmp_path / "nowhere" / "panel.secret")
-    assert list(faults(dataclasses.replace(sound, panel=panel))) == ["secret_file"]
+    assert list(find_problems(dataclasses.replace(sound, panel=panel))) == ["secret_file"]
 
 
-def test_a_mount_that_is_gone_is_found(faults, assets_dir):
+def test_a_mount_that_is_gone_is_found(find_problems, assets_dir):
     (assets_dir / "sync").rename(assets_dir / "away")
-    assert list(faults()) == ["mount"]
+    assert list(find_problems()) == ["mount"]
 
 
-def test_an_empty_mount_and_a_stray_sentinel_are_worth_a_look(faults, assets_dir):
+def test_an_empty_mount_and_a_stray_sentinel_are_worth_a_look(find_problems, assets_dir):
     (assets_dir / "sync" / "stray.ready").touch()
-    assert faults()["sentinels"].found == "1, and 1 whose names are no sync_id"
+    assert find_problems()["sentinels"].found == "1, and 1 whose names are no sync_id"
     for sentinel in (assets_dir / "sync").glob("*.ready"):
         sentinel.unlink()
-    assert faults()["sentinels"].found == "0, and 0 whose names are no sync_id"
+    assert find_problems()["sentinels"].found == "0, and 0 whose names are no sync_id"
 
 
-def test_assets_that_are_not_there_are_found(faults, sound, tmp_path):
+def test_assets_that_are_not_there_are_found(find_problems, sound, tmp_path):
     mount = dataclasses.replace(sound.mount, assets_dir=tmp_path / "nowhere")
-    assert list(faults(dataclasses.replace(sound, mount=mount))) == ["assets"]
+    assert list(find_problems(dataclasses.replace(sound, mount=mount))) == ["assets"]
 
 
-def test_a_mount_that_does_not_answer_is_found_in_time(faults, sound, monkeypatch):
+def test_a_mount_that_does_not_answer_is_found_in_time(find_problems, sound, monkeypatch):
     hangs = Event()
     monkeypatch.setattr(Mount, "list_sentinels", lambda self: iter(hangs.wait, True))
-    found = [each for each in doctor.run_checks(sound, seconds=0.2) if each.check == "mount"]
+    findings = [each for each in doctor.run_checks(sound, seconds=0.2) if each.check == "mount"]
     hangs.set()
-    assert [(each.level, "did not answer" in each.found) for each in found] == [(doctor.WRONG, True)]
+    assert [(each.level, "did not answer" in each.found) for each in findings] == [(doctor.WRONG, True)]

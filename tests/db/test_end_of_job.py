@@ -7,7 +7,7 @@ import worker_helpers
 from gpupanel import undo_service
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import JobNotDoneError
-from gpupanel.worker import claims, importer
+from gpupanel.worker import claims, importer, job_release
 from gpupanel.worker.importer import Importer, ImportOptions
 from lost_commits import forget_items, settled_hashes
 
@@ -186,7 +186,7 @@ def test_a_planned_item_that_the_manifest_does_not_list_never_ends_as_a_success(
 def test_progress_is_counted_from_the_ledger_and_never_over_its_total(
     admin_db, panel_db, worker_db, mount, claimed, items_done, items_total
 ):
-    worker_db.run_transaction(claims.release, claimed, "the worker was stopped")
+    worker_db.run_transaction(job_release.release, claimed, "the worker was stopped")
     admin_db.execute(
         "UPDATE import_job SET items_done = %(done)s, items_total = %(total)s, attempts = 1",
         done=items_done, total=items_total,

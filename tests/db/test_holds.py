@@ -10,7 +10,7 @@ from gpupanel import holds, job_queue, ledger
 from gpupanel.db import Database, query
 from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus, HoldKind
-from gpupanel.worker import claims
+from gpupanel.worker import claims, job_release
 from gpupanel.worker.hold_sweep import HoldSweeper
 from worker_helpers import events, take
 
@@ -160,7 +160,7 @@ def test_a_running_job_cannot_be_held(panel_db, worker_db, enqueue):
 
 def back_off(db, token: str, reason: str) -> None:
     """Claim the next job and let its attempt fail."""
-    db.run_transaction(claims.retry_or_fail, take(db, token), reason, 99)
+    db.run_transaction(job_release.retry_or_fail, take(db, token), reason, 99)
 
 
 def sweeper(db, mount) -> HoldSweeper:
@@ -197,10 +197,10 @@ def test_a_commit_of_items_starts_the_backoff_anew(admin_db, worker_db, enqueue,
 
 def test_trouble_with_the_server_holds_a_job_only_when_it_comes_again(admin_db, worker_db, enqueue):
     (job_id,) = enqueue(1)
-    worker_db.run_transaction(claims.release_interrupted, take(worker_db, "a"), "the database: gone", 5)
+    worker_db.run_transaction(job_release.release_interrupted, take(worker_db, "a"), "the database: gone", 5)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 0)
-    worker_db.run_transaction(claims.release_interrupted, take(worker_db, "b"), "the database: gone", 5)
+    worker_db.run_transaction(job_release.release_interrupted, take(worker_db, "b"), "the database: gone", 5)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["hold"], job["attempts"]) == ("held", "backoff", 1)
 

@@ -137,8 +137,8 @@ def test_a_manifest_that_may_not_be_read_is_held_and_imported_once_it_may(
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["hold"], job["attempts"]) == ("held", "bundle", 0)
     assert f"{closed}.json may not be read by this account: Permission denied" in job["last_error"]
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, closed)]
-    assert told[-2:] == ["job_claimed", "job_held"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, closed)]
+    assert event_types[-2:] == ["job_claimed", "job_held"]
     assert worker_helpers.batch(panel_db, there)["status"] == "completed"
     allow()
     worker_helpers.make_due(admin_db)
@@ -232,8 +232,8 @@ def test_progress_is_an_event_now_and_then_but_not_for_each_chunk(
     slow = bundles.bundle("slow", bundles.assets("slow", 5, derivatives=("icon",)))
     worker_helpers.queue(panel_db, mount, slow)
     worker_helpers.drain(conf)
-    told = [json.loads(event["payload"]) for event in worker_helpers.events(panel_db, slow, "job_progress")]
-    assert [(each["items_done"], each["items_total"]) for each in told] == [(2, 5), (4, 5), (5, 5)]
+    progress = [json.loads(event["payload"]) for event in worker_helpers.events(panel_db, slow, "job_progress")]
+    assert [(each["items_done"], each["items_total"]) for each in progress] == [(2, 5), (4, 5), (5, 5)]
 
 
 # ----------------------------------------------------------------------------------- what may come again

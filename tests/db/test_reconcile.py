@@ -115,7 +115,7 @@ def site_of(bundles, panel_db, mount, bring):
             services.scan_mount(panel_db, mount, "operator")
             bring(*sync_ids)
 
-        def found(self):
+        def differences(self):
             return {each.key: each for each in reconcile(panel_db, mount)}
 
     return Imported()
@@ -126,7 +126,7 @@ def test_an_asset_that_no_bundle_names_is_extra_and_cannot_be_mended(bundles, si
     gone, kept = bundles.bundle("gone", [asset]), bundles.bundle("kept", others)
     site_of.bring(gone, kept)
     (assets_dir / "sync" / f"{gone}.ready").unlink()
-    (difference,) = site_of.found().values()
+    (difference,) = site_of.differences().values()
     assert difference.key == ("photo", asset.asset_hash) and difference.gap.what is GapKind.EXTRA
     assert difference.remedy.problem == "no bundle on the mount names it" and not difference.remedy.sync_ids
 
@@ -137,7 +137,7 @@ def test_a_newer_bundle_that_left_the_mount_is_not_overridden(bundles, site_of, 
     newer = bundles.bundle("newer", [asset._replace(title="Newer")], action="update")
     site_of.bring(first, newer)
     (assets_dir / "sync" / f"{newer}.ready").unlink()
-    (difference,) = site_of.found().values()
+    (difference,) = site_of.differences().values()
     assert difference.gap.changes["title"][0] == "Newer" and not difference.remedy.sync_ids
     assert difference.remedy.problem == f"bundle {newer}, which is not on the mount, decided last"
 
@@ -151,7 +151,7 @@ def test_what_an_operator_put_back_is_mended_by_the_newest_bundle_although_older
     site_of.bring(first, newer)
     services.preflight_batch(panel_db, mount, first, "operator", although_older=True)
     bring(first)
-    (difference,) = site_of.found().values()
+    (difference,) = site_of.differences().values()
     assert difference.gap.changes["title"] == ["First", "Newer"]
     assert difference.remedy == ([newer], True, None)
 
@@ -202,8 +202,8 @@ def test_members_of_assets_that_no_bundle_names_any_more_are_as_the_manifest_lis
     album = bundles.bundle("album", [], [bundles.container("gallery", "Album", photos)])
     site_of.bring(brought, album)
     (assets_dir / "sync" / f"{brought}.ready").unlink()
-    assert {each.gap.what for each in site_of.found().values()} == {GapKind.EXTRA}
-    assert {key[0] for key in site_of.found()} == {"photo"}
+    assert {each.gap.what for each in site_of.differences().values()} == {GapKind.EXTRA}
+    assert {key[0] for key in site_of.differences()} == {"photo"}
 
 
 def test_a_bundle_that_was_undone_is_named_and_not_queued_again_unless_it_was_imported_since(

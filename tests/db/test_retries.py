@@ -7,7 +7,7 @@ import worker_helpers
 from gpupanel import job_queue, preflight, services
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
-from gpupanel.worker import claims
+from gpupanel.worker import job_release
 from gpupanel.worker.importer import Importer, ImportOptions
 
 
@@ -182,7 +182,7 @@ def stopped(worker_db, mount):
         claim = worker_helpers.take(worker_db, "a")
         with pytest.raises(ImportStoppedError):
             Importer(worker_db, mount, claim, NoHeart(), StopAfterTwo(), ImportOptions(1, 1)).run()
-        worker_db.run_transaction(claims.release, claim, "the worker was stopped")
+        worker_db.run_transaction(job_release.release, claim, "the worker was stopped")
         return claim.job_id
 
     return stopped

@@ -30,7 +30,7 @@ class Running:
             [sys.executable, str(TREE / "bin" / "gpupanel"), "run", "--var", str(folder), *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
-        self.said = "".join(iter(self._line, ""))
+        self.output = "".join(iter(self._line, ""))
         self.pids = {part: int((folder / f"{part}.pid").read_text()) for part in PARTS}
 
     def _line(self):
@@ -40,7 +40,7 @@ class Running:
 
     @property
     def address(self):
-        [address] = [word for word in self.said.split() if word.startswith("http://127.0.0.1:")]
+        [address] = [word for word in self.output.split() if word.startswith("http://127.0.0.1:")]
         return address
 
     def ended(self):
@@ -91,8 +91,8 @@ def gpupanel(folder, *args):
 def test_it_serves_the_panel_and_stops_all_that_it_started_and_keeps_the_data(run):
     first = run()
     assert first.alive == list(PARTS)
-    assert "a5196bd6-2700-43c4-ad20-8b9aae952ea6  Three photos of the coast, each with its cover" in first.said
-    assert "A manifest without its sentinel (no scan finds this bundle)" in first.said
+    assert "a5196bd6-2700-43c4-ad20-8b9aae952ea6  Three photos of the coast, each with its cover" in first.output
+    assert "A manifest without its sentinel (no scan finds this bundle)" in first.output
     assert "Import Media" in urlopen(first.address).read().decode()
     found = gpupanel(first.folder, "scan")["discovered"]
     assert len(found) == 9
@@ -146,7 +146,7 @@ def test_it_serves_on_the_port_that_it_is_given_from_a_folder_with_spaces(tmp_pa
     running = Running(folder, "--port", str(port))
     try:
         assert running.address == f"http://127.0.0.1:{port}/admin/import-media.cgi"
-        assert f"--config '{folder / 'panel.conf'}'" in running.said
+        assert f"--config '{folder / 'panel.conf'}'" in running.output
         assert len(gpupanel(folder, "scan")["discovered"]) == 9
     finally:
         assert running.stop(signal.SIGTERM)[0] == 0

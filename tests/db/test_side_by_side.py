@@ -9,8 +9,10 @@ import pytest
 import worker_helpers
 from gpupanel import job_queue, perl_time, workers
 from gpupanel.db import Database
-from gpupanel.errors import ClaimLostError
-from gpupanel.worker import claims
+from gpupanel.errors import ClaimLostError, InvalidStateError
+from gpupanel.web import status_bar
+from gpupanel.web.pages import throughput_chart
+from gpupanel.worker import claims, job_release, stale_jobs
 from worker_helpers import enqueue, take
 
 STALE = 900
@@ -59,17 +61,17 @@ def test_a_perl_job_in_any_state_is_left_to_a_living_worker_and_reset_after_a_de
         token = perl_time.new_token("ours:1") if was_ours else None
         (alive if age == ALIVE or not columns else dead)[job_id] = columns, ages, token
         perl_claims(admin_db, job_id, zone, ages, token, status)
-    assert db.run_transaction(claims.see_jobs_without_times) == 8
-    assert set(db.run_read(claims.list_stale, STALE)) == set(dead)
+    assert db.run_transaction(stale_jobs.see_jobs_without_times) == 8
+    assert set(db.run_read(stale_jobs.list_stale, STALE)) == set(dead)
     for job_id in jobs:
-        done = db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+        done = db.run_transaction(stale_jobs.requeue_stale, job_id, STALE, 5, "ours:1")
         assert (job_id in dead) == (done is not None), (alive | dead)[job_id]
     for job_id in alive:  # none is left forever
         admin_db.execute(
             f"UPDATE import_job SET heartbeat_at = COALESCE(heartbeat_at, claimed_at) - INTERVAL {STALE} SECOND"
             f" WHERE id = {job_id}"
         )
-        assert db.run_transaction(claims.requeue_stale, job_id, STALE, 5, "ours:1")
+        assert db.run_transaction(stale_jobs.requeue_stale, job_id, STALE, 5, "ours:1")
 
 
 def test_a_job_that_perl_claimed_under_a_token_of_ours_takes_no_write_of_our_worker(admin_db, worker_db):
@@ -95,7 +97,7 @@ def test_our_own_claims_are_in_utc_whatever_the_zone_of_the_perl_side_is(admin_d
     db.run_transaction(claims.claim, claims.ClaimRequest(token, worker_helpers.HOST))
     for age, stale in ((ALIVE, []), (DEAD, [job_id])):
         admin_db.execute(f"UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL {age} SECOND")
-        assert list(db.run_read(claims.list_stale, STALE)) == stale
+        assert list(db.run_read(stale_jobs.list_stale, STALE)) == stale
         [row] = db.run_read(job_queue.list_running)
         assert age <= (row["now"] - row["heartbeat_at"]).total_seconds() < age + 60
 
@@ -135,3 +137,123 @@ def test_progress_of_a_job_that_perl_queued_without_a_total_is_counted(panel_db,
     assert "completed, 3 of 3 items" in worker_helpers.drain(worker_conf)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["items_total"]) == (3, 3)
+
+
+# ------------------------------------------------------------------------------------------- who queued, who claimed
+
+
+def queued_ago(admin_db, job_id, zone, seconds):
+    """Let a job be queued so long ago, by Perl in its zone; by this system where `zone` is None, with its event."""
+    [now] = [row["now"] for row in admin_db.execute("SELECT NOW(6) AS now")]
+    at = now - timedelta(seconds=seconds)
+    if zone is not None:
+        at = at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    admin_db.execute("UPDATE import_job SET queued_at = %(at)s WHERE id = %(id)s", at=at, id=job_id)
+    actor, number = ("", f'"{job_id}"') if zone is not None else ("operator", job_id)
+    admin_db.execute(
+        "INSERT INTO ingest_event (batch_id, event_type, payload, actor) SELECT batch_id, 'job_queued', %(payload)s,"
+        " %(actor)s FROM import_job WHERE id = %(id)s", payload=f'{{"job_id":{number}}}', actor=actor, id=job_id,
+    )
+
+
+def rows(db, name, **params):
+    return db.run_read(lambda tx: tx.fetch_all(name, **params))
+
+
+@pytest.mark.parametrize("oldest", ["ours", "perl"])
+def test_the_age_of_a_queued_job_is_true_in_lists_status_alerts_and_checks_whoever_queued_it(admin_db, zoned, oldest):
+    zone = zoned[1]
+    db = Database(dataclasses.replace(admin_db.settings, perl_time_zone=zone))
+    first, second = enqueue(admin_db, 2)
+    zones = {first: None, second: zone or UTC} if oldest == "ours" else {first: zone or UTC, second: None}
+    for job_id, seconds in ((first, 1000), (second, 500)):
+        queued_ago(admin_db, job_id, zones[job_id], seconds)
+
+    def age(row):
+        [now] = [row["now"] for row in admin_db.execute("SELECT NOW(6) AS now")]
+        return round((now - row["queued_at"]).total_seconds(), -2)
+
+    listed = db.run_read(job_queue.list_queued)
+    assert [(row["id"], age(row)) for row in listed] == [(first, 1000), (second, 500)]
+    assert age(db.run_read(job_queue.job, second)) == 500
+    assert [age(row) for row in db.run_read(job_queue.list_of_batch, listed[1]["batch_id"])] == [500]
+    for summary in (db.run_read(job_queue.summary)["oldest"], db.run_read(status_bar.load).oldest):
+        assert round(summary.total_seconds(), -2) == 1000
+    for seconds, waits in ((900, True), (1200, False)):
+        horizon = {"seconds": seconds, "perl_offset": perl_time.offset_seconds(zone, seconds)}
+        since = datetime(2000, 1, 1)
+        assert bool(rows(db, "notices.unclaimed", kind="no_worker", since=since, **horizon)) == waits
+        assert bool(rows(db, "doctor.waiting", **horizon)) == waits
+    db.close()
+
+
+def test_the_latest_activity_and_the_items_of_an_hour_are_in_utc(admin_db, zoned):
+    db, zone = zoned
+    for job_id, ago in zip(enqueue(admin_db, 2), (600, 1200), strict=True):
+        perl_claims(admin_db, job_id, zone, {"claimed_at": ago + 60, "heartbeat_at": ago})
+        admin_db.execute(
+            f"UPDATE import_job SET state = 'completed', finished_at = heartbeat_at, items_done = 5 WHERE id = {job_id}"
+        )
+    [row] = rows(db, "job_queue.last_worker_activity", perl_offset=perl_time.offset_seconds(zone, 0))
+    assert round((row["now"] - row["seen"]).total_seconds(), -1) == 600
+    chart = db.run_read(throughput_chart.load_chart)
+    assert chart["total"] == 10 and sum(hour["items"] for hour in chart["hours"][-2:]) == 10
+
+
+def is_foreign(db):
+    try:
+        db.run_read(workers.raise_if_foreign_claims)
+    except InvalidStateError as error:
+        assert "perl-host:4711, claimed job" in str(error)
+        return True
+    return False
+
+
+def test_no_claim_of_ours_in_any_state_is_taken_for_one_of_another_program(admin_db, worker_db):
+    assert not is_foreign(worker_db)
+    enqueue(admin_db, 1)
+    claim = take(worker_db, "a")
+    assert not is_foreign(worker_db)
+    worker_db.run_transaction(job_release.release, claim, "the mount is unavailable")
+    assert not is_foreign(worker_db)
+    claim = take(worker_db, "b")
+    worker_db.run_transaction(claims.fail, claim, "broken")
+    assert not is_foreign(worker_db)
+    # A worker of an earlier version wrote tokens without the digest of its name.
+    admin_db.execute("UPDATE import_job SET claim_token = REPEAT('a', 32)")
+    assert not is_foreign(worker_db)
+
+
+@pytest.mark.parametrize("after_ours", [False, True])
+@pytest.mark.parametrize("ended", ["running", "queued", "completed", "failed"])
+@pytest.mark.parametrize("ages", [{"claimed_at": 60}, {"claimed_at": 9 * 86400, "heartbeat_at": 60}, {}])
+def test_a_claim_of_another_program_is_seen_also_under_a_token_of_ours(admin_db, zoned, after_ours, ended, ages):
+    db, zone = zoned
+    [job_id] = enqueue(admin_db, 1)
+    if after_ours:
+        db.run_transaction(job_release.release, take(db, "a"), "the mount is unavailable")
+    perl_claims(admin_db, job_id, zone, ages)
+    assert is_foreign(db)
+    if ended != "queued":
+        [local] = admin_db.execute(
+            "SELECT NOW(6) + INTERVAL %(offset)s SECOND AS at", offset=perl_time.offset_seconds(zone, 0)
+        )
+        admin_db.execute(
+            f"UPDATE import_job SET state = '{ended}', finished_at = IF('{ended}' = 'running', NULL, %(at)s)",
+            at=local["at"],
+        )
+    else:
+        admin_db.execute("UPDATE import_job SET state = 'queued', heartbeat_at = NULL")
+    was_long_ago = ended == "queued" and ages.get("claimed_at", 0) > 8 * 86400
+    assert is_foreign(db) != was_long_ago
+
+
+def test_a_claim_of_another_program_is_forgotten_after_some_days(admin_db, zoned):
+    db, zone = zoned
+    [job_id] = enqueue(admin_db, 1)
+    for days, seen in ((workers.FOREIGN_DAYS - 1, True), (workers.FOREIGN_DAYS + 1, False)):
+        admin_db.execute("UPDATE import_job SET finished_at = NULL")
+        perl_claims(admin_db, job_id, zone, {"claimed_at": days * 86400, "heartbeat_at": days * 86400})
+        assert is_foreign(db) == seen
+        admin_db.execute("UPDATE import_job SET state = 'failed', finished_at = heartbeat_at")
+        assert is_foreign(db) == seen

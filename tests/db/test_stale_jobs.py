@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import worker_helpers
 from gpupanel.db import Database
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 from worker_helpers import event_types, status, take
 
 
@@ -20,8 +20,8 @@ def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, wor
     (job_id,) = enqueue(1)
     claim = take(worker_db, "a")
     worker_helpers.make_stale(admin_db, job_id)
-    assert worker_db.run_read(claims.list_stale, 60) == {job_id: claim.name}
-    assert "host:1 sent no heartbeat" in worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2")
+    assert worker_db.run_read(stale_jobs.list_stale, 60) == {job_id: claim.name}
+    assert "host:1 sent no heartbeat" in worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2")
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("queued", 1)
     assert status(worker_db, claim) == "queued"
@@ -31,8 +31,8 @@ def test_a_stale_job_goes_back_to_the_queue_and_the_attempt_counts(admin_db, wor
 def test_a_job_that_beats_is_not_stale(worker_db, enqueue):
     (job_id,) = enqueue(1)
     take(worker_db, "a")
-    assert worker_db.run_read(claims.list_stale, 60) == {}
-    assert worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2") is None
+    assert worker_db.run_read(stale_jobs.list_stale, 60) == {}
+    assert worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2") is None
 
 
 def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_db, worker_db, enqueue):
@@ -40,7 +40,7 @@ def test_after_the_last_attempt_the_job_fails_with_a_reason_that_names_it(admin_
     for token in "abc":
         claim = take(worker_db, token)
         worker_helpers.make_stale(admin_db, job_id)
-        worker_db.run_transaction(claims.requeue_stale, job_id, 60, 3, "other:2")
+        worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 3, "other:2")
     job = worker_helpers.job(admin_db, job_id)
     assert job["state"] == "failed" and job["last_error"].startswith("gave up after 3 attempts")
     assert status(worker_db, claim) == "failed"
@@ -68,7 +68,7 @@ def test_a_reset_passes_over_a_row_that_somebody_holds(admin_db, worker_db, enqu
     other = Database(worker_db.settings)
     with other.transaction() as zombie:
         zombie.fetch_one("job_queue.lock", job_id=job_id)
-        assert worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2") is None
+        assert worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2") is None
     assert worker_db.run_read(claims.find_claim, claim.token, claim.worker) == claim
     other.close()
 
@@ -82,7 +82,7 @@ def test_two_resets_at_once_reset_once(admin_db, worker_db, enqueue):
     def reset() -> None:
         db = Database(worker_db.settings)
         ready.wait()
-        done.append(db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2"))
+        done.append(db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2"))
         db.close()
 
     threads = [threading.Thread(target=reset) for _ in range(2)]
@@ -114,8 +114,8 @@ def test_a_job_without_a_heartbeat_is_judged_by_its_claim_and_one_without_a_toke
 ):
     (job_id,) = enqueue(1)
     running(admin_db, job_id, **columns)
-    assert list(worker_db.run_read(claims.list_stale, 60)) == ([job_id] if is_stale else [])
-    done = worker_db.run_transaction(claims.requeue_stale, job_id, 60, 5, "other:2")
+    assert list(worker_db.run_read(stale_jobs.list_stale, 60)) == ([job_id] if is_stale else [])
+    done = worker_db.run_transaction(stale_jobs.requeue_stale, job_id, 60, 5, "other:2")
     assert (worker_helpers.job(admin_db, job_id)["state"], bool(done)) == (
         "queued" if is_stale else "running", is_stale,
     )
@@ -146,7 +146,7 @@ def test_a_stale_job_is_held_while_the_job_of_its_prior_is_active(admin_db, work
     admin_db.execute(f"UPDATE import_job SET priority = 1 WHERE id = {follower}")
     take(worker_db, "a")
     worker_helpers.make_stale(admin_db, follower)
-    worker_db.run_transaction(claims.requeue_stale, follower, 60, 5, "other:2")
+    worker_db.run_transaction(stale_jobs.requeue_stale, follower, 60, 5, "other:2")
     job = worker_helpers.job(admin_db, follower)
     assert (job["state"], job["hold"]) == ("held", "prior")
     worker_db.run_transaction(claims.fail, take(worker_db, "b"), "x")

@@ -126,6 +126,20 @@ def test_nothing_is_converted_while_a_job_runs_or_without_a_zone(admin_db, zoned
         time_conversion.convert_times(admin_db, TO_UTC, "jane")
 
 
+def test_nothing_is_converted_while_records_of_ours_are_in_an_archive(mixed, admin_db, zoned):
+    [batch] = admin_db.execute("SELECT batch_id FROM ingest_result LIMIT 1")
+    admin_db.execute(
+        "INSERT INTO ingest_archive (batch_id, file, first_receipt_id, receipt_id, result_id, event_id, items, root)"
+        " VALUES (%(id)s, 'archive.gz', 1, 1, 1, 1, 1, '')", id=batch["batch_id"],
+    )
+    before = snapshot(admin_db)
+    with pytest.raises(InvalidStateError, match="is in an archive") as refused:
+        time_conversion.convert_times(zoned, TO_UTC, "jane")
+    assert "restore-archive" in refused.value.hint and snapshot(admin_db) == before
+    admin_db.execute("UPDATE ingest_archive SET restored_at = NOW(6)")
+    assert time_conversion.convert_times(zoned, TO_UTC, "jane").rows["ingest_batch"]
+
+
 @pytest.mark.parametrize("name", ["Europe/Vienna", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"])
 def test_each_offset_of_a_zone_is_found_with_the_second_of_its_change(name):
     zone = ZoneInfo(name)

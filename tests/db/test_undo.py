@@ -374,8 +374,8 @@ def test_no_undo_while_a_worker_of_another_program_claims_jobs(admin_db, panel_d
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     bring(sync_id)
     admin_db.execute(
-        "UPDATE import_job SET claim_token = NULL, worker = 'perl:7', claimed_at = NOW(6) - INTERVAL %(days)s DAY",
-        days=days,
+        "UPDATE import_job SET claim_token = NULL, worker = 'perl:7', claimed_at = NOW(6) - INTERVAL %(days)s DAY,"
+        " finished_at = claimed_at", days=days,
     )
     if not is_refused:
         assert undo_service.plan_undo(panel_db, sync_id, "ann").plan.ok

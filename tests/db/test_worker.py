@@ -148,7 +148,7 @@ def test_the_configuration_is_found_by_the_environment(admin_db, worker_conf, bu
 def test_an_idle_worker_ends_at_once_when_asked_to(bundles, worker_conf, start, number):
     bundles.bundle("one", bundles.assets("one", 1))
     worker = start(worker_helpers.with_options(worker_conf, poll_seconds=3600))
-    worker.said("started")
+    worker.wait_for_line("started")
     worker.send(number)
     assert worker.ends() == 0
 
@@ -206,11 +206,11 @@ def test_while_the_mount_is_away_nothing_is_claimed_and_it_is_said_once(
     if how == "empty":
         sync_dir.mkdir()
     worker = start(worker_conf, JOURNAL_STREAM="8:1")
-    warning = worker.said("cannot claim jobs")
+    warning = worker.wait_for_line("cannot claim jobs")
     assert warning.startswith("<4>")
     assert worker_helpers.job(admin_db, job_id)["attempts"] == 0
     away.rename(sync_dir)
-    worker.said("the mount is available again")
+    worker.wait_for_line("the mount is available again")
     worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
     assert len([line for line in worker.lines if "cannot claim jobs" in line]) == 1
 
@@ -237,13 +237,13 @@ def test_a_mount_that_vanishes_during_an_import_holds_the_job_unharmed(
         worker = start(worker_helpers.with_options(worker_conf, chunk_items=5))
         wait()
         bring_back = take_away(assets_dir, whole)
-    worker.said(": held, ")
+    worker.wait_for_line(": held, ")
     job = worker_helpers.wait_until(lambda: held(admin_db, job_id))
     assert (job["hold"], job["attempts"]) == ("bundle", 0)
     assert ("cannot be read" if whole else "is empty, or not mounted") in job["last_error"]
     assert "failed" not in worker_helpers.counts(panel_db, sync_id)
     assert len(worker_helpers.events(panel_db, sync_id, "job_held")) == 1
-    worker.said("cannot claim jobs")
+    worker.wait_for_line("cannot claim jobs")
     worker_helpers.make_due(admin_db)
     bring_back()
     worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
@@ -261,9 +261,9 @@ def test_a_worker_whose_database_is_away_says_so_once_and_goes_on_when_it_is_bac
     bundles.bundle("one", bundles.assets("one", 1))
     door = tmp_path / "door.sock"
     worker = start(worker_helpers.with_options(worker_conf, socket=door))
-    assert "secret" not in worker.said("the database:")
+    assert "secret" not in worker.wait_for_line("the database:")
     door.symlink_to(server.socket)
-    worker.said("the database call succeeded after")
+    worker.wait_for_line("the database call succeeded after")
     assert len([line for line in worker.lines if "Retrying until" in line]) == 1
 
 

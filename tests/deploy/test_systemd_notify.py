@@ -12,10 +12,10 @@ WATCHDOG_SECONDS = 0.5
 
 
 class Supervisor:
-    """Listens on a socket as systemd does; `said` holds all messages so far."""
+    """Listens on a socket as systemd does; `messages` has all messages so far."""
 
     def __init__(self, address: str):
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
@@ -30,14 +30,14 @@ class Supervisor:
 
     def hears(self, message: str, after: int = 0) -> int:
         """Wait for the first such message from index `after` on; return its index."""
-        worker_helpers.wait_until(lambda: message in self.said[after:], message)
-        return self.said.index(message, after)
+        worker_helpers.wait_until(lambda: message in self.messages[after:], message)
+        return self.messages.index(message, after)
 
     def fell_silent(self) -> bool:
         """Return whether no message arrived for the watchdog's interval."""
-        heard, pause = len(self.said), threading.Event()
+        heard, pause = len(self.messages), threading.Event()
         pause.wait(WATCHDOG_SECONDS)
-        return len(self.said) == heard
+        return len(self.messages) == heard
 
     def close(self) -> None:
         self._ended.set()
@@ -47,7 +47,7 @@ class Supervisor:
     def _listen(self) -> None:
         while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
-                self.said.append(self._socket.recv(4096).decode())
+                self.messages.append(self._socket.recv(4096).decode())
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -89,9 +89,9 @@ def test_a_worker_that_imports_feeds_the_watchdog_and_says_how_far_it_is(
     start(worker_helpers.with_options(worker_conf, chunk_items=1), **hurried)
     worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed")
     supervisor.hears("STATUS=waiting for jobs")
-    importing = [place for place, message in enumerate(supervisor.said) if "importing job" in message]
-    assert any(f"{done} of 40 items" in supervisor.said[place] for place in importing for done in range(1, 40))
-    assert "WATCHDOG=1" in supervisor.said[importing[0]:importing[-1]]
+    importing = [place for place, message in enumerate(supervisor.messages) if "importing job" in message]
+    assert any(f"{done} of 40 items" in supervisor.messages[place] for place in importing for done in range(1, 40))
+    assert "WATCHDOG=1" in supervisor.messages[importing[0]:importing[-1]]
 
 
 def test_a_worker_that_hangs_is_missed_and_can_be_killed(supervisor, start, worker_conf, admin_db):
@@ -108,7 +108,7 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(supervisor, sta
     supervisor.hears("STATUS=waiting for jobs")
     worker.send(signal.SIGTERM)
     supervisor.hears("STOPPING=1")
-    assert "WATCHDOG=1" not in supervisor.said
+    assert "WATCHDOG=1" not in supervisor.messages
 
 
 def test_a_worker_works_on_when_nobody_listens_any_more(

@@ -46,7 +46,7 @@ class Node(MariaDBServer):
     def begin(self) -> None:
         """Make the history and the data that all of them begin with."""
         super()._install()
-        self.found()
+        self.bootstrap()
         installation.init_db(self)
         self.stop()
 
@@ -54,8 +54,8 @@ class Node(MariaDBServer):
         """Begin with what another one has, so that it need not hand it over."""
         shutil.copytree(other.folder, self.folder)
 
-    def found(self) -> "Node":
-        """Start it as the first of a new cluster."""
+    def bootstrap(self) -> "Node":
+        """Start the first node of a new cluster."""
         return self._start("--wsrep-new-cluster")
 
     def join(self) -> "Node":
@@ -128,7 +128,7 @@ class Cluster:
             self[1].begin()
             for number in NODES[1:]:
                 self[number].like(self[1])
-            self[1].found()
+            self[1].bootstrap()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(Node.join, [self[number] for number in NODES[1:]]))
             self.wait_until_whole()

@@ -118,9 +118,9 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
         assert worker_helpers.job(admin_db, job_id)["items_done"] == ITEMS // 4
         filler.fill()
 
-    worker.said("the database: ")
-    status, said = shell("preflight", second)
-    assert status == 1 and second in said and "try again" in said and "Traceback" not in said
+    worker.wait_for_line("the database: ")
+    status, output = shell("preflight", second)
+    assert status == 1 and second in output and "try again" in output and "Traceback" not in output
     admin = TestApp(application(settings), extra_environ={"REMOTE_USER": "admin"})
     form = {
         "do": "preflight", "sync_id": second,
@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_by_worker_shell_and_panel_and_all_goes_on_when_ther
     admin_db.close()  # it was lost with the server
     go_on(admin_db, job_id)
     other = start(conf)  # looks for holds at once, not only once a minute
-    other.said(": started")
+    other.wait_for_line(": started")
     worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, first)["status"] == "completed")
     for each in (worker, other):
         each.send(signal.SIGTERM)

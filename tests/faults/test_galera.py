@@ -14,7 +14,7 @@ from gpupanel.errors import ClaimLostError, DatabaseConflictError, InvalidStateE
 from gpupanel.manifest import Container
 from gpupanel.models import BatchStatus
 from gpupanel.order import BundleOrder, Order
-from gpupanel.worker import claims, containers
+from gpupanel.worker import claims, containers, stale_jobs
 from gpupanel.worker.chunk_writer import ImportRun
 from gpupanel.worker.claims import ImportResult
 from gpupanel.worker.container_writer import ContainerWriter
@@ -31,7 +31,7 @@ def server(cluster):
 
 def reset(worker, admin_db, job_id: int) -> None:
     worker_helpers.make_stale(admin_db, job_id)
-    assert worker.run_transaction(claims.requeue_stale, job_id, 900, 5, "other:2")
+    assert worker.run_transaction(stale_jobs.requeue_stale, job_id, 900, 5, "other:2")
 
 
 def test_of_two_claims_of_one_job_on_two_nodes_one_is_refused_and_takes_the_next(admin_db, worker_on):
@@ -47,10 +47,10 @@ def test_claims_on_three_nodes_take_each_job_once(cluster, admin_db, worker_on):
     together(partial(end_all, worker_on(number), number) for number in cluster)
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute(
+    counts = admin_db.execute(
         "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
     )
-    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+    assert {(row["event_type"], row["n"], row["batches"]) for row in counts} == {
         ("job_claimed", JOBS, JOBS), ("job_finished", JOBS, JOBS),
     }
 

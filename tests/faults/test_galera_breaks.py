@@ -9,7 +9,7 @@ import worker_helpers
 from gpupanel import job_queue
 from gpupanel.db import Database
 from gpupanel.errors import DatabaseConflictError, DatabaseUnavailableError
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 
 pytestmark = pytest.mark.long
 
@@ -58,7 +58,7 @@ def test_a_worker_whose_node_was_killed_goes_on_when_it_is_back(cluster, admin_d
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Retrying until it answers")
+    worker.wait_for_line("Retrying until it answers")
     cluster[2].join()
     cluster.wait_until_whole()
     worker_helpers.wait_until(lambda: completed(admin_db, job_id), "the end of the job")
@@ -71,8 +71,8 @@ def assert_imported_once(held: dict, attempts: int) -> None:
     assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", attempts)]
     assert [item["decision"] for item in held["ingest_batch_item"]] == ["created"] * PHOTOS
     assert len(held["asset"]) == len(held["asset_gallery_item"]) == PHOTOS
-    told = [event["event_type"] for event in held["ingest_event"]]
-    assert told.count("job_finished") == 1
+    event_types = [event["event_type"] for event in held["ingest_event"]]
+    assert event_types.count("job_finished") == 1
 
 
 def test_a_worker_on_another_node_completes_what_a_killed_node_left(
@@ -81,13 +81,13 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster[2].kill()
-    worker.said("Retrying until it answers")
+    worker.wait_for_line("Retrying until it answers")
     worker_helpers.make_stale(admin_db, job_id)
     worker_helpers.drain(worker_conf)
     assert completed(admin_db, job_id)
     cluster[2].join()
     cluster.wait_until_whole()
-    worker.said("This worker writes nothing more for it")
+    worker.wait_for_line("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
@@ -109,7 +109,7 @@ def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
     assert completed(admin_db, job_id)
     cluster.network.plug(2)
     cluster.wait_until_whole()
-    worker.said("This worker writes nothing more for it")
+    worker.wait_for_line("This worker writes nothing more for it")
     worker.send(signal.SIGTERM)
     assert worker.ends() == 0
     assert_imported_once(agreed(), attempts=2)
@@ -145,7 +145,7 @@ def test_a_transaction_that_was_open_when_its_node_was_cut_off_commits_nothing(
         cluster.network.pull(2)
         cluster[1].wait_for("wsrep_cluster_size", 2)
         worker_helpers.make_stale(admin_db, job_id)
-        assert worker_on(3).run_transaction(claims.requeue_stale, job_id, 900, 5, "other:3")
+        assert worker_on(3).run_transaction(stale_jobs.requeue_stale, job_id, 900, 5, "other:3")
         assert worker_on(3).run_transaction(claims.claim, claims.ClaimRequest("b" * 32, "three:1"))
         cluster.network.plug(2)
         cluster.wait_until_whole()

@@ -100,7 +100,7 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
     )
     told = worker_helpers.events(panel_db, sync_id)
     network.plug(2)
-    worker.said("This worker writes nothing more for it")
+    worker.wait_for_line("This worker writes nothing more for it")
     worker_helpers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
     assert [ends(each) for each in (worker, *others)] == [0, 0, 0]
     assert worker_helpers.events(panel_db, sync_id) == told

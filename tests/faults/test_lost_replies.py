@@ -63,9 +63,9 @@ def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bu
     assert proxy.struck.is_set() and len(proxy.statements) >= COMMITS
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 5}
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told.count("job_finished") == 1
-    assert told.count("job_claimed") - told.count("job_released") == 1
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types.count("job_finished") == 1
+    assert event_types.count("job_claimed") - event_types.count("job_released") == 1
     job = worker_helpers.job(admin_db, job_id)
     assert (job["items_done"], job["attempts"]) == (5, 1)
     library = worker_helpers.rows(admin_db)
@@ -101,8 +101,8 @@ def test_a_release_whose_reply_was_lost_gives_the_job_back_once(
         worker_helpers.drain(conf)
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["hold"], job["attempts"]) == ("held", "bundle", 0)
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-2:] == ["job_claimed", "job_held"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types[-2:] == ["job_claimed", "job_held"]
 
 
 @BOTH
@@ -119,5 +119,5 @@ def test_a_reset_whose_reply_was_lost_does_not_end_the_worker_and_happens_once(
     assert f"job {job_id} (batch {sync_id}): stale, perhaps requeued" in log
     job = worker_helpers.job(admin_db, job_id)
     assert (job["state"], job["attempts"]) == ("completed", 2)
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told.count("job_reset") == 1
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types.count("job_reset") == 1

@@ -16,7 +16,7 @@ from constants import empty
 from gpupanel import services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
-from gpupanel.worker import claims
+from gpupanel.worker import claims, job_release, stale_jobs
 from gpupanel.worker.heartbeat import Heartbeat
 from gpupanel.worker.hold_sweep import HoldSweeper
 from gpupanel.worker.worker_slot import Process, WorkerSlot
@@ -399,7 +399,7 @@ class Story(RuleBasedStateMachine):
         """A worker that was asked to stop gives its job back."""
         w = next(w for w, held in self.hands.items() if held not in self.dead)
         held = self.hands.pop(w)
-        self.db.run_transaction(claims.release, held.claim, "stopped")
+        self.db.run_transaction(job_release.release, held.claim, "stopped")
         self._put(held.batch, held.job)
         held.job.attempts -= 1
 
@@ -409,7 +409,7 @@ class Story(RuleBasedStateMachine):
         """An attempt fails: the job is held for a while, and fails with the last attempt."""
         w = next(w for w, held in self.hands.items() if held not in self.dead)
         held = self.hands.pop(w)
-        self.db.run_transaction(claims.retry_or_fail, held.claim, "a file cannot be read", MAX_ATTEMPTS)
+        self.db.run_transaction(job_release.retry_or_fail, held.claim, "a file cannot be read", MAX_ATTEMPTS)
         if held.job.attempts >= MAX_ATTEMPTS:
             self._end(held.batch, held.job, "failed", "failed")
         else:
@@ -424,7 +424,7 @@ class Story(RuleBasedStateMachine):
             self._put_back(held)
 
     def _put_back(self, held: Held):
-        self.db.run_transaction(claims.requeue_stale, held.job.id, 900, MAX_ATTEMPTS, "host:9")
+        self.db.run_transaction(stale_jobs.requeue_stale, held.job.id, 900, MAX_ATTEMPTS, "host:9")
         if held.job.attempts >= MAX_ATTEMPTS:
             self._end(held.batch, held.job, "failed", "failed")
         else:
@@ -442,7 +442,7 @@ class Story(RuleBasedStateMachine):
     @rule()
     def look_for_the_silent(self):
         """A worker without a heartbeat for too long loses its job, alive or not; no other worker does."""
-        for job_id in self.db.run_read(claims.list_stale, 900):
+        for job_id in self.db.run_read(stale_jobs.list_stale, 900):
             (held,) = [held for held in self.hands.values() if held.job.id == job_id and self._has(held)]
             self._put_back(held)
             if held not in self.dead:
@@ -500,11 +500,11 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def nothing_is_deleted_and_nothing_told_is_changed(self):
         ids = snapshot.ids(self.admin)
-        told = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
+        events = self.admin.execute("SELECT * FROM ingest_event ORDER BY id")
         for table, before in self.seen.get("ids", {}).items():
             assert before <= ids[table]
-        assert told[: len(self.seen.get("told", []))] == self.seen.get("told", [])
-        self.seen = {"ids": ids, "told": told}
+        assert events[: len(self.seen.get("told", []))] == self.seen.get("told", [])
+        self.seen = {"ids": ids, "told": events}
 
 
 def test_any_order_of_scans_clicks_imports_deaths_and_resets_ends_as_the_model_says(

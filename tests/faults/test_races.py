@@ -9,7 +9,7 @@ from gpupanel import job_queue, ledger, preflight, scan, services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PanelError
 from gpupanel.models import BatchStatus
-from gpupanel.worker import claims
+from gpupanel.worker import claims, job_release, stale_jobs
 from gpupanel.worker.claims import ImportResult
 
 WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
@@ -147,7 +147,7 @@ def test_a_reset_that_comes_while_the_job_is_reset_passes_over_it(race, admin_db
     worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
-        return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
+        return stale_jobs.requeue_stale(tx, job_id, 900, 5, "other:2")
 
     later = race(worker_db, reset, worker_db, reset)
     assert (later.error, later.value) == (None, None)
@@ -160,7 +160,7 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
     worker_helpers.make_stale(admin_db, job_id)
 
     def reset(tx):
-        return claims.requeue_stale(tx, job_id, 900, 5, "other:2")
+        return stale_jobs.requeue_stale(tx, job_id, 900, 5, "other:2")
 
     later = race(worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), worker_db, reset)
     assert (later.error, later.value) == (None, None)
@@ -172,7 +172,7 @@ def test_a_reset_that_comes_while_the_job_ends_does_nothing(race, admin_db, work
     "write",
     [
         lambda tx, claim: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST), claims.heartbeat,
-        lambda tx, claim: claims.advance(tx, claim, 1), lambda tx, claim: claims.release(tx, claim, "stopped"),
+        lambda tx, claim: claims.advance(tx, claim, 1), lambda tx, claim: job_release.release(tx, claim, "stopped"),
         lambda tx, claim: claims.fail(tx, claim, "broken"),
     ],
     ids=["finish", "beat", "progress", "release", "fail"],
@@ -184,7 +184,7 @@ def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(
     claim = worker_db.run_transaction(take)
     worker_helpers.make_stale(admin_db, job_id)
     later = race(
-        worker_db, lambda tx: claims.requeue_stale(tx, job_id, 900, 5, "other:2"), worker_db,
+        worker_db, lambda tx: stale_jobs.requeue_stale(tx, job_id, 900, 5, "other:2"), worker_db,
         lambda tx: write(tx, claim),
     )
     assert isinstance(later.error, ClaimLostError)
@@ -298,10 +298,10 @@ def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):
         thread.join()
     ended = admin_db.execute("SELECT id, state, attempts FROM import_job ORDER BY id")
     assert [(row["id"], row["state"], row["attempts"]) for row in ended] == [(job, "completed", 1) for job in jobs]
-    told = admin_db.execute(
+    counts = admin_db.execute(
         "SELECT event_type, COUNT(*) AS n, COUNT(DISTINCT batch_id) AS batches FROM ingest_event GROUP BY 1"
     )
-    assert {(row["event_type"], row["n"], row["batches"]) for row in told} == {
+    assert {(row["event_type"], row["n"], row["batches"]) for row in counts} == {
         ("job_claimed", 1000, 1000), ("job_finished", 1000, 1000),
     }
     assert not admin_db.execute("SELECT 1 FROM import_job GROUP BY claim_token HAVING COUNT(*) > 1")

@@ -43,7 +43,7 @@ def outlived(admin_db, panel_db, worker_conf, bundle):
         assert worker_helpers.counts(panel_db, sync_id) == {"created": 60}
         before = everything(admin_db, sync_id)
         zombie.send(signal.SIGCONT)
-        zombie.said("This worker writes nothing more for it")
+        zombie.wait_for_line("This worker writes nothing more for it")
         zombie.send(signal.SIGTERM)
         assert zombie.ends() == 0
         assert everything(admin_db, sync_id) == before
@@ -76,9 +76,9 @@ def library_rows_written(admin_db) -> bool:
     """Return whether a transaction has uncommitted assets."""
     db = Database(admin_db.settings)
     db.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
-    seen = db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
+    written = db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
     db.close()
-    return seen > admin_db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
+    return written > admin_db.execute("SELECT COUNT(*) AS n FROM asset")[0]["n"]
 
 
 def test_a_worker_stopped_between_two_chunks_writes_nothing_afterwards(admin_db, impatient, start, bundle, outlived):
@@ -101,7 +101,7 @@ def test_a_live_worker_puts_back_what_a_dead_one_left(admin_db, panel_db, worker
         dead.send(signal.SIGKILL)
         dead.ends()
     alive = start(impatient)
-    alive.said(": requeued, ")
+    alive.wait_for_line(": requeued, ")
     worker_helpers.wait_until(lambda: worker_helpers.batch(panel_db, sync_id)["status"] == "completed")
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 60}
     assert worker_helpers.job(admin_db, job_id)["attempts"] == 2

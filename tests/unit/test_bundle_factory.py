@@ -29,11 +29,11 @@ def writer(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def demo_set(tmp_path_factory):
     """The demo set as (folder with assets/sync in it, its scenarios, a Mount of it)."""
     root = tmp_path_factory.mktemp("demo")
-    told = write_demo_set(root / "assets" / "sync", root / "assets", seed=3)
-    return root, told, Mount(MountSettings(root / "assets" / "sync", root / "assets"))
+    demo = write_demo_set(root / "assets" / "sync", root / "assets", seed=3)
+    return root, demo, Mount(MountSettings(root / "assets" / "sync", root / "assets"))
 
 
 def raw(writer, sync_id):
@@ -73,8 +73,8 @@ def test_ids_are_lowercase_uuids_and_times_are_utc():
     assert timestamp(90.5) == "2024-03-01T07:30:30Z"
 
 
-def test_writing_the_demo_set_again_changes_nothing(told):
-    root, first, _ = told
+def test_writing_the_demo_set_again_changes_nothing(demo_set):
+    root, first, _ = demo_set
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     assert write_demo_set(root / "assets" / "sync", root / "assets", seed=3) == first
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
@@ -122,10 +122,10 @@ def test_bytes_and_digests_of_derivatives_are_those_of_the_files(writer):
 
 
 def test_totals_count_the_files_that_were_handed_over(writer):
-    told = listed(writer, writer.bundle("a", writer.assets("a", 6, EVERYTHING, broken={4: defects.no_source})))
+    manifest = listed(writer, writer.bundle("a", writer.assets("a", 6, EVERYTHING, broken={4: defects.no_source})))
     files = [path for form in ("photo", "cover", "video") for path in (writer.assets_dir / form).rglob("*.*")]
-    assert told["verification"]["total_files"] == len(files)
-    assert told["total_bytes"] == sum(path.stat().st_size for path in files)
+    assert manifest["verification"]["total_files"] == len(files)
+    assert manifest["total_bytes"] == sum(path.stat().st_size for path in files)
 
 
 def test_pictures_are_pictures_of_the_type_and_size_that_the_facts_say(writer):
@@ -295,8 +295,8 @@ def test_facts_may_be_replaced_by_false_ones(writer):
 # ------------------------------------------------------------------------------------------------ the demo set
 
 
-def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(told):
-    _, demo_scenarios, mount = told
+def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(demo_set):
+    _, demo_scenarios, mount = demo_set
     recorded = {sentinel.sync_id for sentinel in mount.list_sentinels()}
     assert recorded == {scenario.sync_id for scenario in demo_scenarios if scenario.expected.status}
     problems = {scenario.sync_id: scan.inspect_bundle(mount, scenario.sync_id).problem for scenario in demo_scenarios}
@@ -316,14 +316,14 @@ def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(told):
         (scenarios.SENTINEL_MISSING, ".ready is not on the mount"),
     ],
 )
-def test_a_bundle_is_passed_over_for_the_reason_of_its_story(told, why, said):
-    _, demo_scenarios, mount = told
+def test_a_bundle_is_passed_over_for_the_reason_of_its_story(demo_set, why, said):
+    _, demo_scenarios, mount = demo_set
     passed = [scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason == why]
     assert any(said in scan.inspect_bundle(mount, sync_id).problem for sync_id in passed)
 
 
-def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(told):
-    _, demo_scenarios, mount = told
+def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(demo_set):
+    _, demo_scenarios, mount = demo_set
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
         examined = preflight.inspect_bundle(mount, scenario.sync_id)
         planned = Counter(scenario.expected.planned)
@@ -331,20 +331,20 @@ def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_
         assert len(examined.manifest.items) == planned.total(), scenario.title
 
 
-def test_members_and_predecessors_come_in_earlier_bundles(told):
-    _, demo_scenarios, mount = told
-    known, bundles = set(), set()
+def test_members_and_predecessors_come_in_earlier_bundles(demo_set):
+    _, demo_scenarios, mount = demo_set
+    listed_before, bundles = set(), set()
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
         read = preflight.inspect_bundle(mount, scenario.sync_id).manifest
-        known |= {item.asset_hash for item in read.items if read.action != "remove"}
-        assert {member for container in read.containers for member in container.items} <= known
-        assert {item.asset_hash for item in read.items} <= known
+        listed_before |= {item.asset_hash for item in read.items if read.action != "remove"}
+        assert {member for container in read.containers for member in container.items} <= listed_before
+        assert {item.asset_hash for item in read.items} <= listed_before
         assert read.prior_sync_id in bundles | {None}
         bundles.add(scenario.sync_id)
 
 
-def test_every_decision_and_every_kind_of_document_occurs_in_the_demo_set(told):
-    root, demo_scenarios, _ = told
+def test_every_decision_and_every_kind_of_document_occurs_in_the_demo_set(demo_set):
+    root, demo_scenarios, _ = demo_set
     planned = Counter()
     for scenario in demo_scenarios:
         planned.update(scenario.expected.planned)
@@ -354,5 +354,5 @@ def test_every_decision_and_every_kind_of_document_occurs_in_the_demo_set(told):
     assert names == {*KNOWN, "color.palette.json", "field.notes.json", "video.probe.json"}
 
 
-def test_the_demo_set_is_a_few_megabytes(told):
-    assert sum(map(len, snapshot(told[0]).values())) < 5 * 2**20
+def test_the_demo_set_is_a_few_megabytes(demo_set):
+    assert sum(map(len, snapshot(demo_set[0]).values())) < 5 * 2**20

@@ -6,6 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from constants import TREE
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
     accepted, difference_kinds, event_diff, mapping, mapping_proposal, row_reader, table_specs, value_diff,
@@ -15,6 +16,7 @@ from gpupanel.migration.findings import Difference, Findings, SAMPLES
 from gpupanel.migration.report import Report, format_report, render_html
 
 NUMBERS = value_diff.NUMBER_TYPES
+ETC = TREE / "etc"
 NOON = datetime(2026, 4, 30, 12)
 
 
@@ -150,9 +152,17 @@ def test_times(left, right, tolerance, found):
 )
 def test_times_are_read_in_utc_whatever_their_type_and_zone(stored, moment, name):
     converted = Counter()
-    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], ZoneInfo("Europe/Vienna"), converted)
+    zones = row_reader.Zones(ZoneInfo("Europe/Vienna"))
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], zones, converted)
     assert [row["created_at"] for row in reader.read(iter([{"created_at": stored}]))] == [moment]
     assert [found for _, _, found in converted] == ([name] if name else [])
+
+
+def test_a_timestamp_is_in_utc_whatever_the_zone_of_the_side():
+    zones = row_reader.Zones(ZoneInfo("Europe/Vienna"), {("asset", "updated_at")})
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at", "updated_at"], zones, Counter())
+    [row] = reader.read(iter([{"created_at": NOON, "updated_at": NOON}]))
+    assert (row["created_at"], row["updated_at"]) == (NOON - timedelta(hours=2), NOON)
 
 
 def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
@@ -161,6 +171,14 @@ def test_the_order_of_times_is_told_once_and_equal_ones_are_in_either_order():
     [found] = value_diff.diff_time_order(straight, turned)
     assert found.left.startswith("a ") and found.right.startswith("b ")
     assert list(value_diff.diff_time_order(straight, {"a": early, "b": early, "c": None})) == []
+
+
+def test_a_side_with_whole_seconds_has_an_order_from_the_second_second_on():
+    fine = {"a": NOON + timedelta(microseconds=600_000), "b": NOON + timedelta(microseconds=900_000)}
+    for seconds, found in ((0, 0), (1, 0), (2, 1)):
+        whole = {"a": NOON + timedelta(seconds=seconds), "b": NOON}
+        assert len(list(value_diff.diff_time_order(whole, fine))) == found
+        assert len(list(value_diff.diff_time_order(fine, whole))) == found
 
 
 def test_a_job_is_told_by_its_place_and_keeps_its_type():
@@ -219,17 +237,23 @@ def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
         (
             "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n"
             "[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
+            "[asset.asset_type]\nphoto = foto, foto\nbild = b\ncover =\n[asset.id]\na = b\n[asset.colour]\na = b\n"
         ),
     )
     for word in (
         "Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]",
+        "[asset.asset_type] foto: named 2 times", "[asset.asset_type] bild", "[asset.asset_type] cover: empty",
+        "[asset.id]: only", "[asset.colour]: unknown",
     ):
         assert sum(word in problem for problem in found) == 1, word
-    assert len(found) == 7
+    assert len(found) == 12
 
 
 def test_a_mapping_is_written_as_it_is_read(tmp_path):
-    given = mapping.NameMapping({"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"})
+    given = mapping.NameMapping(
+        {"asset": "media"}, {("asset", "title"): "caption", ("ingest_event", "actor"): "-"}, ZoneInfo("Europe/Vienna"),
+        {("asset", "asset_type"): {"foto": "photo", "it's": "photo", "100 %": "cover"}},
+    )
     (tmp_path / "file").write_text(mapping.format_mapping(given))
     assert mapping.load_mapping(tmp_path / "file") == given
 
@@ -239,9 +263,9 @@ def test_columns_are_proposed_for_people_to_check(tmp_path):
     side = ComparedDatabase(tmp_path / "conf")
     side.catalogue = {name: set(table_specs.column_types(name)) for name in table_specs.BY_NAME}
     side.types = {("asset", "caption"): "varchar"}
+    side.sample = lambda table, columns, limit: []
     assert mapping_proposal.propose_mapping(side).empty
     side.catalogue["asset"] = side.catalogue["asset"] - {"title", "fingerprint"} | {"caption"}
-    side.sample = lambda table, columns, limit: []
     proposal = mapping_proposal.propose_mapping(side)
     assert proposal.mapping.columns == {("asset", "title"): "caption", ("asset", "fingerprint"): "-"}
     assert [(line.column, line.sure) for line in proposal.lines] == [("title", True), ("fingerprint", True)]
@@ -272,9 +296,27 @@ def test_every_problem_of_a_file_of_accepted_differences_is_told_at_once(tmp_pat
 
 
 def test_the_example_of_accepted_differences_can_be_used():
-    from constants import TREE
+    assert len(accepted.load_accepted(ETC / "accepted-differences.example")) >= 3
 
-    assert len(accepted.load_accepted(TREE / "etc" / "accepted-differences.example")) >= 3
+
+def test_an_accepted_difference_may_name_several_columns_and_no_value_is_split(tmp_path):
+    (tmp_path / "file").write_text("[a]\nreason = x\nkind = value, presence\ncolumn = path, earlier*\nleft = a, b\n")
+    [decision] = accepted.load_accepted(tmp_path / "file")
+    one = Difference("presence", "Ledger", "ingest_batch_item", "earlier_reason", left="a, b")
+    assert decision.covers(one) and decision.covers(one._replace(kind="value", column="path"))
+    for other in ({"kind": "reference"}, {"column": "picture"}, {"left": "a"}):
+        assert not decision.covers(one._replace(**other))
+
+
+@pytest.mark.parametrize(("table", "column"), [
+    ("import_job", "state"), ("ingest_batch", "status"), ("asset", "asset_hash"), ("asset", "title"),
+    ("ingest_batch_item", "decision"), ("asset_gallery_item", "position"),
+])
+def test_the_cutover_accepts_no_missing_column_or_table_that_a_perl_side_must_have(table, column):
+    decisions = accepted.load_accepted(ETC / "accepted-cutover.example")
+    missing = Difference("column_missing", "Ledger", table, column, left="missing", right="present")
+    assert not any(decision.covers(missing) for decision in decisions)
+    assert not any(decision.covers(missing._replace(kind="table_missing", column="")) for decision in decisions)
 
 
 def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_told():

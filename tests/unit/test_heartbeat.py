@@ -8,7 +8,7 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError
 from gpupanel.worker.claims import Claim
 from gpupanel.worker.heartbeat import Heartbeat
-from gpupanel.worker.worker import idle_seconds
+from gpupanel.worker.worker_context import idle_seconds
 from gpupanel.worker.worker_slot import Process, WorkerSlot
 
 CLAIM = Claim(1, 1, "s", "t", "h:1", 1, 0, 1)

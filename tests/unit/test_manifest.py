@@ -45,9 +45,9 @@ def refused(document: dict) -> list[str]:
 
 
 def bad(document: dict, position: int = 0) -> tuple[str, ...]:
-    found = read(document).items[position]
-    assert isinstance(found, InvalidItem)
-    return found.problems
+    item = read(document).items[position]
+    assert isinstance(item, InvalidItem)
+    return item.problems
 
 
 def without(document: dict, key: str) -> dict:
@@ -68,14 +68,14 @@ def test_a_sound_manifest_is_read_whole_with_hashes_in_lowercase():
         ],
     )
     raw = json.dumps(document).encode()
-    found = manifest.parse_manifest(raw, SYNC_ID)
-    [one] = found.items
+    parsed = manifest.parse_manifest(raw, SYNC_ID)
+    [one] = parsed.items
     assert (one.asset_hash, one.cover_hash, one.derivatives[0].sha256) == ("ab" * 32, "cd" * 32, "ef" * 32)
     assert (one.title, one.duration_seconds, one.path) == ("Día", 3.0, "photos/0")
     assert [each.kind for each in one.persisted] == ["thumb"]
-    [gallery] = found.containers
+    [gallery] = parsed.containers
     assert (gallery.container_hash, gallery.cover_hash, gallery.items) == ("aa" * 32, "bb" * 32, ("cc" * 32,))
-    assert found.sha256 == manifest.sha256_hex(raw) == hashlib.sha256(raw).hexdigest()
+    assert parsed.sha256 == manifest.sha256_hex(raw) == hashlib.sha256(raw).hexdigest()
 
 
 def test_the_summary_has_the_five_facts_in_the_order_of_the_page():
@@ -86,8 +86,8 @@ def test_the_summary_has_the_five_facts_in_the_order_of_the_page():
 
 
 def test_items_are_counted_by_type_in_order_of_the_name():
-    found = read(bundle(item(1), item(2, asset_type="cover"), item(3, path="../x")))
-    assert list(found.item_type_counts.items()) == [("cover", 1), ("photo", 2)]
+    parsed = read(bundle(item(1), item(2, asset_type="cover"), item(3, path="../x")))
+    assert list(parsed.item_type_counts.items()) == [("cover", 1), ("photo", 2)]
 
 
 def test_unknown_keys_are_ignored_wherever_they_stand():
@@ -96,8 +96,8 @@ def test_unknown_keys_are_ignored_wherever_they_stand():
 
 
 def test_containers_and_prior_sync_id_may_be_missing():
-    found = read(without(without(bundle(), "containers"), "prior_sync_id"))
-    assert (found.containers, found.prior_sync_id) == ((), None)
+    parsed = read(without(without(bundle(), "containers"), "prior_sync_id"))
+    assert (parsed.containers, parsed.prior_sync_id) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_only_the_json_values_true_and_false_tell_whether_verification_passed(pa
 
 
 def test_every_problem_is_found_in_one_pass():
-    found = refused(
+    problems = refused(
         bundle(item(asset_hash="xyz"), "x", item(1, asset_type="gif"), action="x", total_bytes=-1, item_count=9)
     )
-    assert found == [
+    assert problems == [
         'action: found "x", expected create, update or remove',
         "total_bytes: found -1, expected a whole number from 0 to 9223372036854775807",
         "item_count: found 9, expected 3, as many as there are items",
@@ -167,16 +167,16 @@ def test_every_problem_is_found_in_one_pass():
 
 
 def test_thousands_of_problems_are_capped_and_counted():
-    found = refused(bundle(*[item(n, asset_type="x") for n in range(250)]))
-    assert len(found) == 51
-    assert found[-1] == "and 200 more"
+    problems = refused(bundle(*[item(n, asset_type="x") for n in range(250)]))
+    assert len(problems) == 51
+    assert problems[-1] == "and 200 more"
     assert len(refused(bundle(*[item(n, asset_type="x") for n in range(50)]))) == 50
 
 
 def test_how_many_problems_are_left_is_said_only_where_it_is_known():
-    found = refused(bundle(*[1] * 12_000))
-    assert len(found) == 51
-    assert found[-1] == "and more"
+    problems = refused(bundle(*[1] * 12_000))
+    assert len(problems) == 51
+    assert problems[-1] == "and more"
 
 
 def test_an_item_that_is_listed_twice_is_a_problem_of_the_bundle_whatever_the_case_of_its_hash():
@@ -239,9 +239,9 @@ def test_an_item_with_a_problem_of_its_own_fails_alone(changes, problem):
 
 
 def test_a_bad_item_keeps_its_identity_and_all_its_problems():
-    found = read(bundle(item(asset_hash=A.upper(), cover_hash=B.upper(), title=1, width="x", path="/x"))).items[0]
-    assert (found.asset_type, found.asset_hash, found.cover_hash) == ("photo", A, B)
-    assert [problem.partition(":")[0] for problem in found.problems] == [
+    parsed = read(bundle(item(asset_hash=A.upper(), cover_hash=B.upper(), title=1, width="x", path="/x"))).items[0]
+    assert (parsed.asset_type, parsed.asset_hash, parsed.cover_hash) == ("photo", A, B)
+    assert [problem.partition(":")[0] for problem in parsed.problems] == [
         "items[0].title", "items[0].width", "items[0].path",
     ]
 
@@ -319,23 +319,23 @@ def test_the_example_of_the_format_description_is_consumable():
     described = (Path(__file__).resolve().parents[2] / "docs/BUNDLE-FORMAT.md").read_text()
     example = re.search(r"^    \{.*?^    \}", described, re.MULTILINE | re.DOTALL).group()
     raw = re.sub(r" +// .*", "", example).encode()
-    found = manifest.parse_manifest(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
-    assert [isinstance(each, Item) for each in found.items] == [True, True]
-    assert manifest.reasons_not_consumable(found) == []
+    parsed = manifest.parse_manifest(raw, "3f2b8c1e-5d47-4a90-9b6e-0c1d2e3f4a5b")
+    assert [isinstance(each, Item) for each in parsed.items] == [True, True]
+    assert manifest.reasons_not_consumable(parsed) == []
 
 
 def test_items_and_containers_can_be_iterated_over_again_and_counted_and_picked():
     items = [item(n, title="x" * (n % 200), path="/" if n == 700 else f"p/{n}") for n in range(1500)]
     containers = [{"type": "gallery", "container_hash": f"{n:064x}", "items": [A]} for n in range(3)]
-    found = read(bundle(*items, containers=containers))
-    assert len(found.items) == 1500 and len(found.containers) == 3
-    assert [each.asset_hash for each in found.items] == [each["asset_hash"] for each in items]
-    assert list(found.items) == list(found.items)
-    assert (found.items[699].path, found.items[-1].path) == ("p/699", "p/1499")
-    assert isinstance(found.items[700], InvalidItem)
-    assert [container.container_hash for container in found.containers] == [f"{n:064x}" for n in range(3)]
+    parsed = read(bundle(*items, containers=containers))
+    assert len(parsed.items) == 1500 and len(parsed.containers) == 3
+    assert [each.asset_hash for each in parsed.items] == [each["asset_hash"] for each in items]
+    assert list(parsed.items) == list(parsed.items)
+    assert (parsed.items[699].path, parsed.items[-1].path) == ("p/699", "p/1499")
+    assert isinstance(parsed.items[700], InvalidItem)
+    assert [container.container_hash for container in parsed.containers] == [f"{n:064x}" for n in range(3)]
     with pytest.raises(IndexError):
-        found.items[1500]
+        parsed.items[1500]
 
 
 LIMITS = ManifestLimits(

@@ -40,9 +40,16 @@ def test_every_query_is_used():
 
 def test_every_query_is_explained():
     for file in FILES:
-        for part in (SQL / f"{file}.sql").read_text().split("-- name: ")[1:]:
-            name, comment = part.split("\n")[:2]
+        for name, comment in re.findall(r"-- (?:name|shared): (\w+)\n(.*)", (SQL / f"{file}.sql").read_text()):
             assert comment.startswith("-- "), f"{file}.{name}"
+
+
+def test_several_queries_have_each_shared_text():
+    for file in FILES:
+        text = (SQL / f"{file}.sql").read_text()
+        for name in re.findall(r"-- shared: (\w+)", text):
+            assert text.count(f"{{{name}}}") > 1, f"{file}.{name}"
+            assert not any(f"{{{name}}}" in statement for statement in queries(file).values())
 
 
 def test_a_hole_is_filled_by_name():
@@ -65,4 +72,4 @@ def test_a_hole_takes_no_text_from_outside(hostile):
 def test_no_other_code_fills_holes():
     formatted = re.compile(r"\bquery\([^()]*\)\.format")
     offenders = {path.name for path in (TREE / "lib").rglob("*.py") if formatted.search(path.read_text())}
-    assert offenders <= {"claims.py"}  # whose compound statement has braces of JSON
+    assert offenders == set()

@@ -7,7 +7,8 @@ from bundle_strategies import ASSETS, CONTAINERS, COVERS, START, group, handover
 from hypothesis import given, settings
 
 from gpupanel.reference_fold import (
-    MICROSECOND, Documents, Handover, Library, fold, import_container, import_item, orders, orders_of_times, promise_of,
+    MICROSECOND, BundleImport, Documents, Handover, Library, fold, import_container, import_item, orders,
+    orders_of_times, promise_of,
 )
 
 A, B, _ = ASSETS
@@ -236,13 +237,13 @@ def test_entries_that_are_folded_one_by_one_end_as_whole_bundles_do(world):
         for manifest, documents, order in places:
             for item in manifest.items:
                 if (item.asset_type, item.asset_hash) == key:
-                    import_item(library, manifest.action, item, order, documents=documents[key])
+                    import_item(library, item, BundleImport(manifest.action, order), documents[key])
     library.live = {key[1] for key, asset in library.assets.items() if not asset.deleted}
     for key in CONTAINERS:
         for manifest, _, order in places:
             for container in manifest.containers:
                 if (container.type, container.container_hash) == key:
-                    import_container(library, manifest.action, container, order)
+                    import_container(library, container, BundleImport(manifest.action, order))
     assert promised(library, world.handovers) == promised(fold(world.handovers), world.handovers)
 
 

@@ -76,14 +76,14 @@ def still(monkeypatch):
 
 
 @pytest.fixture
-def found(bundles, mount, panel_db):
+def scan_bundle(bundles, mount, panel_db):
     """Make a bundle of two photos, scan it, and return its sync_id."""
-    def found(name="one", count=2, **options):
+    def scan_bundle(name="one", count=2, **options):
         sync_id = bundles.bundle(name, bundles.assets(name, count), **options)
         services.scan_mount(panel_db, mount, "admin")
         return sync_id
 
-    return found
+    return scan_bundle
 
 
 @pytest.fixture

@@ -93,8 +93,8 @@ def test_a_photo_leads_to_its_galleries(admin, gallery):
 
 def test_the_shell_shows_a_gallery(gallery, panel_conf, capsys):
     assert main.main(["--config", str(panel_conf), "asset", gallery[1]]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"gallery {gallery[1]}: ") and "Members" in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"gallery {gallery[1]}: ") and "Members" in output
 
 
 def test_a_gallery_that_nobody_knows_is_not_found(admin):

@@ -20,14 +20,14 @@ def primary(page):
     ("discovered", ["Preflight"]), ("preflight_failed", ["Preflight"]), ("preflight_passed", ["Queue"]),
     ("completed", []), ("queued", []), ("importing", []),
 ])
-def test_a_batch_has_one_primary_action_by_its_state(admin, found, admin_db, status, label):
-    sync_id = found()
+def test_a_batch_has_one_primary_action_by_its_state(admin, scan_bundle, admin_db, status, label):
+    sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
     assert primary(admin.get(detail(sync_id))) == label
 
 
-def test_a_replaced_bundle_is_preflighted_first(admin, found, admin_db):
-    sync_id = found()
+def test_a_replaced_bundle_is_preflighted_first(admin, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = 'completed', changed_at = NOW(6)")
     assert primary(admin.get(detail(sync_id))) == ["Preflight"]
 
@@ -53,8 +53,8 @@ def test_failing_items_come_first_on_the_first_page(admin, partial):
     assert [item["position"] for item in admin.get(detail(partial), headers=JSON).json["items"]] == [0, 1, 2, 3]
 
 
-def test_a_long_payload_opens_to_its_full_text_without_a_script(admin, found, panel_db):
-    sync_id = found()
+def test_a_long_payload_opens_to_its_full_text_without_a_script(admin, scan_bundle, panel_db):
+    sync_id = scan_bundle()
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     panel_db.run_transaction(ledger.append_event, batch_id, "scan", {"long": "x" * 300, "other": 1}, "admin")
     payload = region(admin.get(detail(sync_id)), "Recent events").find("details")
@@ -63,8 +63,8 @@ def test_a_long_payload_opens_to_its_full_text_without_a_script(admin, found, pa
     )
 
 
-def test_a_priority_can_be_given_when_queueing(admin, found, send, admin_db):
-    sync_id = found()
+def test_a_priority_can_be_given_when_queueing(admin, scan_bundle, send, admin_db):
+    sync_id = scan_bundle()
     field = admin.get(detail(sync_id)).html.find("input", attrs={"name": "priority"})
     assert field["value"] == "100"
     send(detail(sync_id), do="queue", sync_id=sync_id, priority="-7")
@@ -72,28 +72,28 @@ def test_a_priority_can_be_given_when_queueing(admin, found, send, admin_db):
 
 
 @pytest.mark.parametrize("priority", ["high", "99999999999", "2147483648"])
-def test_a_priority_out_of_range_queues_nothing(found, send, admin_db, priority):
-    sync_id = found()
+def test_a_priority_out_of_range_queues_nothing(scan_bundle, send, admin_db, priority):
+    sync_id = scan_bundle()
     send(detail(sync_id), do="queue", sync_id=sync_id, priority=priority, status=400)
     assert admin_db.execute("SELECT id FROM import_job") == []
 
 
 @pytest.mark.parametrize("field", [{"preview": "queue"}, {"do": "retry_selected"}])
-def test_without_a_tick_the_list_asks_for_one(send, found, field):
-    found()
+def test_without_a_tick_the_list_asks_for_one(send, scan_bundle, field):
+    scan_bundle()
     answer = send(f"{BATCHES}?status=discovered", **field).follow()
     assert text(answer.html.find(class_="notice")) == "Select at least one batch."
     assert answer.request.params["status"] == "discovered"
 
 
-def test_without_a_tick_a_program_is_refused(scripted, found):
-    found()
+def test_without_a_tick_a_program_is_refused(scripted, scan_bundle):
+    scan_bundle()
     token = scripted.get(BATCHES).json["csrf_token"]
     answer = scripted.post(BATCHES, {"preview": "queue", "csrf_token": token}, status=400)
     assert answer.json["error"]["message"] == "Select at least one batch."
 
 
-def test_a_skipped_bundle_is_not_importable_and_the_preview_says_why(send, found, bundles, mount, panel_db):
+def test_a_skipped_bundle_is_not_importable_and_the_preview_says_why(send, scan_bundle, bundles, mount, panel_db):
     sync_id = bundles.bundle("early", bundles.assets("early", 1), action="shred")
     services.scan_mount(panel_db, mount, "admin")
     reason = panel_db.run_read(ledger.get_batch, sync_id)["last_error"]

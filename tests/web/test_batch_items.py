@@ -36,9 +36,9 @@ def settle(admin_db):
 
 
 @pytest.fixture
-def planned(found, panel_db, mount):
+def planned(scan_bundle, panel_db, mount):
     """A bundle of eight photos, preflighted."""
-    sync_id = found(count=8)
+    sync_id = scan_bundle(count=8)
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     return sync_id
 
@@ -132,8 +132,8 @@ def reads(db, work, *args, **kwargs):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"start": MANY - 100}, {"decision": Decision.FAILED}, {"decision": Decision.CREATED, "start": MANY - 100},
-    {"mark": "empties"}, {"mark": "differs", "start": MANY - 100},
+    {}, {"start": MANY - 100}, {"group": Decision.FAILED}, {"group": Decision.CREATED, "start": MANY - 100},
+    {"group": "empties"}, {"group": "differs", "start": MANY - 100},
 ])
 def test_a_page_among_many_items_reads_what_it_shows(many, admin_db, options):
     assert reads(admin_db, ledger.list_items, many, limit=51, **options) <= 60

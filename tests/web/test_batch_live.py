@@ -10,7 +10,7 @@ from gpupanel.db import Database
 from gpupanel.web import csrf, status_bar, templating
 from gpupanel.web.pages import batch
 from gpupanel.web.request import Request
-from gpupanel.worker import claims
+from gpupanel.worker import claims, job_release, stale_jobs
 from page_helpers import JSON, TASKS, detail
 
 pytestmark = pytest.mark.usefixtures("still")
@@ -82,12 +82,12 @@ def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker
         "heartbeat": lambda: worker_db.run_transaction(claims.heartbeat, held[0]),
         "progress": lambda: worker_db.run_transaction(claims.advance, held[0], 1),
         "event": lambda: worker_db.run_transaction(claims.note, held[0], "job_progress", "job_progress", items_done=1),
-        "release": lambda: worker_db.run_transaction(claims.release, held[0], "stopped"),
+        "release": lambda: worker_db.run_transaction(job_release.release, held[0], "stopped"),
         "cancel": lambda: services.cancel_job(panel_db, job["id"], "admin"),
         "preflight": lambda: services.preflight_batch(panel_db, mount, sync_id, "admin"),
         "queue": lambda: services.queue_batch(panel_db, mount, sync_id, "admin"),
         "another claim": lambda: held.append(worker_helpers.take(worker_db, "b")),
-        "reset": lambda: worker_db.run_transaction(claims.requeue_stale, held[1].job_id, -1, 5, "host:43"),
+        "reset": lambda: worker_db.run_transaction(stale_jobs.requeue_stale, held[1].job_id, -1, 5, "host:43"),
         "last claim": lambda: held.append(worker_helpers.take(worker_db, "c")),
         "end": lambda: worker_db.run_transaction(claims.fail, held[2], "the bundle is gone"),
     }

@@ -20,9 +20,9 @@ def gallery(bundles, mount, panel_db):
 
 
 @pytest.fixture
-def search(admin, gallery, found):
+def search(admin, gallery, scan_bundle):
     """Return whether the gallery, and nothing else, is found."""
-    found("other")
+    scan_bundle("other")
 
     def search(words):
         batches = admin.get(BATCHES, {"q": words}, headers=JSON).json["batches"]
@@ -87,15 +87,15 @@ def test_words_and_other_filters_narrow_each_other(admin, gallery):
         assert admin.get(f"{BATCHES}?{query}", headers=JSON).json["count"] == number
 
 
-def test_the_reason_of_a_failed_preflight_finds_its_batch(admin, found, send):
-    sync_id = found(status="processing")
+def test_the_reason_of_a_failed_preflight_finds_its_batch(admin, scan_bundle, send):
+    sync_id = scan_bundle(status="processing")
     send(detail(sync_id), do="preflight", sync_id=sync_id)
     batches = admin.get(BATCHES, {"q": "processing"}, headers=JSON).json["batches"]
     assert [batch["sync_id"] for batch in batches] == [sync_id]
 
 
-def test_a_held_and_a_replaced_batch_say_why_in_the_list(admin, send, found, admin_db):
-    sync_id = found()
+def test_a_held_and_a_replaced_batch_say_why_in_the_list(admin, send, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     send(detail(sync_id), do="queue", sync_id=sync_id)
     admin_db.execute("UPDATE import_job SET state = 'held', hold = 'bundle', hold_reason = 'the mount is away'")
     admin_db.execute("UPDATE ingest_batch SET changed_at = '2026-04-12 20:47:14'")
@@ -128,8 +128,8 @@ def test_a_scanned_batch_shows_title_and_thumbnail(admin, scanned):
 
 
 @pytest.mark.parametrize("words", ["saltpan", "air", "flats from"])
-def test_a_scanned_batch_is_found_by_its_titles(admin, scanned, found, words):
-    found("other")
+def test_a_scanned_batch_is_found_by_its_titles(admin, scanned, scan_bundle, words):
+    scan_bundle("other")
     batches = admin.get(BATCHES, {"q": words}, headers=JSON).json["batches"]
     assert [batch["sync_id"] for batch in batches] == [scanned]
 

@@ -224,8 +224,8 @@ def test_a_batch_offers_what_its_status_allows(admin, recorded, admin_db, status
     assert ("A running job cannot be canceled." in text(page.html.main)) == (status == "importing")
 
 
-def test_a_batch_goes_from_the_scan_to_the_queue_and_back(admin, found, panel_db):
-    page = admin.get(detail(found()))
+def test_a_batch_goes_from_the_scan_to_the_queue_and_back(admin, scan_bundle, panel_db):
+    page = admin.get(detail(scan_bundle()))
     page = page.forms[0].submit("do", value="preflight").follow()
     assert "Preflight passed: 2 will_create." in text(page.html.find(class_="notice"))
     page = page.forms[1].submit("do", value="queue").follow()
@@ -237,8 +237,8 @@ def test_a_batch_goes_from_the_scan_to_the_queue_and_back(admin, found, panel_db
     ]
 
 
-def test_a_running_job_keeps_the_page_fresh_and_a_finished_one_does_not(admin, found, panel_db, mount, admin_db):
-    sync_id = found()
+def test_a_running_job_keeps_the_page_fresh_and_a_finished_one_does_not(admin, scan_bundle, panel_db, mount, admin_db):
+    sync_id = scan_bundle()
     services.queue_batch(panel_db, mount, sync_id, "admin")
     assert admin.get(detail(sync_id)).html.find(id="live").has_attr("data-live")
     services.cancel_job(panel_db, panel_db.run_read(job_queue.list_queued)[0]["id"], "admin")
@@ -251,8 +251,8 @@ def test_looking_at_a_page_changes_nothing(admin, recorded, panel_db):
     assert panel_db.run_read(ledger.get_batch, recorded) == before
 
 
-def test_a_box_beside_preflight_plans_a_batch_although_older(admin, send, found, admin_db):
-    sync_id = found()
+def test_a_box_beside_preflight_plans_a_batch_although_older(admin, send, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     assert admin.get(detail(sync_id)).html.find("input", attrs={"name": "although_older"}) is None
     for fields, recorded in (({}, 0), ({"although_older": "1"}, 1), ({}, 0)):
         send(detail(sync_id), do="preflight", sync_id=sync_id, **fields)
@@ -262,15 +262,15 @@ def test_a_box_beside_preflight_plans_a_batch_although_older(admin, send, found,
     send(detail(sync_id), do="preflight", sync_id=sync_id, although_older="maybe", status=400)
 
 
-def test_a_batch_shows_when_it_was_imported_last_whatever_its_status(admin, found, admin_db):
-    sync_id = found()
+def test_a_batch_shows_when_it_was_imported_last_whatever_its_status(admin, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     assert "Last imported" not in text(admin.get(detail(sync_id)).html)
     admin_db.execute("UPDATE ingest_batch SET imported_at = '2026-04-12 20:47:14'")
     assert "Last imported 2026-04-12 20:47:14" in text(admin.get(detail(sync_id)).html)
 
 
-def test_a_plan_that_no_person_preflighted_has_no_queue_button(admin, send, found, admin_db):
-    sync_id = found()
+def test_a_plan_that_no_person_preflighted_has_no_queue_button(admin, send, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     send(do="preflight", sync_id=sync_id)
     page = admin.get(detail(sync_id))
     assert page.html.find("button", {"value": "queue"})

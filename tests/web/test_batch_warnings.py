@@ -29,8 +29,8 @@ def facts(page):
     return {text(fact.dt): text(fact.dd) for fact in page.html.find("dl", class_="facts").find_all("div")}
 
 
-def test_a_batch_that_was_never_preflighted_counts_what_its_manifest_lists(admin, found):
-    page = admin.get(detail(found(count=3)))
+def test_a_batch_that_was_never_preflighted_counts_what_its_manifest_lists(admin, scan_bundle):
+    page = admin.get(detail(scan_bundle(count=3)))
     assert (heading(page), facts(page)["Items"]) == ("Items 3", "3")
     assert "Nothing is planned yet" in text(page.html.main)
 
@@ -44,23 +44,23 @@ def test_a_bundle_without_a_readable_manifest_has_no_numbers(admin, mount, send)
     assert (heading(page), facts(page)["Items"], facts(page)["Bytes"]) == ("Items -", "-", "-")
 
 
-def test_numbers_are_grouped_in_facts_and_heading_alike(admin, found, admin_db):
-    sync_id = found()
+def test_numbers_are_grouped_in_facts_and_heading_alike(admin, scan_bundle, admin_db):
+    sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET item_count = 12345")
     page = admin.get(detail(sync_id))
     assert (heading(page), facts(page)["Items"]) == ("Items 12,345", "12,345")
 
 
-def test_a_failed_preflight_is_not_called_a_plan_to_come(admin, found, rewrite, panel_db, mount):
-    sync_id = found()
+def test_a_failed_preflight_is_not_called_a_plan_to_come(admin, scan_bundle, rewrite, panel_db, mount):
+    sync_id = scan_bundle()
     rewrite(sync_id)
     services.preflight_batch(panel_db, mount, sync_id, "admin")
-    said = text(admin.get(detail(sync_id)).html.main)
-    assert "Nothing is planned yet" not in said and "failed before it planned the items" in said
+    page_text = text(admin.get(detail(sync_id)).html.main)
+    assert "Nothing is planned yet" not in page_text and "failed before it planned the items" in page_text
 
 
-def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db, mount):
-    sync_id = found()
+def test_items_of_an_earlier_plan_are_called_so(admin, scan_bundle, rewrite, panel_db, mount):
+    sync_id = scan_bundle()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     assert "earlier plan" not in text(admin.get(detail(sync_id)).html.main)
     rewrite(sync_id)
@@ -70,8 +70,8 @@ def test_items_of_an_earlier_plan_are_called_so(admin, found, rewrite, panel_db,
 
 
 @pytest.mark.parametrize("phase, told", [("import", True), ("preflight", False)])
-def test_a_manifest_that_changed_before_the_import_is_reported(admin, found, panel_db, mount, phase, told):
-    sync_id = found()
+def test_a_manifest_that_changed_before_the_import_is_reported(admin, scan_bundle, panel_db, mount, phase, told):
+    sync_id = scan_bundle()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     payload = {"after": "a" * 64, "before": "b" * 64, "phase": phase}
@@ -98,23 +98,23 @@ def imported(admin, bundles, panel_db, mount, worker_conf):
 
 
 def test_a_changed_manifest_with_the_approved_entries_is_said_to_keep_its_plan(imported, rewrite):
-    said = imported(lambda sync_id, photos: rewrite(sync_id, source_host="another"))
-    assert "changed after the preflight" in said and "went on with the approved plan" in said
-    assert "an earlier plan" not in said and "are the new ones" not in said
+    page_text = imported(lambda sync_id, photos: rewrite(sync_id, source_host="another"))
+    assert "changed after the preflight" in page_text and "went on with the approved plan" in page_text
+    assert "an earlier plan" not in page_text and "are the new ones" not in page_text
 
 
 def test_plans_made_from_the_changed_manifest_are_called_so(imported, bundles):
-    said = imported(lambda _, photos: bundles.bundle(
+    page_text = imported(lambda _, photos: bundles.bundle(
         "one", [photo._replace(title="Later", revision=2) for photo in photos], replace=True
     ))
-    assert "changed after the preflight" in said and "The plans below are the new ones" in said
-    assert "an earlier plan" not in said and "went on with the approved plan" not in said
+    assert "changed after the preflight" in page_text and "The plans below are the new ones" in page_text
+    assert "an earlier plan" not in page_text and "went on with the approved plan" not in page_text
 
 
 def test_plans_that_a_broken_manifest_left_are_called_earlier_ones(imported, rewrite):
-    said = imported(lambda sync_id, photos: rewrite(sync_id))
-    assert "changed after the preflight" in said and "These items belong to an earlier plan" in said
-    assert "are the new ones" not in said and "the approved plan" not in said
+    page_text = imported(lambda sync_id, photos: rewrite(sync_id))
+    assert "changed after the preflight" in page_text and "These items belong to an earlier plan" in page_text
+    assert "are the new ones" not in page_text and "the approved plan" not in page_text
 
 
 def test_a_manifest_that_changed_during_the_import_is_reported_until_the_next_preflight(
@@ -127,14 +127,15 @@ def test_a_manifest_that_changed_during_the_import_is_reported_until_the_next_pr
         return compare(self)
 
     monkeypatch.setattr(JobManifest, "compare_at_end", compare_later)
-    said = imported(lambda sync_id, photos: queued.append(sync_id))
-    assert "changed during the import" in said and "Run Preflight" in said and "the approved plan" not in said
+    page_text = imported(lambda sync_id, photos: queued.append(sync_id))
+    assert "changed during the import" in page_text and "Run Preflight" in page_text
+    assert "the approved plan" not in page_text
     services.preflight_batch(panel_db, mount, queued[0], "admin")
     assert "changed during the import" not in text(admin.get(detail(queued[0])).html.main)
 
 
-def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, found, rewrite, panel_db):
-    sync_id = found()
+def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, scan_bundle, rewrite, panel_db):
+    sync_id = scan_bundle()
     rewrite(sync_id, status="pending")
     page = send(detail(sync_id), do="queue", sync_id=sync_id).follow()
     notice = text(page.html.find(class_="notice"))
@@ -142,8 +143,8 @@ def test_queueing_what_fails_its_preflight_answers_on_the_page(admin, send, foun
     assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "preflight_failed"
 
 
-def test_queueing_what_fails_its_preflight_tells_a_program_why(send, found, rewrite):
-    sync_id = found()
+def test_queueing_what_fails_its_preflight_tells_a_program_why(send, scan_bundle, rewrite):
+    sync_id = scan_bundle()
     rewrite(sync_id, status="pending")
     values = send(do="queue", sync_id=sync_id, headers=JSON, status=200).json
     assert (values["ok"], values["result"]["job_id"]) == (False, None)
@@ -151,8 +152,8 @@ def test_queueing_what_fails_its_preflight_tells_a_program_why(send, found, rewr
 
 
 @pytest.mark.parametrize("do", ["preflight", "queue", "retry"])
-def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, found, mount, admin_db, do):
-    sync_id = found()
+def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, scan_bundle, mount, admin_db, do):
+    sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = 'partial'")
     (mount.sync_dir / f"{sync_id}.ready").unlink()
     refusal = f"{sync_id}.ready is not on the mount; the batch stays as it is: partial."
@@ -184,8 +185,8 @@ def test_a_sync_id_in_a_text_leads_to_its_batch_and_all_else_is_text():
 
 
 def test_the_help_names_its_decisions_sources_and_labels(admin):
-    said = text(admin.get(BATCHES).html.find(id="help"))
+    page_text = text(admin.get(BATCHES).html.find(id="help"))
     for fact in ("About this section", ": Import Media", "Decision 639", "Decision 640", "Pre-flight", "Bulk queue",
                  "37e428d2-a4f6-4a31-bacf-0c835fb24084", "gpu-floor/MIGRATION-INTRO.md", "DECISION_LOG.md",
                   "every few items"):
-        assert fact in said
+        assert fact in page_text

@@ -29,8 +29,10 @@ def press(page):
     return page.forms[0].submit("do")
 
 
-def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_nothing(preview, found, send, status):
-    passed, fresh, waiting = found("passed"), found("fresh"), found("waiting")
+def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_nothing(
+    preview, scan_bundle, send, status
+):
+    passed, fresh, waiting = scan_bundle("passed"), scan_bundle("fresh"), scan_bundle("waiting")
     send(do="preflight", sync_id=passed)
     send(do="queue", sync_id=waiting)
     page = preview("queue", passed, fresh, waiting)
@@ -45,11 +47,11 @@ def test_a_preview_says_what_would_be_queued_preflighted_or_refused_and_does_not
 # ------------------------------------------------------------------------------------------------------ forecast
 
 
-def test_the_preview_of_a_queue_shows_the_library_afterwards_in_the_order_of_import(preview, bundles, found):
-    first = found("first")
+def test_the_preview_of_a_queue_shows_the_library_afterwards_in_the_order_of_import(preview, bundles, scan_bundle):
+    first = scan_bundle("first")
     retitled = [asset._replace(title="Later") for asset in bundles.assets("first", 2)]
     later = bundles.bundle("later", retitled, action="update")
-    found("another")
+    scan_bundle("another")
     page = preview("queue", later, first)
     assert cells(region(page, "The library afterwards"))[1:] == [["photo", "2 created"]]
     assert [row[1] for row in cells(region(page, "Order of import"))[1:]] == [first, later]
@@ -59,20 +61,20 @@ def test_the_preview_of_a_queue_shows_the_library_afterwards_in_the_order_of_imp
     assert "; title: Later; " in text(region(page, "Changes"))
 
 
-def test_the_preview_of_another_action_has_no_forecast(preview, found):
-    assert preview("preflight", found()).html.find(id="forecast") is None
+def test_the_preview_of_another_action_has_no_forecast(preview, scan_bundle):
+    assert preview("preflight", scan_bundle()).html.find(id="forecast") is None
 
 
-def test_a_preview_says_what_the_time_was_too_short_for(preview, found, monkeypatch):
-    batches = [found(name) for name in ("one", "two", "three")]
+def test_a_preview_says_what_the_time_was_too_short_for(preview, scan_bundle, monkeypatch):
+    batches = [scan_bundle(name) for name in ("one", "two", "three")]
     seconds = iter(range(0, 10_000, 2))
     monkeypatch.setattr(forecast, "monotonic", lambda: next(seconds))
     page = preview("queue", *batches)
     assert "batches were not read" in text(page.html.find(class_="mixed"))
 
 
-def test_a_preview_names_a_mount_that_is_away(preview, found, assets_dir):
-    sync_id = found()
+def test_a_preview_names_a_mount_that_is_away(preview, scan_bundle, assets_dir):
+    sync_id = scan_bundle()
     (assets_dir / "sync").rename(assets_dir / "away")
     page = preview("queue", sync_id)
     assert text(page.html.find(class_="mixed")).startswith("No forecast: ")
@@ -83,8 +85,10 @@ def test_a_preview_names_a_mount_that_is_away(preview, found, assets_dir):
     ("queue", "discovered", "queued"), ("preflight", "discovered", "preflight_passed"), ("retry", "failed", "queued"),
     ("cancel", "queued", "preflight_passed"),
 ])
-def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, status, admin_db, what, before, after):
-    batches = [found("one"), found("two")]
+def test_each_kind_of_bulk_does_what_its_preview_says(
+    preview, scan_bundle, send, status, admin_db, what, before, after
+):
+    batches = [scan_bundle("one"), scan_bundle("two")]
     for sync_id in batches:
         send(do="queue", sync_id=sync_id) if before == "queued" else None
     admin_db.execute("UPDATE ingest_batch SET status = %(before)s", before=before)
@@ -99,9 +103,9 @@ def test_each_kind_of_bulk_does_what_its_preview_says(preview, found, send, stat
     ("cancel", "discovered", "it has no queued job"), ("preflight", "importing", "it is being imported"),
 ])
 def test_a_refusal_is_in_the_preview_and_in_the_result(
-    preview, found, send, status, admin_db, what, state, refusal,
+    preview, scan_bundle, send, status, admin_db, what, state, refusal,
 ):
-    sync_id = found()
+    sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = %(state)s", state=state)
     page = preview(what, sync_id)
     assert refusal in text(region(page, "Preview"))
@@ -110,45 +114,45 @@ def test_a_refusal_is_in_the_preview_and_in_the_result(
     assert status(sync_id) == state
 
 
-def test_refusals_with_a_hint_come_before_those_without(found, send, admin_db):
-    fine, bad = found("fine"), found("bad", files=False)
+def test_refusals_with_a_hint_come_before_those_without(scan_bundle, send, admin_db):
+    fine, bad = scan_bundle("fine"), scan_bundle("bad", files=False)
     admin_db.execute("UPDATE ingest_batch SET status = IF(sync_id = %(bad)s, 'failed', 'completed')", bad=bad)
     notice = send(do="retry_selected", sync_id=[fine, bad]).follow().html.find(class_="notice")
     assert [text(element).split()[0] for element in notice.find_all("li")] == [bad, fine]
 
 
-def test_a_refused_batch_does_not_stop_the_others(preview, found, panel_db):
-    good = found("good")
-    bad = found("bad", files=False)
+def test_a_refused_batch_does_not_stop_the_others(preview, scan_bundle, panel_db):
+    good = scan_bundle("good")
+    bad = scan_bundle("bad", files=False)
     notice = text(press(preview("queue", bad, good)).follow().html.find(class_="notice")).replace(" :", ":")
     assert f"{good}: queued as job" in notice and f"{bad}: not queued: The preflight" in notice
     assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == [good]
 
 
-def test_refusals_come_first_in_notice_and_outcomes(preview, found, slow):
-    sound = [found(name) for name in ("one", "two")]
-    bad = found("bad", files=False)
+def test_refusals_come_first_in_notice_and_outcomes(preview, scan_bundle, slow):
+    sound = [scan_bundle(name) for name in ("one", "two")]
+    bad = scan_bundle("bad", files=False)
     notice = press(preview("queue", *sound[:1], bad)).follow().html.find(class_="notice")
     assert text(notice.p).endswith("1 of 2 batches. 1 refused (listed first).")
     assert bad in text(notice.find_all("li")[0]) and sound[0] in text(notice.find_all("li")[1])
-    page = press(preview("queue", sound[1], bad, found("left")))
+    page = press(preview("queue", sound[1], bad, scan_bundle("left")))
     assert [text(heading) for heading in page.html.main.find_all("h3")] == ["Refused"]
     assert cells(region(page, "Results"))[1][0] == bad
 
 
-def test_all_that_match_are_frozen_when_they_are_asked_for(preview, found, status, admin_db):
-    inside, outside = found("inside"), found("outside")
+def test_all_that_match_are_frozen_when_they_are_asked_for(preview, scan_bundle, status, admin_db):
+    inside, outside = scan_bundle("inside"), scan_bundle("outside")
     admin_db.execute("UPDATE ingest_batch SET source_host = IF(sync_id = %(inside)s, 'here', 'there')", inside=inside)
     page = preview("queue", url=f"{BATCHES}?status=discovered&host=here", all="1")
     assert text(page.html.h2) == "Queue 1 batch?"
-    later = found("later")
+    later = scan_bundle("later")
     admin_db.execute("UPDATE ingest_batch SET source_host = 'here'")
     press(page)
     assert [status(each) for each in (inside, outside, later)] == ["queued", "discovered", "discovered"]
 
 
-def test_the_same_selection_sent_twice_queues_nothing_twice(preview, found, panel_db):
-    batches = [found("one"), found("two")]
+def test_the_same_selection_sent_twice_queues_nothing_twice(preview, scan_bundle, panel_db):
+    batches = [scan_bundle("one"), scan_bundle("two")]
     page = preview("queue", *batches)
     press(page)
     again = text(press(page).follow().html.find(class_="notice"))
@@ -156,24 +160,24 @@ def test_the_same_selection_sent_twice_queues_nothing_twice(preview, found, pane
     assert len(panel_db.run_read(job_queue.list_queued)) == 2
 
 
-def test_filters_and_place_are_kept(preview, found):
-    sync_id = found()
+def test_filters_and_place_are_kept(preview, scan_bundle):
+    sync_id = scan_bundle()
     url = f"{BATCHES}?status=discovered&type=asset&from=2026-01-01&sort=oldest&after=0"
     page = preview("queue", sync_id, url=url)
     assert page.html.find("a", string="Back to the list")["href"] == url
     assert press(page).location.endswith(url)
 
 
-def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted, found, status, slow):
-    batches = [found(name) for name in ("one", "two", "three")]
+def test_a_program_sees_the_same_preview_and_goes_on_with_what_is_left(scripted, scan_bundle, status, slow):
+    batches = [scan_bundle(name) for name in ("one", "two", "three")]
     token = scripted.get(BATCHES).json["csrf_token"]
-    seen = scripted.post(BATCHES, {"preview": "queue", "all": "1", "csrf_token": token}).json
-    assert (seen["page"], seen["total"], seen["whole"], seen["do"]) == ("selection", 3, True, "queue_selected")
-    assert seen["groups"] == [{"status": "discovered", "will": bulk_service.BOTH, "refusal": None, "batches": 3}]
-    step = scripted.post(BATCHES, {"do": seen["do"], "selection": seen["selection"], "csrf_token": token}).json
+    page = scripted.post(BATCHES, {"preview": "queue", "all": "1", "csrf_token": token}).json
+    assert (page["page"], page["total"], page["whole"], page["do"]) == ("selection", 3, True, "queue_selected")
+    assert page["groups"] == [{"status": "discovered", "will": bulk_service.BOTH, "refusal": None, "batches": 3}]
+    step = scripted.post(BATCHES, {"do": page["do"], "selection": page["selection"], "csrf_token": token}).json
     assert step["result"]["left"] == 1 and step["ok"] is False
     assert list(step["result"]["batches"][0]) == ["sync_id", "job_id", "problem", "hint", "did"]
-    form = {"do": seen["do"], "selection": step["result"]["selection"], "csrf_token": token}
+    form = {"do": page["do"], "selection": step["result"]["selection"], "csrf_token": token}
     last = scripted.post(BATCHES, form).json
     assert (last["result"]["left"], last["result"]["selection"], last["ok"]) == (0, None, True)
     assert {status(sync_id) for sync_id in batches} == {"queued"}
@@ -186,8 +190,8 @@ def slow(monkeypatch):
     monkeypatch.setattr(bulk_service, "monotonic", lambda: next(seconds))
 
 
-def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(preview, found, panel_db, slow):
-    batches = [found(name) for name in ("one", "two", "three", "four")]
+def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(preview, scan_bundle, panel_db, slow):
+    batches = [scan_bundle(name) for name in ("one", "two", "three", "four")]
     page = press(preview("queue", *batches))
     assert text(page.html.h2) == "2 of 4 batches queued"
     assert "2 left" in text(page.html.main)
@@ -197,9 +201,9 @@ def test_batches_left_over_when_time_runs_out_are_done_by_the_next_request(previ
 
 
 def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_request(
-    found, panel_db, mount, monkeypatch,
+    scan_bundle, panel_db, mount, monkeypatch,
 ):
-    batches = [found("one"), found("two")]
+    batches = [scan_bundle("one"), scan_bundle("two")]
 
     def hanging(db, mount, sync_id, terms):
         if sync_id == batches[1]:
@@ -214,8 +218,8 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
 
 
 @pytest.mark.parametrize("change", [lambda field: field[:-1] + "x", lambda field: "", lambda field: "." + field])
-def test_a_selection_that_the_panel_did_not_make_is_refused(preview, found, send, panel_db, change):
-    field = preview("queue", found()).html.find("input", {"name": "selection"})["value"]
+def test_a_selection_that_the_panel_did_not_make_is_refused(preview, scan_bundle, send, panel_db, change):
+    field = preview("queue", scan_bundle()).html.find("input", {"name": "selection"})["value"]
     send(do="queue_selected", selection=change(field), status=400)
     assert panel_db.run_read(job_queue.list_queued) == []
 
@@ -239,28 +243,28 @@ def test_ten_thousand_batches_fit_a_form_and_are_done_part_by_part(preview, admi
 # --------------------------------------------------------------------------------- one click, preview, priority
 
 
-def test_one_click_queues_what_is_ticked(send, found, panel_db):
-    batches = [found("one"), found("two")]
+def test_one_click_queues_what_is_ticked(send, scan_bundle, panel_db):
+    batches = [scan_bundle("one"), scan_bundle("two")]
     notice = text(send(do="queue_selected", sync_id=batches, priority="7").follow().html.find(class_="notice"))
     assert notice.startswith("Queued: 2 of 2 batches.")
     assert {job["priority"] for job in panel_db.run_read(job_queue.list_queued)} == {7}
 
 
 @pytest.mark.parametrize("do", ["queue_selected", "preflight_selected", "retry_selected", "cancel_selected"])
-def test_all_that_match_are_previewed_first(send, found, panel_db, status, do):
-    sync_id = found()
+def test_all_that_match_are_previewed_first(send, scan_bundle, panel_db, status, do):
+    sync_id = scan_bundle()
     page = send(do=do, all="1", status=200)
     assert page.html.find(id="preview") and status(sync_id) == "discovered"
 
 
-def test_a_preview_keeps_the_priority(preview, found, panel_db):
-    page = preview("queue", found(), priority="-3")
+def test_a_preview_keeps_the_priority(preview, scan_bundle, panel_db):
+    page = preview("queue", scan_bundle(), priority="-3")
     assert page.html.find("input", {"name": "priority"})["value"] == "-3"
     press(page)
     assert [job["priority"] for job in panel_db.run_read(job_queue.list_queued)] == [-3]
 
 
 @pytest.mark.parametrize("priority", ["x", "1.5", "99999999999", "--1"])
-def test_a_priority_that_is_none_queues_nothing(send, found, panel_db, priority):
-    send(do="queue_selected", sync_id=found(), priority=priority, status=400)
+def test_a_priority_that_is_none_queues_nothing(send, scan_bundle, panel_db, priority):
+    send(do="queue_selected", sync_id=scan_bundle(), priority=priority, status=400)
     assert panel_db.run_read(job_queue.list_queued) == []

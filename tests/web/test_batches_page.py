@@ -33,8 +33,8 @@ def test_an_empty_list_teaches_what_to_do(admin):
     assert [button["value"] for button in page.html.find_all("button")] == ["scan"]
 
 
-def test_a_row_has_the_facts_of_its_batch(admin, found):
-    sync_id = found()
+def test_a_row_has_the_facts_of_its_batch(admin, scan_bundle):
+    sync_id = scan_bundle()
     head, row = cells(region(admin.get(BATCHES), "Batches"))
     assert head[1:] == [
         "sync_id", "status", "type", "action", "items", "bytes", "source host", "discovered", "completed",
@@ -43,13 +43,13 @@ def test_a_row_has_the_facts_of_its_batch(admin, found):
     assert row[1:6] + row[9:] == [sync_id, "discovered", "asset", "create", "2", "-", "-"]
 
 
-def test_the_id_leads_to_the_batch(admin, found):
-    sync_id = found()
+def test_the_id_leads_to_the_batch(admin, scan_bundle):
+    sync_id = scan_bundle()
     assert f"Batch {sync_id}" in text(admin.get(BATCHES).click(sync_id).html.main)
 
 
-def test_the_latest_job_shows_its_progress(admin, send, found):
-    sync_id = found()
+def test_the_latest_job_shows_its_progress(admin, send, scan_bundle):
+    sync_id = scan_bundle()
     for do in ("queue", "cancel", "queue"):
         job_id = admin.get(BATCHES, headers=JSON).json["batches"][0]["job"]
         send(do=do, sync_id=sync_id, **({"job_id": job_id["id"]} if do == "cancel" else {}))
@@ -68,8 +68,8 @@ def test_a_scan_from_the_page_reports_new_and_skipped_bundles(admin, bundles):
     assert text(row.find("td", class_="verdict")).startswith("discovered skipped: status: found")
 
 
-def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, found, bundles, panel_db):
-    good, left = found("good"), found("left")
+def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, scan_bundle, bundles, panel_db):
+    good, left = scan_bundle("good"), scan_bundle("left")
     bundles.bundle("lost", bundles.assets("lost", 2, broken={0: defects.no_folder, 1: defects.no_folder}))
     lost = bundles.sync_id("lost")
     page = admin.get(BATCHES).forms["scan"].submit("do", value="scan").follow()

@@ -28,8 +28,8 @@ def test_the_script_can_be_run_as_it_stands(script):
     ("import-media.cgi", "action=detail&sync_id=none"), ("import-media.cgi", "tab=nonsense"), ("import-tasks.cgi", ""),
 ])
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_a_script_answers_as_the_application_does(run, admin, found, script, query, accept):
-    found()
+def test_a_script_answers_as_the_application_does(run, admin, scan_bundle, script, query, accept):
+    scan_bundle()
 
     def serve() -> tuple:
         url = SCRIPTS[script] + (f"?{query}" if query else "")
@@ -47,8 +47,8 @@ def lowered(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
-def test_a_batch_looks_the_same_from_a_script(run, admin, found):
-    sync_id = found()
+def test_a_batch_looks_the_same_from_a_script(run, admin, scan_bundle):
+    sync_id = scan_bundle()
 
     def run_script() -> tuple:
         status, _, body, _ = run("import-media.cgi", f"action=detail&sync_id={sync_id}")
@@ -57,8 +57,8 @@ def test_a_batch_looks_the_same_from_a_script(run, admin, found):
     assert_alike(lambda: (200, admin.get(detail(sync_id)).text), run_script)
 
 
-def test_links_lead_to_the_scripts_beside_it_whatever_the_folder(run, found):
-    found()
+def test_links_lead_to_the_scripts_beside_it_whatever_the_folder(run, scan_bundle):
+    scan_bundle()
     _, _, body, _ = run("import-tasks.cgi", folder="/cgi-bin/media panel")
     for address in ("import-media.cgi", "import-tasks.cgi", "static/panel.css"):
         assert f'"/cgi-bin/media%20panel/{address}' in body.decode()
@@ -119,8 +119,8 @@ def test_reading_a_page_loads_no_decoder_of_manifests():
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_the_wsgi_file_holds_the_same_application(panel_conf, admin, found, monkeypatch):
-    found()
+def test_the_wsgi_file_holds_the_same_application(panel_conf, admin, scan_bundle, monkeypatch):
+    scan_bundle()
     monkeypatch.setenv("GPUPANEL_CONF", str(panel_conf))
     monkeypatch.setattr(sys, "path", list(sys.path))
     application = runpy.run_path(str(CGI_BIN / "panel.wsgi"))["application"]
@@ -131,8 +131,8 @@ def test_the_wsgi_file_holds_the_same_application(panel_conf, admin, found, monk
     ("", BATCHES, "/admin"), ("/admin", "/import-media.cgi", "/admin"), (BATCHES, "", "/admin"),
     ("/tools/admin", "/import-media.cgi", "/tools/admin"), ("/tools", BATCHES, "/tools/admin"),
 ])
-def test_pages_and_links_are_right_however_the_server_divides_the_address(panel, found, script, path, folder):
-    found()
+def test_pages_and_links_are_right_however_the_server_divides_the_address(panel, scan_bundle, script, path, folder):
+    scan_bundle()
     request = TestRequest.blank(path, base_url="http://localhost" + script, environ={"REMOTE_USER": "admin"})
     answer = request.get_response(panel)
     assert answer.status_int == 200

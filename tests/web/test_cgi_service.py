@@ -82,8 +82,8 @@ def running(panel):
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_both_ways_give_the_same_bytes(run_raw, panel, found, name):
-    found()
+def test_both_ways_give_the_same_bytes(run_raw, panel, scan_bundle, name):
+    scan_bundle()
     script, query, environ = QUESTIONS[name]
 
     def run() -> tuple:
@@ -120,9 +120,9 @@ def test_only_what_changes_nothing_is_asked_for(run, panel, method, body):
     assert (status, panel.asked) == ({"POST": 403, "GET": 200, "BREW": 405}[method], [])
 
 
-def test_a_file_of_any_size_is_not_asked_for(run, panel, found):
+def test_a_file_of_any_size_is_not_asked_for(run, panel, scan_bundle):
     with running(panel):
-        status, _, body, _ = run("import-media.cgi", f"action=items&sync_id={found()}")
+        status, _, body, _ = run("import-media.cgi", f"action=items&sync_id={scan_bundle()}")
     assert (status, json.loads(body), panel.asked) == (200, [], [])
 
 

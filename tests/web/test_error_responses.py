@@ -84,16 +84,16 @@ def test_a_length_that_is_none_is_refused(length):
         assert Request(environ).form
 
 
-def test_canceling_what_runs_is_409_and_says_how_to_stop_it(send, found, panel_db, mount, admin_db):
-    job_id = services.queue_batch(panel_db, mount, found(), "admin")
+def test_canceling_what_runs_is_409_and_says_how_to_stop_it(send, scan_bundle, panel_db, mount, admin_db):
+    job_id = services.queue_batch(panel_db, mount, scan_bundle(), "admin")
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:42', heartbeat_at = NOW(6)")
     answer = send(TASKS, do="cancel", job_id=job_id, status=409)
     assert job_queue.STOP in text(answer.html.find(role="alert"))
     assert answer.click("Back to the previous page").request.path == TASKS
 
 
-def test_a_preflight_that_fails_is_no_error_but_an_outcome(send, found, admin, bundles):
-    sync_id = found(status="processing")
+def test_a_preflight_that_fails_is_no_error_but_an_outcome(send, scan_bundle, admin, bundles):
+    sync_id = scan_bundle(status="processing")
     send(detail(sync_id), do="preflight", sync_id=sync_id)
     assert text(admin.get(detail(sync_id)).html.find(class_="notice")).startswith("Preflight failed")
 
@@ -137,8 +137,8 @@ def hangs(monkeypatch):
     answered.set()
 
 
-def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, found, hangs):
-    sync_id = found()
+def test_a_mount_that_hangs_is_504_and_not_a_request_that_hangs(send, scan_bundle, hangs):
+    sync_id = scan_bundle()
     hangs()
     answer = send(detail(sync_id), do="preflight", sync_id=sync_id, status=504)
     assert "bin/gpupanel" in text(answer.html.find(role="alert"))

@@ -13,9 +13,9 @@ EVENTS = f"{BATCHES}?action=events"
 
 
 @pytest.fixture
-def logged(found, panel_db, admin_db):
+def logged(scan_bundle, panel_db, admin_db):
     """Two batches with 70 events each, by turns, of two people on two days."""
-    one, two = found("one"), found("two")
+    one, two = scan_bundle("one"), scan_bundle("two")
     ids = [panel_db.run_read(ledger.get_batch, sync_id)["id"] for sync_id in (one, two)]
     for number in range(140):
         admin_db.execute(
@@ -64,8 +64,8 @@ def test_the_events_of_a_batch_beyond_the_latest_fifty_are_reached_from_its_page
     assert len(cells(region(page, "Events"))) + len(cells(region(older, "Events"))) == 70 + 2
 
 
-def test_each_event_has_its_sentence_and_each_type_is_offered(admin, found, panel_db):
-    sync_id = found("one")
+def test_each_event_has_its_sentence_and_each_type_is_offered(admin, scan_bundle, panel_db):
+    sync_id = scan_bundle("one")
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     payload = {"job_id": 7, "phase": "job_fail", "reason": f"<b>{sync_id}</b>", "worker": "w:1"}
     panel_db.run_transaction(ledger.append_event, batch_id, "job_failed", payload, "w:1")

@@ -12,22 +12,22 @@ from page_helpers import BATCHES, JSON, TASKS, detail, failing, text
 from webtest import TestApp
 
 
-def test_a_form_without_its_token_does_nothing(admin, found, panel_db):
-    sync_id = found()
+def test_a_form_without_its_token_does_nothing(admin, scan_bundle, panel_db):
+    sync_id = scan_bundle()
     admin.post(BATCHES, {"do": "queue", "sync_id": sync_id}, status=403)
     assert panel_db.run_read(job_queue.list_queued) == []
 
 
 @pytest.mark.parametrize("token", ["", "x", "0" * 64, "ä" * 64])
-def test_a_wrong_token_does_nothing(send, found, panel_db, token):
-    answer = send(do="queue", sync_id=found(), token=token, status=403)
+def test_a_wrong_token_does_nothing(send, scan_bundle, panel_db, token):
+    answer = send(do="queue", sync_id=scan_bundle(), token=token, status=403)
     assert "Nothing was changed" in text(answer.html.main)
     assert panel_db.run_read(job_queue.list_queued) == []
 
 
-def test_the_token_of_somebody_else_does_nothing(send, found, settings, panel_db):
+def test_the_token_of_somebody_else_does_nothing(send, scan_bundle, settings, panel_db):
     other = csrf.make_token(SigningKey(settings.panel.secret_file), "viewer")
-    send(do="queue", sync_id=found(), token=other, status=403)
+    send(do="queue", sync_id=scan_bundle(), token=other, status=403)
     assert panel_db.run_read(job_queue.list_queued) == []
 
 
@@ -107,10 +107,10 @@ def test_a_long_outcome_fits_a_cookie_and_says_what_was_cut(tmp_path):
     secret = SigningKey(tmp_path / "secret")
     lines = [f"{os.urandom(16).hex()}: queued as job {number}" for number in range(1000)]
     value = flash.dump(secret, "admin", {"ok": True, "summary": "Queued.", "lines": lines})
-    told = flash.load(secret, "admin", value)
+    message = flash.load(secret, "admin", value)
     assert len(f"{flash.COOKIE}={value}; Path=/admin/; HttpOnly; SameSite=Strict; Secure") < 4096
-    assert told["lines"] and told["lines"] == lines[: len(told["lines"])]
-    assert len(told["lines"]) + told["cut"] == 1000
+    assert message["lines"] and message["lines"] == lines[: len(message["lines"])]
+    assert len(message["lines"]) + message["cut"] == 1000
 
 
 def test_the_secret_is_made_once_for_the_panel_alone(tmp_path):
@@ -141,15 +141,15 @@ def test_a_secret_that_is_too_short_is_not_used(admin, settings):
 
 
 @pytest.mark.parametrize("do", ["queue", "preflight"])
-def test_who_acted_is_recorded(send, found, panel_db, do):
-    sync_id = found()
+def test_who_acted_is_recorded(send, scan_bundle, panel_db, do):
+    sync_id = scan_bundle()
     send(detail(sync_id), do=do, sync_id=sync_id)
     batch = panel_db.run_read(ledger.get_batch, sync_id)
     assert panel_db.run_read(ledger.list_events, batch["id"])[0]["actor"] == "admin"
 
 
-def test_two_clicks_queue_once(send, found, panel_db):
-    sync_id = found()
+def test_two_clicks_queue_once(send, scan_bundle, panel_db):
+    sync_id = scan_bundle()
     send(do="queue", sync_id=sync_id)
     answer = send(do="queue", sync_id=sync_id, status=409)
     (job,) = panel_db.run_read(job_queue.list_queued)

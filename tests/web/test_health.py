@@ -91,8 +91,8 @@ def exported(browser):
 def test_an_alert_rule_selects_samples_that_exist_and_says_what_to_do(configured, admin_db, rule):
     admin_db.execute("INSERT INTO import_worker (host, slot, pid, boot) VALUES ('h', 1, 1, 'x')")
     samples = exported(configured("notify", mail_to=("ann@example.org",), mail_from="media@example.org"))
-    found = [(name, labels) for name, labels in selectors(rule["expr"]) if name not in OF_PROMETHEUS]
-    wanted = {f"{name}{{{labels}}}" if labels else name for name, labels in found}
+    metrics = [(name, labels) for name, labels in selectors(rule["expr"]) if name not in OF_PROMETHEUS]
+    wanted = {f"{name}{{{labels}}}" if labels else name for name, labels in metrics}
     assert wanted <= samples and (wanted or "up{" in rule["expr"])
     assert rule["annotations"]["summary"] and rule["annotations"]["action"]
     assert rule["labels"]["severity"] in ("critical", "warning")

@@ -23,8 +23,8 @@ def post(scripted):
     return post
 
 
-def test_the_list_of_batches(scripted, found):
-    sync_id = found()
+def test_the_list_of_batches(scripted, scan_bundle):
+    sync_id = scan_bundle()
     values = scripted.get(BATCHES).json
     assert list(values) == [
         *HEAD,
@@ -39,8 +39,8 @@ def test_the_list_of_batches(scripted, found):
     assert MOMENT.fullmatch(batch["discovered_at"])
 
 
-def test_a_batch(scripted, found, panel_db, mount):
-    sync_id = found()
+def test_a_batch(scripted, scan_bundle, panel_db, mount):
+    sync_id = scan_bundle()
     services.queue_batch(panel_db, mount, sync_id, "admin")
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
@@ -58,8 +58,8 @@ def test_a_batch(scripted, found, panel_db, mount):
     assert values["decisions"] == {"will_create": 2}
 
 
-def test_the_tasks(scripted, found, panel_db, mount):
-    services.queue_batch(panel_db, mount, found(), "admin")
+def test_the_tasks(scripted, scan_bundle, panel_db, mount):
+    services.queue_batch(panel_db, mount, scan_bundle(), "admin")
     values = scripted.get(TASKS).json
     assert list(values) == [
         *HEAD,
@@ -73,8 +73,8 @@ def test_the_tasks(scripted, found, panel_db, mount):
     assert values["counts"] == {"queued": 1, "running": 0, "completed": 0, "failed": 0, "canceled": 0, "held": 0}
 
 
-def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, admin_db):
-    sync_id = found()
+def test_no_answer_holds_the_token_of_a_claim(scripted, scan_bundle, panel_db, mount, admin_db):
+    sync_id = scan_bundle()
     services.queue_batch(panel_db, mount, sync_id, "admin")
     for state in ("queued", "running", "failed"):
         fenced = "UPDATE import_job SET state = %(state)s, claim_token = 'fence', finished_at = NOW(6)"
@@ -89,20 +89,20 @@ def test_no_answer_holds_the_token_of_a_claim(scripted, found, panel_db, mount, 
     ("queue", ["sync_id", "job_id", "problems"]),
     ("queue_selected", ["batches", "left", "selection"]),
 ])
-def test_what_a_form_did(post, found, do, keys):
-    values = post(do=do, sync_id=found())
+def test_what_a_form_did(post, scan_bundle, do, keys):
+    values = post(do=do, sync_id=scan_bundle())
     assert list(values) == ["action", "ok", "summary", "lines", "result"]
     assert (values["action"], values["ok"], list(values["result"])) == (do, True, keys)
 
 
-def test_a_canceled_job(post, found):
-    sync_id = found()
+def test_a_canceled_job(post, scan_bundle):
+    sync_id = scan_bundle()
     job_id = post(do="queue", sync_id=sync_id)["result"]["job_id"]
     assert post(do="cancel", job_id=job_id)["result"] == {"job_id": job_id, "sync_id": sync_id}
 
 
-def test_a_refusal(post, found):
-    sync_id = found()
+def test_a_refusal(post, scan_bundle):
+    sync_id = scan_bundle()
     post(do="queue", sync_id=sync_id)
     values = post(do="preflight", sync_id=sync_id, status=409)
     assert list(values) == ["page", "error"]

@@ -48,8 +48,8 @@ def imported(done) -> set[str]:
 
 
 @pytest.mark.parametrize("query", IMPORTS)
-def test_a_page_imports_no_slow_module_that_it_does_not_use(run_raw, found, query):
-    given = query.format(found())
+def test_a_page_imports_no_slow_module_that_it_does_not_use(run_raw, scan_bundle, query):
+    given = query.format(scan_bundle())
     loaded = imported(run_raw("import-media.cgi", given, flags=("-X", "importtime", "-IS")))
     assert loaded & HEAVY <= IMPORTS[query]
 
@@ -111,16 +111,16 @@ def idle(settings, admin_db):
 
 
 @pytest.mark.parametrize("address", STATEMENTS)
-def test_a_page_takes_a_bounded_number_of_statements(counted, found, address):
+def test_a_page_takes_a_bounded_number_of_statements(counted, scan_bundle, address):
     """The number does not depend on the number of rows."""
-    sync_ids = [found(name) for name in ("one", "two", "three")]
+    sync_ids = [scan_bundle(name) for name in ("one", "two", "three")]
     url = detail(sync_ids[0]) if address == "detail" else address
     assert counted(url) <= STATEMENTS[address]
     assert counted(url, headers=JSON) <= STATEMENTS[address]
 
 
 @pytest.mark.parametrize("address", ["detail", TASKS, BATCHES, f"{BATCHES}?attention=new"])
-def test_an_unchanged_page_takes_one_statement_each_time(idle, found, address):
-    url = detail(found()) if address == "detail" else address
+def test_an_unchanged_page_takes_one_statement_each_time(idle, scan_bundle, address):
+    url = detail(scan_bundle()) if address == "detail" else address
     assert idle(url, times=5) == 5
     assert idle(url, times=5, headers=JSON) == 5

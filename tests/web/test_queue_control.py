@@ -39,6 +39,15 @@ def test_a_queued_job_is_held_and_released_from_its_row(admin, send, job):
     assert notice == f"Job {job} is queued again."
 
 
+def test_each_sync_id_of_import_tasks_and_events_can_be_copied(admin, panel_db, job):
+    sync_id = panel_db.run_read(job_queue.job, job)["sync_id"]
+    assert region(admin.get(TASKS), "Queued jobs").tbody.find("a", class_="id")["data-copy"] == sync_id
+    panel_db.run_transaction(job_queue.hold, job, "ada")
+    for page, label in ((TASKS, "Held jobs"), (f"{BATCHES}?action=events", "Events")):
+        links = region(admin.get(page), label).tbody.find_all("a", class_="id")
+        assert {link["data-copy"] for link in links} == {sync_id}, label
+
+
 def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
     panel_db.run_transaction(job_queue.hold, job, "ada")
     page = viewer.get(TASKS)
@@ -49,7 +58,7 @@ def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
 @pytest.mark.parametrize("do", ["hold", "release", "pause", "resume"])
 def test_nothing_is_done_without_the_forms_token(send, panel_db, job, do):
     send(TASKS, token="wrong", do=do, job_id=job, reason="x", status=403)
-    assert worker_helpers.job(panel_db, job)["state"] == "queued" and not panel_db.run_read(job_queue.is_paused)
+    assert worker_helpers.job(panel_db, job)["state"] == "queued" and panel_db.run_read(job_queue.control) is None
 
 
 def test_a_held_batch_says_why(admin, panel_db, job):
@@ -60,8 +69,8 @@ def test_a_held_batch_says_why(admin, panel_db, job):
     assert f"Cancel job {job}" in text(page.html.main)
 
 
-def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, found, scripted):
-    sync_id = found()
+def test_the_banner_of_a_pause_is_on_each_page_and_in_the_json(admin, send, scan_bundle, scripted):
+    sync_id = scan_bundle()
     send(TASKS, do="pause", reason="the library moves")
     for url in (BATCHES, TASKS, detail(sync_id), f"{BATCHES}?action=doctor"):
         assert "The queue is paused by admin since" in text(admin.get(url).html.find(id="paused")), url

@@ -65,7 +65,7 @@ def test_any_request_gets_an_answer_of_the_panels_own(panel, method, path, query
 
 @fuzzed(80)
 @given(st.sampled_from(sorted(FORM_ACTIONS)), st.lists(st.tuples(NAMES, TEXT), max_size=3), QUERIES)
-def test_any_form_with_its_token_is_done_or_refused(panel, settings, found, do, fields, query):
+def test_any_form_with_its_token_is_done_or_refused(panel, settings, scan_bundle, do, fields, query):
     token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
     body = urlencode([*fields, ("do", do), ("csrf_token", token)]).encode()
     answer = ask(panel, **form(body, QUERY_STRING=query, HTTP_SEC_FETCH_SITE="same-origin"))

@@ -26,12 +26,12 @@ def outside(tmp_path):
 def tell(send, admin):
     """Run every action on this bundle, and return the responses' text."""
     def tell(sync_id):
-        said = send(do="scan", headers=JSON, status=200).text
+        answers = send(do="scan", headers=JSON, status=200).text
         for do in ("preflight", "queue", "queue_selected"):
-            said += send(do=do, sync_id=sync_id, headers=JSON, status=[200, 409]).text
+            answers += send(do=do, sync_id=sync_id, headers=JSON, status=[200, 409]).text
         for url in (BATCHES, TASKS, detail(sync_id)):
-            said += admin.get(url).text + admin.get(url, headers=JSON).text
-        return said
+            answers += admin.get(url).text + admin.get(url, headers=JSON).text
+        return answers
 
     return tell
 
@@ -76,8 +76,8 @@ def test_a_manifest_that_is_no_file_of_the_mount_is_not_read(tell, bundles, moun
     assert (batch["status"], batch["manifest_sha256"]) == ("preflight_failed", None)
 
 
-def test_a_document_that_is_no_file_of_the_mount_fails_its_item(tell, found, mount, panel_db, trap):
-    sync_id = found()
+def test_a_document_that_is_no_file_of_the_mount_fails_its_item(tell, scan_bundle, mount, panel_db, trap):
+    sync_id = scan_bundle()
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"] / "source" / "source.json", trap)
     assert SECRET not in tell(sync_id)
@@ -86,8 +86,8 @@ def test_a_document_that_is_no_file_of_the_mount_fails_its_item(tell, found, mou
     )
 
 
-def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db, outside):
-    sync_id = found()
+def test_a_folder_that_leads_outside_fails_its_item(tell, scan_bundle, mount, panel_db, outside):
+    sync_id = scan_bundle()
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     replace(mount.assets_dir / manifest["items"][0]["path"], lambda path: path.symlink_to(outside))
     assert SECRET not in tell(sync_id)
@@ -99,8 +99,8 @@ def test_a_folder_that_leads_outside_fails_its_item(tell, found, mount, panel_db
 @pytest.mark.parametrize("path", [
     "../outside", "x/../../outside", "/etc", "..", "~root", "x\\..\\y", "a\0b", "%2e%2e/outside",
 ])
-def test_a_path_in_a_manifest_leads_nowhere_else(tell, found, mount, panel_db, outside, path):
-    sync_id = found()
+def test_a_path_in_a_manifest_leads_nowhere_else(tell, scan_bundle, mount, panel_db, outside, path):
+    sync_id = scan_bundle()
     manifest = json.loads((mount.sync_dir / f"{sync_id}.json").read_text())
     manifest["items"][0]["path"] = path
     (mount.sync_dir / f"{sync_id}.json").write_text(json.dumps(manifest))

@@ -34,16 +34,16 @@ def rows(admin_db):
 
 @pytest.mark.parametrize("do", FORM_ACTIONS)
 @pytest.mark.parametrize("forged", [{}, {"csrf_token": ""}, {"csrf_token": "0" * 64}, {"token": "0" * 64}])
-def test_no_action_is_done_without_the_token_of_its_form(admin, found, rows, do, forged):
-    fields = {"do": do, "sync_id": found(), "job_id": "1"}
+def test_no_action_is_done_without_the_token_of_its_form(admin, scan_bundle, rows, do, forged):
+    fields = {"do": do, "sync_id": scan_bundle(), "job_id": "1"}
     before = rows()
     admin.post(BATCHES, fields | forged, status=403)
     assert rows() == before
 
 
 @pytest.mark.parametrize("do", FORM_ACTIONS)
-def test_no_action_is_done_by_an_address_alone(admin, found, rows, do):
-    fields = {"do": do, "sync_id": found(), "job_id": "1"}
+def test_no_action_is_done_by_an_address_alone(admin, scan_bundle, rows, do):
+    fields = {"do": do, "sync_id": scan_bundle(), "job_id": "1"}
     token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
     before = rows()
     admin.get(BATCHES, fields | {"csrf_token": token})
@@ -76,8 +76,8 @@ def test_no_answer_invites_another_origin(panel):
     ("tab", {}), ("action", {}), ("status", {}), ("before", {}), ("sync_id", {"action": "detail"}),
     ("start", {"action": "detail", "sync_id": SYNC_ID}),
 ])
-def test_sql_in_a_parameter_is_a_bad_parameter(admin, found, rows, name, page, value):
-    found()
+def test_sql_in_a_parameter_is_a_bad_parameter(admin, scan_bundle, rows, name, page, value):
+    scan_bundle()
     before = rows()
     admin.get(BATCHES, page | {name: value}, status=400)
     assert rows() == before
@@ -87,16 +87,16 @@ def test_sql_in_a_parameter_is_a_bad_parameter(admin, found, rows, name, page, v
 @pytest.mark.parametrize("do, name", [
     ("preflight", "sync_id"), ("queue", "sync_id"), ("queue_selected", "sync_id"), ("cancel", "job_id"), ("scan", "do"),
 ])
-def test_sql_in_a_field_of_a_form_is_a_bad_form(send, found, rows, do, name, value):
-    found()
+def test_sql_in_a_field_of_a_form_is_a_bad_form(send, scan_bundle, rows, do, name, value):
+    scan_bundle()
     before = rows()
     send(status=400, **{"do": do} | {name: value})
     assert rows() == before
 
 
 @pytest.mark.parametrize("value", SQL[:-1])
-def test_sql_in_a_users_name_is_recorded_as_the_name(configured, panel_db, found, value):
-    sync_id = found()
+def test_sql_in_a_users_name_is_recorded_as_the_name(configured, panel_db, scan_bundle, value):
+    sync_id = scan_bundle()
     browser = configured(environ={"REMOTE_USER": value}, operators=frozenset("*"))
     token = browser.get(BATCHES, headers=JSON).json["csrf_token"]
     browser.post(BATCHES, {"do": "queue", "sync_id": sync_id, "csrf_token": token}, status=303)
@@ -212,8 +212,8 @@ def test_a_form_whose_address_cannot_be_read_is_still_answered_by_a_page(panel):
 def test_an_outcome_of_very_many_lines_stays_short_also_when_it_is_unpacked(tmp_path):
     secret = SigningKey(tmp_path / "secret")
     value = flash.dump(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})
-    told = flash.load(secret, "admin", value)
-    assert (len(told["lines"]), told["cut"]) == (flash.MAX_LINES, 100_000 - flash.MAX_LINES)
+    message = flash.load(secret, "admin", value)
+    assert (len(message["lines"]), message["cut"]) == (flash.MAX_LINES, 100_000 - flash.MAX_LINES)
 
 
 # ---------------------------------------------------------------------------------------------- names

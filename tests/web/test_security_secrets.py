@@ -26,8 +26,8 @@ def secrets(settings, worker_conf, admin):
     BATCHES, TASKS, f"{BATCHES}?action=doctor", detail(UNKNOWN), "/admin/nothing", f"{BATCHES}?tab=x",
 ])
 @pytest.mark.parametrize("headers", [{}, JSON])
-def test_no_answer_holds_a_secret(admin, found, secrets, url, headers):
-    found()
+def test_no_answer_holds_a_secret(admin, scan_bundle, secrets, url, headers):
+    scan_bundle()
     answer = admin.get(url, headers=headers, expect_errors=True)
     assert not [secret for secret in secrets if secret in answer.body + str(answer.headers).encode()]
 

@@ -55,8 +55,8 @@ def test_a_star_stands_for_everyone_who_is_signed_in(configured, operators, view
     assert browser.get(BATCHES, headers=JSON).json["user"] == {"name": "anna", "operator": operator}
 
 
-def test_a_viewer_sees_every_page_and_no_button(viewer, found):
-    sync_id = found()
+def test_a_viewer_sees_every_page_and_no_button(viewer, scan_bundle):
+    sync_id = scan_bundle()
     for url in (BATCHES, TASKS, detail(sync_id)):
         page = viewer.get(url).html
         assert page.find("form", {"method": "post"}) is None and page.find("input", {"type": "checkbox"}) is None
@@ -64,9 +64,9 @@ def test_a_viewer_sees_every_page_and_no_button(viewer, found):
 
 
 @pytest.mark.parametrize("do", ["scan", "queue", "preflight", "queue_selected", "cancel"])
-def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, found, panel_db, settings, do):
+def test_a_viewer_who_acts_is_403_and_nothing_is_done(viewer, scan_bundle, panel_db, settings, do):
     token = csrf.make_token(SigningKey(settings.panel.secret_file), "viewer")
-    fields = {"do": do, "sync_id": found(), "job_id": 1, "csrf_token": token}
+    fields = {"do": do, "sync_id": scan_bundle(), "job_id": 1, "csrf_token": token}
     assert "You have view-only access" in text(viewer.post(BATCHES, fields, status=403).html.main)
     assert panel_db.run_read(job_queue.list_queued) == []
 

@@ -42,8 +42,8 @@ def test_pages_tell_ages_for_the_last_quarter_of_a_minute(now, told):
     )
 
 
-def test_it_is_on_each_page(line, found):
-    sync_id = found()
+def test_it_is_on_each_page(line, scan_bundle):
+    sync_id = scan_bundle()
     assert line() == line(TASKS) == line(f"{BATCHES}?tab=queue") == line(detail(sync_id))
 
 

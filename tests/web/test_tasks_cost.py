@@ -31,10 +31,10 @@ def filled(server):
 
 
 def test_the_status_line_reads_what_it_counts(filled):
-    seen, read = examined(filled, status_bar.load)
-    assert (seen.queued, seen.running) == (30, 5)
+    summary, read = examined(filled, status_bar.load)
+    assert (summary.queued, summary.running) == (30, 5)
     newest_events = 50
-    assert read < 2 * (seen.queued + seen.running + seen.failed + newest_events) + 60
+    assert read < 2 * (summary.queued + summary.running + summary.failed + newest_events) + 60
 
 
 def test_each_state_is_counted_to_the_bound_and_no_entry_beyond_it_is_read(filled):

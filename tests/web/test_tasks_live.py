@@ -90,17 +90,17 @@ def test_a_fresh_heartbeat_without_progress_is_stalled_and_not_dead(admin, tasks
     (job,) = tasks()["running"]
     assert job["condition"] == "stalled"
     assert job["left"] is None
-    said = text(region(admin.get(TASKS), "Running jobs"))
-    assert "No item was finished for 6 min" in said
-    assert "worker is alive" in said
+    page_text = text(region(admin.get(TASKS), "Running jobs"))
+    assert "No item was finished for 6 min" in page_text
+    assert "worker is alive" in page_text
 
 
 def test_a_stalled_job_with_an_old_heartbeat_has_no_worker_called_alive(admin, tasks, jobs, run):
     run(*jobs(1), done=400, seconds=1000, beat=390, marks={400: 400})
     assert tasks()["running"][0]["condition"] == "stalled"
-    said = text(region(admin.get(TASKS), "Running jobs"))
-    assert "The last heartbeat was 6 min" in said and "returns the job to the queue" in said
-    assert "alive" not in said
+    page_text = text(region(admin.get(TASKS), "Running jobs"))
+    assert "The last heartbeat was 6 min" in page_text and "returns the job to the queue" in page_text
+    assert "alive" not in page_text
 
 
 def test_an_old_heartbeat_is_dead_and_the_page_says_what_comes_next(admin, tasks, jobs, run):
@@ -138,9 +138,9 @@ def test_when_nothing_was_taken_for_a_minute_the_page_says_that_no_worker_is_the
     change(waiting, queued_at=ago(200))
     page = tasks()
     assert (page["no_worker"], page["queued"][0]["why"]) == (True, "no_worker")
-    said = text(admin.get(TASKS).html.main)
-    assert "No worker has claimed a job since" in said
-    assert "systemctl status gpu-admin-panel-import-worker" in said
+    page_text = text(admin.get(TASKS).html.main)
+    assert "No worker has claimed a job since" in page_text
+    assert "systemctl status gpu-admin-panel-import-worker" in page_text
 
 
 def test_a_dead_worker_takes_nothing_either(tasks, jobs, run, change):
@@ -162,9 +162,9 @@ def test_a_released_job_shows_the_reason_and_its_progress(admin, tasks, jobs, ch
     )
     page = tasks()
     assert (page["no_worker"], page["queued"][0]["why"]) == (False, "put_back")
-    said = text(region(admin.get(TASKS), "Queued jobs"))
-    assert "3/9" in said
-    assert "Released: the mount is gone. A worker claims it again" in said
+    page_text = text(region(admin.get(TASKS), "Queued jobs"))
+    assert "3/9" in page_text
+    assert "Released: the mount is gone. A worker claims it again" in page_text
 
 
 # ------------------------------------------------------------------------------------------------ forms

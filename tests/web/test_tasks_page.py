@@ -8,9 +8,9 @@ CHART = ["Held 0", "Workers", "Items imported per hour 0 in 24 h"]
 
 
 @pytest.fixture
-def queued(found, panel_db, mount):
+def queued(scan_bundle, panel_db, mount):
     """Three queued jobs; returns their ids in the order of the queue."""
-    return [services.queue_batch(panel_db, mount, found(name), "admin") for name in ("one", "two", "three")]
+    return [services.queue_batch(panel_db, mount, scan_bundle(name), "admin") for name in ("one", "two", "three")]
 
 
 @pytest.fixture

@@ -18,17 +18,17 @@ HEADS = {
 
 
 @pytest.fixture
-def shown(admin, found, panel_db, mount):
+def shown(admin, scan_bundle, panel_db, mount):
     """The URL of the first item's thumbnail as programs use it, and its file."""
-    sync_id = found()
+    sync_id = scan_bundle()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     item = admin.get(detail(sync_id), headers=JSON).json["items"][0]
     url = admin.get(detail(sync_id)).html.find("img")["src"]
     return url.removesuffix("&missing=blank"), mount.assets_dir / item["path"] / item["picture"]
 
 
-def test_a_picture_is_shown_lazily_and_leaves_room_for_itself(admin, found, panel_db, mount):
-    sync_id = found()
+def test_a_picture_is_shown_lazily_and_leaves_room_for_itself(admin, scan_bundle, panel_db, mount):
+    sync_id = scan_bundle()
     services.preflight_batch(panel_db, mount, sync_id, "admin")
     heading, *images = admin.get(detail(sync_id)).html.find_all("img")
     assert heading["width"] and heading["height"] and len(images) == 2
@@ -112,8 +112,8 @@ def test_no_row_leads_out_of_the_mount(admin, shown, admin_db, tmp_path, path, n
     assert SECRET not in admin.get(shown[0], status=404).body
 
 
-def test_an_item_of_another_batch_is_not_shown(admin, shown, found):
-    other = found("other")
+def test_an_item_of_another_batch_is_not_shown(admin, shown, scan_bundle):
+    other = scan_bundle("other")
     item = shown[0].split("item=")[1].split("&")[0]
     admin.get(BATCHES, {"action": "picture", "sync_id": other, "item": item}, status=404)
 

@@ -1,7 +1,8 @@
 """The named queries: `"job_queue.lock"` is `lock` of sql/job_queue.sql.
 
 A query may have holes such as {where}, for what no parameter can stand for. Only `fill` fills them, and only with
-constants of the code: each value from outside is a parameter, `%(name)s`.
+constants of the code: each value from outside is a parameter, `%(name)s`. What several queries of a file share is
+written once, as `-- shared: <name>`, and is in the place of each hole of that name from the start.
 """
 
 import re
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 SQL = Path(__file__).parents[1] / "sql"
+PART = re.compile(r"^-- (name|shared): (\w+)\n", re.MULTILINE)
 HOLE = re.compile(r"\{(\w+)\}")
 # Names, parameters, operators and quoted words: no comment, no quoted text with other characters.
 FRAGMENT = re.compile(r"(?:[\w\s.,()=<>%*+;]|-(?!-)|'\w*')*")
@@ -16,10 +18,14 @@ FRAGMENT = re.compile(r"(?:[\w\s.,()=<>%*+;]|-(?!-)|'\w*')*")
 
 @cache
 def queries(file: str) -> dict[str, str]:
-    """The queries of sql/<file>.sql; each starts with `-- name: <name>`."""
-    text = (SQL / f"{file}.sql").read_text(encoding="utf-8")
-    named = (part.partition("\n") for part in text.split("-- name: ")[1:])
-    return {name.strip(): _without_comments(body) for name, _, body in named}
+    """The queries of sql/<file>.sql, whole; each starts with `-- name: <name>`."""
+    parts = PART.split((SQL / f"{file}.sql").read_text(encoding="utf-8"))[1:]
+    bodies = [(kind, name, _without_comments(body)) for kind, name, body in zip(*[iter(parts)] * 3, strict=True)]
+    shared = {name: body for kind, name, body in bodies if kind == "shared"}
+    return {
+        name: HOLE.sub(lambda hole: shared.get(hole[1], hole[0]), body)
+        for kind, name, body in bodies if kind == "name"
+    }
 
 
 def _without_comments(body: str) -> str:

@@ -105,7 +105,9 @@ def batches_without_job(db: Database, settings: Settings) -> Iterator[Finding]:
 def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
     """The next job, if it has been queued for long."""
     limit = settings.worker.stale_minutes
-    jobs = _rows(db, "doctor.waiting", seconds=limit * 60)
+    jobs = db.run_read(lambda tx: tx.fetch_all(
+        "doctor.waiting", seconds=limit * 60, perl_offset=tx.perl_offset(limit * 60)
+    ))
     found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in jobs]
     yield judge(
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import PanelError
 from ..manifest import Container, InvalidItem, Item, Manifest
-from ..reference_fold import Key, Order
+from ..reference_fold import BundleImport, Key, Order
 
 CACHE_KIB = 16 * 1024
 
@@ -37,6 +37,9 @@ class StoredBundle(NamedTuple):
     order: Order
     batch_id: int = 0
     although_older: bool = False
+
+    def as_import(self, *, overrides: bool = False) -> BundleImport:
+        return BundleImport(self.action, self.order, overrides)
 
 
 class StoredItem(NamedTuple):

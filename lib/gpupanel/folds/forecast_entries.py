@@ -136,7 +136,7 @@ class EntryFolder:
         for entry in entries if variant == FORWARD else reversed(entries):
             bundle = self._bundles[entry.number]
             overrides = bundle.although_older and approved_values(view) == approved_values(first)
-            import_item(library, bundle.action, entry.item, bundle.order, overrides=overrides)
+            import_item(library, entry.item, bundle.as_import(overrides=overrides))
             after = view_asset(library.assets.get(key))
             removed_by = _removed_by(library, key)
             if removed_by or not _is_live(view):
@@ -184,7 +184,7 @@ class EntryFolder:
             marks = self._store.marks(variant, container.items, self._step(variant, entry.number))
             library.live = live_hashes(container.items, marks, live)
             overrides = bundle.although_older and approved_values(view) == approved_values(first)
-            is_complete = import_container(library, bundle.action, container, bundle.order, overrides=overrides)
+            is_complete = import_container(library, container, bundle.as_import(overrides=overrides))
             after = view_container(library.containers.get(key))
             if variant == FORWARD:
                 self._findings.add_overwrites(setters.note(entry.number, view, after))

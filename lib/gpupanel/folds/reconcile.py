@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..container_reader import existing_containers
 from ..db import Database, ReadTransaction
@@ -34,6 +34,7 @@ NO_PARTS: list[dict[str, Any]] = [{}, {}]
 UPSTREAM, DONE = 0, 0  # the variant and step of marks: there is one fold, and its end counts
 
 Progress = Callable[[int, int], None]
+Stored = TypeVar("Stored", StoredItem, StoredContainer)
 
 
 @dataclass
@@ -149,7 +150,7 @@ class Reconciliation:
     def _fold_asset(self, key: Key, entries: list[StoredItem]) -> tuple[Asset | None, Upstream]:
         bundles, library = self._bundles_of(entries), Library()
         for entry in entries:
-            import_item(library, bundles[entry.number].action, entry.item, bundles[entry.number].order)
+            import_item(library, entry.item, bundles[entry.number].as_import())
         asset = library.assets.get(key)
         if entries:
             is_there = asset is not None and not asset.deleted
@@ -170,12 +171,8 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key)
-            first = approved_values(view_asset(here))
-            for entry in entries:
-                bundle = bundles[entry.number]
-                if entry.number in trial.numbers:
-                    overrides = trial.overrides and approved_values(view_asset(copy.assets.get(key))) == first
-                    import_item(copy, bundle.action, entry.item, bundle.order, overrides=overrides)
+            for entry, overrides in _imports(trial, entries, lambda: view_asset(copy.assets.get(key))):
+                import_item(copy, entry.item, bundles[entry.number].as_import(overrides=overrides))
             return compare_asset(view_asset(copy.assets.get(key)), upstream, is_named=True)
 
         contributors = _asset_contributors(gap, asset, entries, bundles)
@@ -213,12 +210,8 @@ class Reconciliation:
 
         def attempt(trial: Trial) -> Gap | None:
             copy = part_of(library, key, (name for entry in entries for name in entry.container.items))
-            first = approved_values(view_container(owned))
-            for entry in entries:
-                bundle = bundles[entry.number]
-                if entry.number in trial.numbers:
-                    overrides = trial.overrides and approved_values(view_container(copy.containers.get(key))) == first
-                    import_container(copy, bundle.action, entry.container, bundle.order, overrides=overrides)
+            for entry, overrides in _imports(trial, entries, lambda: view_container(copy.containers.get(key))):
+                import_container(copy, entry.container, bundles[entry.number].as_import(overrides=overrides))
             view = _visible(view_container(copy.containers.get(key)), live)
             if view is not None:
                 view["members"] |= others
@@ -234,12 +227,23 @@ class Reconciliation:
         choices = []
         for entry in entries:
             bundle, container = bundles[entry.number], entry.container
-            import_container(library, bundle.action, container, bundle.order)
+            import_container(library, container, bundle.as_import())
             if bundle.action != "remove":
                 choices.append({name: getattr(container, name) for name in CONTAINER_FIELDS})
         self._note_superseded(bundles, _container_says(library, key))
         promise = promise_of(bundle.action for bundle in bundles.values())
         return library, Upstream(_visible(view_container(library.containers.get(key)), live), promise, choices)
+
+
+def _imports(trial: Trial, entries: list[Stored], view: Callable[[], View | None]) -> Iterator[tuple[Stored, bool]]:
+    """Yield the versions of an entry that a trial imports, and whether each overrides newer bundles.
+
+    It does until an import has changed what an approval binds.
+    """
+    first = approved_values(view())
+    for entry in entries:
+        if entry.number in trial.numbers:
+            yield entry, trial.overrides and approved_values(view()) == first
 
 
 def _visible(view: View | None, live: Collection[str]) -> View | None:

@@ -39,11 +39,6 @@ def container_counts(tx: ReadTransaction, batch_id: int) -> dict[str, int]:
     return {row["decision"]: row["containers"] for row in tx.fetch_all("ledger_containers.counts", batch_id=batch_id)}
 
 
-def has_open_containers(tx: ReadTransaction, batch_id: int) -> bool:
-    """Whether a container failed, or no job has settled it."""
-    return bool(tx.fetch_value("ledger_containers.has_open", batch_id=batch_id))
-
-
 def list_containers(tx: ReadTransaction, batch_id: int, *, start: int = 0, limit: int = 50) -> list[ContainerRow]:
     """Up to `limit` containers from a position on, including withdrawn ones."""
     return [

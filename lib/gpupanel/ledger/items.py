@@ -47,29 +47,24 @@ def withdraw_missing(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
 
 
 def list_items(
-    tx: ReadTransaction, batch_id: int, *, decision: Decision | None = None, mark: str | None = None, start: int = 0,
-    limit: int = 50,
+    tx: ReadTransaction, batch_id: int, group: str | None = None, *, start: int = 0, limit: int = 50
 ) -> list[ItemRow]:
-    """Up to `limit` items from a position on, including withdrawn ones.
-
-    Either all items, those with a decision, or those with one of MARKS.
-    """
+    """Up to `limit` items from a position on, including withdrawn ones: all, or those of a decision or an item flag."""
     names = ("ledger.items", "ledger.items_of")
-    return _items(_filtered(tx, names, decision, mark, batch_id=batch_id, start=start, limit=limit))
+    return _items(_filtered(tx, names, group, batch_id=batch_id, start=start, limit=limit))
 
 
 def previous_page_start(
-    tx: ReadTransaction, batch_id: int, start: int, *, decision: Decision | None = None, mark: str | None = None,
-    limit: int = 50,
+    tx: ReadTransaction, batch_id: int, group: str | None = None, *, start: int, limit: int = 50
 ) -> int | None:
-    """The position at which the previous page of items begins, or None.
+    """The position at which the page of items before position `start` begins, or None.
 
     Items are paged by position rather than by row, since listed and withdrawn items may share one.
     """
     if not start:
         return None
     names = ("ledger.place_before", "ledger.place_before_of")
-    [row] = _filtered(tx, names, decision, mark, batch_id=batch_id, start=start, limit=limit)
+    [row] = _filtered(tx, names, group, batch_id=batch_id, start=start, limit=limit)
     return int(row["place"])
 
 
@@ -137,13 +132,12 @@ def bounded_decision_counts(tx: ReadTransaction, batch_id: int, *, limit: int = 
     return {row["value"]: row["items"] for row in rows if row["items"]}
 
 
-def _filtered(
-    tx: ReadTransaction, names: tuple[str, str], decision: Decision | None, mark: str | None, **params: int
-) -> list[Any]:
-    """Run the first query for all items, the second for a filter."""
-    if decision is None and mark is None:
+def _filtered(tx: ReadTransaction, names: tuple[str, str], group: str | None, **params: int) -> list[Any]:
+    """Run the first query for all items, the second for those of a decision or an item flag."""
+    if group is None:
         return tx.fetch_all(names[0], **params)
-    return tx.fetch_all_sql(fill(names[1], column=mark or "decision"), value=1 if mark else decision, **params)
+    column, value = (group, 1) if group in ITEM_FLAGS else ("decision", group)
+    return tx.fetch_all_sql(fill(names[1], column=column), value=value, **params)
 
 
 def add_library_titles(tx: ReadTransaction, items: list[ItemRow]) -> list[ItemRow]:

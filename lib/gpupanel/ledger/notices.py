@@ -72,7 +72,8 @@ def add_stalled(tx: Transaction, seconds: float) -> None:
 
 def add_unclaimed(tx: Transaction, kind: NoticeKind, since: Any, *, seconds: float) -> None:
     """Add a notice for the oldest queued job if it waits for so long, and none of the kind was added `since`."""
-    if waiting := tx.fetch_one("notices.unclaimed", kind=kind, since=since, seconds=seconds):
+    horizon = {"seconds": seconds, "perl_offset": tx.perl_offset(seconds)}
+    if waiting := tx.fetch_one("notices.unclaimed", kind=kind, since=since, **horizon):
         add(tx, kind, [(waiting["batch_id"], None)])
 
 

@@ -1,5 +1,6 @@
 """One side of a comparison: its catalogue and its rows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,15 +14,18 @@ from ..errors import ConfigurationError, PanelError
 from . import mapping as names
 from . import table_specs
 from .mapping import ABSENT, Catalogue, NameMapping
-from .row_reader import Row, RowReader
+from .row_reader import Row, RowReader, Zones
 from .select_builder import SelectBuilder
 from .table_specs import TableSpec
 
-COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c, DATA_TYPE k FROM information_schema.COLUMNS
-             WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION"""
+COLUMNS = """SELECT TABLE_NAME t, COLUMN_NAME c, DATA_TYPE k, COLUMN_TYPE d, COLUMN_KEY = 'PRI' p
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, ORDINAL_POSITION"""
+FOREIGN_KEYS = """SELECT TABLE_NAME t, COLUMN_NAME c, REFERENCED_TABLE_NAME r FROM information_schema.KEY_COLUMN_USAGE
+                  WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE()"""
 # One side may wait long while the other one sorts, or reads rows that only it has.
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
 BINARY_TYPES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+HEX = re.compile(r"([0-9a-fA-F]{2})+")
 NO_TABLES = "this account can read none of the tables to compare"
 MAX_NAMED_COLUMNS = 6  # of a message
 
@@ -49,6 +53,9 @@ class ComparedDatabase:
         self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS)
         self.catalogue: Catalogue = {}
         self.types: dict[tuple[str, str], str] = {}
+        self.definitions: dict[tuple[str, str], str] = {}
+        self.primary: dict[str, list[str]] = {}
+        self.foreign: dict[tuple[str, str], str] = {}
         self.converted: Counter[tuple[str, str, str]] = Counter()
 
     @property
@@ -82,6 +89,10 @@ class ComparedDatabase:
         for row in self._db.execute(COLUMNS):
             self.catalogue.setdefault(row["t"], set()).add(row["c"])
             self.types[row["t"], row["c"]] = row["k"].lower()
+            self.definitions[row["t"], row["c"]] = row["d"]
+            if row["p"]:
+                self.primary.setdefault(row["t"], []).append(row["c"])
+        self.foreign = {(row["t"], row["c"]): row["r"] for row in self._db.execute(FOREIGN_KEYS)}
 
     @contextmanager
     def _named(self, what: str) -> Iterator[None]:
@@ -137,7 +148,7 @@ class ComparedDatabase:
         """Return the rows in which each path of `where` has one of its values. Raises UnreadableSideError."""
         paths = list(dict.fromkeys([*table.key, *paths]))
         statement = SelectBuilder(self, table).statement(paths, where)
-        params = {f"w{number}": values for number, values in enumerate(where.values())}
+        params = {f"w{number}": self._stored(table, *where_of) for number, where_of in enumerate(where.items())}
         return list(_in_order(table, self._read(table, paths, statement, params)))
 
     def sample(self, table: str, columns: list[str], limit: int) -> list[Row]:
@@ -146,16 +157,42 @@ class ComparedDatabase:
         with self._named(f"table {table} ({', '.join(columns)})"):
             return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
 
+    def count_among(self, table: str, column: str, values: list) -> int:
+        """Return how many of these values a key of a table of this database has. Raises UnreadableSideError."""
+        statement = f"SELECT COUNT(DISTINCT `{column}`) AS n FROM `{table}` WHERE `{column}` IN %(values)s"
+        with self._named(f"table {table} ({column})"):
+            return next(iter(list(self._tx.stream_sql(statement, values=values))))["n"] if values else 0
+
     def _read(self, table: TableSpec, paths: list[str], statement: str, params: Row) -> Iterator[Row]:
-        reader = RowReader(table, paths, self.mapping.zone, self.converted)
+        reader = RowReader(table, paths, self._zones, self.converted)
         own = [self.mapping.column(table.name, path) for path in paths if path != "#" and "." not in path]
         columns = ", ".join(own[:MAX_NAMED_COLUMNS]) + (", ..." if len(own) > MAX_NAMED_COLUMNS else "")
         with self._named(f"table {self.mapping.table(table.name)} ({columns})"):
             yield from reader.read(self._tx.stream_sql(statement, **params))
 
+    def _type(self, table: str, column: str) -> str:
+        """Return the type here of a column of etc/schema.sql."""
+        return self.types.get((self.mapping.table(table), self.mapping.column(table, column)), "")
+
     def is_binary(self, table: str, column: str) -> bool:
         """Return whether a column of etc/schema.sql is stored as bytes here."""
-        return self.types.get((self.mapping.table(table), self.mapping.column(table, column))) in BINARY_TYPES
+        return self._type(table, column) in BINARY_TYPES
+
+    @property
+    def _zones(self) -> Zones:
+        columns = ((table, column) for table in table_specs.BY_NAME for column in table_specs.column_types(table))
+        return Zones(self.mapping.zone, {place for place in columns if self._type(*place) == "timestamp"})
+
+    def _stored(self, table: TableSpec, path: str, values: list) -> list:
+        """Return values as this side stores them."""
+        place = table_specs.end_of(table.name, path)
+        words = self.mapping.words.get(place, {})
+        theirs = [word for word, ours in words.items() if ours in values]
+        values = theirs + [value for value in values if value not in words.values()]
+        if not table_specs.is_hash(path) or not self.is_binary(*place):
+            return values
+        digits = [value.replace("-", "") for value in values]
+        return values + [bytes.fromhex(text) for text in digits if HEX.fullmatch(text)]
 
 
 def key_of(table: TableSpec, row: Row) -> tuple:

@@ -86,7 +86,8 @@ class PlanComparison:
     def planned(self, table: TableSpec, lines: list[Line]) -> None:
         """Compare a few planned rows of one table."""
         paths = sorted({path for line in lines for path in line["values"]})
-        lacking = [part for part in table.key if part != "#" and not self._side.has(*_column_of(table, part))]
+        places = {part: table_specs.end_of(table.name, part) for part in table.key if part != "#"}
+        lacking = [part for part, place in places.items() if not self._side.has(*place)]
         if not self._side.has(table.name) or lacking:
             missing = "missing, or without key"
             self._findings.add(Difference("table_missing", table.area, table.name, left="planned", right=missing))
@@ -136,12 +137,6 @@ class PlanComparison:
         return self._findings.add(
             Difference(kind, table.area, table.name, column, path, row, self._sync_id, left, right)
         )
-
-
-def _column_of(table: TableSpec, path: str) -> tuple[str, str]:
-    """Return (table, column) at the end of a path."""
-    way, _, column = path.rpartition(".")
-    return (table_specs.REFERENCES[way.rpartition(".")[2]] if way else table.name), column
 
 
 def _differences(table: TableSpec, path: str, planned: Any, written: Any) -> Iterator[ValueDifference]:

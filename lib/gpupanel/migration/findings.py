@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 from . import difference_kinds
 
-if TYPE_CHECKING:
-    from .accepted import AcceptedDifference
-
+ACCEPTED_FIELDS = ("kind", "table", "column", "path", "row", "bundle", "left", "right")
 SAMPLES = 200
 MAX_GROUPS = 2000
 MAX_BUNDLES = 5000
@@ -33,6 +32,26 @@ class Difference(NamedTuple):
     bundle: str = ""
     left: Any = ""
     right: Any = ""
+
+
+class AcceptedDifference(NamedTuple):
+    """One decision; `patterns` maps some of ACCEPTED_FIELDS to patterns."""
+
+    name: str
+    reason: str
+    patterns: dict[str, str]
+
+    def covers(self, difference: Difference) -> bool:
+        """Return whether this decision accepts the difference."""
+        return all(
+            any(fnmatchcase(str(getattr(difference, field)), pattern) for pattern in _alternatives(field, patterns))
+            for field, patterns in self.patterns.items()
+        )
+
+
+def _alternatives(field: str, patterns: str) -> list[str]:
+    """Return the patterns of a field; several of a name are separated by commas."""
+    return [part.strip() for part in patterns.split(",")] if field in ("kind", "table", "column") else [patterns]
 
 
 @dataclass
@@ -94,7 +113,7 @@ class Findings:
     """
 
     def __init__(
-        self, accepted: Iterable["AcceptedDifference"] = (), each: Callable[[Difference], None] = lambda found: None
+        self, accepted: Iterable[AcceptedDifference] = (), each: Callable[[Difference], None] = lambda found: None
     ):
         self.accepted = list(accepted)
         self.met: Counter[str] = Counter()

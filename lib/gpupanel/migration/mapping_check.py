@@ -30,6 +30,7 @@ def _table(side: ComparedDatabase, table: TableSpec) -> Iterator[Finding]:
         return
     for column in table_specs.compared_columns(table.name):
         if not side.has(table.name, column):
-            level = NOTE if side.mapping.column(table.name, column) == ABSENT else WRONG
+            ours_alone = (table.name, column) in table_specs.OURS_ONLY | table_specs.UNKNOWN_TO_PERL
+            level = NOTE if ours_alone or side.mapping.column(table.name, column) == ABSENT else WRONG
             check = f"column {table.name}.{column}"
             yield Finding(check, level, f"missing in {actual}", "a column to compare with", ADVICE)

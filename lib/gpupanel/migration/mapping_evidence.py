@@ -1,6 +1,7 @@
 """The evidence for a line of a proposed mapping: names, types, and values that both databases have."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ SURE_NAMES = 0.75
 # Values alone are evidence if there are many of them, and nearly all are equal.
 MANY_VALUES, SURE_VALUES = 10, 0.9
 
+UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+DIGESTS = ("char(36)", "char(64)")
 NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float", "year", "bit", "bool")
 TIMES = ("datetime", "timestamp", "date")
 BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
@@ -23,7 +26,8 @@ class Evidence(NamedTuple):
     """Why a line is proposed.
 
     `names` is their likeness. `share` is that of their distinct values that ours have too, of `value_count`; None where
-    values say nothing: ids, times, too few of them.
+    values say nothing: ids, times, too few of them. `key` is what the catalogue says of the column. `linked` is the
+    share of the values of a reference that its table has as ids.
     """
 
     names: float
@@ -32,23 +36,33 @@ class Evidence(NamedTuple):
     their_type: str
     share: float | None = None
     value_count: int = 0
+    key: str = ""
+    linked: float | None = None
 
     @property
     def is_sure(self) -> bool:
-        """Return whether names speak for it and values not against it, or many values do."""
-        if not self.types or self.share == 0:
+        """Return whether the catalogue says so, or names speak for it and values not against it, or many values do."""
+        if not self.types or self.share == 0 or (self.linked is not None and self.linked < 1):
             return False
-        by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= MANY_VALUES
+        if self.key:
+            return True
+        many = MIN_VALUES if self.our_type in DIGESTS else MANY_VALUES  # digests are equal in equal columns alone
+        by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= many
         return self.names >= SURE_NAMES or by_values
 
     @property
     def score(self) -> float:
-        """Return what orders the proposals, between 0 and 2."""
-        return self.names + (self.share or 0.0) if self.types else 0.0
+        """Return what orders the proposals, between 0 and 4."""
+        by_catalogue = 2.0 if self.key else 0.0
+        return self.names + (self.share or 0.0) + (self.linked or 0.0) + by_catalogue if self.types else 0.0
 
     def __str__(self) -> str:
         values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.value_count} values equal"
-        return f"names {self.names:.0%} alike, {self.their_type} for {self.our_type}, {values}"
+        if self.linked is not None:
+            values = f"{self.linked:.0%} of {self.value_count} values are ids of that table"
+        return ", ".join(filter(None, (
+            f"names {self.names:.0%} alike", f"{self.their_type} for {self.our_type}", self.key, values
+        )))
 
 
 def types_agree(our_type: str, their_type: str) -> bool:
@@ -71,26 +85,43 @@ def _family(kind: str) -> str:
 
 def share_of_equal_values(ours: Iterable[Any], theirs: Iterable[Any]) -> tuple[float | None, int]:
     """Return which share of their distinct values is among ours, and of how many; None for too few on a side."""
-    known, found = _distinct(ours), _distinct(theirs)
+    return share_of_equal(distinct(ours), distinct(theirs))
+
+
+def share_of_equal(known: Set[str], found: Set[str]) -> tuple[float | None, int]:
+    """Return the same of distinct values."""
     count = min(len(known), len(found))
     return (len(known & found) / count, count) if count >= MIN_VALUES else (None, count)
 
 
-def _distinct(values: Iterable[Any]) -> set[str]:
-    return {_comparable(value) for value in values if value not in (None, "", 0)}
+def distinct(values: Iterable[Any]) -> set[str]:
+    """Return the distinct values in a form that does not depend on their types."""
+    return {comparable(value) for value in values if value not in (None, "", 0)}
 
 
-def _comparable(value: Any) -> str:
+def comparable(value: Any) -> str:
+    """Return a value in a form that does not depend on its type."""
     if isinstance(value, (bytes, bytearray)):
-        value = value.hex() if len(value) == 32 else value.decode("utf-8", "replace")
+        value = _text_of(bytes(value))
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, (int, float, Decimal)):
         return f"{float(value):g}"
     text = str(value)
+    if UUID_TEXT.fullmatch(text):
+        return text.replace("-", "").lower()
     if text.startswith(("{", "[")):
         try:
             return value_diff.canonical_json(text)
         except (ValueError, TypeError, ArithmeticError, RecursionError):
             return text
     return text.lower()
+
+
+def _text_of(value: bytes) -> str:
+    """Return the digits of a digest or identifier, and the characters of a text."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = ""
+    return value.hex() if (len(value) in (16, 32) and not text.isprintable()) or not text else text

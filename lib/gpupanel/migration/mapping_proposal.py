@@ -1,18 +1,26 @@
 """Propose a mapping file for a database whose names differ."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from . import table_specs
 from .compared_database import ComparedDatabase
 from .mapping import ABSENT, NameMapping
-from .mapping_evidence import SAMPLE_ROWS, SURE_NAMES, Evidence, share_of_equal_values, types_agree
+from .mapping_evidence import (
+    MANY_VALUES, MIN_VALUES, NUMBERS, SAMPLE_ROWS, SURE_NAMES, SURE_VALUES, Evidence, distinct, share_of_equal,
+    share_of_equal_values, types_agree,
+)
+from .mapping_words import propose_words
+from .row_reader import parse_time
 from .table_specs import TABLES
 
 MIN_LIKENESS = 0.5
+GIVEN = "named in the mapping file"
 # Shares of the columns of a table that have a counterpart.
 MIN_COLUMNS, SURE_COLUMNS = 0.5, 0.75
+# So many columns of a table with equal values are evidence without any likeness of names.
+SURE_VALUE_COLUMNS = 3
 # Synonyms in names of tables and columns; our words are on the right.
 SYNONYMS = {
     "uuid": "sync id", "no": "id", "nr": "id", "number": "id", "checksum": "hash", "digest": "hash",
@@ -51,7 +59,7 @@ class MappingProposal(NamedTuple):
 
     @property
     def empty(self) -> bool:
-        return not self.mapping.tables and not self.mapping.columns
+        return not self.mapping.tables and not self.mapping.columns and not self.mapping.words
 
     @property
     def notes(self) -> dict[tuple[str, str], str]:
@@ -62,53 +70,116 @@ class MappingProposal(NamedTuple):
 def propose_mapping(side: ComparedDatabase, other: ComparedDatabase | None = None) -> MappingProposal:
     """Propose a mapping from the catalogue of a side, etc/schema.sql, and the values of the other side.
 
-    The other side is evidence where it has the names of etc/schema.sql.
+    The other side is evidence where it has the names of etc/schema.sql. Lines of the side's own mapping file are kept.
     """
-    lines = list(_tables(side))
+    lines = list(_tables(side, other))
     tables = {line.table: line.theirs for line in lines}
+    unsure_tables = {line.table for line in lines if not line.sure}
     questions = [f"{line.table}: no table is alike" for line in lines if line.theirs == ABSENT]
     for table in TABLES:
         actual = tables.get(table.name, table.name)
-        if actual != ABSENT:
-            found = list(_columns(side, other, table.name, actual))
+        if actual != ABSENT and actual in side.catalogue:
+            found = list(_columns(side, other, table.name, actual, tables))
+            if table.name in unsure_tables:
+                found = [line._replace(sure=line.sure and line.theirs == ABSENT) for line in found]
             lines += found
             questions += [
-                f"{table.name}.{line.column}: no column of {actual} is alike" for line in found if line.theirs == ABSENT
+                f"{table.name}.{line.column}: no column of {actual} is alike"
+                for line in found if line.theirs == ABSENT and not line.sure
             ]
-    questions += [f"{_place(line)} = {line.theirs} is unsure: {line.evidence}" for line in lines if not line.sure]
+    questions += [
+        f"{_place(line)} = {line.theirs} is unsure: {line.evidence}"
+        for line in lines if not line.sure and line.theirs != ABSENT
+    ]
     columns = {(line.table, line.column): line.theirs for line in lines if line.column}
-    return MappingProposal(NameMapping(tables, columns), lines, questions)
+    names = NameMapping(tables, columns)
+    words = propose_words(side, other, names)
+    lines += [ProposedLine(*line) for line in words.lines]
+    all_words = {**side.mapping.words, **words.words}
+    return MappingProposal(
+        names._replace(zone=side.mapping.zone, words=all_words), lines, questions + words.open
+    )
 
 
 def _place(line: ProposedLine) -> str:
     return f"{line.table}.{line.column}" if line.column else line.table
 
 
-def _tables(side: ComparedDatabase) -> Iterator[ProposedLine]:
+def _tables(side: ComparedDatabase, other: ComparedDatabase | None) -> Iterator[ProposedLine]:
     """Propose their table for each of ours that they do not have; the likeliest pairs first, each table once."""
-    wanted = [table.name for table in TABLES if table.name not in side.catalogue]
-    free = [name for name in side.catalogue if name not in table_specs.expected_everywhere()]
+    given = side.mapping.tables
+    yield from (ProposedLine(ours, "", theirs, True, GIVEN) for ours, theirs in given.items())
+    wanted = [table.name for table in TABLES if table.name not in side.catalogue and table.name not in given]
+    taken = table_specs.expected_everywhere() | set(given.values())
+    free = [name for name in side.catalogue if name not in taken]
     shares = {(ours, theirs): _share_of_columns(side, ours, theirs) for ours in wanted for theirs in free}
     scores = {
         pair: (_likeness(*pair) + share) / 2 for pair, share in shares.items()
         if share >= MIN_COLUMNS and (_likeness(*pair) >= MIN_LIKENESS or share >= SURE_COLUMNS)
     }
+    values = _equal_columns(side, other, [ours for ours in wanted if ours not in _pairs(scores)], free)
+    for pair, (equal, informative) in values.items():
+        if equal and equal / informative >= MIN_COLUMNS:
+            # More equal columns are better evidence; a view has no key, and the rows of its table.
+            score = equal / informative * equal / (equal + 1) + (0.01 if pair[1] in side.primary else 0.0)
+            scores[pair] = max(scores.get(pair, 0.0), score)
     pairs = _pairs(scores)
     for ours in wanted:
         if ours not in pairs:
-            yield ProposedLine(ours, "", ABSENT, True, "no table has a like name and most of the columns")
+            yield ProposedLine(ours, "", ABSENT, False, "no table has a like name and most of the columns, or values")
             continue
         names, share = _likeness(ours, pairs[ours]), shares[ours, pairs[ours]]
+        equal, informative = values.get((ours, pairs[ours]), (0, 0))
         evidence = f"names {names:.0%} alike, {share:.0%} of the columns have a counterpart"
-        yield ProposedLine(ours, "", pairs[ours], names >= SURE_NAMES or share >= SURE_COLUMNS, evidence)
+        evidence += f", {equal} of {informative} columns have equal values" if informative else ""
+        by_values = equal >= SURE_VALUE_COLUMNS and equal / informative >= MIN_COLUMNS
+        is_sure = (share > 0 and (names >= SURE_NAMES or share >= SURE_COLUMNS)) or by_values
+        yield ProposedLine(ours, "", pairs[ours], is_sure, evidence)
+
+
+def _equal_columns(
+    side: ComparedDatabase, other: ComparedDatabase | None, wanted: list[str], free: list[str]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return (columns of ours with equal values, columns of ours with many values) of each pair of tables."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    ours_of = {table: _many_values(other, table, _compared_by_value(table)) for table in wanted} if other else {}
+    if not any(ours_of.values()):
+        return found
+    theirs_of = {table: list(_many_values(side, table, sorted(side.catalogue[table])).values()) for table in free}
+    for table, ours in ours_of.items():
+        for name, theirs in theirs_of.items():
+            equal = sum(
+                any((share_of_equal(known, values)[0] or 0.0) >= SURE_VALUES for values in theirs)
+                for known in ours.values()
+            )
+            found[table, name] = equal, len(ours)
+    return found
+
+
+def _compared_by_value(table: str) -> list[str]:
+    """Return the columns whose values are those of the bundles on every side."""
+    return [
+        column for column in _known_to_perl(table)
+        if table_specs.column_kind(table, column) in (table_specs.HASH, table_specs.PLAIN, table_specs.JSON)
+        and table_specs.column_types(table)[column].partition("(")[0] not in NUMBERS
+    ]
+
+
+def _known_to_perl(table: str) -> list[str]:
+    """Return the columns that a Perl side may have."""
+    unknown = table_specs.OURS_ONLY | table_specs.UNKNOWN_TO_PERL
+    return [column for column in table_specs.compared_columns(table) if (table, column) not in unknown]
+
+
+def _many_values(side: ComparedDatabase, table: str, columns: list[str]) -> dict[str, set[str]]:
+    """Return the distinct values of each column that has many."""
+    samples = {column: distinct(values) for column, values in _samples(side, table, columns).items()}
+    return {column: values for column, values in samples.items() if len(values) >= MANY_VALUES}
 
 
 def _share_of_columns(side: ComparedDatabase, ours: str, theirs: str) -> float:
     """Return the share of our columns that have a counterpart by name and type; 0 if one of the key has none."""
-    expected = [
-        column for column in table_specs.compared_columns(ours)
-        if (ours, column) not in table_specs.OURS_ONLY | table_specs.UNKNOWN_TO_PERL
-    ]
+    expected = _known_to_perl(ours)
     words = _words(ours) | _words(theirs)
     likeness = {
         column: max((
@@ -124,37 +195,78 @@ def _share_of_columns(side: ComparedDatabase, ours: str, theirs: str) -> float:
 
 
 def _columns(
-    side: ComparedDatabase, other: ComparedDatabase | None, table: str, actual: str
+    side: ComparedDatabase, other: ComparedDatabase | None, table: str, actual: str, tables: Mapping[str, str]
 ) -> Iterator[ProposedLine]:
     """Propose their column for each of ours that they do not have, or `-`."""
     ours, existing = table_specs.column_types(table), side.catalogue[actual]
     computed = table_specs.NEVER_COMPARED - {"id"}
-    wanted = [column for column in ours if column not in existing and column not in computed]
+    given = {column: theirs for (name, column), theirs in side.mapping.columns.items() if name == table}
+    yield from (ProposedLine(table, column, theirs, True, GIVEN) for column, theirs in given.items())
+    existing = existing - set(given.values())
+    wanted = [column for column in ours if column not in existing and column not in computed and column not in given]
+    possible = [column for column in wanted if column == "id" or column in _known_to_perl(table)]
     free, words = sorted(existing - set(ours)), _words(table) | _words(actual)
-    samples = _samples(side, actual, free), _samples(other, table, wanted) if other else {}
+    samples = _samples(side, actual, free), _samples(other, table, possible) if other else {}
     found = {
         (column, name): Evidence(
-            _likeness(column, name, words), _agree(side, table, column, actual, name), ours[column],
+            _likeness(column, name, words),
+            _agree(side, table, column, actual, name) and _may_be_times(table, column, samples[0].get(name, [])),
+            ours[column],
             side.types[actual, name], *_shares(table, column, samples[1].get(column, []), samples[0].get(name, [])),
         )
-        for column in wanted for name in free
+        for column in possible for name in free
+        # No reference is the only primary key.
+        if column == "id" or column not in table_specs.REFERENCES or side.primary.get(actual) != [name]
     }
+    for (column, name), evidence in found.items():
+        if column in table_specs.REFERENCES or column == "id":
+            found[column, name] = _linked(side, tables, column, actual, name, samples[0].get(name, []), evidence)
     pairs = _pairs({
         pair: evidence.score for pair, evidence in found.items()
-        if evidence.types and (evidence.names >= MIN_LIKENESS or evidence.is_sure)
+        if evidence.types and evidence.linked != 0
+        and (evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.linked == 1)
     })
     for column in wanted:
         if column in pairs:
             evidence = found[column, pairs[column]]
             yield ProposedLine(table, column, pairs[column], evidence.is_sure, str(evidence))
-        elif (table, column) in table_specs.OURS_ONLY | table_specs.UNKNOWN_TO_PERL:
+        elif column not in possible:
             yield ProposedLine(table, column, ABSENT, True, "only this system has it")
         else:
             yield ProposedLine(table, column, ABSENT, False, "no column has a like name, type and values")
 
 
+def _linked(
+    side: ComparedDatabase, tables: Mapping[str, str], column: str, actual: str, name: str, sample: list[Any],
+    evidence: Evidence,
+) -> Evidence:
+    """Add what the catalogue and the values say of an id or a reference."""
+    if column == "id":
+        return evidence._replace(key="the primary key") if side.primary.get(actual) == [name] else evidence
+    of_ours = table_specs.REFERENCES[column]
+    target = tables.get(of_ours, of_ours)
+    if side.foreign.get((actual, name)) == target:
+        evidence = evidence._replace(key=f"refers to {target}")
+    values = [value for value in dict.fromkeys(sample) if isinstance(value, int) and value]
+    if any(not isinstance(value, int) for value in sample if value is not None):
+        return evidence._replace(types=False)
+    primary = side.primary.get(target, [])
+    if not evidence.types or len(primary) != 1 or len(values) < MIN_VALUES:
+        return evidence
+    return evidence._replace(
+        linked=side.count_among(target, primary[0], values) / len(values), value_count=len(values)
+    )
+
+
 def _agree(side: ComparedDatabase, table: str, column: str, actual: str, name: str) -> bool:
     return types_agree(table_specs.column_types(table)[column], side.types[actual, name])
+
+
+def _may_be_times(table: str, column: str, sample: list[Any]) -> bool:
+    """Return whether each value is a time, where ours is one; zero dates are none on any side."""
+    if not table_specs.column_types(table)[column].startswith("datetime"):
+        return True
+    return all(parse_time(value) is not None for value in sample if value not in (None, "", 0))
 
 
 def _samples(side: ComparedDatabase, table: str, columns: list[str]) -> dict[str, list[Any]]:

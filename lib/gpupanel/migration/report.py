@@ -10,9 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..cli.output import format_cell, format_section, format_table
 from ..text import pluralize, truncate
-from .accepted import AcceptedDifference
 from .difference_kinds import CONTENT, FORM, KINDS, LOST, RECORD, STRUCTURE, WEIGHTS
-from .findings import DifferenceGroup, Findings
+from .findings import AcceptedDifference, DifferenceGroup, Findings
 from .table_specs import BY_NAME
 
 TERMINAL_SAMPLES, CELL_WIDTH, VALUE_WIDTH = 5, 70, 300

@@ -7,10 +7,11 @@ that cannot be converted stays as it is, and is compared as such.
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from . import table_specs
 from .table_specs import REFERENCES, TableSpec
@@ -25,16 +26,30 @@ EPOCH_START = datetime(1970, 1, 1)
 NUMBER = re.compile(r"\d{10,13}(\.\d+)?")
 
 
+class Zones(NamedTuple):
+    """The time zone of the DATETIME columns of a side; those of `in_utc`, by (table, column), are in UTC.
+
+    A TIMESTAMP is one of these: the server converts it to the zone of the session, which is UTC.
+    """
+
+    local: tzinfo = UTC
+    in_utc: Set[tuple[str, str]] = frozenset()
+
+    def of(self, table: str, column: str) -> tzinfo:
+        """Return the zone of a column."""
+        return UTC if (table, column) in self.in_utc else self.local
+
+
 class RowReader:
     """Converts the rows of one table of one side.
 
     `converted` counts (table, column, name).
     """
 
-    def __init__(self, table: TableSpec, paths: list[str], zone: tzinfo, converted: Counter[tuple[str, str, str]]):
-        self._table, self._zone, self._converted = table.name, zone, converted
+    def __init__(self, table: TableSpec, paths: list[str], zones: Zones, converted: Counter[tuple[str, str, str]]):
+        self._table, self._zones, self._converted = table.name, zones, converted
         self._converters = [
-            (path, self._converter(*_end(table, path)))
+            (path, self._converter(*table_specs.end_of(table.name, path)))
             for path in paths if path.rpartition(".")[2] not in (*REFERENCES, "#", "id")
         ]
 
@@ -49,7 +64,7 @@ class RowReader:
 
     def _converter(self, table: str, column: str) -> Callable[[Any, str], Any]:
         if table_specs.column_types(table)[column].startswith("datetime"):
-            return self._time
+            return partial(self._time, zone=self._zones.of(table, column))
         return self._hash if table_specs.is_hash(column) else self._text
 
     def _count(self, path: str, name: str) -> None:
@@ -67,32 +82,30 @@ class RowReader:
             return value.hex() if len(value) == 32 else str(uuid.UUID(bytes=bytes(value)))
         return self._text(value, path)
 
-    def _time(self, value: Any, path: str) -> Any:
+    def _time(self, value: Any, path: str, zone: tzinfo) -> Any:
         if isinstance(value, datetime):
-            return value if self._zone is UTC else _utc(value, self._zone)
-        moment = self._parse_time(self._text(value, path))
+            return value if zone is UTC else _utc(value, zone)
+        moment = parse_time(self._text(value, path), zone)
         if moment is None:
             self._count(path, NO_TIMES)
             return value
         self._count(path, TEXT_TIMES if isinstance(value, str) and not NUMBER.fullmatch(value.strip()) else EPOCHS)
         return moment
 
-    def _parse_time(self, value: Any) -> datetime | None:
-        if isinstance(value, date):
-            return _utc(datetime(value.year, value.month, value.day), self._zone)
-        if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
-            try:
-                moment = datetime.fromisoformat(value.strip())
-            except ValueError:
-                return None
-            return _utc(moment, self._zone) if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
-        return _from_epoch(value)
 
-
-def _end(table: TableSpec, path: str) -> tuple[str, str]:
-    """Return (table, column) at the end of a path."""
-    way, _, column = path.rpartition(".")
-    return (REFERENCES[way.rpartition(".")[2]] if way else table.name), column
+def parse_time(value: Any, zone: tzinfo = UTC) -> datetime | None:
+    """Return the UTC time of a value of any type; None if it is no time."""
+    if isinstance(value, datetime):
+        return _utc(value, zone)
+    if isinstance(value, date):
+        return _utc(datetime(value.year, value.month, value.day), zone)
+    if isinstance(value, str) and not NUMBER.fullmatch(value.strip()):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+        return _utc(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return _from_epoch(value)
 
 
 def _utc(moment: datetime, zone: tzinfo) -> datetime:

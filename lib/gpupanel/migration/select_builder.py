@@ -1,14 +1,22 @@
 """Build the statement that reads a table with natural keys for its ids."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from .table_specs import REFERENCES, TableSpec, is_hash
-
-if TYPE_CHECKING:
-    from .compared_database import ComparedDatabase
+from .mapping import NameMapping
+from .table_specs import REFERENCES, TableSpec, end_of, is_hash
 
 # The number of a job in the history of its batch.
 JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
+
+
+class SideSchema(Protocol):
+    """The names, tables and columns of one side."""
+
+    mapping: NameMapping
+
+    def has(self, table: str, column: str | None = None) -> bool: ...
+
+    def is_binary(self, table: str, column: str) -> bool: ...
 
 
 class SelectBuilder:
@@ -18,7 +26,7 @@ class SelectBuilder:
     documents.
     """
 
-    def __init__(self, side: "ComparedDatabase", table: TableSpec):
+    def __init__(self, side: SideSchema, table: TableSpec):
         self._side, self._table = side, table
         self._joins: dict[str, str] = {}
         self._driver = table.key[0].rpartition(".")[0]
@@ -31,7 +39,7 @@ class SelectBuilder:
         selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
         order = [self._sort_key(part, selected[part]) for part in self._table.leading]
         order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
-        tests = [f"{self._expression(path)} IN %(w{n})s" for n, path in enumerate(where or {})]
+        tests = [f"{self._stored(path)} IN %(w{n})s" for n, path in enumerate(where or {})]
         listed = ", ".join(f"{expression} AS `{path}`" for path, expression in selected.items())
         return (
             f"SELECT {listed} FROM {self._from()} {' '.join(self._joins.values())}"
@@ -40,8 +48,7 @@ class SelectBuilder:
 
     def _sort_key(self, path: str, expression: str) -> str:
         """Return what orders as `key_of` does: by bytes, and digests in any case."""
-        way, _, column = path.rpartition(".")
-        table = REFERENCES[way.rpartition(".")[2]] if way else self._table.name
+        table, column = end_of(self._table.name, path)
         has_case = is_hash(path) and not self._side.is_binary(table, column)
         return f"CAST({f'LOWER({expression})' if has_case else expression} AS BINARY)"
 
@@ -54,10 +61,20 @@ class SelectBuilder:
         return f"`{self._side.mapping.table(target)}` AS {_alias(self._driver)} STRAIGHT_JOIN {own} ON {on}"
 
     def _expression(self, path: str) -> str | None:
-        """Return the SQL of a path.
+        """Return the SQL of a path, with their words replaced by ours.
 
         None if the side lacks a table or column on it.
         """
+        stored = self._stored(path)
+        words = {} if path == "#" else self._side.mapping.words.get(end_of(self._table.name, path), {})
+        if stored is None or not words:
+            return stored
+        cases = " ".join(f"WHEN {_literal(theirs)} THEN {_literal(ours)}" for theirs, ours in words.items())
+        # As text, so that a number or a word of an ENUM can be replaced by a word of ours.
+        text = f"CONVERT({stored} USING utf8mb4) COLLATE utf8mb4_bin"
+        return f"CASE {text} {cases} ELSE {text} END"
+
+    def _stored(self, path: str) -> str | None:
         way, _, column = path.rpartition(".")
         alias, table = self._reach(way) if way else ("t", self._table.name)
         if alias is None:
@@ -91,6 +108,11 @@ class SelectBuilder:
 
     def _column(self, alias: str, table: str, column: str) -> str:
         return f"{alias}.`{self._side.mapping.column(table, column)}`"
+
+
+def _literal(word: str) -> str:
+    """Return a word as a literal without any character that has a meaning in SQL."""
+    return f"_utf8mb4 X'{word.encode().hex()}'"
 
 
 def _alias(way: str) -> str:

@@ -5,6 +5,7 @@ Columns and types come from etc/schema.sql; this module adds only what that file
 the order of their ids: the second job of a batch, the third event of a type.
 """
 
+import re
 from functools import cache
 from typing import NamedTuple
 
@@ -195,11 +196,23 @@ def column_kind(table: str, column: str) -> str:
     return JSON if kind == "json" else TIME if kind.startswith("datetime") else PLAIN
 
 
+def words_of(table: str, column: str) -> list[str]:
+    """Return the words of an ENUM; none of another column."""
+    kind = column_types(table)[column]
+    return re.findall(r"'([^']*)'", kind) if kind.startswith("enum(") else []
+
+
 @cache
 def is_hash(path: str) -> bool:
     """Return whether a path ends in a digest or in a sync_id, whose case does not matter for matching."""
     column = path.rpartition(".")[2]
     return column in IDENTIFIERS or column.endswith(("_hash", "sha256"))
+
+
+def end_of(table: str, path: str) -> tuple[str, str]:
+    """Return (table, column) at the end of a path."""
+    way, _, column = path.rpartition(".")
+    return (REFERENCES[way.rpartition(".")[2]] if way else table), column
 
 
 def natural_key_paths(path: str) -> tuple[str, ...]:

@@ -42,6 +42,10 @@ ADD_EVENTS = (
     f"INSERT INTO ingest_event (batch_id, event_type, payload, actor)"
     f" SELECT id, '{EVENT}', %(payload)s, %(actor)s FROM ingest_batch ORDER BY id"
 )
+ARCHIVED = (
+    "SELECT b.sync_id FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id"
+    " WHERE a.restored_at IS NULL LIMIT 1"
+)
 OUR_CLAIM = "RIGHT(t.claim_token, 8) <=> BINARY LEFT(SHA2(t.worker, 256), 8)"
 
 
@@ -113,6 +117,13 @@ def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
         raise InvalidStateError(
             f"Job {running[0]['id']} runs on {running[0]['worker']}; nothing was converted.",
             "Stop both workers and both panels first; `gpupanel cutover drained` says when all jobs have ended.",
+        )
+    archived = tx.fetch_all_sql(ARCHIVED)
+    if archived:
+        raise InvalidStateError(
+            f"Batch {archived[0]['sync_id']} is in an archive, with the records that tell its times of this system from"
+            " those of Perl; nothing was converted.",
+            "Restore the archives with gpupanel restore-archive first.",
         )
     latest = tx.fetch_all_sql(
         "SELECT payload, actor, created_at FROM ingest_event WHERE event_type = %(event)s ORDER BY id DESC LIMIT 1",

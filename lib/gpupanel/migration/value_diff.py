@@ -27,7 +27,7 @@ PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 JOB_ID = re.compile(r'("job_id":\s*"?)(\d+)')
 LONG_HEX = re.compile(r"[0-9a-f]{16,}")
 DEPTH = 3
-NO_TIME = timedelta(0)
+NO_TIME, SECOND = timedelta(0), timedelta(seconds=1)
 
 
 class ValueDifference(NamedTuple):
@@ -141,14 +141,25 @@ def diff_time(left: Any, right: Any, tolerance: float | None) -> Iterator[ValueD
 def diff_time_order(left: dict[str, Any], right: dict[str, Any]) -> Iterator[ValueDifference]:
     """Compare the order of the times of one row.
 
-    Equal times may be in any order. Values that are no times have none.
+    Equal times may be in any order. So may times a second apart on a side that keeps whole seconds, while the other one
+    keeps fractions: one time may have been rounded and the other cut. Values that are no times have none.
     """
     both = [name for name in left if isinstance(left[name], datetime) and isinstance(right.get(name), datetime)]
     for first, second in combinations(both, 2):
-        gaps = left[first] - left[second], right[first] - right[second]
+        gaps = _gaps((left[first], left[second]), (right[first], right[second]))
         if min(gaps) < NO_TIME < max(gaps):
             yield ValueDifference("time_order", _format_order(left, both), _format_order(right, both))
             return
+
+
+def _gaps(*sides: tuple[datetime, datetime]) -> list[timedelta]:
+    """Return how far apart the two times are on each side."""
+    are_whole = [not (first.microsecond or second.microsecond) for first, second in sides]
+    gaps = [first - second for first, second in sides]
+    return [
+        NO_TIME if is_whole and not all(are_whole) and abs(gap) <= SECOND else gap
+        for gap, is_whole in zip(gaps, are_whole, strict=True)
+    ]
 
 
 def _format_order(times: dict[str, datetime], names: list[str]) -> str:

@@ -23,10 +23,13 @@ WHERE b.status IN ('queued', 'importing') AND j.id IS NULL
 LIMIT %(limit)s
 
 -- name: waiting
--- The next job, if it has been queued for too long.
-SELECT id, queued_at FROM import_job FORCE INDEX (claim)
-WHERE state = 'queued' AND queued_at < NOW(6) - INTERVAL %(seconds)s SECOND
-ORDER BY priority, id LIMIT 1
+-- The first job that has been queued for too long. A job that no event of this system names was queued by another program,
+-- `perl_offset` seconds ahead of UTC.
+SELECT j.id, j.queued_at FROM import_job j FORCE INDEX (claim)
+WHERE j.state = 'queued' AND j.queued_at < NOW(6) - INTERVAL %(seconds)s SECOND + INTERVAL IF(%(perl_offset)s = 0 OR EXISTS (
+    SELECT 1 FROM ingest_event e FORCE INDEX (kind) WHERE e.batch_id = j.batch_id AND e.event_type = 'job_queued'
+      AND e.actor <> '' AND JSON_VALUE(e.payload, '$.job_id') = j.id), 0, %(perl_offset)s) SECOND
+ORDER BY j.priority, j.id LIMIT 1
 
 -- name: held_long
 -- Jobs whose bundle has been away for a day.

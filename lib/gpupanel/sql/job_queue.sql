@@ -49,6 +49,15 @@ SELECT * FROM import_job WHERE active_batch_id = %(batch_id)s
 -- All jobs of a batch, newest first.
 SELECT * FROM import_job WHERE batch_id = %(batch_id)s ORDER BY id DESC LIMIT %(limit)s
 
+-- name: queued_here
+-- Those of some jobs that this system queued: its event names the job. The events of a batch may be in an archive.
+SELECT j.id FROM import_job j
+WHERE j.id IN %(job_ids)s AND (
+  EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)
+          WHERE e.batch_id = j.batch_id AND e.event_type = 'job_queued' AND e.actor <> ''
+            AND JSON_VALUE(e.payload, '$.job_id') = j.id)
+  OR EXISTS (SELECT 1 FROM ingest_archive a FORCE INDEX (batch) WHERE a.batch_id = j.batch_id AND a.restored_at IS NULL))
+
 -- name: ended_at
 -- The end of a job, by which the finished jobs are sorted.
 SELECT finished_at FROM import_job WHERE id = %(job_id)s
@@ -66,12 +75,20 @@ SELECT COUNT(*) AS jobs FROM (
 ) bounded
 
 -- name: last_worker_activity
--- Time of the last worker activity: the latest heartbeat, or the latest end that a worker wrote.
-SELECT GREATEST(
-  COALESCE((SELECT MAX(heartbeat_at) FROM import_job WHERE state = 'running'), TIMESTAMP('1000-01-01')),
-  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'completed'), TIMESTAMP('1000-01-01')),
-  COALESCE((SELECT MAX(finished_at) FROM import_job WHERE state = 'failed'), TIMESTAMP('1000-01-01'))
-) AS seen, NOW(6) AS now
+-- Time of the last worker activity: the latest heartbeat, or the latest end that a worker wrote. The latest rows are read,
+-- since times of a job that another program claimed are `perl_offset` seconds ahead of UTC (lib/gpupanel/perl_time.py).
+SELECT COALESCE(MAX(at - INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND),
+                TIMESTAMP('1000-01-01')) AS seen, NOW(6) AS now
+FROM (
+  (SELECT heartbeat_at AS at, claim_token, worker FROM import_job FORCE INDEX (heartbeat)
+   WHERE state = 'running' ORDER BY heartbeat_at DESC LIMIT 100)
+  UNION ALL
+  (SELECT finished_at, claim_token, worker FROM import_job FORCE INDEX (ended)
+   WHERE state = 'completed' ORDER BY finished_at DESC LIMIT 100)
+  UNION ALL
+  (SELECT finished_at, claim_token, worker FROM import_job FORCE INDEX (ended)
+   WHERE state = 'failed' ORDER BY finished_at DESC LIMIT 100)
+) latest
 
 -- name: version
 -- What changes with each event, progress of a job, and mount that goes or comes: the newest 50 events, since one may be
@@ -85,12 +102,16 @@ SELECT (SELECT CONCAT(MAX(id), '/', SUM(id)) FROM (SELECT id FROM ingest_event O
         WHERE seen_at >= NOW(6) - INTERVAL %(late)s SECOND AND ended_at IS NULL AND mount_ok = 0) AS mounts_away
 
 -- name: hours
--- Items of the latest jobs, at most `limit`, that ended since a time, by hour of claim and hour of end.
+-- Items of the latest jobs, at most `limit`, that ended since a time, by hour of claim and hour of end, in UTC.
 SELECT COUNT(*) AS jobs, SUM(items_done) AS items, MIN(claimed_at) AS first, MAX(finished_at) AS last,
        MIN(finished_at) AS reach
-FROM (SELECT items_done, claimed_at, finished_at FROM import_job FORCE INDEX (finished)
-      WHERE finished_at >= %(since)s ORDER BY finished_at DESC, id DESC LIMIT %(limit)s) latest
-WHERE claimed_at IS NOT NULL AND items_done > 0
+FROM (SELECT items_done, claimed_at - INTERVAL shift SECOND AS claimed_at, finished_at - INTERVAL shift SECOND AS finished_at
+      FROM (SELECT items_done, claimed_at, finished_at,
+                   IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) AS shift
+            FROM import_job FORCE INDEX (finished)
+            WHERE finished_at >= %(since)s + INTERVAL LEAST(0, %(perl_offset)s) SECOND
+            ORDER BY finished_at DESC, id DESC LIMIT %(limit)s) found) latest
+WHERE claimed_at IS NOT NULL AND items_done > 0 AND finished_at >= %(since)s
 GROUP BY TIMESTAMPDIFF(HOUR, '2000-01-01', claimed_at), TIMESTAMPDIFF(HOUR, '2000-01-01', finished_at)
 
 -- name: count_ended
@@ -114,7 +135,8 @@ COALESCE(
 ) AS {state}
 
 -- name: summary
--- Summary of the queue: bounded counts as above, and the age of the oldest queued job.
+-- Summary of the queue: bounded counts as above, and since when the oldest queued job waits; one that no event of this
+-- system names was queued by another program, `perl_offset` seconds ahead of UTC (lib/gpupanel/perl_time.py).
 SELECT COALESCE(
          (SELECT %(bound)s + 1 FROM import_job FORCE INDEX (ended) WHERE state = 'queued' LIMIT 1 OFFSET %(bound)s),
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended) WHERE state = 'queued')
@@ -133,8 +155,11 @@ SELECT COALESCE(
          (SELECT COUNT(*) FROM import_job FORCE INDEX (ended)
           WHERE state = 'failed' AND finished_at >= NOW(6) - INTERVAL %(hours)s HOUR)
        ) AS failed,
-       (SELECT queued_at FROM import_job FORCE INDEX (ended)
-        WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1) AS oldest, NOW(6) AS now
+       (SELECT o.queued_at - INTERVAL IF(%(perl_offset)s = 0 OR EXISTS (
+          SELECT 1 FROM ingest_event e FORCE INDEX (kind) WHERE e.batch_id = o.batch_id AND e.event_type = 'job_queued'
+            AND e.actor <> '' AND JSON_VALUE(e.payload, '$.job_id') = o.id), 0, %(perl_offset)s) SECOND
+        FROM import_job o FORCE INDEX (ended)
+        WHERE o.state = 'queued' AND o.finished_at IS NULL ORDER BY o.id LIMIT 1) AS oldest, NOW(6) AS now
 
 -- name: now
 -- The database's time; also the cheapest round trip.

@@ -54,14 +54,6 @@ SELECT decision, COUNT(*) AS containers FROM ingest_batch_container FORCE INDEX 
 WHERE batch_id = %(batch_id)s AND decision <> 'withdrawn'
 GROUP BY decision
 
--- name: has_open
--- Whether a container failed, or no job has settled it.
-SELECT EXISTS (
-  SELECT 1 FROM ingest_batch_container FORCE INDEX (decision)
-  WHERE batch_id = %(batch_id)s AND decision IN ('failed', 'will_create', 'will_update', 'will_link', 'will_skip',
-                                                 'will_fail', 'will_remove', 'will_unlink')
-) AS has_open
-
 -- name: page
 -- Containers of a batch from position `start` on.
 SELECT * FROM ingest_batch_container

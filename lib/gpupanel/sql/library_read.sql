@@ -1,11 +1,15 @@
+-- shared: last_batch
+-- The bundle that wrote an entry; one that upstream's order does not place yet, with what its place is computed from.
+l.sync_id AS last_sync_id, l.source_at AS last_source_at,
+IF(l.source_at IS NULL, COALESCE(l.prior_sync_id, JSON_VALUE(l.manifest_summary, '$.prior_sync_id')), NULL)
+AS last_prior_sync_id,
+IF(l.source_at IS NULL, COALESCE(JSON_VALUE(l.manifest_summary, '$.completed_at'),
+                                 JSON_VALUE(l.manifest_summary, '$.created_at')), NULL) AS last_completed_at,
+l.discovered_at AS last_discovered_at
+
 -- name: assets
 -- Assets of one type with these hashes, live or removed, each with the bundles that created and wrote it.
-SELECT a.*, b.sync_id AS first_sync_id, l.sync_id AS last_sync_id, l.source_at AS last_source_at,
-       IF(l.source_at IS NULL, COALESCE(l.prior_sync_id, JSON_VALUE(l.manifest_summary, '$.prior_sync_id')), NULL)
-       AS last_prior_sync_id,
-       IF(l.source_at IS NULL, COALESCE(JSON_VALUE(l.manifest_summary, '$.completed_at'),
-                                        JSON_VALUE(l.manifest_summary, '$.created_at')), NULL) AS last_completed_at,
-       l.discovered_at AS last_discovered_at
+SELECT a.*, b.sync_id AS first_sync_id, {last_batch}
 FROM asset a LEFT JOIN ingest_batch b ON b.id = a.first_batch_id LEFT JOIN ingest_batch l ON l.id = a.last_batch_id
 WHERE a.asset_type = %(asset_type)s AND a.asset_hash IN %(hashes)s
 
@@ -28,12 +32,7 @@ WHERE d.asset_id IN %(asset_ids)s AND d.deleted_at IS NULL
 SELECT c.id, c.{type}_hash AS container_hash, c.title, c.cover_hash, c.deleted_at, c.source_at, c.source_batch_id,
        c.last_batch_id,
        EXISTS (SELECT 1 FROM asset_{type}_item m WHERE m.{type}_id = c.id AND m.deleted_at IS NULL) AS has_members,
-       l.sync_id AS last_sync_id, l.source_at AS last_source_at,
-       IF(l.source_at IS NULL, COALESCE(l.prior_sync_id, JSON_VALUE(l.manifest_summary, '$.prior_sync_id')), NULL)
-       AS last_prior_sync_id,
-       IF(l.source_at IS NULL, COALESCE(JSON_VALUE(l.manifest_summary, '$.completed_at'),
-                                        JSON_VALUE(l.manifest_summary, '$.created_at')), NULL) AS last_completed_at,
-       l.discovered_at AS last_discovered_at
+       {last_batch}
 FROM asset_{type} c LEFT JOIN ingest_batch l ON l.id = c.last_batch_id
 WHERE c.{type}_hash IN %(hashes)s
 

@@ -15,12 +15,15 @@ WHERE j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - 
 LIMIT 100
 
 -- name: unclaimed
--- Batch of the oldest queued job, if it waits for `seconds` and no notice of the kind was added since a time.
+-- Batch of the oldest queued job, if it waits for `seconds` and no notice of the kind was added since a time. A job that no
+-- event of this system names was queued by another program, `perl_offset` seconds ahead of UTC.
 SELECT batch_id FROM (
-  SELECT batch_id, queued_at FROM import_job FORCE INDEX (ended)
+  SELECT id, batch_id, queued_at FROM import_job FORCE INDEX (ended)
   WHERE state = 'queued' AND finished_at IS NULL ORDER BY id LIMIT 1
 ) oldest
-WHERE queued_at < NOW(6) - INTERVAL %(seconds)s SECOND
+WHERE queued_at < NOW(6) - INTERVAL %(seconds)s SECOND + INTERVAL IF(%(perl_offset)s = 0 OR EXISTS (
+    SELECT 1 FROM ingest_event e FORCE INDEX (kind) WHERE e.batch_id = oldest.batch_id AND e.event_type = 'job_queued'
+      AND e.actor <> '' AND JSON_VALUE(e.payload, '$.job_id') = oldest.id), 0, %(perl_offset)s) SECOND
   AND NOT EXISTS (SELECT 1 FROM ingest_notice FORCE INDEX (told) WHERE kind = %(kind)s AND created_at > %(since)s)
 
 -- name: unsent

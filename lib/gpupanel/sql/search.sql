@@ -1,10 +1,6 @@
--- name: rows
--- These batches, each with its latest job and with what names it: the first item, and the first container.
-SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total, j.hold_reason,
-       IF(i.id IS NULL, b.scan_container, c.title) AS container_title, i.id AS first_id,
-       COALESCE(i.item_title, a.title, b.scan_title) AS first_title,
-       IF(i.id IS NULL, b.scan_picture, i.picture) AS first_picture
-FROM ingest_batch b
+-- shared: named_batches
+-- Batches, each with what names it: the first item, and the first container.
+ingest_batch b
 LEFT JOIN ingest_batch_item i
   ON i.id = (SELECT item.id FROM ingest_batch_item item FORCE INDEX (position)
              WHERE item.batch_id = b.id ORDER BY item.position, item.id LIMIT 1)
@@ -12,6 +8,14 @@ LEFT JOIN asset a ON a.id = i.asset_id AND i.item_title IS NULL
 LEFT JOIN ingest_batch_container c
   ON c.id = (SELECT container.id FROM ingest_batch_container container FORCE INDEX (position)
              WHERE container.batch_id = b.id ORDER BY container.position, container.id LIMIT 1)
+
+-- name: rows
+-- These batches, each with its latest job and with what names it: the first item, and the first container.
+SELECT b.*, j.id AS job_id, j.state AS job_state, j.items_done, j.items_total, j.hold_reason,
+       IF(i.id IS NULL, b.scan_container, c.title) AS container_title, i.id AS first_id,
+       COALESCE(i.item_title, a.title, b.scan_title) AS first_title,
+       IF(i.id IS NULL, b.scan_picture, i.picture) AS first_picture
+FROM {named_batches}
 LEFT JOIN import_job j
   ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)
 WHERE b.id IN %(ids)s
@@ -19,14 +23,7 @@ WHERE b.id IN %(ids)s
 -- name: titles
 -- What names these batches: the title of the first container, else of the first item.
 SELECT b.id, COALESCE(c.title, IF(i.id IS NULL, b.scan_container, NULL), i.item_title, a.title, b.scan_title) AS title
-FROM ingest_batch b
-LEFT JOIN ingest_batch_item i
-  ON i.id = (SELECT item.id FROM ingest_batch_item item FORCE INDEX (position)
-             WHERE item.batch_id = b.id ORDER BY item.position, item.id LIMIT 1)
-LEFT JOIN asset a ON a.id = i.asset_id AND i.item_title IS NULL
-LEFT JOIN ingest_batch_container c
-  ON c.id = (SELECT container.id FROM ingest_batch_container container FORCE INDEX (position)
-             WHERE container.batch_id = b.id ORDER BY container.position, container.id LIMIT 1)
+FROM {named_batches}
 WHERE b.id IN %(ids)s
 
 -- name: by_ids

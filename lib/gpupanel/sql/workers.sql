@@ -51,6 +51,21 @@ SELECT (SELECT COUNT(*) FROM import_worker FORCE INDEX (seen)
 FROM (SELECT 1 AS id) one LEFT JOIN queue_control c ON c.id = one.id AND c.paused
 
 -- name: foreign_claim
--- The latest job that a worker of another program claimed within some days: ours write a token with each claim.
-SELECT id, worker, claimed_at FROM import_job FORCE INDEX (claim_token)
-WHERE claim_token IS NULL AND claimed_at >= NOW(6) - INTERVAL %(days)s DAY ORDER BY id DESC LIMIT 1
+-- The latest job that a worker of another program claimed within some days: one that runs or waits again, or one that has
+-- ended. Ours write a token with each claim, which ends in a digest of the worker's name, and an event; another program
+-- leaves the token of an earlier claim as it is. Its times are `perl_offset` seconds ahead of UTC.
+(SELECT id, worker, claim_token, queued_at, claimed_at, heartbeat_at, finished_at FROM import_job j FORCE INDEX (claim)
+ WHERE state IN ('running', 'queued', 'held') AND (worker IS NOT NULL OR state = 'running')
+   AND NOT RIGHT(claim_token, 8) <=> BINARY LEFT(SHA2(worker, 256), 8)
+   AND COALESCE(heartbeat_at, claimed_at, NOW(6)) >= NOW(6) - INTERVAL %(days)s DAY + INTERVAL %(perl_offset)s SECOND
+   AND NOT EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)
+                   WHERE e.batch_id = j.batch_id AND e.event_type = 'job_claimed' AND e.actor = j.worker)
+ ORDER BY id DESC LIMIT 1)
+UNION ALL
+(SELECT id, worker, claim_token, queued_at, claimed_at, heartbeat_at, finished_at FROM import_job j FORCE INDEX (finished)
+ WHERE finished_at >= NOW(6) - INTERVAL %(days)s DAY + INTERVAL %(perl_offset)s SECOND AND worker IS NOT NULL
+   AND NOT RIGHT(claim_token, 8) <=> BINARY LEFT(SHA2(worker, 256), 8)
+   AND NOT EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)
+                   WHERE e.batch_id = j.batch_id AND e.event_type = 'job_claimed' AND e.actor = j.worker)
+ ORDER BY finished_at DESC, id DESC LIMIT 1)
+LIMIT 1

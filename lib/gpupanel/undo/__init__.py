@@ -1,7 +1,7 @@
 """Undo: take back what the import of a batch wrote (docs/decisions/0150-undo-is-a-batch.md)."""
 
 from .assets import AssetState, AssetUndo
-from .containers import ContainerState, ContainerUndo, MemberState
+from .containers import ContainerState, ContainerUndo
 from .effective import UndoTarget
 from .planner import UndoPlanner
 from .references import COVER
@@ -9,7 +9,7 @@ from .plans import UndoPreview, preview, replan_open, save_plan
 from .requests import chain, create, lock_targets, newest_first, raise_if_refused
 
 __all__ = [
-    "COVER", "AssetState", "AssetUndo", "ContainerState", "ContainerUndo", "MemberState", "UndoPlanner", "UndoPreview",
-    "UndoTarget", "chain", "create", "lock_targets", "newest_first", "preview",
-    "raise_if_refused", "replan_open", "save_plan",
+    "COVER", "AssetState", "AssetUndo", "ContainerState", "ContainerUndo", "UndoPlanner", "UndoPreview",
+    "UndoTarget", "chain", "create", "lock_targets", "newest_first", "preview", "raise_if_refused", "replan_open",
+    "save_plan",
 ]

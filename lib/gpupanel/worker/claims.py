@@ -13,10 +13,9 @@ from typing import Any
 from .. import holds, ledger
 from ..db import ReadTransaction, Transaction
 from ..errors import ClaimLostError, JobNotDoneError
-from ..holds import Hold
 from ..ledger import results, search_words
 from ..library_reader import AssetKey
-from ..models import BatchStatus, Decision, EventType, HoldKind, JobState
+from ..models import BatchStatus, Decision, EventType, JobState
 from ..rows import PlannedItem
 
 LOST = "The claim was lost: another worker presumed this one dead and reset the job."
@@ -195,12 +194,21 @@ def _claimed(tx: ReadTransaction, token: str, worker: str) -> dict[str, Any] | N
 # ---------------------------------------------------------------------------------------------- while it runs
 
 
+def update_fenced(tx: Transaction, claim: Claim, statement: str, **params: object) -> None:
+    """Execute a statement whose WHERE is the fence.
+
+    Raises: ClaimLostError.
+    """
+    if not tx.execute(statement, job_id=claim.job_id, token=claim.token, worker=claim.worker, **params):
+        raise ClaimLostError(LOST)
+
+
 def heartbeat(tx: Transaction, claim: Claim) -> None:
     """Write a heartbeat, and lock the job until the transaction ends.
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.heartbeat")
+    update_fenced(tx, claim, "worker.heartbeat")
 
 
 def advance(tx: Transaction, claim: Claim, items: int) -> None:
@@ -208,7 +216,7 @@ def advance(tx: Transaction, claim: Claim, items: int) -> None:
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.progress", items=items)
+    update_fenced(tx, claim, "worker.progress", items=items)
 
 
 def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
@@ -218,54 +226,12 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
 
     Raises: ClaimLostError.
     """
-    _update_fenced(tx, claim, "worker.recount", batch_id=claim.batch_id)
+    update_fenced(tx, claim, "worker.recount", batch_id=claim.batch_id)
     row = tx.fetch_one("worker.figures", job_id=claim.job_id)
     return row["items_done"], row["items_total"]
 
 
 # ---------------------------------------------------------------------------------------------- how it ends
-
-
-def release(tx: Transaction, claim: Claim, reason: str, hold: Hold | None = None, *, counts: bool = False) -> str:
-    """Release the job to the queue, or hold it; returns what was done, for the log.
-
-    The attempt is given back unless it `counts`. Without a hold of its own, the job is held while its prior's job is
-    active.
-
-    Raises: ClaimLostError.
-    """
-    remembered = None if hold or counts else reason
-    _update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts), hold_reason=remembered)
-    hold = holds.decide(tx, claim.batch_id) or hold
-    ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
-    if hold is None:
-        note(tx, claim, "job_released", "job_release", attempt_counts=int(counts), reason=reason)
-        return f"released, {reason}"
-    holds.hold(tx, claim.job_id, hold, claim.worker)
-    return f"held, {reason}"
-
-
-def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
-    """Hold the job for a time that doubles, its attempt counted; fail it after the last one.
-
-    Raises: ClaimLostError.
-    """
-    if claim.attempts >= max_attempts:
-        return fail(tx, claim, f"gave up after {claim.attempts} attempts: {reason}")
-    return release(tx, claim, reason, Hold(HoldKind.BACKOFF, reason), counts=True)
-
-
-def release_interrupted(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
-    """Release the job after trouble with the server; hold it where its latest release had the same reason.
-
-    So an outage costs no attempt, and a job that the server never lets through does not keep the others waiting.
-
-    Raises: ClaimLostError.
-    """
-    (job,) = tx.fetch_all("holds.reasons", job_ids=[claim.job_id])
-    if job["hold_reason"] == reason[:ledger.MAX_REASON_LENGTH]:
-        return retry_or_fail(tx, claim, reason, max_attempts)
-    return release(tx, claim, reason)
 
 
 def finish(tx: Transaction, claim: Claim, result: ImportResult, manifest: ManifestAtEnd) -> None:
@@ -345,7 +311,7 @@ def end(tx: Transaction, claim: Claim, job_end: JobEnd) -> None:
     Raises: ClaimLostError.
     """
     manifest = job_end.manifest
-    _update_fenced(
+    update_fenced(
         tx, claim, "worker.finish", state=job_end.state, status=job_end.status, reason=job_end.reason,
         is_complete=int(job_end.is_complete), at_end=manifest.state, changed_sha256=_changed_sha256(manifest),
         writes_entry=int(job_end.writes_entry),
@@ -356,76 +322,7 @@ def _changed_sha256(manifest: ManifestAtEnd) -> str | None:
     return manifest.sha256 if manifest.state is ManifestState.CHANGED else None
 
 
-def _update_fenced(tx: Transaction, claim: Claim, statement: str, **params: object) -> None:
-    if not tx.execute(statement, job_id=claim.job_id, token=claim.token, worker=claim.worker, **params):
-        raise ClaimLostError(LOST)
-
-
 def note(tx: Transaction, claim: Claim, event_type: EventType, phase: str, **facts: object) -> None:
     """Append an event about the job."""
     payload = facts | {"job_id": claim.job_id, "phase": phase, "worker": claim.worker}
     ledger.append_event(tx, claim.batch_id, event_type, payload, claim.worker)
-
-
-# ---------------------------------------------------------------------------------------------- stale jobs
-
-
-def see_jobs_without_times(tx: Transaction) -> int:
-    """Give running jobs without the time of a claim or a heartbeat the present time; return their number.
-
-    A worker of another program that lives writes its own heartbeat; the job of a dead one is stale after the threshold.
-    """
-    jobs = tx.fetch_all("worker.lock_without_times")
-    for job in jobs:
-        tx.execute("worker.see", job_id=job["id"], perl_offset=tx.perl_offset(0))
-    return len(jobs)
-
-
-def list_stale(tx: ReadTransaction, seconds: float) -> dict[int, str]:
-    """Return the labels of stale running jobs by id, oldest first."""
-    rows = tx.fetch_all("worker.stale", seconds=seconds, perl_offset=tx.perl_offset(seconds))
-    return {row["id"]: job_label(row["id"], row["sync_id"]) for row in rows}
-
-
-def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: int, actor: str) -> str | None:
-    """Requeue a stale job, or fail it after its last attempt.
-
-    Returns what was done, for the log; None when the job is no longer stale or its row is locked.
-    """
-    horizon = {"seconds": seconds, "perl_offset": tx.perl_offset(seconds)}
-    job = tx.fetch_one("worker.lock_stale", job_id=job_id, **horizon)
-    if job is None:
-        return None
-    reason = f"worker {job['worker']} sent no heartbeat for over {seconds:g} s"
-    if job["attempts"] >= max_attempts:
-        last = f"gave up after {job['attempts']} attempts: in the last one, {reason}"
-        return _fail_stale(tx, job, horizon, last, actor)
-    if not tx.execute("worker.reset", job_id=job_id, reason=reason, **horizon):
-        return None
-    hold = holds.decide(tx, job["batch_id"])
-    ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
-    _note_reset(tx, job, "job_reset", "job_reset", reason, actor)
-    if hold:
-        holds.hold(tx, job_id, hold, actor)
-    return f"requeued, {reason}"
-
-
-def _fail_stale(
-    tx: Transaction, job: dict[str, Any], horizon: dict[str, float], reason: str, actor: str
-) -> str | None:
-    if not tx.execute("worker.fail_stale", job_id=job["job_id"], reason=reason, **horizon):
-        return None
-    tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
-    tx.execute("worker.mark_imported", batch_id=job["batch_id"], job_id=job["job_id"])
-    _note_reset(tx, job, "job_failed", "job_fail", reason, actor)
-    holds.wake(tx, job["batch_id"], actor)
-    return f"failed, {reason}"
-
-
-def _note_reset(
-    tx: Transaction, job: dict[str, Any], event_type: EventType, phase: str, reason: str, actor: str
-) -> None:
-    payload = {
-        "attempts": job["attempts"], "job_id": job["job_id"], "phase": phase, "reason": reason, "worker": job["worker"],
-    }
-    ledger.append_event(tx, job["batch_id"], event_type, payload, actor)

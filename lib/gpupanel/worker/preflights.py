@@ -9,18 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from .. import job_queue, ledger, preflight, undo_service
-from ..db import Database, ReadTransaction, Transaction
+from ..db import ReadTransaction, Transaction
 from ..errors import (
     ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError, PanelError,
 )
-from ..mount import Mount, call_with_timeout
-from .heartbeat import Heartbeat
+from ..mount import call_with_timeout
 from .log import describe_error, join_sentences
-from .outage_retry import DatabaseRetrier, UNAVAILABLE_ERRORS
+from .outage_retry import UNAVAILABLE_ERRORS
 from .shutdown import ShutdownRequested
+from .worker_context import WorkerContext
 
 INSPECT_SECONDS = 3600  # bounds the check of all files of a bundle
 NO_BATCH = [0]  # no batch has the id 0: `IN ()` is no SQL
@@ -133,25 +133,11 @@ def _raise_if_lost(matched: int) -> None:
 # -------------------------------------------------------------------------------------------------- the worker
 
 
-class PreflightHooks(Protocol):
-    """What a preflight calls while it runs."""
-
-    def preflighting(self, text: str) -> None:
-        """Report progress and feed the watchdog; raise ShutdownRequested after a signal."""
-
-    def report(self, text: str) -> None:
-        """Log how a preflight ended."""
-
-
 class PreflightRunner:
     """Claims requests and makes their preflights, one at a time."""
 
-    def __init__(
-        self, db: Database, mount: Mount, heartbeat: Heartbeat, retrier: DatabaseRetrier, hooks: PreflightHooks,
-        *, worker: str, max_attempts: int,
-    ):
-        self._db, self._mount, self._heartbeat, self._retrier, self._hooks = db, mount, heartbeat, retrier, hooks
-        self._worker, self._max_attempts = worker, max_attempts
+    def __init__(self, context: WorkerContext):
+        self._context, self._db, self._retrier = context, context.db, context.retrier
         self._next_look_at = 0.0
         self._deferred: dict[int, float] = {}  # batch id -> monotonic time of the next try
 
@@ -167,18 +153,18 @@ class PreflightRunner:
         if claim is None:
             self._next_look_at = since + LOOK_SECONDS
             return False
-        self._heartbeat.start(claim, since, heartbeat)
+        self._context.heartbeat.start(claim, since, heartbeat)
         try:
             self._run(claim)
         finally:
-            self._heartbeat.pause()
+            self._context.heartbeat.pause()
         return True
 
     def _claim(self) -> PreflightClaim | None:
         token = secrets.token_hex(16)
         self._deferred = {batch: until for batch, until in self._deferred.items() if until > monotonic()}
         try:
-            return self._retrier.retry(self._db.run_transaction, claim, token, self._worker, list(self._deferred))
+            return self._retrier.retry(self._db.run_transaction, claim, token, self._context.name, list(self._deferred))
         except CommitUnknownError:
             return self._retrier.retry(self._db.run_read, find_claim, token)
 
@@ -186,7 +172,7 @@ class PreflightRunner:
         try:
             result = self._make(claim)
         except ClaimLostError as lost:
-            self._hooks.report(f"{claim.name}: {lost}")
+            self._report(f"{claim.name}: {lost}")
         except ShutdownRequested:
             self._end(claim, "queued", "the worker was stopped", counts=False)
         except FileUnreadableError as error:
@@ -200,7 +186,7 @@ class PreflightRunner:
         except Exception as error:  # an unexpected error of one preflight must not stop the queue
             self._retry_or_fail(claim, describe_error(error))
         else:
-            self._hooks.report(f"{claim.name}: {'passed' if result is None or result.ok else 'failed'}")
+            self._report(f"{claim.name}: {'passed' if result is None or result.ok else 'failed'}")
 
     def _make(self, claim: PreflightClaim) -> preflight.PreflightResult | None:
         """Inspect the bundle and store its plan; None if only the reply to the COMMIT was lost."""
@@ -214,16 +200,24 @@ class PreflightRunner:
             return self._db.run_transaction(save, claim, bundle)
 
     def _inspect(self, claim: PreflightClaim) -> preflight.BundleInspection:
-        look: Callable[[], Any] = partial(preflight.inspect_bundle, self._mount, claim.sync_id)
+        look: Callable[[], Any] = partial(preflight.inspect_bundle, self._context.mount, claim.sync_id)
         bundle: preflight.BundleInspection = call_with_timeout(look, partial(self._checkpoint, claim), INSPECT_SECONDS)
         return bundle
 
     def _checkpoint(self, claim: PreflightClaim) -> None:
-        self._hooks.preflighting(claim.name)
-        self._heartbeat.raise_if_lost()
+        """Report progress; raise ShutdownRequested after a signal, or ClaimLostError."""
+        self._context.slot.report("preflighting")
+        self._context.notifier.status(f"making the {claim.name}")
+        self._context.keep_going()
+        self._context.heartbeat.raise_if_lost()
+
+    def _report(self, text: str) -> None:
+        """Log how a preflight ended."""
+        self._context.slot.report("idle")
+        self._context.log.info(text)
 
     def _retry_or_fail(self, claim: PreflightClaim, reason: str) -> None:
-        if claim.attempts >= self._max_attempts:
+        if claim.attempts >= self._context.settings.max_attempts:
             self._end(claim, "failed", f"gave up after {claim.attempts} attempts: {reason}")
         else:
             self._end(claim, "queued", reason)
@@ -234,7 +228,7 @@ class PreflightRunner:
             self._retrier.retry_idempotent(self._db.run_transaction, end, claim, state, reason, counts=counts)
         except (ClaimLostError, ShutdownRequested) as error:
             reason = f"{reason} ({error})"
-        self._hooks.report(f"{claim.name}: {state}, {reason}")
+        self._report(f"{claim.name}: {state}, {reason}")
 
 
 def _has_completed(tx: ReadTransaction, token: str) -> bool:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from gpupanel import ledger, services
 from gpupanel.devtools.bundle_factory import BundleWriter, GeneratedAsset, defects
-from gpupanel.worker import claims
+from gpupanel.worker import claims, stale_jobs
 
 OPERATOR = "operator"
 FORMS = ("photo", "cover")
@@ -128,5 +128,5 @@ def _let_two_die(environment) -> None:
         )
         environment.let_an_hour_pass(claim.job_id)
         if attempt < 5:
-            environment.worker.run_transaction(claims.requeue_stale, claim.job_id, 900, 5, "other:3")
+            environment.worker.run_transaction(stale_jobs.requeue_stale, claim.job_id, 900, 5, "other:3")
     environment.let_an_hour_pass(first.job_id)

@@ -1,6 +1,6 @@
 """Generate real bundles from a seed (docs/CONTRACT.md, 4)."""
 
-from .assets import GeneratedAsset
+from .generated_asset import GeneratedAsset
 from .scenarios import ExpectedOutcome, Scenario, no_checkpoint, write_demo_set
 from .writer import BundleWriter
 

@@ -1,15 +1,12 @@
-"""One asset: its manifest item and its files (docs/CONTRACT.md, 4)."""
+"""Assets, and the manifest item and files of one (docs/CONTRACT.md, 4)."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from . import documents as asset_documents
-from .derivatives import GeneratedFile, film_seconds, make_derivative
+from .derivatives import film_seconds, make_derivative
 from .deterministic import derive_hash
-
-Item = dict[str, Any]
-ItemFiles = tuple[Item, list[GeneratedFile]]
-Defect = Callable[[Item, list[GeneratedFile]], ItemFiles]
+from .generated_asset import Defect, GeneratedAsset, Item, ItemFiles
 
 DERIVATIVES = {
     "photo": ("icon", "thumb", "medium", "original", "frosted", "blurred", "vivid_blurred"),
@@ -23,38 +20,6 @@ DOCUMENT_NAMES = {
     "video": ("video.probe.json",),
     "video_simple": ("video.probe.json",),
 }
-
-
-class GeneratedAsset(NamedTuple):
-    """An asset; `form` is photo, cover, video or video_simple.
-
-    Images derive from `picture`, other values from `key`. `derivatives` names kinds, `documents` files under
-    source/data/. Another `revision` has another folder and other analyses. `title` replaces the derived title. `broken`
-    receives the item and its files, and returns the defective ones (see defects.py).
-    """
-
-    key: str
-    form: str
-    picture: str
-    derivatives: tuple[str, ...]
-    documents: tuple[str, ...]
-    cover_hash: str | None = None
-    title: str | None = None
-    revision: int = 1
-    broken: Defect | None = None
-
-    @property
-    def asset_hash(self) -> str:
-        return derive_hash(self.key)
-
-    @property
-    def asset_type(self) -> str:
-        return "video" if self.form == "video_simple" else self.form
-
-    @property
-    def path(self) -> str:
-        """Return the folder of the item, relative to assets_dir."""
-        return f"{self.asset_type}/{self.asset_hash[:2]}/{self.asset_hash[:24]}-r{self.revision}"
 
 
 def generate_assets(

@@ -3,8 +3,8 @@
 Each function receives a valid item with its files and returns the defective ones.
 """
 
-from .assets import Item, ItemFiles
 from .derivatives import GeneratedFile
+from .generated_asset import Item, ItemFiles
 
 
 def no_folder(item: Item, files: list[GeneratedFile]) -> ItemFiles:

@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .derivatives import GeneratedFile
 from .deterministic import choose, derive_hash, derive_number, derive_uuid, timestamp
-
-if TYPE_CHECKING:
-    from .assets import GeneratedAsset
+from .generated_asset import GeneratedAsset
 
 Document = dict[str, Any] | bytes
 
@@ -31,12 +29,12 @@ def derive_title(key: str) -> str:
     return f"{choose(LIGHT, key, 'light')} over {choose(PLACES, key, 'place')}"
 
 
-def source_file(asset: "GeneratedAsset") -> GeneratedFile:
+def source_file(asset: GeneratedAsset) -> GeneratedFile:
     """Return source/source.json; no later bundle changes the provenance."""
     return _file("source/source.json", _provenance(asset))
 
 
-def document_files(asset: "GeneratedAsset", derivatives: list[dict[str, Any]]) -> Iterable[GeneratedFile]:
+def document_files(asset: GeneratedAsset, derivatives: list[dict[str, Any]]) -> Iterable[GeneratedFile]:
     """Yield the files under source/data/ that `asset.documents` names.
 
     Raises KeyError for a name not in DOCUMENTS.
@@ -51,7 +49,7 @@ def _file(path: str, document: dict[str, Any]) -> GeneratedFile:
     return GeneratedFile(path, json.dumps(document).encode() + b"\n")
 
 
-def _provenance(asset: "GeneratedAsset") -> dict[str, Any]:
+def _provenance(asset: GeneratedAsset) -> dict[str, Any]:
     key = asset.key
     maker, model, lens = choose(CAMERAS, key, "camera")
     return {
@@ -67,11 +65,11 @@ def _provenance(asset: "GeneratedAsset") -> dict[str, Any]:
     }
 
 
-def _inventory(asset: "GeneratedAsset", derivatives: list[dict[str, Any]]) -> dict[str, Any]:
+def _inventory(asset: GeneratedAsset, derivatives: list[dict[str, Any]]) -> dict[str, Any]:
     return {"schema": 1, "asset_hash": asset.asset_hash, "revision": asset.revision, "derivatives": derivatives}
 
 
-def _analysis(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _analysis(asset: GeneratedAsset, _: list[dict[str, Any]]) -> dict[str, Any]:
     run = f"{asset.key}/{asset.revision}"
     tags = sorted({choose(TAGS, run, "tag", n) for n in range(4)})
     return {
@@ -86,14 +84,14 @@ def _analysis(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _meaning(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _meaning(asset: GeneratedAsset, _: list[dict[str, Any]]) -> dict[str, Any]:
     run = f"{asset.key}/{asset.revision}"
     theme, mood = choose(THEMES, run, "theme"), choose(MOODS, run, "mood")
     reading = f"A {mood} picture about {theme}: {derive_title(asset.key).lower()}."
     return {"mood": mood, "theme": theme, "reading": reading}
 
 
-def _family(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _family(asset: GeneratedAsset, _: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "family_id": derive_uuid(asset.key, "family"),
         "relation": choose(("bracket", "burst", "panorama"), asset.key, "relation"),
@@ -102,15 +100,15 @@ def _family(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _palette(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _palette(asset: GeneratedAsset, _: list[dict[str, Any]]) -> dict[str, Any]:
     return {"space": "sRGB", "dominant": [f"#{derive_hash(asset.key, 'colour', n)[:6]}" for n in range(4)]}
 
 
-def _notes(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> Document:
+def _notes(asset: GeneratedAsset, _: list[dict[str, Any]]) -> Document:
     return f"# field notes, kept as they were typed\nlight: {choose(LIGHT, asset.key, 'light').lower()}\n".encode()
 
 
-def _probe(asset: "GeneratedAsset", _: list[dict[str, Any]]) -> dict[str, Any]:
+def _probe(asset: GeneratedAsset, _: list[dict[str, Any]]) -> dict[str, Any]:
     return {"container": "mpegts", "codec": "h264", "width": 1280, "height": 720, "tag": derive_hash(asset.key)[:16]}
 
 
@@ -118,14 +116,14 @@ def _when(*parts: object) -> str:
     return timestamp(-derive_number(0, 500_000, *parts))
 
 
-KNOWN: dict[str, Callable[["GeneratedAsset", list[dict[str, Any]]], Document]] = {
+KNOWN: dict[str, Callable[[GeneratedAsset, list[dict[str, Any]]], Document]] = {
     "photo.manifest.json": _inventory,
     "photo.analysis.json": _analysis,
     "photo.meaning.json": _meaning,
     "photo.family.json": _family,
 }
 # The importer stores these as `source_data:<file>`, the notes too, although they are not JSON.
-UNKNOWN: dict[str, Callable[["GeneratedAsset", list[dict[str, Any]]], Document]] = {
+UNKNOWN: dict[str, Callable[[GeneratedAsset, list[dict[str, Any]]], Document]] = {
     "color.palette.json": _palette, "field.notes.json": _notes, "video.probe.json": _probe,
 }
 DOCUMENTS = {**KNOWN, **UNKNOWN}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ...models import BatchStatus, Decision
 from . import defects
-from .assets import GeneratedAsset
+from .generated_asset import GeneratedAsset
 from .documents import KNOWN
 from .writer import BundleWriter
 

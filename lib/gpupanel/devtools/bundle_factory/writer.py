@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .assets import GeneratedAsset, build_item, generate_assets, removal_item
+from .assets import build_item, generate_assets, removal_item
 from .deterministic import derive_hash, derive_uuid, timestamp
+from .generated_asset import GeneratedAsset
 
 COUNTED = ("item_count", "total_bytes", "verification")  # known only after the last item
 

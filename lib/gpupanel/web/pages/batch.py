@@ -132,7 +132,7 @@ def _failing(tx: ReadTransaction, batch_id: int, size: int) -> list[dict[str, An
     """Return the first failing items, which the first page shows before the others."""
     rows = [
         row for decision in item_list.FAILING
-        for row in ledger.list_items(tx, batch_id, decision=decision, limit=size)
+        for row in ledger.list_items(tx, batch_id, decision, limit=size)
     ]
     return [item_list.serialize_item(row) for row in ledger.add_library_titles(tx, rows[:size])]
 
@@ -150,9 +150,7 @@ def _items_page(
     tx: ReadTransaction, batch_id: int, item_filter: ItemFilter, start: int, size: int
 ) -> dict[str, Any]:
     rows, next_start = item_list.list_page(tx, batch_id, item_filter, start, size)
-    previous = ledger.previous_page_start(
-        tx, batch_id, start, decision=item_filter.decision, mark=item_filter.mark, limit=size
-    )
+    previous = ledger.previous_page_start(tx, batch_id, item_filter.group, start=start, limit=size)
     return {
         "items": [item_list.serialize_item(row) for row in rows], "start": start, "previous_start": previous,
         "next_start": next_start, "more_matches": False,

@@ -84,7 +84,9 @@ def _idle_since(tx: ReadTransaction, size: int) -> datetime | str | None:
     waiting = job_queue.list_queued(tx, limit=size)
     if not waiting or any(_is_in_backoff(job) for job in waiting):
         return None
-    worker: dict[str, Any] = tx.fetch_one("job_queue.last_worker_activity") or {}
+    worker: dict[str, Any] = tx.fetch_one(
+        "job_queue.last_worker_activity", perl_offset=tx.perl_offset(0)
+    ) or {}
     claims = [job["claimed_at"] for job in waiting if job["claimed_at"]]
     last_activity: datetime = max([worker["seen"], *claims])
     if worker["now"] - max(last_activity, min(job["queued_at"] for job in waiting)) <= IDLE:

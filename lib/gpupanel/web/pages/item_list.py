@@ -27,6 +27,10 @@ class ItemFilter(NamedTuple):
     mark: str | None = None
     hash_start: str | None = None
 
+    @property
+    def group(self) -> str | None:
+        return self.decision or self.mark
+
 
 def parse_item_filter(request: Request) -> ItemFilter:
     """Return the filter of a request. Raises InvalidInputError."""
@@ -48,9 +52,7 @@ def list_page(
 
     Withdrawn items may share a position with listed ones, so all items of one position are on one page.
     """
-    rows = ledger.list_items(
-        tx, batch_id, decision=item_filter.decision, mark=item_filter.mark, start=start, limit=size + 1
-    )
+    rows = ledger.list_items(tx, batch_id, item_filter.group, start=start, limit=size + 1)
     if len(rows) <= size:
         return ledger.add_library_titles(tx, rows), None
     following = rows[size]["position"]

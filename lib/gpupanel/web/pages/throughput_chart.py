@@ -17,7 +17,7 @@ def load_chart(tx: ReadTransaction) -> dict[str, Any]:
     """
     now = tx.fetch_value("job_queue.now")
     first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * HOUR
-    groups = tx.fetch_all("job_queue.hours", since=first, limit=MOST_JOBS)
+    groups = tx.fetch_all("job_queue.hours", since=first, limit=MOST_JOBS, perl_offset=tx.perl_offset(0))
     cut = sum(group["jobs"] for group in groups) >= MOST_JOBS
     items = _spread(groups, first, now)
     return {
