@@ -51,15 +51,19 @@ def test_the_root_is_what_the_page_for_auditors_says(write):
     assert chain(EMPTY_HEAD, root) == sha256(f"{EMPTY_HEAD}\n{root}\n".encode()).hexdigest()
 
 
+def verify_traced(path):
+    """Return the check of a file, and the most memory that it took."""
+    tracemalloc.start()
+    try:
+        return verify_file(path), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_large_file_is_verified_in_the_memory_of_one_line(write):
     path = write(receipt(20_000)[0])
     assert path.stat().st_size > 12_000_000
-    tracemalloc.start()
-    try:
-        check = verify_file(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    check, peak = verify_traced(path)
     assert check.is_consistent and check.lines == 20_001
     assert peak < 4 * 1024 * 1024
 
@@ -76,12 +80,7 @@ def many_values(kind: bytes, bytes_of_text: int) -> bytes:
 def test_a_small_compressed_file_of_any_content_takes_little_memory(write, text):
     path = write(gzip.compress(text))
     assert path.stat().st_size < 200_000
-    tracemalloc.start()
-    try:
-        check = verify_file(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    check, peak = verify_traced(path)
     assert not check.is_consistent and check.roots == []
     assert peak < 64 * 1024 * 1024
 
