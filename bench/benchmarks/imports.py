@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpupanel import config, library_reader, services
+from gpupanel import config, digests, library_reader, services
 from gpupanel.manifest import parse_manifest
 from gpupanel.mount import Mount
 
@@ -119,7 +119,7 @@ def rows_of_bundle(name: str, count: int) -> list[dict]:
 
 
 def _of_item(position: int, item) -> dict[str, list[dict]]:
-    print_ = library_reader.fingerprint(item)
+    print_ = digests.fingerprint(item)
     fields = {field: getattr(item, field) for field in library_reader.FIELDS}
     identity = {"asset_type": item.asset_type, "asset_hash": item.asset_hash}
     reason = "this photo is new to the library"

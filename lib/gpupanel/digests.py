@@ -37,6 +37,12 @@ def derivative_fields(derivative: Derivative) -> dict[str, Any]:
     return dict(zip(DERIVATIVE_VALUES, derivative_values(derivative), strict=True))
 
 
+def fingerprint(item: Item) -> str:
+    """Digest of all that the library stores of an item: its fields and derivatives."""
+    files = [(each.kind, each.path, *derivative_values(each)) for each in item.persisted]
+    return _digest((field_values(item), sorted(files, key=BY_FILE)))
+
+
 def item_digest(item: Item) -> str:
     """Digest of an item of a manifest: what an import would write of it, and the cover that it links."""
     files = [[each.kind, each.path, *derivative_values(each)] for each in item.persisted]

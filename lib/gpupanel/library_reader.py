@@ -1,6 +1,5 @@
 """Read-only look-ups of items in the library, a few statements for each chunk of items."""
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -72,12 +71,6 @@ class Membership(NamedTuple):
     position: int
     removed: bool
     say: Say | None
-
-
-def fingerprint(item: Item) -> str:
-    """SHA-256 of all fields that the library stores of an item."""
-    derivatives = sorted([(d.kind, d.path, *digests.derivative_values(d)) for d in item.persisted])
-    return hashlib.sha256(_json([digests.field_values(item), derivatives]).encode()).hexdigest()
 
 
 def existing_assets(

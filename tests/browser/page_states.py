@@ -31,7 +31,7 @@ def _forecast(page, dataset):
     page.goto(f"{BATCHES}?status=discovered")
     for box in page.locator("td.tick input").all():
         box.check()
-    page.click("button:text-is('Queue selected')")
+    page.click("button:text-is('Preview')")
     for summary in page.locator(".each summary").all():
         summary.click()
 

@@ -22,7 +22,7 @@ RUN = """async (tags) => {
 VARIANTS = [(width, scheme) for scheme in ("light", "dark") for width in (1280, 320, 3840)]
 TABLES = [
     "batches", "attention", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed",
-    "doctor", "selection-preview", "selection-forecast",
+    "doctor", "selection-preview", "selection-all", "selection-forecast", "events", "asset", "gallery", "batch-gallery",
 ]
 
 
@@ -110,6 +110,34 @@ COVERED = """() => {
 def test_on_a_phone_no_text_covers_another(screen, name):
     for width in (390, 360, 320):
         assert screen(name, width=width).evaluate(COVERED) == []
+
+
+@pytest.mark.parametrize("name", ["tasks", "asset", "events", "batch-updated", "selection-forecast", "doctor"])
+def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
+    page = screen(name, width=390)
+    found = page.evaluate("""() => [...document.querySelectorAll(".stack > tbody > tr > td[data-label]")]
+        .filter((cell) => cell.checkVisibility() && getComputedStyle(cell, "::before").position === "absolute"
+            && !["none", "normal"].includes(getComputedStyle(cell, "::before").content))
+        .map((cell) => [cell.dataset.label, parseFloat(getComputedStyle(cell).paddingLeft)])""")
+    assert found and [label for label, padding in found if padding < 112] == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1400])
+def test_the_copy_button_of_the_manifest_stands_beside_its_hash(open_window, dataset, width):
+    page = open_window(viewport={"width": width, "height": 900}).page
+    FULL["batch-completed"](page, dataset)
+    tops = page.evaluate("""() => [...document.querySelector(".digest dd").children]
+        .map((part) => { const box = part.getBoundingClientRect(); return (box.top + box.bottom) / 2; })""")
+    assert len(tops) == 2 and abs(tops[0] - tops[1]) < 8
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [1280, 1400])
+def test_on_a_laptop_title_and_actions_of_a_batch_share_a_line(screen, width):
+    page = screen("batch-partial", width=width)
+    title, actions = (page.locator(f".lead {part}").bounding_box() for part in ("p.title", ".actions"))
+    assert title["y"] < actions["y"] + actions["height"] and actions["y"] < title["y"] + title["height"]
+    assert title["height"] < 2 * 28 and actions["height"] < 40
 
 
 def test_on_a_phone_doctor_shows_what_to_do(screen):

@@ -110,20 +110,23 @@ VALUES = st.one_of(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(VALUES, min_size=1, max_size=8))
-def test_whatever_is_written_as_a_row_of_an_insert_comes_back_as_it_was(worker_db, values):
+@given(st.integers(1, 4).flatmap(lambda width: st.lists(st.tuples(*[VALUES] * width), min_size=1, max_size=6)))
+def test_whatever_is_written_as_rows_of_an_insert_comes_back_as_it_was(worker_db, rows):
     with worker_db.reading() as tx:
-        template = f"SELECT 'a', {', '.join(['%s'] * len(values))}, 'b' AS last"
+        template = f"SELECT 'a', {', '.join(['%s'] * len(rows[0]))}, 'b' AS last"
         cursor = tx._connection.cursor()
-        cursor.execute(bulk_insert.RowWriter(tx._connection, template).write(tuple(values)))
-        assert list(cursor.fetchone()) == ["a", *values, "b"]
+        texts = bulk_insert.RowWriter(tx._connection, template).write(iter(rows))
+        assert len(texts) == len(rows)
+        for text, row in zip(texts, rows, strict=True):
+            cursor.execute(text)
+            assert list(cursor.fetchone()) == ["a", *row, "b"]
 
 
-def test_a_row_with_a_value_that_has_a_form_of_its_own_is_written_by_the_driver(worker_db):
+def test_a_value_of_another_type_is_written_by_the_driver_whatever_its_column_has_beside_it(worker_db):
     with worker_db.reading() as tx:
         writer = bulk_insert.RowWriter(tx._connection, "(%s,%s,%s)")
-        rows = [writer.write(("it's", None, 1)), writer.write(("a\\b", date(2026, 1, 31), True))]
-    assert rows == ["('it\\'s',NULL,1)", "('a\\\\b','2026-01-31',1)"]
+        texts = writer.write([("it's", None, 1), ("a\\b", date(2026, 1, 31), True)])
+    assert texts == ["('it\\'s',NULL,1)", "('a\\\\b','2026-01-31',1)"]
 
 
 def test_a_session_in_which_a_backslash_is_no_escape_gets_literals_that_it_understands(worker_db):

@@ -39,6 +39,15 @@ def test_a_queued_job_is_held_and_released_from_its_row(admin, send, job):
     assert notice == f"Job {job} is queued again."
 
 
+def test_each_sync_id_of_import_tasks_and_events_can_be_copied(admin, panel_db, job):
+    sync_id = panel_db.run_read(job_queue.job, job)["sync_id"]
+    assert region(admin.get(TASKS), "Queued jobs").tbody.find("a", class_="id")["data-copy"] == sync_id
+    panel_db.run_transaction(job_queue.hold, job, "ada")
+    for page, label in ((TASKS, "Held jobs"), (f"{BATCHES}?action=events", "Events")):
+        links = region(admin.get(page), label).tbody.find_all("a", class_="id")
+        assert {link["data-copy"] for link in links} == {sync_id}, label
+
+
 def test_a_viewer_sees_held_jobs_and_no_form(viewer, panel_db, job):
     panel_db.run_transaction(job_queue.hold, job, "ada")
     page = viewer.get(TASKS)

@@ -4,9 +4,8 @@ Only strings, whole numbers and NULL are written here; the driver writes all oth
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pymysql
 from pymysql.constants import SERVER_STATUS
@@ -35,52 +34,34 @@ def literals(connection: "pymysql.Connection[Cursor]", params: Mapping[str, Any]
     }
 
 
-class RowShape(NamedTuple):
-    """The template of all rows whose values have the same types, and how many quotes it has."""
-
-    template: str
-    quotes: int
-
-
 class RowWriter:
     """Writes the rows of one INSERT; `template` has a %s for each value."""
 
     def __init__(self, connection: "pymysql.Connection[Cursor]", template: str):
-        self._writers, self._template = literal_writers(connection), template
+        self._writers, self._parts = literal_writers(connection), template.split("%s")
         self._is_quick = self._writers[str] is _quoted
 
-    def write(self, values: tuple[Any, ...]) -> str:
-        """Return the text of a row.
+    def write(self, rows: Iterable[tuple[Any, ...]]) -> list[str]:
+        """Return the texts of rows, of which there is at least one.
 
-        A row is first written without escapes. It stays so if it has no backslash and no other quotes than its shape,
-        as nearly all rows.
+        A column of whole numbers, or of strings without a character to escape, is left to the template.
         """
-        if self._is_quick and (shape := _shape(self._template, tuple(map(type, values)))):
-            text = shape.template % values
-            if text.count("'") == shape.quotes and "\\" not in text:
-                return text
+        columns = [self._column(values) for values in zip(*rows, strict=True)]
+        forms = (f"{form}{part}" for (form, _), part in zip(columns, self._parts[1:], strict=True))
+        template = self._parts[0] + "".join(forms)
+        return [template % row for row in zip(*(values for _, values in columns), strict=True)]
+
+    def _column(self, values: tuple[Any, ...]) -> tuple[str, Sequence[Any]]:
+        """Return how the template shows the values of a column, and the values or their literals."""
+        types = set(map(type, values))
+        if self._is_quick and types == {int}:
+            return "%s", values
+        if self._is_quick and all(issubclass(each, str) and each.__str__ is str.__str__ for each in types):
+            text = "".join(values)
+            if "'" not in text and "\\" not in text:
+                return "'%s'", values
         writers = self._writers
-        return self._template % tuple([writers[type(value)](value) for value in values])
-
-
-@lru_cache(maxsize=1024)
-def _shape(template: str, types: tuple[type, ...]) -> RowShape | None:
-    """Return the shape of rows with these types, None if a value may need another form than its text."""
-    texts = template.split("%s")
-    forms = [_form(each) for each in types]
-    if len(texts) != len(types) + 1 or not all(forms):
-        return None
-    shape = texts[0] + "".join(f"{form}{text}" for form, text in zip(forms, texts[1:], strict=True))
-    return RowShape(shape, shape.count("'"))
-
-
-def _form(value_type: type) -> str | None:
-    """Return how a template shows a value that needs no escape; `%.0s` shows none of its characters."""
-    if value_type is int:
-        return "%s"
-    if value_type is type(None):
-        return "NULL%.0s"
-    return "'%s'" if issubclass(value_type, str) and value_type.__str__ is str.__str__ else None
+        return "%s", [writers[type(value)](value) for value in values]
 
 
 def _quoted(text: str) -> str:

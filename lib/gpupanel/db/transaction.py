@@ -159,7 +159,7 @@ class Transaction(ReadTransaction):
             return []
         insert = _insert(name, **fragments)
         columns, writer = itemgetter(*insert.names), bulk_insert.RowWriter(self._connection, insert.row)
-        texts = [writer.write(columns(row)) for row in rows]
+        texts = writer.write(map(columns, rows))
         return [
             row for values in bulk_insert.join_up_to(texts, self._insert_characters())
             for row in self._execute(f"{insert.head}{values}{insert.tail}", None).fetchall()

@@ -13,7 +13,7 @@ from ..folds import forecast
 from ..folds.entry_store import TemporaryFileError
 from ..mount import Mount
 from ..text import pluralize
-from . import form_actions, request as parameters
+from . import form_actions, request as parameters, template_filters
 from .signing_key import SigningKey
 from .form_actions import ActionResult, MOUNT_SECONDS
 from .signed_selection import Selection, sign_selection, verify_selection
@@ -185,4 +185,5 @@ def _summary(action: str, selection: Selection) -> str:
 def _format_result(action: str, outcome: bulk_service.BatchResult) -> str:
     if outcome.did:
         return f"{outcome.sync_id}: {outcome.did}"
-    return f"{outcome.sync_id}: not {DONE[action]}: {(outcome.problem or '').rstrip('.')}. {outcome.hint}".rstrip()
+    problem = template_filters.without_id(outcome.problem or "", outcome.sync_id).rstrip(".")
+    return f"{outcome.sync_id}: not {DONE[action]}: {problem}. {outcome.hint}".rstrip()

@@ -150,6 +150,11 @@ def link_sync_ids(text: str, links: "UrlBuilder") -> Markup:
     return Markup(WHOLE_SYNC_ID.sub(link, escape(text)))
 
 
+def without_id(problem: str, sync_id: str) -> str:
+    """Leave the sync_id out of a problem that is listed beside it."""
+    return problem.replace(f" of batch {sync_id}", "").replace(f"Batch {sync_id} ", "the batch ")
+
+
 # Filter name in templates -> function; templates of a host panel may use them too.
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
@@ -177,4 +182,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "short_hash": digest,
     "size": size,
     "value": value,
+    "without_id": without_id,
 }

@@ -4,7 +4,7 @@ The rules are those of `decision`; docs/decisions/0111-upstream-order.md names w
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import digests
 from ..library_reader import AssetKey, ExistingAsset
@@ -123,14 +123,6 @@ def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder
             return False
         is_named = own is not None and own.batch_id == bundle.batch_id
         is_stronger = decided.entry.compared(derivative) == SHA256 and file not in existing.hashed
-        return not is_named or is_stronger or existing.derivatives[file] != derivative_values(derivative)
+        return not is_named or is_stronger or existing.derivatives[file] != digests.derivative_fields(derivative)
 
     return [derivative for derivative in decided.entry.asset.persisted if is_written(derivative)]
-
-
-def derivative_values(derivative: Derivative) -> dict[str, Any]:
-    """The values of a derivative that the library stores."""
-    return {
-        "bytes": derivative.bytes, "sha256": derivative.sha256, "mime_type": derivative.mime_type,
-        "width": derivative.width, "height": derivative.height,
-    }

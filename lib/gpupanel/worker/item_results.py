@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
-from ..library_reader import SayColumns, fingerprint
+from ..library_reader import SayColumns
 from ..manifest import Derivative
 from ..models import Decision, EntryResult, ItemPlan
-from .item_decision import WRITES, ItemDecision, derivative_values
+from .item_decision import WRITES, ItemDecision
 from .library_writer import Assigned, CoverLink
 
 NOTHING = SayColumns()
@@ -51,7 +51,7 @@ def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
     if decided.is_failing:
         error = reason
     else:
-        files = {(each.kind, each.path): derivative_values(each) for each in written.derivatives}
+        files = {(each.kind, each.path): digests.derivative_fields(each) for each in written.derivatives}
         changes, digest = _changes(decided, written, files), _digest_after(decided, written, files)
     result = EntryResult(
         kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id,
@@ -98,7 +98,7 @@ def _field_changes(decided: ItemDecision) -> dict[str, Any]:
         return {name: [None, value] for name, value in digests.item_fields(item).items() if value is not None}
     values = ((name, existing.fields[name], value) for name, value in digests.item_fields(item).items())
     changes = {name: [before, after] for name, before, after in values if before != after}
-    if existing.fingerprint != (after := fingerprint(item)):
+    if existing.fingerprint != (after := digests.fingerprint(item)):
         changes["fingerprint"] = [existing.fingerprint, after]
     return changes | {"deleted": [True, False]} if existing.removed else changes
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .. import digests, library_reader, order
+from .. import digests, order
 from ..library_reader import AssetKey
 from ..db import DuplicateKeyError, ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import DatabaseConflictError
@@ -225,7 +225,7 @@ def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
     return {
         **digests.item_fields(item), "asset_type": item.asset_type, "asset_hash": item.asset_hash,
-        "fingerprint": library_reader.fingerprint(item), "batch_id": say.batch_id, "source_at": str(say.source_at),
+        "fingerprint": digests.fingerprint(item), "batch_id": say.batch_id, "source_at": str(say.source_at),
     }
 
 
