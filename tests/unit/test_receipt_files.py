@@ -10,13 +10,16 @@ from constants import TREE
 from gpupanel.db.queries import queries
 from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
-    ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+    FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
 from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, chain
 from gpupanel.receipts.rows import pack, unpack
 
 SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"
-FACTS = {"batch_id": 1, "event_id": 9, "result_id": 8, "sealed_at": "2026-12-01 00:00:00.000000", "sync_id": SYNC_ID}
+FACTS = {
+    "batch_id": 1, "event_id": 9, "result_id": 8, "sealed_at": "2026-12-01 00:00:00.000000", "sync_id": SYNC_ID,
+    "version": FORMAT_VERSION,
+}
 
 
 def receipt(lines: int, number: int = 1, previous: str | None = None) -> tuple[bytes, str]:
