@@ -50,6 +50,20 @@ def offset_seconds(zone: "ZoneInfo | None", age: float, now: datetime | None = N
     return int(min(offsets).total_seconds())
 
 
+def fixed_offset(zone: "ZoneInfo", times: list[datetime]) -> str | None:
+    """Return the offset of a zone, such as +02:00, if it is the same from the earliest of these UTC times until now."""
+    now = datetime.now(UTC)
+    day = min((time.replace(tzinfo=UTC) for time in times), default=now) - timedelta(days=1)
+    offsets: set[timedelta] = set()
+    while day < now + timedelta(days=1) and len(offsets) < 2:
+        offsets.add(day.astimezone(zone).utcoffset() or timedelta())
+        day += timedelta(days=1)
+    if len(offsets) != 1:
+        return None
+    minutes = int(offsets.pop().total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
 def convert_to_utc(zone: "ZoneInfo | None", jobs: Iterable[Job], queued: Set[int] = frozenset()) -> None:
     """Convert the times of the jobs that another program claimed, and when it queued those with the ids `queued`.
 

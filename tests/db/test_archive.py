@@ -477,6 +477,16 @@ def test_a_receipt_has_every_column_of_a_container():
     assert set(re.findall(r"\w+", selected)) == set(expected_tables()["ingest_batch_container"].columns)
 
 
+def test_the_command_takes_a_time_with_its_zone(settled, command, admin_db, archive_conf, folder):
+    admin_db.execute("UPDATE ingest_batch SET completed_at = '2026-03-01 09:59:59' WHERE sync_id = %(sync_id)s",
+                     sync_id=settled[0])
+    admin_db.execute("UPDATE ingest_batch SET completed_at = '2026-03-01 10:00:00' WHERE sync_id = %(sync_id)s",
+                     sync_id=settled[1])
+    done = command("archive", "--before", "2026-03-01T12:00:00+02:00", "--to", folder, conf=archive_conf)
+    assert done.stdout.startswith("1 batch archived."), done.stderr
+    assert worker_helpers.batch(admin_db, settled[0])["archived_at"]
+
+
 def test_the_commands_run_under_the_account_of_archives_alone(settled, command, archive_conf, panel_conf, folder):
     refused = command("archive", "--before", "2026-11-30", "--to", folder)
     assert refused.returncode == 1 and "denied" in refused.stderr

@@ -13,7 +13,7 @@ from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
 from gpupanel.doctor import schema_diff
 from gpupanel.errors import InvalidStateError
-from perl_panel import ZONE, PerlPanel
+from perl_panel import OFFSET, ZONE, PerlPanel
 
 NAME = "admin_panel"
 
@@ -179,3 +179,84 @@ def test_a_table_of_another_program_with_an_odd_name_is_named_and_never_part_of_
     found = doctor(side)
     assert (found.returncode, found.stdout) == (1, "")
     assert "refers to these tables by its foreign key" in found.stderr and "Traceback" not in found.stderr
+
+
+# ------------------------------------------------------------------------------------- columns of another nature
+
+# statements -> table, column, what the obstacle says is there, and the part of its remedy
+NATURES = {
+    "ALTER TABLE asset_cover MODIFY cover_hash VARBINARY(64) NOT NULL; UPDATE asset_cover SET cover_hash ="
+    " UNHEX(cover_hash); ALTER TABLE asset_cover MODIFY cover_hash BINARY(32) NOT NULL":
+        ("asset_cover", "cover_hash", "it is binary(32), and must be char(64)", "LOWER(HEX(cover_hash))"),
+    "ALTER TABLE ingest_batch MODIFY sync_id VARBINARY(36) NOT NULL; UPDATE ingest_batch SET sync_id ="
+    " UNHEX(REPLACE(sync_id, '-', '')); ALTER TABLE ingest_batch MODIFY sync_id BINARY(16) NOT NULL":
+        ("ingest_batch", "sync_id", "it is binary(16), and must be char(36)", "REGEXP_REPLACE(LOWER(HEX(sync_id))"),
+    "ALTER TABLE asset_gallery ADD made INT UNSIGNED; UPDATE asset_gallery SET made = UNIX_TIMESTAMP(created_at);"
+    " ALTER TABLE asset_gallery DROP created_at, RENAME COLUMN made TO created_at":
+        ("asset_gallery", "created_at", "it is int unsigned, and must be datetime(6)", "FROM_UNIXTIME(created_at)"),
+}
+
+
+@pytest.mark.parametrize("statements", NATURES)
+def test_a_column_of_another_nature_is_refused_and_its_remedy_leads_to_tables_without_a_fault(side, statements):
+    table, column, found, part = NATURES[statements]
+    [before] = side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}")
+    run(side, f"SET time_zone = '{OFFSET}'; {statements}")
+    answer = doctor(side, "--json")
+    [obstacle] = json.loads(answer.stdout)["obstacles"]
+    assert answer.returncode == 1
+    assert (obstacle["table"], obstacle["what"]) == (table, f"column {column}") and found in obstacle["cause"]
+    assert f"-- column {column} of {table}: {found}" in doctor(side).stdout
+    assert part in obstacle["remedy"] and "Both programs cannot share it" in obstacle["remedy"]
+    remedy = obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
+    run(side, f"SET time_zone = '{OFFSET}'; {remedy}")
+    apply(side)
+    assert wrong(side) == []
+    [after] = side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}")
+    assert after["list"].replace(".000000", "") == before["list"]
+
+
+def run(side, statements):
+    """Run statements by the client, as the Perl side's administrator does."""
+    client = ["mariadb", f"--socket={side.server.socket}", NAME, "-e", statements]
+    done = subprocess.run(client, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("table", "column", "other"), [
+    ("import_job", "state", "status"), ("asset", "asset_hash", "digest"), ("asset_gallery_item", "asset_id", "member"),
+])
+def test_a_column_under_another_name_is_refused_rather_than_added_with_a_default(side, table, column, other):
+    side.db.execute("SET foreign_key_checks = 0")
+    side.db.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO {other}")
+    answer = doctor(side, "--json")
+    [obstacle] = json.loads(answer.stdout)["obstacles"]
+    assert answer.returncode == 1 and (obstacle["table"], obstacle["what"]) == (table, f"column {column}")
+    assert f"does not know: {other}." in obstacle["cause"]
+    assert f"RENAME COLUMN ... TO {column}" in obstacle["remedy"]
+
+
+def test_a_database_without_any_of_the_tables_is_refused(side):
+    side.db.execute("CREATE OR REPLACE DATABASE other_names")
+    side.conf.write_text(side.conf.read_text().replace(f"name = {NAME}", "name = other_names"))
+    answer = doctor(side)
+    assert answer.returncode == 1 and "none of the tables of etc/schema.sql" in answer.stdout
+    side.db.execute("DROP DATABASE other_names")
+
+
+def test_timestamps_stay_as_the_perl_side_sees_them(side):
+    query = "SELECT MAX(heartbeat_at) AS beat, (SELECT MAX(created_at) FROM asset_cover) AS made FROM import_job"
+    side.db.execute(f"SET time_zone = '{OFFSET}'")
+    before = side.db.execute(query)
+    side.db.execute("SET time_zone = '+00:00'")
+    assert f"SET SESSION time_zone = '{OFFSET}';" in apply(side)
+    assert side.db.execute(query) == before
+
+
+def test_a_zone_that_the_server_needs_and_does_not_know_is_named(side):
+    side.conf.write_text(side.conf.read_text().replace(ZONE, "Europe/Vienna"))
+    side.db.execute("UPDATE asset_cover SET created_at = '2026-06-01 12:00:00' LIMIT 1")
+    answer = doctor(side)
+    assert answer.returncode == 1
+    assert "it is TIMESTAMP, and the server does not know the zone Europe/Vienna" in answer.stdout
+    assert "mariadb-tzinfo-to-sql" in answer.stdout

@@ -1,4 +1,5 @@
--- The tables of a simulated Perl panel: latin1, its own types, local times, and a table of the sites.
+-- The tables of a simulated Perl panel: latin1, its own types, local times (DATETIME and TIMESTAMP), and a table of the
+-- sites.
 CREATE TABLE ingest_batch (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   sync_id VARCHAR(36) NOT NULL,
@@ -30,7 +31,7 @@ CREATE TABLE import_job (
   claimed_at DATETIME NULL,
   worker VARCHAR(128) NULL,
   attempts TINYINT UNSIGNED NOT NULL DEFAULT 0,
-  heartbeat_at DATETIME NULL,
+  heartbeat_at TIMESTAMP NULL,
   items_done INT NOT NULL DEFAULT 0,
   items_total INT NOT NULL DEFAULT 0,
   finished_at DATETIME NULL,
@@ -50,7 +51,7 @@ CREATE TABLE ingest_batch_item (
   cover_id INT UNSIGNED NULL,
   last_error TEXT NULL,
   job_id INT UNSIGNED NULL,
-  updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
   UNIQUE KEY uq_item (batch_id, asset_type, asset_hash),
   CONSTRAINT fk_item_batch FOREIGN KEY (batch_id) REFERENCES ingest_batch (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;
@@ -110,8 +111,8 @@ CREATE TABLE asset_cover (
   id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   asset_id INT UNSIGNED NOT NULL,
   cover_hash VARCHAR(64) NOT NULL,
-  created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  deleted_at DATETIME NULL,
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  deleted_at TIMESTAMP NULL,
   UNIQUE KEY uq_cover (asset_id, cover_hash),
   CONSTRAINT fk_cover_asset FOREIGN KEY (asset_id) REFERENCES asset (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET latin1;

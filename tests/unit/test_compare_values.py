@@ -6,6 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from constants import TREE
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
     accepted, difference_kinds, event_diff, mapping, mapping_proposal, row_reader, table_specs, value_diff,
@@ -15,6 +16,7 @@ from gpupanel.migration.findings import Difference, Findings, SAMPLES
 from gpupanel.migration.report import Report, format_report, render_html
 
 NUMBERS = value_diff.NUMBER_TYPES
+ETC = TREE / "etc"
 NOON = datetime(2026, 4, 30, 12)
 
 
@@ -294,9 +296,27 @@ def test_every_problem_of_a_file_of_accepted_differences_is_told_at_once(tmp_pat
 
 
 def test_the_example_of_accepted_differences_can_be_used():
-    from constants import TREE
+    assert len(accepted.load_accepted(ETC / "accepted-differences.example")) >= 3
 
-    assert len(accepted.load_accepted(TREE / "etc" / "accepted-differences.example")) >= 3
+
+def test_an_accepted_difference_may_name_several_columns_and_no_value_is_split(tmp_path):
+    (tmp_path / "file").write_text("[a]\nreason = x\nkind = value, presence\ncolumn = path, earlier*\nleft = a, b\n")
+    [decision] = accepted.load_accepted(tmp_path / "file")
+    one = Difference("presence", "Ledger", "ingest_batch_item", "earlier_reason", left="a, b")
+    assert decision.covers(one) and decision.covers(one._replace(kind="value", column="path"))
+    for other in ({"kind": "reference"}, {"column": "picture"}, {"left": "a"}):
+        assert not decision.covers(one._replace(**other))
+
+
+@pytest.mark.parametrize(("table", "column"), [
+    ("import_job", "state"), ("ingest_batch", "status"), ("asset", "asset_hash"), ("asset", "title"),
+    ("ingest_batch_item", "decision"), ("asset_gallery_item", "position"),
+])
+def test_the_cutover_accepts_no_missing_column_or_table_that_a_perl_side_must_have(table, column):
+    decisions = accepted.load_accepted(ETC / "accepted-cutover.example")
+    missing = Difference("column_missing", "Ledger", table, column, left="missing", right="present")
+    assert not any(decision.covers(missing) for decision in decisions)
+    assert not any(decision.covers(missing._replace(kind="table_missing", column="")) for decision in decisions)
 
 
 def test_however_many_differences_there_are_only_samples_are_kept_and_all_are_told():

@@ -23,7 +23,10 @@ def run(context: CommandContext) -> int:
 
 
 def _print_statements(context: CommandContext) -> int:
-    """Print a script; return 1 if rows make it fail. JSON: {obstacles: [{table, what, rows, query}], statements}."""
+    """Print a script; return 1 if it has obstacles.
+
+    JSON: {obstacles: [{table, what, rows, query, cause, remedy}], statements}.
+    """
     db = Database(context.settings.database, read_timeout=OBSTACLE_SECONDS)
     try:
         script = schema_script(db, context.settings)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 from ..db import Database
 from ..db.create_table import Column, Table
 from ..errors import DatabaseUnavailableError, PanelError
+from . import nature
 
 FOREIGN = re.compile(r"FOREIGN KEY\((\w+)\) REFERENCES (\w+)\((\w+)\)")
 LENGTH = re.compile(r"(?:var)?char\((\d+)\)")
-INTEGER = re.compile(r"(?:tiny|small|medium|big)?int( unsigned)?$")
+FRACTIONS = ("decimal", "double", "float")
+BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 TIMES = ("datetime", "timestamp")
 ACTIVE_JOBS = (
     "SELECT batch_id, COUNT(*) AS jobs FROM import_job WHERE state IN ('queued', 'running', 'held')"
@@ -19,22 +21,41 @@ ACTIVE_JOBS = (
 
 
 class Obstacle(NamedTuple):
-    """Rows that make a statement fail: `what` is `column x`, `index x` or `foreign key x` of a table."""
+    """Rows that make a statement fail: `what` is `column x`, `index x` or `foreign key x` of a table.
+
+    Where no change of rows helps, `cause` says why and `remedy` what to do; there may be no row then.
+    """
 
     table: str
     what: str
     rows: int
     query: str
+    cause: str = ""
+    remedy: str = ""
 
     @property
     def advice(self) -> str:
         """Return what to do first."""
+        if self.cause:
+            return f"{self.cause} {self.remedy} "
         return f"First correct the {self.rows:,} rows of: {self.query}. "
+
+    def lines(self) -> Iterator[str]:
+        """Yield the obstacle as text, a line each."""
+        if self.cause:
+            yield f"{self.what} of {self.table}: {self.cause}"
+            yield f"  {self.remedy}"
+            return
+        yield f"{self.rows:,} rows come first, for {self.what} of {self.table}:"
+        yield f"  {self.query};"
 
 
 def find_obstacles(db: Database, table: str, what: str, wanted: Table, actual: Table) -> list[Obstacle]:
     """Return the rows that come first."""
     kind, _, name = what.rpartition(" ")
+    if kind == "column" and (cause := nature.find_cause(table, name, wanted, actual)):
+        query = f"SELECT * FROM {table} WHERE `{name}` IS NOT NULL" if name in actual.columns else ""
+        return [Obstacle(table, what, _count(db, query) if query else 0, query, *cause)]
     queries = {"column": _of_column, "index": _of_index, "foreign key": _of_foreign_key}.get(kind)
     counts = ((query, _count(db, query)) for query in (queries(table, name, wanted, actual) if queries else ()))
     return [Obstacle(table, what, rows, query) for query, rows in counts if rows]
@@ -82,14 +103,18 @@ def _refused(name: str, wanted: Column, actual: Column) -> Iterator[str]:
         yield f"{name} < 0"
     if wanted.type.startswith("datetime"):
         yield _no_time(name, actual.type)
+    if wanted.collation and actual.type.startswith(BLOBS):
+        yield f"BINARY CONVERT({name} USING utf8mb4) <> {name}"  # bytes that are no characters
+    if "int" in wanted.type and actual.type.startswith(FRACTIONS):
+        yield f"{name} <> TRUNCATE({name}, 0)"
+    if "int" in wanted.type and actual.collation:
+        yield f"{name} NOT REGEXP '^-?[0-9]+$'"
 
 
 def _no_time(name: str, kind: str) -> str:
-    """Return the condition of zero dates, and of texts and numbers that are no times."""
+    """Return the condition of zero dates, and of texts that are no times."""
     if kind.startswith(TIMES):
         return f"{name} < '1000-01-01'"
-    if INTEGER.match(kind) or kind.startswith(("decimal", "double", "float")):
-        return f"{name} IS NOT NULL"  # seconds since 1970: MariaDB would read the digits as a date
     return f"{name} IS NOT NULL AND CAST({name} AS DATETIME(6)) IS NULL"
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from .. import perl_time
 from ..config import Settings
 from ..db import Database, create_table
 from ..db.create_table import Column, Table
@@ -23,6 +24,11 @@ from .obstacles import FOREIGN, Obstacle
 REFERENCES = """SELECT TABLE_NAME t, CONSTRAINT_NAME c FROM information_schema.KEY_COLUMN_USAGE
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
 ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
+NO_TABLES = Obstacle(
+    "this database", "table", 0, "", "it has none of the tables of etc/schema.sql, under their names.",
+    "Check its name in [database]. Where the Perl side has other names, rename its tables and columns first, and let"
+    " its programs use the new names: `compare schemas` proposes which.",
+)
 PLAIN = re.compile(r"\w+", re.ASCII)  # a name that a statement takes as it is
 LOCK_SECONDS = 60  # a table that another program keeps locked ends the script, rather than its visitors' requests
 
@@ -36,8 +42,7 @@ class SchemaScript(NamedTuple):
     def lines(self) -> Iterator[str]:
         """Yield the script for the `mariadb` client."""
         for obstacle in self.obstacles:
-            yield f"-- {obstacle.rows:,} rows come first, for {obstacle.what} of {obstacle.table}:"
-            yield f"--   {obstacle.query};"
+            yield from (f"-- {line}" for line in obstacle.lines())
         for statement in self.statements:
             yield f"{statement};"
 
@@ -61,8 +66,13 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
         for obstacle in schema_diff.obstacles_of(db, name, expected_tables()[name], actual)
     ]
     others = _foreign_keys_of_others(db, tables)
-    body = [*_statements(tables, others)]
-    return SchemaScript(obstacles, [*_session(settings, tables), *body] if body else [])
+    if not tables:
+        obstacles.append(NO_TABLES)
+    zone, odd_zone = _zone(db, settings, tables)
+    obstacles += [odd_zone] if odd_zone else []
+    # Where a column is of another nature, the statements could run, and would falsify it.
+    body = [] if any(obstacle.cause for obstacle in obstacles) else [*_statements(tables, others)]
+    return SchemaScript(obstacles, [*_session(zone), *body] if body else [])
 
 
 def _read_tables(db: Database) -> dict[str, Table]:
@@ -88,15 +98,40 @@ def _foreign_keys_of_others(db: Database, tables: dict[str, Table]) -> dict[str,
     return {name: _read_table(db, name) for name in dict.fromkeys(row["t"] for row in rows) if name not in tables}
 
 
-def _session(settings: Settings, tables: dict[str, Table]) -> Iterator[str]:
+def _session(zone: str) -> Iterator[str]:
     """Set what the statements rely on, whatever the client's session has."""
     yield "SET NAMES utf8mb4"
     yield f"SET SESSION sql_mode = '{SQL_MODE}', lock_wait_timeout = {LOCK_SECONDS}, foreign_key_checks = 1"
-    # The server converts TIMESTAMP into DATETIME by this zone: the times stay as the other program sees them.
+    yield f"SET SESSION time_zone = '{zone}'"
+
+
+def _zone(db: Database, settings: Settings, tables: dict[str, Table]) -> tuple[str, Obstacle | None]:
+    """Return the session's zone, and why it cannot be set.
+
+    The server converts TIMESTAMP into DATETIME by this zone: the times stay as the other program sees them.
+    """
     zone = settings.database.perl_time_zone
-    columns = (column for table in tables.values() for column, _ in table.columns.values())
-    has_timestamps = any(column.type.startswith("timestamp") for column in columns)
-    yield f"SET SESSION time_zone = '{zone.key if zone and has_timestamps else '+00:00'}'"
+    stamps = [
+        (table, name) for table, parsed in tables.items() for name, (column, _) in parsed.columns.items()
+        if column.type.startswith("timestamp") and name in expected_tables()[table].columns
+    ]
+    if zone is None or not stamps:
+        return "+00:00", None
+    [known] = db.execute("SELECT CONVERT_TZ('2026-01-01', '+00:00', %(zone)s) AS at", zone=zone.key)
+    if known["at"] is not None:
+        return zone.key, None
+    ends = [
+        row for table, name in stamps for row in db.execute(f"SELECT MIN({name}) AS a, MAX({name}) AS b FROM {table}")
+    ]
+    times = [time for row in ends for time in row.values() if time is not None]
+    if (offset := perl_time.fixed_offset(zone, times)) is not None:
+        return offset, None
+    table, name = stamps[0]
+    return "+00:00", Obstacle(
+        table, f"column {name}", 0, "",
+        f"it is TIMESTAMP, and the server does not know the zone {zone.key}, by which it becomes DATETIME.",
+        "Load the server's table of zones: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql",
+    )
 
 
 def _statements(tables: dict[str, Table], others: dict[str, Table]) -> Iterator[str]:

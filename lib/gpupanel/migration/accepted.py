@@ -1,7 +1,8 @@
 """Accepted differences, each with a reason.
 
 An INI file: one section per decision, with any name. `reason` is required; `kind`, `table`, `column`, `path`, `row`,
-`bundle`, `left` and `right` limit what it accepts, with `*` and `?` as in file names.
+`bundle`, `left` and `right` limit what it accepts, with `*` and `?` as in file names. `kind`, `table` and `column` may
+be several, separated by commas.
 """
 
 from fnmatch import fnmatchcase
@@ -34,7 +35,8 @@ def _problems(name: str, options: dict[str, str]) -> list[str]:
         problems.append(f"[{name}] reason: missing, expected why this is accepted")
     if not options.keys() & set(ACCEPTED_FIELDS):
         problems.append(f"[{name}]: accepts everything, expected at least one of {', '.join(ACCEPTED_FIELDS)}")
-    kind = options.get("kind", "*")
-    if not any(fnmatchcase(name, kind) for name in KINDS):
-        problems.append(f"[{name}] kind: found {kind!r}, expected one of {', '.join(KINDS)}")
-    return problems
+    kinds = [kind.strip() for kind in options.get("kind", "*").split(",")]
+    return problems + [
+        f"[{name}] kind: found {kind!r}, expected one of {', '.join(KINDS)}"
+        for kind in kinds if not any(fnmatchcase(known, kind) for known in KINDS)
+    ]

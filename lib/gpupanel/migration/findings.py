@@ -43,7 +43,15 @@ class AcceptedDifference(NamedTuple):
 
     def covers(self, difference: Difference) -> bool:
         """Return whether this decision accepts the difference."""
-        return all(fnmatchcase(str(getattr(difference, field)), pattern) for field, pattern in self.patterns.items())
+        return all(
+            any(fnmatchcase(str(getattr(difference, field)), pattern) for pattern in _alternatives(field, patterns))
+            for field, patterns in self.patterns.items()
+        )
+
+
+def _alternatives(field: str, patterns: str) -> list[str]:
+    """Return the patterns of a field; several of a name are separated by commas."""
+    return [part.strip() for part in patterns.split(",")] if field in ("kind", "table", "column") else [patterns]
 
 
 @dataclass

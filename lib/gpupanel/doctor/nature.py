@@ -1,0 +1,85 @@
+"""Columns that two programs cannot share: one keeps bytes or numbers where the other keeps digits or times.
+
+A statement would convert such a column without an error, into other values, or the other program would go on writing
+its own. So the script is refused, with the statements for a switch without both sides on one database
+(docs/decisions/0183-columns-of-another-nature.md).
+"""
+
+import re
+from typing import NamedTuple
+
+from ..db.create_table import Column, Table
+
+BYTES = re.compile(r"(?:var)?binary|(?:tiny|medium|long)?blob")
+NUMBER = re.compile(r"(?:tiny|small|medium|big)?int|decimal|double|float")
+DIGITS = re.compile(r"char\((32|36|64)\)")
+UUID = r"REGEXP_REPLACE({}, '^(.{{8}})(.{{4}})(.{{4}})(.{{4}})', '\\1-\\2-\\3-\\4-')"
+# Columns with a default of which another program has the values under other names: no default can stand for them.
+COMPUTED = {("asset_source", "sha256"), ("asset_ai_run", "content_sha256")}
+
+
+class Cause(NamedTuple):
+    """Why a column cannot be changed, and what to do."""
+
+    cause: str
+    remedy: str
+
+
+def find_cause(table: str, name: str, wanted: Table, actual: Table) -> Cause | None:
+    """Return why the column cannot become the wanted one; None if it can."""
+    if name not in wanted.columns:
+        return None
+    column = wanted.columns[name][0]
+    if name not in actual.columns:
+        return _missing(table, name, wanted, actual) if _is_essential(table, name, wanted) else None
+    if column.generated:
+        return None
+    return _other_nature(table, name, column, actual.columns[name][0])
+
+
+def _other_nature(table: str, name: str, wanted: Column, actual: Column) -> Cause | None:
+    found = f"it is {actual.type}, and must be {wanted.type}:"
+    if (digits := DIGITS.fullmatch(wanted.type)) and BYTES.match(actual.type):
+        text = f"LOWER(HEX({name}))"
+        value = UUID.format(text) if digits[1] == "36" else text
+        return Cause(f"{found} bytes, where this system keeps digits.", _converted(
+            f"ALTER TABLE {table} MODIFY {name} VARBINARY(64); UPDATE {table} SET {name} = {value};"
+            f" ALTER TABLE {table} MODIFY {name} VARCHAR(64) CHARACTER SET ascii"
+        ))
+    if wanted.type.startswith("datetime") and NUMBER.match(actual.type):
+        return Cause(f"{found} numbers, such as seconds since 1970.", _converted(
+            f"ALTER TABLE {table} ADD {name}_at DATETIME(6) NULL; UPDATE {table} SET {name}_at = FROM_UNIXTIME({name});"
+            f" ALTER TABLE {table} DROP {name}, RENAME COLUMN {name}_at TO {name}"
+        ))
+    if "int" in wanted.type and BYTES.match(actual.type):
+        return Cause(f"{found} bytes, where this system keeps numbers.", "Number its rows anew, and those that refer to"
+                     " them; the Perl programs must use these numbers.")
+    return None
+
+
+def _converted(statements: str) -> str:
+    return (
+        "Both programs cannot share it. Skip the side by side; when both panels and workers have stopped in step 8, run"
+        f" in the session of the Perl side's zone: {statements}; then repeat step 1."
+    )
+
+
+def _is_essential(table: str, name: str, wanted: Table) -> bool:
+    """Whether rows lose their meaning with a default: parts of keys, references, and states."""
+    column = wanted.columns[name][0]
+    if column.nullable or column.generated or (table, name) in COMPUTED:
+        return False
+    keys = [columns.split(",") for unique, columns in wanted.indexes.values() if unique]
+    is_key = any(name in columns for columns in keys)
+    is_reference = any(f"FOREIGN KEY({name})" in text for text in wanted.foreign.values())
+    return is_key or is_reference or column.type.startswith("enum(")
+
+
+def _missing(table: str, name: str, wanted: Table, actual: Table) -> Cause:
+    others = ", ".join(column for column in actual.columns if column not in wanted.columns) or "none"
+    return Cause(
+        f"{table} has no such column, and no default can stand for its values. Columns that this system does not know:"
+        f" {others}.",
+        f"If one of them is {name}, rename it, and let the Perl programs use the new name: ALTER TABLE {table} RENAME"
+        f" COLUMN ... TO {name}; `compare schemas` proposes which.",
+    )
