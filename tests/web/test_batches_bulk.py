@@ -119,7 +119,8 @@ def test_preview_and_results_name_each_batch(admin, preview, scan_bundle, slow):
     titles = {batch["sync_id"]: batch["first_title"] for batch in admin.get(BATCHES, headers=JSON).json["batches"]}
 
     def named(table):
-        return {row.find(class_="id")["data-copy"]: text(row.find(class_="title")) for row in table.tbody.find_all("tr")}
+        rows = table.tbody.find_all("tr")
+        return {row.find(class_="id")["data-copy"]: text(row.find(class_="title")) for row in rows}
 
     page = preview("queue", *batches)
     assert named(region(page, "Selected batches")) == titles and all(titles.values())
