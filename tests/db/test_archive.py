@@ -385,8 +385,8 @@ def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db,
     before, steps = rows(admin_db), 0
     while killed_at(archive_db.settings, lambda db, checkpoint: archive(db, folder, checkpoint), steps):
         steps += 1
-        known = {row["file"] for row in admin_db.execute("SELECT file FROM ingest_archive")}
-        assert all(verify_file(folder / name).is_consistent for name in known)
+        names = {row["file"] for row in admin_db.execute("SELECT file FROM ingest_archive")}
+        assert all(verify_file(folder / name).is_consistent for name in names)
         archive(archive_db, folder)
         assert rows(admin_db) == {table: [] for table in MOVED}
         assert admin_db.execute("SELECT 1 FROM ingest_archive WHERE emptied_at IS NULL") == []
@@ -413,7 +413,8 @@ def test_a_restoration_that_is_killed_at_any_step_is_completed_by_the_next(settl
     assert steps >= 4
 
 
-def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settled, archive_db, admin_db, folder):
+def archive_without_deleting(archive_db, folder):
+    """Return the file of a run that is killed before it deletes what it has marked."""
     def stop(step):
         if step == "delete_results":
             raise KeyboardInterrupt
@@ -421,6 +422,11 @@ def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settle
     with pytest.raises(KeyboardInterrupt):
         archive(archive_db, folder, stop)
     (path,) = folder.iterdir()
+    return path
+
+
+def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settled, archive_db, admin_db, folder):
+    path = archive_without_deleting(archive_db, folder)
     hidden = path.rename(folder.parent / path.name)
     left = rows(admin_db)
     with pytest.raises(InvalidStateError, match="is not in"):
@@ -435,13 +441,7 @@ def test_a_run_that_was_killed_deletes_nothing_that_its_file_does_not_hold(
     settled, archive_db, admin_db, folder, kept
 ):
     """The file is whole, but lacks the receipts, or the items, of a batch that was marked."""
-    def stop(step):
-        if step == "delete_results":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        archive(archive_db, folder, stop)
-    (path,) = folder.iterdir()
+    path = archive_without_deleting(archive_db, folder)
     left, segments = rows(admin_db), re.findall(
         rb'(?s)(?:\{"sha256"[^\n]*\n)*\{"root"[^\n]*\n', gzip.decompress(path.read_bytes())
     )
