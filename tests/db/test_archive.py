@@ -167,6 +167,40 @@ def test_a_batch_that_changes_while_it_is_archived_stays(settled, archive_db, ad
     assert [row for row in rows(admin_db)["ingest_result"] if row["batch_id"] == batch_id]
 
 
+@pytest.mark.parametrize("step", ["write", "close", "verify", "mark"])
+def test_a_batch_that_is_undone_while_it_is_archived_stays(settled, archive_db, admin_db, folder, panel_db, step):
+    """Until the batch is marked, the undo comes first; its plan reads rows that are all there."""
+    undone = []
+
+    def undo(now):
+        if now == step and not undone:
+            undone.append(undo_service.undo_batches(panel_db, [settled[0]], "ann")[0].job_id)
+
+    before = rows(admin_db)["ingest_result"]
+    report = archive(archive_db, folder, undo)
+    assert undone != [None] and report.refused[settled[0]] == "an undo of it is planned or queued"
+    batch_id = worker_helpers.batch(admin_db, settled[0])["id"]
+    left = rows(admin_db)["ingest_result"]
+    assert [row for row in left if row["batch_id"] == batch_id] == [
+        row for row in before if row["batch_id"] == batch_id
+    ]
+
+
+@pytest.mark.parametrize("step", ["delete_results", "delete_events", "delete_items", "emptied"])
+def test_a_batch_that_is_marked_as_archived_is_not_undone_from_what_is_left_of_it(
+    settled, archive_db, folder, panel_db, step, monkeypatch
+):
+    monkeypatch.setattr(archiver_module, "DELETED_ROWS", 2)
+    problems = []
+
+    def undo(now):
+        if now == step:
+            problems.extend(result.problem for result in undo_service.undo_batches(panel_db, settled[:1], "ann"))
+
+    assert archive(archive_db, folder, undo).batches == 2
+    assert problems and all(f"The results of batch {settled[0]} are archived" in problem for problem in problems)
+
+
 def test_only_one_run_at_a_time_and_no_time_that_has_not_passed(settled, archive_db, folder):
     other = Database(archive_db.settings)
     with archiver_module.lock_archiving(other), pytest.raises(InvalidStateError, match="Another archive"):
