@@ -77,7 +77,7 @@ def _raise_if_undo_clashes(tx: ReadTransaction, batch: BatchRow) -> None:
                 f"Job {active['id']} of the batch that is to be undone is {active['state']}.",
                 "Wait for the job to end, or cancel it; then preflight the undo again.",
             )
-    elif active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
+    if active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
         raise InvalidStateError(
             f"Batch {batch['sync_id']} is being undone by batch {active['sync_id']}: job {active['id']} is"
             f" {active['state']}.",

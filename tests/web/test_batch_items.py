@@ -223,13 +223,13 @@ def test_what_empties_a_field_is_counted_and_found_wherever_it_is(configured, pl
     small = configured(page_size=1)
     page = small.get(detail(planned))
     assert "2 items clear a field" in text(page.html.main)
-    seen = []
+    positions = []
     page = page.click("show them")
     while page:
         (item,) = small.get(page.request.url, headers=JSON).json["items"]
-        seen.append(item["position"])
+        positions.append(item["position"])
         page = page.click("Next items") if page.html.find("a", rel="next") else None
-    assert seen == [3, 6]
+    assert positions == [3, 6]
     assert len(export(small, planned, format="json", mark="empties").json) == 2
 
 

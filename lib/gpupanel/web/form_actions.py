@@ -100,7 +100,7 @@ def preflight(request: FormContext) -> ActionResult:
         )
     except PreflightRequested as requested:
         return _requested("preflight", requested, {"sync_id": sync_id})
-    counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
+    counts = ", ".join(f"{count:,} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
     return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
@@ -147,7 +147,7 @@ def undo(request: FormContext) -> ActionResult:
     if planned.plan is None:
         summary = "A worker plans this undo: it is too large for a request."
         return ActionResult("undo", True, summary, [], result | {"preflight_requested": True})
-    counts = ", ".join(f"{count} {decision}" for decision, count in planned.plan.counts.items() if count)
+    counts = ", ".join(f"{count:,} {decision}" for decision, count in planned.plan.counts.items() if count)
     summary = f"This is the plan of the undo: {counts or 'no items'}. Nothing is undone until you queue it."
     if not planned.plan.ok:
         summary = "There is nothing to undo."
