@@ -10,6 +10,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service
+from .bundle_inspection import BundleInspection, check_files, inspect_bundle, read_bundle
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
@@ -20,7 +21,6 @@ from .library_reader import AssetKey
 from .manifest import Item
 from .models import BatchStatus
 from .mount import Mount, iterate_with_timeout, seconds_left
-from .preflight import BundleInspection
 from .rows import BatchRow
 from .scan_run import ScanReport, ScanRun
 
@@ -318,7 +318,7 @@ def _inspect_bundle(
 
     def inspect(sync_id: str) -> BundleInspection:
         if seconds is None:
-            return preflight.inspect_bundle(mount, sync_id, only, progress=progress)
+            return inspect_bundle(mount, sync_id, only, progress=progress)
         return _inspect_short(mount, sync_id, only)
 
     examined: BundleInspection
@@ -327,10 +327,10 @@ def _inspect_bundle(
 
 
 def _inspect_short(mount: Mount, sync_id: str, only: set[AssetKey] | None) -> BundleInspection:
-    examined = preflight.read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
+    examined = read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
     derivatives = 0
     for items, (_, item) in enumerate(examined.entries(examined.manifest) if examined.manifest else (), 1):
         derivatives += len(item.derivatives) if isinstance(item, Item) else 0
         if is_too_long(0, items, derivatives):
             raise PreflightTooLongError
-    return preflight.check_files(mount, examined)
+    return check_files(mount, examined)

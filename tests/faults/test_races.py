@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue, ledger, preflight, scan, services, undo_service
+from gpupanel import bundle_inspection, job_queue, ledger, preflight, scan, services, undo_service
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PanelError
 from gpupanel.models import BatchStatus
@@ -195,7 +195,7 @@ def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(
 
 def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(race, worker_db, panel_db, mount, job):
     sync_id, _ = job
-    examined = preflight.inspect_bundle(mount, sync_id)
+    examined = bundle_inspection.inspect_bundle(mount, sync_id)
     planned = worker_helpers.items(panel_db, sync_id)
     later = race(worker_db, take, panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"))
     assert isinstance(later.error, InvalidStateError) and "is importing" in str(later.error)
@@ -217,7 +217,7 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     sync_id, _ = job
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
-    found = preflight.inspect_bundle(mount, sync_id)
+    found = bundle_inspection.inspect_bundle(mount, sync_id)
     later = race(
         worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST),
         panel_db, lambda tx: look(tx, found),
@@ -232,7 +232,7 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     services.scan_mount(panel_db, mount, "operator")
-    examined = preflight.inspect_bundle(mount, sync_id)
+    examined = bundle_inspection.inspect_bundle(mount, sync_id)
     later = race(
         panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"),
         panel_db, lambda tx: job_queue.enqueue(tx, sync_id, "operator"),
@@ -246,7 +246,7 @@ def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
     sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
     worker_helpers.mend(panel_db, mount, sync_id)
-    return sync_id, preflight.inspect_bundle(
+    return sync_id, bundle_inspection.inspect_bundle(
         mount, sync_id, panel_db.run_read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"])
     )
 
