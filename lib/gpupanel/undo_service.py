@@ -166,7 +166,8 @@ def queue(db: Database, sync_id: str, actor: str, priority: int) -> int:
 
 def _queue(tx: Transaction, sync_id: str, actor: str, priority: int) -> tuple[PreflightResult | None, int | None]:
     job_queue.lock_chain(tx, sync_id)
-    made = ledger.get_batch(tx, sync_id)
+    batch, made = undo.lock_targets(tx, sync_id)
+    undo.raise_if_archived(tx, batch)  # an undo that was planned holds no archive up
     outcome = None if made["status"] == BatchStatus.PREFLIGHT_PASSED else _replan(tx, sync_id, actor)
     if outcome is not None and not outcome.ok:
         return outcome, None
