@@ -26,7 +26,7 @@ from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
 CHECKERS = 16  # threads that check the files of items
-CHECKED_AT_ONCE = 64  # items that a thread checks at a time
+CHECKED_AT_ONCE = 8  # items that a thread checks at a time: small bundles need several threads, too
 BRINGS = (Decision.WILL_CREATE, Decision.WILL_UPDATE)  # after them the library has the asset, and it is live
 SAMPLES = 5  # reasons of failing items in the problems and the event of a preflight
 MEND = "Ask upstream to fix the bundle, or correct the library, first."
