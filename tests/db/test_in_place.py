@@ -197,6 +197,23 @@ NATURES = {
 }
 
 
+def test_other_words_of_an_enum_are_named_where_rows_have_them(side):
+    run(side, "ALTER TABLE import_job MODIFY state ENUM('queued', 'completed', 'zu Ende', 'nie') NOT NULL")
+    assert doctor(side).returncode == 0  # no row has one of the other words
+    run(side, "UPDATE import_job SET state = 'zu Ende' LIMIT 1")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    assert obstacle["rows"] == 1 and obstacle["cause"].startswith("its words zu Ende, nie are none of ours: queued, ")
+    assert "CASE state WHEN 'zu Ende' THEN '...'" in obstacle["remedy"]
+    assert wrong(side) and not any("MODIFY COLUMN state" in finding.advice for finding in wrong(side))
+
+
+def test_a_view_under_the_name_of_a_table_is_refused(side):
+    run(side, "ALTER TABLE asset_collection_item RENAME TO members; CREATE VIEW asset_collection_item AS SELECT * FROM"
+              " members")
+    answer = doctor(side)
+    assert answer.returncode == 1 and "-- table asset_collection_item: it is a view." in answer.stdout
+
+
 @pytest.mark.parametrize("statements", NATURES)
 def test_a_column_of_another_nature_is_refused_and_its_remedy_leads_to_tables_without_a_fault(side, statements):
     table, column, found, part = NATURES[statements]
@@ -240,7 +257,7 @@ def test_a_database_without_any_of_the_tables_is_refused(side):
     side.db.execute("CREATE OR REPLACE DATABASE other_names")
     side.conf.write_text(side.conf.read_text().replace(f"name = {NAME}", "name = other_names"))
     answer = doctor(side)
-    assert answer.returncode == 1 and "none of the tables of etc/schema.sql" in answer.stdout
+    assert answer.returncode == 1 and "-- the database: it has none of the tables of etc/schema.sql" in answer.stdout
     side.db.execute("DROP DATABASE other_names")
 
 

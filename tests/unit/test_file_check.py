@@ -7,7 +7,7 @@ from threading import Event, get_ident
 
 import open_tracer
 import pytest
-from gpupanel import file_check, preflight
+from gpupanel import bundle_inspection, file_check
 from gpupanel.config import MountSettings
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.errors import FileUnreadableError
@@ -200,5 +200,5 @@ def test_a_bundle_of_forty_items_is_checked_by_several_threads(mount, monkeypatc
         return check_item(mount, item)
 
     monkeypatch.setattr(file_check, "check_item", check)
-    found = preflight.check_files(mount, preflight.read_bundle(mount, sync_id))
+    found = bundle_inspection.check_files(mount, bundle_inspection.read_bundle(mount, sync_id))
     assert found.missing == {} and found.files_listed == 40

@@ -25,7 +25,7 @@ REFERENCES = """SELECT TABLE_NAME t, CONSTRAINT_NAME c FROM information_schema.K
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
 ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
 NO_TABLES = Obstacle(
-    "this database", "table", 0, "", "it has none of the tables of etc/schema.sql, under their names.",
+    "", "the database", 0, "", "it has none of the tables of etc/schema.sql, under their names.",
     "Check its name in [database]. Where the Perl side has other names, rename its tables and columns first, and let"
     " its programs use the new names: `compare schemas` proposes which.",
 )
@@ -66,6 +66,10 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
         for obstacle in schema_diff.obstacles_of(db, name, expected_tables()[name], actual)
     ]
     others = _foreign_keys_of_others(db, tables)
+    obstacles += [
+        Obstacle(name, "table", 0, "", "it is a view.", "Name its table so, or drop the view: init-db makes the table.")
+        for name in sorted(_names(db, "VIEW") & expected_tables().keys())
+    ]
     if not tables:
         obstacles.append(NO_TABLES)
     zone, odd_zone = _zone(db, settings, tables)
@@ -77,8 +81,12 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
 
 def _read_tables(db: Database) -> dict[str, Table]:
     """Return the existing tables of etc/schema.sql."""
-    existing = {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")}
+    existing = _names(db, "BASE TABLE")
     return {name: _read_table(db, name) for name in expected_tables() if name in existing}
+
+
+def _names(db: Database, kind: str) -> set[str]:
+    return {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = %(kind)s", kind=kind)}
 
 
 def _read_table(db: Database, name: str) -> Table:
