@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import job_queue, ledger, preflight_requests, undo
 from .db import Database, ReadTransaction, Transaction
 from .errors import InvalidStateError, NotFoundError, PanelError, PreflightFailedError
-from .models import BatchStatus
+from .models import PRIORITY, BatchStatus
 from .preflight import PreflightResult
 from .rows import BatchRow
 from .undo import UndoPreview, UndoTarget
@@ -71,7 +71,7 @@ def _raise_if_empty(made: BatchRow, outcome: PreflightResult) -> None:
 
 
 def undo_batches(
-    db: Database, sync_ids: list[str], actor: str, *, priority: int = job_queue.PRIORITY,
+    db: Database, sync_ids: list[str], actor: str, *, priority: int = PRIORITY,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[UndoResult]:
     """Plan and queue the undo of batches, newest first; each waits for the one before. Raises NotFoundError."""
