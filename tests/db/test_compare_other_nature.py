@@ -12,6 +12,7 @@ from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.migration import mapping, table_specs
+from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.mount import Mount
 import worker_helpers
 from test_compare_databases import (
@@ -199,6 +200,14 @@ def test_no_wrong_line_of_a_proposal_is_sure_and_values_find_what_names_do_not(t
         for line in lines
         if (line["table"], line["column"]) in {("ingest_batch", "undo_of"), ("asset", "source_at")}
     )
+
+
+def test_a_sample_of_long_values_is_short(theirs, ours, admin):
+    admin.execute("CREATE TABLE filme (nr INT PRIMARY KEY, film LONGBLOB, titel VARCHAR(20))")
+    admin.execute("INSERT INTO filme SELECT seq, REPEAT('x', 1000000), 'x' FROM seq_1_to_20")
+    with ComparedDatabase(theirs[0]).opened() as side:
+        rows = side.sample("filme", ["film", "titel"], 200)
+    assert {(len(row["film"]), row["titel"]) for row in rows} == {(65536, "x")}
 
 
 def test_a_second_run_keeps_the_lines_of_the_file_and_proposes_the_words(theirs, ours):

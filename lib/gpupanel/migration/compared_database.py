@@ -25,6 +25,8 @@ FOREIGN_KEYS = """SELECT TABLE_NAME t, COLUMN_NAME c, REFERENCED_TABLE_NAME r FR
 # One side may wait long while the other one sorts, or reads rows that only it has.
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
 BINARY_TYPES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+LONG_TYPES = {"text", "mediumtext", "longtext", "blob", "mediumblob", "longblob"}
+SAMPLE_LENGTH = 65_536  # characters or bytes of a value
 HEX = re.compile(r"([0-9a-fA-F]{2})+")
 NO_TABLES = "this account can read none of the tables to compare"
 MAX_NAMED_COLUMNS = 6  # of a message
@@ -152,8 +154,14 @@ class ComparedDatabase:
         return list(_in_order(table, self._read(table, paths, statement, params)))
 
     def sample(self, table: str, columns: list[str], limit: int) -> list[Row]:
-        """Return the first rows of a table of this database, by its own names. Raises UnreadableSideError."""
-        listed = ", ".join(f"`{column}`" for column in columns)
+        """Return the first rows of a table of this database, by its own names. Raises UnreadableSideError.
+
+        Of a long text or BLOB its beginning is read.
+        """
+        listed = ", ".join(
+            f"LEFT(`{column}`, {SAMPLE_LENGTH}) AS `{column}`" if self.types.get((table, column)) in LONG_TYPES
+            else f"`{column}`" for column in columns
+        )
         with self._named(f"table {table} ({', '.join(columns)})"):
             return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
 
