@@ -202,12 +202,24 @@ def test_no_wrong_line_of_a_proposal_is_sure_and_values_find_what_names_do_not(t
     )
 
 
-def test_a_sample_of_long_values_is_short(theirs, ours, admin):
+def test_a_sample_has_the_first_and_last_rows_once_and_the_beginning_of_long_values(theirs, ours, admin):
     admin.execute("CREATE TABLE filme (nr INT PRIMARY KEY, film LONGBLOB, titel VARCHAR(20))")
-    admin.execute("INSERT INTO filme SELECT seq, REPEAT('x', 1000000), 'x' FROM seq_1_to_20")
+    admin.execute("INSERT INTO filme SELECT seq, REPEAT('x', 100000), CONCAT('Film ', seq) FROM seq_1_to_30")
     with ComparedDatabase(theirs[0]).opened() as side:
-        rows = side.sample("filme", ["film", "titel"], 200)
-    assert {(len(row["film"]), row["titel"]) for row in rows} == {(65536, "x")}
+        for limit, numbers in ((10, [*range(1, 6), *range(26, 31)]), (200, range(1, 31))):
+            rows = side.sample("filme", ["film", "titel"], limit)
+            assert sorted(int(row["titel"].removeprefix("Film ")) for row in rows) == list(numbers)
+            assert {len(row["film"]) for row in rows} == {65536} and {*rows[0]} == {"film", "titel"}
+
+
+def test_a_side_that_has_years_more_is_matched_by_its_last_rows(theirs, ours, admin):
+    admin.execute("UPDATE medien SET nr = nr + 100000 ORDER BY nr DESC")
+    admin.execute(
+        "INSERT INTO medien (nr, art, kennung, ordner, ueberschrift) SELECT seq, 'foto', UNHEX(SHA2(seq, 256)),"
+        " CONCAT('alt/', seq), CONCAT('Alt ', seq) FROM seq_1_to_500"
+    )
+    lines = {(line["table"], line["column"]): line for line in propose(theirs, ours)["lines"]}
+    assert lines["asset", ""]["theirs"] == "medien" and lines["asset", "asset_hash"]["theirs"] == "kennung"
 
 
 def test_a_second_run_keeps_the_lines_of_the_file_and_proposes_the_words(theirs, ours):

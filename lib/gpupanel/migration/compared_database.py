@@ -154,16 +154,29 @@ class ComparedDatabase:
         return list(_in_order(table, self._read(table, paths, statement, params)))
 
     def sample(self, table: str, columns: list[str], limit: int) -> list[Row]:
-        """Return the first rows of a table of this database, by its own names. Raises UnreadableSideError.
+        """Return the first and the last rows of a table of this database, by its own names, and no row twice.
 
-        Of a long text or BLOB its beginning is read.
+        A side that has run for years and one that is new have their last rows in common. Of a long text or BLOB its
+        beginning is read. Raises UnreadableSideError.
         """
         listed = ", ".join(
             f"LEFT(`{column}`, {SAMPLE_LENGTH}) AS `{column}`" if self.types.get((table, column)) in LONG_TYPES
             else f"`{column}`" for column in columns
         )
         with self._named(f"table {table} ({', '.join(columns)})"):
-            return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
+            key = self.primary.get(table, [])
+            if len(key) != 1:
+                return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
+            return self._ends(table, listed, key[0], limit // 2)
+
+    def _ends(self, table: str, listed: str, key: str, limit: int) -> list[Row]:
+        """Return the first and the last rows in the order of the primary key."""
+        rows: dict[Any, Row] = {}
+        for order in ("ASC", "DESC"):
+            statement = f"SELECT {listed}, `{key}` AS `#` FROM `{table}` ORDER BY `{key}` {order} LIMIT {int(limit)}"
+            for row in self._tx.stream_sql(statement):
+                rows[row.pop("#")] = row
+        return list(rows.values())
 
     def count_among(self, table: str, column: str, values: list) -> int:
         """Return how many of these values a key of a table of this database has. Raises UnreadableSideError."""
