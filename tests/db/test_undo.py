@@ -218,6 +218,24 @@ def test_a_gallery_that_stays_keeps_its_members_and_its_cover(admin_db, panel_db
     assert admin_db.execute("SELECT id FROM asset WHERE deleted_at IS NULL") == []
 
 
+def test_a_member_that_another_program_added_stays(admin_db, panel_db, bundles, bring, take_back):
+    """A membership that is older than the photo's import keeps nothing."""
+    photos = list(bundles.assets("coast", 3))
+    first = bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos[:1])])
+    bring(first)
+    admin_db.execute("INSERT INTO asset_collection (collection_hash) VALUES (REPEAT('a', 64))")
+    admin_db.execute(
+        "INSERT INTO asset_collection_item (collection_id, asset_id, created_at) SELECT c.id, a.id,"
+        " NOW(6) - INTERVAL IF(a.asset_hash = %(before)s, 1, 0) DAY FROM asset_collection c JOIN asset a"
+        " WHERE a.asset_hash IN %(hashes)s", before=photos[2].asset_hash,
+        hashes=[photo.asset_hash for photo in photos[1:]],
+    )
+    decided = worker_helpers.reasons(panel_db, take_back(first))
+    assert [decided[photo.asset_hash][0] for photo in photos] == ["removed", "skipped", "removed"]
+    reason = "another program has put it into collection aaaaaaaaaaaaaaaa... since"
+    assert decided[photos[1].asset_hash][1] == reason
+
+
 @pytest.mark.parametrize("chunk_items", [1, 2, 500])
 def test_a_link_from_before_lets_a_cover_go_again(admin_db, panel_db, bundles, bring, worker_conf, chunk_items):
     """The photo showed the missing cover before; the batch changed the photo and brought the cover."""
@@ -255,8 +273,8 @@ def test_a_cover_of_many_assets_is_read_page_by_page(admin_db, panel_db, bundles
     last = max(photos[::2], key=lambda each: asset(admin_db, each)["id"])
     bring(bundles.bundle("update", [last._replace(title="Dusk")], action="update", files=False))
     monkeypatch.setattr(references, "PAGE_ROWS", 2)
-    (found,) = undo_service.preview_undo(panel_db, [first])
-    assert found.items == {"will_remove": 9, "will_skip": 2}
+    (undo,) = undo_service.preview_undo(panel_db, [first])
+    assert undo.items == {"will_remove": 9, "will_skip": 2}
 
 
 # ------------------------------------------------------------------------------------------------ several
@@ -465,8 +483,8 @@ def test_a_plan_reads_the_members_of_few_containers_at_a_time(panel_db, bundles,
         return whole(tx, result_ids)
 
     monkeypatch.setattr(reader, "read_parts", counted)
-    (found,) = undo_service.preview_undo(panel_db, [sync_id])
-    assert found.containers == {"will_remove": 5} and read == [2, 2, 1]
+    (undo,) = undo_service.preview_undo(panel_db, [sync_id])
+    assert undo.containers == {"will_remove": 5} and read == [2, 2, 1]
 
 
 def test_an_item_that_the_database_refuses_fails_alone_and_is_retried(

@@ -101,8 +101,11 @@ class UndoPlanner:
         }
         if not going:
             return undos
-        reasons = self._references.find_own_listings(going) if len(targets) == len(self._chain) else {}
-        first = min(runs[key].results[-1].id for key in going.values())
+        firsts = {asset_id: runs[key].results[-1].id for asset_id, key in going.items()}
+        reasons: dict[int, str] = {}
+        if len(targets) == len(self._chain):
+            reasons |= self._references.find_own_listings(going) | self._references.find_foreign_listings(firsts)
+        first = min(firsts.values())
         batch_ids = [target.batch_id for target in targets]
         listed: dict[int, int] = {}
         for kind in library_reader.CONTAINER_TYPES:
@@ -184,7 +187,8 @@ def _plan_asset(kind: str, target: UndoTarget, run: Run, state: AssetState) -> A
     decision = _decision(run.results, state.is_live, after.is_live)
     is_restored = after.is_live and not state.is_live
     reason = _reason(decision, kind, target, is_restored, list(assets.plan_changes(changes)))
-    return AssetUndo(decision, reason, state, after, tuple(result.id for result in run.results))
+    results = tuple(result.id for result in run.results)
+    return AssetUndo(decision, reason, state, after, results, changes | {"undoes": list(results)})
 
 
 def _plan_container(
