@@ -104,6 +104,15 @@ class PreflightFailedError(InvalidStateError):
         self.reasons = reasons
 
 
+class UnseenChangeError(InvalidStateError):
+    """A bundle does something else than what was recorded; its plan is stored, and the batch was not queued."""
+
+    hint = "Run Preflight, check the new plan, then queue the batch."
+
+    def __init__(self, sync_id: str, reason: str) -> None:
+        super().__init__(f"Batch {sync_id} was not queued: {reason}.")
+
+
 class PreflightTooLongError(PanelError):
     message = "The preflight takes too long for a request."
     hint = "Run it with bin/gpupanel, which has no time limit."
