@@ -20,17 +20,17 @@ def view(db) -> dict[tuple, tuple]:
         (row["kind"], row["hash"]): (row["source_at"], row["batch_id"])
         for row in db.execute("SELECT * FROM ingest_tombstone WHERE deleted_at IS NULL")
     }
-    found = _assets(db)
+    entries = _assets(db)
     for (kind, hash_), (source_at, batch_id) in stones.items():
         if kind in ("gallery", "collection"):
-            found["stone", kind, hash_] = source_at, batch_id
+            entries["stone", kind, hash_] = source_at, batch_id
         elif kind.endswith("_member"):
-            found[kind, hash_] = "removed", (source_at, batch_id)
+            entries[kind, hash_] = "removed", (source_at, batch_id)
         else:
-            found.setdefault((kind, hash_), ("removed", (source_at, batch_id, batch_id), NO_PARTS))
+            entries.setdefault((kind, hash_), ("removed", (source_at, batch_id, batch_id), NO_PARTS))
     for kind in ("gallery", "collection"):
-        found |= _containers(db, kind)
-    return {key: value for key, value in found.items() if value not in (("removed", NO_SAY, NO_PARTS), None)}
+        entries |= _containers(db, kind)
+    return {key: value for key, value in entries.items() if value not in (("removed", NO_SAY, NO_PARTS), None)}
 
 
 def _assets(db) -> dict[tuple, tuple]:
@@ -44,24 +44,24 @@ def _assets(db) -> dict[tuple, tuple]:
         files[row["asset_id"]].add((row["kind"], row["path"], *values, row["source_at"], row["source_batch_id"]))
     for row in db.execute("SELECT * FROM asset_source WHERE deleted_at IS NULL"):
         sources[row["asset_id"]] = (row["sha256"], row["document"])
-    found = {}
+    entries = {}
     for row in db.execute("SELECT * FROM asset"):
         number, columns = row["id"], tuple(row[name] for name in ("source_at", "source_batch_id", "last_batch_id"))
         parts = (*(frozenset(each[number]) for each in (covers, runs, files)), sources.get(number))
         state = ("removed", columns, parts)
         if row["deleted_at"] is None:
             state = ("live", columns, parts, tuple(row[name] for name in (*FIELDS, "fingerprint")))
-        found[row["asset_type"], row["asset_hash"]] = state
-    return found
+        entries[row["asset_type"], row["asset_hash"]] = state
+    return entries
 
 
 def _containers(db, kind: str) -> dict[tuple, tuple]:
-    found, owners = {}, {}
+    entries, owners = {}, {}
     for row in db.execute(f"SELECT * FROM asset_{kind}"):
         columns = tuple(row[name] for name in ("source_at", "source_batch_id", "last_batch_id"))
         owners[row["id"]] = row[f"{kind}_hash"], columns
         live = ("live", columns, row["title"], row["cover_hash"])
-        found[kind, row[f"{kind}_hash"]] = live if row["deleted_at"] is None else ("removed", columns, NO_PARTS)
+        entries[kind, row[f"{kind}_hash"]] = live if row["deleted_at"] is None else ("removed", columns, NO_PARTS)
     for row in db.execute(
         f"SELECT m.*, a.asset_hash, a.asset_type FROM asset_{kind}_item m JOIN asset a ON a.id = m.asset_id"
     ):
@@ -69,5 +69,5 @@ def _containers(db, kind: str) -> dict[tuple, tuple]:
         own = (row["source_at"], row["source_batch_id"]) if row["source_at"] else ("owner", *columns)
         live = ("live", row["position"], own)
         state = live if row["deleted_at"] is None else None if own[0] == NEVER else ("removed", own)
-        found[order.member_key(kind, container_hash, row["asset_hash"])] = state
-    return found
+        entries[order.member_key(kind, container_hash, row["asset_hash"])] = state
+    return entries

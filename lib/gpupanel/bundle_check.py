@@ -22,7 +22,7 @@ from .models import SYNC_ID
 from .mount import ManifestFile, Mount
 from .mount.mount import SENTINEL
 from .mount.safe_open import decode_name, open_checked
-from .preflight import BundleInspection, check_files
+from .bundle_inspection import BundleInspection, check_files
 from .text import escape_unprintable
 
 MANIFEST = ".json"

@@ -11,6 +11,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+            UnseenChangeError           upstream replaced the bundle before it was queued
             ForeignTablesError          (database)
         PreflightTooLongError
         PreflightRequested                    a worker makes the preflight

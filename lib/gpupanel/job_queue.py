@@ -11,11 +11,10 @@ from . import holds, ledger, perl_time, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
-from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
+from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
 from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
-PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
 STOP = "Only stopping its worker ends it; Import Tasks and docs/runbook.md say how."
 WAITING = (JobState.QUEUED, JobState.HELD)  # the states that no worker works on
@@ -77,7 +76,7 @@ def _raise_if_undo_clashes(tx: ReadTransaction, batch: BatchRow) -> None:
                 f"Job {active['id']} of the batch that is to be undone is {active['state']}.",
                 "Wait for the job to end, or cancel it; then preflight the undo again.",
             )
-    elif active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
+    if active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
         raise InvalidStateError(
             f"Batch {batch['sync_id']} is being undone by batch {active['sync_id']}: job {active['id']} is"
             f" {active['state']}.",

@@ -4,62 +4,28 @@ docs/CONTRACT.md, 5. Words for states.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from . import digests, file_check, ledger, library_reader, order, preflight_requests, thumbnails
+from . import digests, ledger, library_reader, order, preflight_requests, thumbnails
+from .bundle_inspection import BundleInspection
 from .container_plans import iterate_container_plans
 from .db import ReadTransaction, Transaction, chunked
 from .decision import ContainerMemberships, decide
-from .errors import (
-    BundleIncompleteError, InvalidStateError, ManifestError, OrderError, PreflightTooLongError, UnsafePathError,
-)
+from .errors import InvalidStateError, OrderError
 from .ledger import search_words
 from .library_reader import AssetKey, ExistingAsset
-from .manifest import (
-    InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
-)
+from .manifest import InvalidItem, Item, Manifest
 from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan
-from .mount import Mount, map_in_threads
 from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
-CHECKERS = 16  # threads that check the files of items
-CHECKED_AT_ONCE = 64  # items that a thread checks at a time
 BRINGS = (Decision.WILL_CREATE, Decision.WILL_UPDATE)  # after them the library has the asset, and it is live
 SAMPLES = 5  # reasons of failing items in the problems and the event of a preflight
 MEND = "Ask upstream to fix the bundle, or correct the library, first."
 BRING_BACK = "Restore the bundle or make it readable, or ask upstream to resend it"
 REPEAT, JOB_WAITS = f"{BRING_BACK}; then repeat this.", f"{BRING_BACK}; its job then continues by itself."
 QUEUE = "To import its containers without these items, queue the whole batch."
-
-
-class BundleInspection(NamedTuple):
-    """A bundle as read from the mount.
-
-    `problems` are those of the bundle, `missing` maps the position of an item to what is wrong with its files;
-    `manifest` is None if it was refused. `only` are the items to plan, None for all. `gone`: manifest or sentinel is
-    missing or unreadable for this account, which says nothing about the batch. `although_older`: an operator asked to
-    write the bundle although a newer one was imported. `files_listed` is how many derivatives the manifest names, None
-    if they were not counted.
-    """
-
-    sync_id: str
-    sha256: str | None
-    manifest: Manifest | None
-    problems: list[str]
-    missing: dict[int, str]
-    only: set[AssetKey] | None = None
-    gone: bool = False
-    although_older: bool = False
-    files_listed: int | None = None
-
-    def entries(self, manifest: Manifest) -> Iterator[tuple[int, Item | InvalidItem]]:
-        """Position and item of those that are to be planned."""
-        for position, item in enumerate(manifest.items):
-            if self.only is None or (item.asset_type, item.asset_hash) in self.only:
-                yield position, item
 
 
 class PreflightResult(NamedTuple):
@@ -73,104 +39,6 @@ class PreflightResult(NamedTuple):
     counts: dict[str, int]
     problems: list[str]
     withheld: str | None = None
-
-
-# ---------------------------------------------------------------------------------------------- reading the mount
-
-
-def inspect_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
-    *, progress: Callable[[int, int], None] = lambda done, total: None,
-) -> BundleInspection:
-    """Read the manifest, and check the files of (`only` some) items; `progress` is called with (done, total) items.
-
-    Faults of the bundle are in the result. Raises MountUnavailableError.
-    """
-    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint, progress=progress)
-
-
-def read_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
-    *, most_bytes: int | None = None,
-) -> BundleInspection:
-    """Read the manifest alone.
-
-    Raises MountUnavailableError, and PreflightTooLongError if the manifest has more than `most_bytes`.
-    """
-    raw = None
-    try:
-        with closing(mount.open_manifest(sync_id)) as file:
-            if most_bytes is not None and file.size > most_bytes:
-                raise PreflightTooLongError
-            raw = file.read()
-        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
-    except ManifestError as error:
-        sha256 = None if raw is None else sha256_hex(raw)
-        return BundleInspection(sync_id, sha256, None, error.problems or [str(error)], {})
-    except (BundleIncompleteError, UnsafePathError) as error:
-        problems = [str(error).rstrip(".")]
-        return BundleInspection(sync_id, None, None, problems, {}, gone=isinstance(error, BundleIncompleteError))
-    return BundleInspection(sync_id, manifest.sha256, manifest, reasons_not_consumable(manifest), {}, only)
-
-
-def check_files(
-    mount: Mount, examined: BundleInspection, checkpoint: Callable[[], None] = lambda: None,
-    *, progress: Callable[[int, int], None] = lambda done, total: None,
-) -> BundleInspection:
-    """Check the files of the items that are to be planned, in several threads; a `remove` needs none.
-
-    Raises MountUnavailableError.
-    """
-    manifest = examined.manifest
-    if manifest is None or examined.problems or manifest.action == "remove":
-        return examined
-    check = FileChecks(mount)
-    chunks = chunked(examined.entries(manifest), CHECKED_AT_ONCE)
-    total = manifest.item_count if examined.only is None else len(examined.only)
-    for number, _ in enumerate(map_in_threads(check.check, map(check.count, chunks), CHECKERS), 1):
-        checkpoint()
-        progress(min(number * CHECKED_AT_ONCE, total), total)
-    check.confirm_absences()
-    return examined._replace(missing=check.missing, files_listed=check.files if examined.only is None else None)
-
-
-class FileChecks:
-    """Collects what is wrong with the files of items, by their positions in `missing`."""
-
-    def __init__(self, mount: Mount) -> None:
-        self._mount = mount
-        self.missing: dict[int, str] = {}
-        self.files = 0
-        self._first_folders: set[str] = set()
-        self._is_any_sound = False
-
-    def count(self, entries: list[tuple[int, Item | InvalidItem]]) -> list[tuple[int, Item]]:
-        """Count the files of some items; return the valid items."""
-        valid = [(position, item) for position, item in entries if isinstance(item, Item)]
-        self.files += sum(len(item.derivatives) for _, item in valid)
-        return valid
-
-    def check(self, entries: list[tuple[int, Item]]) -> None:
-        """Check some items; called by several threads."""
-        for position, item in entries:
-            if problems := file_check.check_item(self._mount, item):
-                self.missing[position] = "; ".join(f"items[{position}].{problem}" for problem in problems)
-                self._first_folders.add(first_folder(item))
-            else:
-                self._is_any_sound = True
-
-    def confirm_absences(self) -> None:
-        """If no item is sound, check that the mount is there. Raises MountUnavailableError."""
-        if self.missing and not self._is_any_sound:
-            self._mount.check_available(self._first_folders)
-
-
-def first_folder(item: Item) -> str:
-    """The first folder of an item's path."""
-    return (item.path or "").partition("/")[0]
-
-
-# ---------------------------------------------------------------------------------------------- writing the ledger
 
 
 class _ItemState(NamedTuple):

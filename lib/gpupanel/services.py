@@ -10,6 +10,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service, unseen_change
+from .bundle_inspection import BundleInspection, check_files, inspect_bundle, read_bundle
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
@@ -18,9 +19,8 @@ from .errors import (
 from .holds import Hold
 from .library_reader import AssetKey
 from .manifest import Item
-from .models import BatchStatus
+from .models import PRIORITY, BatchStatus
 from .mount import Mount, iterate_with_timeout, seconds_left
-from .preflight import BundleInspection
 from .rows import BatchRow
 from .scan_run import ScanReport, ScanRun
 
@@ -91,7 +91,7 @@ def preflight_batch(
 
 def queue_batch(
     db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+    priority: int = PRIORITY, seconds: float | None = None,
 ) -> int:
     """Queue a batch, preflighting it first if needed; return the job's id.
 
@@ -115,7 +115,7 @@ def queue_batch(
 
 def retry_batch(
     db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+    priority: int = PRIORITY, seconds: float | None = None,
 ) -> int:
     """Queue the open items of a batch again; return the job's id.
 
@@ -155,12 +155,10 @@ def request_preflight(
 
     Returns what a caller raises. Raises InvalidStateError if a request is open or a job is active.
     """
-    queues, priority = then_queue is not None, job_queue.PRIORITY if then_queue is None else then_queue
     db.run_transaction(
-        preflight_requests.request, batch["id"], actor,
-        then_queue=queues, priority=priority, although_older=although_older,
+        preflight_requests.request, batch["id"], actor, then_queue=then_queue, although_older=although_older
     )
-    return PreflightRequested(batch["sync_id"], then_queue=queues)
+    return PreflightRequested(batch["sync_id"], then_queue=then_queue is not None)
 
 
 def _has_large_undo(db: Database, batch: BatchRow) -> bool:
@@ -185,7 +183,7 @@ def reason_not_retried(status: str) -> str:
 
 def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
+    priority: int = PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
 ) -> list[BatchResult]:
     """Queue batches one by one, in the order of their completion upstream.
 
@@ -321,7 +319,7 @@ def _inspect_bundle(
 
     def inspect(sync_id: str) -> BundleInspection:
         if seconds is None:
-            return preflight.inspect_bundle(mount, sync_id, only, progress=progress)
+            return inspect_bundle(mount, sync_id, only, progress=progress)
         return _inspect_short(mount, sync_id, only)
 
     examined: BundleInspection
@@ -330,10 +328,10 @@ def _inspect_bundle(
 
 
 def _inspect_short(mount: Mount, sync_id: str, only: set[AssetKey] | None) -> BundleInspection:
-    examined = preflight.read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
+    examined = read_bundle(mount, sync_id, only, most_bytes=MAX_REQUEST_BYTES)
     derivatives = 0
     for items, (_, item) in enumerate(examined.entries(examined.manifest) if examined.manifest else (), 1):
         derivatives += len(item.derivatives) if isinstance(item, Item) else 0
         if is_too_long(0, items, derivatives):
             raise PreflightTooLongError
-    return preflight.check_files(mount, examined)
+    return check_files(mount, examined)

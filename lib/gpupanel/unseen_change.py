@@ -3,8 +3,9 @@
 docs/decisions/0117-no-unseen-action-is-approved.md
 """
 
+from .bundle_inspection import BundleInspection
 from .db import Transaction
-from .preflight import BundleInspection, PreflightResult
+from .preflight import PreflightResult
 from .rows import BatchRow
 
 # What a plan would do, by decision: "15 items would now be removed".

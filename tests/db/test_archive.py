@@ -141,13 +141,9 @@ def test_one_batch_of_a_file_is_restored_alone_and_archived_again(settled, archi
     ("INSERT INTO import_job (batch_id, requested_by) SELECT id, 'x' FROM ingest_batch", "active job"),
     ("DELETE FROM ingest_receipt", "it has no receipt"),
     ("UPDATE ingest_result SET reason = 'changed'", "is not what was sealed"),
-    ("INSERT INTO ingest_batch (sync_id, action, undo_of) SELECT REPLACE(sync_id, '-', 'f'), 'undo', id FROM"
-     " ingest_batch", "an undo of it"),
     ("INSERT INTO preflight_request (batch_id, requested_by) SELECT id, 'x' FROM ingest_batch", "preflight"),
 ])
 def test_what_is_still_needed_or_does_not_fit_stays(settled, archive_db, admin_db, folder, change, reason):
-    if "undo" in change:
-        change = change.replace("REPLACE(sync_id, '-', 'f')", "CONCAT('f', SUBSTR(sync_id, 2))")
     admin_db.execute(change)
     before = rows(admin_db)
     report = archive(archive_db, folder)
@@ -165,6 +161,40 @@ def test_a_batch_that_changes_while_it_is_archived_stays(settled, archive_db, ad
     assert report.batches == 1 and "changed while" in report.refused[settled[0]]
     batch_id = worker_helpers.batch(admin_db, settled[0])["id"]
     assert [row for row in rows(admin_db)["ingest_result"] if row["batch_id"] == batch_id]
+
+
+@pytest.mark.parametrize("step", ["write", "close", "verify", "mark"])
+def test_a_batch_that_is_undone_while_it_is_archived_stays(settled, archive_db, admin_db, folder, panel_db, step):
+    """Until the batch is marked, the undo comes first; its plan reads rows that are all there."""
+    undone = []
+
+    def undo(now):
+        if now == step and not undone:
+            undone.append(undo_service.undo_batches(panel_db, [settled[0]], "ann")[0].job_id)
+
+    before = rows(admin_db)["ingest_result"]
+    report = archive(archive_db, folder, undo)
+    assert undone != [None] and report.refused[settled[0]] == "an undo of it is queued or running"
+    batch_id = worker_helpers.batch(admin_db, settled[0])["id"]
+    left = rows(admin_db)["ingest_result"]
+    assert [row for row in left if row["batch_id"] == batch_id] == [
+        row for row in before if row["batch_id"] == batch_id
+    ]
+
+
+@pytest.mark.parametrize("step", ["delete_results", "delete_events", "delete_items", "emptied"])
+def test_a_batch_that_is_marked_as_archived_is_not_undone_from_what_is_left_of_it(
+    settled, archive_db, folder, panel_db, step, monkeypatch
+):
+    monkeypatch.setattr(archiver_module, "DELETED_ROWS", 2)
+    problems = []
+
+    def undo(now):
+        if now == step:
+            problems.extend(result.problem for result in undo_service.undo_batches(panel_db, settled[:1], "ann"))
+
+    assert archive(archive_db, folder, undo).batches == 2
+    assert problems and all(f"The results of batch {settled[0]} are archived" in problem for problem in problems)
 
 
 def test_only_one_run_at_a_time_and_no_time_that_has_not_passed(settled, archive_db, folder):
@@ -209,14 +239,21 @@ def test_an_archived_batch_is_planned_and_imported_as_any_other(
 
 
 def test_an_archived_batch_is_undone_after_its_restoration_and_stays_while_its_undo_waits(
-    settled, archive_db, folder, panel_db
+    settled, archive_db, folder, panel_db, mount
 ):
+    """An undo that was planned and left alone holds no archive up; it is queued after the restoration."""
+    undo = undo_service.plan_undo(panel_db, settled[0], "operator").sync_id
     (name,) = archive(archive_db, folder).files
-    with pytest.raises(InvalidStateError, match="are archived"):
-        undo_service.plan_undo(panel_db, settled[0], "operator")
+    for refused in (
+        lambda: undo_service.plan_undo(panel_db, settled[0], "operator"),
+        lambda: services.preflight_batch(panel_db, mount, undo, "operator"),
+        lambda: services.queue_batch(panel_db, mount, undo, "operator"),
+    ):
+        with pytest.raises(InvalidStateError, match=f"The results of batch {settled[0]} are archived"):
+            refused()
     Restorer(archive_db, folder / name, "archivist").run()
-    assert undo_service.plan_undo(panel_db, settled[0], "operator").plan.ok
-    assert archive(archive_db, folder).refused[settled[0]] == "an undo of it is planned or queued"
+    services.queue_batch(panel_db, mount, undo, "operator")
+    assert archive(archive_db, folder).refused[settled[0]] == "an undo of it is queued or running"
 
 
 def test_tombstones_that_no_receipt_covers_stay_in_the_database(
@@ -385,8 +422,8 @@ def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db,
     before, steps = rows(admin_db), 0
     while killed_at(archive_db.settings, lambda db, checkpoint: archive(db, folder, checkpoint), steps):
         steps += 1
-        known = {row["file"] for row in admin_db.execute("SELECT file FROM ingest_archive")}
-        assert all(verify_file(folder / name).is_consistent for name in known)
+        names = {row["file"] for row in admin_db.execute("SELECT file FROM ingest_archive")}
+        assert all(verify_file(folder / name).is_consistent for name in names)
         archive(archive_db, folder)
         assert rows(admin_db) == {table: [] for table in MOVED}
         assert admin_db.execute("SELECT 1 FROM ingest_archive WHERE emptied_at IS NULL") == []
@@ -413,7 +450,8 @@ def test_a_restoration_that_is_killed_at_any_step_is_completed_by_the_next(settl
     assert steps >= 4
 
 
-def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settled, archive_db, admin_db, folder):
+def archive_without_deleting(archive_db, folder):
+    """Return the file of a run that is killed before it deletes what it has marked."""
     def stop(step):
         if step == "delete_results":
             raise KeyboardInterrupt
@@ -421,6 +459,11 @@ def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settle
     with pytest.raises(KeyboardInterrupt):
         archive(archive_db, folder, stop)
     (path,) = folder.iterdir()
+    return path
+
+
+def test_a_run_that_was_killed_deletes_nothing_more_once_its_file_is_gone(settled, archive_db, admin_db, folder):
+    path = archive_without_deleting(archive_db, folder)
     hidden = path.rename(folder.parent / path.name)
     left = rows(admin_db)
     with pytest.raises(InvalidStateError, match="is not in"):
@@ -435,13 +478,7 @@ def test_a_run_that_was_killed_deletes_nothing_that_its_file_does_not_hold(
     settled, archive_db, admin_db, folder, kept
 ):
     """The file is whole, but lacks the receipts, or the items, of a batch that was marked."""
-    def stop(step):
-        if step == "delete_results":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        archive(archive_db, folder, stop)
-    (path,) = folder.iterdir()
+    path = archive_without_deleting(archive_db, folder)
     left, segments = rows(admin_db), re.findall(
         rb'(?s)(?:\{"sha256"[^\n]*\n)*\{"root"[^\n]*\n', gzip.decompress(path.read_bytes())
     )
@@ -475,6 +512,16 @@ def test_every_column_of_what_is_moved_is_written_and_brought_back():
 def test_a_receipt_has_every_column_of_a_container():
     selected = query("receipts.settled_containers").partition("SELECT")[2].partition("FROM")[0]
     assert set(re.findall(r"\w+", selected)) == set(expected_tables()["ingest_batch_container"].columns)
+
+
+def test_the_command_takes_a_time_with_its_zone(settled, command, admin_db, archive_conf, folder):
+    admin_db.execute("UPDATE ingest_batch SET completed_at = '2026-03-01 09:59:59' WHERE sync_id = %(sync_id)s",
+                     sync_id=settled[0])
+    admin_db.execute("UPDATE ingest_batch SET completed_at = '2026-03-01 10:00:00' WHERE sync_id = %(sync_id)s",
+                     sync_id=settled[1])
+    done = command("archive", "--before", "2026-03-01T12:00:00+02:00", "--to", folder, conf=archive_conf)
+    assert done.stdout.startswith("1 batch archived."), done.stderr
+    assert worker_helpers.batch(admin_db, settled[0])["archived_at"]
 
 
 def test_the_commands_run_under_the_account_of_archives_alone(settled, command, archive_conf, panel_conf, folder):

@@ -54,8 +54,10 @@ def test_a_create_that_became_a_remove_removes_nothing_and_asks_an_operator(
     assert batch["changed_at"] and batch["changed_sha256"] == batch["manifest_sha256"]
     assert batch["imported_at"] is None and batch["completed_at"] is None
     assert {row["decision"] for row in admin_db.execute(PLANS)} >= {"will_remove"}
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-5:] == ["job_claimed", "manifest_changed", "preflight_started", "preflight_finished", "job_failed"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types[-5:] == [
+        "job_claimed", "manifest_changed", "preflight_started", "preflight_finished", "job_failed",
+    ]
 
 
 def test_the_new_plan_is_imported_once_an_operator_preflighted_and_queued_it(

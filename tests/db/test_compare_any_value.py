@@ -55,7 +55,9 @@ def sides(tmp_path_factory):
         for table in table_specs.BY_NAME:
             fill(db, table)
             loosen(db, table)
-        yield db, [configure(server, folder / f"{name}.conf", name) for name in (LEFT, RIGHT)]
+        (folder / "left.mapping").write_text("[side]\ntime_zone = Asia/Kolkata\n")
+        left, right = (configure(server, folder / f"{name}.conf", name) for name in (LEFT, RIGHT))
+        yield db, [(left, folder / "left.mapping"), (right, None)]
         db.close()
 
 
@@ -107,7 +109,7 @@ def loosen(db, table):
         elif column != "id" and "int" in kind:
             changes.append(f"MODIFY {column} BIGINT NULL")
         elif kind.startswith("datetime"):
-            changes.append(f"MODIFY {column} DATETIME(6) NULL")
+            changes.append(f"MODIFY {column} TIMESTAMP(6) NULL")  # in UTC, whatever the zone of the side is
         elif kind in ("json", "longtext", "text"):
             changes.append(f"MODIFY {column} LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL")
     db.execute(f"ALTER TABLE {LEFT}.{table} {', '.join(changes)}")
@@ -175,7 +177,7 @@ def changed_json(text):
 
 def compare(sides):
     findings = Findings()
-    left, right = (ComparedDatabase(conf) for conf in sides[1])
+    left, right = (ComparedDatabase(*files) for files in sides[1])
     with left.opened(), right.opened():
         database_diff.compare_databases(left, right, ComparisonOptions(by_bytes=True, tolerance=0), findings)
     return findings
@@ -254,7 +256,7 @@ def test_every_column_of_every_compared_table_is_changed():
 
 def compare_each(sides, each):
     findings = Findings(each=each.append)
-    left, right = (ComparedDatabase(conf) for conf in sides[1])
+    left, right = (ComparedDatabase(*files) for files in sides[1])
     with left.opened(), right.opened():
         database_diff.compare_databases(left, right, ComparisonOptions(by_bytes=True, tolerance=0), findings)
     return findings

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import simulated_foreign_db as foreign
+from constants import TREE
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
@@ -137,6 +138,23 @@ def test_each_deliberate_difference_is_named_once(theirs, ours, admin):
     }
 
 
+def test_numbers_for_states_are_words_too_and_a_whole_mapping_leaves_no_question(theirs, ours, admin):
+    listed = ", ".join(repr(word) for word in foreign.JOBS.values())
+    for statement in (
+        "ALTER TABLE auftraege ADD code TINYINT", f"UPDATE auftraege SET code = FIELD(status, {listed})",
+        "ALTER TABLE auftraege DROP status, RENAME COLUMN code TO status",
+    ):
+        admin.execute(statement)
+    before, after = foreign.mapping().split("[import_job.state]")
+    for number, word in enumerate(foreign.JOBS.values(), 1):
+        after = after.replace(f"= {word}\n", f"= {number}\n", 1)
+    text = f"{before}[import_job.state]{after}"
+    theirs[1].write_text(text)
+    assert contents(differences(theirs, ours)) == {}
+    assert not [question for question in propose(theirs, ours, text)["open"] if "asset_cover" in question
+                or "import_job" in question]
+
+
 def propose(theirs, ours, text=""):
     (theirs[0].parent / "given.mapping").write_text(text)
     answer = command("schemas", theirs[0], ours, "--left-mapping", theirs[0].parent / "given.mapping", "--json")
@@ -222,3 +240,10 @@ def test_one_batch_of_it_is_found_by_its_bytes(theirs, ours, admin, folder):
         "ingest_batch_item": 3,
     }
     assert all(table["left_only"] == table["right_only"] == table["different"] == 0 for table in tables.values())
+
+
+def test_a_reader_that_has_read_enough_is_no_file_that_cannot_be_written(theirs, ours):
+    program = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "databases", str(ours), str(ours)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as comparison:
+        comparison.stdout.close()
+        assert comparison.stderr.read() == b""

@@ -75,19 +75,19 @@ def test_the_forecast_is_what_the_import_of_the_batches_gives(site, world: World
             services.preflight_batch(site.panel, site.mount, each, "operator", although_older=older)
     before = views(library_of(site.admin))
     rows = worker_helpers.rows(site.admin)
-    found = as_json(forecast_batches(site.panel, site.mount, chosen, EVERYTHING))
-    note(found)
-    assert worker_helpers.rows(site.admin) == rows and found["complete"]
+    result = as_json(forecast_batches(site.panel, site.mount, chosen, EVERYTHING))
+    note(result)
+    assert worker_helpers.rows(site.admin) == rows and result["complete"]
     services.queue_batches(site.panel, site.mount, chosen, "operator")
     site.drain()
     imported = views(library_of(site.admin))
-    assert after(before, found["changes"]) == {key: with_defaults(state) for key, state in imported.items()}
+    assert after(before, result["changes"]) == {key: with_defaults(state) for key, state in imported.items()}
     failed = site.admin.execute(
         "SELECT b.sync_id, c.type, c.container_hash, c.missing_count FROM ingest_batch_container c JOIN ingest_batch b"
         " ON b.id = c.batch_id WHERE c.decision = 'failed' AND b.sync_id IN %(chosen)s", chosen=chosen,
     )
     assert {tuple(row.values()) for row in failed} == {
-        (each["sync_id"], each["kind"], each["hash"], each["missing"]) for each in found["missing_members"]
+        (each["sync_id"], each["kind"], each["hash"], each["missing"]) for each in result["missing_members"]
     }
 
 
@@ -107,12 +107,12 @@ def test_two_creates_of_one_asset_depend_on_the_order(bundles, forecast):
     (asset,) = bundles.assets("one", 1)
     first = bundles.bundle("first", [asset._replace(title="First")])
     second = bundles.bundle("second", [asset._replace(title="Second")])
-    found = forecast(second, first)
-    assert [each["sync_id"] for each in found["batches"]] == [first, second]
-    assert [each["effects"] for each in found["batches"]] == [{"created": 1}, {"unchanged": 1}]
-    (effect,) = found["order_effects"]
+    result = forecast(second, first)
+    assert [each["sync_id"] for each in result["batches"]] == [first, second]
+    assert [each["effects"] for each in result["batches"]] == [{"created": 1}, {"unchanged": 1}]
+    (effect,) = result["order_effects"]
     assert effect["changes"]["title"] == ["First", "Second"] and effect["sync_ids"] == [first, second]
-    assert not found["overwrites"]
+    assert not result["overwrites"]
 
 
 def test_a_value_that_a_later_batch_changes_is_named_with_both_batches(bundles, forecast):
@@ -120,11 +120,11 @@ def test_a_value_that_a_later_batch_changes_is_named_with_both_batches(bundles, 
     first = bundles.bundle("first", [asset._replace(title="First")])
     second = bundles.bundle("second", [asset._replace(title="Second")], action="update")
     third = bundles.bundle("third", [asset], action="remove")
-    found = forecast(first, second, third)
-    assert [(each["name"], each["set_by"], each["changed_by"]) for each in found["overwrites"]] == [
+    result = forecast(first, second, third)
+    assert [(each["name"], each["set_by"], each["changed_by"]) for each in result["overwrites"]] == [
         ("title", first, second), ("deleted", first, third),
     ]
-    assert found["library"] == {"photo": {"created_and_removed": 1}} and not found["order_effects"]
+    assert result["library"] == {"photo": {"created_and_removed": 1}} and not result["order_effects"]
 
 
 def test_a_member_that_a_later_batch_brings_is_missing(bundles, forecast):
@@ -139,12 +139,12 @@ def test_a_member_that_a_later_batch_brings_is_missing(bundles, forecast):
 def test_batches_that_would_not_be_imported_are_named_with_the_reason(bundles, forecast):
     sound = bundles.bundle("sound", bundles.assets("a", 1))
     empty = bundles.bundle("b", bundles.assets("b", 2), files=False)
-    found = forecast(sound, empty, sync_id(99))
-    assert [each["sync_id"] for each in found["batches"]] == [sound]
-    assert {each["sync_id"]: each["problem"] for each in found["refused"]} == {
+    result = forecast(sound, empty, sync_id(99))
+    assert [each["sync_id"] for each in result["batches"]] == [sound]
+    assert {each["sync_id"]: each["problem"] for each in result["refused"]} == {
         empty: "all 2 items would fail", sync_id(99): "it is not recorded: run a scan",
     }
-    assert found["library"] == {"photo": {"created": 1}}
+    assert result["library"] == {"photo": {"created": 1}}
 
 
 def test_an_undo_is_left_out_and_the_command_that_previews_it_is_named(bundles, bring, forecast, panel_db, mount):
@@ -155,14 +155,14 @@ def test_an_undo_is_left_out_and_the_command_that_previews_it_is_named(bundles, 
     new = bundles.bundle("new", [other])
     undo = undo_service.plan_undo(panel_db, done, "operator").sync_id
     for _ in ("planned", "queued"):
-        found = forecast(undo, new)
-        assert [each["sync_id"] for each in found["batches"]] == [new]
-        (left_out,) = found["refused"]
+        result = forecast(undo, new)
+        assert [each["sync_id"] for each in result["batches"]] == [new]
+        (left_out,) = result["refused"]
         assert (left_out["sync_id"], left_out["action"]) == (undo, "undo")
         assert left_out["problem"] == (
             f"it is an undo, and what it changes is not part of the forecast: gpupanel undo --preview {done}"
         )
-        assert found["library"] == {"photo": {"created": 1}}
+        assert result["library"] == {"photo": {"created": 1}}
         if left_out["status"] == "preflight_passed":
             services.queue_batch(panel_db, mount, undo, "operator")
 
@@ -172,8 +172,8 @@ def test_batches_with_a_job_come_first_in_the_order_of_the_queue(bundles, foreca
     services.scan_mount(panel_db, mount, "operator")
     services.queue_batch(panel_db, mount, batches[3], "operator", priority=50)
     services.queue_batch(panel_db, mount, batches[2], "operator", priority=10)
-    found = forecast(*batches)["batches"]
-    assert [each["sync_id"] for each in found] == [batches[2], batches[3], batches[0], batches[1]]
+    result = forecast(*batches)["batches"]
+    assert [each["sync_id"] for each in result] == [batches[2], batches[3], batches[0], batches[1]]
 
 
 def test_a_page_stops_between_the_versions_of_one_container(bundles, forecast, monkeypatch):
@@ -192,14 +192,14 @@ def test_a_page_stops_between_the_versions_of_one_container(bundles, forecast, m
 
     monkeypatch.setattr(entry_store.EntryStore, "marks", slow)
     monkeypatch.setattr(forecast_module, "monotonic", lambda: now[0])
-    found = forecast(*versions, seconds=100)
-    assert not found["complete"] and found["not_read"] == [] and len(calls) == 1
+    result = forecast(*versions, seconds=100)
+    assert not result["complete"] and result["not_read"] == [] and len(calls) == 1
 
 
 def test_lists_stop_at_their_limit_and_their_totals_do_not(bundles, forecast):
-    found = forecast(bundles.bundle("many", bundles.assets("many", 7)), listed=3)
-    assert len(found["changes"]) == 3 and found["totals"]["changes"] == 7
-    assert found["library"] == {"photo": {"created": 7}} and found["complete"]
+    result = forecast(bundles.bundle("many", bundles.assets("many", 7)), listed=3)
+    assert len(result["changes"]) == 3 and result["totals"]["changes"] == 7
+    assert result["library"] == {"photo": {"created": 7}} and result["complete"]
 
 
 def test_a_full_disk_for_the_temporary_file_is_an_error_with_advice(bundles, forecast, monkeypatch):

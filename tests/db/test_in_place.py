@@ -197,6 +197,23 @@ NATURES = {
 }
 
 
+def test_other_words_of_an_enum_are_named_where_rows_have_them(side):
+    run(side, "ALTER TABLE import_job MODIFY state ENUM('queued', 'completed', 'zu Ende', 'nie') NOT NULL")
+    assert doctor(side).returncode == 0  # no row has one of the other words
+    run(side, "UPDATE import_job SET state = 'zu Ende' LIMIT 1")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    assert obstacle["rows"] == 1 and obstacle["cause"].startswith("its words zu Ende, nie are none of ours: queued, ")
+    assert "CASE state WHEN 'zu Ende' THEN '...'" in obstacle["remedy"]
+    assert wrong(side) and not any("MODIFY COLUMN state" in finding.advice for finding in wrong(side))
+
+
+def test_a_view_under_the_name_of_a_table_is_refused(side):
+    run(side, "ALTER TABLE asset_collection_item RENAME TO members; CREATE VIEW asset_collection_item AS SELECT * FROM"
+              " members")
+    answer = doctor(side)
+    assert answer.returncode == 1 and "-- table asset_collection_item: it is a view." in answer.stdout
+
+
 @pytest.mark.parametrize("statements", NATURES)
 def test_a_column_of_another_nature_is_refused_and_its_remedy_leads_to_tables_without_a_fault(side, statements):
     table, column, found, part = NATURES[statements]
@@ -240,7 +257,7 @@ def test_a_database_without_any_of_the_tables_is_refused(side):
     side.db.execute("CREATE OR REPLACE DATABASE other_names")
     side.conf.write_text(side.conf.read_text().replace(f"name = {NAME}", "name = other_names"))
     answer = doctor(side)
-    assert answer.returncode == 1 and "none of the tables of etc/schema.sql" in answer.stdout
+    assert answer.returncode == 1 and "-- the database: it has none of the tables of etc/schema.sql" in answer.stdout
     side.db.execute("DROP DATABASE other_names")
 
 
@@ -251,6 +268,21 @@ def test_timestamps_stay_as_the_perl_side_sees_them(side):
     side.db.execute("SET time_zone = '+00:00'")
     assert f"SET SESSION time_zone = '{OFFSET}';" in apply(side)
     assert side.db.execute(query) == before
+
+
+def test_a_timestamp_needs_the_zone_of_the_perl_side_also_where_it_is_utc(side):
+    conf = side.conf.read_text()
+    side.conf.write_text(conf.replace(f"perl_time_zone = {ZONE}\n", ""))
+    assert "it is TIMESTAMP, and becomes DATETIME in the zone" in doctor(side).stdout
+    side.conf.write_text(conf.replace(ZONE, "UTC"))
+    assert "SET SESSION time_zone = '+00:00';" in apply(side)
+
+
+def test_init_db_names_an_obstacle_where_there_is_no_statement(side):
+    run(side, "ALTER TABLE import_job RENAME COLUMN state TO status")
+    answer = gpupanel("init-db", "--config", side.conf)
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    assert "column state of import_job: import_job has no such column" in answer.stderr
 
 
 def test_a_zone_that_the_server_needs_and_does_not_know_is_named(side):

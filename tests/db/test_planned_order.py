@@ -125,23 +125,23 @@ def test_columns_that_a_person_changed_are_a_difference_also_where_the_fingerpri
 ):
     photos = list(bundles.assets("coast", 1))
     bring(bundles.bundle("create", photos))
-    [known] = admin_db.execute("SELECT title, width FROM asset")
+    [imported] = admin_db.execute("SELECT title, width FROM asset")
     admin_db.execute("UPDATE asset SET title = 'By hand', width = 1")
     update = bundles.bundle("update", photos, action="update")
     assert preflight(update).counts["will_update"] == 1
     assert items(panel_db, update)[0]["changes"] == {
-        "title": ["By hand", known["title"]], "width": [1, known["width"]],
+        "title": ["By hand", imported["title"]], "width": [1, imported["width"]],
     }
     bring(update)
-    assert admin_db.execute("SELECT title, width FROM asset") == [known]
+    assert admin_db.execute("SELECT title, width FROM asset") == [imported]
 
 
 def test_the_plan_of_an_item_has_the_digests_that_an_approval_binds(
     preflight, admin_db, panel_db, bundles, bring, mount
 ):
-    known, new = bundles.assets("coast", 2)
-    bring(bundles.bundle("create", [known]))
-    update = bundles.bundle("update", [known._replace(title="After"), new], action="update")
+    imported, new = bundles.assets("coast", 2)
+    bring(bundles.bundle("create", [imported]))
+    update = bundles.bundle("update", [imported._replace(title="After"), new], action="update")
     preflight(update)
     manifest = parse_manifest(mount.read_manifest(update), update)
     planned = items(panel_db, update)
@@ -159,16 +159,16 @@ def test_the_plan_of_an_item_has_the_digests_that_an_approval_binds(
 
 @pytest.mark.parametrize("kind", ["gallery", "collection"])
 def test_containers_are_planned_with_their_members(preflight, admin_db, panel_db, bundles, bring, kind):
-    known, new, lost = bundles.assets("coast", 3)
-    bring(bundles.bundle("create", [known], [bundles.container(kind, "Coast", [known])]))
-    coast = bundles.container(kind, "Coast", [known, new, lost], cover=known)
+    imported, new, lost = bundles.assets("coast", 3)
+    bring(bundles.bundle("create", [imported], [bundles.container(kind, "Coast", [imported])]))
+    coast = bundles.container(kind, "Coast", [imported, new, lost], cover=imported)
     update = bundles.bundle("update", [new], [bundles.container(kind, "New", [new]), coast], action="update")
     assert preflight(update).ok
     first, second = containers(admin_db, update)
     assert (first["decision"], first["title"], first["members"], first["missing_count"]) == ("will_create", "New", 1, 0)
     assert (first["target_digest"], first["target_id"]) == (digests.ABSENT, None)
     assert (second["decision"], second["planned"], second["position"]) == ("will_update", "will_update", 1)
-    assert second["changes"] == {"cover_hash": [None, known.asset_hash]}
+    assert second["changes"] == {"cover_hash": [None, imported.asset_hash]}
     assert (second["members"], second["missing"], second["missing_count"]) == (3, [lost.asset_hash], 1)
     assert "1 of 3 members" in second["reason"]
     assert second["target_digest"] == digests.library_container_digest("Coast", None, False)
@@ -176,8 +176,8 @@ def test_containers_are_planned_with_their_members(preflight, admin_db, panel_db
 
 
 def test_a_member_that_a_newer_bundle_removed_is_not_missing(preflight, admin_db, bundles, bring):
-    known, removed = bundles.assets("coast", 2)
-    create = bundles.bundle("create", [known, removed], [bundles.container("gallery", "Coast", [known, removed])])
+    imported, removed = bundles.assets("coast", 2)
+    create = bundles.bundle("create", [imported, removed], [bundles.container("gallery", "Coast", [imported, removed])])
     bring(create)
     bring(bundles.bundle("remove", [removed], action="remove"))
     preflight(create)

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 import worker_helpers
-from gpupanel import bulk_service, job_queue, ledger, preflight, preflight_requests, services
+from gpupanel import bulk_service, bundle_inspection, job_queue, ledger, preflight_requests, services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PreflightRequested
 from gpupanel.mount import Mount
@@ -155,7 +155,7 @@ def test_a_canceled_request_is_not_made_and_a_running_one_writes_nothing(panel_d
     claim = take(worker_db)
     services.cancel_preflight(panel_db, bundle, "jane")
     with pytest.raises(ClaimLostError):
-        worker_db.run_transaction(preflights.save, claim, preflight.inspect_bundle(mount, bundle))
+        worker_db.run_transaction(preflights.save, claim, bundle_inspection.inspect_bundle(mount, bundle))
     assert worker_helpers.batch(panel_db, bundle)["status"] == "discovered"
     with pytest.raises(ClaimLostError):
         worker_db.run_transaction(preflights.heartbeat, claim)

@@ -208,10 +208,10 @@ def test_a_change_of_each_field_of_each_table_is_found_and_named(removal, sealed
         for column in columns(admin_db, table):
             admin_db.execute(f"UPDATE {table} SET `{column['COLUMN_NAME']}` = {other_value(column)} WHERE {where}"
                              " LIMIT 1")
-            found = problems(panel_db, [(0, sealed)])
-            assert found, f"{table}.{column['COLUMN_NAME']}"
+            problems_found = problems(panel_db, [(0, sealed)])
+            assert problems_found, f"{table}.{column['COLUMN_NAME']}"
             named = "lines were sealed" if column["COLUMN_NAME"] in ("id", "batch_id", "result_id") else name
-            assert re.search(f"{name}|{named}", found[0]), (table, column["COLUMN_NAME"], found)
+            assert re.search(f"{name}|{named}", problems_found[0]), (table, column["COLUMN_NAME"], problems_found)
             _restore(admin_db, table, row, restore)
             checked += 1
     assert problems(panel_db, [(0, sealed)]) == []
@@ -306,8 +306,8 @@ def test_a_receipt_is_verified_without_a_database_and_proven_by_its_root(importe
     assert refused.returncode == 1 and "no receipt of the file has the root" in refused.stdout
     changed = answer.stdout.replace('"created"', '"skipped"', 1)
     file.write_text(changed)
-    found = command("verify", file, conf=conf)
-    assert found.returncode == 1 and "line 1: result 1: its SHA-256 does not fit" in found.stdout
+    answer = command("verify", file, conf=conf)
+    assert answer.returncode == 1 and "line 1: result 1: its SHA-256 does not fit" in answer.stdout
 
 
 def test_each_byte_of_a_receipt_counts(imported, sealed, command, tmp_path):

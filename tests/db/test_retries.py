@@ -4,7 +4,7 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue, preflight, services
+from gpupanel import bundle_inspection, job_queue, preflight, services
 from gpupanel.devtools.bundle_factory import defects
 from gpupanel.errors import InvalidStateError
 from gpupanel.worker import job_release
@@ -234,7 +234,7 @@ def test_a_retry_is_refused_when_another_one_was_done_while_it_looked_at_the_mou
         if item["decision"] == "failed"
     }
     mend()
-    seen = preflight.inspect_bundle(mount, partial, {photo})
+    seen = bundle_inspection.inspect_bundle(mount, partial, {photo})
     retry(partial)
     worker_helpers.drain(worker_conf)
     before = worker_helpers.items(panel_db, partial), worker_helpers.events(panel_db, partial)

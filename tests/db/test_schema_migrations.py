@@ -156,8 +156,8 @@ def test_the_rows_of_the_first_version_stay(old):
 
 def test_priors_and_imports_of_the_first_version_are_in_the_new_columns(old):
     schema.apply(old.settings)
-    found = old.execute("SELECT prior_sync_id, imported_job_id, imported_sha256 FROM ingest_batch ORDER BY id")
-    assert found == [
+    rows = old.execute("SELECT prior_sync_id, imported_job_id, imported_sha256 FROM ingest_batch ORDER BY id")
+    assert rows == [
         {"prior_sync_id": None, "imported_job_id": None, "imported_sha256": None},
         {"prior_sync_id": PRIOR, "imported_job_id": None, "imported_sha256": None},
         {"prior_sync_id": None, "imported_job_id": 3, "imported_sha256": HASH},

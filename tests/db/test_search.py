@@ -107,14 +107,14 @@ def test_no_list_sorts_more_than_it_may_look_through(ledger, filters):
 ], ids=name)
 def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledger, wanted, filters, oldest_first):
     expected, sort = wanted(filters)[::-1 if oldest_first else 1], SORTS["oldest" if oldest_first else "newest"]
-    there, place = [], None
+    listed, place = [], None
     while True:
         page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
-        there += [row["id"] for row in page.rows]
+        listed += [row["id"] for row in page.rows]
         if page.next is None:
             break
         place = page.next
-    assert there == expected
+    assert listed == expected
     back, place = [], FIRST if not oldest_first else LAST
     while place:
         page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
@@ -142,23 +142,23 @@ OTHER_SORTS = [name for name in SORTS if SORTS[name].index != "discovered"]
 def test_pages_by_size_and_end_follow_each_other_within_the_bound(ledger, wanted, keys, filters, order):
     sort = SORTS[order]
     sought = set(wanted(filters)) if not filters.asset_hash else None
-    there, place, most = [], None, 0
+    listed, place, most = [], None, 0
     while True:
         page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, sort=sort, limit=2000))  # noqa: B023
         most = max(most, read)
-        there += [row["id"] for row in page.rows]
+        listed += [row["id"] for row in page.rows]
         place = page.next or page.further
         if place is None:
             break
-    wanted_ids = sought if sought is not None else set(there)
+    wanted_ids = sought if sought is not None else set(listed)
     rows = [(keys[batch_id][sort.key] is not None, keys[batch_id][sort.key], batch_id) for batch_id in wanted_ids]
     known, unknown = [row for row in rows if row[0]], [row for row in rows if not row[0]]
     ascending = [row[2] for row in sorted(unknown, key=lambda row: row[2]) + sorted(known)]
-    assert there == ascending[:: 1 if sort.ascending else -1]
+    assert listed == ascending[:: 1 if sort.ascending else -1]
     assert most <= 7 * MAX_ROWS_SCANNED + 14 * 2001
     first, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(), sort=sort, limit=PAGE))
     assert read <= ROWS
-    assert [row["id"] for row in first.rows] == there[:PAGE] or filters != BatchFilter()
+    assert [row["id"] for row in first.rows] == listed[:PAGE] or filters != BatchFilter()
 
 
 @pytest.mark.parametrize("order", OTHER_SORTS)

@@ -255,8 +255,8 @@ def test_a_cover_of_many_assets_is_read_page_by_page(admin_db, panel_db, bundles
     last = max(photos[::2], key=lambda each: asset(admin_db, each)["id"])
     bring(bundles.bundle("update", [last._replace(title="Dusk")], action="update", files=False))
     monkeypatch.setattr(references, "PAGE_ROWS", 2)
-    (found,) = undo_service.preview_undo(panel_db, [first])
-    assert found.items == {"will_remove": 9, "will_skip": 2}
+    (undo,) = undo_service.preview_undo(panel_db, [first])
+    assert undo.items == {"will_remove": 9, "will_skip": 2}
 
 
 # ------------------------------------------------------------------------------------------------ several
@@ -465,8 +465,8 @@ def test_a_plan_reads_the_members_of_few_containers_at_a_time(panel_db, bundles,
         return whole(tx, result_ids)
 
     monkeypatch.setattr(reader, "read_parts", counted)
-    (found,) = undo_service.preview_undo(panel_db, [sync_id])
-    assert found.containers == {"will_remove": 5} and read == [2, 2, 1]
+    (undo,) = undo_service.preview_undo(panel_db, [sync_id])
+    assert undo.containers == {"will_remove": 5} and read == [2, 2, 1]
 
 
 def test_an_item_that_the_database_refuses_fails_alone_and_is_retried(

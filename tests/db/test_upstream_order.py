@@ -116,14 +116,14 @@ def test_a_prior_from_the_end_of_time_moves_no_bundle_there(panel_db, record):
 @given(worlds())
 def test_it_is_the_order_of_the_reference_fold_in_whatever_order_bundles_are_preflighted(admin_db, record, world):
     empty(admin_db)
-    known = {each.manifest.sync_id: each.manifest for each in world.handovers}
-    for manifest in known.values():
+    manifests = {each.manifest.sync_id: each.manifest for each in world.handovers}
+    for manifest in manifests.values():
         prior = int(manifest.prior_sync_id[-12:]) if manifest.prior_sync_id else None
         summary = json.dumps({"completed_at": manifest.completed_at, "prior_sync_id": manifest.prior_sync_id})
         record(int(manifest.sync_id[-12:]), manifest_summary=summary, prior_sync_id=sync_id(prior) if prior else None)
     expected = orders(world.handovers)
     for each in dict.fromkeys(world.arrivals):
-        found = admin_db.run_read(order.source_at, each, known[each])
+        found = admin_db.run_read(order.source_at, each, manifests[each])
         assert Order(found, each) == expected[each]
         admin_db.execute("UPDATE ingest_batch SET source_at = %(it)s WHERE sync_id = %(each)s", it=found, each=each)
 

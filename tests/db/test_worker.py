@@ -171,8 +171,8 @@ def test_a_stopped_worker_finishes_its_transaction_and_gives_the_job_back_and_th
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 30}
     again = admin_db.execute("SELECT id, updated_at FROM ingest_batch_item ORDER BY id")
     assert [row for row in again if row in settled] == settled
-    told = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
-    assert told[-4:] == ["job_claimed", "job_released", "job_claimed", "job_finished"]
+    event_types = [event["event_type"] for event in worker_helpers.events(panel_db, sync_id)]
+    assert event_types[-4:] == ["job_claimed", "job_released", "job_claimed", "job_finished"]
 
 
 def test_a_second_signal_ends_the_process_in_the_middle_and_nothing_is_half_done(
@@ -337,10 +337,10 @@ def test_systemd_is_told_that_the_worker_is_ready_what_it_does_and_that_it_stops
         heard.bind("\0" + name[1:] if abstract else name)
         heard.settimeout(worker_helpers.SECONDS)
         worker = start(worker_conf, NOTIFY_SOCKET=name, WATCHDOG_USEC="100000")
-        told = [heard.recv(1000).decode() for _ in range(4)]
-        assert told[0] == "READY=1"
-        assert "STATUS=waiting for jobs" in told and "WATCHDOG=1" in told
+        messages = [heard.recv(1000).decode() for _ in range(4)]
+        assert messages[0] == "READY=1"
+        assert "STATUS=waiting for jobs" in messages and "WATCHDOG=1" in messages
         worker.send(signal.SIGTERM)
-        while told[-1] != "STOPPING=1":
-            told.append(heard.recv(1000).decode())
+        while messages[-1] != "STOPPING=1":
+            messages.append(heard.recv(1000).decode())
     assert worker.ends() == 0

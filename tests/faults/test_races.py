@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue, ledger, preflight, scan, services
+from gpupanel import bundle_inspection, job_queue, ledger, preflight, scan, services, undo_service
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PanelError
 from gpupanel.models import BatchStatus
@@ -195,7 +195,7 @@ def test_whatever_a_worker_writes_while_its_job_is_reset_waits_and_is_lost(
 
 def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(race, worker_db, panel_db, mount, job):
     sync_id, _ = job
-    examined = preflight.inspect_bundle(mount, sync_id)
+    examined = bundle_inspection.inspect_bundle(mount, sync_id)
     planned = worker_helpers.items(panel_db, sync_id)
     later = race(worker_db, take, panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"))
     assert isinstance(later.error, InvalidStateError) and "is importing" in str(later.error)
@@ -217,7 +217,7 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     sync_id, _ = job
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
-    found = preflight.inspect_bundle(mount, sync_id)
+    found = bundle_inspection.inspect_bundle(mount, sync_id)
     later = race(
         worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST),
         panel_db, lambda tx: look(tx, found),
@@ -232,7 +232,7 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
     services.scan_mount(panel_db, mount, "operator")
-    examined = preflight.inspect_bundle(mount, sync_id)
+    examined = bundle_inspection.inspect_bundle(mount, sync_id)
     later = race(
         panel_db, lambda tx: preflight.save_preflight(tx, examined, "operator"),
         panel_db, lambda tx: job_queue.enqueue(tx, sync_id, "operator"),
@@ -246,7 +246,7 @@ def failed(bundles, panel_db, mount, worker_conf):
     """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
     sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
     worker_helpers.mend(panel_db, mount, sync_id)
-    return sync_id, preflight.inspect_bundle(
+    return sync_id, bundle_inspection.inspect_bundle(
         mount, sync_id, panel_db.run_read(ledger.open_items, worker_helpers.batch(panel_db, sync_id)["id"])
     )
 
@@ -287,6 +287,87 @@ def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(
     assert isinstance(later.error, InvalidStateError) == (status == "importing")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == status
     assert len(admin_db.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')")) == 1
+
+
+# ------------------------------------------------------------------------------------------------ undo
+
+
+@pytest.fixture
+def imported(job, panel_db, worker_conf):
+    """An imported batch; returns its sync_id."""
+    worker_helpers.drain(worker_conf)
+    return job[0]
+
+
+def undo(tx, sync_id):
+    return undo_service._plan_and_queue(tx, sync_id, "second", 100, None)
+
+
+def plan_undo(tx, sync_id):
+    return undo_service._plan(tx, sync_id, "second", False)
+
+
+def undos(db) -> list[dict]:
+    return db.execute("SELECT b.sync_id, b.undo_of, j.requested_by FROM ingest_batch b LEFT JOIN import_job j"
+                      " ON j.batch_id = b.id WHERE b.undo_of IS NOT NULL ORDER BY b.id")
+
+
+@pytest.mark.parametrize("other", [undo, plan_undo])
+def test_a_second_undo_of_a_batch_waits_and_finds_the_first(race, panel_db, admin_db, imported, other):
+    def first(tx):
+        undo_service._plan_and_queue(tx, imported, "first", 100, None)
+
+    later = race(panel_db, first, panel_db, lambda tx: other(tx, imported))
+    assert isinstance(later.error, InvalidStateError) and "is being undone by batch" in str(later.error)
+    assert [row["requested_by"] for row in undos(admin_db)] == ["first"]
+
+
+def test_two_plans_of_an_undo_at_once_are_one_batch(race, panel_db, admin_db, imported):
+    later = race(panel_db, lambda tx: plan_undo(tx, imported), panel_db, lambda tx: plan_undo(tx, imported))
+    assert later.error is None and [row["sync_id"] for row in undos(admin_db)] == [later.value.sync_id]
+
+
+@pytest.mark.parametrize("undo_first", [True, False])
+def test_a_batch_is_imported_again_or_undone_whichever_comes_first(
+    race, panel_db, admin_db, mount, imported, undo_first
+):
+    """Queueing takes the plan of a preflight, as the page does."""
+    services.preflight_batch(panel_db, mount, imported, "operator")
+    works = [lambda tx: undo(tx, imported), lambda tx: job_queue.enqueue(tx, imported, "operator")]
+    first, second = works if undo_first else works[::-1]
+    later = race(panel_db, first, panel_db, second)
+    assert isinstance(later.error, InvalidStateError)
+    assert ("is being undone by batch" if undo_first else "an undo would race with it") in str(later.error)
+    assert len(undos(admin_db)) == (1 if undo_first else 0)
+
+
+def test_an_undo_and_the_undo_of_that_undo_take_turns(race, panel_db, admin_db, worker_conf, imported):
+    """The first undo was imported: its undo and a second undo of the batch lock different batches, and both wait."""
+    undone = panel_db.run_transaction(undo, imported)[0]
+    worker_helpers.drain(worker_conf)
+    later = race(panel_db, lambda tx: undo(tx, undone), panel_db, lambda tx: undo(tx, imported))
+    assert isinstance(later.error, InvalidStateError) and "is undone already" in str(later.error)
+    worker_helpers.drain(worker_conf)
+    (row,) = admin_db.execute("SELECT deleted_at FROM asset")
+    assert row["deleted_at"] is None
+    assert panel_db.run_transaction(undo, imported)[1].ok
+
+
+@pytest.mark.parametrize("undo_first", [True, False])
+def test_an_undo_is_retried_or_undone_whichever_comes_first(
+    race, panel_db, admin_db, worker_conf, imported, undo_first
+):
+    undone = panel_db.run_transaction(undo, imported)[0]
+    worker_helpers.drain(worker_conf)
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE sync_id = %(undo)s", undo=undone)
+    works = [lambda tx: undo(tx, undone), lambda tx: undo_service._retry(tx, undone, "operator", 100)]
+    first, second = works if undo_first else works[::-1]
+    later = race(panel_db, first, panel_db, second)
+    assert isinstance(later.error, InvalidStateError)
+    assert ("is being undone by batch" if undo_first else "an undo would race with it") in str(later.error)
+
+
+# ------------------------------------------------------------------------------------------------ many workers
 
 
 def test_eight_workers_share_1000_jobs_and_each_ends_once(admin_db, worker_db):

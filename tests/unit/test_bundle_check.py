@@ -133,13 +133,13 @@ def test_files_of_items_are_checked_on_demand(folder):
     assert check_file(folder / f"{S}.json", assets).verdict == "sound"
     (assets / items[0]["path"] / "t.jpg").write_bytes(b"jp")
     (assets / items[1]["path"] / "source" / "source.json").unlink()
-    found = check_file(folder / f"{S}.json", assets)
+    check = check_file(folder / f"{S}.json", assets)
     assert check_file(folder / f"{S}.json", None).verdict == "sound"
-    assert found.item_problems == [
+    assert check.item_problems == [
         "items[0].derivatives[0].path: t.jpg: found 2 bytes, expected 3",
         f"items[1].path: {items[1]['path']}/source/source.json is not on the mount",
     ]
-    assert found.problems == ["items: all 2 items would fail"]
+    assert check.problems == ["items: all 2 items would fail"]
 
 
 def test_assets_that_are_away_are_a_problem_of_the_bundle(folder, tmp_path):

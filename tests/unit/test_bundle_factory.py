@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from gpupanel import manifest, preflight, scan
+from gpupanel import bundle_inspection, manifest, scan
 from gpupanel.config import MountSettings
 from gpupanel.devtools.bundle_factory import BundleWriter, defects, derivatives, images, scenarios, write_demo_set
 from gpupanel.devtools.bundle_factory.deterministic import derive_uuid, timestamp
@@ -260,7 +260,7 @@ def test_an_item_broken_in_the_manifest_is_bad_alone(writer, wrong):
 @pytest.mark.parametrize("wrong", [defects.no_folder, defects.no_source])
 def test_an_item_broken_on_the_mount_is_missed_alone(writer, wrong):
     sync_id = writer.bundle("a", writer.assets("a", 3, broken={1: wrong}))
-    examined = preflight.inspect_bundle(Mount(MountSettings(writer.sync_dir, writer.assets_dir)), sync_id)
+    examined = bundle_inspection.inspect_bundle(Mount(MountSettings(writer.sync_dir, writer.assets_dir)), sync_id)
     assert set(examined.missing) == {1}
 
 
@@ -325,7 +325,7 @@ def test_a_bundle_is_passed_over_for_the_reason_of_its_story(demo_set, why, said
 def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(demo_set):
     _, demo_scenarios, mount = demo_set
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
-        examined = preflight.inspect_bundle(mount, scenario.sync_id)
+        examined = bundle_inspection.inspect_bundle(mount, scenario.sync_id)
         planned = Counter(scenario.expected.planned)
         assert len(examined.missing) == planned[Decision.WILL_FAIL], scenario.title
         assert len(examined.manifest.items) == planned.total(), scenario.title
@@ -335,7 +335,7 @@ def test_members_and_predecessors_come_in_earlier_bundles(demo_set):
     _, demo_scenarios, mount = demo_set
     listed_before, bundles = set(), set()
     for scenario in (scenario for scenario in demo_scenarios if not scenario.expected.skip_reason):
-        read = preflight.inspect_bundle(mount, scenario.sync_id).manifest
+        read = bundle_inspection.inspect_bundle(mount, scenario.sync_id).manifest
         listed_before |= {item.asset_hash for item in read.items if read.action != "remove"}
         assert {member for container in read.containers for member in container.items} <= listed_before
         assert {item.asset_hash for item in read.items} <= listed_before

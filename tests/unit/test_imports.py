@@ -23,7 +23,7 @@ LEVELS = [
         "library_reader", "search", "ledger", "thumbnails", "job_queue", "holds", "workers", "file_check",
         "preflight_requests", "asset_history",
     },
-    {"container_reader", "attention"},
+    {"container_reader", "attention", "bundle_inspection"},
     {"decision"},
     {"container_plans", "scan"},
     {"preflight", "receipts", "scan_run"},

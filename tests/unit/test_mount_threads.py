@@ -15,7 +15,7 @@ HANGING = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from gpupanel import config, preflight
+from gpupanel import bundle_inspection, config
 from gpupanel.errors import MountTimeoutError
 from gpupanel.manifest import Manifest
 from gpupanel.mount import Mount, iterate_with_timeout
@@ -28,7 +28,7 @@ def hang(self, path, check_files):
 Mount.check_item = hang
 mount, sync_id = Mount(config.MountSettings(Path(sys.argv[2]), Path(sys.argv[2]).parent)), sys.argv[3]
 try:
-    list(iterate_with_timeout((preflight.inspect_bundle(mount, each) for each in [sync_id]), 1))
+    list(iterate_with_timeout((bundle_inspection.inspect_bundle(mount, each) for each in [sync_id]), 1))
 except MountTimeoutError:
     print("timed out", reading.is_set())
 """

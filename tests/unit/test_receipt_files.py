@@ -10,13 +10,16 @@ from constants import TREE
 from gpupanel.db.queries import queries
 from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
-    ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+    FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
 from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, chain
 from gpupanel.receipts.rows import pack, unpack
 
 SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"
-FACTS = {"batch_id": 1, "event_id": 9, "result_id": 8, "sealed_at": "2026-12-01 00:00:00.000000", "sync_id": SYNC_ID}
+FACTS = {
+    "batch_id": 1, "event_id": 9, "result_id": 8, "sealed_at": "2026-12-01 00:00:00.000000", "sync_id": SYNC_ID,
+    "version": FORMAT_VERSION,
+}
 
 
 def receipt(lines: int, number: int = 1, previous: str | None = None) -> tuple[bytes, str]:
@@ -51,15 +54,19 @@ def test_the_root_is_what_the_page_for_auditors_says(write):
     assert chain(EMPTY_HEAD, root) == sha256(f"{EMPTY_HEAD}\n{root}\n".encode()).hexdigest()
 
 
+def verify_traced(path):
+    """Return the check of a file, and the most memory that it took."""
+    tracemalloc.start()
+    try:
+        return verify_file(path), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_large_file_is_verified_in_the_memory_of_one_line(write):
     path = write(receipt(20_000)[0])
     assert path.stat().st_size > 12_000_000
-    tracemalloc.start()
-    try:
-        check = verify_file(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    check, peak = verify_traced(path)
     assert check.is_consistent and check.lines == 20_001
     assert peak < 4 * 1024 * 1024
 
@@ -76,12 +83,7 @@ def many_values(kind: bytes, bytes_of_text: int) -> bytes:
 def test_a_small_compressed_file_of_any_content_takes_little_memory(write, text):
     path = write(gzip.compress(text))
     assert path.stat().st_size < 200_000
-    tracemalloc.start()
-    try:
-        check = verify_file(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    check, peak = verify_traced(path)
     assert not check.is_consistent and check.roots == []
     assert peak < 64 * 1024 * 1024
 

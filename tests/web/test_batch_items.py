@@ -5,7 +5,7 @@ import io
 import json
 
 import pytest
-from gpupanel import ledger, preflight, services
+from gpupanel import bundle_inspection, ledger, services
 from gpupanel.models import COUNT_LIMIT, Decision, ItemPlan, REFUSED_BY_DATABASE
 from gpupanel.web.pages import item_list
 from gpupanel.web.pages import batch
@@ -181,7 +181,7 @@ def test_another_preflight_keeps_what_an_earlier_job_did(admin, planned, settle,
 
 def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle, job_id, panel_db, mount):
     settle(0, "created", job_id=job_id)
-    examined = preflight.inspect_bundle(mount, planned)
+    examined = bundle_inspection.inspect_bundle(mount, planned)
     batch_id = panel_db.run_read(ledger.get_batch, planned)["id"]
     listed = type("Manifest", (), {"items": examined.manifest.items[1:]})
     assert panel_db.run_transaction(ledger.withdraw_missing, batch_id, listed) == 1
@@ -223,13 +223,13 @@ def test_what_empties_a_field_is_counted_and_found_wherever_it_is(configured, pl
     small = configured(page_size=1)
     page = small.get(detail(planned))
     assert "2 items clear a field" in text(page.html.main)
-    seen = []
+    positions = []
     page = page.click("show them")
     while page:
         (item,) = small.get(page.request.url, headers=JSON).json["items"]
-        seen.append(item["position"])
+        positions.append(item["position"])
         page = page.click("Next items") if page.html.find("a", rel="next") else None
-    assert seen == [3, 6]
+    assert positions == [3, 6]
     assert len(export(small, planned, format="json", mark="empties").json) == 2
 
 

@@ -190,12 +190,12 @@ def test_items_are_paged_by_position_and_none_is_lost_or_repeated(admin, recorde
         admin_db.execute(add, position=position, hash=f"{position:064x}", decision="will_create")
     for position in (49, 50, 51):
         admin_db.execute(add, position=position, hash=f"{position + 1000:064x}", decision="withdrawn")
-    seen, start = [], 0
+    hashes, start = [], 0
     while start is not None:
         values = admin.get(detail(recorded, start=start), headers=JSON).json
-        seen += [item["asset_hash"] for item in values["items"]]
+        hashes += [item["asset_hash"] for item in values["items"]]
         start = values["next_start"]
-    assert len(seen) == len(set(seen)) == 123
+    assert len(hashes) == len(set(hashes)) == 123
 
 
 def test_pages_of_items_link_to_each_other(admin, recorded, admin_db, panel_conf):

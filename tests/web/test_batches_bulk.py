@@ -114,6 +114,27 @@ def test_a_refusal_is_in_the_preview_and_in_the_result(
     assert status(sync_id) == state
 
 
+def test_preview_and_results_name_each_batch(admin, preview, scan_bundle, slow):
+    batches = [scan_bundle(name) for name in ("one", "two", "three")]
+    titles = {batch["sync_id"]: batch["first_title"] for batch in admin.get(BATCHES, headers=JSON).json["batches"]}
+
+    def named(table):
+        rows = table.tbody.find_all("tr")
+        return {row.find(class_="id")["data-copy"]: text(row.find(class_="title")) for row in rows}
+
+    page = preview("queue", *batches)
+    assert named(region(page, "Selected batches")) == titles and all(titles.values())
+    assert named(region(page, "Order of import")) == titles
+    assert named(region(press(page), "Results")).items() <= titles.items()
+
+
+def test_a_result_names_its_batch_once(scan_bundle, send, admin_db):
+    scan_bundle("good")
+    bad = scan_bundle("bad", files=False)
+    line = send(do="queue_selected", sync_id=bad).follow().html.find(class_="notice").li
+    assert text(line).startswith(f"{bad} : not queued: The preflight failed: ") and text(line).count(bad) == 1
+
+
 def test_refusals_with_a_hint_come_before_those_without(scan_bundle, send, admin_db):
     fine, bad = scan_bundle("fine"), scan_bundle("bad", files=False)
     admin_db.execute("UPDATE ingest_batch SET status = IF(sync_id = %(bad)s, 'failed', 'completed')", bad=bad)

@@ -84,13 +84,13 @@ def test_the_ticked_batches_are_queued_and_each_outcome_is_told(admin, scan_bund
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(admin, many):
-    seen, page = [], admin.get(BATCHES)
+    sync_ids, page = [], admin.get(BATCHES)
     while True:
-        seen += [row[1] for row in cells(region(page, "Batches"))[1:]]
+        sync_ids += [row[1] for row in cells(region(page, "Batches"))[1:]]
         if page.html.find("a", string="Older") is None:
             break
         page = page.click("Older")
-    assert [int(sync_id[-3:], 16) for sync_id in seen] == list(range(120, 0, -1))
+    assert [int(sync_id[-3:], 16) for sync_id in sync_ids] == list(range(120, 0, -1))
 
 
 def test_a_status_filters_and_stays_in_the_links(admin, many):

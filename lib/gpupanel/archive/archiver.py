@@ -64,7 +64,7 @@ class Archiver:
         with lock_archiving(self._db):
             self._db.run_transaction(lambda tx: tx.execute("archive.probe"))
             if before > self._db.run_read(_now):
-                raise InvalidInputError(f"The time {before:%Y-%m-%d} has not passed: only settled history is archived.")
+                raise InvalidInputError(f"The time {before} has not passed: only settled history is archived.")
             self._finish_earlier_runs()
             self._archive_all(self._candidates(before))
         return self._report

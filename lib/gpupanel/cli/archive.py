@@ -1,7 +1,6 @@
 """gpupanel archive: move the rows of old batches into compressed files."""
 
 from dataclasses import asdict
-from datetime import datetime, time
 from pathlib import Path
 
 from ..archive import ArchiveReport, Archiver
@@ -12,14 +11,14 @@ from .output import format_cell, format_section
 
 
 def run(context: CommandContext) -> int:
-    """Archive batches whose import ended before a day.
+    """Archive batches whose import ended before a time.
 
     JSON: {files, batches, continued, refused: {SYNC_ID: reason}, refused_count}. Batches that still have to stay are
     no failure.
     """
     folder = context.args.to
     _check_folder(folder, context.settings.mount.assets_dir)
-    report = Archiver(context.db, folder, context.actor).run(datetime.combine(context.args.before, time()))
+    report = Archiver(context.db, folder, context.actor).run(context.args.before)
     context.emit(asdict(report), _format(report))
     return 0
 

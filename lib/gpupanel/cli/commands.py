@@ -204,8 +204,8 @@ def _archives_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _archive_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--before", required=True, type=_day, metavar="DATE",
-                        help="batches whose import ended before this day (UTC): 2026-04-30")
+    parser.add_argument("--before", required=True, type=_moment, metavar="DATE",
+                        help="batches whose import ended before this day or time: 2026-04-30, 2026-04-30T12:00:00Z")
     parser.add_argument("--to", required=True, type=Path, metavar="FOLDER", help="the folder of the files")
 
 

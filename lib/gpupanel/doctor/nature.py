@@ -12,6 +12,7 @@ from ..db.create_table import Column, Table
 
 BYTES = re.compile(r"(?:var)?binary|(?:tiny|medium|long)?blob")
 NUMBER = re.compile(r"(?:tiny|small|medium|big)?int|decimal|double|float")
+WORD = re.compile(r"'((?:[^']|'')*)'")
 DIGITS = re.compile(r"char\((32|36|64)\)")
 UUID = r"REGEXP_REPLACE({}, '^(.{{8}})(.{{4}})(.{{4}})(.{{4}})', '\\1-\\2-\\3-\\4-')"
 # Columns with a default of which another program has the values under other names: no default can stand for them.
@@ -55,6 +56,21 @@ def _other_nature(table: str, name: str, wanted: Column, actual: Column) -> Caus
         return Cause(f"{found} bytes, where this system keeps numbers.", "Number its rows anew, and those that refer to"
                      " them; the Perl programs must use these numbers.")
     return None
+
+
+def find_other_words(table: str, name: str, wanted: Table, actual: Table) -> Cause | None:
+    """Return why rows of an ENUM with other words cannot be kept."""
+    if not {name} <= wanted.columns.keys() & actual.columns.keys():
+        return None
+    ours, theirs = (WORD.findall(side.columns[name][0].type) for side in (wanted, actual))
+    others = [word for word in theirs if word not in ours]
+    if not ours or not others:
+        return None
+    cases = " ".join(f"WHEN '{word}' THEN '...'" for word in others)
+    return Cause(f"its words {', '.join(others)} are none of ours: {', '.join(ours)}.", _converted(
+        f"ALTER TABLE {table} MODIFY {name} VARCHAR(64);"
+        f" UPDATE {table} SET {name} = CASE {name} {cases} ELSE {name} END"
+    ))
 
 
 def _converted(statements: str) -> str:

@@ -21,7 +21,7 @@ ACTIVE_JOBS = (
 
 
 class Obstacle(NamedTuple):
-    """Rows that make a statement fail: `what` is `column x`, `index x` or `foreign key x` of a table.
+    """Rows that make a statement fail: `what` is `column x`, `index x` or `foreign key x` of a table, or `table`.
 
     Where no change of rows helps, `cause` says why and `remedy` what to do; there may be no row then.
     """
@@ -40,13 +40,18 @@ class Obstacle(NamedTuple):
             return f"{self.cause} {self.remedy} "
         return f"First correct the {self.rows:,} rows of: {self.query}. "
 
+    @property
+    def place(self) -> str:
+        is_part = bool(self.table) and self.what != "table"
+        return f"{self.what} of {self.table}" if is_part else f"{self.what} {self.table}".strip()
+
     def lines(self) -> Iterator[str]:
         """Yield the obstacle as text, a line each."""
         if self.cause:
-            yield f"{self.what} of {self.table}: {self.cause}"
+            yield f"{self.place}: {self.cause}"
             yield f"  {self.remedy}"
             return
-        yield f"{self.rows:,} rows come first, for {self.what} of {self.table}:"
+        yield f"{self.rows:,} rows come first, for {self.place}:"
         yield f"  {self.query};"
 
 
@@ -56,6 +61,9 @@ def find_obstacles(db: Database, table: str, what: str, wanted: Table, actual: T
     if kind == "column" and (cause := nature.find_cause(table, name, wanted, actual)):
         query = f"SELECT * FROM {table} WHERE `{name}` IS NOT NULL" if name in actual.columns else ""
         return [Obstacle(table, what, _count(db, query) if query else 0, query, *cause)]
+    if kind == "column" and (cause := nature.find_other_words(table, name, wanted, actual)):
+        query = f"SELECT * FROM {table} WHERE `{name}` NOT IN {wanted.columns[name][0].type.removeprefix('enum')}"
+        return [Obstacle(table, what, rows, query, *cause)] if (rows := _count(db, query)) else []
     queries = {"column": _of_column, "index": _of_index, "foreign key": _of_foreign_key}.get(kind)
     counts = ((query, _count(db, query)) for query in (queries(table, name, wanted, actual) if queries else ()))
     return [Obstacle(table, what, rows, query) for query, rows in counts if rows]

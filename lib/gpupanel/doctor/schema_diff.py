@@ -85,9 +85,10 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
 
 def _findings(db: Database, table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
     for each in _differences(wanted, actual, table):
-        first = format_advice(find_obstacles(db, table, each.what, wanted, actual))
-        advice = f"{first}ALTER TABLE {table} {each.change.replace(BETWEEN, f'; ALTER TABLE {table} ')};"
-        yield Finding(f"table {table}: {each.what}", WRONG, each.found, each.wanted, advice)
+        obstacles = find_obstacles(db, table, each.what, wanted, actual)
+        change = f"ALTER TABLE {table} {each.change.replace(BETWEEN, f'; ALTER TABLE {table} ')};"
+        advice = format_advice(obstacles) + ("" if any(obstacle.cause for obstacle in obstacles) else change)
+        yield Finding(f"table {table}: {each.what}", WRONG, each.found, each.wanted, advice.strip())
     yield from _surplus(table, wanted, actual)
 
 

@@ -25,7 +25,7 @@ REFERENCES = """SELECT TABLE_NAME t, CONSTRAINT_NAME c FROM information_schema.K
 WHERE TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME IN %(tables)s
 ORDER BY TABLE_NAME, CONSTRAINT_NAME"""
 NO_TABLES = Obstacle(
-    "this database", "table", 0, "", "it has none of the tables of etc/schema.sql, under their names.",
+    "", "the database", 0, "", "it has none of the tables of etc/schema.sql, under their names.",
     "Check its name in [database]. Where the Perl side has other names, rename its tables and columns first, and let"
     " its programs use the new names: `compare schemas` proposes which.",
 )
@@ -66,6 +66,10 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
         for obstacle in schema_diff.obstacles_of(db, name, expected_tables()[name], actual)
     ]
     others = _foreign_keys_of_others(db, tables)
+    obstacles += [
+        Obstacle(name, "table", 0, "", "it is a view.", "Name its table so, or drop the view: init-db makes the table.")
+        for name in sorted(_names(db, "VIEW") & expected_tables().keys())
+    ]
     if not tables:
         obstacles.append(NO_TABLES)
     zone, odd_zone = _zone(db, settings, tables)
@@ -77,8 +81,12 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
 
 def _read_tables(db: Database) -> dict[str, Table]:
     """Return the existing tables of etc/schema.sql."""
-    existing = {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")}
+    existing = _names(db, "BASE TABLE")
     return {name: _read_table(db, name) for name in expected_tables() if name in existing}
+
+
+def _names(db: Database, kind: str) -> set[str]:
+    return {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = %(kind)s", kind=kind)}
 
 
 def _read_table(db: Database, name: str) -> Table:
@@ -115,8 +123,15 @@ def _zone(db: Database, settings: Settings, tables: dict[str, Table]) -> tuple[s
         (table, name) for table, parsed in tables.items() for name, (column, _) in parsed.columns.items()
         if column.type.startswith("timestamp") and name in expected_tables()[table].columns
     ]
-    if zone is None or not stamps:
+    if not stamps:
         return "+00:00", None
+    table, name = stamps[0]
+    if zone is None:
+        return "+00:00", Obstacle(
+            table, f"column {name}", 0, "",
+            "it is TIMESTAMP, and becomes DATETIME in the zone of the Perl side's sessions.",
+            "Set [database] perl_time_zone in this file to that zone, also where it is UTC.",
+        )
     [known] = db.execute("SELECT CONVERT_TZ('2026-01-01', '+00:00', %(zone)s) AS at", zone=zone.key)
     if known["at"] is not None:
         return zone.key, None
@@ -126,7 +141,6 @@ def _zone(db: Database, settings: Settings, tables: dict[str, Table]) -> tuple[s
     times = [time for row in ends for time in row.values() if time is not None]
     if (offset := perl_time.fixed_offset(zone, times)) is not None:
         return offset, None
-    table, name = stamps[0]
     return "+00:00", Obstacle(
         table, f"column {name}", 0, "",
         f"it is TIMESTAMP, and the server does not know the zone {zone.key}, by which it becomes DATETIME.",

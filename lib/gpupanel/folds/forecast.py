@@ -11,14 +11,14 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, NamedTuple, TypedDict
 
-from .. import ledger, order, preflight
+from .. import ledger, order
+from ..bundle_inspection import BundleInspection, check_files, read_bundle
 from ..db import Database, ReadTransaction, chunked
 from ..errors import MountTimeoutError, MountUnavailableError, OrderError, PanelError, PreflightTooLongError
 from ..library_reader import CONTAINER_TYPES
 from ..manifest import Manifest
 from ..models import BatchStatus, JobState
 from ..mount import Mount, iterate_with_timeout
-from ..preflight import BundleInspection
 from ..reference_fold import ASSET_TYPES, Key, Order
 from .entry_store import EntryStore, StoredBundle
 from .forecast_entries import EntryFolder, EntryForecast, Findings, LimitedList, MissingMembers, OrderEffect
@@ -174,12 +174,12 @@ class _Forecaster:
                 yield None, str(error).rstrip(".")
 
     def _inspect(self, row: ForecastRow) -> BundleInspection:
-        found = preflight.read_bundle(
+        found = read_bundle(
             self._mount, row["sync_id"], None, lambda: self._raise_if_late(READ_SHARE),
             most_bytes=self._limits.manifest_bytes,
         )
         if self._limits.checks_files:
-            found = preflight.check_files(self._mount, found, lambda: self._raise_if_late(READ_SHARE))
+            found = check_files(self._mount, found, lambda: self._raise_if_late(READ_SHARE))
         return found
 
     def _add(self, row: ForecastRow, found: BundleInspection | None, problem: str | None) -> None:

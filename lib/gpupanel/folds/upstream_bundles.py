@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from .. import order, preflight
+from .. import order
+from ..bundle_inspection import read_bundle
 from ..db import Database, ReadTransaction, chunked
 from ..errors import FileUnreadableError, MountUnavailableError, PanelError, PreflightTooLongError
 from ..manifest import Manifest, reasons_not_consumable
@@ -88,7 +89,7 @@ class _Reader:
     def _read(self, sync_id: str, most_bytes: int | None) -> Manifest | str | None:
         """Raises MountUnavailableError, PreflightTooLongError."""
         try:
-            found = preflight.read_bundle(self._mount, sync_id, most_bytes=most_bytes)
+            found = read_bundle(self._mount, sync_id, most_bytes=most_bytes)
         except FileUnreadableError as error:
             return str(error)
         except (MountUnavailableError, PreflightTooLongError):

@@ -33,7 +33,7 @@ def run(context: CommandContext) -> int:
     """
     try:
         return COMPARISONS[context.args.what](context)
-    except (ConfigurationError, InvalidInputError):
+    except (ConfigurationError, InvalidInputError, BrokenPipeError):
         raise
     except NotFoundError as error:
         raise InvalidInputError(str(error), error.hint) from None
@@ -185,7 +185,11 @@ def _progress(context: CommandContext) -> database_diff.Progress:
 def _about(left: ComparedDatabase, right: ComparedDatabase) -> About:
     sides = tuple(zip(SIDES, (left, right), strict=True))
     about = [(f"Database on the {name}", side.place) for name, side in sides]
-    return about + [(f"Mapping of the {name}", str(side.mapping_file)) for name, side in sides if side.mapping_file]
+    about += [(f"Mapping of the {name}", str(side.mapping_file)) for name, side in sides if side.mapping_file]
+    for name, side in sides:
+        if places := [f"{table}.{column}" for table, column in side.mapping.words]:
+            about.append((f"Words of the {name}", f"replaced in {', '.join(places)}"))
+    return about
 
 
 def _report(

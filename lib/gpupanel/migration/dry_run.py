@@ -10,6 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from .. import ledger, order, preflight
+from ..bundle_inspection import inspect_bundle
 from ..library_reader import AssetKey
 from ..db import DataError, Database, Transaction
 from ..errors import DatabaseConflictError, InvalidStateError, ValidationProblemsError
@@ -73,7 +74,7 @@ class DryRun:
             ) from error
 
     def _manifest(self, status: str) -> Manifest:
-        bundle = preflight.inspect_bundle(self._mount, self._sync_id)
+        bundle = inspect_bundle(self._mount, self._sync_id)
         preflight.raise_if_bundle_gone(bundle, status)
         if bundle.problems or bundle.manifest is None:
             raise ValidationProblemsError(

@@ -1,7 +1,6 @@
 """Propose a mapping file for a database whose names differ."""
 
-from collections.abc import Iterator, Mapping, Set
-from difflib import SequenceMatcher
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import table_specs
@@ -12,29 +11,15 @@ from .mapping_evidence import (
     share_of_equal_values, types_agree,
 )
 from .mapping_words import propose_words
+from .name_likeness import MIN_LIKENESS, likeliest_pairs, likeness, words_of_name
 from .row_reader import parse_time
 from .table_specs import TABLES
 
-MIN_LIKENESS = 0.5
 GIVEN = "named in the mapping file"
 # Shares of the columns of a table that have a counterpart.
 MIN_COLUMNS, SURE_COLUMNS = 0.5, 0.75
 # So many columns of a table with equal values are evidence without any likeness of names.
 SURE_VALUE_COLUMNS = 3
-# Synonyms in names of tables and columns; our words are on the right.
-SYNONYMS = {
-    "uuid": "sync id", "no": "id", "nr": "id", "number": "id", "checksum": "hash", "digest": "hash",
-    "sha256": "hash", "kind": "type", "bundle": "batch", "bundles": "batch", "batches": "batch",
-    "items": "item", "entries": "item", "log": "event", "events": "event", "assets": "asset",
-    "media": "asset", "ts": "at", "time": "at", "on": "at", "state": "status", "pos": "position",
-    "sort": "position", "order": "position", "message": "error", "data": "payload", "json": "payload",
-    "jobs": "job", "hostname": "host", "server": "host", "bytes": "size", "ingest": "import",
-    "caption": "title", "verdict": "decision", "touched": "updated", "changed": "updated",
-    "galleries": "gallery", "collections": "collection", "covers": "cover", "sources": "source",
-    "runs": "run", "mime": "content", "derivatives": "derivative", "who": "actor", "why": "reason",
-    "tries": "attempts", "removed": "deleted", "erased": "deleted", "added": "created", "inserted": "created",
-    "seen": "discovered", "found": "discovered", "ended": "finished", "started": "claimed",
-}
 
 
 class ProposedLine(NamedTuple):
@@ -75,7 +60,7 @@ def propose_mapping(side: ComparedDatabase, other: ComparedDatabase | None = Non
     lines = list(_tables(side, other))
     tables = {line.table: line.theirs for line in lines}
     unsure_tables = {line.table for line in lines if not line.sure}
-    questions = [f"{line.table}: no table is alike" for line in lines if line.theirs == ABSENT]
+    questions = [f"{line.table}: no table is alike" for line in lines if line.theirs == ABSENT and not line.sure]
     for table in TABLES:
         actual = tables.get(table.name, table.name)
         if actual != ABSENT and actual in side.catalogue:
@@ -114,21 +99,21 @@ def _tables(side: ComparedDatabase, other: ComparedDatabase | None) -> Iterator[
     free = [name for name in side.catalogue if name not in taken]
     shares = {(ours, theirs): _share_of_columns(side, ours, theirs) for ours in wanted for theirs in free}
     scores = {
-        pair: (_likeness(*pair) + share) / 2 for pair, share in shares.items()
-        if share >= MIN_COLUMNS and (_likeness(*pair) >= MIN_LIKENESS or share >= SURE_COLUMNS)
+        pair: (likeness(*pair) + share) / 2 for pair, share in shares.items()
+        if share >= MIN_COLUMNS and (likeness(*pair) >= MIN_LIKENESS or share >= SURE_COLUMNS)
     }
-    values = _equal_columns(side, other, [ours for ours in wanted if ours not in _pairs(scores)], free)
+    values = _equal_columns(side, other, [ours for ours in wanted if ours not in likeliest_pairs(scores)], free)
     for pair, (equal, informative) in values.items():
         if equal and equal / informative >= MIN_COLUMNS:
             # More equal columns are better evidence; a view has no key, and the rows of its table.
             score = equal / informative * equal / (equal + 1) + (0.01 if pair[1] in side.primary else 0.0)
             scores[pair] = max(scores.get(pair, 0.0), score)
-    pairs = _pairs(scores)
+    pairs = likeliest_pairs(scores)
     for ours in wanted:
         if ours not in pairs:
             yield ProposedLine(ours, "", ABSENT, False, "no table has a like name and most of the columns, or values")
             continue
-        names, share = _likeness(ours, pairs[ours]), shares[ours, pairs[ours]]
+        names, share = likeness(ours, pairs[ours]), shares[ours, pairs[ours]]
         equal, informative = values.get((ours, pairs[ours]), (0, 0))
         evidence = f"names {names:.0%} alike, {share:.0%} of the columns have a counterpart"
         evidence += f", {equal} of {informative} columns have equal values" if informative else ""
@@ -180,18 +165,18 @@ def _many_values(side: ComparedDatabase, table: str, columns: list[str]) -> dict
 def _share_of_columns(side: ComparedDatabase, ours: str, theirs: str) -> float:
     """Return the share of our columns that have a counterpart by name and type; 0 if one of the key has none."""
     expected = _known_to_perl(ours)
-    words = _words(ours) | _words(theirs)
-    likeness = {
+    words = words_of_name(ours) | words_of_name(theirs)
+    best = {
         column: max((
-            _likeness(column, name, words)
+            likeness(column, name, words)
             for name in side.catalogue[theirs] if _agree(side, ours, column, theirs, name)
         ), default=0.0)
         for column in expected
     }
     own_key = [part for part in table_specs.BY_NAME[ours].key if "." not in part and part != "#"]
-    if any(likeness[column] < MIN_LIKENESS for column in own_key):
+    if any(best[column] < MIN_LIKENESS for column in own_key):
         return 0.0
-    return sum(likeness[column] >= SURE_NAMES for column in expected) / len(expected)
+    return sum(best[column] >= SURE_NAMES for column in expected) / len(expected)
 
 
 def _columns(
@@ -205,11 +190,11 @@ def _columns(
     existing = existing - set(given.values())
     wanted = [column for column in ours if column not in existing and column not in computed and column not in given]
     possible = [column for column in wanted if column == "id" or column in _known_to_perl(table)]
-    free, words = sorted(existing - set(ours)), _words(table) | _words(actual)
+    free, words = sorted(existing - set(ours)), words_of_name(table) | words_of_name(actual)
     samples = _samples(side, actual, free), _samples(other, table, possible) if other else {}
     found = {
         (column, name): Evidence(
-            _likeness(column, name, words),
+            likeness(column, name, words),
             _agree(side, table, column, actual, name) and _may_be_times(table, column, samples[0].get(name, [])),
             ours[column],
             side.types[actual, name], *_shares(table, column, samples[1].get(column, []), samples[0].get(name, [])),
@@ -221,7 +206,7 @@ def _columns(
     for (column, name), evidence in found.items():
         if column in table_specs.REFERENCES or column == "id":
             found[column, name] = _linked(side, tables, column, actual, name, samples[0].get(name, []), evidence)
-    pairs = _pairs({
+    pairs = likeliest_pairs({
         pair: evidence.score for pair, evidence in found.items()
         if evidence.types and evidence.linked != 0
         and (evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.linked == 1)
@@ -282,26 +267,3 @@ def _shares(table: str, column: str, ours: list[Any], theirs: list[Any]) -> tupl
     if column == "id" or kind in (table_specs.REFERENCE, table_specs.TIME, table_specs.PRESENCE):
         return None, 0
     return share_of_equal_values(ours, theirs)
-
-
-def _pairs(scores: dict[tuple[str, str], float]) -> dict[str, str]:
-    """Choose the likeliest pairs, each name once."""
-    pairs: dict[str, str] = {}
-    for ours, theirs in sorted(scores, key=lambda pair: (-scores[pair], pair)):
-        if ours not in pairs and theirs not in pairs.values():
-            pairs[ours] = theirs
-    return pairs
-
-
-def _likeness(ours: str, theirs: str, ignored: Set[str] = frozenset()) -> float:
-    """Return 0 to 1, by letters and by synonyms.
-
-    `ignored` are the words of the name of the table.
-    """
-    letters = SequenceMatcher(None, ours, theirs, autojunk=False).ratio()
-    our_words, their_words = (_words(name) - ignored or _words(name) for name in (ours, theirs))
-    return max(letters, len(our_words & their_words) / len(our_words | their_words))
-
-
-def _words(name: str) -> set[str]:
-    return {word for part in name.lower().split("_") for word in SYNONYMS.get(part, part).split()}

@@ -1,7 +1,8 @@
 """Convert the local times that the Perl side wrote to UTC, and back (docs/decisions/0182-conversion-of-times.md).
 
 A time is ours where a record of this system was written within a minute of it: an event with an actor for the ledger, a
-result for the library. Jobs show it by their claim token, events by their actor. All other times are Perl's.
+result for the library. Jobs show it by their claim token and by the event that queued them, events by their actor. All
+other times are Perl's.
 """
 
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ ABOUT = {
 ADD_EVENTS = (
     f"INSERT INTO ingest_event (batch_id, event_type, payload, actor)"
     f" SELECT id, '{EVENT}', %(payload)s, %(actor)s FROM ingest_batch ORDER BY id"
+)
+# As `job_queue.queued_here`.
+QUEUED_HERE = (
+    "EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)"
+    " WHERE e.batch_id = t.batch_id AND e.event_type = 'job_queued' AND e.actor <> ''"
+    " AND JSON_VALUE(e.payload, '$.job_id') = t.id)"
 )
 ARCHIVED = (
     "SELECT b.sync_id FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id"
@@ -171,12 +178,14 @@ def _is_ours(table: str, column: str) -> str:
     """Return the condition that this system wrote a time."""
     if table == "ingest_event":
         return "t.actor <> ''"
+    if (table, column) == ("import_job", "queued_at"):
+        return QUEUED_HERE
     about, key = ABOUT.get(table, ("asset", "asset_id"))
     recorded = (
         f"EXISTS (SELECT 1 FROM our_records o WHERE o.about = '{about}' AND o.id = t.{key} AND o.at BETWEEN"
         f" t.{column} - INTERVAL {NEAR_SECONDS} SECOND AND t.{column} + INTERVAL {NEAR_SECONDS} SECOND)"
     )
-    if table == "import_job" and column != "queued_at":
+    if table == "import_job":
         return f"IF(t.worker IS NULL, {recorded}, {OUR_CLAIM})"
     return recorded
 

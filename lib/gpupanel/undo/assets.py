@@ -53,25 +53,22 @@ class AssetState(NamedTuple):
 
 
 class AssetUndo(NamedTuple):
-    """What an undo does with an asset; `results` are the ids of those that it takes back, none if it leaves it."""
+    """What an undo does with an asset; `results` are the ids of those that it takes back, none if it leaves it.
+
+    `changes` are what the result of the undo records, and `digest` is what an approval binds; both are None where
+    nothing is written.
+    """
 
     decision: Decision
     reason: str
     before: AssetState
     after: AssetState
     results: tuple[int, ...] = ()
-
-    @property
-    def changes(self) -> dict[str, Any] | None:
-        """What the result of the undo records."""
-        if not self.results:
-            return None
-        return asset_changes(self.before, self.after) | {"undoes": list(self.results)}
+    changes: dict[str, Any] | None = None
 
     @property
     def digest(self) -> str | None:
-        """What an approval binds; None where nothing is written."""
-        return digests.undo_digest(self.changes) if self.results else None
+        return digests.undo_digest(self.changes) if self.changes else None
 
     @property
     def plan_changes(self) -> Changes | None:

@@ -184,7 +184,8 @@ def _plan_asset(kind: str, target: UndoTarget, run: Run, state: AssetState) -> A
     decision = _decision(run.results, state.is_live, after.is_live)
     is_restored = after.is_live and not state.is_live
     reason = _reason(decision, kind, target, is_restored, list(assets.plan_changes(changes)))
-    return AssetUndo(decision, reason, state, after, tuple(result.id for result in run.results))
+    results = tuple(result.id for result in run.results)
+    return AssetUndo(decision, reason, state, after, results, changes | {"undoes": list(results)})
 
 
 def _plan_container(

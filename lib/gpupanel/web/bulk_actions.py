@@ -61,7 +61,7 @@ def preview(db: Database, settings: MountSettings, secret: SigningKey, request: 
     previews = db.run_read(bulk_service.preview, action, selection.ids)
     page = _page(secret, request, action, selection, len(previews))
     rows = [batch._asdict() for batch in previews[:MAX_LISTED]]
-    page["priority"] = priority
+    page |= {"priority": priority, "titles": db.run_read(_titles, [row["sync_id"] for row in rows])}
     outlook = NO_FORECAST if action != bulk_service.QUEUE else _forecast(db, Mount(settings), previews)
     return page | {"groups": _groups(previews), "foreseen": rows, "outcomes": None} | outlook
 
@@ -91,7 +91,8 @@ def perform(
         return outcome, None
     page = _page(secret, request, action, selection, len(outcomes))
     rows = [outcome._asdict() for outcome in listed[:MAX_LISTED]]
-    page["priority"] = priority
+    shown = [*(row["sync_id"] for row in rows), *(sync_id for sync_id, _ in selection.problems)]
+    page |= {"priority": priority, "titles": db.run_read(_titles, shown)}
     return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows} | NO_FORECAST
 
 
@@ -144,6 +145,13 @@ def _ids(tx: ReadTransaction, sync_ids: list[str]) -> list[int]:
     rows = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("search.ids", sync_ids=chunk)]
     ids = {row["sync_id"]: row["id"] for row in rows}
     return [ids[sync_id] for sync_id in sync_ids if sync_id in ids]
+
+
+def _titles(tx: ReadTransaction, sync_ids: list[str]) -> dict[str, str | None]:
+    """Return what names each of these batches."""
+    rows = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("search.ids", sync_ids=chunk)]
+    titles = search.list_titles(tx, [row["id"] for row in rows])
+    return {row["sync_id"]: titles[row["id"]] for row in rows}
 
 
 # ------------------------------------------------------------------------------------------------ output

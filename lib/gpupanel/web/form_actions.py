@@ -7,6 +7,7 @@ from .. import job_queue, services, undo_service
 from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
+from ..models import PRIORITY
 from ..mount import Mount
 from ..scan_run import ScanReport
 from ..text import pluralize
@@ -100,7 +101,7 @@ def preflight(request: FormContext) -> ActionResult:
         )
     except PreflightRequested as requested:
         return _requested("preflight", requested, {"sync_id": sync_id})
-    counts = ", ".join(f"{count} {decision}" for decision, count in outcome.counts.items() if count)
+    counts = ", ".join(f"{count:,} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
     return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
@@ -147,7 +148,7 @@ def undo(request: FormContext) -> ActionResult:
     if planned.plan is None:
         summary = "A worker plans this undo: it is too large for a request."
         return ActionResult("undo", True, summary, [], result | {"preflight_requested": True})
-    counts = ", ".join(f"{count} {decision}" for decision, count in planned.plan.counts.items() if count)
+    counts = ", ".join(f"{count:,} {decision}" for decision, count in planned.plan.counts.items() if count)
     summary = f"This is the plan of the undo: {counts or 'no items'}. Nothing is undone until you queue it."
     if not planned.plan.ok:
         summary = "There is nothing to undo."
@@ -221,7 +222,7 @@ def resume(request: FormContext) -> ActionResult:
 def priority_of(form: dict[str, list[str]]) -> int:
     """Return the field `priority` of a form, or the default. Raises InvalidInputError."""
     text = form.get("priority", [""])[-1].strip()
-    number = _priority(text) if text else job_queue.PRIORITY
+    number = _priority(text) if text else PRIORITY
     if number not in job_queue.PRIORITIES:
         low, high = job_queue.PRIORITIES[0], job_queue.PRIORITIES[-1]
         raise InvalidInputError(f"priority: found {number}, expected {low} to {high}")

@@ -14,7 +14,8 @@ from ..errors import ClaimLostError
 from ..ledger.approvals import Approved, approved
 from ..manifest import InvalidItem, Manifest
 from ..models import BatchStatus, JobState
-from ..preflight import BundleInspection, PreflightResult
+from ..bundle_inspection import BundleInspection
+from ..preflight import PreflightResult
 from ..rows import BatchRow
 from ..text import pluralize
 from . import claims

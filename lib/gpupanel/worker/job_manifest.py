@@ -8,7 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from .. import order, preflight
+from .. import order
+from ..bundle_inspection import inspect_bundle
 from ..db import Database, Transaction
 from ..errors import BundleIncompleteError, ManifestError, PanelError
 from ..manifest import Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex
@@ -131,7 +132,7 @@ class JobManifest:
 
         Raises: BundleChangedError.
         """
-        bundle = self._from_mount(INSPECT_SECONDS, lambda: preflight.inspect_bundle(self._mount, self._claim.sync_id))
+        bundle = self._from_mount(INSPECT_SECONDS, lambda: inspect_bundle(self._mount, self._claim.sync_id))
         if bundle.gone or (bundle.manifest and bundle.problems):
             raise BundleIncompleteError("; ".join(bundle.problems))
         if bundle.manifest and bundle.sha256 == self._claim.manifest_sha256:

@@ -13,7 +13,7 @@ from ..library_reader import AssetKey
 from ..manifest import Container, InvalidItem, Item, Manifest
 from ..models import SIZE, BatchStatus, Decision
 from ..mount import Mount, call_with_timeout
-from ..preflight import first_folder
+from ..bundle_inspection import first_folder
 from ..rows import PlannedItem
 from . import containers
 from .chunk_writer import ChunkWriter, DocumentsRequired, ImportRun

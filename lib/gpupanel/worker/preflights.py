@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from .. import job_queue, ledger, preflight, undo_service, unseen_change
+from ..bundle_inspection import BundleInspection, inspect_bundle
 from ..db import ReadTransaction, Transaction
 from ..errors import (
     ClaimLostError, CommitUnknownError, FileUnreadableError, MountUnavailableError, PanelError,
@@ -92,7 +93,7 @@ def _note_abandoned(tx: Transaction, batch_id: int, reason: str | None, attempts
 
 
 def save(
-    tx: Transaction, claim: PreflightClaim, bundle: preflight.BundleInspection | None
+    tx: Transaction, claim: PreflightClaim, bundle: BundleInspection | None
 ) -> preflight.PreflightResult:
     """Complete the request, store the plan, and queue the batch if that was asked for and the plan passed.
 
@@ -204,9 +205,9 @@ class PreflightRunner:
                 return None
             return self._db.run_transaction(save, claim, bundle)
 
-    def _inspect(self, claim: PreflightClaim) -> preflight.BundleInspection:
-        look: Callable[[], Any] = partial(preflight.inspect_bundle, self._context.mount, claim.sync_id)
-        bundle: preflight.BundleInspection = call_with_timeout(look, partial(self._checkpoint, claim), INSPECT_SECONDS)
+    def _inspect(self, claim: PreflightClaim) -> BundleInspection:
+        look: Callable[[], Any] = partial(inspect_bundle, self._context.mount, claim.sync_id)
+        bundle: BundleInspection = call_with_timeout(look, partial(self._checkpoint, claim), INSPECT_SECONDS)
         return bundle
 
     def _checkpoint(self, claim: PreflightClaim) -> None:

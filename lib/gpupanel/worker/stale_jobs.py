@@ -45,7 +45,7 @@ def requeue_stale(tx: Transaction, job_id: int, seconds: float, max_attempts: in
         return None
     hold = holds.decide(tx, job["batch_id"])
     ledger.set_status(tx, job["batch_id"], BatchStatus.QUEUED)
-    _note_reset(tx, job, "job_reset", "job_reset", reason, actor)
+    _note_end(tx, job, "job_reset", reason, actor)
     if hold:
         holds.hold(tx, job_id, hold, actor)
     return f"requeued, {reason}"
@@ -58,15 +58,14 @@ def _fail_stale(
         return None
     tx.execute("ledger.finished", batch_id=job["batch_id"], status=BatchStatus.FAILED, last_error=reason)
     tx.execute("worker.mark_imported", batch_id=job["batch_id"], job_id=job["job_id"])
-    _note_reset(tx, job, "job_failed", "job_fail", reason, actor)
+    _note_end(tx, job, "job_failed", reason, actor)
     holds.wake(tx, job["batch_id"], actor)
     return f"failed, {reason}"
 
 
-def _note_reset(
-    tx: Transaction, job: dict[str, Any], event_type: EventType, phase: str, reason: str, actor: str
-) -> None:
+def _note_end(tx: Transaction, job: dict[str, Any], event_type: EventType, reason: str, actor: str) -> None:
     payload = {
-        "attempts": job["attempts"], "job_id": job["job_id"], "phase": phase, "reason": reason, "worker": job["worker"],
+        "attempts": job["attempts"], "job_id": job["job_id"], "reason": reason, "worker": job["worker"],
+        "phase": "job_fail" if event_type == "job_failed" else "job_reset",
     }
     ledger.append_event(tx, job["batch_id"], event_type, payload, actor)

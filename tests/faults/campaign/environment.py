@@ -111,10 +111,8 @@ class Environment:
     # ---------------------------------------------------------------------------------------------- programs
 
     def arguments(self, stage: scenario.Stage) -> list[str]:
-        found = []
-        for argument in stage.arguments:
-            found += {"{bundles}": self.bundles[:scenario.USABLE], "{job}": [str(self.job)]}.get(argument, [argument])
-        return found
+        filled = {"{bundles}": self.bundles[:scenario.USABLE], "{job}": [str(self.job)]}
+        return [text for argument in stage.arguments for text in filled.get(argument, [argument])]
 
     def start(self, stage: scenario.Stage, conf: Path, **environ: str) -> Program:
         if stage.clicks:
@@ -130,10 +128,10 @@ class Environment:
                 return
             wait_until(lambda: nobody_holds_a_row(self.admin), "the end of all transactions", every=0.15)
             self.let_an_hour_pass()
-            said = self.fork_server.start(
+            output = self.fork_server.start(
                 "import-worker", "--once", "--config", str(self.direct["import-worker"])
             ).wait()
-        assert not self.unfinished(), f"jobs are left; the last worker printed {said}"
+        assert not self.unfinished(), f"jobs are left; the last worker printed {output}"
 
     def queue_again(self) -> None:
         """Queue every bundle again and import it."""

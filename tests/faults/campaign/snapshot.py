@@ -74,11 +74,11 @@ def broken_invariants(db) -> list[str]:
     """Where events, jobs, batches and items contradict each other."""
     events = [event | {"payload": json.loads(event["payload"])} for event in db.execute(EVENTS)]
     jobs = db.execute("SELECT j.*, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id")
-    told = defaultdict(Counter)
+    counts = defaultdict(Counter)
     for event in events:
-        told[int(event["payload"].get("job_id", 0))][event["event_type"]] += 1
-        told[int(event["payload"].get("job_id", 0))]["given_back"] += event["payload"].get("attempt_counts") == 0
-    problems = [problem for job in jobs for problem in _of_job(job, told[job["id"]])]
+        counts[int(event["payload"].get("job_id", 0))][event["event_type"]] += 1
+        counts[int(event["payload"].get("job_id", 0))]["given_back"] += event["payload"].get("attempt_counts") == 0
+    problems = [problem for job in jobs for problem in _of_job(job, counts[job["id"]])]
     for name in ("status_mismatch", "batches_without_job", "running_without_claim"):
         problems += [f"{name}: {row}" for row in db.execute(queries("doctor")[name], limit=10)]
     tokens = [job["claim_token"] for job in jobs if job["claim_token"]]
@@ -86,33 +86,33 @@ def broken_invariants(db) -> list[str]:
     return problems + _of_plans(events) + _of_counts(db, events, jobs)
 
 
-def _of_job(job: dict, told: Counter) -> list[str]:
+def _of_job(job: dict, counts: Counter) -> list[str]:
     """A claim ends in one way: released, put back, or with the job."""
-    ended = sum(told[end] for end in ENDS)
+    ended = sum(counts[end] for end in ENDS)
     expected = {"completed": 1, "failed": 1}.get(job["state"], 0)
-    claims, back = told["job_claimed"], told["job_released"] + told["job_reset"]
+    claims, back = counts["job_claimed"], counts["job_released"] + counts["job_reset"]
     running = int(job["state"] == "running")
     problems = [] if ended == expected else [f"job {job['id']} is {job['state']}, with {ended} events of its end"]
-    problems += [] if told["job_queued"] == 1 else [f"job {job['id']} was queued {told['job_queued']} times"]
+    problems += [] if counts["job_queued"] == 1 else [f"job {job['id']} was queued {counts['job_queued']} times"]
     problems += (
-        [] if told["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
+        [] if counts["job_canceled"] == int(job["state"] == "canceled") else [f"job {job['id']}: canceled and not"]
     )
     # A hold ends a claim too, without an event where its reason is the one before.
     unexplained = claims - back - running - (expected if claims else 0)
-    if unexplained < 0 or (unexplained and not told["job_held"]):
-        problems.append(f"job {job['id']} ({job['state']}): {dict(told)}")
-    if job["attempts"] > claims - told["given_back"] or (
-        job["attempts"] != claims - told["given_back"] and not told["job_held"]
+    if unexplained < 0 or (unexplained and not counts["job_held"]):
+        problems.append(f"job {job['id']} ({job['state']}): {dict(counts)}")
+    if job["attempts"] > claims - counts["given_back"] or (
+        job["attempts"] != claims - counts["given_back"] and not counts["job_held"]
     ):
-        problems.append(f"job {job['id']} has {job['attempts']} attempts: {dict(told)}")
+        problems.append(f"job {job['id']} has {job['attempts']} attempts: {dict(counts)}")
     return problems
 
 
 def _of_plans(events: list[dict]) -> list[str]:
-    told = Counter((event["sync_id"], event["event_type"]) for event in events)
+    counts = Counter((event["sync_id"], event["event_type"]) for event in events)
     return [
         f"batch {sync_id}: preflights begun and not ended" for sync_id in {event["sync_id"] for event in events}
-        if told[sync_id, "preflight_started"] != told[sync_id, "preflight_finished"]
+        if counts[sync_id, "preflight_started"] != counts[sync_id, "preflight_finished"]
     ]
 
 

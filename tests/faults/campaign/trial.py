@@ -188,8 +188,8 @@ def _compare(environment: Environment, stage: Stage, ended: Ended, reference: di
 
 def _says_unreadable(stage: Stage, ended: Ended) -> bool:
     """Return whether a scan skipped a bundle that it could not read; the next scan reads it again."""
-    said = ("cannot be read: ", " of its ")  # an error, or a file that ended early
-    return stage.name == "scan" and ended.status == 0 and any(words in ended.output for words in said)
+    messages = ("cannot be read: ", " of its ")  # an error, or a file that ended early
+    return stage.name == "scan" and ended.status == 0 and any(words in ended.output for words in messages)
 
 
 def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
@@ -197,8 +197,8 @@ def _mend(environment: Environment, stage: Stage, expected: dict) -> list[str]:
     if stage.works:
         environment.finish()
         environment.queue_again()
-        found = snapshot.library(environment.admin)
-        return snapshot.differences({name: expected[name] for name in found}, found)
+        library = snapshot.library(environment.admin)
+        return snapshot.differences({name: expected[name] for name in library}, library)
     environment.start(stage, environment.direct[stage.program]).wait()
     return [
         each

@@ -9,9 +9,10 @@ from . import bundles
 from .deployment import Deployment
 
 STILL_SECONDS = 90  # without any progress, the queue is taken for stuck
-UNFINISHED = (
-    "SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM import_job WHERE state IN ('queued', 'running')"
-)
+UNFINISHED = """
+SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM (
+    SELECT items_done FROM import_job WHERE state IN ('queued', 'held', 'running')
+    UNION ALL SELECT 0 FROM preflight_request WHERE state IN ('queued', 'running')) AS unfinished"""
 LEFT = "SELECT sync_id FROM ingest_batch WHERE source_host = %(host)s AND status <> 'completed'"
 
 
@@ -37,7 +38,7 @@ def _ends(site: Deployment) -> str | None:
         if row != seen:
             seen, since = row, time.monotonic()
         if time.monotonic() - since > STILL_SECONDS:
-            return f"{row['n']} jobs are left, and nothing has moved for {STILL_SECONDS} s"
+            return f"{row['n']} jobs and preflights are left, and nothing has moved for {STILL_SECONDS} s"
         time.sleep(0.5)
 
 
