@@ -12,6 +12,7 @@ from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.migration import mapping, table_specs
+from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.mount import Mount
 import worker_helpers
 from test_compare_databases import (
@@ -199,6 +200,26 @@ def test_no_wrong_line_of_a_proposal_is_sure_and_values_find_what_names_do_not(t
         for line in lines
         if (line["table"], line["column"]) in {("ingest_batch", "undo_of"), ("asset", "source_at")}
     )
+
+
+def test_a_sample_has_the_first_and_last_rows_once_and_the_beginning_of_long_values(theirs, ours, admin):
+    admin.execute("CREATE TABLE filme (nr INT PRIMARY KEY, film LONGBLOB, titel VARCHAR(20))")
+    admin.execute("INSERT INTO filme SELECT seq, REPEAT('x', 100000), CONCAT('Film ', seq) FROM seq_1_to_30")
+    with ComparedDatabase(theirs[0]).opened() as side:
+        for limit, numbers in ((10, [*range(1, 6), *range(26, 31)]), (200, range(1, 31))):
+            rows = side.sample("filme", ["film", "titel"], limit)
+            assert sorted(int(row["titel"].removeprefix("Film ")) for row in rows) == list(numbers)
+            assert {len(row["film"]) for row in rows} == {65536} and {*rows[0]} == {"film", "titel"}
+
+
+def test_a_side_that_has_years_more_is_matched_by_its_last_rows(theirs, ours, admin):
+    admin.execute("UPDATE medien SET nr = nr + 100000 ORDER BY nr DESC")
+    admin.execute(
+        "INSERT INTO medien (nr, art, kennung, ordner, ueberschrift) SELECT seq, 'foto', UNHEX(SHA2(seq, 256)),"
+        " CONCAT('alt/', seq), CONCAT('Alt ', seq) FROM seq_1_to_500"
+    )
+    lines = {(line["table"], line["column"]): line for line in propose(theirs, ours)["lines"]}
+    assert lines["asset", ""]["theirs"] == "medien" and lines["asset", "asset_hash"]["theirs"] == "kennung"
 
 
 def test_a_second_run_keeps_the_lines_of_the_file_and_proposes_the_words(theirs, ours):

@@ -180,8 +180,8 @@ def test_a_backoff_doubles_from_one_minute_to_one_hour_and_one_event_tells_a_rea
         assert sweeper(worker_db, mount).sweep().released == 1
     assert minutes == [1, 2, 4, 8, 16, 32, 60, 60]
     batch_id = worker_helpers.job(admin_db, job_id)["batch_id"]
-    told = admin_db.execute("SELECT event_type FROM ingest_event WHERE batch_id = %(id)s ORDER BY id", id=batch_id)
-    assert [row["event_type"] for row in told].count("job_held") == 1
+    events = admin_db.execute("SELECT event_type FROM ingest_event WHERE batch_id = %(id)s ORDER BY id", id=batch_id)
+    assert [row["event_type"] for row in events].count("job_held") == 1
     back_off(worker_db, "i", "another reason")
     assert admin_db.execute("SELECT COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_held'")[0]["n"] == 2
 
