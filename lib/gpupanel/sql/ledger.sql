@@ -122,6 +122,11 @@ SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = 
     changed_sha256 = NULL, archived_at = NULL
 WHERE id = %(batch_id)s
 
+-- name: withhold
+-- Mark the stored plan of a batch as one that no person has seen, and say why.
+UPDATE ingest_batch SET changed_at = NOW(6), changed_sha256 = %(sha256)s, last_error = %(reason)s
+WHERE id = %(batch_id)s
+
 -- name: place
 -- Write the position of a batch in upstream's order.
 UPDATE ingest_batch

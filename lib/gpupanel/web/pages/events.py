@@ -12,6 +12,7 @@ from ...errors import InvalidInputError
 from ...event_sentences import EVENT_TYPES
 from ...search import events
 from ...search.events import EventFilter
+from ...text import DAY_RULE, parse_day
 from .. import request as parameters
 from ..request import Request
 from ..responses import FileResponse
@@ -79,6 +80,6 @@ def _name(request: Request, name: str) -> str | None:
 def _day(request: Request) -> date | None:
     text = request.query.get("day") or ""
     try:
-        return date.fromisoformat(text) if text else None
+        return parse_day(text) if text else None
     except ValueError:
-        raise InvalidInputError(f"day: found {text[:80]!r}, expected a day such as 2026-04-30") from None
+        raise InvalidInputError(f"day: found {text[:80]!r}, expected {DAY_RULE}") from None
