@@ -175,8 +175,11 @@ def control(tx: ReadTransaction) -> QueueControl | None:
 
 def _checked_reason(reason: str) -> str:
     reason = reason.strip()
-    if len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise InvalidInputError(f"reason: expected at most {REASON_LENGTH} printable characters")
+    if len(reason) > REASON_LENGTH:
+        raise InvalidInputError(f"reason: found {len(reason)} characters, expected at most {REASON_LENGTH}")
+    if not reason.isprintable():
+        hidden = next(char for char in reason if not char.isprintable())
+        raise InvalidInputError(f"reason: found {hidden!a}, expected printable characters on one line")
     return reason
 
 

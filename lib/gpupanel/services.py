@@ -9,12 +9,12 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service
+from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service, unseen_change
 from .bundle_inspection import BundleInspection, check_files, inspect_bundle, read_bundle
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
-    PreflightRequested, PreflightTooLongError,
+    PreflightRequested, PreflightTooLongError, UnseenChangeError,
 )
 from .holds import Hold
 from .library_reader import AssetKey
@@ -272,8 +272,10 @@ Queueing = Callable[[Transaction, BundleInspection, str, int], tuple[preflight.P
 
 
 def _queue_whole(db: Database, work: Queueing, examined: BundleInspection, actor: str, priority: int) -> int:
-    """Preflight and queue all items. Raises InvalidStateError, PreflightFailedError."""
+    """Preflight and queue all items. Raises InvalidStateError, PreflightFailedError, UnseenChangeError."""
     outcome, job_id = db.run_transaction(work, examined, actor, priority)
+    if outcome.withheld:
+        raise UnseenChangeError(examined.sync_id, outcome.withheld)
     if job_id is None:
         raise PreflightFailedError(examined.sync_id, outcome.problems)
     return job_id
@@ -294,10 +296,11 @@ def _retry_whole(
 def _preflight_and_enqueue(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
-    """Record the preflight, also a failed one, and queue the batch."""
+    """Record the preflight, also a failed one, and queue the batch unless its plan is withheld."""
     job_queue.lock_chain(tx, examined.sync_id)
-    outcome = preflight.save_preflight(tx, examined, actor)
-    if not outcome.ok:
+    recorded = ledger.lock_batch(tx, examined.sync_id)
+    outcome = unseen_change.withhold(tx, recorded, examined, preflight.save_preflight(tx, examined, actor))
+    if not outcome.ok or outcome.withheld:
         return outcome, None
     return outcome, job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import holds, job_queue, ledger
+from gpupanel import holds, job_queue, ledger, services
 from gpupanel.db import Database, query
 from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus, HoldKind
@@ -113,6 +113,39 @@ def _in_a_connection_of_its_own(db, work) -> None:
     other = Database(db.settings)
     other.run_transaction(work)
     other.close()
+
+
+@pytest.fixture
+def photo_chain(panel_db, mount, bundles):
+    """A create and two updates of a photo, each after its prior, although upstream completed the updates earlier."""
+    (photo,) = bundles.assets("chain", 1)
+    sync_ids = [bundles.bundle("0", [photo])]
+    for title in ("1", "2"):
+        sync_ids.append(bundles.bundle(
+            title, [photo._replace(title=title)], action="update", prior_sync_id=sync_ids[-1],
+            created_at="2020-01-01T00:00:00Z", completed_at="2020-01-01T00:00:00Z",
+        ))
+    services.scan_mount(panel_db, mount, "operator")
+    return sync_ids
+
+
+def test_a_bulk_queue_takes_priors_before_their_followers_whenever_upstream_completed_them(
+    panel_db, mount, photo_chain
+):
+    results = services.queue_batches(panel_db, mount, photo_chain[::-1], "operator")
+    assert [result.sync_id for result in results] == photo_chain
+    assert [state(panel_db, result.job_id) for result in results] == [
+        ("queued", None), ("held", "prior"), ("held", "prior"),
+    ]
+
+
+def test_a_bulk_queue_reads_fractions_of_a_second(panel_db, mount, bundles):
+    (photo,) = bundles.assets("fraction", 1)
+    whole = bundles.bundle("whole", [photo], completed_at="2024-01-01T00:00:00Z")
+    later = bundles.bundle("later", [photo], action="update", completed_at="2024-01-01T00:00:00.5Z")
+    services.scan_mount(panel_db, mount, "operator")
+    results = services.queue_batches(panel_db, mount, [later, whole], "operator")
+    assert [result.sync_id for result in results] == [whole, later]
 
 
 # ------------------------------------------------------------------------------------------------ an operator's hold

@@ -28,6 +28,8 @@ from .safe_open import (
 SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024  # bytes
 BLOCK = 1024 * 1024  # bytes of one read
+# Folders that a file system has where no item is; a mount point may have them while the mount is away.
+FILE_SYSTEM_FOLDERS = {b"lost+found", b".snapshot", b".snapshots", b".zfs"}
 MAX_FIRST_FOLDERS = 100  # of a bundle, so that one with a folder for each item does not take long to check
 
 
@@ -93,7 +95,7 @@ class Mount:
     def _holds_folder(self, name: str) -> bool:
         try:
             with os.scandir(path_below(self.assets_dir, name)) as entries:
-                return any(entry.is_dir() for entry in entries)
+                return any(entry.is_dir() for entry in entries if os.fsencode(entry.name) not in FILE_SYSTEM_FOLDERS)
         except OSError:
             return False
 
