@@ -59,7 +59,7 @@ def _csv(db: Database, sync_id: str | None, wanted: EventFilter, before: int | N
     left = MAX_EXPORTED
     while left:
         page = db.run_read(_read, sync_id, wanted, before, min(left, export.AT_ONCE))
-        writer.writerows([export.safe_cell(row[key]) for key in COLUMNS] for row in page.rows)
+        writer.writerows([_cell(key, row[key]) for key in COLUMNS] for row in page.rows)
         left, before = left - len(page.rows), page.next_before
         if before is None:
             break
@@ -68,6 +68,10 @@ def _csv(db: Database, sync_id: str | None, wanted: EventFilter, before: int | N
         "Content-Type": export.TYPES["csv"], "Content-Length": str(len(file.getvalue())),
         "Content-Disposition": 'attachment; filename="events.csv"',
     })
+
+
+def _cell(key: str, value: Any) -> str:
+    return export.json_cell(value) if key == "payload" else export.safe_cell(value)
 
 
 def _name(request: Request, name: str) -> str | None:
