@@ -45,7 +45,7 @@ class QueueSummary(NamedTuple):
     def etag_source(self, *, moves: bool) -> tuple[Any, ...]:
         """What the status bar shows, without ages: the page's script counts them up.
 
-        The time is a part where the page `moves`.
+        With `moves` the rounded time is included, so that the page is sent again now and then.
         """
         return tuple(self._replace(oldest=None, seen=None, now=round_down(self.now) if moves else datetime.min))
 
