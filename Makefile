@@ -1,7 +1,7 @@
 # Two commands to start with: `make run` and `make test`. Each installs what it needs first.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint test-all flake screenshots axe million faults galera cutover load
+.PHONY: help run test lint test-all flake screenshots axe million faults galera cutover load soak
 .PHONY: bench profile fuzz audit lock demo venv install clean
 
 # `make install` writes the tree to PREFIX and uses PYTHON. DESTDIR is put in front of PREFIX to build a package.
@@ -74,6 +74,10 @@ cutover:  ## Execute the cutover of docs/PERL-PARITY.md, and the way back from e
 load:  ## Run operators and workers for MINUTES (10) while both are killed; ARGS='--bundles 100' is smaller
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults exec venv/bin/python -u -m load --minutes $(or $(MINUTES),10) $(ARGS)
+
+soak:  ## Import, seal, archive and kill for DURATION (600) seconds on a slow mount; trends go to bench/RESULTS.md
+	@bin/prepare test
+	@PYTHONPATH=lib:tests:tests/faults:. exec venv/bin/python -u -m soak --seconds $(or $(DURATION),600) $(ARGS)
 
 bench:  ## Measure the panel beside its peers into bench/RESULTS.md; ARGS='--full cgi' is one row in full size
 	@bin/prepare test

@@ -28,11 +28,11 @@ def main() -> int:
     for row in chosen.rows or ROWS:
         module = import_module(f"bench.benchmarks.{row}")
         print(f"\n{row}: {module.TITLE}\n", flush=True)
-        comparisons = []
+        lines = []
         for comparison in module.measure(chosen.full):
-            comparisons.append(comparison)
+            lines += report.lines(comparison)
             print(*report.lines(comparison), sep="\n", flush=True)
-        report.record(row, module.TITLE, "full" if chosen.full else "quick", comparisons)
+        report.record(row, module.TITLE, "full size" if chosen.full else "quick size", lines)
     return 0
 
 

@@ -21,6 +21,7 @@ from gpupanel.db.expected import expected_tables
 from gpupanel.db import schema
 
 TREE = Path(__file__).resolve().parents[1]
+SHIM = TREE / "bench" / "contenders" / "shim.c"
 NAME = "admin_panel"
 # Flush each commit, as in production; enough memory for the rows of one benchmark.
 IN_SERVICE = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=1")
@@ -85,6 +86,13 @@ def _configured(folder: Path, server: MariaDBServer) -> Path:
         f"[mount]\nsync_dir = {folder / 'assets' / 'sync'}\n[worker]\n"
     )
     return conf
+
+
+def slow_mount(folder: Path, root: Path, delay_ms: int) -> dict[str, str]:
+    """Build the preloaded library in `folder`; return the environment that makes opening anything below `root` slow."""
+    shim = folder / "shim.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", shim, SHIM, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(shim), "SLOW_ROOT": str(root), "SLOW_MS": str(delay_ms)}
 
 
 def account(ground: BenchEnvironment) -> DatabaseSettings:

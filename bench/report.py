@@ -13,8 +13,9 @@ from .runner import Comparison, spread
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
-Written by `make bench`; the newest run of each row. Figures are medians with the least and the most of all rounds;
-ratios are taken round by round. What counts are the ratios: the figures are of one machine on one day.
+Written by `make bench` and `make soak`; the newest run of each row. Figures of `make bench` are medians with the least
+and the most of all rounds; ratios are taken round by round. What counts are the ratios: the figures are of one machine
+on one day.
 """
 PACKAGES = ("bottle", "jinja2", "pymysql", "waitress", "msgspec")
 
@@ -30,10 +31,9 @@ def lines(comparison: Comparison) -> list[str]:
     return [*rows, ""]
 
 
-def record(row: str, title: str, size: str, comparisons: Iterable[Comparison]) -> None:
+def record(row: str, title: str, size: str, text_lines: Iterable[str]) -> None:
     """Replace the section of a benchmark."""
-    section = [f"## {row}: {title}", "", f"{_today()}, {size} size. {_machine()}", ""]
-    section += [line for comparison in comparisons for line in lines(comparison)]
+    section = [f"## {row}: {title}", "", f"{_today()}, {size}. {_machine()}", "", *text_lines]
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     head, *others = text.split("\n## ")
     kept = {part.partition(":")[0]: part.rstrip("\n") for part in others}

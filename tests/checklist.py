@@ -42,8 +42,8 @@ def _step(number: int, title: str, text: str) -> Step:
 
 
 def _blocks(text: str) -> list[list[str]]:
-    found = re.findall(r"(?m)(?:^    .+\n?)+", text)
-    return [[line.strip() for line in block.strip("\n").split("\n")] for block in found]
+    blocks = re.findall(r"(?m)(?:^    .+\n?)+", text)
+    return [[line.strip() for line in block.strip("\n").split("\n")] for block in blocks]
 
 
 class Shell:
@@ -61,9 +61,9 @@ class Shell:
         printed = [self.command(command) for command in step.commands]
         self.seconds[step.number] = time.monotonic() - started
         if step.prints:
-            said = next(text for text in printed if text)
+            output = next(text for text in printed if text)
             pattern = ".*".join(map(re.escape, "".join(step.prints).split("...")))
-            assert re.match(pattern, said, re.DOTALL), (step.title, said)
+            assert re.match(pattern, output, re.DOTALL), (step.title, output)
 
     def command(self, line: str) -> str:
         """Run one line of a block, which must exit with 0; return what it prints."""

@@ -1,7 +1,6 @@
 """Import from a mount that needs 25 ms to open a file, simulated by a preloaded library."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from ..runner import Comparison, run_in_turns
 TITLE = "5 documents an item on a mount that takes 25 ms to open a file"
 DELAY = 25  # milliseconds
 DOCUMENTS = ("photo.analysis.json", "photo.family.json", "photo.manifest.json", "photo.meaning.json")
-SHIM = environment.TREE / "bench" / "contenders" / "shim.c"
 TARGET = "at least 0.90 of the limit, threads / (5 x 25 ms), and writing overlaps reading"
 NOTE = (
     "bin/import-worker from claim to end, with manifest and writes. File: each opening of a document takes"
@@ -31,12 +29,10 @@ def measure(full: bool) -> Iterator[Comparison]:
 
 
 def _compared(place: BenchEnvironment, threads: int, count: int, rounds: int) -> Comparison:
-    shim = place.assets_dir.parent / "shim.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", shim, SHIM, "-ldl"], check=True)
     sync_id = environment.bundle(place.assets_dir, "slow", count, DOCUMENTS)
     conf = place.conf.with_name("threads.conf")
     conf.write_text(place.conf.read_text() + f"readers = {threads}\n")
-    slow = {"LD_PRELOAD": str(shim), "SLOW_ROOT": str(place.assets_dir / "photo"), "SLOW_MS": str(DELAY)}
+    slow = environment.slow_mount(place.assets_dir.parent, place.assets_dir / "photo", DELAY)
     limit = threads / ((1 + len(DOCUMENTS)) * DELAY / 1000)
     figures = run_in_turns({
         "the limit": lambda: limit,

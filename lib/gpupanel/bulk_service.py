@@ -12,7 +12,7 @@ from . import attention, job_queue, ledger, services
 from .services import BatchResult
 from .db import Database, ReadTransaction, Transaction, chunked
 from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
-from .models import ATTENTION, BatchStatus as Status
+from .models import ATTENTION, PRIORITY, BatchStatus as Status
 from .mount import Mount
 from .rows import BatchRow, ChosenBatch, LockedJob
 
@@ -102,7 +102,7 @@ def _reason_not_marked(batch: ChosenBatch | BatchRow) -> str | None:
 
 def run(
     db: Database, mount: Mount, what: str, sync_ids: list[str], actor: str, *, seconds: float,
-    priority: int = job_queue.PRIORITY,
+    priority: int = PRIORITY,
 ) -> tuple[list[BatchResult], list[str]]:
     """Run an action; return the results, and the batches not reached.
 

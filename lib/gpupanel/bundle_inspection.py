@@ -14,7 +14,7 @@ from .manifest import (
 from .mount import Mount, map_in_threads
 
 CHECKERS = 16  # threads that check the files of items
-CHECKED_AT_ONCE = 64  # items that a thread checks at a time
+CHECKED_AT_ONCE = 8  # items that a thread checks at a time: small bundles need several threads, too
 
 
 class BundleInspection(NamedTuple):

@@ -210,13 +210,15 @@ def _decide_container(
         return Decision.WILL_CREATE, f"this {kind} is new to the library, with {_members(members.arriving)}", None
     named, changes = f"{kind} {existing.id}", container_differences(container, existing)
     if not is_older and existing.removed:
-        return Decision.WILL_UPDATE, f"{named} was removed, and is restored with {_members(members.arriving)}", changes
+        coming = f" with {_members(members.arriving)}" if members.arriving else ""
+        return Decision.WILL_UPDATE, f"{named} was removed, and is restored{coming}", changes
     if not is_older and changes and action == "update":
         return Decision.WILL_UPDATE, f"{named} differs in {', '.join(changes)}", changes
     kept = "" if is_older or not changes else f"; a create never overwrites, so {', '.join(changes)} stay as they are"
     if members.arriving or moving:
-        moved = f"; {_members(moving)} move" if moving else ""
-        return Decision.WILL_LINK, f"{named} lacks {_members(members.arriving)}{moved}{kept}", None
+        lacking = [f"lacks {_members(members.arriving)}"] if members.arriving else []
+        moved = [f"has {_members(moving)} in {'another place' if moving == 1 else 'other places'}"] if moving else []
+        return Decision.WILL_LINK, f"{named} {' and '.join(lacking + moved)}{kept}", None
     return Decision.WILL_SKIP, f"{named} is in the library already{kept}", changes if kept else None
 
 

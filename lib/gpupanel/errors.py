@@ -11,6 +11,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         NotFoundError
         InvalidStateError                     not allowed in this state
             PreflightFailedError
+            UnseenChangeError           upstream replaced the bundle before it was queued
             ForeignTablesError          (database)
         PreflightTooLongError
         PreflightRequested                    a worker makes the preflight
@@ -102,6 +103,15 @@ class PreflightFailedError(InvalidStateError):
     def __init__(self, sync_id: str, reasons: list[str]) -> None:
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
         self.reasons = reasons
+
+
+class UnseenChangeError(InvalidStateError):
+    """A bundle does something else than what was recorded; its plan is stored, and the batch was not queued."""
+
+    hint = "Run Preflight, check the new plan, then queue the batch."
+
+    def __init__(self, sync_id: str, reason: str) -> None:
+        super().__init__(f"Batch {sync_id} was not queued: {reason}.")
 
 
 class PreflightTooLongError(PanelError):

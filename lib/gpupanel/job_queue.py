@@ -11,11 +11,10 @@ from . import holds, ledger, perl_time, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
-from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState
+from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY
 from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
 from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
-PRIORITY = 100
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
 STOP = "Only stopping its worker ends it; Import Tasks and docs/runbook.md say how."
 WAITING = (JobState.QUEUED, JobState.HELD)  # the states that no worker works on
@@ -176,8 +175,11 @@ def control(tx: ReadTransaction) -> QueueControl | None:
 
 def _checked_reason(reason: str) -> str:
     reason = reason.strip()
-    if len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise InvalidInputError(f"reason: expected at most {REASON_LENGTH} printable characters")
+    if len(reason) > REASON_LENGTH:
+        raise InvalidInputError(f"reason: found {len(reason)} characters, expected at most {REASON_LENGTH}")
+    if not reason.isprintable():
+        hidden = next(char for char in reason if not char.isprintable())
+        raise InvalidInputError(f"reason: found {hidden!a}, expected printable characters on one line")
     return reason
 
 

@@ -29,12 +29,16 @@ QUEUE = "To import its containers without these items, queue the whole batch."
 
 
 class PreflightResult(NamedTuple):
-    """The result of a preflight, with a number for each decision."""
+    """The result of a preflight, with a number for each decision.
+
+    `withheld` says why a plan that passed is not queued: nobody has seen what upstream made of the bundle.
+    """
 
     ok: bool
     item_count: int
     counts: dict[str, int]
     problems: list[str]
+    withheld: str | None = None
 
 
 class _ItemState(NamedTuple):

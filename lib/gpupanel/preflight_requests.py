@@ -7,7 +7,7 @@ neither preflighted nor queued by others (docs/decisions/0114-holds-and-workers-
 from . import ledger
 from .db import ReadTransaction, Transaction
 from .errors import InvalidStateError
-from .models import EventType
+from .models import EventType, PRIORITY
 from .rows import BatchRow, PreflightRequest
 
 OPEN_STATES = ("queued", "running")
@@ -31,10 +31,9 @@ def raise_if_open(tx: ReadTransaction, batch: BatchRow) -> None:
 
 
 def request(
-    tx: Transaction, batch_id: int, actor: str,
-    *, then_queue: bool = False, priority: int = 100, although_older: bool = False,
+    tx: Transaction, batch_id: int, actor: str, *, then_queue: int | None = None, although_older: bool = False
 ) -> None:
-    """Ask the workers for a preflight; `then_queue` queues the batch if it passes.
+    """Ask the workers for a preflight; `then_queue` is the priority with which it queues the batch if it passes.
 
     Raises InvalidStateError if a request is open or a job is active.
     """
@@ -45,10 +44,11 @@ def request(
             "Follow it on Import Tasks.",
         )
     raise_if_open(tx, batch)
-    facts = {"actor": actor, "then_queue": int(then_queue), "priority": priority, "although_older": int(although_older)}
+    queue = {"then_queue": int(then_queue is not None), "priority": PRIORITY if then_queue is None else then_queue}
+    facts = queue | {"actor": actor, "although_older": int(although_older)}
     if not tx.execute("preflights.request_again", batch_id=batch_id, **facts):
         tx.execute("preflights.request", batch_id=batch_id, **facts)
-    payload = {"phase": "preflight_request", "priority": priority, "requested_by": actor, "then_queue": int(then_queue)}
+    payload: dict[str, object] = queue | {"phase": "preflight_request", "requested_by": actor}
     _append_event(tx, batch_id, "preflight_requested", payload, actor)
 
 

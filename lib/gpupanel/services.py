@@ -9,17 +9,17 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service
+from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service, unseen_change
 from .bundle_inspection import BundleInspection, check_files, inspect_bundle, read_bundle
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
-    PreflightRequested, PreflightTooLongError,
+    PreflightRequested, PreflightTooLongError, UnseenChangeError,
 )
 from .holds import Hold
 from .library_reader import AssetKey
 from .manifest import Item
-from .models import BatchStatus
+from .models import PRIORITY, BatchStatus
 from .mount import Mount, iterate_with_timeout, seconds_left
 from .rows import BatchRow
 from .scan_run import ScanReport, ScanRun
@@ -91,7 +91,7 @@ def preflight_batch(
 
 def queue_batch(
     db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+    priority: int = PRIORITY, seconds: float | None = None,
 ) -> int:
     """Queue a batch, preflighting it first if needed; return the job's id.
 
@@ -115,7 +115,7 @@ def queue_batch(
 
 def retry_batch(
     db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None,
+    priority: int = PRIORITY, seconds: float | None = None,
 ) -> int:
     """Queue the open items of a batch again; return the job's id.
 
@@ -155,12 +155,10 @@ def request_preflight(
 
     Returns what a caller raises. Raises InvalidStateError if a request is open or a job is active.
     """
-    queues, priority = then_queue is not None, job_queue.PRIORITY if then_queue is None else then_queue
     db.run_transaction(
-        preflight_requests.request, batch["id"], actor,
-        then_queue=queues, priority=priority, although_older=although_older,
+        preflight_requests.request, batch["id"], actor, then_queue=then_queue, although_older=although_older
     )
-    return PreflightRequested(batch["sync_id"], then_queue=queues)
+    return PreflightRequested(batch["sync_id"], then_queue=then_queue is not None)
 
 
 def _has_large_undo(db: Database, batch: BatchRow) -> bool:
@@ -185,7 +183,7 @@ def reason_not_retried(status: str) -> str:
 
 def queue_batches(
     db: Database, mount: Mount, sync_ids: Iterable[str], actor: str, *,
-    priority: int = job_queue.PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
+    priority: int = PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
 ) -> list[BatchResult]:
     """Queue batches one by one, in the order of their completion upstream.
 
@@ -274,8 +272,10 @@ Queueing = Callable[[Transaction, BundleInspection, str, int], tuple[preflight.P
 
 
 def _queue_whole(db: Database, work: Queueing, examined: BundleInspection, actor: str, priority: int) -> int:
-    """Preflight and queue all items. Raises InvalidStateError, PreflightFailedError."""
+    """Preflight and queue all items. Raises InvalidStateError, PreflightFailedError, UnseenChangeError."""
     outcome, job_id = db.run_transaction(work, examined, actor, priority)
+    if outcome.withheld:
+        raise UnseenChangeError(examined.sync_id, outcome.withheld)
     if job_id is None:
         raise PreflightFailedError(examined.sync_id, outcome.problems)
     return job_id
@@ -296,10 +296,11 @@ def _retry_whole(
 def _preflight_and_enqueue(
     tx: Transaction, examined: BundleInspection, actor: str, priority: int
 ) -> tuple[preflight.PreflightResult, int | None]:
-    """Record the preflight, also a failed one, and queue the batch."""
+    """Record the preflight, also a failed one, and queue the batch unless its plan is withheld."""
     job_queue.lock_chain(tx, examined.sync_id)
-    outcome = preflight.save_preflight(tx, examined, actor)
-    if not outcome.ok:
+    recorded = ledger.lock_batch(tx, examined.sync_id)
+    outcome = unseen_change.withhold(tx, recorded, examined, preflight.save_preflight(tx, examined, actor))
+    if not outcome.ok or outcome.withheld:
         return outcome, None
     return outcome, job_queue.enqueue(tx, examined.sync_id, actor, priority=priority, auto_preflighted=True)
 

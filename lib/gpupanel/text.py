@@ -2,12 +2,14 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
 MAX_NUMBER = 10**19 - 1  # fits BIGINT UNSIGNED
+DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
+DAY_RULE = "a day of the years 1000 to 2999, such as 2026-04-30"
 MAX_WORD_LENGTH = 64  # characters; the column of words has no more
 WORD = re.compile(r"[^\W_]{2,}")
 HASH = re.compile(r"(?=[a-z]*[0-9])[0-9a-f]{9,}|[0-9a-f]{16,}")  # has an index of its own
@@ -90,6 +92,13 @@ def parse_moment(text: str) -> datetime:
     """
     moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def parse_day(text: str) -> date:
+    """A day as DAY_RULE says. Raises ValueError."""
+    if not DAY.fullmatch(text):
+        raise ValueError
+    return date.fromisoformat(text)
 
 
 def split_words(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import job_queue, ledger, preflight_requests, undo
 from .db import Database, ReadTransaction, Transaction
 from .errors import InvalidStateError, NotFoundError, PanelError, PreflightFailedError
-from .models import BatchStatus
+from .models import PRIORITY, BatchStatus
 from .preflight import PreflightResult
 from .rows import BatchRow
 from .undo import UndoPreview, UndoTarget
@@ -71,7 +71,7 @@ def _raise_if_empty(made: BatchRow, outcome: PreflightResult) -> None:
 
 
 def undo_batches(
-    db: Database, sync_ids: list[str], actor: str, *, priority: int = job_queue.PRIORITY,
+    db: Database, sync_ids: list[str], actor: str, *, priority: int = PRIORITY,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[UndoResult]:
     """Plan and queue the undo of batches, newest first; each waits for the one before. Raises NotFoundError."""
@@ -166,7 +166,8 @@ def queue(db: Database, sync_id: str, actor: str, priority: int) -> int:
 
 def _queue(tx: Transaction, sync_id: str, actor: str, priority: int) -> tuple[PreflightResult | None, int | None]:
     job_queue.lock_chain(tx, sync_id)
-    made = ledger.get_batch(tx, sync_id)
+    batch, made = undo.lock_targets(tx, sync_id)
+    undo.raise_if_archived(tx, batch)  # an undo that was planned holds no archive up
     outcome = None if made["status"] == BatchStatus.PREFLIGHT_PASSED else _replan(tx, sync_id, actor)
     if outcome is not None and not outcome.ok:
         return outcome, None

@@ -18,12 +18,19 @@ def _batch(name: str, *unfold: str, **more: str):
     return _at(f"{BATCHES}?action=detail&sync_id={{{name}}}{query}", *unfold)
 
 
+def _press(page, button: str, heading: str):
+    """Press a button that opens another page, and wait until that page is there."""
+    page.click(button)
+    page.wait_for_selector(heading)
+    page.wait_for_load_state()
+
+
 def _preview(page, dataset):
     """Open the preview of queueing the first batches of the list."""
     page.goto(BATCHES)
     for box in page.locator("td.tick input").all()[:7]:
         box.check()
-    page.click("button:text-is('Preview')")
+    _press(page, "button:text-is('Preview')", "#preview")
 
 
 def _forecast(page, dataset):
@@ -31,7 +38,7 @@ def _forecast(page, dataset):
     page.goto(f"{BATCHES}?status=discovered")
     for box in page.locator("td.tick input").all():
         box.check()
-    page.click("button:text-is('Preview')")
+    _press(page, "button:text-is('Preview')", "#preview")
     for summary in page.locator(".each summary").all():
         summary.click()
 
@@ -39,20 +46,20 @@ def _forecast(page, dataset):
 def _asset(page, dataset):
     """Open the first asset of a completed batch, with the changes of its history."""
     page.goto(f"{BATCHES}?action=detail&sync_id={dataset.updated}")
-    page.click("#items ~ .scroll a[href*='action=asset']")
+    _press(page, "#items ~ .scroll a[href*='action=asset']", "#fields")
     page.click("[id^=result-] summary")
 
 
 def _gallery(page, dataset):
     """Open the gallery of a completed batch."""
     page.goto(f"{BATCHES}?action=detail&sync_id={dataset.gallery}")
-    page.click("[aria-label=Containers] [data-label=container_hash] a")
+    _press(page, "[aria-label=Containers] [data-label=container_hash] a", "#members")
 
 
 def _preview_of_all(page, dataset):
     page.goto(f"{BATCHES}?status=discovered")
     page.check("input[name=all]")
-    page.click("button:text-is('Preflight')")
+    _press(page, "button:text-is('Preflight')", "#preview")
     page.click(".each summary")
 
 
@@ -60,8 +67,8 @@ def _outcome(page, dataset):
     """Preflight more batches than a flash message lists (changes data)."""
     page.goto(BATCHES)
     page.check("input[name=all]")
-    page.click("button:text-is('Preflight')")
-    page.click("main button.primary")
+    _press(page, "button:text-is('Preflight')", "#preview")
+    _press(page, "main button.primary", "#outcome")
     page.click(".each summary")
 
 

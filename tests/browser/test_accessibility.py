@@ -33,8 +33,8 @@ def violations(page, place: int) -> dict[tuple, list]:
     for width, scheme in VARIANTS if "AXE" in os.environ else [VARIANTS[place % len(VARIANTS)]]:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        if told := page.evaluate(RUN, TAGS):
-            found[width, scheme] = told
+        if violations := page.evaluate(RUN, TAGS):
+            found[width, scheme] = violations
     return found
 
 

@@ -44,10 +44,10 @@ def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, 
 
 
 def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
-    seen = json.loads(gpupanel("list", "--limit", "2", "--json"))
-    assert list(seen) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
-    assert list(seen["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
-    assert (seen["count"], seen["next"], seen["previous"]) == (3, {"before": 2}, None)
+    output = json.loads(gpupanel("list", "--limit", "2", "--json"))
+    assert list(output) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
+    assert list(output["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
+    assert (output["count"], output["next"], output["previous"]) == (3, {"before": 2}, None)
 
 
 @pytest.mark.parametrize("options, expected", [
@@ -55,20 +55,20 @@ def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     (["--status", "failed"], {"failed": 2}), (["b00"], {"failed": 1}),
 ])
 def test_status_counts_what_the_same_filters_find(gpupanel, three, options, expected):
-    seen = json.loads(gpupanel("status", *options, "--json"))
-    assert list(seen) == [
+    output = json.loads(gpupanel("status", *options, "--json"))
+    assert list(output) == [
         "batches", "at_least", "jobs", "running", "waiting", "held", "paused", "workers_alive", "workers",
         "now",
     ]
-    assert {status: number for status, number in seen["batches"].items() if number} == expected
-    assert seen["at_least"] == []
+    assert {status: number for status, number in output["batches"].items() if number} == expected
+    assert output["at_least"] == []
 
 
 def test_status_says_what_may_be_more(gpupanel, admin_db):
     admin_db.execute("INSERT INTO ingest_batch (sync_id, status, discovered_at)"
                      " SELECT LPAD(seq, 36, '0'), 'failed', '2026-01-01' FROM seq_1_to_10001")
-    seen = json.loads(gpupanel("status", "--from", "2026-01-01", "--json"))
-    assert (seen["batches"]["failed"], seen["at_least"]) == (10_000, ["failed"])
+    output = json.loads(gpupanel("status", "--from", "2026-01-01", "--json"))
+    assert (output["batches"]["failed"], output["at_least"]) == (10_000, ["failed"])
     assert "failed            10000+" in gpupanel("status", "--from", "2026-01-01")
     assert "failed            10001\n" in gpupanel("status")
 

@@ -136,8 +136,8 @@ def test_a_signal_ends_a_command_that_waits_with_one_line(start, queued, number)
         assert terminal.read(1000)  # its progress
         process.send_signal(number)
         assert process.wait(60) == 130
-        said = terminal.read(1000).decode()
-    assert said.endswith("Stopped.\r\n") and "Traceback" not in said
+        last_lines = terminal.read(1000).decode()
+    assert last_lines.endswith("Stopped.\r\n") and "Traceback" not in last_lines
     assert process.stdout.read() == ""
 
 
@@ -167,11 +167,11 @@ def test_status_clears_a_terminal_before_it_prints_again(start, queued):
     ours, theirs = pty.openpty()
     start("status", "--watch", stdout=theirs)
     os.close(theirs)
-    seen = b""
+    screen = b""
     with os.fdopen(ours, "rb", buffering=0) as terminal:
-        while seen.count(b"\033[H\033[J") < 2:
-            seen += terminal.read(1000)
-    assert b"every 2 s; Ctrl-C ends this" in seen
+        while screen.count(b"\033[H\033[J") < 2:
+            screen += terminal.read(1000)
+    assert b"every 2 s; Ctrl-C ends this" in screen
 
 
 @pytest.mark.parametrize("arguments", [["events", "--follow"], ["status", "--watch"]])

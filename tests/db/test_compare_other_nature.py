@@ -7,10 +7,12 @@ import sys
 
 import pytest
 import simulated_foreign_db as foreign
+from constants import TREE
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.migration import mapping, table_specs
+from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.mount import Mount
 import worker_helpers
 from test_compare_databases import (
@@ -137,6 +139,23 @@ def test_each_deliberate_difference_is_named_once(theirs, ours, admin):
     }
 
 
+def test_numbers_for_states_are_words_too_and_a_whole_mapping_leaves_no_question(theirs, ours, admin):
+    listed = ", ".join(repr(word) for word in foreign.JOBS.values())
+    for statement in (
+        "ALTER TABLE auftraege ADD code TINYINT", f"UPDATE auftraege SET code = FIELD(status, {listed})",
+        "ALTER TABLE auftraege DROP status, RENAME COLUMN code TO status",
+    ):
+        admin.execute(statement)
+    before, after = foreign.mapping().split("[import_job.state]")
+    for number, word in enumerate(foreign.JOBS.values(), 1):
+        after = after.replace(f"= {word}\n", f"= {number}\n", 1)
+    text = f"{before}[import_job.state]{after}"
+    theirs[1].write_text(text)
+    assert contents(differences(theirs, ours)) == {}
+    assert not [question for question in propose(theirs, ours, text)["open"] if "asset_cover" in question
+                or "import_job" in question]
+
+
 def propose(theirs, ours, text=""):
     (theirs[0].parent / "given.mapping").write_text(text)
     answer = command("schemas", theirs[0], ours, "--left-mapping", theirs[0].parent / "given.mapping", "--json")
@@ -183,6 +202,26 @@ def test_no_wrong_line_of_a_proposal_is_sure_and_values_find_what_names_do_not(t
     )
 
 
+def test_a_sample_has_the_first_and_last_rows_once_and_the_beginning_of_long_values(theirs, ours, admin):
+    admin.execute("CREATE TABLE filme (nr INT PRIMARY KEY, film LONGBLOB, titel VARCHAR(20))")
+    admin.execute("INSERT INTO filme SELECT seq, REPEAT('x', 100000), CONCAT('Film ', seq) FROM seq_1_to_30")
+    with ComparedDatabase(theirs[0]).opened() as side:
+        for limit, numbers in ((10, [*range(1, 6), *range(26, 31)]), (200, range(1, 31))):
+            rows = side.sample("filme", ["film", "titel"], limit)
+            assert sorted(int(row["titel"].removeprefix("Film ")) for row in rows) == list(numbers)
+            assert {len(row["film"]) for row in rows} == {65536} and {*rows[0]} == {"film", "titel"}
+
+
+def test_a_side_that_has_years_more_is_matched_by_its_last_rows(theirs, ours, admin):
+    admin.execute("UPDATE medien SET nr = nr + 100000 ORDER BY nr DESC")
+    admin.execute(
+        "INSERT INTO medien (nr, art, kennung, ordner, ueberschrift) SELECT seq, 'foto', UNHEX(SHA2(seq, 256)),"
+        " CONCAT('alt/', seq), CONCAT('Alt ', seq) FROM seq_1_to_500"
+    )
+    lines = {(line["table"], line["column"]): line for line in propose(theirs, ours)["lines"]}
+    assert lines["asset", ""]["theirs"] == "medien" and lines["asset", "asset_hash"]["theirs"] == "kennung"
+
+
 def test_a_second_run_keeps_the_lines_of_the_file_and_proposes_the_words(theirs, ours):
     tables = "".join(f"{ours} = {name}\n" for ours, name in foreign.NAMES.items())
     places = {(table, column): foreign.columns()[table, column] for table, column in foreign.WORDS}
@@ -222,3 +261,10 @@ def test_one_batch_of_it_is_found_by_its_bytes(theirs, ours, admin, folder):
         "ingest_batch_item": 3,
     }
     assert all(table["left_only"] == table["right_only"] == table["different"] == 0 for table in tables.values())
+
+
+def test_a_reader_that_has_read_enough_is_no_file_that_cannot_be_written(theirs, ours):
+    program = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "databases", str(ours), str(ours)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as comparison:
+        comparison.stdout.close()
+        assert comparison.stderr.read() == b""

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import worker_helpers
 from gpupanel import services
 
@@ -237,3 +238,64 @@ def test_values_that_the_plan_did_not_see_are_compared_by_columns_and_not_by_the
     item = settled(panel_db, update)
     assert item["decision"] == "updated" and set(item["changes"]) == {"title", "width"}
     assert title(admin_db) != "by hand"
+
+
+CHANGED_BY_HAND = {
+    "UPDATE asset SET width = 7": "width is 7, the plan had 960",
+    "UPDATE asset SET title = NULL": 'title is empty, the plan had "one"',
+    "UPDATE asset_derivative SET bytes = 3 WHERE kind = 'icon'":
+        "bytes of derivative icon icon.png is 3, the plan had 2389",
+    "UPDATE asset_derivative SET deleted_at = NOW(6) WHERE kind = 'icon'":
+        "bytes of derivative icon icon.png is empty, the plan had 2389",
+}
+
+
+@pytest.mark.parametrize("change", CHANGED_BY_HAND)
+@pytest.mark.parametrize("action", ["update", "remove"])
+def test_the_reason_names_the_value_that_a_person_changed_also_where_the_plan_does_not_name_it(
+    admin_db, panel_db, mount, bundles, bring, change, action
+):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    second = bundles.bundle("second", [photo._replace(title="two")], action=action)
+    worker_helpers.queue(panel_db, mount, second)
+    admin_db.execute(change)
+    bring()
+    expected = f"changed outside of an import since the plan: {CHANGED_BY_HAND[change]}; preflight again, look, queue"
+    assert settled(panel_db, second)["reason"] == expected
+
+
+def test_a_removal_of_what_no_result_describes_says_that_it_has_other_values(
+    admin_db, panel_db, mount, bundles, bring
+):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo]))
+    rows_as_perl_wrote_them(admin_db)
+    end_earlier(admin_db)
+    removal = bundles.bundle("removal", [photo], action="remove")
+    worker_helpers.queue(panel_db, mount, removal)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    assert "since the plan: it has other fields or derivatives; preflight" in settled(panel_db, removal)["reason"]
+
+
+def test_an_asset_whose_row_another_program_deleted_is_said_to_be_gone(admin_db, panel_db, mount, bundles, bring):
+    update, _ = planned_update(panel_db, mount, bundles, bring)
+    for table in ("asset_derivative", "asset_ai_run", "asset_source", "asset"):
+        admin_db.execute(f"DELETE FROM {table}")
+    bring()
+    assert "since the plan: the library does not have it any more; preflight" in settled(panel_db, update)["reason"]
+
+
+def test_the_reason_names_the_title_of_a_gallery_that_is_not_removed(admin_db, panel_db, mount, bundles, bring):
+    (photo,) = bundles.assets("coast", 1)
+    album = bundles.container("gallery", "Album", [photo])
+    bring(bundles.bundle("first", [photo], [album]))
+    removal = bundles.bundle("removal", [], [album], action="remove")
+    worker_helpers.queue(panel_db, mount, removal)
+    admin_db.execute("UPDATE asset_gallery SET title = 'by hand'")
+    bring()
+    (container,) = admin_db.execute("SELECT c.decision, c.reason FROM ingest_batch_container c JOIN ingest_batch b"
+                                    " ON b.id = c.batch_id WHERE b.sync_id = %(it)s", it=removal)
+    assert container["decision"] == "failed"
+    assert 'since the plan: title is "by hand", the plan had "Album"; preflight' in container["reason"]

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import worker_helpers
-from gpupanel import holds, job_queue, ledger
+from gpupanel import holds, job_queue, ledger, services
 from gpupanel.db import Database, query
 from gpupanel.errors import InvalidStateError
 from gpupanel.models import BatchStatus, HoldKind
@@ -115,6 +115,39 @@ def _in_a_connection_of_its_own(db, work) -> None:
     other.close()
 
 
+@pytest.fixture
+def photo_chain(panel_db, mount, bundles):
+    """A create and two updates of a photo, each after its prior, although upstream completed the updates earlier."""
+    (photo,) = bundles.assets("chain", 1)
+    sync_ids = [bundles.bundle("0", [photo])]
+    for title in ("1", "2"):
+        sync_ids.append(bundles.bundle(
+            title, [photo._replace(title=title)], action="update", prior_sync_id=sync_ids[-1],
+            created_at="2020-01-01T00:00:00Z", completed_at="2020-01-01T00:00:00Z",
+        ))
+    services.scan_mount(panel_db, mount, "operator")
+    return sync_ids
+
+
+def test_a_bulk_queue_takes_priors_before_their_followers_whenever_upstream_completed_them(
+    panel_db, mount, photo_chain
+):
+    results = services.queue_batches(panel_db, mount, photo_chain[::-1], "operator")
+    assert [result.sync_id for result in results] == photo_chain
+    assert [state(panel_db, result.job_id) for result in results] == [
+        ("queued", None), ("held", "prior"), ("held", "prior"),
+    ]
+
+
+def test_a_bulk_queue_reads_fractions_of_a_second(panel_db, mount, bundles):
+    (photo,) = bundles.assets("fraction", 1)
+    whole = bundles.bundle("whole", [photo], completed_at="2024-01-01T00:00:00Z")
+    later = bundles.bundle("later", [photo], action="update", completed_at="2024-01-01T00:00:00.5Z")
+    services.scan_mount(panel_db, mount, "operator")
+    results = services.queue_batches(panel_db, mount, [later, whole], "operator")
+    assert [result.sync_id for result in results] == [whole, later]
+
+
 # ------------------------------------------------------------------------------------------------ an operator's hold
 
 
@@ -180,8 +213,8 @@ def test_a_backoff_doubles_from_one_minute_to_one_hour_and_one_event_tells_a_rea
         assert sweeper(worker_db, mount).sweep().released == 1
     assert minutes == [1, 2, 4, 8, 16, 32, 60, 60]
     batch_id = worker_helpers.job(admin_db, job_id)["batch_id"]
-    told = admin_db.execute("SELECT event_type FROM ingest_event WHERE batch_id = %(id)s ORDER BY id", id=batch_id)
-    assert [row["event_type"] for row in told].count("job_held") == 1
+    events = admin_db.execute("SELECT event_type FROM ingest_event WHERE batch_id = %(id)s ORDER BY id", id=batch_id)
+    assert [row["event_type"] for row in events].count("job_held") == 1
     back_off(worker_db, "i", "another reason")
     assert admin_db.execute("SELECT COUNT(*) AS n FROM ingest_event WHERE event_type = 'job_held'")[0]["n"] == 2
 
@@ -313,10 +346,10 @@ def test_held_jobs_change_neither_the_plan_of_a_claim_nor_the_rows_that_it_reads
 
 def claim_cost(db) -> tuple[list, int, int]:
     """Return the plan of the claim's SELECT without row estimates, the rows found by key, and those stepped to."""
-    plan = db.execute(f"EXPLAIN {query('worker.next_job')}")
+    plan = db.execute(f"EXPLAIN {query('claims.lock_next_queued')}")
     with db.transaction() as tx:
         before = handler_reads(tx)
-        tx.fetch_one("worker.next_job")
+        tx.fetch_one("claims.lock_next_queued")
         reads = handler_reads(tx) - before
     found = reads["Handler_read_key"]
     columns = ("table", "type", "key", "ref", "Extra")

@@ -270,6 +270,21 @@ def test_timestamps_stay_as_the_perl_side_sees_them(side):
     assert side.db.execute(query) == before
 
 
+def test_a_timestamp_needs_the_zone_of_the_perl_side_also_where_it_is_utc(side):
+    conf = side.conf.read_text()
+    side.conf.write_text(conf.replace(f"perl_time_zone = {ZONE}\n", ""))
+    assert "it is TIMESTAMP, and becomes DATETIME in the zone" in doctor(side).stdout
+    side.conf.write_text(conf.replace(ZONE, "UTC"))
+    assert "SET SESSION time_zone = '+00:00';" in apply(side)
+
+
+def test_init_db_names_an_obstacle_where_there_is_no_statement(side):
+    run(side, "ALTER TABLE import_job RENAME COLUMN state TO status")
+    answer = gpupanel("init-db", "--config", side.conf)
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    assert "column state of import_job: import_job has no such column" in answer.stderr
+
+
 def test_a_zone_that_the_server_needs_and_does_not_know_is_named(side):
     side.conf.write_text(side.conf.read_text().replace(ZONE, "Europe/Vienna"))
     side.db.execute("UPDATE asset_cover SET created_at = '2026-06-01 12:00:00' LIMIT 1")

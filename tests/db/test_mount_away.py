@@ -28,6 +28,8 @@ def unmount(mount, bundle, tmp_path):
         elif left == "a file in the folder":
             first.mkdir()
             (first / "README").write_text("not mounted")
+        elif left == "what the file system has":
+            (first / "lost+found").mkdir(parents=True)
         elif left == "other folders":
             (mount.assets_dir / "lost+found").mkdir()
             (mount.assets_dir / "notes.txt").write_text("x")
@@ -41,7 +43,7 @@ def unmount(mount, bundle, tmp_path):
     return unmount
 
 
-LEFT = ["an empty folder", "a file in the folder", "other folders"]
+LEFT = ["an empty folder", "a file in the folder", "what the file system has", "other folders"]
 
 
 @pytest.mark.parametrize("left", LEFT)

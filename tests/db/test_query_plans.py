@@ -115,7 +115,8 @@ def test_containers_and_their_members_are_found_by_their_keys(filled, name, cont
 
 @pytest.mark.parametrize("container_type", ["gallery", "collection"])
 @pytest.mark.parametrize(
-    "name", ["undo.containers", "undo.listed_since", "undo.own_members", "undo.containers_of_covers"]
+    "name",
+    ["undo.containers", "undo.listed_since", "undo.own_members", "undo.foreign_members", "undo.containers_of_covers"],
 )
 def test_an_undo_finds_what_refers_to_an_asset_by_an_index(filled, name, container_type):
     statement = fill(name, type=container_type)

@@ -195,7 +195,7 @@ def test_the_latest_activity_and_the_items_of_an_hour_are_in_utc(admin_db, zoned
             f"UPDATE import_job SET state = 'completed', finished_at = heartbeat_at, items_done = 5 WHERE id = {job_id}"
         )
     [row] = rows(db, "job_queue.last_worker_activity", perl_offset=perl_time.offset_seconds(zone, 0))
-    assert round((row["now"] - row["seen"]).total_seconds(), -1) == 600
+    assert round((row["now"] - row["seen"]).total_seconds(), -2) == 600
     chart = db.run_read(throughput_chart.load_chart)
     assert chart["total"] == 10 and sum(hour["items"] for hour in chart["hours"][-2:]) == 10
 

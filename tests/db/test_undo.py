@@ -218,6 +218,24 @@ def test_a_gallery_that_stays_keeps_its_members_and_its_cover(admin_db, panel_db
     assert admin_db.execute("SELECT id FROM asset WHERE deleted_at IS NULL") == []
 
 
+def test_a_member_that_another_program_added_stays(admin_db, panel_db, bundles, bring, take_back):
+    """A membership that is older than the photo's import keeps nothing."""
+    photos = list(bundles.assets("coast", 3))
+    first = bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos[:1])])
+    bring(first)
+    admin_db.execute("INSERT INTO asset_collection (collection_hash) VALUES (REPEAT('a', 64))")
+    admin_db.execute(
+        "INSERT INTO asset_collection_item (collection_id, asset_id, created_at) SELECT c.id, a.id,"
+        " NOW(6) - INTERVAL IF(a.asset_hash = %(before)s, 1, 0) DAY FROM asset_collection c JOIN asset a"
+        " WHERE a.asset_hash IN %(hashes)s", before=photos[2].asset_hash,
+        hashes=[photo.asset_hash for photo in photos[1:]],
+    )
+    decided = worker_helpers.reasons(panel_db, take_back(first))
+    assert [decided[photo.asset_hash][0] for photo in photos] == ["removed", "skipped", "removed"]
+    reason = "another program has put it into collection aaaaaaaaaaaaaaaa... since"
+    assert decided[photos[1].asset_hash][1] == reason
+
+
 @pytest.mark.parametrize("chunk_items", [1, 2, 500])
 def test_a_link_from_before_lets_a_cover_go_again(admin_db, panel_db, bundles, bring, worker_conf, chunk_items):
     """The photo showed the missing cover before; the batch changed the photo and brought the cover."""

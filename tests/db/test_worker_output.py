@@ -47,7 +47,7 @@ def completed(panel_db, sync_id: str) -> bool:
     return worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGXCPU])
 @pytest.mark.parametrize(
     "chunk_items, ends_as", [(10, ("queued", 0, 10)), (30, ("completed", 1, 30))], ids=["three chunks", "one chunk"]
 )

@@ -38,8 +38,8 @@ class Answer(NamedTuple):
 def ask(port: int, method: str, target: str, body=None, user="admin", certificate=None, **headers) -> Answer:
     """Send one request; keyword arguments are headers, with `_` for `-`. A body that is a list is sent in chunks. With
     a certificate, it goes by https to the server that has it."""
-    known = {"Host": "panel.example"} | ({"Authorization": basic(user, password(user))} if user else {})
-    given = known | {name.replace("_", "-"): value for name, value in headers.items()}
+    defaults = {"Host": "panel.example"} | ({"Authorization": basic(user, password(user))} if user else {})
+    given = defaults | {name.replace("_", "-"): value for name, value in headers.items()}
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     if certificate:
         connection = HTTPSConnection("localhost", port, timeout=30, context=create_default_context(cafile=certificate))
@@ -60,7 +60,7 @@ def basic(user: str, password: str) -> str:
 
 
 def _headers(answer) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    headers: dict[str, list[str]] = {}
     for name, value in answer.getheaders():
-        found.setdefault(name.lower(), []).append(value)
-    return found
+        headers.setdefault(name.lower(), []).append(value)
+    return headers

@@ -19,22 +19,22 @@ STATIC_FILES = [
 @pytest.fixture(scope="session")
 def answers(site, bundle_ids, emptied):
     """server -> question -> answer; each server starts from the same empty tables."""
-    known = dict(zip(("first", "second", "empty"), bundle_ids, strict=True))
+    ids_by_name = dict(zip(("first", "second", "empty"), bundle_ids, strict=True))
 
     def asked(serve):
         emptied()
         with serve(site) as port:
-            return Conversation(port, known).all()
+            return Conversation(port, ids_by_name).all()
 
     return {name: asked(serve) for name, serve in webservers.ALL.items()}
 
 
 @pytest.mark.parametrize("question", PANEL + STATIC, ids=lambda question: question.name)
 def test_status_headers_and_body_are_the_same(answers, question):
-    found = {name: given[question.name].comparable for name, given in answers.items()}
-    expected = found["apache_cgi"]
+    results = {name: given[question.name].comparable for name, given in answers.items()}
+    expected = results["apache_cgi"]
     assert expected[0] == question.status
-    for name, answer in found.items():
+    for name, answer in results.items():
         assert answer == expected, name
 
 
@@ -42,8 +42,8 @@ def test_status_headers_and_body_are_the_same(answers, question):
 def test_the_web_server_refuses_alike(answers, question):
     given = {name: each[question.name] for name, each in answers.items()}
     sign_in = ['Basic realm="Admin panel"'] if question.status == 401 else None
-    found = {name: (each.status, each.headers.get("www-authenticate")) for name, each in given.items()}
-    assert found == dict.fromkeys(SERVERS, (question.status, sign_in))
+    results = {name: (each.status, each.headers.get("www-authenticate")) for name, each in given.items()}
+    assert results == dict.fromkeys(SERVERS, (question.status, sign_in))
 
 
 @pytest.mark.parametrize("question", REFUSED, ids=lambda question: question.name)
@@ -72,12 +72,12 @@ def test_what_a_visitor_says_of_himself_in_headers_is_not_believed(answers, name
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_action_ends_in_a_redirect_and_says_once_what_became_of_it(answers, name):
-    sent, told = answers[name]["scan"], answers[name]["the scan's outcome"]
+    sent, outcome = answers[name]["scan"], answers[name]["the scan's outcome"]
     assert sent.headers["location"] == [BATCHES]
     [cookie] = sent.headers["set-cookie"]
     assert cookie.split("; ")[1:] == ["Path=/admin/", "HttpOnly", "SameSite=Strict"]
-    assert b"Scan: 3 new bundles" in told.body
-    assert "Max-Age=0" in told.headers["set-cookie"][0]
+    assert b"Scan: 3 new bundles" in outcome.body
+    assert "Max-Age=0" in outcome.headers["set-cookie"][0]
 
 
 @pytest.mark.parametrize("name", SERVERS)

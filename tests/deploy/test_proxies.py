@@ -36,14 +36,14 @@ def test_the_servers_own_user_counts_more_than_the_proxys():
     assert received("10.1.2.3", REMOTE_USER="viewer")["REMOTE_USER"] == "viewer"
 
 
-@pytest.mark.parametrize("told", ["https, http", "https,http", " HTTPS , http, http"])
-def test_the_first_scheme_of_a_chain_of_proxies_is_the_browsers(told):
-    assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=told)["wsgi.url_scheme"] == "https"
+@pytest.mark.parametrize("forwarded", ["https, http", "https,http", " HTTPS , http, http"])
+def test_the_first_scheme_of_a_chain_of_proxies_is_the_browsers(forwarded):
+    assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=forwarded)["wsgi.url_scheme"] == "https"
 
 
-@pytest.mark.parametrize("told", ["javascript", "", "HTTPS\r\nX: y", ", https"])
-def test_a_scheme_that_is_none_is_not_believed(told):
-    assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=told)["wsgi.url_scheme"] == "http"
+@pytest.mark.parametrize("forwarded", ["javascript", "", "HTTPS\r\nX: y", ", https"])
+def test_a_scheme_that_is_none_is_not_believed(forwarded):
+    assert received("10.1.2.3", HTTP_X_FORWARDED_PROTO=forwarded)["wsgi.url_scheme"] == "http"
 
 
 @pytest.mark.parametrize("prefix, path, expected", [
@@ -63,10 +63,10 @@ def test_the_folder_is_taken_from_the_path_when_it_is_in_it(prefix, path, expect
 def test_behind_a_proxy_that_speaks_https_cookies_are_secure(site, emptied):
     emptied()
     with webservers.waitress(site) as port:
-        said = {"user": None, "X_Remote_User": "admin", "X_Forwarded_Proto": "https"}
-        token = ask(port, "GET", BATCHES, **said, **JSON).json["csrf_token"]
+        headers = {"user": None, "X_Remote_User": "admin", "X_Forwarded_Proto": "https"}
+        token = ask(port, "GET", BATCHES, **headers, **JSON).json["csrf_token"]
         form = urlencode({"do": "scan", "csrf_token": token})
-        sent = ask(port, "POST", BATCHES, form, Content_Type=FORM, Origin="https://panel.example", **said)
+        sent = ask(port, "POST", BATCHES, form, Content_Type=FORM, Origin="https://panel.example", **headers)
         assert sent.status == 303
         assert "Secure" in sent.headers["set-cookie"][0].split("; ")
 

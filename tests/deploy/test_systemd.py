@@ -280,8 +280,8 @@ def test_a_scan_by_the_timer_records_what_is_new_and_queues_nothing(machine, adm
     assert machine.show(TIMER, "Triggers") == SCAN and machine.show(TIMER, "NextElapseUSecRealtime")
     machine.systemctl("stop", TIMER)
     machine.systemctl("start", SCAN)
-    found = admin_db.execute("SELECT actor, COUNT(*) AS events FROM ingest_event GROUP BY actor")
-    assert found == [{"actor": "timer", "events": len(bundle_ids)}]
+    counts = admin_db.execute("SELECT actor, COUNT(*) AS events FROM ingest_event GROUP BY actor")
+    assert counts == [{"actor": "timer", "events": len(bundle_ids)}]
     assert jobs(admin_db) == []
 
 
@@ -319,13 +319,13 @@ def test_no_process_shows_a_password_to_the_list_of_processes(machine, worker, a
 def test_doctor_is_silent_on_an_installation_by_the_manual(machine, second_worker, admin_db, unit, conf):
     machine.systemctl("start", second_worker)
     wait_until(lambda: slots(admin_db))
-    told = machine.folder / f"doctor-{unit}.json"
+    file = machine.folder / f"doctor-{unit}.json"
     command = f"/opt/gpu-admin-panel/bin/gpupanel doctor --json --config {conf}"
     machine.configure(
-        unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{told}"
+        unit, Type="oneshot", Restart="no", ExecStart=f"\nExecStart={command}", StandardOutput=f"file:{file}"
     )
     machine.systemctl("start", unit)
     machine.forget(unit)
-    findings = json.loads(told.read_text())
+    findings = json.loads(file.read_text())
     assert len(findings) > 20
     assert [finding for finding in findings if finding["level"] != "ok"] == []

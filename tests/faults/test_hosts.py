@@ -98,12 +98,12 @@ def test_workers_on_three_hosts_take_each_job_once_although_one_is_cut_off_in_th
     worker_helpers.wait_until(
         lambda: worker_helpers.job(admin_db, job_id)["state"] == "completed", "the end of its job"
     )
-    told = worker_helpers.events(panel_db, sync_id)
+    events = worker_helpers.events(panel_db, sync_id)
     network.plug(2)
     worker.wait_for_line("This worker writes nothing more for it")
     worker_helpers.wait_until(lambda: states(admin_db) == {"completed"}, "the end of all jobs")
     assert [ends(each) for each in (worker, *others)] == [0, 0, 0]
-    assert worker_helpers.events(panel_db, sync_id) == told
+    assert worker_helpers.events(panel_db, sync_id) == events
     attempts = {row["id"]: row["attempts"] for row in admin_db.execute("SELECT id, attempts FROM import_job")}
     assert attempts == {job_id: 2} | dict.fromkeys(jobs, 1)
     decided = admin_db.execute("SELECT decision, COUNT(*) AS n FROM ingest_batch_item GROUP BY decision")
@@ -125,12 +125,12 @@ def test_a_worker_that_was_cut_off_goes_on_with_other_jobs_when_it_is_back(
     worker_helpers.drain(worker_conf)
     assert worker_helpers.job(admin_db, job_id)["state"] == "completed"
     assert worker_helpers.counts(panel_db, sync_id) == {"created": PHOTOS}
-    rows, told = worker_helpers.rows(admin_db), worker_helpers.events(panel_db, sync_id)
+    rows, events = worker_helpers.rows(admin_db), worker_helpers.events(panel_db, sync_id)
     network.plug(2)
     (next_job,) = worker_helpers.queue(panel_db, mount, bundles.bundle("again", bundles.assets("again", 1)))
     worker_helpers.wait_until(lambda: worker_helpers.job(admin_db, next_job)["state"] == "completed", "its next job")
     assert ends(worker) == 0
     old = {asset["id"] for asset in rows["asset"]}
     assert [asset for asset in worker_helpers.rows(admin_db)["asset"] if asset["id"] in old] == rows["asset"]
-    assert worker_helpers.events(panel_db, sync_id) == told
+    assert worker_helpers.events(panel_db, sync_id) == events
     assert worker_helpers.job(admin_db, job_id)["attempts"] == 2

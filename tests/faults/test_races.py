@@ -132,10 +132,10 @@ def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(
     race, admin_db, panel_db, mount, bundles
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    found = [scan.inspect_bundle(mount, sync_id)]
+    inspections = [scan.scan_bundle(mount, sync_id)]
     later = race(
-        panel_db, lambda tx: scan.save_scan(tx, found, "operator"), panel_db,
-        lambda tx: scan.save_scan(tx, found, "another"),
+        panel_db, lambda tx: scan.save_scan(tx, inspections, "operator"), panel_db,
+        lambda tx: scan.save_scan(tx, inspections, "another"),
     )
     assert (later.error, later.value) == (None, {sync_id: scan.KNOWN})
     assert len(worker_helpers.events(panel_db, sync_id, "scan")) == 1
@@ -205,9 +205,9 @@ def test_a_preflight_that_comes_while_the_batch_is_claimed_waits_and_is_refused(
 @pytest.mark.parametrize(
     "look",
     [
-        lambda tx, found: preflight.save_preflight(tx, found, "operator"),
-        lambda tx, found: preflight.replan_open_items(tx, found, "operator"),
-        lambda tx, found: services._preflight_and_enqueue(tx, found, "operator", 100),
+        lambda tx, inspection: preflight.save_preflight(tx, inspection, "operator"),
+        lambda tx, inspection: preflight.replan_open_items(tx, inspection, "operator"),
+        lambda tx, inspection: services._preflight_and_enqueue(tx, inspection, "operator", 100),
     ],
     ids=["a preflight", "a retry", "a queueing"],
 )
@@ -217,10 +217,10 @@ def test_what_found_the_bundle_gone_while_its_import_ends_waits_and_tells_how_th
     sync_id, _ = job
     claim = worker_db.run_transaction(take)
     (mount.sync_dir / f"{sync_id}.json").unlink()
-    found = bundle_inspection.inspect_bundle(mount, sync_id)
+    inspection = bundle_inspection.inspect_bundle(mount, sync_id)
     later = race(
         worker_db, lambda tx: claims.finish(tx, claim, WELL, claims.SAME_MANIFEST),
-        panel_db, lambda tx: look(tx, found),
+        panel_db, lambda tx: look(tx, inspection),
     )
     assert isinstance(later.error, InvalidStateError) and str(later.error).endswith("stays as it is: completed.")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "completed"
@@ -243,7 +243,7 @@ def test_a_queueing_that_comes_while_the_batch_is_preflighted_waits_and_sees_how
 
 @pytest.fixture
 def failed(bundles, panel_db, mount, worker_conf):
-    """What a retry found of a batch of which one of two photos had failed; returns (sync_id, what it found)."""
+    """Return (sync_id, inspection of its bundle) of a batch of which one of two photos has failed."""
     sync_id = worker_helpers.partial_batch(panel_db, mount, bundles, worker_conf, 2)
     worker_helpers.mend(panel_db, mount, sync_id)
     return sync_id, bundle_inspection.inspect_bundle(
@@ -251,23 +251,23 @@ def failed(bundles, panel_db, mount, worker_conf):
     )
 
 
-def retry(tx, found, actor: str = "operator") -> int:
-    return services._reopen_and_enqueue(tx, found, actor, 100)
+def retry(tx, inspection, actor: str = "operator") -> int:
+    return services._reopen_and_enqueue(tx, inspection, actor, 100)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        lambda tx, found: retry(tx, found, "another"),
-        lambda tx, found: preflight.save_preflight(tx, found._replace(only=None), "another"),
-        lambda tx, found: services._preflight_and_enqueue(tx, found._replace(only=None), "another", 100),
-        lambda tx, found: services._retry_whole(tx, found._replace(only=None), "another", 100),
+        lambda tx, inspection: retry(tx, inspection, "another"),
+        lambda tx, inspection: preflight.save_preflight(tx, inspection._replace(only=None), "another"),
+        lambda tx, inspection: services._preflight_and_enqueue(tx, inspection._replace(only=None), "another", 100),
+        lambda tx, inspection: services._retry_whole(tx, inspection._replace(only=None), "another", 100),
     ],
     ids=["a retry", "a preflight", "a queueing", "a retry of the whole"],
 )
 def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admin_db, panel_db, failed, other):
-    sync_id, found = failed
-    later = race(panel_db, lambda tx: retry(tx, found), panel_db, lambda tx: other(tx, found))
+    sync_id, inspection = failed
+    later = race(panel_db, lambda tx: retry(tx, inspection), panel_db, lambda tx: other(tx, inspection))
     assert isinstance(later.error, InvalidStateError)
     (queued,) = admin_db.execute("SELECT requested_by, items_total FROM import_job WHERE state = 'queued'")
     assert queued == {"requested_by": "operator", "items_total": 1}
@@ -280,10 +280,10 @@ def test_whatever_comes_while_a_batch_is_retried_waits_and_is_refused(race, admi
 def test_a_retry_that_comes_while_the_last_one_is_settled_waits_and_sees_how(
     race, admin_db, panel_db, worker_db, failed, first, status
 ):
-    sync_id, found = failed
-    job_id = panel_db.run_transaction(retry, found)
+    sync_id, inspection = failed
+    job_id = panel_db.run_transaction(retry, inspection)
     actor = worker_db if status == "importing" else panel_db
-    later = race(actor, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, found))
+    later = race(actor, lambda tx: first(tx, job_id), panel_db, lambda tx: retry(tx, inspection))
     assert isinstance(later.error, InvalidStateError) == (status == "importing")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == status
     assert len(admin_db.execute("SELECT 1 FROM import_job WHERE state IN ('queued', 'running')")) == 1

@@ -40,8 +40,8 @@ def problems(raw: bytes, **limits: int) -> list[str]:
 @pytest.fixture(scope="module")
 def written() -> list[str]:
     """Messages of the parser: all of the corpus, and those of the limits."""
-    found = [check_file(BUNDLES / case.file, None) for case in CASES]
-    corpus = [message for each in found for message in each.problems + each.item_problems]
+    checks = [check_file(BUNDLES / case.file, None) for case in CASES]
+    corpus = [message for each in checks for message in each.problems + each.item_problems]
     small = {"max_bytes": 30, "max_text_bytes": 90}
     limited = [text for name, raw in COSTLY.items() for text in problems(raw, **{name: small.get(name, 2)})]
     return corpus + limited + problems(KEYS)
@@ -60,9 +60,9 @@ def quoted() -> list[str]:
 
 
 def test_each_quoted_message_is_one_of_the_parser(written):
-    known = {general(message) for message in written}
+    patterns = {general(message) for message in written}
     wrong = [message for message in quoted() if not any(each.startswith(general(message).removesuffix(", #"))
-                                                       or general(message) == each for each in known)]
+                                                       or general(message) == each for each in patterns)]
     assert len(quoted()) > 20 and wrong == []
 
 
@@ -70,8 +70,8 @@ def test_each_quoted_rule_is_one_of_the_parser(written):
     rows = [line.strip("|").split(" | ") for title in ("Rules for the bundle", "Rules for an item")
             for line in section(title).splitlines() if line.startswith("| ")]
     rules = [rule for row in rows for rule in SPAN.findall(row[1]) if " " in rule]
-    known = {VARIABLE.sub("#", message.partition("expected ")[2]) for message in written}
-    wrong = [rule for rule in rules if not any(VARIABLE.sub("#", rule) in each for each in known)]
+    patterns = {VARIABLE.sub("#", message.partition("expected ")[2]) for message in written}
+    wrong = [rule for rule in rules if not any(VARIABLE.sub("#", rule) in each for each in patterns)]
     assert len(rules) > 30 and wrong == []
 
 

@@ -29,7 +29,8 @@ def gpupanel(*args, **environ):
     ["cancel"], ["cancel", "one"], ["cancel", "0"],
     ["scan", "--loud"], ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)],
     ["show", S, "--items", "-1"], ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"],
-    ["scan", "--as", "a" * 256],
+    ["scan", "--as", "a" * 256], ["events", "--day", "9999-12-31"], ["events", "--day", "2026-W05-1"],
+    ["archive", "--before", "0001-01-01", "--to", "."],
 ])
 def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
     answer = gpupanel(*usage)
@@ -110,6 +111,64 @@ def test_the_configuration_is_the_one_given_then_the_environments_then_etc_panel
     environ = gpupanel("status", GPUPANEL_CONF=str(tmp_path / "environ.conf"))
     assert str(tmp_path / "given.conf") in named.stderr
     assert str(tmp_path / "environ.conf") in environ.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    [b"list", b"--host", b"\xff"], [b"list", b"\xff"], [b"status", b"\xff"], [b"events", b"--actor", b"\xff"],
+    [b"events", b"--event", b"\xff"],
+])
+def test_an_argument_that_is_no_text_is_named(arguments):
+    answer = gpupanel(*map(os.fsdecode, arguments))
+    assert answer.returncode == 2
+    assert "found '\\udcff', expected text in UTF-8" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["\udcff", "a\nb", "a" * 256])
+def test_a_login_name_that_cannot_be_recorded_asks_for_another(tmp_path, name):
+    conf = tmp_path / "panel.conf"
+    conf.write_text("[database]\nhost = 127.0.0.1\nport = 9\nuser = x\npassword = y\n")
+    answer = gpupanel("--config", conf, "pause", "--reason", "x", LOGNAME=name)
+    assert answer.returncode == 2
+    assert "expected 1 to 255 printable characters" in answer.stderr and "--as NAME" in answer.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", "\udcff", "a" * 300, ""])
+def test_a_host_that_cannot_be_is_named(tmp_path, host):
+    conf = tmp_path / "panel.conf"
+    conf.write_text(f"[database]\nuser = x\n[panel]\nsecret_file = {tmp_path / 'secret'}\n")
+    answer = gpupanel("--config", conf, "serve", "--host", host, "--port", "0")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"gpupanel: --host: found {host!r}, expected ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--help"], ["list", "--help"], ["list", "--json"], ["check", "--schema"], ["completion", "bash"],
+])
+def test_a_full_disk_ends_a_command_with_one_line(tmp_path, arguments):
+    with open("/dev/full", "w") as full:
+        answer = subprocess.run(
+            [sys.executable, TREE / "bin" / "gpupanel", "--config", tmp_path / "missing.conf", *arguments], stdout=full,
+            stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+        )
+    assert answer.returncode in (1, 2)
+    assert "Traceback" not in answer.stderr and answer.stderr.startswith("gpupanel: ")
+
+
+def test_input_without_an_end_is_no_list_of_sync_ids(tmp_path):
+    with open("/dev/zero") as zero:
+        answer = subprocess.run(
+            [sys.executable, TREE / "bin" / "gpupanel", "preflight", "-"], stdin=zero, capture_output=True, text=True,
+        )
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("gpupanel: standard input: found more than ")
+
+
+def test_of_many_words_that_are_no_sync_ids_the_first_are_shown():
+    answer = gpupanel("preflight", *(["x" * 1000] + [f"word{number}" for number in range(1000)]))
+    assert answer.returncode == 2
+    shown = f"{'x' * 60}..., word0, word1, word2, word3 and 996 more"
+    assert answer.stderr.splitlines()[0] == f"gpupanel: Not a sync_id: {shown}"
 
 
 def test_a_configuration_that_is_missing_says_what_to_copy_and_which_is_the_demos(tmp_path):

@@ -70,6 +70,69 @@ def test_the_password_never_shows(load):
     assert "hunter2" not in str(problems_of(load, "[database]\npassword = hunter2\nhunter2 hunter2"))
 
 
+@pytest.mark.parametrize(("content", "problem"), [
+    (b"a\nb\n", "found 2 lines, expected only the password"),
+    (b"", "found 0 lines, expected only the password"),
+    (b"pa\xdfwort\n", "line 1: found byte 0xdf, expected UTF-8"),
+])
+def test_a_password_file_that_holds_anything_else_is_a_problem(load, tmp_path, content, problem):
+    (tmp_path / "secret").write_bytes(content)
+    assert problems_of(load, "[database]\npassword_file = secret") == [f"[database] password_file: secret: {problem}"]
+
+
+def test_a_device_without_an_end_is_neither_a_configuration_nor_a_password(load):
+    expected = "found more than 1048576 bytes, expected at most 1048576"
+    assert problems_of(load, "[database]\npassword_file = /dev/zero") == [
+        f"[database] password_file: /dev/zero: {expected}"
+    ]
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(Path("/dev/zero"))
+    assert caught.value.problems == [expected]
+
+
+@pytest.mark.parametrize(("content", "problem"), [
+    (b"[database]\nuser = a\nuser = b\n", "line 3: found the option user again in its section, expected each once"),
+    (b"[mount]\n[mount]\n", "line 2: found the section [mount] again, expected each once"),
+    (b"user = a\n", "line 1: expected `option = value` under a [section], or a comment that begins with #"),
+    (b"[database]\nuser\n", "line 2: expected `option = value` under a [section], or a comment that begins with #"),
+    (b"[database]\nuser = J\xf6rg\n", "line 2: found byte 0xf6, expected UTF-8"),
+    ("[database]\nuser = a\n".encode("utf-16"), "line 1: found byte 0xff, expected UTF-8"),
+    (b"[database]\n\nhost = a\0b\n", "line 3: found a NUL, expected text"),
+])
+def test_a_file_that_is_no_configuration_is_told_by_line(tmp_path, content, problem):
+    file = tmp_path / "panel.conf"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(file)
+    assert caught.value.problems == [problem]
+
+
+def test_files_of_an_editor_of_windows_are_read(tmp_path):
+    (tmp_path / "secret").write_bytes(b"\xef\xbb\xbfpa\xe2\x82\xacss\r\n")
+    file = tmp_path / "panel.conf"
+    file.write_bytes(b"\xef\xbb\xbf[database]\r\nuser = gpu_panel\r\npassword_file = secret\r\n")
+    database = config.load(file).database
+    assert (database.user, database.password) == ("gpu_panel", "pa\u20acss")
+
+
+@pytest.mark.parametrize("text", ["a b", "a..b", ".", "db/x\u200b", "a" * 64, ".".join(["a" * 60] * 5)])
+@pytest.mark.parametrize("option", ["[database]\nhost", "[notify]\nsmtp_host"])
+def test_a_text_that_no_host_can_have_as_its_name_is_a_problem(load, option, text):
+    [problem] = problems_of(load, f"{option} = {text}")
+    assert problem.endswith("expected the name or address of a host") and len(problem) < 180
+
+
+@pytest.mark.parametrize("text", ["db.example", "db.example.", "::1", "127.0.0.1", "b\u00fccher.example", "db_1"])
+def test_a_name_or_an_address_is_a_host(load, text):
+    assert load(f"[database]\nhost = {text}").database.host == text
+
+
+def test_a_path_that_no_socket_can_have_is_a_problem(load):
+    assert load(f"[database]\nunix_socket = /{'a' * 106}").database.unix_socket
+    [problem] = problems_of(load, "[database]\nunix_socket = /" + "\u00e4" * 54)
+    assert problem.endswith("expected a path of at most 107 bytes")
+
+
 def test_a_percent_sign_is_an_ordinary_character(load):
     assert load("[database]\npassword = 100%s").database.password == "100%s"
 

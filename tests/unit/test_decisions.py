@@ -225,3 +225,15 @@ def test_although_older_restores_a_container_that_a_newer_bundle_removed():
     override = BUNDLE._replace(although_older=True)
     found = decide_container("update", WANTED, known_container(removed=True), override, buried(COMES, NEWER))
     assert found[0] is Decision.WILL_UPDATE and found[1].startswith("although older than")
+
+
+@pytest.mark.parametrize("removed, members, words", [
+    (False, MemberSummary(total=2, arriving=2), "lacks 2 members"),
+    (False, MemberSummary(total=2, moving=2), "has 2 members in other places"),
+    (False, MemberSummary(total=2, arriving=1, moving=1), "lacks 1 member and has 1 member in another place"),
+    (True, MemberSummary(total=2, arriving=2), "was removed, and is restored with 2 members"),
+    (True, MemberSummary(total=2), "was removed, and is restored"),
+])
+def test_the_reason_of_a_container_counts_only_members_that_come_or_move(removed, members, words):
+    _, reason, _ = decide_container("update", WANTED, known_container(removed=removed), BUNDLE, members)
+    assert reason == f"gallery 7 {words}"

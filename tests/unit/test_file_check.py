@@ -3,11 +3,13 @@
 import hashlib
 import os
 from pathlib import Path
+from threading import Event, get_ident
 
 import open_tracer
 import pytest
-from gpupanel import file_check
+from gpupanel import bundle_inspection, file_check
 from gpupanel.config import MountSettings
+from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.errors import FileUnreadableError
 from gpupanel.manifest import Derivative, Item
 from gpupanel.mount import ItemFolder, Mount
@@ -183,3 +185,20 @@ def test_a_check_of_an_item_opens_its_folder_and_source_once_and_no_file(mount, 
         assert file_check.check_item(mount, SOUND) == []
     below = [path for path in paths if not path.startswith("/proc/")]
     assert below == [f"{mount.assets_dir}/photos/1", "source/source.json", "hls/stream.m3u8"]
+
+
+def test_a_bundle_of_forty_items_is_checked_by_several_threads(mount, monkeypatch):
+    writer = BundleWriter(mount.sync_dir, mount.assets_dir, pictures=1)
+    sync_id = writer.bundle("forty", writer.assets("forty", 40, derivatives=("icon",), documents=()))
+    checkers, are_many, check_item = set(), Event(), file_check.check_item
+
+    def check(mount, item):
+        checkers.add(get_ident())
+        if len(checkers) == 4:
+            are_many.set()
+        assert are_many.wait(60), "the next thread waits for this item"
+        return check_item(mount, item)
+
+    monkeypatch.setattr(file_check, "check_item", check)
+    found = bundle_inspection.check_files(mount, bundle_inspection.read_bundle(mount, sync_id))
+    assert found.missing == {} and found.files_listed == 40

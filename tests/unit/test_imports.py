@@ -27,7 +27,7 @@ LEVELS = [
     {"decision"},
     {"container_plans", "scan"},
     {"preflight", "receipts", "scan_run"},
-    {"undo"},
+    {"undo", "unseen_change"},
     {"undo_service", "doctor", "bundle_check", "archive", "notify"},
     {"services"},
     {"bulk_service", "folds"},

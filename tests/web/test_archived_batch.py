@@ -33,6 +33,12 @@ def test_the_batch_page_names_the_archive_and_its_json_too(archived, admin):
     assert data["batch"]["archived_at"] and data["primary"] is None
 
 
+def test_the_button_of_an_undo_says_what_comes_first(archived, send):
+    _, sync_id, _ = archived
+    refused = send(detail(sync_id), do="undo", sync_id=sync_id, status=409).text
+    assert f"The results of batch {sync_id} are archived" in refused and "gpupanel restore-archive" in refused
+
+
 def test_an_export_of_archived_items_is_an_error_and_no_empty_file(archived, admin):
     _, sync_id, name = archived
     url = f"{BATCHES}?action=items&format=csv&sync_id={sync_id}"

@@ -318,9 +318,10 @@ def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, d
     body = answer.body.decode("utf-8-sig")
     for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter):
         for cell in row:
-            assert not cell.strip().lstrip(
-                "\"'" if cell.startswith('"') else ""
-            ).startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20"))
+            for line in cell.splitlines():
+                visible = "".join(char for char in line if char.isprintable()).strip()
+                shown = visible.lstrip("\"'") if visible.startswith('"') else visible
+                assert not shown.startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"))
     [row] = csv.DictReader(io.StringIO(body, newline=""))
     assert json.loads(row["changes"]) == {"title": [text, text], text: [text, text]}
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from gpupanel import ledger
@@ -97,3 +98,17 @@ def test_what_cannot_be_understood_is_refused(admin, query):
 
 def test_nothing_recorded_is_said(admin):
     assert text(admin.get(EVENTS).html.find(class_="empty")) == "No events are recorded."
+
+
+@pytest.mark.parametrize("payload", [
+    {"failure_samples": ["=1+1", "-1;=HYPERLINK(1)|@x", "a,=1\n+1"], "phase": "import"}, {"list": [1, -1]},
+    {"=1": "\u2028=1"},
+])
+def test_a_payload_in_the_csv_file_is_the_same_json(admin, logged, admin_db, payload):
+    stored = json.dumps(payload, ensure_ascii=False, indent=1)
+    admin_db.execute("UPDATE ingest_event SET payload = %(text)s ORDER BY id DESC LIMIT 1", text=stored)
+    body = admin.get(f"{EVENTS}&format=csv").body.decode("utf-8-sig")
+    row = next(csv.DictReader(io.StringIO(body, newline="")))
+    assert json.loads(row["payload"]) == payload
+    for found in csv.reader(io.StringIO(body, newline=""), delimiter=";"):
+        assert not any(cell.strip().startswith(tuple("=+-@")) for cell in found)

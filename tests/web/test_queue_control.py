@@ -19,16 +19,16 @@ def job(panel_db):
 
 @pytest.fixture
 def worker(admin_db):
-    """Makes a worker that was seen so many seconds ago."""
+    """Make a worker whose last heartbeat is this many seconds old."""
 
-    def seen(seconds: int) -> None:
+    def make(seconds: int) -> None:
         admin_db.execute("DELETE FROM import_worker")
         admin_db.execute(
             "INSERT INTO import_worker (host, slot, pid, boot, version, seen_at)"
             " VALUES ('media', 1, 4711, 'x', '1.2', NOW(6) - INTERVAL %(seconds)s SECOND)", seconds=seconds,
         )
 
-    return seen
+    return make
 
 
 def test_a_queued_job_is_held_and_released_from_its_row(admin, send, job):
@@ -106,11 +106,11 @@ def test_the_workers_section_shows_a_late_worker(admin, worker, seconds, state):
 
 def test_a_page_that_is_open_learns_of_a_pause_and_a_late_worker(scripted, send, worker, still):
     worker(3)
-    seen = []
+    etags = []
     for step in (lambda: None, lambda: send(TASKS, do="pause", reason="x"), lambda: worker(50)):
         step()
-        seen.append(scripted.get(TASKS).headers["ETag"])
-    assert len(set(seen)) == 3
+        etags.append(scripted.get(TASKS).headers["ETag"])
+    assert len(set(etags)) == 3
 
 
 def test_ready_is_503_without_a_worker_that_beats(nobody, worker):
@@ -135,8 +135,8 @@ def test_metrics_count_workers_holds_and_a_pause(viewer, panel_db, job, worker):
         'import_media_jobs{state="held"} 1.0', 'import_media_workers{state="alive"} 0.0',
         'import_media_workers{state="late"} 1.0', "import_media_queue_paused 1.0",
     } <= set(lines)
-    (seen,) = [line.split()[1] for line in lines if line.startswith("import_media_worker_seen_seconds ")]
-    assert 50 <= float(seen) < 50 + worker_helpers.SECONDS
+    (age,) = [line.split()[1] for line in lines if line.startswith("import_media_worker_seen_seconds ")]
+    assert 50 <= float(age) < 50 + worker_helpers.SECONDS
 
 
 def test_the_actions_answer_in_json(send, job):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..search import SORTS, filters
 from ..models import BIGINT_MAX, SYNC_ID
-from ..text import parse_moment
+from ..text import DAY_RULE, parse_day, parse_moment
 
 CONFIG_HELP = "the configuration (GPUPANEL_CONF, else etc/panel.conf)"
 SYNC_IDS_HELP = "sync_ids, or - to read them from standard input"
@@ -69,11 +69,11 @@ def common_options(default: str | None, config_help: str = CONFIG_HELP) -> argpa
 
 def filter_options(parser: argparse.ArgumentParser) -> None:
     """Add the filters of the panel's list."""
-    parser.add_argument("text", nargs="?", default="", metavar="TEXT",
+    parser.add_argument("text", nargs="?", default="", type=_utf8, metavar="TEXT",
                         help="a sync_id, an asset hash, or the beginning of one; a hash takes at least nine characters")
     for name, words in filters.WORDS.items():
         parser.add_argument(f"--{name}", choices=words, default="", metavar=name.upper(), help=", ".join(words))
-    parser.add_argument("--host", default="", metavar="HOST", help="the host that sent the bundle")
+    parser.add_argument("--host", default="", type=_utf8, metavar="HOST", help="the host that sent the bundle")
     parser.add_argument("--from", dest="since", default="", metavar="DAY", help="discovered since this day: 2026-04-30")
     parser.add_argument("--to", dest="until", default="", metavar="DAY", help="discovered until this day")
 
@@ -175,8 +175,8 @@ def _wait_options(parser: argparse.ArgumentParser) -> None:
 
 def _events_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_sync_id, metavar="SYNC_ID", help="the events of this batch")
-    parser.add_argument("--event", metavar="TYPE", help="events of this type, such as job_failed")
-    parser.add_argument("--actor", dest="by", metavar="NAME", help="what this user or worker did")
+    parser.add_argument("--event", type=_utf8, metavar="TYPE", help="events of this type, such as job_failed")
+    parser.add_argument("--actor", dest="by", type=_utf8, metavar="NAME", help="what this user or worker did")
     parser.add_argument("--day", type=_day, metavar="DAY", help="events of this day in UTC: 2026-04-30")
     parser.add_argument("--limit", type=whole_number(1, 1000), default=50, metavar="N", help="how many events (50)")
     where = parser.add_mutually_exclusive_group()
@@ -293,9 +293,23 @@ COMMANDS: tuple[Command, ...] = (
 # ------------------------------------------------------------------------------------------- values of options
 
 
+def is_actor(text: str) -> bool:
+    """Whether the ledger can record this name."""
+    return text.isprintable() and 0 < len(text) <= 255
+
+
 def _actor(text: str) -> str:
-    if not text.isprintable() or not 0 < len(text) <= 255:
-        raise argparse.ArgumentTypeError("expected up to 255 printable characters")
+    if not is_actor(text):
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}, expected 1 to 255 printable characters")
+    return text
+
+
+def _utf8(text: str) -> str:
+    """A text that the database can look for: an argument of other bytes has surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"found {text[:80]!r}, expected text in UTF-8") from None
     return text
 
 
@@ -324,9 +338,9 @@ def _sync_id(text: str) -> str:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return parse_day(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-04-30") from None
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {DAY_RULE}") from None
 
 
 def _moment(text: str) -> datetime:

@@ -14,10 +14,14 @@ from ..db import Database
 from ..errors import InvalidInputError
 from ..mount import Mount, SYNC_ID
 from ..resources import resource_dir
+from ..text import truncate
+from .commands import is_actor
 from .output import format_cell
 
 DEFAULT_CONFIG = resource_dir("etc") / "panel.conf"
 BAR_WIDTH = 30  # characters of a progress bar
+MAX_INPUT = 2**26  # characters: 1.8 million sync_ids
+SHOWN_NAMES = 5
 
 
 class CommandContext:
@@ -92,23 +96,35 @@ class CommandContext:
 def login_name() -> str:
     """Return the login name. Raises InvalidInputError for a user id without one."""
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):  # KeyError until Python 3.12, OSError since 3.13
         hint = "Name the actor with --as NAME."
         raise InvalidInputError(f"The user id {os.getuid()} has no login name to record.", hint) from None
+    if not is_actor(name):
+        hint = "Name the actor with --as NAME, or set LOGNAME."
+        raise InvalidInputError(f"login name: found {name[:80]!r}, expected 1 to 255 printable characters", hint)
+    return name
 
 
 def _read_words() -> list[str]:
     if sys.stdin is None:
         raise InvalidInputError("Cannot read sync_ids: standard input is closed.")
-    return sys.stdin.read().split()
+    text = sys.stdin.read(MAX_INPUT + 1)
+    if len(text) > MAX_INPUT:
+        raise InvalidInputError(
+            f"standard input: found more than {MAX_INPUT:,} characters, expected sync_ids",
+            "Pass them in several calls: xargs -n 10000.",
+        )
+    return text.split()
 
 
 def _check_sync_ids(names: list[str]) -> list[str]:
-    """Raises InvalidInputError that lists each name that is not a sync_id."""
+    """Raises InvalidInputError that lists the first names that are no sync_ids."""
     if bad := [name for name in names if not SYNC_ID.fullmatch(name)]:
         hint = "A sync_id is the name of a bundle, a UUID in lower case: 37e428d2-a4f6-4a31-bacf-0c835fb24084."
-        raise InvalidInputError(f"Not a sync_id: {', '.join(map(format_cell, bad))}", hint)
+        shown = ", ".join(format_cell(truncate(name, 60)) for name in bad[:SHOWN_NAMES])
+        more = f" and {len(bad) - SHOWN_NAMES:,} more" if len(bad) > SHOWN_NAMES else ""
+        raise InvalidInputError(f"Not a sync_id: {shown}{more}", hint)
     return names
 
 

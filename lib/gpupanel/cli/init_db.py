@@ -30,11 +30,13 @@ def run(context: CommandContext) -> int:
 
 
 def _first_statements(context: CommandContext) -> str:
-    """Return the first of the statements that change the tables, and how many there are."""
+    """Return the first of the statements that change the tables, and how many there are, or the first obstacle."""
     db = Database(context.settings.database, read_timeout=schema.STATEMENT_TIMEOUT_SECONDS)
     try:
         script = schema_script(db, context.settings)
     finally:
         db.close()
+    if not script.statements and script.obstacles:
+        return f"It has an obstacle first: {script.obstacles[0].place}: {script.obstacles[0].advice}".strip()
     after_session = next(text for text in script.statements if text.startswith("ALTER"))
     return f"The first of its {len(script.statements)} statements that changes a table: {after_session};"

@@ -35,6 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         discard_output()
         return REFUSED
+    except OSError as error:  # the help, or the last of the output, could not be written
+        discard_output()
+        with suppress(OSError):
+            print(f"gpupanel: standard output: {error.strerror}", file=sys.stderr)
+        return REFUSED
     except SystemExit:  # after --help or a wrong usage
         discard_unwritable_output()
         raise
@@ -76,8 +81,9 @@ def _fail(args: argparse.Namespace, error: PanelError) -> int:
     """Print the problems and the hint, with --json also as an object."""
     problems = getattr(error, "problems", [])
     lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in problems)]
-    with suppress(BrokenPipeError):
+    with suppress(OSError):
         print(*lines, *format_lines(error.hint), sep="\n", file=sys.stderr)
     if args.json:
-        print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1))
+        with suppress(OSError):  # the exit status says that the command failed
+            print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1), flush=True)
     return MISUSED if isinstance(error, (ConfigurationError, InvalidInputError)) else REFUSED

@@ -86,8 +86,11 @@ def _listen(host: str, port: int, loopback_only: bool) -> socket.socket:
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise InvalidInputError(f"--host {host}: {error.strerror}.") from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no host can have this name"
+        raise InvalidInputError(
+            f"--host: found {host!r}, expected an address or a name of this machine: {reason}"
+        ) from None
     if loopback_only and not all(ip_address(address[0]).is_loopback for *_, address in addresses):
         raise InvalidInputError(
             f"--host {host}: with [panel] auth = none every client is an operator, so only loopback is allowed.",

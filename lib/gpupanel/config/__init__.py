@@ -1,6 +1,6 @@
 """Configuration: the options, their limits, and the INI file that sets them."""
 
-from .loading import load, locate
+from .loading import load, locate, read_small_text
 from .option_kinds import Url
 from .settings import (
     OPTIONS, SECTIONS, DatabaseSettings, MountSettings, NotifySettings, PanelSettings, Settings, WorkerSettings,
@@ -8,5 +8,5 @@ from .settings import (
 
 __all__ = [
     "OPTIONS", "SECTIONS", "DatabaseSettings", "MountSettings", "NotifySettings", "PanelSettings", "Settings",
-    "Url", "WorkerSettings", "load", "locate",
+    "Url", "WorkerSettings", "load", "locate", "read_small_text",
 ]

@@ -5,7 +5,7 @@ docs/CONTRACT.md, "11. Commands and configuration".
 
 import os
 from collections.abc import Mapping
-from configparser import ConfigParser, Error as SyntaxProblem
+from configparser import ConfigParser, DuplicateOptionError, DuplicateSectionError, Error as SyntaxProblem
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ..errors import ConfigurationError
 from .contradictions import find_contradictions
 from .option_kinds import PATH
 from .settings import OPTIONS, SECTIONS, Settings
+
+MAX_BYTES = 2**20  # of a configuration, or of a file with a password; a device has no end
 
 Values = dict[str, dict[str, Any]]  # section -> option -> value, of what the file sets
 
@@ -36,11 +38,13 @@ def load(path: Path) -> Settings:
 def _read(path: Path) -> tuple[Values, list[str]]:
     parser = ConfigParser(interpolation=None, default_section="\0")
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(read_small_text(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], _advice(error)) from None
-    except (SyntaxProblem, UnicodeDecodeError) as error:
+    except SyntaxProblem as error:
         raise ConfigurationError(f"{path} cannot be used", [_without_values(error)]) from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path} cannot be used", [str(error)]) from None
     values: Values = {section: {} for section in OPTIONS}
     problems: list[str] = []
     for section in parser.sections():
@@ -63,10 +67,34 @@ def _advice(error: OSError) -> str:
 
 def _without_values(error: Exception) -> str:
     """Describe a syntax error without its text, which may be a password."""
-    line = getattr(error, "lineno", None) or (getattr(error, "errors", None) or [(None,)])[0][0]
-    if not line:
-        return "not UTF-8 text"
-    return f"line {line}: not of the form `option = value` under a [section], or given twice"
+    if isinstance(error, DuplicateOptionError):
+        known = f" {error.option}" if error.option in OPTIONS.get(error.section, {}) else ""
+        return f"line {error.lineno}: found the option{known} again in its section, expected each once"
+    if isinstance(error, DuplicateSectionError):
+        known = f" [{error.section}]" if error.section in OPTIONS else ""
+        return f"line {error.lineno}: found the section{known} again, expected each once"
+    line = getattr(error, "lineno", None) or error.errors[0][0]  # type: ignore[attr-defined]
+    return f"line {line}: expected `option = value` under a [section], or a comment that begins with #"
+
+
+def read_small_text(path: Path) -> str:
+    """Read a configuration or secret; a byte-order mark, as some editors write, is no part of it.
+
+    Raises OSError, and ValueError for what is no such file; its message has found and expected.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"found more than {MAX_BYTES} bytes, expected at most {MAX_BYTES}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line}: found byte 0x{data[error.start]:02x}, expected UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(f"line {line}: found a NUL, expected text")
+    return text.replace("\r\n", "\n")
 
 
 def _convert(values: dict[str, Any], section: str, option: str, text: str) -> list[str]:
@@ -78,7 +106,7 @@ def _convert(values: dict[str, Any], section: str, option: str, text: str) -> li
         if text or kind is not PATH:
             values[option] = kind.convert(text)
     except ValueError:
-        found = "another text" if kind.is_secret else repr(text)
+        found = "another text" if kind.is_secret else repr(text[:80])
         return [f"[{section}] {option}: found {found}, expected {kind.expected}"]
     return []
 
@@ -92,10 +120,13 @@ def _read_password(database: dict[str, Any], path: Path) -> list[str]:
         return ["[database] password and password_file: both found, expected one of them"]
     database["password_file"] = path.parent / file
     try:
-        database["password"] = database["password_file"].read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        return [f"[database] password_file: {file} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}"]
-    return []
+        database["password"] = read_small_text(database["password_file"]).strip("\r\n")
+    except OSError as error:
+        return [f"[database] password_file: {file} cannot be read: {error.strerror}"]
+    except ValueError as error:
+        return [f"[database] password_file: {file}: {error}"]
+    lines = len(database["password"].split("\n")) if database["password"] else 0
+    return [] if lines == 1 else [f"[database] password_file: {file}: found {lines} lines, expected only the password"]
 
 
 def _resolve_paths(values: Values, path: Path) -> None:

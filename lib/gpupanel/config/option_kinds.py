@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_SOCKET_BYTES = 107  # of the path of a Unix socket
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # A plain address: no display name, no quotes, nothing that a mail header could take for its end.
 MAIL_ADDRESS = (
@@ -54,6 +55,20 @@ def _names(text: str) -> frozenset[str]:
     if len(text.split()) > 1 and not set(",\n") & set(text):
         raise ValueError
     return frozenset(name for part in text.replace("\n", ",").split(",") if (name := part.strip()))
+
+
+def _host(text: str) -> str:
+    """The name or address of a host; names beyond ASCII are left to the resolver."""
+    labels = text.removesuffix(".").split(".")
+    if not text.isprintable() or " " in text or len(text) > 253 or not all(0 < len(label) < 64 for label in labels):
+        raise ValueError
+    return text
+
+
+def _socket(text: str) -> str:
+    if len(os.fsencode(text)) > MAX_SOCKET_BYTES:
+        raise ValueError
+    return text
 
 
 def _path(text: str) -> Path:
@@ -138,6 +153,8 @@ def whole_number(high: int) -> Kind:
 
 
 TEXT, PATH = Kind(str, "text"), Kind(_path, "a path")
+HOST = Kind(_host, "the name or address of a host")
+SOCKET = Kind(_socket, f"a path of at most {MAX_SOCKET_BYTES} bytes")
 NAMES = Kind(_names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,")
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = _choice("remote_user", "none")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from ..window import ALWAYS, Window
 from .option_kinds import (
-    ADDRESS, ADDRESSES, AUTH, BYTES, COUNT, FLAG, HOOK_URL, LOCAL_HOSTS, MINUTES, NAMES, NETWORKS, ON_CHANGE,
-    PAGES_URL, PATH, PORT, SECONDS, SMTP_TLS, TEXT, TIME_ZONE, TLS, UNIT, VERIFY, WINDOW, Kind, Url, whole_number,
+    ADDRESS, ADDRESSES, AUTH, BYTES, COUNT, FLAG, HOOK_URL, HOST, LOCAL_HOSTS, MINUTES, NAMES, NETWORKS, ON_CHANGE,
+    PAGES_URL, PATH, PORT, SECONDS, SMTP_TLS, SOCKET, TEXT, TIME_ZONE, TLS, UNIT, VERIFY, WINDOW, Kind, Url,
+    whole_number,
 )
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 class DatabaseSettings:
     """Section [database]."""
 
-    host: Annotated[str, TEXT, "Name or address of the MariaDB server."] = "127.0.0.1"
+    host: Annotated[str, HOST, "Name or address of the MariaDB server."] = "127.0.0.1"
     port: Annotated[int, PORT, "TCP port of the server."] = 3306
-    unix_socket: Annotated[str, TEXT, "Path of the server's socket, used instead of host and port."] = ""
+    unix_socket: Annotated[str, SOCKET, "Path of the server's socket, used instead of host and port."] = ""
     user: Annotated[str, TEXT, "Account to log in with."] = ""
     password: Annotated[str, TEXT, "The account's password."] = field(default="", repr=False)
     name: Annotated[str, TEXT, "Database that holds the tables."] = "admin_panel"
@@ -108,7 +109,7 @@ class NotifySettings:
 
     mail_to: Annotated[tuple[str, ...], ADDRESSES, "Who gets the mails."] = ()
     mail_from: Annotated[str, ADDRESS, "Sender of the mails."] = ""
-    smtp_host: Annotated[str, TEXT, "Mail server that takes the mails."] = "127.0.0.1"
+    smtp_host: Annotated[str, HOST, "Mail server that takes the mails."] = "127.0.0.1"
     smtp_port: Annotated[int | None, PORT, "Its port; 587, with tls 465, without TLS 25."] = None
     smtp_tls: Annotated[str, SMTP_TLS, "TLS to it; auto is starttls, and off on this machine."] = "auto"
     smtp_user: Annotated[str, TEXT, "User name at the mail server, if it wants one."] = ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
-from ..config import Settings
+from ..config import Settings, read_small_text
 from ..resources import resource_dir
 from .findings import Finding, OK, WRONG, judge
 
@@ -92,5 +92,5 @@ def _mode(path: Path) -> int:
 def _options(settings: Settings) -> dict[str, str]:
     """[database] as in the file: the settings hide where a password is."""
     parser = ConfigParser(interpolation=None, default_section="\0")
-    parser.read_string(settings.path.read_text(encoding="utf-8"))
+    parser.read_string(read_small_text(settings.path))
     return dict(parser["database"]) if parser.has_section("database") else {}

@@ -123,8 +123,15 @@ def _zone(db: Database, settings: Settings, tables: dict[str, Table]) -> tuple[s
         (table, name) for table, parsed in tables.items() for name, (column, _) in parsed.columns.items()
         if column.type.startswith("timestamp") and name in expected_tables()[table].columns
     ]
-    if zone is None or not stamps:
+    if not stamps:
         return "+00:00", None
+    table, name = stamps[0]
+    if zone is None:
+        return "+00:00", Obstacle(
+            table, f"column {name}", 0, "",
+            "it is TIMESTAMP, and becomes DATETIME in the zone of the Perl side's sessions.",
+            "Set [database] perl_time_zone in this file to that zone, also where it is UTC.",
+        )
     [known] = db.execute("SELECT CONVERT_TZ('2026-01-01', '+00:00', %(zone)s) AS at", zone=zone.key)
     if known["at"] is not None:
         return zone.key, None
@@ -134,7 +141,6 @@ def _zone(db: Database, settings: Settings, tables: dict[str, Table]) -> tuple[s
     times = [time for row in ends for time in row.values() if time is not None]
     if (offset := perl_time.fixed_offset(zone, times)) is not None:
         return offset, None
-    table, name = stamps[0]
     return "+00:00", Obstacle(
         table, f"column {name}", 0, "",
         f"it is TIMESTAMP, and the server does not know the zone {zone.key}, by which it becomes DATETIME.",

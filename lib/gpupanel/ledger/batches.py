@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..db import ReadTransaction, Transaction, chunked
@@ -62,10 +62,33 @@ def checked_token(row: dict[str, Any] | None, sync_id: str) -> dict[str, Any]:
 
 
 def sort_by_upstream_order(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:
-    """Sort bundles by when upstream completed them, unknown times last."""
-    rows = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.handed_over", sync_ids=chunk)]
-    completed = {row["sync_id"]: (row["handed_over"], row["id"]) for row in rows if row["handed_over"]}
-    return sorted(completed, key=completed.__getitem__) + [sync_id for sync_id in sync_ids if sync_id not in completed]
+    """Sort bundles by upstream's order: by when they were completed, and after their priors; unknown times last."""
+    found = [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.handed_over", sync_ids=chunk)]
+    rows: dict[str, dict[str, Any]] = {row["sync_id"]: row for row in found}
+    times: dict[str, datetime | None] = {}
+    for sync_id in rows:
+        _add_times(rows, times, sync_id)
+    known = sorted((time, sync_id) for sync_id, time in times.items() if time)
+    return [sync_id for _, sync_id in known] + [sync_id for sync_id in sync_ids if not times.get(sync_id)]
+
+
+def _add_times(rows: dict[str, dict[str, Any]], times: dict[str, datetime | None], sync_id: str | None) -> None:
+    """Add the times of a bundle and of its priors among `rows`; a bundle comes after its prior."""
+    chain: dict[str, None] = {}
+    while sync_id in rows and sync_id not in times and sync_id not in chain:
+        chain[sync_id] = None
+        sync_id = rows[sync_id]["prior_sync_id"]
+    for each in reversed(chain):
+        own, prior = _own_time(rows[each]), times.get(rows[each]["prior_sync_id"])
+        times[each] = max(own, prior + timedelta(microseconds=1)) if own and prior else own
+
+
+def _own_time(row: Mapping[str, Any]) -> datetime | None:
+    try:
+        completed_at = datetime.fromisoformat(row["handed_over"] or "").replace(tzinfo=None)
+    except ValueError:  # another program wrote the row
+        completed_at = None
+    return max(filter(None, (completed_at, row["source_at"])), default=None)
 
 
 def count_batches(tx: ReadTransaction, *, limit: int = COUNT_LIMIT + 1) -> int:

@@ -70,6 +70,12 @@ def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
     }
 
 
+def changes_of(tx: ReadTransaction, key: Key, limit: int) -> list[str]:
+    """The `changes` of the latest results of a target that did not fail, newest first."""
+    kind, hash_ = key
+    return [row["changes"] for row in tx.fetch_all("results.changes_of", kind=kind, hash=hash_, limit=limit)]
+
+
 def failure_samples(tx: ReadTransaction, batch_id: int, limit: int = FAILURE_SAMPLES) -> list[str]:
     """The first reasons of failed items by position, then of containers."""
     rows = tx.fetch_all("results.failed_items", batch_id=batch_id, limit=limit)

@@ -33,7 +33,7 @@ def run(context: CommandContext) -> int:
     """
     try:
         return COMPARISONS[context.args.what](context)
-    except (ConfigurationError, InvalidInputError):
+    except (ConfigurationError, InvalidInputError, BrokenPipeError):
         raise
     except NotFoundError as error:
         raise InvalidInputError(str(error), error.hint) from None

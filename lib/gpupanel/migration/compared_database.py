@@ -25,6 +25,8 @@ FOREIGN_KEYS = """SELECT TABLE_NAME t, COLUMN_NAME c, REFERENCED_TABLE_NAME r FR
 # One side may wait long while the other one sorts, or reads rows that only it has.
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
 BINARY_TYPES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
+LONG_TYPES = {"text", "mediumtext", "longtext", "blob", "mediumblob", "longblob"}
+SAMPLE_LENGTH = 65_536  # characters or bytes of a value
 HEX = re.compile(r"([0-9a-fA-F]{2})+")
 NO_TABLES = "this account can read none of the tables to compare"
 MAX_NAMED_COLUMNS = 6  # of a message
@@ -152,10 +154,29 @@ class ComparedDatabase:
         return list(_in_order(table, self._read(table, paths, statement, params)))
 
     def sample(self, table: str, columns: list[str], limit: int) -> list[Row]:
-        """Return the first rows of a table of this database, by its own names. Raises UnreadableSideError."""
-        listed = ", ".join(f"`{column}`" for column in columns)
+        """Return the first and the last rows of a table of this database, by its own names, and no row twice.
+
+        A side that has run for years and one that is new have their last rows in common. Of a long text or BLOB its
+        beginning is read. Raises UnreadableSideError.
+        """
+        listed = ", ".join(
+            f"LEFT(`{column}`, {SAMPLE_LENGTH}) AS `{column}`" if self.types.get((table, column)) in LONG_TYPES
+            else f"`{column}`" for column in columns
+        )
         with self._named(f"table {table} ({', '.join(columns)})"):
-            return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
+            key = self.primary.get(table, [])
+            if len(key) != 1:
+                return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
+            return self._ends(table, listed, key[0], limit // 2)
+
+    def _ends(self, table: str, listed: str, key: str, limit: int) -> list[Row]:
+        """Return the first and the last rows in the order of the primary key."""
+        rows: dict[Any, Row] = {}
+        for order in ("ASC", "DESC"):
+            statement = f"SELECT {listed}, `{key}` AS `#` FROM `{table}` ORDER BY `{key}` {order} LIMIT {int(limit)}"
+            for row in self._tx.stream_sql(statement):
+                rows[row.pop("#")] = row
+        return list(rows.values())
 
     def count_among(self, table: str, column: str, values: list) -> int:
         """Return how many of these values a key of a table of this database has. Raises UnreadableSideError."""

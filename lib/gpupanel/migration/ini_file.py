@@ -4,6 +4,7 @@ from configparser import ConfigParser
 from configparser import Error as SyntaxProblem
 from pathlib import Path
 
+from ..config import read_small_text
 from ..errors import ConfigurationError
 
 
@@ -17,9 +18,9 @@ def read_ini(path: Path, hint: str, *, are_names: bool = False) -> ConfigParser:
     if are_names:
         parser.optionxform = str  # type: ignore[assignment, method-assign]
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(read_small_text(path))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], hint) from None
-    except (SyntaxProblem, UnicodeDecodeError) as error:
+    except (SyntaxProblem, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be used", [" ".join(str(error).split())], hint) from None
     return parser

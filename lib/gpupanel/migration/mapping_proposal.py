@@ -60,7 +60,7 @@ def propose_mapping(side: ComparedDatabase, other: ComparedDatabase | None = Non
     lines = list(_tables(side, other))
     tables = {line.table: line.theirs for line in lines}
     unsure_tables = {line.table for line in lines if not line.sure}
-    questions = [f"{line.table}: no table is alike" for line in lines if line.theirs == ABSENT]
+    questions = [f"{line.table}: no table is alike" for line in lines if line.theirs == ABSENT and not line.sure]
     for table in TABLES:
         actual = tables.get(table.name, table.name)
         if actual != ABSENT and actual in side.catalogue:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib import error, parse, request
 
+from ..config import read_small_text
 from ..errors import InvalidInputError, PanelError
 
 TIMEOUT_SECONDS = 60
@@ -34,7 +35,10 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
 def _authentication(place: str, credentials: Path | None) -> list[request.BaseHandler]:
     if credentials is None:
         return []
-    user, colon, password = credentials.read_text(encoding="utf-8").strip("\r\n").partition(":")
+    try:
+        user, colon, password = read_small_text(credentials).strip("\r\n").partition(":")
+    except ValueError as error:
+        raise InvalidInputError(f"{credentials}: {error}") from None
     if not colon:
         raise InvalidInputError(f"{credentials} does not hold user:password on one line.")
     host = parse.urlsplit(place)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..errors import InvalidInputError
 from ..models import ATTENTION, BatchStatus
-from ..text import split_words
+from ..text import DAY_RULE, parse_day, split_words
 
 STATUSES = tuple(map(str, BatchStatus))
 TYPES = ("asset", "gallery", "collection", "video_simple")
@@ -16,7 +16,6 @@ ACTIONS = ("create", "update", "remove", "undo")
 # Up to eight hexadecimal characters may start a sync_id or a hash; they are taken for a sync_id.
 SYNC_ID_PREFIX = re.compile(r"[0-9a-f]{1,8}|[0-9a-f]{8}-[0-9a-f-]{0,27}")
 HASH_PREFIX = re.compile(r"[0-9a-f]{9,64}")
-DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 MAX_HOST_LENGTH = 255
 MAX_TEXT_LENGTH = 200  # characters of a search text
 MAX_WORDS = 5  # of a search text that count
@@ -67,11 +66,9 @@ def _word(name: str, text: str) -> str | None:
 
 def _day(name: str, text: str) -> date | None:
     try:
-        if text and not DAY.fullmatch(text):
-            raise ValueError
-        return date.fromisoformat(text) if text else None
+        return parse_day(text) if text else None
     except ValueError:
-        raise InvalidInputError(f"{name}: found {text[:80]!r}, expected a day such as 2026-04-30") from None
+        raise InvalidInputError(f"{name}: found {text[:80]!r}, expected {DAY_RULE}") from None
 
 
 def _searched(text: str) -> tuple[str | None, str | None]:

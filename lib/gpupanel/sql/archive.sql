@@ -27,8 +27,8 @@ SELECT CASE
   WHEN EXISTS (SELECT 1 FROM import_job WHERE active_batch_id = %(batch_id)s) THEN 'it has an active job'
   WHEN EXISTS (SELECT 1 FROM preflight_request WHERE batch_id = %(batch_id)s AND state IN ('queued', 'running'))
     THEN 'a preflight of it was requested'
-  WHEN EXISTS (SELECT 1 FROM ingest_batch WHERE undo_of = %(batch_id)s
-               AND status NOT IN ('completed', 'partial', 'failed')) THEN 'an undo of it is planned or queued'
+  WHEN EXISTS (SELECT 1 FROM ingest_batch u JOIN import_job j ON j.active_batch_id = u.id
+               WHERE u.undo_of = %(batch_id)s) THEN 'an undo of it is queued or running'
   WHEN EXISTS (SELECT 1 FROM import_job j LEFT JOIN ingest_receipt r ON r.job_id = j.id
                WHERE j.batch_id = %(batch_id)s AND r.id IS NULL) THEN 'a job of it has no receipt'
   WHEN EXISTS (SELECT 1 FROM ingest_result WHERE batch_id = %(batch_id)s AND id > %(result_id)s)

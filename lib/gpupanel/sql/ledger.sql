@@ -91,8 +91,9 @@ FROM ingest_batch b LEFT JOIN import_job j ON j.active_batch_id = b.id
 WHERE b.sync_id = %(sync_id)s
 
 -- name: handed_over
--- When upstream completed these bundles, from their manifests.
-SELECT id, sync_id, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over
+-- When upstream completed these bundles, from their manifests, their priors, and their position where it is fixed.
+SELECT sync_id, source_at, JSON_VALUE(manifest_summary, '$.completed_at') AS handed_over,
+       COALESCE(prior_sync_id, JSON_VALUE(manifest_summary, '$.prior_sync_id')) AS prior_sync_id
 FROM ingest_batch WHERE sync_id IN %(sync_ids)s
 
 -- name: count
@@ -120,6 +121,11 @@ WHERE own.id = %(batch_id)s AND (
 UPDATE ingest_batch
 SET status = %(status)s, started_at = NOW(6), completed_at = NULL, last_error = %(last_error)s, changed_at = NULL,
     changed_sha256 = NULL, archived_at = NULL
+WHERE id = %(batch_id)s
+
+-- name: withhold
+-- Mark the stored plan of a batch as one that no person has seen, and say why.
+UPDATE ingest_batch SET changed_at = NOW(6), changed_sha256 = %(sha256)s, last_error = %(reason)s
 WHERE id = %(batch_id)s
 
 -- name: place

@@ -24,6 +24,12 @@ VALUES (%(result_id)s, %(asset_hash)s, %(source_at)s, %(batch_id)s, %(source_at_
 SELECT MAX(id) AS id FROM ingest_result FORCE INDEX (target)
 WHERE kind = %(kind)s AND hash IN %(hashes)s AND target_digest IS NOT NULL GROUP BY kind, hash
 
+-- name: changes_of
+-- What the latest results of a target wrote, newest first.
+SELECT changes FROM ingest_result FORCE INDEX (target)
+WHERE kind = %(kind)s AND hash = %(hash)s AND target_digest IS NOT NULL AND changes IS NOT NULL
+ORDER BY id DESC LIMIT %(limit)s
+
 -- name: by_ids
 -- Job and digest of some results.
 SELECT kind, hash, job_id, target_digest FROM ingest_result WHERE id IN %(ids)s

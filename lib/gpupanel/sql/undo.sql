@@ -61,6 +61,16 @@ JOIN asset_{type}_item i ON i.{type}_id = c.id AND i.asset_id = m.asset_id AND i
   AND i.source_at <=> m.source_at AND i.source_batch_id <=> m.source_batch_id
 WHERE m.asset_id IN %(asset_ids)s AND m.result_id >= %(first)s AND m.came = 1
 
+-- name: foreign_members
+-- In which live galleries or collections these assets are, where no result has named them since.
+SELECT i.asset_id, i.created_at, c.{type}_hash AS container_hash
+FROM asset_{type}_item i FORCE INDEX (asset_{type}_item_asset)
+JOIN asset_{type} c ON c.id = i.{type}_id AND c.deleted_at IS NULL
+WHERE i.asset_id IN %(asset_ids)s AND i.deleted_at IS NULL AND NOT EXISTS (
+  SELECT 1 FROM ingest_result_member m FORCE INDEX (asset)
+  JOIN ingest_result r ON r.id = m.result_id AND r.kind = '{type}' AND r.hash = c.{type}_hash
+  WHERE m.asset_id = i.asset_id AND m.result_id >= %(first)s)
+
 -- name: result_times
 -- When results were written.
 SELECT id, created_at FROM ingest_result WHERE id IN %(ids)s

@@ -4,12 +4,12 @@ from .assets import AssetState, AssetUndo
 from .containers import ContainerState, ContainerUndo
 from .effective import UndoTarget
 from .planner import UndoPlanner
-from .references import COVER
 from .plans import UndoPreview, preview, replan_open, save_plan
-from .requests import chain, create, lock_targets, newest_first, raise_if_refused
+from .references import COVER
+from .requests import chain, create, lock_targets, newest_first, raise_if_archived, raise_if_refused
 
 __all__ = [
     "COVER", "AssetState", "AssetUndo", "ContainerState", "ContainerUndo", "UndoPlanner", "UndoPreview",
-    "UndoTarget", "chain", "create", "lock_targets", "newest_first", "preview", "raise_if_refused", "replan_open",
-    "save_plan",
+    "UndoTarget", "chain", "create", "lock_targets", "newest_first", "preview", "raise_if_archived",
+    "raise_if_refused", "replan_open", "save_plan",
 ]

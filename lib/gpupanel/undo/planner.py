@@ -101,8 +101,11 @@ class UndoPlanner:
         }
         if not going:
             return undos
-        reasons = self._references.find_own_listings(going) if len(targets) == len(self._chain) else {}
-        first = min(runs[key].results[-1].id for key in going.values())
+        firsts = {asset_id: runs[key].results[-1].id for asset_id, key in going.items()}
+        reasons: dict[int, str] = {}
+        if len(targets) == len(self._chain):
+            reasons |= self._references.find_own_listings(going) | self._references.find_foreign_listings(firsts)
+        first = min(firsts.values())
         batch_ids = [target.batch_id for target in targets]
         listed: dict[int, int] = {}
         for kind in library_reader.CONTAINER_TYPES:

@@ -1,7 +1,7 @@
 """What refers to an asset that an undo would take out, and stays: the asset stays, too.
 
 A gallery or collection refers to its members by id, and an asset, gallery or collection to its cover by hash. What was
-so before the batch does not count: it was as it will be. docs/decisions/0151-an-undo-leaves-what-others-refer-to.md
+so before the batch does not count: the undo restores that state. docs/decisions/0151-what-others-refer-to-stays.md
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +64,28 @@ class References:
                         reasons[row["asset_id"]] = f"{kind} {short_hash(row['container_hash'])} lists it, and stays"
         return reasons
 
+    def find_foreign_listings(self, assets: dict[int, int]) -> dict[int, str]:
+        """Asset id -> reason, of members that another program has put into a container since the asset came.
+
+        `assets` has the first result that is taken back of each.
+        """
+        times = self._times_of(assets.values())
+        reasons: dict[int, str] = {}
+        for kind in library_reader.CONTAINER_TYPES:
+            statement = fill("undo.foreign_members", type=kind)
+            for ids in chunked(sorted(assets)):
+                for row in self._tx.stream_sql(statement, asset_ids=ids, first=self._first):
+                    if row["created_at"] > times[assets[row["asset_id"]]]:
+                        name = f"{kind} {short_hash(row['container_hash'])}"
+                        reasons[row["asset_id"]] = f"another program has put it into {name} since"
+        return reasons
+
+    def _times_of(self, result_ids: Iterable[int]) -> dict[int, datetime]:
+        """Result id -> when it was written."""
+        chunks = chunked(sorted(set(result_ids)))
+        rows = (row for ids in chunks for row in self._tx.fetch_all("undo.result_times", ids=ids))
+        return {row["id"]: row["created_at"] for row in rows}
+
     def find_covers_in_use(
         self, covers: dict[str, int], assets_after: Callable[[list[Key]], dict[Key, Remainder]], taken_back: set[int],
     ) -> dict[str, str]:
@@ -71,10 +93,7 @@ class References:
 
         `covers` has the first result that is taken back of each; `assets_after` says what the undo leaves of assets.
         """
-        times = {
-            row["id"]: row["created_at"]
-            for ids in chunked(sorted(covers.values())) for row in self._tx.fetch_all("undo.result_times", ids=ids)
-        }
+        times = self._times_of(covers.values())
         going = {cover: Cover(first, times[first]) for cover, first in covers.items()}
         reasons: dict[str, str] = {}
         for rows in self._pages(query("undo.assets_of_covers"), going, reasons):

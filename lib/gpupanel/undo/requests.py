@@ -19,17 +19,22 @@ def raise_if_refused(tx: ReadTransaction, batch: BatchRow) -> None:
             f"{name} is {active['state']}, as job {active['id']}; an undo would race with it.",
             "Wait for the job to end, or cancel it.",
         )
-    if ledger.has_archived_results(tx, batch["id"]):
-        raise InvalidStateError(
-            f"The results of batch {batch['sync_id']} are archived.",
-            "Restore them with gpupanel restore-archive, then undo the batch.",
-        )
+    raise_if_archived(tx, batch)
     if first_result(tx, batch["id"]) is None:
         raise InvalidStateError(
             f"{name} has no results: it was not imported yet, or by another program.",
             "Only what this worker imported can be undone.",
         )
     workers.raise_if_foreign_claims(tx)
+
+
+def raise_if_archived(tx: ReadTransaction, batch: BatchRow) -> None:
+    """Raise InvalidStateError where an undo would miss results of the batch."""
+    if ledger.has_archived_results(tx, batch["id"]):
+        raise InvalidStateError(
+            f"The results of batch {batch['sync_id']} are archived.",
+            "Restore them with gpupanel restore-archive, then undo the batch.",
+        )
 
 
 def newest_first(tx: ReadTransaction, sync_ids: list[str]) -> list[str]:

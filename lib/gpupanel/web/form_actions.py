@@ -7,6 +7,7 @@ from .. import job_queue, services, undo_service
 from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
+from ..models import PRIORITY
 from ..mount import Mount
 from ..scan_run import ScanReport
 from ..text import pluralize
@@ -221,7 +222,7 @@ def resume(request: FormContext) -> ActionResult:
 def priority_of(form: dict[str, list[str]]) -> int:
     """Return the field `priority` of a form, or the default. Raises InvalidInputError."""
     text = form.get("priority", [""])[-1].strip()
-    number = _priority(text) if text else job_queue.PRIORITY
+    number = _priority(text) if text else PRIORITY
     if number not in job_queue.PRIORITIES:
         low, high = job_queue.PRIORITIES[0], job_queue.PRIORITIES[-1]
         raise InvalidInputError(f"priority: found {number}, expected {low} to {high}")

@@ -7,7 +7,7 @@ old plan. Any other one ends the job, and its plan needs an approval of its own
 
 from typing import NamedTuple
 
-from .. import holds, ledger, preflight
+from .. import holds, ledger, preflight, unseen_change
 from ..db import Transaction
 from ..digests import container_digest, item_digest
 from ..errors import ClaimLostError
@@ -23,11 +23,6 @@ from .claims import Claim, ImportResult, JobEnd
 
 REPLAN = "replan"
 CHANGED = "the bundle changed after it was approved"
-# What the new plan would do, by decision: "15 items would now be removed".
-WOULD = {
-    "will_create": "created", "will_update": "updated", "will_link": "linked", "will_skip": "skipped",
-    "will_remove": "removed", "will_unlink": "unlinked", "will_fail": "refused",
-}
 
 
 class NewPlan(NamedTuple):
@@ -112,9 +107,9 @@ def end_job(tx: Transaction, claim: Claim, bundle: BundleInspection, on_change: 
     differences = describe_differences(bundle.manifest, approved(tx, claim.batch_id)) if bundle.manifest else []
     claims.end(tx, claim, JobEnd(JobState.FAILED, BatchStatus.PREFLIGHT_FAILED, CHANGED))
     outcome = preflight.write_plan(tx, _lock_batch(tx, claim), bundle, claim.worker, phase="import")
-    reason = f"{_cause(claim, bundle)}: {'; '.join([*differences, _consequence(outcome)])}"
+    reason = f"{_cause(claim, bundle)}: {'; '.join([*differences, unseen_change.consequence(outcome)])}"
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
-    tx.execute("worker.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
+    tx.execute("claims.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
     claims.note(tx, claim, "job_failed", "job_fail", reason=reason)
     is_queued = outcome.ok and on_change == REPLAN
     successor_id = _queue_successor(tx, claim, outcome) if is_queued else None
@@ -134,22 +129,11 @@ def _cause(claim: Claim, bundle: BundleInspection) -> str:
     return "the manifest cannot be used any more" if bundle.sha256 == claim.manifest_sha256 else CHANGED
 
 
-def _consequence(outcome: PreflightResult) -> str:
-    """Say what the new plan would do, or why there is none."""
-    if not outcome.ok:
-        return "; ".join(outcome.problems)
-    parts = [
-        f"{count:,} {'item' if count == 1 else 'items'} would now be {WOULD[decision]}"
-        for decision, count in outcome.counts.items() if count and decision in WOULD
-    ]
-    return ", ".join(parts) or "it has no items any more"
-
-
 def _queue_successor(tx: Transaction, claim: Claim, outcome: PreflightResult) -> int:
     """Queue the new plan for the person who had queued the job that ended."""
-    job_id = tx.insert("worker.enqueue_successor", job_id=claim.job_id, items_total=outcome.item_count)
+    job_id = tx.insert("claims.enqueue_successor", job_id=claim.job_id, items_total=outcome.item_count)
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
-    requested_by = tx.fetch_value("worker.requested_by", job_id=job_id)
+    requested_by = tx.fetch_value("claims.requested_by", job_id=job_id)
     payload = {
         "auto_preflighted": 1, "items_total": str(outcome.item_count), "job_id": job_id, "phase": "job_queue",
         "replaces_job_id": claim.job_id, "requested_by": requested_by,

@@ -22,6 +22,7 @@ from .shutdown import ShutdownSignals
 from .worker import Worker
 
 DONE, TROUBLE, USAGE, INTERRUPTED = 0, 1, 2, 130
+MAX_SECONDS = 86400  # a day
 DRY_RUN_SECONDS = 40  # below innodb_lock_wait_timeout of imports that wait for its rows
 
 
@@ -110,9 +111,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MAX_SECONDS:  # also false for nan
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds above 0, at most {MAX_SECONDS}")
     return value
 
 

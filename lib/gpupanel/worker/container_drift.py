@@ -13,6 +13,7 @@ from ..ledger import results
 from ..ledger.results import LatestResult
 from ..models import Changes
 from ..rows import PlannedContainer
+from . import planned_values
 from .chunk_writer import HOLD, ImportRun
 from .container_work import ContainerWork
 from .drift import REMEDY, STRONG, format_fields, imported_elsewhere
@@ -30,11 +31,12 @@ def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> No
     for doubt in left:
         if doubt.existing.columns.last_batch_id in imported:
             continue
+        fields = _fields(tx, doubt)
         if run.on_change == HOLD:
-            fields = format_fields(_fields(doubt))
-            doubt.work.problem = f"changed outside of an import since the plan: {fields}; {REMEDY}"
+            found = format_fields(fields) or "it has another title or cover"
+            doubt.work.problem = f"changed outside of an import since the plan: {found}; {REMEDY}"
         else:
-            doubt.work.drift = _fields(doubt)
+            doubt.work.drift = fields or {"title": [None, doubt.existing.title]}
 
 
 class _Doubt(NamedTuple):
@@ -61,7 +63,7 @@ def _is_by_import(existing: ExistingContainer, latest: LatestResult | None, run:
     return latest is not None and (existing.columns.source_batch_id, latest.job_id) == (run.batch_id, run.job_id)
 
 
-def _fields(doubt: _Doubt) -> Changes:
+def _fields(tx: ReadTransaction, doubt: _Doubt) -> Changes:
     """field -> [planned before, found]; the mark is named where it alone explains the digest."""
     work, plan, existing = doubt
     container = work.entry.container
@@ -69,8 +71,10 @@ def _fields(doubt: _Doubt) -> Changes:
         return {container.type: [None, existing.id]}
     if _digest_if(existing, not existing.removed) == plan["target_digest"]:
         return {"deleted": [not existing.removed, existing.removed]}
+    if work.action == "remove":
+        return planned_values.container_changes(tx, work.entry.key, existing, plan["target_digest"] or "")
     found = {"title": existing.title, "cover_hash": existing.cover_hash}
-    planned = {"title": container.title, "cover_hash": container.cover_hash} if work.action != "remove" else found
+    planned = {"title": container.title, "cover_hash": container.cover_hash}
     planned |= {name: before for name, (before, _) in (plan["changes"] or {}).items() if name in found}
     return {name: [planned[name], value] for name, value in found.items() if value != planned[name]}
 

@@ -13,6 +13,7 @@ from ..ledger.results import LatestResult
 from ..library_reader import AssetKey, ExistingAsset, SayColumns
 from ..models import Changes, Decision
 from ..text import json_changes, quote_value
+from . import planned_values
 from .item_decision import ItemDecision, found_digest
 
 STRONG = (Decision.WILL_CREATE, Decision.WILL_UPDATE, Decision.WILL_REMOVE)
@@ -43,7 +44,7 @@ def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict
     left = [each for each in doubtful if not _is_by_import(each, latest.get(each.key), own)]
     imported = imported_elsewhere(tx, own.batch_id, [each.existing.columns for each in left if each.existing])
     return {
-        each.key: _drift(each) for each in left
+        each.key: _drift(tx, each) for each in left
         if each.existing is None or each.existing.columns.last_batch_id not in imported
     }
 
@@ -77,10 +78,13 @@ def imported_elsewhere(tx: ReadTransaction, batch_id: int, rows: list[SayColumns
 # ------------------------------------------------------------------------------------------------------ the reason
 
 
-def _drift(decided: ItemDecision) -> Drift:
-    fields = _fields(decided)
-    found = format_fields(fields)
-    reason = f"changed outside of an import since the plan: {found or 'it has other derivatives'}; {REMEDY}"
+def _drift(tx: ReadTransaction, decided: ItemDecision) -> Drift:
+    fields, existing, planned = _fields(decided), decided.existing, decided.entry.target_digest
+    if not fields and existing and planned:
+        fields = planned_values.asset_changes(tx, decided.key, existing, planned)
+    what = "other fields or derivatives" if decided.decision is Decision.WILL_REMOVE else "other derivatives"
+    found = format_fields(fields) if existing else "the library does not have it any more"
+    reason = f"changed outside of an import since the plan: {found or f'it has {what}'}; {REMEDY}"
     return Drift(reason, fields or {"derivatives": [None, None]})
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from .. import job_queue, ledger, preflight, undo_service
+from .. import job_queue, ledger, preflight, undo_service, unseen_change
 from ..bundle_inspection import BundleInspection, inspect_bundle
 from ..db import ReadTransaction, Transaction
 from ..errors import (
@@ -97,17 +97,20 @@ def save(
 ) -> preflight.PreflightResult:
     """Complete the request, store the plan, and queue the batch if that was asked for and the plan passed.
 
-    All in one transaction, which locks the batch before the request. An undo has no bundle.
+    A plan that does something else than what was recorded is not queued. All is one transaction, which locks the batch
+    before the request. An undo has no bundle.
     Raises ClaimLostError, InvalidStateError.
     """
     job_queue.lock_chain(tx, claim.sync_id)
-    ledger.lock_batch(tx, claim.sync_id)
+    recorded = ledger.lock_batch(tx, claim.sync_id)
     end(tx, claim, "completed")
     if bundle is None:
         then_queue = claim.priority if claim.then_queue else None
         return undo_service.save_requested(tx, claim.sync_id, claim.requested_by, then_queue)
     result = preflight.save_preflight(tx, bundle, claim.requested_by)
-    if result.ok and claim.then_queue:
+    if claim.then_queue:
+        result = unseen_change.withhold(tx, recorded, bundle, result)
+    if result.ok and claim.then_queue and not result.withheld:
         job_queue.enqueue(tx, claim.sync_id, claim.requested_by, priority=claim.priority, auto_preflighted=True)
     return result
 
@@ -187,7 +190,9 @@ class PreflightRunner:
         except Exception as error:  # an unexpected error of one preflight must not stop the queue
             self._retry_or_fail(claim, describe_error(error))
         else:
-            self._report(f"{claim.name}: {'passed' if result is None or result.ok else 'failed'}")
+            passed = "passed" if result is None or result.ok else "failed"
+            withheld = f", and was not queued: {result.withheld}" if result and result.withheld else ""
+            self._report(f"{claim.name}: {passed}{withheld}")
 
     def _make(self, claim: PreflightClaim) -> preflight.PreflightResult | None:
         """Inspect the bundle and store its plan; None if only the reply to the COMMIT was lost."""

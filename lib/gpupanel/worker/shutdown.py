@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from types import FrameType
 
 EXIT_FORCED = 130
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FORCING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# All that would end the process in the middle of a job: people, log rotation and resource limits send them.
+STOP_SIGNALS = (
+    *FORCING_SIGNALS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU,
+)
 
 
 class ShutdownRequested(Exception):
@@ -17,7 +21,7 @@ class ShutdownRequested(Exception):
 class ShutdownSignals:
     """The shutdown signals of a process; the first one sets `stopping`.
 
-    A second SIGTERM or SIGINT ends the process at once unless `force` is False; SIGHUP often comes twice, or beside
+    A second SIGTERM or SIGINT ends the process at once unless `force` is False; the others often come twice, or beside
     SIGTERM. SIGHUP stays ignored where `nohup` ignores it. As a context manager it restores the handlers.
     """
 
@@ -60,7 +64,7 @@ class ShutdownSignals:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGHUP:
+        if number in FORCING_SIGNALS:
             if self._is_forcing and self._force:
                 os._exit(EXIT_FORCED)
             self._is_forcing = True

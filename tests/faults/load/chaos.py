@@ -18,8 +18,9 @@ WEIGHTS = {
 class Chaos:
     """Context that disturbs one process after the other; `befell` counts the faults."""
 
-    def __init__(self, site: Deployment, seed: int = 1):
-        self._site, self._chance = site, random.Random(seed)
+    def __init__(self, site: Deployment, weights=WEIGHTS, pause=PAUSE, spared: Supervisor | None = None):
+        self._site, self._chance = site, random.Random(1)
+        self._weights, self._pause, self._spared = weights, pause, spared
         self.befell: Counter[str] = Counter()
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run)]
@@ -34,10 +35,11 @@ class Chaos:
             thread.join()
 
     def _run(self) -> None:
-        kinds, weights = zip(*WEIGHTS.items(), strict=True)
-        while not self._over.wait(self._chance.uniform(*PAUSE)):
+        kinds, weights = zip(*self._weights.items(), strict=True)
+        while not self._over.wait(self._chance.uniform(*self._pause)):
             role, what = self._chance.choices(kinds, weights)[0]
-            keeper = self._chance.choice([each for each in self._site.keepers if each.role == role])
+            exposed = [each for each in self._site.keepers if each.role == role and each is not self._spared]
+            keeper = self._chance.choice(exposed)
             self.befell[f"{what} of a {role}"] += 1
             self._strike(keeper, what)
 

@@ -9,9 +9,10 @@ from . import bundles
 from .deployment import Deployment
 
 STILL_SECONDS = 90  # without any progress, the queue is taken for stuck
-UNFINISHED = (
-    "SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM import_job WHERE state IN ('queued', 'running')"
-)
+UNFINISHED = """
+SELECT COUNT(*) AS n, COALESCE(SUM(items_done), 0) AS done FROM (
+    SELECT items_done FROM import_job WHERE state IN ('queued', 'held', 'running')
+    UNION ALL SELECT 0 FROM preflight_request WHERE state IN ('queued', 'running')) AS unfinished"""
 LEFT = "SELECT sync_id FROM ingest_batch WHERE source_host = %(host)s AND status <> 'completed'"
 
 
@@ -29,15 +30,15 @@ def settle(site: Deployment) -> list[str]:
 
 
 def _ends(site: Deployment) -> str | None:
-    seen, since = None, time.monotonic()
+    previous, since = None, time.monotonic()
     while True:
         (row,) = site.admin.execute(UNFINISHED)
         if not row["n"]:
             return None
-        if row != seen:
-            seen, since = row, time.monotonic()
+        if row != previous:
+            previous, since = row, time.monotonic()
         if time.monotonic() - since > STILL_SECONDS:
-            return f"{row['n']} jobs are left, and nothing has moved for {STILL_SECONDS} s"
+            return f"{row['n']} jobs and preflights are left, and nothing has moved for {STILL_SECONDS} s"
         time.sleep(0.5)
 
 
@@ -48,11 +49,11 @@ def lost(site: Deployment, sync_ids: list[str]) -> list[str]:
         for item in bundles.manifest(site, sync_id)["items"]:
             expected[item["asset_type"], item["asset_hash"]] = item["title"]
     rows = site.admin.execute("SELECT asset_type, asset_hash, title FROM asset WHERE deleted_at IS NULL")
-    found = {(row["asset_type"], row["asset_hash"]): row["title"] for row in rows}
+    titles = {(row["asset_type"], row["asset_hash"]): row["title"] for row in rows}
     problems = [
         f"{asset} is not as its bundle says"
-        for asset in expected.keys() | found
-        if expected.get(asset) != found.get(asset)
+        for asset in expected.keys() | titles
+        if expected.get(asset) != titles.get(asset)
     ]
     return problems[:10] + _members(site, sync_ids)
 

@@ -54,7 +54,7 @@ class Monitor:
             *((keeper.role, keeper.process.pid) for keeper in self._site.keepers),
         ]
         for role, pid in pids:
-            self.memory[role] = max(self.memory[role], _peak(pid))
+            self.memory[role] = max(self.memory[role], int(memory(pid, "VmHWM")))
 
     def _look_at_waits(self) -> None:
         try:
@@ -88,13 +88,13 @@ def _state(pid: str | None) -> str:
         return "X"
 
 
-def _peak(pid: int) -> int:
-    """Return the peak memory in MiB; 0 for an ended process."""
+def memory(pid: int, field: str = "VmRSS") -> float:
+    """Return the memory of a process in MiB; 0 for an ended process. VmHWM is its peak."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0)
 
 
 def longest_wait_of_all(db: Database) -> float:

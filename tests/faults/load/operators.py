@@ -56,14 +56,14 @@ class Operator:
         self._token = ""
 
     def get(self, path: str, **headers: str) -> str | None:
-        return self._ask("GET", path, None, headers)[1]
+        return self.send("GET", path, None, headers)[1]
 
     def post(self, query: str = "", **fields) -> dict | None:
         """Submit a form; return its JSON, or None if the panel was unreachable or refused."""
         if not self._token:
             self._token = json.loads(self.get(BATCHES, **JSON) or "{}").get("csrf_token", "")
         body = urlencode(fields | {"csrf_token": self._token}, doseq=True)
-        status, text = self._ask("POST", BATCHES + query, body, FORM | JSON)
+        status, text, _ = self.send("POST", BATCHES + query, body, FORM | JSON)
         return json.loads(text) if status == 200 else None
 
     def insist(self, query: str = "", **fields) -> dict:
@@ -74,13 +74,14 @@ class Operator:
             time.sleep(0.2)  # as a person would, before trying again
         return outcome
 
-    def _ask(self, method: str, path: str, body: str | None, headers: dict) -> tuple[int | str, str | None]:
-        started = time.monotonic()
+    def send(self, method: str, path: str, body: str | None, headers: dict) -> tuple[int | str, str | None, str]:
+        """Send a request; return status, text and ETag of the response."""
+        started, etag = time.monotonic(), ""
         connection = http.client.HTTPConnection("127.0.0.1", self._site.port, timeout=LONGEST)
         try:
             connection.request(method, path, body, headers | {"X-Remote-User": self.name})
             answer = connection.getresponse()
-            status, text = answer.status, answer.read().decode()
+            status, text, etag = answer.status, answer.read().decode(), answer.headers.get("ETag", "")
         except TimeoutError:
             status, text = 599, "no answer at all"
         except (OSError, http.client.HTTPException):
@@ -88,16 +89,20 @@ class Operator:
         finally:
             connection.close()
         self._answers.add(f"{method} {path} {(body or '')[:100]}", status, time.monotonic() - started, text or "")
-        return status, text
+        return status, text, etag
 
 
 def queue_all(site: Deployment, operator: Operator) -> int:
     """Queue all batches of the host as the page does; return how many."""
     preview = operator.insist(f"?host={HOST}", preview="queue", all="1")
-    field, total = preview["selection"], preview["total"]
-    while field:
-        field = operator.insist(do="queue_selected", selection=field)["result"]["selection"]
-    return total
+    queue(operator, selection=preview["selection"])
+    return preview["total"]
+
+
+def queue(operator: Operator, **fields) -> None:
+    """Queue the batches of these fields by as many requests as the panel needs."""
+    while selection := operator.insist(do="queue_selected", **fields)["result"]["selection"]:
+        fields = {"selection": selection}
 
 
 class OperatorTraffic:

@@ -12,6 +12,7 @@ from ...errors import InvalidInputError
 from ...event_sentences import EVENT_TYPES
 from ...search import events
 from ...search.events import EventFilter
+from ...text import DAY_RULE, parse_day
 from .. import request as parameters
 from ..request import Request
 from ..responses import FileResponse
@@ -58,7 +59,7 @@ def _csv(db: Database, sync_id: str | None, wanted: EventFilter, before: int | N
     left = MAX_EXPORTED
     while left:
         page = db.run_read(_read, sync_id, wanted, before, min(left, export.AT_ONCE))
-        writer.writerows([export.safe_cell(row[key]) for key in COLUMNS] for row in page.rows)
+        writer.writerows([_cell(key, row[key]) for key in COLUMNS] for row in page.rows)
         left, before = left - len(page.rows), page.next_before
         if before is None:
             break
@@ -67,6 +68,10 @@ def _csv(db: Database, sync_id: str | None, wanted: EventFilter, before: int | N
         "Content-Type": export.TYPES["csv"], "Content-Length": str(len(file.getvalue())),
         "Content-Disposition": 'attachment; filename="events.csv"',
     })
+
+
+def _cell(key: str, value: Any) -> str:
+    return export.json_cell(value) if key == "payload" else export.safe_cell(value)
 
 
 def _name(request: Request, name: str) -> str | None:
@@ -79,6 +84,6 @@ def _name(request: Request, name: str) -> str | None:
 def _day(request: Request) -> date | None:
     text = request.query.get("day") or ""
     try:
-        return date.fromisoformat(text) if text else None
+        return parse_day(text) if text else None
     except ValueError:
-        raise InvalidInputError(f"day: found {text[:80]!r}, expected a day such as 2026-04-30") from None
+        raise InvalidInputError(f"day: found {text[:80]!r}, expected {DAY_RULE}") from None

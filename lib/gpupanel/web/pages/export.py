@@ -22,9 +22,18 @@ from ..request import Request
 AT_ONCE = 1000  # items in memory
 IN_MEMORY = 1024 * 1024  # bytes of the file; a larger one goes to the disk
 BOM = b"\xef\xbb\xbf"  # without it, spreadsheets read the file in the encoding of their locale
-# A spreadsheet evaluates a cell that starts with one of these, the wide ones in East Asian locales. Where lists are
-# separated by semicolons, it begins a cell after each semicolon, whatever the quotes of this file say.
-FORMULA = re.compile(r"""(^|[;,|\t\r\n])(?=[\s"']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])""")
+# A spreadsheet evaluates a cell that starts with one of these; East Asian locales also know wide and small forms. Where
+# lists are separated by semicolons, it begins a cell after each semicolon, whatever the quotes of this file say.
+# Characters that nobody sees may stand in front: some programs drop them, and begin a row at any line end.
+INVISIBLE = r"\s\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff"
+FORMULA = re.compile(
+    rf"""(^|[;,|\t\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029])"""
+    rf"""(?=[{INVISIBLE}"']*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])"""
+)
+# Separators of cells and rows. In JSON, semicolons and bars are within strings, and line ends and tabs are not.
+JSON_ESCAPES = str.maketrans(
+    {char: f"\\u{ord(char):04x}" for char in ";|\x85\u2028\u2029"} | dict.fromkeys("\t\r\n", " ")
+)
 
 
 def view(db: Database, request: Request, settings: Settings) -> FileResponse:
@@ -85,14 +94,22 @@ def safe_cell(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict | list):
-        return _json_cell(value) if value else ""
+        return _dump_cell(value) if value else ""
     text = template_filters.iso(value) or "" if isinstance(value, datetime) else str(value)
     return FORMULA.sub(r"\1'", text)
 
 
-def _json_cell(value: dict[str, Any] | list[Any]) -> str:
-    """Return JSON without separators of cells outside of commas; these two occur only within its strings."""
-    return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b").replace("|", "\\u007c")
+def json_cell(text: str | None) -> str:
+    """Return the JSON text of an object as a cell of the same value; other text becomes a safe cell."""
+    try:
+        is_json = text is not None and text.startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        is_json = False
+    return text.translate(JSON_ESCAPES) if text and is_json else safe_cell(text)
+
+
+def _dump_cell(value: dict[str, Any] | list[Any]) -> str:
+    return json.dumps(value, ensure_ascii=False).translate(JSON_ESCAPES)
 
 
 WRITERS: dict[str, Callable[[IO[bytes], Iterator[dict[str, Any]]], None]] = {"csv": _write_csv, "json": _write_json}

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol, TypeVar
 
-from ..config import NotifySettings, Url
+from ..config import NotifySettings, Url, read_small_text
 from ..errors import ConfigurationError, DeliveryError, PanelError
 from ..text import escape_unprintable, truncate
 from .message import Message
@@ -189,7 +189,7 @@ def _quit(server: smtplib.SMTP) -> None:
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread; abandon it after `seconds`: each reply of a slow server may come in time.
+    """Run `work` in a daemon thread; abandon it after `seconds`, also where each reply of a slow server comes in time.
 
     Raises: TimeoutError.
     """
@@ -224,9 +224,9 @@ def _read_secret(file: Path | None, configuration: Path) -> str:
     if file is None:
         return ""
     try:
-        secret = file.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"[notify]: {file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"
+        secret = read_small_text(file).strip("\r\n")
+    except (OSError, ValueError) as error:
+        problem = f"[notify]: {file} cannot be read: {getattr(error, 'strerror', None) or error}"
         raise ConfigurationError(f"{configuration} cannot be used", [problem]) from None
     if not secret:
         raise ConfigurationError(f"{configuration} cannot be used", [f"[notify]: {file} is empty"])
