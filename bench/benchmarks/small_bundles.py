@@ -106,9 +106,9 @@ class Peer:
         self._program("fill", str(jobs)).wait()
         running = [self._program("work") for _ in range(workers)]
         try:
-            begun = self._wait_until(jobs * 19 // 20)
+            begun = self._wait_until(jobs * 19 // 20, running)
             started = perf_counter()
-            self._wait_until(0)
+            self._wait_until(0, running)
             rate = begun / (perf_counter() - started)
         finally:
             for process in running:
@@ -117,9 +117,10 @@ class Peer:
                 process.wait()
         return rate
 
-    def _wait_until(self, left: int) -> int:
+    def _wait_until(self, left: int, running: list[subprocess.Popen]) -> int:
         """Wait until the rows of all but so few jobs are committed; return how many are left."""
         while (rest := self._jobs - self._place.admin.execute(COMMITTED)[0]["n"] // ITEMS) > left:
+            assert any(process.poll() is None for process in running), f"the workers of {self._way} have ended"
             sleep(0.01)
         return rest
 

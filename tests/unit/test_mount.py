@@ -189,6 +189,27 @@ def test_documents_of_an_item_without_source_are_not_found(subject, item):
         next(subject.read_documents("photos/1"))
 
 
+def _replace(path, make):
+    path.rename(path.parent / "replaced")
+    make(path)
+
+
+@pytest.mark.parametrize(("name", "make"), [
+    ("", lambda path: None), ("source", lambda path: None), ("source/source.json", lambda path: None),
+    ("", Path.touch), ("source", Path.touch), ("source/source.json", Path.mkdir), ("source/source.json", os.mkfifo),
+    ("", lambda path: path.symlink_to("/etc")), ("", lambda path: path.symlink_to(path.name)),
+    ("", lambda path: path.symlink_to("gone")), ("source", lambda path: path.symlink_to("gone")),
+    ("source/source.json", lambda path: path.symlink_to("/etc/passwd")),
+])
+def test_the_import_names_what_is_missing_as_the_preflight_does(subject, item, name, make):
+    _replace(item / name, make)
+    planned = subject.check_item("photos/1")
+    assert planned
+    with pytest.raises((NotFoundError, UnsafePathError)) as failed:
+        list(subject.read_documents("photos/1"))
+    assert str(failed.value) == planned
+
+
 def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch):
     monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")

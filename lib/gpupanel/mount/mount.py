@@ -156,7 +156,7 @@ class Mount:
             with self._confirm_absence():
                 folder = self.open_item(path)
         except NotFoundError:
-            return f"The folder {escape_unprintable(path)} is not on the mount."
+            return _missing_folder(path)
         except UnsafePathError as unsafe:
             return str(unsafe)
         with folder:
@@ -180,7 +180,7 @@ class Mount:
             PanelError: a document exceeds DOCUMENT_LIMIT bytes.
             UnsafePathError, MountUnavailableError
         """
-        with self._confirm_absence(), open_directory(self.assets_dir, f"{path}/source") as source:
+        with self._confirm_absence(), self._open_source(path) as source:
             yield Document("source.json", self._document(source, "source.json"), is_source=True)
             if "data" not in source.names:
                 return
@@ -194,6 +194,20 @@ class Mount:
         Raises NotFoundError, UnsafePathError, MountUnavailableError.
         """
         return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
+
+    def _open_source(self, path: str) -> OpenDirectory:
+        """Open the source/ of an item; what is missing is named as `check_item` names it."""
+        try:
+            return open_directory(self.assets_dir, f"{path}/source")
+        except (NotFoundError, UnsafePathError) as problem:
+            try:
+                self.open_item(path).close()
+            except NotFoundError:
+                raise NotFoundError(_missing_folder(path)) from None
+            if isinstance(problem, UnsafePathError):
+                raise
+            name = escape_unprintable(f"{path}/source/source.json")
+            raise NotFoundError(f"{name} is not on the mount.") from None
 
     @contextmanager
     def _confirm_absence(self) -> Iterator[None]:
@@ -210,6 +224,10 @@ class Mount:
             return _content(descriptor, self.assets_dir, folder.relative_path(name), DOCUMENT_LIMIT, _document_too_big)
         finally:
             os.close(descriptor)
+
+
+def _missing_folder(path: str) -> str:
+    return f"The folder {escape_unprintable(path)} is not on the mount."
 
 
 def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:

@@ -149,6 +149,10 @@ class ItemFolder:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the folder."""
         os.close(self._descriptor)
 
     def size(self, name: str) -> int:

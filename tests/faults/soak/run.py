@@ -23,7 +23,7 @@ from .slices import Slices
 
 # Each commit is flushed, as in service. The rows exceed the buffer pool early, as those of a year do.
 OPTIONS = (
-    "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=512M",
+    "--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=512M",
 )
 SIZES = {1: 40, 4: 30, 100: 28, 2000: 2}  # items of a bundle: its share of the bundles
 REFRESH_SECONDS = 3  # of an open page (static/panel.js)

@@ -1,4 +1,4 @@
-"""Measure a run in slices of equal length, and the trend over them."""
+"""Measure a run in slices of equal length, and the trend over them (docs/decisions/0178)."""
 
 import time
 from collections import defaultdict
