@@ -4,7 +4,6 @@ An approval binds what the plan saw. What only imports changed, this bundle foll
 (docs/decisions/0110-plan-approval-result.md, "The library changed").
 """
 
-import json
 from typing import Any, NamedTuple
 
 from .. import digests, ledger, library_reader
@@ -13,7 +12,7 @@ from ..ledger import results
 from ..ledger.results import LatestResult
 from ..library_reader import AssetKey, ExistingAsset, SayColumns
 from ..models import Changes, Decision
-from ..text import quote_value
+from ..text import json_changes, quote_value
 from . import planned_values
 from .item_decision import LEAVES, ItemDecision, found_digest
 
@@ -149,6 +148,6 @@ def _planned_fields(decided: ItemDecision) -> dict[str, Any]:
     """The fields that the plan saw: those of the item, but for its changes. A removal plans no fields."""
     if decided.decision is Decision.WILL_REMOVE:
         return {}
-    item, approved = decided.entry.asset, json.loads(decided.entry.approved or "null") or {}
+    item, approved = decided.entry.asset, json_changes(decided.entry.approved) or {}
     fields = {name: getattr(item, name) for name in library_reader.FIELDS}
     return fields | {name: before for name, (before, _) in approved.items() if name in fields}
