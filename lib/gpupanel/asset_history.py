@@ -1,12 +1,12 @@
 """What the library and the ledger know of one asset, gallery or collection, now and at an earlier time."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from .db import ReadTransaction, fill
 from .errors import NotFoundError
 from .models import BIGINT_MAX
+from .text import json_object
 
 FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
 TYPES = ("photo", "cover", "video")
@@ -84,7 +84,7 @@ def results(
         "asset.results", asset_type=asset_type, asset_hash=asset_hash, limit=limit,
         before=BIGINT_MAX if before is None else before,
     )
-    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else {}} for row in rows]
+    return [row | {"changes": json_object(row["changes"]) or {}} for row in rows]
 
 
 def fields_of(

@@ -8,7 +8,7 @@ from .errors import InvalidStateError
 from .models import ATTENTION, BatchStatus
 from .rows import BatchRow
 
-COUNT_LIMIT = 100  # the navigation shows `99+` beyond it
+BADGE_LIMIT = 100  # the navigation shows `99+` beyond it
 NEEDS_ATTENTION = (BatchStatus.PARTIAL, BatchStatus.FAILED, BatchStatus.PREFLIGHT_FAILED)
 NOTHING = "There is nothing to mark."
 HELD_BY_PERSON, HELD_FOR_A_DAY = "held for a person", "held for a day: its bundle is away"

@@ -4,12 +4,11 @@
 program, has no sentence: the payload itself is always shown.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 from .models import EventType
-from .text import format_size, pluralize, short_hash, truncate
+from .text import format_size, json_object, pluralize, short_hash, truncate
 
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 MAX_REASON = 300  # characters of a reason in a sentence; the payload has all of it
@@ -36,9 +35,9 @@ def describe_event(event_type: str, payload: str, actor: str | None) -> EventTex
     if sentence is None:
         return EventText()
     try:
-        values = json.loads(payload)
+        values = json_object(payload) or {}
         return EventText(sentence(values, actor or "-"), _tone(event_type, values))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return EventText()
 
 

@@ -203,7 +203,7 @@ def _priors(tx: ReadTransaction, prior_sync_id: str | None, sync_id: str) -> lis
 def _after(own: datetime, priors: list[_Prior], latest: datetime) -> datetime:
     """The later of the bundle's own time and its prior's order + 1 microsecond.
 
-    Of a prior that has no order yet, a time after `latest` counts as `latest`: its own preflight refuses it.
+    A prior without a stored order counts with its own time, `latest` at most: its own preflight refuses a later one.
     """
     stored = next((index for index, prior in enumerate(priors) if prior.source_at is not None), len(priors))
     time: datetime | None = priors[stored].source_at if stored < len(priors) else None

@@ -60,7 +60,7 @@ def nullable_condition(key: str, row_id: str, name: str, cursor: Cursor) -> str:
         return condition if cursor.ascending else f"({condition} OR {key} IS NULL)"
     if cursor.ascending:
         return f"({key} IS NOT NULL OR ({key} IS NULL AND {row_id} > %({name}_id)s))"
-    # With the second part, which no row has, the server reads a range from the id on, and not all rows without a key.
+    # No row matches the second part: it makes the server read a range from the id on, not all rows without a key.
     return f"(({key} IS NULL AND {row_id} < %({name}_id)s) OR ({key} = TIMESTAMP(99991231) AND {row_id} = 0))"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .rows import LockedJob
 
-DIGEST_LENGTH = 8  # characters of the digest in a token; the SQL of `worker.stale` compares as many
+DIGEST_LENGTH = 8  # characters of the digest in a token; the SQL of `stale_jobs` compares as many
 TOKEN_LENGTH = 32
 CLAIM_COLUMNS = ("claimed_at", "heartbeat_at", "finished_at")
 Job = TypeVar("Job", bound="LockedJob")

@@ -61,7 +61,7 @@ class UnchangedBundle(NamedTuple):
     sync_id: str
 
 
-def inspect_bundle(
+def scan_bundle(
     mount: Mount, sync_id: str, *, most_bytes: int | None = None, skipped_state: str | None = None
 ) -> ScannedBundle | CostlyBundle | UnchangedBundle:
     """Read a manifest of up to `most_bytes`; its faults are in the result.

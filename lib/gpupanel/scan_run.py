@@ -80,7 +80,7 @@ class ScanRun:
     def _read_all(self, sync_ids: list[str], most_bytes: int | None, threads: int, deadline: float | None) -> None:
         def read(sync_id: str) -> scan.ScannedBundle | scan.CostlyBundle | scan.UnchangedBundle:
             skipped = self._skipped.get(sync_id)
-            return scan.inspect_bundle(
+            return scan.scan_bundle(
                 self._mount, sync_id, most_bytes=most_bytes, skipped_state=skipped and skipped["skipped_state"],
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 SHORT_HASH = 16
+MAX_NUMBER = 10**19 - 1  # fits BIGINT UNSIGNED
 DAY = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}")
 DAY_RULE = "a day of the years 1000 to 2999, such as 2026-04-30"
 MAX_WORD_LENGTH = 64  # characters; the column of words has no more
@@ -56,6 +57,32 @@ def format_duration(seconds: float) -> str:
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     first = next((index for index, (value, _) in enumerate(parts) if value), 3)
     return " ".join(f"{value} {unit}" for value, unit in parts[first:first + 2] if value or first == 3)
+
+
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """Decode a JSON object that another program may have written; None for any other text."""
+    try:
+        value = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def json_changes(text: str | None) -> dict[str, list[Any]] | None:
+    """Decode the changes {field: [before, after]} of a plan, without those of another form; None for no object."""
+    changes = json_object(text)
+    if changes is None:
+        return None
+    return {name: change for name, change in changes.items() if isinstance(change, list) and len(change) == 2}
+
+
+def whole_number(value: Any) -> int | None:
+    """The natural number that a decoded JSON value has, also as a text, as Perl writes it; None for any other value."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        return int(value)
+    return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else None
 
 
 def parse_moment(text: str) -> datetime:

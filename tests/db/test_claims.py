@@ -26,7 +26,7 @@ def enqueue(admin_db):
 
 def test_a_claim_reads_its_index_in_order_and_sorts_nothing(admin_db, enqueue):
     enqueue(100)
-    step, *_ = admin_db.execute(f"EXPLAIN {query('worker.next_job')}")
+    step, *_ = admin_db.execute(f"EXPLAIN {query('claims.lock_next_queued')}")
     assert step["key"] == "claim"
     assert "filesort" not in step["Extra"] and "temporary" not in step["Extra"]
 
@@ -36,7 +36,7 @@ def test_a_claim_locks_one_job_and_a_second_worker_gets_the_next(admin_db, worke
     take(worker_db, "l")
     other = Database(worker_db.settings)
     with worker_db.transaction() as mine, other.transaction() as theirs:
-        selected = mine.fetch_one("worker.next_job")
+        selected = mine.fetch_one("claims.lock_next_queued")
         assert selected["job_id"] == jobs[1]
         assert locks(admin_db, mine) == 2
         assert claims.claim(theirs, claims.ClaimRequest("b", HOST)).job_id == jobs[2]

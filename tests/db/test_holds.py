@@ -346,10 +346,10 @@ def test_held_jobs_change_neither_the_plan_of_a_claim_nor_the_rows_that_it_reads
 
 def claim_cost(db) -> tuple[list, int, int]:
     """Return the plan of the claim's SELECT without row estimates, the rows found by key, and those stepped to."""
-    plan = db.execute(f"EXPLAIN {query('worker.next_job')}")
+    plan = db.execute(f"EXPLAIN {query('claims.lock_next_queued')}")
     with db.transaction() as tx:
         before = handler_reads(tx)
-        tx.fetch_one("worker.next_job")
+        tx.fetch_one("claims.lock_next_queued")
         reads = handler_reads(tx) - before
     found = reads["Handler_read_key"]
     columns = ("table", "type", "key", "ref", "Extra")

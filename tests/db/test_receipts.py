@@ -12,7 +12,7 @@ import worker_helpers
 from constants import TREE
 from gpupanel import job_queue, ledger, services
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
-from gpupanel.receipts.root import EMPTY_HEAD, chain
+from gpupanel.receipts.root import EMPTY_HEAD, next_head
 from gpupanel.receipts.rows import Span
 from receivers import HookReceiver, receiving
 
@@ -70,7 +70,7 @@ def test_each_ended_job_gets_one_receipt_and_each_receipt_its_place_in_the_chain
     assert seal(seal_db).receipts == []
     head = EMPTY_HEAD
     for row in admin_db.execute("SELECT * FROM ingest_receipt ORDER BY id"):
-        head = chain(head, row["root"])
+        head = next_head(head, row["root"])
         assert row["head"] == head and row["previous"] is None
     assert report.head == head
     first = report.receipts[0]

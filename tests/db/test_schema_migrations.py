@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from gpupanel.db import Database, versions
+from gpupanel.db import Database, migrations
 from gpupanel.doctor import schema_diff
 from gpupanel.errors import DatabaseUnavailableError, InvalidStateError
 from gpupanel.db import schema
@@ -106,7 +106,7 @@ def old_schema() -> str:
 @pytest.fixture
 def old(create):
     """A database of 0.1.0 with rows."""
-    return create(*versions.split_statements(old_schema()), *OLD_ROWS)
+    return create(*migrations.split_statements(old_schema()), *OLD_ROWS)
 
 
 @pytest.fixture
@@ -165,16 +165,16 @@ def test_priors_and_imports_of_the_first_version_are_in_the_new_columns(old):
 
 
 def test_a_migration_that_was_killed_anywhere_is_completed_by_the_next_init_db(create, fresh):
-    statements = [statement for migration in versions.migrations() for statement in migration.statements]
+    statements = [statement for migration in migrations.load() for statement in migration.statements]
     for done in {*range(0, len(statements), 5), len(statements)}:
-        db = create(*versions.split_statements(old_schema()), *OLD_ROWS, *statements[:done])
+        db = create(*migrations.split_statements(old_schema()), *OLD_ROWS, *statements[:done])
         schema.apply(db.settings)
         assert definitions(db) == definitions(fresh), f"killed after statement {done}"
 
 
 def test_an_init_db_that_was_killed_in_an_empty_database_is_completed_by_the_next_one(create, fresh):
-    first, second, *_ = versions.split_statements((TREE / "etc" / "schema.sql").read_text())
-    newest = f"INSERT INTO schema_version (version) VALUES ({versions.newest()})"
+    first, second, *_ = migrations.split_statements((TREE / "etc" / "schema.sql").read_text())
+    newest = f"INSERT INTO schema_version (version) VALUES ({migrations.newest_version()})"
     for statements in ([first], [first, newest], [first, newest, second]):
         db = create(*statements)
         schema.apply(db.settings)
@@ -243,9 +243,8 @@ def test_a_held_job_counts_as_active_and_a_second_one_is_refused(fresh):
 
 
 def test_every_table_names_what_it_relies_on():
-    statements = [
-        text for text in versions.split_statements((TREE / "etc" / "schema.sql").read_text()) if "CREATE TABLE" in text
-    ]
+    schema = (TREE / "etc" / "schema.sql").read_text()
+    statements = [text for text in migrations.split_statements(schema) if "CREATE TABLE" in text]
     clauses = "ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
     assert [text for text in statements if not text.endswith(f") {clauses}")] == []
 
@@ -266,7 +265,7 @@ def test_doctor_names_a_version_that_is_missing(old, settings):
         old.execute("SELECT 1 FROM schema_version")
     schema.apply(old.settings)
     [finding] = schema_diff.version(old, settings)
-    assert (finding.level, finding.found) == ("ok", str(versions.newest()))
+    assert (finding.level, finding.found) == ("ok", str(migrations.newest_version()))
     old.execute("DELETE FROM schema_version WHERE version > 1")
     [finding] = schema_diff.version(old, settings)
     assert (finding.level, finding.found) == ("wrong", "1")

@@ -132,7 +132,7 @@ def test_a_scan_that_comes_while_a_bundle_is_recorded_waits_and_finds_it_known(
     race, admin_db, panel_db, mount, bundles
 ):
     sync_id = bundles.bundle("coast", bundles.assets("coast", 1))
-    inspections = [scan.inspect_bundle(mount, sync_id)]
+    inspections = [scan.scan_bundle(mount, sync_id)]
     later = race(
         panel_db, lambda tx: scan.save_scan(tx, inspections, "operator"), panel_db,
         lambda tx: scan.save_scan(tx, inspections, "another"),

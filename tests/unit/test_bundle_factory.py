@@ -299,7 +299,7 @@ def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(demo_set):
     _, demo_scenarios, mount = demo_set
     recorded = {sentinel.sync_id for sentinel in mount.list_sentinels()}
     assert recorded == {scenario.sync_id for scenario in demo_scenarios if scenario.expected.status}
-    problems = {scenario.sync_id: scan.inspect_bundle(mount, scenario.sync_id).problem for scenario in demo_scenarios}
+    problems = {scenario.sync_id: scan.scan_bundle(mount, scenario.sync_id).problem for scenario in demo_scenarios}
     assert {sync_id for sync_id, problem in problems.items() if problem} == {
         scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason
     }
@@ -319,7 +319,7 @@ def test_a_scan_passes_over_exactly_those_bundles_whose_story_says_so(demo_set):
 def test_a_bundle_is_passed_over_for_the_reason_of_its_story(demo_set, why, said):
     _, demo_scenarios, mount = demo_set
     passed = [scenario.sync_id for scenario in demo_scenarios if scenario.expected.skip_reason == why]
-    assert any(said in scan.inspect_bundle(mount, sync_id).problem for sync_id in passed)
+    assert any(said in scan.scan_bundle(mount, sync_id).problem for sync_id in passed)
 
 
 def test_the_mount_and_the_manifest_fail_as_many_items_as_the_scenarios_plan_to_fail(demo_set):

@@ -48,6 +48,6 @@ def test_an_unknown_file_that_is_not_json_is_kept_as_a_digest_and_a_reason():
 
 
 def test_more_documents_than_memory_should_hold_are_refused(monkeypatch):
-    monkeypatch.setattr(item_documents, "ITEM_LIMIT", 10)
+    monkeypatch.setattr(item_documents, "MAX_ITEM_DOCUMENT_BYTES", 10)
     with pytest.raises(InvalidDocumentError, match="larger than 10 bytes"):
         collect_documents([SOURCE, Document("notes.json", b"{   }")])

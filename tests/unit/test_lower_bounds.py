@@ -8,7 +8,9 @@ from configparser import ConfigParser
 import pytest
 from constants import TREE
 from packaging.requirements import Requirement
+from packaging.version import Version
 
+INSTALLED, EXTRA = ("options", "install_requires"), "options.extras_require"
 EXTRAS = ("demo", "compare", "test")
 LINT = {"ruff", "mypy", "types-PyMySQL", "types-beautifulsoup4"}  # what they find depends on their version
 CORE = (
@@ -19,29 +21,57 @@ CORE = (
 )
 
 
-def lowest() -> list[str]:
-    """Return every requirement of panel, worker and tests with its lower bound as the version."""
+def bounds(*options: tuple[str, str]) -> dict[str, Version]:
+    """Return the lower bound of each requirement of these options of setup.cfg: the lowest, if several name one."""
     setup = ConfigParser()
     setup.read(TREE / "setup.cfg")
-    sections = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in EXTRAS)]
-    lines = [line for section in sections for line in section.splitlines() if line and not line.startswith("#")]
-    bounds = {
-        requirement.name: bound.version
-        for requirement in map(Requirement, lines) for bound in requirement.specifier if bound.operator == ">="
-    }
-    return [f"{name}=={version}" for name, version in bounds.items() if name not in LINT]
+    lines = "\n".join(setup[section][option] for section, option in options).splitlines()
+    found: dict[str, Version] = {}
+    for requirement in map(Requirement, (line for line in lines if line and not line.startswith("#"))):
+        for bound in requirement.specifier:
+            if bound.operator == ">=":
+                version = Version(bound.version)
+                found[requirement.name] = min(version, found.get(requirement.name, version))
+    return found
+
+
+def pinned(versions: dict[str, Version]) -> list[str]:
+    return [f"{name}=={version}" for name, version in versions.items()]
+
+
+def install(python, *packages: str) -> None:
+    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def run(*command) -> None:
+    """Run a command in the tree; it must succeed."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "MYPY"))}
+    done = subprocess.run(
+        command, cwd=TREE, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """The Python of a venv with the lower bounds of all packages, except those that only `make lint` needs."""
+    folder = tmp_path_factory.mktemp("lowest") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    lowest = bounds(INSTALLED, *((EXTRA, extra) for extra in EXTRAS))
+    install(python, *pinned({name: version for name, version in lowest.items() if name not in LINT}))
+    return python
 
 
 @pytest.mark.long
-def test_the_core_works_with_the_lowest_versions_that_are_allowed(tmp_path):
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *lowest()], check=True
-    )
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        [python, "-m", "pytest", "-p", "no:cacheprovider", *CORE], cwd=TREE, env=environ, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True,
-    )
-    assert done.returncode == 0, done.stdout[-5000:]
+def test_the_core_works_with_the_lowest_versions_that_are_allowed(python):
+    run(python, "-m", "pytest", "-p", "no:cacheprovider", *CORE)
+
+
+@pytest.mark.long
+def test_the_tree_is_clean_under_the_lowest_versions_of_ruff_and_mypy(python, tmp_path):
+    """The packages whose types mypy reads have the lower bounds of the extra `test` where it names them."""
+    install(python, *pinned(bounds((EXTRA, "test"))))
+    run(python.parent / "ruff", "check", "--no-cache", "lib", "bench", "tests", "bin")
+    run(python.parent / "mypy", "--cache-dir", tmp_path)

@@ -12,7 +12,7 @@ from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
     FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
-from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, chain
+from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, next_head
 from gpupanel.receipts.rows import pack, unpack
 
 SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"
@@ -51,7 +51,7 @@ def test_the_root_is_what_the_page_for_auditors_says(write):
     digests = [sha256(body).hexdigest() for body in bodies]
     assert [line[11:75].decode() for line in lines] == digests[:2]
     assert root == sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
-    assert chain(EMPTY_HEAD, root) == sha256(f"{EMPTY_HEAD}\n{root}\n".encode()).hexdigest()
+    assert next_head(EMPTY_HEAD, root) == sha256(f"{EMPTY_HEAD}\n{root}\n".encode()).hexdigest()
 
 
 def verify_traced(path):

@@ -312,7 +312,7 @@ def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
 ])
 def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, delimiter):
     """A list's separator is a semicolon in Germany; the quotes of a comma-separated file then hold nothing together."""
-    settle(0, "failed", last_error=text, changes=json.dumps({"title": [text, text], text: text}))
+    settle(0, "failed", last_error=text, changes=json.dumps({"title": [text, text], text: [text, text]}))
     answer = export(admin, planned, format="csv", decision="failed")
     assert answer.body.startswith(b"\xef\xbb\xbf")
     body = answer.body.decode("utf-8-sig")
@@ -323,7 +323,7 @@ def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, d
                 shown = visible.lstrip("\"'") if visible.startswith('"') else visible
                 assert not shown.startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"))
     [row] = csv.DictReader(io.StringIO(body, newline=""))
-    assert json.loads(row["changes"]) == {"title": [text, text], text: text}
+    assert json.loads(row["changes"]) == {"title": [text, text], text: [text, text]}
 
 
 def test_an_export_of_many_items_has_all_of_them_once(admin, many, planned):

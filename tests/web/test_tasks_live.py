@@ -155,11 +155,17 @@ def test_without_any_sign_of_a_worker_it_says_never(admin, jobs, change):
     assert "No worker has ever claimed a job" in text(admin.get(TASKS).html.main)
 
 
-def test_a_released_job_shows_the_reason_and_its_progress(admin, tasks, jobs, change):
+def test_a_released_job_shows_the_reason_and_its_progress_and_whether_a_worker_is_there(
+    admin, tasks, jobs, change, admin_db
+):
     change(
         *jobs(1), queued_at=ago(900), claimed_at=ago(300), items_done=3, items_total=9,
         last_error="'the mount is gone'",
     )
+    page = tasks()
+    assert (page["no_worker"], page["queued"][0]["why"]) == (True, "no_worker")
+    assert "A worker claims it again" not in admin.get(TASKS).html.main.text
+    admin_db.execute("INSERT INTO import_worker (host, slot, pid, boot) VALUES ('here', 1, 7, 'x')")
     page = tasks()
     assert (page["no_worker"], page["queued"][0]["why"]) == (False, "put_back")
     page_text = text(region(admin.get(TASKS), "Queued jobs"))

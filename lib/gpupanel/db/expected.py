@@ -4,7 +4,7 @@ from functools import cache
 
 from ..resources import resource_dir
 from .create_table import Table, parse_create_table
-from .versions import split_statements
+from .migrations import split_statements
 
 ACCOUNTS = ("gpu_panel", "gpu_worker")
 # The account of `seal`; an installation without receipts leaves it locked.

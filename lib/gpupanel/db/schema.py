@@ -12,7 +12,7 @@ from typing import Any
 from .. import perl_time
 from ..config import DatabaseSettings
 from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
-from . import Database, create_table, versions
+from . import Database, create_table, migrations
 from .expected import ACCOUNTS, expected_tables, read_statements
 
 __all__ = ["ACCOUNTS", "apply", "open_account"]
@@ -105,13 +105,14 @@ def _lock(db: Database, name: str) -> None:
 def _migrate(db: Database, tables: set[str]) -> list[str]:
     """Apply the migrations that the database lacks; an empty database needs none. Raises InvalidStateError."""
     is_empty = not tables & set(expected_tables()) - {VERSIONS}
-    version = _recorded_version(db, tables) or (versions.newest() if is_empty else versions.FIRST)
-    if version > versions.newest():
+    version = _recorded_version(db, tables) or (migrations.newest_version() if is_empty else migrations.FIRST)
+    if version > migrations.newest_version():
         raise InvalidStateError(
-            f"The database has schema version {version}, this program knows {versions.newest()}; nothing was changed.",
+            f"The database has schema version {version}, this program knows {migrations.newest_version()};"
+            " nothing was changed.",
             "Install the newer program, or restore the backup that was made before the upgrade.",
         )
-    missing = [migration for migration in versions.migrations() if migration.version > version]
+    missing = [migration for migration in migrations.load() if migration.version > version]
     if missing:
         _require_no_worker(db, tables)
     _record_version(db, version)

@@ -1,4 +1,4 @@
-"""Reading runs SELECTs, Transaction writes too; rows are dicts."""
+"""ReadTransaction runs SELECTs, Transaction writes too; rows are dicts."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ DAY_SECONDS = 24 * 3600
 
 def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
     """Check that a claim reads its index in order: any other plan locks every queued row."""
-    rows = db.execute(f"EXPLAIN {query('worker.next_job')}")
+    rows = db.execute(f"EXPLAIN {query('claims.lock_next_queued')}")
     plans = [plan for plan in rows if plan["select_type"] == "PRIMARY" and plan["table"]]
     found = "; ".join(f"key {plan['key']}, {plan['Extra'] or 'nothing extra'}" for plan in plans)
     found = found or "no plan, since the queue is paused"  # the server reads no job then

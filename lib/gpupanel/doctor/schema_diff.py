@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from ..config import Settings
-from ..db import Database, create_table, queries, versions
+from ..db import Database, create_table, migrations, queries
 from ..db.create_table import Column, Table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
@@ -53,7 +53,7 @@ def version(db: Database, settings: Settings) -> Iterator[Finding]:
         if "doesn't exist" not in str(error):
             raise
         return
-    found, expected_version = row["version"], versions.newest()
+    found, expected_version = row["version"], migrations.newest_version()
     yield judge("schema version", found == expected_version, found, f"version {expected_version}", MIGRATE)
 
 

@@ -14,6 +14,7 @@ from ..db import ReadTransaction, Transaction, chunked
 from ..errors import NotFoundError
 from ..models import BatchStatus, COUNT_LIMIT
 from ..rows import BatchProgress, BatchRow, Facts, SkippedBundle, UndoRow
+from ..text import json_object
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -160,8 +161,8 @@ def undos_of(tx: ReadTransaction, batch_id: int, *, limit: int = 20) -> list[Und
 def _decoded(row: BatchRow | None, sync_id: str) -> BatchRow:
     if row is None:
         raise _not_found(sync_id)
-    row["plan"] = json.loads(row["plan"]) if row["plan"] else None
-    row["manifest_summary"] = json.loads(row["manifest_summary"]) if row["manifest_summary"] else None
+    row["plan"] = json_object(row["plan"])
+    row["manifest_summary"] = json_object(row["manifest_summary"])
     return row
 
 

@@ -13,6 +13,7 @@ from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import NotFoundError
 from ..models import ContainerPlan, Decision, MAX_REASON_LENGTH
 from ..rows import ContainerRow, PlannedContainer
+from ..text import json_changes
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -28,7 +29,7 @@ def planned_containers(
 ) -> dict[ContainerKey, PlannedContainer]:
     """(type, container_hash) -> row of these containers, if not withdrawn."""
     return {
-        (row["type"], row["container_hash"]): row | {"changes": _decoded(row["changes"])}
+        (row["type"], row["container_hash"]): row | {"changes": json_changes(row["changes"])}
         for kind, hashes in chunk_by_first(keys)
         for row in tx.fetch_all("ledger_containers.planned", batch_id=batch_id, type=kind, hashes=hashes)
     }
@@ -42,7 +43,7 @@ def container_counts(tx: ReadTransaction, batch_id: int) -> dict[str, int]:
 def list_containers(tx: ReadTransaction, batch_id: int, *, start: int = 0, limit: int = 50) -> list[ContainerRow]:
     """Up to `limit` containers from a position on, including withdrawn ones."""
     return [
-        row | {"changes": _decoded(row["changes"]), "missing": _decoded(row["missing"]) or []}
+        row | {"changes": json_changes(row["changes"]), "missing": json.loads(row["missing"] or "[]")}
         for row in tx.fetch_all("ledger_containers.page", batch_id=batch_id, start=start, limit=limit)
     ]
 
@@ -57,10 +58,6 @@ def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dic
     if row is None:
         raise NotFoundError(f"Job {job_id} has no result of the {kind} {hash_}.")
     return row
-
-
-def _decoded(text: str | None) -> Any:
-    return json.loads(text) if text else None
 
 
 # ------------------------------------------------------------------------------------------------ writing

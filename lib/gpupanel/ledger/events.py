@@ -10,6 +10,7 @@ from typing import Any
 from ..db import ReadTransaction, Transaction, chunked
 from ..models import EventType
 from ..rows import EventRow
+from ..text import json_object
 from . import notices
 
 
@@ -61,8 +62,8 @@ def list_events(tx: ReadTransaction, batch_id: int, *, limit: int = 50) -> list[
 
 
 def latest_event(tx: ReadTransaction, batch_id: int, event_type: str) -> EventRow | None:
-    """The newest event of one type, with `payload` decoded."""
+    """The newest event of one type, with `payload` decoded; one that is no object, as of another program, is empty."""
     row: EventRow | None = tx.fetch_one("ledger.latest_event", batch_id=batch_id, event_type=event_type)
     if row:
-        row["payload"] = json.loads(row["payload"])
+        row["payload"] = json_object(row["payload"]) or {}
     return row

@@ -13,6 +13,7 @@ from ..db import ReadTransaction, Transaction, chunk_by_first, chunked, fill
 from ..errors import NotFoundError
 from ..models import COUNT_LIMIT, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
 from ..rows import ItemRow, PlannedItem
+from ..text import json_changes
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
@@ -149,7 +150,7 @@ def add_library_titles(tx: ReadTransaction, items: list[ItemRow]) -> list[ItemRo
 
 
 def _items(rows: list[Any]) -> list[ItemRow]:
-    return [row | {"changes": json.loads(row["changes"]) if row["changes"] else None} for row in rows]
+    return [row | {"changes": json_changes(row["changes"])} for row in rows]
 
 
 def _item_row(batch_id: int, plan: ItemPlan) -> dict[str, Any]:

@@ -19,10 +19,11 @@ Key = tuple[str, str]  # (kind, hash)
 
 
 class LatestResult(NamedTuple):
-    """The latest result of an asset or container that did not fail."""
+    """The latest result of a target that did not fail; `undone_by` is the undo that made it, if one did."""
 
     job_id: int
     target_digest: str
+    undone_by: str | None = None
 
 
 def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResult]) -> dict[Key, int]:
@@ -65,7 +66,7 @@ def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
         for row in tx.fetch_all("results.latest_ids", kind=kind, hashes=hashes)
     ]
     return {
-        (row["kind"], row["hash"]): LatestResult(row["job_id"], row["target_digest"])
+        (row["kind"], row["hash"]): LatestResult(row["job_id"], row["target_digest"], row["undone_by"])
         for chunk in chunked(ids) for row in tx.fetch_all("results.by_ids", ids=chunk)
     }
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from bs4 import BeautifulSoup, Comment, Tag
 
 from .findings import Difference, Findings, TableCounts
+from .value_diff import PROCESS
 
 DECORATION = (
     "script, style, template, nav, form, button, select, footer, progress, .note, .skip, [role=note], [role=status]"
@@ -30,7 +31,6 @@ MAX_LABEL = 64  # characters of a label, value or heading; a longer text is a se
 LABELLED = re.compile(r"([\w.]+): (\S+)")
 MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?")
 NUMBERED = re.compile(r'((?:asset|cover|job) |"job_id": ?"?)\d+')
-PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 
 
 # Headings and labels of the batch page, which a text without markup does not tell apart.

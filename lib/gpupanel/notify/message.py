@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from ..config import Url
 from ..ledger.notices import NoticeKind
 from ..rows import NoticeDetails
-from ..text import escape_unprintable, truncate
+from ..text import escape_unprintable, json_object, truncate, whole_number
 
 MAX_ENTRIES = 50  # batches of a message
 MAX_REASON = 500  # characters
@@ -151,12 +151,12 @@ def first_entries(notices: Iterable[tuple[int, int, NoticeKind]]) -> tuple[Count
 
 
 def _entry(row: NoticeDetails, panel: Url | None) -> Entry:
-    payload = json.loads(row["payload"]) if row["payload"] else {}
+    payload = json_object(row["payload"]) or {}
     title = row["container_title"] or row["item_title"] or ""
     return Entry(
         NoticeKind(row["kind"]), row["sync_id"], truncate(escape_unprintable(title), MAX_TITLE), row["created_at"],
-        truncate(escape_unprintable(_reason(row, payload)), MAX_REASON), payload.get("job_id") or row["job_id"],
-        _page(panel, row["sync_id"]),
+        truncate(escape_unprintable(_reason(row, payload)), MAX_REASON),
+        whole_number(payload.get("job_id")) or row["job_id"], _page(panel, row["sync_id"]),
     )
 
 
@@ -173,7 +173,8 @@ def _reason(row: NoticeDetails, payload: dict[str, Any]) -> str:
         case NoticeKind.CHANGED:
             return "upstream replaced the bundle after its plan was approved; preflight it to see what changes"
     reason = str(payload.get("reason") or row["last_error"] or "")
-    first = str(next(iter(payload.get("failure_samples") or []), ""))
+    samples = payload.get("failure_samples")
+    first = str(samples[0]) if isinstance(samples, list) and samples else ""
     return reason if first in reason else f"{reason}: {first}" if reason else first
 
 

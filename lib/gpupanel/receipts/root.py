@@ -13,7 +13,7 @@ MAX_MARKS = 1_000_000  # lines of a receipt that can be named from the database 
 EMPTY_HEAD = "0" * 64  # the head before the first receipt
 
 
-def chain(head: str, root: str) -> str:
+def next_head(head: str, root: str) -> str:
     """The head of the chain after a receipt with this root."""
     return sha256(f"{head}\n{root}\n".encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..db import Database, DuplicateKeyError, ReadTransaction, Transaction
 from .lines import digest_of, receipt_body
-from .root import EMPTY_HEAD, Hasher, chain
+from .root import EMPTY_HEAD, Hasher, next_head
 from .rows import Span, container_lines, pack, read_lines
 
 PAGE_JOBS = 500
@@ -150,6 +150,6 @@ def _insert(tx: Transaction, bounds: _Bounds) -> SealedReceipt:
         "version": span.version,
     }
     root = hasher.root(receipt_body(row | {"sync_id": bounds.sync_id}))
-    head = chain(last.head, root)
+    head = next_head(last.head, root)
     tx.insert("receipts.insert", **row, root=root, head=head, marks=hasher.marks, containers=containers)
     return SealedReceipt(row["id"], bounds.sync_id, span.job_id, hasher.lines, root, head)

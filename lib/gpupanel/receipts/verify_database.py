@@ -8,7 +8,7 @@ from typing import Any
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError
 from .lines import digest_of, receipt_body
-from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, chain
+from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, next_head
 from .rows import Span, container_lines, read_lines, unpack
 from .verify_file import archive_path, verify_file
 
@@ -79,7 +79,7 @@ class DatabaseVerifier:
         if row["id"] != self._expected_id:
             check.add_problem(f"{_title(row)}: its place in the chain is {row['id']}, expected {self._expected_id}")
         self._expected_id = row["id"] + 1
-        check.head = chain(check.head, row["root"])
+        check.head = next_head(check.head, row["root"])
         if row["head"] != check.head:
             check.add_problem(f"{_title(row)}: its head does not fit the roots up to it")
             check.head = row["head"]  # each break of the chain is named once

@@ -1,3 +1,7 @@
+-- shared: backoff_seconds
+-- The backoff of a job: a minute, doubled by each hold in a row up to an hour.
+LEAST(60 << LEAST(hold_count, 6), 3600)
+
 -- name: batch_id
 -- The id of a batch.
 SELECT id FROM ingest_batch WHERE sync_id = %(sync_id)s
@@ -24,7 +28,7 @@ SELECT id, batch_id, hold_reason FROM import_job WHERE id IN %(job_ids)s
 -- Hold queued jobs; `backs_off` is 1 where each hold in a row doubles the time until the sweep, from 1 minute to 1 hour.
 UPDATE import_job
 SET state = 'held', hold = %(hold)s, hold_reason = %(reason)s, hold_batch_id = %(hold_batch_id)s, held_at = NOW(6),
-    not_before = IF(%(backs_off)s, NOW(6) + INTERVAL LEAST(60 << LEAST(hold_count, 6), 3600) SECOND, NULL),
+    not_before = IF(%(backs_off)s, NOW(6) + INTERVAL {backoff_seconds} SECOND, NULL),
     hold_count = hold_count + %(backs_off)s, last_error = COALESCE(%(last_error)s, last_error)
 WHERE id IN %(job_ids)s AND state = 'queued'
 
@@ -58,7 +62,7 @@ WHERE id IN %(job_ids)s AND state = 'held' AND not_before <= NOW(6) FOR UPDATE S
 -- name: postpone
 -- Move the time of held jobs whose bundle is still away.
 UPDATE import_job
-SET not_before = NOW(6) + INTERVAL LEAST(60 << LEAST(hold_count, 6), 3600) SECOND, hold_count = hold_count + 1
+SET not_before = NOW(6) + INTERVAL {backoff_seconds} SECOND, hold_count = hold_count + 1
 WHERE id IN %(job_ids)s AND state = 'held'
 
 -- name: left_behind

@@ -31,8 +31,9 @@ WHERE kind = %(kind)s AND hash = %(hash)s AND target_digest IS NOT NULL AND chan
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: by_ids
--- Job and digest of some results.
-SELECT kind, hash, job_id, target_digest FROM ingest_result WHERE id IN %(ids)s
+-- Job and digest of some results, and the batch of those that an undo made.
+SELECT r.kind, r.hash, r.job_id, r.target_digest, IF(b.undo_of IS NULL, NULL, b.sync_id) AS undone_by
+FROM ingest_result r LEFT JOIN ingest_batch b ON b.id = r.batch_id WHERE r.id IN %(ids)s
 
 -- name: failed_items
 -- Reasons of the first failed items of a batch.

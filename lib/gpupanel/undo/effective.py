@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunk_by_first
 from ..library_reader import SayColumns
+from ..text import json_object
 
 Key = tuple[str, str]  # (kind, hash)
 Stone = tuple[datetime, int]  # the say of a tombstone: source_at, batch id
@@ -68,7 +69,7 @@ def read_history(
 
 def _result(row: dict[str, Any]) -> Result:
     return Result(
-        row["id"], row["batch_id"], row["decision"], json.loads(row["changes"]) if row["changes"] else {},
+        row["id"], row["batch_id"], row["decision"], json_object(row["changes"]) or {},
         row["target_digest"], bool(row["has_written"]), tuple(json.loads(row["undoes"])) if row["undoes"] else (),
     )
 

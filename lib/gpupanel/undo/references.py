@@ -1,7 +1,7 @@
 """What refers to an asset that an undo would take out, and stays: the asset stays, too.
 
 A gallery or collection refers to its members by id, and an asset, gallery or collection to its cover by hash. What was
-so before the batch does not count: it was as it will be. docs/decisions/0151-an-undo-leaves-what-others-refer-to.md
+so before the batch does not count: the undo restores that state. docs/decisions/0151-what-others-refer-to-stays.md
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -4,12 +4,12 @@ The estimate uses the job's row and its events: `job_claimed` records the progre
 one per 10 s; docs/CONTRACT.md, "7. Events") the progress since.
 """
 
-import json
 from datetime import datetime, timedelta
 from math import sqrt
 from typing import NamedTuple
 
 from ..rows import EventRow, ListedJob
+from ..text import json_object, whole_number
 
 RUNNING, STALLED, DEAD = "running", "stalled", "dead"
 EVENT_GAP = timedelta(seconds=10)  # items finished this soon after an event get no event of their own
@@ -50,10 +50,11 @@ def estimate(job: ListedJob, events: list[EventRow], stale: timedelta) -> JobPro
 
 def _samples(job: ListedJob, events: list[EventRow]) -> list[ProgressSample]:
     """Return the samples of this claim since the job last started over."""
-    payloads = [(event["created_at"], json.loads(event["payload"])) for event in events]
+    payloads = [(event["created_at"], json_object(event["payload"]) or {}) for event in events]
     recorded = [
-        ProgressSample(at, payload["items_done"]) for at, payload in payloads
-        if at >= _claimed_at(job) and payload.get("job_id") == job["id"] and "items_done" in payload
+        ProgressSample(at, items) for at, payload in payloads
+        if at >= _claimed_at(job) and whole_number(payload.get("job_id")) == job["id"]
+        and (items := whole_number(payload.get("items_done"))) is not None
     ]
     latest, kept = job["items_done"], []
     for sample in reversed(recorded):
@@ -106,7 +107,8 @@ def _eta_range(job: ListedJob, rates: list[float], samples: int) -> tuple[timede
 def settled_containers(event: EventRow, job_id: int) -> dict[str, int] | None:
     """Return `done` and `total` of the containers in a progress event of this job; None if it names none."""
     payload = event["payload"]
-    payload = json.loads(payload) if isinstance(payload, str) else payload
-    if int(payload.get("job_id") or 0) != job_id or not payload.get("containers_total"):
+    payload = (json_object(payload) or {}) if isinstance(payload, str) else payload
+    done, total = whole_number(payload.get("containers_done")), whole_number(payload.get("containers_total"))
+    if whole_number(payload.get("job_id")) != job_id or done is None or not total:
         return None
-    return {"done": payload["containers_done"], "total": payload["containers_total"]}
+    return {"done": done, "total": total}

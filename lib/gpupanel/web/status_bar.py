@@ -45,7 +45,7 @@ class QueueSummary(NamedTuple):
     def etag_source(self, *, moves: bool) -> tuple[Any, ...]:
         """What the status bar shows, without ages: the page's script counts them up.
 
-        The time is a part where the page `moves`.
+        With `moves` the rounded time is included, so that the page is sent again now and then.
         """
         return tuple(self._replace(oldest=None, seen=None, now=round_down(self.now) if moves else datetime.min))
 
@@ -60,7 +60,7 @@ def statement(*more: str) -> str:
 
 
 PARAMETERS: dict[str, Any] = {
-    "hours": FAILED_HOURS, "bound": COUNT_LIMIT, "late": workers.LATE_SECONDS, "most": attention.COUNT_LIMIT,
+    "hours": FAILED_HOURS, "bound": COUNT_LIMIT, "late": workers.LATE_SECONDS, "most": attention.BADGE_LIMIT,
 }
 
 
@@ -104,7 +104,7 @@ def _summary(row: dict[str, Any]) -> QueueSummary:
         queued=int(row["queued"]), running=int(row["running"]), held=int(row["held"]), failed=int(row["failed"]),
         oldest=_age(now, row["oldest"]), now=now,
         workers=int(row["alive"]), seen=_age(now, row["seen_at"]), pause=pause,
-        attention=min(attention.COUNT_LIMIT, row["marked"] + row["held_unseen"]),
+        attention=min(attention.BADGE_LIMIT, row["marked"] + row["held_unseen"]),
         version=(row["events"], row["beat"], row["mounts_away"], row["oldest"]),
     )
 

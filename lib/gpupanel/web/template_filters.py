@@ -138,7 +138,7 @@ def pretty_json(text: str) -> str:
     """Indent a JSON text; another text stays as it is."""
     try:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -109,7 +109,7 @@ def end_job(tx: Transaction, claim: Claim, bundle: BundleInspection, on_change: 
     outcome = preflight.write_plan(tx, _lock_batch(tx, claim), bundle, claim.worker, phase="import")
     reason = f"{_cause(claim, bundle)}: {'; '.join([*differences, unseen_change.consequence(outcome)])}"
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
-    tx.execute("worker.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
+    tx.execute("claims.end_changed", job_id=claim.job_id, status=status, reason=reason, changed_sha256=bundle.sha256)
     claims.note(tx, claim, "job_failed", "job_fail", reason=reason)
     is_queued = outcome.ok and on_change == REPLAN
     successor_id = _queue_successor(tx, claim, outcome) if is_queued else None
@@ -131,9 +131,9 @@ def _cause(claim: Claim, bundle: BundleInspection) -> str:
 
 def _queue_successor(tx: Transaction, claim: Claim, outcome: PreflightResult) -> int:
     """Queue the new plan for the person who had queued the job that ended."""
-    job_id = tx.insert("worker.enqueue_successor", job_id=claim.job_id, items_total=outcome.item_count)
+    job_id = tx.insert("claims.enqueue_successor", job_id=claim.job_id, items_total=outcome.item_count)
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
-    requested_by = tx.fetch_value("worker.requested_by", job_id=job_id)
+    requested_by = tx.fetch_value("claims.requested_by", job_id=job_id)
     payload = {
         "auto_preflighted": 1, "items_total": str(outcome.item_count), "job_id": job_id, "phase": "job_queue",
         "replaces_job_id": claim.job_id, "requested_by": requested_by,

@@ -127,8 +127,8 @@ def claim(tx: Transaction, request: ClaimRequest) -> Claim | None:
 
     A job whose batch is not queued cannot run: it fails, and the next job is claimed.
     """
-    while job := tx.fetch_one("worker.next_job"):
-        if tx.execute("worker.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
+    while job := tx.fetch_one("claims.lock_next_queued"):
+        if tx.execute("claims.claim", job_id=job["job_id"], token=request.token, worker=request.worker):
             return _record_claim(tx, request, job)
         _refuse(tx, job, request.worker)
     return None
@@ -153,7 +153,7 @@ def _record_claim(tx: Transaction, request: ClaimRequest, job: dict[str, Any]) -
 
 def _refuse(tx: Transaction, job: dict[str, Any], worker: str) -> None:
     reason = "the batch of this job was not in status queued when a worker claimed it"
-    tx.execute("worker.fail_invalid", job_id=job["job_id"], reason=reason)
+    tx.execute("claims.fail_invalid", job_id=job["job_id"], reason=reason)
     tx.fetch_one("ledger.lock_by_id", batch_id=job["batch_id"])
     payload = {"job_id": job["job_id"], "phase": "job_fail", "reason": reason}
     ledger.append_event(tx, job["batch_id"], "job_failed", payload, worker)
@@ -171,7 +171,7 @@ def find_claim_locking(tx: Transaction, token: str, worker: str) -> Claim | None
 
     Waits for a COMMIT of the claim that is still under way.
     """
-    tx.fetch_one("worker.lock_claimed", token=token)
+    tx.fetch_one("claims.lock_claimed", token=token)
     return find_claim(tx, token, worker)
 
 
@@ -187,7 +187,7 @@ def has_ended(tx: ReadTransaction, claim: Claim) -> bool:
 
 
 def _claimed(tx: ReadTransaction, token: str, worker: str) -> dict[str, Any] | None:
-    row: dict[str, Any] | None = tx.fetch_one("worker.job_by_token", token=token, worker=worker)
+    row: dict[str, Any] | None = tx.fetch_one("claims.job_by_token", token=token, worker=worker)
     return row
 
 
@@ -208,7 +208,7 @@ def heartbeat(tx: Transaction, claim: Claim) -> None:
 
     Raises: ClaimLostError.
     """
-    update_fenced(tx, claim, "worker.heartbeat")
+    update_fenced(tx, claim, "claims.heartbeat")
 
 
 def advance(tx: Transaction, claim: Claim, items: int) -> None:
@@ -216,7 +216,7 @@ def advance(tx: Transaction, claim: Claim, items: int) -> None:
 
     Raises: ClaimLostError.
     """
-    update_fenced(tx, claim, "worker.progress", items=items)
+    update_fenced(tx, claim, "claims.progress", items=items)
 
 
 def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
@@ -226,8 +226,8 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
 
     Raises: ClaimLostError.
     """
-    update_fenced(tx, claim, "worker.recount", batch_id=claim.batch_id)
-    row = tx.fetch_one("worker.figures", job_id=claim.job_id)
+    update_fenced(tx, claim, "claims.recount", batch_id=claim.batch_id)
+    row = tx.fetch_one("claims.figures", job_id=claim.job_id)
     return row["items_done"], row["items_total"]
 
 
@@ -312,7 +312,7 @@ def end(tx: Transaction, claim: Claim, job_end: JobEnd) -> None:
     """
     manifest = job_end.manifest
     update_fenced(
-        tx, claim, "worker.finish", state=job_end.state, status=job_end.status, reason=job_end.reason,
+        tx, claim, "claims.finish", state=job_end.state, status=job_end.status, reason=job_end.reason,
         is_complete=int(job_end.is_complete), at_end=manifest.state, changed_sha256=_changed_sha256(manifest),
         writes_entry=int(job_end.writes_entry),
     )

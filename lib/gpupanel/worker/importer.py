@@ -335,7 +335,7 @@ class Importer:
         items = ledger.decision_counts(tx, self._claim.batch_id)
         left = _count_open(items, 0)
         if items.get(Decision.FAILED):
-            left += tx.fetch_value("worker.open_failures", batch_id=self._claim.batch_id, job_id=self._claim.job_id)
+            left += tx.fetch_value("claims.open_failures", batch_id=self._claim.batch_id, job_id=self._claim.job_id)
         if left:
             raise JobNotDoneError(left)
 
@@ -395,7 +395,7 @@ class Importer:
         containers = ledger.container_counts(tx, batch_id) if entries.containers else {}
         left = _count_open(items, len(entries.items)) + _count_open(containers, len(entries.containers))
         if items.get(Decision.FAILED):
-            left += tx.fetch_value("worker.open_failures", batch_id=batch_id, job_id=self._claim.job_id)
+            left += tx.fetch_value("claims.open_failures", batch_id=batch_id, job_id=self._claim.job_id)
         return replace(result_of_counts(items, containers), open_entries=left)
 
 

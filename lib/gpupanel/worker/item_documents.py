@@ -20,7 +20,7 @@ KINDS = {
     "photo.meaning.json": "meaning",
     "photo.family.json": "family",
 }
-ITEM_LIMIT = 32 * 1024 * 1024
+MAX_ITEM_DOCUMENT_BYTES = 32 * 1024 * 1024
 MAX_ERROR_LENGTH = 2000  # characters
 
 
@@ -87,8 +87,9 @@ def collect_documents(documents: Iterable[Document]) -> ItemDocuments:
     size = 0
     for document in documents:
         size += len(document.content)
-        if size > ITEM_LIMIT:
-            raise InvalidDocumentError(f"The documents of the item are larger than {ITEM_LIMIT} bytes together.")
+        if size > MAX_ITEM_DOCUMENT_BYTES:
+            limit = f"{MAX_ITEM_DOCUMENT_BYTES} bytes together"
+            raise InvalidDocumentError(f"The documents of the item are larger than {limit}.")
         if document.is_source:
             source = _parsed_text(document), _digest(document)
         else:

@@ -71,7 +71,7 @@ class JobManifest:
         claims.heartbeat(tx, self._claim)
         source_at = order.source_at(tx, self._claim.sync_id, manifest)
         tx.execute(
-            "worker.write_order", batch_id=self._claim.batch_id, source_at=source_at,
+            "claims.write_order", batch_id=self._claim.batch_id, source_at=source_at,
             prior_sync_id=manifest.prior_sync_id,
         )
         return source_at

@@ -13,13 +13,13 @@ from .claims import Claim, fail, note, update_fenced
 def release(tx: Transaction, claim: Claim, reason: str, hold: Hold | None = None, *, counts: bool = False) -> str:
     """Release the job to the queue, or hold it; returns what was done, for the log.
 
-    The attempt is given back unless it `counts`. Without a hold of its own, the job is held while its prior's job is
-    active.
+    The attempt is given back unless it `counts`. While its prior's job is active, the job is held for that, whatever
+    `hold` is.
 
     Raises: ClaimLostError.
     """
     remembered = None if hold or counts else reason
-    update_fenced(tx, claim, "worker.release", reason=reason, given_back=int(not counts), hold_reason=remembered)
+    update_fenced(tx, claim, "claims.release", reason=reason, given_back=int(not counts), hold_reason=remembered)
     hold = holds.decide(tx, claim.batch_id) or hold
     ledger.set_status(tx, claim.batch_id, BatchStatus.QUEUED)
     if hold is None:
@@ -42,7 +42,8 @@ def retry_or_fail(tx: Transaction, claim: Claim, reason: str, max_attempts: int)
 def release_interrupted(tx: Transaction, claim: Claim, reason: str, max_attempts: int) -> str:
     """Release the job after trouble with the server; hold it where its latest release had the same reason.
 
-    So an outage costs no attempt, and a job that the server never lets through does not keep the others waiting.
+    The first such release costs no attempt. The next one for the same reason is a backoff that counts, so that a job
+    that the server never lets through does not keep the others waiting.
 
     Raises: ClaimLostError.
     """

@@ -21,7 +21,7 @@ class QueueMaintenance:
         self._blocked_reason = ""  # of the last sweep
 
     def run(self, blocked_reason: str) -> None:
-        """Do what is due; holds also when the mount's problem is another one: jobs may wait for the mount."""
+        """Do what is due; sweep the holds at once when `blocked_reason` changed, since jobs may wait for the mount."""
         if monotonic() >= self._reset_at:
             self._reset_stale()
         if monotonic() >= self._sweep_at or blocked_reason != self._blocked_reason:

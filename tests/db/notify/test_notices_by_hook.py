@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-from gpupanel.notify import delivery
+from gpupanel.notify import transports
 from notice_helpers import KEY, TOKEN, unsent
 from receivers import HookReceiver, certificate, receiving
 
@@ -53,7 +53,7 @@ def test_a_hook_under_tls_needs_a_valid_certificate(configure, notify, failed, t
 def test_a_receiver_that_answers_byte_by_byte_ends_the_attempt_as_a_whole(
     by_hook, hook, notify, failed, admin_db, monkeypatch
 ):
-    monkeypatch.setattr(delivery, "DELIVERY_SECONDS", 0.5)
+    monkeypatch.setattr(transports, "DELIVERY_SECONDS", 0.5)
     failed()
     hook.drips = True
     by_hook()

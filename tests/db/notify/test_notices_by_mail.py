@@ -3,7 +3,7 @@
 import pytest
 from gpupanel import ledger
 from gpupanel.devtools.bundle_factory import defects
-from gpupanel.notify import delivery
+from gpupanel.notify import transports
 from notice_helpers import unsent
 from receivers import free_port
 
@@ -141,7 +141,7 @@ def test_a_new_failure_is_tried_at_once_and_takes_with_it_what_waits(by_mail, ma
 def test_a_server_that_never_answers_ends_the_attempt(
     by_mail, mail_server, notify, failed, admin_db, monkeypatch, command
 ):
-    monkeypatch.setattr(delivery, "STEP_SECONDS", 0.3)
+    monkeypatch.setattr(transports, "STEP_SECONDS", 0.3)
     failed()
     by_mail()
     mail_server.silent_at = command
@@ -153,7 +153,7 @@ def test_a_server_that_never_answers_ends_the_attempt(
 def test_a_server_that_says_no_goodbye_has_accepted_the_mail(
     by_mail, mail_server, notify, failed, admin_db, monkeypatch
 ):
-    monkeypatch.setattr(delivery, "QUIT_SECONDS", 0.1)
+    monkeypatch.setattr(transports, "QUIT_SECONDS", 0.1)
     failed()
     by_mail()
     mail_server.silent_at = "QUIT"

@@ -192,7 +192,7 @@ def _manifest_change(tx: ReadTransaction, row: BatchRow) -> dict[str, Any] | Non
     # A job that ended because of the change began the new plan right after the event.
     stale = not row["changed_at"] and row["started_at"] is not None and event["created_at"] < row["started_at"]
     payload = event["payload"]
-    shown = {key: payload[key] for key in ("before", "after", "phase")}
+    shown = {key: payload.get(key) for key in ("before", "after", "phase")}
     return None if stale else shown | {"at": event["created_at"]}
 
 

@@ -8,7 +8,8 @@ from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import COUNT_LIMIT, JobState
 from ...rows import EventRow, ListedJob, WorkerRow
-from .. import cursors, job_progress
+from .. import job_progress
+from ..job_cursors import active_cursor, finished_cursor, neighbours
 from ..queue_etag import etag_source
 from ..request import Request
 from ..serializers import BUNDLE, JOB, WORKER, pick
@@ -19,7 +20,6 @@ __all__ = ["etag_source", "view"]
 ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 EVENT_LIMIT = 12  # progress events that a job's throughput is computed from: two minutes
 IDLE = timedelta(minutes=1)  # workers poll every second: without a claim for this long, none is running
-MAX_BACKOFF = timedelta(minutes=16)  # longest backoff of a job that a worker released
 BUSY_SECONDS, QUIET_SECONDS = 3, 10  # refresh interval of the page, while workers claim jobs and otherwise
 
 
@@ -34,10 +34,10 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | None, stale: timedelta) -> dict[str, Any]:
     counts = job_queue.count_up_to(tx)
     pages = {
-        "running": job_queue.list_active(tx, JobState.RUNNING, cursors.active_cursor(request, "running"), limit=size),
-        "queued": job_queue.list_active(tx, JobState.QUEUED, cursors.active_cursor(request, "queued"), limit=size),
-        "held": job_queue.list_active(tx, JobState.HELD, cursors.active_cursor(request, "held"), limit=size),
-        "finished": job_queue.list_finished(tx, cursors.finished_cursor(tx, request), state=state, limit=size),
+        "running": job_queue.list_active(tx, JobState.RUNNING, active_cursor(request, "running"), limit=size),
+        "queued": job_queue.list_active(tx, JobState.QUEUED, active_cursor(request, "queued"), limit=size),
+        "held": job_queue.list_active(tx, JobState.HELD, active_cursor(request, "held"), limit=size),
+        "finished": job_queue.list_finished(tx, finished_cursor(tx, request), state=state, limit=size),
     }
     events = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=EVENT_LIMIT)
     running = [_running(job, events[job["batch_id"]], stale) for job in pages["running"].rows]
@@ -60,7 +60,7 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
         "paused": presence.pause,
         "workers": [_worker(row) for row in workers.latest(tx, limit=size)],
         "finished": [_ended(job) for job in pages["finished"].rows],
-        "pages": {name: cursors.neighbours(name, page) for name, page in pages.items()},
+        "pages": {name: neighbours(name, page) for name, page in pages.items()},
         "chart": throughput_chart.load_chart(tx),
     }
 
@@ -78,11 +78,10 @@ def _running(job: ListedJob, events: list[EventRow], stale: timedelta) -> dict[s
 def _idle_since(tx: ReadTransaction, size: int) -> datetime | str | None:
     """Return since when jobs are queued and no worker has claimed one.
 
-    "" means that no worker ever has, None that a worker seems to be running. A released job is in backoff, which is
-    no indication of a missing worker.
+    "" means that no worker ever has, None that a worker seems to be running.
     """
     waiting = job_queue.list_queued(tx, limit=size)
-    if not waiting or any(_is_in_backoff(job) for job in waiting):
+    if not waiting:
         return None
     worker: dict[str, Any] = tx.fetch_one(
         "job_queue.last_worker_activity", perl_offset=tx.perl_offset(0)
@@ -92,10 +91,6 @@ def _idle_since(tx: ReadTransaction, size: int) -> datetime | str | None:
     if worker["now"] - max(last_activity, min(job["queued_at"] for job in waiting)) <= IDLE:
         return None
     return last_activity if last_activity.year > 1000 else ""
-
-
-def _is_in_backoff(job: ListedJob) -> bool:
-    return bool(job["last_error"] and job["claimed_at"] and job["now"] - job["claimed_at"] < MAX_BACKOFF)
 
 
 def _queued(tx: ReadTransaction, jobs: list[ListedJob], running: int, no_worker: bool) -> list[dict[str, Any]]:
@@ -128,7 +123,7 @@ def _worker(row: WorkerRow) -> dict[str, Any]:
 def _wait_reason(position: int, job: ListedJob, running: int, no_worker: bool) -> str:
     if no_worker:
         return "no_worker"
-    if _is_in_backoff(job):
+    if job["last_error"] and job["claimed_at"]:
         return "put_back"
     return "jobs_ahead" if position > 1 or running else "next"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from ... import job_queue, workers
 from ...config import Settings
@@ -23,7 +24,7 @@ def answer(db: Database, settings: Settings) -> bytes:
     """Return all metrics as of now."""
     values = db.run_read(_read, timedelta(minutes=settings.panel.stale_minutes), settings.notify.is_set_up)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(values))
+    registry.register(_Values(values))
     return generate_latest(registry)
 
 
@@ -41,7 +42,7 @@ def _read(tx: ReadTransaction, stale: timedelta, tells_people: bool) -> dict[str
     }
 
 
-class _Collector:
+class _Values(Collector):
     """Adapter from values to the collector of the client library."""
 
     def __init__(self, values: dict[str, Any]):

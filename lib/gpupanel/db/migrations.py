@@ -31,15 +31,15 @@ def split_statements(text: str) -> list[str]:
 
 
 @cache
-def migrations() -> tuple[Migration, ...]:
+def load() -> tuple[Migration, ...]:
     """All migrations, the oldest first."""
     files = sorted(MIGRATIONS.glob("*.sql"))
     return tuple(_migration(file) for file in files)
 
 
-def newest() -> int:
+def newest_version() -> int:
     """Return the version of etc/schema.sql."""
-    return max((migration.version for migration in migrations()), default=FIRST)
+    return max((migration.version for migration in load()), default=FIRST)
 
 
 def _migration(file: Path) -> Migration:

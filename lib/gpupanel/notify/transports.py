@@ -189,7 +189,7 @@ def _quit(server: smtplib.SMTP) -> None:
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread; abandon it after `seconds`: each reply of a slow server may come in time.
+    """Run `work` in a daemon thread; abandon it after `seconds`, also where each reply of a slow server comes in time.
 
     Raises: TimeoutError.
     """

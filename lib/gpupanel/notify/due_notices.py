@@ -18,7 +18,7 @@ from ..ledger.notices import CONDITIONS, NoticeKind
 from ..models import JobState
 from ..rows import UnsentNotice
 from . import message
-from .delivery import Channel, deliver
+from .transports import Channel, deliver
 from .message import Message
 
 MAX_NOTICES = 10_000  # of one message

@@ -1,4 +1,4 @@
--- name: next_job
+-- name: lock_next_queued
 -- Select and lock the next queued job, unless the queue is paused. Any other index would lock every queued row. The batch
 -- is read by subqueries, which lock nothing: while the job is locked and queued, no other program changes its approval.
 SELECT id AS job_id, batch_id, attempts, items_done, items_total,
@@ -122,39 +122,3 @@ WHERE batch_id = %(batch_id)s AND decision = 'failed' AND NOT job_id <=> %(job_i
 -- Fail a queued job that cannot run.
 UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(reason)s
 WHERE id = %(job_id)s AND state = 'queued'
-
--- name: stale
--- List running jobs whose heartbeat is older than the threshold; one without a heartbeat is judged by its claim. The
--- times of a job that another program claimed are `perl_offset` seconds ahead of UTC (lib/gpupanel/perl_time.py).
-SELECT j.id, b.sync_id FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
-WHERE j.state = 'running' AND COALESCE(j.heartbeat_at, j.claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
-    + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND
-ORDER BY j.heartbeat_at LIMIT 100
-
--- name: lock_without_times
--- Lock running jobs of another program that wrote neither the time of its claim nor a heartbeat.
-SELECT id FROM import_job FORCE INDEX (heartbeat)
-WHERE state = 'running' AND heartbeat_at IS NULL AND claimed_at IS NULL LIMIT 100 FOR UPDATE SKIP LOCKED
-
--- name: see
--- Write when a worker first saw such a job, in the zone of the program that claimed it.
-UPDATE import_job SET heartbeat_at = NOW(6) + INTERVAL %(perl_offset)s SECOND WHERE id = %(job_id)s
-
--- name: lock_stale
--- Lock one of them. A row that a stopped process still locks is skipped, so that it cannot block this worker.
-SELECT id AS job_id, batch_id, worker, attempts FROM import_job
-WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
-    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
-FOR UPDATE SKIP LOCKED
-
--- name: reset
--- Requeue a stale job; its attempt counts.
-UPDATE import_job SET state = 'queued', heartbeat_at = NULL, last_error = %(reason)s
-WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
-    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
-
--- name: fail_stale
--- Fail a stale job after its last attempt.
-UPDATE import_job SET state = 'failed', finished_at = NOW(6), last_error = %(reason)s
-WHERE id = %(job_id)s AND state = 'running' AND COALESCE(heartbeat_at, claimed_at) < NOW(6) - INTERVAL %(seconds)s SECOND
-    + INTERVAL IF(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0, %(perl_offset)s) SECOND
