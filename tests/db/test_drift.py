@@ -395,3 +395,17 @@ def test_under_replan_it_is_written_after_an_undo_and_recorded(
     [row] = admin_db.execute("SELECT changes FROM ingest_result ORDER BY id DESC LIMIT 1")
     assert title(admin_db) == "two"
     assert json.loads(row["changes"])["drift"] == {"decision": ["will_skip", "will_update"]}
+
+
+def test_an_undo_before_the_plan_explains_no_change_after_it(admin_db, panel_db, mount, bundles, bring, worker_conf):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    same = bundles.bundle("same", [photo._replace(title="one")], action="update")
+    last = bundles.bundle("last", [photo._replace(title="three")], action="update")
+    bring(last)
+    undone(panel_db, worker_conf, last)
+    worker_helpers.queue(panel_db, mount, same)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    assert settled(panel_db, same)["planned"] == "will_skip"
+    assert 'title is "by hand", the plan had "one"' in settled(panel_db, same)["reason"]

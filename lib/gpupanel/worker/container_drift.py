@@ -26,7 +26,7 @@ def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> No
     doubtful = [doubt for work in works if (doubt := _doubt(work))]
     if not doubtful:
         return
-    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful])
+    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful], run.batch_id)
     left = []
     for each in doubtful:
         if undone_by := undone_since(each.plan["planned"], latest.get(each.work.entry.key)):

@@ -43,7 +43,7 @@ def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict
     doubtful = [each for each in decided if _is_doubtful(each)]
     if not doubtful:
         return {}
-    latest = results.latest(tx, [each.key for each in doubtful])
+    latest = results.latest(tx, [each.key for each in doubtful], own.batch_id)
     undone = {
         each.key: by for each in doubtful if (by := undone_since(each.entry.planned, latest.get(each.key)))
     }
