@@ -4,7 +4,7 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import services
+from gpupanel import services, undo_service
 
 
 def settled(db, sync_id: str) -> dict:
@@ -299,3 +299,113 @@ def test_the_reason_names_the_title_of_a_gallery_that_is_not_removed(admin_db, p
                                     " ON b.id = c.batch_id WHERE b.sync_id = %(it)s", it=removal)
     assert container["decision"] == "failed"
     assert 'since the plan: title is "by hand", the plan had "Album"; preflight' in container["reason"]
+
+
+# ------------------------------------------------------------------------------------------------ changes by an undo
+
+
+def undone(panel_db, worker_conf, sync_id: str) -> str:
+    """Undo a batch; return the sync_id of the undo."""
+    (result,) = undo_service.undo_batches(panel_db, [sync_id], "ann")
+    worker_helpers.drain(worker_conf)
+    return result.undo_sync_id
+
+
+def planned_around_an_undo(panel_db, mount, bring, worker_conf, first: str, middle: str, last: str) -> str:
+    """Import the first and last bundle, plan the middle one, and undo the last; return the sync_id of the undo."""
+    bring(first)
+    bring(last)
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, middle, "operator")
+    return undone(panel_db, worker_conf, last)
+
+
+@pytest.mark.parametrize("last_title", ["one", "three"], ids=["only the order", "the title too"])
+def test_what_a_plan_skipped_is_not_removed_because_a_later_bundle_was_undone(
+    admin_db, panel_db, mount, bundles, bring, worker_conf, last_title
+):
+    (photo,) = bundles.assets("coast", 1)
+    first = bundles.bundle("first", [photo._replace(title="one")])
+    removal = bundles.bundle("removal", [photo], action="remove")
+    last = bundles.bundle("last", [photo._replace(title=last_title)], action="update")
+    undo = planned_around_an_undo(panel_db, mount, bring, worker_conf, first, removal, last)
+    bring(removal)
+    item = settled(panel_db, removal)
+    assert (item["planned"], item["decision"]) == ("will_skip", "failed")
+    assert item["reason"] == (
+        f"batch {undo} undid a later bundle since the plan, and this one would remove it now;"
+        " preflight again, look, queue"
+    )
+    assert admin_db.execute("SELECT title, deleted_at FROM asset") == [{"title": "one", "deleted_at": None}]
+    services.preflight_batch(panel_db, mount, removal, "operator")
+    bring(removal)
+    assert settled(panel_db, removal)["decision"] == "removed", "a person has seen the new plan"
+
+
+def test_a_create_that_was_planned_to_yield_is_not_made_because_the_removal_was_undone(
+    admin_db, panel_db, mount, bundles, bring, worker_conf
+):
+    (photo, other) = bundles.assets("coast", 2)
+    first, create = bundles.bundle("first", [other]), bundles.bundle("create", [photo])
+    removal = bundles.bundle("removal", [photo], action="remove")
+    planned_around_an_undo(panel_db, mount, bring, worker_conf, first, create, removal)
+    bring(create)
+    assert settled(panel_db, create)["decision"] == "failed" and "would create" in settled(panel_db, create)["reason"]
+    assert admin_db.execute("SELECT COUNT(*) AS n FROM asset") == [{"n": 1}]
+
+
+def test_an_approved_update_goes_on_after_an_undo(admin_db, panel_db, mount, bundles, bring, worker_conf):
+    (photo,) = bundles.assets("coast", 1)
+    first, middle, last = write_chain(bundles, photo)
+    bring(first)
+    bring(middle)
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, last, "operator")
+    undone(panel_db, worker_conf, middle)
+    bring(last)
+    assert settled(panel_db, last)["decision"] == "updated" and title(admin_db) == "three"
+
+
+def test_a_gallery_that_a_plan_skipped_is_not_renamed_because_a_later_bundle_was_undone(
+    admin_db, panel_db, mount, bundles, bring, worker_conf
+):
+    (photo,) = bundles.assets("coast", 1)
+    album = bundles.container("gallery", "Album", [photo])
+    first = bundles.bundle("first", [photo], [album])
+    middle, last = (
+        bundles.bundle(name, [], [album | {"title": name}], action="update") for name in ("middle", "last")
+    )
+    planned_around_an_undo(panel_db, mount, bring, worker_conf, first, middle, last)
+    bring(middle)
+    (row,) = admin_db.execute("SELECT c.decision, c.reason FROM ingest_batch_container c JOIN ingest_batch b"
+                              " ON b.id = c.batch_id WHERE b.sync_id = %(it)s", it=middle)
+    assert row["decision"] == "failed"
+    assert "undid a later bundle since the plan, and this one would update" in row["reason"]
+    assert admin_db.execute("SELECT title FROM asset_gallery") == [{"title": "Album"}]
+
+
+def test_under_replan_it_is_written_after_an_undo_and_recorded(
+    admin_db, panel_db, mount, bundles, bring, worker_conf
+):
+    (photo,) = bundles.assets("coast", 1)
+    first, middle, last = write_chain(bundles, photo)
+    planned_around_an_undo(panel_db, mount, bring, worker_conf, first, middle, last)
+    worker_helpers.queue(panel_db, mount, middle)
+    worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
+    [row] = admin_db.execute("SELECT changes FROM ingest_result ORDER BY id DESC LIMIT 1")
+    assert title(admin_db) == "two"
+    assert json.loads(row["changes"])["drift"] == {"decision": ["will_skip", "will_update"]}
+
+
+def test_an_undo_before_the_plan_explains_no_change_after_it(admin_db, panel_db, mount, bundles, bring, worker_conf):
+    (photo,) = bundles.assets("coast", 1)
+    bring(bundles.bundle("first", [photo._replace(title="one")]))
+    same = bundles.bundle("same", [photo._replace(title="one")], action="update")
+    last = bundles.bundle("last", [photo._replace(title="three")], action="update")
+    bring(last)
+    undone(panel_db, worker_conf, last)
+    worker_helpers.queue(panel_db, mount, same)
+    admin_db.execute("UPDATE asset SET title = 'by hand'")
+    bring()
+    assert settled(panel_db, same)["planned"] == "will_skip"
+    assert 'title is "by hand", the plan had "one"' in settled(panel_db, same)["reason"]

@@ -165,6 +165,32 @@ def test_bytes_that_are_no_text_are_no_sync_id(panel_conf, admin_db):
     assert status == 2 and errors.startswith("gpupanel: Not a sync_id: ")
 
 
+def test_a_worker_whose_statements_the_server_cannot_take_ends_with_one_line(worker_conf, admin_db):
+    [[before]] = [list(row.values()) for row in admin_db.execute("SELECT @@GLOBAL.max_allowed_packet AS bytes")]
+    admin_db.execute("SET GLOBAL max_allowed_packet = 1024")
+    try:
+        status, _, errors = run("import-worker", "--config", worker_conf, "--once")
+    finally:
+        admin_db.execute("SET GLOBAL max_allowed_packet = %(bytes)s", bytes=before)
+    last = no_traceback(errors).splitlines()[-1]
+    assert status == 1
+    assert "max_allowed_packet is 1,024. Increase max_allowed_packet of the server" in last
+
+
+@pytest.mark.parametrize(("line", "problem"), [
+    ("", "[database] user: found nothing, expected an account"),
+    ("user = gpu_worker\nssl_ca = worker.conf", "[database] ssl_ca: "),
+])
+def test_a_worker_that_can_never_sign_in_ends_instead_of_waiting(worker_conf, admin_db, line, problem):
+    text = worker_conf.read_text()
+    assert "user = gpu_worker\n" in text
+    worker_conf.write_text(text.replace("user = gpu_worker\n", f"{line}\n"))
+    for option in ("--once", "--check"):
+        status, output, errors = run("import-worker", "--config", worker_conf, option)
+        assert status == (2 if option == "--once" else 1)
+        assert problem in no_traceback(output + errors)
+
+
 # ------------------------------------------------------------------------------------------- users, folders, packages
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")

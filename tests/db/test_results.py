@@ -242,7 +242,7 @@ def test_the_latest_result_of_an_asset_is_the_last_that_did_not_fail(worker_db):
     for job_id, result in enumerate((RESULT, RESULT._replace(target_digest="e" * 64), failed), 1):
         worker_db.run_transaction(results.insert, 1, job_id, [result])
     key = ("photo", "a" * 64)
-    assert worker_db.run_read(results.latest, [key, ("cover", "a" * 64)]) == {key: results.LatestResult(2, "e" * 64)}
+    assert worker_db.run_read(results.latest, [key, ("cover", "a" * 64)], 1) == {key: results.LatestResult(2, "e" * 64)}
 
 
 def test_members_are_recorded_with_their_container(admin_db, worker_db):

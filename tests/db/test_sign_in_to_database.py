@@ -231,3 +231,30 @@ def test_a_server_of_another_product_or_age_is_refused_by_name_and_version(tmp_p
 
 def test_the_accounts_of_the_tests_sign_in_by_their_socket(server):
     assert sign_in(server.admin(NAME), user="gpu_panel", password=password("gpu_panel")) == "gpu_panel@localhost"
+
+
+def test_a_configuration_without_an_account_never_signs_in_as_the_user_of_the_process(tls_server):
+    with pytest.raises(ConfigurationError) as refused:
+        Database(DatabaseSettings(unix_socket=str(tls_server.socket))).execute("SELECT 1")
+    assert refused.value.problems == ["[database] user: found nothing, expected an account"]
+
+
+def test_an_address_that_nobody_answers_is_named_whole(tls_server, tmp_path):
+    missing = DatabaseSettings(unix_socket=str(tmp_path / "no.sock"), user="plain")
+    assert str(refusal(missing, DatabaseUnavailableError)) == (
+        f"MariaDB at {tmp_path}/no.sock cannot be reached: No such file or directory."
+    )
+    folder = DatabaseSettings(unix_socket=str(tmp_path), user="plain")
+    assert str(refusal(folder, DatabaseUnavailableError)).startswith(f"MariaDB at {tmp_path} cannot be reached: ")
+    port = DatabaseSettings(host="127.0.0.1", port=1, user="plain")
+    assert str(refusal(port, DatabaseUnavailableError)).startswith("MariaDB at 127.0.0.1 port 1 cannot be reached: ")
+
+
+def test_a_broken_init_connect_is_named_in_the_hint(tls_server):
+    db = Database(tls_server.admin())
+    db.execute("SET GLOBAL init_connect = 'SELECT broken'")
+    try:
+        assert "init_connect" in refusal(account(tls_server, "plain"), DatabaseUnavailableError).hint
+    finally:
+        db.execute("SET GLOBAL init_connect = ''")
+        db.close()

@@ -30,7 +30,6 @@ def gpupanel(*args, **environ):
     ["scan", "--loud"], ["queue", S, "--priority", "high"], ["queue", S, "--priority", str(2**31)],
     ["show", S, "--items", "-1"], ["serve", "--port", "65536"], ["scan", "--as", ""], ["scan", "--as", "a\nb"],
     ["scan", "--as", "a" * 256], ["events", "--day", "9999-12-31"], ["events", "--day", "2026-W05-1"],
-    ["archive", "--before", "0001-01-01", "--to", "."],
 ])
 def test_wrong_usage_exits_2_and_says_how_it_is_used(usage):
     answer = gpupanel(*usage)

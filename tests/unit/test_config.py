@@ -189,6 +189,21 @@ def test_names_are_separated_by_commas_and_may_have_spaces(load, text, names):
     assert load(f"[panel]\noperators = {text}").panel.operators == names
 
 
+@pytest.mark.parametrize("text", ["jane;bob", '"Jane Doe",', "'jane'", "jane, bob # the boss"])
+def test_a_list_of_names_in_another_notation_is_a_problem(load, text):
+    [problem] = problems_of(load, f"[panel]\noperators = {text}")
+    assert "expected user names separated by commas, without quotes or comments" in problem
+
+
+@pytest.mark.parametrize(("option", "text"), [
+    ("user", ""), ("user", "gpu_panel # reads"), ("user", "a" * 129), ("name", ""), ("name", "admin_panel ; ours"),
+    ("name", "#"), ("name", "a" * 65), ("user", "gpu\u200bpanel"),
+])
+def test_an_account_and_a_database_have_names_and_no_comment_behind_them(load, option, text):
+    [problem] = problems_of(load, f"[database]\n{option} = {text}")
+    assert problem.startswith(f"[database] {option}: found ") and "expected a name of 1 to " in problem
+
+
 def test_a_line_that_could_be_one_name_or_two_is_a_problem(load):
     [problem] = problems_of(load, "[panel]\noperators = Jane Doe")
     assert "found 'Jane Doe'" in problem and "ends with a comma" in problem

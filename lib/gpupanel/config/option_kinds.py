@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+COMMENT = r"(^|\s)[#;]"  # in a value: a comment has a line of its own
 MAX_SOCKET_BYTES = 107  # of the path of a Unix socket
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 # A plain address: no display name, no quotes, nothing that a mail header could take for its end.
@@ -51,10 +52,25 @@ class Url(NamedTuple):
 
 
 def _names(text: str) -> frozenset[str]:
-    """Split at commas and line ends; `Jane Doe` without either could be one name or two."""
+    """Split at commas and line ends; `Jane Doe` without either could be one name or two.
+
+    Semicolons, quotes and a comment are no part of a name: a list that is written so would let nobody in.
+    """
     if len(text.split()) > 1 and not set(",\n") & set(text):
         raise ValueError
-    return frozenset(name for part in text.replace("\n", ",").split(",") if (name := part.strip()))
+    names = frozenset(name for part in text.replace("\n", ",").split(",") if (name := part.strip()))
+    if any(";" in name or name[0] in "\"'" or re.search(COMMENT, name) for name in names):
+        raise ValueError
+    return names
+
+
+def _name(most: int) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if not 0 < len(text) <= most or not text.isprintable() or re.search(COMMENT, text):
+            raise ValueError
+        return text
+
+    return convert
 
 
 def _host(text: str) -> str:
@@ -155,7 +171,12 @@ def whole_number(high: int) -> Kind:
 TEXT, PATH = Kind(str, "text"), Kind(_path, "a path")
 HOST = Kind(_host, "the name or address of a host")
 SOCKET = Kind(_socket, f"a path of at most {MAX_SOCKET_BYTES} bytes")
-NAMES = Kind(_names, "user names separated by commas; one name with a space ends with a comma: Jane Doe,")
+ACCOUNT = Kind(_name(128), "a name of 1 to 128 characters, without a comment behind it")
+DATABASE = Kind(_name(64), "a name of 1 to 64 characters, without a comment behind it")
+NAMES = Kind(
+    _names, "user names separated by commas, without quotes or comments; one name with a space ends with a comma:"
+    " Jane Doe,"
+)
 NETWORKS = Kind(_networks, "addresses or networks, such as 127.0.0.1 or 10.0.0.0/8")
 AUTH = _choice("remote_user", "none")
 VERIFY = _choice("size", "sha256")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from ..window import ALWAYS, Window
 from .option_kinds import (
-    ADDRESS, ADDRESSES, AUTH, BYTES, COUNT, FLAG, HOOK_URL, HOST, LOCAL_HOSTS, MINUTES, NAMES, NETWORKS, ON_CHANGE,
-    PAGES_URL, PATH, PORT, SECONDS, SMTP_TLS, SOCKET, TEXT, TIME_ZONE, TLS, UNIT, VERIFY, WINDOW, Kind, Url,
-    whole_number,
+    ACCOUNT, ADDRESS, ADDRESSES, AUTH, BYTES, COUNT, DATABASE, FLAG, HOOK_URL, HOST, LOCAL_HOSTS, MINUTES, NAMES,
+    NETWORKS, ON_CHANGE, PAGES_URL, PATH, PORT, SECONDS, SMTP_TLS, SOCKET, TEXT, TIME_ZONE, TLS, UNIT, VERIFY,
+    WINDOW, Kind, Url, whole_number,
 )
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class DatabaseSettings:
     host: Annotated[str, HOST, "Name or address of the MariaDB server."] = "127.0.0.1"
     port: Annotated[int, PORT, "TCP port of the server."] = 3306
     unix_socket: Annotated[str, SOCKET, "Path of the server's socket, used instead of host and port."] = ""
-    user: Annotated[str, TEXT, "Account to log in with."] = ""
+    user: Annotated[str, ACCOUNT, "Account to log in with."] = ""
     password: Annotated[str, TEXT, "The account's password."] = field(default="", repr=False)
-    name: Annotated[str, TEXT, "Database that holds the tables."] = "admin_panel"
+    name: Annotated[str, DATABASE, "Database that holds the tables."] = "admin_panel"
     password_file: Annotated[Path | None, PATH, "File that holds the password and nothing else."] = None
     ssl: Annotated[str, TLS, "TLS: if the server offers it, always, or never; auto has none on this machine."] = "auto"
     ssl_ca: Annotated[Path | None, PATH, "Certificates of the authorities that may sign the server's."] = None

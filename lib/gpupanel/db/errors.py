@@ -18,7 +18,7 @@ DRIVER_ERRORS = (pymysql.MySQLError, ValueError, TypeError, AttributeError, OSEr
 CONFLICT = {1020, 1205, 1213, 1969, 3024}
 # The connection or the node is gone.
 LOST = {0, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2027, 2055, 4031}
-UNREACHABLE = {1040, 1041, 1129, 1203, 1226, 1290, 1836, 2002, 2003, 2005}
+UNREACHABLE = {1040, 1041, 1129, 1152, 1184, 1203, 1226, 1290, 1836, 2002, 2003, 2005}
 # Files, memory, disk space, damaged tables, interrupted statements.
 TROUBLE = {
     3, 5, 28, 1010, 1011, 1015, 1016, 1017, 1018, 1021, 1023, 1024, 1026, 1028, 1030, 1033, 1034, 1035, 1037, 1038,
@@ -43,6 +43,7 @@ HINTS |= {
     1047: "This node has left its Galera cluster: check wsrep_cluster_status, or name another node.",
     1129: "After many failed connections MariaDB blocks this host: mariadb-admin flush-hosts.",
     1130: "The accounts of etc/grants.sql are for localhost: use unix_socket, or create them for this host.",
+    1184: "Correct init_connect in MariaDB's configuration, or try again if the connection was killed.",
     1275: "Set old_passwords = OFF in MariaDB's configuration, then ALTER USER ... IDENTIFIED BY '...'.",
     1251: "Give the account a password of the usual kind: ALTER USER ... IDENTIFIED BY '...'.",
     1524: "MariaDB has not loaded the account's plugin: INSTALL SONAME, or ALTER USER ... IDENTIFIED BY '...'.",

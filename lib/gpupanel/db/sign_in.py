@@ -30,7 +30,9 @@ else:
     Base = connections.Connection  # generic in the type stubs alone
 
 OLDEST = (10, 6)
+UNREACHABLE = 2003
 UNKNOWN_DATABASE = 1049
+ACCESS_DENIED = 1045
 NATIVE = "mysql_native_password"
 CHALLENGES = (NATIVE, "client_ed25519")
 # Methods that send the password, or encrypt it with a key that the server sends unsigned.
@@ -118,6 +120,10 @@ def connect(settings: DatabaseSettings, context: TlsContext | None, **options: A
         DatabaseAccessError: the account, its method or the encryption was refused.
         UnsupportedServerError: another product, or MariaDB before 10.6.
     """
+    if not settings.user:  # the driver would sign in as the user of this process, who may be root
+        raise ConfigurationError(
+            "The configuration names no database account", ["[database] user: found nothing, expected an account"]
+        )
     where: dict[str, Any] = {"host": settings.host, "port": settings.port}
     if settings.unix_socket:
         where = {"unix_socket": settings.unix_socket}
@@ -131,15 +137,29 @@ def connect(settings: DatabaseSettings, context: TlsContext | None, **options: A
     except pymysql.MySQLError as error:
         if error.args[0] == UNKNOWN_DATABASE and not is_supported(connection.server_version):
             raise unsupported_error(connection.server_version) from error
-        raise _with_tls_hint(translate_error(error), context, settings) from error
+        cause = getattr(error, "original_exception", None)
+        if error.args[0] == UNREACHABLE and not isinstance(cause, ssl.SSLError):
+            raise _unreachable(error, settings) from error
+        problem = translate_error(error)
+        raise (_with_tls_hint(problem, context, settings) if error.args[0] == ACCESS_DENIED else problem) from error
     except MALFORMED as error:
-        address = settings.unix_socket or f"{settings.host} port {settings.port}"
         raise DatabaseUnavailableError(
-            f"The server at {address} does not answer as MariaDB does.", "Check [database] host and port."
+            f"The server at {_address(settings)} does not answer as MariaDB does.", "Check [database] host and port."
         ) from error
     if not is_supported(connection.server_version):  # a proxy's own version, perhaps
         _require_support(connection)
     return connection
+
+
+def _address(settings: DatabaseSettings) -> str:
+    return settings.unix_socket or f"{settings.host} port {settings.port}"
+
+
+def _unreachable(error: pymysql.MySQLError, settings: DatabaseSettings) -> PanelError:
+    """Name the socket, or the host with its port, which the driver's message leaves out."""
+    cause = getattr(error, "original_exception", None)
+    reason = getattr(cause, "strerror", None) or str(cause or error.args[1])
+    return DatabaseUnavailableError(f"MariaDB at {_address(settings)} cannot be reached: {reason}.")
 
 
 def _with_tls_hint(problem: PanelError, context: TlsContext | None, settings: DatabaseSettings) -> PanelError:

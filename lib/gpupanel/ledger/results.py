@@ -19,10 +19,11 @@ Key = tuple[str, str]  # (kind, hash)
 
 
 class LatestResult(NamedTuple):
-    """The latest result of an asset or container that did not fail."""
+    """The latest result of a target that did not fail; `undone_by` is the undo that made it since the plan, if any."""
 
     job_id: int
     target_digest: str
+    undone_by: str | None = None
 
 
 def insert(tx: Transaction, batch_id: int, job_id: int, results: list[EntryResult]) -> dict[Key, int]:
@@ -58,15 +59,15 @@ def insert_tombstones(tx: Transaction, tombstones: Mapping[int, Iterable[Tombsto
     ])
 
 
-def latest(tx: ReadTransaction, keys: Iterable[Key]) -> dict[Key, LatestResult]:
-    """(kind, hash) -> latest result that did not fail, of these targets."""
+def latest(tx: ReadTransaction, keys: Iterable[Key], batch_id: int) -> dict[Key, LatestResult]:
+    """(kind, hash) -> latest result that did not fail, of these targets; an undo is named since the batch's plan."""
     ids = [
         row["id"] for kind, hashes in chunk_by_first(keys)
         for row in tx.fetch_all("results.latest_ids", kind=kind, hashes=hashes)
     ]
     return {
-        (row["kind"], row["hash"]): LatestResult(row["job_id"], row["target_digest"])
-        for chunk in chunked(ids) for row in tx.fetch_all("results.by_ids", ids=chunk)
+        (row["kind"], row["hash"]): LatestResult(row["job_id"], row["target_digest"], row["undone_by"])
+        for chunk in chunked(ids) for row in tx.fetch_all("results.by_ids", ids=chunk, batch_id=batch_id)
     }
 
 

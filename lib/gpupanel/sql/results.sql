@@ -31,8 +31,11 @@ WHERE kind = %(kind)s AND hash = %(hash)s AND target_digest IS NOT NULL AND chan
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: by_ids
--- Job and digest of some results.
-SELECT kind, hash, job_id, target_digest FROM ingest_result WHERE id IN %(ids)s
+-- Job and digest of some results, and the batch of those that an undo made since a batch was planned.
+SELECT r.kind, r.hash, r.job_id, r.target_digest,
+       IF(b.undo_of IS NOT NULL AND r.created_at >= own.started_at, b.sync_id, NULL) AS undone_by
+FROM ingest_result r LEFT JOIN ingest_batch b ON b.id = r.batch_id LEFT JOIN ingest_batch own ON own.id = %(batch_id)s
+WHERE r.id IN %(ids)s
 
 -- name: failed_items
 -- Reasons of the first failed items of a batch.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .. import library_reader, order
 from ..db import Transaction, chunked
-from ..decision import ContainerMemberships, decide
+from ..decision import ContainerMemberships, decide, decided_by
 from ..library_reader import AssetKey, ExistingAsset
 from ..manifest import Derivative, InvalidItem, Item, Manifest
 from ..models import Decision
@@ -215,7 +215,10 @@ def _with_documents(
         new = new._replace(source="")
     if not new.files:
         return decided
-    reason = f"{decided.reason}; new in this batch: {', '.join(new.files)}"
+    files, say = ", ".join(new.files), decided.existing.say
+    reason = f"{decided.reason}; new in this batch: {files}"
+    if decided.is_older and say and decided.decision is Decision.WILL_SKIP:
+        reason = f"{decided_by(say, adds=True)}: {files}"
     decision = Decision.WILL_LINK if decided.is_older else Decision.WILL_UPDATE
     return decided._replace(decision=decision, reason=reason, new=new)
 

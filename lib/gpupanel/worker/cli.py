@@ -45,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         discard_unwritable_output()
         print(f"import-worker: {error.filename or 'Input or output'}: {error.strerror}.", file=sys.stderr)
         return TROUBLE
+    except PanelError as error:  # such as a server whose limits the worker's own statements exceed
+        problems = getattr(error, "problems", [])
+        print(f"import-worker: {join_sentences(str(error), error.hint)}", *problems, sep="\n  ", file=sys.stderr)
+        return TROUBLE
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return INTERRUPTED
@@ -72,8 +76,9 @@ def _run(arguments: list[str] | None, has_output: bool) -> int:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
-    if refusal := self_check.find_unsupported_server(settings):
-        print(join_sentences(str(refusal), refusal.hint), file=sys.stderr)
+    if refusal := self_check.find_lasting_refusal(settings):
+        problems = getattr(refusal, "problems", [])
+        print(join_sentences(str(refusal), refusal.hint), *problems, sep="\n  ", file=sys.stderr)
         return USAGE
     _collect_garbage_rarely()
     log = make_logger()

@@ -16,7 +16,8 @@ from ..rows import PlannedContainer
 from . import planned_values
 from .chunk_writer import HOLD, ImportRun
 from .container_work import ContainerWork
-from .drift import REMEDY, STRONG, format_fields, imported_elsewhere
+from .drift import REMEDY, STRONG, format_fields, imported_elsewhere, stronger_reason, undone_since
+from .item_decision import LEAVES
 from .member_changes import time_of_say
 
 
@@ -25,26 +26,43 @@ def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> No
     doubtful = [doubt for work in works if (doubt := _doubt(work))]
     if not doubtful:
         return
-    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful])
-    left = [each for each in doubtful if not _is_by_import(each.existing, latest.get(each.work.entry.key), run)]
+    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful], run.batch_id)
+    left = []
+    for each in doubtful:
+        if undone_by := undone_since(each.plan["planned"], latest.get(each.work.entry.key)):
+            _note(each.work, run, stronger_reason(each.work.decision, undone_by), {
+                "decision": [each.plan["planned"], each.work.decision],
+            })
+        elif each.is_other and not _is_by_import(each.existing, latest.get(each.work.entry.key), run):
+            left.append(each)
     imported = imported_elsewhere(tx, run.batch_id, [doubt.existing.columns for doubt in left])
     for doubt in left:
         if doubt.existing.columns.last_batch_id in imported:
             continue
         fields = _fields(tx, doubt)
-        if run.on_change == HOLD:
-            found = format_fields(fields) or "it has another title or cover"
-            doubt.work.problem = f"changed outside of an import since the plan: {found}; {REMEDY}"
-        else:
-            doubt.work.drift = fields or {"title": [None, doubt.existing.title]}
+        found = format_fields(fields) or "it has another title or cover"
+        reason = f"changed outside of an import since the plan: {found}; {REMEDY}"
+        _note(doubt.work, run, reason, fields or {"title": [None, doubt.existing.title]})
+
+
+def _note(work: ContainerWork, run: ImportRun, reason: str, drift: Changes) -> None:
+    """Let a container fail, or record that it is written all the same."""
+    if run.on_change == HOLD:
+        work.problem = reason
+    else:
+        work.drift = drift
 
 
 class _Doubt(NamedTuple):
-    """A container that the bundle writes and that is not what its plan saw."""
+    """A container that the bundle writes and that is not what its plan saw, or that its plan left as it was."""
 
     work: ContainerWork
     plan: PlannedContainer
     existing: ExistingContainer
+
+    @property
+    def is_other(self) -> bool:
+        return self.existing.target_digest != self.plan["target_digest"]
 
 
 def _doubt(work: ContainerWork) -> _Doubt | None:
@@ -52,8 +70,8 @@ def _doubt(work: ContainerWork) -> _Doubt | None:
     if plan is None or plan["target_digest"] is None or work.decision not in STRONG or existing is None:
         return None
     is_older = time_of_say(work.bundle, existing.say) is None
-    is_as_planned = existing.target_digest == plan["target_digest"]
-    return None if is_older or is_as_planned else _Doubt(work, plan, existing)
+    doubt = _Doubt(work, plan, existing)
+    return doubt if not is_older and (doubt.is_other or plan["planned"] in LEAVES) else None
 
 
 def _is_by_import(existing: ExistingContainer, latest: LatestResult | None, run: ImportRun) -> bool:

@@ -14,9 +14,12 @@ from ..library_reader import AssetKey, ExistingAsset, SayColumns
 from ..models import Changes, Decision
 from ..text import json_changes, quote_value
 from . import planned_values
-from .item_decision import ItemDecision, found_digest
+from .item_decision import LEAVES, ItemDecision, found_digest
 
 STRONG = (Decision.WILL_CREATE, Decision.WILL_UPDATE, Decision.WILL_REMOVE)
+WOULD_NOW = {
+    Decision.WILL_CREATE: "would create", Decision.WILL_UPDATE: "would update", Decision.WILL_REMOVE: "would remove",
+}
 MAX_VALUE_LENGTH = 100  # characters of a value in a reason, which names two values a field
 REMEDY = "preflight again, look, queue"
 
@@ -40,20 +43,48 @@ def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict
     doubtful = [each for each in decided if _is_doubtful(each)]
     if not doubtful:
         return {}
-    latest = results.latest(tx, [each.key for each in doubtful])
-    left = [each for each in doubtful if not _is_by_import(each, latest.get(each.key), own)]
+    latest = results.latest(tx, [each.key for each in doubtful], own.batch_id)
+    undone = {
+        each.key: by for each in doubtful if (by := undone_since(each.entry.planned, latest.get(each.key)))
+    }
+    left = [
+        each for each in doubtful
+        if each.key not in undone and _is_other(each) and not _is_by_import(each, latest.get(each.key), own)
+    ]
     imported = imported_elsewhere(tx, own.batch_id, [each.existing.columns for each in left if each.existing])
-    return {
+    by_undo = {each.key: _stronger(each, undone[each.key]) for each in doubtful if each.key in undone}
+    return by_undo | {
         each.key: _drift(tx, each) for each in left
         if each.existing is None or each.existing.columns.last_batch_id not in imported
     }
 
 
 def _is_doubtful(decided: ItemDecision) -> bool:
-    """Whether an item writes to an asset that is not what its plan saw."""
-    planned = decided.entry.target_digest
-    is_bound = planned is not None and decided.decision in STRONG and not decided.is_older
-    return is_bound and found_digest(decided.existing) != planned
+    """Whether an item writes to an asset that is not what its plan saw, or that its plan left as it was."""
+    is_bound = decided.entry.target_digest is not None and decided.decision in STRONG and not decided.is_older
+    return is_bound and (_is_other(decided) or decided.entry.planned in LEAVES)
+
+
+def _is_other(decided: ItemDecision) -> bool:
+    return found_digest(decided.existing) != decided.entry.target_digest
+
+
+def undone_since(planned: str | None, latest: LatestResult | None) -> str | None:
+    """The undo that lets an entry be written although its plan left it: the bundle that had decided later is undone.
+
+    An undo is no bundle that this one follows in upstream's order.
+    """
+    return latest.undone_by if latest and planned in LEAVES else None
+
+
+def stronger_reason(decision: Decision, undone_by: str) -> str:
+    """Why an entry is not written that its plan left as it was."""
+    return f"batch {undone_by} undid a later bundle since the plan, and this one {WOULD_NOW[decision]} it now; {REMEDY}"
+
+
+def _stronger(decided: ItemDecision, undone_by: str) -> Drift:
+    reason = stronger_reason(decided.decision, undone_by)
+    return Drift(reason, {"decision": [decided.entry.planned, decided.decision]})
 
 
 def _is_by_import(decided: ItemDecision, latest: LatestResult | None, own: OwnJob) -> bool:

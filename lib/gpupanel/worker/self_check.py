@@ -10,7 +10,7 @@ from ..config import Settings
 from ..db import Database
 from ..doctor import Finding, MOUNT_CHECKS, WRONG, grants
 from ..db.expected import ACCOUNTS
-from ..errors import PanelError, UnsupportedServerError
+from ..errors import ConfigurationError, PanelError, UnsupportedServerError
 from ..mount import iterate_with_timeout
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 
@@ -24,12 +24,15 @@ def find_problems(settings: Settings) -> list[str]:
     return [_line(finding) for finding in findings if finding.level == WRONG]
 
 
-def find_unsupported_server(settings: Settings) -> UnsupportedServerError | None:
-    """Return why the server cannot be used, or None: also while no server answers, which a worker waits for."""
+def find_lasting_refusal(settings: Settings) -> UnsupportedServerError | ConfigurationError | None:
+    """Return why waiting would not help: an unsupported server, or a configuration that cannot sign in.
+
+    None also while no server answers, which a worker waits for.
+    """
     db = Database(settings.database, read_timeout=START_SECONDS)
     try:
         db.execute("SELECT VERSION()")
-    except UnsupportedServerError as error:
+    except (UnsupportedServerError, ConfigurationError) as error:
         return error
     except PanelError:
         return None
@@ -43,7 +46,8 @@ def _of_the_database(settings: Settings) -> Iterator[Finding]:
     try:
         yield from grants.check_own_grants(db, settings, DUTY)
     except PanelError as error:
-        yield Finding("database", WRONG, str(error), "an answer", error.hint)
+        found = "; ".join([str(error), *getattr(error, "problems", [])])
+        yield Finding("database", WRONG, found, "an answer", error.hint)
     finally:
         db.close()
 

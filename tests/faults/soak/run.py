@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from bench.environment import slow_mount
 from campaign import snapshot
 from constants import NAME, password
-from gpupanel.db import schema
+from gpupanel.db import Database, schema
 from gpupanel.db.expected import ARCHIVER, SEALER
 from load.chaos import Chaos
 from load.deployment import WORKER, Deployment, open_deployment
@@ -28,6 +27,8 @@ OPTIONS = (
 SIZES = {1: 40, 4: 30, 100: 28, 2000: 2}  # items of a bundle: its share of the bundles
 REFRESH_SECONDS = 3  # of an open page (static/panel.js)
 STAYS = 10  # refreshes until a tab follows another batch
+OLD = """SELECT LEAST({latest}, COALESCE(MIN(started_at), NOW(6))) AS `before` FROM ingest_batch
+         WHERE status IN ('preflight_passed', 'queued', 'importing')"""
 KILLS = {("worker", "kill -9"): 1}
 
 
@@ -96,6 +97,7 @@ class Records:
         for account in (SEALER, ARCHIVER):
             schema.open_account(site.server.admin(NAME), account, password(account))
         self._seal_conf, self._archive_conf = map(site.configuration, (SEALER, ARCHIVER))
+        self._db = Database(site.server.admin(NAME))
         self.folder, self.heads = site.folder / "archives", site.folder / "heads"
         self.folder.mkdir()
         self.heads.touch()
@@ -111,11 +113,14 @@ class Records:
         return self._age / 4
 
     def archive(self) -> float:
-        self.archive_before(datetime.now(UTC) - timedelta(seconds=self._age))
+        self._archive_before(f"NOW(6) - INTERVAL {self._age} SECOND")
         return self._age / 4
 
-    def archive_before(self, moment: datetime) -> None:
-        self.command("archive", "--before", moment.isoformat(), "--to", str(self.folder), conf=self._archive_conf)
+    def _archive_before(self, latest: str) -> None:
+        """Archive what is older than `latest` and than every queued plan (docs/decisions/0170)."""
+        (row,) = self._db.execute(OLD.format(latest=latest))
+        before = row["before"].isoformat()
+        self.command("archive", "--before", before, "--to", str(self.folder), conf=self._archive_conf)
 
     def verify(self) -> None:
         """Seal what is left; verify all receipts, and by themselves those of an archived batch and of another one."""
@@ -133,9 +138,9 @@ class Records:
             self.command("verify", str(file))
 
     def restore(self) -> None:
-        """Archive what is left, and bring everything back."""
-        self.archive_before(datetime.now(UTC))
-        for file in sorted(self.folder.iterdir()):
+        """Archive what is left, and bring everything back: the newest file of a batch has its present items."""
+        self._archive_before("NOW(6)")
+        for file in sorted(self.folder.iterdir(), reverse=True):
             self.command("restore-archive", str(file), conf=self._archive_conf)
 
 
