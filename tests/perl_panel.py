@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from constants import TREE
-from gpupanel.db import Database, versions
+from gpupanel.db import Database, migrations
 from gpupanel.devtools.mariadb_server import MariaDBServer
 
 FOLDER = TREE / "tests" / "perl_side"
@@ -24,7 +24,7 @@ class PerlPanel(NamedTuple):
         admin.execute("SET foreign_key_checks = 0")
         admin.execute(f"CREATE OR REPLACE DATABASE {self.name} CHARACTER SET latin1")
         tables = Database(self.server.admin(self.name))
-        for statement in versions.split_statements((FOLDER / "schema.sql").read_text()):
+        for statement in migrations.split_statements((FOLDER / "schema.sql").read_text()):
             tables.execute(statement)
         tables.close()
 

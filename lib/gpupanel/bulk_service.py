@@ -31,7 +31,7 @@ EFFECTS = {
     CANCEL: {Status.QUEUED: CANCELED},
     SEEN: dict.fromkeys(Status, MARKED),
 }
-REPLACED = "upstream replaced its bundle after its plan was approved; run Preflight and check the new plan first"
+REPLACED = "upstream replaced its bundle, and no person has preflighted it since; run Preflight, check the plan first"
 BUSY = {Status.QUEUED: "it is queued already", Status.IMPORTING: "it is being imported"}
 
 

@@ -99,6 +99,7 @@ class PreflightFailedError(InvalidStateError):
     """A preflight failed and is recorded; the batch was not queued."""
 
     hint = "Ask upstream to fix and resend the bundle, then queue the batch again."
+    cause = "the preflight failed"
 
     def __init__(self, sync_id: str, reasons: list[str]) -> None:
         super().__init__(f"The preflight of batch {sync_id} failed: {'; '.join(reasons)}.")
@@ -109,9 +110,11 @@ class UnseenChangeError(InvalidStateError):
     """A bundle does something else than what was recorded; its plan is stored, and the batch was not queued."""
 
     hint = "Run Preflight, check the new plan, then queue the batch."
+    cause = "no person has seen what upstream made of the bundle"
 
     def __init__(self, sync_id: str, reason: str) -> None:
         super().__init__(f"Batch {sync_id} was not queued: {reason}.")
+        self.reasons = [f"{reason}. {self.hint}"]
 
 
 class PreflightTooLongError(PanelError):

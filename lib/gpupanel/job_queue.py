@@ -62,7 +62,7 @@ def enqueue(
 def _raise_if_unapproved(batch: BatchRow) -> None:
     if ledger.has_unapproved_plan(batch["status"], batch["changed_at"]):
         raise InvalidStateError(
-            f"Upstream replaced the bundle of batch {batch['sync_id']} after its plan was approved.",
+            f"Upstream replaced the bundle of batch {batch['sync_id']}, and no person has preflighted it since.",
             "Run Preflight, check the new plan, then queue the batch.",
         )
 

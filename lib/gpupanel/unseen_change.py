@@ -49,8 +49,11 @@ def _is_unseen(recorded: BatchRow, examined: BundleInspection) -> bool:
 
 
 def _what_changed(recorded: BatchRow, examined: BundleInspection) -> str:
-    action = examined.manifest.action if examined.manifest else ""
-    known = recorded["action"]
-    if known in (None, action):
-        return f"upstream replaced the bundle, a {action}, after it was recorded"
-    return f"upstream replaced the bundle, a {known} when it was recorded, by a {action}"
+    action = examined.manifest.action if examined.manifest else None
+    if recorded["action"] in (None, action):
+        return f"upstream replaced the bundle, {_named(action)}, after it was recorded"
+    return f"upstream replaced the bundle, {_named(recorded['action'])} when it was recorded, by {_named(action)}"
+
+
+def _named(action: str | None) -> str:
+    return f"an {action}" if action == "update" else f"a {action}"

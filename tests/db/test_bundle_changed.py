@@ -84,7 +84,7 @@ def replaced(bundles, worker_conf, library, queued):
 def test_no_queueing_approves_a_plan_that_no_person_preflighted(
     admin_db, panel_db, mount, worker_conf, replaced
 ):
-    message = f"Upstream replaced the bundle of batch {replaced} after its plan was approved."
+    message = f"Upstream replaced the bundle of batch {replaced}, and no person has preflighted it since."
     for queue in (services.queue_batch, services.retry_batch):
         with pytest.raises(InvalidStateError) as refused:
             queue(panel_db, mount, replaced, "operator")
@@ -129,7 +129,7 @@ def test_a_successor_that_is_canceled_leaves_a_plan_that_no_person_approved(
         patch.setattr(bundle_change, "end_job", pausing)
         worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
     services.cancel_job(panel_db, ended[-1], "operator")
-    with pytest.raises(InvalidStateError, match="after its plan was approved"):
+    with pytest.raises(InvalidStateError, match="no person has preflighted it since"):
         services.queue_batch(panel_db, mount, sync_id, "operator")
 
 

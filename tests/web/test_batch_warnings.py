@@ -151,6 +151,20 @@ def test_queueing_what_fails_its_preflight_tells_a_program_why(send, scan_bundle
     assert values["result"]["problems"] == ['status: found "pending", expected completed']
 
 
+def test_a_bundle_that_became_another_action_is_planned_and_its_page_says_that_nobody_approved_it(
+    admin, send, scan_bundle, rewrite, panel_db
+):
+    sync_id = scan_bundle()
+    rewrite(sync_id, action="update")
+    page = send(detail(sync_id), do="queue", sync_id=sync_id).follow()
+    notice = text(page.html.find(class_="notice"))
+    assert notice.startswith("Not queued: no person has seen what upstream made of the bundle.")
+    assert "a create when it was recorded, by an update: " in notice and "check the new plan, then queue" in notice
+    assert panel_db.run_read(ledger.get_batch, sync_id)["status"] == "preflight_passed"
+    shown = text(admin.get(detail(sync_id)).html.main)
+    assert "Upstream replaced this bundle before it was queued" in shown and "No person has approved them" in shown
+
+
 @pytest.mark.parametrize("do", ["preflight", "queue", "retry"])
 def test_a_bundle_that_is_gone_is_refused_with_its_status_and_what_to_do(send, scan_bundle, mount, admin_db, do):
     sync_id = scan_bundle()

@@ -94,7 +94,8 @@ def _lock(db: Database, name: str) -> None:
     """Keep other init-db off this database until the connection is closed."""
     db.execute(f"SET SESSION lock_wait_timeout = {TABLE_LOCK_SECONDS}")
     [row] = db.execute(
-        "SELECT GET_LOCK(CONCAT('init-db.', %(name)s), %(seconds)s) AS is_ours", name=name, seconds=INIT_LOCK_SECONDS
+        "SELECT GET_LOCK(LEFT(CONCAT('init-db.', %(name)s), 64), %(seconds)s) AS is_ours", name=name,
+        seconds=INIT_LOCK_SECONDS,
     )
     if row["is_ours"] != 1:
         raise InvalidStateError(

@@ -4,7 +4,7 @@ A notice is marked after its message was accepted: a crash in between sends it a
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -12,7 +12,7 @@ from enum import Enum
 from .. import workers
 from ..config import Url
 from ..db import Database, ReadTransaction, Transaction
-from ..errors import DeliveryError, InvalidStateError
+from ..errors import DeliveryError, InvalidStateError, PanelError
 from ..ledger import notices
 from ..ledger.notices import CONDITIONS, NoticeKind
 from ..models import JobState
@@ -25,6 +25,7 @@ MAX_NOTICES = 10_000  # of one message
 UNCLAIMED_SECONDS = 300  # a restart of a worker, or of its machine, needs no notice
 AGAIN_AFTER = timedelta(days=1)  # a condition that lasts is sent once a day
 EVER = datetime(1000, 1, 1)
+LOCK_NAME = "LEFT(CONCAT('notify.', DATABASE()), 64)"
 
 
 class Verdict(Enum):
@@ -69,14 +70,20 @@ def send_due(db: Database, channels: list[Channel], sender: Sender, *, now: bool
 
 @contextmanager
 def _lock_sending(db: Database) -> Iterator[None]:
-    """Keep other processes from sending the same; the lock ends with the connection, however this process ends."""
+    """Keep other processes from sending the same.
+
+    The lock ends with the connection, however this process ends; a server may notice that a moment later, so that the
+    next run would be refused.
+    """
     lock = Database(db.settings)
+    [row] = lock.execute(f"SELECT GET_LOCK({LOCK_NAME}, 0) AS is_ours")
     try:
-        [row] = lock.execute("SELECT GET_LOCK(LEFT(CONCAT('notify.', DATABASE()), 64), 0) AS is_ours")
         if row["is_ours"] != 1:
             raise InvalidStateError("Another process sends notices now.", "Nothing is lost; try again in a minute.")
         yield
     finally:
+        with suppress(PanelError):
+            lock.execute(f"SELECT RELEASE_LOCK({LOCK_NAME}) AS was_ours")
         lock.close()
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from .. import job_queue, services, undo_service
 from ..config import MountSettings
 from ..db import Database
-from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
+from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested, UnseenChangeError
 from ..models import PRIORITY
 from ..mount import Mount
 from ..scan_run import ScanReport
@@ -116,8 +116,8 @@ def queue(request: FormContext) -> ActionResult:
         )
     except PreflightRequested as requested:
         return _requested("queue", requested, result)
-    except PreflightFailedError as error:
-        summary = "Not queued: the preflight failed."
+    except (PreflightFailedError, UnseenChangeError) as error:
+        summary = f"Not queued: {error.cause}."
         return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
     return ActionResult("queue", True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
 
@@ -131,8 +131,8 @@ def retry(request: FormContext) -> ActionResult:
         )
     except PreflightRequested as requested:
         return _requested("retry", requested, result)
-    except PreflightFailedError as error:
-        summary = "Nothing was retried: the preflight failed."
+    except (PreflightFailedError, UnseenChangeError) as error:
+        summary = f"Nothing was retried: {error.cause}."
         return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
     items = request.db.run_read(job_queue.job, job_id)["items_total"]
     scope = pluralize(items, "item") if items else "the containers"
