@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pymysql.constants import CLIENT
 
+OK = b"\x00\x00\x00\x02\x00\x00\x00"
 SALT = b"abcdefghijklmnopqrst"
 USUAL = CLIENT.CAPABILITIES | CLIENT.CONNECT_WITH_DB | CLIENT.PLUGIN_AUTH | CLIENT.FOUND_ROWS
 
@@ -21,6 +22,7 @@ class FalseServer:
     default_method: str = "mysql_native_password"
     capabilities: int = USUAL
     port: int = 0
+    result: bytes | None = None  # the response to the third statement, where every password is accepted
     received: list[bytes] = field(default_factory=list)
 
     def greeting(self) -> bytes:
@@ -37,11 +39,13 @@ class FalseServer:
         connection.sendall(_packet(0, self.greeting()))
         number, text = _read(connection)
         self.received.append(text)
-        connection.sendall(_packet(number + 1, b"\xfe" + self.asks_for))
+        connection.sendall(_packet(number + 1, b"\xfe" + self.asks_for if self.result is None else OK))
+        statements = 0
         while True:
             number, text = _read(connection)
             self.received.append(text)
-            connection.sendall(_packet(number + 1, b"\x00\x00\x00\x02\x00\x00\x00"))
+            statements += 1
+            connection.sendall(_packet(number + 1, OK if self.result is None or statements < 3 else self.result))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 import worker_helpers
 from constants import TREE
 from gpupanel import job_queue, ledger, services
+from gpupanel.errors import PanelError
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
 from gpupanel.receipts.root import EMPTY_HEAD, next_head
 from gpupanel.receipts.rows import Span
@@ -240,6 +241,44 @@ def _restore(admin_db, table, row, assignments):
 def test_a_row_that_was_removed_or_added_is_found(imported, sealed, admin_db, panel_db, statement, name):
     admin_db.execute(statement)
     assert re.search(name, problems(panel_db, [(0, sealed)])[0])
+
+
+FORGED = (
+    "INSERT INTO ingest_event (id, batch_id, event_type, payload, actor)"
+    " SELECT %(id)s, id, 'job_canceled', '{}', 'somebody' FROM ingest_batch WHERE sync_id = %(sync_id)s"
+)
+
+
+@pytest.mark.parametrize("account", ["panel_db", "worker_db"])
+def test_an_event_that_an_account_writes_between_sealed_ones_is_found_and_has_its_true_time(
+    request, imported, bring, seal_db, admin_db, account
+):
+    """Panel and worker may write ids, and so use one that a rollback left free."""
+    db = request.getfixturevalue(account)
+    gap = admin_db.execute("SELECT MAX(id) + 1 AS id FROM ingest_event")[0]["id"]
+    admin_db.execute(f"ALTER TABLE ingest_event AUTO_INCREMENT = {gap + 1}")
+    bring(imported)
+    seal(seal_db)
+    assert problems(db) == []
+    db.execute(FORGED, id=gap, sync_id=imported)
+    found = problems(db)
+    assert len(found) == 1 and f"event {gap} (job_canceled), is not what was sealed there" in found[0], found
+    forged, later = admin_db.execute(
+        "SELECT created_at FROM ingest_event WHERE id >= %(id)s ORDER BY id LIMIT 2", id=gap
+    )
+    assert forged["created_at"] > later["created_at"]
+
+
+def test_an_event_with_the_highest_id_stops_events_until_an_administrator_removes_it(
+    imported, panel_db, admin_db, mount
+):
+    highest = 2**64 - 1
+    panel_db.execute(FORGED, id=highest, sync_id=imported)
+    with pytest.raises(PanelError):
+        services.preflight_batch(panel_db, mount, imported, "operator")
+    admin_db.execute("DELETE FROM ingest_event WHERE id = %(id)s", id=highest)
+    admin_db.execute("ALTER TABLE ingest_event AUTO_INCREMENT = 1")
+    services.preflight_batch(panel_db, mount, imported, "operator")
 
 
 @pytest.mark.parametrize("statement", [

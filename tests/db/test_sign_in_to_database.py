@@ -258,3 +258,14 @@ def test_a_broken_init_connect_is_named_in_the_hint(tls_server):
     finally:
         db.execute("SET GLOBAL init_connect = ''")
         db.close()
+
+
+@pytest.mark.parametrize("result", [
+    b"\xfb/etc/passwd", b"", b"\xfe\x00\x00\x02\x00", b"\xff\x10", b"\x77\x99\x01", b"\xfc\xff\xff",
+])
+def test_a_malformed_response_is_a_lost_connection_and_no_file_is_sent(result):
+    with listening(FalseServer(result=result)) as server:
+        settings = DatabaseSettings(host="127.0.0.1", port=server.port, user="plain", password=SECRET)
+        with pytest.raises(DatabaseUnavailableError):
+            Database(settings, read_timeout=5).execute("SELECT 1")
+    assert not any(b"root:" in text for text in server.received)

@@ -1,12 +1,14 @@
 """compare pages: the values parsed from a page, and the differences."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 from constants import TREE
-from gpupanel.migration import page_diff
+from gpupanel.errors import PanelError
+from gpupanel.migration import page_diff, page_fetch
 from gpupanel.migration.findings import Findings
 
 HTML = """<!doctype html><html><body><nav><a href="/">Home</a></nav><p>No site selected</p><h1>Import <b>Media</b></h1>
@@ -149,3 +151,9 @@ def test_a_page_that_cannot_be_had_is_a_message(tmp_path):
     for place, status in ((tmp_path / "none.html", 3), ("http://127.0.0.1:1/", 3)):
         answer = compare(place, place)
         assert answer.returncode == status and "Traceback" not in answer.stderr and str(place) in answer.stderr
+
+
+@pytest.mark.parametrize("place", ["http://a..b/", "http://127.0.0.1:abc/", "http://127.0.0.1:99999999/", "http://[::1/"])
+def test_an_address_that_cannot_be_is_named(place):
+    with pytest.raises(PanelError, match=f"^{re.escape(place)} cannot be fetched: "):
+        page_fetch.fetch_page(place)

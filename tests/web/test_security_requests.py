@@ -209,6 +209,27 @@ def test_a_form_whose_address_cannot_be_read_is_still_answered_by_a_page(panel):
     assert (answer.status, answer.headers["Content-Type"], answer.log) == (403, "text/html; charset=utf-8", "")
 
 
+class GoneAway:
+    """The body of a client that went away, as mod_wsgi has it."""
+
+    def read(self, size):
+        raise OSError("Apache/mod_wsgi request data read error: the connection was closed")
+
+
+@pytest.mark.parametrize("broken", [{"CONTENT_LENGTH": "9999"}, {"wsgi.input": GoneAway()}], ids=["short", "gone"])
+def test_a_form_that_did_not_arrive_whole_does_nothing(panel, admin, scan_bundle, rows, broken):
+    """What came of it would queue the first of the batches that were selected."""
+    sync_id = scan_bundle()
+    token = admin.get(BATCHES, headers=JSON).json["csrf_token"]
+    body = urlencode({"csrf_token": token, "do": "queue", "sync_id": sync_id}).encode()
+    before = rows()
+    answer = ask(panel, **form(body) | broken)
+    assert answer.status == 400 and "did not arrive whole" in answer.text
+    assert_sound(answer)
+    assert rows() == before
+    assert ask(panel, **form(body)).status == 303 and rows() != before
+
+
 def test_an_outcome_of_very_many_lines_stays_short_also_when_it_is_unpacked(tmp_path):
     secret = SigningKey(tmp_path / "secret")
     value = flash.dump(secret, "admin", {"ok": True, "summary": "Queued.", "lines": ["x" * 400] * 100_000})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql import connections
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, CR
 
 from ..config import DatabaseSettings
 from ..errors import (
@@ -39,6 +39,9 @@ CHALLENGES = (NATIVE, "client_ed25519")
 IN_CLEAR_TEXT = ("mysql_clear_password", "dialog", "sha256_password", "caching_sha2_password")
 # What the driver raises for packets that it cannot parse.
 MALFORMED = (LookupError, ValueError, TypeError, AttributeError, AssertionError, struct.error, RuntimeError)
+
+# The same of a result. Not ValueError: a value that the driver cannot convert is no fault of the connection.
+MALFORMED_RESULT = (LookupError, AssertionError, struct.error, RuntimeError)
 
 
 class PasswordSafeConnection(Base):
@@ -79,6 +82,14 @@ class PasswordSafeConnection(Base):
         if packet.is_auth_switch_request():
             raise self._cannot_sign_in(f"{name} and a second method")
         return packet
+
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
+        """Read a response; one that is malformed, or wants a local file, ends the connection like a lost one."""
+        try:
+            return super()._read_query_result(unbuffered)  # type: ignore[misc]
+        except MALFORMED_RESULT as error:
+            self._force_close()  # type: ignore[attr-defined]
+            raise pymysql.OperationalError(CR.CR_MALFORMED_PACKET, "Malformed packet") from error
 
     def _is_confidential(self) -> bool:
         """Whether only the true server can read what is sent."""

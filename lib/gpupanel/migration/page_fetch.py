@@ -1,5 +1,6 @@
 """Fetch a page from a panel, or read it from a file."""
 
+from http.client import HTTPException
 from pathlib import Path
 from urllib import error, parse, request
 
@@ -28,7 +29,7 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
     except error.HTTPError as refused:
         problem = f"{place} responded with {refused.code} {refused.reason}."
         raise PanelError(problem, "Check the address and its permissions.") from None
-    except (error.URLError, OSError, LookupError) as failed:
+    except (error.URLError, OSError, LookupError, ValueError, HTTPException) as failed:
         raise PanelError(f"{place} cannot be fetched: {getattr(failed, 'reason', failed)}") from None
 
 

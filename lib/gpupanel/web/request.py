@@ -13,6 +13,7 @@ from .auth import User
 BODY_LIMIT = 256 * 1024  # bytes; 1,000 selected batches take 51,000
 MAX_FIELDS = 2000
 LONGEST_NUMBER = len(str(BIGINT_MAX))
+INCOMPLETE = "The form did not arrive whole. Nothing was changed. Send it again."
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 # The parameters of a page's filters and cursors; the redirect after a form keeps them.
@@ -102,16 +103,24 @@ class Request:
         return _fields(self._body().decode("latin-1"))
 
     def _body(self) -> bytes:
-        """Read the request body; the web server marks the end of a chunked one."""
+        """Read the request body; the web server marks the end of a chunked one.
+
+        A body that ends early is refused: a form without its last fields would do another action than its sender chose.
+        """
         length = self.environ.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
             raise InvalidInputError("The request has no valid Content-Length.")
         if len(length) > LONGEST_NUMBER or int(length) > BODY_LIMIT:
             raise PayloadTooLargeError()
         in_chunks = "HTTP_TRANSFER_ENCODING" in self.environ
-        body: bytes = self.environ["wsgi.input"].read(BODY_LIMIT + 1 if in_chunks else int(length))
+        try:
+            body: bytes = self.environ["wsgi.input"].read(BODY_LIMIT + 1 if in_chunks else int(length))
+        except OSError:  # of mod_wsgi, when the client went away or sent a chunk that is none
+            raise InvalidInputError(INCOMPLETE) from None
         if len(body) > BODY_LIMIT:
             raise PayloadTooLargeError()
+        if not in_chunks and len(body) < int(length):
+            raise InvalidInputError(INCOMPLETE)
         return body
 
     @property
