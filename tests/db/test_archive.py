@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import permutations
 
 import pytest
 import worker_helpers
@@ -486,6 +487,134 @@ def test_a_run_that_was_killed_deletes_nothing_that_its_file_does_not_hold(
     with pytest.raises(InvalidStateError, match="does not fit"):
         archive(archive_db, folder)
     assert rows(admin_db) == left
+
+
+# -------------------------------------------------------------------------------------------- archives in any order
+
+
+@pytest.fixture
+def imported_again(bundles, bring, admin_db, panel_db, mount, worker_conf, seal_db):
+    """Import the same batch, at each call once more, and seal it; return its sync_id."""
+    photos = list(bundles.assets("coast", 5))
+    sync_id = bundles.bundle("coast", photos, [bundles.container("gallery", "Coast", photos)])
+
+    def run() -> str:
+        worker_helpers.queue(panel_db, mount, sync_id)
+        worker_helpers.drain(worker_conf)
+        seal(seal_db)
+        age(admin_db)
+        return sync_id
+
+    return run
+
+
+def together(parts) -> dict[str, list]:
+    """What a batch has of some of its archives, the oldest first, with the items of the last one."""
+    history = {
+        table: sorted(
+            (row for part in parts for row in part[table]), key=lambda row: [row[name] for name in order.split(", ")]
+        )
+        for table, order in MOVED.items()
+    }
+    return history | {"ingest_batch_item": parts[-1]["ingest_batch_item"]}
+
+
+def proven(db, folder, command, sync_id) -> bool:
+    """Whether all receipts fit, and those that are printed of the batch, too."""
+    whole = command("receipt", sync_id, "--archives", folder)
+    printed = folder.parent / "printed"
+    printed.write_text(whole.stdout)
+    return DatabaseVerifier(db, archives=folder).run().problems == [] and verify_file(printed).is_consistent
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("order", [*permutations(range(2)), *permutations(range(3))], ids=str)
+def test_archives_of_a_batch_are_restored_in_any_order(
+    imported_again, archive_db, admin_db, panel_db, folder, command, order, is_killed
+):
+    """Until the latest one is back, the batch has no items and stays archived; then all is as it was."""
+    parts, names, batch = [], [], {}
+    for _ in order:
+        sync_id = imported_again()
+        parts.append(rows(admin_db))
+        batch = worker_helpers.batch(admin_db, sync_id)
+        names += archive(archive_db, folder).files
+    assert len(names) == len(order) and all(part["ingest_result"] for part in parts)
+    assert parts[0]["ingest_batch_item"] != parts[-1]["ingest_batch_item"]
+    for number, each in enumerate(order):
+        path, back = folder / names[each], sorted(order[:number + 1])
+        has_latest = back[-1] == len(order) - 1
+        steps = 0
+        while is_killed and killed_at(
+            archive_db.settings, lambda db, checkpoint, path=path: Restorer(db, path, "a", checkpoint).run(), steps
+        ):
+            steps += 1
+            assert proven(panel_db, folder, command, sync_id)
+            assert admin_db.run_read(ledger.has_archived_results, batch["id"])
+        assert steps >= 3 or not is_killed
+        report = Restorer(archive_db, path, "archivist").run()
+        assert (report.batches, report.superseded) == ([sync_id], [] if has_latest else [sync_id])
+        expected = together([parts[one] for one in back])
+        assert rows(admin_db) == (expected if has_latest else expected | {"ingest_batch_item": []})
+        assert ledger.is_archived(worker_helpers.batch(admin_db, sync_id)) is not has_latest
+        assert proven(panel_db, folder, command, sync_id)
+    assert not admin_db.run_read(ledger.has_archived_results, batch["id"])
+    assert worker_helpers.batch(admin_db, sync_id) == batch | {"archive_file": None}
+    assert archive(archive_db, folder).batches == 1 and rows(admin_db) == {table: [] for table in MOVED}
+    assert proven(panel_db, folder, command, sync_id)
+
+
+@pytest.mark.parametrize("step", ["delete_results", "delete_events", "delete_items", "emptied"])
+def test_an_archive_that_was_killed_deletes_no_row_of_an_earlier_one_that_is_restored_meanwhile(
+    imported_again, archive_db, admin_db, panel_db, folder, command, step, monkeypatch
+):
+    monkeypatch.setattr(archiver_module, "DELETED_ROWS", 3)
+    parts = []
+    for _ in range(2):
+        sync_id = imported_again()
+        parts.append(rows(admin_db))
+        if len(parts) == 1:
+            (old,) = archive(archive_db, folder).files
+
+    def stop(now):
+        if now == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive(archive_db, folder, stop)
+    assert Restorer(archive_db, folder / old, "archivist").run().superseded == [sync_id]
+    assert proven(panel_db, folder, command, sync_id)
+    assert archive(archive_db, folder).continued == 1
+    assert rows(admin_db) == parts[0] | {"ingest_batch_item": []}
+    assert proven(panel_db, folder, command, sync_id)
+    latest = worker_helpers.batch(admin_db, sync_id)["archive_file"]
+    Restorer(archive_db, folder / latest, "archivist").run()
+    assert rows(admin_db) == together(parts) and proven(panel_db, folder, command, sync_id)
+
+
+def test_a_batch_stays_while_an_archive_between_its_rows_is_not_restored(
+    imported_again, archive_db, admin_db, panel_db, folder, command
+):
+    """The receipts of a file follow each other; the first archive is restored here, and the second is not."""
+    parts, names = [], []
+    for _ in range(2):
+        imported_again()
+        parts.append(rows(admin_db))
+        names += archive(archive_db, folder).files
+    Restorer(archive_db, folder / names[0], "archivist").run()
+    sync_id = imported_again()
+    before = rows(admin_db)
+    report = archive(archive_db, folder)
+    assert (report.batches, report.files) == (0, []) and f"restore {names[1]}, too" in report.refused[sync_id]
+    assert rows(admin_db) == before and proven(panel_db, folder, command, sync_id)
+    report = Restorer(archive_db, folder / names[1], "archivist").run()
+    assert (report.replanned, report.superseded) == ([sync_id], [])
+    whole = together([parts[1], before])
+    assert rows(admin_db) == whole and proven(panel_db, folder, command, sync_id)
+    (last,) = archive(archive_db, folder).files
+    assert rows(admin_db) == {table: [] for table in MOVED}
+    Restorer(archive_db, folder / last, "archivist").run()
+    assert rows(admin_db) == whole and proven(panel_db, folder, command, sync_id)
 
 
 # --------------------------------------------------------------------------------------------- columns and accounts

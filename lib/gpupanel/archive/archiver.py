@@ -15,6 +15,7 @@ from .. import ledger
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidInputError, InvalidStateError, PanelError
 from ..models import BatchStatus
+from ..receipts.verify_database import NO_BOUNDS
 from ..receipts.verify_file import archive_path, verify_file
 from .file_writer import ArchiveFile, Candidate, Entry, NotArchivable, SUFFIX, damage_error, raise_if_obstacle
 
@@ -123,7 +124,7 @@ class Archiver:
         except NotArchivable as reason:
             self._report.refuse(entry.batch.sync_id, str(reason))
             return False
-        bounds = {"result_id": entry.result_id, "event_id": entry.event_id}
+        bounds = {name: getattr(entry, name) for name in ("first_receipt_id", "result_id", "event_id")}
         self._delete({"id": archive_id, "batch_id": entry.batch.id} | bounds)
         return True
 
@@ -156,7 +157,12 @@ class Archiver:
             raise damage_error(path)
 
     def _delete(self, row: dict[str, Any]) -> None:
-        """Delete the rows that an archive holds, in small transactions; members before their results."""
+        """Delete the rows that an archive holds, in small transactions; members before their results.
+
+        Rows of earlier receipts stay: they are restored, or a killed restoration has begun with them.
+        """
+        before = self._db.run_read(_bounds_before, row)
+        row = row | {"after_result_id": before["result_id"], "after_event_id": before["event_id"]}
         for step in (_delete_results, _delete_events, _delete_items):
             more = True
             while more:
@@ -196,6 +202,11 @@ def _unfinished(tx: ReadTransaction, after: int) -> list[dict[str, Any]]:
     return tx.fetch_all("archive.unfinished", after=after, limit=PAGE_BATCHES)
 
 
+def _bounds_before(tx: ReadTransaction, row: dict[str, Any]) -> dict[str, Any]:
+    """The last rows that the receipts before those of an archive cover."""
+    return tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["first_receipt_id"]) or NO_BOUNDS
+
+
 def _roots_of(tx: ReadTransaction, row: dict[str, Any]) -> set[str]:
     """The roots that the file of an archive must hold: that of the items, and those of the receipts."""
     receipts = tx.fetch_all("receipts.of_batch", batch_id=row["batch_id"])
@@ -223,7 +234,8 @@ def _mark(tx: Transaction, entry: Entry, name: str, actor: str) -> int:
 def _delete_results(tx: Transaction, row: dict[str, Any]) -> bool:
     """Delete some results with their members and tombstones; return whether there may be more."""
     rows = tx.fetch_all(
-        "archive.results_up_to", batch_id=row["batch_id"], result_id=row["result_id"], limit=DELETED_ROWS
+        "archive.results_between", batch_id=row["batch_id"], after_result_id=row["after_result_id"],
+        result_id=row["result_id"], limit=DELETED_ROWS,
     )
     if not rows:
         return False
@@ -239,7 +251,8 @@ def _delete_results(tx: Transaction, row: dict[str, Any]) -> bool:
 
 def _delete_events(tx: Transaction, row: dict[str, Any]) -> bool:
     deleted = tx.execute(
-        "archive.delete_events", batch_id=row["batch_id"], event_id=row["event_id"], limit=DELETED_ROWS
+        "archive.delete_events", batch_id=row["batch_id"], after_event_id=row["after_event_id"],
+        event_id=row["event_id"], limit=DELETED_ROWS,
     )
     return deleted == DELETED_ROWS
 

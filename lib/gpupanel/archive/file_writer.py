@@ -84,12 +84,7 @@ class ArchiveFile:
         self.entries.append(entry)
 
     def _write(self, tx: ReadTransaction, batch: Candidate) -> Entry:
-        receipts = [
-            row for row in tx.fetch_all("receipts.of_batch", batch_id=batch.id)
-            if tx.fetch_one("archive.file_of_receipt", batch_id=batch.id, receipt_id=row["id"]) is None
-        ]
-        if not receipts:
-            raise NotArchivable("it has no receipt")
+        receipts = _receipts_to_write(tx, batch.id)
         last = receipts[-1]
         raise_if_obstacle(tx, batch.id, last["result_id"])
         with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, self._file, mtime=0) as out:
@@ -138,6 +133,26 @@ class ArchiveFile:
         archives = [(entry.batch.id, entry.batch.sync_id, entry.root) for entry in self.entries]
         if check.problems or check.roots != roots or [each[:3] for each in check.archives] != archives:
             raise damage_error(self.path, check)
+
+
+def _receipts_to_write(tx: ReadTransaction, batch_id: int) -> list[dict[str, Any]]:
+    """The receipts of a batch whose rows are in the database; those of one file follow each other.
+
+    Raises: NotArchivable.
+    """
+    receipts: list[dict[str, Any]] = []
+    gap = ""  # the archive after the receipts so far
+    for row in tx.fetch_all("receipts.of_batch", batch_id=batch_id):
+        archive = tx.fetch_one("archive.file_of_receipt", batch_id=batch_id, receipt_id=row["id"])
+        if archive:
+            gap = archive["file"] if receipts else ""
+        elif gap:
+            raise NotArchivable(f"an earlier archive of it is restored, a later one is not: restore {gap}, too")
+        else:
+            receipts.append(row)
+    if not receipts:
+        raise NotArchivable("it has no receipt")
+    return receipts
 
 
 def raise_if_obstacle(tx: ReadTransaction, batch_id: int, result_id: int) -> None:

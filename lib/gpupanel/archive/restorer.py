@@ -2,6 +2,9 @@
 
 Only rows that the database has a receipt or an archive of come back, so that a file from elsewhere can add none. The
 file stays, and a later `archive` writes the batch into another one. A run that is killed is repeated.
+
+Archives of one batch are restored in any order. Its items are those of its latest archive: while that is not restored,
+an earlier file brings back all but items, and the batch stays archived (docs/decisions/0170-archive.md).
 """
 
 import json
@@ -25,11 +28,15 @@ PARTS = (MEMBER, TOMBSTONE)  # of results; the batch that a tombstone names is t
 
 @dataclass
 class RestoreReport:
-    """The batches that came back, rows by kind, and batches whose items were planned anew meanwhile."""
+    """The batches that came back, and rows by kind.
+
+    Items of `replanned` batches stay as they are. Items of `superseded` ones are in a later archive.
+    """
 
     batches: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     replanned: list[str] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
 
 
 class Restorer:
@@ -39,6 +46,7 @@ class Restorer:
         self._db, self._path, self._actor, self._checkpoint = db, path, actor, checkpoint
         self._report = RestoreReport()
         self._wanted: dict[int, ArchivedBatch] = {}
+        self._superseded: set[int] = set()  # batches with a later archive that is not restored
         self._kind, self._rows = "", list[dict[str, Any]]()
 
     def run(self, sync_ids: list[str] | None = None) -> RestoreReport:
@@ -53,6 +61,7 @@ class Restorer:
             self._db.run_read(self._raise_if_unsealed, check)
             wanted = [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
             self._wanted = self._db.run_read(self._own, wanted, bool(sync_ids))
+            self._superseded = self._db.run_read(self._find_superseded)
             for batch_id in self._wanted:
                 self._db.run_transaction(_announce, batch_id, self._path.name)
             self._insert_all(check.archives)
@@ -100,6 +109,14 @@ class Restorer:
             )
         return own
 
+    def _find_superseded(self, tx: ReadTransaction) -> set[int]:
+        superseded = set()
+        for batch_id in self._wanted:
+            last = tx.fetch_all("archive.of_file", batch_id=batch_id, file=self._path.name)[-1]
+            if tx.fetch_one("archive.later", batch_id=batch_id, id=last["id"]):
+                superseded.add(batch_id)
+        return superseded
+
     def _insert_all(self, archives: list[ArchivedBatch]) -> None:
         """Insert the rows of the wanted batches; members and tombstones belong to the results before them.
 
@@ -124,8 +141,9 @@ class Restorer:
                     continue
                 if line.kind == ARCHIVE:
                     self._flush()
-                    self._db.run_transaction(self._finish, batch_id)
-                else:
+                    self._checkpoint("finish")
+                    self._finish(batch_id)
+                elif line.kind != ITEM or batch_id not in self._superseded:
                     self._add(line.kind, row)
 
     def _add(self, kind: str, row: dict[str, Any]) -> None:
@@ -141,16 +159,25 @@ class Restorer:
             self._report.rows[self._kind] = self._report.rows.get(self._kind, 0) + number
         self._rows = []
 
-    def _finish(self, tx: Transaction, batch_id: int) -> None:
-        """Show the rows again."""
-        batch = self._wanted[batch_id]
-        row = tx.fetch_one("archive.lock_batch", batch_id=batch_id)
-        if not ledger.is_archived(row):
-            self._report.replanned.append(batch.sync_id)
+    def _finish(self, batch_id: int) -> None:
+        """Record that all rows are back, and show the batch again, unless its items are in a later archive."""
+        sync_id, is_superseded = self._wanted[batch_id].sync_id, batch_id in self._superseded
+        was_archived = self._db.run_transaction(_finish, batch_id, self._path.name, self._actor, is_superseded)
+        if not was_archived:
+            self._report.replanned.append(sync_id)
+        elif is_superseded:
+            self._report.superseded.append(sync_id)
+        self._report.batches.append(sync_id)
+
+
+def _finish(tx: Transaction, batch_id: int, file: str, actor: str, is_superseded: bool) -> bool:
+    """Record that the rows of an archive are back; return whether the batch was archived until now."""
+    was_archived = ledger.is_archived(tx.fetch_one("archive.lock_batch", batch_id=batch_id))
+    tx.execute("archive.restored", batch_id=batch_id, file=file)
+    if not is_superseded:
         tx.execute("archive.mark", batch_id=batch_id, archived_at=None)
-        payload = {"file": self._path.name, "phase": "restore"}
-        ledger.append_event(tx, batch_id, "batch_restored", payload, self._actor)
-        self._report.batches.append(batch.sync_id)
+    ledger.append_event(tx, batch_id, "batch_restored", {"file": file, "phase": "restore"}, actor)
+    return was_archived
 
 
 def _announce(tx: Transaction, batch_id: int, file: str) -> None:

@@ -25,13 +25,13 @@ def run(context: CommandContext) -> int:
     return 1 if problems else 0
 
 
-def _archives(tx: ReadTransaction, receipts: list[dict[str, Any]], job_id: int | None) -> list[str]:
-    """The files with archived receipts, each once, the oldest first."""
-    files = (
-        tx.fetch_one("archive.file_of_receipt", batch_id=row["batch_id"], receipt_id=row["id"])
-        for row in receipts if job_id in (None, row["job_id"])
-    )
-    return list(dict.fromkeys(file["file"] for file in files if file))
+def _files_of(tx: ReadTransaction, receipts: list[dict[str, Any]]) -> dict[int, str]:
+    """The files with archived receipts, by the ids of these."""
+    found = {
+        row["id"]: tx.fetch_one("archive.file_of_receipt", batch_id=row["batch_id"], receipt_id=row["id"])
+        for row in receipts
+    }
+    return {receipt_id: archive["file"] for receipt_id, archive in found.items() if archive}
 
 
 def _print(
@@ -44,15 +44,19 @@ def _print(
     if job_id is not None and job_id not in [row["job_id"] for row in receipts]:
         raise InvalidStateError(f"Job {job_id} has no receipt in batch {sync_id}.", "Leave out --job to print all.")
     problems: list[str] = []
-    for name in _archives(tx, receipts, job_id):
-        if folder is None:
-            raise InvalidStateError(f"Batch {sync_id} is archived, see {name}.", "Name its folder with --archives.")
-        print_batch(archive_path(folder, name), sync_id, job_id, out)
-    for row in receipts:
-        if tx.fetch_one("archive.file_of_receipt", batch_id=batch["id"], receipt_id=row["id"]):
-            continue
-        if job_id in (None, row["job_id"]):
+    wanted = [row for row in receipts if job_id in (None, row["job_id"])]
+    file_of = _files_of(tx, wanted)
+    if folder is None and file_of:
+        first = next(iter(file_of.values()))
+        raise InvalidStateError(f"Batch {sync_id} is archived, see {first}.", "Name its folder with --archives.")
+    printed: set[str] = set()  # files, each of which holds receipts that follow each other
+    for row in wanted:
+        name = file_of.get(row["id"])
+        if folder is None or name is None:
             problems += check_receipt(tx, row, lambda body, digest: out.write(encode_line(body, digest)))[0]
             out.write(encode_closing(receipt_body(row), row["root"]))
+        elif name not in printed:
+            printed.add(name)
+            print_batch(archive_path(folder, name), sync_id, job_id, out)
     out.flush()
     return problems

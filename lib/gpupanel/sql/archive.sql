@@ -68,12 +68,19 @@ UPDATE ingest_archive SET emptied_at = NOW(6) WHERE id = %(id)s
 
 -- name: restoring
 -- Record that the rows of an archive come back, so that no later run deletes them.
-UPDATE ingest_archive SET emptied_at = COALESCE(emptied_at, NOW(6)), restored_at = NOW(6)
-WHERE batch_id = %(batch_id)s AND file = %(file)s
+UPDATE ingest_archive SET emptied_at = COALESCE(emptied_at, NOW(6)) WHERE batch_id = %(batch_id)s AND file = %(file)s
+
+-- name: restored
+-- Record that all rows of an archive are in the database.
+UPDATE ingest_archive SET restored_at = NOW(6) WHERE batch_id = %(batch_id)s AND file = %(file)s
+
+-- name: later
+-- A later archive of a batch that is not restored.
+SELECT file FROM ingest_archive WHERE batch_id = %(batch_id)s AND id > %(id)s AND restored_at IS NULL LIMIT 1
 
 -- name: of_file
 -- The archives of a batch that are in a file.
-SELECT id, root FROM ingest_archive WHERE batch_id = %(batch_id)s AND file = %(file)s
+SELECT id, root FROM ingest_archive WHERE batch_id = %(batch_id)s AND file = %(file)s ORDER BY id
 
 -- name: file_of_receipt
 -- The file with the rows that a receipt covers, if they are archived.
@@ -82,10 +89,10 @@ WHERE batch_id = %(batch_id)s AND first_receipt_id <= %(receipt_id)s AND receipt
   AND restored_at IS NULL
 ORDER BY id LIMIT 1
 
--- name: results_up_to
--- Some results of a batch up to an id.
+-- name: results_between
+-- Some results of a batch beyond an id, up to another one.
 SELECT id FROM ingest_result FORCE INDEX (batch)
-WHERE batch_id = %(batch_id)s AND id <= %(result_id)s ORDER BY id LIMIT %(limit)s
+WHERE batch_id = %(batch_id)s AND id > %(after_result_id)s AND id <= %(result_id)s ORDER BY id LIMIT %(limit)s
 
 -- name: delete_members
 -- Delete some members of results.
@@ -104,8 +111,9 @@ ORDER BY result_id, asset_hash LIMIT %(limit)s
 DELETE FROM ingest_result WHERE id IN %(result_ids)s
 
 -- name: delete_events
--- Delete some events of a batch up to an id.
-DELETE FROM ingest_event WHERE batch_id = %(batch_id)s AND id <= %(event_id)s ORDER BY id LIMIT %(limit)s
+-- Delete some events of a batch beyond an id, up to another one.
+DELETE FROM ingest_event
+WHERE batch_id = %(batch_id)s AND id > %(after_event_id)s AND id <= %(event_id)s ORDER BY id LIMIT %(limit)s
 
 -- name: delete_items
 -- Delete some items of a batch.

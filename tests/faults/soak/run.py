@@ -138,9 +138,9 @@ class Records:
             self.command("verify", str(file))
 
     def restore(self) -> None:
-        """Archive what is left, and bring everything back: the newest file of a batch has its present items."""
+        """Archive what is left, and bring everything back."""
         self._archive_before("NOW(6)")
-        for file in sorted(self.folder.iterdir(), reverse=True):
+        for file in self.folder.iterdir():
             self.command("restore-archive", str(file), conf=self._archive_conf)
 
 
