@@ -40,6 +40,11 @@ class PreflightResult(NamedTuple):
     problems: list[str]
     withheld: str | None = None
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What JSON has of it; a plan that is withheld is answered as an error."""
+        return {"ok": self.ok, "item_count": self.item_count, "counts": self.counts, "problems": self.problems}
+
 
 class _ItemState(NamedTuple):
     """What a chunk of items is decided by: assets of the library, tombstones of those it lacks."""

@@ -30,7 +30,7 @@ def _preflight(context: CommandContext, sync_id: str, actor: str) -> dict[str, A
     except PanelError as error:
         refused = {"ok": False, "item_count": 0, "counts": {}, "problems": [str(error)], "hint": error.hint}
         return {"sync_id": sync_id} | refused
-    return {"sync_id": sync_id} | result._asdict() | {"hint": "" if result.ok else ManifestError.hint}
+    return {"sync_id": sync_id} | result.facts | {"hint": "" if result.ok else ManifestError.hint}
 
 
 def _format(plan: dict[str, Any]) -> list[str]:

@@ -104,7 +104,7 @@ def preflight(request: FormContext) -> ActionResult:
     counts = ", ".join(f"{count:,} {decision}" for decision, count in outcome.counts.items() if count)
     status = "passed" if outcome.ok else "failed"
     summary = f"Preflight {status}: {counts or 'no items planned'}."
-    return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome._asdict())
+    return ActionResult("preflight", outcome.ok, summary, outcome.problems, {"sync_id": sync_id} | outcome.facts)
 
 
 def queue(request: FormContext) -> ActionResult:
@@ -152,7 +152,7 @@ def undo(request: FormContext) -> ActionResult:
     summary = f"This is the plan of the undo: {counts or 'no items'}. Nothing is undone until you queue it."
     if not planned.plan.ok:
         summary = "There is nothing to undo."
-    return ActionResult("undo", planned.plan.ok, summary, planned.plan.problems, result | planned.plan._asdict())
+    return ActionResult("undo", planned.plan.ok, summary, planned.plan.problems, result | planned.plan.facts)
 
 
 def seen(request: FormContext) -> ActionResult:
