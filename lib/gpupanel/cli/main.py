@@ -29,7 +29,11 @@ def main(argv: list[str] | None = None) -> int:
         return REFUSED
     wait_for_output()
     try:
-        status = _run(build_parser().parse_args(argv))
+        try:
+            status = _run(build_parser().parse_args(argv))
+        except SystemExit:  # after --help, whose failed writes Python 3.12 and later conceal, or a wrong usage
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -40,9 +44,6 @@ def main(argv: list[str] | None = None) -> int:
         with suppress(OSError):
             print(f"gpupanel: standard output: {error.strerror}", file=sys.stderr)
         return REFUSED
-    except SystemExit:  # after --help or a wrong usage
-        discard_unwritable_output()
-        raise
 
 
 def _run(args: argparse.Namespace) -> int:

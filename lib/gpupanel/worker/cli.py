@@ -35,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     has_output = prepare_streams()
     open_standard_streams()
     try:
-        status = _run(arguments, has_output)
+        try:
+            status = _run(arguments, has_output)
+        except SystemExit:  # after --help, whose failed writes Python 3.12 and later conceal, or a wrong option
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -52,9 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return INTERRUPTED
-    except SystemExit:  # after --help or a wrong option
-        discard_unwritable_output()
-        raise
 
 
 def _run(arguments: list[str] | None, has_output: bool) -> int:
