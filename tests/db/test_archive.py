@@ -331,6 +331,19 @@ def test_a_file_that_is_damaged_or_foreign_is_not_restored(settled, archive_db, 
     assert rows(admin_db)["ingest_result"] == []
 
 
+def test_a_file_that_lacks_a_receipt_of_its_batch_is_not_restored(settled, archive_db, admin_db, folder):
+    """The file is consistent, as each of its parts is; the batch would count as restored without its results."""
+    (name,) = archive(archive_db, folder).files
+    path = folder / name
+    segments = re.findall(rb'(?s)(?:\{"sha256"[^\n]*\n)*\{"root"[^\n]*\n', gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(b"".join(segments[1:])))
+    assert verify_file(path).is_consistent
+    with pytest.raises(InvalidStateError, match="does not fit"):
+        Restorer(archive_db, path, "archivist").run()
+    assert rows(admin_db) == {table: [] for table in MOVED}
+    assert all(worker_helpers.batch(admin_db, sync_id)["archive_file"] == name for sync_id in settled)
+
+
 def forge(text: bytes) -> bytes:
     """A file in which all fits: the first `created` of each receipt is another word, items are as they were."""
     segment, forged, hasher = [], b"", Hasher()

@@ -153,7 +153,7 @@ class Archiver:
             if check.problems:
                 raise damage_error(path, check)
             self._verified[row["file"]] = frozenset([*check.roots, *(each.root for each in check.archives)])
-        if not self._db.run_read(_roots_of, row) <= self._verified[row["file"]]:
+        if not self._db.run_read(roots_of, row) <= self._verified[row["file"]]:
             raise damage_error(path)
 
     def _delete(self, row: dict[str, Any]) -> None:
@@ -207,7 +207,7 @@ def _bounds_before(tx: ReadTransaction, row: dict[str, Any]) -> dict[str, Any]:
     return tx.fetch_one("receipts.before", batch_id=row["batch_id"], id=row["first_receipt_id"]) or NO_BOUNDS
 
 
-def _roots_of(tx: ReadTransaction, row: dict[str, Any]) -> set[str]:
+def roots_of(tx: ReadTransaction, row: dict[str, Any]) -> set[str]:
     """The roots that the file of an archive must hold: that of the items, and those of the receipts."""
     receipts = tx.fetch_all("receipts.of_batch", batch_id=row["batch_id"])
     own = {each["root"] for each in receipts if row["first_receipt_id"] <= each["id"] <= row["receipt_id"]}

@@ -19,7 +19,7 @@ from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidStateError, NotFoundError
 from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, TOMBSTONE, parse_line
 from ..receipts.verify_file import ArchivedBatch, FileCheck, open_lines, verify_file
-from .archiver import lock_archiving
+from .archiver import lock_archiving, roots_of
 from .file_writer import damage_error
 
 CHUNK_ROWS = 500
@@ -61,7 +61,7 @@ class Restorer:
             self._db.run_read(self._raise_if_unsealed, check)
             wanted = [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
             self._wanted = self._db.run_read(self._own, wanted, bool(sync_ids))
-            self._superseded = self._db.run_read(self._find_superseded)
+            self._superseded = self._db.run_read(self._find_superseded, check)
             for batch_id in self._wanted:
                 self._db.run_transaction(_announce, batch_id, self._path.name)
             self._insert_all(check.archives)
@@ -109,10 +109,16 @@ class Restorer:
             )
         return own
 
-    def _find_superseded(self, tx: ReadTransaction) -> set[int]:
-        superseded = set()
+    def _find_superseded(self, tx: ReadTransaction, check: FileCheck) -> set[int]:
+        """Return the batches with a later archive that is not restored.
+
+        Raises InvalidStateError if the file lacks a receipt of a wanted batch, although each of its parts fits.
+        """
+        superseded, roots = set(), {*check.roots, *(each.root for each in check.archives)}
         for batch_id in self._wanted:
             last = tx.fetch_all("archive.of_file", batch_id=batch_id, file=self._path.name)[-1]
+            if not roots_of(tx, last) <= roots:
+                raise damage_error(self._path)
             if tx.fetch_one("archive.later", batch_id=batch_id, id=last["id"]):
                 superseded.add(batch_id)
         return superseded

@@ -80,7 +80,8 @@ SELECT file FROM ingest_archive WHERE batch_id = %(batch_id)s AND id > %(id)s AN
 
 -- name: of_file
 -- The archives of a batch that are in a file.
-SELECT id, root FROM ingest_archive WHERE batch_id = %(batch_id)s AND file = %(file)s ORDER BY id
+SELECT id, batch_id, first_receipt_id, receipt_id, root FROM ingest_archive
+WHERE batch_id = %(batch_id)s AND file = %(file)s ORDER BY id
 
 -- name: file_of_receipt
 -- The file with the rows that a receipt covers, if they are archived.
