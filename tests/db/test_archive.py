@@ -427,7 +427,16 @@ def killed_at(conf, work, number: int) -> bool:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    worker_helpers.wait_until(lambda: _is_lock_free(conf), "the server to see the end of the killed run")
     return os.WIFSIGNALED(status)
+
+
+def _is_lock_free(conf) -> bool:
+    db = Database(conf)
+    [row] = db.execute(query("archive.lock"))
+    db.execute(query("archive.unlock"))
+    db.close()
+    return row["is_ours"] == 1
 
 
 def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db, admin_db, folder, monkeypatch):
