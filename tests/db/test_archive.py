@@ -549,8 +549,11 @@ def proven(db, folder, command, sync_id) -> bool:
     return DatabaseVerifier(db, archives=folder).run().problems == [] and verify_file(printed).is_consistent
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
-@pytest.mark.parametrize("order", [*permutations(range(2)), *permutations(range(3))], ids=str)
+@pytest.mark.parametrize(("order", "is_killed"), [
+    *((order, is_killed) for order in permutations(range(2)) for is_killed in (False, True)),
+    *((order, False) for order in permutations(range(3))),
+    *(pytest.param(order, True, marks=pytest.mark.long) for order in permutations(range(3))),
+])
 def test_archives_of_a_batch_are_restored_in_any_order(
     imported_again, archive_db, admin_db, panel_db, folder, command, order, is_killed
 ):

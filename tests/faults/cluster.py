@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from contextlib import ExitStack
 from pathlib import Path
@@ -129,8 +128,8 @@ class Cluster:
             for number in NODES[1:]:
                 self[number].like(self[1])
             self[1].bootstrap()
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(Node.join, [self[number] for number in NODES[1:]]))
+            for number in NODES[1:]:  # one by one: on a busy machine, two at once may miss the primary component
+                self[number].join()
             self.wait_until_whole()
             self._undo = undo.pop_all()
         return self

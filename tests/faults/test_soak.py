@@ -10,6 +10,7 @@ SHORT = Size(
 FEW_ITEMS = {1: 4, 4: 3, 40: 1}
 
 
+@pytest.mark.long
 def test_nothing_is_lost_while_a_slow_mount_is_imported_sealed_and_archived_and_workers_are_killed(tmp_path):
     problems, slices = run(tmp_path, SHORT, FEW_ITEMS)
     assert problems == []
