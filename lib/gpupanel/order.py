@@ -161,13 +161,17 @@ def all_tombstones(
         (kind, row["hash"]): row
         for kind, hashes in chunk_by_first(keys) for row in tx.fetch_all(name, kind=kind, hashes=hashes)
     }
-    batch_ids = sorted({row["batch_id"] for row in rows.values()})
-    batches = [row for chunk in chunked(batch_ids) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
-    sync_ids = {row["id"]: row["sync_id"] for row in batches}
+    sync_ids = fetch_sync_ids(tx, (row["batch_id"] for row in rows.values()))
     return {
         key: (Say(Order(row["source_at"], sync_ids[row["batch_id"]]), row["batch_id"]), row["deleted_at"] is None)
         for key, row in rows.items() if row["batch_id"] in sync_ids
     }
+
+
+def fetch_sync_ids(tx: ReadTransaction, batch_ids: Iterable[int]) -> dict[int, str]:
+    """Batch id -> sync_id."""
+    chunks = chunked(sorted(set(batch_ids)))
+    return {row["id"]: row["sync_id"] for ids in chunks for row in tx.fetch_all("order.sync_ids", ids=ids)}
 
 
 def member_key(container_type: str, container_hash: str, asset_hash: str) -> TombstoneKey:

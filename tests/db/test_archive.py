@@ -432,11 +432,11 @@ def killed_at(conf, work, number: int) -> bool:
 
 
 def _is_lock_free(conf) -> bool:
-    db = Database(conf)
-    [row] = db.execute(query("archive.lock"))
-    db.execute(query("archive.unlock"))
-    db.close()
-    return row["is_ours"] == 1
+    try:
+        with archiver_module.lock_archiving(Database(conf)):
+            return True
+    except InvalidStateError:
+        return False
 
 
 def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db, admin_db, folder, monkeypatch):

@@ -5,15 +5,15 @@ archives may delete (docs/decisions/0170-archive.md).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .. import ledger
-from ..db import Database, ReadTransaction, Transaction
-from ..errors import InvalidInputError, InvalidStateError, PanelError
+from ..db import Database, ReadTransaction, Transaction, hold_run_lock
+from ..errors import InvalidInputError, InvalidStateError
 from ..models import BatchStatus
 from ..receipts.verify_database import NO_BOUNDS
 from ..receipts.verify_file import archive_path, verify_file
@@ -172,20 +172,11 @@ class Archiver:
         self._db.run_transaction(lambda tx: tx.execute("archive.emptied", id=row["id"]))
 
 
-@contextmanager
-def lock_archiving(db: Database) -> Iterator[None]:
+def lock_archiving(db: Database) -> AbstractContextManager[None]:
     """Keep other runs off this database. Raises InvalidStateError."""
-    if db.run_read(lambda tx: tx.fetch_value("archive.lock")) != 1:
-        raise InvalidStateError(
-            "Another archive or restore-archive works on this database; nothing was changed.",
-            "Wait until it has ended.",
-        )
-    try:
-        yield
-    finally:
-        with suppress(PanelError):
-            db.run_read(lambda tx: tx.fetch_value("archive.unlock"))
-        db.close()  # releases the lock of a connection that could not be asked, once the server sees its end
+    return hold_run_lock(db, "gpupanel.archive", InvalidStateError(
+        "Another archive or restore-archive works on this database; nothing was changed.", "Wait until it has ended.",
+    ))
 
 
 def _now(tx: ReadTransaction) -> datetime:

@@ -3,16 +3,14 @@
 A notice is marked after its message was accepted: a crash in between sends it again. One process sends at a time.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
 from .. import workers
 from ..config import Url
-from ..db import Database, ReadTransaction, Transaction
-from ..errors import DeliveryError, InvalidStateError, PanelError
+from ..db import Database, ReadTransaction, Transaction, hold_run_lock
+from ..errors import DeliveryError, InvalidStateError
 from ..ledger import notices
 from ..ledger.notices import CONDITIONS, NoticeKind
 from ..models import JobState
@@ -25,7 +23,6 @@ MAX_NOTICES = 10_000  # of one message
 UNCLAIMED_SECONDS = 300  # a restart of a worker, or of its machine, needs no notice
 AGAIN_AFTER = timedelta(days=1)  # a condition that lasts is sent once a day
 EVER = datetime(1000, 1, 1)
-LOCK_NAME = "LEFT(CONCAT('notify.', DATABASE()), 64)"
 
 
 class Verdict(Enum):
@@ -62,29 +59,11 @@ def send_due(db: Database, channels: list[Channel], sender: Sender, *, now: bool
 
     Raises InvalidStateError while another process sends.
     """
-    with _lock_sending(db):
+    refusal = InvalidStateError("Another process sends notices now.", "Nothing is lost; try again in a minute.")
+    with hold_run_lock(Database(db.settings), "notify", refusal):
         db.run_transaction(_add_conditions, sender.stale_seconds)
         columns = [channel.column for channel in channels]
         return [_send(db, channel, columns, sender, now) for channel in channels]
-
-
-@contextmanager
-def _lock_sending(db: Database) -> Iterator[None]:
-    """Keep other processes from sending the same.
-
-    The lock ends with the connection, however this process ends; a server may notice that a moment later, so that the
-    next run would be refused.
-    """
-    lock = Database(db.settings)
-    [row] = lock.execute(f"SELECT GET_LOCK({LOCK_NAME}, 0) AS is_ours")
-    try:
-        if row["is_ours"] != 1:
-            raise InvalidStateError("Another process sends notices now.", "Nothing is lost; try again in a minute.")
-        yield
-    finally:
-        with suppress(PanelError):
-            lock.execute(f"SELECT RELEASE_LOCK({LOCK_NAME}) AS was_ours")
-        lock.close()
 
 
 def _add_conditions(tx: Transaction, stale_seconds: float) -> None:

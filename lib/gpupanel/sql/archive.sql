@@ -1,11 +1,3 @@
--- name: lock
--- Let one archive or restore at a time work on this database.
-SELECT GET_LOCK(LEFT(CONCAT('gpupanel.archive.', DATABASE()), 64), 0) AS is_ours
-
--- name: unlock
--- Let the next archive or restore work: the server may see the end of this connection late.
-SELECT RELEASE_LOCK(LEFT(CONCAT('gpupanel.archive.', DATABASE()), 64)) AS was_ours
-
 -- name: probe
 -- Fail before any file is written, if this account may not delete; no result has the id 0.
 DELETE FROM ingest_result WHERE id = 0

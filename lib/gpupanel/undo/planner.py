@@ -6,12 +6,13 @@ from typing import Any
 from .. import library_reader
 from ..db import ReadTransaction, chunked, fill
 from ..models import Decision
+from ..order import fetch_sync_ids
 from . import assets, containers, reader
 from .assets import AssetState, AssetUndo
 from .containers import ContainerState, ContainerUndo, Parts
 from .conflicts import find_asset_conflicts, find_container_conflicts
 from .effective import Key, Result, Run, UndoTarget, effective_results, first_result, newest_run, read_history
-from .references import COVER, LISTED, ContainerFate, References, Remainder, sync_ids
+from .references import COVER, LISTED, ContainerFate, References, Remainder
 
 # What an undo plans by what the batch did; the strongest of several results counts.
 PLAN_BY_DONE = {
@@ -113,7 +114,7 @@ class UndoPlanner:
             for ids in chunked(sorted(going)):
                 rows = self._tx.fetch_all_sql(statement, asset_ids=ids, first=first, batch_ids=batch_ids)
                 listed |= {row["asset_id"]: row["batch_id"] for row in rows}
-        names = sync_ids(self._tx, listed.values())
+        names = fetch_sync_ids(self._tx, listed.values())
         reasons |= {asset_id: LISTED.format(names[batch_id]) for asset_id, batch_id in listed.items()}
         return undos | {
             going[asset_id]: _left(undos[going[asset_id]], reason) for asset_id, reason in reasons.items()
@@ -159,7 +160,7 @@ class UndoPlanner:
     def _named(self, undos: dict[Key, Any], runs: dict[Key, Run], target: UndoTarget) -> dict[Key, Any]:
         """Name the batches that came in between."""
         batch_ids = {run.in_between for run in runs.values() if run.in_between is not None}
-        names = sync_ids(self._tx, batch_ids)
+        names = fetch_sync_ids(self._tx, batch_ids)
         for key, run in runs.items():
             if run.in_between is not None:
                 name = names.get(run.in_between, str(run.in_between))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import library_reader
 from ..db import ReadTransaction, chunked, fill, query
+from ..order import fetch_sync_ids
 from ..text import short_hash
 from .effective import Key, Result, UndoTarget, effective_results, read_history
 
@@ -144,14 +145,8 @@ class References:
                 found.append((row["cover_hash"], f"{name} shows it, and stays", None))
             elif row["created_at"] > cover.made_at:
                 found.append((row["cover_hash"], f"another program lets {name} show it since", None))
-        names = sync_ids(self._tx, (batch_id for _, _, batch_id in found if batch_id is not None))
+        names = fetch_sync_ids(self._tx, (batch_id for _, _, batch_id in found if batch_id is not None))
         for cover_hash, text, batch_id in found:
             if batch_id is not None:
                 text = f"{text} shows it, and batch {names[batch_id]} changed or confirmed that {text.split()[0]} since"
             reasons.setdefault(cover_hash, text)
-
-
-def sync_ids(tx: ReadTransaction, batch_ids: Iterable[int]) -> dict[int, str]:
-    """Batch id -> sync_id."""
-    rows = (row for ids in chunked(sorted(set(batch_ids))) for row in tx.fetch_all("order.sync_ids", ids=ids))
-    return {row["id"]: row["sync_id"] for row in rows}

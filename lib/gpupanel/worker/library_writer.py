@@ -92,7 +92,7 @@ def insert_tombstones(
     """
     says = dict(keys)
     known = order.all_tombstones(tx, says, lock=True)
-    sync_ids = _sync_ids(tx, {say.batch_id for say in says.values()} if known else set())
+    sync_ids = order.fetch_sync_ids(tx, (say.batch_id for say in says.values()) if known else ())
     later = {
         key: says[key] for key, (latest, is_live) in known.items()
         if not is_live or latest.order < (says[key].source_at, sync_ids[says[key].batch_id])
@@ -117,11 +117,6 @@ def _tombstone_rows(says: dict[TombstoneKey, Assigned], keys: Iterable[Tombstone
         {"kind": kind, "hash": hash_, "source_at": str(say.source_at), "batch_id": say.batch_id}
         for (kind, hash_), say in rows
     ]
-
-
-def _sync_ids(tx: ReadTransaction, batch_ids: set[int]) -> dict[int, str]:
-    ids = [row for chunk in chunked(sorted(batch_ids)) for row in tx.fetch_all("order.sync_ids", ids=chunk)]
-    return {row["id"]: row["sync_id"] for row in ids}
 
 
 def confirm_created(tx: Transaction, keys: Iterable[AssetKey], known: dict[TombstoneKey, Say]) -> None:

@@ -13,6 +13,7 @@ from ... import ledger
 from ...config import Settings
 from ...db import Database
 from ...errors import InvalidInputError, InvalidStateError
+from ...text import json_object
 from .. import template_filters, templating
 from . import item_list
 from .. import request as parameters
@@ -101,10 +102,7 @@ def safe_cell(value: Any) -> str:
 
 def json_cell(text: str | None) -> str:
     """Return the JSON text of an object as a cell of the same value; other text becomes a safe cell."""
-    try:
-        is_json = text is not None and text.startswith("{") and isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        is_json = False
+    is_json = text is not None and text.startswith("{") and json_object(text) is not None
     return text.translate(JSON_ESCAPES) if text and is_json else safe_cell(text)
 
 
