@@ -1,4 +1,4 @@
-"""Bundles that upstream replaced before a person queued them: what nobody saw is planned, and not approved.
+"""Bundles that upstream replaced before a person queued them: the unseen action is planned, and not approved.
 
 docs/decisions/0117-no-unseen-action-is-approved.md
 """

@@ -54,7 +54,7 @@ class Url(NamedTuple):
 def _names(text: str) -> frozenset[str]:
     """Split at commas and line ends; `Jane Doe` without either could be one name or two.
 
-    Semicolons, quotes and a comment are no part of a name: a list that is written so would let nobody in.
+    Semicolons, quotes and a comment are no part of a name: a list with them would match no user.
     """
     if len(text.split()) > 1 and not set(",\n") & set(text):
         raise ValueError

@@ -47,7 +47,7 @@ class DatabaseSettings:
 
     @property
     def requires_tls(self) -> bool:
-        """Whether a server without TLS is refused, so that nobody can strip it."""
+        """Whether a server without TLS is refused, so that an attacker on the network cannot strip it."""
         return self.ssl == "required" or self.verifies_tls or self.ssl_cert is not None
 
     @property
