@@ -472,19 +472,19 @@ def test_no_action_of_a_page_plans_a_large_undo_in_its_request(
     assert made.plan is None
     worker_helpers.drain(worker_conf)
     with pytest.raises(PreflightRequested):
-        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", services.PreflightOptions(seconds=5))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "preflight_passed"
     admin_db.execute("UPDATE ingest_batch SET status = 'preflight_failed' WHERE undo_of IS NOT NULL")
     with pytest.raises(PreflightRequested):
-        services.queue_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.queue_batch(panel_db, mount, made.sync_id, "ann", services.QueueOptions(seconds=5))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "completed"
     admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE undo_of IS NOT NULL")
     with pytest.raises(InvalidStateError, match="too large"):
-        services.retry_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.retry_batch(panel_db, mount, made.sync_id, "ann", services.QueueOptions(seconds=5))
     with pytest.raises(InvalidStateError, match="has undone"):
-        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", services.PreflightOptions(seconds=5))
 
 
 def test_a_plan_reads_the_members_of_few_containers_at_a_time(panel_db, bundles, bring, take_back, monkeypatch):
