@@ -119,7 +119,8 @@ def with_options(conf: Path, name: str = "other.conf", **options) -> Path:
 def queue(panel_db, mount, *sync_ids: str, **kwargs) -> list[int]:
     """Scan, preflight and queue these bundles; return the ids of the jobs."""
     services.scan_mount(panel_db, mount, "operator")
-    return [services.queue_batch(panel_db, mount, sync_id, "operator", **kwargs) for sync_id in sync_ids]
+    options = services.QueueOptions(**kwargs)
+    return [services.queue_batch(panel_db, mount, sync_id, "operator", options) for sync_id in sync_ids]
 
 
 def enqueue(db, count: int, priority: int = 100) -> list[int]:

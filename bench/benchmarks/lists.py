@@ -96,7 +96,7 @@ def _asks(db: Database, name: str, texts: dict[str, str]) -> dict[str, Callable]
     filters = parse_filter(texts)
     return {
         "first page": lambda tx: search.list_batches(tx, filters),
-        "last page": lambda tx: search.list_batches(tx, filters, LAST),
+        "last page": lambda tx: search.list_batches(tx, filters, search.PageRequest(LAST)),
         "count": lambda tx: search.count_batches(tx, filters),
     }
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from . import attention, job_queue, ledger, services
-from .services import BatchResult
+from .services import BatchResult, PreflightOptions, QueueOptions
 from .db import Database, ReadTransaction, Transaction, chunked
 from .errors import InvalidStateError, MountTimeoutError, PanelError, PreflightRequested
 from .models import ATTENTION, PRIORITY, BatchStatus as Status
@@ -45,11 +45,15 @@ class BatchPreview(NamedTuple):
 
 
 class ActionTerms(NamedTuple):
-    """Who acts, with which priority a job is queued, and how long the mount may take."""
+    """Who acts, how long the mount may take, and with which priority a job is queued."""
 
     actor: str
-    priority: int
     seconds: float
+    priority: int = PRIORITY
+
+    @property
+    def queue_options(self) -> QueueOptions:
+        return QueueOptions(self.priority, self.seconds)
 
 
 def select_batches(tx: ReadTransaction, ids: list[int]) -> dict[int, ChosenBatch]:
@@ -101,22 +105,21 @@ def _reason_not_marked(batch: ChosenBatch | BatchRow) -> str | None:
 
 
 def run(
-    db: Database, mount: Mount, what: str, sync_ids: list[str], actor: str, *, seconds: float,
-    priority: int = PRIORITY,
+    db: Database, mount: Mount, what: str, sync_ids: list[str], terms: ActionTerms
 ) -> tuple[list[BatchResult], list[str]]:
     """Run an action; return the results, and the batches not reached.
 
     A batch has all of the time that is left. If that is too little, the batch is the first of the next request; it
     fails only if all of the time is too little.
     """
-    started = monotonic()
+    started, seconds = monotonic(), terms.seconds
     results: list[BatchResult] = []
     for number, sync_id in enumerate(sync_ids):
         passed = monotonic() - started
         if number and passed > seconds * TIME_SHARE:
             return results, sync_ids[number:]
         try:
-            results.append(HANDLERS[what](db, mount, sync_id, ActionTerms(actor, priority, seconds - passed)))
+            results.append(HANDLERS[what](db, mount, sync_id, terms._replace(seconds=seconds - passed)))
         except MountTimeoutError as error:
             if number:
                 return results, sync_ids[number:]
@@ -133,14 +136,12 @@ def _queue(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> Batc
     if batch["status"] == Status.DISCOVERED and (refusal := _refusal(QUEUE, batch)):
         message = f"The last scan skipped the bundle; it is {refusal}."
         raise InvalidStateError(message, "Mend the bundle, then scan again.")
-    job_id = services.queue_batch(
-        db, mount, sync_id, terms.actor, priority=terms.priority, seconds=terms.seconds
-    )
+    job_id = services.queue_batch(db, mount, sync_id, terms.actor, terms.queue_options)
     return BatchResult(sync_id, job_id, did=f"queued as job {job_id}")
 
 
 def _preflight(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> BatchResult:
-    outcome = services.preflight_batch(db, mount, sync_id, terms.actor, seconds=terms.seconds)
+    outcome = services.preflight_batch(db, mount, sync_id, terms.actor, PreflightOptions(seconds=terms.seconds))
     if not outcome.ok:
         problem = f"The preflight failed: {'; '.join(outcome.problems)}."
         return BatchResult(sync_id, problem=problem, hint="Ask upstream to fix the bundle, then preflight it again.")
@@ -152,9 +153,7 @@ def _retry(db: Database, mount: Mount, sync_id: str, terms: ActionTerms) -> Batc
     foreseen = _foreseen(RETRY, db.run_read(ledger.get_batch, sync_id))
     if foreseen.refusal:
         raise InvalidStateError(f"Batch {sync_id} is {foreseen.status}: {foreseen.refusal}.")
-    job_id = services.retry_batch(
-        db, mount, sync_id, terms.actor, priority=terms.priority, seconds=terms.seconds
-    )
+    job_id = services.retry_batch(db, mount, sync_id, terms.actor, terms.queue_options)
     return BatchResult(sync_id, job_id, did=f"failed items are queued as job {job_id}")
 
 

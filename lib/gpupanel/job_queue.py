@@ -12,7 +12,7 @@ from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
 from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY
-from .pagination import Cursor, Page, build_page, keyset_condition, sort_order
+from .pagination import Cursor, Page, PageOrder, build_page, keyset_condition, sort_order
 from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
@@ -249,7 +249,7 @@ def list_active(
     """A page of queued, held or running jobs, in the order of their claims."""
     start = start or FIRST
     found = _beyond(tx, "job_queue.list_active", start, limit + 1, "j.priority", state=state)
-    return _in_utc(tx, build_page(found, start, limit, "priority", list_ascending=True))
+    return _in_utc(tx, build_page(found, start, limit, PageOrder("priority", True)))
 
 
 def list_finished(
@@ -259,7 +259,7 @@ def list_finished(
     start = start or LATEST
     name = "job_queue.ended_in_state" if state else "job_queue.list_finished"
     found = _beyond(tx, name, start, limit + 1, "j.finished_at", state=state)
-    return _in_utc(tx, build_page(found, start, limit, "finished_at", list_ascending=False))
+    return _in_utc(tx, build_page(found, start, limit, PageOrder("finished_at", False)))
 
 
 def _in_utc(tx: ReadTransaction, page: Page[ListedJob]) -> Page[ListedJob]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .models import BIGINT_MAX
 
@@ -69,20 +69,26 @@ def sort_order(ascending: bool) -> str:
     return "ASC" if ascending else "DESC"
 
 
+class PageOrder(NamedTuple):
+    """The column by which a list is sorted, and its direction."""
+
+    key: str
+    ascending: bool
+
+
 def build_page(
-    found: list[dict[str, Any]], start: Cursor, limit: int, key: str, *, list_ascending: bool,
-    horizon: Cursor | None = None,
+    found: list[dict[str, Any]], start: Cursor, limit: int, order: PageOrder, horizon: Cursor | None = None
 ) -> Page[Any]:
     """Make a page of the rows read from `start` on.
 
     `horizon` is where the scan stopped, if it did before the end of the list.
     """
     rows, is_full = found[:limit], len(found) > limit
-    onward = row_cursor(rows[-1], key, start.ascending) if is_full else horizon
-    back = row_cursor(rows[0], key, not start.ascending) if rows and not start.is_end else None
+    onward = row_cursor(rows[-1], order.key, start.ascending) if is_full else horizon
+    back = row_cursor(rows[0], order.key, not start.ascending) if rows and not start.is_end else None
     stopped = None if is_full else horizon
     scan = (stopped.key if stopped else None, stopped)
-    if start.ascending == list_ascending:
+    if start.ascending == order.ascending:
         return Page(rows, back, onward, *scan)
     return Page(rows[::-1], onward, back, *scan)
 

@@ -36,6 +36,28 @@ def no_progress(done: int, total: int) -> None:
     """Ignore progress (default callback)."""
 
 
+class PreflightOptions(NamedTuple):
+    """Options of a preflight; `progress` counts the items whose files were checked.
+
+    `although_older` plans to write the bundle although a newer one was imported.
+    """
+
+    although_older: bool = False
+    seconds: float | None = None
+    progress: Progress = no_progress
+
+
+class QueueOptions(NamedTuple):
+    """Options of queueing; `progress` counts the batches of a list."""
+
+    priority: int = PRIORITY
+    seconds: float | None = None
+    progress: Progress = no_progress
+
+
+PREFLIGHT_DEFAULTS, QUEUE_DEFAULTS = PreflightOptions(), QueueOptions()
+
+
 class BatchResult(NamedTuple):
     """The result of an action on one batch: what it `did`, or the `problem`."""
 
@@ -68,15 +90,14 @@ def scan_mount(
 
 
 def preflight_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *, although_older: bool = False,
-    seconds: float | None = None, progress: Progress = no_progress,
+    db: Database, mount: Mount, sync_id: str, actor: str, options: PreflightOptions = PREFLIGHT_DEFAULTS
 ) -> preflight.PreflightResult:
-    """Plan each item and container of a batch; `progress` counts the items whose files were checked.
+    """Plan each item and container of a batch.
 
-    `although_older` plans to write the bundle although a newer one was imported.
     Raises NotFoundError, MountUnavailableError, InvalidStateError if a job is active or the bundle is gone, and
     PreflightRequested if `seconds` are given and a worker is to make it.
     """
+    although_older, seconds, progress = options
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["undo_of"] is not None:
         if seconds is not None and batch["imported_at"] is None and _has_large_undo(db, batch):
@@ -90,14 +111,14 @@ def preflight_batch(
 
 
 def queue_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = PRIORITY, seconds: float | None = None,
+    db: Database, mount: Mount, sync_id: str, actor: str, options: QueueOptions = QUEUE_DEFAULTS
 ) -> int:
     """Queue a batch, preflighting it first if needed; return the job's id.
 
     Raises NotFoundError, MountUnavailableError, PreflightFailedError, InvalidStateError if a job is active or the
     bundle gone, and PreflightRequested as `preflight_batch` does.
     """
+    priority, seconds, _ = options
     batch = db.run_read(ledger.get_batch, sync_id)
     if batch["undo_of"] is not None:
         is_open = batch["status"] != BatchStatus.PREFLIGHT_PASSED and batch["imported_at"] is None
@@ -114,8 +135,7 @@ def queue_batch(
 
 
 def retry_batch(
-    db: Database, mount: Mount, sync_id: str, actor: str, *,
-    priority: int = PRIORITY, seconds: float | None = None,
+    db: Database, mount: Mount, sync_id: str, actor: str, options: QueueOptions = QUEUE_DEFAULTS
 ) -> int:
     """Queue the open items of a batch again; return the job's id.
 
@@ -123,6 +143,7 @@ def retry_batch(
     Raises NotFoundError, MountUnavailableError, PreflightFailedError, InvalidStateError if nothing failed, nothing
     would succeed, or the bundle is gone, and PreflightRequested as `preflight_batch` does.
     """
+    priority, seconds, _ = options
     deadline = None if seconds is None else monotonic() + seconds
     batch = db.run_read(ledger.get_batch, sync_id)
     status = batch["status"]
@@ -182,25 +203,24 @@ def reason_not_retried(status: str) -> str:
 
 
 def queue_batches(
-    db: Database, mount: Mount, sync_ids: Iterable[str], actor: str, *,
-    priority: int = PRIORITY, seconds: float | None = None, progress: Progress = no_progress,
+    db: Database, mount: Mount, sync_ids: Iterable[str], actor: str, options: QueueOptions = QUEUE_DEFAULTS
 ) -> list[BatchResult]:
     """Queue batches one by one, in the order of their completion upstream.
 
     So an update follows the bundle that it updates. A database error is raised at the first batch, and reported as
     the result of later ones.
     """
-    deadline = None if seconds is None else monotonic() + seconds
+    deadline = None if options.seconds is None else monotonic() + options.seconds
     ordered = db.run_read(ledger.sort_by_upstream_order, list(dict.fromkeys(sync_ids)))
     results: list[BatchResult] = []
     for done, sync_id in enumerate(ordered):
         try:
-            results.append(_queue_one(db, mount, sync_id, actor, priority, seconds_left(deadline)))
+            results.append(_queue_one(db, mount, sync_id, actor, options._replace(seconds=seconds_left(deadline))))
         except PanelError as error:
             if not results:
                 raise
             return results + _not_reached(ordered[done:], error)
-        progress(done + 1, len(ordered))
+        options.progress(done + 1, len(ordered))
     return results
 
 
@@ -242,14 +262,12 @@ def set_priority(db: Database, job_id: int, priority: int, actor: str) -> int:
     return db.run_transaction(job_queue.set_priority, job_id, priority, actor)
 
 
-def _queue_one(
-    db: Database, mount: Mount, sync_id: str, actor: str, priority: int, seconds: float | None
-) -> BatchResult:
+def _queue_one(db: Database, mount: Mount, sync_id: str, actor: str, options: QueueOptions) -> BatchResult:
     """Queue one batch; raise only errors that concern the others too."""
-    if seconds is not None and seconds <= 0:
+    if options.seconds is not None and options.seconds <= 0:
         return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
     try:
-        return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, priority=priority, seconds=seconds))
+        return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, options))
     except PreflightRequested as requested:
         return BatchResult(sync_id, did=str(requested))
     except (NotFoundError, InvalidStateError, MountUnavailableError) as error:

@@ -74,7 +74,8 @@ class DatasetBuilder:
         services.scan_mount(self.panel, self.mount, ACTOR)
 
     def _queue_all(self, *sync_ids: str, **kwargs) -> list[int]:
-        return [services.queue_batch(self.panel, self.mount, sync_id, ACTOR, **kwargs) for sync_id in sync_ids]
+        options = services.QueueOptions(**kwargs)
+        return [services.queue_batch(self.panel, self.mount, sync_id, ACTOR, options) for sync_id in sync_ids]
 
     def _import(self, *sync_ids: str) -> None:
         for sync_id in sync_ids:

@@ -94,7 +94,8 @@ def test_no_queueing_approves_a_plan_that_no_person_preflighted(
     assert refused.value.hint == "Run Preflight, check the new plan, then queue the batch."
     [result] = services.queue_batches(panel_db, mount, [replaced], "operator")
     assert (result.job_id, result.problem) == (None, message)
-    [result], _ = bulk_service.run(panel_db, mount, bulk_service.QUEUE, [replaced], "operator", seconds=60)
+    terms = bulk_service.ActionTerms("operator", 60)
+    [result], _ = bulk_service.run(panel_db, mount, bulk_service.QUEUE, [replaced], terms)
     assert (result.job_id, result.problem) == (None, message)
     worker_helpers.drain(worker_conf)
     assert live(admin_db) == 15

@@ -72,7 +72,7 @@ def test_the_forecast_is_what_the_import_of_the_batches_gives(site, world: World
     for each in chosen:
         if data.draw(some.booleans(), "preflighted, perhaps although older"):
             older = data.draw(some.booleans(), "although older")
-            services.preflight_batch(site.panel, site.mount, each, "operator", although_older=older)
+            services.preflight_batch(site.panel, site.mount, each, "operator", services.PreflightOptions(older))
     before = views(library_of(site.admin))
     rows = worker_helpers.rows(site.admin)
     result = as_json(forecast_batches(site.panel, site.mount, chosen, EVERYTHING))
@@ -170,8 +170,8 @@ def test_an_undo_is_left_out_and_the_command_that_previews_it_is_named(bundles, 
 def test_batches_with_a_job_come_first_in_the_order_of_the_queue(bundles, forecast, panel_db, mount):
     batches = [bundles.bundle(name, bundles.assets(name, 1)) for name in "abcd"]
     services.scan_mount(panel_db, mount, "operator")
-    services.queue_batch(panel_db, mount, batches[3], "operator", priority=50)
-    services.queue_batch(panel_db, mount, batches[2], "operator", priority=10)
+    services.queue_batch(panel_db, mount, batches[3], "operator", services.QueueOptions(50))
+    services.queue_batch(panel_db, mount, batches[2], "operator", services.QueueOptions(10))
     result = forecast(*batches)["batches"]
     assert [each["sync_id"] for each in result] == [batches[2], batches[3], batches[0], batches[1]]
 

@@ -24,7 +24,10 @@ def scanned(panel_db, mount, bundles):
 
 @pytest.fixture
 def enqueue(panel_db, mount):
-    return lambda sync_id, **options: services.queue_batch(panel_db, mount, sync_id, "admin", **options)
+    def queue(sync_id, **options):
+        return services.queue_batch(panel_db, mount, sync_id, "admin", services.QueueOptions(**options))
+
+    return queue
 
 
 def latest(db, sync_id):
@@ -105,7 +108,7 @@ def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount)
 
 def test_bulk_queueing_names_the_batches_that_it_did_not_reach_in_time(scanned, panel_db, mount):
     sync_id = scanned()
-    (outcome,) = services.queue_batches(panel_db, mount, [sync_id], "admin", seconds=0)
+    (outcome,) = services.queue_batches(panel_db, mount, [sync_id], "admin", services.QueueOptions(seconds=0))
     assert outcome.job_id is None and outcome.problem.startswith("not reached")
 
 

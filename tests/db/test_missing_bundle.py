@@ -28,7 +28,7 @@ def alone(do, db, mount, sync_id):
 
 def in_bulk(do, db, mount, sync_id):
     """Run the action as a bulk action, which reports a refusal as a result."""
-    ((outcome,), _) = bulk_service.run(db, mount, do, [sync_id], "operator", seconds=20)
+    ((outcome,), _) = bulk_service.run(db, mount, do, [sync_id], bulk_service.ActionTerms("operator", 20))
     raise InvalidStateError(outcome.problem, outcome.hint)
 
 
@@ -171,7 +171,7 @@ def test_in_bulk_a_bundle_that_is_gone_holds_up_none_of_the_others(admin_db, pan
     assert (gone.sync_id, gone.job_id, queued.sync_id) == (imported, None, there) and queued.job_id
     assert "stays as it is: partial" in gone.problem and gone.hint.startswith("Restore the bundle")
     (gone, _), left = bulk_service.run(
-        panel_db, mount, bulk_service.PREFLIGHT, [imported, there], "operator", seconds=20
+        panel_db, mount, bulk_service.PREFLIGHT, [imported, there], bulk_service.ActionTerms("operator", 20)
     )
     assert "stays as it is: partial" in gone.problem and gone.did is None and left == []
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import worker_helpers
-from gpupanel import order
+from gpupanel import order, services
 from gpupanel.db import Database
 from gpupanel.errors import DatabaseConflictError
 from gpupanel.worker import library_writer
@@ -66,9 +66,9 @@ def test_a_finished_update_that_is_queued_again_changes_nothing(admin_db, panel_
 def test_a_newer_import_between_plan_and_import_wins(admin_db, panel_db, mount, chain, bring):
     _, first, second, third = chain
     bring(first)
-    worker_helpers.services.scan_mount(panel_db, mount, "operator")
-    worker_helpers.services.queue_batch(panel_db, mount, second, "operator", priority=200)
-    worker_helpers.services.queue_batch(panel_db, mount, third, "operator", priority=1)
+    services.scan_mount(panel_db, mount, "operator")
+    services.queue_batch(panel_db, mount, second, "operator", services.QueueOptions(200))
+    services.queue_batch(panel_db, mount, third, "operator", services.QueueOptions(1))
     bring()
     assert title(admin_db) == "W2"
     item = settled(panel_db, second)
@@ -83,8 +83,8 @@ def test_although_older_writes_and_is_the_latest_say_from_then_on(admin_db, pane
     _, first, second, third = chain
     bring(first)
     bring(third)
-    worker_helpers.services.scan_mount(panel_db, mount, "operator")
-    worker_helpers.services.preflight_batch(panel_db, mount, second, "operator", although_older=True)
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, second, "operator", services.PreflightOptions(True))
     queue_as_planned(admin_db, panel_db, second)
     worker_helpers.drain(worker_conf)
     assert title(admin_db) == "W1"
@@ -107,8 +107,8 @@ def test_although_older_skips_what_a_newer_bundle_changed_since_the_plan(
     photo, first, second, third = chain
     bring(first)
     bring(third)
-    worker_helpers.services.scan_mount(panel_db, mount, "operator")
-    worker_helpers.services.preflight_batch(panel_db, mount, second, "operator", although_older=True)
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, second, "operator", services.PreflightOptions(True))
     bring(bundle(bundles, "fourth", photo._replace(title="W3"), "2026-04-13T08:00:00Z", action="update"))
     queue_as_planned(admin_db, panel_db, second)
     worker_helpers.drain(worker_conf)

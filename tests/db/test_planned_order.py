@@ -13,7 +13,7 @@ from gpupanel.manifest import parse_manifest
 def preflight(panel_db, mount):
     def preflight(sync_id, **options):
         services.scan_mount(panel_db, mount, "admin")
-        return services.preflight_batch(panel_db, mount, sync_id, "admin", **options)
+        return services.preflight_batch(panel_db, mount, sync_id, "admin", services.PreflightOptions(**options))
 
     return preflight
 

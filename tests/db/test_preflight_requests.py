@@ -50,7 +50,7 @@ def test_the_limits_are_32_mib_and_2000_items_and_derivatives():
 
 def test_a_long_preflight_becomes_a_request_that_a_worker_makes(panel_db, mount, bundle, worker_conf):
     with pytest.raises(PreflightRequested, match="A worker preflights batch"):
-        services.preflight_batch(panel_db, mount, bundle, "operator", seconds=SECONDS)
+        services.preflight_batch(panel_db, mount, bundle, "operator", services.PreflightOptions(seconds=SECONDS))
     assert request_of(panel_db, bundle)["state"] == "queued"
     assert worker_helpers.batch(panel_db, bundle)["status"] == "discovered"
     assert f"preflight of batch {bundle}: passed" in worker_helpers.drain(worker_conf)
@@ -73,7 +73,7 @@ def test_a_large_manifest_is_not_even_read(panel_db, mount, bundle, monkeypatch)
     monkeypatch.setattr(services, "MAX_REQUEST_BYTES", 100)
     monkeypatch.setattr("gpupanel.mount.mount.ManifestFile.read", None)
     with pytest.raises(PreflightRequested):
-        services.preflight_batch(panel_db, mount, bundle, "operator", seconds=SECONDS)
+        services.preflight_batch(panel_db, mount, bundle, "operator", services.PreflightOptions(seconds=SECONDS))
 
 
 def test_a_remove_of_many_items_is_long_though_it_looks_up_no_file(panel_db, mount, bundles, short, worker_conf):
@@ -81,14 +81,14 @@ def test_a_remove_of_many_items_is_long_though_it_looks_up_no_file(panel_db, mou
     bundles.bundle("there", bundles.assets("there", 1))
     services.scan_mount(panel_db, mount, "operator")
     with pytest.raises(PreflightRequested):
-        services.preflight_batch(panel_db, mount, sync_id, "operator", seconds=SECONDS)
+        services.preflight_batch(panel_db, mount, sync_id, "operator", services.PreflightOptions(seconds=SECONDS))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.counts(panel_db, sync_id) == {"will_skip": 6}
 
 
 def test_queueing_a_long_bundle_preflights_and_queues_it_with_its_priority(panel_db, mount, bundle, worker_conf):
     with pytest.raises(PreflightRequested, match="and queues it if it passes"):
-        services.queue_batch(panel_db, mount, bundle, "operator", priority=7, seconds=SECONDS)
+        services.queue_batch(panel_db, mount, bundle, "operator", services.QueueOptions(7, SECONDS))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, bundle)["status"] == "completed"
     (job,) = panel_db.run_read(job_queue.list_of_batch, batch_id(panel_db, bundle))
@@ -96,7 +96,8 @@ def test_queueing_a_long_bundle_preflights_and_queues_it_with_its_priority(panel
 
 
 def test_in_bulk_a_long_preflight_is_a_result_and_no_problem(panel_db, mount, bundle):
-    ((result,), left) = bulk_service.run(panel_db, mount, "preflight", [bundle], "operator", seconds=SECONDS)
+    terms = bulk_service.ActionTerms("operator", SECONDS)
+    ((result,), left) = bulk_service.run(panel_db, mount, "preflight", [bundle], terms)
     assert (result.problem, left) == (None, []) and "A worker preflights batch" in result.did
 
 
@@ -105,7 +106,7 @@ def test_a_failed_plan_is_stored_and_not_queued(panel_db, mount, bundles, short,
     bundles.bundle("there", bundles.assets("there", 1))
     services.scan_mount(panel_db, mount, "operator")
     with pytest.raises(PreflightRequested):
-        services.queue_batch(panel_db, mount, sync_id, "operator", seconds=SECONDS)
+        services.queue_batch(panel_db, mount, sync_id, "operator", services.QueueOptions(seconds=SECONDS))
     assert f"preflight of batch {sync_id}: failed" in worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, sync_id)["status"] == "preflight_failed"
     assert request_of(panel_db, sync_id)["state"] == "completed"

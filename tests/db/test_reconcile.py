@@ -149,7 +149,7 @@ def test_what_an_operator_put_back_is_mended_by_the_newest_bundle_although_older
     first = bundles.bundle("first", [asset._replace(title="First")], action="update")
     newer = bundles.bundle("newer", [asset._replace(title="Newer")], action="update")
     site_of.bring(first, newer)
-    services.preflight_batch(panel_db, mount, first, "operator", although_older=True)
+    services.preflight_batch(panel_db, mount, first, "operator", services.PreflightOptions(True))
     bring(first)
     (difference,) = site_of.differences().values()
     assert difference.gap.changes["title"] == ["First", "Newer"]
@@ -165,7 +165,7 @@ def test_a_bundle_with_entries_that_newer_ones_decided_about_never_overrides_by_
     middle = bundles.bundle("middle", [one._replace(title="A"), other._replace(title="B")], action="update")
     last = bundles.bundle("last", [other._replace(title="C")], action="update")
     site_of.bring(first, middle, last)
-    services.preflight_batch(panel_db, mount, first, "operator", although_older=True)
+    services.preflight_batch(panel_db, mount, first, "operator", services.PreflightOptions(True))
     bring(first)
     mendings = queued(panel_db, mount)
     assert [(each.sync_id, each.although_older, bool(each.problem)) for each in mendings] == [

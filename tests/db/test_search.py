@@ -9,7 +9,7 @@ from gpupanel import search
 from gpupanel.db import Database
 from gpupanel.search.count_memo import CountMemo
 from gpupanel.search.filters import BatchFilter, STATUSES
-from gpupanel.search import MAX_ROWS_SCANNED, SORTS, access_path
+from gpupanel.search import MAX_ROWS_SCANNED, PageRequest, SORTS, access_path
 from gpupanel.pagination import Cursor, ENDS
 from rows_read import examined
 
@@ -78,7 +78,7 @@ def _fits(row, filters):
 )
 @pytest.mark.parametrize("filters", ALONE, ids=name)
 def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledger, filters, place):
-    page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, limit=PAGE))
+    page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, PageRequest(place, limit=PAGE)))
     assert page.stopped_at is None
     assert read <= ROWS
 
@@ -86,7 +86,7 @@ def test_one_filter_reads_what_the_page_shows_and_no_more_on_whichever_page(ledg
 @pytest.mark.parametrize("place", [None, FIRST, Cursor(10_000, ascending=False)], ids=str)
 @pytest.mark.parametrize("filters", SEVERAL, ids=name)
 def test_several_filters_look_through_a_bounded_number_of_rows(ledger, filters, place):
-    page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, limit=PAGE))
+    page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, PageRequest(place, limit=PAGE)))
     choosing = (MAX_ROWS_SCANNED + 1) * len(access_path.filter_names(filters))
     looking = 2 * MAX_ROWS_SCANNED
     assert read <= 2 * choosing + looking + ROWS  # what is counted is read once more, from where it was put
@@ -96,7 +96,7 @@ def test_several_filters_look_through_a_bounded_number_of_rows(ledger, filters, 
 @pytest.mark.parametrize("filters", ALONE + SEVERAL, ids=name)
 def test_no_list_sorts_more_than_it_may_look_through(ledger, filters):
     ledger.execute("FLUSH STATUS")
-    ledger.run_read(search.list_batches, filters, limit=PAGE)
+    ledger.run_read(search.list_batches, filters, PageRequest(limit=PAGE))
     [row] = ledger.execute("SHOW SESSION STATUS LIKE 'Sort_rows'")
     assert int(row["Value"]) <= (PAGE + 1 if filters.sync_id or filters.asset_hash else 0)
 
@@ -109,7 +109,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
     expected, sort = wanted(filters)[::-1 if oldest_first else 1], SORTS["oldest" if oldest_first else "newest"]
     listed, place = [], None
     while True:
-        page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
+        page = ledger.run_read(search.list_batches, filters, PageRequest(place, sort, 400))
         listed += [row["id"] for row in page.rows]
         if page.next is None:
             break
@@ -117,7 +117,7 @@ def test_pages_follow_each_other_without_gap_or_repeat_to_the_end_and_back(ledge
     assert listed == expected
     back, place = [], FIRST if not oldest_first else LAST
     while place:
-        page = ledger.run_read(search.list_batches, filters, place, sort=sort, limit=400)
+        page = ledger.run_read(search.list_batches, filters, PageRequest(place, sort, 400))
         back = [row["id"] for row in page.rows] + back
         place = page.previous
     assert back == expected
@@ -144,7 +144,8 @@ def test_pages_by_size_and_end_follow_each_other_within_the_bound(ledger, wanted
     sought = set(wanted(filters)) if not filters.asset_hash else None
     listed, place, most = [], None, 0
     while True:
-        page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, place, sort=sort, limit=2000))  # noqa: B023
+        request = PageRequest(place, sort, 2000)
+        page, read = examined(ledger, lambda tx: search.list_batches(tx, filters, request))  # noqa: B023
         most = max(most, read)
         listed += [row["id"] for row in page.rows]
         place = page.next or page.further
@@ -156,17 +157,17 @@ def test_pages_by_size_and_end_follow_each_other_within_the_bound(ledger, wanted
     ascending = [row[2] for row in sorted(unknown, key=lambda row: row[2]) + sorted(known)]
     assert listed == ascending[:: 1 if sort.ascending else -1]
     assert most <= 7 * MAX_ROWS_SCANNED + 14 * 2001
-    first, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(), sort=sort, limit=PAGE))
+    first, read = examined(ledger, lambda tx: search.list_batches(tx, BatchFilter(), PageRequest(None, sort, PAGE)))
     assert read <= ROWS
     assert [row["id"] for row in first.rows] == listed[:PAGE] or filters != BatchFilter()
 
 
 @pytest.mark.parametrize("order", OTHER_SORTS)
 def test_the_page_before_is_the_page_that_led_here(ledger, keys, order):
-    first = ledger.run_read(search.list_batches, BatchFilter(), sort=SORTS[order], limit=PAGE)
-    second = ledger.run_read(search.list_batches, BatchFilter(), first.next, sort=SORTS[order], limit=PAGE)
+    first = ledger.run_read(search.list_batches, BatchFilter(), PageRequest(None, SORTS[order], PAGE))
+    second = ledger.run_read(search.list_batches, BatchFilter(), PageRequest(first.next, SORTS[order], PAGE))
     by_id = Cursor(second.previous.id, second.previous.ascending)  # as the URL has it
-    back = ledger.run_read(search.list_batches, BatchFilter(), by_id, sort=SORTS[order], limit=PAGE)
+    back = ledger.run_read(search.list_batches, BatchFilter(), PageRequest(by_id, SORTS[order], PAGE))
     assert [row["id"] for row in back.rows] == [row["id"] for row in first.rows]
 
 

@@ -318,6 +318,24 @@ def test_several_are_undone_newest_first_and_each_waits_for_the_one_before(
         assert worker_helpers.counts(panel_db, result.undo_sync_id) == {"updated": 1}
 
 
+def test_a_repeat_after_a_killed_undo_of_several_waits_for_what_that_had_queued(
+    admin_db, panel_db, worker_conf, bundles, bring
+):
+    photos = list(bundles.assets("coast", 1))
+    sync_ids = [
+        bundles.bundle(title, [photos[0]._replace(title=title)], action="update", files=title == "Dawn")
+        for title in ("Dawn", "Noon", "Dusk")
+    ]
+    for sync_id in sync_ids:
+        bring(sync_id)
+    [queued] = undo_service.undo_batches(panel_db, sync_ids[2:], "ann")  # the killed call came so far
+    refused, result = undo_service.undo_batches(panel_db, sync_ids[1:], "ann")
+    assert f"being undone by batch {queued.undo_sync_id}" in refused.problem
+    assert worker_helpers.job(admin_db, result.job_id)["hold"] == "prior"
+    worker_helpers.drain(worker_conf)
+    assert asset(admin_db, photos[0])["title"] == "Dawn"
+
+
 # ------------------------------------------------------------------------------------------------ approval
 
 
@@ -454,19 +472,19 @@ def test_no_action_of_a_page_plans_a_large_undo_in_its_request(
     assert made.plan is None
     worker_helpers.drain(worker_conf)
     with pytest.raises(PreflightRequested):
-        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", services.PreflightOptions(seconds=5))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "preflight_passed"
     admin_db.execute("UPDATE ingest_batch SET status = 'preflight_failed' WHERE undo_of IS NOT NULL")
     with pytest.raises(PreflightRequested):
-        services.queue_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.queue_batch(panel_db, mount, made.sync_id, "ann", services.QueueOptions(seconds=5))
     worker_helpers.drain(worker_conf)
     assert worker_helpers.batch(panel_db, made.sync_id)["status"] == "completed"
     admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE undo_of IS NOT NULL")
     with pytest.raises(InvalidStateError, match="too large"):
-        services.retry_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.retry_batch(panel_db, mount, made.sync_id, "ann", services.QueueOptions(seconds=5))
     with pytest.raises(InvalidStateError, match="has undone"):
-        services.preflight_batch(panel_db, mount, made.sync_id, "ann", seconds=5)
+        services.preflight_batch(panel_db, mount, made.sync_id, "ann", services.PreflightOptions(seconds=5))
 
 
 def test_a_plan_reads_the_members_of_few_containers_at_a_time(panel_db, bundles, bring, take_back, monkeypatch):

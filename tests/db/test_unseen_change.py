@@ -101,7 +101,7 @@ def test_a_worker_that_makes_the_preflight_does_not_queue_it_either(
 ):
     monkeypatch.setattr(services, "MAX_REQUEST_LOOKUPS", 0)
     with pytest.raises(PreflightRequested):
-        services.queue_batch(panel_db, mount, scanned, "operator", seconds=60)
+        services.queue_batch(panel_db, mount, scanned, "operator", services.QueueOptions(seconds=60))
     become_a_remove(bundles, library)
     log = worker_helpers.drain(worker_conf)
     assert "passed, and was not queued: upstream replaced the bundle" in log

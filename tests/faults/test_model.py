@@ -179,11 +179,12 @@ class Story(RuleBasedStateMachine):
         batch = self.batches[n]
         if not batch.recorded:
             return
+        options = services.QueueOptions(priority)
         if batch.has_active_job or batch.is_unapproved:
             with pytest.raises(InvalidStateError):
-                services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+                services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", options)
             return
-        job_id = services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", priority=priority)
+        job_id = services.queue_batch(self.panel, self.mount, self._sync_id(n), "operator", options)
         if batch.status != "preflight_passed":
             self._planned(batch)
         batch.jobs.append(Job(job_id, priority))

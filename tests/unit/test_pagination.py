@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpupanel.pagination import Cursor, ENDS, build_page, keyset_condition
+from gpupanel.pagination import Cursor, ENDS, PageOrder, build_page, keyset_condition
 
 ROWS = [{"id": number, "key": number // 3} for number in range(1, 11)]  # several rows share a key
 
@@ -22,12 +22,12 @@ def test_pages_lead_to_the_end_and_back(list_ascending, limit):
     expected = [row["id"] for row in (ROWS if list_ascending else ROWS[::-1])]
     there, cursor = [], Cursor(ENDS[0 if list_ascending else 1], list_ascending)
     while cursor:
-        page = build_page(read(cursor, limit), cursor, limit, "key", list_ascending=list_ascending)
+        page = build_page(read(cursor, limit), cursor, limit, PageOrder("key", list_ascending))
         there += [row["id"] for row in page.rows]
         cursor = page.next
     back, cursor = [], Cursor(ENDS[1 if list_ascending else 0], not list_ascending)
     while cursor:
-        page = build_page(read(cursor, limit), cursor, limit, "key", list_ascending=list_ascending)
+        page = build_page(read(cursor, limit), cursor, limit, PageOrder("key", list_ascending))
         back = [row["id"] for row in page.rows] + back
         cursor = page.previous
     assert there == expected and back == expected
@@ -35,9 +35,9 @@ def test_pages_lead_to_the_end_and_back(list_ascending, limit):
 
 def test_a_scan_that_stopped_early_says_where_to_continue():
     start, horizon = Cursor(ENDS[1], False), Cursor(4, False, 1)
-    page = build_page(ROWS[:1], start, 3, "key", list_ascending=False, horizon=horizon)
+    page = build_page(ROWS[:1], start, 3, PageOrder("key", False), horizon)
     assert (page.next, page.further, page.stopped_at) == (horizon, horizon, 1)
-    full = build_page(ROWS[:4], start, 3, "key", list_ascending=False, horizon=horizon)
+    full = build_page(ROWS[:4], start, 3, PageOrder("key", False), horizon)
     assert (full.further, full.stopped_at) == (None, None)
 
 

@@ -232,9 +232,10 @@ def test_a_batch_that_needs_more_than_the_time_left_is_the_first_of_the_next_req
         return bulk_service.BatchResult(sync_id, did="done")
 
     monkeypatch.setitem(bulk_service.HANDLERS, bulk_service.PREFLIGHT, hanging)
-    done, left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, batches, "admin", seconds=20)
+    terms = bulk_service.ActionTerms("admin", 20)
+    done, left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, batches, terms)
     assert [each.sync_id for each in done] == batches[:1] and left == batches[1:]
-    (failed,), left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, left, "admin", seconds=20)
+    (failed,), left = bulk_service.run(panel_db, mount, bulk_service.PREFLIGHT, left, terms)
     assert "did not answer in time" in failed.problem and left == []
 
 

@@ -40,7 +40,7 @@ def requested_filters(args: Namespace) -> BatchFilter:
 def _list(tx: ReadTransaction, wanted: BatchFilter, args: Namespace) -> dict[str, Any]:
     path = search.choose_access_path(tx, wanted)
     page = search.list_batches(
-        tx, wanted, _cursor(args), sort=search.SORTS[args.sort], limit=args.limit, path=path
+        tx, wanted, search.PageRequest(_cursor(args), search.SORTS[args.sort], args.limit), path
     )
     count = search.count_batches(tx, wanted, path)
     return {

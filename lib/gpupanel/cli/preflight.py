@@ -24,8 +24,8 @@ def _preflight(context: CommandContext, sync_id: str, actor: str) -> dict[str, A
     """Return the result for JSON; a refusal has no counts."""
     try:
         result = services.preflight_batch(
-            context.db, context.mount, sync_id, actor, although_older=context.args.although_older,
-            progress=context.progress("items"),
+            context.db, context.mount, sync_id, actor,
+            services.PreflightOptions(context.args.although_older, progress=context.progress("items")),
         )
     except PanelError as error:
         refused = {"ok": False, "item_count": 0, "counts": {}, "problems": [str(error)], "hint": error.hint}

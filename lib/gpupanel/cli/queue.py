@@ -12,7 +12,7 @@ def run(context: CommandContext) -> int:
     """
     return emit_results(context, services.queue_batches(
         context.db, context.mount, context.sync_ids(), context.actor,
-        priority=context.args.priority, progress=context.progress("queue"),
+        services.QueueOptions(context.args.priority, progress=context.progress("queue")),
     ))
 
 

@@ -15,7 +15,7 @@ def run(context: CommandContext) -> int:
 def _retry(context: CommandContext, sync_id: str, actor: str) -> services.BatchResult:
     try:
         return services.BatchResult(sync_id, services.retry_batch(
-            context.db, context.mount, sync_id, actor, priority=context.args.priority,
+            context.db, context.mount, sync_id, actor, services.QueueOptions(context.args.priority),
         ))
     except PanelError as error:
         return services.BatchResult(sync_id, problem=str(error), hint=error.hint)

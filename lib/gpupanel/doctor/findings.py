@@ -15,6 +15,12 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def judge(check: str, fine: bool, found: object, expected: str, advice: str, otherwise: str = WRONG) -> Finding:
-    """Make a finding: ok if `fine`, else of the level `otherwise`."""
-    return Finding(check, OK if fine else otherwise, str(found), expected, "" if fine else advice)
+def judge(check: str, fine: bool, found: object, expected: str, advice: str) -> Finding:
+    """Make a finding: ok if `fine`, else wrong."""
+    return Finding(check, OK if fine else WRONG, str(found), expected, "" if fine else advice)
+
+
+def suggest(check: str, fine: bool, found: object, expected: str, advice: str) -> Finding:
+    """Make a finding: ok if `fine`, else a note."""
+    finding = judge(check, fine, found, expected, advice)
+    return finding if fine else finding._replace(level=NOTE)

@@ -7,7 +7,7 @@ from .. import workers
 from ..config import Settings
 from ..db import Database, query
 from ..text import format_duration
-from .findings import Finding, NOTE, judge
+from .findings import Finding, judge, suggest
 
 MAX_NAMED = 20  # named in one finding
 DAY_SECONDS = 24 * 3600
@@ -52,29 +52,28 @@ def check_workers(db: Database, settings: Settings) -> Iterator[Finding]:
     found = str(presence.alive)
     if presence.age is not None:
         found += f", seen {format_duration(presence.age.total_seconds())} ago"
-    yield judge(
+    yield suggest(
         "workers", presence.alive > 0, found, f"a worker that beats every {workers.BEAT_SECONDS} s",
-        "Start the worker; its log says why it ended. An idle Perl worker is not seen here.", NOTE,
+        "Start the worker; its log says why it ended. An idle Perl worker is not seen here.",
     )
     late = [f"{row['host']}:{row['pid']}" for row in rows if row["is_late"]]
-    yield judge(
+    yield suggest(
         "late workers", not late, _listed(late),
         f"each worker was seen in the last {workers.LATE_SECONDS} s, or has ended",
         "Check whether these workers were killed or lost the database. The next worker of the host takes the slot.",
-        otherwise=NOTE,
     )
     pause = presence.pause
     why = f"paused by {pause['paused_by']}: {pause['reason']}" if pause else "not paused"
-    yield judge("pause", pause is None, why, "the queue is not paused", "Resume it: gpupanel resume", NOTE)
+    yield suggest("pause", pause is None, why, "the queue is not paused", "Resume it: gpupanel resume")
 
 
 def check_held_long(db: Database, settings: Settings) -> Iterator[Finding]:
     """Jobs that have waited for their bundle for a day."""
     rows = _rows(db, "doctor.held_long", seconds=DAY_SECONDS)
-    yield judge(
+    yield suggest(
         "held jobs", not rows, _listed([f"job {row['id']} since {row['held_at']:%Y-%m-%d %H:%M:%S}" for row in rows]),
         "no job waits for its bundle for over 24 hours",
-        "Bring the bundles back, or cancel the jobs: gpupanel cancel JOB.", NOTE,
+        "Bring the bundles back, or cancel the jobs: gpupanel cancel JOB.",
     )
 
 
@@ -109,9 +108,9 @@ def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
         "doctor.waiting", seconds=limit * 60, perl_offset=tx.perl_offset(limit * 60)
     ))
     found = [f"job {job['id']} since {job['queued_at']:%Y-%m-%d %H:%M:%S}" for job in jobs]
-    yield judge(
+    yield suggest(
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
-        "Check that a worker runs, and read its log.", otherwise=NOTE,
+        "Check that a worker runs, and read its log.",
     )
 
 

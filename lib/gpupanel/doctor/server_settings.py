@@ -7,7 +7,7 @@ from typing import Any
 from ..config import Settings
 from ..db import Database
 from ..db.sign_in import is_supported
-from .findings import Finding, NOTE, WRONG, judge
+from .findings import Finding, WRONG, judge, suggest
 
 CLOCK_SECONDS = 2
 # Values of variables that a session cannot set without a privilege, or in every build of MariaDB.
@@ -45,10 +45,9 @@ def check_snapshot_isolation(db: Database, settings: Settings) -> Iterator[Findi
     """With it, a claim of changed rows fails, except at READ COMMITTED."""
     rows = db.execute("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
     value = rows[0]["Value"] if rows else "unknown to this version"
-    yield judge(
+    yield suggest(
         "innodb_snapshot_isolation", value != "ON" or _value(db, "@@tx_isolation") == "READ-COMMITTED", value,
         "OFF, or sessions at READ COMMITTED", "Set innodb_snapshot_isolation = OFF in MariaDB's configuration.",
-        otherwise=NOTE,
     )
 
 
@@ -85,10 +84,10 @@ def check_clock(db: Database, settings: Settings) -> Iterator[Finding]:
     """Stored times are the database's; logs have those of this host."""
     theirs = _value(db, "UTC_TIMESTAMP(6)").replace(tzinfo=UTC)
     offset = abs((datetime.now(UTC) - theirs).total_seconds())
-    yield judge(
+    yield suggest(
         "clocks", offset < CLOCK_SECONDS, f"{offset:.1f} s apart",
         f"less than {CLOCK_SECONDS} s between this host and MariaDB",
-        "Synchronise both hosts by NTP.", otherwise=NOTE,
+        "Synchronise both hosts by NTP.",
     )
 
 

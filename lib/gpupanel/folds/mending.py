@@ -71,7 +71,7 @@ class Remedies:
 def _queue(db: Database, mount: Mount, sync_id: str, actor: str, overrides: bool) -> Mending:
     """Plan the bundle anew over the library as it is, and queue it."""
     try:
-        planned = services.preflight_batch(db, mount, sync_id, actor, although_older=overrides)
+        planned = services.preflight_batch(db, mount, sync_id, actor, services.PreflightOptions(overrides))
         if not planned.ok:
             return Mending(sync_id, overrides, problem="; ".join(planned.problems))
         return Mending(sync_id, overrides, services.queue_batch(db, mount, sync_id, actor))

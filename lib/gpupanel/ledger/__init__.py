@@ -10,8 +10,8 @@ from .batches import (
     skipped_bundles, sort_by_upstream_order, undone_by, undos_of, was_planned,
 )
 from .containers import (
-    advance_container, container_counts, container_result, list_containers, plan_containers, planned_containers,
-    settle_containers, settled_containers, withdraw_missing_containers,
+    ContainerStep, advance_container, container_counts, container_result, list_containers, plan_containers,
+    planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
 )
 from .failures import failure_reasons
 from .events import append_event, append_events, canonical_json, latest_event, list_events, spaced_json
@@ -22,8 +22,8 @@ from .items import (
 )
 
 __all__ = [
-    "ASSET_TYPES", "ITEM_FLAGS", "MAX_REASON_LENGTH", "add_library_titles", "advance_container", "append_event",
-    "append_events", "bounded_decision_counts", "canonical_json", "change_token", "checked_token",
+    "ASSET_TYPES", "ITEM_FLAGS", "MAX_REASON_LENGTH", "ContainerStep", "add_library_titles", "advance_container",
+    "append_event", "append_events", "bounded_decision_counts", "canonical_json", "change_token", "checked_token",
     "container_counts", "container_result", "count_batches", "decision_counts", "failure_reasons", "get_batch",
     "get_item", "has_archived_results", "has_done_items", "has_unapproved_plan", "imported_since_plan",
     "is_archived", "known_sync_ids", "latest_event", "list_containers", "list_events", "list_items",

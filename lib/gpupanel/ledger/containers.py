@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import NotFoundError
@@ -97,14 +97,19 @@ def settle_containers(tx: Transaction, batch_id: int, job_id: int, rows: list[di
     ])
 
 
-def advance_container(
-    tx: Transaction, batch_id: int, key: ContainerKey, job_id: int, members_done: int, decision: str | None
-) -> None:
-    """Write how far a job is with a large container; `decision` settles it after the last step."""
-    tx.execute(
-        "ledger_containers.advance", batch_id=batch_id, type=key[0], container_hash=key[1], job_id=job_id,
-        members_done=members_done, decision=decision,
-    )
+class ContainerStep(NamedTuple):
+    """How far a job is with a large container; `decision` settles it after the last step."""
+
+    type: str
+    container_hash: str
+    job_id: int
+    members_done: int
+    decision: str | None
+
+
+def advance_container(tx: Transaction, batch_id: int, step: ContainerStep) -> None:
+    """Write how far a job is with a large container."""
+    tx.execute("ledger_containers.advance", batch_id=batch_id, **step._asdict())
 
 
 def _row(batch_id: int, plan: ContainerPlan) -> dict[str, Any]:

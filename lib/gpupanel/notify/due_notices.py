@@ -145,7 +145,7 @@ def _write_message(tx: ReadTransaction, found: list[UnsentNotice], sender: Sende
     counts, first = message.first_entries((row["id"], row["batch_id"], NoticeKind(row["kind"])) for row in found)
     rows = {row["id"]: row for row in notices.details(tx, first)}
     ids = [row["id"] for row in found]
-    return message.compose(
-        sender.host, ids, counts, [rows[notice_id] for notice_id in first], sender.panel,
-        is_bounded=len(found) == MAX_NOTICES,
+    notices_to_send = message.NoticesToSend(
+        ids, counts, [rows[notice_id] for notice_id in first], len(found) == MAX_NOTICES
     )
+    return message.compose(sender.host, notices_to_send, sender.panel)

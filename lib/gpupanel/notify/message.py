@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from ..config import Url
@@ -78,14 +78,21 @@ class Entry:
         ]
 
 
-def compose(
-    host: str, ids: Iterable[int], counts: Counter[NoticeKind], details: list[NoticeDetails], panel: Url | None,
-    *, is_bounded: bool = False,
-) -> Message:
-    """Write the message of some notices: `counts` of batches by kind, and `details` of the first ones.
+class NoticesToSend(NamedTuple):
+    """The notices of a message: their ids, numbers of batches by kind, and details of the first ones.
 
     `is_bounded` says that more notices wait than one message counts.
     """
+
+    ids: list[int]
+    counts: Counter[NoticeKind]
+    details: list[NoticeDetails]
+    is_bounded: bool = False
+
+
+def compose(host: str, notices: NoticesToSend, panel: Url | None) -> Message:
+    """Write the message of some notices."""
+    ids, counts, details, is_bounded = notices
     entries = [_entry(row, panel) for row in details]
     more = counts.total() - len(entries)
     summary = ", ".join(f"{counts[kind]:,} {WORDS[kind]}" for kind in NoticeKind if counts[kind])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunked, fill
 from ..models import BatchStatus, COUNT_LIMIT
-from ..pagination import Cursor, ENDS, Page, build_page
+from ..pagination import Cursor, ENDS, Page, PageOrder, build_page
 from ..rows import ListedBatch
 from .access_path import (
     AccessPath, BatchScan, DATES, INDEXES, MAX_ROWS_SCANNED, NEWEST, OTHER_INDEXES, Sort, TABLE, choose_access_path,
@@ -34,22 +34,28 @@ class BoundedCount(NamedTuple):
     exact: bool
 
 
+class PageRequest(NamedTuple):
+    """Which page of a list: `limit` rows from the cursor on, else from the start."""
+
+    cursor: Cursor | None = None
+    sort: Sort = NEWEST
+    limit: int = 50
+
+
+FIRST_PAGE = PageRequest()
 _KEPT: CountMemo[tuple[BoundedCount, dict[str, BoundedCount]]] = CountMemo()
 
 
 def list_batches(
-    tx: ReadTransaction, filters: BatchFilter, cursor: Cursor | None = None, *, sort: Sort = NEWEST,
-    limit: int = 50, path: AccessPath | None = None,
+    tx: ReadTransaction, filters: BatchFilter, wanted: PageRequest = FIRST_PAGE, path: AccessPath | None = None
 ) -> Page[ListedBatch]:
-    """A page of batches from the cursor on, else from the start.
-
-    `path` is the access path of these filters, if the caller has chosen it.
-    """
+    """A page of batches; `path` is the access path of these filters, if the caller has chosen it."""
+    cursor, sort, limit = wanted
     start = cursor or Cursor(ENDS[0] if sort.ascending else ENDS[1], sort.ascending)
     path = choose_sorted_path(tx, filters, sort, path or choose_access_path(tx, filters))
     scan = BatchScan(path, filters, start.ascending, None if start.is_end else start, key=sort.key)
     keys, horizon = _next_keys(tx, scan, limit + 1, sort)
-    batches = build_page(keys, start, limit, sort.key, list_ascending=sort.ascending, horizon=horizon)
+    batches = build_page(keys, start, limit, PageOrder(sort.key, sort.ascending), horizon)
     return replace(batches, rows=_rows(tx, [row["id"] for row in batches.rows]))
 
 

@@ -76,11 +76,12 @@ def save_plan(
         "undo.facts", batch_id=undo["id"], item_count=tally.items.total(), container_count=tally.containers.total(),
         prior_sync_id=prior_sync_id if len(targets) > 1 else None,
     )
-    _append_started(tx, batch, undo, tally, actor, prior_sync_id)
+    started = _started(batch, undo, tally) | {"prior_sync_id": prior_sync_id}
+    ledger.append_event(tx, undo["id"], "preflight_started", started, actor)
     problem = _problem(targets[-1], tally)
     outcome = PreflightResult(problem is None, tally.items.total(), _counted(tally), [problem] if problem else [])
     tx.execute("ledger.planned", batch_id=undo["id"], plan=ledger.canonical_json(outcome.counts))
-    _append_finished(tx, undo, outcome, tally, actor, "preflight")
+    ledger.append_event(tx, undo["id"], "preflight_finished", _finished(outcome, tally, "preflight"), actor)
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     tx.execute("ledger.preflighted", batch_id=undo["id"], status=status, last_error=problem)
     return outcome
@@ -91,7 +92,7 @@ def replan_open(tx: Transaction, batch: BatchRow, undo: BatchRow, actor: str) ->
     only = ledger.open_items(tx, undo["id"])
     tally = _write(tx, UndoPlanner(tx, chain(tx, batch, undo["prior_sync_id"])), batch, undo, only)
     outcome = PreflightResult(True, tally.items.total(), _counted(tally), [])
-    _append_finished(tx, undo, outcome, tally, actor, "retry")
+    ledger.append_event(tx, undo["id"], "preflight_finished", _finished(outcome, tally, "retry"), actor)
     tx.execute(
         "ledger.preflighted", batch_id=undo["id"], status=BatchStatus.PREFLIGHT_PASSED, last_error=None
     )
@@ -219,23 +220,18 @@ def _counted(tally: _Tally) -> dict[str, int]:
     return {str(decision): tally.items[decision] for decision in COUNTED}
 
 
-def _append_started(
-    tx: Transaction, batch: BatchRow, undo: BatchRow, tally: _Tally, actor: str, prior_sync_id: str | None
-) -> None:
-    payload = {
+def _started(batch: BatchRow, undo: BatchRow, tally: _Tally) -> dict[str, object]:
+    """The payload of preflight_started."""
+    return {
         "action": "undo", "container_count": tally.containers.total(), "item_count": tally.items.total(),
         "item_type_counts": dict(tally.types), "manifest_sha256": None, "phase": "preflight",
-        "prior_sync_id": prior_sync_id, "sync_id": undo["sync_id"], "sync_type": batch["sync_type"], "total_bytes": 0,
-        "undo_of": batch["sync_id"],
+        "sync_id": undo["sync_id"], "sync_type": batch["sync_type"], "total_bytes": 0, "undo_of": batch["sync_id"],
     }
-    ledger.append_event(tx, undo["id"], "preflight_started", payload, actor)
 
 
-def _append_finished(
-    tx: Transaction, undo: BatchRow, outcome: PreflightResult, tally: _Tally, actor: str, phase: str
-) -> None:
-    payload = {
+def _finished(outcome: PreflightResult, tally: _Tally, phase: str) -> dict[str, object]:
+    """The payload of preflight_finished."""
+    return {
         "counts": outcome.counts, "failure_samples": outcome.problems[:SAMPLES], "item_count": outcome.item_count,
         "item_type_counts": dict(tally.types), "ok": int(outcome.ok), "phase": phase,
     }
-    ledger.append_event(tx, undo["id"], "preflight_finished", payload, actor)

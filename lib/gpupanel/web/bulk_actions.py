@@ -77,9 +77,8 @@ def perform(
     selection, sync_ids = db.run_read(_from_form, secret, request)
     user = request.signed_in.name
     priority = form_actions.priority_of(request.form)
-    outcomes, left = bulk_service.run(
-        db, Mount(settings), action, sync_ids, user, seconds=MOUNT_SECONDS, priority=priority
-    )
+    terms = bulk_service.ActionTerms(user, MOUNT_SECONDS, priority)
+    outcomes, left = bulk_service.run(db, Mount(settings), action, sync_ids, terms)
     problems = [[outcome.sync_id, outcome.problem] for outcome in outcomes if outcome.problem]
     selection = selection.after(len(outcomes) - len(problems), problems, db.run_read(_ids, left))
     field = sign_selection(secret, user, selection) if left else None

@@ -10,6 +10,7 @@ from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested
 from ..models import PRIORITY
 from ..mount import Mount
 from ..scan_run import ScanReport
+from ..services import PreflightOptions, QueueOptions
 from ..text import pluralize
 from . import request, template_filters
 
@@ -97,7 +98,7 @@ def preflight(request: FormContext) -> ActionResult:
     sync_id, although_older = request.sync_id, request.is_checked("although_older")
     try:
         outcome = services.preflight_batch(
-            request.db, request.mount, sync_id, request.actor, although_older=although_older, seconds=MOUNT_SECONDS
+            request.db, request.mount, sync_id, request.actor, PreflightOptions(although_older, MOUNT_SECONDS)
         )
     except PreflightRequested as requested:
         return _requested("preflight", requested, {"sync_id": sync_id})
@@ -112,7 +113,7 @@ def queue(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
     try:
         job_id = services.queue_batch(
-            request.db, request.mount, request.sync_id, request.actor, priority=request.priority, seconds=MOUNT_SECONDS
+            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
         )
     except PreflightRequested as requested:
         return _requested("queue", requested, result)
@@ -127,7 +128,7 @@ def retry(request: FormContext) -> ActionResult:
     result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
     try:
         job_id = services.retry_batch(
-            request.db, request.mount, request.sync_id, request.actor, priority=request.priority, seconds=MOUNT_SECONDS
+            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
         )
     except PreflightRequested as requested:
         return _requested("retry", requested, result)

@@ -157,7 +157,8 @@ def record(tx: Transaction, claim: "Claim", settled: list[SettledContainer]) -> 
             row = ledger.container_result(tx, claim.job_id, each.entry.key)
             ids[each.entry.key] = row["id"]
             decision = row["decision"] if each.entry.is_last_step else None
-            ledger.advance_container(tx, claim.batch_id, each.entry.key, claim.job_id, each.entry.end, decision)
+            step = ledger.ContainerStep(*each.entry.key, claim.job_id, each.entry.end, decision)
+            ledger.advance_container(tx, claim.batch_id, step)
     results.insert_members(tx, {ids[each.entry.key]: each.members for each in settled if each.members})
     results.insert_tombstones(tx, {ids[each.entry.key]: each.tombstones for each in settled if each.tombstones})
     whole = [each for each in settled if each.entry.is_first_step or each.is_refused]

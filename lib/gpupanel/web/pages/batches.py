@@ -46,7 +46,7 @@ def _cursor(request: Request) -> Cursor | None:
 
 def _read(tx: ReadTransaction, wanted: BatchFilter, cursor: Cursor | None, sort: str, size: int) -> dict[str, Any]:
     path = search.choose_access_path(tx, wanted)
-    page = search.list_batches(tx, wanted, cursor, sort=search.SORTS[sort], limit=size, path=path)
+    page = search.list_batches(tx, wanted, search.PageRequest(cursor, search.SORTS[sort], size), path)
     held = search.list_held_for_person(tx, limit=size) if _shows_held(wanted, cursor) else []
     count, counts = search.count_list_and_statuses(tx, wanted, path)
     return {
