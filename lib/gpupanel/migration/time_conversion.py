@@ -167,7 +167,9 @@ def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
     )
     state = loads(latest[0]["payload"])["direction"] if latest else TO_LOCAL
     if state == direction:
-        known = "".join(f": {row['actor']} converted them at {row['created_at']:%Y-%m-%d %H:%M:%S} UTC" for row in latest)
+        known = "".join(
+            f": {row['actor']} converted them at {row['created_at']:%Y-%m-%d %H:%M:%S} UTC" for row in latest
+        )
         zone = "UTC" if state == TO_UTC else "its local zone"
         raise InvalidStateError(
             f"Nothing was converted. The times of the Perl side are in {zone} already{known}.",
