@@ -96,7 +96,10 @@ function selectorOf(element) {
 // Says when the page was last confirmed; an answer 304 confirms it, too. Times are UTC, as on the whole page.
 function markUpdated() {
   const mark = document.querySelector("[data-updated]");
-  if (mark) mark.textContent = `updated ${new Date(Date.now() + clockOffset).toISOString().slice(11, 19)}`;
+  const moment = new Date(Date.now() + clockOffset).toISOString();
+  if (mark) mark.textContent = `updated ${moment.slice(11, 19)}`;
+  const printed = document.querySelector("[data-as-of]");
+  if (printed) printed.textContent = moment.slice(0, 19).replace("T", " ");
 }
 
 // Writes to the live region, if the text differs: screen readers announce each change.

@@ -192,6 +192,34 @@ def test_a_batch_is_printed_without_what_cannot_be_pressed_and_with_all_of_its_c
         .every((region) => getComputedStyle(region).overflowX === "visible")""")
 
 
+def test_a_printed_list_says_its_time_its_filters_and_how_much_of_it_is_printed(screen):
+    page = screen("batches-filtered")
+    expect(page.locator(".on-paper >> nth=0")).to_be_hidden()
+    page.emulate_media(media="print")
+    time, filters, extent = page.locator(".on-paper").all_inner_texts()
+    assert time == f"As of {page.get_attribute('body', 'data-now')[:19].replace('T', ' ')} UTC, for local."
+    assert filters == "Only status: discovered; host: cloud-sync.example. Order: newest first."
+    assert extent == f"{page.locator('tbody tr').count()} of {page.inner_text('h2 .count')} batches are printed here."
+
+
+@pytest.mark.parametrize("name", ["asset", "batches", "batch-updated", "batch-partial", "tasks", "events", "doctor"])
+def test_a_printed_page_is_as_wide_as_its_paper_and_no_text_covers_another(screen, name):
+    page = screen(name, width=780)
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 780
+    assert page.evaluate('''() => [...document.querySelectorAll("td, th")]
+        .filter((cell) => cell.checkVisibility() && !cell.closest(".unseen") && cell.scrollWidth > cell.clientWidth + 1)
+        .map((cell) => cell.textContent.trim())''') == []
+
+
+def test_a_printed_asset_has_the_changes_of_its_whole_history(screen):
+    page = screen("asset", width=780)
+    page.emulate_media(media="print")
+    assert page.locator("[id^=result-]").count() > 1
+    for changes in page.locator("[id^=result-] .changes").all():
+        expect(changes).to_be_visible()
+
+
 def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     page = screen("tasks")
     moment = page.locator("[aria-label='Running jobs'] time").nth(2)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,8 +42,8 @@ def _read_heads(path: Path | None) -> list[tuple[int, str]]:
     """Read the heads that `seal` printed, out of a text such as that of a journal; `-` is standard input."""
     if path is None:
         return []
-    text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8", errors="replace")
-    heads = [(int(receipt_id), head) for receipt_id, head in HEAD.findall(text)]
+    with nullcontext(sys.stdin) if str(path) == "-" else path.open(encoding="utf-8", errors="replace") as lines:
+        heads = [(int(receipt_id), head) for line in lines for receipt_id, head in HEAD.findall(line)]
     if not heads:
         raise InvalidInputError("Found no head: expected lines of `gpupanel seal`, as a journal keeps them.")
     return heads
