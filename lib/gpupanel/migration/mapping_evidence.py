@@ -28,7 +28,8 @@ class Evidence(NamedTuple):
     `names` is their likeness. `share` is that of their distinct values that ours have too, of `value_count`; None where
     values say nothing: ids, times, too few of them. `key` is what the catalogue says of the column. `linked` is the
     share of the values of a reference that its table has as ids. `rows` is the share of rows with the same digest in
-    which both have the same value, of `row_count`; another column may do so, too: it `has_rival`.
+    which both have the same value, of `row_count`; another column may do so, too: it `has_rival`. A reference to a
+    view, whose ids cannot be counted, `is_unproven`.
     """
 
     names: float
@@ -42,6 +43,7 @@ class Evidence(NamedTuple):
     rows: float | None = None
     row_count: int = 0
     has_rival: bool = False
+    is_unproven: bool = False
 
     @property
     def is_in_rows(self) -> bool:
@@ -59,6 +61,8 @@ class Evidence(NamedTuple):
             return False
         if self.key:
             return True
+        if self.is_unproven:
+            return False
         many = MIN_VALUES if self.our_type in DIGESTS else MANY_VALUES  # digests are equal in equal columns alone
         by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= many
         return self.names >= SURE_NAMES or by_values

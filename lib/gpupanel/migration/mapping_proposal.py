@@ -246,7 +246,9 @@ def _linked(
     if any(not isinstance(value, int) for value in sample if value is not None):
         return evidence._replace(types=False)
     primary = side.primary.get(target, [])
-    if not evidence.types or len(primary) != 1 or len(values) < MIN_VALUES:
+    if len(primary) != 1:
+        return evidence._replace(is_unproven=True)
+    if not evidence.types or len(values) < MIN_VALUES:
         return evidence
     return evidence._replace(
         linked=side.count_among(target, primary[0], values) / len(values), value_count=len(values)
