@@ -30,7 +30,8 @@ _mine: dict = {}
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
-    stages = [name for name in STAGES if options.stage in (None, name)]
+    wanted = options.only.partition("/")[0] if options.only else options.stage
+    stages = [name for name in STAGES if wanted in (None, name)]
     done = Done(options.done)
     with multiprocessing.Pool(options.lanes, _open_environment) as pool:
         chosen = _selected(pool.apply(_plan, (stages, options.every or bool(options.only))), options)

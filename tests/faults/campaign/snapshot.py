@@ -37,6 +37,8 @@ ARCHIVES = """SELECT b.sync_id, a.items, a.emptied_at IS NULL AS present, a.rest
               FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id"""
 UNDOS = """SELECT u.sync_id, b.sync_id AS undone FROM ingest_batch u JOIN ingest_batch b ON b.id = u.undo_of
            ORDER BY u.id"""
+# The words of a failure that is mended since stay (docs/decisions/0130-search-by-words.md).
+ONLY_ADDED = ("word",)
 EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
 # Events that are recorded once, however often a program starts again.
 ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed", "undo_requested",
@@ -77,7 +79,9 @@ def differences(before: dict[str, list], after: dict[str, list]) -> list[str]:
     lines = []
     for name in before:
         was, now = Counter(map(str, before[name])), Counter(map(str, after[name]))
-        lines += [f"- {name}: {each}" for each in was - now] + [f"+ {name}: {each}" for each in now - was]
+        lines += [f"- {name}: {each}" for each in was - now]
+        if name not in ONLY_ADDED:
+            lines += [f"+ {name}: {each}" for each in now - was]
     return lines
 
 
