@@ -104,8 +104,7 @@ def test_a_stalled_job_with_an_old_heartbeat_has_no_worker_called_alive(admin, t
 
 
 def test_a_late_heartbeat_is_late_whatever_the_items_say(admin, tasks, jobs, run):
-    running, waiting = jobs(2)
-    run(running, done=400, seconds=100, beat=46)
+    run(*jobs(1), done=400, seconds=100, beat=46)
     assert tasks()["running"][0]["condition"] == "running"
     table = region(admin.get(TASKS), "Running jobs")
     (row,) = cells(table)[1:]
