@@ -266,7 +266,8 @@ def test_a_remedy_that_all_failing_items_share_is_said_once(admin, planned, sett
     for position in (0, 1):
         settle(position, "failed", last_error="photo.manifest.json is not JSON", planned="will_fail")
     page = admin.get(detail(planned))
-    assert text(page.html.main).count("Fix the bundle") == 1 and not any("Fix the bundle" in note for note in notes(page))
+    assert text(page.html.main).count("Fix the bundle") == 1
+    assert not any("Fix the bundle" in note for note in notes(page))
     settle(1, "failed", last_error=f"{REFUSED_BY_DATABASE}: Data too long", planned="will_fail")
     assert ["Fix the" in note for note in notes(admin.get(detail(planned)))].count(True) == 2
 
