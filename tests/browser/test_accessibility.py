@@ -91,6 +91,15 @@ def test_on_a_phone_a_batch_takes_two_lines(screen):
     assert len(heights) > 5 and max(heights) <= 64
 
 
+@pytest.mark.parametrize("name", ["batches", "attention"])
+def test_on_a_phone_no_part_of_a_batch_leaves_its_card(screen, name):
+    page = screen(name, width=320)
+    assert page.evaluate("""() => [...document.querySelectorAll(".batches tbody tr")]
+        .flatMap((row) => [...row.querySelectorAll(".title, .tick input, small, .done")]
+            .filter((part) => part.getBoundingClientRect().right > row.getBoundingClientRect().right)
+            .map((part) => part.textContent))""") == []
+
+
 # Texts of facts and cards that cover another, or that no space parts from the one before.
 COVERED = """() => {
     const boxes = [...document.querySelectorAll(".facts dd, .facts .status, .verdict > .status, .verdict > small")]

@@ -118,7 +118,7 @@ def test_a_partial_batch_says_what_to_mend_and_one_button_retries_what_failed(
     worker_helpers.queue(panel_db, mount, sync_id)
     worker_helpers.drain(worker_conf)
     page = window.show(detail(sync_id))
-    expect(page.locator("tr:has(.is-failed) + .note")).to_contain_text("Fix the bundle")
+    expect(page.locator("[aria-label='Last error']")).to_contain_text("1 item: Fix the bundle")
     bundles.bundle("one", bundles.assets("one", 3), replace=True)
     window.page.clock.install()
     page.click("button:text-is('Retry failed items')")

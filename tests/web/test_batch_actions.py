@@ -35,9 +35,8 @@ def test_a_replaced_bundle_is_preflighted_first(admin, scan_bundle, admin_db):
 def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db):
     admin_db.execute("UPDATE ingest_batch SET status = 'failed', last_error = '1 of 4 items failed'")
     page = admin.get(detail(partial))
-    assert primary(page) == ["Retry failed items"]
     notice = page.html.find(attrs={"aria-label": "Last error"})
-    assert "bad" in notice["class"]
+    assert "bad" in notice["class"] and "1 item: Fix the bundle: ask upstream" in text(notice)
     assert text(notice.find("li")) == "1 item: source/source.json is not on the mount."
     admin_db.execute(
         "UPDATE ingest_batch SET last_error = '1 of 4 items failed; the first: source/source.json is not on the mount.'"
@@ -45,6 +44,25 @@ def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db
     notice = admin.get(detail(partial)).html.find(attrs={"aria-label": "Last error"})
     assert notice.find("li") is None  # said once
     assert page.text.index("source/source.json is not on the mount") < page.text.index("<dt>Type</dt>")
+
+
+def test_a_retry_is_the_primary_action_unless_upstream_acts_first(admin, partial, admin_db):
+    assert admin.get(detail(partial), headers=JSON).json["remedies"] == {"bundle": 1}
+    assert primary(admin.get(detail(partial))) == []
+    admin_db.execute("UPDATE ingest_batch SET changed_at = NOW(6)")
+    assert primary(admin.get(detail(partial))) == ["Retry failed items"]
+    admin_db.execute("UPDATE ingest_batch SET changed_at = NULL")
+    admin_db.execute("UPDATE ingest_batch_item SET planned = 'will_create' WHERE decision = 'failed'")
+    assert primary(admin.get(detail(partial))) == ["Retry failed items"]
+    assert primary(admin.get(detail(partial, decision="created"))) == ["Retry failed items"]
+
+
+def test_a_skipped_bundle_is_for_upstream(admin, scan_bundle, admin_db):
+    sync_id = scan_bundle()
+    admin_db.execute("UPDATE ingest_batch SET last_error = 'status: found processing'")
+    page = admin.get(detail(sync_id))
+    assert primary(page) == [] and "Press Preflight" not in text(page.html.main)
+    assert "ask upstream" in text(page.html.find(attrs={"aria-label": "Last error"}))
 
 
 def test_a_ribbon_has_a_segment_for_each_decision_as_wide_as_its_share(admin, partial):

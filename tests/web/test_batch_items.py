@@ -249,6 +249,9 @@ def test_what_was_done_otherwise_than_planned_is_counted_and_found(admin, planne
     assert admin.get(detail(planned), headers=JSON).json["marks"] == {"empties": 0, "differs": 0}
 
 
+OTHER = {"library": "not JSON", "bundle": REFUSED_BY_DATABASE, "retry": "not JSON"}  # errors of another remedy
+
+
 @pytest.mark.parametrize("decision, error, remedy, said", [
     ("failed", f"{REFUSED_BY_DATABASE}: Data too long", "library", "Fix the library"),
     ("failed", "photo.manifest.json is not JSON: nothing there", "bundle", "Fix the bundle"),
@@ -259,6 +262,7 @@ def test_an_item_that_fails_says_what_would_help(admin, planned, settle, decisio
     planned_as = "will_fail" if decision == "will_fail" else "will_create"
     settle(0, decision, reason=error, last_error=error, planned=planned_as)
     assert admin.get(detail(planned), headers=JSON).json["items"][0]["remedy"] == remedy
+    settle(1, decision, last_error=OTHER[remedy], planned="will_create")
     assert said in notes(admin.get(detail(planned)))[0]
 
 

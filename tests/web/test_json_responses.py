@@ -47,8 +47,9 @@ def test_a_batch(scripted, scan_bundle, panel_db, mount):
         *HEAD,
         "batch", "attention", "archived", "undo_of", "undos", "undoable", "named", "preflight_request",
         "active_job", "container_progress", "jobs", "more_jobs", "item_count", "decisions",
-        "marks", "retryable", "primary", "failures", "failing", "containers", "next_container", "container", "items",
-        "start", "previous_start", "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",
+        "marks", "retryable", "primary", "failures", "failing", "remedies", "containers",
+        "next_container", "container", "items", "start", "previous_start",
+        "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",
         "outdated", "manifest_changed",
     ]
     assert list(values["batch"]) == [*serializers.PLANNED_BATCH, "queueable"]

@@ -1,5 +1,6 @@
 """The batch page, with the sections and labels of the Perl panel."""
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from ... import attention, job_queue, ledger, preflight_requests, search
@@ -61,7 +62,8 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     load_items = _items_by_hash if item_filter.hash_start else _items_page
     is_retryable = _is_retryable(row, counts)
     is_failing = any(decision in counts for decision in item_list.FAILING)
-    first = not any(item_filter) and not start and is_failing
+    failing = _failing(tx, row["id"], size) if is_failing else []
+    remedies = Counter(item["remedy"] for item in failing)
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "attention": attention.load(tx, row).to_json(row),
@@ -74,11 +76,12 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
         "decisions": {str(decision): counts[decision] for decision in item_list.DECISION_ORDER if decision in counts},
         "marks": marks,
         "retryable": is_retryable,
-        "primary": None if is_requested else _primary_action(row, is_retryable),
+        "primary": None if is_requested else _primary_action(row, is_retryable, remedies),
         "failures": [reason._asdict() for reason in ledger.failure_reasons(tx, row["id"])]
         if _shows_reasons(row)
         else [],
-        "failing": _failing(tx, row["id"], size) if first else [],
+        "failing": [] if any(item_filter) or start else failing,
+        "remedies": dict(remedies),
         **_containers(tx, row, container),
         **load_items(tx, row["id"], item_filter, start, size),
         "events": [pick(event, EVENT) for event in ledger.list_events(tx, row["id"], limit=LATEST)],
@@ -111,13 +114,16 @@ def _jobs(tx: ReadTransaction, row: BatchRow) -> dict[str, Any]:
     }
 
 
-def _primary_action(row: BatchRow, is_retryable: bool) -> str | None:
-    """Return the action that moves the batch on, or None: wait, or there is nothing to do."""
+def _primary_action(row: BatchRow, is_retryable: bool, remedies: Counter[str]) -> str | None:
+    """Return the action that moves the batch on; None if nothing does here: a job runs, or upstream acts first."""
     status = BatchStatus(row["status"])
     if status.has_active_job:
         return None
     if is_retryable:
-        return "retry"
+        waits_for_upstream = list(remedies) == [item_list.FIX_BUNDLE] and not row["changed_at"]
+        return None if waits_for_upstream else "retry"
+    if status is BatchStatus.DISCOVERED and row["last_error"]:
+        return None
     if row["changed_at"] or status in (BatchStatus.DISCOVERED, BatchStatus.PREFLIGHT_FAILED):
         return "preflight"
     return None if status is BatchStatus.COMPLETED else "queue"

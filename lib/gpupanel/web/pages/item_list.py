@@ -16,6 +16,7 @@ FAILING = (Decision.FAILED, Decision.WILL_FAIL)
 # Decisions that need action come first.
 DECISION_ORDER = (*FAILING, *(decision for decision in Decision if decision not in FAILING))
 HASH = re.compile(r"[0-9a-f]{1,64}")
+FIX_BUNDLE = "bundle"
 MISSING_FILE = "is not on the mount"
 MAY_RETURN = (MISSING_FILE, "found no file", "cannot be read")  # reasons of an item that later files may mend
 
@@ -78,7 +79,7 @@ def suggested_fix(item: ItemRow) -> str | None:
         return "library"
     # A file that was there at the preflight may return.
     may_return = any(words in error for words in MAY_RETURN)
-    return "retry" if may_return and item["planned"] not in (None, *FAILING) else "bundle"
+    return "retry" if may_return and item["planned"] not in (None, *FAILING) else FIX_BUNDLE
 
 
 def _as_planned(item: ItemRow) -> bool:
