@@ -107,7 +107,7 @@ FULL = {
     "tasks-help": _at(TASKS, "#help > summary"),
     "tasks-in-the-section": _at(f"{BATCHES}?tab=queue"),
     "tasks-failed": _at(f"{TASKS}?state=failed", "#hours > summary"),
-    "doctor": _at(f"{BATCHES}?action=doctor"),
+    "doctor": _at(f"{BATCHES}?action=doctor", "#ok > summary"),
     "error-no-such-batch": _at(f"{BATCHES}?action=detail&sync_id=00000000-0000-4000-8000-000000000000"),
     "error-bad-request": _at(f"{BATCHES}?status=nonsense"),
     "error-no-such-page": _at("nowhere"),
