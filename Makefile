@@ -55,7 +55,7 @@ million:  ## Build a ledger of a million batches in VAR/million and test every p
 	@bin/prepare test
 	@exec venv/bin/python bench/make_ledger.py "$(VAR)/million" -- venv/bin/python -m pytest tests/web/test_pages_at_size.py $(ARGS)
 
-faults:  ## Inject every fault at every point, half an hour; ARGS='--done FILE' continues an interrupted run
+faults:  ## Inject every fault at every point, over half an hour; ARGS='--done FILE' continues an interrupted run
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@MODEL_EXAMPLES=100 venv/bin/python -m pytest tests/faults/test_model.py

@@ -138,6 +138,15 @@ class InvalidInputError(PanelError):
     message = "The request is invalid; nothing was changed."
 
 
+class UnusableFileError(InvalidInputError):
+    """A file that a command line names cannot be opened."""
+
+    def __init__(self, error: OSError):
+        super().__init__(
+            f"{error.filename or 'A file'} cannot be opened: {error.strerror}.", "Check its name and its permissions."
+        )
+
+
 class BundleIncompleteError(PanelError):
     message = "The bundle is not complete yet."
     hint = "The next scan checks this bundle again."

@@ -74,16 +74,25 @@ def undo_batches(
     db: Database, sync_ids: list[str], actor: str, *, priority: int = PRIORITY,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[UndoResult]:
-    """Plan and queue the undo of batches, newest first; each waits for the one before. Raises NotFoundError."""
+    """Plan and queue the undo of batches, newest first; each waits for the one before. Raises NotFoundError.
+
+    An undo that is queued already, such as by a call that was killed, is also waited for.
+    """
     ordered = db.run_read(undo.newest_first, list(dict.fromkeys(sync_ids)))
     results: list[UndoResult] = []
     before: str | None = None
     for number, sync_id in enumerate(ordered, 1):
         result = _undo_one(db, sync_id, actor, priority, before)
         results.append(result)
-        before = result.undo_sync_id if result.job_id else before
+        before = (result.undo_sync_id if result.job_id else db.run_read(_active_undo, sync_id)) or before
         progress(number, len(ordered))
     return results
+
+
+def _active_undo(tx: ReadTransaction, sync_id: str) -> str | None:
+    """Return the undo of a batch that has an active job, if any."""
+    active = tx.fetch_one("job_queue.active_undo", batch_id=ledger.get_batch(tx, sync_id)["id"])
+    return active and str(active["sync_id"])
 
 
 def _undo_one(db: Database, sync_id: str, actor: str, priority: int, before: str | None) -> UndoResult:

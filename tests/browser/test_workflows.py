@@ -181,7 +181,7 @@ def test_a_failed_batch_calls_for_attention_until_it_is_marked_as_seen(
     page.click("#attention")
     expect(page.locator(".batches .verdict")).to_contain_text("1 of 2 items failed")
     page.click(".batches a.title")
-    expect(page.locator("[aria-label=Attention]")).to_contain_text("Needs attention: partial")
+    expect(page.locator("[aria-label='Last error']")).to_contain_text("1 of 2 items failed")
     page.click("button:text-is('Mark as seen')")
     expect(page.locator("[aria-label=Attention]")).to_contain_text("has seen this (partial)")
     page.click("#attention")

@@ -457,6 +457,54 @@ def test_an_archive_that_is_killed_at_any_step_loses_no_row(settled, archive_db,
     assert steps > 15
 
 
+@pytest.mark.parametrize("step", ["delete_results", "delete_events", "emptied"])
+def test_a_run_deletes_nothing_after_the_server_has_lost_its_mark(settled, archive_db, admin_db, folder, step):
+    """A server that restarts may come back without its last commits: neither archive, mark nor event of them."""
+    before = rows(admin_db)
+
+    def lose(now):
+        if now == step:
+            _end_connections(admin_db, archive_db)
+            admin_db.execute("DELETE FROM ingest_archive")
+            admin_db.execute("UPDATE ingest_batch SET archived_at = NULL")
+            for table, lost in before.items():
+                present = [tuple(row.values()) for row in admin_db.execute(f"SELECT * FROM {table}")]
+                for row in lost:
+                    if tuple(row.values()) not in present:
+                        names = ", ".join(f"%({name})s" for name in row)
+                        admin_db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({names})", **row)
+
+    with pytest.raises(InvalidStateError, match="was lost in the middle"):
+        archive(archive_db, folder, lose)
+    assert rows(admin_db) == before
+    (name,) = archive(archive_db, folder).files
+    assert rows(admin_db) == {table: [] for table in MOVED}
+    Restorer(archive_db, folder / name, "archivist").run()
+    assert rows(admin_db) == before
+
+
+def test_a_restoration_ends_when_its_connection_is_lost_and_a_repeat_completes_it(
+    settled, archive_db, admin_db, folder
+):
+    before = rows(admin_db)
+    (name,) = archive(archive_db, folder).files
+
+    def lose(now):
+        if now == "event":
+            _end_connections(admin_db, archive_db)
+
+    with pytest.raises(InvalidStateError, match="was lost in the middle"):
+        Restorer(archive_db, folder / name, "archivist", lose).run()
+    Restorer(archive_db, folder / name, "archivist").run()
+    assert rows(admin_db) == before
+
+
+def _end_connections(admin_db, archive_db) -> None:
+    user = archive_db.settings.user
+    for row in admin_db.execute("SELECT id FROM information_schema.processlist WHERE user = %(user)s", user=user):
+        admin_db.execute(f"KILL CONNECTION {row['id']}")
+
+
 def test_a_restoration_that_is_killed_at_any_step_is_completed_by_the_next(settled, archive_db, admin_db, folder):
     before, steps = rows(admin_db), 0
     while True:

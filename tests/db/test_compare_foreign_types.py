@@ -62,6 +62,20 @@ def test_a_zero_date_is_told_and_two_equal_ones_are_no_difference(perl, ours, ad
     assert answer.returncode == 0 and "values that are no times" in answer.stdout
 
 
+def test_zeros_for_no_time_and_empty_texts_are_differences_of_form_and_remove_nothing(perl, ours, admin):
+    seed(
+        admin,
+        "ALTER TABLE media_galleries DROP COLUMN deleted_at; ALTER TABLE media_galleries ADD deleted_at BIGINT NOT NULL"
+        " DEFAULT 0; UPDATE import_jobs SET last_error = '' WHERE last_error IS NULL",
+    )
+    findings = differences(perl, ours)
+    assert {group.kind for group in findings.groups} == {"zero_time", "empty"}
+    assert {group.weight for group in findings.groups} == {"form"}
+    assert {(sample.left, sample.right) for group in findings.groups for sample in group.samples} == {
+        ("0", "NULL"), ('""', "NULL"),
+    }
+
+
 def test_numbers_for_words_and_bytes_that_are_no_characters_are_differences(perl, ours, admin):
     seed(
         admin, "ALTER TABLE import_batches MODIFY status VARCHAR(40); UPDATE import_batches SET status = 3;"
@@ -117,7 +131,19 @@ def test_a_side_that_cannot_be_read_exits_3_with_one_line(perl, ours, tmp_path, 
 
 def test_what_nobody_can_read_or_write_is_usage(perl, ours, tmp_path):
     assert command("databases", tmp_path / "none.conf", ours).returncode == 2
-    assert command("databases", ours, ours, "--html", "/nowhere/report.html").returncode == 2
+    refused = command("databases", ours, ours, "--html", "/nowhere/report.html")
+    assert refused.returncode == 2
+    assert "/nowhere/report.html cannot be opened: No such file or directory." in refused.stderr
+    for text, problem in (
+        ("", "found an empty file"), ("no plan", "line 1: found no line of a plan"),
+        ('{"plan": 1}\n[]', "line 2: found no line of a plan"), ("\udcff", "found bytes that are no UTF-8"),
+    ):
+        (tmp_path / "plan").write_text(text, errors="surrogateescape")
+        refused = command("plan", tmp_path / "plan", ours)
+        assert refused.returncode == 2 and problem in refused.stderr, refused.stderr
+    refused = command("plan", tmp_path / "none", ours)
+    assert refused.returncode == 2 and "Errno" not in refused.stderr
+    assert f"{tmp_path}/none cannot be read" in refused.stderr
     assert command("events", ours, ours, "37e428d2-a4f6-4a31-bacf-0c835fb24084").returncode == 2
     assert command("pages", tmp_path / "none.html", tmp_path / "none.html").returncode == 3
     assert simulated_perl_db.mapping() in perl[1].read_text()

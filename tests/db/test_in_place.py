@@ -193,8 +193,33 @@ NATURES = {
         ("ingest_batch", "sync_id", "it is binary(16), and must be char(36)", "REGEXP_REPLACE(LOWER(HEX(sync_id))"),
     "ALTER TABLE asset_gallery ADD made INT UNSIGNED; UPDATE asset_gallery SET made = UNIX_TIMESTAMP(created_at);"
     " ALTER TABLE asset_gallery DROP created_at, RENAME COLUMN made TO created_at":
-        ("asset_gallery", "created_at", "it is int unsigned, and must be datetime(6)", "FROM_UNIXTIME(created_at)"),
+        ("asset_gallery", "created_at", "it is int unsigned, and must be datetime(6)", "FROM_UNIXTIME("),
+    "ALTER TABLE asset_gallery ADD made BIGINT; UPDATE asset_gallery SET made = 1000 * UNIX_TIMESTAMP(created_at);"
+    " ALTER TABLE asset_gallery DROP created_at, RENAME COLUMN made TO created_at":
+        ("asset_gallery", "created_at", "it is bigint, and must be datetime(6)", "FROM_UNIXTIME("),
 }
+
+
+def test_a_zero_for_no_time_becomes_no_time(side):
+    run(side, "ALTER TABLE asset_gallery DROP deleted_at, ADD deleted_at BIGINT NOT NULL DEFAULT 0")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    run(side, obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0])
+    assert side.db.execute("SELECT COUNT(*) AS live, COUNT(deleted_at) AS gone FROM asset_gallery") == [
+        {"live": side.db.execute("SELECT COUNT(*) AS n FROM asset_gallery")[0]["n"], "gone": 0}
+    ]
+    apply(side)
+    assert wrong(side) == []
+
+
+@pytest.mark.parametrize("key", ["ADD PRIMARY KEY (gallery_id, asset_id)", "ADD note INT"])
+def test_a_table_whose_rows_have_no_number_gets_one(side, key):
+    run(side, f"ALTER TABLE asset_gallery_item DROP id, {key}")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    assert obstacle["what"] == "column id" and "asset_gallery_item has no such column" in obstacle["cause"]
+    statement = obstacle["remedy"].partition("need not know it: ")[2].partition("; without")[0]
+    run(side, statement if "PRIMARY" in key else statement.replace("DROP PRIMARY KEY, ", ""))
+    apply(side)
+    assert wrong(side) == []
 
 
 def test_other_words_of_an_enum_are_named_where_rows_have_them(side):

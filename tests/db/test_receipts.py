@@ -146,6 +146,27 @@ def test_a_second_seal_at_once_neither_forks_the_chain_nor_seals_twice(imported,
     assert DatabaseVerifier(panel_db).run().receipts == 2
 
 
+def test_a_server_that_lost_the_last_receipts_gets_them_again_in_their_places(
+    imported, seal_db, admin_db, monkeypatch, panel_db
+):
+    """As after the loss of the last commits: the end of the chain is gone when the next receipt is added."""
+    module = sys.modules[seal_module.__module__]
+    insert, calls = module._insert, []
+
+    def lose(tx, bounds):
+        calls.append(bounds)
+        if len(calls) == 2:
+            admin_db.execute("DELETE FROM ingest_receipt")
+        return insert(tx, bounds)
+
+    monkeypatch.setattr(module, "_insert", lose)
+    seal(seal_db)
+    monkeypatch.undo()
+    seal(seal_db, every=True)
+    assert len(calls) > 2 and problems(panel_db) == []
+    assert DatabaseVerifier(panel_db).run().receipts == 2
+
+
 def test_a_later_preflight_does_not_disturb_the_receipt_of_a_container(imported, sealed, panel_db, mount):
     services.preflight_batch(panel_db, mount, imported, "operator")
     assert problems(panel_db, [(0, sealed)]) == []

@@ -25,6 +25,12 @@ def test_an_error_of_the_server_as_a_whole_is_no_refused_row_and_every_other_one
     assert isinstance(caught.value, DataError) is (kind is DataError)
 
 
+def test_a_node_that_left_its_cluster_is_named_as_such(worker_db):
+    with pytest.raises(ConnectionLostError, match="injected") as caught, worker_db.transaction() as tx:
+        tx.fetch_all_sql(SIGNAL, code=1047)
+    assert "check wsrep_cluster_status, or name another node" in caught.value.hint
+
+
 @pytest.fixture
 def narrow_db(admin_db, worker_db):
     """A connection that was made while the server accepted one MiB."""

@@ -85,10 +85,33 @@ def test_perls_times_become_utc_in_every_season_ours_stay_and_the_way_back_is_ex
     after = snapshot(admin_db)
     for table, rows in mixed.items():
         assert [row for row in after[table] if row in rows] == rows, table
-    events = admin_db.execute("SELECT DISTINCT payload, actor FROM ingest_event WHERE event_type = 'times_converted'")
+    events = admin_db.execute(
+        "SELECT DISTINCT payload, actor FROM ingest_event WHERE event_type = 'times_converted' ORDER BY 1"
+    )
     assert events == [{
-        "payload": '{"direction":"utc","phase":"cutover","zone":"Europe/Vienna"}', "actor": "jane",
-    }]
+        "payload": f'{{"direction":"utc","kept":"{kept}","phase":"cutover","zone":"Europe/Vienna"}}', "actor": "jane",
+    } for kept in ("", "discovered_at,started_at,completed_at,updated_at")]
+    time_conversion.convert_times(zoned, TO_LOCAL, "jane")
+    assert snapshot(admin_db) == local
+
+
+def test_the_way_back_is_exact_where_perl_imports_a_bundle_within_a_minute_of_our_queueing(
+    panel_db, admin_db, zoned, bundles, mount,
+):
+    batch = worker_helpers.queue(panel_db, mount, bundles.bundle("shared", bundles.assets("shared", 2)))
+    now = admin_db.execute("SELECT NOW(6) AS at")[0]["at"].replace(tzinfo=UTC).astimezone(ZONE).replace(tzinfo=None)
+    for statement in (
+        "UPDATE import_job SET state = 'completed', worker = 'perl:1', claimed_at = %(at)s, heartbeat_at = %(at)s,"
+        " finished_at = %(at)s",
+        "UPDATE ingest_batch SET status = 'completed', completed_at = %(at)s, updated_at = %(at)s",
+        "UPDATE ingest_batch_item SET decision = 'created', job_id = (SELECT MAX(id) FROM import_job),"
+        " updated_at = %(at)s",
+    ):
+        admin_db.execute(statement, at=now)
+    local = snapshot(admin_db)
+    time_conversion.convert_times(zoned, TO_UTC, "jane")
+    [row] = admin_db.execute("SELECT completed_at, discovered_at FROM ingest_batch")
+    assert abs(row["completed_at"] - row["discovered_at"]) < timedelta(minutes=1), batch
     time_conversion.convert_times(zoned, TO_LOCAL, "jane")
     assert snapshot(admin_db) == local
 
@@ -101,7 +124,7 @@ def test_a_second_conversion_is_refused_and_a_dry_run_writes_nothing(mixed, admi
         time_conversion.convert_times(zoned, TO_LOCAL, "jane")
     time_conversion.convert_times(zoned, TO_UTC, "jane")
     after = snapshot(admin_db)
-    with pytest.raises(InvalidStateError, match="in UTC already by jane at 2026-"):
+    with pytest.raises(InvalidStateError, match="in UTC already: jane converted them at 2026-"):
         time_conversion.convert_times(zoned, TO_UTC, "bob")
     assert snapshot(admin_db) == after
 

@@ -318,6 +318,24 @@ def test_several_are_undone_newest_first_and_each_waits_for_the_one_before(
         assert worker_helpers.counts(panel_db, result.undo_sync_id) == {"updated": 1}
 
 
+def test_a_repeat_after_a_killed_undo_of_several_waits_for_what_that_had_queued(
+    admin_db, panel_db, worker_conf, bundles, bring
+):
+    photos = list(bundles.assets("coast", 1))
+    sync_ids = [
+        bundles.bundle(title, [photos[0]._replace(title=title)], action="update", files=title == "Dawn")
+        for title in ("Dawn", "Noon", "Dusk")
+    ]
+    for sync_id in sync_ids:
+        bring(sync_id)
+    [queued] = undo_service.undo_batches(panel_db, sync_ids[2:], "ann")  # the killed call came so far
+    refused, result = undo_service.undo_batches(panel_db, sync_ids[1:], "ann")
+    assert f"being undone by batch {queued.undo_sync_id}" in refused.problem
+    assert worker_helpers.job(admin_db, result.job_id)["hold"] == "prior"
+    worker_helpers.drain(worker_conf)
+    assert asset(admin_db, photos[0])["title"] == "Dawn"
+
+
 # ------------------------------------------------------------------------------------------------ approval
 
 

@@ -8,8 +8,14 @@ from campaign import scenario, trial
 from campaign.faults import SLOW
 
 # How many trials of each stage, less those of the slow faults, which the full campaign has.
-TRIALS = {"scan": 8, "preflight": 8, "queue": 8, "cancel": 4, "click preflight": 4, "click queue": 6, "click cancel": 3,
-          "requested": 8, "import": 16, "release": 6, "reset": 8, "heartbeat": 6}
+TRIALS = {
+    "scan": 8, "preflight": 8, "queue": 8, "queue after prior": 3, "cancel": 4, "cancel prior": 3, "hold": 3,
+    "end hold": 3, "pause": 2, "resume": 2, "retry": 3, "undo": 5, "seal": 3, "notify": 3, "archive": 6,
+    "archive again": 3, "restore": 5, "restore again": 2, "archive between": 2, "click preflight": 4, "click queue": 6,
+    "click cancel": 3, "click undo": 2, "import": 16, "requested": 8, "release": 6, "reset": 8, "heartbeat": 6,
+    "import after prior": 3, "bundle gone": 3, "bundle still gone": 3, "backoff": 3, "sweep": 3, "paused": 2,
+    "changed": 3, "replan": 3, "import undo": 5, "requested undo": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +27,23 @@ def environment(tmp_path_factory):
 @pytest.fixture(scope="module")
 def import_points(environment):
     return trial.points(environment, scenario.STAGES["import"])
+
+
+@pytest.fixture(scope="module")
+def archive_points(environment):
+    return trial.points(environment, scenario.STAGES["archive"])
+
+
+def test_each_fault_is_tried_once_among_points_that_are_alike(environment):
+    """The points of several bundles are alike; what is lost with commits is not."""
+    every, chosen = (trial.plan(environment, ["archive"], every=every) for every in (True, False))
+    tried = [(each.point.kin, each.fault) for each in chosen if each.fault not in trial.UNIQUE]
+    assert len(tried) == len(set(tried)) < len(every)
+    assert {kin for kin, _ in tried} == {each.point.kin for each in every}
+    assert [each.point.number for each in chosen if each.fault in trial.UNIQUE] == [
+        each.point.number for each in every if each.fault in trial.UNIQUE
+    ]
+    assert {each.fault for each in chosen} == {each.fault for each in every}
 
 
 @pytest.mark.parametrize("stage", scenario.STAGES)
@@ -51,6 +74,16 @@ def test_a_file_that_ends_early_or_hangs_or_is_read_by_a_worker_that_dies_is_nev
 ):
     point = at([each for each in import_points if each.what.startswith("read")], file)
     assert trial.run(environment, trial.Trial(point, fault)) == []
+
+
+@pytest.mark.parametrize("words, fault", [
+    ("write", "torn"), ("write", "flipped bit"), ("rename", "kill -9"), ("fsync", "EIO"),
+    ("DELETE FROM ingest_event", "commits lost"), ("UPDATE ingest_archive", "kill -9 before"),
+])
+def test_an_archive_that_is_torn_or_whose_server_loses_its_record_loses_no_row(
+    environment, archive_points, words, fault
+):
+    assert trial.run(environment, trial.Trial(at(archive_points, words), fault)) == []
 
 
 def test_a_preflight_of_a_mount_that_hangs_ends_when_it_is_asked_to(environment):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue
+from gpupanel import config, doctor, job_queue
 from gpupanel.db import Database
 from gpupanel.errors import DatabaseConflictError, DatabaseUnavailableError
 from gpupanel.worker import claims, stale_jobs
@@ -20,6 +20,16 @@ PHOTOS = 40
 def server(cluster):
     """The first node, which tests and panel use; the second node breaks."""
     return cluster[1]
+
+
+@pytest.fixture(autouse=True)
+def whole_again(cluster):
+    """Give each test three nodes, also after a test that failed in the middle."""
+    yield
+    cluster.network.plug(2)
+    if not cluster[2].is_running:
+        cluster[2].join()
+    cluster.wait_until_whole()
 
 
 @pytest.fixture
@@ -94,15 +104,19 @@ def test_a_worker_on_another_node_completes_what_a_killed_node_left(
 
 
 def test_a_node_that_is_cut_off_refuses_and_the_others_go_on(
-    cluster, admin_db, panel_on, worker_conf, bundle, in_the_middle, agreed
+    cluster, admin_db, panel_on, on, worker_conf, bundle, in_the_middle, agreed
 ):
     _, job_id = bundle
     with in_the_middle() as worker:
         cluster.network.pull(2)
         cluster[2].wait_for("wsrep_cluster_status", "non-Primary")
-    for ask in (panel_on(2).read, panel_on(2).transact):
-        with pytest.raises(DatabaseUnavailableError, match="WSREP"):
-            ask(job_queue.job, job_id)
+    for run in (panel_on(2).run_read, panel_on(2).run_single, panel_on(2).run_transaction):
+        with pytest.raises(DatabaseUnavailableError, match="WSREP has not yet prepared") as refused:
+            run(job_queue.job, job_id)
+        assert "check wsrep_cluster_status" in refused.value.hint
+    finding, *others = doctor.run_checks(config.load(on(2)))
+    assert finding.check == "database" and "check wsrep_cluster_status" in finding.advice
+    assert not [each for each in others if each.check in doctor.checks.OF_THE_DATABASE]
     cluster[1].wait_for("wsrep_cluster_size", 2)
     worker_helpers.make_stale(admin_db, job_id)
     worker_helpers.drain(worker_conf)

@@ -37,7 +37,13 @@ def kinds(found):
         (2**60, Decimal(2**60 + 1), ["value"]),
         ("a", "b", ["value"]),
         ("a", None, ["presence"]),
-        (None, "", ["presence"]),
+        (None, "", ["empty"]),
+        ("Caf\u00e9", "Cafe\u0301", ["unicode_form"]),
+        ("Br\u00c3\u00bccke", "Br\u00fccke", ["encoding"]),
+        ("\u20ac 5", "\u00e2\u201a\u00ac 5", ["encoding"]),  # cp1252, which MariaDB names latin1
+        ("Sun ?", "Sun \U0001f31e", ["characters"]),
+        ("Zo?", "Zoe", ["value"]),
+        ("Sun ?", "Son \U0001f31e", ["value"]),
         ("Flux-1", "flux-1", ["wording"]),
         ("4", 4, ["wording"]),
         ("a b", "ab", ["wording"]),
@@ -128,6 +134,9 @@ def test_deep_json_is_compared_as_text_instead_of_failing():
         (NOON, NOON + timedelta(seconds=3), 2, ["time"]),
         (NOON, NOON + timedelta(seconds=2), 2, [value_diff.TIMES_IN_TOLERANCE]),
         (NOON, "0000-00-00 00:00:00", None, ["no_time"]),
+        (None, "0000-00-00 00:00:00", None, ["zero_time"]),
+        (0, None, 2, ["zero_time"]),
+        (0, NOON, None, ["no_time"]),
         ("0000-00-00 00:00:00", "0000-00-00 00:00:00", 0, []),
     ],
 )
@@ -156,6 +165,29 @@ def test_times_are_read_in_utc_whatever_their_type_and_zone(stored, moment, name
     reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], zones, converted)
     assert [row["created_at"] for row in reader.read(iter([{"created_at": stored}]))] == [moment]
     assert [found for _, _, found in converted] == ([name] if name else [])
+
+
+@pytest.mark.parametrize(("local", "utc", "found"), [
+    (datetime(2026, 10, 25, 2, 30), datetime(2026, 10, 25, 0, 30), value_diff.TIMES_IN_TOLERANCE),
+    (datetime(2026, 10, 25, 2, 30), datetime(2026, 10, 25, 1, 30), value_diff.TIMES_TWICE),
+    (datetime(2026, 10, 25, 2, 30), datetime(2026, 10, 25, 2, 30), "time"),
+    (datetime(2026, 10, 25, 1, 30), datetime(2026, 10, 25, 0, 30), "time"),
+    (datetime(2026, 3, 29, 2, 30), datetime(2026, 3, 29, 0, 30), "time"),  # a time that the clock skips
+])
+def test_a_local_time_that_exists_twice_is_either_of_both(local, utc, found):
+    zones = row_reader.Zones(ZoneInfo("Europe/Vienna"))
+    reader = row_reader.RowReader(table_specs.BY_NAME["asset"], ["created_at"], zones, Counter())
+    [row] = reader.read(iter([{"created_at": local}]))
+    near = utc + timedelta(microseconds=1)
+    assert kinds(value_diff.diff_time(row["created_at"], near, 1)) == [found]
+    assert kinds(value_diff.diff_time(near, row["created_at"], 1)) == [found]
+
+
+def test_a_local_time_that_exists_twice_has_no_order():
+    twice = value_diff.TimeTwice.of(NOON, NOON + timedelta(hours=1))
+    later, straight = NOON + timedelta(minutes=30), {"a": NOON, "b": NOON - timedelta(minutes=30)}
+    assert list(value_diff.diff_time_order({"a": twice, "b": later}, straight)) == []
+    assert len(list(value_diff.diff_time_order({"a": NOON, "b": later}, straight))) == 1
 
 
 def test_a_timestamp_is_in_utc_whatever_the_zone_of_the_side():

@@ -47,6 +47,40 @@ def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db
     assert page.text.index("source/source.json is not on the mount") < page.text.index("<dt>Type</dt>")
 
 
+def test_a_ribbon_has_a_segment_for_each_decision_as_wide_as_its_share(admin, partial):
+    page = admin.get(detail(partial))
+    ribbon = page.html.find(class_="ribbon")
+    assert ribbon["aria-label"] == "Items: 1 failed, 3 created"
+    segments = [(part["class"][1], float(part["x"]), float(part["width"])) for part in ribbon.find_all("rect")]
+    assert segments == [("is-failed", 0, 250), ("is-created", 250, 750)]
+    links = page.html.find(class_="legend").find_all("a")
+    assert [text(link) for link in links] == ["1 failed", "3 created"]
+    assert len(cells(region(admin.get(links[0]["href"]), "Items"))) == 2
+
+
+def test_a_batch_of_one_decision_has_no_ribbon(admin, partial, admin_db):
+    admin_db.execute("UPDATE ingest_batch_item SET decision = 'created'")
+    page = admin.get(detail(partial))
+    assert page.html.find(class_="ribbon") is None and page.html.find(class_="legend") is None
+
+
+def test_the_button_that_marks_as_seen_stands_in_the_notice_of_the_trouble(admin, partial, admin_db):
+    def places():
+        page = admin.get(detail(partial)).html
+        return [button.find_parent(attrs={"role": "note"})["aria-label"] for button in page.find_all(id="seen")]
+
+    assert places() == ["Last error"]
+    admin_db.execute(
+        "UPDATE ingest_batch SET status = 'preflight_passed', changed_at = NOW(6), last_error = 'the bundle changed'"
+    )
+    admin_db.execute("UPDATE ingest_batch_item SET decision = 'will_create', last_error = NULL")
+    assert places() == ["Changed upstream"]
+    page = admin.get(detail(partial)).html
+    assert page.find(attrs={"aria-label": "Last error"}) is None
+    assert "Last error: the bundle changed" in text(page.find(attrs={"aria-label": "Changed upstream"}))
+    assert "is-unapproved" in page.find(class_="lead")["class"]
+
+
 def test_failing_items_come_first_on_the_first_page(admin, partial):
     rows = cells(region(admin.get(detail(partial)), "Items"))[1:]
     assert [row[3] for row in rows] == ["failed", "created", "created", "created"]

@@ -56,11 +56,13 @@ def test_the_title_of_an_item_that_another_program_planned_is_the_library_s(admi
 
 def test_the_list_shows_the_first_title_how_many_more_and_a_thumbnail(admin, gallery, admin_db):
     row = region(admin.get(BATCHES), "Batches").find("td", class_="name")
-    assert text(row.find(class_="title")) == "Winter light on the river 3 items"
+    assert text(row.find(class_="title")) == "Winter light on the river"
+    assert text(row.find(class_="count")) == "3 items"
     assert "action=picture" in row.find("img")["src"]
     admin_db.execute("UPDATE ingest_batch_container SET title = NULL")
     row = region(admin.get(BATCHES), "Batches").find("td", class_="name")
-    assert text(row.find(class_="title")) == "Dünen, long shadows 0 and 2 more"
+    assert text(row.find(class_="title")) == "Dünen, long shadows 0"
+    assert text(row.find(class_="count")) == "and 2 more"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,8 @@ def scanned(bundles, mount, panel_db):
 
 def test_a_scanned_batch_shows_title_and_thumbnail(admin, scanned):
     row = region(admin.get(BATCHES), "Batches").find("td", class_="name")
-    assert text(row.find(class_="title")) == "From the air 2 items"
+    assert text(row.find(class_="title")) == "From the air"
+    assert text(row.find(class_="count")) == "2 items"
     picture = admin.get(row.find("img")["src"])
     assert picture.content_type == "image/jpeg" and picture.body.startswith(b"\xff\xd8\xff")
     assert text(admin.get(detail(scanned)).html.find("p", class_="title")) == "From the air 2 items"

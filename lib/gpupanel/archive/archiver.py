@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ledger
-from ..db import Database, ReadTransaction, Transaction, hold_run_lock
+from ..db import Database, ReadTransaction, RunLock, Transaction, hold_run_lock
 from ..errors import InvalidInputError, InvalidStateError
 from ..models import BatchStatus
 from ..receipts.verify_database import NO_BOUNDS
@@ -46,7 +46,13 @@ class ArchiveReport:
 
 
 class Archiver:
-    """One run; `checkpoint` is called before each step with its name."""
+    """One run; `checkpoint` is called before each step with its name.
+
+    Rows are deleted only by the connection that marked their batch: a server that comes back without its last commits
+    may have lost the mark.
+    """
+
+    _lock: RunLock
 
     def __init__(
         self, db: Database, folder: Path, actor: str, checkpoint: Callable[[str], None] = lambda step: None
@@ -62,8 +68,8 @@ class Archiver:
         Raises: InvalidInputError, for a time that has not passed.
         Raises: OSError.
         """
-        with lock_archiving(self._db):
-            self._db.run_transaction(lambda tx: tx.execute("archive.probe"))
+        with lock_archiving(self._db) as self._lock:
+            self._lock.run_transaction(lambda tx: tx.execute("archive.probe"))
             if before > self._db.run_read(_now):
                 raise InvalidInputError(f"The time {before} has not passed: only settled history is archived.")
             self._finish_earlier_runs()
@@ -120,7 +126,7 @@ class Archiver:
     def _mark(self, entry: Entry, name: str) -> bool:
         """Mark a batch as archived, and delete its rows; return False if it has changed since it was written."""
         try:
-            archive_id = self._db.run_transaction(_mark, entry, name, self._actor)
+            archive_id = self._lock.run_transaction(_mark, entry, name, self._actor)
         except NotArchivable as reason:
             self._report.refuse(entry.batch.sync_id, str(reason))
             return False
@@ -167,12 +173,12 @@ class Archiver:
             more = True
             while more:
                 self._checkpoint(step.__name__.removeprefix("_"))
-                more = self._db.run_transaction(step, row)
+                more = self._lock.run_transaction(step, row)
         self._checkpoint("emptied")
-        self._db.run_transaction(lambda tx: tx.execute("archive.emptied", id=row["id"]))
+        self._lock.run_transaction(lambda tx: tx.execute("archive.emptied", id=row["id"]))
 
 
-def lock_archiving(db: Database) -> AbstractContextManager[None]:
+def lock_archiving(db: Database) -> AbstractContextManager[RunLock]:
     """Keep other runs off this database. Raises InvalidStateError."""
     return hold_run_lock(db, "gpupanel.archive", InvalidStateError(
         "Another archive or restore-archive works on this database; nothing was changed.", "Wait until it has ended.",

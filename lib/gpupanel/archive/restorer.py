@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import ledger
-from ..db import Database, ReadTransaction, Transaction
+from ..db import Database, ReadTransaction, RunLock, Transaction
 from ..errors import InvalidStateError, NotFoundError
 from ..receipts.lines import ARCHIVE, EVENT, ITEM, MEMBER, RESULT, TOMBSTONE, parse_line
 from ..receipts.verify_file import ArchivedBatch, FileCheck, open_lines, verify_file
@@ -40,7 +40,9 @@ class RestoreReport:
 
 
 class Restorer:
-    """Reads a file twice: to verify it, and to insert its rows."""
+    """Reads a file twice: to verify it, and to insert its rows, all by one connection."""
+
+    _lock: RunLock
 
     def __init__(self, db: Database, path: Path, actor: str, checkpoint: Callable[[str], None] = lambda step: None):
         self._db, self._path, self._actor, self._checkpoint = db, path, actor, checkpoint
@@ -56,14 +58,14 @@ class Restorer:
         Raises: NotFoundError, if the file lacks a batch.
         Raises: OSError.
         """
-        with lock_archiving(self._db):
+        with lock_archiving(self._db) as self._lock:
             check = self._verified(sync_ids)
             self._db.run_read(self._raise_if_unsealed, check)
             wanted = [each for each in check.archives if not sync_ids or each.sync_id in sync_ids]
             self._wanted = self._db.run_read(self._own, wanted, bool(sync_ids))
             self._superseded = self._db.run_read(self._find_superseded, check)
             for batch_id in self._wanted:
-                self._db.run_transaction(_announce, batch_id, self._path.name)
+                self._lock.run_transaction(_announce, batch_id, self._path.name)
             self._insert_all(check.archives)
         return self._report
 
@@ -161,14 +163,14 @@ class Restorer:
     def _flush(self) -> None:
         if self._rows:
             self._checkpoint(self._kind)
-            number = self._db.run_transaction(INSERTS[self._kind], self._rows)
+            number = self._lock.run_transaction(INSERTS[self._kind], self._rows)
             self._report.rows[self._kind] = self._report.rows.get(self._kind, 0) + number
         self._rows = []
 
     def _finish(self, batch_id: int) -> None:
         """Record that all rows are back, and show the batch again, unless its items are in a later archive."""
         sync_id, is_superseded = self._wanted[batch_id].sync_id, batch_id in self._superseded
-        was_archived = self._db.run_transaction(_finish, batch_id, self._path.name, self._actor, is_superseded)
+        was_archived = self._lock.run_transaction(_finish, batch_id, self._path.name, self._actor, is_superseded)
         if not was_archived:
             self._report.replanned.append(sync_id)
         elif is_superseded:

@@ -199,8 +199,14 @@ def _seal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tell", action="store_true", help="also send the head as [notify] of the configuration says")
 
 
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return Path(text)
+
+
 def _archives_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--archives", type=Path, metavar="FOLDER", help="where the files of archived batches are")
+    parser.add_argument("--archives", type=_folder, metavar="FOLDER", help="where the files of archived batches are")
 
 
 def _archive_options(parser: argparse.ArgumentParser) -> None:

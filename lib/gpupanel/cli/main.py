@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from ..errors import ConfigurationError, InvalidInputError, PanelError
+from ..errors import ConfigurationError, InvalidInputError, PanelError, UnusableFileError
 from ..streams import discard_output, discard_unwritable_output, prepare_streams, wait_for_output
 from .commands import build_parser
 from .output import format_cell, format_lines
@@ -57,6 +57,8 @@ def _run(args: argparse.Namespace) -> int:
         return _fail(args, PanelError(f"The Python package {error.name} is not installed.", hint))
     except BrokenPipeError:
         raise
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        return _fail(args, UnusableFileError(error))
     except OSError as error:
         discard_unwritable_output()
         return _fail(args, PanelError(f"{error.filename or 'Input or output'}: {error.strerror}"))

@@ -29,6 +29,8 @@ MAX_ATTEMPTS = 6
 # Seconds that a connection may be idle before it is tested for being alive.
 PING_AFTER_SECONDS = 1
 CONNECT_SECONDS = 5
+PACKET_LIMIT = "SELECT @@max_allowed_packet"
+LOCK_WAIT_TIMEOUT = 1205
 
 
 class Database:
@@ -199,9 +201,7 @@ class Database:
         connection = self._connect()
         self._local.epoch = self.epoch + 1
         try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT @@max_allowed_packet")
-                [[connection.max_allowed_packet]] = cursor.fetchall()
+            connection.max_allowed_packet = _read_packet_limit(connection)
         except pymysql.MySQLError as error:
             connection.close()
             raise translate_error(error) from error
@@ -225,6 +225,27 @@ class Database:
     @cached_property
     def _tls_context(self) -> sign_in.TlsContext | None:
         return sign_in.tls_context(self.settings)
+
+
+def _read_packet_limit(connection: Connection) -> int:
+    """Read how many bytes a statement may have.
+
+    With wsrep_sync_wait, a node that is cut off from its Galera cluster ends even this SELECT with a lock wait
+    timeout. The connection is made all the same, so that the statements that follow get the node's true error.
+    """
+    try:
+        return _fetch_value(connection, PACKET_LIMIT)
+    except pymysql.MySQLError as error:
+        if error.args[0] != LOCK_WAIT_TIMEOUT:
+            raise
+        return _fetch_value(connection, f"SET STATEMENT wsrep_sync_wait = 0 FOR {PACKET_LIMIT}")
+
+
+def _fetch_value(connection: Connection, statement: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        [[value]] = cursor.fetchall()
+    return int(value)
 
 
 def _is_alive(connection: Connection) -> bool:

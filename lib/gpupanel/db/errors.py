@@ -89,7 +89,7 @@ def translate_error(error: pymysql.MySQLError) -> errors.PanelError:
     if code in NO_SCHEMA:
         return errors.DatabaseUnavailableError(text, "Run bin/gpupanel init-db with an account that may create tables.")
     if code in LOST:
-        return ConnectionLostError()
+        return ConnectionLostError(text if hint else "", hint)
     if code in UNREACHABLE or code in CLIENT_ERRORS:
         return errors.DatabaseUnavailableError(text, hint)
     if code in TROUBLE:

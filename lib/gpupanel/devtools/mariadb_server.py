@@ -60,6 +60,10 @@ class MariaDBServer:
         return self.process.pid
 
     @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> Path:
         return self.folder / "mariadb.log"
 
@@ -92,9 +96,9 @@ class MariaDBServer:
 
     def stop(self) -> None:
         """Stop the server in good order."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait()
+        if self.is_running:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def kill(self) -> None:

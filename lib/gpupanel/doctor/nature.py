@@ -17,6 +17,8 @@ DIGITS = re.compile(r"char\((32|36|64)\)")
 UUID = r"REGEXP_REPLACE({}, '^(.{{8}})(.{{4}})(.{{4}})(.{{4}})', '\\1-\\2-\\3-\\4-')"
 # Columns with a default of which another program has the values under other names: no default can stand for them.
 COMPUTED = {("asset_source", "sha256"), ("asset_ai_run", "content_sha256")}
+# Tables whose numbers other rows refer to.
+REFERRED = {"ingest_batch", "import_job", "asset", "asset_cover", "asset_gallery", "asset_collection"}
 
 
 class Cause(NamedTuple):
@@ -48,8 +50,9 @@ def _other_nature(table: str, name: str, wanted: Column, actual: Column) -> Caus
             f" ALTER TABLE {table} MODIFY {name} VARCHAR(64) CHARACTER SET ascii"
         ))
     if wanted.type.startswith("datetime") and NUMBER.match(actual.type):
-        return Cause(f"{found} numbers, such as seconds since 1970.", _converted(
-            f"ALTER TABLE {table} ADD {name}_at DATETIME(6) NULL; UPDATE {table} SET {name}_at = FROM_UNIXTIME({name});"
+        return Cause(f"{found} numbers, such as seconds or milliseconds since 1970.", _converted(
+            f"ALTER TABLE {table} ADD {name}_at DATETIME(6) NULL; UPDATE {table} SET {name}_at ="
+            f" FROM_UNIXTIME(NULLIF({name}, 0) / IF({name} >= 1e11, 1000, 1));"
             f" ALTER TABLE {table} DROP {name}, RENAME COLUMN {name}_at TO {name}"
         ))
     if "int" in wanted.type and BYTES.match(actual.type):
@@ -80,6 +83,16 @@ def _converted(statements: str) -> str:
     )
 
 
+def _unnumbered(table: str, others: str) -> Cause:
+    """Return what to do where rows have no number; no other table refers to it."""
+    return Cause(
+        f"{table} has no such column. Columns that this system does not know: {others}.",
+        f"If one of them numbers the rows, rename it: ALTER TABLE {table} RENAME COLUMN ... TO id. Otherwise add it;"
+        f" the Perl programs need not know it: ALTER TABLE {table} DROP PRIMARY KEY, ADD id BIGINT UNSIGNED NOT NULL"
+        " AUTO_INCREMENT PRIMARY KEY; without DROP PRIMARY KEY where the table has none. Then repeat step 1.",
+    )
+
+
 def _is_essential(table: str, name: str, wanted: Table) -> bool:
     """Whether rows lose their meaning with a default: parts of keys, references, and states."""
     column = wanted.columns[name][0]
@@ -93,6 +106,8 @@ def _is_essential(table: str, name: str, wanted: Table) -> bool:
 
 def _missing(table: str, name: str, wanted: Table, actual: Table) -> Cause:
     others = ", ".join(column for column in actual.columns if column not in wanted.columns) or "none"
+    if name == "id" and table not in REFERRED:
+        return _unnumbered(table, others)
     return Cause(
         f"{table} has no such column, and no default can stand for its values. Columns that this system does not know:"
         f" {others}.",

@@ -19,8 +19,13 @@ PACKET = 16  # MiB; a document of 7 MiB may double when it is quoted
 
 
 def check_version(db: Database, settings: Settings) -> Iterator[Finding]:
-    """SKIP LOCKED needs MariaDB 10.6."""
-    text = _value(db, "VERSION()")
+    """SKIP LOCKED needs MariaDB 10.6.
+
+    The first check reads in a transaction, because a node that is cut off from its Galera cluster refuses those by
+    name. Outside of a transaction the node ends a SELECT with a lock wait timeout (wsrep_sync_wait).
+    """
+    [row] = db.run_read(lambda tx: tx.fetch_all_sql("SELECT VERSION() AS value"))
+    text = row["value"]
     yield judge(
         "MariaDB version", is_supported(text), text, "MariaDB 10.6 or later",
         "Upgrade MariaDB: the queue needs SELECT ... FOR UPDATE SKIP LOCKED.",

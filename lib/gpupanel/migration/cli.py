@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..cli.context import CommandContext
 from ..cli.output import format_cell, format_lines
-from ..errors import ConfigurationError, InvalidInputError, NotFoundError, PanelError
+from ..errors import ConfigurationError, InvalidInputError, NotFoundError, PanelError, UnusableFileError
 from . import accepted, database_diff, dry_run_diff, event_diff, mapping, mapping_proposal
 from .commands import SIDES
 from .compared_database import ComparedDatabase
@@ -32,19 +32,27 @@ def run(context: CommandContext) -> int:
     Raises ConfigurationError or InvalidInputError, for which the command exits with 2.
     """
     try:
+        _open_report(getattr(context.args, "html", None))
         return COMPARISONS[context.args.what](context)
     except (ConfigurationError, InvalidInputError, BrokenPipeError):
         raise
     except NotFoundError as error:
         raise InvalidInputError(str(error), error.hint) from None
     except OSError as error:
-        raise InvalidInputError(f"{error.filename or 'A file'}: {error.strerror}") from None
+        raise UnusableFileError(error) from None
     except PanelError as error:
         return _report_unreadable(context, error)
     except Exception as error:  # a value that no code expected; the exit status of a traceback would mean "different"
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"The comparison failed at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
         return _report_unreadable(context, PanelError(text, "This is a defect of the comparison; please report it."))
+
+
+def _open_report(path: str | None) -> None:
+    """Fail before a long comparison if its report cannot be written. Raises OSError."""
+    if path is not None:
+        with open(path, "a", encoding="utf-8"):
+            pass
 
 
 def _report_unreadable(context: CommandContext, error: PanelError) -> int:

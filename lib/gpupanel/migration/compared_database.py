@@ -159,15 +159,27 @@ class ComparedDatabase:
         A side that has run for years and one that is new have their last rows in common. Of a long text or BLOB its
         beginning is read. Raises UnreadableSideError.
         """
-        listed = ", ".join(
-            f"LEFT(`{column}`, {SAMPLE_LENGTH}) AS `{column}`" if self.types.get((table, column)) in LONG_TYPES
-            else f"`{column}`" for column in columns
-        )
+        listed = self._listed(table, columns)
         with self._named(f"table {table} ({', '.join(columns)})"):
             key = self.primary.get(table, [])
             if len(key) != 1:
                 return list(self._tx.stream_sql(f"SELECT {listed} FROM `{table}` LIMIT {int(limit)}"))
             return self._ends(table, listed, key[0], limit // 2)
+
+    def sample_among(self, table: str, columns: list[str], key: str, values: list, limit: int) -> list[Row]:
+        """Return rows of a table of this database whose `key` has one of these values. Raises UnreadableSideError."""
+        if not values:
+            return []
+        listed = self._listed(table, columns)
+        statement = f"SELECT {listed} FROM `{table}` WHERE `{key}` IN %(values)s LIMIT {int(limit)}"
+        with self._named(f"table {table} ({', '.join(columns)})"):
+            return list(self._tx.stream_sql(statement, values=values))
+
+    def _listed(self, table: str, columns: list[str]) -> str:
+        return ", ".join(
+            f"LEFT(`{column}`, {SAMPLE_LENGTH}) AS `{column}`" if self.types.get((table, column)) in LONG_TYPES
+            else f"`{column}`" for column in columns
+        )
 
     def _ends(self, table: str, listed: str, key: str, limit: int) -> list[Row]:
         """Return the first and the last rows in the order of the primary key."""

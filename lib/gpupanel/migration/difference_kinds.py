@@ -54,6 +54,24 @@ KINDS = {
         "is removed on one side and live on the other", "only one side removed the row, or restored it", CONTENT,
     ),
     "presence": DifferenceKind("has a value on one side only", "one side does not fill this column here"),
+    "empty": DifferenceKind(
+        "is empty on one side and NULL on the other", "one side writes an empty text where it has none", FORM,
+    ),
+    "zero_time": DifferenceKind(
+        "is 0 or a zero date on one side and NULL on the other", "one side writes 0 or a zero date for no time", FORM,
+    ),
+    "unicode_form": DifferenceKind(
+        "has the same characters in another Unicode normal form",
+        "one side composes accents (NFC), the other one keeps them apart (NFD)", FORM,
+    ),
+    "encoding": DifferenceKind(
+        "holds UTF-8 that was read as latin1",
+        "the connection, or the program that wrote it, had another character set than the text",
+    ),
+    "characters": DifferenceKind(
+        "has question marks for characters",
+        "the character set of a column, such as latin1 or utf8mb3, cannot hold them; they are lost on that side",
+    ),
     "value": DifferenceKind("has different values", "the two systems computed or copied the value differently"),
     "wording": DifferenceKind(
         "differs in case, white space or type only",

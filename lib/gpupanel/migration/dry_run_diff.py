@@ -33,18 +33,29 @@ class DryRunPlan:
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self._line = path, 0
         try:
             self.facts = next(self._lines())
             self.complete = any(line["table"] == "ingest_batch" for line in self.rows())
-        except (OSError, ValueError, StopIteration, KeyError, TypeError) as error:
-            raise ConfigurationError(f"{path} is not a plan", [str(error) or "it is empty"], HINT) from None
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read", [f"{path}: {error.strerror}"], HINT) from None
+        except (ValueError, StopIteration, KeyError, TypeError) as error:
+            raise ConfigurationError(f"{path} is not a plan", [self._describe(error)], HINT) from None
         if self.facts.get("plan") != 1 or not self.complete:
             raise ConfigurationError(f"{path} is not a whole plan", ["its first or last line is missing"], HINT)
 
+    def _describe(self, error: Exception) -> str:
+        """Say what was found instead of the line that was read last."""
+        if isinstance(error, StopIteration):
+            return "found an empty file, expected lines of JSON"
+        if isinstance(error, UnicodeDecodeError):
+            return "found bytes that are no UTF-8, expected lines of JSON"
+        return f"line {self._line}: found no line of a plan, expected a JSON object"
+
     def _lines(self) -> Iterator[Line]:
         with open(self.path, encoding="utf-8") as file:
-            yield from map(json.loads, file)
+            for self._line, text in enumerate(file, 1):
+                yield json.loads(text)
 
     def rows(self) -> Iterator[Line]:
         lines = self._lines()

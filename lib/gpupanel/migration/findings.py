@@ -170,12 +170,12 @@ class Findings:
 
 
 def format_value(value: Any) -> str:
-    """Format a value as text, truncated.
+    """Format a value as text, truncated; a text that begins or ends with white space in quotes.
 
     A value that the row does not have is an empty text.
     """
     if isinstance(value, str):
-        text = value
+        text = value if value == value.strip() else f'"{value}"'
     elif isinstance(value, datetime):
         text = value.isoformat(" ")
     elif isinstance(value, (bool, dict, list)):

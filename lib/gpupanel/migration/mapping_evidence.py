@@ -27,7 +27,9 @@ class Evidence(NamedTuple):
 
     `names` is their likeness. `share` is that of their distinct values that ours have too, of `value_count`; None where
     values say nothing: ids, times, too few of them. `key` is what the catalogue says of the column. `linked` is the
-    share of the values of a reference that its table has as ids.
+    share of the values of a reference that its table has as ids. `rows` is the share of rows with the same digest in
+    which both have the same value, of `row_count`; another column may do so, too: it `has_rival`. A reference to a
+    view, whose ids cannot be counted, `is_unproven`.
     """
 
     names: float
@@ -38,28 +40,45 @@ class Evidence(NamedTuple):
     value_count: int = 0
     key: str = ""
     linked: float | None = None
+    rows: float | None = None
+    row_count: int = 0
+    has_rival: bool = False
+    is_unproven: bool = False
+
+    @property
+    def is_in_rows(self) -> bool:
+        """Return whether nearly all of many rows with the same digest have equal values."""
+        return self.rows is not None and self.rows >= SURE_VALUES and self.row_count >= MANY_VALUES
 
     @property
     def is_sure(self) -> bool:
         """Return whether the catalogue says so, or names speak for it and values not against it, or many values do."""
+        if self.types and self.is_in_rows:
+            return not self.has_rival or self.names >= SURE_NAMES
+        if self.rows is not None and self.row_count >= MANY_VALUES:
+            return False  # many rows with the same digest have other values
         if not self.types or self.share == 0 or (self.linked is not None and self.linked < 1):
             return False
         if self.key:
             return True
+        if self.is_unproven:
+            return False
         many = MIN_VALUES if self.our_type in DIGESTS else MANY_VALUES  # digests are equal in equal columns alone
         by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= many
         return self.names >= SURE_NAMES or by_values
 
     @property
     def score(self) -> float:
-        """Return what orders the proposals, between 0 and 4."""
-        by_catalogue = 2.0 if self.key else 0.0
+        """Return what orders the proposals, between 0 and 7."""
+        by_catalogue = (2.0 if self.key else 0.0) + (3.0 if self.is_in_rows else 0.0)
         return self.names + (self.share or 0.0) + (self.linked or 0.0) + by_catalogue if self.types else 0.0
 
     def __str__(self) -> str:
         values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.value_count} values equal"
         if self.linked is not None:
             values = f"{self.linked:.0%} of {self.value_count} values are ids of that table"
+        if self.rows is not None:
+            values = f"{self.rows:.0%} of {self.row_count} rows with the same digest agree"
         return ", ".join(filter(None, (
             f"names {self.names:.0%} alike", f"{self.their_type} for {self.our_type}", self.key, values
         )))

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import table_specs
-from .compared_database import ComparedDatabase
+from .compared_database import ComparedDatabase, Row
 from .mapping import ABSENT, NameMapping
 from .mapping_evidence import (
     MANY_VALUES, MIN_VALUES, NUMBERS, SAMPLE_ROWS, SURE_NAMES, SURE_VALUES, Evidence, distinct, share_of_equal,
     share_of_equal_values, types_agree,
 )
+from .mapping_rows import EqualRows, find_equal_rows
 from .mapping_words import propose_words
 from .name_likeness import MIN_LIKENESS, likeliest_pairs, likeness, words_of_name
 from .row_reader import parse_time
@@ -191,25 +192,34 @@ def _columns(
     wanted = [column for column in ours if column not in existing and column not in computed and column not in given]
     possible = [column for column in wanted if column == "id" or column in _known_to_perl(table)]
     free, words = sorted(existing - set(ours)), words_of_name(table) | words_of_name(actual)
-    samples = _samples(side, actual, free), _samples(other, table, possible) if other else {}
+    equal = find_equal_rows(side, other, table, actual, free, possible) if other else EqualRows([], [])
+    if equal.ours:
+        samples = _columns_of(equal.theirs, free), _columns_of(equal.ours, possible)
+    else:
+        samples = _samples(side, actual, free), _samples(other, table, possible) if other else {}
     found = {
         (column, name): Evidence(
             likeness(column, name, words),
             _agree(side, table, column, actual, name) and _may_be_times(table, column, samples[0].get(name, [])),
             ours[column],
             side.types[actual, name], *_shares(table, column, samples[1].get(column, []), samples[0].get(name, [])),
+            rows=(agreeing := equal.share(table, column, name) if column in samples[1] else (None, 0))[0],
+            row_count=agreeing[1],
         )
         for column in possible for name in free
         # No reference is the only primary key.
         if column == "id" or column not in table_specs.REFERENCES or side.primary.get(actual) != [name]
     }
+    agree = [pair for pair, evidence in found.items() if evidence.is_in_rows and evidence.types]
     for (column, name), evidence in found.items():
+        if any((column == pair[0]) != (name == pair[1]) for pair in agree):
+            evidence = found[column, name] = evidence._replace(has_rival=True)
         if column in table_specs.REFERENCES or column == "id":
             found[column, name] = _linked(side, tables, column, actual, name, samples[0].get(name, []), evidence)
     pairs = likeliest_pairs({
         pair: evidence.score for pair, evidence in found.items()
         if evidence.types and evidence.linked != 0
-        and (evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.linked == 1)
+        and (evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.is_in_rows or evidence.linked == 1)
     })
     for column in wanted:
         if column in pairs:
@@ -236,7 +246,9 @@ def _linked(
     if any(not isinstance(value, int) for value in sample if value is not None):
         return evidence._replace(types=False)
     primary = side.primary.get(target, [])
-    if not evidence.types or len(primary) != 1 or len(values) < MIN_VALUES:
+    if len(primary) != 1:
+        return evidence._replace(is_unproven=True)
+    if not evidence.types or len(values) < MIN_VALUES:
         return evidence
     return evidence._replace(
         linked=side.count_among(target, primary[0], values) / len(values), value_count=len(values)
@@ -259,6 +271,11 @@ def _samples(side: ComparedDatabase, table: str, columns: list[str]) -> dict[str
     columns = [column for column in columns if column in side.catalogue.get(table, ())]
     rows = side.sample(table, columns, SAMPLE_ROWS) if columns else []
     return {column: [row[column] for row in rows] for column in columns}
+
+
+def _columns_of(rows: list[Row], columns: list[str]) -> dict[str, list[Any]]:
+    """Return the values of rows by column."""
+    return {column: [row[column] for row in rows] for column in columns if column in rows[0]}
 
 
 def _shares(table: str, column: str, ours: list[Any], theirs: list[Any]) -> tuple[float | None, int]:

@@ -21,7 +21,8 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
         try:
             return Path(place).read_text(encoding="utf-8", errors="replace")
         except OSError as failed:
-            raise PanelError(f"{place} cannot be read: {failed.strerror}") from None
+            hint = "Name an address that begins with http:// or https://, or a file with the page."
+            raise PanelError(f"{place} cannot be read: {failed.strerror}", hint) from None
     opener = request.build_opener(*_authentication(place, credentials))
     try:
         with opener.open(request.Request(place, headers={"Accept": "text/html"}), timeout=TIMEOUT_SECONDS) as response:
@@ -30,7 +31,9 @@ def fetch_page(place: str, credentials: Path | None = None) -> str:
         problem = f"{place} responded with {refused.code} {refused.reason}."
         raise PanelError(problem, "Check the address and its permissions.") from None
     except (error.URLError, OSError, LookupError, ValueError, HTTPException) as failed:
-        raise PanelError(f"{place} cannot be fetched: {getattr(failed, 'reason', failed)}") from None
+        reason = getattr(failed, "reason", failed)
+        problem = f"{place} cannot be fetched: {getattr(reason, 'strerror', None) or reason}."
+        raise PanelError(problem, "Check the address, and that its web server runs.") from None
 
 
 def _authentication(place: str, credentials: Path | None) -> list[request.BaseHandler]:

@@ -97,8 +97,9 @@ class RowComparer:
         if kind is REFERENCE:
             return self._reference(column, left, right)
         place, values = (self._table.name, column), (left[column], right[column])
-        if column == "deleted_at" and (values[0] is None) != (values[1] is None):
-            return iter([ValueDifference("removed", _removal_state(values[0]), _removal_state(values[1]))])
+        states = [_removal_state(value) for value in values]
+        if column == "deleted_at" and states[0] != states[1]:
+            return iter([ValueDifference("removed", *states)])
         if kind is TIME:
             return value_diff.diff_time(*values, self._options.tolerance)
         if kind is JSON:
@@ -157,7 +158,7 @@ class RowComparer:
     def _plain_value(self, column: str, kind: str, row: Row, side: int) -> Any:
         value = row[column]
         if kind in (TIME, PRESENCE):
-            return value is None
+            return value is None or value_diff.is_zero_time(value)
         if kind is REFERENCE:
             paths = [path for path in table_specs.natural_key_paths(column) if path in row]
             target = self._target(column, paths, side, row) if paths else None
@@ -183,4 +184,4 @@ def shared_columns(table: TableSpec, left: ComparedDatabase, right: ComparedData
 
 
 def _removal_state(deleted_at: object) -> str:
-    return "live" if deleted_at is None else "removed"
+    return "live" if deleted_at is None or value_diff.is_zero_time(deleted_at) else "removed"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import table_specs
+from . import table_specs, value_diff
 from .table_specs import REFERENCES, TableSpec
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ TEXT_TIMES, EPOCHS, NO_TIMES = "times stored as text", "times stored as numbers"
 BINARY_HASHES, BINARY_TEXTS = "digests stored as bytes", "texts stored as bytes"
 # Numbers between them are seconds since 1970, between 2001 and 2286; milliseconds have three digits more.
 EPOCH_SECONDS, EPOCH_MILLISECONDS = (1e9, 1e10), (1e12, 1e13)
-EPOCH_START = datetime(1970, 1, 1)
+EPOCH_START, ZERO = datetime(1970, 1, 1), timedelta()
 NUMBER = re.compile(r"\d{10,13}(\.\d+)?")
 
 
@@ -110,7 +110,12 @@ def parse_time(value: Any, zone: tzinfo = UTC) -> datetime | None:
 
 def _utc(moment: datetime, zone: tzinfo) -> datetime:
     try:
-        return moment.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
+        earlier, later = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)
+        time = earlier.astimezone(UTC).replace(tzinfo=None)
+        # A time that a change of the clock skips has two offsets, too; the one before the change is the smaller one.
+        if (earlier.utcoffset() or ZERO) > (later.utcoffset() or ZERO):
+            return value_diff.TimeTwice.of(time, later.astimezone(UTC).replace(tzinfo=None))
+        return time
     except OverflowError:  # the first and the last day of the calendar
         return moment
 

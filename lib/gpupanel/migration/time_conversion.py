@@ -2,7 +2,8 @@
 
 A time is ours where a record of this system was written within a minute of it: an event with an actor for the ledger, a
 result for the library. Jobs show it by their claim token and by the event that queued them, events by their actor. All
-other times are Perl's.
+other times are Perl's. A time of Perl's in UTC may lie within a minute of such a record, so the event of a conversion
+to UTC names the columns of its batch that were kept, and the way back reads them.
 """
 
 from collections.abc import Iterator
@@ -39,10 +40,26 @@ ABOUT = {
     "asset": ("asset", "id"), "asset_gallery": ("gallery", "id"), "asset_collection": ("collection", "id"),
     "asset_gallery_item": ("gallery", "gallery_id"), "asset_collection_item": ("collection", "collection_id"),
 }
+# `kept` are the columns of a batch that were ours at its conversion to UTC; NULL where an older version converted it.
+CONVERTED = (
+    "CREATE TEMPORARY TABLE converted (batch_id BIGINT UNSIGNED NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL,"
+    " kept VARCHAR(255) CHARACTER SET ascii NULL) ENGINE = InnoDB",
+    f"REPLACE INTO converted SELECT batch_id, created_at, JSON_VALUE(payload, '$.kept') FROM ingest_event"
+    f" WHERE event_type = '{EVENT}' ORDER BY id",
+)
+KEPT = "*kept*"
 ADD_EVENTS = (
     f"INSERT INTO ingest_event (batch_id, event_type, payload, actor)"
-    f" SELECT id, '{EVENT}', %(payload)s, %(actor)s FROM ingest_batch ORDER BY id"
+    f" SELECT b.id, '{EVENT}', REPLACE(%(payload)s, '{KEPT}', COALESCE(c.kept, '')), %(actor)s FROM ingest_batch b"
+    " LEFT JOIN converted c ON c.batch_id = b.id ORDER BY b.id"
 )
+# Of the way back: Perl's although a record of ours is near, since it was converted before.
+WAS_CONVERTED = {
+    "ingest_batch": "EXISTS (SELECT 1 FROM converted c WHERE c.batch_id = t.id AND t.{column} < c.at"
+    " AND NOT FIND_IN_SET('{column}', c.kept))",
+    "ingest_batch_item": "EXISTS (SELECT 1 FROM converted c JOIN import_job j ON j.id = t.job_id"
+    " WHERE c.batch_id = t.batch_id AND t.{column} < c.at AND NOT ({our_claim}))",
+}
 # As `job_queue.queued_here`.
 QUEUED_HERE = (
     "EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)"
@@ -92,16 +109,28 @@ def convert_times(db: Database, direction: str, actor: str, *, commit: bool = Tr
     report = ConversionReport(direction, zone.key, {})
     with db.transaction() as tx:
         _raise_unless_possible(tx, direction)
-        for statement in RECORDS:
+        for statement in (*RECORDS, *CONVERTED):
             _execute(tx, statement)
+        if direction == TO_UTC:
+            _execute(tx, _keep_columns_of_batches())
         for table in (spec.name for spec in table_specs.TABLES):
             report.rows[table] = _convert_table(tx, table, direction, zone)
-        _execute(tx, "DROP TEMPORARY TABLE our_records")
+        if commit:
+            kept = {"kept": KEPT} if direction == TO_UTC else {}
+            payload = {"direction": direction, **kept, "phase": "cutover", "zone": zone.key}
+            _execute(tx, ADD_EVENTS, payload=dumps(payload, separators=(",", ":")), actor=actor)
+        _execute(tx, "DROP TEMPORARY TABLE our_records, converted")
         if not commit:
             raise _DryRunEnded(report)
-        payload = dumps({"direction": direction, "phase": "cutover", "zone": zone.key}, separators=(",", ":"))
-        _execute(tx, ADD_EVENTS, payload=payload, actor=actor)
     return report
+
+
+def _keep_columns_of_batches() -> str:
+    """Return the statement that notes which columns of each batch are ours, before they are converted."""
+    names = ", ".join(
+        f"IF({_is_ours('ingest_batch', column, TO_UTC)}, '{column}', NULL)" for column in time_columns("ingest_batch")
+    )
+    return f"REPLACE INTO converted SELECT t.id, NOW(6), CONCAT_WS(',', {names}) FROM ingest_batch t"
 
 
 def preview(db: Database, direction: str, actor: str) -> ConversionReport:
@@ -138,10 +167,13 @@ def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
     )
     state = loads(latest[0]["payload"])["direction"] if latest else TO_LOCAL
     if state == direction:
-        known = f" by {latest[0]['actor']} at {latest[0]['created_at']:%Y-%m-%d %H:%M:%S} UTC" if latest else ""
+        known = "".join(
+            f": {row['actor']} converted them at {row['created_at']:%Y-%m-%d %H:%M:%S} UTC" for row in latest
+        )
+        zone = "UTC" if state == TO_UTC else "its local zone"
         raise InvalidStateError(
-            f"The times of the Perl side are in {'UTC' if state == TO_UTC else 'its local zone'} already{known};"
-            " nothing was converted.",
+            f"Nothing was converted. The times of the Perl side are in {zone} already{known}.",
+            "Convert them back with --back." if state == TO_UTC else "",
         )
 
 
@@ -158,7 +190,7 @@ def _convert_table(tx: Transaction, table: str, direction: str, zone: ZoneInfo) 
     if bounds is None:
         return 0
     steps = list(offsets(zone, *bounds))
-    theirs = {column: f"t.{column} IS NOT NULL AND NOT ({_is_ours(table, column)})" for column in columns}
+    theirs = {column: f"t.{column} IS NOT NULL AND NOT ({_is_ours(table, column, direction)})" for column in columns}
     changes = ", ".join(
         f"t.{column} = IF({theirs[column]}, {_converted(f't.{column}', steps, direction)}, t.{column})"
         for column in columns
@@ -174,8 +206,12 @@ def _bounds(tx: ReadTransaction, table: str, columns: list[str]) -> tuple[dateti
     return (min(times), max(times)) if times else None
 
 
-def _is_ours(table: str, column: str) -> str:
+def _is_ours(table: str, column: str, direction: str) -> str:
     """Return the condition that this system wrote a time."""
+    if direction == TO_LOCAL and table in WAS_CONVERTED:
+        our_claim = OUR_CLAIM.replace("t.", "j.")
+        was_converted = WAS_CONVERTED[table].format(column=column, our_claim=our_claim)
+        return f"{_is_ours(table, column, TO_UTC)} AND NOT {was_converted}"
     if table == "ingest_event":
         return "t.actor <> ''"
     if (table, column) == ("import_job", "queued_at"):

@@ -6,6 +6,7 @@ lists it by the name in its `path`, so that nothing is ignored silently.
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ OWN_VALUES = "values that are new on each side"
 NUMBER_TYPES = "numbers of another type with the same value"
 TIMES = "times, compared by presence and order"
 TIMES_IN_TOLERANCE = "times within the tolerance"
+TIMES_TWICE = "local times of an hour that exists twice"
 JSON_FORM = "spacing, escapes and order of keys in JSON"
 
 ASSET_ID = re.compile(r"\basset \d+")
@@ -66,7 +68,8 @@ def tolerated(name: str, left: Any, right: Any) -> ValueDifference:
 
 def is_same(left: Any, right: Any) -> bool:
     """Return whether two values have the same type, value and sign."""
-    return type(left) is type(right) and left == right and (left != 0 or str(left) == str(right))
+    is_one_type = type(left) is type(right) or (isinstance(left, datetime) and isinstance(right, datetime))
+    return is_one_type and left == right and (left != 0 or str(left) == str(right))
 
 
 def diff_plain(left: Any, right: Any, mask: Mask | None = None) -> Iterator[ValueDifference]:
@@ -74,7 +77,7 @@ def diff_plain(left: Any, right: Any, mask: Mask | None = None) -> Iterator[Valu
     if is_same(left, right):
         return
     if left is None or right is None:
-        yield ValueDifference("presence", left, right)
+        yield _difference_of_presence(left, right)
     elif _same_number(left, right):
         yield tolerated(NUMBER_TYPES, left, right)
     elif mask and isinstance(left, str) and isinstance(right, str) and mask.apply(left) == mask.apply(right):
@@ -82,7 +85,47 @@ def diff_plain(left: Any, right: Any, mask: Mask | None = None) -> Iterator[Valu
     elif _without_spacing(left) == _without_spacing(right):
         yield ValueDifference("wording", left, right)
     else:
-        yield ValueDifference("value", left, right)
+        yield ValueDifference(_kind_of_texts(left, right), left, right)
+
+
+def _difference_of_presence(left: Any, right: Any, *, is_time: bool = False) -> ValueDifference:
+    """Return the difference of a value and NULL; a value that only stands for NULL is a kind of its own."""
+    if "" in (left, right):
+        # In quotes: an empty text in a report is a value that the row does not have.
+        return ValueDifference("empty", *('""' if value == "" else value for value in (left, right)))
+    is_zero = is_time and (is_zero_time(left) or is_zero_time(right))
+    return ValueDifference("zero_time" if is_zero else "presence", left, right)
+
+
+def _kind_of_texts(left: Any, right: Any) -> str:
+    """Return the kind of difference between two values, of texts by what their characters show."""
+    if not isinstance(left, str) or not isinstance(right, str):
+        return "value"
+    if unicodedata.normalize("NFC", left) == unicodedata.normalize("NFC", right):
+        return "unicode_form"
+    if _is_read_wrongly(left, right) or _is_read_wrongly(right, left):
+        return "encoding"
+    if _is_cut_to_character_set(left, right) or _is_cut_to_character_set(right, left):
+        return "characters"
+    return "value"
+
+
+def _is_read_wrongly(text: str, original: str) -> bool:
+    """Return whether a text has the bytes of the original in UTF-8, each read as a character of latin1."""
+    if original.isascii() or len(text) <= len(original):
+        return False
+    # MariaDB's latin1 is cp1252, with characters of ISO 8859-1 where cp1252 has none.
+    read = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in original.encode("utf-8", "ignore"))
+    return text in (read, original.encode("utf-8", "ignore").decode("latin-1"))
+
+
+def _is_cut_to_character_set(text: str, original: str) -> bool:
+    """Return whether a text has a question mark, or nothing more, where a character of the original is not ASCII."""
+    if original.isascii() or "?" not in text:
+        return False
+    return len(text) == len(original) and all(
+        mine == theirs or (mine == "?" and not theirs.isascii()) for mine, theirs in zip(text, original, strict=True)
+    )
 
 
 def _same_number(left: Any, right: Any) -> bool:
@@ -114,7 +157,7 @@ def diff_hash(left: Any, right: Any) -> Iterator[ValueDifference]:
 def diff_presence(left: Any, right: Any, name: str = OWN_VALUES) -> Iterator[ValueDifference]:
     """Compare whether there is a value."""
     if (left is None) != (right is None):
-        yield ValueDifference("presence", left, right)
+        yield _difference_of_presence(left, right, is_time=True)
     elif left != right:
         yield tolerated(name, left, right)
 
@@ -122,18 +165,49 @@ def diff_presence(left: Any, right: Any, name: str = OWN_VALUES) -> Iterator[Val
 # ------------------------------------------------------------------------------------------------------ times
 
 
+class TimeTwice(datetime):
+    """The UTC time of a local time that exists twice, when clocks are set back: the earlier one.
+
+    `later` is the other one.
+    """
+
+    later: datetime
+
+    @classmethod
+    def of(cls, earlier: datetime, later: datetime) -> "TimeTwice":
+        """Return the earlier time with the later one."""
+        time = cls.combine(earlier.date(), earlier.timetz())
+        time.later = later
+        return time
+
+
+def is_zero_time(value: Any) -> bool:
+    """Return whether a value stands for no time: 0, an empty text or a zero date."""
+    if isinstance(value, datetime) or value is None:
+        return False
+    return str(value).strip() in ("", "0", "0.0") or str(value).startswith("0000-00-00")
+
+
+def _are_near(left: datetime, right: datetime, tolerance: float) -> bool:
+    """Return whether two times, or the later ones of times that exist twice, are within the tolerance."""
+    lefts, rights = ([time, *([time.later] if isinstance(time, TimeTwice) else [])] for time in (left, right))
+    return any(abs((one - other).total_seconds()) <= tolerance for one in lefts for other in rights)
+
+
 def diff_time(left: Any, right: Any, tolerance: float | None) -> Iterator[ValueDifference]:
     """Compare presence, and with a tolerance the distance of two times in UTC."""
     if is_same(left, right):
         return
     if left is None or right is None:
-        yield ValueDifference("presence", left, right)
+        yield _difference_of_presence(left, right, is_time=True)
     elif not isinstance(left, datetime) or not isinstance(right, datetime):
         yield ValueDifference("no_time", left, right)
     elif tolerance is None:
         yield tolerated(TIMES, left, right)
-    elif abs((left - right).total_seconds()) > tolerance:
+    elif not _are_near(left, right, tolerance):
         yield ValueDifference("time", left, right)
+    elif abs((left - right).total_seconds()) > tolerance:
+        yield tolerated(TIMES_TWICE, left, right)
     else:
         yield tolerated(TIMES_IN_TOLERANCE, left, right)
 
@@ -142,9 +216,14 @@ def diff_time_order(left: dict[str, Any], right: dict[str, Any]) -> Iterator[Val
     """Compare the order of the times of one row.
 
     Equal times may be in any order. So may times a second apart on a side that keeps whole seconds, while the other one
-    keeps fractions: one time may have been rounded and the other cut. Values that are no times have none.
+    keeps fractions: one time may have been rounded and the other cut. Values that are no times have none, and a local
+    time that exists twice has two.
     """
-    both = [name for name in left if isinstance(left[name], datetime) and isinstance(right.get(name), datetime)]
+    both = [
+        name for name in left if all(
+            isinstance(row.get(name), datetime) and not isinstance(row[name], TimeTwice) for row in (left, right)
+        )
+    ]
     for first, second in combinations(both, 2):
         gaps = _gaps((left[first], left[second]), (right[first], right[second]))
         if min(gaps) < NO_TIME < max(gaps):

@@ -16,7 +16,7 @@ from .rows import Span, container_lines, pack, read_lines
 PAGE_JOBS = 500
 LATE = timedelta(hours=1)  # a job that ended before the last sealed one by more is found by `seal --all` only
 BEGINNING = datetime(1000, 1, 1)
-ATTEMPTS = 5  # at the next place of the chain, if another `seal` takes it
+ATTEMPTS = 5  # at the next place of the chain, if another `seal` takes it, or the server loses its end
 
 
 class SealedReceipt(NamedTuple):
@@ -107,7 +107,7 @@ def _unsealed_of_batch(tx: ReadTransaction, job: dict[str, Any]) -> list[int]:
 
 def _bounds(tx: Transaction, job_id: int, batch_id: int) -> _Bounds | None:
     """Return what the receipt of a job covers; None while a job or a transaction works on its batch."""
-    last = tx.fetch_one("receipts.last")
+    last = _last(tx)
     batch = tx.fetch_one("receipts.share_batch", batch_id=batch_id)
     if batch is None or tx.fetch_value("receipts.is_running", batch_id=batch_id):
         return None
@@ -116,7 +116,12 @@ def _bounds(tx: Transaction, job_id: int, batch_id: int) -> _Bounds | None:
     # Rows that were archived are gone: the bounds never go back.
     result_id, event_id = (int(max(bounds[name], before[name])) for name in ("result_id", "event_id"))
     span = Span(batch_id, job_id, before["result_id"], result_id, before["event_id"], event_id)
-    return _Bounds(batch["sync_id"], bounds["now"], before["root"], span, _Last(**last) if last else _Last())
+    return _Bounds(batch["sync_id"], bounds["now"], before["root"], span, last)
+
+
+def _last(tx: ReadTransaction) -> _Last:
+    row = tx.fetch_one("receipts.last")
+    return _Last(**row) if row else _Last()
 
 
 def _seal_job(db: Database, job_id: int, batch_id: int) -> SealedReceipt | None:
@@ -126,20 +131,25 @@ def _seal_job(db: Database, job_id: int, batch_id: int) -> SealedReceipt | None:
         if bounds is None or db.run_read(lambda tx: tx.fetch_one("receipts.containers", job_id=job_id)):
             return None
         try:
-            return db.run_transaction(_insert, bounds)
+            sealed = db.run_transaction(_insert, bounds)
+            if sealed:
+                return sealed
         except DuplicateKeyError:  # another `seal` took this place of the chain
             if attempt == ATTEMPTS:
                 raise
     return None
 
 
-def _insert(tx: Transaction, bounds: _Bounds) -> SealedReceipt:
-    """Add a receipt at the end of the chain.
+def _insert(tx: Transaction, bounds: _Bounds) -> SealedReceipt | None:
+    """Add a receipt at the end of the chain; None if that is no longer where it was when the bounds were read.
 
     A receipt of the batch that another `seal` made meanwhile has taken this place, and the key refuses the second one.
+    A server that came back without its last commits has lost receipts: another one must not follow them.
     """
     span = bounds.span
     last = bounds.last
+    if _last(tx) != last:
+        return None
     containers = pack(container_lines(tx, span.job_id))
     hasher = Hasher()
     for line in read_lines(tx, span, containers):

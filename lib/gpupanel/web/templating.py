@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..models import BIGINT_MAX
+from ..models import BIGINT_MAX, COUNT_LIMIT
 from ..resources import resource_dir
 from ..workers import LATE_SECONDS
 from . import template_filters
@@ -30,7 +30,7 @@ class Renderer:
         self._overrides = overrides
         self._globals = {
             "sync_dir": sync_dir, "stop_command": f"systemctl stop {service}", "service": service,
-            "highest_id": BIGINT_MAX, "late_seconds": LATE_SECONDS,
+            "highest_id": BIGINT_MAX, "late_seconds": LATE_SECONDS, "count_limit": COUNT_LIMIT,
         }
 
     @cached_property

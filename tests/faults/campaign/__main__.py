@@ -1,7 +1,8 @@
 """make faults: every point with every fault, on all cores; prints the numbers of trials and failures.
 
 `python -m campaign --stage import --fault "kill -9 before"` narrows it down, `--only import/sql/17` repeats a point,
-`--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N trials. With
+`--from N` begins at trial N of the plan that the same options give, `--sample N --seed S` takes N trials. `--every`
+also tries each fault at each of several points that are alike, as `--only` does. With
 `--done FILE`, an interrupted campaign continues: trials that passed are recorded in the file and not repeated.
 """
 
@@ -29,10 +30,11 @@ _mine: dict = {}
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, _leave)
-    stages = [name for name in STAGES if options.stage in (None, name)]
+    wanted = options.only.partition("/")[0] if options.only else options.stage
+    stages = [name for name in STAGES if wanted in (None, name)]
     done = Done(options.done)
     with multiprocessing.Pool(options.lanes, _open_environment) as pool:
-        chosen = _selected(pool.apply(_plan, (stages,)), options)
+        chosen = _selected(pool.apply(_plan, (stages, options.every or bool(options.only))), options)
         trials = [(number, each) for number, each in chosen if str(each) not in done.before]
         _announce([each for _, each in chosen], len(trials), options.lanes)
         survived = _report(_outcomes(pool, trials), len(trials), done)
@@ -73,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stage", choices=STAGES, help="only this stage")
     parser.add_argument("--fault", action="append", help="only this fault; may be repeated")
     parser.add_argument("--only", metavar="POINT", help="only this point, such as import/sql/17")
+    parser.add_argument("--every", action="store_true", help="each fault at each point, also where points are alike")
     parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="begin at trial N")
     parser.add_argument("--done", type=Path, metavar="FILE", help="note what survived, and leave it out the next time")
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the trials")
@@ -136,8 +139,8 @@ def _leave(number: int, frame) -> None:
     sys.exit(1)
 
 
-def _plan(stages: list[str]) -> list[trial.Trial]:
-    return trial.plan(_environment(), stages)
+def _plan(stages: list[str], every: bool) -> list[trial.Trial]:
+    return trial.plan(_environment(), stages, every=every)
 
 
 def _try(numbered: tuple[int, trial.Trial]) -> tuple[int, trial.Trial, list[str]]:

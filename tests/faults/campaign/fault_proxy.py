@@ -35,6 +35,7 @@ class FaultProxy:
                  hold: int = 0, until: int = 0):
         self.server, self.at, self.fault, self.counted, self.hold, self.until = server, at, fault, counted, hold, until
         self.statements: list[str] = []
+        self.connections: list[int] = []  # that of each statement
         self.struck, self.reached = threading.Event(), threading.Event()
         self.next: Callable[[], None] | None = None
         self.prepare_at, self.prepare = 0, lambda server: None
@@ -74,6 +75,7 @@ class FaultProxy:
                 number = 0
             else:
                 self.statements.append(statement)
+                self.connections.append(link.ordinal)
                 number = len(self.statements)
         if due:
             due()

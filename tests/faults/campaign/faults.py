@@ -116,6 +116,11 @@ def state(pid: int) -> str:
 
 ERRORS = {"deadlock (1213)": 1213, "lock wait (1205)": 1205, "record changed (1020)": 1020, "gone away (2006)": 2006,
           "lost (2013)": 2013, "disk full (1021)": 1021, "table full (1114)": 1114, "no space (1030)": 1030}
+# Errors that `translate_error` makes the same exception of.
+TWINS = (
+    ("deadlock (1213)", "lock wait (1205)", "record changed (1020)"), ("gone away (2006)", "lost (2013)"),
+    ("disk full (1021)", "table full (1114)", "no space (1030)"),
+)
 FAULTS: dict[str, Fault] = {name: error(code) for name, code in ERRORS.items()} | {
     "cut before": cut_before, "cut after": cut_after, "kill -9 before": killed_before, "kill -9 after": killed_after,
     "connection killed": connection_killed, "SIGTERM": terminated, "SIGTERM twice": terminated_twice,

@@ -14,7 +14,10 @@ from pathlib import Path
 def main() -> None:
     import importlib.resources.readers  # noqa: F401 - and all that a program would load late
 
-    from gpupanel.cli import cancel, main, preflight, queue, retry, scan  # noqa: F401
+    from gpupanel.cli import (  # noqa: F401
+        archive, cancel, hold, main, notify, pause, preflight, queue, release, restore_archive, resume, retry, scan,
+        seal, undo,
+    )
     from gpupanel.web import bulk_actions, entrypoints, form_actions, wsgi  # noqa: F401
     from gpupanel.worker import cli
 

@@ -1,6 +1,8 @@
-/* Loaded into a program under trial, in front of the C library: numbers what the program opens, looks up, lists and
- * reads below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says: an error, or a signal that comes just then.
- * With FAULT_TRACE, each point is a line of that file. FAULT_CLOCK is how many seconds its clock is fast. Without either it does nothing.
+/* Loaded into a program under trial, in front of the C library: numbers what the program opens, looks up, lists, reads,
+ * writes, syncs, renames, cuts and removes below FAULT_ROOT, and lets number FAULT_AT go wrong as FAULT_KIND says: an
+ * error, wrong bytes, or a signal that comes just then. With FAULT_TRACE, each point is a line of that file. Opening a
+ * path with one of the words of FAULT_AWAY fails with FAULT_AWAY_ERROR, EIO or ENOENT, and is no point. FAULT_CLOCK is
+ * how many seconds its clock is fast. Without any of these it does nothing.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -74,11 +76,26 @@ static int failure(void) {
     if (!strcmp(kind(), "EIO")) return EIO;
     if (!strcmp(kind(), "ENOENT")) return ENOENT;
     if (!strcmp(kind(), "ESTALE")) return ESTALE;
+    if (!strcmp(kind(), "ENOSPC")) return ENOSPC;
     if (!strcmp(kind(), "hang")) for (;;) pause();
     return 0;
 }
 
+/* Whether a path has one of the words, between commas, of FAULT_AWAY. */
+static int away(const char *where) {
+    const char *words = getenv("FAULT_AWAY");
+    char one[PATH_MAX];
+    while (words && *words) {
+        size_t size = strcspn(words, ",");
+        snprintf(one, sizeof one, "%.*s", (int)size, words);
+        if (size && strstr(where, one)) return 1;
+        words += size + (words[size] == ',');
+    }
+    return 0;
+}
+
 static int refused(const char *what, const char *where) {
+    if (away(where)) { errno = strcmp(getenv("FAULT_AWAY_ERROR"), "EIO") ? ENOENT : EIO; return 1; }
     int saved = errno, found = strikes(what, where) ? failure() : 0;
     errno = found ? found : saved;
     return found != 0;
@@ -168,6 +185,49 @@ ssize_t read(int fd, void *buffer, size_t size) {
     if (!strcmp(kind(), "cut short")) { ended[fd] = 1; return got / 2; }
     lseek(fd, got / 2 - got, SEEK_CUR);
     return got / 2;
+}
+
+/* "half" writes half of the bytes, as the kernel may; "torn" kills the program after that half. */
+ssize_t write(int fd, const void *buffer, size_t size) {
+    char path[64];
+    if (!open_below(fd)) return NEXT(write)(fd, buffer, size);
+    int saved = errno, mine = strikes("write", of_descriptor(fd, path)), found = mine ? failure() : 0;
+    if (found) { errno = found; return -1; }
+    errno = saved;
+    if (mine && !strcmp(kind(), "flipped bit")) {
+        char *other = malloc(size);
+        if (!other) abort();
+        memcpy(other, buffer, size);
+        other[size / 2] ^= 1;
+        ssize_t done = NEXT(write)(fd, other, size);
+        free(other);
+        return done;
+    }
+    int torn = mine && !strcmp(kind(), "torn");
+    if (size > 1 && (torn || (mine && !strcmp(kind(), "half")))) size /= 2;
+    ssize_t done = NEXT(write)(fd, buffer, size);
+    if (torn) kill(getpid(), SIGKILL);
+    return done;
+}
+
+#define CHANGES_OPEN(name, what, parameters, ...) \
+    int name parameters { \
+        char path[64]; \
+        if (open_below(fd) && refused(what, of_descriptor(fd, path))) return -1; \
+        return NEXT(name)(__VA_ARGS__); \
+    }
+CHANGES_OPEN(fsync, "fsync", (int fd), fd)
+CHANGES_OPEN(ftruncate, "truncate", (int fd, off_t size), fd, size)
+CHANGES_OPEN(ftruncate64, "truncate", (int fd, off64_t size), fd, size)
+
+int rename(const char *from, const char *to) {
+    if (below(to) && refused("rename", to)) return -1;
+    return NEXT(rename)(from, to);
+}
+
+int unlink(const char *path) {
+    if (below(path) && refused("unlink", path)) return -1;
+    return NEXT(unlink)(path);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

@@ -9,9 +9,11 @@ from gpupanel.db import queries
 from worker_helpers import MEANING
 
 BATCHES = """SELECT sync_id, status, plan, last_error, manifest_sha256, manifest_summary, item_count, container_count,
-             started_at IS NULL AS unplanned, completed_at IS NULL AS open FROM ingest_batch"""
-JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by FROM import_job j
-          JOIN ingest_batch b ON b.id = j.batch_id"""
+             started_at IS NULL AS unplanned, completed_at IS NULL AS open, archived_at IS NULL AS present,
+             changed_sha256 FROM ingest_batch"""
+JOBS = """SELECT b.sync_id, j.state, j.items_done, j.items_total, j.priority, j.requested_by, j.hold,
+          IF(j.state = 'held', j.hold_reason, NULL) AS reason, h.sync_id AS held_for FROM import_job j
+          JOIN ingest_batch b ON b.id = j.batch_id LEFT JOIN ingest_batch h ON h.id = j.hold_batch_id"""
 CONTAINERS = """SELECT b.sync_id, c.position, c.type, c.container_hash, c.planned, c.decision, c.reason, c.members,
                 c.members_done, c.missing_count, c.last_error FROM ingest_batch_container c
                 JOIN ingest_batch b ON b.id = c.batch_id"""
@@ -20,25 +22,50 @@ RESULTS = """SELECT b.sync_id, r.kind, r.hash, r.planned, r.decision, r.reason, 
              FROM ingest_result r JOIN ingest_batch b ON b.id = r.batch_id"""
 REQUESTS = """SELECT b.sync_id, r.state, r.then_queue, r.priority, r.requested_by FROM preflight_request r
               JOIN ingest_batch b ON b.id = r.batch_id"""
+SAYS = """SELECT t.kind, t.hash, t.source_at, b.sync_id FROM (
+          SELECT asset_type AS kind, asset_hash AS hash, source_at, source_batch_id FROM asset
+          UNION ALL SELECT 'gallery', gallery_hash, source_at, source_batch_id FROM asset_gallery
+          UNION ALL SELECT 'collection', collection_hash, source_at, source_batch_id FROM asset_collection
+          UNION ALL SELECT kind, hash, source_at, batch_id FROM ingest_tombstone WHERE deleted_at IS NULL) t
+          LEFT JOIN ingest_batch b ON b.id = t.source_batch_id"""
+WORDS = "SELECT b.sync_id, w.word FROM ingest_batch_word w JOIN ingest_batch b ON b.id = w.batch_id"
+DOCUMENTS = "SELECT sha256, document FROM ingest_document"
+CONTROL = "SELECT paused, paused_by, reason FROM queue_control WHERE paused"
+RECEIPTS = """SELECT b.sync_id, r.lines, r.previous IS NULL AS first FROM ingest_receipt r
+              JOIN ingest_batch b ON b.id = r.batch_id"""
+ARCHIVES = """SELECT b.sync_id, a.items, a.emptied_at IS NULL AS present, a.restored_at IS NULL AS away
+              FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id"""
+UNDOS = """SELECT u.sync_id, b.sync_id AS undone FROM ingest_batch u JOIN ingest_batch b ON b.id = u.undo_of
+           ORDER BY u.id"""
+# The words of a failure that is mended since stay (docs/decisions/0130-search-by-words.md).
+ONLY_ADDED = ("word",)
 EVENTS = "SELECT b.sync_id, e.* FROM ingest_event e JOIN ingest_batch b ON b.id = e.batch_id ORDER BY e.id"
 # Events that are recorded once, however often a program starts again.
-ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed")
+ONCE = ("scan", "bundle_passed_over", "job_queued", "job_canceled", "manifest_changed", "undo_requested",
+        "batch_archived")
 ENDS = ("job_finished", "job_failed")
 # What differs from run to run: an id, and how patient the worker was that said so.
-VARIES = re.compile(r"(?<=\basset )\d+|(?<=no heartbeat for over )[\d.]+")
+VARIES = re.compile(r"(?<=\basset )\d+|(?<=\bjob )\d+|(?<=no heartbeat for over )[\d.]+")
 
 
 def take_snapshot(db) -> dict[str, list]:
     """Library, ledger, jobs, and the events that may be there only once."""
     tables = MEANING | {
-        "batch": BATCHES, "container": CONTAINERS, "job": JOBS, "request": REQUESTS, "result": RESULTS,
+        "batch": BATCHES, "container": CONTAINERS, "job": JOBS, "request": REQUESTS, "result": RESULTS, "say": SAYS,
+        "word": WORDS, "document": DOCUMENTS, "control": CONTROL, "receipt": RECEIPTS, "archive": ARCHIVES,
     }
+    # The sync_id of an undo is a new one each time.
+    names = {row["sync_id"]: f"undo of {row['undone']}" for row in db.execute(UNDOS)}
     told = [(event["sync_id"], event["event_type"]) for event in db.execute(EVENTS) if event["event_type"] in ONCE]
-    return {name: sorted(map(_text, db.execute(sql))) for name, sql in tables.items()} | {"told": sorted(told)}
+    found = {name: sorted(_text(row, names) for row in db.execute(sql)) for name, sql in tables.items()}
+    return found | {"told": sorted((names.get(sync_id, sync_id), event_type) for sync_id, event_type in told)}
 
 
-def _text(row: dict) -> str:
-    return VARIES.sub("#", repr(sorted(row.items())))
+def _text(row: dict, names: dict[str, str]) -> str:
+    text = repr(sorted(row.items()))
+    for sync_id, name in names.items():
+        text = text.replace(sync_id, name)
+    return VARIES.sub("#", text)
 
 
 def library(db) -> dict[str, list]:
@@ -52,7 +79,9 @@ def differences(before: dict[str, list], after: dict[str, list]) -> list[str]:
     lines = []
     for name in before:
         was, now = Counter(map(str, before[name])), Counter(map(str, after[name]))
-        lines += [f"- {name}: {each}" for each in was - now] + [f"+ {name}: {each}" for each in now - was]
+        lines += [f"- {name}: {each}" for each in was - now]
+        if name not in ONLY_ADDED:
+            lines += [f"+ {name}: {each}" for each in now - was]
     return lines
 
 
