@@ -98,6 +98,7 @@ FULL = {
     "batch-changed": _batch("changed"),
     "batch-queued": _batch("queued"),
     "batch-running": _batch("running"),
+    "batch-undo": _batch("undo", "[id^=changes-] summary >> nth=0"),
     "batch-one-decision": _batch("retry", decision="failed"),
     "batch-no-such-item": _batch("planned", q="ffff"),
     "gallery": _gallery,
