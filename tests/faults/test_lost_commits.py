@@ -7,6 +7,7 @@ import pytest
 import worker_helpers
 from campaign.fault_proxy import IMPORTS, FaultProxy
 from gpupanel.db import Database
+from gpupanel.worker import importer
 from lost_commits import forget_items, settled_hashes
 
 
@@ -25,15 +26,18 @@ class Forgetful(FaultProxy):
 
     def _strike(self, link, packet: bytes) -> None:
         self._is_up.clear()
-        link.cut()
+        for each in self._links:
+            each.cut()
         self._forget()
         self._is_up.set()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("lose", range(2, 8))
 def test_a_worker_that_comes_back_to_a_server_without_the_last_commits_does_them_again(
-    admin_db, panel_db, server, tmp_path, mount, bundles, worker_conf, lose
+    admin_db, panel_db, server, tmp_path, mount, bundles, worker_conf, monkeypatch, lose, threads
 ):
+    monkeypatch.setattr(importer, "PARALLEL_ITEMS", 0 if threads == 2 else 1000)
     photos = list(bundles.assets("coast", 10, derivatives=("icon",)))
     sync_id = bundles.bundle("coast", photos)
     [job_id] = worker_helpers.queue(panel_db, mount, sync_id)

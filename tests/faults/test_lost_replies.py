@@ -4,7 +4,7 @@ import pytest
 import worker_helpers
 from campaign.fault_proxy import IMPORTS, FaultProxy
 from campaign.faults import cut_after, cut_before
-from gpupanel.worker import claims
+from gpupanel.worker import claims, importer
 
 # Claim, three chunks, gallery and collection, finish.
 COMMITS = 6
@@ -54,8 +54,12 @@ def through(server, tmp_path, worker_conf):
 
 
 @BOTH
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("lose", range(1, COMMITS + 1))
-def test_the_job_ends_once_and_as_if_nothing_had_happened(admin_db, panel_db, bundle, through, lose, reached):
+def test_the_job_ends_once_and_as_if_nothing_had_happened(
+    admin_db, panel_db, bundle, through, monkeypatch, lose, threads, reached
+):
+    monkeypatch.setattr(importer, "PARALLEL_ITEMS", 0 if threads == 2 else 1000)
     sync_id, job_id = bundle
     conf, proxy = through(lose, reached)
     with proxy:

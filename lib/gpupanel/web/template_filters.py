@@ -90,14 +90,11 @@ def ago(time: datetime, now: datetime) -> str:
 
 
 def format_elapsed(span: timedelta | None) -> str:
-    """Format elapsed time: `0.4 s`, `1 min 5.2 s`, `2 h 5 min`."""
+    """Format elapsed time: `0.4 s`, `1 min 5 s`, `2 h 5 min`."""
     if span is None:
         return NOTHING
-    tenths = round(span.total_seconds() * 10)
-    minutes, tenths_left = divmod(max(0, tenths), 600)
-    if minutes >= 60:
-        return duration(span)
-    return f"{minutes} min {tenths_left / 10:.1f} s" if minutes else f"{tenths_left / 10:.1f} s"
+    tenths = max(0, round(span.total_seconds() * 10))
+    return duration(span) if tenths >= 600 else f"{tenths / 10:.1f} s"
 
 
 def rate(per_second: float | None) -> str:

@@ -227,6 +227,11 @@ def recount(tx: Transaction, claim: Claim) -> tuple[int, int]:
     Raises: ClaimLostError.
     """
     update_fenced(tx, claim, "claims.recount", batch_id=claim.batch_id)
+    return progress(tx, claim)
+
+
+def progress(tx: ReadTransaction, claim: Claim) -> tuple[int, int]:
+    """Return (items_done, items_total) as the job has them."""
     row = tx.fetch_one("claims.figures", job_id=claim.job_id)
     return row["items_done"], row["items_total"]
 

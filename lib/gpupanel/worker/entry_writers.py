@@ -30,11 +30,19 @@ class ItemWriter(ABC):
         """
 
     def record(self, tx: Transaction, settled: list[SettledItem]) -> None:
-        """Write ledger rows and results; a dry run has neither."""
-        if self._job_id is None:
-            return
-        ledger.record_results(tx, self._batch_id, self._job_id, [each.plan for each in settled])
-        results.insert_of_items(tx, self._batch_id, self._job_id, [each.result for each in settled])
+        """Write results and ledger rows; a dry run has neither."""
+        self.append_results(tx, settled)
+        self.record_in_ledger(tx, settled)
+
+    def append_results(self, tx: Transaction, settled: list[SettledItem]) -> None:
+        """Write the results, which lock no other row."""
+        if self._job_id is not None:
+            results.insert_of_items(tx, self._batch_id, self._job_id, [each.result for each in settled])
+
+    def record_in_ledger(self, tx: Transaction, settled: list[SettledItem]) -> None:
+        """Write the ledger rows, whose foreign key locks the job: shared, unless the fence has locked it before."""
+        if self._job_id is not None:
+            ledger.record_results(tx, self._batch_id, self._job_id, [each.plan for each in settled])
 
     def write_individually(self, tx: Transaction, entries: list[ImportItem]) -> list[SettledItem]:
         """Write and record each item under a savepoint; only those that the database refuses fail."""

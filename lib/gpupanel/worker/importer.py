@@ -20,7 +20,7 @@ from ..models import DONE_DECISIONS, SIZE, Decision
 from ..mount import Mount
 from ..rows import PlannedItem
 from . import claims, containers
-from .chunk_writer import HOLD
+from .chunk_writer import HOLD, DocumentsRequired
 from .claims import Claim, ImportResult, ManifestAtEnd
 from .containers import PendingContainer, SettledContainer
 from .outage_retry import run_idempotent
@@ -28,12 +28,15 @@ from .document_prefetch import ImportItem
 from .entry_writers import ContainerGroupWriter, ItemWriter
 from .heartbeat import Heartbeat
 from .job_manifest import BundleChangedError, JobManifest
+from .parallel_pipeline import ParallelPipeline, WrittenChunk
 from .pipeline import Entries, Limits, Pipeline, Work, result_of_counts
 from .undo_source import UndoSource
 
 EVENT_SECONDS = 10
 # A job fails after this many rounds in a row in which no open entry was settled.
 FUTILE_ROUNDS = 5
+# Items from which on two threads write the chunks: a smaller bundle has one or two chunks of the usual size.
+PARALLEL_ITEMS = 1000
 
 
 class ImportRejectedError(PanelError):
@@ -100,6 +103,7 @@ class Importer:
         self._containers_total = 0
         self._progress_event_at = monotonic()
         self._epoch = db.epoch
+        self._may_lack_entries = False  # a connection was replaced in this round, and the server may have lost commits
 
     def run(self) -> ImportResult:
         """Import everything that is not settled yet, and end the job.
@@ -128,10 +132,13 @@ class Importer:
         """Import in rounds: a server that lost commits leaves entries open that were settled before."""
         options = self._options
         limits = Limits(options.chunk_items, options.readers, options.verify, options.fails_unreadable)
+        is_parallel = not self._whole and self._claim.undo_of is None and len(work.entries.items) >= PARALLEL_ITEMS
+        pipeline = ParallelPipeline if is_parallel else Pipeline
         left, futile = 0, 0
         while True:
             try:
-                Pipeline(self, self._mount, work, limits).run()
+                self._may_lack_entries = False
+                pipeline(self, self._mount, work, limits).run()
                 if self._result_of_whole:
                     return self._result_of_whole
                 self.checkpoint()
@@ -181,36 +188,77 @@ class Importer:
         return self._settle_chunk(writer, chunk)
 
     def _settle_chunk(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+        still_open = self._write(writer, chunk)
+        self.count_done(len(chunk) - len(still_open))
+        self._recount_after_reconnect()
+        return still_open
+
+    def _write(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+        """Write a chunk on the connection of this thread; return the items still open."""
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
-            wrote_event = self._write(writer, chunk)
+            self._commit(writer, chunk)
         except CommitUnknownError:
-            wrote_event, still_open = False, run_idempotent(self._db, self._unfinished, chunk)
-        self.items_done = min(self.items_total, self.items_done + len(chunk) - len(still_open))
-        self._end_step(since, wrote_event)
+            still_open = run_idempotent(self._db, self._unfinished, chunk)
+        self._heartbeat.record_beat(since)
         return still_open
 
-    def _write(self, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
+    def _commit(self, writer: ItemWriter, chunk: list[ImportItem]) -> None:
         try:
-            return self._db.run_transaction(self._commit_chunk, writer, chunk)
+            self._db.run_transaction(self._commit_chunk, writer, chunk)
         except DataError:
-            return self._db.run_transaction(self._commit_individually, writer, chunk)
+            self._db.run_transaction(self._commit_individually, writer, chunk)
 
-    def _commit_chunk(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
-        """Write library, fence, ledger and results; return whether an event was due."""
+    def _commit_chunk(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> None:
+        """Write library, results, fence and ledger, and an event if one is due.
+
+        The fence locks the job, for which another thread then waits, so that it comes as late as the ledger allows.
+        """
         self._raise_if_containers_lost(tx)
         settled = writer.write(tx, chunk)
+        writer.append_results(tx, settled)
         claims.advance(tx, self._claim, len(settled))
-        writer.record(tx, settled)
-        return self._note_progress(tx, len(settled))
+        writer.record_in_ledger(tx, settled)
+        self._note_progress(tx)
 
-    def _commit_individually(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> bool:
-        """Do the same item by item; only those that the database refuses fail."""
+    def _commit_individually(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> None:
+        """Do the same item by item; only those that the database refuses fail.
+
+        The fence comes first, since each item writes its row of the ledger.
+        """
         self._raise_if_containers_lost(tx)
-        settled = writer.write_individually(tx, chunk)
-        claims.advance(tx, self._claim, len(settled))
-        return self._note_progress(tx, len(settled))
+        claims.advance(tx, self._claim, len(chunk))
+        writer.write_individually(tx, chunk)
+        self._note_progress(tx)
+
+    # ------------------------------------------------------------------------------------ threads that write chunks
+
+    def write_in_thread(self, writer: ItemWriter, chunk: list[ImportItem]) -> WrittenChunk:
+        """Write a chunk on the connection of this thread; the main thread counts it."""
+        epoch = self._db.epoch or 1  # the first connection of a thread is no new one
+        try:
+            still_open = self._write(writer, chunk)
+        except DocumentsRequired as required:
+            unread = frozenset(entry.key for entry in required.entries)
+            return WrittenChunk(0, chunk, unread, self._db.epoch > epoch)
+        return WrittenChunk(len(chunk) - len(still_open), still_open, has_reconnected=self._db.epoch > epoch)
+
+    def close_thread(self) -> None:
+        """Close the connection of this thread."""
+        self._db.close()
+
+    def count_done(self, items: int) -> None:
+        """Add settled items to the progress."""
+        self.items_done = min(self.items_total, self.items_done + items)
+
+    def recount(self) -> None:
+        """Count the progress from the ledger, since the server may have lost commits; no thread writes meanwhile.
+
+        Raises: ClaimLostError.
+        """
+        self._recount()
+        self._may_lack_entries = True
 
     def _settle_whole(self, writer: ItemWriter, chunk: list[ImportItem], entries: Entries) -> list[ImportItem]:
         """Write the only chunk of a job and the end of the job in one transaction.
@@ -244,18 +292,19 @@ class Importer:
         claims.note_end(tx, self._claim, result, at_end, samples)
         return result
 
-    def _note_progress(self, tx: Transaction, items: int) -> bool:
-        """Append an event now and then; return whether it was due."""
+    def _note_progress(self, tx: Transaction) -> None:
+        """Append an event now and then; the fence lets one thread at a time do so."""
         self._heartbeat.raise_if_lost()
         if monotonic() - self._progress_event_at < EVENT_SECONDS:
-            return False
-        facts = {"items_done": min(self.items_total, self.items_done + items), "items_total": self.items_total}
+            return
+        self._progress_event_at = monotonic()
+        items_done, items_total = claims.progress(tx, self._claim)
+        facts = {"items_done": items_done, "items_total": items_total}
         if self._containers_total:
             counts = ledger.container_counts(tx, self._claim.batch_id)
             done = sum(count for decision, count in counts.items() if decision in DONE_DECISIONS)
             facts |= {"containers_done": done, "containers_total": self._containers_total}
         claims.note(tx, self._claim, "job_progress", "job_progress", **facts)
-        return True
 
     def _unfinished(self, tx: Transaction, chunk: list[ImportItem]) -> list[ImportItem]:
         """Return the items that are not settled.
@@ -285,15 +334,16 @@ class Importer:
         """
         since = monotonic()
         try:
-            still_open, wrote_event = self._write_containers(writer, group)
+            still_open = self._write_containers(writer, group)
         except CommitUnknownError:
-            still_open, wrote_event = run_idempotent(self._db, self._unfinished_containers, group), False
-        self._end_step(since, wrote_event)
+            still_open = run_idempotent(self._db, self._unfinished_containers, group)
+        self._heartbeat.record_beat(since)
+        self._recount_after_reconnect()
         return still_open
 
     def _write_containers(
         self, writer: ContainerGroupWriter, group: list[PendingContainer]
-    ) -> tuple[list[PendingContainer], bool]:
+    ) -> list[PendingContainer]:
         try:
             return self._db.run_transaction(self._commit_containers, writer.write, group)
         except DataError:
@@ -302,35 +352,34 @@ class Importer:
     def _commit_containers(
         self, tx: Transaction, write: Callable[[Transaction, list[PendingContainer]], list[SettledContainer]],
         group: list[PendingContainer],
-    ) -> tuple[list[PendingContainer], bool]:
+    ) -> list[PendingContainer]:
         self._raise_if_items_lost(tx)
         settled = write(tx, group)
         claims.heartbeat(tx, self._claim)
         containers.record(tx, self._claim, settled)
-        return [each.entry.next_step() for each in settled if not each.is_final], self._note_progress(tx, 0)
+        self._note_progress(tx)
+        return [each.entry.next_step() for each in settled if not each.is_final]
 
     def _unfinished_containers(self, tx: Transaction, group: list[PendingContainer]) -> list[PendingContainer]:
         """Return the containers that are not settled, after our own transaction has ended."""
         claims.heartbeat(tx, self._claim)
         return self._open_containers(tx, [(entry.position, entry.container) for entry in group])
 
-    def _end_step(self, since: float, wrote_event: bool) -> None:
-        """Note what a transaction that began at `since` wrote beside its entries."""
-        self._heartbeat.record_beat(since)
-        if wrote_event:
-            self._progress_event_at = monotonic()
-        self._recount_after_reconnect()
-
     # -------------------------------------------------------------------------------------------- lost commits
 
     def _recount_after_reconnect(self) -> None:
         """Count from the ledger after a new connection: the server may have lost its last commits."""
         if self._db.epoch != self._epoch:
-            self._recount()
+            self.recount()
+
+    @property
+    def _has_reconnected(self) -> bool:
+        """Whether a thread that writes has a new connection in this round; no thread but the main one writes now."""
+        return self._may_lack_entries or self._db.epoch != self._epoch
 
     def _raise_if_items_lost(self, tx: Transaction) -> None:
         """Raise JobNotDoneError where a new connection shows items open again: containers would miss them."""
-        if self._db.epoch == self._epoch or self._claim.undo_of is not None:
+        if not self._has_reconnected or self._claim.undo_of is not None:
             return
         items = ledger.decision_counts(tx, self._claim.batch_id)
         left = _count_open(items, 0)
@@ -341,7 +390,7 @@ class Importer:
 
     def _raise_if_containers_lost(self, tx: Transaction) -> None:
         """Raise JobNotDoneError where a new connection shows containers of an undo open again: they list its items."""
-        if self._db.epoch == self._epoch or self._claim.undo_of is None or not self._containers_total:
+        if not self._has_reconnected or self._claim.undo_of is None or not self._containers_total:
             return
         if left := _count_open(ledger.container_counts(tx, self._claim.batch_id), 0):
             raise JobNotDoneError(left)

@@ -109,8 +109,11 @@ class Pipeline:
     # ---------------------------------------------------------------------------------------------- items
 
     def _import_items(self) -> None:
+        self._write_items(self._settle)
+
+    def _write_items(self, settle: Callable[[list[ImportItem]], None]) -> None:
         action = self._entries.action
-        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), _is_written)
+        self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), settle, _is_written)
 
     def _open_items(self) -> Iterator[ImportItem]:
         for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._entries.items)):
@@ -128,8 +131,9 @@ class Pipeline:
 
     def _read_and_write(
         self, entries: Iterable[ImportItem], needed: Callable[[ImportItem], bool],
-        needs_check: Callable[[ImportItem], bool] = lambda entry: True,
+        settle: Callable[[list[ImportItem]], None], needs_check: Callable[[ImportItem], bool] = lambda entry: True,
     ) -> None:
+        """Read the documents of the items that need them, and settle the items in chunks."""
         chunk_items = self._limits.chunk_items
         with DocumentPrefetcher(
             self._mount, self._limits.readers, self._target.checkpoint,
@@ -137,7 +141,7 @@ class Pipeline:
         ) as readers:
             for chunk in chunk_by_size(readers.prefetch(entries, needed, 2 * chunk_items), chunk_items):
                 self._suspect_mount(chunk)
-                self._settle(chunk)
+                settle(chunk)
 
     def _suspect_mount(self, chunk: list[ImportItem]) -> None:
         """Tell a mount that is away or fails from items whose files are missing or unreadable.
@@ -166,7 +170,7 @@ class Pipeline:
                 unread = {entry.key for entry in required.entries}
                 break
         if chunk:
-            self._read_and_write(chunk, lambda entry: entry.key in unread)
+            self._read_and_write(chunk, lambda entry: entry.key in unread, self._settle)
 
     # ----------------------------------------------------------------------------------------- containers
 
