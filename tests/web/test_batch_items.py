@@ -262,6 +262,22 @@ def test_an_item_that_fails_says_what_would_help(admin, planned, settle, decisio
     assert said in notes(admin.get(detail(planned)))[0]
 
 
+def test_a_remedy_that_all_failing_items_share_is_said_once(admin, planned, settle):
+    for position in (0, 1):
+        settle(position, "failed", last_error="photo.manifest.json is not JSON", planned="will_fail")
+    page = admin.get(detail(planned))
+    assert text(page.html.main).count("Fix the bundle") == 1
+    assert not any("Fix the bundle" in note for note in notes(page))
+    settle(1, "failed", last_error=f"{REFUSED_BY_DATABASE}: Data too long", planned="will_fail")
+    assert ["Fix the" in note for note in notes(admin.get(detail(planned)))].count(True) == 2
+
+
+def test_a_new_item_says_so_once(admin, planned, settle):
+    settle(0, "will_create", reason="this photo is new to the library", planned="will_create")
+    row = region(admin.get(detail(planned)), "Items").find("td", class_="verdict")
+    assert text(row) == "will_create"
+
+
 def test_what_the_mount_lacks_is_told_in_the_words_that_are_looked_for(mount, planned):
     assert item_list.MISSING_FILE in mount.check_item("photo/none")
 

@@ -103,6 +103,22 @@ def test_a_stalled_job_with_an_old_heartbeat_has_no_worker_called_alive(admin, t
     assert "alive" not in page_text
 
 
+def test_a_late_heartbeat_is_late_whatever_the_items_say(admin, tasks, jobs, run):
+    run(*jobs(1), done=400, seconds=100, beat=46)
+    assert tasks()["running"][0]["condition"] == "running"
+    table = region(admin.get(TASKS), "Running jobs")
+    (row,) = cells(table)[1:]
+    assert (row[2], row[4:6]) == ("late attempt 1", ["-", "-"])
+    assert "the worker may have been killed" in text(table) and table.find("span", class_="why").text.endswith(" s ago")
+
+
+def test_a_job_with_a_late_heartbeat_is_no_sign_of_a_worker(tasks, jobs, run, change):
+    running, waiting = jobs(2)
+    run(running, seconds=600, beat=100)
+    change(waiting, queued_at=ago(500))
+    assert tasks()["no_worker"]
+
+
 def test_an_old_heartbeat_is_dead_and_the_page_says_what_comes_next(admin, tasks, jobs, run):
     run(*jobs(1), done=400, seconds=2000, beat=901)
     assert tasks()["running"][0]["condition"] == "dead"

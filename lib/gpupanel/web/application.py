@@ -206,7 +206,8 @@ class PanelApplication:
         try:
             if request.wants_json:
                 return _json({"page": "error", "error": problem}, status)
-            context = {"csrf_token": None, "notice": None, "glance": None, "problem": problem}
+            summary = cache(lambda: status_bar.load_or_none(self.db)) if request.user and status < 500 else None
+            context = {"csrf_token": None, "notice": None, "glance": summary, "problem": problem}
             return _reply(self.renderer.page("error", request, **context), status)
         except Exception as another:  # such as a broken template of the host panel
             _log(request, another)

@@ -42,7 +42,7 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     events = job_queue.progress_events(tx, [job["batch_id"] for job in pages["running"].rows], limit=EVENT_LIMIT)
     running = [_running(job, events[job["batch_id"]], stale) for job in pages["running"].rows]
     presence = workers.presence(tx)
-    has_live_job = any(job["condition"] != job_progress.DEAD for job in running)
+    has_live_job = any(not workers.is_job_late(job, job["now"]) for job in pages["running"].rows)
     alive = presence.alive or counts[JobState.RUNNING] > len(running) or has_live_job
     idle_since = None if alive else _idle_since(tx, size)
     titles = search.list_titles(tx, [job["batch_id"] for page in pages.values() for job in page.rows])
