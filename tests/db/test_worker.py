@@ -283,7 +283,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "delay_seconds", lambda self, attempt: 0)
     worker, signals, out = in_process(worker_conf)
     running = threading.Thread(target=worker.run)
     running.start()
@@ -300,7 +300,7 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
         raise KeyError("a fault")
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "delay_seconds", lambda self, attempt: 0)
     assert not in_process(worker_conf)[0].drain()
 
 
