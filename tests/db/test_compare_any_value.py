@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import installation
 import pytest
 from gpupanel.db import Database, schema
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
@@ -47,7 +48,7 @@ TOLERATED = {
 def sides(tmp_path_factory):
     """Two databases with the same rows, in which every column has a value: (administrator, configurations)."""
     folder = tmp_path_factory.mktemp("any")
-    with MariaDBServer(tmp_path_factory.mktemp("any-mariadb"), *THROWAWAY) as server:
+    with MariaDBServer(installation.prepared(tmp_path_factory.mktemp("any-mariadb")), *THROWAWAY) as server:
         schema.apply(dataclasses.replace(server.admin(RIGHT)))
         db = Database(server.admin(RIGHT))
         db.execute(f"CREATE DATABASE {LEFT} CHARACTER SET utf8mb4")
