@@ -9,7 +9,8 @@
 PREFIX = /opt/gpu-admin-panel
 PYTHON = /usr/bin/python3
 
-# `make test` runs a process for each core, at most four; each has its own MariaDB. With ARGS=--pdb it runs one.
+# `make test` runs a process more than cores (tests/conftest.py), at most four; each has its own MariaDB.
+# With ARGS=--pdb it runs one.
 PARALLEL = -n auto --maxprocesses 4
 
 # `make run` and `make demo` keep their MariaDB, mount and configuration in this folder.
@@ -59,6 +60,9 @@ faults:  ## Inject every fault at every point, over half an hour; ARGS='--done F
 	@bin/prepare test
 	@PYTHONPATH=lib:tests:tests/faults venv/bin/python -u -m campaign $(ARGS)
 	@MODEL_EXAMPLES=100 venv/bin/python -m pytest tests/faults/test_model.py
+	@MODEL_EXAMPLES=60 venv/bin/python -m pytest tests/db/test_undo_property.py tests/db/test_fold_property.py \
+	    tests/db/test_forecast.py tests/db/test_reconcile.py
+	@MODEL_EXAMPLES=1000 venv/bin/python -m pytest tests/unit/test_reference_fold.py
 	@TEST_MARIADB_OPTIONS=--innodb-snapshot-isolation=ON venv/bin/python -m pytest -m ""
 
 galera:  ## Break a Galera cluster and a network below panel and workers, as root; ARGS='-k cut_off' runs fewer

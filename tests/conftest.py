@@ -1,5 +1,6 @@
 """Fixtures of all tests: a private MariaDB, a mount, and both configurations. How processes share the tests."""
 
+import os
 import signal
 
 import file_permissions
@@ -23,6 +24,12 @@ def pytest_configure():
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than cores: tests also wait, for servers that start, locks and timeouts."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ from types import ModuleType
 from gpupanel.migration.table_specs import OURS_ALONE
 
 TREE = Path(__file__).resolve().parents[1]
+GPUPANEL, IMPORT_WORKER = (TREE / "bin" / name for name in ("gpupanel", "import-worker"))
 NAME = "admin_panel"
 RECORDS = tuple(sorted(OURS_ALONE - {"schema_version"}))
 TABLES = (
@@ -22,12 +23,12 @@ def password(account: str) -> str:
 
 
 def empty(db) -> None:
-    """Empty all tables."""
-    # on a cluster a read waits for the commits of other nodes, a DELETE does not
-    db.execute("SELECT 1 FROM ingest_event LIMIT 1")
+    """Empty all tables that have rows."""
+    # on a cluster this read waits for the commits of other nodes, a DELETE does not
+    filled = db.execute(" UNION ALL ".join(f"(SELECT '{table}' AS name FROM {table} LIMIT 1)" for table in TABLES))
     db.execute("SET foreign_key_checks = 0")
-    for table in TABLES:
-        db.execute(f"DELETE FROM {table}")
+    for row in filled:
+        db.execute(f"DELETE FROM {row['name']}")
     db.execute("SET foreign_key_checks = 1")
 
 

@@ -1,14 +1,35 @@
 """An installation of the tests: server, database, accounts, configurations."""
 
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from constants import NAME, TABLES, empty, password
 from gpupanel.db import Database
-from gpupanel.devtools.mariadb_server import MariaDBServer
+from gpupanel.devtools.mariadb_server import THROWAWAY, MariaDBServer
 from gpupanel.db import schema
+
+
+def prepared(folder: Path) -> Path:
+    """Give a folder the data directory of a new server, as a copy of one that this process makes once.
+
+    mariadb-install-db takes ten times as long. The files are mostly zeros, which a sparse copy leaves out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", "--sparse=always", f"{_new_server().name}/data", folder], check=True)
+    return folder
+
+
+@cache
+def _new_server() -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory(prefix="gpupanel-new-")
+    with MariaDBServer(Path(folder.name), *THROWAWAY):
+        pass
+    return folder
 
 
 def init_db(server: MariaDBServer) -> None:
@@ -21,7 +42,8 @@ def init_db(server: MariaDBServer) -> None:
 @contextmanager
 def installed(folder: Path, *options: str, **more) -> Iterator[MariaDBServer]:
     """Run a private MariaDB with schema and accounts; TEST_MARIADB_OPTIONS extend its command line."""
-    with MariaDBServer(folder, *options, *os.environ.get("TEST_MARIADB_OPTIONS", "").split(), **more) as server:
+    more_options = os.environ.get("TEST_MARIADB_OPTIONS", "").split()
+    with MariaDBServer(prepared(folder), *options, *more_options, **more) as server:
         init_db(server)
         yield server
 

@@ -66,10 +66,9 @@ def _copy(db: Database, source: str, target: str, ours: str) -> None:
     theirs, renamed = NAMES[ours]
     db.execute(f"CREATE TABLE {target}.{theirs} LIKE {source}.{ours}")
     described = db.execute(COLUMNS, db=source, table=ours)
-    for column in (row["c"] for row in described if row["g"]):
-        db.execute(f"ALTER TABLE {target}.{theirs} DROP COLUMN {column}")
-    for column, name in renamed.items():
-        db.execute(f"ALTER TABLE {target}.{theirs} RENAME COLUMN {column} TO {name}")
+    changes = [f"DROP COLUMN {row['c']}" for row in described if row["g"]]
+    changes += [f"RENAME COLUMN {column} TO {name}" for column, name in renamed.items()]
+    db.execute(f"ALTER TABLE {target}.{theirs} {', '.join(changes)}")
     columns = {row["c"]: row["t"] for row in described if not row["g"]}
     names = ", ".join(renamed.get(column, column) for column in columns)
     values = ", ".join(_value(ours, column, kind) for column, kind in columns.items())

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from constants import LIBRARY, TREE
+import preloaded_programs
+from constants import IMPORT_WORKER, LIBRARY
 from gpupanel import config, ledger, library_reader, services
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import defects
@@ -24,7 +25,6 @@ from gpupanel.worker.systemd import SystemdNotifier
 from gpupanel.worker.shutdown import ShutdownSignals
 from gpupanel.worker.worker import Worker
 
-PROGRAM = TREE / "bin" / "import-worker"
 SECONDS = 60
 HOST = "host:1"
 # Shared by all drains: each of these opens a pipe.
@@ -256,16 +256,20 @@ class Program:
     """bin/import-worker as a process, behind the command `within`; `lines` grows with its log."""
 
     def __init__(self, conf: Path, *arguments: str, within: Sequence[str] = (), **environ: str):
-        self.process = subprocess.Popen(
-            [*within, sys.executable, PROGRAM, "--config", conf, *arguments], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, env=os.environ | environ,
-        )
+        reading, writing = os.pipe()
+        self._log = os.fdopen(reading, encoding="utf-8")
+        words, env = [IMPORT_WORKER, "--config", conf, *arguments], os.environ | environ
+        with open(os.devnull, "r+b") as null, open(writing, "wb") as log:
+            if within:
+                self.process = subprocess.Popen([*within, sys.executable, *words], stdout=null, stderr=log, env=env)
+            else:
+                self.process = preloaded_programs.start(words, stdin=null, stdout=null, stderr=log, env=env)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self.process.stderr:
+        for line in self._log:
             self.lines.append(line.rstrip("\n"))
 
     def wait_for_line(self, words: str) -> str:
@@ -287,7 +291,7 @@ class Program:
             self.process.kill()
             self.process.wait()
         self._reader.join()
-        self.process.stderr.close()
+        self._log.close()
 
 
 class Programs:

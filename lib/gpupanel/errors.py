@@ -17,6 +17,7 @@ exit codes; this module knows neither. Messages are attributes, since Python dro
         PreflightRequested                    a worker makes the preflight
         InvalidInputError
             NothingSelectedError            (web)
+            UnusableFileError               a file of the command line cannot be opened
         BundleIncompleteError
         MountUnavailableError
             MountTimeoutError

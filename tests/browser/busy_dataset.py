@@ -7,7 +7,7 @@ numbers of items of large bundles.
 from typing import NamedTuple
 
 import worker_helpers
-from gpupanel import services
+from gpupanel import services, undo_service
 from gpupanel.devtools import demo_import
 from gpupanel.devtools.bundle_factory import BundleWriter
 from gpupanel.devtools.bundle_factory.generated_asset import GeneratedAsset
@@ -35,6 +35,7 @@ class BusyDataset(NamedTuple):
     changed: str
     queued: str
     running: str
+    undo: str
 
 
 def without_title(item, files):
@@ -60,6 +61,7 @@ class DatasetBuilder:
         self._import(*scenarios[:7], failed)
         services.preflight_batch(self.panel, self.mount, refused, ACTOR)
         retry, changed = self._import_changed_bundles()
+        undo = undo_service.plan_undo(self.panel, scenarios[4], ACTOR).sync_id
         self._spread_over_the_day()
         planned, emptying = self._preflight_two()
         discovered = self._scan_many()
@@ -68,6 +70,7 @@ class DatasetBuilder:
             completed=scenarios[0], gallery=scenarios[1], updated=scenarios[4], films=scenarios[3],
             partial=partial, failed=failed, refused=refused, passed_over=scenarios[11], discovered=discovered,
             planned=planned, emptying=emptying, retry=retry, changed=changed, queued=queued, running=running,
+            undo=undo,
         )
 
     def _scan(self) -> None:

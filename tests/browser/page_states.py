@@ -69,7 +69,6 @@ def _outcome(page, dataset):
     page.check("input[name=all]")
     _press(page, "button:text-is('Preflight')", "#preview")
     _press(page, "main button.primary", "#outcome")
-    page.click(".each summary")
 
 
 EMPTY = {
@@ -99,6 +98,7 @@ FULL = {
     "batch-changed": _batch("changed"),
     "batch-queued": _batch("queued"),
     "batch-running": _batch("running"),
+    "batch-undo": _batch("undo", "[id^=changes-] summary >> nth=0"),
     "batch-one-decision": _batch("retry", decision="failed"),
     "batch-no-such-item": _batch("planned", q="ffff"),
     "gallery": _gallery,
@@ -108,7 +108,7 @@ FULL = {
     "tasks-help": _at(TASKS, "#help > summary"),
     "tasks-in-the-section": _at(f"{BATCHES}?tab=queue"),
     "tasks-failed": _at(f"{TASKS}?state=failed", "#hours > summary"),
-    "doctor": _at(f"{BATCHES}?action=doctor"),
+    "doctor": _at(f"{BATCHES}?action=doctor", "#ok > summary"),
     "error-no-such-batch": _at(f"{BATCHES}?action=detail&sync_id=00000000-0000-4000-8000-000000000000"),
     "error-bad-request": _at(f"{BATCHES}?status=nonsense"),
     "error-no-such-page": _at("nowhere"),

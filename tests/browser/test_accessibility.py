@@ -121,7 +121,7 @@ def test_on_a_phone_no_text_covers_another(screen, name):
         assert screen(name, width=width).evaluate(COVERED) == []
 
 
-@pytest.mark.parametrize("name", ["tasks", "asset", "gallery", "batch-updated", "selection-forecast", "doctor"])
+@pytest.mark.parametrize("name", ["tasks", "asset", "gallery", "batch-updated", "doctor"])
 def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
     page = screen(name, width=390)
     found = page.evaluate("""() => [...document.querySelectorAll(".stack > tbody > tr > td[data-label]")]

@@ -1,6 +1,7 @@
 """Live refresh: no layout shifts, few requests, a message on failure."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -39,6 +40,17 @@ def test_nothing_new_is_answered_by_304_and_leaves_the_page_as_it_is(window, que
     answers = [window.look_again().status for _ in range(4)]  # one may differ, when the ages change
     assert answers[0] == 200 and 304 in answers
     assert page.locator("#queued").inner_text() == "Queued 1"
+
+
+def test_the_time_that_a_page_prints_is_that_of_its_last_refresh(window, queued):
+    window.page.clock.install()
+    page = window.show(TASKS)
+    opened_at = page.text_content("[data-as-of]")
+    for _ in range(4):
+        window.look_again()
+    page.emulate_media(media="print")
+    expect(page.locator("[data-as-of]")).to_have_text(re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"))
+    assert page.text_content("[data-as-of]") > opened_at
 
 
 def test_the_page_of_a_batch_is_sent_again_when_something_happened_to_it(window, panel_db, worker_db, mount, bundles):

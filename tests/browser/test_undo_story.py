@@ -69,5 +69,5 @@ def read_what_was_done(window, wrong, photos):
         (photo.asset_hash, "updated", [f"Untitled {number}", f"Dawn {number}"]) for number, photo in enumerate(photos)
     ]
     page.locator("[aria-label=Items] a", has_text=photos[0].asset_hash[:16]).first.click()
-    expect(page.locator("main .facts")).to_contain_text("Dawn 0")
+    expect(page.locator("[aria-label=Fields]")).to_contain_text("Dawn 0")
     expect(page.locator("[aria-label=History] .verdict .status").first).to_have_text("updated")

@@ -204,6 +204,7 @@ def test_an_open_page_shows_what_needs_attention_meanwhile(window, many, admin_d
 def test_a_heading_sorts_and_turns_around(window, many, admin_db):
     page = window.page
     scan(page)
+    expect(page.locator("td a.id")).to_have_count(len(many))
     admin_db.execute("UPDATE ingest_batch SET total_bytes = id")
     newest = page.locator("td a.id").all_inner_texts()
     page.click("th >> text=bytes")

@@ -5,15 +5,15 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import permutations
 
+import preloaded_programs
 import pytest
 import worker_helpers
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel import ledger, services, undo_service
 from gpupanel.archive import Archiver, Restorer
 from gpupanel.archive import archiver as archiver_module
@@ -80,8 +80,7 @@ def archive(db, folder, checkpoint=lambda step: None):
 @pytest.fixture
 def command(panel_conf, archive_conf):
     def run(name, *args, conf=panel_conf):
-        command = [sys.executable, str(TREE / "bin" / "gpupanel"), name, "--config", str(conf), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True)
+        return preloaded_programs.run([GPUPANEL, name, "--config", conf, *args])
 
     return run
 

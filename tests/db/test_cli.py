@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 
+import installation
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL, TREE
 from gpupanel import ledger
 from gpupanel.cli.output import format_age
 from gpupanel.devtools.mariadb_server import MariaDBServer, THROWAWAY
@@ -19,9 +21,8 @@ UNKNOWN = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
 @pytest.fixture
 def command(admin_db, panel_conf):
-    def run(*args, stdin="", **options):
-        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), *map(str, args)]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, **options)
+    def run(*args, stdin=""):
+        return preloaded_programs.run([GPUPANEL, "--config", panel_conf, *args], input=stdin)
 
     return run
 
@@ -357,7 +358,7 @@ def test_show_prints_why_a_job_is_held_and_until_when(scanned, as_json, command,
 
 
 def test_init_db_says_what_it_made_and_then_that_nothing_was_missing(tmp_path):
-    with MariaDBServer(tmp_path / "mariadb", *THROWAWAY) as server:
+    with MariaDBServer(installation.prepared(tmp_path / "mariadb"), *THROWAWAY) as server:
         conf = tmp_path / "admin.conf"
         conf.write_text(f"[database]\nunix_socket = {server.socket}\nuser = {getpass.getuser()}\nname = made_here\n")
         init = [sys.executable, str(TREE / "bin" / "gpupanel"), "init-db", "--config", str(conf)]

@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL, TREE
 from gpupanel.db import schema
 from gpupanel.search import SORTS
 from gpupanel.web import serializers
@@ -14,8 +15,7 @@ from gpupanel.web import serializers
 @pytest.fixture
 def gpupanel(admin_db, panel_conf):
     def run(*args, status=0):
-        command = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), *args]
-        answer = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        answer = preloaded_programs.run([GPUPANEL, "--config", panel_conf, *args])
         assert answer.returncode == status, answer.stderr
         return answer.stdout
 

@@ -1,20 +1,18 @@
 """gpupanel undo: its text, its JSON, its exit status."""
 
 import json
-import subprocess
-import sys
 
+import preloaded_programs
 import pytest
 import worker_helpers
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel.cli.commands import build_parser
 
 
 @pytest.fixture
 def command(panel_conf):
     def run(*args):
-        program = [sys.executable, str(TREE / "bin" / "gpupanel"), "--config", str(panel_conf), *args]
-        return subprocess.run(program, capture_output=True, text=True)
+        return preloaded_programs.run([GPUPANEL, "--config", panel_conf, *args])
 
     return run
 

@@ -5,13 +5,13 @@ Each deliberate difference is found and named, and nothing else is.
 
 import dataclasses
 import json
-import subprocess
-import sys
 
+import installation
+import preloaded_programs
 import pytest
 import simulated_perl_db
 import worker_helpers
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter, defects
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A separate server: the accounts get rights in both databases, which the tests of doctor would report."""
-    with MariaDBServer(tmp_path_factory.mktemp("compared-mariadb"), *THROWAWAY) as running:
+    with MariaDBServer(installation.prepared(tmp_path_factory.mktemp("compared-mariadb")), *THROWAWAY) as running:
         yield running
 
 
@@ -495,8 +495,7 @@ def test_lost_content_comes_first_then_wrong_content_history_and_cosmetics(seede
 
 
 def command(*args):
-    program = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", *map(str, args)]
-    return subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, "compare", *args])
 
 
 def test_equal_databases_exit_0_and_different_ones_1_as_text_json_and_html(perl, ours, admin, tmp_path):
@@ -584,10 +583,7 @@ def test_compare_events_shows_both_streams_side_by_side_and_tells_types_from_spa
 
 
 def doctor(conf, mapping):
-    program = [
-        sys.executable, str(TREE / "bin" / "gpupanel"), "doctor", "--config", conf, "--mapping", mapping, "--json",
-    ]
-    answer = subprocess.run(program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    answer = preloaded_programs.run([GPUPANEL, "doctor", "--config", conf, "--mapping", mapping, "--json"])
     return answer.returncode, [(finding["level"], finding["check"]) for finding in json.loads(answer.stdout)]
 
 

@@ -1,19 +1,17 @@
 """compare plan: the plan of a dry run against the rows that the import wrote."""
 
 import json
-import subprocess
-import sys
 
+import preloaded_programs
 import pytest
 import worker_helpers
-from constants import TREE
+from constants import GPUPANEL, IMPORT_WORKER
 from gpupanel import services
 from gpupanel.devtools.bundle_factory import defects
 
 
 def compare(*arguments):
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "plan", *map(str, arguments), "--json"]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, "compare", "plan", *arguments, "--json"])
 
 
 @pytest.fixture
@@ -24,11 +22,9 @@ def planned(panel_db, mount, worker_conf, bundles, tmp_path):
     sync_id = bundles.bundle("coast", members, [hung], sync_type="gallery")
     services.scan_mount(panel_db, mount, "operator")
     plan = tmp_path / "plan"
-    with open(plan, "w") as out:
-        subprocess.run(
-            [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", sync_id],
-            stdout=out, check=True,
-        )
+    dry_run = preloaded_programs.run([IMPORT_WORKER, "--config", worker_conf, "--dry-run", "--batch", sync_id])
+    assert dry_run.returncode == 0
+    plan.write_text(dry_run.stdout)
     services.queue_batch(panel_db, mount, sync_id, "operator")
     worker_helpers.drain(worker_conf)
     return sync_id, plan

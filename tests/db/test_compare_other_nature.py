@@ -5,9 +5,10 @@ import json
 import subprocess
 import sys
 
+import preloaded_programs
 import pytest
 import simulated_foreign_db as foreign
-from constants import TREE
+from constants import IMPORT_WORKER, TREE
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.devtools.bundle_factory import BundleWriter
@@ -270,9 +271,9 @@ def test_one_batch_of_it_is_found_by_its_bytes(theirs, ours, admin, folder):
     sync_id = writer.bundle("planned", writer.assets("planned", 3, ("photo", "cover")))
     db = Database(config.load(ours).database)
     worker_helpers.queue(db, mount, sync_id)
-    dry_run = [sys.executable, worker_helpers.PROGRAM, "--config", ours, "--dry-run", "--batch", sync_id]
-    with (folder / "plan").open("w") as plan:
-        subprocess.run(dry_run, stdout=plan, check=True)
+    dry_run = preloaded_programs.run([IMPORT_WORKER, "--config", ours, "--dry-run", "--batch", sync_id])
+    assert dry_run.returncode == 0
+    (folder / "plan").write_text(dry_run.stdout)
     worker_helpers.drain(ours)
     db.close()
     foreign.build(admin, OURS, NAME)

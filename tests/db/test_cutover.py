@@ -30,7 +30,7 @@ def move(tmp_path):
     """The Perl panel with its library, and the files that the checklist needs."""
     assets_dir = tmp_path / "assets"
     (assets_dir / "sync").mkdir(parents=True)
-    with MariaDBServer(tmp_path / "mariadb", *THROWAWAY) as server:
+    with MariaDBServer(installation.prepared(tmp_path / "mariadb"), *THROWAWAY) as server:
         admin, perl = Database(server.admin(), read_timeout=3600), PerlPanel(server, NAME, assets_dir)
         perl.create(admin)
         bundles = BundleWriter(assets_dir / "sync", assets_dir)

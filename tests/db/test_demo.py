@@ -4,19 +4,25 @@ import json
 import os
 import re
 import subprocess
-import sys
 
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL, TREE
 from gpupanel import services
 from gpupanel.devtools import demo_import, processes
 from gpupanel.devtools.bundle_factory import write_demo_set as demo_set
 
 
 def gpupanel(*args, **environ):
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, args)]
     kept = {key: value for key, value in os.environ.items() if key != "GPUPANEL_CONF"}
-    return subprocess.run(command, capture_output=True, text=True, env=kept | environ, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, *args], env=kept | environ)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def painted(tmp_path_factory):
+    """The programs find the pictures of the demo in memory."""
+    folder = tmp_path_factory.mktemp("painted")
+    preloaded_programs.prepare(demo_set, folder / "sync", folder)
 
 
 @pytest.fixture

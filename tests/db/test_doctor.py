@@ -6,6 +6,7 @@ import json
 import re
 from threading import Event
 
+import installation
 import pytest
 from constants import NAME
 from gpupanel import config, doctor, job_queue
@@ -351,7 +352,7 @@ def test_jobs_in_good_order_are_no_finding(find_problems, admin_db, status, job)
 def ill(tmp_path_factory):
     """A MariaDB that is set up in all the wrong ways."""
     options = ("--log-bin", "--binlog-format=STATEMENT", "--max-allowed-packet=1M", "--enforce-storage-engine=MyISAM")
-    with MariaDBServer(tmp_path_factory.mktemp("ill"), *THROWAWAY, *options) as running:
+    with MariaDBServer(installation.prepared(tmp_path_factory.mktemp("ill")), *THROWAWAY, *options) as running:
         yield running
 
 

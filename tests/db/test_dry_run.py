@@ -1,10 +1,10 @@
 """import-worker --dry-run: what an import would write is told, nothing is written, and nobody is disturbed."""
 
 import json
-import subprocess
-import sys
 
+import preloaded_programs
 import pytest
+from constants import IMPORT_WORKER
 import worker_helpers
 from gpupanel import services
 from gpupanel.db import Database
@@ -191,8 +191,7 @@ def test_a_manifest_that_no_import_would_take_is_told_with_its_problems(admin_db
 
 
 def test_the_program_prints_the_plan_and_says_how_it_would_end(admin_db, worker_conf, scanned):
-    command = [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, "--dry-run", "--batch", scanned]
-    answer = subprocess.run(command, capture_output=True, text=True)
+    answer = preloaded_programs.run([IMPORT_WORKER, "--config", worker_conf, "--dry-run", "--batch", scanned])
     assert answer.returncode == 0, answer.stderr
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
     assert lines[0]["sync_id"] == scanned and lines[-1]["table"] == "ingest_batch"
@@ -203,7 +202,5 @@ def test_the_program_prints_the_plan_and_says_how_it_would_end(admin_db, worker_
     "arguments, status", [(["--dry-run"], 2), (["--batch", "x"], 2), (["--dry-run", "--batch", "x"], 1)]
 )
 def test_usage_and_a_batch_that_is_not_recorded(worker_conf, admin_db, arguments, status):
-    answer = subprocess.run(
-        [sys.executable, worker_helpers.PROGRAM, "--config", worker_conf, *arguments], capture_output=True, text=True
-    )
+    answer = preloaded_programs.run([IMPORT_WORKER, "--config", worker_conf, *arguments])
     assert answer.returncode == status and "Traceback" not in answer.stderr

@@ -1,6 +1,6 @@
 """Any bundles, in any order, with repeats, retries and two workers, end in the library of upstream's order.
 
-MODEL_EXAMPLES says how many worlds are imported, 30 unless told otherwise.
+MODEL_EXAMPLES says how many worlds are imported, 12 unless told otherwise.
 """
 
 import os
@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from world_sites import Site, reconcile
 from worlds_on_disk import library_of, write_world
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ ASSETS = 60
 @pytest.fixture(scope="module", params=["low", "high"])
 def hostile(request, tmp_path_factory):
     """A server with the schema, made while it was hostile."""
-    with installation.MariaDBServer(tmp_path_factory.mktemp("hostile"), *THROWAWAY) as server:
+    with installation.MariaDBServer(installation.prepared(tmp_path_factory.mktemp("hostile")), *THROWAWAY) as server:
         db = Database(server.admin())
         server.accepted = make_hostile(db, request.param)
         db.close()

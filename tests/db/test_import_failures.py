@@ -294,7 +294,7 @@ def test_a_database_in_trouble_is_not_asked_with_one_job_after_the_other(
         raise DatabaseInternalError("the table is full.")
 
     monkeypatch.setattr(library_writer, "insert_assets", full)
-    monkeypatch.setattr(outage_retry.DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
+    monkeypatch.setattr(outage_retry.DatabaseRetrier, "delay_seconds", lambda self, attempt: 0)
     log = worker_helpers.drain(worker_conf)
     claimed = [job for job in admin_db.execute("SELECT attempts FROM import_job") if job["attempts"]]
     assert len(claimed) == worker.DRAIN_FAULTS + 1

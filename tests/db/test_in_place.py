@@ -2,11 +2,12 @@
 
 import json
 import subprocess
-import sys
 from types import SimpleNamespace
 
+import installation
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel import config
 from gpupanel.db import Database, schema
 from gpupanel.devtools.bundle_factory import BundleWriter
@@ -20,7 +21,7 @@ NAME = "admin_panel"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with MariaDBServer(tmp_path_factory.mktemp("in-place"), *THROWAWAY) as server:
+    with MariaDBServer(installation.prepared(tmp_path_factory.mktemp("in-place")), *THROWAWAY) as server:
         yield server
 
 
@@ -51,8 +52,7 @@ def doctor(side, *options):
 
 
 def gpupanel(*arguments):
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, *arguments])
 
 
 def apply(side):

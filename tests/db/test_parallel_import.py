@@ -9,6 +9,8 @@ from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError
 from gpupanel.worker import importer, job_release
 from gpupanel.worker.chunk_writer import ChunkWriter
+from gpupanel.worker.claims import ClaimRequest
+from gpupanel.worker.claims import claim as claim_next
 from gpupanel.worker.container_writer import ContainerWriter
 from gpupanel.worker.importer import Importer, ImportOptions
 from lost_commits import forget_items, settled_hashes
@@ -125,6 +127,18 @@ def test_a_small_bundle_is_written_by_the_main_thread(worker_db, mount, claimed,
     before_write(lambda tx, number: used.add(threading.current_thread()))
     run(worker_db, mount, claimed)
     assert used == {threading.main_thread()}
+
+
+def test_a_job_of_one_chunk_ends_with_it_in_the_main_thread(panel_db, worker_db, mount, bundles, photos, before_write):
+    used = set()
+    before_write(lambda tx, number: used.add(threading.current_thread()))
+    worker_helpers.queue(panel_db, mount, sync_id := bundles.bundle("whole", photos))
+    request = ClaimRequest("a" * 32, worker_helpers.HOST, small_items=ITEMS)
+    claim = worker_db.run_transaction(claim_next, request)
+    options = ImportOptions(ITEMS, 2)
+    Importer(worker_db, mount, claim, worker_helpers.NoHeartbeat(), Hooks(), options).run()
+    assert used == {threading.main_thread()}
+    assert worker_helpers.counts(panel_db, sync_id) == {"created": ITEMS}
 
 
 def test_the_containers_wait_for_all_items(admin_db, worker_db, mount, claimed, monkeypatch):

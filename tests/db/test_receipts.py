@@ -2,14 +2,14 @@
 
 import json
 import re
-import subprocess
 import sys
 import threading
 from functools import partial
 
+import preloaded_programs
 import pytest
 import worker_helpers
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel import job_queue, ledger, services
 from gpupanel.errors import PanelError
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
@@ -46,8 +46,7 @@ def removal(imported, bundles, bring):
 @pytest.fixture
 def command(panel_conf, seal_conf):
     def run(name, *args, conf=panel_conf, **options):
-        command = [sys.executable, str(TREE / "bin" / "gpupanel"), name, "--config", str(conf), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, **options)
+        return preloaded_programs.run([GPUPANEL, name, "--config", conf, *args], **options)
 
     return run
 

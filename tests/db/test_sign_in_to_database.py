@@ -113,7 +113,7 @@ def tls_server(tmp_path_factory, authority):
     options = [
         f"--ssl-ca={authority}/ca.pem", f"--ssl-cert={authority}/server.pem", f"--ssl-key={authority}/server.key"
     ]
-    with MariaDBServer(tmp_path_factory.mktemp("mariadb"), *THROWAWAY, *options) as server:
+    with MariaDBServer(installation.prepared(tmp_path_factory.mktemp("mariadb")), *THROWAWAY, *options) as server:
         db = Database(server.admin())
         for statement in (
             f"CREATE USER plain@'127.0.0.1' IDENTIFIED BY '{SECRET}'",
@@ -213,7 +213,7 @@ class OtherServer(MariaDBServer):
 @pytest.mark.parametrize("version", ["9.1.0", "10.5.29-MariaDB"])
 def test_a_server_of_another_product_or_age_is_refused_by_name_and_version(tmp_path, version):
     (tmp_path / "assets" / "sync").mkdir(parents=True)
-    with OtherServer(tmp_path / "mariadb", *THROWAWAY, f"--version={version}") as server:
+    with OtherServer(installation.prepared(tmp_path / "mariadb"), *THROWAWAY, f"--version={version}") as server:
         def run(program, conf, *arguments):
             command = [sys.executable, TREE / "bin" / program, "--config", conf, *arguments]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -1,6 +1,6 @@
 """Any bundles, imported and undone in any order: an undo puts back what was there, and never what came since.
 
-MODEL_EXAMPLES says how many worlds are imported, 15 unless told otherwise.
+MODEL_EXAMPLES says how many worlds are imported, 6 unless told otherwise.
 """
 
 import os
@@ -16,7 +16,7 @@ from library_view import view
 from test_fold_property import Site
 from worlds_on_disk import library_of, write_world
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "6"))
 QUICK = settings(
     max_examples=EXAMPLES, deadline=None, phases=(Phase.explicit, Phase.generate),
     derandomize="MODEL_EXAMPLES" not in os.environ,

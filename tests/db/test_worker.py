@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 
+import preloaded_programs
 import pytest
+from constants import IMPORT_WORKER
 import worker_helpers
 from gpupanel import config
 from gpupanel.errors import DatabaseUnavailableError, PanelError
@@ -39,10 +41,7 @@ def many(bundles, panel_db, mount, request):
 
 
 def run(conf, *arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, worker_helpers.PROGRAM, "--config", conf, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=worker_helpers.SECONDS
-    )
+    return preloaded_programs.run([IMPORT_WORKER, "--config", conf, *arguments])
 
 
 # ------------------------------------------------------------------------------------------------ --once, --check
@@ -135,7 +134,7 @@ def test_a_broken_configuration_is_told_whole_and_ends_with_2(admin_db, worker_c
 def test_the_configuration_is_found_by_the_environment(admin_db, worker_conf, bundles):
     bundles.bundle("one", bundles.assets("one", 1))
     answer = subprocess.run(
-        [sys.executable, worker_helpers.PROGRAM, "--check"], env=os.environ | {"GPUPANEL_CONF": str(worker_conf)},
+        [sys.executable, IMPORT_WORKER, "--check"], env=os.environ | {"GPUPANEL_CONF": str(worker_conf)},
         capture_output=True, timeout=worker_helpers.SECONDS,
     )
     assert answer.returncode == 0
@@ -284,7 +283,7 @@ def test_a_claim_that_stumbles_does_not_end_the_daemon(panel_db, bundles, mount,
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "delay_seconds", lambda self, attempt: 0)
     worker, signals, out = in_process(worker_conf)
     running = threading.Thread(target=worker.run)
     running.start()
@@ -301,7 +300,7 @@ def test_once_does_not_end_well_when_a_claim_stumbled(panel_db, bundles, mount, 
         raise KeyError("a fault")
 
     monkeypatch.setattr(claims, "claim", stumbling)
-    monkeypatch.setattr(DatabaseRetrier, "backoff_seconds", lambda self, attempt: 0)
+    monkeypatch.setattr(DatabaseRetrier, "delay_seconds", lambda self, attempt: 0)
     assert not in_process(worker_conf)[0].drain()
 
 

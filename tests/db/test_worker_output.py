@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from constants import IMPORT_WORKER
 import worker_helpers
 
 
@@ -16,7 +17,7 @@ def spawn(worker_conf, bundles):
     processes = []
 
     def spawn(*arguments: str, conf=worker_conf, **options) -> subprocess.Popen:
-        command = [sys.executable, worker_helpers.PROGRAM, "--config", conf, *arguments]
+        command = [sys.executable, IMPORT_WORKER, "--config", conf, *arguments]
         processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, **options))
         return processes[-1]
 

@@ -3,14 +3,14 @@
 import os
 import signal
 import subprocess
-import sys
 
 import installation
+import preloaded_programs
 import pytest
 import worker_helpers
 from campaign import snapshot
 from campaign.environment import OPTIONS
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel.web import csrf
 from gpupanel.web.wsgi import application
 from gpupanel.web.signing_key import SigningKey
@@ -74,8 +74,7 @@ def filler(disk):
 def shell(panel_conf):
     """Run bin/gpupanel; return (exit status, output)."""
     def shell(*arguments):
-        command = [sys.executable, TREE / "bin" / "gpupanel", *arguments, "--config", panel_conf, "--as", "operator"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = preloaded_programs.run([GPUPANEL, *arguments, "--config", panel_conf, "--as", "operator"])
         return done.returncode, done.stdout + done.stderr
 
     return shell

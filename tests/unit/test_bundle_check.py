@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL, TREE
 from corpus import BUNDLES, CASES
 
 from gpupanel.bundle_check import MAX_ITEMS, check_file, check_folder
@@ -18,9 +19,8 @@ OTHER = "11111111-0000-4000-8000-000000000001"
 
 def check(*args, **environ):
     """Run the real program, with a configuration that cannot be read."""
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "check", *map(str, args)]
     env = os.environ | {"GPUPANEL_CONF": "/nonexistent/panel.conf"} | environ
-    return subprocess.run(command, capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, "check", *args], env=env)
 
 
 def manifest(sync_id: str = S, **facts) -> str:

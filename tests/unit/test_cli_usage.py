@@ -7,8 +7,9 @@ import subprocess
 import sys
 from argparse import Namespace
 
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL, TREE
 from gpupanel import text
 from gpupanel.cli import main, output
 from gpupanel.errors import PanelError
@@ -17,10 +18,8 @@ S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
 
 
 def gpupanel(*args, **environ):
-    """Run the real program as a process."""
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), *map(str, args)]
     kept = {key: value for key, value in os.environ.items() if key != "GPUPANEL_CONF"}
-    return subprocess.run(command, capture_output=True, text=True, env=kept | environ, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, *args], env=kept | environ)
 
 
 @pytest.mark.parametrize("usage", [

@@ -2,11 +2,10 @@
 
 import json
 import re
-import subprocess
-import sys
 
+import preloaded_programs
 import pytest
-from constants import TREE
+from constants import GPUPANEL
 from gpupanel.errors import PanelError
 from gpupanel.migration import page_diff, page_fetch
 from gpupanel.migration.findings import Findings
@@ -134,8 +133,7 @@ def test_times_and_ids_are_compared_only_exactly(here, there):
 
 
 def compare(*arguments):
-    command = [sys.executable, str(TREE / "bin" / "gpupanel"), "compare", "pages", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return preloaded_programs.run([GPUPANEL, "compare", "pages", *arguments])
 
 
 def test_saved_pages_are_compared_in_a_shell(tmp_path):

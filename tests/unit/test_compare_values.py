@@ -9,7 +9,7 @@ import pytest
 from constants import TREE
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
-    accepted, difference_kinds, event_diff, mapping, mapping_proposal, row_reader, table_specs, value_diff,
+    accepted, difference_kinds, event_diff, mapping, mapping_proposal, masks, row_reader, table_specs, value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import Difference, Findings, SAMPLES
@@ -60,17 +60,17 @@ def test_plain_values(left, right, found):
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [
-    ("asset 12, brought by x", "asset 7, brought by x", [value_diff.REASON_NAMES]),
-    ("worker a:77 was silent", "worker b:8 was silent", [value_diff.REASON_NAMES]),
+    ("asset 12, brought by x", "asset 7, brought by x", [masks.REASON_NAMES]),
+    ("worker a:77 was silent", "worker b:8 was silent", [masks.REASON_NAMES]),
     ("assets 12", "assets 13", ["value"]), ("asset 12 is missing", "asset 7 is there", ["value"]),
 ])
 def test_names_are_masked_in_reasons_and_errors_and_counted(left, right, found):
-    assert kinds(value_diff.diff_plain(left, right, value_diff.REASON)) == found
+    assert kinds(value_diff.diff_plain(left, right, masks.REASON)) == found
 
 
 def test_a_name_of_a_worker_is_masked_where_it_fills_its_column():
-    assert kinds(value_diff.diff_plain("host:7", "other:8", value_diff.WORKER)) == [value_diff.WORKER_NAMES]
-    assert kinds(value_diff.diff_plain("host:7", "admin", value_diff.WORKER)) == ["value"]
+    assert kinds(value_diff.diff_plain("host:7", "other:8", masks.WORKER)) == [masks.WORKER_NAMES]
+    assert kinds(value_diff.diff_plain("host:7", "admin", masks.WORKER)) == ["value"]
 
 
 FORM = value_diff.JSON_FORM
@@ -109,7 +109,7 @@ def test_json_by_value(left, right, found):
 def test_the_worker_is_masked_in_payloads_only():
     for by_bytes in (False, True):
         found = value_diff.diff_json('{"worker":"a:1"}', '{"worker":"b:22"}', by_bytes, masked=True)
-        assert kinds(found) == [value_diff.WORKER_NAMES]
+        assert kinds(found) == [masks.WORKER_NAMES]
 
 
 @pytest.mark.parametrize(("left", "right", "found"), [

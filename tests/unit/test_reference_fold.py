@@ -1,6 +1,10 @@
-"""The reference fold: each rule of upstream's order, and the same library for any order of arrival."""
+"""The reference fold: each rule of upstream's order, and the same library for any order of arrival.
+
+MODEL_EXAMPLES says how many worlds are folded, 100 unless told otherwise.
+"""
 
 import dataclasses
+import os
 
 import pytest
 from bundle_strategies import ASSETS, CONTAINERS, COVERS, START, group, handover, photo, promised, sync_id, worlds
@@ -11,6 +15,7 @@ from gpupanel.reference_fold import (
     orders_of_times, promise_of,
 )
 
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 A, B, _ = ASSETS
 GALLERY = CONTAINERS[0]
 
@@ -226,7 +231,7 @@ def test_a_second_create_and_a_removal_leave_something_to_the_order_of_arrival(a
     assert promise_of(actions) == promise
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(worlds())
 def test_entries_that_are_folded_one_by_one_end_as_whole_bundles_do(world):
     """What forecast and reconciliation rely on: containers need to know only which assets are live."""
@@ -250,7 +255,7 @@ def test_entries_that_are_folded_one_by_one_end_as_whole_bundles_do(world):
 # ------------------------------------------------------------------------------------------------- the property
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(worlds())
 def test_any_order_of_arrival_with_repeats_ends_in_the_library_of_upstreams_order(world):
     assert promised(fold(world.handovers, world.arrivals), world.handovers) == promised(
@@ -258,7 +263,7 @@ def test_any_order_of_arrival_with_repeats_ends_in_the_library_of_upstreams_orde
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(worlds())
 def test_importing_all_bundles_again_in_upstreams_order_changes_nothing_that_is_promised(world):
     once = fold(world.handovers)

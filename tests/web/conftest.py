@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import preloaded_programs
 import pytest
 from gpupanel import services
 from gpupanel.web import status_bar
@@ -109,7 +110,9 @@ def run_raw(panel_conf, admin_db):
             "REQUEST_METHOD": "GET", "SCRIPT_NAME": f"{folder}/{script}", "QUERY_STRING": query,
             "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": FORM_TYPE,
         }
-        command = [sys.executable, *flags, CGI_BIN / script]
-        return subprocess.run(command, input=body, env=given | environ, capture_output=True)
+        if flags:
+            command = [sys.executable, *flags, CGI_BIN / script]
+            return subprocess.run(command, input=body, env=given | environ, capture_output=True)
+        return preloaded_programs.run([CGI_BIN / script], input=body, env=given | environ, text=False)
 
     return run

@@ -48,7 +48,17 @@ def test_the_fields_are_shown_as_they_were_at_a_time(admin, changed, admin_db):
 def test_an_edit_by_another_program_has_an_unknown_time(admin, changed, admin_db):
     admin_db.execute("UPDATE asset SET title = 'Edited elsewhere'")
     page = admin.get(url(changed, at="2037-01-01T00:00:00"))
-    assert "another program changed it, at an unknown time" in text(page.html.find(class_="facts"))
+    assert "another program changed it, at an unknown time" in text(region(page, "Fields"))
+
+
+def test_each_field_names_who_wrote_it(admin, changed, admin_db):
+    fields = {row[0]: row[1:] for row in cells(region(admin.get(url(changed)), "Fields"))}
+    updated, created = admin.get(url(changed), headers=JSON).json["history"]
+    assert fields["title"][:3] == ["Coast at dawn", updated["requested_by"], updated["sync_id"][:8]]
+    assert fields["mime_type"][:3] == ["image/jpeg", created["requested_by"], created["sync_id"][:8]]
+    admin_db.execute("UPDATE asset SET title = 'Edited elsewhere'")
+    fields = {row[0]: row[1:] for row in cells(region(admin.get(url(changed)), "Fields"))}
+    assert fields["title"] == ["Edited elsewhere", "another program", "-", "-"]
 
 
 def test_an_asset_that_is_nowhere_is_404_and_a_bad_hash_400(admin):

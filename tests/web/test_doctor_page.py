@@ -13,13 +13,17 @@ DOCTOR = f"{BATCHES}?action=doctor"
 def test_operators_get_the_lines_of_the_shell_the_worst_first(admin, settings):
     settings.panel.secret_file.write_text("x" * 32)
     settings.panel.secret_file.chmod(0o644)
-    head, *rows = cells(region(admin.get(DOCTOR), "Findings"))
+    page = admin.get(DOCTOR)
+    head, *rows = cells(region(page, "Findings"))
     assert head == ["check", "level", "found", "expected", "what to do"]
     assert rows[0] == [
         "permissions of panel.secret", "wrong", "644",
         "only its owner and its group may read it (600 or 640)", f"chmod 600 {settings.panel.secret_file}",
     ]
-    assert {row[0] for row in rows} == {finding.check for finding in doctor.run_checks(settings)}
+    fine = cells(region(page, "Checks that are ok"))[1:]
+    assert {row[1] for row in rows} <= {"wrong", "note"} and {row[1] for row in fine} == {"ok"}
+    assert {row[0] for row in rows + fine} == {finding.check for finding in doctor.run_checks(settings)}
+    assert text(page.html.find(id="ok").summary) == f"{len(fine)} ok"
 
 
 def test_programs_get_the_same_as_json(scripted):

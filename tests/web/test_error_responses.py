@@ -32,6 +32,12 @@ def test_an_unknown_batch_is_404_with_a_way_back(admin):
     assert page.click("list of batches").status_int == 200
 
 
+def test_a_page_of_an_error_has_its_status_as_heading_and_the_status_bar(admin):
+    page = admin.get(detail(UNKNOWN), status=404)
+    assert text(page.html.main.h2) == "404 Not Found"
+    assert page.html.find(id="glance") and page.html.find("a", id="attention")
+
+
 @pytest.mark.parametrize("url", ["/admin/nothing", "/nothing", f"{BATCHES}/more", "/admin/static/../layout.html"])
 def test_an_unknown_page_is_404_with_a_way_back(admin, url):
     page = admin.get(url, status=404)

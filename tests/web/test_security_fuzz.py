@@ -56,14 +56,14 @@ HEADERS = st.dictionaries(
 )
 
 
-@fuzzed(700)
+@fuzzed(300)
 @given(METHODS, PATHS, QUERIES, HEADERS, st.one_of(PAIRS.map(str.encode), st.binary(max_size=40)))
 def test_any_request_gets_an_answer_of_the_panels_own(panel, method, path, query, headers, body):
     sent = form(body, REQUEST_METHOD=method, PATH_INFO=path, QUERY_STRING=query)
     assert_sound(ask(panel, **sent | headers))
 
 
-@fuzzed(80)
+@fuzzed(40)
 @given(st.sampled_from(sorted(FORM_ACTIONS)), st.lists(st.tuples(NAMES, TEXT), max_size=3), QUERIES)
 def test_any_form_with_its_token_is_done_or_refused(panel, settings, scan_bundle, do, fields, query):
     token = csrf.make_token(SigningKey(settings.panel.secret_file), "admin")
@@ -146,7 +146,7 @@ def handed_over(bundles, mount, panel_db, admin_db, panel):
     return handed_over
 
 
-@fuzzed(45)
+@fuzzed(25)
 @given(CHANGES)
 def test_a_manifest_with_anything_in_any_place_harms_neither_scan_nor_preflight_nor_pages(handed_over, changes):
     handed_over(lambda raw: changed(json.loads(raw), changes))

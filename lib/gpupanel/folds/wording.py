@@ -9,15 +9,15 @@ from ..text import truncate
 VALUE_LENGTH = 60  # characters of a value
 
 
-def describe_changes(changes: Changes) -> str:
+def describe_changes(changes: Changes, arrow: str = "->") -> str:
     """Name each value that differs with both values; of parts, how many come, go and change."""
-    return "; ".join(f"{name.replace('_', ' ')}: {_pair(was, now)}" for name, (was, now) in changes.items())
+    return "; ".join(f"{name.replace('_', ' ')}: {_pair(was, now, arrow)}" for name, (was, now) in changes.items())
 
 
-def describe_entry(effect: str, changes: Changes) -> str:
+def describe_entry(effect: str, changes: Changes, arrow: str = "->") -> str:
     """Name the values of what is created, and the changes of anything else."""
     if effect != "created":
-        return describe_changes(changes)
+        return describe_changes(changes, arrow)
     values = {name: now for name, (was, now) in changes.items() if name != "deleted"}
     return "; ".join(
         f"{name.replace('_', ' ')}: {len(value):,}" if isinstance(value, dict) else
@@ -35,10 +35,10 @@ def describe_gap(changes: Changes) -> str:
     )
 
 
-def _pair(was: Any, now: Any) -> str:
+def _pair(was: Any, now: Any, arrow: str) -> str:
     if isinstance(was, dict):
         return _counted(was, now, ("come", "go", "change"))
-    return f"{describe_value(was)} -> {describe_value(now)}"
+    return f"{describe_value(was)} {arrow} {describe_value(now)}"
 
 
 def _counted(was: dict[str, Any], now: dict[str, Any], words: tuple[str, str, str]) -> str:

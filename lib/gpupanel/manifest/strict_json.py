@@ -1,7 +1,8 @@
 """Strict JSON in bounded memory: check the syntax, and find what JSON allows but a manifest must not have.
 
 No function makes a tree of more than BIG_BYTES of text, whatever the text contains
-(docs/decisions/0101-one-manifest-parser.md).
+(docs/decisions/0101-one-manifest-parser.md). `json_runs.MAX_LEVELS` bounds the levels of nesting;
+`mount/mount.py` bounds the bytes of a manifest before it is parsed.
 """
 
 import json

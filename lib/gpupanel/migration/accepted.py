@@ -1,4 +1,4 @@
-"""Accepted differences, each with a reason.
+"""Differences that a person accepts, each with a reason; `masks.py` has what is always ignored.
 
 An INI file: one section per decision, with any name. `reason` is required; `kind`, `table`, `column`, `path`, `row`,
 `bundle`, `left` and `right` limit what it accepts, with `*` and `?` as in file names. `kind`, `table` and `column` may

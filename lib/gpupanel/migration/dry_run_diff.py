@@ -16,6 +16,7 @@ from . import table_specs, value_diff
 from .compared_database import ComparedDatabase, Row, key_of, key_part
 from .database_diff import Progress, no_progress
 from .findings import Difference, Findings, TableCounts
+from .masks import COLUMN_MASKS
 from .table_specs import BY_NAME, JSON, TableSpec
 from .value_diff import ValueDifference
 
@@ -160,4 +161,4 @@ def _differences(table: TableSpec, path: str, planned: Any, written: Any) -> Ite
         return value_diff.diff_json(planned, written, by_bytes=False)
     if table_specs.column_kind(table.name, path) is table_specs.HASH:
         return value_diff.diff_hash(planned, written)
-    return value_diff.diff_plain(planned, written, table_specs.MASKS.get((table.name, path)))
+    return value_diff.diff_plain(planned, written, COLUMN_MASKS.get((table.name, path)))

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from bs4 import BeautifulSoup, Comment, Tag
 
 from .findings import Difference, Findings, TableCounts
-from .value_diff import PROCESS
+from .masks import PROCESS
 
 DECORATION = (
     "script, style, template, nav, form, button, select, footer, progress, .note, .skip, [role=note], [role=status]"

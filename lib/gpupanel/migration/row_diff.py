@@ -8,6 +8,7 @@ from typing import Any
 
 from . import table_specs, value_diff
 from .compared_database import ComparedDatabase, Row, key_part
+from .masks import COLUMN_MASKS
 from .row_alignment import LEFT, RIGHT, JobNames
 from .table_specs import HASH, JSON, PLAIN, PRESENCE, REFERENCE, REFERENCES, TIME, TableSpec
 from .value_diff import TOLERATED, ValueDifference
@@ -108,7 +109,7 @@ class RowComparer:
             return value_diff.diff_presence(*values, table_specs.ONLY_PRESENCE[place])
         if kind is HASH:
             return value_diff.diff_hash(*values)
-        return value_diff.diff_plain(*values, table_specs.MASKS.get(place))
+        return value_diff.diff_plain(*values, COLUMN_MASKS.get(place))
 
     def _json(self, column: str, left: Any, right: Any) -> Iterator[ValueDifference]:
         if column == self._table.jobs_in:
@@ -172,7 +173,7 @@ class RowComparer:
                 return value_diff.canonical_json(value)
             except (ValueError, TypeError, ArithmeticError, RecursionError):
                 return value
-        if kind is PLAIN and isinstance(value, str) and (mask := table_specs.MASKS.get((self._table.name, column))):
+        if kind is PLAIN and isinstance(value, str) and (mask := COLUMN_MASKS.get((self._table.name, column))):
             return mask.apply(value)
         return value.lower() if kind is HASH and isinstance(value, str) else str(value)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..db.create_table import Table
 from ..db.expected import expected_tables
-from . import value_diff
+from . import masks
 
 # The table that each id refers to.
 REFERENCES = {
@@ -82,17 +82,11 @@ DOCUMENTS = {("asset_source", "document"), ("asset_ai_run", "document")}
 ONLY_PRESENCE = {
     # Batches are compared before their jobs are matched.
     ("ingest_batch", "imported_job_id"): "the job of the latest import",
-    ("import_job", "claim_token"): "claim tokens", ("import_job", "worker"): value_diff.WORKER_NAMES,
+    ("import_job", "claim_token"): "claim tokens", ("import_job", "worker"): masks.WORKER_NAMES,
     **{(table, "updated_at"): "times of the latest change" for table in (
         "ingest_batch", "ingest_batch_item", "asset", "asset_source", "asset_derivative", "asset_gallery",
         "asset_collection",
     )},
-}
-# Texts in which names of workers and ids of assets are masked. No other column is masked.
-MASKS = {
-    ("ingest_event", "actor"): value_diff.WORKER, ("ingest_batch", "last_error"): value_diff.REASON,
-    **{("import_job", name): value_diff.REASON for name in ("last_error", "hold_reason")},
-    **{("ingest_batch_item", name): value_diff.REASON for name in ("reason", "last_error", "earlier_reason")},
 }
 MASKED_JSON = {("ingest_event", "payload")}
 IDENTIFIERS = {"sync_id", "prior_sync_id"}

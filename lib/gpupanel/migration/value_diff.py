@@ -7,15 +7,16 @@ lists it by the name in its `path`, so that nothing is ignored silently.
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from .masks import PAYLOAD_MASKS, Mask, mask_payload
+
 TOLERATED = "tolerated"
 # The names of what is tolerated.
-WORKER_NAMES, REASON_NAMES = "names of workers", "names of workers and ids of assets in reasons and errors"
 JOB_IDS, SURROGATE_IDS = "ids of jobs in payloads", "surrogate ids"
 OWN_VALUES = "values that are new on each side"
 NUMBER_TYPES = "numbers of another type with the same value"
@@ -24,8 +25,6 @@ TIMES_IN_TOLERANCE = "times within the tolerance"
 TIMES_TWICE = "local times of an hour that exists twice"
 JSON_FORM = "spacing, escapes and order of keys in JSON"
 
-ASSET_ID = re.compile(r"\basset \d+")
-PROCESS = re.compile(r"(?<![\w.-])[A-Za-z][\w.-]*:\d{1,7}(?![\w:])")
 JOB_ID = re.compile(r'("job_id":\s*"?)(\d+)')
 LONG_HEX = re.compile(r"[0-9a-f]{16,}")
 DEPTH = 3
@@ -42,20 +41,6 @@ class ValueDifference(NamedTuple):
     left: Any
     right: Any
     path: str = ""
-
-
-class Mask(NamedTuple):
-    """What is ignored in a text; `name` is that in the report."""
-
-    name: str
-    apply: Callable[[str], str]
-
-
-# The name of a worker fills its column; reasons and errors contain some within a sentence.
-WORKER = Mask(WORKER_NAMES, lambda text: "a worker" if PROCESS.fullmatch(text) else text)
-REASON = Mask(REASON_NAMES, lambda text: PROCESS.sub("a worker", ASSET_ID.sub("asset *", text)))
-PAYLOAD_MASKS = {"worker": WORKER, "reason": REASON, "error": REASON, "last_error": REASON}
-MASKED_MEMBER = re.compile(rf'("(?:{"|".join(PAYLOAD_MASKS)})":\s*)"((?:[^"\\]|\\.)*)"')
 
 
 def tolerated(name: str, left: Any, right: Any) -> ValueDifference:
@@ -306,12 +291,7 @@ def without_names(payload: Any) -> Any:
 
 
 def _masked_text(text: str, masked: bool) -> str:
-    """Return a JSON text with the values of masked members replaced, and its spacing kept."""
-    if not masked:
-        return text
-    return MASKED_MEMBER.sub(
-        lambda match: f'{match[1]}"{PAYLOAD_MASKS[match[1].split(chr(34))[1]].apply(match[2])}"', text
-    )
+    return mask_payload(text) if masked else text
 
 
 def _form(left: Any, right: Any) -> str:

@@ -1,5 +1,7 @@
 """An asset as it is and as it was before a batch: pure functions.
 
+`planner.py` decides what stays, by the reasons of `conflicts.py` and `references.py`.
+
 docs/decisions/0150-undo-is-a-batch.md, "What is put back"
 """
 

@@ -6,7 +6,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from hashlib import sha256
 from types import ModuleType
 from typing import IO, Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from urllib.parse import quote
 from .. import config
 from ..db import Database
 from ..errors import ConfigurationError, PanelError
-from . import auth, csrf, error_mapping, flash, proxy_headers, routes, status_bar, templating
+from . import auth, csrf, error_mapping, etag, flash, proxy_headers, routes, status_bar, templating
 from .request import Request
 from .responses import Environ, FileResponse, HEADERS, Response
 from .routes import HEALTH, METHODS, METRICS, PAGES, PATHS, READY
@@ -120,7 +119,7 @@ class PanelApplication:
         # A page with a flash message is shown once, so it has no ETag.
         has_tag = page.has_version and not _flash_cookie(request)
         tag, line = self._etag(request, module) if has_tag else ({}, None)
-        if tag and tag["ETag"][3:-1] in request.environ.get("HTTP_IF_NONE_MATCH", ""):
+        if etag.is_current(request, tag):
             return _reply(b"", 304, tag)
         values = module.view(self.db, request, self.settings)
         if isinstance(values, FileResponse):
@@ -146,17 +145,9 @@ class PanelApplication:
         return _reply(self.renderer.page(name, request, **context, **values), 200, {**headers, **(tag or {})})
 
     def _etag(self, request: Request, module: ModuleType) -> tuple[dict[str, str], QueueSummary]:
-        """Return a page's ETag header, beside the age of the last heartbeat in seconds, and the summary.
-
-        It covers the page's version, reader and address. It is read before the page, so the page can only be newer
-        than its ETag. It is weak, since ages may differ by seconds.
-        """
+        """Return a page's ETag header, and the summary."""
         version, line = module.etag_source(self.db, request, self.settings)
-        seen = {} if line.seen is None else {"X-Worker-Seen": str(int(line.seen.total_seconds()))}
-        reader = request.user, self._token(request), request.wants_json
-        address = request.links.base, request.path, sorted(request.query.items())
-        digest = sha256(repr((version, reader, address)).encode()).hexdigest()
-        return {"ETag": f'W/"{digest[:32]}"', **seen}, line
+        return etag.headers(request, version, line, self._token(request)), line
 
     def _token(self, request: Request) -> str | None:
         user = request.signed_in
@@ -215,7 +206,8 @@ class PanelApplication:
         try:
             if request.wants_json:
                 return _json({"page": "error", "error": problem}, status)
-            context = {"csrf_token": None, "notice": None, "glance": None, "problem": problem}
+            summary = cache(lambda: status_bar.load_or_none(self.db)) if request.user and status < 500 else None
+            context = {"csrf_token": None, "notice": None, "glance": summary, "problem": problem}
             return _reply(self.renderer.page("error", request, **context), status)
         except Exception as another:  # such as a broken template of the host panel
             _log(request, another)

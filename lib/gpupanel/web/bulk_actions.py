@@ -1,5 +1,6 @@
 """Form actions on many batches: preview, then bounded work per request."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -25,6 +26,9 @@ MAX_FORECAST_LISTED = 50  # entries in each list of a forecast
 FORECAST_SECONDS = MOUNT_SECONDS / 2  # of a preview, which also reads the selection
 NO_FORECAST: dict[str, Any] = {"forecast": None, "forecast_problem": None}
 MAX_FLASH_RESULTS = 100  # results in a flash message; more are shown on a page of their own
+# What the problems of several batches differ by: paths with a hash, positions, numbers of items.
+OWN_NAME = re.compile(r"\S*[0-9a-f]{16}[^\s:]*|(?<=\[)\d+(?=\])")
+OWN_COUNT = re.compile(r"\b(?:all \d+ items|the only item)\b")
 
 DO = {f"{action}_selected": action for action in bulk_service.BULK_ACTIONS}
 DONE = {
@@ -88,10 +92,10 @@ def perform(
     outcome = ActionResult(do, not problems and not left, _summary(action, selection), lines, result)
     if not left and selection.total <= MAX_FLASH_RESULTS:
         return outcome, None
-    page = _page(secret, request, action, selection, len(outcomes))
-    rows = [outcome._asdict() for outcome in listed[:MAX_LISTED]]
+    done = [outcome._asdict() for outcome in outcomes if outcome.did]
+    page, rows = _page(secret, request, action, selection, len(done)), done[:MAX_LISTED]
     shown = [*(row["sync_id"] for row in rows), *(sync_id for sync_id, _ in selection.problems)]
-    page |= {"priority": priority, "titles": db.run_read(_titles, shown)}
+    page |= {"priority": priority, "titles": db.run_read(_titles, shown), "reasons": _reasons(selection.problems)}
     return outcome, page | {"groups": [], "foreseen": None, "outcomes": rows} | NO_FORECAST
 
 
@@ -181,6 +185,18 @@ def _groups(previews: list[BatchPreview]) -> list[dict[str, Any]]:
         {"status": status, "will": will, "refusal": refusal, "batches": number}
         for (status, will, refusal), number in groups.items()
     ]
+
+
+def _reasons(problems: list[list[str]]) -> list[tuple[str, int]]:
+    """Count the batches by problem, without what is each batch's own; the most frequent first."""
+    return Counter(_common_part(*problem) for problem in problems).most_common()
+
+
+def _common_part(sync_id: str, problem: str) -> str:
+    text = template_filters.first_problem(template_filters.without_id(problem, sync_id), rest="")
+    text = OWN_NAME.sub("...", text.replace(sync_id, "<sync_id>"))
+    text = OWN_COUNT.sub("each item", text)
+    return text[:1].upper() + text[1:]
 
 
 def _summary(action: str, selection: Selection) -> str:

@@ -24,7 +24,7 @@ class ForbiddenError(HttpError):
 
 class PageNotFoundError(HttpError):
     message = "Page not found."
-    hint = "Open the list of batches."
+    hint = "Check the address."
 
 
 class MethodNotAllowedError(HttpError):

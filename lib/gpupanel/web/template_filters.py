@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from ..event_sentences import EventText, describe_event as _describe
 from ..folds.wording import describe_changes, describe_effects, describe_entry, describe_value
-from ..models import COUNT_LIMIT, SYNC_ID
+from ..models import COUNT_LIMIT, Changes, SYNC_ID
 from ..text import format_duration, format_size, short_hash, truncate
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 SPANS = ((1, "s"), (60, "min"), (3600, "h"), (86400, "d"))  # seconds, unit
+FAILED_PREFLIGHT = re.compile("The preflight(?: of batch \\S+)? failed: ")
 WHOLE_SYNC_ID = re.compile(rf"\b{SYNC_ID.pattern}\b")
 
 
@@ -152,12 +153,26 @@ def without_id(problem: str, sync_id: str) -> str:
     return problem.replace(f" of batch {sync_id}", "").replace(f"Batch {sync_id} ", "the batch ")
 
 
+def first_problem(text: str, rest: str = "; and {} more") -> str:
+    """Leave all but the first of several problems of a preflight out, and count the others in `rest`."""
+    if not FAILED_PREFLIGHT.match(text):
+        return text
+    first, *others = text.split("; ")
+    return first.rstrip(".") + (rest.format(len(others)) if others else "") + "."
+
+
+def created_or_changed(effect: str, changes: Changes) -> str:
+    """Describe an entry of a forecast beside its title."""
+    named = {"title"} if effect == "created" else set()
+    return describe_entry(effect, {name: pair for name, pair in changes.items() if name not in named}, "→")
+
+
 # Filter name in templates -> function; templates of a host panel may use them too.
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "at_least": at_least,
     "change_value": describe_value,
-    "changes": describe_changes,
+    "changes": lambda changes: describe_changes(changes, "→"),
     "clip": clip,
     "count": count,
     "count_exactly": count_exactly,
@@ -167,9 +182,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "described": describe_event,
     "effects": describe_effects,
     "elapsed": format_elapsed,
-    "entry_changes": describe_entry,
+    "entry_changes": created_or_changed,
     "eta_range": format_eta,
     "fact": format_fact,
+    "first_problem": first_problem,
     "iso": iso,
     "library_targets": library_targets,
     "link_sync_ids": link_sync_ids,

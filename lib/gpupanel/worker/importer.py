@@ -132,8 +132,8 @@ class Importer:
         """Import in rounds: a server that lost commits leaves entries open that were settled before."""
         options = self._options
         limits = Limits(options.chunk_items, options.readers, options.verify, options.fails_unreadable)
-        is_large = self._claim.undo_of is None and len(work.entries.items) >= PARALLEL_ITEMS
-        pipeline = ParallelPipeline if is_large else Pipeline
+        is_parallel = not self._whole and self._claim.undo_of is None and len(work.entries.items) >= PARALLEL_ITEMS
+        pipeline = ParallelPipeline if is_parallel else Pipeline
         left, futile = 0, 0
         while True:
             try:

@@ -1,6 +1,7 @@
-"""Retries of database calls, with backoff, until an outage of the database is over.
+"""Retries of database calls, after growing delays, until an outage of the database is over.
 
-`db/connection.py` repeats one transaction after a deadlock, before these retries.
+The backoff of a job is in `holds.py`. `db/connection.py` repeats one transaction after a deadlock, before these
+retries.
 
 See docs/CONTRACT.md, "8. Queue".
 """
@@ -50,7 +51,7 @@ class DatabaseRetrier:
         """
         return self._retry_until_done(partial(call, *args, **kwargs), retry_unknown=True)
 
-    def backoff_seconds(self, attempt: int) -> float:
+    def delay_seconds(self, attempt: int) -> float:
         """Return the seconds to wait after an attempt; attempts are numbered from 1."""
         return random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 0.25 * float(2 ** min(attempt, 10)))
 
@@ -76,7 +77,7 @@ class DatabaseRetrier:
         if self._signals.stopping and attempt > 1:
             raise ShutdownRequested
         self._notifier.status("waiting for the database")
-        self._signals.wait(self.backoff_seconds(attempt))
+        self._signals.wait(self.delay_seconds(attempt))
 
 
 def run_idempotent(

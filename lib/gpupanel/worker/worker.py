@@ -117,5 +117,5 @@ class Worker:
 
     def _pause_seconds(self) -> float:
         if self._faults:
-            return self._context.retrier.backoff_seconds(self._faults)
+            return self._context.retrier.delay_seconds(self._faults)
         return self._context.settings.poll_seconds * random.uniform(0.75, 1.25)

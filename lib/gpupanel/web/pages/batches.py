@@ -11,7 +11,7 @@ from ...search import filters
 from ...search.filters import BatchFilter
 from ..request import Request
 from ..serializers import cursor_params, serialize_batch
-from ..queue_etag import etag_source
+from ..etag import etag_source
 
 __all__ = ["etag_source", "view"]
 

@@ -10,7 +10,7 @@ from ...models import COUNT_LIMIT, JobState
 from ...rows import EventRow, ListedJob, WorkerRow
 from .. import job_progress
 from ..job_cursors import active_cursor, finished_cursor, neighbours
-from ..queue_etag import etag_source
+from ..etag import etag_source
 from ..request import Request
 from ..serializers import BUNDLE, JOB, WORKER, pick
 from . import throughput_chart
