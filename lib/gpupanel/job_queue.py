@@ -11,7 +11,7 @@ from . import holds, ledger, perl_time, preflight_requests, workers
 from .db import DuplicateKeyError, ReadTransaction, Transaction, fill
 from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
-from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY
+from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY, advice_on_active_job
 from .pagination import Cursor, Page, PageOrder, build_page, keyset_condition, sort_order
 from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
 
@@ -74,13 +74,13 @@ def _raise_if_undo_clashes(tx: ReadTransaction, batch: BatchRow) -> None:
         if active := tx.fetch_one("job_queue.active_job", batch_id=batch["undo_of"]):
             raise InvalidStateError(
                 f"Job {active['id']} of the batch that is to be undone is {active['state']}.",
-                "Wait for the job to end, or cancel it; then preflight the undo again.",
+                f"{advice_on_active_job(active['state'])} Then preflight the undo again.",
             )
     if active := tx.fetch_one("job_queue.active_undo", batch_id=batch["id"]):
         raise InvalidStateError(
             f"Batch {batch['sync_id']} is being undone by batch {active['sync_id']}: job {active['id']} is"
             f" {active['state']}.",
-            "Wait for the job to end, or cancel it.",
+            advice_on_active_job(active["state"]),
         )
 
 

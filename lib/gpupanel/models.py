@@ -75,6 +75,13 @@ class HoldKind(StrEnum):
     OPERATOR = "operator"  # a person holds it
 
 
+def advice_on_active_job(state: str) -> str:
+    """What to do about an active job that is in the way; `state` is that of the job, or of its batch."""
+    if state in (JobState.RUNNING, BatchStatus.IMPORTING):
+        return "Wait for its job to end."
+    return "Wait for its job to end, or cancel it."
+
+
 class Decision(StrEnum):
     """What an import will do with an item (`will_...`), or has done."""
 

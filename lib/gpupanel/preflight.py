@@ -16,7 +16,7 @@ from .errors import InvalidStateError, OrderError
 from .ledger import search_words
 from .library_reader import AssetKey, ExistingAsset
 from .manifest import InvalidItem, Item, Manifest
-from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan
+from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan, advice_on_active_job
 from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
@@ -113,7 +113,7 @@ def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> P
     batch = _lock(tx, examined)
     if BatchStatus(batch["status"]).has_active_job:
         raise InvalidStateError(
-            f"Batch {examined.sync_id} is {batch['status']}.", "Wait for its job to end, or cancel it."
+            f"Batch {examined.sync_id} is {batch['status']}.", advice_on_active_job(batch["status"])
         )
     outcome = write_plan(tx, batch, examined, actor)
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import job_queue, ledger, preflight_requests, undo
 from .db import Database, ReadTransaction, Transaction
 from .errors import InvalidStateError, NotFoundError, PanelError, PreflightFailedError
-from .models import PRIORITY, BatchStatus
+from .models import PRIORITY, BatchStatus, advice_on_active_job
 from .preflight import PreflightResult
 from .rows import BatchRow
 from .undo import UndoPreview, UndoTarget
@@ -204,7 +204,7 @@ def _retry(tx: Transaction, sync_id: str, actor: str, priority: int) -> int:
 def _raise_if_active(made: BatchRow) -> None:
     if BatchStatus(made["status"]).has_active_job:
         message = f"Batch {made['sync_id']} is {made['status']}."
-        raise InvalidStateError(message, "Wait for its job to end, or cancel it.")
+        raise InvalidStateError(message, advice_on_active_job(made["status"]))
 
 
 def save_requested(

@@ -207,7 +207,7 @@ def test_when_a_part_ends_by_itself_it_says_so_with_the_end_of_its_log_and_stops
     os.kill(running.pids[part], signal.SIGKILL)
     status, said = running.ended()
     assert status == 1
-    assert f"The {name} ended by itself with status -9." in said
+    assert f"The {name} ended by itself with status -9; everything else is stopped, too." in said
     assert f"The end of {running.folder / log}:" in said
     assert running.alive == []
 

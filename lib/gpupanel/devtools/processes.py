@@ -92,5 +92,6 @@ def unexpected_exit(managed: ManagedProcess) -> PanelError:
     """Return the error for a process that ended by itself, with its log."""
     log = last_lines(managed.log.read_text(errors="replace"))
     return PanelError(
-        f"The {managed.name} ended by itself with status {managed.process.wait()}.", f"The end of {managed.log}:\n{log}"
+        f"The {managed.name} ended by itself with status {managed.process.wait()}; everything else is stopped, too.",
+        f"All data is kept: start it again as before. The end of {managed.log}:\n{log}",
     )

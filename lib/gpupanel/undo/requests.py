@@ -5,6 +5,7 @@ from uuid import uuid4
 from .. import ledger, preflight_requests, workers
 from ..db import ReadTransaction, Transaction
 from ..errors import InvalidStateError
+from ..models import advice_on_active_job
 from ..rows import BatchRow
 from .effective import UndoTarget, first_result
 
@@ -17,7 +18,7 @@ def raise_if_refused(tx: ReadTransaction, batch: BatchRow) -> None:
     if active := tx.fetch_one("job_queue.active_job", batch_id=batch["id"]):
         raise InvalidStateError(
             f"{name} is {active['state']}, as job {active['id']}; an undo would race with it.",
-            "Wait for the job to end, or cancel it.",
+            advice_on_active_job(active["state"]),
         )
     raise_if_archived(tx, batch)
     if first_result(tx, batch["id"]) is None:
@@ -66,7 +67,7 @@ def create(tx: Transaction, batch: BatchRow, actor: str) -> BatchRow:
     if active := tx.fetch_one("job_queue.active_job", batch_id=undo["id"]):
         raise InvalidStateError(
             f"Batch {batch['sync_id']} is being undone by batch {sync_id}: job {active['id']} is {active['state']}.",
-            "Follow it on Import Tasks, or cancel it first.",
+            advice_on_active_job(active["state"]),
         )
     preflight_requests.raise_if_open(tx, undo)
     return undo
