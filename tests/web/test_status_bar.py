@@ -50,4 +50,4 @@ def test_it_is_on_each_page(line, scan_bundle):
 def test_an_answer_without_it_does_not_ask_for_it(admin, monkeypatch):
     monkeypatch.setattr(status_bar, "load_or_none", lambda db: pytest.fail("asked"))
     admin.get(BATCHES, headers=JSON)
-    admin.get(f"{BATCHES}?status=nothing", status=400)
+    admin.get(f"{BATCHES}?status=nothing", headers=JSON, status=400)
