@@ -6,8 +6,8 @@ import threading
 import pytest
 import worker_helpers
 from gpupanel.db import Database
-from gpupanel.errors import ClaimLostError
-from gpupanel.worker import importer, job_release
+from gpupanel.errors import ClaimLostError, DatabaseUnavailableError
+from gpupanel.worker import importer, job_release, parallel_pipeline
 from gpupanel.worker.chunk_writer import ChunkWriter
 from gpupanel.worker.claims import ClaimRequest
 from gpupanel.worker.claims import claim as claim_next
@@ -226,9 +226,58 @@ def test_no_thread_commits_after_the_claim_was_lost(admin_db, worker_db, mount, 
     assert [worker_helpers.counts(admin_db, claimed.sync_id)] == lost
 
 
-def test_rows_that_the_database_refuses_fail_alone_in_both_threads(
-    admin_db, panel_db, worker_db, mount, bundles, photos
+def test_threads_that_fail_begin_no_other_chunk(worker_db, mount, claimed, before_write):
+    together, begun = threading.Barrier(2), []
+
+    def fail(tx, number: int) -> None:
+        begun.append(number)
+        if number <= 2:
+            together.wait(SECONDS)
+            raise StoppedError
+
+    before_write(fail)
+    with pytest.raises(StoppedError):
+        run(worker_db, mount, claimed)
+    assert begun == [1, 2]
+
+
+def test_a_thread_that_cannot_be_started_is_the_error_that_is_told(worker_db, mount, claimed, monkeypatch):
+    class NoThread(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(parallel_pipeline, "Thread", NoThread)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        run(worker_db, mount, claimed)
+
+
+def test_threads_that_get_no_connection_leave_their_chunks_to_the_main_thread(
+    admin_db, worker_db, mount, claimed, before_write, monkeypatch
 ):
+    connect, used = Database._connect, set()
+
+    def refuse(self):
+        if threading.current_thread().name.startswith("writer "):
+            raise DatabaseUnavailableError("Too many connections")
+        return connect(self)
+
+    monkeypatch.setattr(Database, "_connect", refuse)
+    before_write(lambda tx, number: used.add(threading.current_thread()))
+    run(worker_db, mount, claimed)
+    assert used == {threading.main_thread()}
+    raise_if_incomplete(admin_db, claimed)
+
+
+def test_rows_that_the_database_refuses_fail_alone_and_are_written_by_the_main_thread(
+    admin_db, panel_db, worker_db, mount, bundles, photos, monkeypatch
+):
+    individually, used = ChunkWriter.write_individually, set()
+
+    def writing(self, tx, entries):
+        used.add(threading.current_thread())
+        return individually(self, tx, entries)
+
+    monkeypatch.setattr(ChunkWriter, "write_individually", writing)
     refused = {1, 5, 6, 14}
     each = [photo._replace(title="refused") if n in refused else photo for n, photo in enumerate(photos)]
     admin_db.execute(
@@ -240,7 +289,7 @@ def test_rows_that_the_database_refuses_fail_alone_in_both_threads(
         result, _ = run(worker_db, mount, worker_helpers.take(worker_db, "a"))
     finally:
         admin_db.execute("DROP TRIGGER refuse")
-    assert result.status == "partial"
+    assert result.status == "partial" and used == {threading.main_thread()}
     assert worker_helpers.counts(panel_db, sync_id) == {"created": ITEMS - 4, "failed": 4}
     failed = [row["asset_hash"] for row in worker_helpers.items(panel_db, sync_id) if row["decision"] == "failed"]
     assert set(failed) == {photos[n].asset_hash for n in refused}

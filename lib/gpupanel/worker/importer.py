@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from .. import ledger
 from ..db import DataError, Database, ReadTransaction, Transaction
-from ..errors import ClaimLostError, CommitUnknownError, JobNotDoneError, PanelError
+from ..errors import ClaimLostError, CommitUnknownError, DatabaseUnavailableError, JobNotDoneError, PanelError
 from ..ledger import results
 from ..library_reader import AssetKey
 from ..manifest import Container
@@ -188,17 +188,19 @@ class Importer:
         return self._settle_chunk(writer, chunk)
 
     def _settle_chunk(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
-        still_open = self._write(writer, chunk)
+        still_open = self._write(self._commit, writer, chunk)
         self.count_done(len(chunk) - len(still_open))
         self._recount_after_reconnect()
         return still_open
 
-    def _write(self, writer: ItemWriter, chunk: list[ImportItem]) -> list[ImportItem]:
+    def _write(
+        self, commit: Callable[[ItemWriter, list[ImportItem]], None], writer: ItemWriter, chunk: list[ImportItem]
+    ) -> list[ImportItem]:
         """Write a chunk on the connection of this thread; return the items still open."""
         since = monotonic()
         still_open: list[ImportItem] = []
         try:
-            self._commit(writer, chunk)
+            commit(writer, chunk)
         except CommitUnknownError:
             still_open = run_idempotent(self._db, self._unfinished, chunk)
         self._heartbeat.record_beat(since)
@@ -206,9 +208,12 @@ class Importer:
 
     def _commit(self, writer: ItemWriter, chunk: list[ImportItem]) -> None:
         try:
-            self._db.run_transaction(self._commit_chunk, writer, chunk)
+            self._commit_together(writer, chunk)
         except DataError:
             self._db.run_transaction(self._commit_individually, writer, chunk)
+
+    def _commit_together(self, writer: ItemWriter, chunk: list[ImportItem]) -> None:
+        self._db.run_transaction(self._commit_chunk, writer, chunk)
 
     def _commit_chunk(self, tx: Transaction, writer: ItemWriter, chunk: list[ImportItem]) -> None:
         """Write library, results, fence and ledger, and an event if one is due.
@@ -235,13 +240,23 @@ class Importer:
     # ------------------------------------------------------------------------------------ threads that write chunks
 
     def write_in_thread(self, writer: ItemWriter, chunk: list[ImportItem]) -> WrittenChunk:
-        """Write a chunk on the connection of this thread; the main thread counts it."""
+        """Write a chunk on the connection of this thread; the main thread counts it.
+
+        The main thread writes a chunk that is to be written item by item, since its fence keeps the job locked for
+        all of that time, and one for which this thread gets no first connection, as at a limit of connections.
+        """
         epoch = self._db.epoch or 1  # the first connection of a thread is no new one
         try:
-            still_open = self._write(writer, chunk)
+            still_open = self._write(self._commit_together, writer, chunk)
         except DocumentsRequired as required:
             unread = frozenset(entry.key for entry in required.entries)
             return WrittenChunk(0, chunk, unread, self._db.epoch > epoch)
+        except DataError:
+            return WrittenChunk(0, chunk, has_reconnected=self._db.epoch > epoch)
+        except DatabaseUnavailableError:
+            if self._db.epoch:
+                raise
+            return WrittenChunk(0, chunk)
         return WrittenChunk(len(chunk) - len(still_open), still_open, has_reconnected=self._db.epoch > epoch)
 
     def close_thread(self) -> None:

@@ -132,8 +132,9 @@ class WritingThreads:
         self.size += size
         self._inbox.put((chunk, future))
         if len(self._threads) < WRITING_THREADS:
-            self._threads.append(Thread(target=self._run, name=f"writer {len(self._threads) + 1}", daemon=True))
-            self._threads[-1].start()
+            thread = Thread(target=self._run, name=f"writer {len(self._threads) + 1}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def take(self, target: ImportTarget) -> WrittenChunk:
         """Wait for the oldest chunk; `checkpoint` may end the waiting. Raises what its thread raised."""
@@ -156,5 +157,7 @@ class WritingThreads:
                     future.set_result(self._target.write_in_thread(self._writer, chunk))
                 except BaseException as error:
                     future.set_exception(error)
+                    break  # the import ends with this error, so no other chunk is begun
+                del task, chunk, future  # a thread that waits keeps no documents
         finally:
             self._target.close_thread()
