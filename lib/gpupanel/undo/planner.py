@@ -236,7 +236,7 @@ def _reason(decision: Decision, kind: str, target: UndoTarget, is_restored: bool
     if is_restored:
         return f"{batch} took out this {kind}; it is restored"
     if decision is Decision.WILL_UPDATE:
-        return f"{values or 'what was there'} is put back as before {batch}"
+        return f"put back as before {batch}: {values or 'what was there'}"
     if decision is Decision.WILL_UNLINK:
         return f"what {batch} added is taken back: {values or 'its places in galleries and collections'}"
     if decision is Decision.WILL_LINK:
