@@ -6,13 +6,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ..errors import InvalidStateError, PanelError
 from .connection import Database
+from .queries import query
 from .transaction import Transaction
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-
-# A server takes names of up to 64 characters.
-NAME = "LEFT(CONCAT(%(name)s, '.', DATABASE()), 64)"
 
 
 class RunLock:
@@ -47,12 +45,12 @@ def hold_run_lock(db: Database, name: str, refusal: InvalidStateError) -> Iterat
     The lock ends with the connection, however a process ends; the server may see that a moment later, so a run that
     ends by itself releases the lock first.
     """
-    [row] = db.execute(f"SELECT GET_LOCK({NAME}, 0) AS is_ours", name=name)
+    [row] = db.execute(query("run_lock.take"), lock=name)
     try:
         if row["is_ours"] != 1:
             raise refusal
         yield RunLock(db, name)
     finally:
         with suppress(PanelError):
-            db.execute(f"SELECT RELEASE_LOCK({NAME}) AS was_ours", name=name)
+            db.execute(query("run_lock.release"), lock=name)
         db.close()
