@@ -246,18 +246,17 @@ class Importer:
         all of that time, and one for which this thread gets no first connection, as at a limit of connections.
         """
         epoch = self._db.epoch or 1  # the first connection of a thread is no new one
+        still_open, unread = chunk, frozenset[AssetKey]()
         try:
             still_open = self._write(self._commit_together, writer, chunk)
         except DocumentsRequired as required:
             unread = frozenset(entry.key for entry in required.entries)
-            return WrittenChunk(0, chunk, unread, self._db.epoch > epoch)
         except DataError:
-            return WrittenChunk(0, chunk, has_reconnected=self._db.epoch > epoch)
+            pass
         except DatabaseUnavailableError:
             if self._db.epoch:
                 raise
-            return WrittenChunk(0, chunk)
-        return WrittenChunk(len(chunk) - len(still_open), still_open, has_reconnected=self._db.epoch > epoch)
+        return WrittenChunk(len(chunk) - len(still_open), still_open, unread, self._db.epoch > epoch)
 
     def close_thread(self) -> None:
         """Close the connection of this thread."""

@@ -7,13 +7,14 @@ reads ahead, calls the hooks, and settles whatever a thread could not (docs/deci
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol
 
 from ..library_reader import AssetKey
 from ..mount import Mount
-from ..mount.threads import POLL_SECONDS
+from ..mount.threads import wait_for
 from .document_prefetch import PREFETCH_BYTES, ImportItem
 from .entry_writers import ItemWriter
 from .pipeline import ImportTarget, Limits, Pipeline, Work
@@ -79,7 +80,7 @@ class ParallelPipeline(Pipeline):
         """Wait until few enough chunks are being written; if one is left open, wait for all, then settle it here."""
         troubled = []
         while len(threads) > most or (threads and threads.size > most_bytes):
-            written = threads.take(self._target)
+            written = threads.take()
             self._parallel.count_done(written.done)
             if not written.is_plain:
                 troubled.append(written)
@@ -136,17 +137,12 @@ class WritingThreads:
             thread.start()
             self._threads.append(thread)
 
-    def take(self, target: ImportTarget) -> WrittenChunk:
+    def take(self) -> WrittenChunk:
         """Wait for the oldest chunk; `checkpoint` may end the waiting. Raises what its thread raised."""
         size, future = self._pending.popleft()
         self.size -= size
-        while True:
-            try:
-                return future.result(POLL_SECONDS)
-            except TimeoutError:
-                if future.done():  # it ended just now, or the thread itself raised TimeoutError
-                    return future.result()
-            target.checkpoint()
+        written: WrittenChunk = wait_for(future, self._target.checkpoint, inf)
+        return written
 
     def _run(self) -> None:
         block_signals()
