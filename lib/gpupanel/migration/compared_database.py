@@ -52,7 +52,7 @@ class ComparedDatabase:
         self.mapping_file = mapping_file
         self.label = label or str(conf)
         self.side = f"the {side} side" if side else "the database"
-        self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS)
+        self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS, keeps_zero_dates=True)
         self.catalogue: Catalogue = {}
         self.types: dict[tuple[str, str], str] = {}
         self.definitions: dict[tuple[str, str], str] = {}
