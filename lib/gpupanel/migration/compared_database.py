@@ -133,7 +133,10 @@ class ComparedDatabase:
 
     def count(self, table: TableSpec) -> int:
         """Count the rows of a table. Raises UnreadableSideError."""
-        actual = self.mapping.table(table.name)
+        return self.count_rows(self.mapping.table(table.name))
+
+    def count_rows(self, actual: str) -> int:
+        """Count the rows of a table by its own name. Raises UnreadableSideError."""
         with self._named(f"table {actual}"):
             return next(iter(list(self._tx.stream_sql(f"SELECT COUNT(*) AS n FROM `{actual}`"))))["n"]
 
