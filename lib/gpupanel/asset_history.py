@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from .db import ReadTransaction, fill
+from .db import ReadTransaction, chunked, fill
 from .errors import NotFoundError
 from .models import BIGINT_MAX
 from .text import json_object
@@ -14,7 +14,10 @@ CONTAINER_TYPES = ("gallery", "collection")
 CONTAINER_FIELDS = ("title", "cover_hash")
 LIMIT = 100  # rows of each kind
 HISTORY_LIMIT = 50  # results a page
+FIRST_MEMBERS = 8  # members of which a batch page shows thumbnails; as many removed ones are passed over before them
 PAST_LIMIT = 1_000  # results that are taken back for an earlier time
+
+ContainerKey = tuple[str, int]  # type, and id in the library
 
 
 def load(tx: ReadTransaction, asset_type: str, asset_hash: str, before: int | None = None) -> dict[str, Any]:
@@ -55,6 +58,27 @@ def load_container(
         "source": None, "documents": [], "covers": [], "derivatives": [], "galleries": [], "collections": [],
         "archives": _archives(tx, row[0] if row else None),
     }
+
+
+def first_members(tx: ReadTransaction, containers: set[ContainerKey]) -> dict[ContainerKey, list[dict[str, Any]]]:
+    """The first live members of these galleries and collections, each with its thumbnail."""
+    keys = sorted(containers)
+    parts = [
+        fill("asset.first_members", type=kind, container=f"%(container_{number})s")
+        for number, (kind, _) in enumerate(keys)
+    ]
+    params = {f"container_{number}": container_id for number, (_, container_id) in enumerate(keys)}
+    rows = tx.fetch_all_sql("\nUNION ALL\n".join(parts), limit=2 * FIRST_MEMBERS, **params) if parts else []
+    members: dict[ContainerKey, list[int]] = {}
+    for row in sorted(rows, key=lambda row: row["position"]):
+        first = members.setdefault((row["type"], row["container_id"]), [])
+        if row["deleted_at"] is None and len(first) < FIRST_MEMBERS:
+            first.append(row["asset_id"])
+    ids = {asset_id for first in members.values() for asset_id in first}
+    assets = {
+        row["id"]: row for chunk in chunked(sorted(ids)) for row in tx.fetch_all("asset.thumbnails", asset_ids=chunk)
+    }
+    return {key: [assets[asset_id] for asset_id in first] for key, first in members.items()}
 
 
 def _archives(tx: ReadTransaction, row: dict[str, Any] | None) -> list[str]:

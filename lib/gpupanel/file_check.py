@@ -71,7 +71,8 @@ def find_problems(folder: ItemFolder, item: Item, how: str, checkpoint: Checkpoi
         if file.kind in NEVER_PERSISTED or len(problems) == MAX_PROBLEMS:
             continue
         if wrong := _difference(folder, file, how, checkpoint):
-            problems.append(f"derivatives[{position}].path: {escape_unprintable(file.path)}: {wrong}")
+            name = escape_unprintable(f"{item.path}/{file.path}")
+            problems.append(f"derivatives[{position}].path: {file.kind} file {name}: {wrong}")
     return problems
 
 

@@ -64,7 +64,10 @@ class UndoRow(TypedDict):
 
 
 class ListedBatch(BatchRow):
-    """A batch with its latest job, and what names it: its first container or item."""
+    """A batch with its latest job, and what names it: its first container or item.
+
+    `undone` is the status of the undo that took the batch back.
+    """
 
     container_title: str | None
     first_id: int | None
@@ -76,6 +79,8 @@ class ListedBatch(BatchRow):
     hold_reason: str | None
     items_done: int | None
     items_total: int | None
+
+    undone: str | None
 
 
 class SkippedBundle(TypedDict):
@@ -351,3 +356,5 @@ class BatchProgress(TypedDict):
     items_done: int | None
     items_total: int | None
     preflight_state: str | None
+    worker: str | None
+    silent_seconds: int | None

@@ -46,7 +46,8 @@ def test_ids_are_printed_one_a_line_for_other_commands_to_read(gpupanel, three, 
 def test_json_has_the_keys_of_the_panels_list(gpupanel, three):
     output = json.loads(gpupanel("list", "--limit", "2", "--json"))
     assert list(output) == ["count", "count_is_exact", "batches", "next", "previous", "stopped_at", "further"]
-    assert list(output["batches"][0]) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
+    more = ["queueable", "job", "needs_attention", "undone"]
+    assert list(output["batches"][0]) == [*serializers.BATCH, *serializers.NAME, *more]
     assert (output["count"], output["next"], output["previous"]) == (3, {"before": 2}, None)
 
 

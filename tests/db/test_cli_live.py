@@ -93,6 +93,20 @@ def test_wait_gives_up_in_time_with_a_status_of_its_own(start, queued, panel_db)
     assert status == 3 and "the queue is paused by ann: the library moves" in out
 
 
+def test_wait_names_a_late_worker_also_while_another_one_is_alive(start, queued, worker_db, admin_db):
+    first, second = (worker_helpers.take(worker_db, letter) for letter in "ab")
+    admin_db.execute(
+        "UPDATE import_job SET heartbeat_at = NOW(6) - INTERVAL 135 SECOND WHERE id = %(id)s", id=first.job_id
+    )
+    status, out, _ = finish(start("wait", *queued, "--timeout", "0", "--json"))
+    rows = {row["job_id"]: row["reason"] for row in json.loads(out)}
+    assert status == 3 and rows[second.job_id] is None
+    assert rows[first.job_id].startswith(f"its worker {worker_helpers.HOST} is late: no heartbeat for 2 min 1")
+    admin_db.execute("UPDATE import_job SET heartbeat_at = NULL, claimed_at = NULL WHERE id = %(id)s", id=first.job_id)
+    _, out, _ = finish(start("wait", *queued, "--timeout", "0"))
+    assert "is late: no heartbeat; another worker takes the job over" in out
+
+
 def test_wait_names_the_next_step_once_for_batches_that_failed(start, queued, worker_conf):
     worker_helpers.drain(worker_conf)
     status, out, _ = finish(start("wait", *queued))

@@ -84,4 +84,6 @@ def test_a_missing_file_is_the_same_problem_to_preflight_and_checker(panel_db, d
     verdict, _, reasons = preflighted(panel_db, delivered, case)
     checked = check_file(delivered.sync_dir / case.file, delivered.assets_dir)
     assert verdict == checked.verdict == "partial" and reasons == checked.item_problems
-    assert reasons[0].startswith("items[0].derivatives[0].path: derivatives/thumbnail.jpg: found no file")
+    item = manifest["items"][0]
+    named = f"{item['derivatives'][0]['kind']} file {item['path']}/derivatives/thumbnail.jpg"
+    assert reasons[0].startswith(f"items[0].derivatives[0].path: {named}: found no file")

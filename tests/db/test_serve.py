@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 from constants import TREE
 from gpupanel.web.responses import HEADERS
+from malloc_arenas import thread_arenas
 
 # A panel whose only page waits for a line on standard input.
 WAITING = """
@@ -100,3 +101,11 @@ def test_what_the_server_refuses_by_itself_has_the_headers_of_every_response(ser
     sent = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
     assert sent.items() >= {name.lower(): value for name, value in HEADERS.items()}.items()
     assert sent["cache-control"] == "no-store"
+
+
+def test_the_threads_of_a_server_share_one_arena_of_memory(serve):
+    """docs/decisions/0225-one-malloc-arena.md"""
+    process, address = serve(TREE / "bin" / "gpupanel")
+    with pytest.raises(HTTPError):
+        urlopen(address)
+    assert thread_arenas(process.pid) == 0

@@ -41,11 +41,35 @@ def test_missing_and_short_files_fail_their_items_at_the_preflight_and_the_count
     assert services.preflight_batch(panel_db, mount, sync_id, "operator").ok
     first, second, third = worker_helpers.items(panel_db, sync_id)
     assert (first["decision"], second["decision"], third["decision"]) == ("will_fail", "will_fail", "will_create")
-    assert first["last_error"].startswith(f"items[0].derivatives[0].path: {short.name}: found 1 bytes, expected ")
+    file = f"{photos[0].path}/{short.name}"
+    assert first["last_error"].startswith(f"items[0].derivatives[0].path: medium file {file}: found 1 bytes, expected ")
     assert f"{second['last_error'].split(': ')[1]}: found no file, expected " in second["last_error"]
     (finished,) = worker_helpers.events(panel_db, sync_id, "preflight_finished")
     payload = json.loads(finished["payload"])
     assert (payload["files_expected"], payload["files_listed"]) == (99999, 3)
+
+
+def test_items_that_lack_the_same_file_share_one_reason_whatever_their_folders(panel_db, mount, bundles):
+    folders = [f"2026/april {number}" for number in range(4)]
+    photos = list(bundles.assets("coast", 4, derivatives=("medium",)))
+    moved = [
+        photo._replace(broken=lambda item, files, folder=folder: (item | {"path": folder}, files))
+        for photo, folder in zip(photos, folders, strict=True)
+    ]
+    sync_id = bundles.bundle("coast", moved)
+    (mount.assets_dir / "2026").mkdir()
+    for photo, folder in zip(photos, folders, strict=True):
+        (mount.assets_dir / photo.path).rename(mount.assets_dir / folder)
+    for folder in folders[:2]:
+        (mount.assets_dir / folder / "medium.webp").unlink()
+    (mount.assets_dir / folders[2] / "medium.webp").write_bytes(b"x")
+    services.scan_mount(panel_db, mount, "operator")
+    services.preflight_batch(panel_db, mount, sync_id, "operator")
+    shared, alone = panel_db.run_read(ledger.failure_reasons, worker_helpers.batch(panel_db, sync_id)["id"])
+    assert shared.number == 2
+    assert shared.reason == "derivatives[0].path: medium file medium.webp: found no file"
+    assert alone.number == 1
+    assert alone.reason.startswith("items[2].derivatives[0].path: medium file 2026/april 2/medium.webp: found 1 bytes")
 
 
 @pytest.mark.parametrize("verify, spoil, words", [

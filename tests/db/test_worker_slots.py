@@ -8,6 +8,7 @@ import worker_helpers
 from gpupanel import workers
 from gpupanel.db import Database
 from gpupanel.worker.worker_slot import Process, WorkerSlot, take
+from malloc_arenas import thread_arenas
 
 
 @pytest.fixture
@@ -90,6 +91,17 @@ def test_an_idle_worker_beats_and_a_clean_end_is_recorded(bundles, worker_conf, 
     assert worker_db.run_read(workers.presence).alive == 0
     (row,) = worker_db.run_read(workers.latest)
     assert row["ended_at"] and workers.state_of(row) == "ended"
+
+
+def test_the_threads_of_a_worker_share_one_arena_of_memory(bundles, worker_conf, worker_db, start):
+    """docs/decisions/0225-one-malloc-arena.md"""
+    bundles.bundle("one", bundles.assets("one", 1))
+    worker = start(worker_conf)
+    worker_helpers.wait_until(lambda: worker_db.run_read(workers.presence).alive == 1)
+    (row,) = worker_db.run_read(workers.alive)
+    assert thread_arenas(row["pid"]) == 0
+    worker.send(signal.SIGTERM)
+    assert worker.ends() == 0
 
 
 def test_a_killed_worker_is_late_after_45_seconds_and_alive_until_then(

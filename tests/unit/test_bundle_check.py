@@ -136,7 +136,7 @@ def test_files_of_items_are_checked_on_demand(folder):
     check = check_file(folder / f"{S}.json", assets)
     assert check_file(folder / f"{S}.json", None).verdict == "sound"
     assert check.item_problems == [
-        "items[0].derivatives[0].path: t.jpg: found 2 bytes, expected 3",
+        f"items[0].derivatives[0].path: thumb file {items[0]['path']}/t.jpg: found 2 bytes, expected 3",
         f"items[1].path: {items[1]['path']}/source/source.json is not on the mount",
     ]
     assert check.problems == ["items: all 2 items would fail"]

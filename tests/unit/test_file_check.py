@@ -104,7 +104,8 @@ def test_a_spoiled_file_is_named_with_found_and_expected(mount, folder, how, nam
         spoil = link_to("../../../other")
     spoil(folder / name)
     (problem,) = check(mount, SOUND, how)
-    assert problem.startswith(f"derivatives[{position}].path: {name}: ") and words in problem
+    kind = SOUND.derivatives[position].kind
+    assert problem.startswith(f"derivatives[{position}].path: {kind} file photos/1/{name}: ") and words in problem
 
 
 def test_a_folder_of_files_that_leads_out_of_the_item_is_refused(mount, folder, tmp_path):
@@ -127,7 +128,8 @@ def test_a_flipped_bit_is_found_by_its_digest_alone(mount, folder):
     (folder / "medium.bin").write_bytes(b"P" + CONTENT[1:])
     assert check(mount, SOUND, "size") == []
     (problem,) = check(mount, SOUND, "sha256")
-    assert problem.startswith("derivatives[0].path: medium.bin: found SHA-256 ") and ", expected " in problem
+    assert problem.startswith("derivatives[0].path: medium file photos/1/medium.bin: found SHA-256 ")
+    assert ", expected " in problem
 
 
 def test_what_the_manifest_does_not_say_is_not_compared(mount, folder):

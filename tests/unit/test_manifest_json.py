@@ -18,7 +18,11 @@ def problems(raw: bytes) -> list[str]:
     "raw, problem",
     [
         (b"", "manifest: found the end of the text at line 1, column 1, expected JSON (expecting value)"),
-        (b'{"a": 1', "manifest: found the end of the text at line 1, column 8, expected JSON"),
+        (
+            b'{"a": 1',
+            "manifest: found the end of the text at line 1, column 8, expected JSON (the manifest was cut off here;"
+            " upstream has the whole file)",
+        ),
         (b'{"a": 1,}', "manifest: found "),
         (b"{'a': 1}", """manifest: found "'a': 1}" at line 1, column 2, expected JSON"""),
         (b'{"a": 1} {}', 'manifest: found "{}" at line 1, column 10, expected JSON (extra data)'),

@@ -34,7 +34,7 @@ def test_the_list_of_batches(scripted, scan_bundle):
         "attention",
     ]
     (batch,) = values["batches"]
-    assert list(batch) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention"]
+    assert list(batch) == [*serializers.BATCH, *serializers.NAME, "queueable", "job", "needs_attention", "undone"]
     assert (batch["sync_id"], batch["job"], values["page"], values["count"]) == (sync_id, None, "batches", 1)
     assert MOMENT.fullmatch(batch["discovered_at"])
 
@@ -45,8 +45,9 @@ def test_a_batch(scripted, scan_bundle, panel_db, mount):
     values = scripted.get(detail(sync_id)).json
     assert list(values) == [
         *HEAD,
-        "batch", "attention", "archived", "undo_of", "undos", "undoable", "named", "preflight_request",
-        "active_job", "container_progress", "jobs", "more_jobs", "item_count", "decisions",
+        "batch", "attention", "archived", "undo_of", "undos", "undoable", "named", "undone",
+        "preflight_request",
+        "active_job", "ahead", "container_progress", "jobs", "more_jobs", "item_count", "decisions",
         "marks", "retryable", "primary", "failures", "failing", "remedies", "containers",
         "next_container", "container", "items", "start", "previous_start",
         "next_start", "more_matches", "events", "decision", "mark", "q", "withdrawn",

@@ -273,7 +273,7 @@ def test_the_chart_shares_a_jobs_items_over_the_hours_in_which_it_ran(admin, tas
     assert chart["total"] == sum(each["items"] for each in chart["hours"]) == 90
     page = admin.get(TASKS)
     assert len([bar for bar in page.html.find_all("rect") if float(bar["height"]) and "hit" not in bar["class"]]) == 3
-    assert [row[1] for row in cells(region(page, "Items imported per hour"))[1:]].count("30") == 3
+    assert [row[1] for row in cells(region(page, "Items settled per hour"))[1:]].count("30") == 3
 
 
 def hour(back):
@@ -282,7 +282,7 @@ def hour(back):
 
 def test_without_an_import_the_chart_says_so(admin):
     page = admin.get(TASKS)
-    assert "Nothing was imported in the last 24 hours." in text(page.html.main)
+    assert "No finished job settled an item in the last 24 hours." in text(page.html.main)
     assert not page.html.main.find("svg")
 
 

@@ -4,7 +4,7 @@ import pytest
 from gpupanel import services
 from page_helpers import BATCHES, JSON, TASKS, cells, region, text
 
-WORKERS, CHART = "Workers", ["Items imported per hour 0 in 24 h"]
+WORKERS, CHART = "Workers", ["Items settled per hour 0 in 24 h"]
 
 
 @pytest.fixture

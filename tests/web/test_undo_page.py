@@ -2,7 +2,10 @@
 
 import pytest
 import worker_helpers
-from page_helpers import BATCHES, JSON, cells, detail, region, text
+from gpupanel import config, search
+from gpupanel.cli import main
+from page_helpers import BATCHES, JSON, TASKS, cells, detail, region, text
+from query_recorder import Watched
 
 
 @pytest.fixture
@@ -44,6 +47,61 @@ def test_a_second_person_reads_who_undid_what_and_when(admin, viewer, send, impo
     newest = cells(region(asset, "History"))[1]
     assert newest[1] == "removed" and newest[2].startswith(undo[:8]) and newest[4] == "admin"
     assert "Undo..." not in buttons(page)  # a viewer has no buttons
+
+
+def statuses(page, label="Batches") -> list[str]:
+    return [text(cell) for cell in region(page, label).select("tbody td.verdict")]
+
+
+def undo_wholly(admin, send, sync_id, worker_conf) -> str:
+    """Plan, queue and import the undo of a batch; return its sync_id."""
+    send(detail(sync_id), do="undo", sync_id=sync_id)
+    undo = admin.get(detail(sync_id), headers=JSON).json["undos"][0]["sync_id"]
+    send(detail(undo), do="queue", sync_id=undo)
+    worker_helpers.drain(worker_conf)
+    return undo
+
+
+def test_lists_say_undone_beside_the_status_until_the_undo_is_undone_or_the_batch_imported_again(
+    admin, send, imported, worker_conf, panel_db, mount
+):
+    undo = undo_wholly(admin, send, imported, worker_conf)
+    assert statuses(admin.get(BATCHES)) == ["completed", "completed undone"]
+    assert [batch["undone"] for batch in admin.get(BATCHES, headers=JSON).json["batches"]] == [None, "completed"]
+    assert text(admin.get(detail(imported)).html.find(class_="lead-fact")) == "Status completed undone"
+    tasks = admin.get(TASKS, headers=JSON).json["finished"]
+    assert [(job["sync_id"], job["undone"]) for job in tasks] == [(undo, None), (imported, "completed")]
+    again = undo_wholly(admin, send, undo, worker_conf)
+    assert statuses(admin.get(BATCHES)) == ["completed", "completed undone", "completed"]
+    undo_wholly(admin, send, again, worker_conf)
+    assert statuses(admin.get(BATCHES)) == ["completed", "completed undone", "completed", "completed undone"]
+    worker_helpers.queue(panel_db, mount, imported)
+    worker_helpers.drain(worker_conf)
+    assert statuses(admin.get(BATCHES))[-1] == "completed"
+
+
+def test_a_batch_that_was_undone_in_part_says_so(admin, send, imported, worker_conf, admin_db, panel_conf, capsys):
+    undo = undo_wholly(admin, send, imported, worker_conf)
+    admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE sync_id = %(undo)s", undo=undo)
+    assert statuses(admin.get(BATCHES))[-1] == "completed undone in part"
+    assert main.main(["--config", str(panel_conf), "list"]) == 0
+    assert "completed, undone in part" in capsys.readouterr().out
+
+
+def test_the_undos_of_a_list_are_read_by_their_index_in_one_statement(server, panel_conf, admin_db):
+    for number in range(1, 301):  # 100 batches, each with an undo that is undone
+        admin_db.execute(
+            "INSERT INTO ingest_batch (id, sync_id, status, undo_of, imported_at)"
+            " VALUES (%(id)s, UUID(), 'completed', %(undo_of)s, NOW(6) + INTERVAL %(id)s SECOND)",
+            id=number, undo_of=number - 100 if number > 100 else None,
+        )
+    db = Watched(config.load(panel_conf).database)
+    assert db.run_read(search.find_undone, list(range(1, 101))) == dict.fromkeys(range(101, 201), "completed")
+    [seen] = db.seen
+    assert not [row for row in seen.plan if row["type"] in ("ALL", "index") and not row["table"].startswith("<")
+                and row["table"] != "c"], seen.plan
+    assert seen.read < 2_000
+    db.close()
 
 
 def test_a_viewer_cannot_undo(viewer, admin, imported):

@@ -5,6 +5,7 @@ from typing import Any
 
 from .. import search
 from ..db import ReadTransaction
+from ..models import BatchStatus
 from ..pagination import Cursor
 from ..search import filters
 from ..search.filters import BatchFilter
@@ -70,6 +71,10 @@ def _row(batch: dict[str, Any]) -> tuple[object, ...]:
     progress = f"{job['id']} {job['state']} {job['items_done']}/{job['items_total']}" if job else ""
     kind = " ".join(filter(None, (batch["sync_type"], batch["action"])))
     items = f"{pluralize(batch['item_count'], 'item')}, {format_size(batch['total_bytes'])}"
-    status = f"{batch['status']}, replaced by upstream" if batch["changed_at"] else batch["status"]
+    status: str = batch["status"]
+    if batch["undone"]:
+        status += ", undone" if batch["undone"] == BatchStatus.COMPLETED else ", undone in part"
+    if batch["changed_at"]:
+        status += ", replaced by upstream"
     title = truncate(batch["container_title"] or batch["first_title"] or "", TITLE_LENGTH)
     return batch["sync_id"], status, kind, items, batch["source_host"], batch["discovered_at"], progress, title

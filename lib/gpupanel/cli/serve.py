@@ -14,6 +14,7 @@ from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from ..errors import InvalidInputError, PanelError
+from ..memory import use_one_malloc_arena
 from ..web import wsgi
 from ..web.application import PanelApplication
 from ..web.cgi_server import LocalProxyServer
@@ -33,6 +34,7 @@ def run(context: CommandContext) -> int:
 
     JSON: {address}.
     """
+    use_one_malloc_arena()
     panel = PanelApplication(context.settings)
     panel.preload()
     with _listen(context.args.host, context.args.port, context.settings.panel.auth == "none") as listener:

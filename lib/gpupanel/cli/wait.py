@@ -5,8 +5,9 @@ from typing import Any
 
 from .. import ledger, workers
 from ..errors import NotFoundError
-from ..models import BatchStatus
+from ..models import BatchStatus, JobState
 from ..rows import BatchProgress
+from ..text import format_duration
 from ..workers import Presence
 from .context import CommandContext
 from .output import format_cell, format_table
@@ -79,13 +80,25 @@ def _reason(row: BatchProgress, presence: Presence | None) -> str | None:
         return row["last_error"] or ("its last job was canceled" if row["job_id"] else "it was not queued")
     if row["preflight_state"]:
         return f"a worker is to preflight it; the request is {row['preflight_state']}"
-    if row["job_state"] == "held":
+    if row["job_state"] == JobState.HELD:
         return row["hold_reason"]
+    if row["job_state"] == JobState.RUNNING and (late := _lateness(row)):
+        return late
     if presence is None:
         return None
-    if presence.pause and row["job_state"] == "queued":
+    if presence.pause and row["job_state"] == JobState.QUEUED:
         return f"the queue is paused by {presence.pause['paused_by']}: {presence.pause['reason']}"
     return None if presence.alive else "no worker is alive"
+
+
+def _lateness(row: BatchProgress) -> str | None:
+    """Why a running job may not go on: its worker sent no heartbeat for a while. None while heartbeats come."""
+    silent = row["silent_seconds"]
+    if silent is not None and silent <= workers.LATE_SECONDS:
+        return None
+    worker = f"its worker {row['worker']}" if row["worker"] else "its worker"
+    since = "" if silent is None else f" for {format_duration(silent)}"
+    return f"{worker} is late: no heartbeat{since}; another worker takes the job over stale_minutes after the last one"
 
 
 def _public(row: BatchProgress, reason: str | None) -> dict[str, Any]:

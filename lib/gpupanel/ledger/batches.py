@@ -41,7 +41,11 @@ def get_batch(tx: ReadTransaction, sync_id: str) -> BatchRow:
 
 def progress(tx: ReadTransaction, sync_ids: list[str]) -> list[BatchProgress]:
     """Status, latest job and open preflight request of those of these batches that are recorded."""
-    return [row for chunk in chunked(sync_ids) for row in tx.fetch_all("ledger.progress", sync_ids=chunk)]
+    perl_offset = tx.perl_offset(0)
+    return [
+        row for chunk in chunked(sync_ids)
+        for row in tx.fetch_all("ledger.progress", sync_ids=chunk, perl_offset=perl_offset)
+    ]
 
 
 def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:

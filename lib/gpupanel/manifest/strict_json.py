@@ -31,6 +31,7 @@ MAX_BIG_LEVELS = 4
 # More digits than any rule allows; Python refuses to convert some thousands of them.
 MAX_DIGITS = 400
 CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
+CUT_OFF = "the manifest was cut off here; upstream has the whole file"
 
 # The path of the element with an index, in the array that a run belongs to.
 ElementPath = Callable[[int], str]
@@ -99,7 +100,7 @@ def _surrogate_problem(text: Text) -> str | None:
 def _decoder_problem(text: Text, message: str) -> str:
     reported = re.search(r"^(?:JSON is malformed: )?(.*) \(byte (\d+)\)$", message)
     if not reported:  # "Input data was truncated"
-        offset, reason = len(text), "truncated" if bytes(text[:1024]).strip() else "expecting value"
+        offset, reason = len(text), CUT_OFF if bytes(text[:1024]).strip() else "expecting value"
     else:
         offset, reason = int(reported[2]), reported[1]
         if reason == "trailing characters":

@@ -172,6 +172,18 @@ def list_titles(tx: ReadTransaction, ids: Collection[int]) -> dict[int, str | No
     return {row["id"]: row["title"] for row in rows}
 
 
+def find_undone(tx: ReadTransaction, batch_ids: list[int], *, limit: int = 1_000) -> dict[int, str]:
+    """batch id -> status of the undo that took it back, for those of these batches that are undone.
+
+    An undo that was undone itself does not count, nor does one from before the latest import.
+    """
+    found: dict[int, str] = {}
+    for row in tx.fetch_all("search.later_undos", batch_ids=batch_ids, limit=limit) if batch_ids else ():
+        if row["id"] not in found:  # the undos of an undo are newer, so they came before it
+            found.setdefault(row["undo_of"], row["status"])
+    return found
+
+
 def list_held_for_person(tx: ReadTransaction, *, limit: int = 50) -> list[ListedBatch]:
     """Batches whose job waits for a person who has not seen that, the latest hold first."""
     return _rows(tx, [row["id"] for row in tx.fetch_all("attention.held", limit=limit)])
@@ -198,4 +210,5 @@ def _next_keys(
 def _rows(tx: ReadTransaction, ids: list[int]) -> list[ListedBatch]:
     """The batches with these ids, in this order."""
     rows = {row["id"]: row for chunk in chunked(ids) for row in tx.fetch_all("search.rows", ids=chunk)}
-    return [rows[batch_id] for batch_id in ids]
+    undone = find_undone(tx, [row["id"] for row in rows.values() if row["imported_at"]])
+    return [rows[batch_id] | {"undone": undone.get(batch_id)} for batch_id in ids]

@@ -48,11 +48,34 @@ SELECT c.*, f.sync_id AS first_sync_id, l.sync_id AS last_sync_id
 FROM asset_{type} c LEFT JOIN ingest_batch f ON f.id = c.first_batch_id LEFT JOIN ingest_batch l ON l.id = c.last_batch_id
 WHERE c.{type}_hash = %(container_hash)s
 
+-- shared: with_thumbnail
+-- The item of the batch that wrote an asset last, else of the one that created it, and that batch: it has the thumbnail.
+LEFT JOIN ingest_batch_item l
+  ON l.batch_id = a.last_batch_id AND l.asset_type = a.asset_type AND l.asset_hash = a.asset_hash
+LEFT JOIN ingest_batch_item f
+  ON f.batch_id = a.first_batch_id AND f.asset_type = a.asset_type AND f.asset_hash = a.asset_hash AND l.picture IS NULL
+LEFT JOIN ingest_batch b ON b.id = COALESCE(f.batch_id, l.batch_id)
+
 -- name: members
--- Members of a gallery or collection from a position on, live or removed.
-SELECT m.position, a.asset_type, a.asset_hash, a.title, m.created_at, m.deleted_at
+-- Members of a gallery or collection from a position on, live or removed, each with its thumbnail.
+SELECT m.position, a.asset_type, a.asset_hash, a.title, m.created_at, m.deleted_at, b.sync_id, b.manifest_sha256,
+       COALESCE(f.id, l.id) AS item_id, COALESCE(f.picture, l.picture) AS picture
 FROM asset_{type}_item m FORCE INDEX (position) JOIN asset a ON a.id = m.asset_id
+{with_thumbnail}
 WHERE m.{type}_id = %(container_id)s AND m.position >= %(start)s ORDER BY m.position, m.id LIMIT %(limit)s
+
+-- name: first_members
+-- The first members of a gallery or collection, live or removed; one part of a UNION for several of them.
+(SELECT '{type}' AS type, {type}_id AS container_id, asset_id, position, deleted_at
+ FROM asset_{type}_item FORCE INDEX (position) WHERE {type}_id = {container} ORDER BY position, id LIMIT %(limit)s)
+
+-- name: thumbnails
+-- Assets by id, each with its thumbnail.
+SELECT a.id, a.asset_type, a.asset_hash, a.title, b.sync_id, b.manifest_sha256, COALESCE(f.id, l.id) AS item_id,
+       COALESCE(f.picture, l.picture) AS picture
+FROM asset a
+{with_thumbnail}
+WHERE a.id IN %(asset_ids)s
 
 -- name: container_batches
 -- The latest batches that list a container.

@@ -69,7 +69,7 @@ UPDATE import_job SET priority = %(priority)s WHERE id = %(job_id)s AND state IN
 -- name: count_ahead
 -- Number of queued jobs that are claimed before this one, counted up to `limit`.
 SELECT COUNT(*) AS jobs FROM (
-  SELECT 1 FROM import_job
+  SELECT 1 FROM import_job FORCE INDEX (claim)
   WHERE state = 'queued' AND (priority < %(priority)s OR (priority = %(priority)s AND id < %(job_id)s))
   LIMIT %(limit)s
 ) bounded

@@ -73,9 +73,13 @@ FROM ingest_batch b WHERE b.sync_id = %(sync_id)s
 SELECT 1 FROM ingest_archive WHERE batch_id = %(batch_id)s AND restored_at IS NULL LIMIT 1
 
 -- name: progress
--- Status of these batches, with their latest job and an open preflight request.
+-- Status of these batches, with their latest job and an open preflight request. `silent_seconds` is the time since the last
+-- heartbeat of a running job; times of a job that another program claimed are `perl_offset` seconds ahead of UTC.
 SELECT b.sync_id, b.status, b.last_error, j.id AS job_id, j.state AS job_state, j.hold_reason, j.items_done,
-       j.items_total, r.state AS preflight_state
+       j.items_total, r.state AS preflight_state, j.worker,
+       IF(j.state = 'running', TIMESTAMPDIFF(SECOND, COALESCE(j.heartbeat_at, j.claimed_at), NOW(6)
+         + INTERVAL IF(RIGHT(j.claim_token, 8) = BINARY LEFT(SHA2(j.worker, 256), 8), 0, %(perl_offset)s) SECOND), NULL)
+         AS silent_seconds
 FROM ingest_batch b
 LEFT JOIN import_job j
   ON j.id = (SELECT latest.id FROM import_job latest WHERE latest.batch_id = b.id ORDER BY latest.id DESC LIMIT 1)

@@ -26,6 +26,19 @@ SELECT b.id, COALESCE(c.title, IF(i.id IS NULL, b.scan_container, NULL), i.item_
 FROM {named_batches}
 WHERE b.id IN %(ids)s
 
+-- name: later_undos
+-- Undos of these batches that were imported after what they undo, and the undos of those in turn, the newest first.
+WITH RECURSIVE chain AS (
+  SELECT u.id, u.undo_of, u.status, u.imported_at
+  FROM ingest_batch b STRAIGHT_JOIN ingest_batch u FORCE INDEX (by_undo)
+    ON u.undo_of = b.id AND u.imported_at > b.imported_at
+  WHERE b.id IN %(batch_ids)s
+  UNION ALL
+  SELECT u.id, u.undo_of, u.status, u.imported_at
+  FROM chain c STRAIGHT_JOIN ingest_batch u FORCE INDEX (by_undo) ON u.undo_of = c.id AND u.imported_at > c.imported_at
+)
+SELECT id, undo_of, status FROM chain ORDER BY id DESC LIMIT %(limit)s
+
 -- name: by_ids
 -- What an action needs to know of these batches: status, why one was skipped, and whether it needs attention.
 SELECT b.id, b.sync_id, b.status, b.last_error, b.changed_at, b.attention,

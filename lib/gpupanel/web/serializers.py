@@ -51,7 +51,7 @@ def serialize_batch(row: ListedBatch) -> dict[str, Any]:
     """Return the fields of a batch in a list, with its latest job."""
     job = {"id": row["job_id"], "state": row["job_state"]} | pick(row, ("items_done", "items_total", "hold_reason"))
     return pick(row, BATCH + NAME, queueable=is_queueable(row), job=job if row["job_id"] else None,
-                needs_attention=row["attention"] == ATTENTION["new"])
+                needs_attention=row["attention"] == ATTENTION["new"], undone=row["undone"])
 
 
 def is_queueable(row: BatchRow) -> bool:

@@ -11,6 +11,7 @@ from importlib import import_module
 from .. import config
 from ..db import Database
 from ..errors import ConfigurationError, PanelError
+from ..memory import use_one_malloc_arena
 from ..mount import Mount
 from ..resources import resource_dir
 from ..streams import discard_output, discard_unwritable_output, prepare_streams, wait_for_output
@@ -81,6 +82,7 @@ def _run(arguments: list[str] | None, has_output: bool) -> int:
         problems = getattr(refusal, "problems", [])
         print(join_sentences(str(refusal), refusal.hint), *problems, sep="\n  ", file=sys.stderr)
         return USAGE
+    use_one_malloc_arena()
     _collect_garbage_rarely()
     log = make_logger()
     worker = Worker(settings, ShutdownSignals().install(), log, SystemdNotifier())

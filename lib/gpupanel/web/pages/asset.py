@@ -47,7 +47,7 @@ def _read(tx: ReadTransaction, key: Key, at: datetime | None) -> dict[str, Any]:
     past = None
     if at and details["asset"]:
         past = asset_history.fields_of(tx, details["asset"], at, asset_type, asset_hash)
-    return details | {"at": at, "past": past, "fields": fields}
+    return details | {"at": at, "past": past, "fields": fields, "limit": asset_history.LIMIT}
 
 
 def _moment(request: Request) -> datetime | None:

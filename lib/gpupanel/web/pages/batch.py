@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ... import attention, job_queue, ledger, preflight_requests, search
+from ... import asset_history, attention, job_queue, ledger, preflight_requests, search
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
@@ -18,6 +18,7 @@ from . import item_list
 from .item_list import ItemFilter
 
 LATEST = 50
+AHEAD_LIMIT = 1_000  # jobs before a queued one that its page counts
 
 
 class PageParameters(NamedTuple):
@@ -35,13 +36,18 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 
 
 def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary]:
-    """Return a change token and the summary, by one statement (docs/decisions/0032, 0137)."""
+    """Return a change token and the summary, by one statement; the place of a queued job takes another one.
+
+    docs/decisions/0032, 0137, 0215.
+    """
     sync_id, *_ = _parameters(request)
     summary, token = status_bar.load_with_batch(db, sync_id)
     if request.wants_json:
         return repr(token), summary
     bar = summary._replace(version=()).etag_source(moves=token["state"] == JobState.RUNNING)
-    return repr((token, bar)), summary
+    is_queued = token["state"] == JobState.QUEUED
+    ahead = db.run_single(_count_ahead, token["job_id"], token["priority"]) if is_queued else None
+    return repr((token, bar, ahead)), summary
 
 
 def _parameters(request: Request) -> PageParameters:
@@ -64,12 +70,14 @@ def _read(tx: ReadTransaction, wanted: PageParameters, size: int) -> dict[str, A
     is_failing = any(decision in counts for decision in item_list.FAILING)
     failing = _failing(tx, row["id"], size) if is_failing else []
     remedies = Counter(item["remedy"] for item in failing)
+    listed = search.listed_batch(tx, row["id"])
     return {
         "batch": pick(row, PLANNED_BATCH, queueable=is_queueable(row) and not is_requested),
         "attention": attention.load(tx, row).to_json(row),
         "archived": ledger.is_archived(row),
         **_undo(tx, row, is_requested=is_requested),
-        "named": pick(search.listed_batch(tx, row["id"]), NAME),
+        "named": pick(listed, NAME),
+        "undone": listed["undone"],
         "preflight_request": pick(preflight_request, PREFLIGHT_REQUEST) if preflight_request else None,
         **_jobs(tx, row),
         "item_count": _item_count(row, counts),
@@ -106,12 +114,21 @@ def _undo(tx: ReadTransaction, row: BatchRow, *, is_requested: bool) -> dict[str
 def _jobs(tx: ReadTransaction, row: BatchRow) -> dict[str, Any]:
     """Return the active job with its progress, and the latest jobs."""
     jobs = job_queue.list_of_batch(tx, row["id"], limit=LATEST + 1)
+    active = next((job for job in jobs if _is_active(job)), None)
+    is_queued = active and active["state"] == JobState.QUEUED
+    ahead = _count_ahead(tx, active["id"], active["priority"]) if active and is_queued else None
     return {
-        "active_job": next((pick(job, JOB) for job in jobs if _is_active(job)), None),
+        "active_job": pick(active, JOB) if active else None,
+        "ahead": ahead,
         "container_progress": _container_progress(tx, row, jobs),
         "jobs": [pick(job, JOB) for job in jobs[:LATEST]],
         "more_jobs": len(jobs) > LATEST,
     }
+
+
+def _count_ahead(tx: ReadTransaction, job_id: int, priority: int) -> int:
+    """Return how many queued jobs are claimed before a queued one, counted up to AHEAD_LIMIT + 1."""
+    return job_queue.queue_position(tx, job_id, priority, limit=AHEAD_LIMIT + 2) - 1
 
 
 def _primary_action(row: BatchRow, is_retryable: bool, remedies: Counter[str]) -> str | None:
@@ -146,8 +163,13 @@ def _failing(tx: ReadTransaction, batch_id: int, size: int) -> list[dict[str, An
 def _containers(tx: ReadTransaction, row: BatchRow, start: int) -> dict[str, Any]:
     """Return a page of the containers, and where the next one starts."""
     rows = ledger.list_containers(tx, row["id"], start=start, limit=LATEST + 1) if row["container_count"] else []
+    shown = rows[:LATEST]
+    members = asset_history.first_members(tx, {(row["type"], row["target_id"]) for row in shown if row["target_id"]})
     return {
-        "containers": [pick(container, CONTAINER) for container in rows[:LATEST]],
+        "containers": [
+            pick(each, CONTAINER, first_members=members.get((each["type"], each["target_id"] or 0), []))
+            for each in shown
+        ],
         "next_container": rows[LATEST]["position"] if len(rows) > LATEST else None, "container": start,
     }
 

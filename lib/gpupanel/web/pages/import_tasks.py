@@ -45,6 +45,7 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
     has_live_job = any(not workers.is_job_late(job, job["now"]) for job in pages["running"].rows)
     alive = presence.alive or counts[JobState.RUNNING] > len(running) or has_live_job
     idle_since = None if alive else _idle_since(tx, size)
+    undone = search.find_undone(tx, [job["batch_id"] for job in pages["finished"].rows])
     titles = search.list_titles(tx, [job["batch_id"] for page in pages.values() for job in page.rows])
     return {
         "titles": {job["sync_id"]: titles[job["batch_id"]] for page in pages.values() for job in page.rows},
@@ -59,7 +60,7 @@ def _read(tx: ReadTransaction, request: Request, size: int, state: JobState | No
         "held": [_held(job) for job in pages["held"].rows],
         "paused": presence.pause,
         "workers": [_worker(row) for row in workers.latest(tx, limit=size)],
-        "finished": [_ended(job) for job in pages["finished"].rows],
+        "finished": [_ended(job, undone) for job in pages["finished"].rows],
         "pages": {name: neighbours(name, page) for name, page in pages.items()},
         "chart": throughput_chart.load_chart(tx),
     }
@@ -128,8 +129,8 @@ def _wait_reason(position: int, job: ListedJob, running: int, no_worker: bool) -
     return "jobs_ahead" if position > 1 or running else "next"
 
 
-def _ended(job: ListedJob) -> dict[str, Any]:
-    """Return a finished job, with the current status of its batch."""
+def _ended(job: ListedJob, undone: dict[int, str]) -> dict[str, Any]:
+    """Return a finished job, with the current status of its batch, and that of the undo that took the batch back."""
     claimed, finished = job["claimed_at"], job["finished_at"]
     took = finished - claimed if claimed and finished else None
-    return pick(job, BUNDLE + JOB, took=took, batch_status=job["status"])
+    return pick(job, BUNDLE + JOB, took=took, batch_status=job["status"], undone=undone.get(job["batch_id"]))

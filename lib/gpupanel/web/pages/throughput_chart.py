@@ -1,4 +1,4 @@
-"""Items imported per hour in 24 hours; templates/tasks_chart.html."""
+"""Items that jobs settled per hour in 24 hours, failed ones too; templates/tasks_chart.html."""
 
 from datetime import datetime, timedelta
 from typing import Any
