@@ -146,15 +146,15 @@ def test_two_workers_claim_two_requests_the_oldest_first(panel_db, worker_db, mo
 
 def test_a_canceled_request_is_not_made_and_a_running_one_writes_nothing(panel_db, worker_db, mount, bundle):
     ask(panel_db, bundle)
-    services.cancel_preflight(panel_db, bundle, "jane")
+    panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     assert take(worker_db) is None
     request = request_of(panel_db, bundle)
     assert (request["state"], request["last_error"]) == ("failed", "canceled by jane")
     with pytest.raises(InvalidStateError, match="no open preflight request"):
-        services.cancel_preflight(panel_db, bundle, "jane")
+        panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     ask(panel_db, bundle)
     claim = take(worker_db)
-    services.cancel_preflight(panel_db, bundle, "jane")
+    panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     with pytest.raises(ClaimLostError):
         worker_db.run_transaction(preflights.save, claim, bundle_inspection.inspect_bundle(mount, bundle))
     assert worker_helpers.batch(panel_db, bundle)["status"] == "discovered"

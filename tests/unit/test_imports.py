@@ -15,7 +15,7 @@ PACKAGE = TREE / "lib" / "gpupanel"
 LEVELS = [
     {"errors"},
     {"models", "reference_fold", "window"},
-    {"config", "pagination", "resources", "rows", "streams", "text"},
+    {"config", "memory", "pagination", "resources", "rows", "streams", "text"},
     {"perl_time", "event_sentences"},
     {"db", "mount", "manifest"},
     {"digests", "order"},
