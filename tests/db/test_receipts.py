@@ -13,7 +13,7 @@ from constants import GPUPANEL
 from gpupanel import job_queue, ledger, services
 from gpupanel.errors import PanelError
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
-from gpupanel.receipts.root import EMPTY_HEAD, next_head
+from gpupanel.receipts.lines import EMPTY_HEAD, next_head
 from gpupanel.receipts.rows import Span
 from receivers import HookReceiver, receiving
 

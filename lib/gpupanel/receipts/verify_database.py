@@ -7,8 +7,7 @@ from typing import Any
 
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError
-from .lines import digest_of, receipt_body
-from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, next_head
+from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, digest_of, next_head, receipt_body
 from .rows import Span, container_lines, read_lines, unpack
 from .verify_file import archive_path, verify_file
 
