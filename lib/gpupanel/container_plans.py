@@ -46,6 +46,6 @@ def _plan(
     return ContainerPlan(
         position, container.type, container.container_hash, digests.container_digest(container),
         existing.target_digest if existing else digests.ABSENT, container.title, container.cover_hash, decision,
-        reason, changes, members.total, members.missing if is_bringing else (),
+        reason, changes, members.total, tuple(members.missing) if is_bringing else (),
         members.missing_count if is_bringing else 0, existing.id if existing else None,
     )

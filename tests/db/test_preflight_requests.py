@@ -5,10 +5,11 @@ import secrets
 
 import pytest
 import worker_helpers
-from gpupanel import bulk_service, bundle_inspection, job_queue, ledger, preflight_requests, services
+from gpupanel import bulk_service, bundle_inspection, job_queue, preflight_requests, services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PreflightRequested
 from gpupanel.mount import Mount
+from gpupanel.web import status_bar
 from gpupanel.worker import preflights
 
 SECONDS = 20  # any time limit, as that of a page
@@ -226,6 +227,6 @@ def test_the_claim_reads_its_index_in_order(panel_db, worker_db, bundle):
 
 
 def test_the_page_tells_of_the_request_and_its_state(panel_db, bundle):
-    before = panel_db.run_read(ledger.change_token, bundle)
+    _, before = status_bar.load_with_batch(panel_db, bundle)
     ask(panel_db, bundle)
-    assert panel_db.run_read(ledger.change_token, bundle) != before
+    assert status_bar.load_with_batch(panel_db, bundle)[1] != before

@@ -163,7 +163,7 @@ def known_container(*, removed=False, title="Coast", by=OLDER, has_members=True)
 
 
 IN, COMES, MOVES = (MemberSummary(total=1, **{name: 1}) for name in ("present", "arriving", "moving"))
-STOPPED, LACKING = MemberSummary(total=1, stopped=1), MemberSummary(total=1, missing=(MEMBER,), missing_count=1)
+STOPPED, LACKING = MemberSummary(total=1, stopped=1), MemberSummary(total=1, missing=[MEMBER], missing_count=1)
 WHOLE = MemberSummary(total=1)
 
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue, ledger, services
+from gpupanel import job_queue, services
 from gpupanel.db import Database
 from gpupanel.web import csrf, status_bar, templating
 from gpupanel.web.pages import batch
@@ -105,7 +105,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
     seen, transact, reader = {}, Database.run_transaction, Database(panel_db.settings)
 
     def look():
-        stamp = reader.run_read(ledger.change_token, sync_id)
+        _, stamp = status_bar.load_with_batch(reader, sync_id)
         request = Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
         shown = batch.view(reader, request, settings)
         assert seen.setdefault(repr(stamp), shown) == shown

@@ -5,7 +5,7 @@ docs/CONTRACT.md, 6. Tables and 7. Events.
 
 from ..models import MAX_REASON_LENGTH
 from .batches import (
-    change_token, checked_token, count_batches, get_batch, has_archived_results, has_unapproved_plan,
+    checked_token, count_batches, get_batch, has_archived_results, has_unapproved_plan,
     imported_since_plan, is_archived, known_sync_ids, lock_batch, manifest_columns, progress, set_status,
     skipped_bundles, sort_by_upstream_order, undone_by, undos_of, was_planned,
 )
@@ -23,7 +23,7 @@ from .items import (
 
 __all__ = [
     "ASSET_TYPES", "ITEM_FLAGS", "MAX_REASON_LENGTH", "ContainerStep", "add_library_titles", "advance_container",
-    "append_event", "append_events", "bounded_decision_counts", "canonical_json", "change_token", "checked_token",
+    "append_event", "append_events", "bounded_decision_counts", "canonical_json", "checked_token",
     "container_counts", "container_result", "count_batches", "decision_counts", "failure_reasons", "get_batch",
     "get_item", "has_archived_results", "has_done_items", "has_unapproved_plan", "imported_since_plan",
     "is_archived", "known_sync_ids", "latest_event", "list_containers", "list_events", "list_items",
