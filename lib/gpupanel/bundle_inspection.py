@@ -9,7 +9,7 @@ from .db import chunked
 from .errors import BundleIncompleteError, ManifestError, PreflightTooLongError, UnsafePathError
 from .library_reader import AssetKey
 from .manifest import (
-    InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
+    InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex,
 )
 from .mount import Mount, map_in_threads
 
@@ -69,7 +69,7 @@ def read_bundle(
             if most_bytes is not None and file.size > most_bytes:
                 raise PreflightTooLongError
             raw = file.read()
-        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
+        manifest = parse_manifest(raw, sync_id, mount.settings, checkpoint)
     except ManifestError as error:
         sha256 = None if raw is None else sha256_hex(raw)
         return BundleInspection(sync_id, sha256, None, error.problems or [str(error)], {})

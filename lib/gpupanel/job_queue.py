@@ -238,11 +238,6 @@ def list_queued(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
     return list_active(tx, JobState.QUEUED, limit=limit).rows
 
 
-def list_running(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
-    """The running jobs."""
-    return list_active(tx, JobState.RUNNING, limit=limit).rows
-
-
 def list_active(
     tx: ReadTransaction, state: JobState, start: Cursor | None = None, *, limit: int = 50
 ) -> Page[ListedJob]:

@@ -101,7 +101,7 @@ def preflight_batch(
     if batch["undo_of"] is not None:
         if seconds is not None and batch["imported_at"] is None and _has_large_undo(db, batch):
             raise request_preflight(db, batch, actor)
-        return undo_service.preflight(db, sync_id, actor)
+        return db.run_transaction(undo_service.replan, sync_id, actor)
     try:
         examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
     except PreflightTooLongError:
@@ -150,7 +150,7 @@ def retry_batch(
         if seconds is not None and _has_large_undo(db, batch):
             message = f"Batch {sync_id} is too large to be planned again in a request; nothing was retried."
             raise InvalidStateError(message, f"Retry it in a shell: gpupanel retry {sync_id}")
-        return undo_service.retry(db, sync_id, actor, priority)
+        return db.run_transaction(undo_service.retry, sync_id, actor, priority)
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:

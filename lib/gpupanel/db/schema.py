@@ -7,6 +7,7 @@ differences and what would mend each. Versions: docs/decisions/0116-schema-versi
 
 import dataclasses
 import re
+from contextlib import closing
 from typing import Any
 
 from .. import perl_time
@@ -50,17 +51,13 @@ def apply(admin: DatabaseSettings) -> list[str]:
     name = admin.name
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
         raise ConfigurationError("init-db", [f"[database] name: found {name!r}, expected letters, digits and _"])
-    server = Database(dataclasses.replace(admin, name=""))
-    try:
+    with closing(Database(dataclasses.replace(admin, name=""))) as server:
         server.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
         return _bring_up_to_date(admin)
-    finally:
-        server.close()
 
 
 def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
-    db = Database(admin, read_timeout=STATEMENT_TIMEOUT_SECONDS)
-    try:
+    with closing(Database(admin, read_timeout=STATEMENT_TIMEOUT_SECONDS)) as db:  # the end releases the lock
         _lock(db, admin.name)
         before = set(_tables(db))
         _refuse_foreign_tables(db, before)
@@ -73,8 +70,6 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
         for statement in read_statements("grants.sql"):
             _execute(db, statement)
         return migrated + made + completed
-    finally:
-        db.close()  # which releases the lock
 
 
 def _refuse_foreign_tables(db: Database, tables: set[str]) -> None:
@@ -203,9 +198,6 @@ def _tables(db: Database) -> list[str]:
 
 def open_account(admin: DatabaseSettings, user: str, password: str) -> None:
     """Give an account its password and unlock it."""
-    db = Database(admin)
-    try:
-        unlock = "ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK"
+    unlock = "ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK"
+    with closing(Database(admin)) as db:
         db.execute(unlock, user=user, password=password)
-    finally:
-        db.close()

@@ -41,6 +41,7 @@ class _Tally:
         self.types: Counter[str] = Counter()
         self.kept: list[str] = []
         self.writes = 0
+        self.planned: set[Key] = set()
 
     def add(self, counts: Counter[Decision], decision: Decision, reason: str, digest: str | None) -> None:
         counts[decision] += 1
@@ -99,18 +100,10 @@ def replan_open(tx: Transaction, batch: BatchRow, undo: BatchRow, actor: str) ->
     return outcome
 
 
-class _Written(_Tally):
-    """The tally of a plan that was written, with the keys of its entries."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.planned: set[Key] = set()
-
-
 def _write(
     tx: Transaction, planner: UndoPlanner, batch: BatchRow, undo: BatchRow, only: set[Key] | None
-) -> _Written:
-    tally, words = _Written(), search_words.WordSet()
+) -> _Tally:
+    tally, words = _Tally(), search_words.WordSet()
     settled = set() if only is None else ledger.settled_containers(tx, undo["id"])
     for containers in _container_plans(tx, planner, batch["id"]):
         open_ones = [each for each in containers if (each.type, each.container_hash) not in settled]
