@@ -260,8 +260,10 @@ def _write_entries(
     words.add(failures)
     search_words.save(tx, bundle.batch_id, words)
     if examined.only is None:
-        ledger.withdraw_missing(tx, bundle.batch_id, manifest)
-        ledger.withdraw_missing_containers(tx, bundle.batch_id, manifest)
+        items = ((item.asset_type, item.asset_hash) for item in manifest.items)
+        ledger.withdraw_items(tx, bundle.batch_id, items, "the manifest does not list this item any more")
+        keys = ((each.type, each.container_hash) for each in manifest.containers)
+        ledger.withdraw_containers(tx, bundle.batch_id, keys, "the manifest does not list this container any more")
     return counts, failures
 
 

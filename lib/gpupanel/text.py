@@ -85,6 +85,11 @@ def whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else None
 
 
+def database_time(time: datetime | None) -> str | None:
+    """A time of the database in UTC, with six digits, as results and receipts have it."""
+    return time.isoformat(" ", "microseconds") if time else None
+
+
 def parse_moment(text: str) -> datetime:
     """A time as the database has it: in UTC, without a zone. A text without a zone is in UTC.
 

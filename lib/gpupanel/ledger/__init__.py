@@ -11,14 +11,14 @@ from .batches import (
 )
 from .containers import (
     ContainerStep, advance_container, container_counts, container_result, list_containers, plan_containers,
-    planned_containers, settle_containers, settled_containers, withdraw_missing_containers,
+    planned_containers, settle_containers, settled_containers, withdraw_containers,
 )
 from .failures import failure_reasons
 from .events import append_event, append_events, canonical_json, latest_event, list_events, spaced_json
 from .items import (
     ASSET_TYPES, ITEM_FLAGS, add_library_titles, bounded_decision_counts, decision_counts, get_item, has_done_items,
     list_items, list_items_by_hash, open_items, plan_items, plan_of_small_batch, planned_items, previous_page_start,
-    record_results, withdraw_missing,
+    record_results, withdraw_items,
 )
 
 __all__ = [
@@ -30,6 +30,6 @@ __all__ = [
     "list_items_by_hash", "lock_batch", "manifest_columns", "open_items", "plan_containers", "plan_items",
     "plan_of_small_batch", "planned_containers", "planned_items", "previous_page_start", "progress",
     "record_results", "set_status", "settle_containers", "settled_containers", "skipped_bundles",
-    "sort_by_upstream_order", "spaced_json", "undone_by", "undos_of", "was_planned", "withdraw_missing",
-    "withdraw_missing_containers",
+    "sort_by_upstream_order", "spaced_json", "undone_by", "undos_of", "was_planned",
+    "withdraw_containers", "withdraw_items",
 ]

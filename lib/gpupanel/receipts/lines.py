@@ -13,6 +13,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from ..text import database_time
+
 RESULT, MEMBER, TOMBSTONE, CONTAINER, EVENT, ITEM = "result", "member", "tombstone", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
 MARK_DIGITS = 4
@@ -39,18 +41,9 @@ def encode_body(kind: str, row: Mapping[str, Any]) -> bytes:
 
     Texts are as they are stored, with `\\uXXXX` for other characters: a terminal, a mail and a log show them unchanged.
     """
-    values = {name: _plain(value) for name, value in row.items()}
+    values = {name: database_time(value) if isinstance(value, datetime) else value for name, value in row.items()}
     text = json.dumps(values, sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
     return f'{{"{kind}":{text}}}'.encode("ascii")
-
-
-def _plain(value: Any) -> Any:
-    return format_time(value) if isinstance(value, datetime) else value
-
-
-def format_time(time: datetime) -> str:
-    """A time of the database in UTC, with six digits."""
-    return time.isoformat(" ", "microseconds")
 
 
 def digest_of(body: bytes) -> str:

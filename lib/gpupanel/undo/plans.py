@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .. import ledger
-from ..db import ReadTransaction, Transaction, chunked
+from ..db import ReadTransaction, Transaction
 from ..ledger import search_words
 from ..models import COUNTED_PLANS, BatchStatus, ContainerPlan, Decision, ItemPlan
 from ..preflight import SAMPLES, PreflightResult
@@ -72,7 +72,8 @@ def save_plan(
     targets = chain(tx, batch, prior_sync_id)
     tx.execute("ledger.place", batch_id=undo["id"], source_at=None, although_older=0)
     tally = _write(tx, UndoPlanner(tx, targets), batch, undo, None)
-    _withdraw(tx, undo["id"], tally.planned)
+    ledger.withdraw_items(tx, undo["id"], tally.planned, NOT_LISTED)
+    ledger.withdraw_containers(tx, undo["id"], tally.planned, NOT_LISTED)
     tx.execute(
         "undo.facts", batch_id=undo["id"], item_count=tally.items.total(), container_count=tally.containers.total(),
         prior_sync_id=prior_sync_id if len(targets) > 1 else None,
@@ -122,16 +123,6 @@ def _write(
             tally.planned.add((item.asset_type, item.asset_hash))
     search_words.save(tx, undo["id"], words)
     return tally
-
-
-def _withdraw(tx: Transaction, batch_id: int, planned: set[Key]) -> None:
-    """Withdraw the entries of an earlier plan that this one does not have."""
-    items = tx.fetch_all("ledger.listed_items", batch_id=batch_id)
-    for ids in chunked(row["id"] for row in items if (row["asset_type"], row["asset_hash"]) not in planned):
-        tx.execute("ledger.withdraw_items", ids=ids, reason=NOT_LISTED)
-    containers = tx.fetch_all("ledger_containers.listed", batch_id=batch_id)
-    for ids in chunked(row["id"] for row in containers if (row["type"], row["container_hash"]) not in planned):
-        tx.execute("ledger_containers.withdraw", ids=ids, reason=NOT_LISTED)
 
 
 # ------------------------------------------------------------------------------------------------ entries
