@@ -45,14 +45,14 @@ class BundleInspection(NamedTuple):
 
 
 def inspect_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None,
     *, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BundleInspection:
     """Read the manifest, and check the files of (`only` some) items; `progress` is called with (done, total) items.
 
     Faults of the bundle are in the result. Raises MountUnavailableError.
     """
-    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint, progress=progress)
+    return check_files(mount, read_bundle(mount, sync_id, only), progress=progress)
 
 
 def read_bundle(

@@ -11,7 +11,7 @@ from ..db import Database, create_table, migrations, queries
 from ..db.create_table import Column, Table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
-from .obstacles import Obstacle, find_obstacles, format_advice
+from .obstacles import Obstacle, find_obstacles
 from .findings import NOTE, OK, WRONG, Finding, judge
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
@@ -87,7 +87,8 @@ def _findings(db: Database, table: str, wanted: Table, actual: Table) -> Iterato
     for each in _differences(wanted, actual, table):
         obstacles = find_obstacles(db, table, each.what, wanted, actual)
         change = f"ALTER TABLE {table} {each.change.replace(BETWEEN, f'; ALTER TABLE {table} ')};"
-        advice = format_advice(obstacles) + ("" if any(obstacle.cause for obstacle in obstacles) else change)
+        first = "".join(obstacle.advice for obstacle in obstacles)
+        advice = first + ("" if any(obstacle.cause for obstacle in obstacles) else change)
         yield Finding(f"table {table}: {each.what}", WRONG, each.found, each.wanted, advice.strip())
     yield from _surplus(table, wanted, actual)
 

@@ -41,10 +41,6 @@ LISTS = ("items", "containers")
 DEFAULT_LIMITS = MountSettings()
 
 
-def no_checkpoint() -> None:
-    """Continue (default checkpoint)."""
-
-
 def sha256_hex(raw: bytes) -> str:
     """Return the SHA-256 of a manifest's bytes, in lowercase hex."""
     return hashlib.sha256(raw).hexdigest()
@@ -65,7 +61,7 @@ def salvage_fields(raw: bytes) -> dict[str, Any]:
 
 
 def parse_manifest(
-    raw: bytes, sync_id: str, limits: MountSettings = DEFAULT_LIMITS, checkpoint: Callable[[], None] = no_checkpoint
+    raw: bytes, sync_id: str, limits: MountSettings = DEFAULT_LIMITS, checkpoint: Callable[[], None] = lambda: None
 ) -> Manifest:
     """Parse the manifest of bundle `sync_id`.
 

@@ -9,23 +9,20 @@ import http.client
 import smtplib
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..config import NotifySettings, Url, read_small_text
-from ..errors import ConfigurationError, DeliveryError, PanelError
+from ..errors import ConfigurationError, DeliveryError, MountTimeoutError, PanelError
+from ..mount import call_with_timeout
 from ..text import escape_unprintable, truncate
 from .message import Message
 
-T = TypeVar("T")
 STEP_SECONDS = 20  # a server may take this long for each reply
 DELIVERY_SECONDS = 60  # and this long for a whole message
 QUIT_SECONDS = 2
@@ -66,8 +63,9 @@ def deliver(channel: Channel, message: Message) -> str:
     Raises: DeliveryError.
     """
     try:
-        return _within(DELIVERY_SECONDS, lambda: channel.send(message))
-    except TimeoutError:
+        warning: str = call_with_timeout(lambda: channel.send(message), lambda: None, DELIVERY_SECONDS)
+        return warning
+    except MountTimeoutError:  # of the call, which knows no other name for it
         raise DeliveryError(f"{channel.name} did not take the message within {DELIVERY_SECONDS} s.") from None
     except PanelError:
         raise
@@ -186,29 +184,6 @@ def _quit(server: smtplib.SMTP) -> None:
         if server.sock:
             server.sock.settimeout(QUIT_SECONDS)
         server.quit()
-
-
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread; abandon it after `seconds`, also where each reply of a slow server comes in time.
-
-    Raises: TimeoutError.
-    """
-    outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((work(), None))
-        except BaseException as error:  # raised again in the calling thread
-            outcome.put((None, error))
-
-    Thread(target=run, name="delivery", daemon=True).start()
-    try:
-        result, problem = outcome.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if problem is not None:
-        raise problem
-    return result  # type: ignore[return-value]
 
 
 def _tls_context(authorities: Path | None) -> ssl.SSLContext:
