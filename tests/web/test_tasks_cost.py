@@ -51,7 +51,11 @@ def test_a_count_is_exact_below_its_limit_and_ends_at_it(filled, limit, monkeypa
     assert filled.run_read(status_bar.load).queued == min(census["queued"], limit)
 
 
-@pytest.mark.parametrize("count", [job_queue.count_up_to, status_bar.load])
+def summary(tx):
+    return tx.fetch_one("job_queue.summary", hours=24, bound=100, perl_offset=0)
+
+
+@pytest.mark.parametrize("count", [job_queue.count_up_to, summary])
 def test_counting_makes_no_temporary_table(filled, count):
     assert temporary_tables(filled, count) == 0
 
