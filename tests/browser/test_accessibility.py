@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 from browser_session import Window
-from page_states import EMPTY, FULL
+from page_states import EMPTY, FULL, VIEWED, WAITING
 from playwright.sync_api import expect
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
@@ -44,14 +44,29 @@ def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place,
     assert violations(window.page, place) == {}
 
 
-# From here on the panel has data; tests that only read come before tests that act.
-
-
 @pytest.fixture(scope="module")
 def one_window(browser, panel):
     window = Window(browser, panel)
     yield window
     window.close()
+
+
+@pytest.mark.parametrize("place, name", list(enumerate(WAITING)))
+def test_axe_finds_nothing_while_jobs_wait(one_window, waiting, place, name):
+    WAITING[name](one_window.page, waiting)
+    assert violations(one_window.page, place) == {}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_no_page_scrolls_sideways_while_jobs_wait(one_window, waiting, name):
+    page = one_window.page
+    WAITING[name](page, waiting)
+    for width in (320, 390, 768, 1024, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+# From here on the panel has many batches; tests that only read come before tests that act.
 
 
 @pytest.fixture
@@ -91,6 +106,24 @@ def test_on_a_phone_a_batch_takes_two_lines(screen):
     assert len(heights) > 5 and max(heights) <= 64
 
 
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1500])
+def test_in_the_list_a_title_takes_one_line_and_no_more_than_its_column(screen, width):
+    titles = screen("batches", width=width).locator(".batches a.title").all()
+    assert len(titles) > 5
+    for title in titles:
+        box, cell = title.bounding_box(), title.locator("xpath=ancestor::td").bounding_box()
+        assert box["height"] < 28 and box["x"] + box["width"] <= cell["x"] + cell["width"]
+        assert title.get_attribute("title").startswith(title.inner_text().rstrip(".")[:20])
+
+
+def test_on_a_phone_a_running_job_begins_with_its_name_and_uses_the_width_of_its_card(screen):
+    page = screen("tasks", width=320)
+    for row in page.locator("[aria-label='Running jobs'] tbody tr:not(.note)").all():
+        card, name, bar = (part.bounding_box() for part in (row, row.locator(".title"), row.locator("progress")))
+        assert name["y"] - card["y"] < 16 and name["x"] - card["x"] < 16
+        assert bar["width"] > card["width"] / 2
+
+
 @pytest.mark.parametrize("name", ["batches", "attention"])
 def test_on_a_phone_no_part_of_a_batch_leaves_its_card(screen, name):
     page = screen(name, width=320)
@@ -121,7 +154,7 @@ def test_on_a_phone_no_text_covers_another(screen, name):
         assert screen(name, width=width).evaluate(COVERED) == []
 
 
-@pytest.mark.parametrize("name", ["tasks", "asset", "gallery", "batch-updated", "doctor"])
+@pytest.mark.parametrize("name", ["asset", "batch-running", "batch-updated", "doctor"])
 def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
     page = screen(name, width=390)
     found = page.evaluate("""() => [...document.querySelectorAll(".stack > tbody > tr > td[data-label]")]
@@ -236,6 +269,13 @@ def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     assert moment.get_attribute("title") == "UTC, 1 h ago"
     third = "document.querySelectorAll('.steady time')[2]"
     assert "1 h ago" in page.evaluate(f"getComputedStyle({third}, '::after').content")
+
+
+@pytest.mark.parametrize("place, name", list(enumerate(VIEWED)))
+def test_axe_finds_nothing_on_the_pages_of_a_viewer_and_no_button_acts(viewer_window, dataset, place, name):
+    FULL[name](viewer_window.page, dataset)
+    assert viewer_window.page.locator("form[method=post]").count() == 0
+    assert violations(viewer_window.page, place) == {}
 
 
 @pytest.mark.parametrize("place, name", list(enumerate(FULL)))

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_every_session_speaks_utf8mb4_though_the_server_made_it_begin_otherwise(
         "SELECT @@character_set_client AS client, @@character_set_connection AS it, @@character_set_results AS back"
     )
     assert set(row.values()) == {"utf8mb4"}
+
+
+def test_a_zero_date_is_no_time_but_for_a_reader_that_keeps_it(panel_db, settings):
+    read = "SELECT CAST('0000-00-00' AS DATETIME) AS zero, CAST('2026-01-02' AS DATETIME(6)) AS day"
+    for statement in ("SET sql_mode = ''", read):
+        rows = panel_db.execute(statement)
+    assert rows == [{"zero": None, "day": datetime(2026, 1, 2)}]
+    keeping = Database(settings.database, keeps_zero_dates=True)
+    for statement in ("SET sql_mode = ''", read):
+        rows = keeping.execute(statement)
+    assert rows == [{"zero": "0000-00-00 00:00:00", "day": datetime(2026, 1, 2)}]
+    keeping.close()
 
 
 def test_rows_found_are_counted_even_when_nothing_changes(panel_db):

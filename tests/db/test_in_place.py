@@ -216,8 +216,7 @@ def test_a_table_whose_rows_have_no_number_gets_one(side, key):
     run(side, f"ALTER TABLE asset_gallery_item DROP id, {key}")
     [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
     assert obstacle["what"] == "column id" and "asset_gallery_item has no such column" in obstacle["cause"]
-    statement = obstacle["remedy"].partition("need not know it: ")[2].partition("; without")[0]
-    run(side, statement if "PRIMARY" in key else statement.replace("DROP PRIMARY KEY, ", ""))
+    run(side, obstacle["remedy"].partition("need not know it: ")[2].partition("; then repeat")[0])
     apply(side)
     assert wrong(side) == []
 
@@ -230,6 +229,113 @@ def test_other_words_of_an_enum_are_named_where_rows_have_them(side):
     assert obstacle["rows"] == 1 and obstacle["cause"].startswith("its words zu Ende, nie are none of ours: queued, ")
     assert "CASE state WHEN 'zu Ende' THEN '...'" in obstacle["remedy"]
     assert wrong(side) and not any("MODIFY COLUMN state" in finding.advice for finding in wrong(side))
+
+
+# What a Perl side of another habit does: statements -> (table, what is corrected, rows, part of the remedy)
+HABITS = {
+    "ALTER TABLE ingest_batch MODIFY started_at DATETIME NOT NULL DEFAULT '0000-00-00'; UPDATE ingest_batch SET"
+    " started_at = '0000-00-00'": ("ingest_batch", "column started_at", 2, "MODIFY `started_at` datetime NULL"),
+    "ALTER TABLE asset MODIFY bytes VARCHAR(20) NOT NULL DEFAULT ''; UPDATE asset SET bytes = '' LIMIT 2":
+        ("asset", "column bytes", 2, "MODIFY `bytes` varchar(20) NULL"),
+    "ALTER TABLE ingest_batch MODIFY action ENUM('create', 'update', '') NOT NULL; UPDATE ingest_batch SET action = ''"
+    " LIMIT 1": ("ingest_batch", "column action", 1, "MODIFY `action` enum('create','update','') NULL"),
+    "ALTER TABLE ingest_batch_item MODIFY job_id INT UNSIGNED NOT NULL DEFAULT 0; UPDATE ingest_batch_item SET job_id"
+    " = 0 LIMIT 3": ("ingest_batch_item", "foreign key ingest_batch_item_job", 3, "MODIFY `job_id` int(10) unsigned"),
+    "ALTER TABLE ingest_batch MODIFY manifest_summary LONGBLOB; UPDATE ingest_batch SET manifest_summary ="
+    " X'7B226E223A22636166E9227D' LIMIT 1":
+        ("ingest_batch", "column manifest_summary", 1, "(CONVERT(`manifest_summary` USING latin1) USING utf8mb4)"),
+}
+
+
+@pytest.mark.parametrize("statements", HABITS)
+def test_rows_whose_values_stand_for_none_or_are_latin1_come_with_statements_that_run_as_printed(side, statements):
+    table, what, rows, part = HABITS[statements]
+    run(side, f"SET SESSION sql_mode = ''; {statements}")
+    changed = f"SELECT id, updated_at FROM {table} ORDER BY id"
+    before = side.db.execute(changed)
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    assert (obstacle["table"], obstacle["what"], obstacle["rows"], obstacle["cause"]) == (table, what, rows, "")
+    assert part in obstacle["remedy"] and f"--   {obstacle['remedy']}" in doctor(side).stdout
+    run(side, obstacle["remedy"].partition(": ")[2])
+    assert side.db.execute(changed) == before  # the times of the latest change stay
+    apply(side)
+    assert wrong(side) == []
+    if "latin1" in part:
+        assert side.db.execute("SELECT manifest_summary AS s FROM ingest_batch")[0]["s"] == '{"n":"caf\u00e9"}'
+
+
+# statements -> table, column, the cause, and the part of its remedy
+LETTERS = {
+    "UPDATE asset SET asset_hash = UPPER(asset_hash)":
+        ("asset", "asset_hash", "it has capital letters", "asset_hash = LOWER(asset_hash)"),
+    "ALTER TABLE asset MODIFY asset_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL; UPDATE asset SET"
+    " asset_hash = UPPER(asset_hash)":
+        ("asset", "asset_hash", "it has capital letters", "asset_hash = LOWER(asset_hash)"),
+    "UPDATE ingest_batch SET sync_id = UPPER(sync_id)":
+        ("ingest_batch", "sync_id", "it has capital letters", "LOWER(sync_id), `updated_at` = `updated_at`"),
+    "ALTER TABLE ingest_batch MODIFY action ENUM('CREATE', 'UPDATE')":
+        ("ingest_batch", "action", "its words CREATE, UPDATE are none of ours", "WHEN 'CREATE' THEN 'create'"),
+    "UPDATE asset SET asset_type = 'Photo' WHERE asset_type = 'photo'":
+        ("asset", "asset_type", "its words are ours in other letters", "asset_type = LOWER(asset_type)"),
+}
+
+
+@pytest.mark.parametrize("statements", LETTERS)
+def test_capital_letters_are_of_another_nature_and_their_remedy_leads_to_tables_without_a_fault(side, statements):
+    table, column, cause, part = LETTERS[statements]
+    [before] = side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}")
+    run(side, f"SET foreign_key_checks = 0; {statements}")
+    answer = doctor(side, "--json")
+    [obstacle] = json.loads(answer.stdout)["obstacles"]
+    assert answer.returncode == 1 and (obstacle["table"], obstacle["what"]) == (table, f"column {column}")
+    assert obstacle["cause"].startswith(cause) and part in obstacle["remedy"]
+    run(side, obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0])
+    apply(side)
+    assert wrong(side) == []
+    assert side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}") == [before]
+
+
+def test_a_partitioned_table_with_a_key_of_two_columns_becomes_one_table(side):
+    run(side, "ALTER TABLE ingest_event DROP FOREIGN KEY fk_event_batch; ALTER TABLE ingest_event"
+              " DROP PRIMARY KEY, ADD PRIMARY KEY (id, batch_id) PARTITION BY HASH (batch_id) PARTITIONS 3")
+    before = side.db.execute("SELECT id, event_type FROM ingest_event ORDER BY id")
+    assert "REMOVE PARTITIONING;" in apply(side)
+    assert wrong(side) == [] and doctor(side).stdout == ""
+    assert side.db.execute("SELECT id, event_type FROM ingest_event ORDER BY id") == before
+
+
+def test_names_and_comments_of_the_perl_side_may_hold_any_characters(side):
+    run(side, "ALTER TABLE asset ADD COLUMN `order` INT NOT NULL COMMENT 'sort, not null',"
+              " ADD COLUMN `shelf no` INT NULL COMMENT 'it''s not null in shop 2',"
+              " ADD COLUMN `a-b` VARCHAR(9) NOT NULL, ADD COLUMN `\u68da` INT NOT NULL,"
+              " ADD UNIQUE KEY `the one` (asset_type, asset_hash, `shelf no`),"
+              " ADD FULLTEXT KEY `f t` (title)")
+    run(side, "ALTER TABLE import_job ADD KEY `claims-1` (state, priority, id), DROP KEY ix_claim")
+    script = apply(side)
+    assert "MODIFY COLUMN `order` int(11) NULL COMMENT 'sort, not null'" in script and "`shelf no`" not in script
+    assert "RENAME INDEX `claims-1` TO claim" in script
+    assert wrong(side) == [] and doctor(side).stdout == ""
+    side.db.execute("INSERT INTO asset (asset_type, asset_hash) VALUES ('photo', REPEAT('e', 64))")
+
+
+def test_a_table_that_keeps_the_history_of_its_rows_is_refused(side):
+    run(side, "ALTER TABLE asset_gallery ADD SYSTEM VERSIONING")
+    answer = doctor(side)
+    assert answer.returncode == 1 and "-- table asset_gallery: it keeps the history of its rows" in answer.stdout
+    run(side, "ALTER TABLE asset_gallery DROP SYSTEM VERSIONING")
+    apply(side)
+
+
+def test_zero_dates_that_perl_writes_after_the_change_are_named_and_conversion_waits_for_them(side):
+    apply(side)
+    schema.apply(side.server.admin(NAME))
+    run(side, "SET SESSION sql_mode = ''; UPDATE ingest_batch SET completed_at = '0000-00-00' LIMIT 1")
+    refused = gpupanel("cutover", "convert-times", "--config", side.conf)
+    assert refused.returncode == 1 and "ingest_batch.completed_at has zero dates in 1 row" in refused.stderr
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    run(side, obstacle["remedy"].partition(": ")[2])
+    assert doctor(side).stdout == ""
+    assert gpupanel("cutover", "convert-times", "--config", side.conf).returncode == 0
 
 
 def test_a_view_under_the_name_of_a_table_is_refused(side):

@@ -9,7 +9,8 @@ import pytest
 from constants import TREE
 from gpupanel.errors import ConfigurationError
 from gpupanel.migration import (
-    accepted, difference_kinds, event_diff, mapping, mapping_proposal, masks, row_reader, table_specs, value_diff,
+    accepted, difference_kinds, event_diff, mapping, mapping_evidence, mapping_proposal, mapping_rows, masks,
+    row_reader, table_specs, value_diff,
 )
 from gpupanel.migration.compared_database import ComparedDatabase
 from gpupanel.migration.findings import Difference, Findings, SAMPLES
@@ -213,6 +214,28 @@ def test_a_side_with_whole_seconds_has_an_order_from_the_second_second_on():
         assert len(list(value_diff.diff_time_order(fine, whole))) == found
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(0.7, 0), (1.7, 1)])
+def test_a_second_hides_the_order_also_where_the_other_time_of_the_side_has_a_fraction(seconds, found):
+    beat = NOON + timedelta(seconds=seconds)
+    cut, fine = {"end": NOON, "beat": beat}, {"end": beat + timedelta(milliseconds=200), "beat": beat}
+    assert len(list(value_diff.diff_time_order(cut, fine))) == found
+    assert len(list(value_diff.diff_time_order(fine, cut))) == found
+
+
+def test_numbers_are_equal_evidence_by_every_digit_whatever_their_types():
+    same = {mapping_evidence.comparable(value) for value in (1234567, "1234567", Decimal("1234567.00"), 1234567.0)}
+    assert same == {"1234567"}
+    assert len({mapping_evidence.comparable(value) for value in (1234567, 1234568, "01234567", "1,234567")}) == 4
+
+
+def test_values_that_are_new_in_each_row_mean_no_words():
+    states = [("queued", "F"), *2 * [("completed", "C")], *2 * [("failed", "E")], ("failed", "C")]
+    for code, share in ((None, 5 / 6), ("new in each row", 0.0)):
+        rows = [(ours, theirs if code is None else f"{code} {n}") for n, (ours, theirs) in enumerate(states * 2)]
+        equal = mapping_rows.EqualRows([{"state": ours} for ours, _ in rows], [{"code": theirs} for _, theirs in rows])
+        assert equal.share("import_job", "state", "code") == (share, 12)
+
+
 def test_a_job_is_told_by_its_place_and_keeps_its_type():
     seen = {}
     assert value_diff.renumber_jobs('{"job_id":"77"}', seen) == '{"job_id":"1"}'
@@ -267,13 +290,13 @@ def test_every_problem_of_a_mapping_file_is_told_at_once(tmp_path):
         mapping.load_mapping,
         tmp_path,
         (
-            "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a b\nno_table = x\n"
+            "[side]\ntime_zone = Mars/North\nzone = x\n[tables]\nasset = a`b\nno_table = x\n"
             "[asset]\ntitle = x\npath = x\nmood = y\n[extra]\na = b\n"
             "[asset.asset_type]\nphoto = foto, foto\nbild = b\ncover =\n[asset.id]\na = b\n[asset.colour]\na = b\n"
         ),
     )
     for word in (
-        "Mars/North", "[side] zone", "'a b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]",
+        "Mars/North", "[side] zone", "'a`b'", "no_table", "[asset] x: named 2 times", "[asset] mood", "[extra]",
         "[asset.asset_type] foto: named 2 times", "[asset.asset_type] bild", "[asset.asset_type] cover: empty",
         "[asset.id]: only", "[asset.colour]: unknown",
     ):

@@ -181,6 +181,17 @@ def test_the_last_error_of_a_batch_is_shown_whole(admin, recorded, admin_db):
     assert ("no space " * 100).strip() in text(admin.get(detail(recorded)).html.find(class_="problem"))
 
 
+def test_zero_dates_that_a_perl_program_wrote_are_shown_as_no_time(admin, recorded, admin_db):
+    admin_db.execute("SET sql_mode = ''")
+    admin_db.execute("UPDATE ingest_batch SET started_at = '0000-00-00', completed_at = '0000-00-00'")
+    admin_db.execute("UPDATE import_job SET claimed_at = '0000-00-00', finished_at = '0000-00-00'")
+    admin_db.execute("UPDATE ingest_batch_item SET updated_at = '0000-00-00' LIMIT 1")
+    admin_db.close()
+    page = admin.get(detail(recorded))
+    assert "0000-00-00" not in page.text and "Started -" in text(page.html)
+    assert admin.get(BATCHES).status_int == admin.get("/admin/import-tasks.cgi").status_int == 200
+
+
 def test_items_are_paged_by_position_and_none_is_lost_or_repeated(admin, recorded, admin_db):
     add = (
         "INSERT INTO ingest_batch_item (batch_id, position, asset_type, asset_hash, decision)"

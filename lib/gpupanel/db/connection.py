@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import convert_datetime
 from pymysql.cursors import DictCursor
 
 from .. import errors
@@ -31,6 +33,7 @@ PING_AFTER_SECONDS = 1
 CONNECT_SECONDS = 5
 PACKET_LIMIT = "SELECT @@max_allowed_packet"
 LOCK_WAIT_TIMEOUT = 1205
+TIME_FIELDS = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 
 
 class Database:
@@ -38,13 +41,16 @@ class Database:
 
     The server ends a transaction that was idle for `idle_seconds`, so that a stopped process cannot keep its row locks
     (0: no limit). A statement fails after `read_timeout` seconds, which must be more than
-    `lock_seconds`, the time that it waits for a row lock.
+    `lock_seconds`, the time that it waits for a row lock. A zero date, which a Perl program may write, is read as NULL,
+    unless the reader `keeps_zero_dates`: it then gets their text.
     """
 
     def __init__(
-        self, settings: DatabaseSettings, *, idle_seconds: int = 0, lock_seconds: int = 10, read_timeout: float = 60
+        self, settings: DatabaseSettings, *, idle_seconds: int = 0, lock_seconds: int = 10, read_timeout: float = 60,
+        keeps_zero_dates: bool = False,
     ) -> None:
         self.settings = settings
+        self._keeps_zero_dates = keeps_zero_dates
         self._idle_seconds, self._lock_seconds = idle_seconds, lock_seconds
         self._read_timeout = read_timeout
         self._local = threading.local()
@@ -212,6 +218,8 @@ class Database:
             self.settings, self._tls_context, autocommit=None, client_flag=CLIENT.FOUND_ROWS,
             connect_timeout=CONNECT_SECONDS, read_timeout=self._read_timeout, write_timeout=self._read_timeout,
         )
+        if not self._keeps_zero_dates:
+            connection.decoders = {**connection.decoders, **dict.fromkeys(TIME_FIELDS, _read_time)}
         try:
             connection.query(session.TRANSACTIONS)
             connection.query(
@@ -225,6 +233,12 @@ class Database:
     @cached_property
     def _tls_context(self) -> sign_in.TlsContext | None:
         return sign_in.tls_context(self.settings)
+
+
+def _read_time(text: str) -> datetime | None:
+    """Return a time; None of a zero date, which the driver would leave as text."""
+    time = convert_datetime(text)
+    return time if isinstance(time, datetime) else None
 
 
 def _read_packet_limit(connection: Connection) -> int:

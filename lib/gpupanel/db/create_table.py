@@ -4,10 +4,16 @@ import re
 from typing import NamedTuple
 
 TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`?(\w+)`? \((.*)\)(.*)", re.DOTALL)
-AFTER_A_COMMA = re.compile(r",\s*\n\s*(?=[\w`]+ )")  # each definition starts a line
+PARTITIONS = re.compile(r"\n\s*(?:/\*!\d+ )?PARTITION BY ")
+VERSIONED = " WITH SYSTEM VERSIONING"
+AFTER_A_COMMA = re.compile(r",\s*\n\s*(?=`|\w+ )")  # each definition starts a line
 QUOTED_OR_NOT = re.compile(r"('(?:[^']|'')*')|([^']+)")
+SPACES = re.compile(r"\s+")
 ENGINE = re.compile(r"ENGINE ?= ?(\w+)")
-INDEX = re.compile(r"(UNIQUE |PRIMARY )?KEY (?:(\w+) )?\((.*)\)")
+COLUMN_NAME = re.compile(r"`((?:[^`]|``)+)` ")
+INDEX = re.compile(r"(UNIQUE |PRIMARY )?KEY (?:(`(?:[^`]|``)+`|\w+) )?\((.*)\)")
+NO_COLUMNS = ("CONSTRAINT ", "FULLTEXT ", "SPATIAL ", "VECTOR ", "PERIOD ")
+COMMENT = re.compile(r" comment '(?:[^']|'')*'")
 FOREIGN = re.compile(r"CONSTRAINT (\w+) (FOREIGN KEY .*)")
 TYPE = re.compile(r"\w+(?:\([^)]*\))?(?: unsigned)?")
 WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)\(\d+\)")  # the display width, which does not limit the values
@@ -42,32 +48,50 @@ class Table(NamedTuple):
     indexes: dict[str, tuple[bool, str]]
     foreign: dict[str, str]
     engine: str
+    is_partitioned: bool = False
+    is_versioned: bool = False
+
+
+def quoted(name: str) -> str:
+    """Return a name of another program as a statement takes it, whatever its characters."""
+    return f"`{name.replace('`', '``')}`"
 
 
 def parse_create_table(statement: str) -> tuple[str, Table]:
     """Parse a CREATE TABLE statement; return the table's name and content."""
-    match = TABLE.match(statement)
+    described, *partitions = PARTITIONS.split(statement, maxsplit=1)
+    match = TABLE.match(described)
     if match is None:
         raise ValueError(f"not a CREATE TABLE statement: {statement[:80]}")
     name, body, options = match.groups()
     engine = ENGINE.search(options)
-    parsed = Table({}, {}, {}, engine[1] if engine else "")
+    parsed = Table({}, {}, {}, engine[1] if engine else "", bool(partitions), VERSIONED in options)
     for definition in AFTER_A_COMMA.split(body.strip()):
-        _add(parsed, " ".join(definition.replace("`", "").split()), options)
+        _add(parsed, definition, options)
     return name, parsed
 
 
 def _add(parsed: Table, definition: str, options: str) -> None:
-    if index := INDEX.match(definition):
-        parsed.indexes[index[2] or "PRIMARY"] = (bool(index[1]), index[3].replace(" ", ""))
-    elif foreign := FOREIGN.match(definition):
+    if column := COLUMN_NAME.match(definition):
+        name, text = column[1].replace("``", "`"), _plain(definition[column.end():])
+        parsed.columns[name] = (_column(_lowered(text), _lowered(options)), text)
+    elif index := INDEX.match(definition):
+        columns = index[3].replace("`", "").replace(" ", "")
+        parsed.indexes[(index[2] or "PRIMARY").replace("`", "")] = (bool(index[1]), columns)
+    elif foreign := FOREIGN.match(plain := _plain(definition)):
         parsed.foreign[foreign[1]] = re.sub(r"(\w) \(", r"\1(", foreign[2]).replace(", ", ",")
-    elif not definition.startswith("CONSTRAINT"):
-        name, _, text = definition.partition(" ")
+    elif not plain.startswith(NO_COLUMNS):
+        name, _, text = plain.partition(" ")
         if text.endswith(" PRIMARY KEY"):
             text = text.removesuffix(" PRIMARY KEY")
             parsed.indexes["PRIMARY"] = (True, name)
         parsed.columns[name] = (_column(_lowered(text), _lowered(options)), text)
+
+
+def _plain(definition: str) -> str:
+    """Remove backquotes and runs of white space outside of quotes."""
+    parts = QUOTED_OR_NOT.findall(definition)
+    return "".join(text or SPACES.sub(" ", other.replace("`", "")) for text, other in parts).strip()
 
 
 def _lowered(text: str) -> str:
@@ -77,6 +101,7 @@ def _lowered(text: str) -> str:
 
 
 def _column(text: str, options: str) -> Column:
+    text = COMMENT.sub("", text)
     kind = "json" if "json_valid" in text else WIDTH.sub(r"\1", _match(TYPE, text))
     default, generated = DEFAULT.search(text), GENERATED.search(text)
     return Column(

@@ -6,14 +6,16 @@ its own. So the script is refused, with the statements for a switch without both
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..db.create_table import Column, Table
+from ..db.create_table import Column, Table, quoted
 
 BYTES = re.compile(r"(?:var)?binary|(?:tiny|medium|long)?blob")
 NUMBER = re.compile(r"(?:tiny|small|medium|big)?int|decimal|double|float")
 WORD = re.compile(r"'((?:[^']|'')*)'")
 DIGITS = re.compile(r"char\((32|36|64)\)")
+CAPITALS = "BINARY {0} <> LOWER({0})"
 UUID = r"REGEXP_REPLACE({}, '^(.{{8}})(.{{4}})(.{{4}})(.{{4}})', '\\1-\\2-\\3-\\4-')"
 # Columns with a default of which another program has the values under other names: no default can stand for them.
 COMPUTED = {("asset_source", "sha256"), ("asset_ai_run", "content_sha256")}
@@ -37,22 +39,23 @@ def find_cause(table: str, name: str, wanted: Table, actual: Table) -> Cause | N
         return _missing(table, name, wanted, actual) if _is_essential(table, name, wanted) else None
     if column.generated:
         return None
-    return _other_nature(table, name, column, actual.columns[name][0])
+    return _other_nature(table, name, column, actual)
 
 
-def _other_nature(table: str, name: str, wanted: Column, actual: Column) -> Cause | None:
+def _other_nature(table: str, name: str, wanted: Column, theirs: Table) -> Cause | None:
+    actual, kept = theirs.columns[name][0], kept_times(theirs)
     found = f"it is {actual.type}, and must be {wanted.type}:"
     if (digits := DIGITS.fullmatch(wanted.type)) and BYTES.match(actual.type):
         text = f"LOWER(HEX({name}))"
         value = UUID.format(text) if digits[1] == "36" else text
         return Cause(f"{found} bytes, where this system keeps digits.", _converted(
-            f"ALTER TABLE {table} MODIFY {name} VARBINARY(64); UPDATE {table} SET {name} = {value};"
+            f"ALTER TABLE {table} MODIFY {name} VARBINARY(64); UPDATE {table} SET {name} = {value}{kept};"
             f" ALTER TABLE {table} MODIFY {name} VARCHAR(64) CHARACTER SET ascii"
         ))
     if wanted.type.startswith("datetime") and NUMBER.match(actual.type):
         return Cause(f"{found} numbers, such as seconds or milliseconds since 1970.", _converted(
             f"ALTER TABLE {table} ADD {name}_at DATETIME(6) NULL; UPDATE {table} SET {name}_at ="
-            f" FROM_UNIXTIME(NULLIF({name}, 0) / IF({name} >= 1e11, 1000, 1));"
+            f" FROM_UNIXTIME(NULLIF({name}, 0) / IF({name} >= 1e11, 1000, 1)){kept};"
             f" ALTER TABLE {table} DROP {name}, RENAME COLUMN {name}_at TO {name}"
         ))
     if "int" in wanted.type and BYTES.match(actual.type):
@@ -61,19 +64,43 @@ def _other_nature(table: str, name: str, wanted: Column, actual: Column) -> Caus
     return None
 
 
-def find_other_words(table: str, name: str, wanted: Table, actual: Table) -> Cause | None:
-    """Return why rows of an ENUM with other words cannot be kept."""
-    if not {name} <= wanted.columns.keys() & actual.columns.keys():
-        return None
-    ours, theirs = (WORD.findall(side.columns[name][0].type) for side in (wanted, actual))
-    others = [word for word in theirs if word not in ours]
-    if not ours or not others:
-        return None
-    cases = " ".join(f"WHEN '{word}' THEN '...'" for word in others)
-    return Cause(f"its words {', '.join(others)} are none of ours: {', '.join(ours)}.", _converted(
-        f"ALTER TABLE {table} MODIFY {name} VARCHAR(64);"
-        f" UPDATE {table} SET {name} = CASE {name} {cases} ELSE {name} END"
-    ))
+def find_other_letters(table: str, name: str, wanted: Column, theirs: Table) -> Iterator[tuple[str, Cause]]:
+    """Yield (query of the rows, cause) of capital letters in digests, and of words that are none of ours."""
+    actual, kept = theirs.columns[name][0], kept_times(theirs)
+    if not actual.collation:
+        return
+    if DIGITS.fullmatch(wanted.type):
+        yield f"SELECT * FROM {table} WHERE {CAPITALS.format(f'`{name}`')}", Cause(
+            "it has capital letters, where this system keeps small ones, and finds no others.",
+            _converted(f"UPDATE {table} SET {name} = LOWER({name}){kept}"),
+        )
+    ours, words = words_of(wanted), words_of(actual)
+    listed = ", ".join(f"'{word}'" for word in ours)
+    others = [word for word in words if word and word not in ours]
+    if ours and others:
+        cases = " ".join(f"WHEN '{word}' THEN '{word.lower() if word.lower() in ours else '...'}'" for word in others)
+        yield f"SELECT * FROM {table} WHERE `{name}` <> '' AND BINARY `{name}` NOT IN ({listed})", Cause(
+            f"its words {', '.join(others)} are none of ours: {', '.join(ours)}.", _converted(
+                f"ALTER TABLE {table} MODIFY {name} VARCHAR(64);"
+                f" UPDATE {table} SET {name} = CASE {name} {cases} ELSE {name} END{kept}"
+            )
+        )
+    elif ours and not words:
+        yield f"SELECT * FROM {table} WHERE BINARY `{name}` NOT IN ({listed}) AND LOWER(`{name}`) IN ({listed})", Cause(
+            f"its words are ours in other letters: {', '.join(ours)}.",
+            _converted(f"UPDATE {table} SET {name} = LOWER({name}){kept}"),
+        )
+
+
+def kept_times(theirs: Table, alias: str = "") -> str:
+    """Return the assignments by which an UPDATE leaves the times of the latest change as they are."""
+    touched = [f"{alias}{quoted(name)}" for name, (column, _) in theirs.columns.items() if column.touched]
+    return "".join(f", {name} = {name}" for name in touched)
+
+
+def words_of(column: Column) -> list[str]:
+    """Return the words of an ENUM; none of another column."""
+    return WORD.findall(column.type) if column.type.startswith("enum(") else []
 
 
 def _converted(statements: str) -> str:
@@ -83,13 +110,14 @@ def _converted(statements: str) -> str:
     )
 
 
-def _unnumbered(table: str, others: str) -> Cause:
+def _unnumbered(table: str, others: str, actual: Table) -> Cause:
     """Return what to do where rows have no number; no other table refers to it."""
+    dropped = "DROP PRIMARY KEY, " if "PRIMARY" in actual.indexes else ""
     return Cause(
         f"{table} has no such column. Columns that this system does not know: {others}.",
         f"If one of them numbers the rows, rename it: ALTER TABLE {table} RENAME COLUMN ... TO id. Otherwise add it;"
-        f" the Perl programs need not know it: ALTER TABLE {table} DROP PRIMARY KEY, ADD id BIGINT UNSIGNED NOT NULL"
-        " AUTO_INCREMENT PRIMARY KEY; without DROP PRIMARY KEY where the table has none. Then repeat step 1.",
+        f" the Perl programs need not know it: ALTER TABLE {table} {dropped}ADD id BIGINT UNSIGNED NOT NULL"
+        " AUTO_INCREMENT PRIMARY KEY; then repeat step 1.",
     )
 
 
@@ -107,7 +135,7 @@ def _is_essential(table: str, name: str, wanted: Table) -> bool:
 def _missing(table: str, name: str, wanted: Table, actual: Table) -> Cause:
     others = ", ".join(column for column in actual.columns if column not in wanted.columns) or "none"
     if name == "id" and table not in REFERRED:
-        return _unnumbered(table, others)
+        return _unnumbered(table, others, actual)
     return Cause(
         f"{table} has no such column, and no default can stand for its values. Columns that this system does not know:"
         f" {others}.",

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from ..config import Settings
 from ..db import Database, create_table, migrations, queries
-from ..db.create_table import Column, Table
+from ..db.create_table import QUOTED_OR_NOT, Column, Table, quoted
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
-from .obstacles import Obstacle, find_obstacles
+from .obstacles import Obstacle, find_in_unchanged, find_obstacles
 from .findings import NOTE, OK, WRONG, Finding, judge
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
@@ -23,6 +23,7 @@ DIGESTS = {
 }
 DEFAULTS = {"json": "'{}'", "datetime": "CURRENT_TIMESTAMP(6)", "char": "''", "varchar": "''", "longtext": "''"}
 DATA_TYPE = re.compile(r"^\w+(?:\([^)]*\))?")
+NO_PARTITIONS = "REMOVE PARTITIONING"
 CHARACTERS = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 MISSING = "Run bin/gpupanel init-db, which makes what is missing."
 MIGRATE = "Stop the workers, then run bin/gpupanel init-db, which applies the migrations that are missing."
@@ -101,14 +102,21 @@ def changes_of(table: str, wanted: Table, actual: Table) -> Iterator[tuple[str, 
 
 
 def obstacles_of(db: Database, table: str, wanted: Table, actual: Table) -> Iterator[Obstacle]:
-    """Yield the rows that make the table's statements fail."""
-    for each in _differences(wanted, actual, table):
-        yield from find_obstacles(db, table, each.what, wanted, actual)
+    """Yield the rows that make the table's statements fail, and those that this system would not find afterwards."""
+    changes = [each.what for each in _differences(wanted, actual, table)]
+    for what in changes:
+        yield from find_obstacles(db, table, what, wanted, actual)
+    yield from find_in_unchanged(
+        db, table, [name for name in wanted.columns if f"column {name}" not in changes], wanted, actual
+    )
 
 
 def _differences(wanted: Table, actual: Table, table: str) -> Iterator[Difference]:
     if actual.engine != wanted.engine:
         yield Difference("its engine", actual.engine, wanted.engine, f"ENGINE = {wanted.engine}")
+    if actual.is_partitioned:
+        # The server takes this clause at the end of an ALTER alone, and without a comma before it.
+        yield Difference("its partitions", "partitioned", "one table, to which foreign keys can refer", NO_PARTITIONS)
     yield from _columns(table, wanted, actual)
     yield from _others_columns(wanted, actual)
     yield from _indexes(table, wanted, actual)
@@ -152,8 +160,10 @@ def _others_columns(wanted: Table, actual: Table) -> Iterator[Difference]:
     """An additional column must not require a value."""
     for name, (column, definition) in actual.columns.items():
         if name not in wanted.columns and column.required:
-            free = definition.replace("NOT NULL", "NULL")
-            yield Difference(f"column {name}", definition, "a default, or NULL", f"MODIFY COLUMN {name} {free}")
+            parts = QUOTED_OR_NOT.findall(definition)
+            free = "".join(text or other.replace("NOT NULL", "NULL") for text, other in parts)
+            change = f"MODIFY COLUMN {quoted(name)} {free}"
+            yield Difference(f"column {name}", definition, "a default, or NULL", change)
 
 
 def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Difference]:
@@ -163,11 +173,11 @@ def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Difference]:
         definition = f"{kind} ({columns.replace(',', ', ')})"
         if not same:
             other = actual.indexes.get(name)
-            replaced = f"DROP INDEX {name}, " if other else ""
+            replaced = f"DROP {'PRIMARY KEY' if name == 'PRIMARY' else f'INDEX {name}'}, " if other else ""
             found = f"on ({other[1]}), {'unique' if other[0] else 'not unique'}" if other else "missing"
             yield Difference(f"index {name}", found, definition, f"{replaced}ADD {definition}")
         elif (table, name) in forced_indexes() and name not in same:
-            rename = f"RENAME INDEX {same[0]} TO {name}"
+            rename = f"RENAME INDEX {quoted(same[0])} TO {name}"
             yield Difference(f"index {name}", f"named {same[0]}", definition, rename)
 
 
@@ -185,10 +195,10 @@ def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
     """An additional key may refuse rows of this application."""
     for name, index in actual.indexes.items():
         if index[0] and index not in wanted.indexes.values() and name not in wanted.indexes:
-            yield _strange(table, f"index {name}", f"UNIQUE ({index[1]})", f"DROP INDEX {name}")
+            yield _strange(table, f"index {name}", f"UNIQUE ({index[1]})", f"DROP INDEX {quoted(name)}")
     for name, definition in actual.foreign.items():
         if definition not in wanted.foreign.values() and name not in wanted.foreign:
-            yield _strange(table, f"foreign key {name}", definition, f"DROP FOREIGN KEY {name}")
+            yield _strange(table, f"foreign key {name}", definition, f"DROP FOREIGN KEY {quoted(name)}")
 
 
 def _strange(table: str, what: str, found: str, change: str) -> Finding:

@@ -29,6 +29,10 @@ NO_TABLES = Obstacle(
     "Check its name in [database]. Where the Perl side has other names, rename its tables and columns first, and let"
     " its programs use the new names: `compare schemas` proposes which.",
 )
+VERSIONED = (
+    "it keeps the history of its rows (SYSTEM VERSIONING), so the server refuses to change it.",
+    "Dump the history, if it is needed, and drop it: ALTER TABLE ... DROP SYSTEM VERSIONING.",
+)
 PLAIN = re.compile(r"\w+", re.ASCII)  # a name that a statement takes as it is
 LOCK_SECONDS = 60  # a table that another program keeps locked ends the script, rather than its visitors' requests
 
@@ -70,6 +74,7 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
         Obstacle(name, "table", 0, "", "it is a view.", "Name its table so, or drop the view: init-db makes the table.")
         for name in sorted(_names(db, "VIEW") & expected_tables().keys())
     ]
+    obstacles += [Obstacle(name, "table", 0, "", *VERSIONED) for name, actual in tables.items() if actual.is_versioned]
     if not tables:
         obstacles.append(NO_TABLES)
     zone, odd_zone = _zone(db, settings, tables)
@@ -168,7 +173,10 @@ def _statements(tables: dict[str, Table], others: dict[str, Table]) -> Iterator[
         if foreign.table in others or not (_is_in(foreign, added) or _has_name(foreign, added))
     ]
     yield from (f"ALTER TABLE {foreign.table} DROP FOREIGN KEY {foreign.name}" for foreign in dropped)
-    yield from (f"ALTER TABLE {name} {', '.join(clauses)}" for name, clauses in changes.items() if clauses)
+    yield from (
+        f"ALTER TABLE {name} {', '.join(clauses)}{_without_partitions(tables[name])}"
+        for name, clauses in changes.items() if clauses
+    )
     yield from _columns_of_others([foreign for foreign in dropped if foreign.table in others], others)
     yield from (
         f"ALTER TABLE {foreign.table} ADD CONSTRAINT {foreign.name} {foreign.definition}" for foreign in added
@@ -181,7 +189,11 @@ def _changes(name: str, actual: Table) -> Iterator[str]:
     changes = [change for _, change in schema_diff.changes_of(name, wanted, actual)]
     if changes:
         yield from ("ENGINE = InnoDB", "ROW_FORMAT = DYNAMIC", f"DEFAULT {schema_diff.CHARACTERS}")
-        yield from (change for change in changes if not change.startswith("ENGINE"))
+        yield from (change for change in changes if not change.startswith(("ENGINE", schema_diff.NO_PARTITIONS)))
+
+
+def _without_partitions(actual: Table) -> str:
+    return f" {schema_diff.NO_PARTITIONS}" if actual.is_partitioned else ""
 
 
 def _has_same_type(table: str, column: str, actual: Column) -> bool:

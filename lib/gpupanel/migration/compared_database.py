@@ -52,7 +52,7 @@ class ComparedDatabase:
         self.mapping_file = mapping_file
         self.label = label or str(conf)
         self.side = f"the {side} side" if side else "the database"
-        self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS)
+        self._db = Database(self.settings, read_timeout=STATEMENT_TIMEOUT_SECONDS, keeps_zero_dates=True)
         self.catalogue: Catalogue = {}
         self.types: dict[tuple[str, str], str] = {}
         self.definitions: dict[tuple[str, str], str] = {}
@@ -133,7 +133,10 @@ class ComparedDatabase:
 
     def count(self, table: TableSpec) -> int:
         """Count the rows of a table. Raises UnreadableSideError."""
-        actual = self.mapping.table(table.name)
+        return self.count_rows(self.mapping.table(table.name))
+
+    def count_rows(self, actual: str) -> int:
+        """Count the rows of a table by its own name. Raises UnreadableSideError."""
         with self._named(f"table {actual}"):
             return next(iter(list(self._tx.stream_sql(f"SELECT COUNT(*) AS n FROM `{actual}`"))))["n"]
 

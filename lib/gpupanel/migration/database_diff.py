@@ -187,7 +187,7 @@ class TableComparison:
 
     def _compare_bundle(self, pairs: list[RowPair], jobs: JobNames) -> None:
         """Compare the rows of one bundle, or of one key."""
-        event_order = EventOrder(self._add)
+        event_order = EventOrder(self._add, [side.has(self._table.name, "id") for side in self._sides])
         if self._table.jobs_in:
             self._comparer.link_jobs([(pair.left[0], pair.right[0]) for pair in pairs if pair.left and pair.right])
         for pair in pairs:
@@ -298,10 +298,13 @@ class TableComparison:
 
 
 class EventOrder:
-    """Compares the order of the events within each bundle."""
+    """Compares the order of the events within each bundle.
 
-    def __init__(self, add: Callable[..., bool]):
-        self._add = add
+    A side whose rows have no id does not say in which order it wrote those of the same time.
+    """
+
+    def __init__(self, add: Callable[..., bool], has_ids: list[bool]):
+        self._add, self._has_ids = add, has_ids
         self._pairs: list[RowPair] = []
 
     def note(self, pair: RowPair) -> None:
@@ -313,10 +316,14 @@ class EventOrder:
 
     def end(self) -> None:
         """Compare the order of the bundle that is complete now."""
-        by_left = sorted(self._pairs, key=lambda pair: pair.left[0]["@"])
-        by_right = sorted(self._pairs, key=lambda pair: pair.right[0]["@"])
+        by_left = sorted(self._pairs, key=lambda pair: self._place(pair.left[0], pair.right[0], self._has_ids[LEFT]))
+        by_right = sorted(self._pairs, key=lambda pair: self._place(pair.right[0], pair.left[0], self._has_ids[RIGHT]))
         moved = [(left, right) for left, right in zip(by_left, by_right, strict=True) if left is not right]
         if moved:
             orders = [" then ".join(str(pair.key[1]) for pair in pairs[:12]) for pairs in zip(*moved, strict=True)]
             self._add("", moved[0][0], ValueDifference("sequence", *orders))
         self._pairs = []
+
+    def _place(self, row: Row, other: Row, has_id: bool) -> tuple[str, int]:
+        """Return what orders an event; of the same time, where only that is known, the other side's number."""
+        return ("", row["@"]) if has_id else (str(row.get("created_at")), other["@"])

@@ -21,7 +21,8 @@ from . import table_specs
 from .ini_file import read_ini
 
 ABSENT = "-"
-NAME = re.compile(r"[A-Za-z0-9_$]{1,64}")
+# A name of MariaDB in any script; a statement cannot carry these two characters within backquotes.
+NAME = re.compile(r"[^`%\x00-\x1f\x7f]{1,64}")
 HINT = "docs/PERL-PARITY.md describes the mapping file; `compare schemas` proposes one."
 
 Catalogue = dict[str, set[str]]
@@ -116,7 +117,7 @@ def _names(section: str, names: dict[str, str], expected: set[str]) -> list[str]
     choices = ", ".join(sorted(expected))
     problems = [f"[{section}] {ours}: unknown, expected one of {choices}" for ours in names if ours not in expected]
     problems += [
-        f"[{section}] {ours}: found {theirs!r}, expected a name of letters, digits, _ and $, or {ABSENT}"
+        f"[{section}] {ours}: found {theirs!r}, expected a name without ` and %, or {ABSENT}"
         for ours, theirs in names.items() if theirs != ABSENT and not NAME.fullmatch(theirs)
     ]
     used = Counter(theirs for theirs in names.values() if theirs != ABSENT)

@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Set
 from datetime import date, datetime
 from decimal import Decimal
+from math import log2
 from typing import Any, NamedTuple
 
 from . import value_diff
+from .row_reader import PLAIN_NUMBER
 
 SAMPLE_ROWS = 200
 # A column with fewer values says nothing by them.
@@ -28,8 +30,8 @@ class Evidence(NamedTuple):
     `names` is their likeness. `share` is that of their distinct values that ours have too, of `value_count`; None where
     values say nothing: ids, times, too few of them. `key` is what the catalogue says of the column. `linked` is the
     share of the values of a reference that its table has as ids. `rows` is the share of rows with the same digest in
-    which both have the same value, of `row_count`; another column may do so, too: it `has_rival`. A reference to a
-    view, whose ids cannot be counted, `is_unproven`.
+    which both have the same value, of `row_count`; another column may have the same values, too: it `has_rival`. A
+    reference to a view, whose ids cannot be counted, `is_unproven`.
     """
 
     names: float
@@ -51,6 +53,17 @@ class Evidence(NamedTuple):
         return self.rows is not None and self.rows >= SURE_VALUES and self.row_count >= MANY_VALUES
 
     @property
+    def is_by_values(self) -> bool:
+        """Return whether nearly all of many distinct values are those of ours."""
+        many = MIN_VALUES if self.our_type in DIGESTS else MANY_VALUES  # digests are equal in equal columns alone
+        return self.is_like_by_values and self.value_count >= many
+
+    @property
+    def is_like_by_values(self) -> bool:
+        """Return whether nearly all distinct values are those of ours, however few."""
+        return self.share is not None and self.share >= SURE_VALUES
+
+    @property
     def is_sure(self) -> bool:
         """Return whether the catalogue says so, or names speak for it and values not against it, or many values do."""
         if self.types and self.is_in_rows:
@@ -63,15 +76,17 @@ class Evidence(NamedTuple):
             return True
         if self.is_unproven:
             return False
-        many = MIN_VALUES if self.our_type in DIGESTS else MANY_VALUES  # digests are equal in equal columns alone
-        by_values = self.share is not None and self.share >= SURE_VALUES and self.value_count >= many
-        return self.names >= SURE_NAMES or by_values
+        return self.names >= SURE_NAMES or (self.is_by_values and not self.has_rival)
 
     @property
     def score(self) -> float:
-        """Return what orders the proposals, between 0 and 7."""
-        by_catalogue = (2.0 if self.key else 0.0) + (3.0 if self.is_in_rows else 0.0)
-        return self.names + (self.share or 0.0) + (self.linked or 0.0) + by_catalogue if self.types else 0.0
+        """Return what orders the proposals: more is better."""
+        by_catalogue = 2.0 if self.key else 0.0
+        # Some rows that differ outweigh a name that is more alike; so do many ids beside a few small ones.
+        by_rows = 3.0 + 20 * ((self.rows or 0.0) - 1) if self.is_in_rows else 0.0
+        by_ids = self.linked + log2(max(self.value_count, 1)) / 10 if self.linked else 0.0
+        by_values = (self.share if self.rows is None else self.rows) or 0.0
+        return self.names + by_values + by_ids + by_catalogue + by_rows if self.types else 0.0
 
     def __str__(self) -> str:
         values = "values not compared" if self.share is None else f"{self.share:.0%} of {self.value_count} values equal"
@@ -124,9 +139,9 @@ def comparable(value: Any) -> str:
         value = _text_of(bytes(value))
     if isinstance(value, (datetime, date)):
         return value.isoformat()
-    if isinstance(value, (int, float, Decimal)):
-        return f"{float(value):g}"
     text = str(value)
+    if isinstance(value, (int, float, Decimal)) or PLAIN_NUMBER.fullmatch(text):
+        return value_diff.text_of_number(text)
     if UUID_TEXT.fullmatch(text):
         return text.replace("-", "").lower()
     if text.startswith(("{", "[")):

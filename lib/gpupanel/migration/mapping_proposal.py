@@ -77,6 +77,7 @@ def propose_mapping(side: ComparedDatabase, other: ComparedDatabase | None = Non
         f"{_place(line)} = {line.theirs} is unsure: {line.evidence}"
         for line in lines if not line.sure and line.theirs != ABSENT
     ]
+    questions += _unnamed(side, lines, tables)
     columns = {(line.table, line.column): line.theirs for line in lines if line.column}
     names = NameMapping(tables, columns)
     words = propose_words(side, other, names)
@@ -85,6 +86,17 @@ def propose_mapping(side: ComparedDatabase, other: ComparedDatabase | None = Non
     return MappingProposal(
         names._replace(zone=side.mapping.zone, words=all_words), lines, questions + words.open
     )
+
+
+def _unnamed(side: ComparedDatabase, lines: list[ProposedLine], tables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the columns of each table that no line names, where a column of ours has none."""
+    for table in TABLES:
+        actual = tables.get(table.name, table.name)
+        of_table = [line for line in lines if line.table == table.name and line.column]
+        ours = {*table_specs.column_types(table.name)}
+        left_over = sorted(side.catalogue.get(actual, set()) - ours - {line.theirs for line in of_table})
+        if left_over and any(line.theirs == ABSENT and not line.sure for line in of_table):
+            yield f"{table.name}: no line names these columns of {actual}: {', '.join(left_over)}"
 
 
 def _place(line: ProposedLine) -> str:
@@ -114,13 +126,30 @@ def _tables(side: ComparedDatabase, other: ComparedDatabase | None) -> Iterator[
         if ours not in pairs:
             yield ProposedLine(ours, "", ABSENT, False, "no table has a like name and most of the columns, or values")
             continue
-        names, share = likeness(ours, pairs[ours]), shares[ours, pairs[ours]]
-        equal, informative = values.get((ours, pairs[ours]), (0, 0))
+        theirs = _with_more_rows(side, ours, pairs, values)
+        names, share = likeness(ours, theirs), shares[ours, theirs]
+        equal, informative = values.get((ours, theirs), (0, 0))
         evidence = f"names {names:.0%} alike, {share:.0%} of the columns have a counterpart"
         evidence += f", {equal} of {informative} columns have equal values" if informative else ""
         by_values = equal >= SURE_VALUE_COLUMNS and equal / informative >= MIN_COLUMNS
         is_sure = (share > 0 and (names >= SURE_NAMES or share >= SURE_COLUMNS)) or by_values
-        yield ProposedLine(ours, "", pairs[ours], is_sure, evidence)
+        if theirs != pairs[ours]:
+            evidence, is_sure = f"{evidence}; {pairs[ours]} is like it, and has fewer rows", False
+        yield ProposedLine(ours, "", theirs, is_sure, evidence)
+
+
+def _with_more_rows(
+    side: ComparedDatabase, ours: str, pairs: Mapping[str, str], values: Mapping[tuple[str, str], tuple[int, int]]
+) -> str:
+    """Return the proposed table, or one with as many equal columns and more rows, such as a view over two tables."""
+    proposed = pairs[ours]
+    found = values.get((ours, proposed), (0, 0))
+    alike = [
+        theirs for (table, theirs), counts in values.items()
+        if table == ours and counts == found and counts[0] and theirs not in pairs.values()
+    ]
+    rows = {theirs: side.count_rows(theirs) for theirs in (proposed, *alike)} if alike else {proposed: 0}
+    return max(rows, key=lambda theirs: rows[theirs])
 
 
 def _equal_columns(
@@ -209,8 +238,11 @@ def _columns(
         for column in possible for name in free
         # No reference is the only primary key.
         if column == "id" or column not in table_specs.REFERENCES or side.primary.get(actual) != [name]
+        or table == "asset_source"
     }
-    agree = [pair for pair, evidence in found.items() if evidence.is_in_rows and evidence.types]
+    agree = [
+        pair for pair, evidence in found.items() if evidence.types and (evidence.is_in_rows or evidence.is_by_values)
+    ]
     for (column, name), evidence in found.items():
         if any((column == pair[0]) != (name == pair[1]) for pair in agree):
             evidence = found[column, name] = evidence._replace(has_rival=True)
@@ -219,8 +251,16 @@ def _columns(
     pairs = likeliest_pairs({
         pair: evidence.score for pair, evidence in found.items()
         if evidence.types and evidence.linked != 0
-        and (evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.is_in_rows or evidence.linked == 1)
+        and (
+            evidence.names >= MIN_LIKENESS or evidence.is_sure or evidence.is_in_rows or evidence.is_like_by_values
+            or evidence.linked == 1
+        )
     })
+    if table == "asset_source" and "asset_id" not in pairs:
+        # Each asset has one row, whose primary key may be the id of the asset.
+        linked = found.get(("asset_id", pairs.get("id", "")))
+        if linked and linked.linked == 1:
+            pairs["asset_id"] = pairs.pop("id")
     for column in wanted:
         if column in pairs:
             evidence = found[column, pairs[column]]

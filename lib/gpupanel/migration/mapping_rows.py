@@ -15,6 +15,8 @@ from .mapping import ABSENT
 from .mapping_evidence import MIN_VALUES, SAMPLE_ROWS, comparable
 from .table_specs import HASH, JSON, PLAIN
 
+# So many words of theirs may mean one of ours.
+MAX_WORDS_FOR_ONE = 2
 LENGTH = re.compile(r"(?:var)?(?:char|binary)\((\d+)\)")
 
 
@@ -48,6 +50,7 @@ def find_equal_rows(
 ) -> EqualRows:
     """Find rows of their table `actual` by the digests of a sample of ours; none where no column has such digests."""
     keys = [part for part in table_specs.BY_NAME[table].key if "." not in part and table_specs.is_hash(part)]
+    keys += [column for column in table_specs.compared_columns(table) if table_specs.is_hash(column)]
     wanted = [column for column in wanted if column in other.catalogue.get(table, ())]
     if not keys or keys[0] not in other.catalogue.get(table, ()):
         return EqualRows([], [])
@@ -69,6 +72,8 @@ def find_equal_rows(
 def _share_of_words(pairs: list[tuple[str, str]]) -> float:
     """Return the share of the pairs of words that are the most frequent ones of both; 0 where that is one pair."""
     counts = Counter(pairs)
+    if len({other for _, other in pairs}) > MAX_WORDS_FOR_ONE * len({mine for mine, _ in pairs}):
+        return 0.0  # values that are new in each row are the most frequent ones of all
     mutual = [
         pair for pair in counts
         if all(counts[pair] == max(counts[other] for other in counts if other[at] == pair[at]) for at in (0, 1))
@@ -94,10 +99,12 @@ def _may_hold(side: ComparedDatabase, table: str, name: str, key: str) -> bool:
 def _stored(side: ComparedDatabase, table: str, name: str, value: Any) -> list[str | bytes]:
     """Return a digest in each form in which a column may hold it."""
     text = value.hex() if isinstance(value, (bytes, bytearray)) else str(value)
-    if side.types.get((table, name)) in BINARY_TYPES:
-        digits = text.replace("-", "")
-        return [bytes.fromhex(digits)] if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits) else []
-    return [text.lower(), text.upper()]
+    if side.types.get((table, name)) not in BINARY_TYPES:
+        return [text.lower(), text.upper()]
+    digits = text.replace("-", "")
+    # The bytes that the digits stand for, or the digits as characters.
+    forms = [bytes.fromhex(digits)] if re.fullmatch(r"(?:[0-9a-fA-F]{2})+", digits) else []
+    return [*forms, text.lower().encode(), text.upper().encode()]
 
 
 def _comparable(value: Any) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -175,7 +176,14 @@ class RowComparer:
                 return value
         if kind is PLAIN and isinstance(value, str) and (mask := COLUMN_MASKS.get((self._table.name, column))):
             return mask.apply(value)
-        return value.lower() if kind is HASH and isinstance(value, str) else str(value)
+        return _without_type(value.lower() if kind is HASH and isinstance(value, str) else value)
+
+
+def _without_type(value: Any) -> str:
+    """Return the same text for numbers with the same value, and for an empty text and NULL."""
+    if isinstance(value, (int, float, Decimal)):
+        return value_diff.text_of_number(value)
+    return "" if value is None else str(value)
 
 
 def shared_columns(table: TableSpec, left: ComparedDatabase, right: ComparedDatabase) -> list[str]:

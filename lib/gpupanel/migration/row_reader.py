@@ -20,10 +20,14 @@ Row = dict[str, Any]
 
 TEXT_TIMES, EPOCHS, NO_TIMES = "times stored as text", "times stored as numbers", "values that are no times"
 BINARY_HASHES, BINARY_TEXTS = "digests stored as bytes", "texts stored as bytes"
+TEXT_NUMBERS = "numbers stored as text"
 # Numbers between them are seconds since 1970, between 2001 and 2286; milliseconds have three digits more.
 EPOCH_SECONDS, EPOCH_MILLISECONDS = (1e9, 1e10), (1e12, 1e13)
 EPOCH_START, ZERO = datetime(1970, 1, 1), timedelta()
 NUMBER = re.compile(r"\d{10,13}(\.\d+)?")
+# A number as MariaDB writes it; another form of a number, such as 007, is a difference.
+PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,29})(?:\.\d{1,30})?", re.ASCII)
+NUMBER_TYPES = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float")
 
 
 class Zones(NamedTuple):
@@ -65,6 +69,8 @@ class RowReader:
     def _converter(self, table: str, column: str) -> Callable[[Any, str], Any]:
         if table_specs.column_types(table)[column].startswith("datetime"):
             return partial(self._time, zone=self._zones.of(table, column))
+        if table_specs.column_types(table)[column].startswith(NUMBER_TYPES):
+            return self._number
         return self._hash if table_specs.is_hash(column) else self._text
 
     def _count(self, path: str, name: str) -> None:
@@ -75,6 +81,13 @@ class RowReader:
             return value
         self._count(path, BINARY_TEXTS)
         return value.decode("utf-8", "surrogateescape")
+
+    def _number(self, value: Any, path: str) -> Any:
+        text = self._text(value, path)
+        if not isinstance(text, str) or not PLAIN_NUMBER.fullmatch(text):
+            return text
+        self._count(path, TEXT_NUMBERS)
+        return Decimal(text) if "." in text else int(text)
 
     def _hash(self, value: Any, path: str) -> Any:
         if isinstance(value, (bytes, bytearray)) and len(value) in (16, 32):

@@ -8,6 +8,9 @@ from .table_specs import REFERENCES, TableSpec, end_of, is_hash
 # The number of a job in the history of its batch.
 JOB_NUMBER = "(SELECT COUNT(*) FROM `{jobs}` o WHERE o.`{batch}` = {alias}.`{batch}` AND o.`{id}` <= {alias}.`{id}`)"
 
+# When a row of a numbered table was written.
+ROW_TIMES = ("created_at", "queued_at")
+
 
 class SideSchema(Protocol):
     """The names, tables and columns of one side."""
@@ -38,13 +41,18 @@ class SelectBuilder:
         """
         selected = {path: expression for path in paths if path != "#" and (expression := self._expression(path))}
         order = [self._sort_key(part, selected[part]) for part in self._table.leading]
-        order += [self._column("t", self._table.name, "id")] if self._table.numbered else []
+        order += [self._column("t", self._table.name, column) for column in self._order_of_rows()]
         tests = [f"{self._stored(path)} IN %(w{n})s" for n, path in enumerate(where or {})]
         listed = ", ".join(f"{expression} AS `{path}`" for path, expression in selected.items())
         return (
             f"SELECT {listed} FROM {self._from()} {' '.join(self._joins.values())}"
             f"{' WHERE ' + ' AND '.join(tests) if tests else ''} ORDER BY {', '.join(order)}"
         )
+
+    def _order_of_rows(self) -> list[str]:
+        """Return the columns that order the rows of a numbered table; a side whose rows have no id has their times."""
+        columns = ("id", *ROW_TIMES) if self._table.numbered else ()
+        return [column for column in columns if self._side.has(self._table.name, column)][:1]
 
     def _sort_key(self, path: str, expression: str) -> str:
         """Return what orders as `key_of` does: by bytes, and digests in any case."""

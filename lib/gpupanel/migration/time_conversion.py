@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 from ..db import Database, ReadTransaction, Transaction
 from ..errors import InvalidInputError, InvalidStateError
 from ..models import EventType
+from ..text import pluralize
 from . import table_specs
 
 EVENT: EventType = "times_converted"
 TO_UTC, TO_LOCAL = "utc", "local"
 NEAR_SECONDS = 60  # a row and the record of its change are written in one transaction, seconds apart
 STATEMENT_TIMEOUT_SECONDS = 24 * 3600
+FIRST_TIME = "1000-01-01"  # of a DATETIME; what is before it is a zero date
 # Records of ours: what they are about, its id, and when they were written.
 RECORDS = (
     "CREATE TEMPORARY TABLE our_records (about VARCHAR(16) CHARACTER SET ascii NOT NULL, id BIGINT UNSIGNED NOT NULL,"
@@ -154,6 +156,7 @@ def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
             f"Job {running[0]['id']} runs on {running[0]['worker']}; nothing was converted.",
             "Stop both workers and both panels first; `gpupanel cutover drained` says when all jobs have ended.",
         )
+    _raise_for_zero_dates(tx)
     archived = tx.fetch_all_sql(ARCHIVED)
     if archived:
         raise InvalidStateError(
@@ -175,6 +178,18 @@ def _raise_unless_possible(tx: ReadTransaction, direction: str) -> None:
             f"Nothing was converted. The times of the Perl side are in {zone} already{known}.",
             "Convert them back with --back." if state == TO_UTC else "",
         )
+
+
+def _raise_for_zero_dates(tx: ReadTransaction) -> None:
+    """Refuse times that no zone has; they would hide the earliest time, and stop the UPDATE."""
+    for table in (spec.name for spec in table_specs.TABLES):
+        counts = (f"COUNT(IF({column} < '{FIRST_TIME}', 1, NULL)) AS {column}" for column in time_columns(table))
+        [row] = tx.fetch_all_sql(f"SELECT {', '.join(counts)} FROM {table}")
+        if column := next((column for column, rows in row.items() if rows), ""):
+            raise InvalidStateError(
+                f"{table}.{column} has zero dates in {pluralize(row[column], 'row')}; nothing was converted.",
+                "gpupanel doctor --statements names them, and the statement that makes them NULL.",
+            )
 
 
 def _execute(tx: Transaction, statement: str, **params: str) -> int:

@@ -122,6 +122,11 @@ def _same_number(left: Any, right: Any) -> bool:
     return left == right and (left != 0 or _is_negative(left) == _is_negative(right))
 
 
+def text_of_number(value: Any) -> str:
+    """Return the same text for numbers with the same value, whatever their type."""
+    return f"{Decimal(str(value)).normalize():f}"
+
+
 def _is_negative(value: Any) -> bool:
     return str(value).startswith("-")
 
@@ -200,9 +205,9 @@ def diff_time(left: Any, right: Any, tolerance: float | None) -> Iterator[ValueD
 def diff_time_order(left: dict[str, Any], right: dict[str, Any]) -> Iterator[ValueDifference]:
     """Compare the order of the times of one row.
 
-    Equal times may be in any order. So may times a second apart on a side that keeps whole seconds, while the other one
-    keeps fractions: one time may have been rounded and the other cut. Values that are no times have none, and a local
-    time that exists twice has two.
+    Equal times may be in any order. So may times a second apart where a side keeps whole seconds of one of them, and
+    the other side fractions: one time may have been rounded and the other cut. Values that are no times have none, and
+    a local time that exists twice has two.
     """
     both = [
         name for name in left if all(
@@ -217,13 +222,16 @@ def diff_time_order(left: dict[str, Any], right: dict[str, Any]) -> Iterator[Val
 
 
 def _gaps(*sides: tuple[datetime, datetime]) -> list[timedelta]:
-    """Return how far apart the two times are on each side."""
-    are_whole = [not (first.microsecond or second.microsecond) for first, second in sides]
-    gaps = [first - second for first, second in sides]
+    """Return how far apart the two times are on each side; none where whole seconds may hide it."""
     return [
-        NO_TIME if is_whole and not all(are_whole) and abs(gap) <= SECOND else gap
-        for gap, is_whole in zip(gaps, are_whole, strict=True)
+        NO_TIME if _is_cut(side, other) and abs(side[0] - side[1]) <= SECOND else side[0] - side[1]
+        for side, other in (sides, sides[::-1])
     ]
+
+
+def _is_cut(side: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
+    """Return whether a side keeps whole seconds of a time of which the other one keeps the fraction."""
+    return any(mine.microsecond == 0 and theirs.microsecond for mine, theirs in zip(side, other, strict=True))
 
 
 def _format_order(times: dict[str, datetime], names: list[str]) -> str:
