@@ -13,6 +13,7 @@ class PanelError(Exception):
 
     def __init__(self, message: str = "", hint: str = "") -> None:
         super().__init__(message or self.message)
+        self.problems: list[str] = []
         if hint:
             self.hint = hint
 

@@ -13,7 +13,8 @@ from typing import Any
 from .. import perl_time
 from ..config import DatabaseSettings
 from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
-from . import Database, create_table, migrations
+from . import Database, migrations
+from .create_table import Table, read_table
 from .expected import ACCOUNTS, expected_tables, read_statements
 
 __all__ = ["ACCOUNTS", "apply", "open_account"]
@@ -165,14 +166,11 @@ def _require_no_worker(db: Database, tables: set[str]) -> None:
 
 def _complete(db: Database, table: str) -> list[str]:
     """Add missing columns and indexes that change no row; a column or index that has the name stays as it is."""
-    [row] = db.execute(f"SHOW CREATE TABLE {table}")
-    if "Create Table" not in row:
-        return []
-    _, actual = create_table.parse_create_table(row["Create Table"])
-    return [*_add_columns(db, table, actual), *_add_indexes(db, table, actual)]
+    actual = read_table(db, table)
+    return [*_add_columns(db, table, actual), *_add_indexes(db, table, actual)] if actual else []
 
 
-def _add_columns(db: Database, table: str, actual: create_table.Table) -> list[str]:
+def _add_columns(db: Database, table: str, actual: Table) -> list[str]:
     missing = [
         (name, definition) for name, (column, definition) in expected_tables()[table].columns.items()
         if name not in actual.columns and not (column.required or column.counts or column.generated)
@@ -182,7 +180,7 @@ def _add_columns(db: Database, table: str, actual: create_table.Table) -> list[s
     return [f"column {name} of {table}" for name, _ in missing]
 
 
-def _add_indexes(db: Database, table: str, actual: create_table.Table) -> list[str]:
+def _add_indexes(db: Database, table: str, actual: Table) -> list[str]:
     missing = [
         (name, index) for name, index in expected_tables()[table].indexes.items()
         if name not in actual.indexes and index not in actual.indexes.values()

@@ -15,7 +15,6 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Protocol
 
 from ..config import NotifySettings, Url, read_small_text
 from ..errors import ConfigurationError, DeliveryError, MountTimeoutError, PanelError
@@ -31,50 +30,6 @@ SIGNATURE = "X-Import-Media-Signature"
 NO_CHANNEL = "nobody is told of failures: found neither mail_to nor webhook_url, expected one of them or both"
 
 
-class Channel(Protocol):
-    """A way to people; `column` of ingest_notice says when it accepted a notice."""
-
-    column: str
-
-    @property
-    def name(self) -> str:
-        """What the channel is, for people, without secrets."""
-
-    def send(self, message: Message) -> str:
-        """Return a warning about a message that was accepted, or "". Raises DeliveryError."""
-
-
-def channels(settings: NotifySettings, host: str, path: Path) -> list[Channel]:
-    """The channels that [notify] sets up. Raises ConfigurationError if it sets up none, or a secret is unreadable."""
-    found: list[Channel] = []
-    if settings.mail_to:
-        found.append(MailChannel(settings, _read_secret(settings.smtp_password_file, path), host))
-    if settings.webhook_url:
-        key = _read_secret(settings.webhook_secret_file, path)
-        found.append(HookChannel(settings.webhook_url, key, settings.tls_ca))
-    if not found:
-        raise ConfigurationError(f"{path}: {NO_CHANNEL}", [], "Fill in [notify]; etc/panel.conf.example describes it.")
-    return found
-
-
-def deliver(channel: Channel, message: Message) -> str:
-    """Send a message within DELIVERY_SECONDS; return a warning or "".
-
-    Raises: DeliveryError.
-    """
-    try:
-        warning: str = call_with_timeout(lambda: channel.send(message), lambda: None, DELIVERY_SECONDS)
-        return warning
-    except MountTimeoutError:  # of the call, which knows no other name for it
-        raise DeliveryError(f"{channel.name} did not take the message within {DELIVERY_SECONDS} s.") from None
-    except PanelError:
-        raise
-    except smtplib.SMTPResponseException as error:
-        raise DeliveryError(f"{channel.name}: {_reply(error.smtp_code, error.smtp_error)}") from None
-    except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
-        raise DeliveryError(f"{channel.name}: {_describe(error)}") from None
-
-
 class MailChannel:
     """Sends a mail by SMTP."""
 
@@ -85,10 +40,11 @@ class MailChannel:
 
     @property
     def name(self) -> str:
+        """What the channel is, for people, without secrets."""
         return f"mail server {self._settings.smtp_host}:{self._settings.port}"
 
     def send(self, message: Message) -> str:
-        """Send one mail to all recipients; those that the server refuses are in the warning."""
+        """Send one mail to all recipients; return a warning that names those that the server refuses, or ""."""
         settings, mail = self._settings, self._mail(message)
         server = self._connect()
         try:
@@ -137,7 +93,7 @@ class HookChannel:
         return f"web hook {self._url.origin}"
 
     def send(self, message: Message) -> str:
-        """Post the message once; a redirect is not followed, since the body is for this receiver alone."""
+        """Post the message once; no redirect is followed, since the body is for this receiver alone. Return ""."""
         body = message.as_json(datetime.now(UTC))
         connection = self._connect()
         try:
@@ -163,6 +119,40 @@ class HookChannel:
         if self._key:
             headers[SIGNATURE] = f"sha256={hmac.new(self._key.encode(), body, hashlib.sha256).hexdigest()}"
         return headers
+
+
+Channel = MailChannel | HookChannel  # whose `column` of ingest_notice says when it accepted a notice
+
+
+def channels(settings: NotifySettings, host: str, path: Path) -> list[Channel]:
+    """The channels that [notify] sets up. Raises ConfigurationError if it sets up none, or a secret is unreadable."""
+    found: list[Channel] = []
+    if settings.mail_to:
+        found.append(MailChannel(settings, _read_secret(settings.smtp_password_file, path), host))
+    if settings.webhook_url:
+        key = _read_secret(settings.webhook_secret_file, path)
+        found.append(HookChannel(settings.webhook_url, key, settings.tls_ca))
+    if not found:
+        raise ConfigurationError(f"{path}: {NO_CHANNEL}", [], "Fill in [notify]; etc/panel.conf.example describes it.")
+    return found
+
+
+def deliver(channel: Channel, message: Message) -> str:
+    """Send a message within DELIVERY_SECONDS; return a warning or "".
+
+    Raises: DeliveryError.
+    """
+    try:
+        warning: str = call_with_timeout(lambda: channel.send(message), lambda: None, DELIVERY_SECONDS)
+        return warning
+    except MountTimeoutError:  # of the call, which knows no other name for it
+        raise DeliveryError(f"{channel.name} did not take the message within {DELIVERY_SECONDS} s.") from None
+    except PanelError:
+        raise
+    except smtplib.SMTPResponseException as error:
+        raise DeliveryError(f"{channel.name}: {_reply(error.smtp_code, error.smtp_error)}") from None
+    except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
+        raise DeliveryError(f"{channel.name}: {_describe(error)}") from None
 
 
 def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
