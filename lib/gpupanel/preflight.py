@@ -79,7 +79,7 @@ def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | Non
                         item_title=item.title)
     key = item.asset_type, item.asset_hash
     existing, listing = state.assets.get(key), state.memberships.containers_of(item)
-    decision, reason, changes = decide(action, item, existing, state.bundle, listing, state.tombstones.get(key))
+    decision, reason, changes = decide(action, item, existing or state.tombstones.get(key), state.bundle, listing)
     asset_id = existing.id if existing else None
     cover_id = existing.covers.get(item.cover_hash) if existing and item.cover_hash else None
     return ItemPlan(

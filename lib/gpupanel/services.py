@@ -84,7 +84,7 @@ def scan_mount(
         raise MountUnavailableError(
             f"The mount {mount.sync_dir} has no bundles, but the ledger has: it is empty, or not mounted."
         )
-    ScanRun(db, mount, actor, report, progress, unknown).run(deadline)
+    ScanRun(db, mount, actor, report, progress).run(unknown, deadline)
     return report
 
 

@@ -130,7 +130,7 @@ OLDER_TABLE = [
 @pytest.mark.parametrize("row", range(len(OLDER_TABLE)))
 def test_an_older_bundle_adds_only_what_is_missing(row, action):
     known, tombstone, wanted, containers, *expected = OLDER_TABLE[row]
-    decision, reason, _ = decide(action, wanted, known, BUNDLE, containers, tombstone)
+    decision, reason, _ = decide(action, wanted, known or tombstone, BUNDLE, containers)
     assert decision == expected[ACTIONS.index(action)]
     is_older = NEWER in (tombstone, known.say if known else None)
     assert ("newer" in reason and NEWER.order.sync_id in reason) is is_older
