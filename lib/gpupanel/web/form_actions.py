@@ -110,35 +110,31 @@ def preflight(request: FormContext) -> ActionResult:
 
 def queue(request: FormContext) -> ActionResult:
     """Queue a batch."""
-    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
-    try:
-        job_id = services.queue_batch(
-            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
-        )
-    except PreflightRequested as requested:
-        return _requested("queue", requested, result)
-    except (PreflightFailedError, UnseenChangeError) as error:
-        summary = f"Not queued: {error.cause}."
-        return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
-    return ActionResult("queue", True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
+    return _queue(request, "queue", services.queue_batch, "Not queued")
 
 
 def retry(request: FormContext) -> ActionResult:
     """Queue the failed items of a batch; finished items stay as they are."""
-    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
-    try:
-        job_id = services.retry_batch(
-            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
-        )
-    except PreflightRequested as requested:
-        return _requested("retry", requested, result)
-    except (PreflightFailedError, UnseenChangeError) as error:
-        summary = f"Nothing was retried: {error.cause}."
-        return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
-    items = request.db.run_read(job_queue.job, job_id)["items_total"]
+    done = _queue(request, "retry", services.retry_batch, "Nothing was retried")
+    job_id = done.result["job_id"]
+    items = request.db.run_read(job_queue.job, job_id)["items_total"] if job_id else 0
     scope = pluralize(items, "item") if items else "the containers"
-    result |= {"job_id": job_id, "items": items}
-    return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
+    summary = f"Retry of {scope} queued as job {job_id}." if job_id else done.summary
+    return done._replace(summary=summary, result=done.result | {"items": items})
+
+
+def _queue(request: FormContext, action: str, queue_one: Callable[..., int], refused: str) -> ActionResult:
+    """Queue a batch by `queue_one`."""
+    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
+    options = QueueOptions(request.priority, MOUNT_SECONDS)
+    try:
+        job_id = queue_one(request.db, request.mount, request.sync_id, request.actor, options)
+    except PreflightRequested as requested:
+        return _requested(action, requested, result)
+    except (PreflightFailedError, UnseenChangeError) as error:
+        summary, problems = f"{refused}: {error.cause}.", error.reasons
+        return ActionResult(action, False, summary, problems, result | {"problems": problems})
+    return ActionResult(action, True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
 
 
 def undo(request: FormContext) -> ActionResult:
