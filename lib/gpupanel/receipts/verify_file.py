@@ -9,7 +9,7 @@ import json
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
@@ -17,7 +17,6 @@ from .lines import ARCHIVE, Hasher, Line, MEMBER, RECEIPT, TOMBSTONE, digest_of,
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_DECODED_BYTES = 64 * 1024  # of a line whose values are needed: values take up to fifty times their text
-MAX_PROBLEMS = 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -32,30 +31,38 @@ class ArchivedBatch(NamedTuple):
 
 
 @dataclass
-class FileCheck:
+class Check:
+    """What was checked and does not fit; `proven` are the receipts up to the one that is known from outside."""
+
+    max_problems: ClassVar[int]
+    lines: int = 0
+    receipts: int = 0
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    proven: int = 0
+
+    def add_problem(self, text: str) -> None:
+        """Keep the first problems, and count all."""
+        self.problem_count += 1
+        if len(self.problems) < self.max_problems:
+            self.problems.append(text)
+
+
+@dataclass
+class FileCheck(Check):
     """What a file says; `roots` are those of its receipts in order, `archives` are its batches with their items.
 
     A receipt or archive whose root does not fit is a problem, and not among them.
     """
 
-    lines: int = 0
-    receipts: int = 0
+    max_problems = 20
     roots: list[str] = field(default_factory=list)
     archives: list[ArchivedBatch] = field(default_factory=list)
     sync_ids: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
-    proven: int = 0  # receipts up to the one whose root is known from outside
 
     @property
     def is_consistent(self) -> bool:
         return not self.problem_count
-
-    def add_problem(self, text: str) -> None:
-        """Keep the first problems, and count all."""
-        self.problem_count += 1
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(text)
 
 
 def archive_path(folder: Path, name: str) -> Path:
