@@ -1,7 +1,7 @@
 """Accessibility: screen sizes, dark scheme, motion, print, axe-core.
 
-axe-core checks each page in each of its states once, with alternating widths and colour schemes; `make axe` checks
-all combinations.
+axe-core checks each kind of page once, with alternating widths and colour schemes; `make axe` checks all states of
+the pages and all combinations.
 """
 
 import os
@@ -24,6 +24,22 @@ TABLES = [
     "batches", "attention", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed",
     "doctor", "selection-preview", "selection-all", "selection-forecast", "events", "asset", "gallery", "batch-gallery",
 ]
+# Pages with parts that no other page has; the other states combine these parts.
+KINDS = [
+    "batches-help", "batches-by-size", "attention", "batches-none-found", "batch-gallery", "batch-updated",
+    "batch-retry", "batch-refused", "batch-passed-over", "batch-running", "batch-undo", "gallery", "events", "asset",
+    "tasks-help", "tasks-failed", "doctor", "error-bad-request", "selection-preview", "selection-forecast",
+]
+KINDS_OF_WAITING = ["attention-held", "tasks-waiting", "batch-held-bundle", "batches-paused"]
+KINDS_OF_VIEWED = ["batch-partial", "tasks"]
+
+
+def places(states, kinds) -> list:
+    """Parameters of all states with their place; `make test` leaves out those that are no kind of their own."""
+    return [
+        *enumerate(kinds),
+        *(pytest.param(place, name, marks=pytest.mark.long) for place, name in enumerate(states) if name not in kinds),
+    ]
 
 
 def violations(page, place: int) -> dict[tuple, list]:
@@ -51,14 +67,14 @@ def one_window(browser, panel):
     window.close()
 
 
-@pytest.mark.parametrize("place, name", list(enumerate(WAITING)))
+@pytest.mark.parametrize("place, name", places(WAITING, KINDS_OF_WAITING))
 def test_axe_finds_nothing_while_jobs_wait(one_window, waiting, place, name):
     WAITING[name](one_window.page, waiting)
     assert violations(one_window.page, place) == {}
 
 
-@pytest.mark.parametrize("name", WAITING)
-def test_no_page_scrolls_sideways_while_jobs_wait(one_window, waiting, name):
+@pytest.mark.parametrize("_, name", places(WAITING, KINDS_OF_WAITING))
+def test_no_page_scrolls_sideways_while_jobs_wait(one_window, waiting, _, name):
     page = one_window.page
     WAITING[name](page, waiting)
     for width in (320, 390, 768, 1024, 1280):
@@ -150,8 +166,10 @@ COVERED = """() => {
 
 @pytest.mark.parametrize("name", ["batch-changed", "batch-refused", "batch-updated", "batch-gallery", "doctor"])
 def test_on_a_phone_no_text_covers_another(screen, name):
+    page = screen(name, width=390)
     for width in (390, 360, 320):
-        assert screen(name, width=width).evaluate(COVERED) == []
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(COVERED) == []
 
 
 @pytest.mark.parametrize("name", ["asset", "batch-running", "batch-updated", "doctor"])
@@ -165,9 +183,8 @@ def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1400])
-def test_the_copy_button_of_the_manifest_stands_beside_its_hash(open_window, dataset, width):
-    page = open_window(viewport={"width": width, "height": 900}).page
-    FULL["batch-completed"](page, dataset)
+def test_the_copy_button_of_the_manifest_stands_beside_its_hash(screen, width):
+    page = screen("batch-completed", width=width)
     tops = page.evaluate("""() => [...document.querySelector(".digest dd").children]
         .map((part) => { const box = part.getBoundingClientRect(); return (box.top + box.bottom) / 2; })""")
     assert len(tops) == 2 and abs(tops[0] - tops[1]) < 8
@@ -271,13 +288,13 @@ def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     assert "1 h ago" in page.evaluate(f"getComputedStyle({third}, '::after').content")
 
 
-@pytest.mark.parametrize("place, name", list(enumerate(VIEWED)))
+@pytest.mark.parametrize("place, name", places(VIEWED, KINDS_OF_VIEWED))
 def test_axe_finds_nothing_on_the_pages_of_a_viewer_and_no_button_acts(viewer_window, dataset, place, name):
     FULL[name](viewer_window.page, dataset)
     assert viewer_window.page.locator("form[method=post]").count() == 0
     assert violations(viewer_window.page, place) == {}
 
 
-@pytest.mark.parametrize("place, name", list(enumerate(FULL)))
+@pytest.mark.parametrize("place, name", places(FULL, KINDS))
 def test_axe_finds_nothing(screen, place, name):
     assert violations(screen(name), place) == {}
