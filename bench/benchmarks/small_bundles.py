@@ -15,12 +15,13 @@ from gpupanel.mount import Mount
 from .. import environment, install_peers
 from ..environment import BenchEnvironment
 from ..runner import Comparison, run_in_turns
-from .claims import PACKAGES, PROGRAM, WAYS
 from .imports import rows_of_bundle
 
 TITLE = "bundles of four items with their documents, jobs a second"
 ITEMS = 4
-PEERS = {name: way for name, (way, _) in WAYS.items() if way not in ("ours", "bare")}
+PACKAGES = ("pymysql", "msgspec", "sqlalchemy", "celery", "huey", "peewee", "django", "django-tasks", "django-tasks-db")
+PROGRAM = environment.TREE / "bench" / "contenders" / "queueing.py"
+PEERS = {"huey, SqlHuey": "huey", "celery, SQLAlchemy transport": "celery", "django-tasks-db": "django"}
 COMMITTED = "SELECT COUNT(*) AS n FROM ingest_result"
 TARGET = "ours at least 1.5 times the best peer"
 NOTE = (

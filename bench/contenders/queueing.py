@@ -1,11 +1,10 @@
 """Queues of jobs: queueing.py fill|work PEER SOCKET USER DATABASE [JOBS].
 
-`fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left. The jobs
-insert small bundles where BENCH_ROWS is set, and do nothing otherwise.
+`fill` makes the peer's tables and queues the jobs; `work` is one worker, until it is ended or nothing is left. Each job
+inserts a small bundle (`bundle_task`).
 """
 
 import logging
-import os
 import sys
 
 from bench.contenders.bundle_task import insert_bundle
@@ -16,11 +15,6 @@ READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 logging.disable(logging.INFO)
 
 
-def work(number: int) -> None:
-    if "BENCH_ROWS" in os.environ:
-        insert_bundle(number)
-
-
 def huey() -> None:
     from huey.contrib.sql_huey import SqlHuey
     from peewee import MySQLDatabase
@@ -28,7 +22,7 @@ def huey() -> None:
     database = MySQLDatabase(DATABASE, unix_socket=SOCKET, user=USER, ssl_disabled=True, init_command=READ_COMMITTED)
     queue = SqlHuey("bench", database=database, results=False, utc=True)
 
-    job = queue.task(name="job")(work)
+    job = queue.task(name="job")(insert_bundle)
 
     if DO == "fill":
         with database.atomic():
@@ -52,7 +46,7 @@ def celery() -> None:
         broker_transport_options={"isolation_level": "READ COMMITTED", "connect_args": {"ssl_disabled": True}},
     )
 
-    job = app.task(work, name="job")
+    job = app.task(insert_bundle, name="job")
 
     if DO == "fill":
         with app.producer_pool.acquire() as producer:
@@ -83,41 +77,5 @@ def django() -> None:
         call_command("db_worker", batch=True, interval=0, startup_delay=False, verbosity=0)
 
 
-def ours() -> None:
-    import secrets
-
-    from gpupanel.config import DatabaseSettings
-    from gpupanel.db import Database
-    from gpupanel.models import BatchStatus
-    from gpupanel.worker import claims
-
-    db = Database(DatabaseSettings(unix_socket=SOCKET, user=USER, name=DATABASE), idle_seconds=30)
-    ended = claims.ImportResult(BatchStatus.COMPLETED, {"created": 1}, {}, None)
-    while claim := db.run_transaction(claims.claim, claims.ClaimRequest(secrets.token_hex(16), "host:1")):
-        db.run_transaction(claims.finish, claim, ended, claims.SAME_MANIFEST)
-
-
-def bare() -> None:
-    import pymysql
-
-    connection = pymysql.connect(
-        unix_socket=SOCKET, user=USER, database=DATABASE, autocommit=True, ssl_disabled=True,
-        init_command=READ_COMMITTED,
-    )
-    cursor = connection.cursor()
-    while True:
-        connection.begin()
-        found = cursor.execute(
-            "SELECT id FROM import_job FORCE INDEX (claim) WHERE state = 'queued' ORDER BY priority, id LIMIT 1"
-            " FOR UPDATE SKIP LOCKED"
-        )
-        if not found:
-            return
-        job = cursor.fetchone()
-        cursor.execute("UPDATE import_job SET state = 'running' WHERE id = %s", job)
-        connection.commit()
-        cursor.execute("UPDATE import_job SET state = 'completed' WHERE id = %s", job)
-
-
 if __name__ == "__main__":
-    {"ours": ours, "bare": bare, "huey": huey, "celery": celery, "django": django}[PEER]()
+    {"huey": huey, "celery": celery, "django": django}[PEER]()

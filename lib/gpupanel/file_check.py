@@ -47,7 +47,7 @@ def check_item(mount: Mount, item: Item) -> list[str]:
     """
     def look() -> list[str]:
         files: list[str] = []
-        problem = mount.check_item(item.path or "", lambda folder: files.extend(_problems(folder, item, SIZE)))
+        problem = mount.check_item(item.path or "", lambda folder: files.extend(find_problems(folder, item, SIZE)))
         return [f"path: {problem.rstrip('.')}"] if problem else files
 
     try:
@@ -56,24 +56,16 @@ def check_item(mount: Mount, item: Item) -> list[str]:
         return [f"path: {str(error).rstrip('.')}"]
 
 
-def check(mount: Mount, item: Item, how: str, checkpoint: Checkpoint = no_checkpoint) -> list[str]:
-    """Return what is wrong with the persisted files of an item: at most ten problems.
-
-    `checkpoint` is called after each block that is hashed. Raises NotFoundError for the folder, UnsafePathError,
-    MountUnavailableError.
-    """
-    if not item.persisted:
-        return []
-    with mount.open_item(item.path or "") as folder:
-        return _problems(folder, item, how, checkpoint)
-
-
 def checked_how(derivative: Derivative, how: str) -> str:
     """Return what a check compared of a file: its SHA-256 only if the manifest has one."""
     return SHA256 if how == SHA256 and derivative.sha256 else SIZE
 
 
-def _problems(folder: ItemFolder, item: Item, how: str, checkpoint: Checkpoint = no_checkpoint) -> list[str]:
+def find_problems(folder: ItemFolder, item: Item, how: str, checkpoint: Checkpoint = no_checkpoint) -> list[str]:
+    """Return what is wrong with the persisted files of an item: at most ten problems.
+
+    `checkpoint` is called after each block that is hashed. Raises UnsafePathError, MountUnavailableError.
+    """
     problems: list[str] = []
     for position, file in enumerate(item.derivatives):
         if file.kind in NEVER_PERSISTED or len(problems) == MAX_PROBLEMS:

@@ -154,7 +154,7 @@ def pause(tx: Transaction, actor: str, reason: str) -> None:
     reason = _checked_reason(reason)
     tx.execute("job_queue.lock_control")
     if paused := control(tx):
-        why = f": {paused['reason']}" if paused["reason"] else ""
+        why = f": {paused['reason'].rstrip('.')}" if paused["reason"] else ""
         raise InvalidStateError(
             f"{paused['paused_by']} paused the queue already, at {paused['since']:%Y-%m-%d %H:%M:%S} UTC{why}.",
             "That pause stays as it is. Resume the queue first to pause it for another reason.",

@@ -1,6 +1,7 @@
 """Fixtures: panel and Chromium per session, window and tables per test."""
 
 import shutil
+from contextlib import contextmanager
 
 import installation
 import pytest
@@ -11,7 +12,9 @@ from constants import NAME, TABLES, empty
 from gpupanel import config
 from gpupanel.db import Database
 from gpupanel.mount import Mount
+from waiting_dataset import WaitingBuilder
 
+VIEWER = "vera.lind"
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -57,6 +60,17 @@ def panel(panel_conf):
 
 
 @pytest.fixture(scope="session")
+def viewer_panel(server, room):
+    """The same, behind a web server that names the user; one of them only looks."""
+    conf = installation.write(room / "viewer.conf", server.socket, room / "assets", "gpu_panel", panel={
+        "auth": "remote_user", "viewers": VIEWER, "trusted_proxies": "127.0.0.1", "page_size": 15,
+        "secret_file": room / "panel.secret",
+    })
+    with Panel(conf) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Chromium, driven by Playwright."""
     if CHROMIUM is None:
@@ -98,17 +112,40 @@ def start_worker():
     programs.end()
 
 
+@pytest.fixture
+def viewer_window(browser, viewer_panel):
+    """A window of a user who may only look."""
+    window = Window(browser, viewer_panel, extra_http_headers={"X-Remote-User": VIEWER})
+    yield window
+    window.close()
+    assert window.complaints == []
+
+
+@contextmanager
+def emptied(server, room, panel_conf, worker_conf):
+    """Empty the tables and the mount; yield the accounts of administrator, panel and worker, and the mount."""
+    shutil.rmtree(room / "assets", ignore_errors=True)
+    (room / "assets" / "sync").mkdir(parents=True)
+    accounts = [Database(settings) for settings in (
+        server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
+    )]
+    empty(accounts[0])
+    for table in TABLES:  # times and sizes of the data set follow from ids
+        accounts[0].execute(f"ALTER TABLE {table} AUTO_INCREMENT = 1")
+    yield *accounts, Mount(config.load(panel_conf).mount)
+    for database in accounts:
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def waiting(server, room, panel_conf, worker_conf):
+    """A queue that no worker serves, made once per module, before `dataset` takes its place."""
+    with emptied(server, room, panel_conf, worker_conf) as (_, panel, worker, mount):
+        yield WaitingBuilder(panel, worker, worker_conf, mount).build()
+
+
 @pytest.fixture(scope="module")
 def dataset(server, room, panel_conf, worker_conf):
     """A panel with many batches, made once per module; tests only read."""
-    shutil.rmtree(room / "assets", ignore_errors=True)
-    (room / "assets" / "sync").mkdir(parents=True)
-    admin, panel, worker = (Database(settings) for settings in (
-        server.admin(NAME), config.load(panel_conf).database, config.load(worker_conf).database,
-    ))
-    empty(admin)
-    for table in TABLES:  # times and sizes of the data set follow from ids
-        admin.execute(f"ALTER TABLE {table} AUTO_INCREMENT = 1")
-    yield DatasetBuilder(admin, panel, worker, worker_conf, Mount(config.load(panel_conf).mount)).build()
-    for database in (admin, panel, worker):
-        database.close()
+    with emptied(server, room, panel_conf, worker_conf) as (admin, panel, worker, mount):
+        yield DatasetBuilder(admin, panel, worker, worker_conf, mount).build()

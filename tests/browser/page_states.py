@@ -18,6 +18,18 @@ def _batch(name: str, *unfold: str, **more: str):
     return _at(f"{BATCHES}?action=detail&sync_id={{{name}}}{query}", *unfold)
 
 
+def _paused(name: str):
+    """Return a function that pauses the queue, if it is not paused, and opens a page of WAITING."""
+    def go(page, dataset):
+        page.goto(TASKS)
+        if not page.locator("#resume").count():
+            page.fill("#pause-reason", "The library moves to its new disks.")
+            _press(page, "#pause", "#resume")
+        WAITING[name](page, dataset)
+
+    return go
+
+
 def _press(page, button: str, heading: str):
     """Press a button that opens another page, and wait until that page is there."""
     page.click(button)
@@ -75,6 +87,21 @@ EMPTY = {
     "batches-none-yet": _at(BATCHES),
     "tasks-none-yet": _at(TASKS),
 }
+# A queue without a worker; those at the end pause it.
+WAITING = {
+    "batches-waiting": _at(BATCHES),
+    "attention-held": _at(f"{BATCHES}?attention=new"),
+    "tasks-waiting": _at(TASKS),
+    "batch-no-worker": _batch("queued"),
+    "batch-held-prior": _batch("prior"),
+    "batch-held-bundle": _batch("bundle"),
+    "batch-held-backoff": _batch("backoff"),
+    "batch-held-operator": _batch("operator"),
+    "batch-undone": _batch("undone"),
+    "batches-paused": _paused("batches-waiting"),
+    "tasks-paused": _paused("tasks-waiting"),
+    "batch-paused": _paused("batch-no-worker"),
+}
 FULL = {
     "batches": _at(BATCHES),
     "batches-help": _at(BATCHES, "#help > summary", "#deeper > summary"),
@@ -117,3 +144,8 @@ FULL = {
     "selection-all": _preview_of_all,
     "selection-outcome": _outcome,
 }
+# Pages of FULL that a viewer sees without their buttons.
+VIEWED = (
+    "batches", "attention", "batch-partial", "batch-planned", "batch-queued", "batch-running", "batch-gallery",
+    "gallery", "asset", "events", "tasks",
+)

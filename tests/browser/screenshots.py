@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from constants import TREE
-from page_states import EMPTY, FULL
+from page_states import EMPTY, FULL, VIEWED, WAITING
 
 FOLDER = Path(os.environ.get("SCREENSHOTS", "var/screenshots")).absolute()
 README_PICTURE = TREE / "docs" / "panel.png"
@@ -28,11 +28,15 @@ LOAD_IMAGES = """() => Promise.all([...document.images].map((image) => {
 
 def _take(open_window, name: str, variant: str, dataset=None) -> None:
     page = open_window(**VARIANTS[variant]).page
-    (EMPTY | FULL)[name](page, dataset)
+    (EMPTY | WAITING | FULL)[name](page, dataset)
+    _draw(page, f"{name}-{variant}", variant)
+
+
+def _draw(page, file: str, variant: str) -> None:
     page.emulate_media(media="print" if variant == "print" else "screen")
     page.evaluate(LOAD_IMAGES)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=FOLDER / f"{name}-{variant}.png", full_page=True)
+    page.screenshot(path=FOLDER / f"{file}.png", full_page=True)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -42,9 +46,23 @@ def test_empty(open_window, admin_db, assets_dir, name, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", WAITING)
+def test_waiting(open_window, waiting, name, variant):
+    _take(open_window, name, variant, waiting)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", FULL)
 def test_full(open_window, dataset, name, variant):
     _take(open_window, name, variant, dataset)
+
+
+@pytest.mark.parametrize("variant", ["light", "narrow"])
+@pytest.mark.parametrize("name", VIEWED)
+def test_viewed(viewer_window, dataset, name, variant):
+    viewer_window.page.set_viewport_size(VARIANTS[variant]["viewport"])
+    FULL[name](viewer_window.page, dataset)
+    _draw(viewer_window.page, f"viewer-{name}-{variant}", variant)
 
 
 def test_the_picture_of_the_readme(open_window, dataset, start_worker, worker_conf):

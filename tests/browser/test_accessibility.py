@@ -1,7 +1,7 @@
 """Accessibility: screen sizes, dark scheme, motion, print, axe-core.
 
-axe-core checks each page in each of its states once, with alternating widths and colour schemes; `make axe` checks
-all combinations.
+axe-core checks each kind of page once, with alternating widths and colour schemes; `make axe` checks all states of
+the pages and all combinations.
 """
 
 import os
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pytest
 from browser_session import Window
-from page_states import EMPTY, FULL
+from page_states import EMPTY, FULL, VIEWED, WAITING
 from playwright.sync_api import expect
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
@@ -24,6 +24,22 @@ TABLES = [
     "batches", "attention", "batch-updated", "batch-retry", "batch-refused", "batch-running", "tasks", "tasks-failed",
     "doctor", "selection-preview", "selection-all", "selection-forecast", "events", "asset", "gallery", "batch-gallery",
 ]
+# Pages with parts that no other page has; the other states combine these parts.
+KINDS = [
+    "batches-help", "batches-by-size", "attention", "batches-none-found", "batch-gallery", "batch-updated",
+    "batch-retry", "batch-refused", "batch-passed-over", "batch-running", "batch-undo", "gallery", "events", "asset",
+    "tasks-help", "tasks-failed", "doctor", "error-bad-request", "selection-preview", "selection-forecast",
+]
+KINDS_OF_WAITING = ["attention-held", "tasks-waiting", "batch-held-bundle", "batches-paused"]
+KINDS_OF_VIEWED = ["batch-partial", "tasks"]
+
+
+def places(states, kinds) -> list:
+    """Parameters of all states with their place; `make test` leaves out those that are no kind of their own."""
+    return [
+        *enumerate(kinds),
+        *(pytest.param(place, name, marks=pytest.mark.long) for place, name in enumerate(states) if name not in kinds),
+    ]
 
 
 def violations(page, place: int) -> dict[tuple, list]:
@@ -44,14 +60,29 @@ def test_axe_finds_nothing_on_a_panel_without_batches(window, assets_dir, place,
     assert violations(window.page, place) == {}
 
 
-# From here on the panel has data; tests that only read come before tests that act.
-
-
 @pytest.fixture(scope="module")
 def one_window(browser, panel):
     window = Window(browser, panel)
     yield window
     window.close()
+
+
+@pytest.mark.parametrize("place, name", places(WAITING, KINDS_OF_WAITING))
+def test_axe_finds_nothing_while_jobs_wait(one_window, waiting, place, name):
+    WAITING[name](one_window.page, waiting)
+    assert violations(one_window.page, place) == {}
+
+
+@pytest.mark.parametrize("_, name", places(WAITING, KINDS_OF_WAITING))
+def test_no_page_scrolls_sideways_while_jobs_wait(one_window, waiting, _, name):
+    page = one_window.page
+    WAITING[name](page, waiting)
+    for width in (320, 390, 768, 1024, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+# From here on the panel has many batches; tests that only read come before tests that act.
 
 
 @pytest.fixture
@@ -91,6 +122,24 @@ def test_on_a_phone_a_batch_takes_two_lines(screen):
     assert len(heights) > 5 and max(heights) <= 64
 
 
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1500])
+def test_in_the_list_a_title_takes_one_line_and_no_more_than_its_column(screen, width):
+    titles = screen("batches", width=width).locator(".batches a.title").all()
+    assert len(titles) > 5
+    for title in titles:
+        box, cell = title.bounding_box(), title.locator("xpath=ancestor::td").bounding_box()
+        assert box["height"] < 28 and box["x"] + box["width"] <= cell["x"] + cell["width"]
+        assert title.get_attribute("title").startswith(title.inner_text().rstrip(".")[:20])
+
+
+def test_on_a_phone_a_running_job_begins_with_its_name_and_uses_the_width_of_its_card(screen):
+    page = screen("tasks", width=320)
+    for row in page.locator("[aria-label='Running jobs'] tbody tr:not(.note)").all():
+        card, name, bar = (part.bounding_box() for part in (row, row.locator(".title"), row.locator("progress")))
+        assert name["y"] - card["y"] < 16 and name["x"] - card["x"] < 16
+        assert bar["width"] > card["width"] / 2
+
+
 @pytest.mark.parametrize("name", ["batches", "attention"])
 def test_on_a_phone_no_part_of_a_batch_leaves_its_card(screen, name):
     page = screen(name, width=320)
@@ -117,11 +166,13 @@ COVERED = """() => {
 
 @pytest.mark.parametrize("name", ["batch-changed", "batch-refused", "batch-updated", "batch-gallery", "doctor"])
 def test_on_a_phone_no_text_covers_another(screen, name):
+    page = screen(name, width=390)
     for width in (390, 360, 320):
-        assert screen(name, width=width).evaluate(COVERED) == []
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(COVERED) == []
 
 
-@pytest.mark.parametrize("name", ["tasks", "asset", "gallery", "batch-updated", "doctor"])
+@pytest.mark.parametrize("name", ["asset", "batch-running", "batch-updated", "doctor"])
 def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
     page = screen(name, width=390)
     found = page.evaluate("""() => [...document.querySelectorAll(".stack > tbody > tr > td[data-label]")]
@@ -132,9 +183,8 @@ def test_on_a_phone_the_label_of_a_cell_has_a_column_of_its_own(screen, name):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280, 1400])
-def test_the_copy_button_of_the_manifest_stands_beside_its_hash(open_window, dataset, width):
-    page = open_window(viewport={"width": width, "height": 900}).page
-    FULL["batch-completed"](page, dataset)
+def test_the_copy_button_of_the_manifest_stands_beside_its_hash(screen, width):
+    page = screen("batch-completed", width=width)
     tops = page.evaluate("""() => [...document.querySelector(".digest dd").children]
         .map((part) => { const box = part.getBoundingClientRect(); return (box.top + box.bottom) / 2; })""")
     assert len(tops) == 2 and abs(tops[0] - tops[1]) < 8
@@ -238,6 +288,13 @@ def test_moments_have_their_zone_and_how_long_ago_they_were(screen):
     assert "1 h ago" in page.evaluate(f"getComputedStyle({third}, '::after').content")
 
 
-@pytest.mark.parametrize("place, name", list(enumerate(FULL)))
+@pytest.mark.parametrize("place, name", places(VIEWED, KINDS_OF_VIEWED))
+def test_axe_finds_nothing_on_the_pages_of_a_viewer_and_no_button_acts(viewer_window, dataset, place, name):
+    FULL[name](viewer_window.page, dataset)
+    assert viewer_window.page.locator("form[method=post]").count() == 0
+    assert violations(viewer_window.page, place) == {}
+
+
+@pytest.mark.parametrize("place, name", places(FULL, KINDS))
 def test_axe_finds_nothing(screen, place, name):
     assert violations(screen(name), place) == {}

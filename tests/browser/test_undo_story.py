@@ -57,7 +57,10 @@ def test_a_wrong_update_is_undone_in_three_clicks_and_read_by_a_second_person(
 
 def read_what_was_done(window, wrong, photos):
     """Read who undid the batch, when, and the values of each item, without knowledge of the undo."""
-    page = window.show(f"{BATCHES}?action=detail&sync_id={wrong}")
+    page = window.show(BATCHES)
+    link = page.locator(f"a.id[href*='{wrong}']")
+    expect(page.locator(".batches tbody tr", has=link).locator(".verdict")).to_have_text("completed undone")
+    link.click()
     expect(page.locator("main")).to_contain_text(BY_WHOM)
     page.click("main .aside a.id")
     expect(page.locator("[aria-label=Items] .verdict .status").first).to_have_text("updated")

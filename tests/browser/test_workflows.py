@@ -236,6 +236,59 @@ def test_a_button_copies_the_whole_sync_id(open_window, admin_db, many):
     assert page.evaluate("navigator.clipboard.readText()") == first.inner_text()
 
 
+def test_a_held_job_is_released_on_the_page_of_its_batch_which_then_says_its_place(
+    window, bundles, panel_db, mount
+):
+    first, second = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("first", "second"))
+    _, job = worker_helpers.queue(panel_db, mount, first, second)
+    panel_db.run_transaction(job_queue.hold, job, "ann", "after the press release")
+    page = window.show(detail(second))
+    expect(page.locator("#hold")).to_contain_text("held by ann: after the press release")
+    page.click(f"button:text-is('Release job {job}')")
+    expect(page.locator("#place")).to_contain_text(f"Job {job} is queued: 1 before it.")
+
+
+def test_from_the_page_of_a_queued_batch_two_clicks_end_a_pause(window, bundles, panel_db, mount):
+    sync_id = bundles.bundle("one", bundles.assets("one", 1))
+    worker_helpers.queue(panel_db, mount, sync_id)
+    panel_db.run_transaction(job_queue.pause, "ann", "the library moves")
+    page = window.show(detail(sync_id))
+    expect(page.locator("#paused")).to_contain_text("The queue is paused by ann")
+    page.click("#place a")
+    page.click("#resume")
+    expect(page.locator("#paused")).to_have_count(0)
+    page.goto(detail(sync_id))
+    expect(page.locator("#place")).to_contain_text("No worker is at work")
+
+
+def test_the_place_of_a_queued_batch_follows_the_queue(window, bundles, panel_db, mount):
+    first, second = (bundles.bundle(name, bundles.assets(name, 1)) for name in ("first", "second"))
+    job, _ = worker_helpers.queue(panel_db, mount, first, second)
+    window.page.clock.install()
+    page = window.show(detail(second))
+    expect(page.locator("#place")).to_contain_text("1 before it")
+    panel_db.run_transaction(job_queue.cancel, job, "ann")
+    window.look_again()
+    expect(page.locator("#place")).to_contain_text("next in line")
+
+
+def test_a_thumbnail_of_a_gallery_leads_to_its_member(window, bundles, panel_db, mount, worker_conf):
+    photos = [photo._replace(title=f"Dune {number}") for number, photo in enumerate(bundles.assets("dune", 10))]
+    container = bundles.container("gallery", "Winter light", photos)
+    sync_id = bundles.bundle("gallery", photos, [container], sync_type="gallery")
+    worker_helpers.queue(panel_db, mount, sync_id)
+    worker_helpers.drain(worker_conf)
+    page = window.show(detail(sync_id))
+    images = page.locator(".members img")
+    expect(images).to_have_count(8)
+    assert {tuple(box.bounding_box()[side] for side in ("width", "height")) for box in images.all()} == {(48, 36)}
+    images.nth(3).click()
+    expect(page.locator("p.title")).to_have_text("Dune 3")
+    page.go_back()
+    page.click("text=All members")
+    expect(page.locator("[aria-label=Members] tbody tr")).to_have_count(10)
+
+
 def test_every_gallery_and_item_leads_to_its_page(window, bundles, panel_db, mount, worker_conf):
     photos = list(bundles.assets("dune", 2))
     container = bundles.container("gallery", "Winter light", photos)

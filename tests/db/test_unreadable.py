@@ -8,7 +8,7 @@ import worker_helpers
 from gpupanel import file_check, ledger, services
 from gpupanel.errors import FileUnreadableError
 from gpupanel.mount import Mount
-from gpupanel.mount.safe_open import ItemFolder
+from gpupanel.mount.safe_open import ItemFolder, OpenDirectory
 
 
 @pytest.fixture(autouse=True)
@@ -20,14 +20,14 @@ def hurried(monkeypatch):
 def unreadable(monkeypatch):
     """Documents of these items answer with an I/O error."""
     paths: set[str] = set()
-    read = Mount._document
+    read = OpenDirectory.read
 
-    def broken(self, folder, name):
-        if any(folder.relative_path(name).startswith(f"{path}/") for path in paths):
+    def broken(self, name, *limits):
+        if any(self.relative_path(name).startswith(f"{path}/") for path in paths):
             raise FileUnreadableError(f"{name} cannot be read: Input/output error.")
-        return read(self, folder, name)
+        return read(self, name, *limits)
 
-    monkeypatch.setattr(Mount, "_document", broken)
+    monkeypatch.setattr(OpenDirectory, "read", broken)
     return paths
 
 

@@ -140,6 +140,7 @@ def test_another_lock_file_brings_a_new_venv(make_install, tree, lock):
     assert (tree / "venv").stat().st_ino != before
 
 
+@pytest.mark.long
 def test_debians_packages_are_used_when_asked_for(make_install, world):
     """pip then fetches only what they lack; the programs find both."""
     tree = world / "debian"

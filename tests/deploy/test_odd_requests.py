@@ -3,12 +3,13 @@
 import contextlib
 import re
 import socket
+from typing import NamedTuple
 
 import pytest
 import webservers
 from http_client import ask, basic, password
 from gpupanel.web.request import FORM_TYPE
-from request_script import BATCHES
+from request_script import BATCHES, CSS
 
 SIGNED_IN = f"Authorization: {basic('admin', password('admin'))}\r\nX-Remote-User: admin\r\n".encode()
 HOST = b"Host: panel.example\r\n"
@@ -102,10 +103,26 @@ NOT_IMPLEMENTED = (501, 505)  # an encoding, a method, a version
 GONE = "body shorter than its length"  # Apache itself answers 500 to a client that goes away while mod_wsgi reads
 
 
+STARTING_A_PROGRAM = ("apache_cgi", "nginx_fcgiwrap")  # for each request, which none of them shares with another
+
+
+class Served(NamedTuple):
+    """A running server, and what to open after each odd request."""
+
+    port: int
+    next: str
+
+
 @pytest.fixture(scope="module", params=list(SERVERS))
-def port(request, site):
+def served(request, site):
+    """After all odd requests the panel answers; so does the web server, and a process that lasts, after each."""
     with SERVERS[request.param](site) as port:
-        yield port
+        yield Served(port, CSS if request.param in STARTING_A_PROGRAM else BATCHES)
+        assert open_page(port, BATCHES) == 200
+
+
+def open_page(port, target) -> int:
+    return ask(port, "GET", target, X_Remote_User="admin", X_Forwarded_Prefix="/admin").status
 
 
 def send(port, request: bytes) -> bytes:
@@ -127,13 +144,12 @@ def tracebacks(site) -> list[str]:
 
 
 @pytest.mark.parametrize("name", list(REQUESTS))
-def test_an_odd_request_is_answered_or_refused_and_harms_no_other(port, site, name):
+def test_an_odd_request_is_answered_or_refused_and_harms_no_other(served, site, name):
     before = len(tracebacks(site))
-    answer = send(port, REQUESTS[name])
+    answer = send(served.port, REQUESTS[name])
     for status in re.findall(rb"^HTTP/1\.[01] (\d{3})", answer, re.MULTILINE):
         assert int(status) < 500 or int(status) in NOT_IMPLEMENTED or name == GONE, answer[:3000]
     assert b"Traceback" not in answer and b"[panel]" not in answer and b"password_file" not in answer
     assert b"elsewhere.example" not in answer
     assert tracebacks(site)[before:] == []
-    page = ask(port, "GET", BATCHES, X_Remote_User="admin", X_Forwarded_Prefix="/admin")
-    assert page.status == 200
+    assert open_page(served.port, served.next) == 200

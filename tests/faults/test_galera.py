@@ -20,7 +20,7 @@ from gpupanel.worker.claims import ImportResult
 from gpupanel.worker.container_writer import ContainerWriter
 
 WELL = ImportResult(BatchStatus.COMPLETED, {}, {}, None)
-JOBS, ROUNDS = 200, 10
+JOBS, ROUNDS, BUNDLES = 60, 6, 10
 
 
 @pytest.fixture
@@ -185,14 +185,14 @@ def test_bundles_that_share_assets_are_imported_once_each_by_workers_on_all_node
     sync_ids = [
         bundles.bundle(f"bundle {n}", [*bundles.assets(f"bundle {n}", 3, derivatives=("icon",)), *shared],
                        [bundles.container("gallery", "All", shared)])
-        for n in range(30)
+        for n in range(BUNDLES)
     ]
     worker_helpers.queue(panel_db, mount, *sync_ids)
     together(partial(worker_helpers.drain, on(number)) for number in cluster)
     held = agreed()
-    assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", 1)] * 30
+    assert [(job["state"], job["attempts"]) for job in held["import_job"]] == [("completed", 1)] * BUNDLES
     claimed = [event["batch_id"] for event in held["ingest_event"] if event["event_type"] == "job_claimed"]
-    assert len(claimed) == len(set(claimed)) == 30
-    assert len(held["asset"]) == 3 * 30 + len(shared) and len(held["asset_gallery_item"]) == len(shared)
+    assert len(claimed) == len(set(claimed)) == BUNDLES
+    assert len(held["asset"]) == 3 * BUNDLES + len(shared) and len(held["asset_gallery_item"]) == len(shared)
     decided = [item["decision"] for item in held["ingest_batch_item"]]
-    assert decided.count("created") == 3 * 30 + len(shared)
+    assert decided.count("created") == 3 * BUNDLES + len(shared)

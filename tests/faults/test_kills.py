@@ -6,12 +6,12 @@ import pytest
 import worker_helpers
 from constants import empty
 
-ITEMS = 5000
+ITEMS = 2000
 
 
 @pytest.fixture
 def bundle(bundles, panel_db, mount):
-    """A queued batch of 5,000 photos and a gallery that holds them; returns (sync_id, job id)."""
+    """A queued batch of 2,000 photos and a gallery that holds them; returns (sync_id, job id)."""
     photos = list(bundles.assets("many", ITEMS, derivatives=("icon",), documents=("photo.analysis.json",)))
     sync_id = bundles.bundle("many", photos, [bundles.container("gallery", "Many", photos)], sync_type="gallery")
     return sync_id, *worker_helpers.queue(panel_db, mount, sync_id)
@@ -22,7 +22,7 @@ def test_a_killed_import_ends_in_the_same_library_as_an_undisturbed_one(
 ):
     sync_id, job_id = bundle
     conf = worker_helpers.with_options(worker_conf, chunk_items=100)
-    for mark in (1, 1500, 3500):
+    for mark in (1, 300, 600):
         worker = start(conf)
         worker_helpers.wait_until(lambda mark=mark: worker_helpers.job(admin_db, job_id)["items_done"] >= mark)
         worker.send(signal.SIGKILL)

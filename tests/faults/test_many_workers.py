@@ -5,7 +5,7 @@ import threading
 import worker_helpers
 from gpupanel import services
 
-BUNDLES = 80
+BUNDLES = 24
 
 
 def drain_with_two(panel_db, mount, sync_ids, conf) -> None:

@@ -158,7 +158,8 @@ def test_documents_are_json_but_for_the_notes_that_are_meant_not_to_be(writer):
     [photo] = writer.assets("a", 1, documents=tuple(DOCUMENTS))
     writer.bundle("a", [photo])
     mount = Mount(MountSettings(writer.sync_dir, writer.assets_dir))
-    documents = {document.name: document.content for document in mount.read_documents(photo.path)}
+    with mount.open_item(photo.path) as folder:
+        documents = {document.name: document.content for document in mount.read_documents(folder)}
     assert set(documents) == {"source.json", *DOCUMENTS}
     with pytest.raises(ValueError):
         json.loads(documents.pop("field.notes.json"))

@@ -1,6 +1,7 @@
 """Prefetch of documents: in order, in bounded memory, in parallel, without hanging."""
 
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ def entries(count: int) -> list[ImportItem]:
 
 def mount(documents) -> SimpleNamespace:
     """A mount whose item folders give what `documents(path)` yields."""
-    return SimpleNamespace(read_documents=documents)
+    return SimpleNamespace(open_item=nullcontext, read_documents=documents)
 
 
 def source(path: str, size: int = 2) -> Document:

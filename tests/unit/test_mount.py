@@ -16,7 +16,7 @@ from gpupanel.errors import (
     BundleIncompleteError, FileUnreadableError, ManifestError, MountTimeoutError, MountUnavailableError,
     NotFoundError, PanelError, UnsafePathError,
 )
-from gpupanel.mount import Document, Mount, Sentinel, iterate_with_timeout
+from gpupanel.mount import Document, ItemFolder, Mount, Sentinel, iterate_with_timeout
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 
@@ -40,6 +40,11 @@ def item(assets: Path) -> Path:
     (data.parent / "source.json").write_text("{}")
     (assets / "sync/another").touch()
     return data.parent.parent
+
+
+def documents(subject: Mount, path: str) -> list[Document]:
+    with subject.open_item(path) as folder:
+        return list(subject.read_documents(folder))
 
 
 def hand_over(assets: Path, content: str = "{}") -> Path:
@@ -172,7 +177,7 @@ def test_checking_an_item_on_a_vanished_mount_is_no_fact_about_the_item(subject,
 def test_documents_come_source_first_then_by_name(subject, item):
     for name in ("photo.meaning.json", "Zebra.json", "a.json", "note.txt", "x.JSON", ".hidden.json"):
         (item / "source/data" / name).write_text(name)
-    assert list(subject.read_documents("photos/1")) == [
+    assert documents(subject, "photos/1") == [
         Document("source.json", b"{}", is_source=True), Document("Zebra.json", b"Zebra.json"),
         Document("a.json", b"a.json"), Document("photo.meaning.json", b"photo.meaning.json"),
     ]
@@ -180,13 +185,13 @@ def test_documents_come_source_first_then_by_name(subject, item):
 
 def test_an_item_without_a_data_folder_has_its_source_alone(subject, item):
     (item / "source/data").rmdir()
-    assert [each.name for each in subject.read_documents("photos/1")] == ["source.json"]
+    assert [each.name for each in documents(subject, "photos/1")] == ["source.json"]
 
 
 def test_documents_of_an_item_without_source_are_not_found(subject, item):
     (item / "source/source.json").unlink()
     with pytest.raises(NotFoundError, match=r"photos/1/source/source\.json is not on the mount"):
-        next(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
 
 
 def _replace(path, make):
@@ -206,7 +211,7 @@ def test_the_import_names_what_is_missing_as_the_preflight_does(subject, item, n
     planned = subject.check_item("photos/1")
     assert planned
     with pytest.raises((NotFoundError, UnsafePathError)) as failed:
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
     assert str(failed.value) == planned
 
 
@@ -214,20 +219,20 @@ def test_a_document_over_the_limit_is_refused_by_name(subject, item, monkeypatch
     monkeypatch.setattr(mount.mount, "DOCUMENT_LIMIT", 5)
     (item / "source/data/big.json").write_text("123456")
     with pytest.raises(PanelError, match=r"photos/1/source/data/big\.json has 6 bytes, more than the 5"):
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
 
 
 def test_a_document_whose_name_is_not_utf8_is_refused(subject, item):
     (item / "source/data" / os.fsdecode(b"\xff.json")).touch()
     with pytest.raises(UnsafePathError, match=r"data/\\udcff.json has a name that is not UTF-8"):
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
 
 
 def test_a_data_folder_that_leads_out_is_refused(subject, item, assets):
     (item / "source/data").rmdir()
     (item / "source/data").symlink_to(assets.parent)
     with pytest.raises(UnsafePathError, match="photos/1/source/data leads out of the mount"):
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
 
 
 def test_a_file_is_opened_for_reading_only(subject, item):
@@ -335,7 +340,7 @@ def test_one_file_without_permission_is_a_problem_of_its_item_alone(subject, ite
     denied = "photos/1/source/source.json may not be read by this account: Permission denied."
     assert subject.check_item("photos/1") == denied
     with pytest.raises(UnsafePathError, match=denied):
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
 
 
 def test_nothing_stays_open_after_refusals(subject, assets, item):
@@ -345,7 +350,7 @@ def test_nothing_stays_open_after_refusals(subject, assets, item):
         assert subject.check_item(path) or True
         with pytest.raises(PanelError):
             subject.open(path)
-    list(subject.read_documents("photos/1"))
+    documents(subject, "photos/1")
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -361,7 +366,7 @@ def test_what_is_not_found_while_a_folder_of_the_mount_is_empty_is_no_fact_about
     with pytest.raises(MountUnavailableError, match="is empty, or not mounted"):
         subject.check_item("photos/2")
     with pytest.raises(MountUnavailableError):
-        list(subject.read_documents("photos/2"))
+        documents(subject, "photos/2")
 
 
 @pytest.mark.parametrize("gone", ["assets", "sync"])
@@ -376,12 +381,12 @@ def test_a_file_that_cannot_be_read_is_told_from_a_mount_that_is_gone(subject, a
     def broken(*args):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(mount.safe_open, "_check", broken)
-    with pytest.raises(FileUnreadableError, match="photos/1/source cannot be read: Input/output error"):
-        list(subject.read_documents("photos/1"))
+    monkeypatch.setattr(mount.safe_open, "_require_below", broken)
+    with pytest.raises(FileUnreadableError, match="photos/1 cannot be read: Input/output error"):
+        documents(subject, "photos/1")
     monkeypatch.setattr(mount.safe_open, "_present", lambda root: False)
     with pytest.raises(MountUnavailableError) as gone:
-        list(subject.read_documents("photos/1"))
+        documents(subject, "photos/1")
     assert not isinstance(gone.value, FileUnreadableError)
 
 
@@ -449,25 +454,37 @@ def test_each_document_is_looked_up_once_and_each_folder_once(subject, item):
     for name in ("a.json", "b.json", "c.json"):
         (item / "source/data" / name).write_text("{}")
     with open_tracer.noted() as paths:
-        assert len(list(subject.read_documents("photos/1"))) == 4
-    folder = str(item / "source")
-    assert paths == [folder, "source.json", "data", "a.json", "b.json", "c.json"]
+        assert len(documents(subject, "photos/1")) == 4
+    assert paths == [str(item), "source", "source.json", "data", "a.json", "b.json", "c.json"]
 
 
 def test_a_link_that_takes_the_place_of_a_document_after_the_listing_is_not_followed(subject, item, assets):
-    with mount.safe_open.open_directory(assets, "photos/1/source") as folder:
+    with ItemFolder(assets, "photos/1") as opened, opened.open_directory("source") as folder:
         (item / "source/source.json").unlink()
         (item / "source/source.json").symlink_to(assets.parent / "secret")
         with pytest.raises(UnsafePathError):
-            folder.open("source.json")
+            folder.read("source.json", 100, ValueError)
 
 
 def test_a_fifo_that_takes_the_place_of_a_document_after_the_listing_is_not_waited_for(subject, item, assets):
-    with mount.safe_open.open_directory(assets, "photos/1/source") as folder:
+    with ItemFolder(assets, "photos/1") as opened, opened.open_directory("source") as folder:
         (item / "source/source.json").unlink()
         os.mkfifo(item / "source/source.json")
         with pytest.raises(UnsafePathError, match="is a FIFO"):
-            folder.open("source.json")
+            folder.read("source.json", 100, ValueError)
+
+
+def test_a_source_folder_behind_a_link_that_stays_on_the_mount_is_read(subject, item, assets):
+    (item / "source").rename(assets / "elsewhere")
+    (item / "source").symlink_to(assets / "elsewhere")
+    assert [each.content for each in documents(subject, "photos/1")] == [b"{}"]
+
+
+def test_a_source_folder_that_leads_out_is_refused(subject, item, assets):
+    (item / "source").rename(assets.parent / "elsewhere")
+    (item / "source").symlink_to(assets.parent / "elsewhere")
+    with pytest.raises(UnsafePathError, match="photos/1/source leads out of the mount"):
+        documents(subject, "photos/1")
 
 
 def test_documents_and_folders_behind_links_that_stay_inside_are_read(subject, item, assets):
@@ -476,15 +493,15 @@ def test_documents_and_folders_behind_links_that_stay_inside_are_read(subject, i
     (item / "source/data").rmdir()
     (item / "source/data").symlink_to(assets / "elsewhere")
     (assets / "elsewhere/b.json").symlink_to("a.json")
-    assert [each.content for each in subject.read_documents("photos/1")] == [b"{}", b"1", b"1"]
+    assert [each.content for each in documents(subject, "photos/1")] == [b"{}", b"1", b"1"]
 
 
 def test_a_document_that_grows_while_it_is_read_is_read_to_its_end(item, monkeypatch):
     path = item / "source/source.json"
     path.write_bytes(b"x" * 100)
-    monkeypatch.setattr(mount.mount, "BLOCK", 7)
+    monkeypatch.setattr(mount.safe_open, "BLOCK", 7)
     for told in (0, 10, 100):
         with open(path, "rb") as file:
-            assert mount.mount._read(file.fileno(), told, 1000) == b"x" * 100
+            assert mount.safe_open._read(file.fileno(), told, 1000) == b"x" * 100
     with open(path, "rb") as file:
-        assert len(mount.mount._read(file.fileno(), 10, 50)) == 51
+        assert len(mount.safe_open._read(file.fileno(), 10, 50)) == 51

@@ -33,11 +33,11 @@ def rows(admin_db):
 
 
 @pytest.mark.parametrize("do", FORM_ACTIONS)
-@pytest.mark.parametrize("forged", [{}, {"csrf_token": ""}, {"csrf_token": "0" * 64}, {"token": "0" * 64}])
-def test_no_action_is_done_without_the_token_of_its_form(admin, scan_bundle, rows, do, forged):
+def test_no_action_is_done_without_the_token_of_its_form(admin, scan_bundle, rows, do):
     fields = {"do": do, "sync_id": scan_bundle(), "job_id": "1"}
     before = rows()
-    admin.post(BATCHES, fields | forged, status=403)
+    for forged in ({}, {"csrf_token": ""}, {"csrf_token": "0" * 64}, {"token": "0" * 64}):
+        assert admin.post(BATCHES, fields | forged, status="*").status_int == 403, forged
     assert rows() == before
 
 
@@ -71,26 +71,27 @@ def test_no_answer_invites_another_origin(panel):
 # ---------------------------------------------------------------------------------------------- metacharacters
 
 
-@pytest.mark.parametrize("value", SQL)
 @pytest.mark.parametrize("name, page", [
     ("tab", {}), ("action", {}), ("status", {}), ("before", {}), ("sync_id", {"action": "detail"}),
     ("start", {"action": "detail", "sync_id": SYNC_ID}),
 ])
-def test_sql_in_a_parameter_is_a_bad_parameter(admin, scan_bundle, rows, name, page, value):
+def test_sql_in_a_parameter_is_a_bad_parameter(admin, scan_bundle, rows, name, page):
     scan_bundle()
     before = rows()
-    admin.get(BATCHES, page | {name: value}, status=400)
+    for value in SQL:
+        assert admin.get(BATCHES, page | {name: value}, status="*").status_int == 400, value
     assert rows() == before
 
 
-@pytest.mark.parametrize("value", SQL)
 @pytest.mark.parametrize("do, name", [
     ("preflight", "sync_id"), ("queue", "sync_id"), ("queue_selected", "sync_id"), ("cancel", "job_id"), ("scan", "do"),
 ])
-def test_sql_in_a_field_of_a_form_is_a_bad_form(send, scan_bundle, rows, do, name, value):
+def test_sql_in_a_field_of_a_form_is_a_bad_form(admin, scan_bundle, rows, do, name):
+    fields = {"do": do, "csrf_token": admin.get(BATCHES, headers=JSON).json["csrf_token"]}
     scan_bundle()
     before = rows()
-    send(status=400, **{"do": do} | {name: value})
+    for value in SQL:
+        assert admin.post(BATCHES, fields | {name: value}, status="*").status_int == 400, value
     assert rows() == before
 
 

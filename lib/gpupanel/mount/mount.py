@@ -9,7 +9,7 @@ it raises MountUnavailableError, since absence is no instruction (docs/CONTRACT.
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,13 +21,11 @@ from ..errors import (
 from ..models import SYNC_ID
 from ..text import escape_unprintable
 from .safe_open import (
-    ItemFolder, OSErrorTranslation, OpenDirectory, close_on_error, decode_name, open_checked, open_directory,
-    path_below,
+    ItemFolder, OSErrorTranslation, OpenDirectory, close_on_error, decode_name, open_checked, path_below, read_regular,
 )
 
 SENTINEL = ".ready"
 DOCUMENT_LIMIT = 7 * 1024 * 1024  # bytes
-BLOCK = 1024 * 1024  # bytes of one read
 # Folders that a file system has where no item is; a mount point may have them while the mount is away.
 FILE_SYSTEM_FOLDERS = {b"lost+found", b".snapshot", b".snapshots", b".zfs"}
 MAX_FIRST_FOLDERS = 100  # of a bundle, so that one with a folder for each item does not take long to check
@@ -51,7 +49,8 @@ class ManifestFile:
 
     def read(self) -> bytes:
         """Read the manifest, unparsed. Raises ManifestError, MountUnavailableError."""
-        return _content(self._descriptor, self._root, self._name, self._limit, _manifest_too_big)
+        with OSErrorTranslation(self._root, self._name):
+            return read_regular(self._descriptor, self._name, self._limit, _manifest_too_big)
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -153,26 +152,29 @@ class Mount:
         Raises MountUnavailableError.
         """
         try:
-            with self._confirm_absence():
-                folder = self.open_item(path)
-        except NotFoundError:
-            return _missing_folder(path)
-        except UnsafePathError as unsafe:
-            return str(unsafe)
+            folder = self.open_item(path)
+        except (NotFoundError, UnsafePathError) as problem:
+            return str(problem)
         with folder:
             try:
-                with self._confirm_absence():
-                    folder.check_document("source/source.json")
-            except (NotFoundError, UnsafePathError) as problem:
-                return str(problem)
+                folder.check_document("source/source.json")
+            except UnsafePathError as unsafe:
+                return str(unsafe)
+            except NotFoundError as missing:
+                self.check_available()
+                return str(missing)
             check_files(folder)
         return None
 
     def open_item(self, path: str) -> ItemFolder:
         """Open the folder of an item. Raises NotFoundError, UnsafePathError, MountUnavailableError."""
-        return ItemFolder(self.assets_dir, path)
+        try:
+            return ItemFolder(self.assets_dir, path)
+        except NotFoundError:
+            self.check_available()
+            raise NotFoundError(f"The folder {escape_unprintable(path)} is not on the mount.") from None
 
-    def read_documents(self, path: str) -> Iterator[Document]:
+    def read_documents(self, item: ItemFolder) -> Iterator[Document]:
         """Read source/source.json of an item, then source/data/*.json by name.
 
         Raises:
@@ -180,13 +182,17 @@ class Mount:
             PanelError: a document exceeds DOCUMENT_LIMIT bytes.
             UnsafePathError, MountUnavailableError
         """
-        with self._confirm_absence(), self._open_source(path) as source:
-            yield Document("source.json", self._document(source, "source.json"), is_source=True)
-            if "data" not in source.names:
-                return
-            with _listed_folder(source, "data") as data:
-                for name in _json_files(data):
-                    yield Document(name, self._document(data, name))
+        try:
+            with _open_source(item) as source:
+                yield Document("source.json", _document(source, "source.json"), is_source=True)
+                if "data" not in source.names:
+                    return
+                with _listed_folder(source, "data") as data:
+                    for name in _json_files(data):
+                        yield Document(name, _document(data, name))
+        except NotFoundError:
+            self.check_available()
+            raise
 
     def open(self, relative_path: str) -> BinaryIO:
         """Open a regular file under assets_dir for reading.
@@ -195,39 +201,18 @@ class Mount:
         """
         return os.fdopen(open_checked(self.assets_dir, relative_path, stat.S_ISREG), "rb")
 
-    def _open_source(self, path: str) -> OpenDirectory:
-        """Open the source/ of an item; what is missing is named as `check_item` names it."""
-        try:
-            return open_directory(self.assets_dir, f"{path}/source")
-        except (NotFoundError, UnsafePathError) as problem:
-            try:
-                self.open_item(path).close()
-            except NotFoundError:
-                raise NotFoundError(_missing_folder(path)) from None
-            if isinstance(problem, UnsafePathError):
-                raise
-            name = escape_unprintable(f"{path}/source/source.json")
-            raise NotFoundError(f"{name} is not on the mount.") from None
 
-    @contextmanager
-    def _confirm_absence(self) -> Iterator[None]:
-        """Accept NotFoundError only while both folders are mounted."""
-        try:
-            yield
-        except NotFoundError:
-            self.check_available()
-            raise
-
-    def _document(self, folder: OpenDirectory, name: str) -> bytes:
-        descriptor = folder.open(name)
-        try:
-            return _content(descriptor, self.assets_dir, folder.relative_path(name), DOCUMENT_LIMIT, _document_too_big)
-        finally:
-            os.close(descriptor)
+def _open_source(item: ItemFolder) -> OpenDirectory:
+    """Open the source/ of an item; what is missing is named as `check_item` names it."""
+    try:
+        return item.open_directory("source")
+    except NotFoundError:
+        name = escape_unprintable(f"{item.relative}/source/source.json")
+        raise NotFoundError(f"{name} is not on the mount.") from None
 
 
-def _missing_folder(path: str) -> str:
-    return f"The folder {escape_unprintable(path)} is not on the mount."
+def _document(folder: OpenDirectory, name: str) -> bytes:
+    return folder.read(name, DOCUMENT_LIMIT, _document_too_big)
 
 
 def _listed_folder(folder: OpenDirectory, name: str) -> OpenDirectory:
@@ -267,32 +252,3 @@ def _manifest_too_big(name: str, size: int, limit: int) -> PanelError:
 
 def _document_too_big(name: str, size: int, limit: int) -> PanelError:
     return PanelError(f"{escape_unprintable(name)} has {size} bytes, more than the {limit} that a document may have.")
-
-
-def _content(
-    descriptor: int, root: Path, relative: str, limit: int, too_big: Callable[[str, int, int], PanelError]
-) -> bytes:
-    """Read an open file; `too_big` makes the error for a larger one.
-
-    A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
-    """
-    with OSErrorTranslation(root, relative):
-        size = os.fstat(descriptor).st_size
-        content = _read(descriptor, size, limit) if size <= limit else b""
-    if max(size, len(content)) > limit:
-        raise too_big(relative, max(size, len(content)), limit)
-    if len(content) < size:
-        raise FileUnreadableError(f"{escape_unprintable(relative)} ended after {len(content)} of its {size} bytes.")
-    return content
-
-
-def _read(descriptor: int, size: int, limit: int) -> bytes:
-    """Read up to `limit` + 1 bytes, nearly always in one call."""
-    content = os.read(descriptor, size + 1)
-    if len(content) == size:
-        return content
-    parts, left = [content], limit + 1 - len(content)
-    while left and (part := os.read(descriptor, min(left, BLOCK))):
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)

@@ -20,6 +20,8 @@ from ..errors import (
 from ..text import escape_unprintable
 
 IsKind = Callable[[int], bool]  # stat.S_ISREG or stat.S_ISDIR
+TooBig = Callable[[str, int, int], PanelError]  # (name, size, limit) -> the error for a file that is too big
+BLOCK = 1024 * 1024  # bytes of one read
 ON_PATH = os.O_PATH | os.O_CLOEXEC
 # The locale's encoding, in which Python returns the names of an open folder.
 IS_UTF8 = sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
@@ -87,24 +89,27 @@ class OpenDirectory:
 
     def open_directory(self, name: str) -> "OpenDirectory":
         """Open a folder in it."""
-        if self.names.get(name) == "folder":
-            return OpenDirectory(self._root, self.relative_path(name), self._open(name, os.O_DIRECTORY))
         path = self.relative_path(name)
-        return OpenDirectory(self._root, path, open_checked(self._root, path, stat.S_ISDIR))
+        with OSErrorTranslation(self._root, path):
+            is_listed = self.names.get(name) == "folder"
+            descriptor = (
+                _open_in(self._descriptor, name, os.O_DIRECTORY) if is_listed
+                else open_checked(self._root, path, stat.S_ISDIR)
+            )
+        return OpenDirectory(self._root, path, descriptor)
 
-    def open(self, name: str) -> int:
-        """Open a regular file in it; return its descriptor."""
-        if self.names.get(name) != "file":
-            return open_checked(self._root, self.relative_path(name), stat.S_ISREG)
-        descriptor = self._open(name, 0)
-        with close_on_error(descriptor):
-            _require(os.fstat(descriptor).st_mode, self.relative_path(name), stat.S_ISREG)
-        return descriptor
-
-    def _open(self, name: str, flags: int) -> int:
-        """Open a listed entry, following no symlink that has replaced it."""
-        with OSErrorTranslation(self._root, self.relative_path(name)):
-            return os.open(encode_name(name), READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=self._descriptor)
+    def read(self, name: str, limit: int, too_big: TooBig) -> bytes:
+        """Read a regular file in it, of at most `limit` bytes."""
+        path = self.relative_path(name)
+        with OSErrorTranslation(self._root, path):
+            is_listed = self.names.get(name) == "file"
+            descriptor = (
+                _open_in(self._descriptor, name, 0) if is_listed else open_checked(self._root, path, stat.S_ISREG)
+            )
+            try:
+                return read_regular(descriptor, path, limit, too_big)
+            finally:
+                os.close(descriptor)
 
     def _listed(self) -> dict[str, str]:
         with OSErrorTranslation(self._root, self._relative), os.scandir(self._descriptor) as entries:
@@ -117,20 +122,46 @@ def _kind(entry: "os.DirEntry[str]") -> str:
     return "folder" if entry.is_dir(follow_symlinks=False) else "other"
 
 
-def open_directory(root: Path, relative: str) -> OpenDirectory:
-    """Open a folder under `root` in one step, since that has no side effect.
+def read_regular(descriptor: int, relative: str, limit: int, too_big: TooBig) -> bytes:
+    """Read an open file of at most `limit` bytes; raise UnsafePathError if it is no regular file.
 
-    Raises NotFoundError, UnsafePathError, MountUnavailableError.
+    A file that ends before its size is not taken for a shorter one: the mount fails, or the file is being replaced.
     """
-    return OpenDirectory(root, relative, _open_folder(root, relative))
+    found = os.fstat(descriptor)
+    _require(found.st_mode, relative, stat.S_ISREG)
+    size = found.st_size
+    content = _read(descriptor, size, limit) if size <= limit else b""
+    if max(size, len(content)) > limit:
+        raise too_big(relative, max(size, len(content)), limit)
+    if len(content) < size:
+        raise FileUnreadableError(f"{escape_unprintable(relative)} ended after {len(content)} of its {size} bytes.")
+    return content
+
+
+def _read(descriptor: int, size: int, limit: int) -> bytes:
+    """Read up to `limit` + 1 bytes, nearly always in one call."""
+    content = os.read(descriptor, size + 1)
+    if len(content) == size:
+        return content
+    parts, left = [content], limit + 1 - len(content)
+    while left and (part := os.read(descriptor, min(left, BLOCK))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _open_in(folder: int, name: str, flags: int) -> int:
+    """Open an entry of an open folder, following no symlink."""
+    return os.open(encode_name(name), READ_ONLY | os.O_NOFOLLOW | flags, dir_fd=folder)
 
 
 def _open_folder(root: Path, relative: str) -> int:
+    """Open a folder in one step, since that has no side effect, then check where it is."""
     _require_inside(relative)
     with OSErrorTranslation(root, relative):
         descriptor = os.open(path_below(root, relative), READ_ONLY | os.O_DIRECTORY)
         with close_on_error(descriptor):
-            _check(descriptor, root, relative, stat.S_ISDIR)
+            _require_below(descriptor, root, relative)
     return descriptor
 
 
@@ -142,7 +173,7 @@ class ItemFolder:
     """
 
     def __init__(self, root: Path, relative: str) -> None:
-        self._root, self._relative = root, relative
+        self._root, self.relative = root, relative
         self._descriptor = _open_folder(root, relative)
 
     def __enter__(self) -> "ItemFolder":
@@ -154,6 +185,15 @@ class ItemFolder:
     def close(self) -> None:
         """Close the folder."""
         os.close(self._descriptor)
+
+    def open_directory(self, name: str) -> OpenDirectory:
+        """Open a folder in it; a symlink, which may lead anywhere on the mount, takes a second step."""
+        path = self._path(name)
+        try:
+            descriptor = _open_in(self._descriptor, name, os.O_DIRECTORY)
+        except OSError:
+            descriptor = _open_folder(self._root, path)
+        return OpenDirectory(self._root, path, descriptor)
 
     def size(self, name: str) -> int:
         """The size of a regular file in it, in nearly all cases by one look-up."""
@@ -195,14 +235,14 @@ class ItemFolder:
             os.close(located)
 
     def _path(self, name: str) -> str:
-        return f"{self._relative}/{name}"
+        return f"{self.relative}/{name}"
 
     def _errors_of(self, name: str) -> "OSErrorTranslation":
         return OSErrorTranslation(self._root, self._path(name))
 
 
 class close_on_error:  # noqa: N801  # named as a context
-    """Context that closes the descriptor if its block fails; a class, since an import enters six of them an item."""
+    """Context that closes the descriptor if its block fails; a class, since an import enters three an item."""
 
     __slots__ = ("_descriptor",)
 
@@ -223,12 +263,16 @@ def _require_inside(relative: str) -> None:
 
 
 def _check(descriptor: int, root: Path, relative: str, wanted: IsKind) -> None:
+    _require_below(descriptor, root, relative)
+    _require(os.fstat(descriptor).st_mode, relative, wanted)
+
+
+def _require_below(descriptor: int, root: Path, relative: str) -> None:
     opened = _location(descriptor)
     # The kernel reports a path without symlinks; only a root with symlinks needs to be resolved for the comparison.
     if not opened.startswith(os.fsencode(root) + b"/") and not opened.startswith(_resolved(root).rstrip(b"/") + b"/"):
         path = opened.decode("utf-8", "surrogateescape")
         raise UnsafePathError(f"{escape_unprintable(relative)} leads out of the mount, to {escape_unprintable(path)}.")
-    _require(os.fstat(descriptor).st_mode, relative, wanted)
 
 
 def _require(mode: int, relative: str, wanted: IsKind) -> None:
@@ -259,7 +303,7 @@ def _location(descriptor: int) -> bytes:
 class OSErrorTranslation:
     """Context in which an OSError becomes a fact about `relative`, or MountUnavailableError.
 
-    A class, since an import enters some 20 of these contexts an item and a generator takes three times as long.
+    A class, since an import enters some ten of these contexts an item and a generator takes three times as long.
     """
 
     __slots__ = ("_relative", "_root")
@@ -271,6 +315,8 @@ class OSErrorTranslation:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         if isinstance(error, OSError):
             raise _meaning(self._root, self._relative, error) from None
         if isinstance(error, ValueError):

@@ -15,7 +15,7 @@ from .. import file_check
 from ..errors import FileUnreadableError, MountTimeoutError, MountUnavailableError, NotFoundError, PanelError
 from ..manifest import Derivative, InvalidItem, Item
 from ..models import SIZE, Decision
-from ..mount import Document, Mount
+from ..mount import Document, ItemFolder, Mount
 from ..mount.threads import DaemonThreadPool as Threads
 from ..mount.threads import wait_for
 from .item_documents import ItemDocuments, collect_documents
@@ -222,10 +222,12 @@ class DocumentPrefetcher:
     def _read(self, turn: int, entry: ImportItem) -> ImportItem:
         """Read the documents of an item, then check its files. Raises PanelError."""
         self._room.forget(turn)
-        documents = collect_documents(self._one_by_one(turn, entry.asset.path or ""))
-        if not self._needs_check(entry):
-            return entry._replace(documents=documents)
-        problems = file_check.check(self._mount, entry.asset, self._verify, lambda: self._note_read(turn))
+        item = entry.asset
+        with self._mount.open_item(item.path or "") as folder:
+            documents = collect_documents(self._one_by_one(turn, folder))
+            if not self._needs_check(entry):
+                return entry._replace(documents=documents)
+            problems = file_check.find_problems(folder, item, self._verify, lambda: self._note_read(turn))
         if problems:
             return entry._replace(problem="; ".join(problems))
         return ImportItem(
@@ -239,9 +241,9 @@ class DocumentPrefetcher:
         if self._ended.is_set():
             raise MountUnavailableError("The worker stopped reading files from the mount.")
 
-    def _one_by_one(self, turn: int, path: str) -> Iterator[Document]:
+    def _one_by_one(self, turn: int, folder: ItemFolder) -> Iterator[Document]:
         """Yield the documents of an item, each after a wait for room."""
-        documents = iter(self._mount.read_documents(path))
+        documents = iter(self._mount.read_documents(folder))
         self._room.wait(turn)
         for document in documents:
             self._note_read(turn)
