@@ -320,7 +320,8 @@ def test_names_and_comments_of_the_perl_side_may_hold_any_characters(side):
 
 def test_names_of_columns_may_have_capital_letters_and_checks_are_noted(side):
     run(side, "ALTER TABLE ingest_batch CHANGE sync_id Sync_ID VARCHAR(36) NOT NULL;"
-              " ALTER TABLE asset CHANGE title Title VARCHAR(255) NULL; ALTER TABLE import_job ADD CONSTRAINT `its-state`"
+              " ALTER TABLE asset CHANGE title Title VARCHAR(255) NULL;"
+              " ALTER TABLE import_job ADD CONSTRAINT `its-state`"
               " CHECK (state IN ('queued', 'running', 'completed', 'failed', 'canceled'))")
     apply(side)
     assert wrong(side) == [] and doctor(side).stdout == ""
