@@ -318,6 +318,21 @@ def test_names_and_comments_of_the_perl_side_may_hold_any_characters(side):
     side.db.execute("INSERT INTO asset (asset_type, asset_hash) VALUES ('photo', REPEAT('e', 64))")
 
 
+def test_names_of_columns_may_have_capital_letters_and_checks_are_noted(side):
+    run(side, "ALTER TABLE ingest_batch CHANGE sync_id Sync_ID VARCHAR(36) NOT NULL;"
+              " ALTER TABLE asset CHANGE title Title VARCHAR(255) NULL;"
+              " ALTER TABLE import_job ADD CONSTRAINT `its-state`"
+              " CHECK (state IN ('queued', 'running', 'completed', 'failed', 'canceled'))")
+    apply(side)
+    assert wrong(side) == [] and doctor(side).stdout == ""
+    assert side.db.execute("SELECT * FROM asset LIMIT 1")[0]["title"]
+    [note] = [
+        finding for finding in schema_diff.compare_schema(side.db, config.load(side.conf)) if "check" in finding.check
+    ]
+    assert note.level == "note" and note.check == "table import_job: check its-state"
+    run(side, note.advice.partition("or: ")[2])
+
+
 def test_a_table_that_keeps_the_history_of_its_rows_is_refused(side):
     run(side, "ALTER TABLE asset_gallery ADD SYSTEM VERSIONING")
     answer = doctor(side)

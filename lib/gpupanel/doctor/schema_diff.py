@@ -191,7 +191,9 @@ def _foreign_keys(wanted: Table, actual: Table) -> Iterator[Difference]:
 
 
 def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
-    """An additional key may refuse rows of this application."""
+    """An additional key or check may refuse rows of this application."""
+    for name, check in actual.checks.items():
+        yield _strange(table, f"check {name}", check, f"DROP CONSTRAINT {quoted(name)}")
     for name, index in actual.indexes.items():
         if index[0] and index not in wanted.indexes.values() and name not in wanted.indexes:
             yield _strange(table, f"index {name}", f"UNIQUE ({index[1]})", f"DROP INDEX {quoted(name)}")
@@ -202,4 +204,4 @@ def _surplus(table: str, wanted: Table, actual: Table) -> Iterator[Finding]:
 
 def _strange(table: str, what: str, found: str, change: str) -> Finding:
     advice = f"Check that it refuses no row of this application, or: ALTER TABLE {table} {change};"
-    return Finding(f"table {table}: {what}", NOTE, found, "no such key in etc/schema.sql", advice)
+    return Finding(f"table {table}: {what}", NOTE, found, "no such key or check in etc/schema.sql", advice)
