@@ -221,6 +221,19 @@ def test_a_table_whose_rows_have_no_number_gets_one(side, key):
     assert wrong(side) == []
 
 
+def test_events_of_a_table_without_an_order_of_rows_are_numbered_by_their_times(side):
+    run(side, "UPDATE ingest_event SET created_at = '2026-01-01' + INTERVAL id SECOND;"
+              " CREATE TABLE written ENGINE = MyISAM AS SELECT batch_id, event_type, payload, created_at"
+              " FROM ingest_event ORDER BY id DESC;"
+              " DROP TABLE ingest_event; RENAME TABLE written TO ingest_event")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    run(side, obstacle["remedy"].partition("need not know it: ")[2].partition("; then repeat")[0])
+    apply(side)
+    assert wrong(side) == []
+    times = [row["created_at"] for row in side.db.execute("SELECT created_at FROM ingest_event ORDER BY id")]
+    assert times == sorted(times) and len(set(times)) == len(times) > 5
+
+
 def test_other_words_of_an_enum_are_named_where_rows_have_them(side):
     run(side, "ALTER TABLE import_job MODIFY state ENUM('queued', 'completed', 'zu Ende', 'nie') NOT NULL")
     assert doctor(side).returncode == 0  # no row has one of the other words
