@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
@@ -85,8 +86,9 @@ def whole_number(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else None
 
 
-def database_time(time: datetime | None) -> str | None:
-    """A time of the database in UTC, with six digits, as results and receipts have it."""
+@lru_cache(maxsize=256)  # an import writes the same few times into each of its rows
+def time_text(time: datetime | None) -> str | None:
+    """A time as the database and the results have it; None for none."""
     return time.isoformat(" ", "microseconds") if time else None
 
 

@@ -7,6 +7,7 @@ import pytest
 from constants import NAME, bench_load, empty
 from gpupanel import search
 from gpupanel.db import Database
+from gpupanel.search.count_memo import CountMemo
 from gpupanel.search.filters import BatchFilter, STATUSES
 from gpupanel.search import MAX_ROWS_SCANNED, PageRequest, SORTS, access_path
 from gpupanel.pagination import Cursor, ENDS
@@ -52,7 +53,7 @@ def ledger(server):
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """Count each time, also where a test before it counted the same."""
-    monkeypatch.setattr(search.batches, "_KEPT", {})
+    monkeypatch.setattr(search.batches, "_KEPT", CountMemo())
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +215,7 @@ def test_an_asset_leads_to_every_bundle_that_lists_it(ledger, monkeypatch):
     assert count == (3, True) and sum(number.number for number in statuses.values()) == 3
     for module in (search.batches, access_path):
         monkeypatch.setattr(module, "MAX_ROWS_SCANNED", 3)
-    monkeypatch.setattr(search.batches, "_KEPT", {})
+    monkeypatch.setattr(search.batches, "_KEPT", CountMemo())
     count, statuses = ledger.run_read(search.count_list_and_statuses, BatchFilter(asset_hash=start))
     assert count == (3, False) and not any(number.exact for number in statuses.values())
 

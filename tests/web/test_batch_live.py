@@ -64,6 +64,7 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
     claim = worker_helpers.take(worker_db, "a")
     assert claim.sync_id == other
     assert b"1 running" in look(detail(sync_id))
+    assert b'"ahead":0' in look(detail(sync_id), JSON)
     worker_db.run_transaction(claims.advance, claim, 1)
     worker_db.run_transaction(claims.note, claim, "job_progress", "job_progress", items_done=1, items_total=2)
     assert look(detail(sync_id)) is None

@@ -62,7 +62,8 @@ def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dic
 def plan_containers(tx: Transaction, batch_id: int, plans: list[ContainerPlan]) -> None:
     """Write the plans of some containers of a batch."""
     tx.insert_many("ledger_containers.plan", [
-        plan_row(batch_id, plan) | {"missing": json.dumps(plan.missing) if plan.missing else None} for plan in plans
+        plan_row(plan, batch_id=batch_id) | {"missing": json.dumps(plan.missing) if plan.missing else None}
+        for plan in plans
     ])
 
 

@@ -19,7 +19,7 @@ ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items 
 
 def plan_items(tx: Transaction, batch_id: int, plans: list[ItemPlan]) -> None:
     """Write the plans of some items of a batch."""
-    tx.insert_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
+    tx.insert_many("ledger.plan_items", [_item_row(plan, batch_id=batch_id) for plan in plans])
 
 
 def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemPlan]) -> None:
@@ -27,7 +27,7 @@ def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemP
 
     An item without `id` is found by its key, or inserted.
     """
-    tx.insert_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
+    tx.insert_many("ledger.settle_items", [_item_row(plan, batch_id=batch_id, job_id=job_id) for plan in done])
 
 
 def withdraw_items(tx: Transaction, batch_id: int, listed: Iterable[tuple[str, str]], reason: str) -> None:
@@ -144,15 +144,15 @@ def _items(rows: list[Any]) -> list[ItemRow]:
     return [row | {"changes": json_changes(row["changes"])} for row in rows]
 
 
-def _item_row(batch_id: int, plan: ItemPlan) -> dict[str, Any]:
-    return plan_row(batch_id, plan) | {"empties": 1 if cleared_fields(plan.decision, plan.changes) else None}
+def _item_row(plan: ItemPlan, **of_batch: int) -> dict[str, Any]:
+    return plan_row(plan, **of_batch) | {"empties": 1 if cleared_fields(plan.decision, plan.changes) else None}
 
 
-def plan_row(batch_id: int, plan: ItemPlan | ContainerPlan) -> dict[str, Any]:
+def plan_row(plan: ItemPlan | ContainerPlan, **of_batch: int) -> dict[str, Any]:
     """The columns of an item or container that come from its plan."""
     failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
     reason = plan.reason[:MAX_REASON_LENGTH]
-    return plan._asdict() | {
-        "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
+    return {
+        **plan._asdict(), **of_batch, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
     }

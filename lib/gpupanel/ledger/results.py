@@ -10,7 +10,7 @@ import msgspec
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange, TombstoneChange
-from ..text import database_time
+from ..text import time_text
 
 FAILURE_SAMPLES = 5  # reasons of failures in the payload of job_finished
 
@@ -41,7 +41,7 @@ def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]
     tx.insert_many("results.insert_members", [
         change._asdict() | {
             "result_id": result_id, "came": int(change.came), "say_only": int(change.say_only),
-            "source_at": database_time(change.source_at), "source_at_before": database_time(change.source_at_before),
+            "source_at": time_text(change.source_at), "source_at_before": time_text(change.source_at_before),
         }
         for result_id, changes in members.items() for change in changes
     ])
@@ -51,8 +51,8 @@ def insert_tombstones(tx: Transaction, tombstones: Mapping[int, Iterable[Tombsto
     """Append the tombstones of members that results wrote, by the id of the result."""
     tx.insert_many("results.insert_tombstones", [
         change._asdict() | {
-            "result_id": result_id, "source_at": database_time(change.source_at),
-            "source_at_before": database_time(change.source_at_before),
+            "result_id": result_id, "source_at": time_text(change.source_at),
+            "source_at_before": time_text(change.source_at_before),
         }
         for result_id, changes in tombstones.items() for change in changes
     ])

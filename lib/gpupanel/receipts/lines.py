@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from ..text import database_time
+from ..text import time_text
 
 RESULT, MEMBER, TOMBSTONE, CONTAINER, EVENT, ITEM = "result", "member", "tombstone", "container", "event", "item"
 RECEIPT, ARCHIVE = "receipt", "archive"
@@ -41,7 +41,7 @@ def encode_body(kind: str, row: Mapping[str, Any]) -> bytes:
 
     Texts are as they are stored, with `\\uXXXX` for other characters: a terminal, a mail and a log show them unchanged.
     """
-    values = {name: database_time(value) if isinstance(value, datetime) else value for name, value in row.items()}
+    values = {name: time_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
     text = json.dumps(values, sort_keys=True, separators=(",", ":")).replace("\x7f", "\\u007f")
     return f'{{"{kind}":{text}}}'.encode("ascii")
 

@@ -17,13 +17,13 @@ from .access_path import (
     AccessPath, BatchScan, DATES, INDEXES, MAX_ROWS_SCANNED, NEWEST, OTHER_INDEXES, Sort, TABLE, choose_access_path,
     choose_index, choose_sorted_path, conditions, fetch_count, filter_names, parameters, run_query, scan_limit_row,
 )
+from .count_memo import CountMemo
 from .filters import BatchFilter
 
 # In a ledger of more than COUNT_LIMIT batches counts by status stop here: each list shows eight of them.
 STATUS_COUNT_LIMIT = 100
 # In a ledger of so many batches counts are kept until an event appears; those of a smaller one cost little.
 KEPT_FROM = 1000
-MAX_KEPT = 64  # filters
 MAX_HOSTS = 100
 
 
@@ -43,9 +43,7 @@ class PageRequest(NamedTuple):
 
 
 FIRST_PAGE = PageRequest()
-Counts = tuple[BoundedCount, dict[str, BoundedCount]]
-# (database, filters) -> the state of its ledger and the counts then (docs/decisions/0175-counts-are-kept.md).
-_KEPT: dict[tuple[Any, BatchFilter], tuple[Any, Counts]] = {}
+_KEPT: CountMemo[tuple[BoundedCount, dict[str, BoundedCount]]] = CountMemo()
 
 
 def list_batches(
@@ -84,27 +82,26 @@ def count_batches(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | 
     return BoundedCount(number, horizon is None and _is_complete(tx, path, filters))
 
 
-def count_list_and_statuses(tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None) -> Counts:
+def count_list_and_statuses(
+    tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None = None
+) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     """The number of matching batches, and status -> number without status.
 
     Without filters but dates, all numbers are exact while the ids of batches span at most COUNT_LIMIT. In a ledger of
     KEPT_FROM batches or more, the numbers are those of the newest events.
     """
-    state, key = tx.fetch_one("search.ledger_state"), (tx.address, filters)
+    state = tx.fetch_one("search.ledger_state")
     if state["span"] < KEPT_FROM:
         return _count_list_and_statuses(tx, filters, path, state["span"])
-    kept, counts = _KEPT.get(key, (None, None))
-    if counts is None or kept != state:
-        counts = _count_list_and_statuses(tx, filters, path, state["span"])
-        if len(_KEPT) >= MAX_KEPT:
-            _KEPT.clear()
-        _KEPT[key] = state, counts
-    return counts
+    number, by_status = _KEPT.get(
+        tx, filters, tuple(state.values()), lambda: _count_list_and_statuses(tx, filters, path, state["span"])
+    )
+    return number, dict(by_status)
 
 
 def _count_list_and_statuses(
     tx: ReadTransaction, filters: BatchFilter, path: AccessPath | None, span: int
-) -> Counts:
+) -> tuple[BoundedCount, dict[str, BoundedCount]]:
     large = not filter_names(filters._replace(status=None)) and span >= COUNT_LIMIT
     by_status = count_by_status(tx, filters, path, most=STATUS_COUNT_LIMIT if large else None)
     own = by_status[filters.status] if filters.status else _sum(by_status.values())

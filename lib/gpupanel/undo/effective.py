@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunk_by_first
 from ..library_reader import SayColumns
-from ..text import database_time, json_object
+from ..text import time_text, json_object
 
 Key = tuple[str, str]  # (kind, hash)
 Stone = tuple[datetime, int]  # the say of a tombstone: source_at, batch id
@@ -112,7 +112,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 def stone_text(stone: Stone | None) -> list[Any] | None:
     """A tombstone or the say of a derivative as results have it."""
-    return None if stone is None else [database_time(stone[0]), stone[1]]
+    return None if stone is None else [time_text(stone[0]), stone[1]]
 
 
 def parse_stone(value: list[Any] | None) -> Stone | None:
@@ -150,7 +150,7 @@ def say_changes(before: SayColumns, after: SayColumns) -> dict[str, Any]:
     """name -> [before, after] of the columns of the say that differ."""
     changes: dict[str, Any] = {}
     if before.source_at != after.source_at:
-        changes["source_at"] = [database_time(before.source_at), database_time(after.source_at)]
+        changes["source_at"] = [time_text(before.source_at), time_text(after.source_at)]
     if before.source_batch_id != after.source_batch_id:
         changes["source_batch_id"] = [before.source_batch_id, after.source_batch_id]
     if before.last_batch_id != after.last_batch_id:

@@ -12,7 +12,7 @@ from ..decision import decide_container
 from ..library_reader import Membership, SayColumns
 from ..models import Changes, Decision, TombstoneChange
 from ..order import BundleOrder, Order, Say, TombstoneKey, is_newer, member_key
-from ..text import database_time
+from ..text import time_text
 from .item_results import say_text
 from .containers import MISSING_SAMPLES, PendingContainer, SettledContainer
 from .library_writer import Assigned
@@ -229,7 +229,7 @@ class ContainerWork:
             ("title", existing.title if existing else None, title),
             ("cover_hash", existing.cover_hash if existing else None, cover_hash),
             ("deleted", self.was_removed, self.is_removed),
-            ("source_at", database_time(before.source_at), database_time(after.source_at)),
+            ("source_at", time_text(before.source_at), time_text(after.source_at)),
             ("source_batch_id", before.source_batch_id, after.source_batch_id),
             ("last_batch_id", before.last_batch_id or None, after.last_batch_id or None),
         )
