@@ -103,7 +103,8 @@ def _value(column: str, doubling: int) -> str:
     if column == "claim_token":
         return f"MD5(CONCAT(`{column}`, {doubling}))"
     if column == "sync_id":
-        return f"CONCAT(LEFT(MD5(CONCAT(`{column}`, {doubling})), 8), CONVERT(SUBSTR(`{column}`, 9) USING utf8mb4))"
+        digest = f"MD5(CONCAT(`{column}`, {doubling}))"
+        return f"INSERT(INSERT(INSERT(INSERT(LEFT({digest}, 32), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-')"
     return f"`{column}`"
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 SIZE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
@@ -83,6 +84,12 @@ def whole_number(value: Any) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
         return int(value)
     return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else None
+
+
+@lru_cache(maxsize=256)  # an import writes the same few times into each of its rows
+def time_text(time: datetime | None) -> str | None:
+    """A time as the database and the results have it; None for none."""
+    return time.isoformat(" ", "microseconds") if time else None
 
 
 def parse_moment(text: str) -> datetime:

@@ -221,6 +221,19 @@ def test_a_table_whose_rows_have_no_number_gets_one(side, key):
     assert wrong(side) == []
 
 
+def test_events_of_a_table_without_an_order_of_rows_are_numbered_by_their_times(side):
+    run(side, "UPDATE ingest_event SET created_at = '2026-01-01' + INTERVAL id SECOND;"
+              " CREATE TABLE written ENGINE = MyISAM AS SELECT batch_id, event_type, payload, created_at"
+              " FROM ingest_event ORDER BY id DESC;"
+              " DROP TABLE ingest_event; RENAME TABLE written TO ingest_event")
+    [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
+    run(side, obstacle["remedy"].partition("need not know it: ")[2].partition("; then repeat")[0])
+    apply(side)
+    assert wrong(side) == []
+    times = [row["created_at"] for row in side.db.execute("SELECT created_at FROM ingest_event ORDER BY id")]
+    assert times == sorted(times) and len(set(times)) == len(times) > 5
+
+
 def test_other_words_of_an_enum_are_named_where_rows_have_them(side):
     run(side, "ALTER TABLE import_job MODIFY state ENUM('queued', 'completed', 'zu Ende', 'nie') NOT NULL")
     assert doctor(side).returncode == 0  # no row has one of the other words
@@ -316,6 +329,21 @@ def test_names_and_comments_of_the_perl_side_may_hold_any_characters(side):
     assert "RENAME INDEX `claims-1` TO claim" in script
     assert wrong(side) == [] and doctor(side).stdout == ""
     side.db.execute("INSERT INTO asset (asset_type, asset_hash) VALUES ('photo', REPEAT('e', 64))")
+
+
+def test_names_of_columns_may_have_capital_letters_and_checks_are_noted(side):
+    run(side, "ALTER TABLE ingest_batch CHANGE sync_id Sync_ID VARCHAR(36) NOT NULL;"
+              " ALTER TABLE asset CHANGE title Title VARCHAR(255) NULL;"
+              " ALTER TABLE import_job ADD CONSTRAINT `its-state`"
+              " CHECK (state IN ('queued', 'running', 'completed', 'failed', 'canceled'))")
+    apply(side)
+    assert wrong(side) == [] and doctor(side).stdout == ""
+    assert side.db.execute("SELECT * FROM asset LIMIT 1")[0]["title"]
+    [note] = [
+        finding for finding in schema_diff.compare_schema(side.db, config.load(side.conf)) if "check" in finding.check
+    ]
+    assert note.level == "note" and note.check == "table import_job: check its-state"
+    run(side, note.advice.partition("or: ")[2])
 
 
 def test_a_table_that_keeps_the_history_of_its_rows_is_refused(side):

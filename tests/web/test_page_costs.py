@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from constants import TREE
+from gpupanel import services
 from gpupanel.web import wsgi
 from gpupanel.web.application import PanelApplication
 from page_helpers import BATCHES, JSON, TASKS, detail
@@ -124,3 +125,11 @@ def test_an_unchanged_page_takes_one_statement_each_time(idle, scan_bundle, addr
     url = detail(scan_bundle()) if address == "detail" else address
     assert idle(url, times=5) == 5
     assert idle(url, times=5, headers=JSON) == 5
+
+
+def test_an_unchanged_page_of_a_queued_batch_takes_one_statement_each_time(idle, scan_bundle, panel_db, mount):
+    sync_ids = [scan_bundle(name) for name in ("one", "two")]
+    for sync_id in sync_ids:
+        services.queue_batch(panel_db, mount, sync_id, "bob")
+    assert idle(detail(sync_ids[1]), times=5) == 5
+    assert idle(detail(sync_ids[1]), times=5, headers=JSON) == 5

@@ -73,8 +73,11 @@ def _null(nothing: None) -> str:
     return "NULL"
 
 
-def join_up_to(texts: Iterable[str], most: int) -> Iterator[str]:
+def join_up_to(texts: Sequence[str], most: int) -> Iterator[str]:
     """Join texts by commas into strings of up to `most` characters."""
+    if 0 < sum(map(len, texts)) + len(texts) <= most:
+        yield ",".join(texts)
+        return
     pack: list[str] = []
     size = 0
     for text in texts:

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from .connection import Database
+
 TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`?(\w+)`? \((.*)\)(.*)", re.DOTALL)
 PARTITIONS = re.compile(r"\n\s*(?:/\*!\d+ )?PARTITION BY ")
 VERSIONED = " WITH SYSTEM VERSIONING"
@@ -14,6 +16,7 @@ COLUMN_NAME = re.compile(r"`((?:[^`]|``)+)` ")
 INDEX = re.compile(r"(UNIQUE |PRIMARY )?KEY (?:(`(?:[^`]|``)+`|\w+) )?\((.*)\)")
 NO_COLUMNS = ("CONSTRAINT ", "FULLTEXT ", "SPATIAL ", "VECTOR ", "PERIOD ")
 COMMENT = re.compile(r" comment '(?:[^']|'')*'")
+CHECK = re.compile(r"CONSTRAINT `((?:[^`]|``)+)` (CHECK .*)", re.DOTALL)
 FOREIGN = re.compile(r"CONSTRAINT (\w+) (FOREIGN KEY .*)")
 TYPE = re.compile(r"\w+(?:\([^)]*\))?(?: unsigned)?")
 WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)\(\d+\)")  # the display width, which does not limit the values
@@ -42,19 +45,29 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Columns, indexes and foreign keys, each by name with its definition."""
+    """Columns, indexes, foreign keys and checks of a table, each by name with its definition.
+
+    Names of columns are in small letters: the server does not distinguish them.
+    """
 
     columns: dict[str, tuple[Column, str]]
     indexes: dict[str, tuple[bool, str]]
     foreign: dict[str, str]
     engine: str
-    is_partitioned: bool = False
-    is_versioned: bool = False
+    is_partitioned: bool
+    is_versioned: bool
+    checks: dict[str, str]
 
 
 def quoted(name: str) -> str:
     """Return a name of another program as a statement takes it, whatever its characters."""
     return f"`{name.replace('`', '``')}`"
+
+
+def read_table(db: Database, name: str) -> Table | None:
+    """Return an existing table; None for a view."""
+    [row] = db.execute(f"SHOW CREATE TABLE {quoted(name)}")
+    return parse_create_table(row["Create Table"])[1] if "Create Table" in row else None
 
 
 def parse_create_table(statement: str) -> tuple[str, Table]:
@@ -65,7 +78,7 @@ def parse_create_table(statement: str) -> tuple[str, Table]:
         raise ValueError(f"not a CREATE TABLE statement: {statement[:80]}")
     name, body, options = match.groups()
     engine = ENGINE.search(options)
-    parsed = Table({}, {}, {}, engine[1] if engine else "", bool(partitions), VERSIONED in options)
+    parsed = Table({}, {}, {}, engine[1] if engine else "", bool(partitions), VERSIONED in options, {})
     for definition in AFTER_A_COMMA.split(body.strip()):
         _add(parsed, definition, options)
     return name, parsed
@@ -73,11 +86,13 @@ def parse_create_table(statement: str) -> tuple[str, Table]:
 
 def _add(parsed: Table, definition: str, options: str) -> None:
     if column := COLUMN_NAME.match(definition):
-        name, text = column[1].replace("``", "`"), _plain(definition[column.end():])
+        name, text = column[1].replace("``", "`").lower(), _plain(definition[column.end():])
         parsed.columns[name] = (_column(_lowered(text), _lowered(options)), text)
     elif index := INDEX.match(definition):
-        columns = index[3].replace("`", "").replace(" ", "")
+        columns = index[3].replace("`", "").replace(" ", "").lower()
         parsed.indexes[(index[2] or "PRIMARY").replace("`", "")] = (bool(index[1]), columns)
+    elif check := CHECK.match(definition):
+        parsed.checks[check[1].replace("``", "`")] = _plain(check[2])
     elif foreign := FOREIGN.match(plain := _plain(definition)):
         parsed.foreign[foreign[1]] = re.sub(r"(\w) \(", r"\1(", foreign[2]).replace(", ", ",")
     elif not plain.startswith(NO_COLUMNS):

@@ -113,11 +113,13 @@ def _converted(statements: str) -> str:
 def _unnumbered(table: str, others: str, actual: Table) -> Cause:
     """Return what to do where rows have no number; no other table refers to it."""
     dropped = "DROP PRIMARY KEY, " if "PRIMARY" in actual.indexes else ""
+    # MyISAM writes rows into the space of others, so that their order says nothing; InnoDB copies them as they came.
+    by_time = ", ORDER BY created_at" if "created_at" in actual.columns and actual.engine != "InnoDB" else ""
     return Cause(
         f"{table} has no such column. Columns that this system does not know: {others}.",
         f"If one of them numbers the rows, rename it: ALTER TABLE {table} RENAME COLUMN ... TO id. Otherwise add it;"
         f" the Perl programs need not know it: ALTER TABLE {table} {dropped}ADD id BIGINT UNSIGNED NOT NULL"
-        " AUTO_INCREMENT PRIMARY KEY; then repeat step 1.",
+        f" AUTO_INCREMENT PRIMARY KEY{by_time}; then repeat step 1.",
     )
 
 

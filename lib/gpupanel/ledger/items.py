@@ -3,20 +3,15 @@
 docs/CONTRACT.md, 6. Tables.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked, fill
 from ..errors import NotFoundError
-from ..models import COUNT_LIMIT, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
+from ..models import COUNT_LIMIT, ContainerPlan, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
 from ..rows import ItemRow, PlannedItem
 from ..text import json_changes
-
-if TYPE_CHECKING:
-    from ..manifest import Manifest
 
 ASSET_TYPES = ("photo", "cover", "video")
 ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
@@ -24,7 +19,7 @@ ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items 
 
 def plan_items(tx: Transaction, batch_id: int, plans: list[ItemPlan]) -> None:
     """Write the plans of some items of a batch."""
-    tx.insert_many("ledger.plan_items", [_item_row(batch_id, plan) for plan in plans])
+    tx.insert_many("ledger.plan_items", [_item_row(plan, batch_id=batch_id) for plan in plans])
 
 
 def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemPlan]) -> None:
@@ -32,19 +27,15 @@ def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemP
 
     An item without `id` is found by its key, or inserted.
     """
-    tx.insert_many("ledger.settle_items", [_item_row(batch_id, plan) | {"job_id": job_id} for plan in done])
+    tx.insert_many("ledger.settle_items", [_item_row(plan, batch_id=batch_id, job_id=job_id) for plan in done])
 
 
-def withdraw_missing(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
-    """Mark items that the manifest no longer lists; return their number."""
-    listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
-    withdrawn = [
-        row["id"] for row in tx.fetch_all("ledger.listed_items", batch_id=batch_id)
-        if (row["asset_type"], row["asset_hash"]) not in listed
-    ]
-    for ids in chunked(withdrawn):
-        tx.execute("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
-    return len(withdrawn)
+def withdraw_items(tx: Transaction, batch_id: int, listed: Iterable[tuple[str, str]], reason: str) -> None:
+    """Mark the items of a plan that are not listed any more."""
+    rows = tx.fetch_all("ledger.listed_items", batch_id=batch_id)
+    kept = set(listed) if rows else set()
+    for ids in chunked(row["id"] for row in rows if (row["asset_type"], row["asset_hash"]) not in kept):
+        tx.execute("ledger.withdraw_items", ids=ids, reason=reason)
 
 
 def list_items(
@@ -153,11 +144,15 @@ def _items(rows: list[Any]) -> list[ItemRow]:
     return [row | {"changes": json_changes(row["changes"])} for row in rows]
 
 
-def _item_row(batch_id: int, plan: ItemPlan) -> dict[str, Any]:
+def _item_row(plan: ItemPlan, **of_batch: int) -> dict[str, Any]:
+    return plan_row(plan, **of_batch) | {"empties": 1 if cleared_fields(plan.decision, plan.changes) else None}
+
+
+def plan_row(plan: ItemPlan | ContainerPlan, **of_batch: int) -> dict[str, Any]:
+    """The columns of an item or container that come from its plan."""
     failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
     reason = plan.reason[:MAX_REASON_LENGTH]
-    return plan._asdict() | {
-        "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
+    return {
+        **plan._asdict(), **of_batch, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
-        "empties": 1 if cleared_fields(plan.decision, plan.changes) else None,
     }

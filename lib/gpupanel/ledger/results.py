@@ -4,14 +4,13 @@ A row is written in the transaction that settles its entry (docs/decisions/0112-
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..models import EntryResult, MAX_REASON_LENGTH, MemberChange, TombstoneChange
+from ..text import time_text
 
 FAILURE_SAMPLES = 5  # reasons of failures in the payload of job_finished
 
@@ -42,7 +41,7 @@ def insert_members(tx: Transaction, members: Mapping[int, Iterable[MemberChange]
     tx.insert_many("results.insert_members", [
         change._asdict() | {
             "result_id": result_id, "came": int(change.came), "say_only": int(change.say_only),
-            "source_at": _time(change.source_at), "source_at_before": _time(change.source_at_before),
+            "source_at": time_text(change.source_at), "source_at_before": time_text(change.source_at_before),
         }
         for result_id, changes in members.items() for change in changes
     ])
@@ -52,8 +51,8 @@ def insert_tombstones(tx: Transaction, tombstones: Mapping[int, Iterable[Tombsto
     """Append the tombstones of members that results wrote, by the id of the result."""
     tx.insert_many("results.insert_tombstones", [
         change._asdict() | {
-            "result_id": result_id, "source_at": _time(change.source_at),
-            "source_at_before": _time(change.source_at_before),
+            "result_id": result_id, "source_at": time_text(change.source_at),
+            "source_at_before": time_text(change.source_at_before),
         }
         for result_id, changes in tombstones.items() for change in changes
     ])
@@ -95,11 +94,6 @@ def _rows(batch_id: int, job_id: int, results: list[EntryResult]) -> list[dict[s
         }
         for kind, hash_, planned, approved, decision, reason, error, changes, digest, target_id, cover_id in results
     ]
-
-
-@lru_cache(maxsize=256)
-def _time(time: datetime | None) -> str | None:
-    return time.isoformat(" ", "microseconds") if time else None
 
 
 def _json(changes: Any) -> str | None:

@@ -16,7 +16,7 @@ MAX_ENTRIES = 64
 
 
 class CountMemo(Generic[T]):
-    """Keeps the latest counts of some filters, with the state of the ledger in which they were made."""
+    """Keeps the latest counts, such as of some filters, with the state of the ledger in which they were made."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, tuple[Hashable, T]] = {}

@@ -87,7 +87,7 @@ ON DUPLICATE KEY UPDATE
   deleted_at = NULL
 
 -- name: write_covers
--- Insert cover links; a removed one is restored.
+-- Insert cover links, and return them in the same order; a removed one is restored.
 INSERT INTO asset_cover (asset_id, cover_hash) VALUES (%(asset_id)s, %(cover_hash)s)
 ON DUPLICATE KEY UPDATE deleted_at = NULL
-RETURNING id, asset_id, created_at < NOW(6) AS is_restored
+RETURNING id, created_at < NOW(6) AS is_restored

@@ -19,7 +19,7 @@ from .document_prefetch import ImportItem
 from .drift import OwnJob
 from .entry_writers import ItemWriter
 from .item_decision import WRITES, ItemDecision, bundle_for, derivatives_to_write, time_of_say
-from .item_documents import ItemDocuments, NewDocuments
+from .item_documents import NewDocuments
 from .item_results import SettledItem, Written, settled_item
 from .library_writer import Assigned, CoverLink, DerivativeWrite
 
@@ -75,16 +75,17 @@ class ChunkWriter(ItemWriter):
             items = [entry.asset for entry in chunk]
             existing |= library_reader.existing_assets(tx, items, self._memberships.containers_listing(items))
         tombstones = order.tombstones(tx, (entry.key for entry in valid if entry.key not in locked))
-        return [self._decide(entry, existing.get(entry.key), tombstones.get(entry.key)) for entry in entries]
+        return [self._decide(entry, existing.get(key := entry.key), tombstones.get(key)) for entry in entries]
 
     def _decide(self, entry: ImportItem, existing: ExistingAsset | None, tombstone: Say | None) -> ItemDecision:
         if isinstance(entry.item, InvalidItem):
             return ItemDecision(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         bundle = bundle_for(self._run.bundle, entry, existing)
         memberships = self._memberships.containers_of(entry.item)
-        decision, reason, changes = decide(self._action, entry.item, existing, bundle, memberships, tombstone)
+        decision, reason, changes = decide(self._action, entry.item, existing or tombstone, bundle, memberships)
         source_at = time_of_say(bundle, existing.say if existing else tombstone)
-        decided = ItemDecision(entry, decision, reason, changes, existing, tombstone, source_at)
+        new = entry.documents.all_new if decision is Decision.WILL_CREATE and entry.documents else None
+        decided = ItemDecision(entry, decision, reason, changes, existing, tombstone, source_at, new)
         if entry.problem and (entry.planned is Decision.WILL_FAIL or decided.reads_documents(self._action)):
             return decided.failed(entry.problem)
         return decided
@@ -104,13 +105,13 @@ class ChunkWriter(ItemWriter):
             raise DocumentsRequired(unread)
 
     def _with_new_documents(self, tx: Transaction, decided: list[ItemDecision]) -> list[ItemDecision]:
-        """Keep new documents only; one of an existing asset makes an update."""
-        read = {each.key: each.entry.documents for each in decided if each.reads_documents(self._action)}
+        """Compare the documents of existing assets with the library's; a new one makes an update."""
         unknown = library_writer.new_documents(tx, {
-            each.existing.id: documents for each in decided if each.existing and (documents := read.get(each.key))
+            each.existing.id: each.entry.documents for each in decided
+            if each.existing and each.entry.documents and each.reads_documents(self._action)
         })
         return [
-            _with_documents(each, documents, unknown) if (documents := read.get(each.key)) else each
+            _with_documents(each, new) if each.existing and (new := unknown.get(each.existing.id)) else each
             for each in decided
         ]
 
@@ -118,19 +119,20 @@ class ChunkWriter(ItemWriter):
 
     def _write(self, tx: Transaction, decided: list[ItemDecision]) -> list[SettledItem]:
         ids = self._write_assets(tx, decided)
-        library_writer.write_documents(tx, {ids[each.key]: each.new for each in decided if each.new})
-        derivatives = self._write_derivatives(tx, decided, ids)
+        placed = [(asset_id, each) for asset_id, each in zip(ids, decided, strict=True) if asset_id]
+        library_writer.write_documents(tx, {asset_id: each.new for asset_id, each in placed if each.new})
+        derivatives = self._write_derivatives(tx, placed)
         links = library_writer.write_covers(tx, {
-            ids[each.key]: cover_hash for each in decided if (cover_hash := _missing_cover(each))
+            asset_id: cover_hash for asset_id, each in placed if (cover_hash := _missing_cover(each))
         })
         tombstones = self._write_says(tx, decided)
         return [
-            settled_item(each, self._written(each, ids.get(each.key), links, derivatives.get(each.key, ()), tombstones))
-            for each in decided
+            settled_item(each, self._written(each, asset_id, links, derivatives, tombstones))
+            for asset_id, each in zip(ids, decided, strict=True)
         ]
 
-    def _write_assets(self, tx: Transaction, decided: list[ItemDecision]) -> dict[AssetKey, int]:
-        """Return (asset_type, asset_hash) -> id of existing and created assets."""
+    def _write_assets(self, tx: Transaction, decided: list[ItemDecision]) -> list[int | None]:
+        """Return the id of each asset, existing or created; None where the library has none."""
         by_decision: dict[Decision, list[tuple[Item, Assigned]]] = defaultdict(list)
         for each in decided:
             if each.decision in WRITES and (say := self._say(each)):
@@ -139,19 +141,19 @@ class ChunkWriter(ItemWriter):
         created = library_writer.insert_assets(tx, by_decision[Decision.WILL_CREATE])
         known = {each.key: each.tombstone for each in decided if each.tombstone}
         library_writer.confirm_created(tx, created, known)
-        return {each.key: each.existing.id for each in decided if each.existing} | created
+        return [each.existing.id if each.existing else created.get(each.key) for each in decided]
 
     def _write_derivatives(
-        self, tx: Transaction, decided: list[ItemDecision], ids: dict[AssetKey, int]
-    ) -> dict[AssetKey, tuple[Derivative, ...]]:
-        """Write derivatives with a say of their own; return them by asset."""
+        self, tx: Transaction, placed: list[tuple[int, ItemDecision]]
+    ) -> dict[int, tuple[Derivative, ...]]:
+        """Write derivatives with a say of their own; return them by the id of their asset."""
         bundle = self._run.bundle
-        written = {each.key: (each, derivatives_to_write(self._action, each, bundle)) for each in decided}
+        written = {asset_id: derivatives_to_write(self._action, each, bundle) for asset_id, each in placed}
         library_writer.write_derivatives(tx, [
-            DerivativeWrite(ids[key], derivative, self._file_say(each), each.entry.compared(derivative))
-            for key, (each, derivatives) in written.items() for derivative in derivatives
+            DerivativeWrite(asset_id, derivative, self._file_say(each), each.entry.compared(derivative))
+            for asset_id, each in placed for derivative in written[asset_id]
         ])
-        return {key: tuple(derivatives) for key, (_, derivatives) in written.items() if derivatives}
+        return written
 
     def _write_says(
         self, tx: Transaction, decided: list[ItemDecision]
@@ -194,28 +196,24 @@ class ChunkWriter(ItemWriter):
 
     def _written(
         self, decided: ItemDecision, asset_id: int | None, links: dict[int, CoverLink],
-        derivatives: tuple[Derivative, ...], tombstones: dict[AssetKey, tuple[Assigned | None, Assigned]],
+        derivatives: dict[int, tuple[Derivative, ...]], tombstones: dict[AssetKey, tuple[Assigned | None, Assigned]],
     ) -> Written:
         if not asset_id:
             return Written(tombstone=tombstones.get(decided.key))
-        return Written(asset_id, links.get(asset_id), derivatives, self._say(decided), self._file_say(decided))
+        files = derivatives[asset_id]
+        return Written(asset_id, links.get(asset_id), files, self._say(decided), self._file_say(decided))
 
 
-def _with_documents(
-    decided: ItemDecision, documents: ItemDocuments, unknown: dict[int, NewDocuments]
-) -> ItemDecision:
-    """Return the decision about an item after comparing its documents.
+def _with_documents(decided: ItemDecision, new: NewDocuments) -> ItemDecision:
+    """Return the decision about an item after comparing its documents with those of its asset.
 
     An older bundle adds analyses, and leaves the source.
     """
-    if decided.existing is None:
-        return decided._replace(new=NewDocuments(*documents[:3]))
-    new = unknown[decided.existing.id]
     if decided.is_older:
         new = new._replace(source="")
     if not new.files:
         return decided
-    files, say = ", ".join(new.files), decided.existing.say
+    files, say = ", ".join(new.files), decided.existing.say if decided.existing else None
     reason = f"{decided.reason}; new in this batch: {files}"
     if decided.is_older and say and decided.decision is Decision.WILL_SKIP:
         reason = f"{decided_by(say, adds=True)}: {files}"

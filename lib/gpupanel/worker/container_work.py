@@ -12,6 +12,7 @@ from ..decision import decide_container
 from ..library_reader import Membership, SayColumns
 from ..models import Changes, Decision, TombstoneChange
 from ..order import BundleOrder, Order, Say, TombstoneKey, is_newer, member_key
+from ..text import time_text
 from .item_results import say_text
 from .containers import MISSING_SAMPLES, PendingContainer, SettledContainer
 from .library_writer import Assigned
@@ -87,7 +88,7 @@ class ContainerWork:
         arriving = sum(1 for change in changes if change.came) - moving
         return MemberSummary(
             len(self.entry.members), arriving, moving, self.present, self.stopped,
-            tuple(self.missing[:MISSING_SAMPLES]), len(self.missing), self.tombstone,
+            self.missing[:MISSING_SAMPLES], len(self.missing), self.tombstone,
         )
 
     # ---------------------------------------------------------------------------------------------- say and mark
@@ -228,14 +229,10 @@ class ContainerWork:
             ("title", existing.title if existing else None, title),
             ("cover_hash", existing.cover_hash if existing else None, cover_hash),
             ("deleted", self.was_removed, self.is_removed),
-            ("source_at", _text(before.source_at), _text(after.source_at)),
+            ("source_at", time_text(before.source_at), time_text(after.source_at)),
             ("source_batch_id", before.source_batch_id, after.source_batch_id),
             ("last_batch_id", before.last_batch_id or None, after.last_batch_id or None),
         )
         written: dict[str, Any] = {name: [was, now] for name, was, now in values if was != now}
         created = {"created": [False, True]} if existing is None else {}
         return written | tombstone | created | ({"drift": self.drift} if self.drift else {})
-
-
-def _text(time: datetime | None) -> str | None:
-    return time.isoformat(" ", "microseconds") if time else None

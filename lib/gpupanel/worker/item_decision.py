@@ -100,19 +100,19 @@ def found_digest(existing: ExistingAsset | None) -> str:
     return existing.target_digest if existing else digests.ABSENT
 
 
-def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder) -> list[Derivative]:
+def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder) -> tuple[Derivative, ...]:
     """The derivatives of an item to be inserted, changed, named by a later say, or hashed for the first time.
 
     A create changes none of a live asset; an older one adds those that are missing.
     """
     existing = decided.existing
     if action == "remove" or decided.is_failing:
-        return []
+        return ()
     if existing is None:
-        return list(decided.entry.asset.persisted) if decided.decision is Decision.WILL_CREATE else []
+        return decided.entry.asset.persisted if decided.decision is Decision.WILL_CREATE else ()
     overwrites = action == "update" or existing.removed
     if (decided.is_older and existing.removed) or not (overwrites or decided.is_older):
-        return []
+        return ()
 
     def is_written(derivative: Derivative) -> bool:
         file = derivative.kind, derivative.path
@@ -125,4 +125,4 @@ def derivatives_to_write(action: str, decided: ItemDecision, bundle: BundleOrder
         is_stronger = decided.entry.compared(derivative) == SHA256 and file not in existing.hashed
         return not is_named or is_stronger or existing.derivatives[file] != digests.derivative_fields(derivative)
 
-    return [derivative for derivative in decided.entry.asset.persisted if is_written(derivative)]
+    return tuple(derivative for derivative in decided.entry.asset.persisted if is_written(derivative))

@@ -42,15 +42,6 @@ class AnalysisDocument(NamedTuple):
     sha256: str
 
 
-class ItemDocuments(NamedTuple):
-    """All documents of an item; `size` is the sum of their bytes."""
-
-    source: str
-    source_sha256: str
-    runs: tuple[AnalysisDocument, ...]
-    size: int
-
-
 class NewDocuments(NamedTuple):
     """The documents of an item that the library lacks; `source` is empty if the library has it.
 
@@ -76,6 +67,20 @@ class NewDocuments(NamedTuple):
         for run in self.runs:
             changes[run.kind] = [before.get(run.kind), run.sha256]
         return changes
+
+
+class ItemDocuments(NamedTuple):
+    """All documents of an item; `size` is the sum of their bytes."""
+
+    source: str
+    source_sha256: str
+    runs: tuple[AnalysisDocument, ...]
+    size: int
+
+    @property
+    def all_new(self) -> NewDocuments:
+        """These documents as those of an asset that the library does not have."""
+        return NewDocuments(self.source, self.source_sha256, self.runs)
 
 
 def collect_documents(documents: Iterable[Document]) -> ItemDocuments:

@@ -4,13 +4,13 @@ docs/decisions/0112-results-are-append-only.md
 """
 
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import digests
 from ..library_reader import SayColumns
 from ..manifest import Derivative
 from ..models import Decision, EntryResult, ItemPlan
+from ..text import time_text
 from .item_decision import WRITES, ItemDecision
 from .library_writer import Assigned, CoverLink
 
@@ -117,7 +117,7 @@ def _file_say_changes(decided: ItemDecision, written: Written, files: Files) -> 
 
 def say_text(source_at: datetime | None, batch_id: int | None) -> list[Any] | None:
     """A say as a result has it: [source_at, batch id], None where there is none."""
-    return None if source_at is None else [_text(source_at), batch_id]
+    return None if source_at is None else [time_text(source_at), batch_id]
 
 
 def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
     before, (source_at, batch_id) = decided.existing.columns if decided.existing else NOTHING, written.say
     changes: dict[str, Any] = {}
     if before.source_at != source_at:
-        changes["source_at"] = [_text(before.source_at), _text(source_at)]
+        changes["source_at"] = [time_text(before.source_at), time_text(source_at)]
     if before.source_batch_id != batch_id:
         changes["source_batch_id"] = [before.source_batch_id, batch_id]
     if before.last_batch_id != batch_id:
@@ -144,8 +144,3 @@ def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
     if existing is None:
         return digests.ABSENT
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)
-
-
-@lru_cache(maxsize=64)
-def _text(time: datetime | None) -> str | None:
-    return time.isoformat(" ", "microseconds") if time else None

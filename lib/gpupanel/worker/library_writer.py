@@ -15,6 +15,7 @@ from ..db import DuplicateKeyError, ReadTransaction, Transaction, chunk_by_first
 from ..errors import DatabaseConflictError
 from ..manifest import Derivative, Item
 from ..order import Say, TombstoneKey
+from ..text import time_text
 from .item_documents import ItemDocuments, NewDocuments
 
 
@@ -197,10 +198,12 @@ def keep_documents(tx: Transaction, asset_ids: list[int]) -> None:
 def write_derivatives(tx: Transaction, writes: list[DerivativeWrite]) -> None:
     """Insert or update derivatives; others of the assets stay."""
     tx.insert_many("library_write.write_derivatives", [
-        {"asset_id": write.asset_id, "kind": write.derivative.kind, "path": write.derivative.path,
-         "source_at": str(write.say.source_at), "batch_id": write.say.batch_id, "checked_how": write.checked_how}
-        | digests.derivative_fields(write.derivative)
-        for write in writes
+        {
+            **digests.derivative_fields(derivative), "asset_id": asset_id, "kind": derivative.kind,
+            "path": derivative.path, "source_at": time_text(say.source_at), "batch_id": say.batch_id,
+            "checked_how": checked_how,
+        }
+        for asset_id, derivative, say, checked_how in writes
     ])
 
 
@@ -209,7 +212,10 @@ def write_covers(tx: Transaction, covers: dict[int, str]) -> dict[int, CoverLink
     links = tx.insert_many("library_write.write_covers", [
         {"asset_id": asset_id, "cover_hash": cover_hash} for asset_id, cover_hash in covers.items()
     ])
-    return {row["asset_id"]: CoverLink(row["id"], bool(row["is_restored"])) for row in links}
+    return {
+        asset_id: CoverLink(row["id"], bool(row["is_restored"]))
+        for asset_id, row in zip(covers, links, strict=True)
+    }
 
 
 def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
@@ -220,7 +226,7 @@ def _asset_rows(items: list[tuple[Item, Assigned]]) -> list[dict[str, Any]]:
 def _asset_row(item: Item, say: Assigned) -> dict[str, Any]:
     return {
         **digests.item_fields(item), "asset_type": item.asset_type, "asset_hash": item.asset_hash,
-        "fingerprint": digests.fingerprint(item), "batch_id": say.batch_id, "source_at": str(say.source_at),
+        "fingerprint": digests.fingerprint(item), "batch_id": say.batch_id, "source_at": time_text(say.source_at),
     }
 
 

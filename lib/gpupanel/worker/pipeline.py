@@ -116,16 +116,16 @@ class Pipeline:
         self._read_and_write(self._open_items(), lambda entry: needs_documents(action, entry), settle, _is_written)
 
     def _open_items(self) -> Iterator[ImportItem]:
-        for entries in chunked(ImportItem(position, item, None) for position, item in enumerate(self._entries.items)):
-            rows = self._target.planned_items([entry.key for entry in entries])
-            for entry in entries:
-                row = rows.get(entry.key)
+        for entries in chunked(enumerate(self._entries.items)):
+            rows = self._target.planned_items([(item.asset_type, item.asset_hash) for _, item in entries])
+            for position, item in entries:
+                row = rows.get((item.asset_type, item.asset_hash))
                 if row is None:
-                    yield entry
+                    yield ImportItem(position, item, None)
                 elif self._target.is_open(row):
                     planned = Decision(row["planned"]) if row["planned"] else None
                     yield ImportItem(
-                        entry.position, entry.item, planned, id=row["id"], approved=row["changes"],
+                        position, item, planned, id=row["id"], approved=row["changes"],
                         target_digest=row["target_digest"], item_digest=row["item_digest"],
                     )
 

@@ -8,6 +8,7 @@ from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...models import BatchStatus, COUNT_LIMIT, DONE_DECISIONS, Decision, JobState
 from ...rows import BatchRow, LockedJob
+from ...search.count_memo import CountMemo
 from .. import job_progress, request as parameters, status_bar
 from ..request import Request
 from ..serializers import (
@@ -19,6 +20,7 @@ from .item_list import ItemFilter
 
 LATEST = 50
 AHEAD_LIMIT = 1_000  # jobs before a queued one that its page counts
+_AHEAD: CountMemo[int] = CountMemo()
 
 
 class PageParameters(NamedTuple):
@@ -36,17 +38,17 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any]:
 
 
 def etag_source(db: Database, request: Request, settings: Settings) -> tuple[str, QueueSummary]:
-    """Return a change token and the summary, by one statement; the place of a queued job takes another one.
+    """Return a change token and the summary, by one statement; a queued job's place takes another one after events.
 
     docs/decisions/0032, 0137, 0215.
     """
     sync_id, *_ = _parameters(request)
     summary, token = status_bar.load_with_batch(db, sync_id)
-    if request.wants_json:
-        return repr(token), summary
-    bar = summary._replace(version=()).etag_source(moves=token["state"] == JobState.RUNNING)
     is_queued = token["state"] == JobState.QUEUED
-    ahead = db.run_single(_count_ahead, token["job_id"], token["priority"]) if is_queued else None
+    ahead = db.run_single(_kept_ahead, token["job_id"], token["priority"], summary) if is_queued else None
+    if request.wants_json:
+        return repr((token, ahead)), summary
+    bar = summary._replace(version=()).etag_source(moves=token["state"] == JobState.RUNNING)
     return repr((token, bar, ahead)), summary
 
 
@@ -129,6 +131,12 @@ def _jobs(tx: ReadTransaction, row: BatchRow) -> dict[str, Any]:
 def _count_ahead(tx: ReadTransaction, job_id: int, priority: int) -> int:
     """Return how many queued jobs are claimed before a queued one, counted up to AHEAD_LIMIT + 1."""
     return job_queue.queue_position(tx, job_id, priority, limit=AHEAD_LIMIT + 2) - 1
+
+
+def _kept_ahead(tx: ReadTransaction, job_id: int, priority: int, summary: QueueSummary) -> int:
+    """Return `_count_ahead`, counted again when an event has appeared or the number of jobs has changed."""
+    state = summary.version, summary.queued, summary.running
+    return _AHEAD.get(tx, (job_id, priority), state, lambda: _count_ahead(tx, job_id, priority))
 
 
 def _primary_action(row: BatchRow, is_retryable: bool, remedies: Counter[str]) -> str | None:
