@@ -7,7 +7,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from gpupanel.manifest import Container, Derivative, Item, Manifest, Verification
-from gpupanel.reference_fold import Documents, FIELDS, Handover, Library, Promise, orders, promise_of
+from gpupanel.reference_fold import Documents, FIELDS, Library, Promise, promise_of
+from whole_fold import Handover, orders
 
 START = datetime(2026, 4, 10)
 # Few of each, so that bundles meet.

@@ -2,12 +2,13 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import worker_helpers
 from constants import empty
 from gpupanel import services
 from gpupanel.errors import InvalidStateError, PreflightFailedError
-from gpupanel.folds.reconcile import open_reconciliation
+from gpupanel.folds.reconcile import Reconciliation
 from hypothesis import note
 from worlds_on_disk import FixedWriter
 
@@ -19,7 +20,7 @@ def no_progress(label: str):
 
 def reconcile(db, mount) -> list:
     """The differences between library and mount."""
-    with open_reconciliation(db, mount, no_progress) as reconciliation:
+    with closing(Reconciliation(db, mount, no_progress)) as reconciliation:
         return list(reconciliation.differences())
 
 

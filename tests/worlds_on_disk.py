@@ -12,8 +12,9 @@ from gpupanel.devtools.bundle_factory.generated_asset import GeneratedAsset, Ite
 from gpupanel.devtools.bundle_factory.derivatives import GeneratedFile
 from gpupanel.manifest import Item
 from gpupanel.reference_fold import (
-    Asset, Container, Derivative, Documents, FIELDS, Handover, Library, Member, Order, VALUES,
+    Asset, Container, Derivative, Documents, FIELDS, Library, Member, Order, VALUES,
 )
+from whole_fold import Handover
 
 FILES = {"meaning": "source/data/photo.meaning.json", "family": "source/data/photo.family.json"}
 # Facts of a manifest that the writer takes as they are.

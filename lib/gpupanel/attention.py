@@ -24,23 +24,14 @@ class Attention(NamedTuple):
         """Return the reasons with who saw them; None where the batch needs no attention."""
         if not self.reasons:
             return None
-        seen = {"seen_by": row["seen_by"], "seen_at": row["seen_at"]} if self.is_seen else dict.fromkeys(
-            ("seen_by", "seen_at")
-        )
+        seen = {name: row[name] if self.is_seen else None for name in ("seen_by", "seen_at")}
         return {"reasons": self.reasons, **seen}
-
-
-def reasons_of(row: BatchRow) -> list[str]:
-    """Return the reasons that the batch itself gives."""
-    return [
-        *([row["status"]] if row["status"] in NEEDS_ATTENTION else []),
-        *(["replaced by upstream"] if row["changed_at"] else []),
-    ]
 
 
 def load(tx: ReadTransaction, row: BatchRow) -> Attention:
     """Return why a batch needs attention: its status, upstream, or its held job."""
-    reasons = reasons_of(row)
+    reasons = [row["status"]] if row["status"] in NEEDS_ATTENTION else []
+    reasons += ["replaced by upstream"] if row["changed_at"] else []
     hold = tx.fetch_one("attention.waiting_hold", batch_id=row["id"])
     if hold is None:
         return Attention(reasons, row["attention"] == ATTENTION["seen"])

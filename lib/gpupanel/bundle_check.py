@@ -17,7 +17,7 @@ from pathlib import Path
 from . import order
 from .config import MountSettings
 from .errors import ManifestError, PanelError
-from .manifest import InvalidItem, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable
+from .manifest import InvalidItem, Manifest, parse_manifest, reasons_not_consumable
 from .models import SYNC_ID
 from .mount import ManifestFile, Mount
 from .mount.mount import SENTINEL
@@ -116,9 +116,9 @@ class _Checker:
         return answer
 
     def _parse(self, name: str) -> Manifest:
-        limits = ManifestLimits()
+        limits = MountSettings()
         opened = open_checked(self._folder, name, stat.S_ISREG)
-        with closing(ManifestFile(self._folder, name, opened, limits.max_bytes)) as file:
+        with closing(ManifestFile(self._folder, name, opened, limits.manifest_limit)) as file:
             return parse_manifest(file.read(), name.removesuffix(MANIFEST), limits)
 
     def _check_files(self, manifest: Manifest, problems: list[str]) -> dict[int, str]:

@@ -9,7 +9,7 @@ from .db import chunked
 from .errors import BundleIncompleteError, ManifestError, PreflightTooLongError, UnsafePathError
 from .library_reader import AssetKey
 from .manifest import (
-    InvalidItem, Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex,
+    InvalidItem, Item, Manifest, parse_manifest, reasons_not_consumable, sha256_hex,
 )
 from .mount import Mount, map_in_threads
 
@@ -45,14 +45,14 @@ class BundleInspection(NamedTuple):
 
 
 def inspect_bundle(
-    mount: Mount, sync_id: str, only: set[AssetKey] | None = None, checkpoint: Callable[[], None] = lambda: None,
+    mount: Mount, sync_id: str, only: set[AssetKey] | None = None,
     *, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BundleInspection:
     """Read the manifest, and check the files of (`only` some) items; `progress` is called with (done, total) items.
 
     Faults of the bundle are in the result. Raises MountUnavailableError.
     """
-    return check_files(mount, read_bundle(mount, sync_id, only, checkpoint), checkpoint, progress=progress)
+    return check_files(mount, read_bundle(mount, sync_id, only), progress=progress)
 
 
 def read_bundle(
@@ -69,7 +69,7 @@ def read_bundle(
             if most_bytes is not None and file.size > most_bytes:
                 raise PreflightTooLongError
             raw = file.read()
-        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings), checkpoint)
+        manifest = parse_manifest(raw, sync_id, mount.settings, checkpoint)
     except ManifestError as error:
         sha256 = None if raw is None else sha256_hex(raw)
         return BundleInspection(sync_id, sha256, None, error.problems or [str(error)], {})

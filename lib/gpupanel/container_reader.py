@@ -34,8 +34,9 @@ class ExistingContainer(NamedTuple):
         return digests.library_container_digest(self.title, self.cover_hash, self.removed)
 
 
-class MemberSummary(NamedTuple):
-    """What a bundle would do with the members of one container.
+@dataclass(slots=True)
+class MemberSummary:
+    """What a bundle would do with the members of one container, counted while they are read.
 
     Distinct members: `arriving` would come, `moving` are elsewhere in it, `present` would be taken out by a `remove`,
     `stopped` are as a newer bundle left them, also where it removed the asset itself. `missing` has the first of those
@@ -48,29 +49,9 @@ class MemberSummary(NamedTuple):
     moving: int = 0
     present: int = 0
     stopped: int = 0
-    missing: tuple[str, ...] = ()
-    missing_count: int = 0
-    tombstone: Say | None = None
-
-
-@dataclass
-class _Tally:
-    """The counts of one container while its members are read."""
-
-    tombstone: Say | None
-    total: int = 0
-    arriving: int = 0
-    moving: int = 0
-    present: int = 0
-    stopped: int = 0
     missing: list[str] = field(default_factory=list)
     missing_count: int = 0
-
-    def summary(self) -> MemberSummary:
-        return MemberSummary(
-            self.total, self.arriving, self.moving, self.present, self.stopped, tuple(self.missing),
-            self.missing_count, self.tombstone,
-        )
+    tombstone: Say | None = None
 
 
 class _Listed(NamedTuple):
@@ -121,16 +102,17 @@ class MemberReader:
         """(type, hash) -> summary of the members of these containers."""
         keys: list[ContainerKey] = [(container.type, container.container_hash) for container in containers]
         buried = order.tombstones(self._tx, keys)
-        tallies = {key: _Tally(buried.get(key)) for key in keys}
+        summaries = {key: MemberSummary(tombstone=buried.get(key)) for key in keys}
         for chunk in chunked(_listed(containers)):
             if self._action == "remove":
-                self._count_present(chunk, existing, tallies)
+                self._count_present(chunk, existing, summaries)
             else:
-                self._count_arriving(chunk, existing, tallies)
-        return {key: tally.summary() for key, tally in tallies.items()}
+                self._count_arriving(chunk, existing, summaries)
+        return summaries
 
     def _count_present(
-        self, chunk: list[_Listed], existing: dict[ContainerKey, ExistingContainer], tallies: dict[ContainerKey, _Tally]
+        self, chunk: list[_Listed], existing: dict[ContainerKey, ExistingContainer],
+        summaries: dict[ContainerKey, MemberSummary],
     ) -> None:
         """Count members that are in; a `remove` means assets of any type, also removed ones."""
         ids = all_asset_ids_by_hash(self._tx, {each.asset_hash for each in chunk})
@@ -139,7 +121,7 @@ class MemberReader:
             for each in chunk if each.key in existing for asset_id in ids.get(each.asset_hash, ())
         )
         for each in chunk:
-            tally = tallies[each.key]
+            tally = summaries[each.key]
             tally.total += 1
             places = [found.get((each.key, asset_id)) for asset_id in ids.get(each.asset_hash, ())]
             live = [place for place in places if place and not place.removed]
@@ -149,7 +131,8 @@ class MemberReader:
                 tally.present += 1
 
     def _count_arriving(
-        self, chunk: list[_Listed], existing: dict[ContainerKey, ExistingContainer], tallies: dict[ContainerKey, _Tally]
+        self, chunk: list[_Listed], existing: dict[ContainerKey, ExistingContainer],
+        summaries: dict[ContainerKey, MemberSummary],
     ) -> None:
         ids = asset_ids_by_hash(self._tx, {each.asset_hash for each in chunk})
         found = self._memberships(
@@ -165,7 +148,7 @@ class MemberReader:
         lacking = {each.asset_hash for each in chunk} - ids.keys() - self._brought
         removed = removed_later(self._tx, lacking, self._bundle)
         for each, place in zip(chunk, places, strict=True):
-            tally = tallies[each.key]
+            tally = summaries[each.key]
             tally.total += 1
             if each.asset_hash in removed:
                 tally.stopped += 1

@@ -62,15 +62,15 @@ class ContainerMemberships:
 
 
 def decide(
-    action: str, item: Item, existing: ExistingAsset | None, bundle: BundleOrder,
-    containers: AbstractSet[ContainerKey] = frozenset(), tombstone: Say | None = None,
+    action: str, item: Item, known: ExistingAsset | Say | None, bundle: BundleOrder,
+    containers: AbstractSet[ContainerKey] = frozenset(),
 ) -> Verdict:
     """Apply the decision table to an item: (decision, reason, changes).
 
-    `containers` are those that list the item; `tombstone` is the latest removal of an asset that the library lacks.
-    The reason is worded to be true before the import and after it.
+    `known` is the asset, or the latest removal of one that the library lacks; `containers` are those that list the
+    item. The reason is worded to be true before the import and after it.
     """
-    say = existing.say if existing else tombstone
+    existing, say = (known, known.say) if isinstance(known, ExistingAsset) else (None, known)
     if say and must_yield(bundle, say):
         return _decide_older(action, item, existing, (bundle, say), containers)
     decision, reason, changes = _decide_latest(action, item, existing, bundle, containers)

@@ -2,47 +2,6 @@
 
 `str(error)` says what failed, `hint` what to do next. Panel, shell and worker map the classes to HTTP statuses and
 exit codes; this module knows neither. Messages are attributes, since Python drops docstrings under -OO.
-
-    PanelError
-        ValidationProblemsError                    several problems at once
-            ConfigurationError
-            ManifestError
-            OrderError                  the bundle has no position in upstream's order
-        NotFoundError
-        InvalidStateError                     not allowed in this state
-            PreflightFailedError
-            UnseenChangeError           upstream replaced the bundle before it was queued
-            ForeignTablesError          (database)
-        PreflightTooLongError
-        PreflightRequested                    a worker makes the preflight
-        InvalidInputError
-            NothingSelectedError            (web)
-            UnusableFileError               a file of the command line cannot be opened
-        BundleIncompleteError
-        MountUnavailableError
-            MountTimeoutError
-            FileUnreadableError
-                AllUnreadableError          (worker)
-        UnsafePathError
-            PermissionDeniedError
-        DatabaseUnavailableError
-            CommitUnknownError          the reply to COMMIT was lost
-            ConnectionLostError          (database)
-            DatabaseInternalError         (database)
-        DatabaseAccessError
-            UnsupportedServerError
-        DatabaseConflictError
-        DataError                 (database)
-            DuplicateKeyError               (database)
-            PacketTooLargeError             (database)
-        ClaimLostError
-        JobNotDoneError
-        InvalidDocumentError, NoAssetError, ImportRejectedError   (worker)
-        UnreadableSideError              (migration)
-        TemporaryFileError               (folds)
-        DeliveryError                     a mail server or a web hook did not accept a message
-        HttpError: AuthenticationRequiredError, ForbiddenError, PageNotFoundError, MethodNotAllowedError,
-            PayloadTooLargeError, RangeNotSatisfiableError   (web)
 """
 
 
@@ -54,6 +13,7 @@ class PanelError(Exception):
 
     def __init__(self, message: str = "", hint: str = "") -> None:
         super().__init__(message or self.message)
+        self.problems: list[str] = []
         if hint:
             self.hint = hint
 
@@ -132,7 +92,6 @@ class PreflightRequested(PanelError):  # noqa: N818  # no failure, but the end o
     def __init__(self, sync_id: str, *, then_queue: bool) -> None:
         then = ", and queues it if it passes" if then_queue else ""
         super().__init__(f"A worker preflights batch {sync_id}{then}: it is too large for a request.")
-        self.sync_id = sync_id
 
 
 class InvalidInputError(PanelError):

@@ -19,7 +19,7 @@ TONES = {
 }
 
 Payload = dict[str, Any]
-Sentence = Callable[[Payload, str], str]
+Sentence = str | Callable[[Payload, str], str]  # a text with names of the payload and `actor`, or a function
 
 
 class EventText(NamedTuple):
@@ -36,9 +36,16 @@ def describe_event(event_type: str, payload: str, actor: str | None) -> EventTex
         return EventText()
     try:
         values = json_object(payload) or {}
-        return EventText(sentence(values, actor or "-"), _tone(event_type, values))
+        return EventText(_write(sentence, values, actor or "-"), _tone(event_type, values))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         return EventText()
+
+
+def _write(sentence: Sentence, payload: Payload, actor: str) -> str:
+    if isinstance(sentence, str):
+        shown = {"reason": _reason(payload)} if "reason" in payload else {}
+        return sentence.format_map({**payload, **shown, "actor": actor})
+    return sentence(payload, actor)
 
 
 def _tone(event_type: str, payload: Payload) -> str:
@@ -76,10 +83,6 @@ def _scan(payload: Payload, actor: str) -> str:
     )
 
 
-def _bundle_passed_over(payload: Payload, actor: str) -> str:
-    return f"The scan skipped this bundle: {_reason(payload)}."
-
-
 def _preflight_started(payload: Payload, actor: str) -> str:
     if payload["item_count"] is None:
         return "The preflight began, and could not read the manifest."
@@ -104,10 +107,6 @@ def _preflight_requested(payload: Payload, actor: str) -> str:
     return f"{payload['requested_by']} requested the preflight by a worker{then}."
 
 
-def _preflight_canceled(payload: Payload, actor: str) -> str:
-    return f"{payload['cancelled_by']} canceled the requested preflight."
-
-
 def _preflight_abandoned(payload: Payload, actor: str) -> str:
     return (
         f"Worker {payload['worker']} gave up the requested preflight after"
@@ -122,14 +121,6 @@ def _job_queued(payload: Payload, actor: str) -> str:
         return f"Worker {actor} queued job {job} for {person}: the new plan of {items} replaces job {replaced}."
     after = " after a preflight" if int(payload["auto_preflighted"]) else ""
     return f"{person} queued job {job}{after}, and so approved the plan of {items}."
-
-
-def _job_canceled(payload: Payload, actor: str) -> str:
-    return f"{payload['cancelled_by']} canceled job {payload['job_id']}."
-
-
-def _job_priority(payload: Payload, actor: str) -> str:
-    return f"{actor} changed the priority of job {payload['job_id']} from {payload['before']} to {payload['priority']}."
 
 
 def _job_held(payload: Payload, actor: str) -> str:
@@ -175,10 +166,6 @@ def _job_finished(payload: Payload, actor: str) -> str:
     return f"Job {payload['job_id']} ended {payload['status']}: {_counts(payload['counts'])}{containers}."
 
 
-def _job_failed(payload: Payload, actor: str) -> str:
-    return f"Job {payload['job_id']} failed: {_reason(payload)}."
-
-
 def _container_failed(payload: Payload, actor: str) -> str:
     name = f"{payload['container_type']} {short_hash(payload['container_hash'])}"
     return f"Job {payload['job_id']} could not import the {name} as a whole: {_reason(payload)}."
@@ -196,17 +183,8 @@ def _attention_seen(payload: Payload, actor: str) -> str:
     return f"{payload['seen_by']} marked the batch as seen: {', '.join(payload['reasons'])}."
 
 
-def _undo_requested(payload: Payload, actor: str) -> str:
-    undo = payload["undo_sync_id"]
-    return f"{payload['requested_by']} requested the undo of batch {payload['undo_of']}, as batch {undo}."
-
-
 def _batch_archived(payload: Payload, actor: str) -> str:
     return f"{actor} archived {_items(payload['items'])} with their results and events in {payload['file']}."
-
-
-def _batch_restored(payload: Payload, actor: str) -> str:
-    return f"{actor} restored the archived rows from {payload['file']}."
 
 
 def _times_converted(payload: Payload, actor: str) -> str:
@@ -218,15 +196,15 @@ def _times_converted(payload: Payload, actor: str) -> str:
 SENTENCES: dict[str, Sentence] = {
     "attention_seen": _attention_seen,
     "batch_archived": _batch_archived,
-    "batch_restored": _batch_restored,
-    "bundle_passed_over": _bundle_passed_over,
+    "batch_restored": "{actor} restored the archived rows from {file}.",
+    "bundle_passed_over": "The scan skipped this bundle: {reason}.",
     "container_failed": _container_failed,
-    "job_canceled": _job_canceled,
+    "job_canceled": "{cancelled_by} canceled job {job_id}.",
     "job_claimed": _job_claimed,
-    "job_failed": _job_failed,
+    "job_failed": "Job {job_id} failed: {reason}.",
     "job_finished": _job_finished,
     "job_held": _job_held,
-    "job_priority": _job_priority,
+    "job_priority": "{actor} changed the priority of job {job_id} from {before} to {priority}.",
     "job_progress": _job_progress,
     "job_queued": _job_queued,
     "job_released": _job_released,
@@ -234,11 +212,11 @@ SENTENCES: dict[str, Sentence] = {
     "job_unheld": _job_unheld,
     "manifest_changed": _manifest_changed,
     "preflight_abandoned": _preflight_abandoned,
-    "preflight_canceled": _preflight_canceled,
+    "preflight_canceled": "{cancelled_by} canceled the requested preflight.",
     "preflight_finished": _preflight_finished,
     "preflight_requested": _preflight_requested,
     "preflight_started": _preflight_started,
     "scan": _scan,
     "times_converted": _times_converted,
-    "undo_requested": _undo_requested,
+    "undo_requested": "{requested_by} requested the undo of batch {undo_of}, as batch {undo_sync_id}.",
 }

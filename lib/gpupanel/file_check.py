@@ -26,10 +26,6 @@ T = TypeVar("T")
 Checkpoint = Callable[[], None]
 
 
-def no_checkpoint() -> None:
-    """Continue (default checkpoint)."""
-
-
 def read_again(read: Callable[[], T], pause: Callable[[float], object] = sleep) -> T:
     """Read; repeat it twice after an I/O error of one file. Raises what the last read raised."""
     for _ in range(READS - 1):
@@ -61,7 +57,7 @@ def checked_how(derivative: Derivative, how: str) -> str:
     return SHA256 if how == SHA256 and derivative.sha256 else SIZE
 
 
-def find_problems(folder: ItemFolder, item: Item, how: str, checkpoint: Checkpoint = no_checkpoint) -> list[str]:
+def find_problems(folder: ItemFolder, item: Item, how: str, checkpoint: Checkpoint = lambda: None) -> list[str]:
     """Return what is wrong with the persisted files of an item: at most ten problems.
 
     `checkpoint` is called after each block that is hashed. Raises UnsafePathError, MountUnavailableError.

@@ -13,7 +13,7 @@ from .errors import InvalidInputError, InvalidStateError, NotFoundError
 from .holds import Hold
 from .models import BIGINT_MAX, BatchStatus, COUNT_LIMIT, HoldKind, JobState, PRIORITY, advice_on_active_job
 from .pagination import Cursor, Page, PageOrder, build_page, keyset_condition, sort_order
-from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl, JobCounts
+from .rows import BatchRow, ChangedJob, EventRow, JobRow, ListedJob, LockedJob, QueueControl
 
 PRIORITIES = range(-2**31, 2**31)  # the range of the column
 STOP = "Only stopping its worker ends it; Import Tasks and docs/runbook.md say how."
@@ -238,11 +238,6 @@ def list_queued(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
     return list_active(tx, JobState.QUEUED, limit=limit).rows
 
 
-def list_running(tx: ReadTransaction, *, limit: int = 50) -> list[ListedJob]:
-    """The running jobs."""
-    return list_active(tx, JobState.RUNNING, limit=limit).rows
-
-
 def list_active(
     tx: ReadTransaction, state: JobState, start: Cursor | None = None, *, limit: int = 50
 ) -> Page[ListedJob]:
@@ -297,16 +292,6 @@ def progress_events(tx: ReadTransaction, batch_ids: list[int], *, limit: int) ->
     for row in tx.fetch_all_sql("\nUNION ALL\n".join(parts) + "\nORDER BY id", limit=limit, **params) if parts else ():
         progress[row["batch_id"]].append(row)
     return progress
-
-
-def summary(tx: ReadTransaction, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> JobCounts:
-    """Summarise the queue; `failed` counts the last hours only."""
-    summary: JobCounts = tx.fetch_one(
-        "job_queue.summary", hours=hours, bound=limit - 1, perl_offset=tx.perl_offset(0)
-    )
-    queued_at: Any = summary["oldest"]
-    summary["oldest"] = queued_at and summary["now"] - queued_at
-    return summary
 
 
 def count_ended(tx: ReadTransaction, state: JobState, *, hours: int = 24, limit: int = COUNT_LIMIT + 1) -> int:

@@ -228,3 +228,11 @@ class TombstoneChange(NamedTuple):
     batch_id: int | None
     source_at_before: datetime | None = None
     batch_id_before: int | None = None
+
+    @property
+    def after(self) -> tuple[datetime, int] | None:
+        return None if self.source_at is None else (self.source_at, self.batch_id or 0)
+
+    @property
+    def before(self) -> tuple[datetime, int] | None:
+        return None if self.source_at_before is None else (self.source_at_before, self.batch_id_before or 0)

@@ -4,19 +4,19 @@ docs/CONTRACT.md, 5. Words for states.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from typing import Any, NamedTuple
 
-from . import digests, ledger, library_reader, order, preflight_requests, thumbnails
+from . import container_reader, digests, ledger, library_reader, order, preflight_requests, thumbnails
 from .bundle_inspection import BundleInspection
-from .container_plans import iterate_container_plans
+from .container_reader import ExistingContainer, MemberReader, MemberSummary
 from .db import ReadTransaction, Transaction, chunked
-from .decision import ContainerMemberships, decide
+from .decision import ContainerMemberships, decide, decide_container
 from .errors import InvalidStateError, OrderError
 from .ledger import search_words
-from .library_reader import AssetKey, ExistingAsset
-from .manifest import InvalidItem, Item, Manifest
-from .models import BatchStatus, COUNTED_PLANS, Decision, ItemPlan, advice_on_active_job
+from .library_reader import AssetKey, ContainerKey, ExistingAsset
+from .manifest import Container, InvalidItem, Item, Manifest
+from .models import BatchStatus, COUNTED_PLANS, ContainerPlan, Decision, ItemPlan, advice_on_active_job
 from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
@@ -79,13 +79,52 @@ def _plan(action: str, entry: tuple[int, Item | InvalidItem], missing: str | Non
                         item_title=item.title)
     key = item.asset_type, item.asset_hash
     existing, listing = state.assets.get(key), state.memberships.containers_of(item)
-    decision, reason, changes = decide(action, item, existing, state.bundle, listing, state.tombstones.get(key))
+    decision, reason, changes = decide(action, item, existing or state.tombstones.get(key), state.bundle, listing)
     asset_id = existing.id if existing else None
     cover_id = existing.covers.get(item.cover_hash) if existing and item.cover_hash else None
     return ItemPlan(
         *identity, decision, reason, changes, asset_id, cover_id, item.path, picture, item_digest=digest,
         target_digest=existing.target_digest if existing else digests.ABSENT,
         item_title=item.title or (existing.fields["title"] if existing else None),
+    )
+
+
+def iterate_container_plans(
+    tx: ReadTransaction, manifest: Manifest, bundle: BundleOrder, brought: AbstractSet[str],
+    settled: AbstractSet[ContainerKey],
+) -> Iterator[list[ContainerPlan]]:
+    """Decide each container in the manifest's order; yield the plans in chunks.
+
+    `brought` are hashes of the items that the bundle will create or restore; `settled` containers are left out.
+    """
+    members = MemberReader(tx, manifest.action, bundle, brought)
+    entries = (
+        (position, container) for position, container in enumerate(manifest.containers)
+        if (container.type, container.container_hash) not in settled
+    )
+    for chunk in chunked(entries):
+        containers = [container for _, container in chunk]
+        existing = container_reader.existing_containers(tx, containers)
+        summaries = members.summarize(containers, existing)
+        keys = [(container.type, container.container_hash) for container in containers]
+        yield [
+            _plan_container(manifest.action, entry, existing.get(key), bundle, summaries[key])
+            for entry, key in zip(chunk, keys, strict=True)
+        ]
+
+
+def _plan_container(
+    action: str, entry: tuple[int, Container], existing: ExistingContainer | None, bundle: BundleOrder,
+    members: MemberSummary,
+) -> ContainerPlan:
+    position, container = entry
+    decision, reason, changes = decide_container(action, container, existing, bundle, members)
+    is_bringing = action != "remove"
+    return ContainerPlan(
+        position, container.type, container.container_hash, digests.container_digest(container),
+        existing.target_digest if existing else digests.ABSENT, container.title, container.cover_hash, decision,
+        reason, changes, members.total, tuple(members.missing) if is_bringing else (),
+        members.missing_count if is_bringing else 0, existing.id if existing else None,
     )
 
 
@@ -221,8 +260,10 @@ def _write_entries(
     words.add(failures)
     search_words.save(tx, bundle.batch_id, words)
     if examined.only is None:
-        ledger.withdraw_missing(tx, bundle.batch_id, manifest)
-        ledger.withdraw_missing_containers(tx, bundle.batch_id, manifest)
+        items = ((item.asset_type, item.asset_hash) for item in manifest.items)
+        ledger.withdraw_items(tx, bundle.batch_id, items, "the manifest does not list this item any more")
+        keys = ((each.type, each.container_hash) for each in manifest.containers)
+        ledger.withdraw_containers(tx, bundle.batch_id, keys, "the manifest does not list this container any more")
     return counts, failures
 
 

@@ -52,16 +52,16 @@ def request(
     _append_event(tx, batch_id, "preflight_requested", payload, actor)
 
 
-def cancel(tx: Transaction, batch_id: int, actor: str) -> None:
+def cancel(tx: Transaction, sync_id: str, actor: str) -> None:
     """Cancel the open request of a batch; a worker that makes it writes nothing.
 
-    Raises InvalidStateError.
+    Raises NotFoundError, InvalidStateError.
     """
-    batch: BatchRow = tx.fetch_one("ledger.lock_by_id", batch_id=batch_id)
-    if not tx.execute("preflights.cancel", batch_id=batch_id, reason=f"canceled by {actor}"):
-        message = f"Batch {batch['sync_id']} has no open preflight request."
+    batch = ledger.lock_batch(tx, sync_id)
+    if not tx.execute("preflights.cancel", batch_id=batch["id"], reason=f"canceled by {actor}"):
+        message = f"Batch {sync_id} has no open preflight request."
         raise InvalidStateError(message, "There is nothing left to cancel.")
-    _append_event(tx, batch_id, "preflight_canceled", {"cancelled_by": actor, "phase": "preflight_cancel"}, actor)
+    _append_event(tx, batch["id"], "preflight_canceled", {"cancelled_by": actor, "phase": "preflight_cancel"}, actor)
 
 
 def _append_event(

@@ -1,7 +1,8 @@
-"""The library that upstream's order gives, in plain Python: bundles in, library out.
+"""The library that upstream's order gives, in plain Python: entries of bundles in, library out.
 
 It states the rules of docs/decisions/0111-upstream-order.md without a database, as slowly and as readably as possible.
-Tests hold the importer to it. A manifest is used by its attributes only, so nothing of the project is imported here.
+Tests fold whole bundles by it (tests/whole_fold.py), and hold the importer to the result. An entry is used by its
+attributes only, so nothing of the project is imported here.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -50,18 +51,6 @@ class Documents(NamedTuple):
 
 
 NO_DOCUMENTS = Documents("")
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A bundle: its parsed manifest, and the documents of its items by (type, hash).
-
-    `overrides` has the entries that the bundle writes although a newer one decided last.
-    """
-
-    manifest: Any
-    documents: dict[Key, Documents] = field(default_factory=dict)
-    overrides: Collection[Key] = ()
 
 
 @dataclass
@@ -131,16 +120,6 @@ class Library:
         return any(asset is not None and not asset.deleted for asset in found)
 
 
-def orders(handovers: Iterable[Handover]) -> dict[str, Order]:
-    """sync_id -> order, where all these bundles are known. Raises ValueError for a bundle that is its own prior."""
-    known = {handover.manifest.sync_id: handover.manifest for handover in handovers}
-    times = {sync_id: (_manifest_time(manifest), manifest.prior_sync_id) for sync_id, manifest in known.items()}
-    order_of, ringed = orders_of_times(times)
-    if ringed:
-        raise ValueError(f"bundle {min(ringed)} is its own prior")
-    return order_of
-
-
 def orders_of_times(times: Mapping[str, tuple[datetime, str | None]]) -> tuple[dict[str, Order], set[str]]:
     """Order the bundles given as sync_id -> (own time, prior); return also those without a place.
 
@@ -163,46 +142,6 @@ def orders_of_times(times: Mapping[str, tuple[datetime, str | None]]) -> tuple[d
                 own, prior = times[follower]
                 places[follower] = max(own, places[prior] + MICROSECOND) if prior in places else own
     return {sync_id: Order(place, sync_id) for sync_id, place in places.items()}, ringed
-
-
-def _manifest_time(manifest: Any) -> datetime:
-    """Return when upstream completed the bundle, cut to microseconds."""
-    whole, _, fraction = (manifest.completed_at or manifest.created_at).removesuffix("Z").partition(".")
-    return datetime.fromisoformat(whole) + int(fraction[:6].ljust(6, "0")) * MICROSECOND
-
-
-def fold(handovers: Iterable[Handover], arrivals: Iterable[str] | None = None) -> Library:
-    """The library after these imports, by default one of each bundle in upstream's order.
-
-    All bundles are known from the start. Bundles with members that were missing are retried at the end.
-    """
-    known = {handover.manifest.sync_id: handover for handover in handovers}
-    order_of, library = orders(known.values()), Library()
-    imports = sorted(known, key=order_of.__getitem__) if arrivals is None else list(arrivals)
-    unfinished = {sync_id for sync_id in imports if not import_bundle(library, known[sync_id], order_of[sync_id])}
-    while unfinished:
-        finished = {sync_id for sync_id in unfinished if import_bundle(library, known[sync_id], order_of[sync_id])}
-        if not finished:
-            break
-        unfinished -= finished
-    return library
-
-
-def import_bundle(library: Library, handover: Handover, order: Order) -> bool:
-    """Import all items, then all containers; returns whether no member was missing."""
-    manifest, overrides = handover.manifest, handover.overrides
-
-    def of(key: Key) -> BundleImport:
-        return BundleImport(manifest.action, order, key in overrides)
-
-    for item in manifest.items:
-        key = item.asset_type, item.asset_hash
-        import_item(library, item, of(key), handover.documents.get(key, NO_DOCUMENTS))
-    complete = [
-        import_container(library, container, of((container.type, container.container_hash)))
-        for container in manifest.containers
-    ]
-    return all(complete)
 
 
 def import_item(library: Library, item: Any, bundle: BundleImport, documents: Documents = NO_DOCUMENTS) -> None:

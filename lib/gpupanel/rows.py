@@ -1,6 +1,6 @@
 """The types of database rows that cross module boundaries."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
 from .models import Changes
@@ -280,17 +280,6 @@ class QueueControl(TypedDict):
     paused_by: str
     reason: str
     since: datetime
-
-
-class JobCounts(TypedDict):
-    """Bounded counts of jobs, and the age of the oldest queued one."""
-
-    queued: int
-    running: int
-    held: int
-    failed: int
-    oldest: timedelta | None
-    now: datetime
 
 
 class SayRow(TypedDict):

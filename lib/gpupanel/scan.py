@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from . import ledger
 from .db import DuplicateKeyError, Transaction
 from .errors import BundleIncompleteError, FileUnreadableError, ManifestError, UnsafePathError
-from .manifest import Item, Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
+from .manifest import Item, Manifest, parse_manifest, reasons_not_consumable, salvage_fields, sha256_hex
 from .ledger import search_words
 from .models import BatchStatus
 from .mount import ManifestFile, Mount
@@ -99,7 +99,7 @@ def _inspect(mount: Mount, sync_id: str, file: ManifestFile) -> ScannedBundle:
     raw = None
     try:
         raw = file.read()
-        manifest = parse_manifest(raw, sync_id, ManifestLimits.of(mount.settings))
+        manifest = parse_manifest(raw, sync_id, mount.settings)
     except ManifestError as error:
         glimpsed = salvage_fields(raw) if raw is not None else {}
         problem = f"{error}: {'; '.join(error.problems)}"

@@ -59,16 +59,14 @@ class ScanReport:
 class ScanRun:
     """Reads bundles that are not known, and records them in groups as they are read."""
 
-    def __init__(
-        self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress, sync_ids: list[str]
-    ):
+    def __init__(self, db: Database, mount: Mount, actor: str, report: ScanReport, progress: Progress):
         self._db, self._mount, self._actor, self._report, self._progress = db, mount, actor, report, progress
-        self._left, self._total = dict.fromkeys(sync_ids), len(sync_ids)
-        self._skipped = db.run_read(ledger.skipped_bundles, sync_ids)
         self._costly: list[scan.CostlyBundle] = []
 
-    def run(self, deadline: float | None) -> None:
+    def run(self, sync_ids: list[str], deadline: float | None) -> None:
         """Read small manifests, then large ones by size. Raises MountUnavailableError."""
+        self._left, self._total = dict.fromkeys(sync_ids), len(sync_ids)
+        self._skipped = self._db.run_read(ledger.skipped_bundles, sync_ids)
         try:
             self._read_all(list(self._left), scan.COSTLY_BYTES, SCAN_THREADS, deadline)
             by_size = [bundle.sync_id for bundle in sorted(self._costly, key=lambda bundle: bundle.size)]

@@ -9,14 +9,13 @@ from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
-from . import attention, job_queue, ledger, preflight, preflight_requests, undo_service, unseen_change
+from . import job_queue, ledger, preflight, preflight_requests, undo_service, unseen_change
 from .bundle_inspection import BundleInspection, check_files, inspect_bundle, read_bundle
 from .db import Database, Transaction, chunked
 from .errors import (
     InvalidStateError, MountUnavailableError, NotFoundError, PanelError, PreflightFailedError,
     PreflightRequested, PreflightTooLongError, UnseenChangeError,
 )
-from .holds import Hold
 from .library_reader import AssetKey
 from .manifest import Item
 from .models import PRIORITY, BatchStatus
@@ -85,7 +84,7 @@ def scan_mount(
         raise MountUnavailableError(
             f"The mount {mount.sync_dir} has no bundles, but the ledger has: it is empty, or not mounted."
         )
-    ScanRun(db, mount, actor, report, progress, unknown).run(deadline)
+    ScanRun(db, mount, actor, report, progress).run(unknown, deadline)
     return report
 
 
@@ -102,7 +101,7 @@ def preflight_batch(
     if batch["undo_of"] is not None:
         if seconds is not None and batch["imported_at"] is None and _has_large_undo(db, batch):
             raise request_preflight(db, batch, actor)
-        return undo_service.preflight(db, sync_id, actor)
+        return db.run_transaction(undo_service.replan, sync_id, actor)
     try:
         examined = _inspect_bundle(mount, sync_id, seconds, progress=progress)._replace(although_older=although_older)
     except PreflightTooLongError:
@@ -151,7 +150,7 @@ def retry_batch(
         if seconds is not None and _has_large_undo(db, batch):
             message = f"Batch {sync_id} is too large to be planned again in a request; nothing was retried."
             raise InvalidStateError(message, f"Retry it in a shell: gpupanel retry {sync_id}")
-        return undo_service.retry(db, sync_id, actor, priority)
+        return db.run_transaction(undo_service.retry, sync_id, actor, priority)
     if BatchStatus(status).has_active_job:
         return db.run_transaction(job_queue.enqueue, sync_id, actor, priority=priority)
     if status not in RETRYABLE_STATUSES:
@@ -186,12 +185,6 @@ def _has_large_undo(db: Database, batch: BatchRow) -> bool:
     return db.run_read(undo_service.is_too_large, batch["undo_of"] or 0)
 
 
-def cancel_preflight(db: Database, sync_id: str, actor: str) -> None:
-    """Cancel the open preflight request of a batch. Raises NotFoundError, InvalidStateError."""
-    batch = db.run_read(ledger.get_batch, sync_id)
-    db.run_transaction(preflight_requests.cancel, batch["id"], actor)
-
-
 def is_too_long(size_bytes: int, items: int, derivatives: int) -> bool:
     """Whether a preflight takes too long for a request."""
     return size_bytes > MAX_REQUEST_BYTES or items + derivatives > MAX_REQUEST_LOOKUPS
@@ -210,12 +203,11 @@ def queue_batches(
     So an update follows the bundle that it updates. A database error is raised at the first batch, and reported as
     the result of later ones.
     """
-    deadline = None if options.seconds is None else monotonic() + options.seconds
     ordered = db.run_read(ledger.sort_by_upstream_order, list(dict.fromkeys(sync_ids)))
     results: list[BatchResult] = []
     for done, sync_id in enumerate(ordered):
         try:
-            results.append(_queue_one(db, mount, sync_id, actor, options._replace(seconds=seconds_left(deadline))))
+            results.append(_queue_one(db, mount, sync_id, actor, options.priority))
         except PanelError as error:
             if not results:
                 raise
@@ -224,52 +216,10 @@ def queue_batches(
     return results
 
 
-def mark_seen(db: Database, sync_id: str, actor: str) -> list[str]:
-    """Record that a person has seen why a batch needs attention. Raises NotFoundError, InvalidStateError."""
-    return db.run_transaction(attention.mark_seen, sync_id, actor)
-
-
-def cancel_job(db: Database, job_id: int, actor: str) -> str:
-    """Cancel a queued or held job; return the sync_id. Raises NotFoundError, InvalidStateError."""
-    return db.run_transaction(job_queue.cancel, job_id, actor)
-
-
-def hold_job(db: Database, job_id: int, actor: str, reason: str = "") -> None:
-    """Hold a queued job. Raises NotFoundError, InvalidInputError, InvalidStateError."""
-    db.run_transaction(job_queue.hold, job_id, actor, reason)
-
-
-def release_job(db: Database, job_id: int, actor: str) -> Hold | None:
-    """End the hold of a job; return the hold that takes its place. Raises NotFoundError, InvalidStateError."""
-    return db.run_transaction(job_queue.release, job_id, actor)
-
-
-def pause_queue(db: Database, actor: str, reason: str) -> None:
-    """Pause all claims. Raises InvalidInputError, and InvalidStateError if they are paused."""
-    db.run_transaction(job_queue.pause, actor, reason)
-
-
-def resume_queue(db: Database, actor: str) -> bool:
-    """Resume claims; return whether the queue was paused."""
-    return db.run_transaction(job_queue.resume, actor)
-
-
-def set_priority(db: Database, job_id: int, priority: int, actor: str) -> int:
-    """Change the priority of a queued or held job; return its position in the queue.
-
-    Raises NotFoundError, InvalidInputError, InvalidStateError.
-    """
-    return db.run_transaction(job_queue.set_priority, job_id, priority, actor)
-
-
-def _queue_one(db: Database, mount: Mount, sync_id: str, actor: str, options: QueueOptions) -> BatchResult:
+def _queue_one(db: Database, mount: Mount, sync_id: str, actor: str, priority: int) -> BatchResult:
     """Queue one batch; raise only errors that concern the others too."""
-    if options.seconds is not None and options.seconds <= 0:
-        return BatchResult(sync_id, problem="not reached: the time limit of this request", hint="Queue it again.")
     try:
-        return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, options))
-    except PreflightRequested as requested:
-        return BatchResult(sync_id, did=str(requested))
+        return BatchResult(sync_id, queue_batch(db, mount, sync_id, actor, QueueOptions(priority)))
     except (NotFoundError, InvalidStateError, MountUnavailableError) as error:
         return BatchResult(sync_id, problem=str(error), hint=error.hint)
 

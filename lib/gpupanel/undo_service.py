@@ -144,12 +144,8 @@ def _preview(tx: ReadTransaction, sync_id: str, before: list[UndoTarget]) -> tup
 # ------------------------------------------------------------------------------------------------ the undo as a batch
 
 
-def preflight(db: Database, sync_id: str, actor: str) -> PreflightResult:
+def replan(tx: Transaction, sync_id: str, actor: str) -> PreflightResult:
     """Plan an undo again. Raises InvalidStateError if its job is active or it was imported."""
-    return db.run_transaction(_replan, sync_id, actor)
-
-
-def _replan(tx: Transaction, sync_id: str, actor: str) -> PreflightResult:
     batch, made = undo.lock_targets(tx, sync_id)
     _raise_if_active(made)
     if made["imported_at"] is not None:
@@ -177,18 +173,14 @@ def _queue(tx: Transaction, sync_id: str, actor: str, priority: int) -> tuple[Pr
     job_queue.lock_chain(tx, sync_id)
     batch, made = undo.lock_targets(tx, sync_id)
     undo.raise_if_archived(tx, batch)  # an undo that was planned holds no archive up
-    outcome = None if made["status"] == BatchStatus.PREFLIGHT_PASSED else _replan(tx, sync_id, actor)
+    outcome = None if made["status"] == BatchStatus.PREFLIGHT_PASSED else replan(tx, sync_id, actor)
     if outcome is not None and not outcome.ok:
         return outcome, None
     return outcome, job_queue.enqueue(tx, sync_id, actor, priority=priority, auto_preflighted=outcome is not None)
 
 
-def retry(db: Database, sync_id: str, actor: str, priority: int) -> int:
+def retry(tx: Transaction, sync_id: str, actor: str, priority: int) -> int:
     """Queue the open entries of an undo again; return the job's id. Raises InvalidStateError."""
-    return db.run_transaction(_retry, sync_id, actor, priority)
-
-
-def _retry(tx: Transaction, sync_id: str, actor: str, priority: int) -> int:
     job_queue.lock_chain(tx, sync_id)
     batch, made = undo.lock_targets(tx, sync_id)
     _raise_if_active(made)
@@ -212,7 +204,7 @@ def save_requested(
 ) -> PreflightResult:
     """Make the plan that a worker was asked for; the request has ended in this transaction."""
     job_queue.lock_chain(tx, sync_id)
-    outcome = _replan(tx, sync_id, actor)
+    outcome = replan(tx, sync_id, actor)
     if outcome.ok and then_queue is not None:
         job_queue.enqueue(tx, sync_id, actor, priority=then_queue, auto_preflighted=True)
     return outcome

@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from gpupanel.web.cgi_client import read_exactly
 from pymysql.constants import CLIENT
 
 OK = b"\x00\x00\x00\x02\x00\x00\x00"
@@ -75,15 +76,5 @@ def _packet(number: int, text: bytes) -> bytes:
 
 
 def _read(connection: socket.socket) -> tuple[int, bytes]:
-    head = _exactly(connection, 4)
-    return head[3], _exactly(connection, int.from_bytes(head[:3], "little"))
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = connection.recv(size - len(data))
-        if not piece:
-            raise OSError("the client closed the connection")
-        data += piece
-    return data
+    head = read_exactly(connection, 4)
+    return head[3], read_exactly(connection, int.from_bytes(head[:3], "little"))

@@ -129,7 +129,7 @@ def test_a_successor_that_is_canceled_leaves_a_plan_that_no_person_approved(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle_change, "end_job", pausing)
         worker_helpers.drain(worker_helpers.with_options(worker_conf, on_change="replan"))
-    services.cancel_job(panel_db, ended[-1], "operator")
+    panel_db.run_transaction(job_queue.cancel, ended[-1], "operator")
     with pytest.raises(InvalidStateError, match="no person has preflighted it since"):
         services.queue_batch(panel_db, mount, sync_id, "operator")
 
@@ -346,6 +346,6 @@ def test_what_was_imported_last_stays_through_preflights_cancels_and_failed_retr
     assert imported(panel_db, sync_id) == before, "a job whose items all failed has imported nothing"
     services.preflight_batch(panel_db, mount, sync_id, "operator")
     assert imported(panel_db, sync_id) == before
-    services.cancel_job(panel_db, services.queue_batch(panel_db, mount, sync_id, "operator"), "operator")
+    panel_db.run_transaction(job_queue.cancel, services.queue_batch(panel_db, mount, sync_id, "operator"), "operator")
     assert worker_helpers.batch(panel_db, sync_id)["status"] == BatchStatus.PREFLIGHT_PASSED
     assert imported(panel_db, sync_id) == before

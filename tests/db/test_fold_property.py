@@ -9,7 +9,7 @@ import pytest
 import worker_helpers
 from bundle_strategies import World, peopled_worlds, promised, worlds
 from gpupanel import services
-from gpupanel.reference_fold import fold
+from whole_fold import fold
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as some
 from world_sites import Site, reconcile

@@ -106,12 +106,6 @@ def test_bulk_queueing_keeps_the_order_of_the_handover(scanned, panel_db, mount)
     assert [job["sync_id"] for job in panel_db.run_read(job_queue.list_queued)] == handed_over
 
 
-def test_bulk_queueing_names_the_batches_that_it_did_not_reach_in_time(scanned, panel_db, mount):
-    sync_id = scanned()
-    (outcome,) = services.queue_batches(panel_db, mount, [sync_id], "admin", services.QueueOptions(seconds=0))
-    assert outcome.job_id is None and outcome.problem.startswith("not reached")
-
-
 def test_bulk_queueing_says_what_a_lost_database_left(scanned, panel_db, mount, monkeypatch):
     ids = [scanned(name, completed_at=f"2026-01-0{day}T00:00:00Z") for day, name in ((1, "x"), (2, "y"), (3, "z"))]
     transact, answers = panel_db.run_transaction, iter([True, False])
@@ -142,7 +136,7 @@ def test_bulk_queueing_without_a_database_is_an_error_and_no_list(scanned, panel
 def test_canceling_returns_the_batch_and_keeps_the_job(scanned, enqueue, panel_db):
     sync_id = scanned()
     job_id = enqueue(sync_id)
-    assert services.cancel_job(panel_db, job_id, "admin") == sync_id
+    assert panel_db.run_transaction(job_queue.cancel, job_id, "admin") == sync_id
     status, event = latest(panel_db, sync_id)
     assert status == "preflight_passed"
     assert event["payload"] == f'{{"cancelled_by":"admin","job_id":"{job_id}","phase":"job_cancel"}}'
@@ -152,7 +146,7 @@ def test_canceling_returns_the_batch_and_keeps_the_job(scanned, enqueue, panel_d
 
 def test_a_canceled_batch_can_be_queued_again(scanned, enqueue, panel_db):
     sync_id = scanned()
-    services.cancel_job(panel_db, enqueue(sync_id), "admin")
+    panel_db.run_transaction(job_queue.cancel, enqueue(sync_id), "admin")
     second = enqueue(sync_id)
     batch_id = panel_db.run_read(ledger.get_batch, sync_id)["id"]
     assert panel_db.run_read(job_queue.list_of_batch, batch_id)[0]["id"] == second
@@ -162,7 +156,7 @@ def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, pa
     job_id = enqueue(scanned())
     admin_db.execute("UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = NOW(6)")
     with pytest.raises(InvalidStateError, match="running on host:1") as refused:
-        services.cancel_job(panel_db, job_id, "admin")
+        panel_db.run_transaction(job_queue.cancel, job_id, "admin")
     assert refused.value.hint == "Only stopping its worker ends it; Import Tasks and docs/runbook.md say how."
 
 
@@ -171,7 +165,7 @@ def test_canceling_what_runs_is_refused_with_how_to_stop_it(scanned, enqueue, pa
     ("NULL", "NOW(6) - INTERVAL 10 MINUTE", "takes the job over stale_minutes after that"),
     ("NULL", "NULL", "takes the job over stale_minutes after it saw it"),
 ])
-@pytest.mark.parametrize("change", [services.cancel_job, services.hold_job])
+@pytest.mark.parametrize("change", [job_queue.cancel, job_queue.hold])
 def test_a_running_job_whose_worker_is_late_names_who_ends_it(
     scanned, enqueue, panel_db, admin_db, change, heartbeat, claim, hint
 ):
@@ -179,17 +173,17 @@ def test_a_running_job_whose_worker_is_late_names_who_ends_it(
     running = "UPDATE import_job SET state = 'running', worker = 'host:1', heartbeat_at = {}, claimed_at = {}"
     admin_db.execute(running.format(heartbeat, claim))
     with pytest.raises(InvalidStateError, match="running on host:1") as refused:
-        change(panel_db, job_id, "admin")
+        panel_db.run_transaction(change, job_id, "admin")
     assert hint in refused.value.hint and "systemctl" not in refused.value.hint
 
 
 def test_canceling_twice_or_nothing_is_refused(scanned, enqueue, panel_db):
     job_id = enqueue(scanned())
-    services.cancel_job(panel_db, job_id, "admin")
+    panel_db.run_transaction(job_queue.cancel, job_id, "admin")
     with pytest.raises(InvalidStateError, match="canceled already"):
-        services.cancel_job(panel_db, job_id, "admin")
+        panel_db.run_transaction(job_queue.cancel, job_id, "admin")
     with pytest.raises(NotFoundError):
-        services.cancel_job(panel_db, 10**9, "admin")
+        panel_db.run_transaction(job_queue.cancel, 10**9, "admin")
 
 
 def test_the_queue_is_in_order_of_priority_and_then_of_age(scanned, enqueue, panel_db):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import worker_helpers
-from gpupanel import digests, ledger, services
+from gpupanel import digests, job_queue, ledger, services
 from gpupanel.devtools.bundle_factory.deterministic import timestamp
 from gpupanel.manifest import parse_manifest
 
@@ -238,7 +238,7 @@ def test_a_preflight_and_a_cancel_keep_when_a_batch_was_imported_last(
     names = ("imported_at", "imported_job_id", "imported_sha256")
     before = [batch(panel_db, sync_id)[name] for name in names]
     preflight(sync_id)
-    services.cancel_job(panel_db, services.queue_batch(panel_db, mount, sync_id, "admin"), "admin")
+    panel_db.run_transaction(job_queue.cancel, services.queue_batch(panel_db, mount, sync_id, "admin"), "admin")
     assert [batch(panel_db, sync_id)[name] for name in names] == before
     assert None not in before
 

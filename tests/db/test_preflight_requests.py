@@ -5,10 +5,11 @@ import secrets
 
 import pytest
 import worker_helpers
-from gpupanel import bulk_service, bundle_inspection, job_queue, ledger, preflight_requests, services
+from gpupanel import bulk_service, bundle_inspection, job_queue, preflight_requests, services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError, PreflightRequested
 from gpupanel.mount import Mount
+from gpupanel.web import status_bar
 from gpupanel.worker import preflights
 
 SECONDS = 20  # any time limit, as that of a page
@@ -146,15 +147,15 @@ def test_two_workers_claim_two_requests_the_oldest_first(panel_db, worker_db, mo
 
 def test_a_canceled_request_is_not_made_and_a_running_one_writes_nothing(panel_db, worker_db, mount, bundle):
     ask(panel_db, bundle)
-    services.cancel_preflight(panel_db, bundle, "jane")
+    panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     assert take(worker_db) is None
     request = request_of(panel_db, bundle)
     assert (request["state"], request["last_error"]) == ("failed", "canceled by jane")
     with pytest.raises(InvalidStateError, match="no open preflight request"):
-        services.cancel_preflight(panel_db, bundle, "jane")
+        panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     ask(panel_db, bundle)
     claim = take(worker_db)
-    services.cancel_preflight(panel_db, bundle, "jane")
+    panel_db.run_transaction(preflight_requests.cancel, bundle, "jane")
     with pytest.raises(ClaimLostError):
         worker_db.run_transaction(preflights.save, claim, bundle_inspection.inspect_bundle(mount, bundle))
     assert worker_helpers.batch(panel_db, bundle)["status"] == "discovered"
@@ -226,6 +227,6 @@ def test_the_claim_reads_its_index_in_order(panel_db, worker_db, bundle):
 
 
 def test_the_page_tells_of_the_request_and_its_state(panel_db, bundle):
-    before = panel_db.run_read(ledger.change_token, bundle)
+    _, before = status_bar.load_with_batch(panel_db, bundle)
     ask(panel_db, bundle)
-    assert panel_db.run_read(ledger.change_token, bundle) != before
+    assert status_bar.load_with_batch(panel_db, bundle)[1] != before

@@ -13,7 +13,7 @@ from constants import GPUPANEL
 from gpupanel import job_queue, ledger, services
 from gpupanel.errors import PanelError
 from gpupanel.receipts import DatabaseVerifier, seal, seal as seal_module, verify_file
-from gpupanel.receipts.root import EMPTY_HEAD, next_head
+from gpupanel.receipts.lines import EMPTY_HEAD, next_head
 from gpupanel.receipts.rows import Span
 from receivers import HookReceiver, receiving
 
@@ -92,7 +92,7 @@ def test_a_second_job_of_a_batch_continues_its_receipt(imported, seal_db, bring,
 def test_a_canceled_job_is_sealed_too(bundles, panel_db, mount, seal_db):
     (job_id,) = worker_helpers.queue(panel_db, mount, bundles.bundle("x", bundles.assets("x", 1)))
     assert seal(seal_db).receipts == []
-    services.cancel_job(panel_db, job_id, "operator")
+    panel_db.run_transaction(job_queue.cancel, job_id, "operator")
     assert [receipt.job_id for receipt in seal(seal_db).receipts] == [job_id]
 
 

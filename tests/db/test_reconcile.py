@@ -5,6 +5,7 @@ MODEL_EXAMPLES says how many worlds are imported, 10 unless told otherwise.
 """
 
 import os
+from contextlib import closing
 
 import pytest
 import worker_helpers
@@ -13,7 +14,7 @@ from gpupanel import services
 from gpupanel.errors import MountUnavailableError
 from gpupanel.folds.comparison import GapKind
 from gpupanel.folds.mending import UNDONE, Remedies
-from gpupanel.folds.reconcile import open_reconciliation
+from gpupanel.folds.reconcile import Reconciliation
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as some
 from world_sites import Site, no_progress, reconcile
@@ -43,7 +44,7 @@ def site(admin_db, panel_db, mount, worker_conf):
 def queued(db, mount) -> list:
     """Queue what mends the differences."""
     remedies = Remedies()
-    with open_reconciliation(db, mount, no_progress) as reconciliation:
+    with closing(Reconciliation(db, mount, no_progress)) as reconciliation:
         for difference in reconciliation.differences():
             remedies.add(difference)
         return remedies.queue(db, mount, "operator", reconciliation, lambda done, total: None)
@@ -180,7 +181,7 @@ def test_a_manifest_that_cannot_be_read_is_named_and_its_assets_are_compared_wit
     good, bad = bundles.bundle("good", bundles.assets("good", 1)), bundles.bundle("bad", bundles.assets("bad", 1))
     site_of.bring(good, bad)
     (assets_dir / "sync" / f"{bad}.json").write_text("{")
-    with open_reconciliation(panel_db, mount, no_progress) as reconciliation:
+    with closing(Reconciliation(panel_db, mount, no_progress)) as reconciliation:
         found = list(reconciliation.differences())
     assert list(reconciliation.upstream.unreadable) == [bad]
     assert [each.gap.what for each in found] == [GapKind.EXTRA]

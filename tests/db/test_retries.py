@@ -136,7 +136,7 @@ def test_neither_is_a_batch_of_which_nothing_had_been_done_begun_again(
 
 def test_a_retry_that_was_canceled_is_queued_again_as_what_it_was(panel_db, mount, partial, mend, retry, worker_conf):
     mend()
-    services.cancel_job(panel_db, retry(partial), "operator")
+    panel_db.run_transaction(job_queue.cancel, retry(partial), "operator")
     job_id = services.queue_batch(panel_db, mount, partial, "operator")
     assert panel_db.run_read(job_queue.job, job_id)["items_total"] == 1
     worker_helpers.drain(worker_conf)
@@ -195,7 +195,7 @@ def test_what_failed_before_a_job_was_canceled_is_tried_by_the_next_one(
     worker_helpers.queue(panel_db, mount, sync_id)
     first = stopped()
     assert worker_helpers.counts(panel_db, sync_id) == {"created": 1, "failed": 1, "will_create": 2}
-    services.cancel_job(panel_db, first, "operator")
+    panel_db.run_transaction(job_queue.cancel, first, "operator")
     worker_helpers.mend(panel_db, mount, sync_id)
     second = services.queue_batch(panel_db, mount, sync_id, "operator")
     assert worker_helpers.job(panel_db, second)["items_total"] == 3

@@ -3,7 +3,7 @@
 
 import pytest
 import worker_helpers
-from gpupanel import services, undo_service
+from gpupanel import job_queue, services, undo_service
 from gpupanel.errors import InvalidStateError, NotFoundError, PreflightRequested
 from gpupanel.undo import plans, reader, references
 
@@ -369,7 +369,7 @@ def test_an_undo_planned_twice_is_one_batch_and_a_person_may_cancel_it(panel_db,
         undo_service.plan_undo(panel_db, sync_id, "ann")
     with pytest.raises(InvalidStateError, match="is being undone by batch"):
         services.queue_batch(panel_db, mount, sync_id, "ann")
-    services.cancel_job(panel_db, job_id, "bob")
+    panel_db.run_transaction(job_queue.cancel, job_id, "bob")
     assert undo_service.plan_undo(panel_db, sync_id, "ann").sync_id == first.sync_id
 
 

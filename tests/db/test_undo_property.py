@@ -9,7 +9,7 @@ import pytest
 import worker_helpers
 from bundle_strategies import World, covered_worlds, peopled_worlds, promised, worlds
 from gpupanel import order, services, undo_service
-from gpupanel.reference_fold import fold
+from whole_fold import fold
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as some
 from library_view import view

@@ -12,7 +12,7 @@ from gpupanel import library_reader, order
 from gpupanel.errors import OrderError
 from gpupanel.manifest import Item
 from gpupanel.order import Order, Say
-from gpupanel.reference_fold import orders
+from whole_fold import orders
 from hypothesis import HealthCheck, given, settings
 
 START, MINUTE, MICROSECOND = bundle_strategies.START, timedelta(minutes=1), timedelta(microseconds=1)

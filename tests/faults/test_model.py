@@ -13,7 +13,7 @@ import pytest
 import worker_helpers
 from campaign import snapshot
 from constants import empty
-from gpupanel import services
+from gpupanel import job_queue, services
 from gpupanel.db import Database
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.worker import claims, job_release, stale_jobs
@@ -213,9 +213,9 @@ class Story(RuleBasedStateMachine):
     def _cancel(self, batch: Batch, job: Job):
         if job.state not in WAITING:
             with pytest.raises(InvalidStateError):
-                services.cancel_job(self.panel, job.id, "operator")
+                self.panel.run_transaction(job_queue.cancel, job.id, "operator")
             return
-        services.cancel_job(self.panel, job.id, "operator")
+        self.panel.run_transaction(job_queue.cancel, job.id, "operator")
         self._end(batch, job, "canceled", "preflight_passed")
 
     @precondition(lambda self: any(batch.jobs for batch in self.batches))
@@ -225,9 +225,9 @@ class Story(RuleBasedStateMachine):
         for job in (batch.jobs[-1] for batch in self.batches[n:] if batch.jobs):
             if job.state not in WAITING or job.hold == "operator":
                 with pytest.raises(InvalidStateError):
-                    services.hold_job(self.panel, job.id, "operator", "look first")
+                    self.panel.run_transaction(job_queue.hold, job.id, "operator", "look first")
                 return
-            services.hold_job(self.panel, job.id, "operator", "look first")
+            self.panel.run_transaction(job_queue.hold, job.id, "operator", "look first")
             job.state, job.hold = "held", "operator"
             return
 
@@ -238,9 +238,9 @@ class Story(RuleBasedStateMachine):
         batch, job = next((batch, job) for batch in self.batches for job in batch.jobs if job.hold)
         if job.hold == "prior":
             with pytest.raises(InvalidStateError):
-                services.release_job(self.panel, job.id, "operator")
+                self.panel.run_transaction(job_queue.release, job.id, "operator")
             return
-        services.release_job(self.panel, job.id, "operator")
+        self.panel.run_transaction(job_queue.release, job.id, "operator")
         self._put(batch, job)
 
     @rule()
@@ -257,10 +257,10 @@ class Story(RuleBasedStateMachine):
     @rule()
     def claim_while_paused(self):
         """A paused queue gives out no job."""
-        services.pause_queue(self.panel, "operator", "maintenance")
+        self.panel.run_transaction(job_queue.pause, "operator", "maintenance")
         self.paused = True
         self.claim()
-        assert services.resume_queue(self.panel, "operator")
+        assert self.panel.run_transaction(job_queue.resume, "operator")
         self.paused = False
 
     def _is_queued(self) -> bool:

@@ -8,7 +8,8 @@ from corpus import BUNDLES, CASES
 
 from gpupanel.bundle_check import check_file
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import ManifestLimits, parse_manifest
+from gpupanel.config import MountSettings
+from gpupanel.manifest import parse_manifest
 from gpupanel.manifest.entries import MAX_ITEM_PROBLEMS
 from gpupanel.manifest.messages import LONGEST, ProblemList
 
@@ -19,7 +20,8 @@ VARIABLE = re.compile(r'\\?"(?:[^"\\]|\\.)*"|\b[0-9a-f]{64}\b|5e88\.\.\.|4e07\.\
 PLACE = re.compile(r"^[\w.\[\]\\\"-]+: ")
 MEMBERS = ",".join(f'"{n:064x}"' for n in range(3))
 COSTLY = {
-    "max_bytes": b"{}" * 20, "max_items": b'{"items": [{}, {}, {}]}', "max_containers": b'{"containers": [{}, {}, {}]}',
+    "manifest_limit": b"{}" * 20, "max_items": b'{"items": [{}, {}, {}]}',
+    "max_containers": b'{"containers": [{}, {}, {}]}',
     "max_members": b'{"containers": [{"type": "gallery", "container_hash": "%s", "items": [%s]}]}' % (
         b"a" * 64, MEMBERS.encode()),
     "max_text_bytes": b'{"%s": 1}' % (b"k" * 99),
@@ -33,7 +35,7 @@ def section(title: str) -> str:
 
 def problems(raw: bytes, **limits: int) -> list[str]:
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(raw, "x", ManifestLimits(**limits))
+        parse_manifest(raw, "x", MountSettings(**limits))
     return caught.value.problems
 
 
@@ -42,7 +44,7 @@ def written() -> list[str]:
     """Messages of the parser: all of the corpus, and those of the limits."""
     checks = [check_file(BUNDLES / case.file, None) for case in CASES]
     corpus = [message for each in checks for message in each.problems + each.item_problems]
-    small = {"max_bytes": 30, "max_text_bytes": 90}
+    small = {"manifest_limit": 30, "max_text_bytes": 90}
     limited = [text for name, raw in COSTLY.items() for text in problems(raw, **{name: small.get(name, 2)})]
     return corpus + limited + problems(KEYS)
 
@@ -76,10 +78,10 @@ def test_each_quoted_rule_is_one_of_the_parser(written):
 
 
 def test_the_quoted_limits_are_the_defaults():
-    limits = ManifestLimits()
+    limits = MountSettings()
     text = section("Rules for the text")
     for number, option in (
-        (limits.max_bytes, "manifest_limit"), (limits.max_items, "max_items"), (limits.max_members, "max_members"),
+        (limits.manifest_limit, "manifest_limit"), (limits.max_items, "max_items"), (limits.max_members, "max_members"),
         (limits.max_containers, "max_containers"), (limits.max_derivatives, "max_derivatives"),
         (limits.max_text_bytes, "max_text_bytes"),
     ):

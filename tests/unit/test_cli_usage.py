@@ -12,6 +12,7 @@ import pytest
 from constants import GPUPANEL, TREE
 from gpupanel import text
 from gpupanel.cli import main, output
+from gpupanel.devtools import processes
 from gpupanel.errors import PanelError
 
 S = "37e428d2-a4f6-4a31-bacf-0c835fb24084"
@@ -221,7 +222,7 @@ def test_a_hint_of_several_lines_is_printed_line_by_line_and_steers_no_terminal(
 
 
 def test_of_a_log_its_last_ten_lines_are_shown():
-    assert output.last_lines("\n".join(map(str, range(100))) + "\n").split("\n") == [
+    assert processes.last_lines("\n".join(map(str, range(100))) + "\n").split("\n") == [
         str(line) for line in range(90, 100)
     ]
 

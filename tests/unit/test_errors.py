@@ -23,11 +23,10 @@ def import_all():
             importlib.import_module(module.name)
 
 
-def test_every_error_has_a_message_and_the_docstring_names_it():
+def test_every_error_has_a_message():
     import_all()
     for kind in tree():
         assert kind.message.endswith("."), kind
-        assert kind.__name__ in errors.__doc__ or not kind.__module__.startswith("gpupanel."), kind
 
 
 def test_messages_survive_python_without_docstrings():

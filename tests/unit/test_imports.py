@@ -25,7 +25,7 @@ LEVELS = [
     },
     {"container_reader", "attention", "bundle_inspection"},
     {"decision"},
-    {"container_plans", "scan"},
+    {"scan"},
     {"preflight", "receipts", "scan_run"},
     {"undo", "unseen_change"},
     {"undo_service", "doctor", "bundle_check", "archive", "notify"},

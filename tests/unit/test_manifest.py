@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gpupanel import manifest
+from gpupanel.config import MountSettings
 from gpupanel.errors import ManifestError
-from gpupanel.manifest import InvalidItem, Item, ManifestLimits
+from gpupanel.manifest import InvalidItem, Item
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -338,8 +339,8 @@ def test_items_and_containers_can_be_iterated_over_again_and_counted_and_picked(
         parsed.items[1500]
 
 
-LIMITS = ManifestLimits(
-    max_bytes=20_000, max_items=3, max_derivatives=2, max_members=2, max_containers=2, max_text_bytes=300
+LIMITS = MountSettings(
+    manifest_limit=20_000, max_items=3, max_derivatives=2, max_members=2, max_containers=2, max_text_bytes=300
 )
 
 

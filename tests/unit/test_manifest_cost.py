@@ -3,7 +3,8 @@
 import preloaded_programs
 import pytest
 
-from gpupanel.manifest import ManifestLimits, parse_manifest
+from gpupanel.config import MountSettings
+from gpupanel.manifest import parse_manifest
 from gpupanel.errors import ManifestError
 
 SYNC_ID = "00000000-0000-4000-8000-000000000001"
@@ -110,5 +111,5 @@ def test_a_hostile_manifest_is_refused_within_its_memory(shape, tmp_path):
 
 def test_a_manifest_of_too_many_bytes_is_refused_before_anything_else():
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(b"\xff" * 11, SYNC_ID, ManifestLimits(max_bytes=10))
+        parse_manifest(b"\xff" * 11, SYNC_ID, MountSettings(manifest_limit=10))
     assert caught.value.problems == ["manifest: found 11 bytes, expected at most 10"]

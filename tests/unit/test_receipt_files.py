@@ -12,7 +12,7 @@ from gpupanel.receipts import Hasher, verify_file
 from gpupanel.receipts.lines import (
     FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
-from gpupanel.receipts.root import EMPTY_HEAD, MAX_MARKS, next_head
+from gpupanel.receipts.lines import EMPTY_HEAD, MAX_MARKS, next_head
 from gpupanel.receipts.rows import pack, unpack
 
 SYNC_ID = "a5196bd6-2700-43c4-ad20-8b9aae952ea6"

@@ -11,9 +11,9 @@ from bundle_strategies import ASSETS, CONTAINERS, COVERS, START, group, handover
 from hypothesis import given, settings
 
 from gpupanel.reference_fold import (
-    MICROSECOND, BundleImport, Documents, Handover, Library, fold, import_container, import_item, orders,
-    orders_of_times, promise_of,
+    MICROSECOND, BundleImport, Documents, Library, import_container, import_item, orders_of_times, promise_of,
 )
+from whole_fold import Handover, fold, orders
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 A, B, _ = ASSETS

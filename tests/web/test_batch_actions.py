@@ -37,10 +37,10 @@ def test_a_failed_batch_leads_with_its_reason_and_retry(admin, partial, admin_db
     page = admin.get(detail(partial))
     notice = page.html.find(attrs={"aria-label": "Last error"})
     assert "bad" in notice["class"] and "1 item: Fix the bundle: ask upstream" in text(notice)
-    assert text(notice.find("li")) == "1 item: source/source.json is not on the mount."
-    admin_db.execute(
-        "UPDATE ingest_batch SET last_error = '1 of 4 items failed; the first: source/source.json is not on the mount.'"
-    )
+    number, _, reason = text(notice.find("li")).partition(": ")
+    assert number == "1 item" and reason.endswith("/source/source.json is not on the mount.")
+    last_error = f"1 of 4 items failed; the first: {reason}"
+    admin_db.execute("UPDATE ingest_batch SET last_error = %(last_error)s", last_error=last_error)
     notice = admin.get(detail(partial)).html.find(attrs={"aria-label": "Last error"})
     assert notice.find("li") is None  # said once
     assert page.text.index("source/source.json is not on the mount") < page.text.index("<dt>Type</dt>")

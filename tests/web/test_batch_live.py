@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 import worker_helpers
-from gpupanel import job_queue, ledger, services
+from gpupanel import job_queue, services
 from gpupanel.db import Database
 from gpupanel.web import csrf, status_bar, templating
 from gpupanel.web.pages import batch
@@ -77,14 +77,14 @@ def test_a_change_of_another_batch_changes_the_page_through_its_status_bar(
 def test_every_write_to_a_batch_changes_the_page(look, sync_id, panel_db, worker_db, mount):
     [job] = panel_db.run_read(job_queue.list_queued)
     steps = {
-        "priority": lambda: services.set_priority(panel_db, job["id"], 7, "admin"),
-        "and back": lambda: services.set_priority(panel_db, job["id"], 100, "admin"),
+        "priority": lambda: panel_db.run_transaction(job_queue.set_priority, job["id"], 7, "admin"),
+        "and back": lambda: panel_db.run_transaction(job_queue.set_priority, job["id"], 100, "admin"),
         "claim": lambda: held.append(worker_helpers.take(worker_db, "a")),
         "heartbeat": lambda: worker_db.run_transaction(claims.heartbeat, held[0]),
         "progress": lambda: worker_db.run_transaction(claims.advance, held[0], 1),
         "event": lambda: worker_db.run_transaction(claims.note, held[0], "job_progress", "job_progress", items_done=1),
         "release": lambda: worker_db.run_transaction(job_release.release, held[0], "stopped"),
-        "cancel": lambda: services.cancel_job(panel_db, job["id"], "admin"),
+        "cancel": lambda: panel_db.run_transaction(job_queue.cancel, job["id"], "admin"),
         "preflight": lambda: services.preflight_batch(panel_db, mount, sync_id, "admin"),
         "queue": lambda: services.queue_batch(panel_db, mount, sync_id, "admin"),
         "another claim": lambda: held.append(worker_helpers.take(worker_db, "b")),
@@ -106,7 +106,7 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
     seen, transact, reader = {}, Database.run_transaction, Database(panel_db.settings)
 
     def look():
-        stamp = reader.run_read(ledger.change_token, sync_id)
+        _, stamp = status_bar.load_with_batch(reader, sync_id)
         request = Request({"REQUEST_METHOD": "GET", "PATH_INFO": "", "QUERY_STRING": f"sync_id={sync_id}"})
         shown = batch.view(reader, request, settings)
         assert seen.setdefault(repr(stamp), shown) == shown
@@ -120,8 +120,8 @@ def test_one_stamp_never_stands_for_two_pages(settings, panel_db, mount, bundles
     services.scan_mount(panel_db, mount, "admin")
     monkeypatch.setattr(Database, "run_transaction", watched)
     job_id = services.queue_batch(panel_db, mount, sync_id, "admin")
-    services.set_priority(panel_db, job_id, 7, "admin")
-    services.cancel_job(panel_db, job_id, "admin")
+    panel_db.run_transaction(job_queue.set_priority, job_id, 7, "admin")
+    panel_db.run_transaction(job_queue.cancel, job_id, "admin")
     services.queue_batch(panel_db, mount, sync_id, "admin")
     worker_helpers.drain(conf)
     worker_helpers.mend(panel_db, mount, sync_id)

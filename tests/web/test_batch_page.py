@@ -252,7 +252,7 @@ def test_a_running_job_keeps_the_page_fresh_and_a_finished_one_does_not(admin, s
     sync_id = scan_bundle()
     services.queue_batch(panel_db, mount, sync_id, "admin")
     assert admin.get(detail(sync_id)).html.find(id="live").has_attr("data-live")
-    services.cancel_job(panel_db, panel_db.run_read(job_queue.list_queued)[0]["id"], "admin")
+    panel_db.run_transaction(job_queue.cancel, panel_db.run_read(job_queue.list_queued)[0]["id"], "admin")
     assert not admin.get(detail(sync_id)).html.find(id="live").has_attr("data-live")
 
 

@@ -8,7 +8,7 @@ import os
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
-from gpupanel import services
+from gpupanel import job_queue, services
 from gpupanel.web import csrf, flash
 from gpupanel.web.form_actions import FORM_ACTIONS
 from gpupanel.web.signing_key import SigningKey
@@ -140,7 +140,7 @@ def handed_over(bundles, mount, panel_db, admin_db, panel):
             look_at_pages(panel, sound)
         finally:
             if queued.job_id is not None:
-                services.cancel_job(panel_db, queued.job_id, "admin")
+                panel_db.run_transaction(job_queue.cancel, queued.job_id, "admin")
 
     original = manifest.read_bytes()
     return handed_over

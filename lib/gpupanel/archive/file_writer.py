@@ -13,9 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 from ..db import ReadTransaction
 from ..errors import InvalidStateError
 from ..receipts.lines import (
-    ARCHIVE, FORMAT_VERSION, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
+    ARCHIVE, FORMAT_VERSION, Hasher, ITEM, digest_of, encode_body, encode_closing, encode_line, receipt_body,
 )
-from ..receipts.root import Hasher
 from ..receipts.verify_database import check_receipt
 from ..receipts.verify_file import FileCheck, verify_file
 

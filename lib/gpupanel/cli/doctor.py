@@ -1,5 +1,6 @@
 """gpupanel doctor: check the installation."""
 
+from contextlib import closing
 from importlib import import_module
 
 from .. import doctor
@@ -27,11 +28,8 @@ def _print_statements(context: CommandContext) -> int:
 
     JSON: {obstacles: [{table, what, rows, query, cause, remedy}], statements}.
     """
-    db = Database(context.settings.database, read_timeout=OBSTACLE_SECONDS)
-    try:
+    with closing(Database(context.settings.database, read_timeout=OBSTACLE_SECONDS)) as db:
         script = schema_script(db, context.settings)
-    finally:
-        db.close()
     obstacles = [obstacle._asdict() for obstacle in script.obstacles]
     context.emit({"obstacles": obstacles, "statements": script.statements}, script.lines())
     return 1 if obstacles else 0

@@ -1,5 +1,7 @@
 """gpupanel init-db: create or complete the database and its accounts."""
 
+from contextlib import closing
+
 from ..errors import DatabaseAccessError, InvalidStateError
 from ..db import Database, schema
 from ..doctor.schema_script import schema_script
@@ -31,11 +33,8 @@ def run(context: CommandContext) -> int:
 
 def _first_statements(context: CommandContext) -> str:
     """Return the first of the statements that change the tables, and how many there are, or the first obstacle."""
-    db = Database(context.settings.database, read_timeout=schema.STATEMENT_TIMEOUT_SECONDS)
-    try:
+    with closing(Database(context.settings.database, read_timeout=schema.STATEMENT_TIMEOUT_SECONDS)) as db:
         script = schema_script(db, context.settings)
-    finally:
-        db.close()
     if not script.statements and script.obstacles:
         return f"It has an obstacle first: {script.obstacles[0].place}: {script.obstacles[0].advice}".strip()
     after_session = next(text for text in script.statements if text.startswith("ALTER"))

@@ -82,11 +82,11 @@ def _handle_signals() -> None:
 
 def _fail(args: argparse.Namespace, error: PanelError) -> int:
     """Print the problems and the hint, with --json also as an object."""
-    problems = getattr(error, "problems", [])
-    lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in problems)]
+    lines = [f"gpupanel: {format_cell(error)}", *(f"  {format_cell(problem)}" for problem in error.problems)]
     with suppress(OSError):
         print(*lines, *format_lines(error.hint), sep="\n", file=sys.stderr)
     if args.json:
+        shown = {"error": str(error), "problems": error.problems, "hint": error.hint}
         with suppress(OSError):  # the exit status says that the command failed
-            print(json.dumps({"error": str(error), "problems": problems, "hint": error.hint}, indent=1), flush=True)
+            print(json.dumps(shown, indent=1), flush=True)
     return MISUSED if isinstance(error, (ConfigurationError, InvalidInputError)) else REFUSED

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from .. import notify
@@ -53,18 +54,11 @@ def _unit_result() -> str:
 
 
 def _report(context: CommandContext, reports: list[notify.Report]) -> int:
-    context.emit([_public(report) for report in reports], [_format(report) for report in reports if not report.problem])
+    context.emit([asdict(report) for report in reports], [_format(report) for report in reports if not report.problem])
     for report in reports:
         for problem in filter(None, (report.problem, *report.warnings)):
             print(f"gpupanel: {format_cell(problem)}", file=sys.stderr)
     return 1 if any(report.problem or report.warnings for report in reports) else 0
-
-
-def _public(report: notify.Report) -> dict[str, object]:
-    return {
-        "channel": report.channel, "sent": report.sent, "waiting": report.waiting, "next_try": report.next_try,
-        "problem": report.problem, "warnings": report.warnings,
-    }
 
 
 def _format(report: notify.Report) -> str:

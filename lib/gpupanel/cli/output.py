@@ -30,11 +30,6 @@ def format_lines(value: str) -> list[str]:
     return [format_cell(line) for line in value.split("\n")] if value else []
 
 
-def last_lines(value: str, count: int = 10) -> str:
-    """Return the last lines of a log."""
-    return "\n".join(value.strip().split("\n")[-count:])
-
-
 def format_table(rows: Iterable[Iterable[object]], headings: Sequence[str] = (), indent: str = "  ") -> list[str]:
     """Align the columns below their headings; no rows give no lines."""
     cells = [[format_cell(cell) for cell in row] for row in rows]

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
 from ..folds.mending import Mending, Remedies
-from ..folds.reconcile import Reconciliation, open_reconciliation
+from ..folds.reconcile import Reconciliation
 from ..folds.remedy import Difference
 from ..folds.wording import describe_gap
 from ..text import pluralize, short_hash
@@ -31,7 +32,7 @@ def run(context: CommandContext) -> int:
     """
     remedies = Remedies()
     output = (_JsonOutput if context.args.json else _TextOutput)(context.args.limit)
-    with open_reconciliation(context.db, context.mount, context.progress) as reconciliation:
+    with closing(Reconciliation(context.db, context.mount, context.progress)) as reconciliation:
         for difference in reconciliation.differences():
             output.add(difference, reconciliation)
             remedies.add(difference)

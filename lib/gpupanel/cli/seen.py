@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import services
+from .. import attention
 from ..errors import PanelError
 from .context import CommandContext
 from .queue import format_problems
@@ -18,7 +18,7 @@ def run(context: CommandContext) -> int:
 
 def _mark(context: CommandContext, sync_id: str, actor: str) -> dict[str, Any]:
     try:
-        reasons = services.mark_seen(context.db, sync_id, actor)
+        reasons = context.db.run_transaction(attention.mark_seen, sync_id, actor)
     except PanelError as error:
         return {"sync_id": sync_id, "reasons": [], "problem": str(error), "hint": error.hint}
     return {"sync_id": sync_id, "reasons": reasons, "problem": None, "hint": ""}

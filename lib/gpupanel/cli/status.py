@@ -60,7 +60,7 @@ def _status(tx: ReadTransaction, wanted: BatchFilter) -> dict[str, Any]:
         },
         "at_least": [name for name, count in counts.items() if not count.exact],
         "jobs": job_queue.count_all(tx),
-        "running": [_running_job(job) for job in job_queue.list_running(tx)],
+        "running": [_running_job(job) for job in job_queue.list_active(tx, JobState.RUNNING).rows],
         "waiting": [public_job(job) for job in job_queue.list_queued(tx)],
         "held": [public_job(job) for job in job_queue.list_active(tx, JobState.HELD).rows],
         "paused": presence.pause,

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from .connection import Database
+
 TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`?(\w+)`? \((.*)\)(.*)", re.DOTALL)
 PARTITIONS = re.compile(r"\n\s*(?:/\*!\d+ )?PARTITION BY ")
 VERSIONED = " WITH SYSTEM VERSIONING"
@@ -60,6 +62,12 @@ class Table(NamedTuple):
 def quoted(name: str) -> str:
     """Return a name of another program as a statement takes it, whatever its characters."""
     return f"`{name.replace('`', '``')}`"
+
+
+def read_table(db: Database, name: str) -> Table | None:
+    """Return an existing table; None for a view."""
+    [row] = db.execute(f"SHOW CREATE TABLE {quoted(name)}")
+    return parse_create_table(row["Create Table"])[1] if "Create Table" in row else None
 
 
 def parse_create_table(statement: str) -> tuple[str, Table]:

@@ -7,12 +7,14 @@ differences and what would mend each. Versions: docs/decisions/0116-schema-versi
 
 import dataclasses
 import re
+from contextlib import closing
 from typing import Any
 
 from .. import perl_time
 from ..config import DatabaseSettings
 from ..errors import ConfigurationError, DatabaseUnavailableError, InvalidStateError
-from . import Database, create_table, migrations
+from . import Database, migrations
+from .create_table import Table, read_table
 from .expected import ACCOUNTS, expected_tables, read_statements
 
 __all__ = ["ACCOUNTS", "apply", "open_account"]
@@ -50,17 +52,13 @@ def apply(admin: DatabaseSettings) -> list[str]:
     name = admin.name
     if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
         raise ConfigurationError("init-db", [f"[database] name: found {name!r}, expected letters, digits and _"])
-    server = Database(dataclasses.replace(admin, name=""))
-    try:
+    with closing(Database(dataclasses.replace(admin, name=""))) as server:
         server.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
         return _bring_up_to_date(admin)
-    finally:
-        server.close()
 
 
 def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
-    db = Database(admin, read_timeout=STATEMENT_TIMEOUT_SECONDS)
-    try:
+    with closing(Database(admin, read_timeout=STATEMENT_TIMEOUT_SECONDS)) as db:  # the end releases the lock
         _lock(db, admin.name)
         before = set(_tables(db))
         _refuse_foreign_tables(db, before)
@@ -73,8 +71,6 @@ def _bring_up_to_date(admin: DatabaseSettings) -> list[str]:
         for statement in read_statements("grants.sql"):
             _execute(db, statement)
         return migrated + made + completed
-    finally:
-        db.close()  # which releases the lock
 
 
 def _refuse_foreign_tables(db: Database, tables: set[str]) -> None:
@@ -170,14 +166,11 @@ def _require_no_worker(db: Database, tables: set[str]) -> None:
 
 def _complete(db: Database, table: str) -> list[str]:
     """Add missing columns and indexes that change no row; a column or index that has the name stays as it is."""
-    [row] = db.execute(f"SHOW CREATE TABLE {table}")
-    if "Create Table" not in row:
-        return []
-    _, actual = create_table.parse_create_table(row["Create Table"])
-    return [*_add_columns(db, table, actual), *_add_indexes(db, table, actual)]
+    actual = read_table(db, table)
+    return [*_add_columns(db, table, actual), *_add_indexes(db, table, actual)] if actual else []
 
 
-def _add_columns(db: Database, table: str, actual: create_table.Table) -> list[str]:
+def _add_columns(db: Database, table: str, actual: Table) -> list[str]:
     missing = [
         (name, definition) for name, (column, definition) in expected_tables()[table].columns.items()
         if name not in actual.columns and not (column.required or column.counts or column.generated)
@@ -187,7 +180,7 @@ def _add_columns(db: Database, table: str, actual: create_table.Table) -> list[s
     return [f"column {name} of {table}" for name, _ in missing]
 
 
-def _add_indexes(db: Database, table: str, actual: create_table.Table) -> list[str]:
+def _add_indexes(db: Database, table: str, actual: Table) -> list[str]:
     missing = [
         (name, index) for name, index in expected_tables()[table].indexes.items()
         if name not in actual.indexes and index not in actual.indexes.values()
@@ -203,9 +196,6 @@ def _tables(db: Database) -> list[str]:
 
 def open_account(admin: DatabaseSettings, user: str, password: str) -> None:
     """Give an account its password and unlock it."""
-    db = Database(admin)
-    try:
-        unlock = "ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK"
+    unlock = "ALTER USER %(user)s@localhost IDENTIFIED BY %(password)s ACCOUNT UNLOCK"
+    with closing(Database(admin)) as db:
         db.execute(unlock, user=user, password=password)
-    finally:
-        db.close()

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from .. import ledger, services
 from ..scan_run import ScanReport
-from ..cli.output import last_lines
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError, NotFoundError, PanelError
 from ..models import BatchStatus, DONE_BY_PLAN, Decision
@@ -245,6 +244,7 @@ def worker_runner(worker_conf: Path) -> Callable[[], None]:
                 process.terminate()  # the worker releases its job; leaving the block waits for that
                 raise
         if process.returncode not in (0, 1):
-            raise PanelError(f"bin/import-worker --once ended with status {process.returncode}.", last_lines(log))
+            hint = processes.last_lines(log)
+            raise PanelError(f"bin/import-worker --once ended with status {process.returncode}.", hint)
 
     return drain

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from ..cli.output import last_lines
 from ..config import DatabaseSettings
 from ..db import Database
 from ..errors import DatabaseUnavailableError, PanelError
+from .processes import last_lines
 
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 START_SECONDS = 60

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from ..cli.output import last_lines
 from ..errors import PanelError
 from ..resources import TREE
 from ..worker.shutdown import ShutdownSignals
@@ -26,6 +25,11 @@ class ManagedProcess(NamedTuple):
     process: subprocess.Popen
     log: Path
     pid_file: Path | None = None
+
+
+def last_lines(value: str, count: int = 10) -> str:
+    """Return the last lines of a log."""
+    return "\n".join(value.strip().split("\n")[-count:])
 
 
 def program_command(name: str, *arguments: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Rows that the wanted table refuses: what makes a statement of `schema_script` fail, with the query that finds it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..db import Database
@@ -109,11 +109,6 @@ def _count(db: Database, query: str) -> int:
     except PanelError:  # rows that the query itself cannot convert
         return 1
     return int(row["n"])
-
-
-def format_advice(obstacles: Iterable[Obstacle]) -> str:
-    """Return what to do first, in one text."""
-    return "".join(obstacle.advice for obstacle in obstacles)
 
 
 def _of_column(table: str, name: str, wanted: Table, actual: Table) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,10 @@ def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
 def stale_jobs(db: Database, settings: Settings) -> Iterator[Finding]:
     """Jobs with a stale heartbeat, which any running worker requeues."""
     limit = settings.worker.stale_minutes
-    found = [f"job {job['id']} on {job['worker']}" for job in _stale(db, limit * 60)]
+    jobs = db.run_read(lambda tx: tx.fetch_all(
+        "doctor.stale_jobs", limit=MAX_NAMED, seconds=limit * 60, perl_offset=tx.perl_offset(limit * 60)
+    ))
+    found = [f"job {job['id']} on {job['worker']}" for job in jobs]
     yield judge(
         "stale jobs", not found, _listed(found), f"no running job without a heartbeat for {limit:g} minutes",
         "Start the worker: it requeues them within a minute.",
@@ -112,12 +115,6 @@ def check_queue_age(db: Database, settings: Settings) -> Iterator[Finding]:
         "waiting jobs", not found, _listed(found), f"the next job is claimed within {limit:g} minutes",
         "Check that a worker runs, and read its log.",
     )
-
-
-def _stale(db: Database, seconds: float) -> list[dict[str, Any]]:
-    return db.run_read(lambda tx: tx.fetch_all(
-        "doctor.stale_jobs", limit=MAX_NAMED, seconds=seconds, perl_offset=tx.perl_offset(seconds)
-    ))
 
 
 def _rows(db: Database, name: str, **params: float) -> list[dict[str, Any]]:

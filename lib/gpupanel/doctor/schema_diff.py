@@ -7,11 +7,11 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from ..config import Settings
-from ..db import Database, create_table, migrations, queries
-from ..db.create_table import QUOTED_OR_NOT, Column, Table, quoted
+from ..db import Database, migrations, queries
+from ..db.create_table import QUOTED_OR_NOT, Column, Table, quoted, read_table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
-from .obstacles import Obstacle, find_in_unchanged, find_obstacles, format_advice
+from .obstacles import Obstacle, find_in_unchanged, find_obstacles
 from .findings import NOTE, OK, WRONG, Finding, judge
 
 BY_NAME = re.compile(r"(?:FROM|JOIN) (\w+)(?: \w+)? FORCE INDEX \((\w+)\)")
@@ -69,7 +69,7 @@ def compare_schema(db: Database, settings: Settings) -> Iterator[Finding]:
 
 def _table(db: Database, table: str) -> Iterator[Finding]:
     try:
-        [row] = db.execute(f"SHOW CREATE TABLE {table}")
+        actual = read_table(db, table)
     except DatabaseAccessError:
         yield Finding(f"table {table}", WRONG, "no privilege on it", "the table of etc/schema.sql", MISSING)
     except DatabaseUnavailableError as error:
@@ -77,10 +77,9 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
             raise
         yield Finding(f"table {table}", WRONG, "missing", "the table of etc/schema.sql", MISSING)
     else:
-        if "Create Table" not in row:
+        if actual is None:
             yield Finding(f"table {table}", WRONG, "a view", "a table", f"DROP VIEW {table}, then init-db.")
             return
-        _, actual = create_table.parse_create_table(row["Create Table"])
         yield from _findings(db, table, expected_tables()[table], actual)
 
 
@@ -88,7 +87,8 @@ def _findings(db: Database, table: str, wanted: Table, actual: Table) -> Iterato
     for each in _differences(wanted, actual, table):
         obstacles = find_obstacles(db, table, each.what, wanted, actual)
         change = f"ALTER TABLE {table} {each.change.replace(BETWEEN, f'; ALTER TABLE {table} ')};"
-        advice = format_advice(obstacles) + ("" if any(obstacle.cause for obstacle in obstacles) else change)
+        first = "".join(obstacle.advice for obstacle in obstacles)
+        advice = first + ("" if any(obstacle.cause for obstacle in obstacles) else change)
         yield Finding(f"table {table}: {each.what}", WRONG, each.found, each.wanted, advice.strip())
     yield from _surplus(table, wanted, actual)
 

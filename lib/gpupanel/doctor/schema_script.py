@@ -6,13 +6,13 @@ so that its INSERTs still work (docs/decisions/0181-in-place.md).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .. import perl_time
 from ..config import Settings
-from ..db import Database, create_table
-from ..db.create_table import Column, Table
+from ..db import Database
+from ..db.create_table import Column, Table, read_table
 from ..db.expected import expected_tables
 from ..db.session import SQL_MODE
 from ..errors import InvalidStateError
@@ -87,16 +87,16 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
 def _read_tables(db: Database) -> dict[str, Table]:
     """Return the existing tables of etc/schema.sql."""
     existing = _names(db, "BASE TABLE")
-    return {name: _read_table(db, name) for name in expected_tables() if name in existing}
+    return _read(db, [name for name in expected_tables() if name in existing])
+
+
+def _read(db: Database, names: Iterable[str]) -> dict[str, Table]:
+    tables = {name: read_table(db, name) for name in names}
+    return {name: table for name, table in tables.items() if table}
 
 
 def _names(db: Database, kind: str) -> set[str]:
     return {next(iter(row.values())) for row in db.execute("SHOW FULL TABLES WHERE Table_type = %(kind)s", kind=kind)}
-
-
-def _read_table(db: Database, name: str) -> Table:
-    [row] = db.execute(f"SHOW CREATE TABLE `{name}`")
-    return create_table.parse_create_table(row["Create Table"])[1]
 
 
 def _foreign_keys_of_others(db: Database, tables: dict[str, Table]) -> dict[str, Table]:
@@ -108,7 +108,7 @@ def _foreign_keys_of_others(db: Database, tables: dict[str, Table]) -> dict[str,
             f"The table {name} refers to these tables by its foreign key {key}; the script cannot name both.",
             "Drop that foreign key, run the script, and add the key again.",
         )
-    return {name: _read_table(db, name) for name in dict.fromkeys(row["t"] for row in rows) if name not in tables}
+    return _read(db, (name for name in dict.fromkeys(row["t"] for row in rows) if name not in tables))
 
 
 def _session(zone: str) -> Iterator[str]:

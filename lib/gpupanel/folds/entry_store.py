@@ -62,6 +62,11 @@ class StoredContainer(NamedTuple):
         return self.store.container(self.row)
 
 
+def members_of(entries: list[StoredContainer]) -> int:
+    """The number of members that versions of a container list."""
+    return sum(entry.members for entry in entries)
+
+
 class Mark(NamedTuple):
     """An asset after a step of a fold; `removed_by` is the say that removed it, None while it is live."""
 

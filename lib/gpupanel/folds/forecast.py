@@ -6,7 +6,7 @@ are not read. docs/decisions/0161-forecast.md
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Any, NamedTuple, TypedDict
@@ -21,8 +21,9 @@ from ..models import BatchStatus, JobState
 from ..mount import Mount, iterate_with_timeout
 from ..reference_fold import ASSET_TYPES, Key, Order
 from .entry_store import EntryStore, StoredBundle
-from .forecast_entries import EntryFolder, EntryForecast, Findings, LimitedList, MissingMembers, OrderEffect
-from .overwrites import Overwrite
+from .forecast_entries import (
+    EntryFolder, EntryForecast, Findings, LimitedList, MissingMembers, OrderEffect, Overwrite,
+)
 from .views import Effect
 
 READ_SHARE, FOLD_SHARE = 0.5, 0.8  # of a request's time: after them nothing more is read, and nothing more is folded
@@ -70,7 +71,7 @@ class BundleForecast:
     action: str | None = None
     job_id: int | None = None
     items: int = 0
-    failing: int = 0
+    failing_items: int = 0
     containers: int = 0
     problem: str | None = None
 
@@ -203,8 +204,8 @@ class _Forecaster:
             return "; ".join(error.problems)
         missing = found.missing if self._limits.checks_files else self._db.run_read(_failing_items, row)
         number = len(self._bundles)
-        bundle.failing = self._store.add(number, manifest, missing)
-        if bundle.items and bundle.failing == bundle.items:
+        bundle.failing_items = self._store.add(number, manifest, missing)
+        if bundle.items and bundle.failing_items == bundle.items:
             self._store.drop(number)
             return "its only item would fail" if bundle.items == 1 else f"all {bundle.items:,} items would fail"
         is_override = row["status"] in PLANNED and bool(row["although_older"])
@@ -242,22 +243,14 @@ def as_json(forecast: Forecast) -> dict[str, Any]:
     return {
         "complete": forecast.is_complete, "files_checked": forecast.files_checked,
         "batches": [
-            _bundle(bundle) | {"effects": _effects(findings.by_bundle[number])}
+            asdict(bundle) | {"effects": _effects(findings.by_bundle[number])}
             for number, bundle in enumerate(forecast.imported)
         ],
-        "refused": [_bundle(bundle) for bundle in forecast.refused], "not_read": forecast.not_read,
+        "refused": [asdict(bundle) for bundle in forecast.refused], "not_read": forecast.not_read,
         "entries": forecast.entries, "folded": forecast.folded,
         "library": {kind: _effects(findings.effects[kind]) for kind in KINDS if kind in findings.effects},
         "totals": {name: found.total for name, (found, _) in lists.items()},
         **{name: [public(each, names) for each in found.first] for name, (found, public) in lists.items()},
-    }
-
-
-def _bundle(bundle: BundleForecast) -> dict[str, Any]:
-    return {
-        "sync_id": bundle.sync_id, "status": bundle.status, "action": bundle.action, "job_id": bundle.job_id,
-        "items": bundle.items, "failing_items": bundle.failing, "containers": bundle.containers,
-        "problem": bundle.problem,
     }
 
 

@@ -5,7 +5,7 @@ assets, which the fold of the items has stored (docs/decisions/0160-fold-by-entr
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,13 +18,13 @@ from ..reference_fold import (
     ASSET_TYPES, Key, Library, Order as FoldedOrder, import_container, import_item,
 )
 from . import library_state
-from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
-from .folding import approved_values, live_hashes, members_of, part_of
-from .overwrites import Overwrite, OverwriteFinder
+from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem, members_of
+from .library_state import approved_values, live_hashes, part_of
 from .views import Effect, View, differences, effect_of, view_asset, view_container
 
 FORWARD, REVERSE = 0, 1
 MISSING_SAMPLES = 20
+PARTS = ("derivatives", "members")
 
 
 class EntryForecast(NamedTuple):
@@ -51,6 +51,45 @@ class MissingMembers(NamedTuple):
     key: Key
     missing: int
     sample: list[str]
+
+
+class Overwrite(NamedTuple):
+    """A value that one bundle sets and a later one changes; bundles by number."""
+
+    key: Key
+    name: str
+    set_by: int
+    value: Any
+    changed_by: int
+    changed_to: Any
+
+
+class OverwriteFinder:
+    """Finds the overwrites of one entry, from its states after each bundle in queue order."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._setters: dict[str, int] = {}
+
+    def note(self, number: int, before: View | None, after: View | None) -> Iterator[Overwrite]:
+        """Yield the values that the bundle changes and that a bundle before it has set; remember what it sets."""
+        for name, (was, now) in _flat(differences(before, after)):
+            setter = self._setters.get(name)
+            if setter is not None and was is not None:
+                yield Overwrite(self._key, name, setter, was, number, now)
+            self._setters[name] = number
+
+
+def _flat(changes: Changes) -> Iterable[tuple[str, list[Any]]]:
+    """The changes with one name for each part; what comes as new has no value before."""
+    for name, (was, now) in changes.items():
+        if name == "covers":
+            continue
+        if name not in PARTS:
+            yield name, [was, now]
+            continue
+        for part in dict.fromkeys([*was, *now]):
+            yield f"{name} {part}", [was.get(part), now.get(part)]
 
 
 @dataclass

@@ -1,6 +1,7 @@
-"""Rows of the library in the terms of the reference fold, a few statements for each chunk of entries."""
+"""The library in the terms of the reference fold: its rows, a few statements for each chunk, and parts for a fold."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import deepcopy
 from datetime import datetime
 from typing import Any, cast
 
@@ -9,7 +10,10 @@ from ..db import ReadTransaction, chunked, fill
 from ..library_reader import ExistingAsset, MEANT_LAST_TO_FIRST
 from ..manifest import Container, Item
 from ..order import Resolver, Say
-from ..reference_fold import Asset, Container as FoldedContainer, Derivative, Key, Library, Member, Order, VALUES
+from ..reference_fold import (
+    ASSET_TYPES, Asset, Container as FoldedContainer, Derivative, Key, Library, Member, Order, VALUES,
+)
+from .views import View
 
 OLDEST = Order(datetime.min, "")  # the say of a row that no bundle wrote: each bundle is later
 PAGE_ROWS = 500
@@ -76,7 +80,7 @@ def read_containers(tx: ReadTransaction, listed: Mapping[Key, Collection[str]]) 
     library, resolver = Library(live=frozenset()), Resolver(tx)
     entries = [Container(cast(Any, kind), container_hash) for kind, container_hash in listed]
     existing = container_reader.existing_containers(tx, entries)
-    ids = _ids_by_hash(tx, {name for hashes in listed.values() for name in hashes})
+    ids = library_reader.all_asset_ids_by_hash(tx, {name for hashes in listed.values() for name in hashes})
     tombstones: dict[order.TombstoneKey, tuple[str, ...]] = {key: key for key in listed}
     for kind in library_reader.CONTAINER_TYPES:
         of_kind = {key: hashes for key, hashes in listed.items() if key[0] == kind}
@@ -98,10 +102,6 @@ def read_containers(tx: ReadTransaction, listed: Mapping[Key, Collection[str]]) 
     found = order.tombstones(tx, tombstones) if tombstones else {}
     library.tombstones = {tombstones[key]: order_of(say) for key, say in found.items()}
     return library
-
-
-def _ids_by_hash(tx: ReadTransaction, hashes: Collection[str]) -> dict[str, list[int]]:
-    return library_reader.all_asset_ids_by_hash(tx, hashes)
 
 
 def _members(
@@ -148,3 +148,30 @@ def in_chunks(groups: Iterable[tuple[Key, list]], size: Callable[[list], int] = 
             chunk, total = {}, 0
     if chunk:
         yield chunk
+
+
+# ------------------------------------------------------------------------------------------------- parts for a fold
+
+
+def part_of(library: Library, key: Key, members: Iterable[str] = ()) -> Library:
+    """A copy of the library with one entry, which a fold may change."""
+    tombstones = (key, *((*key, name) for name in members))
+    asset, container = library.assets.get(key), library.containers.get(key)
+    return Library(
+        {key: deepcopy(asset)} if asset else {}, {key: deepcopy(container)} if container else {},
+        {each: library.tombstones[each] for each in tombstones if each in library.tombstones}, library.live,
+    )
+
+
+def approved_values(view: View | None) -> View | None:
+    """What an approval binds of an entry (docs/decisions/0110-plan-approval-result.md)."""
+    return view and {name: value for name, value in view.items() if name not in ("covers", "members")}
+
+
+def live_hashes(hashes: Iterable[str], marks: dict[Key, str | None], in_library: set[Key]) -> set[str]:
+    """Those of the hashes with a live asset; an asset without a mark is as the library has it."""
+    live = {name for (_, name), removed_by in marks.items() if removed_by is None}
+    return live.union(
+        name for name in hashes
+        if any((kind, name) in in_library and (kind, name) not in marks for kind in ASSET_TYPES)
+    )

@@ -6,7 +6,6 @@ compared. Nothing is written. docs/decisions/0162-reconcile.md
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
@@ -23,8 +22,8 @@ from ..reference_fold import (
 )
 from . import library_state
 from .comparison import CONTAINER_FIELDS, Gap, Upstream, GapKind, compare_asset, compare_container
-from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem
-from .folding import approved_values, live_hashes, members_of, part_of
+from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem, members_of
+from .library_state import approved_values, live_hashes, part_of
 from .remedy import Difference, Trial, find_remedy
 from .upstream_bundles import UpstreamBundles, read_bundles
 from .views import View, view_asset, view_container
@@ -66,6 +65,7 @@ class Reconciliation:
         self.superseded: set[str] = set()
 
     def close(self) -> None:
+        """Delete the temporary file."""
         self._store.close()
 
     def status(self, sync_id: str) -> str:
@@ -300,13 +300,3 @@ def _container_says(library: Library, key: Key) -> set[Order]:
     if container:
         says |= {container.say} | {member.say for member in container.members.values()}
     return says
-
-
-@contextmanager
-def open_reconciliation(db: Database, mount: Mount, progress: Callable[[str], Progress]) -> Iterator[Reconciliation]:
-    """Open a reconciliation, and delete its temporary file in the end."""
-    reconciliation = Reconciliation(db, mount, progress)
-    try:
-        yield reconciliation
-    finally:
-        reconciliation.close()

@@ -53,11 +53,6 @@ def lock_batch(tx: Transaction, sync_id: str) -> BatchRow:
     return _decoded(tx.fetch_one("ledger.lock", sync_id=sync_id), sync_id)
 
 
-def change_token(tx: ReadTransaction, sync_id: str) -> dict[str, Any]:
-    """A change token, from a few index entries. Raises NotFoundError."""
-    return checked_token(tx.fetch_one("ledger.stamp", sync_id=sync_id), sync_id)
-
-
 def checked_token(row: dict[str, Any] | None, sync_id: str) -> dict[str, Any]:
     """The change token in a row of `ledger.stamp`, which may have other columns too. Raises NotFoundError."""
     if row is None or row["id"] is None:

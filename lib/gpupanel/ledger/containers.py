@@ -3,20 +3,16 @@
 docs/decisions/0113-containers-in-the-ledger.md
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked
 from ..errors import NotFoundError
-from ..models import ContainerPlan, Decision, MAX_REASON_LENGTH
+from ..models import ContainerPlan, MAX_REASON_LENGTH
 from ..rows import ContainerRow, PlannedContainer
 from ..text import json_changes
-
-if TYPE_CHECKING:
-    from ..manifest import Manifest
+from .items import plan_row
 
 ContainerKey = tuple[str, str]  # (type, container_hash)
 
@@ -65,7 +61,10 @@ def container_result(tx: ReadTransaction, job_id: int, key: ContainerKey) -> dic
 
 def plan_containers(tx: Transaction, batch_id: int, plans: list[ContainerPlan]) -> None:
     """Write the plans of some containers of a batch."""
-    tx.insert_many("ledger_containers.plan", [_row(batch_id, plan) for plan in plans])
+    tx.insert_many("ledger_containers.plan", [
+        plan_row(plan, batch_id=batch_id) | {"missing": json.dumps(plan.missing) if plan.missing else None}
+        for plan in plans
+    ])
 
 
 def settled_containers(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str]]:
@@ -74,14 +73,12 @@ def settled_containers(tx: ReadTransaction, batch_id: int) -> set[tuple[str, str
     return {(row["type"], row["container_hash"]) for row in rows}
 
 
-def withdraw_missing_containers(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
-    """Mark containers that the manifest no longer lists; return their number."""
+def withdraw_containers(tx: Transaction, batch_id: int, listed: Iterable[ContainerKey], reason: str) -> None:
+    """Mark the containers of a plan that are not listed any more."""
     rows = tx.fetch_all("ledger_containers.listed", batch_id=batch_id)
-    listed = {(container.type, container.container_hash) for container in manifest.containers} if rows else set()
-    withdrawn = [row["id"] for row in rows if (row["type"], row["container_hash"]) not in listed]
-    for ids in chunked(withdrawn):
-        tx.execute("ledger_containers.withdraw", ids=ids, reason="the manifest does not list this container any more")
-    return len(withdrawn)
+    kept = set(listed) if rows else set()
+    for ids in chunked(row["id"] for row in rows if (row["type"], row["container_hash"]) not in kept):
+        tx.execute("ledger_containers.withdraw", ids=ids, reason=reason)
 
 
 def settle_containers(tx: Transaction, batch_id: int, job_id: int, rows: list[dict[str, Any]]) -> None:
@@ -110,13 +107,3 @@ class ContainerStep(NamedTuple):
 def advance_container(tx: Transaction, batch_id: int, step: ContainerStep) -> None:
     """Write how far a job is with a large container."""
     tx.execute("ledger_containers.advance", batch_id=batch_id, **step._asdict())
-
-
-def _row(batch_id: int, plan: ContainerPlan) -> dict[str, Any]:
-    failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
-    reason = plan.reason[:MAX_REASON_LENGTH]
-    return plan._asdict() | {
-        "batch_id": batch_id, "reason": reason, "last_error": reason if failed else None,
-        "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
-        "missing": json.dumps(plan.missing) if plan.missing else None,
-    }

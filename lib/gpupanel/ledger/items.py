@@ -3,20 +3,15 @@
 docs/CONTRACT.md, 6. Tables.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..db import ReadTransaction, Transaction, chunk_by_first, chunked, fill
 from ..errors import NotFoundError
-from ..models import COUNT_LIMIT, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
+from ..models import COUNT_LIMIT, ContainerPlan, Decision, ItemPlan, MAX_REASON_LENGTH, cleared_fields
 from ..rows import ItemRow, PlannedItem
 from ..text import json_changes
-
-if TYPE_CHECKING:
-    from ..manifest import Manifest
 
 ASSET_TYPES = ("photo", "cover", "video")
 ITEM_FLAGS = ("empties", "differs")  # items whose update clears a field; items whose result differs from the plan
@@ -35,16 +30,12 @@ def record_results(tx: Transaction, batch_id: int, job_id: int, done: list[ItemP
     tx.insert_many("ledger.settle_items", [_item_row(plan, batch_id=batch_id, job_id=job_id) for plan in done])
 
 
-def withdraw_missing(tx: Transaction, batch_id: int, manifest: Manifest) -> int:
-    """Mark items that the manifest no longer lists; return their number."""
-    listed = {(item.asset_type, item.asset_hash) for item in manifest.items}
-    withdrawn = [
-        row["id"] for row in tx.fetch_all("ledger.listed_items", batch_id=batch_id)
-        if (row["asset_type"], row["asset_hash"]) not in listed
-    ]
-    for ids in chunked(withdrawn):
-        tx.execute("ledger.withdraw_items", ids=ids, reason="the manifest does not list this item any more")
-    return len(withdrawn)
+def withdraw_items(tx: Transaction, batch_id: int, listed: Iterable[tuple[str, str]], reason: str) -> None:
+    """Mark the items of a plan that are not listed any more."""
+    rows = tx.fetch_all("ledger.listed_items", batch_id=batch_id)
+    kept = set(listed) if rows else set()
+    for ids in chunked(row["id"] for row in rows if (row["asset_type"], row["asset_hash"]) not in kept):
+        tx.execute("ledger.withdraw_items", ids=ids, reason=reason)
 
 
 def list_items(
@@ -154,10 +145,14 @@ def _items(rows: list[Any]) -> list[ItemRow]:
 
 
 def _item_row(plan: ItemPlan, **of_batch: int) -> dict[str, Any]:
+    return plan_row(plan, **of_batch) | {"empties": 1 if cleared_fields(plan.decision, plan.changes) else None}
+
+
+def plan_row(plan: ItemPlan | ContainerPlan, **of_batch: int) -> dict[str, Any]:
+    """The columns of an item or container that come from its plan."""
     failed = plan.decision in (Decision.WILL_FAIL, Decision.FAILED)
     reason = plan.reason[:MAX_REASON_LENGTH]
     return {
         **plan._asdict(), **of_batch, "reason": reason, "last_error": reason if failed else None,
         "changes": json.dumps(plan.changes, ensure_ascii=False) if plan.changes else None,
-        "empties": 1 if cleared_fields(plan.decision, plan.changes) else None,
     }

@@ -1,10 +1,11 @@
-"""Convert JSON text to the types of schema.py, or explain info value that does not fit.
+"""Convert JSON text to the types of schema.py, or explain a value that does not fit.
 
 A struct that does not fit is split into the raw text of its fields, so that no tree is made and unknown keys
 cost nothing.
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar, get_args, get_origin
@@ -23,6 +24,7 @@ from .strict_json import BIG_BYTES, describe_value
 UNFIT = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 # Problems counted in one array; a manifest is refused long before.
 MAX_COUNTED = 10_000
+ELEMENTS = Decoder(list[Raw])
 
 T = TypeVar("T")
 
@@ -45,35 +47,30 @@ def _field_decoders(kind: type[Struct]) -> tuple[tuple[str, Decoder[Any]], ...]:
 
 @cache
 def _raw_decoder(kind: type[Struct]) -> Decoder[Any]:
-    """A decoder for the raw text of info field; a missing one is empty."""
+    """A decoder for the raw text of each field; a missing one is empty."""
     raw = [(info.name, Raw, field(default_factory=Raw)) for info in _fields(kind)]
     return Decoder(defstruct(f"Raw{kind.__name__}", raw))
 
 
-@cache
-def _list_decoder() -> Decoder[list[Raw]]:
-    return Decoder(list[Raw])
-
-
 def raw_fields(text: Text | Raw, kind: type[Struct]) -> dict[str, Raw]:
-    """Return the raw text of info field of `kind` that the object `text` has."""
+    """Return the raw text of each field of `kind` that the object `text` has."""
     struct = _raw_decoder(kind).decode(memoryview(text))
     values = {name: getattr(struct, name) for name in struct.__struct_fields__}
     return {name: raw for name, raw in values.items() if len(memoryview(raw))}
 
 
 def raw_elements(text: Text) -> Iterator[Raw]:
-    """The raw text of info element of the array `text`; only those of one run are in memory."""
+    """The raw text of each element of the array `text`; only those of one run are in memory."""
     for start, end in array_runs(text, 0):
         yield from run_elements(text, start, end)
 
 
 def run_elements(text: Text, start: int, end: int) -> Iterator[Raw]:
-    """The raw text of info element of a run; a big one is not copied."""
+    """The raw text of each element of a run; a big one is not copied."""
     if end - start > BIG_BYTES:
         yield Raw(memoryview(text)[skip_space(text, start) : end])
     else:
-        yield from _list_decoder().decode(b"[%b]" % bytes(text[start:end]))
+        yield from ELEMENTS.decode(b"[%b]" % bytes(text[start:end]))
 
 
 def starts_with(raw: Raw, bracket: str) -> bool:
@@ -94,22 +91,12 @@ def _convert(raw: Raw, decoder: Decoder[Any]) -> Any:
 
 def valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> dict[str, Any]:
     """Return the values of those fields of `kind` that fit their types, by name."""
-    return dict(_valid_fields(raw, kind))
-
-
-def _valid_fields(raw: dict[str, Raw], kind: type[Struct]) -> Iterator[tuple[str, Any]]:
+    values = {}
     for name, decoder in _field_decoders(kind):
         if name in raw:
-            try:
-                value = _convert(raw[name], decoder)
-            except UNFIT:
-                continue
-            yield name, value
-
-
-def field_problems(raw: dict[str, Raw], kind: type[Struct], path: str) -> Iterator[str]:
-    """Yield the problems of an object whose fields have the texts `raw`."""
-    return invalid_field_problems(raw, {name for name, _ in _valid_fields(raw, kind)}, kind, path)
+            with suppress(*UNFIT):
+                values[name] = _convert(raw[name], decoder)
+    return values
 
 
 def invalid_field_problems(
@@ -136,7 +123,8 @@ def value_problems(raw: Raw, kind: Any, path: str) -> Iterator[str]:
 
 def _explain(raw: Raw, kind: Any, path: str) -> Iterator[str]:
     if isinstance(kind, type) and issubclass(kind, Struct) and starts_with(raw, "{"):
-        yield from field_problems(raw_fields(raw, kind), kind, path)
+        values = raw_fields(raw, kind)
+        yield from invalid_field_problems(values, valid_fields(values, kind), kind, path)
     elif get_origin(kind) is tuple and starts_with(raw, "["):
         member = get_args(kind)[0]
         elements = enumerate(raw_elements(memoryview(raw)))

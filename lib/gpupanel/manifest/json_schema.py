@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from .schema import ManifestFields, ManifestLimits
+from ..config import MountSettings
+from .schema import ManifestFields
 from .validation import LONGEST_NAME, PATH_RULES
 
 Schema = dict[str, Any]
@@ -62,7 +63,7 @@ def _translated(pattern: str) -> str:
 
 
 def _add_limits(manifest: Schema, kinds: dict[str, Schema]) -> None:
-    limits = ManifestLimits()
+    limits = MountSettings()
     manifest["properties"]["items"]["maxItems"] = limits.max_items
     manifest["properties"]["containers"]["maxItems"] = limits.max_containers
     kinds["Item"]["properties"]["derivatives"]["maxItems"] = limits.max_derivatives

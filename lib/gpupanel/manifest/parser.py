@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from msgspec import Raw
 
+from ..config import MountSettings
 from ..errors import ManifestError
 from .convert import (
     UNFIT, starts_with, container_with_lowercase_hashes, convert, invalid_field_problems, raw_fields, run_elements,
@@ -25,7 +26,7 @@ from .json_runs import (
 )
 from .manifest import Manifest
 from .messages import MISSING, ProblemList, member_path
-from .schema import Container, Item, ManifestFields, ManifestLimits
+from .schema import Container, Item, ManifestFields
 from .strict_json import BIG_BYTES, BYTE_ORDER_MARK, KeyDigests, describe_value, nesting_problem
 from .strict_json import run_problems, syntax_problem
 from .strict_json import value_problems as text_problems
@@ -37,11 +38,7 @@ SEPARATOR = re.compile(SPACE + rb",?")
 MAX_PLAIN_BYTES = 256
 SALVAGED = ("sync_type", "action", "item_count", "total_bytes", "source_host")
 LISTS = ("items", "containers")
-DEFAULT_LIMITS = ManifestLimits()
-
-
-def no_checkpoint() -> None:
-    """Continue (default checkpoint)."""
+DEFAULT_LIMITS = MountSettings()
 
 
 def sha256_hex(raw: bytes) -> str:
@@ -64,7 +61,7 @@ def salvage_fields(raw: bytes) -> dict[str, Any]:
 
 
 def parse_manifest(
-    raw: bytes, sync_id: str, limits: ManifestLimits = DEFAULT_LIMITS, checkpoint: Callable[[], None] = no_checkpoint
+    raw: bytes, sync_id: str, limits: MountSettings = DEFAULT_LIMITS, checkpoint: Callable[[], None] = lambda: None
 ) -> Manifest:
     """Parse the manifest of bundle `sync_id`.
 
@@ -74,8 +71,8 @@ def parse_manifest(
     Raises:
         ManifestError: with the problems of the bundle.
     """
-    if len(raw) > limits.max_bytes:
-        raise _refused([f"manifest: found {len(raw)} bytes, expected at most {limits.max_bytes}"])
+    if len(raw) > limits.manifest_limit:
+        raise _refused([f"manifest: found {len(raw)} bytes, expected at most {limits.manifest_limit}"])
     text = _without_mark(raw)
     marked = ["manifest: found a byte-order mark, expected UTF-8 without one"] if text is not raw else []
     if wrong := syntax_problem(text):
@@ -116,7 +113,7 @@ class _LimitExceeded(Exception):  # noqa: N818
 class _Parsing:
     """One pass over a manifest whose syntax is right."""
 
-    def __init__(self, text: Text, sync_id: str, limits: ManifestLimits, checkpoint: Callable[[], None]):
+    def __init__(self, text: Text, sync_id: str, limits: MountSettings, checkpoint: Callable[[], None]):
         self._text, self._sync_id, self._limits, self._checkpoint = text, sync_id, limits, checkpoint
         self._raw = raw_fields(text, ManifestFields)
         head = {name: value for name, value in self._raw.items() if name not in LISTS}

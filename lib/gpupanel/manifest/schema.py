@@ -1,4 +1,4 @@
-"""The types of a manifest, and its limits: the only statement of types and bounds.
+"""The types of a manifest: the only statement of types and bounds. `MountSettings` has the limits of its cost.
 
 Each `Meta` description completes the sentence "expected ..." of a refusal. Unknown keys are ignored. A key that has a
 default may be missing. `gc=False`: there are many values and they form no cycle, so the garbage collector need not
@@ -6,15 +6,11 @@ track them.
 """
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from ..models import BIGINT_MAX
-
-if TYPE_CHECKING:
-    from ..config import MountSettings
 
 NEVER_PERSISTED = frozenset({"frosted", "blurred", "vivid_blurred"})
 UUID_PATTERN = r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
@@ -41,26 +37,6 @@ Action = Annotated[Literal["create", "update", "remove"], Meta(description="crea
 AssetType = Annotated[Literal["photo", "cover", "video"], Meta(description="photo, cover or video")]
 AssetSubtype = Annotated[Literal["video_simple"], Meta(description="video_simple")]
 ContainerType = Annotated[Literal["gallery", "collection"], Meta(description="gallery or collection")]
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestLimits:
-    """What a manifest may cost; one that exceeds a limit is refused. `max_members` is for each container."""
-
-    max_bytes: int = 256 * 1024 * 1024
-    max_items: int = 500_000
-    max_derivatives: int = 1_000
-    max_members: int = 500_000
-    max_containers: int = 500_000
-    max_text_bytes: int = 64 * 1024
-
-    @classmethod
-    def of(cls, settings: "MountSettings") -> "ManifestLimits":
-        """Return the limits of a configuration."""
-        return cls(
-            settings.manifest_limit, settings.max_items, settings.max_derivatives, settings.max_members,
-            settings.max_containers, settings.max_text_bytes,
-        )
 
 
 class Derivative(Struct, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -160,12 +160,16 @@ class Identities:
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yield (position, first position) of each repeated identity."""
-        if len(set(self._digests)) == len(self._digests):
-            return
-        first: dict[int, int] = {}
-        for position, digest in enumerate(self._digests):
-            if (earlier := first.setdefault(digest, position)) != position:
-                yield position, earlier
+        return _repeats(self._digests)
+
+
+def _repeats(values: Collection[Hashable]) -> Iterator[tuple[int, int]]:
+    first: dict[Hashable, int] = {}
+    if len(set(values)) == len(values):
+        return
+    for position, value in enumerate(values):
+        if (earlier := first.setdefault(value, position)) != position:
+            yield position, earlier
 
 
 def repeat_problem(where: str, position: int, first: int, name: str) -> str:
@@ -175,12 +179,8 @@ def repeat_problem(where: str, position: int, first: int, name: str) -> str:
 
 def member_repeats(where: str, members: tuple[str, ...]) -> Iterator[str]:
     """Yield the problems of hashes that a container lists more than once."""
-    if len(set(members)) == len(members):
-        return
-    first: dict[str, int] = {}
-    for index, member in enumerate(members):
-        if (earlier := first.setdefault(member, index)) != index:
-            yield repeat_problem(f"{where}.items", index, earlier, member)
+    for index, earlier in _repeats(members):
+        yield repeat_problem(f"{where}.items", index, earlier, members[index])
 
 
 def bundle_problems(values: dict[str, Any], item_count: int | None, sync_id: str, completed_at: Any) -> Iterator[str]:

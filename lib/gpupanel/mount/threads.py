@@ -98,8 +98,8 @@ class DaemonThreadPool:
         """Wait for the future, adding threads; it may still be running.
 
         With `ahead`, a future that was submitted a little later, the caller is woken once for all up to it.
-        The number of threads doubles after each LONG of waiting. The waiting time restarts at zero after as many
-        consecutive futures were done at once as there are threads, since those often finish together.
+        The number of threads doubles after each SCALE_UP_AFTER_SECONDS of waiting. The waiting time restarts at zero
+        after as many consecutive futures were done at once as there are threads, since those often finish together.
         """
         self._there = self._there + 1 if future.done() else 0
         if self._there >= self._started:
@@ -218,7 +218,9 @@ def map_in_threads(look: Callable[[Any], Any], things: Iterable[Any], threads: i
 def call_with_timeout(look: Callable[[], Any], checkpoint: Callable[[], None], seconds: float) -> Any:
     """Call `look()` in a daemon thread; return or raise what it does.
 
-    `checkpoint` is called every TICK meanwhile and may raise to stop waiting. Raises MountTimeoutError after `seconds`.
+    `checkpoint` is called every POLL_SECONDS meanwhile and may raise to stop waiting.
+
+    Raises MountTimeoutError after `seconds`.
     """
     future: Future[Any] = Future()
     IDLE_THREADS.run(partial(_fulfil, future, look, ()))
@@ -226,7 +228,7 @@ def call_with_timeout(look: Callable[[], Any], checkpoint: Callable[[], None], s
 
 
 def wait_for(future: Future[Any], checkpoint: Callable[[], None], seconds: float) -> Any:
-    """Wait for the result of a submitted read, as `elsewhere` does."""
+    """Wait for the result of a submitted read, as `call_with_timeout` does."""
     return _outcome(monotonic() + seconds, seconds, future, checkpoint)
 
 

@@ -9,72 +9,25 @@ import http.client
 import smtplib
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Protocol, TypeVar
 
 from ..config import NotifySettings, Url, read_small_text
-from ..errors import ConfigurationError, DeliveryError, PanelError
+from ..errors import ConfigurationError, DeliveryError, MountTimeoutError, PanelError
+from ..mount import call_with_timeout
 from ..text import escape_unprintable, truncate
 from .message import Message
 
-T = TypeVar("T")
 STEP_SECONDS = 20  # a server may take this long for each reply
 DELIVERY_SECONDS = 60  # and this long for a whole message
 QUIT_SECONDS = 2
 MAX_REPLY = 200  # characters of a server's reply that an error shows
 SIGNATURE = "X-Import-Media-Signature"
 NO_CHANNEL = "nobody is told of failures: found neither mail_to nor webhook_url, expected one of them or both"
-
-
-class Channel(Protocol):
-    """A way to people; `column` of ingest_notice says when it accepted a notice."""
-
-    column: str
-
-    @property
-    def name(self) -> str:
-        """What the channel is, for people, without secrets."""
-
-    def send(self, message: Message) -> str:
-        """Return a warning about a message that was accepted, or "". Raises DeliveryError."""
-
-
-def channels(settings: NotifySettings, host: str, path: Path) -> list[Channel]:
-    """The channels that [notify] sets up. Raises ConfigurationError if it sets up none, or a secret is unreadable."""
-    found: list[Channel] = []
-    if settings.mail_to:
-        found.append(MailChannel(settings, _read_secret(settings.smtp_password_file, path), host))
-    if settings.webhook_url:
-        key = _read_secret(settings.webhook_secret_file, path)
-        found.append(HookChannel(settings.webhook_url, key, settings.tls_ca))
-    if not found:
-        raise ConfigurationError(f"{path}: {NO_CHANNEL}", [], "Fill in [notify]; etc/panel.conf.example describes it.")
-    return found
-
-
-def deliver(channel: Channel, message: Message) -> str:
-    """Send a message within DELIVERY_SECONDS; return a warning or "".
-
-    Raises: DeliveryError.
-    """
-    try:
-        return _within(DELIVERY_SECONDS, lambda: channel.send(message))
-    except TimeoutError:
-        raise DeliveryError(f"{channel.name} did not take the message within {DELIVERY_SECONDS} s.") from None
-    except PanelError:
-        raise
-    except smtplib.SMTPResponseException as error:
-        raise DeliveryError(f"{channel.name}: {_reply(error.smtp_code, error.smtp_error)}") from None
-    except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
-        raise DeliveryError(f"{channel.name}: {_describe(error)}") from None
 
 
 class MailChannel:
@@ -87,10 +40,11 @@ class MailChannel:
 
     @property
     def name(self) -> str:
+        """What the channel is, for people, without secrets."""
         return f"mail server {self._settings.smtp_host}:{self._settings.port}"
 
     def send(self, message: Message) -> str:
-        """Send one mail to all recipients; those that the server refuses are in the warning."""
+        """Send one mail to all recipients; return a warning that names those that the server refuses, or ""."""
         settings, mail = self._settings, self._mail(message)
         server = self._connect()
         try:
@@ -139,7 +93,7 @@ class HookChannel:
         return f"web hook {self._url.origin}"
 
     def send(self, message: Message) -> str:
-        """Post the message once; a redirect is not followed, since the body is for this receiver alone."""
+        """Post the message once; no redirect is followed, since the body is for this receiver alone. Return ""."""
         body = message.as_json(datetime.now(UTC))
         connection = self._connect()
         try:
@@ -167,6 +121,40 @@ class HookChannel:
         return headers
 
 
+Channel = MailChannel | HookChannel  # whose `column` of ingest_notice says when it accepted a notice
+
+
+def channels(settings: NotifySettings, host: str, path: Path) -> list[Channel]:
+    """The channels that [notify] sets up. Raises ConfigurationError if it sets up none, or a secret is unreadable."""
+    found: list[Channel] = []
+    if settings.mail_to:
+        found.append(MailChannel(settings, _read_secret(settings.smtp_password_file, path), host))
+    if settings.webhook_url:
+        key = _read_secret(settings.webhook_secret_file, path)
+        found.append(HookChannel(settings.webhook_url, key, settings.tls_ca))
+    if not found:
+        raise ConfigurationError(f"{path}: {NO_CHANNEL}", [], "Fill in [notify]; etc/panel.conf.example describes it.")
+    return found
+
+
+def deliver(channel: Channel, message: Message) -> str:
+    """Send a message within DELIVERY_SECONDS; return a warning or "".
+
+    Raises: DeliveryError.
+    """
+    try:
+        warning: str = call_with_timeout(lambda: channel.send(message), lambda: None, DELIVERY_SECONDS)
+        return warning
+    except MountTimeoutError:  # of the call, which knows no other name for it
+        raise DeliveryError(f"{channel.name} did not take the message within {DELIVERY_SECONDS} s.") from None
+    except PanelError:
+        raise
+    except smtplib.SMTPResponseException as error:
+        raise DeliveryError(f"{channel.name}: {_reply(error.smtp_code, error.smtp_error)}") from None
+    except (OSError, smtplib.SMTPException, http.client.HTTPException) as error:
+        raise DeliveryError(f"{channel.name}: {_describe(error)}") from None
+
+
 def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
     """Log in; smtplib takes ASCII only, and RFC 4616 takes UTF-8. Raises SMTPException."""
     if user.isascii() and password.isascii():
@@ -186,29 +174,6 @@ def _quit(server: smtplib.SMTP) -> None:
         if server.sock:
             server.sock.settimeout(QUIT_SECONDS)
         server.quit()
-
-
-def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a daemon thread; abandon it after `seconds`, also where each reply of a slow server comes in time.
-
-    Raises: TimeoutError.
-    """
-    outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((work(), None))
-        except BaseException as error:  # raised again in the calling thread
-            outcome.put((None, error))
-
-    Thread(target=run, name="delivery", daemon=True).start()
-    try:
-        result, problem = outcome.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if problem is not None:
-        raise problem
-    return result  # type: ignore[return-value]
 
 
 def _tls_context(authorities: Path | None) -> ssl.SSLContext:

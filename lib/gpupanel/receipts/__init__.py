@@ -3,7 +3,7 @@
 docs/decisions/0155-receipts.md
 """
 
-from .root import EMPTY_HEAD, Hasher, next_head
+from .lines import EMPTY_HEAD, Hasher, next_head
 from .seal import SealReport, seal
 from .verify_database import DatabaseCheck, DatabaseVerifier
 from .verify_file import FileCheck, verify_file

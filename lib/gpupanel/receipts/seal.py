@@ -3,14 +3,12 @@
 The account of `seal` may only read, and add to ingest_receipt.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..db import Database, DuplicateKeyError, ReadTransaction, Transaction
-from .lines import digest_of, receipt_body
-from .root import EMPTY_HEAD, Hasher, next_head
+from .lines import EMPTY_HEAD, Hasher, digest_of, next_head, receipt_body
 from .rows import Span, container_lines, pack, read_lines
 
 PAGE_JOBS = 500
@@ -57,9 +55,7 @@ class _Bounds(NamedTuple):
     last: _Last
 
 
-def seal(
-    db: Database, *, every: bool = False, report: Callable[[SealedReceipt], None] = lambda receipt: None
-) -> SealReport:
+def seal(db: Database, *, every: bool = False) -> SealReport:
     """Seal all jobs that have ended since the last call; with `every`, look through all jobs.
 
     Each receipt is one transaction, so that a `seal` that is killed loses none.
@@ -74,7 +70,6 @@ def seal(
                     done.waiting += [job_id] if job_id not in done.waiting else []
                 else:
                     done.receipts.append(sealed)
-                    report(sealed)
         after, since = jobs[-1]["id"], jobs[-1]["finished_at"] or since
         if len(jobs) < PAGE_JOBS:
             break

@@ -1,20 +1,18 @@
 """Compare the rows of the database with the receipts, and the receipts with a head that was kept outside."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..db import Database, ReadTransaction
 from ..errors import InvalidStateError
-from .lines import digest_of, receipt_body
-from .root import EMPTY_HEAD, Hasher, MARK_DIGITS, next_head
+from .lines import EMPTY_HEAD, Hasher, MARK_DIGITS, digest_of, next_head, receipt_body
 from .rows import Span, container_lines, read_lines, unpack
-from .verify_file import archive_path, verify_file
+from .verify_file import Check, archive_path, verify_file
 
 PAGE_RECEIPTS = 500
 PAGE_JOBS = 500
-MAX_PROBLEMS = 100
 MAX_FILES = 16  # archives whose roots are kept
 CHANGED_ROW = "its own row was changed: batch, job, lines, bounds, time, previous or root"
 NO_BOUNDS = {"id": 0, "root": None, "result_id": 0, "event_id": 0}
@@ -23,23 +21,13 @@ Row = dict[str, Any]
 
 
 @dataclass
-class DatabaseCheck:
+class DatabaseCheck(Check):
     """What a check found; `unsealed` are ended jobs without a receipt, which prove nothing and are no problem."""
 
-    receipts: int = 0
-    lines: int = 0
+    max_problems = 100
     head: str = EMPTY_HEAD
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
     unsealed: int = 0
     archived: int = 0  # receipts whose rows are in archives that were not checked
-    proven: int = 0  # receipts up to the head that is known from outside
-
-    def add_problem(self, text: str) -> None:
-        """Keep the first problems, and count all."""
-        self.problem_count += 1
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(text)
 
 
 class DatabaseVerifier:

@@ -7,19 +7,16 @@ and of a long one no values are made: the file may come from anybody.
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 from ..errors import InvalidStateError
 from ..text import escape_unprintable
-from .lines import ARCHIVE, Line, MEMBER, RECEIPT, TOMBSTONE, digest_of, parse_line
-from .root import Hasher
+from .lines import ARCHIVE, Hasher, Line, MEMBER, RECEIPT, TOMBSTONE, digest_of, parse_line
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_DECODED_BYTES = 64 * 1024  # of a line whose values are needed: values take up to fifty times their text
-MAX_PROBLEMS = 20
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -34,30 +31,38 @@ class ArchivedBatch(NamedTuple):
 
 
 @dataclass
-class FileCheck:
+class Check:
+    """What was checked and does not fit; `proven` are the receipts up to the one that is known from outside."""
+
+    max_problems: ClassVar[int]
+    lines: int = 0
+    receipts: int = 0
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+    proven: int = 0
+
+    def add_problem(self, text: str) -> None:
+        """Keep the first problems, and count all."""
+        self.problem_count += 1
+        if len(self.problems) < self.max_problems:
+            self.problems.append(text)
+
+
+@dataclass
+class FileCheck(Check):
     """What a file says; `roots` are those of its receipts in order, `archives` are its batches with their items.
 
     A receipt or archive whose root does not fit is a problem, and not among them.
     """
 
-    lines: int = 0
-    receipts: int = 0
+    max_problems = 20
     roots: list[str] = field(default_factory=list)
     archives: list[ArchivedBatch] = field(default_factory=list)
     sync_ids: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
-    proven: int = 0  # receipts up to the one whose root is known from outside
 
     @property
     def is_consistent(self) -> bool:
         return not self.problem_count
-
-    def add_problem(self, text: str) -> None:
-        """Keep the first problems, and count all."""
-        self.problem_count += 1
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(text)
 
 
 def archive_path(folder: Path, name: str) -> Path:
@@ -67,12 +72,12 @@ def archive_path(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def print_batch(path: Path, sync_id: str, job_id: int | None, out: IO[bytes]) -> int:
-    """Write the receipts of a batch, or that of one job, out of a file; return how many.
+def print_batch(path: Path, sync_id: str, job_id: int | None, out: IO[bytes]) -> None:
+    """Write the receipts of a batch, or that of one job, out of a file.
 
     The file is read twice: a receipt names its batch on its last line. Raises OSError.
     """
-    ranges = list(_ranges(path, sync_id, job_id))
+    ranges = _ranges(path, sync_id, job_id)
     with open_lines(path) as file:
         number = 0
         for start, end in ranges:
@@ -81,12 +86,11 @@ def print_batch(path: Path, sync_id: str, job_id: int | None, out: IO[bytes]) ->
                 number += 1
                 if number > start and parse_line(text.removesuffix(b"\n")):
                     out.write(text)
-    return len(ranges)
 
 
-def _ranges(path: Path, sync_id: str, job_id: int | None) -> Iterator[tuple[int, int]]:
-    """Yield the first line, from 0, and the line after the last one, of each such receipt."""
-    start = number = 0
+def _ranges(path: Path, sync_id: str, job_id: int | None) -> list[tuple[int, int]]:
+    """Return the first line, from 0, and the line after the last one, of each such receipt."""
+    ranges, start, number = list[tuple[int, int]](), 0, 0
     with open_lines(path) as file:
         while text := file.readline(MAX_LINE_BYTES):
             number += 1
@@ -95,8 +99,9 @@ def _ranges(path: Path, sync_id: str, job_id: int | None) -> Iterator[tuple[int,
             line = parse_line(text.removesuffix(b"\n"))
             facts = _decode(line) if line and line.kind == RECEIPT else None
             if facts and facts.get("sync_id") == sync_id and job_id in (None, facts.get("job_id")):
-                yield start, number
+                ranges.append((start, number))
             start = number
+    return ranges
 
 
 def verify_file(path: Path, known_root: str | None = None) -> FileCheck:
@@ -124,7 +129,6 @@ class _FileVerifier:
         self._check = FileCheck()
         self._hasher = Hasher()
         self._previous: dict[str, str] = {}  # sync_id -> root of its latest receipt in the file
-        self._proven_batches: set[str] = set()
 
     def run(self, file: IO[bytes]) -> FileCheck:
         check = self._check

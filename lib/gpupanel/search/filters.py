@@ -53,7 +53,7 @@ def parse_filter(texts: Mapping[str, str]) -> BatchFilter:
         raise InvalidInputError(f"host: found {len(given['host'])} characters, expected up to {MAX_HOST_LENGTH}")
     return BatchFilter(
         words["status"], words["type"], words["action"], given["host"] or None, *_searched(given["q"]),
-        since=_day("from", given["from"]), until=_day("to", given["to"]), words=_words(given["q"]),
+        since=parse_day_of("from", given["from"]), until=parse_day_of("to", given["to"]), words=_words(given["q"]),
         attention=words["attention"],
     )
 
@@ -64,7 +64,8 @@ def _word(name: str, text: str) -> str | None:
     return text or None
 
 
-def _day(name: str, text: str) -> date | None:
+def parse_day_of(name: str, text: str) -> date | None:
+    """Parse a day, None for an empty text. Raises InvalidInputError, which names the parameter."""
     try:
         return parse_day(text) if text else None
     except ValueError:

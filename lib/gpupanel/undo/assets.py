@@ -68,6 +68,10 @@ class AssetUndo(NamedTuple):
     results: tuple[int, ...] = ()
     changes: dict[str, Any] | None = None
 
+    def left(self, reason: str) -> "AssetUndo":
+        """The same asset, left as it is."""
+        return AssetUndo(Decision.WILL_SKIP, reason, self.before, self.before)
+
     @property
     def digest(self) -> str | None:
         return digests.undo_digest(self.changes) if self.changes else None

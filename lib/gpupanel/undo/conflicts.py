@@ -11,7 +11,7 @@ from .. import digests
 from ..library_reader import FIELDS, SayColumns
 from ..text import quote_value
 from .assets import AssetState, analysis_of, file_of
-from .containers import ContainerState, Parts
+from .containers import ContainerState, Parts, member_after
 from .effective import Result, columns_after, columns_of, parse_stone
 
 MAX_VALUE_LENGTH = 60  # characters of a value in a reason
@@ -77,7 +77,7 @@ def find_container_conflicts(state: ContainerState, result: Result, parts: Parts
         found.append("another bundle decided about it last")
     if "tombstone" in changes and state.tombstone != parse_stone(changes["tombstone"][1]):
         found.append("another bundle took members out of it last")
-    if any(state.members.get(row.asset_id) != row.after for row in parts.members):
+    if any(state.members.get(row.asset_id) != member_after(row) for row in parts.members):
         found.append("a member that the batch named came, went, moved or was named again")
     if any(state.stones.get(row.asset_hash) != row.after for row in parts.stones):
         found.append("a later bundle took out a member that it lacks")

@@ -64,6 +64,10 @@ class ContainerUndo(NamedTuple):
     after: ContainerState
     results: tuple[int, ...] = ()
 
+    def left(self, reason: str) -> "ContainerUndo":
+        """The same container, left as it is."""
+        return ContainerUndo(Decision.WILL_SKIP, reason, self.before, self.before)
+
     @property
     def changes(self) -> dict[str, Any] | None:
         """What the result of the undo records, beside the members."""
@@ -109,44 +113,25 @@ class ContainerUndo(NamedTuple):
         ]
 
 
-class MemberRow(NamedTuple):
-    """What a result recorded of a member: (position, position_before, came, say_only) and its says."""
-
-    asset_id: int
-    position: int
-    came: bool
-    position_before: int | None
-    say_only: bool
-    say: tuple[datetime | None, int | None]
-    say_before: tuple[datetime | None, int | None]
-
-    @property
-    def after(self) -> MemberState:
-        return MemberState(self.position, not self.came, *self.say)
-
-    @property
-    def before(self) -> MemberState:
-        """The membership before; one that was not there counts as removed."""
-        if self.say_only:
-            return MemberState(self.position, not self.came, *self.say_before)
-        is_removed = self.came and self.position_before is None
-        position = self.position if self.position_before is None else self.position_before
-        return MemberState(position, is_removed, *self.say_before)
-
-
-class StoneRow(NamedTuple):
-    """What a result recorded of a member's tombstone."""
-
-    asset_hash: str
-    after: Stone | None
-    before: Stone | None
-
-
 class Parts(NamedTuple):
     """The members and members' tombstones of one result."""
 
-    members: tuple[MemberRow, ...] = ()
-    stones: tuple[StoneRow, ...] = ()
+    members: tuple[MemberChange, ...] = ()
+    stones: tuple[TombstoneChange, ...] = ()
+
+
+def member_after(change: MemberChange) -> MemberState:
+    """The membership as a result left it."""
+    return MemberState(change.position, not change.came, change.source_at, change.source_batch_id)
+
+
+def _member_before(change: MemberChange) -> MemberState:
+    """The membership before a result; one that was not there counts as removed."""
+    say = change.source_at_before, change.source_batch_id_before
+    if change.say_only:
+        return MemberState(change.position, not change.came, *say)
+    is_removed = change.came and change.position_before is None
+    return MemberState(change.position if change.position_before is None else change.position_before, is_removed, *say)
 
 
 def take_back(state: ContainerState, result: Result, parts: Parts) -> ContainerState:
@@ -163,7 +148,7 @@ def take_back(state: ContainerState, result: Result, parts: Parts) -> ContainerS
     if "tombstone" in changes:
         state = state._replace(tombstone=parse_stone(changes["tombstone"][0]))
     return state._replace(
-        members={**_without_stones(state, parts), **{row.asset_id: row.before for row in parts.members}},
+        members={**_without_stones(state, parts), **{row.asset_id: _member_before(row) for row in parts.members}},
         stones={**state.stones, **{row.asset_hash: row.before for row in parts.stones}},
     )
 

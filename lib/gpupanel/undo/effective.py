@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..db import ReadTransaction, chunk_by_first
 from ..library_reader import SayColumns
-from ..text import json_object
+from ..text import time_text, json_object
 
 Key = tuple[str, str]  # (kind, hash)
 Stone = tuple[datetime, int]  # the say of a tombstone: source_at, batch id
@@ -103,11 +103,6 @@ def newest_run(results: list[Result], batch_id: int, cancelled: set[int]) -> Run
 
 
 # ------------------------------------------------------------------------------------------------ says in results
-
-
-def time_text(time: datetime | None) -> str | None:
-    """A time as results have it."""
-    return time.isoformat(" ", "microseconds") if time else None
 
 
 def parse_time(text: str | None) -> datetime | None:

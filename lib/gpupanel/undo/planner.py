@@ -49,7 +49,7 @@ class UndoPlanner:
         }
         reasons = self._references.find_covers_in_use(covers, self._assets_after, cancelled) if covers else {}
         for cover_hash, reason in reasons.items():
-            undos[COVER, cover_hash] = _left(undos[COVER, cover_hash], reason)
+            undos[COVER, cover_hash] = undos[COVER, cover_hash].left(reason)
         return self._with_results(undos, history)
 
     def _plan_assets(
@@ -117,7 +117,7 @@ class UndoPlanner:
         names = fetch_sync_ids(self._tx, listed.values())
         reasons |= {asset_id: LISTED.format(names[batch_id]) for asset_id, batch_id in listed.items()}
         return undos | {
-            going[asset_id]: _left(undos[going[asset_id]], reason) for asset_id, reason in reasons.items()
+            going[asset_id]: undos[going[asset_id]].left(reason) for asset_id, reason in reasons.items()
         }
 
     # ------------------------------------------------------------------------------------------------ containers
@@ -166,11 +166,6 @@ class UndoPlanner:
                 name = names.get(run.in_between, str(run.in_between))
                 undos[key] = undos[key]._replace(reason=f"batch {name} changed it after batch {target.sync_id}")
         return undos
-
-
-def _left(undo: AssetUndo, reason: str) -> AssetUndo:
-    """The same asset, left as it is."""
-    return AssetUndo(Decision.WILL_SKIP, reason, undo.before, undo.before)
 
 
 def _plan_asset(kind: str, target: UndoTarget, run: Run, state: AssetState) -> AssetUndo:

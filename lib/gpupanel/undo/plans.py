@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .. import ledger
-from ..db import ReadTransaction, Transaction, chunked
+from ..db import ReadTransaction, Transaction
 from ..ledger import search_words
 from ..models import COUNTED_PLANS, BatchStatus, ContainerPlan, Decision, ItemPlan
 from ..preflight import SAMPLES, PreflightResult
@@ -41,6 +41,7 @@ class _Tally:
         self.types: Counter[str] = Counter()
         self.kept: list[str] = []
         self.writes = 0
+        self.planned: set[Key] = set()
 
     def add(self, counts: Counter[Decision], decision: Decision, reason: str, digest: str | None) -> None:
         counts[decision] += 1
@@ -71,7 +72,8 @@ def save_plan(
     targets = chain(tx, batch, prior_sync_id)
     tx.execute("ledger.place", batch_id=undo["id"], source_at=None, although_older=0)
     tally = _write(tx, UndoPlanner(tx, targets), batch, undo, None)
-    _withdraw(tx, undo["id"], tally.planned)
+    ledger.withdraw_items(tx, undo["id"], tally.planned, NOT_LISTED)
+    ledger.withdraw_containers(tx, undo["id"], tally.planned, NOT_LISTED)
     tx.execute(
         "undo.facts", batch_id=undo["id"], item_count=tally.items.total(), container_count=tally.containers.total(),
         prior_sync_id=prior_sync_id if len(targets) > 1 else None,
@@ -99,18 +101,10 @@ def replan_open(tx: Transaction, batch: BatchRow, undo: BatchRow, actor: str) ->
     return outcome
 
 
-class _Written(_Tally):
-    """The tally of a plan that was written, with the keys of its entries."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.planned: set[Key] = set()
-
-
 def _write(
     tx: Transaction, planner: UndoPlanner, batch: BatchRow, undo: BatchRow, only: set[Key] | None
-) -> _Written:
-    tally, words = _Written(), search_words.WordSet()
+) -> _Tally:
+    tally, words = _Tally(), search_words.WordSet()
     settled = set() if only is None else ledger.settled_containers(tx, undo["id"])
     for containers in _container_plans(tx, planner, batch["id"]):
         open_ones = [each for each in containers if (each.type, each.container_hash) not in settled]
@@ -129,16 +123,6 @@ def _write(
             tally.planned.add((item.asset_type, item.asset_hash))
     search_words.save(tx, undo["id"], words)
     return tally
-
-
-def _withdraw(tx: Transaction, batch_id: int, planned: set[Key]) -> None:
-    """Withdraw the entries of an earlier plan that this one does not have."""
-    items = tx.fetch_all("ledger.listed_items", batch_id=batch_id)
-    for ids in chunked(row["id"] for row in items if (row["asset_type"], row["asset_hash"]) not in planned):
-        tx.execute("ledger.withdraw_items", ids=ids, reason=NOT_LISTED)
-    containers = tx.fetch_all("ledger_containers.listed", batch_id=batch_id)
-    for ids in chunked(row["id"] for row in containers if (row["type"], row["container_hash"]) not in planned):
-        tx.execute("ledger_containers.withdraw", ids=ids, reason=NOT_LISTED)
 
 
 # ------------------------------------------------------------------------------------------------ entries

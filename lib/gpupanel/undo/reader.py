@@ -8,8 +8,9 @@ from typing import Any
 from .. import library_reader, order
 from ..db import ReadTransaction, chunk_by_first, chunked, fill
 from ..library_reader import DERIVATIVE_FIELDS, FIELDS, SayColumns
+from ..models import MemberChange, TombstoneChange
 from .assets import AssetState
-from .containers import ContainerState, MemberRow, MemberState, Parts, StoneRow
+from .containers import ContainerState, MemberState, Parts
 from .effective import Key, Stone
 
 
@@ -83,27 +84,16 @@ def _of_assets(tx: ReadTransaction, name: str, ids: list[int]) -> Iterator[Any]:
 
 def read_parts(tx: ReadTransaction, result_ids: list[int]) -> dict[int, Parts]:
     """result id -> what it recorded of members and of their tombstones."""
-    members: dict[int, list[MemberRow]] = defaultdict(list)
-    stones: dict[int, list[StoneRow]] = defaultdict(list)
+    members: dict[int, list[MemberChange]] = defaultdict(list)
+    stones: dict[int, list[TombstoneChange]] = defaultdict(list)
     for chunk in chunked(result_ids):
         for row in tx.fetch_all("undo.members", result_ids=chunk):
-            members[row["result_id"]].append(_member_row(row))
+            change = MemberChange(*(row[name] for name in MemberChange._fields))
+            change = change._replace(came=bool(change.came), say_only=bool(change.say_only))
+            members[row["result_id"]].append(change)
         for row in tx.fetch_all("undo.tombstones", result_ids=chunk):
-            stones[row["result_id"]].append(_stone_row(row))
+            stones[row["result_id"]].append(TombstoneChange(*(row[name] for name in TombstoneChange._fields)))
     return {each: Parts(tuple(members[each]), tuple(stones[each])) for each in result_ids}
-
-
-def _member_row(row: Any) -> MemberRow:
-    return MemberRow(
-        row["asset_id"], row["position"], bool(row["came"]), row["position_before"], bool(row["say_only"]),
-        (row["source_at"], row["source_batch_id"]), (row["source_at_before"], row["source_batch_id_before"]),
-    )
-
-
-def _stone_row(row: Any) -> StoneRow:
-    after = None if row["source_at"] is None else (row["source_at"], row["batch_id"])
-    before = None if row["source_at_before"] is None else (row["source_at_before"], row["batch_id_before"])
-    return StoneRow(row["asset_hash"], after, before)
 
 
 def read_containers(

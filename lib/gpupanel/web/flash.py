@@ -1,15 +1,12 @@
 """Flash messages: the result of a form, shown after the redirect, in a signed cookie."""
 
-import json
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 from .responses import Environ
 from .signing_key import SigningKey
 
 COOKIE = "import_media_outcome"
-COOKIE_LIMIT = 3500  # browsers keep 4096 bytes of a cookie, name and attributes included
+COOKIE_LIMIT = 3565  # browsers keep 4096 bytes of a cookie, name and attributes included
 LINE_LIMIT = 400  # characters
 MAX_LINES = 200  # similar lines compress so well that the cookie limit would admit millions
 
@@ -19,18 +16,15 @@ def dump(secret: SigningKey, user: str, message: dict[str, Any]) -> str:
     lines = [line if len(line) <= LINE_LIMIT else line[:LINE_LIMIT] + "..." for line in message["lines"]]
     kept = min(len(lines), MAX_LINES)
     while True:
-        text = _compress(message | {"lines": lines[:kept], "cut": len(lines) - kept})
-        if len(text) <= COOKIE_LIMIT or not kept:
-            return f"{text}.{secret.sign('outcome', user, text)}"
+        sealed = secret.seal("outcome", user, message | {"lines": lines[:kept], "cut": len(lines) - kept})
+        if len(sealed) <= COOKIE_LIMIT or not kept:
+            return sealed
         kept = kept * 3 // 4
 
 
 def load(secret: SigningKey, user: str, value: str) -> dict[str, Any] | None:
     """Return a cookie's flash message, or None if not signed for this user."""
-    text, _, signature = value.partition(".")
-    if not signature or not secret.verify(signature, "outcome", user, text):
-        return None
-    message: dict[str, Any] = json.loads(zlib.decompress(urlsafe_b64decode(text)))
+    message: dict[str, Any] | None = secret.unseal("outcome", user, value)
     return message
 
 
@@ -49,7 +43,3 @@ def set_cookie(environ: Environ, path: str, value: str) -> str:
     secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
     age = "" if value else "; Max-Age=0"
     return f"{COOKIE}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}{age}"
-
-
-def _compress(message: dict[str, Any]) -> str:
-    return urlsafe_b64encode(zlib.compress(json.dumps(message).encode(), 9)).decode()

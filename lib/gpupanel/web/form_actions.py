@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import job_queue, services, undo_service
+from .. import attention, job_queue, preflight_requests, services, undo_service
 from ..config import MountSettings
 from ..db import Database
 from ..errors import InvalidInputError, PreflightFailedError, PreflightRequested, UnseenChangeError
@@ -110,35 +110,31 @@ def preflight(request: FormContext) -> ActionResult:
 
 def queue(request: FormContext) -> ActionResult:
     """Queue a batch."""
-    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
-    try:
-        job_id = services.queue_batch(
-            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
-        )
-    except PreflightRequested as requested:
-        return _requested("queue", requested, result)
-    except (PreflightFailedError, UnseenChangeError) as error:
-        summary = f"Not queued: {error.cause}."
-        return ActionResult("queue", False, summary, error.reasons, result | {"problems": error.reasons})
-    return ActionResult("queue", True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
+    return _queue(request, "queue", services.queue_batch, "Not queued")
 
 
 def retry(request: FormContext) -> ActionResult:
     """Queue the failed items of a batch; finished items stay as they are."""
-    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "items": 0, "problems": []}
-    try:
-        job_id = services.retry_batch(
-            request.db, request.mount, request.sync_id, request.actor, QueueOptions(request.priority, MOUNT_SECONDS)
-        )
-    except PreflightRequested as requested:
-        return _requested("retry", requested, result)
-    except (PreflightFailedError, UnseenChangeError) as error:
-        summary = f"Nothing was retried: {error.cause}."
-        return ActionResult("retry", False, summary, error.reasons, result | {"problems": error.reasons})
-    items = request.db.run_read(job_queue.job, job_id)["items_total"]
+    done = _queue(request, "retry", services.retry_batch, "Nothing was retried")
+    job_id = done.result["job_id"]
+    items = request.db.run_read(job_queue.job, job_id)["items_total"] if job_id else 0
     scope = pluralize(items, "item") if items else "the containers"
-    result |= {"job_id": job_id, "items": items}
-    return ActionResult("retry", True, f"Retry of {scope} queued as job {job_id}.", [], result)
+    summary = f"Retry of {scope} queued as job {job_id}." if job_id else done.summary
+    return done._replace(summary=summary, result=done.result | {"items": items})
+
+
+def _queue(request: FormContext, action: str, queue_one: Callable[..., int], refused: str) -> ActionResult:
+    """Queue a batch by `queue_one`."""
+    result: dict[str, Any] = {"sync_id": request.sync_id, "job_id": None, "problems": []}
+    options = QueueOptions(request.priority, MOUNT_SECONDS)
+    try:
+        job_id = queue_one(request.db, request.mount, request.sync_id, request.actor, options)
+    except PreflightRequested as requested:
+        return _requested(action, requested, result)
+    except (PreflightFailedError, UnseenChangeError) as error:
+        summary, problems = f"{refused}: {error.cause}.", error.reasons
+        return ActionResult(action, False, summary, problems, result | {"problems": problems})
+    return ActionResult(action, True, f"Queued as job {job_id}.", [], result | {"job_id": job_id})
 
 
 def undo(request: FormContext) -> ActionResult:
@@ -159,7 +155,7 @@ def undo(request: FormContext) -> ActionResult:
 def seen(request: FormContext) -> ActionResult:
     """Record that the user has seen why a batch needs attention."""
     sync_id = request.sync_id
-    reasons = services.mark_seen(request.db, sync_id, request.actor)
+    reasons = request.db.run_transaction(attention.mark_seen, sync_id, request.actor)
     return ActionResult("seen", True, f"Marked as seen: {', '.join(reasons)}.", [], {"sync_id": sync_id})
 
 
@@ -171,14 +167,14 @@ def _requested(action: str, requested: PreflightRequested, result: dict[str, Any
 def cancel_preflight(request: FormContext) -> ActionResult:
     """Cancel the preflight that a worker is to make."""
     sync_id = request.sync_id
-    services.cancel_preflight(request.db, sync_id, request.actor)
+    request.db.run_transaction(preflight_requests.cancel, sync_id, request.actor)
     return ActionResult("cancel_preflight", True, "Canceled the preflight request.", [], {"sync_id": sync_id})
 
 
 def cancel(request: FormContext) -> ActionResult:
     """Cancel a queued job."""
     job_id = request.job_id
-    sync_id = services.cancel_job(request.db, job_id, request.actor)
+    sync_id = request.db.run_transaction(job_queue.cancel, job_id, request.actor)
     summary = f"Canceled job {job_id}. Batch {sync_id} can be queued again."
     return ActionResult("cancel", True, summary, [], {"job_id": job_id, "sync_id": sync_id})
 
@@ -186,7 +182,7 @@ def cancel(request: FormContext) -> ActionResult:
 def priority(request: FormContext) -> ActionResult:
     """Change the priority of a queued job."""
     job_id, number = request.job_id, _priority(request.single("priority"))
-    position = services.set_priority(request.db, job_id, number, request.actor)
+    position = request.db.run_transaction(job_queue.set_priority, job_id, number, request.actor)
     summary = f"Job {job_id} now has priority {number} and place {template_filters.count(position)} in the queue."
     return ActionResult("priority", True, summary, [], {"job_id": job_id, "priority": number, "place": position})
 
@@ -194,14 +190,14 @@ def priority(request: FormContext) -> ActionResult:
 def hold(request: FormContext) -> ActionResult:
     """Hold a queued job."""
     job_id = request.job_id
-    services.hold_job(request.db, job_id, request.actor, request.optional("reason"))
+    request.db.run_transaction(job_queue.hold, job_id, request.actor, request.optional("reason"))
     return ActionResult("hold", True, f"Job {job_id} is held until somebody releases it.", [], {"job_id": job_id})
 
 
 def release(request: FormContext) -> ActionResult:
     """Put a held job back into the queue."""
     job_id = request.job_id
-    again = services.release_job(request.db, job_id, request.actor)
+    again = request.db.run_transaction(job_queue.release, job_id, request.actor)
     summary = f"Job {job_id} is still held: it {again.reason}." if again else f"Job {job_id} is queued again."
     facts = {"job_id": job_id, "state": "held" if again else "queued"}
     return ActionResult("release", again is None, summary, [], facts)
@@ -209,13 +205,13 @@ def release(request: FormContext) -> ActionResult:
 
 def pause(request: FormContext) -> ActionResult:
     """Pause the queue."""
-    services.pause_queue(request.db, request.actor, request.optional("reason"))
+    request.db.run_transaction(job_queue.pause, request.actor, request.optional("reason"))
     return ActionResult("pause", True, "The queue is paused. Running jobs continue.", [], {"paused": True})
 
 
 def resume(request: FormContext) -> ActionResult:
     """Resume the queue."""
-    was_paused = services.resume_queue(request.db, request.actor)
+    was_paused = request.db.run_transaction(job_queue.resume, request.actor)
     summary = "The queue is resumed." if was_paused else "The queue was not paused."
     return ActionResult("resume", True, summary, [], {"paused": False})
 

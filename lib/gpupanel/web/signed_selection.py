@@ -1,8 +1,5 @@
 """A selection of batches, as a signed field of a form (docs/decisions/0027)."""
 
-import json
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -35,15 +32,13 @@ class Selection(NamedTuple):
 def sign_selection(secret: SigningKey, user: str, selection: Selection) -> str:
     """Return the selection as a form field; id differences compress well."""
     steps = [later - earlier for earlier, later in pairwise([0, *selection.ids])]
-    raw = json.dumps(selection._replace(ids=steps), separators=(",", ":")).encode()
-    text = urlsafe_b64encode(zlib.compress(raw, 9)).decode()
-    return f"{text}.{secret.sign('selection', user, text)}"
+    return secret.seal("selection", user, selection._replace(ids=steps))
 
 
 def verify_selection(secret: SigningKey, user: str, field: str) -> Selection:
     """Return the selection of a field signed for this user, or InvalidInputError."""
-    text, _, signature = field.partition(".")
-    if not signature or not secret.verify(signature, "selection", user, text):
+    values = secret.unseal("selection", user, field)
+    if values is None:
         raise InvalidInputError("This panel did not sign the selection for you.", "Select the batches again.")
-    steps, *results = json.loads(zlib.decompress(urlsafe_b64decode(text)))
+    steps, *results = values
     return Selection(list(accumulate(steps)), *results)

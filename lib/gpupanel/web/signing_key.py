@@ -3,9 +3,12 @@
 import hmac
 import json
 import os
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigurationError
 
@@ -35,9 +38,17 @@ class SigningKey:
         """Sign the parts, including where each of them ends."""
         return hmac.new(self.key, json.dumps(parts).encode(), sha256).hexdigest()
 
-    def verify(self, signature: str, *parts: str) -> bool:
-        """Return whether `sign` made this signature of the parts."""
-        return hmac.compare_digest(signature.encode(), self.sign(*parts).encode())
+    def seal(self, purpose: str, user: str, value: Any) -> str:
+        """Return a value as compressed JSON with a signature for one purpose and user."""
+        text = urlsafe_b64encode(zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 9)).decode()
+        return f"{text}.{self.sign(purpose, user, text)}"
+
+    def unseal(self, purpose: str, user: str, sealed: str) -> Any:
+        """Return the value; None if `seal` did not sign it for this purpose and user."""
+        text, _, signature = sealed.partition(".")
+        if not hmac.compare_digest(signature.encode(), self.sign(purpose, user, text).encode()):
+            return None
+        return json.loads(zlib.decompress(urlsafe_b64decode(text)))
 
 
 def _create_key(path: Path) -> None:

@@ -8,10 +8,9 @@ old plan. Any other one ends the job, and its plan needs an approval of its own
 from typing import NamedTuple
 
 from .. import holds, ledger, preflight, unseen_change
-from ..db import Transaction
+from ..db import ReadTransaction, Transaction
 from ..digests import container_digest, item_digest
 from ..errors import ClaimLostError
-from ..ledger.approvals import Approved, approved
 from ..manifest import InvalidItem, Manifest
 from ..models import BatchStatus, JobState
 from ..bundle_inspection import BundleInspection
@@ -25,11 +24,30 @@ REPLAN = "replan"
 CHANGED = "the bundle changed after it was approved"
 
 
+class Approved(NamedTuple):
+    """The action of an approved plan, and the digest of each of its items and containers."""
+
+    action: str | None
+    items: dict[tuple[str, str], str | None]
+    containers: dict[tuple[str, str], str | None]
+
+
 class NewPlan(NamedTuple):
     """How a job ended whose bundle had changed; `successor_id` is the job that was queued in its place."""
 
     result: ImportResult
     successor_id: int | None
+
+
+def approved(tx: ReadTransaction, batch_id: int) -> Approved:
+    """What an approval of a batch binds, without withdrawn entries."""
+    items = tx.fetch_all("approvals.items", batch_id=batch_id)
+    containers = tx.fetch_all("approvals.containers", batch_id=batch_id)
+    return Approved(
+        tx.fetch_value("approvals.action", batch_id=batch_id),
+        {(row["asset_type"], row["asset_hash"]): row["item_digest"] for row in items},
+        {(row["type"], row["container_hash"]): row["container_digest"] for row in containers},
+    )
 
 
 def is_approved(manifest: Manifest, plan: Approved) -> bool:

@@ -82,7 +82,7 @@ class ChunkWriter(ItemWriter):
             return ItemDecision(entry, Decision.WILL_FAIL, "; ".join(entry.item.problems))
         bundle = bundle_for(self._run.bundle, entry, existing)
         memberships = self._memberships.containers_of(entry.item)
-        decision, reason, changes = decide(self._action, entry.item, existing, bundle, memberships, tombstone)
+        decision, reason, changes = decide(self._action, entry.item, existing or tombstone, bundle, memberships)
         source_at = time_of_say(bundle, existing.say if existing else tombstone)
         new = entry.documents.all_new if decision is Decision.WILL_CREATE and entry.documents else None
         decided = ItemDecision(entry, decision, reason, changes, existing, tombstone, source_at, new)

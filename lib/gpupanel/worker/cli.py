@@ -51,8 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"import-worker: {error.filename or 'Input or output'}: {error.strerror}.", file=sys.stderr)
         return TROUBLE
     except PanelError as error:  # such as a server whose limits the worker's own statements exceed
-        problems = getattr(error, "problems", [])
-        print(f"import-worker: {join_sentences(str(error), error.hint)}", *problems, sep="\n  ", file=sys.stderr)
+        _print_error(error, "import-worker: ")
         return TROUBLE
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -72,15 +71,14 @@ def _run(arguments: list[str] | None, has_output: bool) -> int:
     try:
         settings = config.load(config.locate(options.config, str(resource_dir("etc") / "worker.conf")))
     except ConfigurationError as error:
-        print(join_sentences(str(error), error.hint), *error.problems, sep="\n  ", file=sys.stderr)
+        _print_error(error)
         return USAGE
     if options.check:
         return _check(settings)
     if options.dry_run:
         return _dry_run(settings, options)
     if refusal := self_check.find_lasting_refusal(settings):
-        problems = getattr(refusal, "problems", [])
-        print(join_sentences(str(refusal), refusal.hint), *problems, sep="\n  ", file=sys.stderr)
+        _print_error(refusal)
         return USAGE
     use_one_malloc_arena()
     _collect_garbage_rarely()
@@ -93,6 +91,10 @@ def _run(arguments: list[str] | None, has_output: bool) -> int:
         return DONE
     finally:
         flush(log)
+
+
+def _print_error(error: PanelError, program: str = "") -> None:
+    print(f"{program}{join_sentences(str(error), error.hint)}", *error.problems, sep="\n  ", file=sys.stderr)
 
 
 def _collect_garbage_rarely() -> None:
@@ -142,7 +144,7 @@ def _dry_run(settings: config.Settings, options: argparse.Namespace) -> int:
             Limits(worker.chunk_items, worker.readers, worker.verify, fails_unreadable=True), seconds=options.seconds,
         ).run()
     except PanelError as error:
-        print(join_sentences(str(error), error.hint), *getattr(error, "problems", []), sep="\n  ", file=sys.stderr)
+        _print_error(error)
         return TROUBLE
     status, problem = last["values"]["status"], last["values"]["last_error"]
     print(f"batch {options.batch} would end {status}: {problem or 'no problems'}", file=sys.stderr)

@@ -9,40 +9,35 @@ from typing import NamedTuple
 from .. import digests
 from ..container_reader import ExistingContainer
 from ..db import ReadTransaction
-from ..ledger import results
-from ..ledger.results import LatestResult
 from ..models import Changes
 from ..rows import PlannedContainer
 from . import planned_values
 from .chunk_writer import HOLD, ImportRun
 from .container_work import ContainerWork
-from .drift import REMEDY, STRONG, format_fields, imported_elsewhere, stronger_reason, undone_since
+from .drift import REMEDY, STRONG, Doubt, OwnJob, find_drifted, format_fields, stronger_reason
 from .item_decision import LEAVES
 from .member_changes import time_of_say
 
 
 def check(tx: ReadTransaction, works: list[ContainerWork], run: ImportRun) -> None:
     """Let containers fail that are not what their plan saw, for no import's reason; or record that they are written."""
-    doubtful = [doubt for work in works if (doubt := _doubt(work))]
+    doubtful = {work.entry.key: doubt for work in works if (doubt := _doubt(work))}
     if not doubtful:
         return
-    latest = results.latest(tx, [doubt.work.entry.key for doubt in doubtful], run.batch_id)
-    left = []
-    for each in doubtful:
-        if undone_by := undone_since(each.plan["planned"], latest.get(each.work.entry.key)):
-            _note(each.work, run, stronger_reason(each.work.decision, undone_by), {
-                "decision": [each.plan["planned"], each.work.decision],
-            })
-        elif each.is_other and not _is_by_import(each.existing, latest.get(each.work.entry.key), run):
-            left.append(each)
-    imported = imported_elsewhere(tx, run.batch_id, [doubt.existing.columns for doubt in left])
-    for doubt in left:
-        if doubt.existing.columns.last_batch_id in imported:
+    doubts = [
+        Doubt(key, each.plan["planned"], each.is_other, each.existing.target_digest, each.existing.columns)
+        for key, each in doubtful.items()
+    ]
+    for key, undone_by in find_drifted(tx, doubts, OwnJob(run.batch_id, run.job_id)).items():
+        each, work = doubtful[key], doubtful[key].work
+        if undone_by:
+            decision: Changes = {"decision": [each.plan["planned"], work.decision]}
+            _note(work, run, stronger_reason(work.decision, undone_by), decision)
             continue
-        fields = _fields(tx, doubt)
+        fields = _fields(tx, each)
         found = format_fields(fields) or "it has another title or cover"
         reason = f"changed outside of an import since the plan: {found}; {REMEDY}"
-        _note(doubt.work, run, reason, fields or {"title": [None, doubt.existing.title]})
+        _note(work, run, reason, fields or {"title": [None, each.existing.title]})
 
 
 def _note(work: ContainerWork, run: ImportRun, reason: str, drift: Changes) -> None:
@@ -72,13 +67,6 @@ def _doubt(work: ContainerWork) -> _Doubt | None:
     is_older = time_of_say(work.bundle, existing.say) is None
     doubt = _Doubt(work, plan, existing)
     return doubt if not is_older and (doubt.is_other or plan["planned"] in LEAVES) else None
-
-
-def _is_by_import(existing: ExistingContainer, latest: LatestResult | None, run: ImportRun) -> bool:
-    """Whether imports with a result alone changed the container, or this job."""
-    if latest and latest.target_digest == existing.target_digest:
-        return True
-    return latest is not None and (existing.columns.source_batch_id, latest.job_id) == (run.batch_id, run.job_id)
 
 
 def _fields(tx: ReadTransaction, doubt: _Doubt) -> Changes:

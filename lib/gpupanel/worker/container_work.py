@@ -88,7 +88,7 @@ class ContainerWork:
         arriving = sum(1 for change in changes if change.came) - moving
         return MemberSummary(
             len(self.entry.members), arriving, moving, self.present, self.stopped,
-            tuple(self.missing[:MISSING_SAMPLES]), len(self.missing), self.tombstone,
+            self.missing[:MISSING_SAMPLES], len(self.missing), self.tombstone,
         )
 
     # ---------------------------------------------------------------------------------------------- say and mark

@@ -38,25 +38,52 @@ class OwnJob(NamedTuple):
     job_id: int | None
 
 
-def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict[AssetKey, Drift]:
-    """Return the items whose asset is not what their plan saw, for no import's reason."""
-    doubtful = [each for each in decided if _is_doubtful(each)]
-    if not doubtful:
-        return {}
-    latest = results.latest(tx, [each.key for each in doubtful], own.batch_id)
-    undone = {
-        each.key: by for each in doubtful if (by := undone_since(each.entry.planned, latest.get(each.key)))
+class Doubt(NamedTuple):
+    """An item or container that is not what its plan saw (`is_other`), or that its plan left as it was.
+
+    `digest` and `columns` are those of the library's row, None where it has none.
+    """
+
+    key: tuple[str, str]
+    planned: str | None
+    is_other: bool
+    digest: str
+    columns: SayColumns | None
+
+
+def find_drifted(tx: ReadTransaction, doubts: list[Doubt], own: OwnJob) -> dict[tuple[str, str], str | None]:
+    """Return the entries that something other than an import changed, by key, with the undo that did so, if one did."""
+    latest = results.latest(tx, [doubt.key for doubt in doubts], own.batch_id)
+    undone: dict[tuple[str, str], str | None] = {
+        doubt.key: by for doubt in doubts if (by := _undone_since(doubt.planned, latest.get(doubt.key)))
     }
     left = [
-        each for each in doubtful
-        if each.key not in undone and _is_other(each) and not _is_by_import(each, latest.get(each.key), own)
+        doubt for doubt in doubts
+        if doubt.key not in undone and doubt.is_other and not _is_by_import(doubt, latest.get(doubt.key), own)
     ]
-    imported = imported_elsewhere(tx, own.batch_id, [each.existing.columns for each in left if each.existing])
-    by_undo = {each.key: _stronger(each, undone[each.key]) for each in doubtful if each.key in undone}
-    return by_undo | {
-        each.key: _drift(tx, each) for each in left
-        if each.existing is None or each.existing.columns.last_batch_id not in imported
+    imported = _imported_elsewhere(tx, own.batch_id, [doubt.columns for doubt in left if doubt.columns])
+    return undone | {
+        doubt.key: None for doubt in left if doubt.columns is None or doubt.columns.last_batch_id not in imported
     }
+
+
+def check(tx: ReadTransaction, decided: list[ItemDecision], own: OwnJob) -> dict[AssetKey, Drift]:
+    """Return the items whose asset is not what their plan saw, for no import's reason."""
+    doubtful = {each.key: each for each in decided if _is_doubtful(each)}
+    if not doubtful:
+        return {}
+    drifted = find_drifted(tx, [_doubt(each) for each in doubtful.values()], own)
+    return {
+        key: _stronger(doubtful[key], undone_by) if undone_by else _drift(tx, doubtful[key])
+        for key, undone_by in drifted.items()
+    }
+
+
+def _doubt(decided: ItemDecision) -> Doubt:
+    existing = decided.existing
+    return Doubt(
+        decided.key, decided.entry.planned, _is_other(decided), found_digest(existing), existing and existing.columns
+    )
 
 
 def _is_doubtful(decided: ItemDecision) -> bool:
@@ -69,7 +96,7 @@ def _is_other(decided: ItemDecision) -> bool:
     return found_digest(decided.existing) != decided.entry.target_digest
 
 
-def undone_since(planned: str | None, latest: LatestResult | None) -> str | None:
+def _undone_since(planned: str | None, latest: LatestResult | None) -> str | None:
     """The undo that lets an entry be written although its plan left it: the bundle that had decided later is undone.
 
     An undo is no bundle that this one follows in upstream's order.
@@ -87,17 +114,15 @@ def _stronger(decided: ItemDecision, undone_by: str) -> Drift:
     return Drift(reason, {"decision": [decided.entry.planned, decided.decision]})
 
 
-def _is_by_import(decided: ItemDecision, latest: LatestResult | None, own: OwnJob) -> bool:
-    """Whether imports with a result alone changed the asset, or this job."""
-    existing = decided.existing
-    if latest and latest.target_digest == found_digest(existing):
-        return True
-    if existing is None:
+def _is_by_import(doubt: Doubt, latest: LatestResult | None, own: OwnJob) -> bool:
+    """Whether imports with a result alone changed the row, or this job."""
+    if latest is None:
         return False
-    return latest is not None and (existing.columns.source_batch_id, latest.job_id) == (own.batch_id, own.job_id)
+    is_own = doubt.columns and (doubt.columns.source_batch_id, latest.job_id) == (own.batch_id, own.job_id)
+    return bool(is_own) or doubt.digest == latest.target_digest
 
 
-def imported_elsewhere(tx: ReadTransaction, batch_id: int, rows: list[SayColumns]) -> set[int]:
+def _imported_elsewhere(tx: ReadTransaction, batch_id: int, rows: list[SayColumns]) -> set[int]:
     """The batches that a worker without results (Perl, 0.1.0) wrote some of these rows for since the plan.
 
     Such a worker writes `last_batch_id` alone. If its import ended before the plan, something else changed the row.

@@ -6,13 +6,13 @@ A job imports the bytes that it read when it was claimed, if their entries are t
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .. import order
 from ..bundle_inspection import inspect_bundle
 from ..db import Database, Transaction
 from ..errors import BundleIncompleteError, ManifestError, PanelError
-from ..manifest import Manifest, ManifestLimits, parse_manifest, reasons_not_consumable, sha256_hex
+from ..manifest import Manifest, parse_manifest, reasons_not_consumable, sha256_hex
 from ..mount import Mount, call_with_timeout
 from ..order import BundleOrder, Order
 from ..text import short_hash
@@ -22,6 +22,9 @@ from .claims import SAME_MANIFEST, Claim, ImportResult, ManifestAtEnd, ManifestS
 from .outage_retry import run_idempotent
 from .document_prefetch import MOUNT_TIMEOUT_SECONDS
 from .pipeline import Work, work_of_bundle
+
+if TYPE_CHECKING:
+    from .importer import Importer
 
 T = TypeVar("T")
 
@@ -37,20 +40,10 @@ class BundleChangedError(Exception):
         self.result = result
 
 
-class Caller(Protocol):
-    """The importer, as far as a manifest needs it."""
-
-    def checkpoint(self) -> None:
-        """Run while the mount is read; may raise to stop the import."""
-
-    def warn(self, text: str) -> None:
-        """Log a warning about the job."""
-
-
 class JobManifest:
     """The source of a job that imports a bundle: its manifest on the mount."""
 
-    def __init__(self, db: Database, mount: Mount, claim: Claim, caller: Caller, on_change: str):
+    def __init__(self, db: Database, mount: Mount, claim: Claim, caller: "Importer", on_change: str):
         self._db, self._mount, self._claim, self._caller, self._on_change = db, mount, claim, caller, on_change
         self._imported: str | None = None
 
@@ -89,8 +82,7 @@ class JobManifest:
         return manifest if self._is_approved(manifest) else self._end_changed()
 
     def _parse(self, raw: bytes) -> Manifest:
-        limits = ManifestLimits.of(self._mount.settings)
-        return parse_manifest(raw, self._claim.sync_id, limits, self._caller.checkpoint)
+        return parse_manifest(raw, self._claim.sync_id, self._mount.settings, self._caller.checkpoint)
 
     @property
     def sha256(self) -> str | None:

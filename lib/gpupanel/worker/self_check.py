@@ -46,7 +46,7 @@ def _of_the_database(settings: Settings) -> Iterator[Finding]:
     try:
         yield from grants.check_own_grants(db, settings, DUTY)
     except PanelError as error:
-        found = "; ".join([str(error), *getattr(error, "problems", [])])
+        found = "; ".join([str(error), *error.problems])
         yield Finding("database", WRONG, found, "an answer", error.hint)
     finally:
         db.close()

@@ -1,8 +1,7 @@
 """The source of a job that undoes a batch: the entries of its plan in the ledger, read page by page."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 from .. import ledger
@@ -19,6 +18,8 @@ from .undo_writers import UndoContainerWriter, UndoItemWriter
 PAGE_ROWS = 500
 BEFORE_ALL = (-1, 0)  # before each (position, id)
 
+Rows = list[dict[str, Any]]
+
 
 class UndoEntries:
     """What an undo takes back: the items and containers of its plan, without those that were withdrawn."""
@@ -26,18 +27,19 @@ class UndoEntries:
     action = "undo"
 
     def __init__(self, db: Database, batch_id: int, item_count: int, container_count: int) -> None:
-        self.items: Collection[Item] = PlannedItems(db, batch_id, item_count)
-        self.containers: Collection[Container] = PlannedContainers(db, batch_id, container_count)
+        items, containers = (
+            partial(_pages, db, "undo.items", {"batch_id": batch_id, "are_covers": [0, 1]}),
+            partial(_pages, db, "undo.containers_of", {"batch_id": batch_id}),
+        )
+        self.items = PlannedEntries(items, _item, item_count)
+        self.containers = PlannedEntries(containers, _container, container_count)
 
 
-class _Planned(ABC):
-    """Entries of a plan by position, in pages of the query `name`, which may have more parameters."""
+class PlannedEntries(Collection[Any]):
+    """Entries of a plan by position, which `pages` yields anew for each iteration."""
 
-    name = ""
-    params: Mapping[str, Any] = MappingProxyType({})
-
-    def __init__(self, db: Database, batch_id: int, count: int) -> None:
-        self._db, self._batch_id, self._count = db, batch_id, count
+    def __init__(self, pages: Callable[[], Iterator[Rows]], entry: Callable[[dict[str, Any]], Any], count: int) -> None:
+        self._pages, self._entry, self._count = pages, entry, count
 
     def __len__(self) -> int:
         return self._count
@@ -46,37 +48,28 @@ class _Planned(ABC):
         return any(each == entry for each in self)
 
     def __iter__(self) -> Iterator[Any]:
-        position, row_id = BEFORE_ALL
-        while rows := run_idempotent(self._db, self._page, position, row_id):
+        for rows in self._pages():
             yield from (self._entry(row) for row in rows if row["decision"] != Decision.WITHDRAWN)
-            position, row_id = rows[-1]["position"], rows[-1]["id"]
-
-    def _page(self, tx: ReadTransaction, position: int, row_id: int) -> list[dict[str, Any]]:
-        where = {"batch_id": self._batch_id, "position": position, "id": row_id, "limit": PAGE_ROWS}
-        return tx.fetch_all(self.name, **where, **self.params)
-
-    @abstractmethod
-    def _entry(self, row: dict[str, Any]) -> Item | Container:
-        """Return the entry of a row of the plan."""
 
 
-class PlannedItems(_Planned):
-    """The items of a plan."""
-
-    name = "undo.items"
-    params = MappingProxyType({"are_covers": [0, 1]})
-
-    def _entry(self, row: dict[str, Any]) -> Item:
-        return Item(row["asset_type"], row["asset_hash"], cover_hash=row["cover_hash"])
+def _pages(db: Database, name: str, params: dict[str, Any]) -> Iterator[Rows]:
+    position, row_id = BEFORE_ALL
+    while rows := run_idempotent(db, _page, name, params | {"position": position, "id": row_id}):
+        yield rows
+        position, row_id = rows[-1]["position"], rows[-1]["id"]
 
 
-class PlannedContainers(_Planned):
-    """The containers of a plan; their members are in the results."""
+def _page(tx: ReadTransaction, name: str, params: dict[str, Any]) -> Rows:
+    return tx.fetch_all(name, limit=PAGE_ROWS, **params)
 
-    name = "undo.containers_of"
 
-    def _entry(self, row: dict[str, Any]) -> Container:
-        return Container(row["type"], row["container_hash"], row["title"], cover_hash=row["cover_hash"])
+def _item(row: dict[str, Any]) -> Item:
+    return Item(row["asset_type"], row["asset_hash"], cover_hash=row["cover_hash"])
+
+
+def _container(row: dict[str, Any]) -> Container:
+    """A container of a plan; its members are in the results."""
+    return Container(row["type"], row["container_hash"], row["title"], cover_hash=row["cover_hash"])
 
 
 class UndoSource:

@@ -3,7 +3,7 @@
 docs/decisions/0150-undo-is-a-batch.md, "Approval"
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import order
 from ..db import Transaction
@@ -20,7 +20,10 @@ from .item_results import SettledItem
 CHANGED = "not written: what batch {} did here is not what the plan saw; undo it again"
 NOT_PLANNED = "not part of the approved plan, and could be undone now: undo batch {} again"
 
-NO_ASSET, NO_CONTAINER = AssetState(), ContainerState()
+NO_ASSET = AssetUndo(Decision.WILL_SKIP, "", AssetState(), AssetState())
+NO_CONTAINER = ContainerUndo(Decision.WILL_SKIP, "", ContainerState(), ContainerState())
+
+Undo = TypeVar("Undo", AssetUndo, ContainerUndo)
 
 
 class UndoItemWriter(ItemWriter):
@@ -43,7 +46,10 @@ class UndoItemWriter(ItemWriter):
             if not chosen:
                 continue
             planned = planner.plan_assets([entry.key for entry in chosen])
-            approved = {entry.key: self._approved(entry, planned.get(entry.key)) for entry in chosen}
+            approved = {
+                entry.key: _approved(planned.get(entry.key, NO_ASSET), entry.item_digest, self._target)
+                for entry in chosen
+            }
             undo_writes.put_back_assets(tx, approved)
             planner.taken_back |= {result_id for undo in approved.values() for result_id in undo.results}
             undos |= approved
@@ -52,20 +58,14 @@ class UndoItemWriter(ItemWriter):
             raise DatabaseConflictError("An import created one of these assets meanwhile.")
         return [_settled(entry, undos[entry.key]) for entry in entries]
 
-    def _approved(self, entry: ImportItem, undo: AssetUndo | None) -> AssetUndo:
-        """The undo as approved, or why the item stays as it is."""
-        if undo is None:
-            reason = f"batch {self._target.sync_id} has no result of it"
-            return AssetUndo(Decision.WILL_SKIP, reason, NO_ASSET, NO_ASSET)
-        problem = _why_not(entry.item_digest, undo.digest, self._target)
-        return AssetUndo(Decision.WILL_SKIP, problem, undo.before, undo.before) if problem else undo
 
-
-def _why_not(approved: str | None, digest: str | None, target: UndoTarget) -> str | None:
-    """Why an entry that could be undone is not."""
-    if digest is None or digest == approved:
-        return None
-    return (NOT_PLANNED if approved is None else CHANGED).format(target.sync_id)
+def _approved(undo: Undo, approved: str | None, target: UndoTarget) -> Undo:
+    """Return the undo as approved, or why the entry stays as it is."""
+    if not undo.reason:
+        return undo._replace(reason=f"batch {target.sync_id} has no result of it")
+    if undo.digest in (None, approved):
+        return undo
+    return undo.left((NOT_PLANNED if approved is None else CHANGED).format(target.sync_id))
 
 
 def _settled(entry: ImportItem, undo: AssetUndo) -> SettledItem:
@@ -91,20 +91,16 @@ class UndoContainerWriter(ContainerGroupWriter):
         keys = [entry.key for entry in entries]
         library_containers.lock_containers(tx, kind, [container_hash for _, container_hash in keys])
         planned = UndoPlanner(tx, [self._target], lock=True).plan_containers(keys)
-        undos = {entry.key: self._approved(entry, planned.get(entry.key)) for entry in entries}
+        undos: dict[AssetKey, ContainerUndo] = {}
+        for entry in entries:
+            digest = entry.plan["container_digest"] if entry.plan else None
+            undos[entry.key] = _approved(planned.get(entry.key, NO_CONTAINER), digest, self._target)
         undo_writes.put_back_containers(tx, kind, undos)
         undo_writes.put_back_tombstones(tx, _tombstones(undos))
         absent = [key[1] for key, undo in undos.items() if undo.results and undo.before.id is None]
         if absent and library_containers.lock_containers(tx, kind, absent):
             raise DatabaseConflictError(f"An import created one of these {kind} rows meanwhile.")
         return [_settled_container(entry, undos[entry.key]) for entry in entries]
-
-    def _approved(self, entry: PendingContainer, undo: ContainerUndo | None) -> ContainerUndo:
-        if undo is None:
-            reason = f"batch {self._target.sync_id} has no result of it"
-            return ContainerUndo(Decision.WILL_SKIP, reason, NO_CONTAINER, NO_CONTAINER)
-        problem = _why_not(entry.plan["container_digest"] if entry.plan else None, undo.digest, self._target)
-        return ContainerUndo(Decision.WILL_SKIP, problem, undo.before, undo.before) if problem else undo
 
 
 def _tombstones(undos: dict[AssetKey, ContainerUndo]) -> dict[AssetKey, Any]:

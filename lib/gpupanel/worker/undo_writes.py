@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from ..db import DataError, Transaction, chunked
 from ..library_reader import DERIVATIVE_FIELDS
+from ..text import time_text
 from ..undo import AssetState, AssetUndo, ContainerState, ContainerUndo
+from ..undo.effective import Key, Stone
 from . import library_containers, library_writer
-
-Key = tuple[str, str]
-Stone = tuple[datetime, int]
 
 
 def put_back_assets(tx: Transaction, undos: dict[Key, AssetUndo]) -> None:
@@ -35,7 +33,7 @@ def put_back_tombstones(tx: Transaction, stones: dict[Key, tuple[Stone | None, S
     """Write tombstones, given as (before, after); one that goes keeps its say."""
     tx.insert_many("undo_write.tombstones", [
         {
-            "kind": kind, "hash": hash_, "source_at": str((after or before or (None, 0))[0]),
+            "kind": kind, "hash": hash_, "source_at": time_text((after or before or (None, 0))[0]),
             "batch_id": (after or before or (None, 0))[1], "is_removed": int(after is None),
         }
         for (kind, hash_), (before, after) in sorted(stones.items())
@@ -48,7 +46,7 @@ def put_back_containers(tx: Transaction, kind: str, undos: dict[Key, ContainerUn
     library_containers.write_members(tx, kind, [
         {
             "container_id": undo.after.id, "asset_id": change.asset_id, "position": change.position,
-            "source_at": _text(change.source_at), "source_batch_id": change.source_batch_id,
+            "source_at": time_text(change.source_at), "source_batch_id": change.source_batch_id,
             "is_removed": int(not change.came), "is_change": not change.say_only,
         }
         for undo in changed.values() for change in undo.member_changes
@@ -64,7 +62,7 @@ def _asset_row(key: Key, state: AssetState) -> dict[str, Any]:
     return {
         "id": state.id, "asset_type": key[0], "asset_hash": key[1], **state.fields, "fingerprint": state.fingerprint,
         "last_batch_id": columns.last_batch_id, "source_batch_id": columns.source_batch_id,
-        "source_at": _text(columns.source_at), "is_removed": int(state.is_removed),
+        "source_at": time_text(columns.source_at), "is_removed": int(state.is_removed),
     }
 
 
@@ -89,7 +87,7 @@ def _derivative_rows(undo: AssetUndo) -> Iterable[dict[str, Any]]:
         values = after.files.get(file) or before.files[file]
         source_at, batch_id = (wanted[1] if file in after.files else known[1]) or (None, None)
         yield {
-            "asset_id": before.id, "kind": file[0], "path": file[1], "source_at": _text(source_at),
+            "asset_id": before.id, "kind": file[0], "path": file[1], "source_at": time_text(source_at),
             "source_batch_id": batch_id, "is_removed": int(file not in after.files),
             **{name: values[name] for name in DERIVATIVE_FIELDS},
         }
@@ -123,10 +121,6 @@ def _container_row(container_hash: str, state: ContainerState) -> dict[str, Any]
     columns = state.columns
     return {
         "container_hash": container_hash, "title": state.title, "cover_hash": state.cover_hash,
-        "last_batch_id": columns.last_batch_id, "source_at": _text(columns.source_at),
+        "last_batch_id": columns.last_batch_id, "source_at": time_text(columns.source_at),
         "source_batch_id": columns.source_batch_id, "is_removed": int(state.is_removed), "is_last": False,
     }
-
-
-def _text(time: datetime | None) -> str | None:
-    return None if time is None else str(time)

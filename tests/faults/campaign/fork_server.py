@@ -15,8 +15,7 @@ def main() -> None:
     import importlib.resources.readers  # noqa: F401 - and all that a program would load late
 
     from gpupanel.cli import (  # noqa: F401
-        archive, cancel, hold, main, notify, pause, preflight, queue, release, restore_archive, resume, retry, scan,
-        seal, undo,
+        archive, jobs, main, notify, preflight, queue, restore_archive, scan, seal, undo,
     )
     from gpupanel.web import bulk_actions, entrypoints, form_actions, wsgi  # noqa: F401
     from gpupanel.worker import cli

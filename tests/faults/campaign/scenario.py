@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from gpupanel import holds, ledger, services, undo_service
+from gpupanel import holds, job_queue, ledger, services, undo_service
 from gpupanel.devtools.bundle_factory import BundleWriter, GeneratedAsset, defects
 from gpupanel.holds import Hold
 from gpupanel.models import HoldKind
@@ -205,11 +205,11 @@ def _chain(environment) -> None:
 
 
 def _hold(environment) -> None:
-    services.hold_job(environment.panel, environment.active_job(), OPERATOR, "look")
+    environment.panel.run_transaction(job_queue.hold, environment.active_job(), OPERATOR, "look")
 
 
 def _pause(environment) -> None:
-    services.pause_queue(environment.panel, OPERATOR, "maintenance")
+    environment.panel.run_transaction(job_queue.pause, OPERATOR, "maintenance")
 
 
 def _hold_until_now(environment) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from datetime import date
 from typing import Any
 
 from ... import ledger
@@ -10,9 +9,8 @@ from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
 from ...event_sentences import EVENT_TYPES
-from ...search import events
+from ...search import events, filters
 from ...search.events import EventFilter
-from ...text import DAY_RULE, parse_day
 from .. import request as parameters
 from ..request import Request
 from ..responses import FileResponse
@@ -28,7 +26,8 @@ def view(db: Database, request: Request, settings: Settings) -> dict[str, Any] |
     sync_id = request.query.get("sync_id") or None
     if sync_id:
         parameters.sync_id(sync_id)
-    wanted = EventFilter(None, _name(request, "event"), _name(request, "actor"), _day(request))
+    day = filters.parse_day_of("day", request.query.get("day") or "")
+    wanted = EventFilter(None, _name(request, "event"), _name(request, "actor"), day)
     before = request.number("before")
     if request.choice("format", ["csv"]):
         return _csv(db, sync_id, wanted, before)
@@ -79,11 +78,3 @@ def _name(request: Request, name: str) -> str | None:
     if len(text) > MAX_NAME:
         raise InvalidInputError(f"{name}: found {len(text)} characters, expected up to {MAX_NAME}")
     return text or None
-
-
-def _day(request: Request) -> date | None:
-    text = request.query.get("day") or ""
-    try:
-        return parse_day(text) if text else None
-    except ValueError:
-        raise InvalidInputError(f"day: found {text[:80]!r}, expected {DAY_RULE}") from None
