@@ -9,7 +9,7 @@
 PREFIX = /opt/gpu-admin-panel
 PYTHON = /usr/bin/python3
 
-# `make test` runs a process more than cores (tests/conftest.py), at most four; each has its own MariaDB.
+# `make test` runs two processes more than cores (tests/conftest.py), at most four; each has its own MariaDB.
 # With ARGS=--pdb it runs one.
 PARALLEL = -n auto --maxprocesses 4
 

@@ -6,6 +6,7 @@ import signal
 import file_permissions
 import installation
 import pytest
+import template_code
 from constants import NAME, empty, password
 from gpupanel import config
 from gpupanel.db import Database, schema
@@ -24,12 +25,13 @@ def pytest_configure():
     for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    template_code.share()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
-    """One process more than cores: tests also wait, for servers that start, locks and timeouts."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two processes more than cores: tests also wait, for servers that start, locks and timeouts."""
+    return len(os.sched_getaffinity(0)) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

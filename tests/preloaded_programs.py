@@ -185,10 +185,14 @@ def _serve(connection: socket.socket) -> Order | None:
 
 
 def _preload() -> None:
-    """Import all modules of the package, and leave their objects out of the garbage collections of the forks."""
+    """Import all modules of the package and compile its templates; the forks collect no garbage of these."""
     sys.path.insert(1, str(LIB))
     for module in pkgutil.walk_packages([str(LIB / "gpupanel")], "gpupanel."):
         importlib.import_module(module.name)
+    import template_code  # needs the package
+
+    template_code.share()
+    template_code.compile_all()
     gc.collect()
     gc.freeze()
 

@@ -1,5 +1,6 @@
 """A database that records each statement, its plan and its reads."""
 
+import re
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -33,7 +34,9 @@ class Seen(NamedTuple):
 
     @property
     def looks_through(self):
-        """The number of rows that it may skip or count besides the result."""
+        """The number of rows that it may skip, count or compare besides the result."""
+        if "UNION ALL" in self.statement and self.statement.rstrip().endswith(") latest"):  # read, then compared
+            return 2 * sum(map(int, re.findall(r"LIMIT (\d+)\)", self.statement)))
         return MAX_ROWS_SCANNED if "GROUP BY b.status" in self.statement else self.params.get("offset") or 0
 
 
