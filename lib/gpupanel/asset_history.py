@@ -5,13 +5,12 @@ from typing import Any
 
 from .db import ReadTransaction, chunked, fill
 from .errors import NotFoundError
-from .models import BIGINT_MAX
+from .models import BIGINT_MAX, CONTAINER_FIELDS
 from .text import json_object
 
 FIELDS = ("asset_subtype", "path", "title", "mime_type", "width", "height", "bytes", "duration_seconds")
 TYPES = ("photo", "cover", "video")
 CONTAINER_TYPES = ("gallery", "collection")
-CONTAINER_FIELDS = ("title", "cover_hash")
 LIMIT = 100  # rows of each kind
 HISTORY_LIMIT = 50  # results a page
 FIRST_MEMBERS = 8  # members of which a batch page shows thumbnails; as many removed ones are passed over before them

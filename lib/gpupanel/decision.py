@@ -12,7 +12,7 @@ from . import library_reader
 from .container_reader import ExistingContainer, MemberSummary
 from .library_reader import ContainerKey, ExistingAsset
 from .manifest import Container, InvalidItem, Item, Manifest
-from .models import Changes, Decision
+from .models import CONTAINER_FIELDS, Changes, Decision
 from .order import BundleOrder, Say, is_newer, must_yield
 from .text import short_hash
 
@@ -245,7 +245,7 @@ def container_differences(container: Container, existing: ExistingContainer) -> 
     """field -> [before, after] of title and cover, where they differ."""
     return {
         field: [getattr(existing, field), getattr(container, field)]
-        for field in ("title", "cover_hash") if getattr(existing, field) != getattr(container, field)
+        for field in CONTAINER_FIELDS if getattr(existing, field) != getattr(container, field)
     } or None
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 COUNT_LIMIT = 10_000  # where counts on pages stop, so that a page costs the same in a ledger of any size
 SIZE, SHA256 = "size", "sha256"  # how a file is compared with its manifest
 BIGINT_MAX = 2**63 - 1  # the greatest BIGINT
+CONTAINER_FIELDS = ("title", "cover_hash")  # of a gallery or collection that imports write
 PRIORITY = 100  # of a job unless an operator gives it another; jobs with lower numbers are claimed first
 MAX_REASON_LENGTH = 2000  # characters stored of a reason, which may contain any path or name of a bundle
 SYNC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the name of a bundle: a lowercase UUID

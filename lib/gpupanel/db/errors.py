@@ -5,14 +5,10 @@ An error that a table below names belongs to the server as a whole, and never to
 """
 
 import ssl
-import struct
 
 import pymysql
 
 from .. import errors
-
-# What the driver raises when a connection ends in the middle, or a value is none of its type.
-DRIVER_ERRORS = (pymysql.MySQLError, ValueError, TypeError, AttributeError, OSError, struct.error)
 
 # The whole transaction runs again.
 CONFLICT = {1020, 1205, 1213, 1969, 3024}

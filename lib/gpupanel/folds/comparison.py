@@ -7,11 +7,10 @@ arrival. docs/decisions/0162-reconcile.md
 from enum import StrEnum
 from typing import NamedTuple
 
-from ..models import Changes
+from ..models import CONTAINER_FIELDS, Changes
 from ..reference_fold import FIELDS, Promise
 from .views import View, differences
 
-CONTAINER_FIELDS = ("title", "cover_hash")
 PARTS = ("derivatives", "covers", "members")
 
 

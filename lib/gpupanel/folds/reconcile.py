@@ -16,12 +16,13 @@ from ..container_reader import existing_containers
 from ..db import Database, ReadTransaction
 from ..library_reader import CONTAINER_TYPES
 from ..manifest import Container
+from ..models import CONTAINER_FIELDS
 from ..mount import Mount
 from ..reference_fold import (
     ASSET_TYPES, Asset, FIELDS, Key, Library, Order, import_container, import_item, promise_of,
 )
 from . import library_state
-from .comparison import CONTAINER_FIELDS, Gap, Upstream, GapKind, compare_asset, compare_container
+from .comparison import Gap, Upstream, GapKind, compare_asset, compare_container
 from .entry_store import EntryStore, Mark, StoredBundle, StoredContainer, StoredItem, members_of
 from .library_state import approved_values, live_hashes, part_of
 from .remedy import Difference, Trial, find_remedy

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 from .. import digests
 from ..library_reader import SayColumns
-from ..models import Changes, Decision, MemberChange, TombstoneChange
+from ..models import CONTAINER_FIELDS, Changes, Decision, MemberChange, TombstoneChange
 from ..order import NEVER
 from .assets import NOTHING
 from .effective import Result, Stone, columns_before, columns_of, parse_stone, say_changes, stone_text
-
-ROW_FIELDS = ("title", "cover_hash")
 
 
 class MemberState(NamedTuple):
@@ -88,7 +86,7 @@ class ContainerUndo(NamedTuple):
     def plan_changes(self) -> Changes | None:
         """field -> [before, after] for people."""
         changes = self.changes or {}
-        shown: Changes = {name: changes[name] for name in (*ROW_FIELDS, "deleted") if name in changes}
+        shown: Changes = {name: changes[name] for name in (*CONTAINER_FIELDS, "deleted") if name in changes}
         came, went = (sum(1 for each in self.moves if each.came is came) for came in (True, False))
         if came or went:
             shown["members"] = [f"{went} go", f"{came} come or move"]
@@ -140,7 +138,7 @@ def take_back(state: ContainerState, result: Result, parts: Parts) -> ContainerS
     if changes.get("created") == [False, True]:
         state = state._replace(is_removed=True, columns=columns_of(None))
     else:
-        values = {name: changes[name][0] for name in ROW_FIELDS if name in changes}
+        values = {name: changes[name][0] for name in CONTAINER_FIELDS if name in changes}
         state = state._replace(
             is_removed=changes.get("deleted", [state.is_removed])[0],
             columns=columns_before(state.columns, changes), **values,

@@ -51,7 +51,7 @@ class PanelApplication:
             return self.handle_error_status(environ, 404)
         if method not in METHODS[path]:
             return self.handle_error_status(environ, 405)
-        handlers = {"/": self._home, HEALTH: self._health, READY: self._ready, METRICS: self._metrics}
+        handlers = {"/": self._home, HEALTH: self._health, READY: self._health, METRICS: self._metrics}
         return handlers.get(path, self._show)(environ)
 
     def handle_error_status(self, environ: Environ, status: int) -> Response:
@@ -78,35 +78,29 @@ class PanelApplication:
         return self._authenticated(environ, lambda request: _reply(b"", 303, {"Location": request.links.batches()}))
 
     def _health(self, environ: Environ) -> Response:
-        """Respond to a health check, without authentication."""
+        """Respond whether the database answers, for READY also whether a worker beats; without authentication."""
         from .pages import health
 
-        status, body = health.answer(self.db)
-        return _reply(body, status, TEXT)
-
-    def _ready(self, environ: Environ) -> Response:
-        """Respond whether the database answers and a worker beats, without authentication."""
-        from .pages import health
-
-        status, body = health.readiness(self.db)
+        status, body = (health.readiness if environ["PATH_INFO"] == READY else health.answer)(self.db)
         return _reply(body, status, TEXT)
 
     def _metrics(self, environ: Environ) -> Response:
         """Respond to a scrape by a signed-in user or a local program (docs/decisions/0034)."""
-        request = Request(environ)
-        try:
-            request.user = auth.authenticate_or_local(request.environ, self.settings.panel)
+        def answer(request: Request) -> Response:
             from .pages import metrics
 
             return _reply(metrics.answer(self.db, self.settings), 200, {"Content-Type": metrics.CONTENT_TYPE})
-        except Exception as error:
-            return self._error_response(request, error)
 
-    def _authenticated(self, environ: Environ, work: Callable[[Request], Response]) -> Response:
+        return self._authenticated(environ, answer, auth.authenticate_or_local)
+
+    def _authenticated(
+        self, environ: Environ, work: Callable[[Request], Response],
+        authenticate: Callable[[Environ, config.PanelSettings], auth.User] = auth.authenticate,
+    ) -> Response:
         """Call `work` for a signed-in user; turn exceptions into responses."""
         request = Request(environ)
         try:
-            request.user = auth.authenticate(request.environ, self.settings.panel)
+            request.user = authenticate(request.environ, self.settings.panel)
             return work(request)
         except Exception as error:
             return self._error_response(request, error)

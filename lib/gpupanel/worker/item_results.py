@@ -32,6 +32,13 @@ class Written(NamedTuple):
     tombstone: tuple[Assigned | None, Assigned] | None = None
 
 
+class Values(NamedTuple):
+    """The values that an import writes: the fields of an asset, {} where they stay, and those of derivatives."""
+
+    fields: dict[str, Any]
+    files: Files
+
+
 class SettledItem(NamedTuple):
     """An item after its import: its row in the ledger, and its result."""
 
@@ -51,8 +58,11 @@ def settled_item(decided: ItemDecision, written: Written) -> SettledItem:
     if decided.is_failing:
         error = reason
     else:
-        files = {(each.kind, each.path): digests.derivative_fields(each) for each in written.derivatives}
-        changes, digest = _changes(decided, written, files), _digest_after(decided, written, files)
+        values = Values(
+            digests.item_fields(entry.asset) if decided.decision in WRITES else {},
+            {(each.kind, each.path): digests.derivative_fields(each) for each in written.derivatives},
+        )
+        changes, digest = _changes(decided, written, values), _digest_after(decided, written, values)
     result = EntryResult(
         kind, asset_hash, entry.planned, entry.approved, done, reason, error, changes, digest, written.asset_id,
         cover_id,
@@ -67,10 +77,11 @@ def _cover_id(decided: ItemDecision, written: Written) -> int | None:
     return decided.existing.covers.get(cover_hash) if decided.existing and cover_hash else None
 
 
-def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str, Any]:
+def _changes(decided: ItemDecision, written: Written, values: Values) -> dict[str, Any]:
     """name -> [before, after] of each value that was written."""
-    changes = _field_changes(decided) | _say_changes(decided, written)
+    changes = _field_changes(decided, values.fields) | _say_changes(decided, written)
     before: Files = decided.existing.derivatives if decided.existing else {}
+    files = values.files
     changed = {" ".join(key): [before.get(key), after] for key, after in files.items() if before.get(key) != after}
     if changed:
         changes["derivatives"] = changed
@@ -87,18 +98,17 @@ def _changes(decided: ItemDecision, written: Written, files: Files) -> dict[str,
     return changes
 
 
-def _field_changes(decided: ItemDecision) -> dict[str, Any]:
+def _field_changes(decided: ItemDecision, fields: dict[str, Any]) -> dict[str, Any]:
     existing = decided.existing
     if decided.decision is Decision.WILL_REMOVE:
         return {"deleted": [False, True]}
     if decided.decision not in WRITES:
         return {}
-    item = decided.entry.asset
     if existing is None:
-        return {name: [None, value] for name, value in digests.item_fields(item).items() if value is not None}
-    values = ((name, existing.fields[name], value) for name, value in digests.item_fields(item).items())
+        return {name: [None, value] for name, value in fields.items() if value is not None}
+    values = ((name, existing.fields[name], value) for name, value in fields.items())
     changes = {name: [before, after] for name, before, after in values if before != after}
-    if existing.fingerprint != (after := digests.fingerprint(item)):
+    if existing.fingerprint != (after := digests.fingerprint(decided.entry.asset)):
         changes["fingerprint"] = [existing.fingerprint, after]
     return changes | {"deleted": [True, False]} if existing.removed else changes
 
@@ -134,13 +144,12 @@ def _say_changes(decided: ItemDecision, written: Written) -> dict[str, Any]:
     return changes
 
 
-def _digest_after(decided: ItemDecision, written: Written, files: Files) -> str:
+def _digest_after(decided: ItemDecision, written: Written, values: Values) -> str:
     """The digest of the asset as it is after the write."""
     existing = decided.existing
-    files = {**existing.derivatives, **files} if existing else files
+    files = {**existing.derivatives, **values.files} if existing else values.files
     if decided.decision in WRITES and written.asset_id is not None:
-        item = decided.entry.asset
-        return digests.asset_digest(digests.item_fields(item), False, files)
+        return digests.asset_digest(values.fields, False, files)
     if existing is None:
         return digests.ABSENT
     return digests.asset_digest(existing.fields, existing.removed or decided.decision is Decision.WILL_REMOVE, files)

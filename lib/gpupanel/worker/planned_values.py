@@ -13,9 +13,8 @@ from ..container_reader import ExistingContainer
 from ..db import ReadTransaction
 from ..ledger import results
 from ..library_reader import AssetKey, ExistingAsset
-from ..models import Changes
+from ..models import CONTAINER_FIELDS, Changes
 
-CONTAINER_FIELDS = ("title", "cover_hash")
 MAX_RESULTS = 100  # of one target, the latest ones: older values are rarely those that a plan saw
 
 Files = dict[AssetKey, dict[str, Any]]

@@ -8,6 +8,7 @@ from ... import asset_history
 from ...config import Settings
 from ...db import Database, ReadTransaction
 from ...errors import InvalidInputError
+from ...models import CONTAINER_FIELDS
 from ...text import parse_moment
 from ..request import Request
 
@@ -43,7 +44,7 @@ def _read(tx: ReadTransaction, key: Key, at: datetime | None) -> dict[str, Any]:
         details = asset_history.load_container(tx, asset_type, asset_hash, before, start)
     else:
         details = asset_history.load(tx, asset_type, asset_hash, before) | {"members": [], "next_member": None}
-    fields = asset_history.CONTAINER_FIELDS if is_container else asset_history.FIELDS
+    fields = CONTAINER_FIELDS if is_container else asset_history.FIELDS
     past = None
     if at and details["asset"]:
         past = asset_history.fields_of(tx, details["asset"], at, asset_type, asset_hash)
