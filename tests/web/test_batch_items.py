@@ -183,8 +183,8 @@ def test_an_item_that_is_withdrawn_keeps_what_an_earlier_job_did(planned, settle
     settle(0, "created", job_id=job_id)
     examined = bundle_inspection.inspect_bundle(mount, planned)
     batch_id = panel_db.run_read(ledger.get_batch, planned)["id"]
-    listed = type("Manifest", (), {"items": examined.manifest.items[1:]})
-    assert panel_db.run_transaction(ledger.withdraw_missing, batch_id, listed) == 1
+    listed = [(item.asset_type, item.asset_hash) for item in examined.manifest.items[1:]]
+    panel_db.run_transaction(ledger.withdraw_items, batch_id, listed, "not listed any more")
     item = panel_db.run_read(ledger.list_items, batch_id)[0]
     assert (item["decision"], item["earlier"], item["earlier_job_id"]) == ("withdrawn", "created", job_id)
 
