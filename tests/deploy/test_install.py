@@ -133,6 +133,7 @@ def test_a_package_whose_hash_is_not_in_the_lock_file_is_refused_and_the_tree_st
     assert snapshot(tree) == before and not (tree / ".new").exists()
 
 
+@pytest.mark.long
 def test_another_lock_file_brings_a_new_venv(make_install, tree, lock):
     before = (tree / "venv").stat().st_ino
     lock.write_text(lock.read_text() + "# Another one.\n")

@@ -324,24 +324,23 @@ def test_no_cell_of_a_csv_is_a_formula(admin, planned, settle, start):
     assert row["last_error"] == f"'{start}1+1"
 
 
-@pytest.mark.parametrize("delimiter", ",;\t|")
 @pytest.mark.parametrize("text", [
     "photos/a;=HYPERLINK(1);b", "a;-1+1", "a; =1+1", 'a;"=1+1";b', "a;'\"@SUM(1)", "a,=1", "a\t=1\tb", "a\n=1",
     "a\r\n+1", "a|=1",
     "\uff1d1+1", "a;\uff0b1", " =1+1", '"=1+1"', '";=1+1', '"";"=1', "a;;=1",
 ])
-def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text, delimiter):
+def test_no_reader_in_any_locale_finds_a_formula(admin, planned, settle, text):
     """A list's separator is a semicolon in Germany; the quotes of a comma-separated file then hold nothing together."""
     settle(0, "failed", last_error=text, changes=json.dumps({"title": [text, text], text: [text, text]}))
     answer = export(admin, planned, format="csv", decision="failed")
     assert answer.body.startswith(b"\xef\xbb\xbf")
     body = answer.body.decode("utf-8-sig")
-    for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter):
-        for cell in row:
-            for line in cell.splitlines():
-                visible = "".join(char for char in line if char.isprintable()).strip()
-                shown = visible.lstrip("\"'") if visible.startswith('"') else visible
-                assert not shown.startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"))
+    for delimiter in ",;\t|":
+        cells = [cell for row in csv.reader(io.StringIO(body, newline=""), delimiter=delimiter) for cell in row]
+        for line in (line for cell in cells for line in cell.splitlines()):
+            visible = "".join(char for char in line if char.isprintable()).strip()
+            shown = visible.lstrip("\"'") if visible.startswith('"') else visible
+            assert not shown.startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b")), delimiter
     [row] = csv.DictReader(io.StringIO(body, newline=""))
     assert json.loads(row["changes"]) == {"title": [text, text], text: [text, text]}
 

@@ -246,8 +246,12 @@ def _columns(
     for (column, name), evidence in found.items():
         if any((column == pair[0]) != (name == pair[1]) for pair in agree):
             evidence = found[column, name] = evidence._replace(has_rival=True)
-        if column in table_specs.REFERENCES or column == "id":
-            found[column, name] = _linked(side, tables, column, actual, name, samples[0].get(name, []), evidence)
+        if column in table_specs.REFERENCES:
+            target = table_specs.REFERENCES[column]
+            target = tables.get(target, target)
+            found[column, name] = _linked(side, target, (actual, name), samples[0].get(name, []), evidence)
+        elif column == "id" and side.primary.get(actual) == [name]:
+            found[column, name] = evidence._replace(key="the primary key")
     pairs = likeliest_pairs({
         pair: evidence.score for pair, evidence in found.items()
         if evidence.types and evidence.linked != 0
@@ -272,15 +276,10 @@ def _columns(
 
 
 def _linked(
-    side: ComparedDatabase, tables: Mapping[str, str], column: str, actual: str, name: str, sample: list[Any],
-    evidence: Evidence,
+    side: ComparedDatabase, target: str, column: tuple[str, str], sample: list[Any], evidence: Evidence
 ) -> Evidence:
-    """Add what the catalogue and the values say of an id or a reference."""
-    if column == "id":
-        return evidence._replace(key="the primary key") if side.primary.get(actual) == [name] else evidence
-    of_ours = table_specs.REFERENCES[column]
-    target = tables.get(of_ours, of_ours)
-    if side.foreign.get((actual, name)) == target:
+    """Add what the catalogue and the values of their column say of a reference to the table `target`."""
+    if side.foreign.get(column) == target:
         evidence = evidence._replace(key=f"refers to {target}")
     values = [value for value in dict.fromkeys(sample) if isinstance(value, int) and value]
     if any(not isinstance(value, int) for value in sample if value is not None):

@@ -50,7 +50,8 @@ def _propose(
     unknown = sorted({*_words_of(side, actual, theirs, sample)} - {*known, *given})
     if not unknown:
         return
-    counts = _counts_by_key(other, table, column, keys[0], key, theirs, sample) if key in columns and other else {}
+    words = _words_by_key(sample, key, theirs) if key in columns else {}
+    counts = _counts_by_key(other, table, column, keys[0], words) if words and other else {}
     place = f"{table.name}.{column}"
     for word in unknown:
         found = counts.get(word, Counter()).most_common(1)
@@ -79,17 +80,21 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def _words_by_key(sample: list[dict[str, Any]], key: str, column: str) -> dict[str, set[str]]:
+    """Return their words in the rows of each key."""
+    words: dict[str, set[str]] = defaultdict(set)
+    for row in sample:
+        if row[column] not in (None, "") and row[key]:
+            words[comparable(row[key])].add(_text(row[column]))
+    return words
+
+
 def _counts_by_key(
-    other: ComparedDatabase, table: TableSpec, column: str, key: str, their_key: str, theirs: str,
-    sample: list[dict[str, Any]],
+    other: ComparedDatabase, table: TableSpec, column: str, key: str, words: dict[str, set[str]]
 ) -> dict[str, Counter[str]]:
     """Return how often each of our words is in a row with the same key as their word."""
     if not other.has(table.name, column) or not other.has(table.name, key):
         return {}
-    words: dict[str, set[str]] = defaultdict(set)
-    for row in sample:
-        if row[theirs] not in (None, "") and row[their_key]:
-            words[comparable(row[their_key])].add(_text(row[theirs]))
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     our_column, our_key = (other.mapping.column(table.name, name) for name in (column, key))
     for row in other.sample(other.mapping.table(table.name), [our_column, our_key], SAMPLE_ROWS):
