@@ -14,10 +14,10 @@ from ..environment import BenchEnvironment
 from ..runner import Comparison
 
 TITLE = "bytes on disk a row, indexes included, as the ledger grows"
-ITEMS = 4
-# Batches are imported by the worker, and their rows are then doubled with new ids and hashes.
-IMPORTED = 200
-DOUBLINGS = (6, 9)
+# Batches of so many items are imported by the worker, and their rows are then doubled with new ids and hashes.
+SMALL, IMPORTED, DOUBLINGS = 4, 200, (6, 9)
+# A million batches of one item: 11 GB.
+MILLION_ITEMS, MILLION_IMPORTED, MILLION_DOUBLINGS = 1, 250, (5, 9, 12)
 TABLES = (
     "ingest_batch", "import_job", "ingest_batch_item", "ingest_event", "ingest_result", "asset", "asset_source",
     "asset_ai_run", "asset_cover", "asset_derivative",
@@ -29,9 +29,12 @@ OFFSET_COLUMNS = (
     "cover_id", "target_id", "earlier_job_id",
 )
 HASHES = ("asset_hash", "hash", "cover_hash")
-UNDURABLE = ("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=4G", "--skip-innodb-doublewrite")
+UNDURABLE = (
+    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=6G", "--skip-innodb-doublewrite",
+    "--innodb-log-file-size=2G",
+)
 NOTE = (
-    "{imported} bundles of {items} items with {files} documents of some 700 bytes an item were imported by the worker;"
+    "{imported} bundles with {files} documents of some 700 bytes an item were imported by the worker;"
     " their rows were doubled with new ids and hashes. Sizes are those of the files, indexes included; rows of"
     " hashes are spread over their indexes, so that the pages are filled as in years of use."
 )
@@ -45,36 +48,39 @@ TEXTS = {
 
 def measure(full: bool) -> Iterator[Comparison]:
     with environment.prepare_environment(*UNDURABLE) as place:
-        yield from _growth(place, DOUBLINGS if full else DOUBLINGS[:1])
+        yield from _growth(place, SMALL, IMPORTED, DOUBLINGS if full else DOUBLINGS[:1])
         for size in DOCUMENT_SIZES if full else DOCUMENT_SIZES[:1]:
             yield from _compressed(place.admin, size)
+    if full:
+        with environment.prepare_environment(*UNDURABLE) as place:
+            yield from _growth(place, MILLION_ITEMS, MILLION_IMPORTED, MILLION_DOUBLINGS)
 
 
 # ------------------------------------------------------------------------------------------------ growth
 
 
-def _growth(place: BenchEnvironment, doublings: tuple[int, ...]) -> Iterator[Comparison]:
-    _import(place)
+def _growth(place: BenchEnvironment, items: int, imported: int, doublings: tuple[int, ...]) -> Iterator[Comparison]:
+    _import(place, items, imported)
     figures: dict[str, list[float]] = {}
-    note = NOTE.format(imported=IMPORTED, items=ITEMS, files=1 + len(environment.DOCUMENTS))
+    note = NOTE.format(imported=imported, files=1 + len(environment.DOCUMENTS))
     for doubling in range(1, doublings[-1] + 1):
         _double(place.admin, doubling)
         if doubling in doublings:
-            batches = IMPORTED * 2**doubling
+            batches = imported * 2**doubling
             sizes = _sizes(place)
             figures = {f"a row of {table}": [size / rows] for table, (size, rows) in sizes.items()}
             ledger, whole = (sum(sizes[table][0] for table in names) for names in (LEDGER, TABLES))
             figures |= {"a batch in the ledger": [ledger / batches], "a batch, library included": [whole / batches]}
             events = sizes["ingest_event"][1] / batches
             yield Comparison(
-                f"{batches:,} batches", "bytes", "a batch in the ledger", figures,
+                f"{batches:,} batches, items in each: {items}", "bytes", "a batch in the ledger", figures,
                 notes=(note, f"Events of a batch that is queued and imported once: {events:.1f}."),
             )
 
 
-def _import(place: BenchEnvironment) -> None:
+def _import(place: BenchEnvironment, items: int, imported: int) -> None:
     mount = Mount(config.load(place.conf).mount)
-    sync_ids = [environment.bundle(place.assets_dir, f"growth {n}", ITEMS) for n in range(IMPORTED)]
+    sync_ids = [environment.bundle(place.assets_dir, f"growth {n}", items) for n in range(imported)]
     services.scan_mount(place.admin, mount, "bench")
     for sync_id in sync_ids:
         services.queue_batch(place.admin, mount, sync_id, "bench")
