@@ -2,8 +2,8 @@
 
 A time is ours where a record of this system was written within a minute of it: an event with an actor for the ledger, a
 result for the library. Jobs show it by their claim token and by the events that queued and ended them, events by their
-actor. All other times are Perl's. A time of Perl's in UTC may lie within a minute of such a record, so the event of a conversion
-to UTC names the columns of its batch that were kept, and the way back reads them.
+actor. All other times are Perl's. A time of Perl's in UTC may lie within a minute of such a record, so the event of a
+conversion to UTC names the columns of its batch that were kept, and the way back reads them.
 """
 
 from collections.abc import Iterator
