@@ -96,11 +96,10 @@ def batches_without_job(db: Database, settings: Settings) -> Iterator[Finding]:
     """Queued and importing batches without an active job."""
     rows = _rows(db, "doctor.batches_without_job")
     found = [f"batch {batch['sync_id']} is {batch['status']}" for batch in rows]
-    names = ", ".join(f"'{batch['sync_id']}'" for batch in rows)
+    names = " ".join(batch["sync_id"] for batch in rows)
     yield judge(
         "batches without a job", not found, _listed(found), "a queued or importing batch has an active job",
-        f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
-        " then preflight and queue them again.",
+        f"Preflight these batches, then queue them again: gpupanel preflight {names}",
     )
 
 
