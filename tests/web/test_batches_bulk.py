@@ -107,6 +107,10 @@ def test_a_refusal_is_in_the_preview_and_in_the_result(
 ):
     sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = %(state)s", state=state)
+    if state == "importing":
+        admin_db.execute(
+            "INSERT INTO import_job (batch_id, requested_by, state) SELECT id, 'x', 'running' FROM ingest_batch"
+        )
     page = preview(what, sync_id)
     assert refusal in text(region(page, "Preview"))
     assert page.html.find("button", {"name": "do"}) is None
