@@ -538,6 +538,7 @@ def test_a_column_of_another_nature_is_refused_and_its_remedy_leads_to_tables_wi
     assert (obstacle["table"], obstacle["what"]) == (table, f"column {column}") and found in obstacle["cause"]
     assert f"-- column {column} of {table}: {found}" in doctor(side).stdout
     assert part in obstacle["remedy"] and "Both programs cannot share it" in obstacle["remedy"]
+    assert "SET time_zone = '" in obstacle["remedy"] and "mariadb-tzinfo-to-sql" in obstacle["remedy"]
     remedy = obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
     run(side, f"SET time_zone = '{OFFSET}'; {remedy}")
     apply(side)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import worker_helpers
-from gpupanel import perl_time
+from gpupanel import job_queue, perl_time
 from gpupanel.db import Database
 from gpupanel.errors import InvalidInputError, InvalidStateError
 from gpupanel.migration import table_specs, time_conversion
@@ -95,8 +95,9 @@ def test_perls_times_become_utc_in_every_season_ours_stay_and_the_way_back_is_ex
     assert snapshot(admin_db) == local
 
 
+@pytest.mark.parametrize("job", ["(SELECT MAX(id) FROM import_job)", "NULL"])  # Perl need not name its job in items
 def test_the_way_back_is_exact_where_perl_imports_a_bundle_within_a_minute_of_our_queueing(
-    panel_db, admin_db, zoned, bundles, mount,
+    panel_db, admin_db, zoned, bundles, mount, job,
 ):
     batch = worker_helpers.queue(panel_db, mount, bundles.bundle("shared", bundles.assets("shared", 2)))
     now = admin_db.execute("SELECT NOW(6) AS at")[0]["at"].replace(tzinfo=UTC).astimezone(ZONE).replace(tzinfo=None)
@@ -104,14 +105,42 @@ def test_the_way_back_is_exact_where_perl_imports_a_bundle_within_a_minute_of_ou
         "UPDATE import_job SET state = 'completed', worker = 'perl:1', claimed_at = %(at)s, heartbeat_at = %(at)s,"
         " finished_at = %(at)s",
         "UPDATE ingest_batch SET status = 'completed', completed_at = %(at)s, updated_at = %(at)s",
-        "UPDATE ingest_batch_item SET decision = 'created', job_id = (SELECT MAX(id) FROM import_job),"
-        " updated_at = %(at)s",
+        f"UPDATE ingest_batch_item SET decision = 'created', job_id = {job}, updated_at = %(at)s",
     ):
         admin_db.execute(statement, at=now)
     local = snapshot(admin_db)
     time_conversion.convert_times(zoned, TO_UTC, "jane")
     [row] = admin_db.execute("SELECT completed_at, discovered_at FROM ingest_batch")
     assert abs(row["completed_at"] - row["discovered_at"]) < timedelta(minutes=1), batch
+    time_conversion.convert_times(zoned, TO_LOCAL, "jane")
+    assert snapshot(admin_db) == local
+
+
+@pytest.mark.parametrize("worker", [None, "ours:1"])  # also of a job that our worker had released
+def test_the_end_of_our_job_is_local_if_perl_canceled_it_and_utc_if_we_did(
+    panel_db, admin_db, zoned, bundles, mount, worker,
+):
+    for name in ("theirs", "ours"):
+        worker_helpers.queue(panel_db, mount, bundles.bundle(name, bundles.assets(name, 1)))
+    theirs, ours = (job["id"] for job in panel_db.run_read(job_queue.list_queued))
+    token = worker and perl_time.new_token(worker)
+    admin_db.execute("UPDATE import_job SET worker = %(worker)s, claim_token = %(token)s"
+                     " WHERE id = %(id)s", worker=worker, token=token, id=theirs)
+    panel_db.run_transaction(job_queue.cancel, ours, "jane")
+    now = admin_db.execute("SELECT NOW(6) AS at")[0]["at"]
+    at = now.replace(tzinfo=UTC).astimezone(ZONE).replace(tzinfo=None)
+    admin_db.execute("UPDATE import_job SET state = 'canceled', finished_at = %(at)s WHERE id = %(id)s",
+                     at=at, id=theirs)
+    # Perl planned another bundle just after our panel had scanned it.
+    worker_helpers.queue(panel_db, mount, bundles.bundle("planned", bundles.assets("planned", 1)))
+    admin_db.execute("UPDATE ingest_batch_item SET planned = NULL, updated_at = %(at)s WHERE batch_id ="
+                     " (SELECT MAX(id) FROM ingest_batch)", at=at)
+    local = snapshot(admin_db)
+    time_conversion.convert_times(zoned, TO_UTC, "jane")
+    jobs = {job["id"]: job["finished_at"] for job in admin_db.execute("SELECT id, finished_at FROM import_job")}
+    before = {job["id"]: job["finished_at"] for job in local["import_job"]}
+    assert jobs == before | {theirs: now}
+    assert admin_db.execute("SELECT updated_at AS at FROM ingest_batch_item ORDER BY id DESC LIMIT 1") == [{"at": now}]
     time_conversion.convert_times(zoned, TO_LOCAL, "jane")
     assert snapshot(admin_db) == local
 

@@ -360,7 +360,7 @@ def test_an_undo_is_retried_or_undone_whichever_comes_first(
     undone = panel_db.run_transaction(undo, imported)[0]
     worker_helpers.drain(worker_conf)
     admin_db.execute("UPDATE ingest_batch SET status = 'partial' WHERE sync_id = %(undo)s", undo=undone)
-    works = [lambda tx: undo(tx, undone), lambda tx: undo_service._retry(tx, undone, "operator", 100)]
+    works = [lambda tx: undo(tx, undone), lambda tx: undo_service.retry(tx, undone, "operator", 100)]
     first, second = works if undo_first else works[::-1]
     later = race(panel_db, first, panel_db, second)
     assert isinstance(later.error, InvalidStateError)

@@ -100,7 +100,9 @@ def converted(statements: str) -> str:
     """Return the remedy by statements that run once the Perl programs have stopped."""
     return (
         "Both programs cannot share it. Skip the side by side; when both panels and workers have stopped in step 8, run"
-        f" in the session of the Perl side's zone: {statements}; then repeat step 1."
+        f" in a session of the Perl side's zone: {statements}; then repeat step 1. SET time_zone = 'Europe/Vienna' sets"
+        " the zone of a session. After error 1298, first load the zones:"
+        " mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql"
     )
 
 

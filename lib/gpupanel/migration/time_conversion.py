@@ -1,9 +1,9 @@
 """Convert the local times that the Perl side wrote to UTC, and back (docs/decisions/0182-conversion-of-times.md).
 
 A time is ours where a record of this system was written within a minute of it: an event with an actor for the ledger, a
-result for the library. Jobs show it by their claim token and by the event that queued them, events by their actor. All
-other times are Perl's. A time of Perl's in UTC may lie within a minute of such a record, so the event of a conversion
-to UTC names the columns of its batch that were kept, and the way back reads them.
+result for the library. Jobs show it by their claim token and by the events that queued and ended them, events by their
+actor. All other times are Perl's. A time of Perl's in UTC may lie within a minute of such a record, so the event of a
+conversion to UTC names the columns of its batch that were kept, and the way back reads them.
 """
 
 from collections.abc import Iterator
@@ -59,15 +59,19 @@ ADD_EVENTS = (
 WAS_CONVERTED = {
     "ingest_batch": "EXISTS (SELECT 1 FROM converted c WHERE c.batch_id = t.id AND t.{column} < c.at"
     " AND NOT FIND_IN_SET('{column}', c.kept))",
-    "ingest_batch_item": "EXISTS (SELECT 1 FROM converted c JOIN import_job j ON j.id = t.job_id"
-    " WHERE c.batch_id = t.batch_id AND t.{column} < c.at AND NOT ({our_claim}))",
+    # Our worker names its job in each item that it settles, and our preflight what it planned; Perl need not.
+    "ingest_batch_item": "EXISTS (SELECT 1 FROM converted c LEFT JOIN import_job j ON j.id = t.job_id"
+    " WHERE c.batch_id = t.batch_id AND t.{column} < c.at AND IF(j.id IS NULL,"
+    " IF(LEFT(t.decision, 5) = 'will_', t.planned IS NULL, t.decision <> 'withdrawn'), NOT ({our_claim})))",
 }
 # As `job_queue.queued_here`.
-QUEUED_HERE = (
+NAMED_HERE = (
     "EXISTS (SELECT 1 FROM ingest_event e FORCE INDEX (kind)"
-    " WHERE e.batch_id = t.batch_id AND e.event_type = 'job_queued' AND e.actor <> ''"
+    " WHERE e.batch_id = t.batch_id AND e.event_type IN ({types}) AND e.actor <> ''"
     " AND JSON_VALUE(e.payload, '$.job_id') = t.id)"
 )
+QUEUED_HERE = NAMED_HERE.format(types="'job_queued'")
+ENDED_HERE = NAMED_HERE.format(types="'job_canceled', 'job_failed'")  # of jobs that no worker ended
 ARCHIVED = (
     "SELECT b.sync_id FROM ingest_archive a JOIN ingest_batch b ON b.id = a.batch_id"
     " WHERE a.restored_at IS NULL LIMIT 1"
@@ -231,6 +235,8 @@ def _is_ours(table: str, column: str, direction: str) -> str:
         return "t.actor <> ''"
     if (table, column) == ("import_job", "queued_at"):
         return QUEUED_HERE
+    if (table, column) == ("import_job", "finished_at"):
+        return f"IF(t.worker IS NULL OR t.state = 'canceled', {ENDED_HERE}, {OUR_CLAIM})"
     about, key = ABOUT.get(table, ("asset", "asset_id"))
     recorded = (
         f"EXISTS (SELECT 1 FROM our_records o WHERE o.about = '{about}' AND o.id = t.{key} AND o.at BETWEEN"
