@@ -219,8 +219,8 @@ def _one_active_job(actual: Table) -> str:
         f"The rows: SELECT * FROM import_job WHERE {ACTIVE} ORDER BY batch_id, id; When no worker is at work,"
         " cancel all but one of each batch, in the session of the Perl side's zone: UPDATE import_job j JOIN (SELECT"
         f" batch_id, COALESCE(MIN(IF(state = 'running', id, NULL)), MIN(id)) AS kept FROM import_job WHERE {ACTIVE}"
-        f" GROUP BY batch_id) k ON k.batch_id = j.batch_id SET j.state = 'canceled'{ended}{nature.kept_times(actual, 'j.')}"
-        f" WHERE j.{ACTIVE} AND j.id <> k.kept;"
+        f" GROUP BY batch_id) k ON k.batch_id = j.batch_id SET j.state = 'canceled'{ended}"
+        f"{nature.kept_times(actual, 'j.')} WHERE j.{ACTIVE} AND j.id <> k.kept;"
     )
 
 
