@@ -67,6 +67,18 @@ def _raise_if_unapproved(batch: BatchRow) -> None:
         )
 
 
+def raise_if_active(tx: ReadTransaction, batch: BatchRow) -> None:
+    """Raise InvalidStateError if a locked batch has an active job.
+
+    A batch can be queued or importing without one after another program wrote to the queue; a preflight resets it.
+    """
+    is_busy = BatchStatus(batch["status"]).has_active_job
+    if is_busy and tx.fetch_one("job_queue.active_job", batch_id=batch["id"]):
+        raise InvalidStateError(
+            f"Batch {batch['sync_id']} is {batch['status']}.", advice_on_active_job(batch["status"])
+        )
+
+
 def _raise_if_undo_clashes(tx: ReadTransaction, batch: BatchRow) -> None:
     """Refuse to import a batch and to undo it at once; both hold the row of the batch here."""
     if batch["undo_of"] is not None:
@@ -320,6 +332,8 @@ def _not_queueable(tx: ReadTransaction, batch: BatchRow) -> InvalidStateError:
         return InvalidStateError(
             f"{name} is {active['state']} already, as job {active['id']}.", "Follow it on Import Tasks."
         )
+    if BatchStatus(batch["status"]).has_active_job:
+        return InvalidStateError(f"{name} is {batch['status']}, but has no active job.", "Preflight it; then queue it.")
     return InvalidStateError(f"{name} is {batch['status']}, not preflight_passed.", "Preflight it first.")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Set as AbstractSet
 from typing import Any, NamedTuple
 
-from . import container_reader, digests, ledger, library_reader, order, preflight_requests, thumbnails
+from . import container_reader, digests, job_queue, ledger, library_reader, order, preflight_requests, thumbnails
 from .bundle_inspection import BundleInspection
 from .container_reader import ExistingContainer, MemberReader, MemberSummary
 from .db import ReadTransaction, Transaction, chunked
@@ -16,7 +16,7 @@ from .errors import InvalidStateError, OrderError
 from .ledger import search_words
 from .library_reader import AssetKey, ContainerKey, ExistingAsset
 from .manifest import Container, InvalidItem, Item, Manifest
-from .models import BatchStatus, COUNTED_PLANS, ContainerPlan, Decision, ItemPlan, advice_on_active_job
+from .models import BatchStatus, COUNTED_PLANS, ContainerPlan, Decision, ItemPlan
 from .order import BundleOrder, Order, Say
 from .rows import BatchRow
 
@@ -150,10 +150,7 @@ def save_preflight(tx: Transaction, examined: BundleInspection, actor: str) -> P
     Raises NotFoundError, and InvalidStateError if a job is active or the bundle is gone.
     """
     batch = _lock(tx, examined)
-    if BatchStatus(batch["status"]).has_active_job:
-        raise InvalidStateError(
-            f"Batch {examined.sync_id} is {batch['status']}.", advice_on_active_job(batch["status"])
-        )
+    job_queue.raise_if_active(tx, batch)
     outcome = write_plan(tx, batch, examined, actor)
     status = BatchStatus.PREFLIGHT_PASSED if outcome.ok else BatchStatus.PREFLIGHT_FAILED
     error = None if outcome.ok else "; ".join(outcome.problems)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import job_queue, ledger, preflight_requests, undo
 from .db import Database, ReadTransaction, Transaction
 from .errors import InvalidStateError, NotFoundError, PanelError, PreflightFailedError
-from .models import PRIORITY, BatchStatus, advice_on_active_job
+from .models import PRIORITY, BatchStatus
 from .preflight import PreflightResult
 from .rows import BatchRow
 from .undo import UndoPreview, UndoTarget
@@ -147,7 +147,7 @@ def _preview(tx: ReadTransaction, sync_id: str, before: list[UndoTarget]) -> tup
 def replan(tx: Transaction, sync_id: str, actor: str) -> PreflightResult:
     """Plan an undo again. Raises InvalidStateError if its job is active or it was imported."""
     batch, made = undo.lock_targets(tx, sync_id)
-    _raise_if_active(made)
+    job_queue.raise_if_active(tx, made)
     if made["imported_at"] is not None:
         raise InvalidStateError(
             f"Batch {sync_id} has undone batch {batch['sync_id']} already.",
@@ -183,7 +183,7 @@ def retry(tx: Transaction, sync_id: str, actor: str, priority: int) -> int:
     """Queue the open entries of an undo again; return the job's id. Raises InvalidStateError."""
     job_queue.lock_chain(tx, sync_id)
     batch, made = undo.lock_targets(tx, sync_id)
-    _raise_if_active(made)
+    job_queue.raise_if_active(tx, made)
     if made["status"] not in DONE:
         raise InvalidStateError(f"Batch {sync_id} is {made['status']}: it was not imported yet.", "Queue it instead.")
     if made["status"] == BatchStatus.COMPLETED:
@@ -191,12 +191,6 @@ def retry(tx: Transaction, sync_id: str, actor: str, priority: int) -> int:
     undo.raise_if_refused(tx, batch)
     undo.replan_open(tx, batch, made, actor)
     return job_queue.enqueue(tx, sync_id, actor, priority=priority, auto_preflighted=True)
-
-
-def _raise_if_active(made: BatchRow) -> None:
-    if BatchStatus(made["status"]).has_active_job:
-        message = f"Batch {made['sync_id']} is {made['status']}."
-        raise InvalidStateError(message, advice_on_active_job(made["status"]))
 
 
 def save_requested(

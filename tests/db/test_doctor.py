@@ -5,6 +5,7 @@ import getpass
 import json
 import re
 from threading import Event
+from zoneinfo import ZoneInfo
 
 import installation
 import pytest
@@ -343,6 +344,18 @@ def test_jobs_in_good_order_are_no_finding(find_problems, admin_db, status, job)
     admin_db.execute(BATCH.format(status))
     admin_db.execute(JOB.format(*job))
     assert find_problems() == {}
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Africa/Abidjan", "UTC"])
+def test_the_sweep_of_a_perl_side_in_a_local_zone_is_a_note(find_problems, sound, zone):
+    database = dataclasses.replace(sound.database, perl_time_zone=ZoneInfo(zone))
+    findings = find_problems(dataclasses.replace(sound, database=database))
+    if zone in ("Africa/Abidjan", "UTC"):  # UTC all year
+        assert findings == {}
+    else:
+        [finding] = findings.values()
+        assert (finding.check, finding.level, finding.found) == ("sweep of the Perl side", doctor.NOTE, zone)
+        assert "RIGHT(claim_token, 8)" in finding.advice
 
 
 # ------------------------------------------------------------------------------------------------------ the server

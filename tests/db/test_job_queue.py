@@ -72,6 +72,27 @@ def test_queueing_what_is_queued_is_refused_and_names_the_job(scanned, enqueue):
         enqueue(sync_id)
 
 
+@pytest.mark.parametrize("status", ["queued", "importing"])
+def test_a_batch_whose_job_another_program_ended_is_preflighted_and_queued_again(
+    scanned, enqueue, panel_db, admin_db, mount, status,
+):
+    sync_id = scanned()
+    enqueue(sync_id)
+    admin_db.execute(f"UPDATE ingest_batch SET status = '{status}'")
+    with pytest.raises(InvalidStateError, match=f"is {status}") as refused:
+        services.preflight_batch(panel_db, mount, sync_id, "admin")
+    assert refused.value.hint.startswith("Wait for its job to end")
+    admin_db.execute("UPDATE import_job SET state = 'failed', finished_at = NOW(6)")
+    for action in (enqueue, lambda each: services.retry_batch(panel_db, mount, each, "admin")):
+        with pytest.raises(InvalidStateError, match=f"is {status}, but has no active job") as refused:
+            action(sync_id)
+        assert refused.value.hint == "Preflight it; then queue it."
+    assert services.preflight_batch(panel_db, mount, sync_id, "admin").ok
+    job_id = enqueue(sync_id)
+    assert latest(panel_db, sync_id)[0] == "queued"
+    assert [job["id"] for job in panel_db.run_read(job_queue.list_queued)] == [job_id]
+
+
 def test_two_clicks_at_once_queue_one_job(scanned, panel_db, mount, settings):
     sync_id = scanned()
     outcomes, start = [], threading.Barrier(2)

@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import worker_helpers
+from constants import TREE
 from gpupanel import job_queue, perl_time, workers
 from gpupanel.db import Database
+from gpupanel.doctor import queue_checks
 from gpupanel.errors import ClaimLostError, InvalidStateError
 from gpupanel.models import JobState
 from gpupanel.web import status_bar
@@ -101,6 +103,29 @@ def test_our_own_claims_are_in_utc_whatever_the_zone_of_the_perl_side_is(admin_d
         assert list(db.run_read(stale_jobs.list_stale, STALE)) == stale
         [row] = db.run_read(job_queue.list_active, JobState.RUNNING).rows
         assert age <= (row["now"] - row["heartbeat_at"]).total_seconds() < age + 60
+
+
+def test_the_condition_of_the_docs_spares_our_claims_in_perls_sweep_and_no_claim_of_perl(admin_db, zoned):
+    db, zone = zoned
+    condition = f"AND {queue_checks.NOT_OUR_CLAIM}"
+    assert f"\n    {condition}\n" in (TREE / "docs" / "PERL-PARITY.md").read_text()
+    ours, theirs, again = sorted(enqueue(admin_db, 3))
+    for job_id in (ours, again):  # Perl leaves our token in the second one
+        request = claims.ClaimRequest(perl_time.new_token(worker_helpers.HOST), worker_helpers.HOST)
+        admin_db.execute("UPDATE import_job SET priority = IF(id = %(id)s, 1, 100)", id=job_id)
+        assert db.run_transaction(claims.claim, request).job_id == job_id
+    for job_id in (theirs, again):
+        perl_claims(admin_db, job_id, zone, {"claimed_at": DEAD, "heartbeat_at": DEAD})
+
+    def sweep(more):
+        local = datetime.now(zone or UTC).replace(tzinfo=None)
+        rows = admin_db.execute("SELECT id FROM import_job WHERE state = 'running' AND heartbeat_at <"
+                                f" %(now)s - INTERVAL 15 MINUTE {more} ORDER BY id", now=local)
+        return [row["id"] for row in rows]
+
+    is_east = datetime.now(zone or UTC).utcoffset() > timedelta(minutes=15)
+    assert (ours in sweep("")) == is_east
+    assert sweep(condition) == [theirs, again]
 
 
 def test_pages_show_the_times_of_a_perl_claim_in_utc(admin_db, zoned):

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import worker_helpers
 from gpupanel import job_queue, perl_time
+from gpupanel.cli.main import main
 from gpupanel.db import Database
 from gpupanel.errors import InvalidInputError, InvalidStateError
 from gpupanel.migration import table_specs, time_conversion
@@ -176,6 +177,18 @@ def test_nothing_is_converted_while_a_job_runs_or_without_a_zone(admin_db, zoned
         time_conversion.convert_times(zoned, TO_UTC, "jane")
     with pytest.raises(InvalidInputError, match="perl_time_zone is not set"):
         time_conversion.convert_times(admin_db, TO_UTC, "jane")
+
+
+def test_a_batch_without_an_active_job_is_not_drained_until_its_statement_is_executed(admin_db, worker_conf, capsys):
+    add_perl_rows(admin_db, 1, datetime(2026, 6, 1, 12))
+    [batch] = admin_db.execute("SELECT sync_id FROM ingest_batch")
+    admin_db.execute("UPDATE ingest_batch SET status = 'importing'")
+    command = ["cutover", "drained", "--config", str(worker_conf)]
+    assert main(command) == 1
+    statement = capsys.readouterr().out.partition("Reset them: ")[2].partition(";")[0]
+    assert batch["sync_id"] in statement
+    admin_db.execute(statement)
+    assert main(command) == 0 and capsys.readouterr().out == "No job is queued, running or held.\n"
 
 
 def test_nothing_is_converted_while_records_of_ours_are_in_an_archive(mixed, admin_db, zoned):

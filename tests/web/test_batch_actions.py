@@ -23,7 +23,23 @@ def primary(page):
 def test_a_batch_has_one_primary_action_by_its_state(admin, scan_bundle, admin_db, status, label):
     sync_id = scan_bundle()
     admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
+    if status in ("queued", "importing"):
+        state = "queued" if status == "queued" else "running"
+        admin_db.execute(
+            f"INSERT INTO import_job (batch_id, requested_by, state) SELECT id, 'x', '{state}' FROM ingest_batch"
+        )
     assert primary(admin.get(detail(sync_id))) == label
+
+
+@pytest.mark.parametrize("status", ["queued", "importing"])
+def test_a_batch_whose_job_is_missing_says_so_and_its_preflight_resets_it(admin, scan_bundle, admin_db, status):
+    sync_id = scan_bundle()
+    admin_db.execute("UPDATE ingest_batch SET status = %(status)s", status=status)
+    page = admin.get(detail(sync_id))
+    assert primary(page) == ["Preflight"]
+    assert f"The batch is {status}, but has no active job. Preflight it, then queue it again." in text(page.html.main)
+    page.forms[0].submit("do", value="preflight")
+    assert primary(admin.get(detail(sync_id))) == ["Queue"]
 
 
 def test_a_replaced_bundle_is_preflighted_first(admin, scan_bundle, admin_db):

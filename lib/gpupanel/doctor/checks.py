@@ -20,7 +20,7 @@ OF_THE_DATABASE: dict[str, Callable[[Database, Settings], Iterator[Finding]]] = 
     "silent": queue_checks.stale_jobs, "unclaimed": queue_checks.running_without_claim,
     "astray": queue_checks.status_mismatch, "orphaned": queue_checks.batches_without_job,
     "waiting": queue_checks.check_queue_age, "workers": queue_checks.check_workers,
-    "held": queue_checks.check_held_long,
+    "held": queue_checks.check_held_long, "sweep": queue_checks.check_perl_sweep,
 }
 MOUNT_CHECKS = (mount_checks.check_sentinels, mount_checks.check_assets, mount_checks.check_read_only)
 FILE_CHECKS = (

@@ -1,6 +1,7 @@
 """Checks of the queue: the claim's plan, stale and orphaned jobs."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .. import workers
@@ -11,6 +12,8 @@ from .findings import Finding, judge, suggest
 
 MAX_NAMED = 20  # named in one finding
 DAY_SECONDS = 24 * 3600
+# Spares our claims in Perl's sweep of stale jobs, which compares our heartbeats in UTC with local times.
+NOT_OUR_CLAIM = "COALESCE(RIGHT(claim_token, 8) = BINARY LEFT(SHA2(worker, 256), 8), 0) = 0"
 
 
 def check_claim_plan(db: Database, settings: Settings) -> Iterator[Finding]:
@@ -80,6 +83,21 @@ def check_held_long(db: Database, settings: Settings) -> Iterator[Finding]:
     )
 
 
+def check_perl_sweep(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Whether the sweep of a Perl side needs a condition; no finding without its zone."""
+    zone = settings.database.perl_time_zone
+    if zone is None:
+        return
+    now = datetime.now(UTC)
+    is_utc = not any((now + timedelta(days=days)).astimezone(zone).utcoffset() for days in (0, 91, 182, 273))
+    yield suggest(
+        "sweep of the Perl side", is_utc, zone.key,
+        "Perl's sweep of stale jobs compares our heartbeats, which are in UTC, with UTC",
+        "Before a worker runs beside Perl's, switch that sweep off, or add to its WHERE clause:"
+        f" AND {NOT_OUR_CLAIM} (docs/PERL-PARITY.md, Side by side).",
+    )
+
+
 def status_mismatch(db: Database, settings: Settings) -> Iterator[Finding]:
     """Active jobs whose batch has another status."""
     rows = _rows(db, "doctor.status_mismatch")
@@ -96,11 +114,10 @@ def batches_without_job(db: Database, settings: Settings) -> Iterator[Finding]:
     """Queued and importing batches without an active job."""
     rows = _rows(db, "doctor.batches_without_job")
     found = [f"batch {batch['sync_id']} is {batch['status']}" for batch in rows]
-    names = ", ".join(f"'{batch['sync_id']}'" for batch in rows)
+    names = " ".join(batch["sync_id"] for batch in rows)
     yield judge(
         "batches without a job", not found, _listed(found), "a queued or importing batch has an active job",
-        f"UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
-        " then preflight and queue them again.",
+        f"Preflight these batches, then queue them again: gpupanel preflight {names}",
     )
 
 

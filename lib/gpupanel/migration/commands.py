@@ -84,7 +84,7 @@ def _seconds(text: str) -> float:
 
 def _cutover_options(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="what", metavar="STEP", required=True)
-    about = "Say whether a job is queued, running or held; exit status 1 while one is."
+    about = "Say whether a job is active, or a batch waits for a job that is missing; exit status 1 while one is."
     steps.add_parser("drained", parents=[common_options(argparse.SUPPRESS)], help=about, description=about)
     about = "Convert the local times that the Perl side wrote to UTC; [database] perl_time_zone names their zone."
     options = [common_options(argparse.SUPPRESS)]

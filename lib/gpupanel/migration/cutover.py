@@ -9,6 +9,10 @@ from .time_conversion import ConversionReport, TO_LOCAL, TO_UTC
 
 ACTIVE = """SELECT j.id, j.state, b.sync_id, j.worker FROM import_job j JOIN ingest_batch b ON b.id = j.batch_id
 WHERE j.state IN ('queued', 'running', 'held') ORDER BY j.id LIMIT 50"""
+# Perl's tables have no active_batch_id.
+ORPHANED = """SELECT b.sync_id, b.status FROM ingest_batch b WHERE b.status IN ('queued', 'importing') AND NOT EXISTS (
+  SELECT 1 FROM import_job j WHERE j.batch_id = b.id AND j.state IN ('queued', 'running', 'held')
+) ORDER BY b.id LIMIT 50"""
 
 
 def run(context: CommandContext) -> int:
@@ -17,20 +21,31 @@ def run(context: CommandContext) -> int:
 
 
 def _drained(context: CommandContext) -> int:
-    """Say whether all jobs have ended. JSON: {active: [{id, state, sync_id, worker}]}."""
-    active = context.db.run_read(_active_jobs)
+    """Say whether all jobs have ended, and their batches too.
+
+    JSON: {active: [{id, state, sync_id, worker}], batches_without_job: [{sync_id, status}]}.
+    """
+    active, orphaned = context.db.run_read(_unfinished)
     lines = format_table(
         ((job["id"], job["state"], job["sync_id"], job["worker"]) for job in active),
         ("job", "state", "sync_id", "worker"),
     )
-    context.emit({"active": active}, ["No job is queued, running or held."] if not active else [
-        f"{pluralize(len(active), 'job')} must end first:", *lines,
-    ])
-    return 1 if active else 0
+    report = [f"{pluralize(len(active), 'job')} must end first:", *lines] if active else []
+    if orphaned:
+        names = ", ".join(f"'{batch['sync_id']}'" for batch in orphaned)
+        report += [
+            "These batches have no active job and cannot end:",
+            *format_table(((batch["sync_id"], batch["status"]) for batch in orphaned), ("sync_id", "status")),
+            f"Reset them: UPDATE ingest_batch SET status = 'discovered' WHERE sync_id IN ({names});"
+            " then preflight and queue them again.",
+        ]
+    context.emit({"active": active, "batches_without_job": orphaned}, report or ["No job is queued, running or held."])
+    return 1 if report else 0
 
 
-def _active_jobs(tx: ReadTransaction) -> list[dict[str, object]]:
-    return tx.fetch_all_sql(ACTIVE)
+def _unfinished(tx: ReadTransaction) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the active jobs, and the batches that wait for a job that is not there."""
+    return tx.fetch_all_sql(ACTIVE), tx.fetch_all_sql(ORPHANED)
 
 
 def _convert_times(context: CommandContext) -> int:
