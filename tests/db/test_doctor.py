@@ -222,7 +222,8 @@ def test_rows_that_make_a_statement_fail_come_first_with_their_number_and_query(
     findings = find_problems()
     status = findings["table ingest_batch: column status"].advice
     active = findings["table import_job: index one_active_job_a_batch"].advice
-    assert status.startswith("First correct the 1 rows of: SELECT * FROM ingest_batch WHERE `status` NOT IN (")
+    assert status.startswith("its words odd are none of ours: discovered, ")
+    assert "WHEN 'odd' THEN <WORD>" in status and "MODIFY COLUMN status" not in status
     assert active.startswith("First correct the 1 rows of: SELECT batch_id, COUNT(*) AS jobs FROM import_job")
     admin_db.execute("DELETE FROM import_job")
     admin_db.execute("UPDATE ingest_batch SET status = 'queued'")

@@ -11,6 +11,7 @@ from ..db import Database, migrations, queries
 from ..db.create_table import QUOTED_OR_NOT, Column, Table, quoted, read_table
 from ..db.expected import expected_tables
 from ..errors import DatabaseAccessError, DatabaseUnavailableError
+from . import nature
 from .obstacles import Obstacle, find_in_unchanged, find_obstacles
 from .findings import NOTE, OK, WRONG, Finding, judge
 
@@ -78,7 +79,8 @@ def _table(db: Database, table: str) -> Iterator[Finding]:
         yield Finding(f"table {table}", WRONG, "missing", "the table of etc/schema.sql", MISSING)
     else:
         if actual is None:
-            yield Finding(f"table {table}", WRONG, "a view", "a table", f"DROP VIEW {table}, then init-db.")
+            advice = "Run bin/gpupanel doctor --statements: it prints how to copy the view's rows into a table."
+            yield Finding(f"table {table}", WRONG, "a view", "a table", advice)
             return
         yield from _findings(db, table, expected_tables()[table], actual)
 
@@ -173,6 +175,8 @@ def _indexes(table: str, wanted: Table, actual: Table) -> Iterator[Difference]:
         if not same:
             other = actual.indexes.get(name)
             replaced = f"DROP {'PRIMARY KEY' if name == 'PRIMARY' else f'INDEX {name}'}, " if other else ""
+            if name == "PRIMARY" and other and not set(columns.split(",")) <= set(other[1].split(",")):
+                replaced += nature.unique_instead(wanted, actual)
             found = f"on ({other[1]}), {'unique' if other[0] else 'not unique'}" if other else "missing"
             yield Difference(f"index {name}", found, definition, f"{replaced}ADD {definition}")
         elif (table, name) in forced_indexes() and name not in same:

@@ -70,10 +70,7 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
         for obstacle in schema_diff.obstacles_of(db, name, expected_tables()[name], actual)
     ]
     others = _foreign_keys_of_others(db, tables)
-    obstacles += [
-        Obstacle(name, "table", 0, "", "it is a view.", "Name its table so, or drop the view: init-db makes the table.")
-        for name in sorted(_names(db, "VIEW") & expected_tables().keys())
-    ]
+    obstacles += [_view(name) for name in sorted(_names(db, "VIEW") & expected_tables().keys())]
     obstacles += [Obstacle(name, "table", 0, "", *VERSIONED) for name, actual in tables.items() if actual.is_versioned]
     if not tables:
         obstacles.append(NO_TABLES)
@@ -82,6 +79,21 @@ def schema_script(db: Database, settings: Settings) -> SchemaScript:
     # Where a column is of another nature, the statements could run, and would falsify it.
     body = [] if any(obstacle.cause for obstacle in obstacles) else [*_statements(tables, others)]
     return SchemaScript(obstacles, [*_session(zone), *body] if body else [])
+
+
+def _view(name: str) -> Obstacle:
+    """Return how the rows of a view become a table of its name.
+
+    The copy has no keys, which step 4 adds; so it is made when both programs have stopped.
+    """
+    return Obstacle(
+        name, "table", 0, f"SELECT * FROM {name}", "it is a view, and the rows are in other tables.",
+        f"If it shows one table as it is, give that its name: DROP VIEW {name}; RENAME TABLE ... TO {name}. If it"
+        " shows several tables, or a part of one, the rows have to be copied: skip the side by side, and when both"
+        f" panels and workers have stopped in step 8, run: RENAME TABLE {name} TO {name}_view; CREATE TABLE {name} AS"
+        f" SELECT * FROM {name}_view LIMIT 0; INSERT INTO {name} SELECT * FROM {name}_view; then repeat step 1. The"
+        " Perl programs must write into this table from then on.",
+    )
 
 
 def _read_tables(db: Database) -> dict[str, Table]:
