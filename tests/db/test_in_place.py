@@ -203,7 +203,7 @@ NATURES = {
 def test_a_zero_for_no_time_becomes_no_time(side):
     run(side, "ALTER TABLE asset_gallery DROP deleted_at, ADD deleted_at BIGINT NOT NULL DEFAULT 0")
     [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
-    run(side, obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0])
+    run(side, statements_of(obstacle))
     assert side.db.execute("SELECT COUNT(*) AS live, COUNT(deleted_at) AS gone FROM asset_gallery") == [
         {"live": side.db.execute("SELECT COUNT(*) AS n FROM asset_gallery")[0]["n"], "gone": 0}
     ]
@@ -302,7 +302,7 @@ def test_capital_letters_are_of_another_nature_and_their_remedy_leads_to_tables_
     [obstacle] = json.loads(answer.stdout)["obstacles"]
     assert answer.returncode == 1 and (obstacle["table"], obstacle["what"]) == (table, f"column {column}")
     assert obstacle["cause"].startswith(cause) and part in obstacle["remedy"]
-    run(side, obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0])
+    run(side, statements_of(obstacle))
     apply(side)
     assert wrong(side) == []
     assert side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}") == [before]
@@ -408,7 +408,7 @@ def test_codes_for_words_are_never_emptied_and_wait_for_the_words_of_the_team(si
     assert obstacle["cause"].endswith("numbers, where this system keeps words.")
     assert (obstacle["what"], obstacle["rows"]) == (f"column {column}", sum(row["n"] for row in rows))
     assert "NULL" not in obstacle["remedy"] and f"SELECT {column}, COUNT(*) FROM {table}" in obstacle["remedy"]
-    remedy = obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
+    remedy = statements_of(obstacle)
     client = ["mariadb", f"--socket={side.server.socket}", "--force", NAME, "-e", remedy]
     unfilled = subprocess.run(client, capture_output=True, text=True)
     assert "ERROR 1064" in unfilled.stderr
@@ -417,7 +417,7 @@ def test_codes_for_words_are_never_emptied_and_wait_for_the_words_of_the_team(si
     ]
     [again] = json.loads(doctor(side, "--json").stdout)["obstacles"]  # the codes are texts by now
     assert again["rows"] == obstacle["rows"] and "NULL" not in again["remedy"]
-    remedy = again["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
+    remedy = statements_of(again)
     for row in rows:
         remedy = remedy.replace(f"WHEN '{row['code']}' THEN <WORD>", f"WHEN '{row['code']}' THEN '{row['w']}'")
     run(side, remedy)
@@ -430,7 +430,7 @@ def test_words_of_a_text_column_that_are_none_of_ours_are_never_emptied(side):
     side.db.execute("UPDATE ingest_batch SET action = %(word)s", word="an'l\u00e9gen; --")
     [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
     assert obstacle["rows"] == 3 - 1 and "NULL" not in obstacle["remedy"]
-    remedy = obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
+    remedy = statements_of(obstacle)
     run(side, remedy.replace("<WORD>", "'create'"))
     apply(side)
     assert side.db.execute("SELECT DISTINCT action AS a FROM ingest_batch") == [{"a": "create"}]
@@ -521,7 +521,7 @@ def test_digests_with_a_prefix_are_of_another_nature(side):
               " CONCAT('sha256:', sha256)")
     [obstacle] = json.loads(doctor(side, "--json").stdout)["obstacles"]
     assert obstacle["cause"].startswith("it has a prefix before its digits")
-    run(side, obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0])
+    run(side, statements_of(obstacle))
     apply(side)
     assert wrong(side) == [] and before[0]["list"]
     assert side.db.execute("SELECT GROUP_CONCAT(sha256 ORDER BY id) AS list FROM asset_derivative") == before
@@ -539,12 +539,17 @@ def test_a_column_of_another_nature_is_refused_and_its_remedy_leads_to_tables_wi
     assert f"-- column {column} of {table}: {found}" in doctor(side).stdout
     assert part in obstacle["remedy"] and "Both programs cannot share it" in obstacle["remedy"]
     assert "SET time_zone = '" in obstacle["remedy"] and "mariadb-tzinfo-to-sql" in obstacle["remedy"]
-    remedy = obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
+    remedy = statements_of(obstacle)
     run(side, f"SET time_zone = '{OFFSET}'; {remedy}")
     apply(side)
     assert wrong(side) == []
     [after] = side.db.execute(f"SELECT GROUP_CONCAT({column} ORDER BY id) AS list FROM {table}")
     assert after["list"].replace(".000000", "") == before["list"]
+
+
+def statements_of(obstacle: dict) -> str:
+    """The statements of a remedy, without the sentences around them."""
+    return obstacle["remedy"].partition("zone: ")[2].partition("; then repeat")[0]
 
 
 def run(side, statements):

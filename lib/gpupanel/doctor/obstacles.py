@@ -14,7 +14,6 @@ LENGTH = re.compile(r"(?:var)?char\((\d+)\)")
 LITERAL = re.compile(r"'(?:[^']|'')*'|\d+")
 NO_TIMES = "'', '0', '0000-00-00', '0000-00-00 00:00:00'"  # texts that stand for no time
 FRACTIONS = ("decimal", "double", "float")
-BLOBS = re.compile(r"(?:var)?binary|(?:tiny|medium|long)?blob")
 TIMES = ("date", "timestamp")
 ACTIVE = "state IN ('queued', 'running', 'held')"
 ACTIVE_JOBS = (
@@ -136,7 +135,7 @@ def _of_column(table: str, name: str, wanted: Table, actual: Table) -> Iterator[
 
 def _may_be_no_text(wanted: Column, actual: Column) -> bool:
     """Return whether bytes become characters."""
-    return bool(BLOBS.match(actual.type)) and bool(wanted.collation or wanted.type == "json")
+    return bool(nature.BYTES.match(actual.type)) and bool(wanted.collation or wanted.type == "json")
 
 
 def _changed(table: str, name: str, condition: str, sentence: str, value: str, actual: Table) -> str:

@@ -54,7 +54,7 @@ class MissingMembers(NamedTuple):
 
 
 class Overwrite(NamedTuple):
-    """A value that one bundle sets and a later one changes; bundles by number."""
+    """A value that one bundle sets and a later one changes; `set_by` and `changed_by` are numbers of bundles."""
 
     key: Key
     name: str
